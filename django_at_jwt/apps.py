@@ -1,0 +1,24 @@
+"""The app's configuration."""
+
+from __future__ import annotations
+
+from django.apps import AppConfig
+from django.core import checks
+from django.utils.translation import gettext_lazy as _
+
+
+class DjangoAtJwtConfig(AppConfig):
+    """Access tokens for Django."""
+
+    name = "django_at_jwt"
+    verbose_name = _("Access tokens")
+    default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Register the system checks."""
+        from .checks import ALL_CHECKS, DEPLOYMENT_CHECKS  # noqa: PLC0415 - the checks import the models
+
+        for check in ALL_CHECKS:
+            checks.register(check, checks.Tags.security)
+        for check in DEPLOYMENT_CHECKS:
+            checks.register(check, checks.Tags.security, deploy=True)

@@ -1,0 +1,1 @@
+"""What runs where access tokens are issued. It needs django-oauth-toolkit."""

@@ -1,0 +1,163 @@
+"""From the rows of signing keys to the key ring: read rarely, held in this process, and never written."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from django.db import DatabaseError, router
+from django.utils import timezone
+
+from django_at_jwt.conf import app_settings
+from django_at_jwt.core.errors import NoSigningKey, UnacceptableKey
+from django_at_jwt.core.keyring import KeyRing
+from django_at_jwt.core.keys import SigningKey, VerificationKey
+from django_at_jwt.core.lifecycle import PUBLISHED_STATES, KeyTimes, signer_at
+from django_at_jwt.models import SigningKey as SigningKeyRow
+
+from .protection import decrypt_private_key
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+logger = logging.getLogger("django_at_jwt")
+
+_NEVER: Final = float("-inf")
+_EMPTY_MAX_AGE: Final = 1.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Record:
+    """What this process keeps of a row: its times, its public key, and the encrypted private one."""
+
+    times: KeyTimes
+    verification_key: VerificationKey
+    private_jwe: str
+
+
+class KeyStore:
+    """The key ring of the local issuer, shared by all threads of this process.
+
+    It is read from the primary database again when it is older than ``KEY_RING_MAX_AGE``. Transitions that the rows
+    already name happen on time without a read. If a read fails, the keys that were read before go on being used.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._records: Sequence[_Record] = ()
+        self._ring = KeyRing()
+        self._opened: dict[str, tuple[str, SigningKey]] = {}
+        self._read_at = _NEVER
+        self._transition_at: datetime | None = None
+        self._unknown_kid_read_at = _NEVER
+
+    def current(self) -> KeyRing:
+        """Give the key ring as it is now; reads the rows at most once in ``KEY_RING_MAX_AGE``.
+
+        Raises:
+            DatabaseError: the rows could not be read, and never were before.
+        """
+        if self._is_stale():
+            # Whoever finds the lock taken goes on with the ring that there is: one read at a time is enough.
+            first = self._read_at == _NEVER
+            if self._lock.acquire(blocking=first):
+                try:
+                    if self._is_stale():
+                        self._read()
+                finally:
+                    self._lock.release()
+        if self._transition_at is not None and timezone.now() >= self._transition_at:
+            with self._lock:
+                self._arrange()
+        return self._ring
+
+    def after_unknown_kid(self) -> KeyRing | None:
+        """Read the rows again because a token named a ``kid`` that is not known, or do nothing.
+
+        Returns:
+            The ring read anew, or ``None`` within ``UNKNOWN_KID_COOLDOWN`` of the last such read: a flood of invented
+            ``kid`` values costs one read in that time.
+        """
+        with self._lock:
+            now = time.monotonic()
+            if now - self._unknown_kid_read_at < app_settings().unknown_kid_cooldown:
+                return None
+            self._unknown_kid_read_at = now
+            self._read()
+            return self._ring
+
+    def forget(self) -> None:
+        """Read the rows again at the next use, for instance because this process has just changed them."""
+        with self._lock:
+            self._read_at = self._unknown_kid_read_at = _NEVER
+            self._records = ()
+            self._ring = KeyRing()
+            self._transition_at = None
+
+    def _is_stale(self) -> bool:
+        # An empty table is looked at again soon: somebody is about to run the command that makes the first key.
+        max_age = app_settings().key_ring_max_age if self._records else _EMPTY_MAX_AGE
+        return time.monotonic() - self._read_at >= max_age
+
+    def _read(self) -> None:
+        try:
+            # From the primary: a replica may lag behind a rotation or, worse, behind a revocation.
+            rows = SigningKeyRow.objects.using(router.db_for_write(SigningKeyRow)).order_by("signing_at", "kid")
+            records = [record for row in rows if (record := self._record(row)) is not None]
+        except DatabaseError:
+            if self._read_at == _NEVER:
+                raise
+            logger.exception("The signing keys could not be read; those read before stay in use")
+            # The next attempt comes with the next request after the usual age, not with each one.
+            self._read_at = time.monotonic()
+            return
+        self._records = records
+        self._read_at = time.monotonic()
+        self._arrange()
+
+    def _record(self, row: SigningKeyRow) -> _Record | None:
+        known = next((each for each in self._records if each.times.kid == row.kid), None)
+        try:
+            key = known.verification_key if known else VerificationKey.from_jwk(row.public_jwk, algorithm=row.algorithm)
+        except UnacceptableKey as error:
+            logger.error("Signing key %s is left out: %s", row.kid, error)  # noqa: TRY400 - no traceback is needed
+            return None
+        return _Record(times=row.times, verification_key=key, private_jwe=row.private_jwe)
+
+    def _arrange(self) -> None:
+        now = timezone.now()
+        times = [record.times for record in self._records]
+        signers = {}
+        for algorithm in dict.fromkeys(each.algorithm for each in times):
+            signer = signer_at(times, algorithm, now)
+            record = next((each for each in self._records if each.times is signer), None)
+            if record is not None:
+                signers[algorithm] = partial(self._open, record)
+        self._ring = KeyRing.of(
+            (each.verification_key for each in self._records if each.times.state_at(now) in PUBLISHED_STATES),
+            signers=signers,
+            algorithms=app_settings().signing_algorithms,
+        )
+        self._transition_at = min((at for each in times for at in each.transitions_after(now)), default=None)
+
+    def _open(self, record: _Record) -> SigningKey:
+        kid = record.times.kid
+        encrypted, key = self._opened.get(kid, (None, None))
+        if key is None or encrypted != record.private_jwe:
+            private = decrypt_private_key(record.private_jwe, kid=kid)
+            try:
+                key = SigningKey.from_jwk(private, algorithm=record.times.algorithm, kid=kid)
+            except UnacceptableKey as error:
+                raise NoSigningKey(f"signing key {kid} cannot be used: {error}") from None
+            if key.verification_key != record.verification_key:
+                raise NoSigningKey(f"the private half of signing key {kid} does not belong to its public half")
+            self._opened[kid] = (record.private_jwe, key)
+        return key
+
+
+key_store = KeyStore()

@@ -1,0 +1,87 @@
+"""Private keys encrypted at rest: each is a compact JWE that is bound to its own row (RFC 7516)."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Final
+
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from django.conf import settings
+from django.views.decorators.debug import sensitive_variables
+from jwcrypto.common import JWException, json_encode
+from jwcrypto.jwe import JWE
+from jwcrypto.jwk import JWK
+
+from django_at_jwt.conf import KEY_ENCRYPTION_KEY_BYTES, app_settings
+from django_at_jwt.core.errors import NoSigningKey
+
+_ALGORITHM: Final = "A256GCMKW"
+_ENCRYPTION: Final = "A256GCM"
+_CONTEXT: Final = "django_at_jwt signing key"
+
+
+def derives_from_secret_key() -> bool:
+    """Tell whether no key-encryption key is set, so that one derived from ``SECRET_KEY`` is used."""
+    return not app_settings().key_encryption_keys
+
+
+@sensitive_variables()
+def _key_encryption_keys() -> list[JWK]:
+    configured = app_settings().key_encryption_keys
+    if configured:
+        return [JWK(kty="oct", k=key) for key in configured]
+    secrets = [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
+    return [JWK(kty="oct", k=_derived(secret)) for secret in secrets]
+
+
+@sensitive_variables()
+def _derived(secret: str | bytes) -> str:
+    material = secret.encode() if isinstance(secret, str) else secret
+    derivation = HKDF(algorithm=SHA256(), length=KEY_ENCRYPTION_KEY_BYTES, salt=None, info=_CONTEXT.encode())
+    return base64.urlsafe_b64encode(derivation.derive(material)).rstrip(b"=").decode()
+
+
+@sensitive_variables()
+def encrypt_private_key(private_jwk: JWK, *, kid: str) -> str:
+    """Encrypt a private JWK for the row that has this ``kid``, with the newest key-encryption key."""
+    key = _key_encryption_keys()[0]
+    # The header is authenticated, so the row that it names is the only one that it can be used in.
+    header = {"alg": _ALGORITHM, "enc": _ENCRYPTION, "kid": key.thumbprint(), "ctx": f"{_CONTEXT} {kid}"}
+    jwe = JWE(private_jwk.export_private().encode(), protected=json_encode(header))
+    jwe.add_recipient(key)
+    encrypted: str = jwe.serialize(compact=True)
+    return encrypted
+
+
+@sensitive_variables()
+def decrypt_private_key(encrypted: str, *, kid: str) -> JWK:
+    """Open the private JWK of the row that has this ``kid``.
+
+    Raises:
+        NoSigningKey: it is empty, was encrypted with a key-encryption key that is not set, was tampered with, or
+            belongs to another row.
+    """
+    if not encrypted:
+        raise NoSigningKey(f"signing key {kid} has no private half any more")
+    jwe = JWE(algs=[_ALGORITHM, _ENCRYPTION])
+    try:
+        jwe.deserialize(encrypted)
+        header = jwe.jose_header
+    except (JWException, ValueError):
+        raise NoSigningKey(f"the private half of signing key {kid} is no compact JWE") from None
+    if header.get("ctx") != f"{_CONTEXT} {kid}":
+        raise NoSigningKey(f"the private half in the row of signing key {kid} belongs to another key")
+    key = next((key for key in _key_encryption_keys() if key.thumbprint() == header.get("kid")), None)
+    if key is None:
+        source = "SECRET_KEY or SECRET_KEY_FALLBACKS" if derives_from_secret_key() else "AT_JWT['KEY_ENCRYPTION_KEYS']"
+        raise NoSigningKey(
+            f"signing key {kid} was encrypted with a key-encryption key that is not in {source}; "
+            "put the former one back behind the new one"
+        )
+    try:
+        jwe.decrypt(key)
+        return JWK(**json.loads(jwe.payload))
+    except (JWException, ValueError):
+        raise NoSigningKey(f"the private half of signing key {kid} cannot be decrypted") from None

@@ -1,0 +1,43 @@
+"""django-oauth-toolkit's URLs under its own names, with this app's views where they differ."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from django.urls import URLPattern, path
+from oauth2_provider import urls as toolkit_urls
+
+from .views import DeviceAuthorizationView, DiscoveryView, JwkSetView, MetadataView, TokenView
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_OWN_VIEWS: Final[dict[str, Any]] = {
+    "token": TokenView,
+    "device-authorization": DeviceAuthorizationView,
+    "jwks-info": JwkSetView,
+    "oauth-server-metadata": MetadataView,
+    "oauth-server-metadata-issuer": MetadataView,
+    "oidc-connect-discovery-info": DiscoveryView,
+}
+
+
+def _with_own_views(patterns: Iterable[URLPattern]) -> list[URLPattern]:
+    return [
+        URLPattern(pattern.pattern, _OWN_VIEWS[pattern.name].as_view(), pattern.default_args, pattern.name)
+        if pattern.name in _OWN_VIEWS
+        else pattern
+        for pattern in patterns
+    ]
+
+
+toolkit_patterns = _with_own_views(toolkit_urls.urlpatterns)
+
+# RFC 8414 §3.1 puts the well-known part between the issuer's host and its path, at the root of the site.
+well_known_patterns = [
+    path(".well-known/oauth-authorization-server", MetadataView.as_view(), name="metadata"),
+    path(
+        ".well-known/oauth-authorization-server/<path:issuer_path>", MetadataView.as_view(), name="metadata-of-issuer"
+    ),
+    path(".well-known/openid-configuration/<path:issuer_path>", DiscoveryView.as_view(), name="discovery-of-issuer"),
+]

@@ -1,0 +1,166 @@
+"""The documents that clients and resource servers read, and the toolkit's endpoints where they need a hand."""
+
+from __future__ import annotations
+
+import json
+import logging
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from django.contrib.auth.decorators import login_not_required
+from django.db import DatabaseError
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.urls import reverse
+from django.utils.cache import patch_cache_control
+from django.utils.decorators import method_decorator
+from django.views.decorators.http import conditional_page, require_safe
+from django.views.generic import View
+from oauth2_provider import views as toolkit_views
+from oauth2_provider.settings import oauth2_settings
+from oauth2_provider.utils import jwk_from_pem
+
+from django_at_jwt.conf import app_settings, local_issuer
+from django_at_jwt.core.errors import IssuanceError, UnacceptableKey
+from django_at_jwt.core.keys import VerificationKey
+from django_at_jwt.core.metadata import authorization_server_metadata
+
+from .keystore import key_store
+from .toolkit import resolve_requested
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+logger = logging.getLogger("django_at_jwt")
+
+
+@method_decorator([login_not_required, require_safe, conditional_page], name="dispatch")
+class PublicDocumentView(View):
+    """A JSON document for everybody: readable from any origin, cacheable, and 304 where it has not changed."""
+
+    def document(self, request: HttpRequest) -> dict[str, Any]:
+        """Give the document's content."""
+        raise NotImplementedError
+
+    def get(self, request: HttpRequest, *_args: Any, **_kwargs: Any) -> HttpResponse:
+        """Answer with the document, or with 503 where the keys cannot be read and never were."""
+        try:
+            response = JsonResponse(self.document(request))
+        except DatabaseError:
+            logger.exception("The signing keys could not be read")
+            return _error("temporarily_unavailable", "The keys cannot be read.", HTTPStatus.SERVICE_UNAVAILABLE)
+        response["Access-Control-Allow-Origin"] = "*"
+        seconds = oauth2_settings.OIDC_JWKS_MAX_AGE_SECONDS
+        patch_cache_control(
+            response, public=True, max_age=seconds, stale_while_revalidate=seconds, stale_if_error=seconds
+        )
+        return response
+
+
+class JwkSetView(PublicDocumentView):
+    """The JWK set: the signing keys that are announced, signing or retained, then the toolkit's keys for ID tokens."""
+
+    def document(self, request: HttpRequest) -> dict[str, Any]:
+        """Give the JWK set (RFC 7517 §5)."""
+        keys = key_store.current().jwk_set()["keys"]
+        published = {key["kid"] for key in keys}
+        return {"keys": keys + [key for key in _id_token_keys() if key["kid"] not in published]}
+
+
+def _id_token_keys() -> Iterator[dict[str, str]]:
+    if not oauth2_settings.OIDC_RSA_PRIVATE_KEY:
+        return
+    for pem in (oauth2_settings.OIDC_RSA_PRIVATE_KEY, *oauth2_settings.OIDC_RSA_PRIVATE_KEYS_INACTIVE):
+        members = jwk_from_pem(pem).export_public(as_dict=True)
+        try:
+            yield dict(VerificationKey.from_jwk(members, algorithm="RS256").public_jwk)
+        except UnacceptableKey:
+            # A weak key of the site's stays published as the toolkit publishes it: ID tokens depend on it.
+            yield members | {"alg": "RS256", "use": "sig"}
+
+
+class MetadataView(PublicDocumentView):
+    """RFC 8414 metadata, at both well-known places: after the issuer, and between the issuer's host and path."""
+
+    def document(self, request: HttpRequest) -> dict[str, Any]:
+        """Give the metadata document.
+
+        Raises:
+            Http404: the address was made for another issuer than this one.
+        """
+        self._refuse_other_issuers()
+        oauth = _toolkit_document(toolkit_views.OAuthServerMetadataView, request)
+        openid = None
+        if oauth2_settings.OIDC_ENABLED:
+            openid = _toolkit_document(toolkit_views.ConnectDiscoveryInfoView, request)
+        issuer = local_issuer() or oauth["issuer"]
+        return authorization_server_metadata(
+            oauth,
+            openid,
+            issuer=issuer,
+            jwks_uri=_under_host_of(issuer, reverse("oauth2_provider:jwks-info")),
+            signing_algorithms=app_settings().signing_algorithms,
+        )
+
+    def _refuse_other_issuers(self) -> None:
+        inserted = self.kwargs.get("issuer_path")
+        if inserted is not None and inserted.strip("/") != urlsplit(local_issuer()).path.strip("/"):
+            raise Http404("This server is another issuer.")
+
+
+class DiscoveryView(MetadataView):
+    """OpenID Connect discovery, where the site has switched OpenID Connect on: the same document."""
+
+    def document(self, request: HttpRequest) -> dict[str, Any]:
+        """Give the discovery document.
+
+        Raises:
+            Http404: OpenID Connect is off, or the address was made for another issuer.
+        """
+        if not oauth2_settings.OIDC_ENABLED:
+            raise Http404("OpenID Connect is not switched on.")
+        return super().document(request)
+
+
+def _toolkit_document(view: Any, request: HttpRequest) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(view.as_view()(request).content)
+    return document
+
+
+def _under_host_of(issuer: str, path: str) -> str:
+    parts = urlsplit(issuer)
+    return f"{parts.scheme}://{parts.netloc}{path}"
+
+
+class TokenView(toolkit_views.TokenView):
+    """The toolkit's token endpoint; a device request that lacks its code is an error of the client's, not a crash."""
+
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Answer a token request (RFC 6749 §3.2)."""
+        if _is_device_request(request) and not request.POST.get("device_code"):
+            return _error("invalid_request", "The device_code parameter is missing.", HTTPStatus.BAD_REQUEST)
+        response: HttpResponse = super().post(request, *args, **kwargs)
+        return response
+
+
+def _is_device_request(request: HttpRequest) -> bool:
+    return request.POST.get("grant_type") == "urn:ietf:params:oauth:grant-type:device_code"
+
+
+class DeviceAuthorizationView(toolkit_views.DeviceAuthorizationView):
+    """The toolkit's device authorization endpoint; an unknown resource is refused before the user is bothered."""
+
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Answer a device authorization request (RFC 8628 §3.1)."""
+        try:
+            resolve_requested([value for value in request.POST.getlist("resource") if value])
+        except IssuanceError as error:
+            return _error(error.code, error.description, error.status)
+        response: HttpResponse = super().post(request, *args, **kwargs)
+        return response
+
+
+def _error(code: str, description: str, status: int) -> JsonResponse:
+    response = JsonResponse({"error": code, "error_description": description}, status=status)
+    response["Cache-Control"] = "no-store"
+    return response

@@ -1,0 +1,247 @@
+"""The settings of this app: one dict, ``AT_JWT``, read live through a typed object."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import difflib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import MISSING, Field, dataclass, field, fields
+from datetime import timedelta
+from typing import Any, Final
+
+from django.conf import settings as django_settings
+from django.core.exceptions import ImproperlyConfigured
+
+from .core.algorithms import ALGORITHMS
+from .core.audience import is_resource_identifier
+from .core.lifecycle import RotationPolicy
+from .core.verifier import DEFAULT_LEEWAY, DEFAULT_MAX_BYTES
+
+SETTING_NAME: Final = "AT_JWT"
+ACCESS_TOKEN_GENERATOR: Final = "django_at_jwt.generators.generate_access_token"  # noqa: S105 - an import path
+REFRESH_TOKEN_GENERATOR: Final = "oauthlib.oauth2.rfc6749.tokens.random_token_generator"  # noqa: S105
+VALIDATOR_CLASS: Final = "django_at_jwt.validators.OAuth2Validator"
+LONGEST_SENSIBLE_LIFETIME: Final = 3600
+KEY_ENCRYPTION_KEY_BYTES: Final = 32
+# The lifetime that django-oauth-toolkit falls back on when its setting is absent, in seconds.
+_TOOLKIT_LIFETIME: Final = 36000
+
+
+def oauth2_provider_settings() -> dict[str, Any]:
+    """Give the entries of ``OAUTH2_PROVIDER`` that make django-oauth-toolkit issue RFC 9068 access tokens.
+
+    Spread it first, so that what the site sets itself comes after and wins::
+
+        OAUTH2_PROVIDER = {**oauth2_provider_settings(), "OIDC_ISS_ENDPOINT": "https://as.example.com/o", ...}
+
+    It sets the generator, a separate generator for refresh tokens (without one they would be access tokens too), the
+    validator class, hashed token storage, and a lifetime of an hour (RFC 6750 §5.3).
+    """
+    return {
+        "ACCESS_TOKEN_GENERATOR": ACCESS_TOKEN_GENERATOR,
+        "REFRESH_TOKEN_GENERATOR": REFRESH_TOKEN_GENERATOR,
+        "OAUTH2_VALIDATOR_CLASS": VALIDATOR_CLASS,
+        "COMPLIANT_BCP_RFC9700_TOKEN_STORAGE": True,
+        "ACCESS_TOKEN_EXPIRE_SECONDS": LONGEST_SENSIBLE_LIFETIME,
+    }
+
+
+def _duration(value: object) -> timedelta:
+    if isinstance(value, timedelta):
+        duration = value
+    elif isinstance(value, int) and not isinstance(value, bool):
+        duration = timedelta(seconds=value)
+    else:
+        raise ValueError("must be a timedelta or a whole number of seconds")
+    if duration < timedelta(0):
+        raise ValueError("must not be negative")
+    return duration
+
+
+def _optional_duration(value: object) -> timedelta | None:
+    return None if value is None else _duration(value)
+
+
+def _seconds(value: object) -> float:
+    return _duration(value).total_seconds()
+
+
+def _positive(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value <= 0:
+        raise ValueError("must be a whole number above 0")
+    return value
+
+
+def _dotted_path(value: object) -> str:
+    if not isinstance(value, str) or "." not in value:
+        raise ValueError("must be a dotted path, such as 'package.module.name'")
+    return value
+
+
+def _identifier(value: object) -> str:
+    if not isinstance(value, str) or not is_resource_identifier(value):
+        raise ValueError("must be an absolute URI without a fragment, such as 'https://api.example.com/'")
+    return value
+
+
+def _optional_identifier(value: object) -> str | None:
+    return None if value is None else _identifier(value)
+
+
+def _several(value: object, read: Callable[[object], str]) -> tuple[str, ...]:
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        raise ValueError("must be a list")
+    return tuple(read(entry) for entry in value)
+
+
+def _identifiers(value: object) -> tuple[str, ...]:
+    try:
+        return _several(value, _identifier)
+    except ValueError as error:
+        raise ValueError(f"each entry {error}" if isinstance(value, (list, tuple)) else str(error)) from None
+
+
+def _algorithms(value: object) -> tuple[str, ...]:
+    names = _several(value, str)
+    if not names or not ALGORITHMS.keys() >= {*names} or len({*names}) != len(names):
+        raise ValueError(f"must list at least one of {', '.join(ALGORITHMS)}, each once")
+    return names
+
+
+def _key_encryption_key(value: object) -> str:
+    # The text of a wrong key is not repeated: it may be the right one with a slip in it.
+    try:
+        raw = base64.urlsafe_b64decode(str(value) + "=" * (-len(str(value)) % 4))
+    except (ValueError, binascii.Error):
+        raw = b""
+    if len(raw) != KEY_ENCRYPTION_KEY_BYTES:
+        raise ValueError(
+            "must list keys of 32 bytes in base64url, newest first; make one with: "
+            'python -c "import base64, secrets; print(base64.urlsafe_b64encode(secrets.token_bytes(32)).decode())"'
+        )
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+def _key_encryption_keys(value: object) -> tuple[str, ...]:
+    return _several(value, _key_encryption_key)
+
+
+def _setting(default: Any, read: Callable[[object], Any], **options: Any) -> Any:
+    return field(default=default, metadata={"read": read}, **options)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AppSettings:
+    """``AT_JWT`` as typed values. Durations may be given as timedeltas or as whole seconds.
+
+    Attributes:
+        default_resource: the audience of tokens for which nobody asked for a resource (RFC 9068 §3).
+        resource_servers: identifiers of the resource servers that tokens may be asked for, beside the default one.
+        signing_algorithms: those in use, the default first. ``EdDSA`` and ``Ed25519`` are two names for the same.
+        rotation_interval: how long a key signs.
+        propagation_time: how long a key is announced before it signs; for the slowest cache of any resource server.
+        retention: how long a key is published after it has signed, or ``None`` for as long as its tokens can live.
+        key_encryption_keys: base64url keys of 32 bytes that private keys are encrypted with, newest first.
+        key_ring_max_age: seconds for which a process uses the keys that it has read.
+        unknown_kid_cooldown: seconds between two reads that unknown ``kid`` values may cause.
+        leeway: seconds by which clocks may differ.
+        max_token_bytes: longer tokens are refused unread.
+        audience: what this project's own API expects in ``aud``, if not the default resource.
+        local_key_ring: dotted path of the object that gives the local issuer's key ring.
+    """
+
+    default_resource: str | None = _setting(None, _optional_identifier)
+    resource_servers: tuple[str, ...] = _setting((), _identifiers)
+    signing_algorithms: tuple[str, ...] = _setting(("RS256",), _algorithms)
+    rotation_interval: timedelta = _setting(timedelta(days=90), _duration)
+    propagation_time: timedelta = _setting(timedelta(days=7), _duration)
+    retention: timedelta | None = _setting(None, _optional_duration)
+    key_encryption_keys: tuple[str, ...] = _setting((), _key_encryption_keys, repr=False)
+    key_ring_max_age: float = _setting(30.0, _seconds)
+    unknown_kid_cooldown: float = _setting(30.0, _seconds)
+    leeway: float = _setting(float(DEFAULT_LEEWAY), _seconds)
+    max_token_bytes: int = _setting(DEFAULT_MAX_BYTES, _positive)
+    audience: str | None = _setting(None, _optional_identifier)
+    local_key_ring: str = _setting("django_at_jwt.authorization_server.keystore.key_store", _dotted_path)
+
+    @property
+    def known_resources(self) -> tuple[str, ...]:
+        """All identifiers that a client may ask for."""
+        default = () if self.default_resource is None else (self.default_resource,)
+        return tuple(dict.fromkeys((*default, *self.resource_servers)))
+
+    @property
+    def rotation_policy(self) -> RotationPolicy:
+        """How long keys spend in each state."""
+        longest = timedelta(seconds=access_token_lifetime() + self.leeway)
+        return RotationPolicy(
+            rotation_interval=self.rotation_interval,
+            propagation_time=self.propagation_time,
+            retention=longest if self.retention is None else self.retention,
+        )
+
+
+_FIELDS: Final[Mapping[str, Field[Any]]] = {each.name.upper(): each for each in fields(AppSettings)}
+
+
+def problems_in(values: object) -> Iterator[tuple[str, str]]:
+    """Give what is wrong with a value of ``AT_JWT``: pairs of a setting's name and a sentence."""
+    if not isinstance(values, Mapping):
+        yield SETTING_NAME, "must be a dict"
+        return
+    for name, value in values.items():
+        if name not in _FIELDS:
+            nearest = difflib.get_close_matches(str(name), _FIELDS, n=1)
+            meant = f"did you mean {nearest[0]!r}?" if nearest else f"there are {', '.join(sorted(_FIELDS))}"
+            yield f"{SETTING_NAME}[{name!r}]", f"is no setting of this app; {meant}"
+            continue
+        try:
+            _FIELDS[name].metadata["read"](value)
+        except ValueError as error:
+            yield f"{SETTING_NAME}[{name!r}]", str(error)
+
+
+_last_read: tuple[object, AppSettings] | None = None
+
+
+def app_settings() -> AppSettings:
+    """Give the settings as they are now.
+
+    Raises:
+        ImproperlyConfigured: a value cannot be used; ``manage.py check`` says so before.
+    """
+    global _last_read  # noqa: PLW0603 - remembers what the very same dict was read as, so that a request does not parse it
+    values = getattr(django_settings, SETTING_NAME, None) or _NOTHING
+    if _last_read is not None and _last_read[0] is values:
+        return _last_read[1]
+    for name, problem in problems_in(values):
+        raise ImproperlyConfigured(f"{name} {problem}.")
+    read = AppSettings(
+        **{each.name: each.metadata["read"](values[name]) for name, each in _FIELDS.items() if name in values}
+    )
+    _last_read = (values, read)
+    return read
+
+
+_NOTHING: Final[Mapping[str, Any]] = {}
+assert all(each.default is not MISSING for each in _FIELDS.values())  # noqa: S101 - each setting may be left out
+
+
+def toolkit_setting(name: str, default: Any = None) -> Any:
+    """Give an entry of ``OAUTH2_PROVIDER`` as the site wrote it, without needing django-oauth-toolkit."""
+    return (getattr(django_settings, "OAUTH2_PROVIDER", None) or {}).get(name, default)
+
+
+def local_issuer() -> str:
+    """Give this project's own issuer identifier, or an empty string where it is not one.
+
+    The setting is the only source: an issuer taken from a request's ``Host`` would be whatever the client wrote there.
+    """
+    return str(toolkit_setting("OIDC_ISS_ENDPOINT", "") or "")
+
+
+def access_token_lifetime() -> int:
+    """Give the lifetime of an access token in seconds."""
+    lifetime = toolkit_setting("ACCESS_TOKEN_EXPIRE_SECONDS", _TOOLKIT_LIFETIME)
+    return lifetime if isinstance(lifetime, int) else _TOOLKIT_LIFETIME

@@ -1,0 +1,1 @@
+"""The rules of the RFCs on plain values: no Django, no settings, no clock, no input or output."""

@@ -1,0 +1,79 @@
+"""The signature algorithms that access tokens may use: an allow-list (RFC 8725 §3.1).
+
+There is no ``none`` and no HMAC here, so no code path can reach them, whatever a token's header says.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Final
+
+from jwcrypto.jwa import JWA
+from jwcrypto.jwk import JWK
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+RSA_KEY_BITS: Final = 2048
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Algorithm:
+    """One allowed JWS algorithm and the only kind of key that it goes with.
+
+    ``signature_bytes`` is the exact length of a signature, or ``None`` for RSA, where the key's size decides.
+    """
+
+    name: str
+    key_type: str
+    curve: str | None = None
+    signature_bytes: int | None = None
+
+    def generate_key(self) -> JWK:
+        """Make a new private key for this algorithm."""
+        if self.key_type == "RSA":
+            return JWK.generate(kty="RSA", size=RSA_KEY_BITS)
+        return JWK.generate(kty=self.key_type, crv=self.curve)
+
+
+def _rsa(name: str) -> Algorithm:
+    return Algorithm(name=name, key_type="RSA")
+
+
+def _ec(name: str, curve: str, coordinate_bytes: int) -> Algorithm:
+    # A JWS carries R and S side by side in fixed length, never as DER (RFC 7518 §3.4).
+    return Algorithm(name=name, key_type="EC", curve=curve, signature_bytes=2 * coordinate_bytes)
+
+
+def _ed25519(name: str) -> Algorithm:
+    return Algorithm(name=name, key_type="OKP", curve="Ed25519", signature_bytes=64)
+
+
+ALGORITHMS: Final[Mapping[str, Algorithm]] = {
+    algorithm.name: algorithm
+    for algorithm in (
+        _rsa("RS256"),
+        _rsa("RS384"),
+        _rsa("RS512"),
+        _rsa("PS256"),
+        _rsa("PS384"),
+        _rsa("PS512"),
+        _ec("ES256", "P-256", 32),
+        _ec("ES384", "P-384", 48),
+        _ec("ES512", "P-521", 66),
+        # The same signatures under two names: RFC 8037 called them EdDSA, RFC 9864 calls them Ed25519.
+        _ed25519("EdDSA"),
+        _ed25519("Ed25519"),
+    )
+}
+
+
+@cache
+def signature_engine(name: str) -> JWA:
+    """Give jwcrypto's engine for an allowed algorithm, made once.
+
+    Raises:
+        KeyError: the algorithm is not in :data:`ALGORITHMS`.
+    """
+    return JWA.signing_alg(ALGORITHMS[name].name)

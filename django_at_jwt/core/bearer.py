@@ -1,0 +1,63 @@
+"""Bearer credentials in requests, and the challenges that answer them (RFC 6750, RFC 7235)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+SCHEME: Final = "Bearer"
+INVALID_TOKEN: Final = "invalid_token"  # noqa: S105 - an error code, no secret
+INVALID_REQUEST: Final = "invalid_request"
+INSUFFICIENT_SCOPE: Final = "insufficient_scope"
+
+_UNQUOTABLE: Final = re.compile(r"[^\x20-\x7e]")
+
+
+class MalformedCredentials(ValueError):
+    """The header says ``Bearer`` but is not followed by exactly one token (RFC 6750 §2.1)."""
+
+
+def bearer_token(authorization: str) -> str | None:
+    """Take the token out of an ``Authorization`` header's value.
+
+    Returns:
+        The token, or ``None`` where the header is empty or of another scheme.
+
+    Raises:
+        MalformedCredentials: the scheme is ``Bearer``, and there is no token or more than one.
+    """
+    scheme, _, credentials = authorization.strip().partition(" ")
+    if scheme.lower() != "bearer":
+        return None
+    parts = credentials.split()
+    if len(parts) != 1:
+        raise MalformedCredentials("Bearer needs exactly one token after it")
+    return parts[0]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Challenge:
+    """What a ``WWW-Authenticate`` header tells a client (RFC 6750 §3).
+
+    Without an ``error`` it only says that a token is needed, which is what a request without credentials is told.
+    """
+
+    error: str | None = None
+    description: str | None = None
+    scopes: Iterable[str] = ()
+
+    def __str__(self) -> str:
+        scope = " ".join(self.scopes)
+        members = (("error", self.error), ("error_description", self.description), ("scope", scope))
+        written = ", ".join(f"{name}={_quoted(value)}" for name, value in members if value)
+        return f"{SCHEME} {written}" if written else SCHEME
+
+
+def _quoted(value: str) -> str:
+    # A quoted-string of RFC 7230 §3.2.6. What a header cannot carry is replaced, so that no value can end it.
+    printable = _UNQUOTABLE.sub("?", value)
+    return '"{}"'.format(printable.replace("\\", "\\\\").replace('"', '\\"'))

@@ -1,0 +1,87 @@
+"""What goes wrong when a token is issued or verified, as values that a caller can act on."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class RejectionReason(StrEnum):
+    """Why an access token was refused: one member for each rule, meant for the log.
+
+    The client is never told which one it was: it learns ``invalid_token`` (RFC 6750 §3.1) and nothing else.
+    """
+
+    TOO_LARGE = "too_large"
+    MALFORMED = "malformed"
+    ENCRYPTED = "encrypted"
+    BAD_HEADER = "bad_header"
+    CRITICAL_HEADER = "critical_header"
+    UNEXPECTED_TYPE = "unexpected_type"
+    UNKNOWN_KEY = "unknown_key"
+    ALGORITHM_MISMATCH = "algorithm_mismatch"
+    BAD_SIGNATURE = "bad_signature"
+    BAD_CLAIMS = "bad_claims"
+    MISSING_CLAIM = "missing_claim"
+    BAD_CLAIM = "bad_claim"
+    WRONG_ISSUER = "wrong_issuer"
+    WRONG_AUDIENCE = "wrong_audience"
+    EXPIRED = "expired"
+    NOT_YET_VALID = "not_yet_valid"
+    SENDER_CONSTRAINED = "sender_constrained"
+    REVOKED = "revoked"
+    UNKNOWN_SUBJECT = "unknown_subject"
+    INACTIVE_SUBJECT = "inactive_subject"
+
+
+class TokenRejected(Exception):
+    """An access token that must not be accepted.
+
+    ``reason`` and ``detail`` are for the log. ``detail`` never holds the token, a claim's value or any other text that
+    whoever sent the token chose.
+    """
+
+    def __init__(self, reason: RejectionReason, detail: str) -> None:
+        super().__init__(f"{reason.value}: {detail}")
+        self.reason = reason
+        self.detail = detail
+
+
+class IssuanceError(Exception):
+    """A token that cannot be issued.
+
+    ``code`` is the OAuth error code and ``description`` the text that the client is told (RFC 6749 §5.2);
+    ``detail`` is for the log only. ``status`` is the HTTP status of the answer.
+    """
+
+    code = "server_error"
+    status = 503
+
+    def __init__(self, description: str, *, detail: str = "") -> None:
+        super().__init__(detail or description)
+        self.description = description
+        self.detail = detail
+
+
+class InvalidTarget(IssuanceError):
+    """The requested resource is unknown, malformed, or more than was granted (RFC 8707 §2)."""
+
+    code = "invalid_target"
+    status = 400
+
+
+class InvalidGrant(IssuanceError):
+    """The grant no longer entitles anybody to a token, for instance because its user was deactivated."""
+
+    code = "invalid_grant"
+    status = 400
+
+
+class NoSigningKey(IssuanceError):
+    """There is no key to sign with, or it cannot be opened."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__("The authorization server cannot sign access tokens at the moment.", detail=detail)
+
+
+class UnacceptableKey(ValueError):
+    """A key that is too weak, of the wrong kind, or not meant for signatures (RFC 8725 §3.5)."""

@@ -1,0 +1,136 @@
+"""Compact JWS (RFC 7515 §7.1), made and taken apart strictly.
+
+jwcrypto's own ``JWS`` copies a registry for each call and reads base64url leniently, which makes tokens malleable; here
+a token has exactly one spelling, and jwcrypto does the signatures alone.
+"""
+
+from __future__ import annotations
+
+import json
+from binascii import a2b_base64, b2a_base64
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final, NoReturn
+
+from .errors import RejectionReason, TokenRejected
+
+if TYPE_CHECKING:
+    from .keys import SigningKey
+
+_BASE64URL: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+_TO_BASE64: Final = bytes.maketrans(b"-_", b"+/")
+_TO_BASE64URL: Final = bytes.maketrans(b"+/", b"-_")
+_DOTS_OF_A_JWS: Final = b".."
+_DOTS_OF_A_JWE: Final = b"...."
+
+# The last character of a group of 2 or 3 has 4 or 2 bits that carry nothing. They must be 0, else one token would have
+# several spellings (RFC 4648 §3.5).
+_LAST_OF: Final = {2: frozenset(b"AQgw"), 3: frozenset(b"AEIMQUYcgkosw048")}
+_PADDING: Final = {0: b"", 2: b"==", 3: b"="}
+
+
+def encode_segment(data: bytes) -> bytes:
+    """Encode bytes as base64url without padding (RFC 7515 §2)."""
+    return b2a_base64(data, newline=False).rstrip(b"=").translate(_TO_BASE64URL)
+
+
+def decode_segment(segment: bytes) -> bytes:
+    """Decode one segment whose characters were already found to be base64url.
+
+    Raises:
+        TokenRejected: the length is impossible, or bits that carry nothing are set.
+    """
+    rest = len(segment) % 4
+    if rest == 1 or (rest and segment[-1] not in _LAST_OF[rest]):
+        raise TokenRejected(RejectionReason.MALFORMED, "a segment is not canonical base64url")
+    return a2b_base64(segment.translate(_TO_BASE64) + _PADDING[rest])
+
+
+def _members_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError("a member occurs twice")
+    return members
+
+
+def _no_constants(_constant: str) -> NoReturn:
+    raise ValueError("NaN and Infinity are not JSON")
+
+
+_decode_json = json.JSONDecoder(object_pairs_hook=_members_once, parse_constant=_no_constants).decode
+
+
+def decode_object(data: bytes, reason: RejectionReason) -> dict[str, Any]:
+    """Read a JSON object strictly: UTF-8, each member once, no ``NaN`` (RFC 7515 §4, RFC 8725 §3.7).
+
+    Raises:
+        TokenRejected: with ``reason``, whatever is wrong with it.
+    """
+    try:
+        value = _decode_json(data.decode())
+    except (ValueError, RecursionError):
+        # A number of thousands of digits is a ValueError too. The text is not passed on, it quotes the token.
+        raise TokenRejected(reason, "not a JSON object in UTF-8 with each member once") from None
+    if type(value) is not dict:
+        raise TokenRejected(reason, "JSON, but not an object")
+    return value
+
+
+@dataclass(frozen=True)
+class CompactJws:
+    """The three segments of a compact JWS. Nothing in it is verified."""
+
+    header_segment: bytes
+    payload_segment: bytes
+    signature_segment: bytes
+
+    @classmethod
+    def split(cls, token: str, *, max_bytes: int) -> CompactJws:
+        """Take a token apart without decoding anything.
+
+        Args:
+            token: what followed ``Bearer``.
+            max_bytes: the longest token that is looked at at all.
+
+        Raises:
+            TokenRejected: too long, encrypted (five segments), or anything but three segments of base64url.
+        """
+        if len(token) > max_bytes:
+            raise TokenRejected(RejectionReason.TOO_LARGE, f"longer than {max_bytes} bytes")
+        try:
+            data = token.encode("ascii")
+        except UnicodeEncodeError:
+            raise TokenRejected(RejectionReason.MALFORMED, "characters outside base64url") from None
+        # What is left when all that is base64url is taken away must be the dots.
+        dots = data.translate(None, _BASE64URL)
+        if dots == _DOTS_OF_A_JWE:
+            raise TokenRejected(RejectionReason.ENCRYPTED, "five segments: an encrypted token")
+        if dots != _DOTS_OF_A_JWS:
+            raise TokenRejected(RejectionReason.MALFORMED, "not three segments of base64url")
+        return cls(*data.split(b"."))
+
+    @cached_property
+    def header(self) -> dict[str, Any]:
+        """The protected header, read strictly and not verified."""
+        return decode_object(decode_segment(self.header_segment), RejectionReason.BAD_HEADER)
+
+    @cached_property
+    def payload(self) -> bytes:
+        """The payload's bytes."""
+        return decode_segment(self.payload_segment)
+
+    @property
+    def signature(self) -> bytes:
+        """The signature's bytes."""
+        return decode_segment(self.signature_segment)
+
+    @property
+    def signing_input(self) -> bytes:
+        """What the signature is over (RFC 7515 §5.2)."""
+        return b"%b.%b" % (self.header_segment, self.payload_segment)
+
+
+def sign_compact(key: SigningKey, header_segment: bytes, payload: bytes) -> str:
+    """Make a compact JWS over ``payload`` with a header that is already encoded (RFC 7515 §5.1)."""
+    signing_input = b"%b.%b" % (header_segment, encode_segment(payload))
+    return (b"%b.%b" % (signing_input, encode_segment(key.sign(signing_input)))).decode("ascii")

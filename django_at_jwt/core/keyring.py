@@ -1,0 +1,97 @@
+"""The key ring: which keys sign and verify, as an immutable view that needs no database."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from .errors import NoSigningKey, RejectionReason, TokenRejected
+from .profile import ACCEPTED_TYPES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from .jws import CompactJws
+    from .keys import SigningKey, VerificationKey
+
+_MOST_KNOWN_HEADERS: Final = 256
+# Members that change what the rest of a token means, and that no access token has a use for (RFC 7797, RFC 7516).
+_REFUSED_MEMBERS: Final = frozenset({"b64", "zip", "enc"})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class KeyRing:
+    """All keys of one issuer at one time.
+
+    ``verification_keys`` has every published key by its ``kid``. ``signers`` has, for each algorithm with a signing
+    key, a function that gives it; private keys are opened when they are first needed, and a verifying process never does.
+    ``algorithms`` are those in use, the default first.
+    """
+
+    verification_keys: Mapping[str, VerificationKey] = field(default_factory=dict)
+    signers: Mapping[str, Callable[[], SigningKey]] = field(default_factory=dict, repr=False)
+    algorithms: Sequence[str] = ()
+    _known_headers: dict[bytes, VerificationKey] = field(default_factory=dict, repr=False, compare=False)
+
+    @classmethod
+    def of(cls, verification_keys: Iterable[VerificationKey], **others: Any) -> KeyRing:
+        """Make a key ring of verification keys and, where it signs too, ``signers`` and ``algorithms``."""
+        return cls(verification_keys={key.kid: key for key in verification_keys}, **others)
+
+    def signing_key(self, algorithm: str | None = None) -> SigningKey:
+        """Give the key that signs now.
+
+        Args:
+            algorithm: the one wanted; without it the first of :attr:`algorithms` that has a signing key. A new default
+                is announced before it signs, and until then the former default goes on.
+
+        Raises:
+            NoSigningKey: there is none, or it cannot be opened.
+        """
+        wanted = (*self.algorithms, *self.signers) if algorithm is None else (algorithm,)
+        for name in wanted:
+            if name in self.signers:
+                return self.signers[name]()
+        raise NoSigningKey("there is no signing key; make one with: manage.py rotate_signing_keys")
+
+    def key_for(self, jws: CompactJws) -> VerificationKey:
+        """Find the key that a token's header names, after every rule for headers (RFC 9068 §4, RFC 8725 §3).
+
+        Raises:
+            TokenRejected: not an access token by its ``typ``, critical extensions, no such key, or another algorithm
+                than the key's. ``jwk``, ``jku``, ``x5u`` and ``x5c`` are never looked at.
+
+        It does *not* verify the signature.
+        """
+        known = self._known_headers.get(jws.header_segment)
+        return known if known is not None else self._examine(jws.header)
+
+    def remember_header(self, jws: CompactJws, key: VerificationKey) -> None:
+        """Skip the rules for this very header from now on: a token that had it was verified with ``key``.
+
+        Only holders of a good signature get here, so nobody can fill the memory from outside. It is bounded too.
+        """
+        if len(self._known_headers) < _MOST_KNOWN_HEADERS:
+            self._known_headers[jws.header_segment] = key
+
+    def _examine(self, header: Mapping[str, Any]) -> VerificationKey:
+        typ = header.get("typ")
+        if not isinstance(typ, str) or not typ.isascii() or typ.lower() not in ACCEPTED_TYPES:
+            raise TokenRejected(RejectionReason.UNEXPECTED_TYPE, 'the "typ" is not at+jwt')
+        if "crit" in header:
+            raise TokenRejected(RejectionReason.CRITICAL_HEADER, "critical header extensions")
+        if not _REFUSED_MEMBERS.isdisjoint(header):
+            raise TokenRejected(RejectionReason.BAD_HEADER, "a header member that access tokens have no use for")
+        kid, algorithm = header.get("kid"), header.get("alg")
+        if not isinstance(kid, str) or not isinstance(algorithm, str):
+            raise TokenRejected(RejectionReason.BAD_HEADER, '"kid" or "alg" is missing or not a string')
+        key = self.verification_keys.get(kid)
+        if key is None:
+            raise TokenRejected(RejectionReason.UNKNOWN_KEY, "no published key has this kid")
+        if key.algorithm.name != algorithm:
+            raise TokenRejected(RejectionReason.ALGORITHM_MISMATCH, f"the key is for {key.algorithm.name}")
+        return key
+
+    def jwk_set(self) -> dict[str, list[dict[str, str]]]:
+        """Give the JWK set that is published (RFC 7517 §5): public members alone."""
+        return {"keys": [dict(key.public_jwk) for key in self.verification_keys.values()]}

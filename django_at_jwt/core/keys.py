@@ -1,0 +1,212 @@
+"""Signing and verification keys: JWKs that were examined once and are ready to use many times."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from jwcrypto.common import JWException, base64url_decode
+from jwcrypto.jwk import JWK
+
+from .algorithms import ALGORITHMS, RSA_KEY_BITS, Algorithm, signature_engine
+from .errors import UnacceptableKey
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+PRIVATE_MEMBERS: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"})
+_PUBLIC_MEMBERS: Final = {"RSA": ("kty", "n", "e"), "EC": ("kty", "crv", "x", "y"), "OKP": ("kty", "crv", "x")}
+_LEAST_RSA_EXPONENT: Final = 65537
+_MOST_RSA_BITS: Final = 8192
+
+# y coordinates of the Ed25519 points of order 1, 2, 4 and 8, and their encodings that are not reduced modulo p. With
+# such a public key one signature fits any message, so nobody may publish one.
+_P25519: Final = 2**255 - 19
+_Y_OF_ORDER_8: Final = 2707385501144840649318225287225658788936804267575313519463743609750303402022
+_SMALL_ORDER_Y: Final = frozenset(
+    {0, 1, _P25519 - 1, _P25519, _P25519 + 1, _Y_OF_ORDER_8, _P25519 - _Y_OF_ORDER_8},
+)
+
+
+def _powers_of_65537(prime: int) -> frozenset[int]:
+    powers, value = set(), 1
+    while value not in powers:
+        powers.add(value)
+        value = value * 65537 % prime
+    return frozenset(powers)
+
+
+# A modulus made by the flawed Infineon library ("ROCA", CVE-2017-15361) is a power of 65537 modulo each of these.
+_ROCA_MARKERS: Final = {
+    prime: _powers_of_65537(prime)
+    for prime in (11, 13, 17, 19, 37, 53, 61, 71, 73, 79, 97, 103, 107, 109, 127, 151, 157)
+}
+
+
+class _OperationKey:
+    """The one method that jwcrypto's engines ask of a key, answered without searching the JWK again on each call."""
+
+    __slots__ = ("_crv", "_key")
+
+    def __init__(self, jwk: JWK, operation: str) -> None:
+        self._crv = jwk.get("crv")
+        self._key = jwk.get_op_key(operation, self._crv) if jwk["kty"] == "EC" else jwk.get_op_key(operation)
+
+    def get_op_key(self, _operation: str, _curve: str | None = None) -> Any:
+        return self._key
+
+    def __getitem__(self, member: str) -> Any:
+        # The Ed25519 engines ask for the curve, and for nothing else.
+        if member != "crv":
+            raise KeyError(member)
+        return self._crv
+
+
+@dataclass(frozen=True, slots=True)
+class VerificationKey:
+    """A public key that verifies signatures of exactly one algorithm (RFC 8725 §3.1).
+
+    ``kid`` is what tokens call it; ``public_jwk`` has the members that a JWK set publishes, and no private one.
+    """
+
+    kid: str
+    algorithm: Algorithm
+    public_jwk: Mapping[str, str]
+    _engine: Any = field(repr=False, compare=False)
+    _operation_key: _OperationKey = field(repr=False, compare=False)
+
+    @classmethod
+    def from_jwk(
+        cls, jwk: Mapping[str, Any], *, algorithm: str | None = None, kid: str | None = None
+    ) -> VerificationKey:
+        """Examine a JWK and keep its public half ready for verifying.
+
+        Args:
+            jwk: the members of a JWK (RFC 7517), public or private; private members are dropped.
+            algorithm: the algorithm to use it with, where the JWK itself has no ``alg``.
+            kid: the name to know it by, where the JWK itself has no ``kid``; else its RFC 7638 thumbprint.
+
+        Raises:
+            UnacceptableKey: not an allowed algorithm, key and algorithm do not go together, not meant for signatures
+                (``use``, ``key_ops``), or weak: RSA under 2048 bits, with a small exponent or made by the ROCA
+                library, an Ed25519 point of small order, an EC point that is not on its curve.
+
+        It does *not* check whose key it is: that follows from where the JWK came from.
+        """
+        name = jwk.get("alg", algorithm)
+        if not isinstance(name, str) or name not in ALGORITHMS:
+            raise UnacceptableKey(f"the key's algorithm is none of {', '.join(ALGORITHMS)}")
+        if algorithm is not None and name != algorithm:
+            raise UnacceptableKey(f"the key is for {name}, not for {algorithm}")
+        allowed = ALGORITHMS[name]
+        _check_purpose(jwk)
+        if jwk.get("kty") != allowed.key_type or jwk.get("crv") != allowed.curve:
+            wanted = " ".join(filter(None, (allowed.key_type, allowed.curve)))
+            raise UnacceptableKey(f"{name} needs a key of type {wanted}")
+        try:
+            members = {member: jwk[member] for member in _PUBLIC_MEMBERS[allowed.key_type]}
+            public = JWK(**members)
+            operation_key = _OperationKey(public, "verify")
+        except (KeyError, TypeError, ValueError, AttributeError, JWException):
+            # The reason is not passed on: its text may quote the key.
+            raise UnacceptableKey("the key's members are missing or not a valid point or number") from None
+        _check_strength(members, operation_key.get_op_key("verify"))
+        own_kid = kid or jwk.get("kid") or public.thumbprint()
+        if not isinstance(own_kid, str):
+            raise UnacceptableKey("the key's kid is not a string")
+        return cls(
+            kid=own_kid,
+            algorithm=allowed,
+            public_jwk=members | {"use": "sig", "alg": name, "kid": own_kid},
+            _engine=signature_engine(name),
+            _operation_key=operation_key,
+        )
+
+    def verifies(self, signing_input: bytes, signature: bytes) -> bool:
+        """Tell whether ``signature`` was made over ``signing_input`` with this key's private half."""
+        length = self.algorithm.signature_bytes
+        if length is not None and len(signature) != length:
+            return False
+        try:
+            self._engine.verify(self._operation_key, signing_input, signature)
+        except (InvalidSignature, ValueError):
+            return False
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class SigningKey:
+    """A private key, opened and ready to sign, with the public key that belongs to it."""
+
+    verification_key: VerificationKey
+    _engine: Any = field(repr=False, compare=False)
+    _operation_key: _OperationKey = field(repr=False, compare=False)
+
+    @classmethod
+    def from_jwk(cls, jwk: JWK, *, algorithm: str, kid: str | None = None) -> SigningKey:
+        """Make a signing key of a private JWK.
+
+        Raises:
+            UnacceptableKey: as :meth:`VerificationKey.from_jwk`, or the JWK has no private half.
+        """
+        public = VerificationKey.from_jwk(jwk.export_public(as_dict=True), algorithm=algorithm, kid=kid)
+        if not jwk.has_private:
+            raise UnacceptableKey("the key has no private half")
+        return cls(
+            verification_key=public,
+            _engine=signature_engine(algorithm),
+            _operation_key=_OperationKey(jwk, "sign"),
+        )
+
+    @property
+    def kid(self) -> str:
+        """What tokens call this key."""
+        return self.verification_key.kid
+
+    @property
+    def algorithm(self) -> Algorithm:
+        """The one algorithm that this key signs with."""
+        return self.verification_key.algorithm
+
+    def sign(self, signing_input: bytes) -> bytes:
+        """Give the JWS signature over ``signing_input`` (RFC 7515 §5.1)."""
+        signature: bytes = self._engine.sign(self._operation_key, signing_input)
+        return signature
+
+    def __reduce__(self) -> str:
+        # A pickled key would carry the private half into a cache or another process.
+        raise TypeError("a signing key cannot be pickled")
+
+
+def public_members(private_jwk: JWK) -> dict[str, str]:
+    """Give just the members of a private JWK that may be published (RFC 7517 §4, RFC 7518 §6)."""
+    exported = json.loads(private_jwk.export_public())
+    return {member: exported[member] for member in _PUBLIC_MEMBERS[exported["kty"]]}
+
+
+def _check_purpose(jwk: Mapping[str, Any]) -> None:
+    if jwk.get("use", "sig") != "sig":
+        raise UnacceptableKey('the key is not for signatures: its "use" is not "sig"')
+    operations = jwk.get("key_ops")
+    if operations is not None and not (isinstance(operations, list) and {"sign", "verify"} & {*map(str, operations)}):
+        raise UnacceptableKey('the key is not for signatures: "key_ops" has neither "sign" nor "verify"')
+
+
+def _check_strength(members: Mapping[str, str], key: Any) -> None:
+    if isinstance(key, RSAPublicKey):
+        if not RSA_KEY_BITS <= key.key_size <= _MOST_RSA_BITS:
+            raise UnacceptableKey(
+                f"an RSA key needs {RSA_KEY_BITS} to {_MOST_RSA_BITS} bits, this one has {key.key_size}"
+            )
+        numbers = key.public_numbers()
+        if numbers.e < _LEAST_RSA_EXPONENT or numbers.e % 2 == 0:
+            raise UnacceptableKey(f"the RSA exponent must be odd and at least {_LEAST_RSA_EXPONENT}")
+        if all(numbers.n % prime in powers for prime, powers in _ROCA_MARKERS.items()):
+            raise UnacceptableKey("the RSA key was made by a library with a known flaw (ROCA, CVE-2017-15361)")
+    elif members["kty"] == "OKP":
+        y = int.from_bytes(base64url_decode(members["x"]), "little") & (2**255 - 1)
+        if y in _SMALL_ORDER_Y:
+            raise UnacceptableKey("the Ed25519 key is a point of small order")

@@ -1,0 +1,203 @@
+"""The life of a signing key: pure functions of timestamps, a policy and the time.
+
+A key is announced (published, so that everybody has fetched it before it is needed), then signs, is then retained
+(still published, so that what it signed can be verified), and is retired in the end. Every instant is stored, none is
+counted from when somebody looked, so all workers agree without talking to each other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Sequence
+    from datetime import datetime, timedelta
+
+
+class KeyState(StrEnum):
+    """What a key is used for at an instant."""
+
+    ANNOUNCED = "announced"
+    SIGNING = "signing"
+    RETAINED = "retained"
+    RETIRED = "retired"
+    REVOKED = "revoked"
+
+
+PUBLISHED_STATES = frozenset({KeyState.ANNOUNCED, KeyState.SIGNING, KeyState.RETAINED})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RotationPolicy:
+    """How long a key spends in each state.
+
+    ``propagation_time`` is how long a key is announced at the least before it signs, ``rotation_interval`` how long it
+    signs, ``retention`` how long it is published after that. For no token to outlive its key, ``retention`` must be at
+    least the longest lifetime of a token plus the leeway.
+    """
+
+    rotation_interval: timedelta
+    propagation_time: timedelta
+    retention: timedelta
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class KeyTimes:
+    """The instants (aware datetimes) at which a key enters its states; ``None`` where that is not planned yet."""
+
+    kid: str
+    algorithm: str
+    announced_at: datetime
+    signing_at: datetime
+    retained_at: datetime | None = None
+    retired_at: datetime | None = None
+    revoked_at: datetime | None = None
+
+    def state_at(self, now: datetime) -> KeyState:
+        """Give the state that the key is in at ``now``."""
+        if _reached(self.revoked_at, now):
+            return KeyState.REVOKED
+        if _reached(self.retired_at, now):
+            return KeyState.RETIRED
+        if _reached(self.retained_at, now):
+            return KeyState.RETAINED
+        if _reached(self.signing_at, now):
+            return KeyState.SIGNING
+        return KeyState.ANNOUNCED
+
+    def transitions_after(self, now: datetime) -> Iterable[datetime]:
+        """Give the instants later than ``now`` at which the state changes."""
+        instants = (self.signing_at, self.retained_at, self.retired_at, self.revoked_at)
+        return (instant for instant in instants if instant is not None and instant > now)
+
+
+def _reached(instant: datetime | None, now: datetime) -> bool:
+    return instant is not None and instant <= now
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NewKey:
+    """A step of a plan: make a key of ``algorithm``, announce it now and let it sign from ``signing_at``."""
+
+    algorithm: str
+    announced_at: datetime
+    signing_at: datetime
+    retained_at: datetime | None = None
+    retired_at: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RotationPlan:
+    """What a rotation has to do: keys to make, and keys whose times change. Empty when all is as it should be."""
+
+    new: tuple[NewKey, ...] = ()
+    changed: tuple[KeyTimes, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.new or self.changed)
+
+
+def signer_at(keys: Iterable[KeyTimes], algorithm: str, now: datetime) -> KeyTimes | None:
+    """Give the one key of ``algorithm`` that signs at ``now``, or ``None``."""
+    signing = [key for key in keys if key.algorithm == algorithm and key.state_at(now) is KeyState.SIGNING]
+    return max(signing, key=lambda key: (key.signing_at, key.kid), default=None)
+
+
+def plan_rotation(
+    keys: Sequence[KeyTimes],
+    *,
+    policy: RotationPolicy,
+    algorithms: Sequence[str],
+    now: datetime,
+    early: Collection[str] = (),
+) -> RotationPlan:
+    """Work out what it takes for every algorithm to have a signing key and an announced one after it.
+
+    Applying the plan and planning again at the same instant gives an empty plan.
+
+    Args:
+        keys: all keys there are, retired and revoked ones too.
+        algorithms: those in use, the default first.
+        now: an aware datetime.
+        early: algorithms whose announced key shall sign as soon as it was announced long enough.
+    """
+    new: list[NewKey] = []
+    changed: list[KeyTimes] = []
+    # Nobody can have a stale copy of a set that was never published, so the very first keys sign at once.
+    nothing_published = not any(key.state_at(now) in PUBLISHED_STATES for key in keys)
+    for algorithm in algorithms:
+        line = _line_of(keys, algorithm, now)
+        if algorithm in early:
+            line = _brought_forward(line, policy, now)
+        added = _missing(line, algorithm, policy, now, sign_at_once=nothing_published)
+        linked = _linked([*line, *added], policy, now)
+        new += (key for key in linked if isinstance(key, NewKey))
+        changed += (key for key in linked if isinstance(key, KeyTimes))
+    if all(signer_at(keys, algorithm, now) for algorithm in algorithms):
+        changed += _withdrawn(keys, algorithms, policy, now)
+    before = {key.kid: key for key in keys}
+    return RotationPlan(new=tuple(new), changed=tuple(key for key in changed if key != before[key.kid]))
+
+
+def _line_of(keys: Iterable[KeyTimes], algorithm: str, now: datetime) -> list[KeyTimes]:
+    """The keys of one algorithm that still matter, in the order in which they sign."""
+    living = (key for key in keys if key.algorithm == algorithm and key.state_at(now) in PUBLISHED_STATES)
+    return sorted(living, key=lambda key: (key.signing_at, key.kid))
+
+
+def _missing(
+    line: Sequence[KeyTimes], algorithm: str, policy: RotationPolicy, now: datetime, *, sign_at_once: bool
+) -> list[NewKey]:
+    """The keys to make, so that one signs and one is announced after it."""
+    usable = [key for key in line if key.state_at(now) is not KeyState.RETAINED]
+    added: list[NewKey] = []
+    if not usable:
+        starts = now if sign_at_once else now + policy.propagation_time
+        added.append(NewKey(algorithm=algorithm, announced_at=now, signing_at=starts))
+    if len(usable) + len(added) < _SIGNING_AND_ANNOUNCED:
+        last = (usable[-1] if usable else added[-1]).signing_at
+        starts = max(last + policy.rotation_interval, now + policy.propagation_time)
+        added.append(NewKey(algorithm=algorithm, announced_at=now, signing_at=starts))
+    return added
+
+
+_SIGNING_AND_ANNOUNCED = 2
+
+
+def _brought_forward(line: list[KeyTimes], policy: RotationPolicy, now: datetime) -> list[KeyTimes]:
+    for key in line:
+        if key.state_at(now) is KeyState.ANNOUNCED:
+            earliest = max(now, key.announced_at + policy.propagation_time)
+            return [replace(key, signing_at=min(key.signing_at, earliest)) if other is key else other for other in line]
+    return line
+
+
+def _linked(line: Sequence[KeyTimes | NewKey], policy: RotationPolicy, now: datetime) -> list[KeyTimes | NewKey]:
+    """Let each key stop signing when the next one starts, and be published until what it signed has expired."""
+    linked = list(line)
+    for index, key in enumerate(line):
+        if isinstance(key, KeyTimes) and key.state_at(now) is KeyState.RETAINED:
+            ends = key.retained_at
+        elif index + 1 < len(line):
+            ends = line[index + 1].signing_at
+        else:
+            continue
+        if ends is None:
+            continue
+        retired = ends + policy.retention
+        if key.retired_at is not None and key.retained_at == ends:
+            # What was promised is kept when the policy gets shorter: tokens of the longer lifetime are still alive.
+            retired = max(retired, key.retired_at)
+        linked[index] = replace(key, retained_at=ends, retired_at=retired)
+    return linked
+
+
+def _withdrawn(
+    keys: Iterable[KeyTimes], algorithms: Collection[str], policy: RotationPolicy, now: datetime
+) -> Iterable[KeyTimes]:
+    """Keys of algorithms that are not in use any more: they stop signing, and what they signed is let to expire."""
+    for key in keys:
+        if key.algorithm not in algorithms and key.state_at(now) in {KeyState.SIGNING, KeyState.ANNOUNCED}:
+            yield replace(key, retained_at=now, retired_at=now + policy.retention)

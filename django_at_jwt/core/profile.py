@@ -1,0 +1,180 @@
+"""The JWT profile for access tokens: RFC 9068 §2, what a token holds and how it is typed."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final
+
+from .errors import RejectionReason, TokenRejected
+from .jws import encode_segment
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from .keys import SigningKey
+
+TOKEN_TYPE: Final = "at+jwt"  # noqa: S105 - a media type
+ACCEPTED_TYPES: Final = frozenset({"at+jwt", "application/at+jwt"})
+REQUIRED_CLAIMS: Final = ("iss", "exp", "aud", "sub", "client_id", "iat", "jti")
+RESERVED_CLAIMS: Final = frozenset(
+    {*REQUIRED_CLAIMS, "nbf", "scope", "auth_time", "acr", "amr", "cnf", "act"},
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AccessTokenClaims:
+    """The claims of an access token that was verified, typed.
+
+    ``issued_at`` and ``expires_at`` are seconds since the epoch as the token has them, ``not_before`` is ``None``
+    where it has none. ``raw`` holds every claim as it was in the token; treat it as read-only.
+    """
+
+    issuer: str
+    subject: str
+    audience: tuple[str, ...]
+    client_id: str
+    issued_at: float
+    expires_at: float
+    token_id: str
+    scope: str
+    not_before: float | None
+    raw: Mapping[str, Any]
+
+    @property
+    def scopes(self) -> frozenset[str]:
+        """The granted scopes, one by one."""
+        return frozenset(self.scope.split())
+
+    @property
+    def is_machine(self) -> bool:
+        """Whether the client acts for itself: its ``sub`` is its own ``client_id`` (RFC 9068 §2.2).
+
+        Such a token is never anybody's, even where some user's identifier happens to be the same text (RFC 9068 §5).
+        """
+        return self.subject == self.client_id
+
+
+def parse_claims(raw: Mapping[str, Any]) -> AccessTokenClaims:
+    """Check that the claims of RFC 9068 §2.2 are there and of the right type.
+
+    Raises:
+        TokenRejected: a required claim is missing, ``null``, empty or of the wrong type, or the token is bound to a
+            sender (``cnf``), which nothing here can check.
+
+    It does *not* compare any value: issuer, audience and times are the verifier's.
+    """
+    if not raw.keys() >= _REQUIRED:
+        missing = ", ".join(claim for claim in REQUIRED_CLAIMS if claim not in raw)
+        raise TokenRejected(RejectionReason.MISSING_CLAIM, missing)
+    if "cnf" in raw:
+        raise TokenRejected(RejectionReason.SENDER_CONSTRAINED, "bound to a sender, which is not checked here")
+    scope = raw.get("scope", "")
+    if type(scope) is not str:
+        raise _bad_claim("scope", "a string")
+    return AccessTokenClaims(
+        issuer=_text(raw, "iss"),
+        subject=_text(raw, "sub"),
+        audience=_audience(raw["aud"]),
+        client_id=_text(raw, "client_id"),
+        issued_at=_instant(raw, "iat"),
+        expires_at=_instant(raw, "exp"),
+        token_id=_text(raw, "jti"),
+        scope=scope,
+        not_before=_instant(raw, "nbf") if "nbf" in raw else None,
+        raw=raw,
+    )
+
+
+_REQUIRED: Final = frozenset(REQUIRED_CLAIMS)
+
+
+def _bad_claim(claim: str, wanted: str) -> TokenRejected:
+    return TokenRejected(RejectionReason.BAD_CLAIM, f"{claim} is not {wanted}")
+
+
+def _text(raw: Mapping[str, Any], claim: str) -> str:
+    value = raw[claim]
+    if type(value) is not str or not value:
+        raise _bad_claim(claim, "a string with something in it")
+    return value
+
+
+def _instant(raw: Mapping[str, Any], claim: str) -> float:
+    value = raw[claim]
+    # A boolean is an int to Python, 1e400 reads as infinity, and int and float must both do (RFC 7519 §2, NumericDate).
+    if type(value) not in (int, float) or not 0 <= value <= _LAST_INSTANT:
+        raise _bad_claim(claim, "a number of seconds since the epoch")
+    instant: float = value
+    return instant
+
+
+_LAST_INSTANT: Final = 253402300799  # The end of the year 9999, the last that a datetime can hold.
+
+
+def _audience(value: object) -> tuple[str, ...]:
+    if type(value) is str and value:
+        return (value,)
+    if type(value) is list and value and all(type(entry) is str and entry for entry in value):
+        return tuple(value)
+    raise _bad_claim("aud", "a string or a list of strings")
+
+
+def assemble(
+    *,
+    issuer: str,
+    subject: str,
+    audience: Iterable[str],
+    client_id: str,
+    issued_at: int,
+    lifetime: int,
+    token_id: str,
+    scopes: Iterable[str],
+    mapped: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Put the claims of one token together (RFC 9068 §2.2).
+
+    Args:
+        issued_at: whole seconds since the epoch.
+        lifetime: whole seconds; ``exp`` is ``issued_at`` plus it.
+        mapped: further claims. The claims of the protocol are written last, so that nothing can take their place, and a
+            reserved claim that the protocol has no value for is left out even if it is mapped.
+    """
+    claims: dict[str, Any] = {name: value for name, value in (mapped or {}).items() if name not in RESERVED_CLAIMS}
+    audiences = list(audience)
+    claims |= {
+        "iss": issuer,
+        "sub": subject,
+        "aud": audiences[0] if len(audiences) == 1 else audiences,
+        "client_id": client_id,
+        "iat": issued_at,
+        "exp": issued_at + lifetime,
+        "jti": token_id,
+    }
+    scope = " ".join(scopes)
+    if scope:
+        claims["scope"] = scope
+    return claims
+
+
+@lru_cache(maxsize=256)
+def _header_segment(algorithm: str, kid: str) -> bytes:
+    return encode_segment(encode_json({"typ": TOKEN_TYPE, "alg": algorithm, "kid": kid}))
+
+
+def header_segment(key: SigningKey) -> bytes:
+    """Give the encoded header of the tokens that ``key`` signs (RFC 9068 §2.1)."""
+    return _header_segment(key.algorithm.name, key.kid)
+
+
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
+
+
+def encode_json(value: Mapping[str, Any]) -> bytes:
+    """Write JSON as tokens carry it: UTF-8, no white space, no ``NaN``.
+
+    Raises:
+        ValueError, TypeError: a value that JSON has no way to say.
+    """
+    return _encode(value).encode()

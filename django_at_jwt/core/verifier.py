@@ -1,0 +1,101 @@
+"""Verifying an access token as a resource server must: RFC 9068 §4, one rule after the other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, Protocol
+
+from .errors import RejectionReason, TokenRejected
+from .jws import CompactJws, decode_object
+from .profile import AccessTokenClaims, parse_claims
+
+if TYPE_CHECKING:
+    from .keyring import KeyRing
+
+DEFAULT_LEEWAY: Final = 30
+DEFAULT_MAX_BYTES: Final = 16 * 1024
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Expectations:
+    """What a token must say for this resource server to accept it.
+
+    Args:
+        issuer: the one value of ``iss``, compared letter by letter (RFC 9068 §4).
+        audiences: this resource server's identifiers; ``aud`` must hold one of them. ``None`` leaves the audience
+            unchecked, for an authorization server that looks at its own tokens.
+        leeway: seconds by which clocks may differ.
+        max_bytes: the longest token that is looked at at all.
+        algorithms: if given, the only ones to accept, out of those that the keys are for.
+    """
+
+    issuer: str
+    audiences: frozenset[str] | None
+    leeway: float = DEFAULT_LEEWAY
+    max_bytes: int = DEFAULT_MAX_BYTES
+    algorithms: frozenset[str] | None = field(default=None)
+
+
+def verify_access_token(token: str, *, key_ring: KeyRing, expected: Expectations, now: float) -> AccessTokenClaims:
+    """Verify an access token and give its claims.
+
+    Args:
+        token: what followed ``Bearer``.
+        key_ring: the issuer's keys, and nobody else's (RFC 8725 §3.8).
+        now: seconds since the epoch.
+
+    Raises:
+        TokenRejected: with the reason, for the first rule that does not hold.
+
+    It does *not* check whether the token was revoked, whether its subject still exists and is active, nor any scope.
+    """
+    jws = CompactJws.split(token, max_bytes=expected.max_bytes)
+    key = key_ring.key_for(jws)
+    if expected.algorithms is not None and key.algorithm.name not in expected.algorithms:
+        raise TokenRejected(RejectionReason.ALGORITHM_MISMATCH, f"{key.algorithm.name} is not accepted here")
+    if not key.verifies(jws.signing_input, jws.signature):
+        raise TokenRejected(RejectionReason.BAD_SIGNATURE, "the signature does not fit")
+    key_ring.remember_header(jws, key)
+
+    claims = parse_claims(decode_object(jws.payload, RejectionReason.BAD_CLAIMS))
+    if claims.issuer != expected.issuer:
+        raise TokenRejected(RejectionReason.WRONG_ISSUER, "iss is another issuer")
+    if expected.audiences is not None and expected.audiences.isdisjoint(claims.audience):
+        raise TokenRejected(RejectionReason.WRONG_AUDIENCE, "aud does not name this resource server")
+    _check_times(claims, leeway=expected.leeway, now=now)
+    return claims
+
+
+class KeySource(Protocol):
+    """Whatever keeps an issuer's key ring up to date."""
+
+    def current(self) -> KeyRing:
+        """Give the key ring as it is now."""
+        ...
+
+    def after_unknown_kid(self) -> KeyRing | None:
+        """Give a ring that was read anew, or ``None`` if it is too soon for that."""
+        ...
+
+
+def verify_with_current_keys(token: str, *, keys: KeySource, expected: Expectations, now: float) -> AccessTokenClaims:
+    """Verify as :func:`verify_access_token`, and once more with new keys where the token names one that is unknown.
+
+    Raises:
+        TokenRejected: as there.
+    """
+    try:
+        return verify_access_token(token, key_ring=keys.current(), expected=expected, now=now)
+    except TokenRejected as rejected:
+        if rejected.reason is not RejectionReason.UNKNOWN_KEY or (renewed := keys.after_unknown_kid()) is None:
+            raise
+    return verify_access_token(token, key_ring=renewed, expected=expected, now=now)
+
+
+def _check_times(claims: AccessTokenClaims, *, leeway: float, now: float) -> None:
+    if now >= claims.expires_at + leeway:
+        raise TokenRejected(RejectionReason.EXPIRED, "exp has passed")
+    if claims.issued_at > now + leeway:
+        raise TokenRejected(RejectionReason.NOT_YET_VALID, "iat is in the future")
+    if claims.not_before is not None and claims.not_before > now + leeway:
+        raise TokenRejected(RejectionReason.NOT_YET_VALID, "nbf is in the future")

@@ -1,0 +1,111 @@
+"""``manage.py rotate_signing_keys``: make the keys that are due, and nothing else. Made for cron."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management.base import BaseCommand, CommandError
+from django.db import DatabaseError
+
+from django_at_jwt.authorization_server.rotation import Rotation, rotate_signing_keys
+from django_at_jwt.conf import app_settings
+from django_at_jwt.core.lifecycle import KeyState, KeyTimes
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser
+    from collections.abc import Sequence
+    from datetime import datetime
+
+
+class Command(BaseCommand):
+    """Rotate the signing keys where the policy says that it is time."""
+
+    help = (
+        "Makes the signing keys that are due: the first ones of an empty table, and after that always the next key "
+        "ahead of its time. Safe to run as often as you like."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Declare the options."""
+        parser.add_argument(
+            "--now",
+            action="store_true",
+            help="let the announced key sign as soon as it has been announced for the propagation time",
+        )
+        parser.add_argument("--algorithm", help="with --now: only the keys of this algorithm")
+        parser.add_argument("--dry-run", action="store_true", help="say what would be done, and change nothing")
+        parser.add_argument("--json", action="store_true", help="say it as JSON")
+
+    def handle(self, *_args: Any, **options: Any) -> None:
+        """Rotate, and say what was done and what comes next.
+
+        Raises:
+            CommandError: exit status 1 and one line; nothing was changed.
+        """
+        try:
+            rotation = rotate_signing_keys(early=self._early(options), dry_run=options["dry_run"])
+        except ImproperlyConfigured as error:
+            raise CommandError(str(error)) from None
+        except (DatabaseError, TimeoutError) as error:
+            raise CommandError(f"The keys were not rotated: {error}. Was migrate run?") from None
+        lines = _as_json(rotation) if options["json"] else _as_text(rotation, dry_run=options["dry_run"])
+        self.stdout.write("\n".join(lines))
+
+    def _early(self, options: dict[str, Any]) -> Sequence[str]:
+        in_use = app_settings().signing_algorithms
+        algorithm = options["algorithm"]
+        if algorithm is None:
+            return in_use if options["now"] else ()
+        if algorithm not in in_use:
+            raise CommandError(f"{algorithm} is not in AT_JWT['SIGNING_ALGORITHMS'] ({', '.join(in_use)}).")
+        if not options["now"]:
+            raise CommandError("--algorithm goes with --now: without it every algorithm is rotated as it is due.")
+        return (algorithm,)
+
+
+def _as_text(rotation: Rotation, *, dry_run: bool) -> list[str]:
+    would = "Would make" if dry_run else "Made"
+    lines = [f"{would} a key for {new.algorithm} that signs from {_said(new.signing_at)}." for new in rotation.plan.new]
+    lines += [
+        f"{'Would let' if dry_run else 'Let'} {times.kid} sign until {_said(times.retained_at)} "
+        f"and be published until {_said(times.retired_at)}."
+        for times in rotation.plan.changed
+        if times.retained_at is not None
+    ]
+    if not rotation.plan:
+        lines.append("Nothing to do.")
+    if not dry_run:
+        states = ((row.times.state_at(rotation.at), row.times) for row in rotation.keys)
+        lines += [_about(state, times) for state, times in states if state in {KeyState.SIGNING, KeyState.ANNOUNCED}]
+    return lines
+
+
+def _about(state: KeyState, times: KeyTimes) -> str:
+    if state is KeyState.SIGNING:
+        until = f" until {_said(times.retained_at)}" if times.retained_at else ""
+        return f"{times.algorithm}: {times.kid} signs{until}."
+    return f"{times.algorithm}: {times.kid} is announced and signs from {_said(times.signing_at)}."
+
+
+def _said(instant: datetime | None) -> str:
+    return instant.isoformat(sep=" ", timespec="seconds") if instant else "further notice"
+
+
+def _as_json(rotation: Rotation) -> list[str]:
+    keys = [
+        {
+            "kid": row.kid,
+            "algorithm": row.algorithm,
+            "state": row.times.state_at(rotation.at).value,
+            **{
+                name: instant.isoformat() if (instant := getattr(row, name)) else None
+                for name in ("announced_at", "signing_at", "retained_at", "retired_at", "revoked_at")
+            },
+        }
+        for row in rotation.keys
+    ]
+    return [
+        json.dumps({"changed": bool(rotation.plan), "made": [row.kid for row in rotation.made], "keys": keys}, indent=2)
+    ]

@@ -1,0 +1,5 @@
+"""The tables of the authorization server."""
+
+from .signing_key import SigningKey
+
+__all__ = ["SigningKey"]

@@ -1,0 +1,12 @@
+"""What ``OAUTH2_PROVIDER["OAUTH2_VALIDATOR_CLASS"]`` names, and the mixin for a site's own validator."""
+
+from oauth2_provider.oauth2_validators import OAuth2Validator as ToolkitValidator
+
+from .authorization_server.toolkit import AccessTokenValidatorMixin
+
+
+class OAuth2Validator(AccessTokenValidatorMixin, ToolkitValidator):
+    """django-oauth-toolkit's validator, for RFC 9068 access tokens."""
+
+
+__all__ = ["AccessTokenValidatorMixin", "OAuth2Validator"]

@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import secrets
+from dataclasses import dataclass, field
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.test import Client
+from oauth2_provider.models import get_application_model
+
+from django_at_jwt.authorization_server.keystore import key_store
+from django_at_jwt.authorization_server.rotation import rotate_signing_keys
+from django_at_jwt.core.jws import CompactJws
+
+DEVICE_CODE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
+REDIRECT_URI = "https://client.example.com/callback"
+SECRET = "the client's secret"
+
+
+@pytest.fixture(autouse=True)
+def _no_keys_of_other_tests():
+    key_store.forget()
+    yield
+    key_store.forget()
+
+
+@pytest.fixture
+def signing_keys(db):
+    return rotate_signing_keys().keys
+
+
+@pytest.fixture
+def user(db):
+    return get_user_model().objects.create_user("alice", "alice@example.com", "correct horse")
+
+
+def decoded(token: str) -> tuple[dict, dict]:
+    jws = CompactJws.split(token, max_bytes=100_000)
+    return jws.header, json.loads(jws.payload)
+
+
+@dataclass
+class OAuthClient:
+    """An OAuth client that talks to the toolkit's real endpoints, as a program would."""
+
+    application: object
+    browser: Client = field(default_factory=Client)
+
+    @property
+    def credentials(self):
+        return {"client_id": self.application.client_id, "client_secret": SECRET}
+
+    def post(self, url: str, data: dict, **extra):
+        return Client().post(url, {**self.credentials, **data}, **extra)
+
+    def token(self, grant_type: str, **data):
+        return self.post("/o/token/", {"grant_type": grant_type, **data})
+
+    def authorize(self, user, *, response_type="code", scope="read write", allow=True, **parameters):
+        """Log in, open the authorization endpoint, agree on the consent page, and give the redirect's parameters."""
+        self.browser.force_login(user)
+        self.verifier = secrets.token_urlsafe(48)
+        challenge = base64.urlsafe_b64encode(hashlib.sha256(self.verifier.encode()).digest()).rstrip(b"=").decode()
+        query = {
+            "response_type": response_type,
+            "client_id": self.application.client_id,
+            "redirect_uri": REDIRECT_URI,
+            "state": "a state",
+            "nonce": "a nonce",
+            **({"scope": scope} if scope else {}),
+            **({"code_challenge": challenge, "code_challenge_method": "S256"} if "code" in response_type else {}),
+            **parameters,
+        }
+        page = self.browser.get("/o/authorize/", query)
+        if page.status_code == 200:
+            form = {name: value for name, value in page.context["form"].initial.items() if value is not None}
+            address = f"/o/authorize/?{page.wsgi_request.META['QUERY_STRING']}"
+            page = self.browser.post(address, {**form, "allow": "on"} if allow else form)
+        assert page.status_code == 302, page.content
+        target = urlsplit(page["Location"])
+        return {name: values[0] for name, values in parse_qs(target.fragment or target.query).items()}
+
+    def code_flow(self, user, *, exchange=(), **parameters):
+        answer = self.authorize(user, **parameters)
+        return self.exchange(answer["code"], **dict(exchange))
+
+    def exchange(self, code, **data):
+        return self.token(
+            "authorization_code", code=code, redirect_uri=REDIRECT_URI, code_verifier=self.verifier, **data
+        )
+
+
+@pytest.fixture
+def make_client(db):
+    def make(grant="authorization-code", **fields):
+        return OAuthClient(
+            get_application_model().objects.create(
+                **{
+                    "name": f"{grant} client",
+                    "client_type": "confidential",
+                    "authorization_grant_type": grant,
+                    "redirect_uris": REDIRECT_URI,
+                    "client_secret": SECRET,
+                    **fields,
+                }
+            )
+        )
+
+    return make
+
+
+@pytest.fixture
+def web(make_client):
+    return make_client()
+
+
+@pytest.fixture
+def service(make_client):
+    return make_client("client-credentials")

@@ -1,0 +1,62 @@
+"""A site with django-oauth-toolkit and this app, as small as it can be. DATABASE_URL chooses the database."""
+
+import os
+
+import dj_database_url
+
+from django_at_jwt import oauth2_provider_settings
+
+ISSUER = "https://as.example.com/o"
+API = "https://api.example.com/"
+REPORTS = "https://reports.example.com/"
+
+SECRET_KEY = "not-secret"
+DEBUG = False
+ALLOWED_HOSTS = ["*"]
+USE_TZ = True
+ROOT_URLCONF = "tests.site.urls"
+STATIC_URL = "/static/"
+LOGIN_URL = "/admin/login/"
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+DATABASES = {"default": dj_database_url.parse(os.environ.get("DATABASE_URL", "sqlite://:memory:"))}
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.messages",
+    "django.contrib.sessions",
+    "django.contrib.staticfiles",
+    "oauth2_provider",
+    "rest_framework",
+    "django_at_jwt",
+]
+MIDDLEWARE = [
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+OAUTH2_PROVIDER = {
+    **oauth2_provider_settings(),
+    "OIDC_ISS_ENDPOINT": ISSUER,
+    "SCOPES": {"read": "Read", "write": "Write", "openid": "Log in", "introspection": "Ask about tokens"},
+    # Views keep an oauthlib core on their class; tests change the settings underneath.
+    "ALWAYS_RELOAD_OAUTHLIB_CORE": True,
+}
+AT_JWT = {"DEFAULT_RESOURCE": API, "RESOURCE_SERVERS": [REPORTS]}

@@ -1,0 +1,75 @@
+"""The views of an existing site: some with this app's authentication class, some with django-oauth-toolkit's own."""
+
+from django.conf import settings
+from django.http import HttpResponse
+from oauth2_provider.contrib.rest_framework import (
+    IsAuthenticatedOrTokenHasScope,
+    OAuth2Authentication,
+    TokenHasScope,
+    TokenMatchesOASRequirements,
+)
+from oauth2_provider.views.generic import ProtectedResourceView
+from oauth2_provider.views.mixins import ProtectedResourceMetadataMixin
+from rest_framework.authentication import SessionAuthentication
+from rest_framework.permissions import IsAdminUser, IsAuthenticated
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from django_at_jwt.rest_framework import AccessTokenAuthentication
+
+
+class _Api(APIView):
+    authentication_classes = [AccessTokenAuthentication]
+    permission_classes = [IsAuthenticated]
+
+    def get(self, request):
+        return Response({"user": str(request.user), "scope": request.auth.scope, "client_id": request.auth.client_id})
+
+    post = get
+
+
+class WhoAmI(_Api):
+    pass
+
+
+class Reports(_Api):
+    authentication_classes = [AccessTokenAuthentication.for_audience(settings.REPORTS)]
+
+
+class NeedsWrite(_Api):
+    permission_classes = [TokenHasScope]
+    required_scopes = ["write"]
+
+
+class AuthenticatedOrWrite(_Api):
+    authentication_classes = [SessionAuthentication, AccessTokenAuthentication]
+    permission_classes = [IsAuthenticatedOrTokenHasScope]
+    required_scopes = ["write"]
+
+
+class Alternatives(_Api):
+    permission_classes = [TokenMatchesOASRequirements]
+    required_alternate_scopes = {"GET": [["admin"], ["read", "write"]]}
+
+
+class WriteOrStaff(_Api):
+    permission_classes = [TokenHasScope | IsAdminUser]
+    required_scopes = ["write"]
+
+
+class ToolkitAuthenticated(APIView):
+    authentication_classes = [OAuth2Authentication]
+    permission_classes = [TokenHasScope]
+    required_scopes = ["read"]
+
+    def get(self, request):
+        return Response({"user": str(request.user)})
+
+
+class ToolkitView(ProtectedResourceView):
+    def get(self, request):
+        return HttpResponse("ok")
+
+
+class ToolkitChallengeView(ProtectedResourceMetadataMixin, ToolkitView):
+    pass
