@@ -5,7 +5,7 @@ import hashlib
 import json
 import secrets
 from dataclasses import dataclass, field
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 from django.contrib.auth import get_user_model
@@ -55,7 +55,8 @@ class OAuthClient:
         return {"client_id": self.application.client_id, "client_secret": SECRET}
 
     def post(self, url: str, data: dict, **extra):
-        return Client().post(url, {**self.credentials, **data}, **extra)
+        body = urlencode({**self.credentials, **data}, doseq=True)
+        return Client().post(url, body, content_type="application/x-www-form-urlencoded", **extra)
 
     def token(self, grant_type: str, **data):
         return self.post("/o/token/", {"grant_type": grant_type, **data})

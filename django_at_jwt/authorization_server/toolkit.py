@@ -20,6 +20,7 @@ from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 from oauth2_provider.models import get_device_grant_model, get_grant_model
 from oauthlib.oauth2 import InvalidGrantError, OAuth2Error
+from oauthlib.oauth2.rfc6749.tokens import random_token_generator
 from oauthlib.oauth2.rfc8628.errors import AccessDenied, AuthorizationPendingError, ExpiredTokenError
 
 from django_at_jwt.conf import app_settings, local_issuer
@@ -49,6 +50,7 @@ logger = logging.getLogger("django_at_jwt")
 _DEVICE_CODE_GRANT: Final = "urn:ietf:params:oauth:grant-type:device_code"
 _OWN_ENDPOINTS: Final = ("user-info", "introspect", "dcr-register")
 _GRANTED: Final = "at_jwt_granted_resources"
+_ISSUED: Final = "at_jwt_issued"
 _CODE_GRANT: Final = "at_jwt_code_grant"
 
 
@@ -68,9 +70,16 @@ class IssuanceFailed(OAuth2Error):
 def generate_access_token(request: Request) -> str:
     """Issue the access token for a request that oauthlib has validated: ``ACCESS_TOKEN_GENERATOR``.
 
+    Where a site has not set ``REFRESH_TOKEN_GENERATOR``, oauthlib asks here for the refresh token as well, right after
+    the access token. A second token for the same request is therefore an opaque one.
+
     Raises:
         IssuanceFailed: what the client is told as JSON or in the redirect. The reason is in the log.
     """
+    if vars(request).get(_ISSUED) is True:
+        logger.error("OAUTH2_PROVIDER['REFRESH_TOKEN_GENERATOR'] is not set; see manage.py check")
+        opaque: str = random_token_generator(request)
+        return opaque
     try:
         issuer = local_issuer()
         if not issuer:
@@ -84,12 +93,14 @@ def generate_access_token(request: Request) -> str:
             lifetime=vars(request)["expires_in"],
             now=time.time(),
         )
-        return issue_access_token(issuance, key_store.current())
+        token = issue_access_token(issuance, key_store.current())
     except IssuanceError as error:
         _fail(error, request)
     except DatabaseError as error:
         logger.exception("The signing keys could not be read")
         raise IssuanceFailed(NoSigningKey("the signing keys could not be read"), request) from error
+    setattr(request, _ISSUED, True)
+    return token
 
 
 def _fail(error: IssuanceError, request: Request) -> NoReturn:

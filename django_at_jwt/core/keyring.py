@@ -23,8 +23,8 @@ _REFUSED_MEMBERS: Final = frozenset({"b64", "zip", "enc"})
 class KeyRing:
     """All keys of one issuer at one time.
 
-    ``verification_keys`` has every published key by its ``kid``. ``signers`` has, for each algorithm with a signing
-    key, a function that gives it; private keys are opened when they are first needed, and a verifying process never does.
+    ``verification_keys`` has every published key by its ``kid``. ``signers`` has a function for each algorithm that has
+    a signing key, and gives it: a private key is opened when it is first needed, so a verifying process never does.
     ``algorithms`` are those in use, the default first.
     """
 
