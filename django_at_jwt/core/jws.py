@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import json
 from binascii import a2b_base64, b2a_base64
-from dataclasses import dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn
 
 from .errors import RejectionReason, TokenRejected
 
@@ -18,7 +16,6 @@ if TYPE_CHECKING:
     from .keys import SigningKey
 
 _BASE64URL: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
-_TO_BASE64: Final = bytes.maketrans(b"-_", b"+/")
 _TO_BASE64URL: Final = bytes.maketrans(b"+/", b"-_")
 _DOTS_OF_A_JWS: Final = b".."
 _DOTS_OF_A_JWE: Final = b"...."
@@ -43,7 +40,7 @@ def decode_segment(segment: bytes) -> bytes:
     rest = len(segment) % 4
     if rest == 1 or (rest and segment[-1] not in _LAST_OF[rest]):
         raise TokenRejected(RejectionReason.MALFORMED, "a segment is not canonical base64url")
-    return a2b_base64(segment.translate(_TO_BASE64) + _PADDING[rest])
+    return a2b_base64(segment.replace(b"-", b"+").replace(b"_", b"/") + _PADDING[rest])
 
 
 def _members_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -57,7 +54,8 @@ def _no_constants(_constant: str) -> NoReturn:
     raise ValueError("NaN and Infinity are not JSON")
 
 
-_decode_json = json.JSONDecoder(object_pairs_hook=_members_once, parse_constant=_no_constants).decode
+_JSON_WHITE_SPACE: Final = " \t\n\r"
+_json_at_start_of = json.JSONDecoder(object_pairs_hook=_members_once, parse_constant=_no_constants).raw_decode
 
 
 def decode_object(data: bytes, reason: RejectionReason) -> dict[str, Any]:
@@ -67,18 +65,25 @@ def decode_object(data: bytes, reason: RejectionReason) -> dict[str, Any]:
         TokenRejected: with ``reason``, whatever is wrong with it.
     """
     try:
-        value = _decode_json(data.decode())
+        # JSONDecoder.decode() finds the white space with two regular expressions, at a quarter of all its cost.
+        text = data.decode().strip(_JSON_WHITE_SPACE)
+        value, end = _json_at_start_of(text)
     except (ValueError, RecursionError):
         # A number of thousands of digits is a ValueError too. The text is not passed on, it quotes the token.
         raise TokenRejected(reason, "not a JSON object in UTF-8 with each member once") from None
+    if end != len(text):
+        raise TokenRejected(reason, "something follows the JSON")
     if type(value) is not dict:
         raise TokenRejected(reason, "JSON, but not an object")
     return value
 
 
-@dataclass(frozen=True)
-class CompactJws:
-    """The three segments of a compact JWS. Nothing in it is verified."""
+class CompactJws(NamedTuple):
+    """The three segments of a compact JWS. Nothing in it is verified.
+
+    It is a tuple since one is made for each request: a frozen dataclass takes twice as long to make. The properties
+    decode anew each time.
+    """
 
     header_segment: bytes
     payload_segment: bytes
@@ -107,14 +112,16 @@ class CompactJws:
             raise TokenRejected(RejectionReason.ENCRYPTED, "five segments: an encrypted token")
         if dots != _DOTS_OF_A_JWS:
             raise TokenRejected(RejectionReason.MALFORMED, "not three segments of base64url")
-        return cls(*data.split(b"."))
+        header, _, rest = data.partition(b".")
+        payload, _, signature = rest.rpartition(b".")
+        return cls(header, payload, signature)
 
-    @cached_property
+    @property
     def header(self) -> dict[str, Any]:
         """The protected header, read strictly and not verified."""
         return decode_object(decode_segment(self.header_segment), RejectionReason.BAD_HEADER)
 
-    @cached_property
+    @property
     def payload(self) -> bytes:
         """The payload's bytes."""
         return decode_segment(self.payload_segment)

@@ -23,7 +23,14 @@ class _Api(APIView):
     permission_classes = [IsAuthenticated]
 
     def get(self, request):
-        return Response({"user": str(request.user), "scope": request.auth.scope, "client_id": request.auth.client_id})
+        token = request.auth
+        return Response(
+            {
+                "user": str(request.user),
+                "scope": token.scope if token else None,
+                "client_id": token.client_id if token else None,
+            }
+        )
 
     post = get
 

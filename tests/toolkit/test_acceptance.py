@@ -1,4 +1,4 @@
-"""Our tokens on the toolkit's own views, with OpenID Connect on and off, and what those views must refuse (traps 3, 9, 15)."""
+"""Our tokens on the toolkit's own views, with OpenID Connect on and off, and what those refuse (traps 3, 9, 15)."""
 
 from __future__ import annotations
 
@@ -58,7 +58,9 @@ def test_userinfo_needs_its_scope(signing_keys, web, user, client, openid_or_not
 
 def test_introspection_by_token_and_by_secret(signing_keys, service, client):
     # Introspection belongs to the issuer: a token for any audience may ask, if it has the scope.
-    asking = service.token("client_credentials", scope="introspection", resource=settings.REPORTS).json()["access_token"]
+    asking = service.token("client_credentials", scope="introspection", resource=settings.REPORTS).json()[
+        "access_token"
+    ]
     asked = service.token("client_credentials", scope="read").json()["access_token"]
     for answer in (
         client.post("/o/introspect/", {"token": asked}, headers={"Authorization": f"Bearer {asking}"}),
@@ -92,7 +94,9 @@ def test_malformed_bearer_is_401(address, malformed, db, client, openid_or_not):
 
 
 @pytest.mark.compliance("9068-29")
-def test_id_token_is_no_access_token_even_if_its_payload_is(token, signing_keys, make_client, user, client, openid_or_not):
+def test_id_token_is_no_access_token_even_if_its_payload_is(
+    token, signing_keys, make_client, user, client, openid_or_not
+):
     if not openid_or_not:
         pytest.skip("there are no ID tokens without OpenID Connect")
     id_token = make_client(algorithm="RS256").code_flow(user, scope="openid read").json()["id_token"]
@@ -150,6 +154,10 @@ def test_opaque_tokens_from_before_still_work(web, user, client, settings):
     from django.utils import timezone
 
     get_access_token_model().objects.create(
-        user=user, token="opaque", application=web.application, expires=timezone.now() + timedelta(hours=1), scope="read"
+        user=user,
+        token="opaque",
+        application=web.application,
+        expires=timezone.now() + timedelta(hours=1),
+        scope="read",
     )
     assert get(client, "/toolkit-drf/", "opaque", **ON_THE_API).status_code == 200

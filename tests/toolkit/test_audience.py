@@ -1,4 +1,4 @@
-"""Which audience a token gets, through the toolkit's real endpoints, and that the rows agree (traps 1, 4, 10 and 17)."""
+"""Which audience a token gets, through the toolkit's real endpoints, and that the rows agree (traps 1, 4, 10, 17)."""
 
 from __future__ import annotations
 

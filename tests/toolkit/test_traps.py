@@ -86,9 +86,7 @@ def test_12_nothing_follows_the_host_header(header, signing_keys, service, clien
     evil = {header: "evil.example.net", "X-Forwarded-Proto": "http"}
     for address in ("/.well-known/oauth-authorization-server/o", "/o/.well-known/oauth-authorization-server"):
         assert "evil" not in client.get(address, headers=evil).content.decode()
-    token = service.post(
-        "/o/token/", {"grant_type": "client_credentials"}, headers={**evil}
-    ).json()["access_token"]
+    token = service.post("/o/token/", {"grant_type": "client_credentials"}, headers={**evil}).json()["access_token"]
     assert decoded(token)[1]["iss"] == settings.ISSUER
     assert decoded(token)[1]["aud"] == settings.API
 
@@ -263,9 +261,7 @@ class TestBrokenSites:
     def test_code_of_another_client(self, signing_keys, web, make_client, user):
         thief = make_client()
         code = web.authorize(user)["code"]
-        stolen = thief.token(
-            "authorization_code", code=code, redirect_uri=REDIRECT_URI, code_verifier=web.verifier
-        )
+        stolen = thief.token("authorization_code", code=code, redirect_uri=REDIRECT_URI, code_verifier=web.verifier)
         assert stolen.json()["error"] == "invalid_grant"
 
 

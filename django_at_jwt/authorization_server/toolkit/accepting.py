@@ -1,0 +1,79 @@
+"""Accepting: our tokens on the authorization server's own views, and on views that the toolkit protects."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+from django.urls import NoReverseMatch, reverse
+
+from django_at_jwt.authorization_server.keystore import key_store
+from django_at_jwt.conf import app_settings, local_issuer
+from django_at_jwt.core.errors import RejectionReason, TokenRejected
+from django_at_jwt.core.jws import CompactJws, decode_object
+from django_at_jwt.core.profile import ACCEPTED_TYPES
+from django_at_jwt.core.verifier import Expectations, verify_with_current_keys
+
+if TYPE_CHECKING:
+    from oauthlib.common import Request
+
+_OWN_ENDPOINTS: Final = ("user-info", "introspect", "dcr-register")
+
+
+def claims_to_be_ours(token: str) -> bool:
+    """Whether a token says that it is an ``at+jwt`` of this issuer, without believing it."""
+    try:
+        jws = CompactJws.split(token, max_bytes=app_settings().max_token_bytes)
+        typ = jws.header.get("typ")
+        issuer = decode_object(jws.payload, RejectionReason.BAD_CLAIMS).get("iss")
+    except TokenRejected:
+        return False
+    return isinstance(typ, str) and typ.lower() in ACCEPTED_TYPES and issuer == local_issuer()
+
+
+def verify_own(token: str) -> None:
+    """Verify a token of this issuer, for whatever audience.
+
+    Raises:
+        TokenRejected: it must not be accepted.
+    """
+    settings = app_settings()
+    verify_with_current_keys(
+        token,
+        keys=key_store,
+        # The audience is looked at below, together with the address of the view that the token was sent to.
+        expected=Expectations(
+            issuer=local_issuer(), audiences=None, leeway=settings.leeway, max_bytes=settings.max_token_bytes
+        ),
+        now=time.time(),
+    )
+
+
+def check_row(row: Any, request: Request) -> None:
+    """Check what only the database knows of a verified token: that it, its user and its client are still good.
+
+    Raises:
+        TokenRejected: one of them is not, or the token is for another place than the one that it was sent to.
+    """
+    if row is None:
+        raise TokenRejected(RejectionReason.REVOKED, "no row holds this token any more")
+    if row.user is not None and not row.user.is_active:
+        raise TokenRejected(RejectionReason.INACTIVE_SUBJECT, "the user is not active")
+    if row.application is not None and not row.application.is_usable(request):
+        raise TokenRejected(RejectionReason.REVOKED, "the client is not usable any more")
+    address = (getattr(request, "uri", None) or "").split("?")[0]
+    if not _is_own_endpoint(address) and not row.allows_audience(address):
+        raise TokenRejected(RejectionReason.WRONG_AUDIENCE, "no resource of the token covers this address")
+
+
+def _is_own_endpoint(address: str) -> bool:
+    """Whether an address is one of the issuer's own endpoints, which take each of its tokens: a scope decides there."""
+    return urlsplit(address).path in {path for name in _OWN_ENDPOINTS if (path := _path_of(name))}
+
+
+def _path_of(name: str) -> str | None:
+    try:
+        return reverse(f"oauth2_provider:{name}")
+    except NoReverseMatch:
+        return None

@@ -1,0 +1,209 @@
+"""The key ring of the local issuer: read rarely, on time at every transition, and never written."""
+
+from __future__ import annotations
+
+import json
+import logging
+from datetime import timedelta
+
+import pytest
+from django.db import OperationalError
+from django.utils import timezone
+
+from django_at_jwt.authorization_server import keystore
+from django_at_jwt.authorization_server.keystore import KeyStore, key_store
+from django_at_jwt.authorization_server.rotation import rotate_signing_keys
+from django_at_jwt.core.errors import NoSigningKey
+from django_at_jwt.models import SigningKey
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock to set, for the age of what was read and for the keys' own times."""
+
+    class Clock:
+        ahead = timedelta(0)
+
+        def now(self):
+            return real_now() + self.ahead
+
+        def monotonic(self):
+            return real_monotonic() + self.ahead.total_seconds()
+
+    real_now, real_monotonic = timezone.now, keystore.time.monotonic
+    clock = Clock()
+    monkeypatch.setattr(keystore.timezone, "now", clock.now)
+    monkeypatch.setattr(keystore.time, "monotonic", clock.monotonic)
+    return clock
+
+
+def test_read_once_and_again_when_it_is_too_old(signing_keys, clock, django_assert_num_queries):
+    store = KeyStore()
+    with django_assert_num_queries(1):
+        for _ in range(5):
+            assert len(store.current().verification_keys) == 2
+    clock.ahead = timedelta(seconds=31)
+    with django_assert_num_queries(1):
+        store.current()
+        store.current()
+
+
+def test_empty_table_is_looked_at_again_soon(clock, django_assert_num_queries):
+    store = KeyStore()
+    with django_assert_num_queries(1):
+        for _ in range(5):
+            with pytest.raises(NoSigningKey, match="rotate_signing_keys"):
+                store.current().signing_key()
+    rotate_signing_keys()
+    clock.ahead = timedelta(seconds=2)
+    assert store.current().signing_key()
+
+
+def test_transitions_happen_on_time_without_a_read(signing_keys, clock, django_assert_num_queries, settings):
+    settings.AT_JWT = {**settings.AT_JWT, "KEY_RING_MAX_AGE": timedelta(days=365)}
+    first, second = sorted(signing_keys, key=lambda key: key.signing_at)
+    store = KeyStore()
+    assert store.current().signing_key().kid == first.kid
+    with django_assert_num_queries(0):
+        clock.ahead = second.signing_at - timezone.now() + timedelta(seconds=1)
+        ring = store.current()
+        assert ring.signing_key().kid == second.kid
+        assert set(ring.verification_keys) == {first.kid, second.kid}
+        clock.ahead += timedelta(hours=2)
+        assert set(store.current().verification_keys) == {second.kid}
+
+
+def test_old_keys_are_used_while_the_database_is_down(signing_keys, clock, monkeypatch, caplog):
+    store = KeyStore()
+    before = store.current()
+    monkeypatch.setattr(keystore, "SigningKeyRow", Down)
+    clock.ahead = timedelta(seconds=31)
+    assert store.current() is before
+    assert "could not be read" in caplog.text
+    assert store.current() is before
+
+
+def test_never_read_and_the_database_is_down(monkeypatch, client, service):
+    monkeypatch.setattr(keystore, "SigningKeyRow", Down)
+    with pytest.raises(OperationalError):
+        KeyStore().current()
+    answer = client.get("/o/.well-known/jwks.json")
+    assert answer.status_code == 503
+    assert answer.json()["error"] == "temporarily_unavailable"
+    refused = service.token("client_credentials")
+    assert refused.status_code == 503
+    assert refused.json()["error"] == "server_error"
+
+
+class Down:
+    """Stands in for the model while the database is down."""
+
+    class _Manager:
+        def using(self, _alias):
+            raise OperationalError("the database is down")
+
+    objects = _Manager()
+
+
+def test_private_keys_are_opened_when_they_sign_and_once(signing_keys, monkeypatch):
+    opened = []
+    decrypt = keystore.decrypt_private_key
+    monkeypatch.setattr(
+        keystore, "decrypt_private_key", lambda encrypted, *, kid: opened.append(kid) or decrypt(encrypted, kid=kid)
+    )
+    store = KeyStore()
+    store.current().jwk_set()
+    assert opened == []
+    for _ in range(3):
+        store.current().signing_key()
+        store.forget()
+    assert len(opened) == 1
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"private_jwe": ""},
+        {"private_jwe": "not a JWE"},
+        {"private_jwe": "a.b.c.d.e"},
+    ],
+)
+def test_private_key_that_cannot_be_opened(damage, signing_keys):
+    SigningKey.objects.update(**damage)
+    store = KeyStore()
+    with pytest.raises(NoSigningKey, match="signing key"):
+        store.current().signing_key()
+    assert len(store.current().jwk_set()["keys"]) == 2
+
+
+def test_wrapped_keys_swapped_between_rows(signing_keys):
+    first, second = signing_keys
+    SigningKey.objects.filter(pk=first.pk).update(private_jwe=second.private_jwe)
+    SigningKey.objects.filter(pk=second.pk).update(private_jwe=first.private_jwe)
+    with pytest.raises(NoSigningKey, match="belongs to another key"):
+        KeyStore().current().signing_key()
+
+
+def test_public_half_of_another_key(signing_keys):
+    first, second = signing_keys
+    SigningKey.objects.filter(pk=first.pk).update(public_jwk=second.public_jwk)
+    SigningKey.objects.filter(pk=second.pk).update(public_jwk=first.public_jwk)
+    ring = KeyStore().current()
+    # The thumbprint says whose public half it is, so neither is published under the other's name.
+    for kid, key in ring.verification_keys.items():
+        assert key.kid == kid
+    with pytest.raises(NoSigningKey):
+        ring.signing_key()
+
+
+def test_unusable_row_is_left_out_and_logged(signing_keys, caplog):
+    first, second = signing_keys
+    SigningKey.objects.filter(pk=second.pk).update(public_jwk={"kty": "oct", "k": "AAAA"})
+    assert set(KeyStore().current().verification_keys) == {first.kid}
+    assert second.kid in caplog.text
+
+
+def test_revoked_key_is_out_of_the_set_and_signs_no_more(signing_keys, clock):
+    first, second = signing_keys
+    store = KeyStore()
+    store.current()
+    SigningKey.objects.filter(pk=first.pk).update(revoked_at=timezone.now())
+    clock.ahead = timedelta(seconds=31)
+    assert set(store.current().verification_keys) == {second.kid}
+
+
+@pytest.mark.parametrize("mode", ["list", "detail"])
+@pytest.mark.usefixtures("signing_keys")
+def test_no_private_member_in_pages_logs_or_reprs(mode, admin_client, caplog, service, client):
+    caplog.set_level(logging.DEBUG)
+    row = SigningKey.objects.first()
+    address = "/admin/django_at_jwt/signingkey/" + ("" if mode == "list" else f"{row.pk}/change/")
+    page = admin_client.get(address)
+    service.token("client_credentials")
+    private = keystore.decrypt_private_key(row.private_jwe, kid=row.kid).export_private(as_dict=True)
+    secrets = [row.private_jwe, *(private[name] for name in ("d", "p", "q", "dp", "dq", "qi"))]
+    shown = [
+        page.content.decode(),
+        client.get("/o/.well-known/jwks.json").content.decode(),
+        caplog.text,
+        repr(row),
+        str(row),
+        repr(key_store.current()),
+        repr(key_store.current().signing_key()),
+    ]
+    for text in shown:
+        assert not any(secret in text for secret in secrets)
+
+
+def test_dumpdata_has_ciphertext_alone(signing_keys):
+    from io import StringIO
+
+    from django.core.management import call_command
+
+    row = SigningKey.objects.first()
+    private = json.loads(keystore.decrypt_private_key(row.private_jwe, kid=row.kid).export_private())
+    out = StringIO()
+    call_command("dumpdata", "django_at_jwt", stdout=out)
+    assert not any(private[name] in out.getvalue() for name in ("d", "p", "q", "dp", "dq", "qi"))

@@ -1,0 +1,144 @@
+"""``rotate_signing_keys`` on a real database, and what the command says."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from io import StringIO
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import OperationalError
+from django.utils import timezone
+
+from django_at_jwt.authorization_server import rotation
+from django_at_jwt.authorization_server.rotation import rotate_signing_keys
+from django_at_jwt.core.lifecycle import KeyState
+from django_at_jwt.models import SigningKey
+
+pytestmark = pytest.mark.django_db
+
+
+def run(*arguments) -> str:
+    out = StringIO()
+    call_command("rotate_signing_keys", *arguments, stdout=out)
+    return out.getvalue()
+
+
+def states():
+    now = timezone.now()
+    return sorted((row.algorithm, row.state_at(now).value) for row in SigningKey.objects.all())
+
+
+def test_first_run_makes_a_signing_key_and_announces_the_next():
+    said = run()
+    assert states() == [("RS256", "announced"), ("RS256", "signing")]
+    assert said.count("Made a key for RS256") == 2
+    signing = next(row for row in SigningKey.objects.all() if row.state_at(timezone.now()) is KeyState.SIGNING)
+    announced = SigningKey.objects.exclude(pk=signing.pk).get()
+    assert signing.retained_at == announced.signing_at == signing.signing_at + timedelta(days=90)
+    assert signing.retired_at == signing.retained_at + timedelta(seconds=3600 + 30)
+
+
+def test_second_run_does_nothing(django_assert_max_num_queries):
+    run()
+    before = list(SigningKey.objects.values())
+    assert run().startswith("Nothing to do.")
+    assert list(SigningKey.objects.values()) == before
+
+
+def test_dry_run_changes_nothing():
+    assert "Would make a key for RS256" in run("--dry-run")
+    assert not SigningKey.objects.exists()
+
+
+def test_json():
+    document = json.loads(run("--json"))
+    assert document["changed"] is True
+    assert len(document["made"]) == 2
+    assert {key["state"] for key in document["keys"]} == {"signing", "announced"}
+    assert json.loads(run("--json"))["changed"] is False
+
+
+def test_now_still_announces_for_the_propagation_time():
+    run()
+    run("--now")
+    announced = next(row for row in SigningKey.objects.all() if row.state_at(timezone.now()) is KeyState.ANNOUNCED)
+    assert announced.signing_at == announced.announced_at + timedelta(days=7)
+
+
+def test_now_when_it_was_announced_long_enough(settings):
+    settings.AT_JWT = {**settings.AT_JWT, "PROPAGATION_TIME": 0}
+    run()
+    before = next(row for row in SigningKey.objects.all() if row.state_at(timezone.now()) is KeyState.SIGNING)
+    run("--now", "--algorithm", "RS256")
+    run()
+    assert states() == [("RS256", "announced"), ("RS256", "retained"), ("RS256", "signing")]
+    before.refresh_from_db()
+    assert before.state_at(timezone.now()) is KeyState.RETAINED
+
+
+def test_due_rotation():
+    run()
+    week = timedelta(days=91)
+    for row in SigningKey.objects.all():
+        row.announced_at -= week
+        row.signing_at -= week
+        row.retained_at = row.retained_at and row.retained_at - week
+        row.retired_at = row.retired_at and row.retired_at - week
+        row.save()
+    said = run()
+    assert states() == [("RS256", "announced"), ("RS256", "retired"), ("RS256", "signing")]
+    assert "Made a key" in said
+
+
+def test_another_algorithm_is_announced_before_it_signs(settings):
+    run()
+    settings.AT_JWT = {**settings.AT_JWT, "SIGNING_ALGORITHMS": ["ES256", "RS256"]}
+    run()
+    assert states() == [("ES256", "announced"), ("ES256", "announced"), ("RS256", "announced"), ("RS256", "signing")]
+    from django_at_jwt.authorization_server.keystore import key_store
+
+    assert key_store.current().signing_key().algorithm.name == "RS256"
+
+
+@pytest.mark.parametrize("algorithm", ["ES256", "nonsense"])
+def test_algorithm_that_is_not_in_use(algorithm):
+    with pytest.raises(CommandError, match="SIGNING_ALGORITHMS"):
+        run("--now", "--algorithm", algorithm)
+
+
+def test_algorithm_without_now():
+    with pytest.raises(CommandError, match="--algorithm goes with --now"):
+        run("--algorithm", "RS256")
+
+
+def test_wrong_settings_are_one_line(settings):
+    settings.AT_JWT = {"SIGNING_ALGORITHMS": ["HS256"]}
+    with pytest.raises(CommandError, match="SIGNING_ALGORITHMS"):
+        run()
+
+
+def test_missing_table_is_one_line(monkeypatch):
+    def fail(**_options):
+        raise OperationalError("no such table")
+
+    monkeypatch.setattr("django_at_jwt.management.commands.rotate_signing_keys.rotate_signing_keys", fail)
+    with pytest.raises(CommandError, match="migrate"):
+        run()
+
+
+def test_half_a_rotation_is_none(monkeypatch):
+    made = []
+    make = rotation._make
+
+    def fail_the_second_time(new):
+        if made:
+            raise RuntimeError("killed")
+        made.append(make(new))
+        return made[0]
+
+    monkeypatch.setattr(rotation, "_make", fail_the_second_time)
+    with pytest.raises(RuntimeError):
+        rotate_signing_keys()
+    assert not SigningKey.objects.exists()

@@ -1,0 +1,181 @@
+"""Each system check is triggered, and says what to do."""
+
+from __future__ import annotations
+
+import base64
+import secrets
+
+import pytest
+from django.core.checks import run_checks
+
+from django_at_jwt import checks
+from django_at_jwt.authorization_server.rotation import rotate_signing_keys
+from django_at_jwt.conf import app_settings
+
+pytestmark = pytest.mark.django_db
+
+
+def found(*, deploy=False) -> dict[str, object]:
+    messages = run_checks(include_deployment_checks=deploy)
+    return {message.id: message for message in messages if message.id.startswith("django_at_jwt.")}
+
+
+@pytest.fixture
+def complete(settings, signing_keys):
+    settings.AT_JWT = {
+        **settings.AT_JWT,
+        "KEY_ENCRYPTION_KEYS": [base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()],
+    }
+
+
+def test_complete_site_has_nothing_to_mend(complete):
+    assert found(deploy=True) == {}
+
+
+def without(settings, name):
+    settings.OAUTH2_PROVIDER = {key: value for key, value in settings.OAUTH2_PROVIDER.items() if key != name}
+
+
+@pytest.mark.parametrize(
+    ("name", "check_id", "line"),
+    [
+        ("OIDC_ISS_ENDPOINT", "django_at_jwt.E002", '"OIDC_ISS_ENDPOINT"'),
+        ("ACCESS_TOKEN_GENERATOR", "django_at_jwt.E004", "django_at_jwt.generators.generate_access_token"),
+        ("REFRESH_TOKEN_GENERATOR", "django_at_jwt.E005", '"REFRESH_TOKEN_GENERATOR"'),
+        ("OAUTH2_VALIDATOR_CLASS", "django_at_jwt.E006", "AccessTokenValidatorMixin"),
+    ],
+)
+def test_forgotten_piece(name, check_id, line, complete, settings):
+    without(settings, name)
+    messages = found()
+    assert list(messages) == [check_id]
+    assert line in messages[check_id].hint
+    assert name in messages[check_id].msg
+
+
+def test_no_default_resource(complete, settings):
+    settings.AT_JWT = {key: value for key, value in settings.AT_JWT.items() if key != "DEFAULT_RESOURCE"}
+    assert "DEFAULT_RESOURCE" in found()["django_at_jwt.E003"].hint
+
+
+@pytest.mark.parametrize(
+    "issuer",
+    [
+        "as.example.com",
+        "https://as.example.com/o/",
+        "https://as.example.com/o?x=1",
+        "https://as.example.com/o#x",
+        "ftp://x/o",
+    ],
+)
+@pytest.mark.compliance("8414-1")
+def test_impossible_issuer(issuer, complete, settings):
+    settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "OIDC_ISS_ENDPOINT": issuer}
+    assert "django_at_jwt.E008" in found()
+
+
+@pytest.mark.compliance("8414-1")
+def test_insecure_issuer_is_an_error_in_production(complete, settings):
+    settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "OIDC_ISS_ENDPOINT": "http://as.example.com/o"}
+    assert found() == {}
+    assert list(found(deploy=True)) == ["django_at_jwt.E101"]
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({"DEFAULT_RESOURSE": "https://api.example.com/"}, "did you mean 'DEFAULT_RESOURCE'?"),
+        ({"xyz": 1}, "there are AUDIENCE, "),
+        ({1: 1}, "is no setting of this app"),
+        ({"DEFAULT_RESOURCE": "/api/"}, "absolute URI"),
+        ({"DEFAULT_RESOURCE": 1}, "absolute URI"),
+        ({"RESOURCE_SERVERS": "https://api.example.com/"}, "must be a list"),
+        ({"RESOURCE_SERVERS": ["/api/"]}, "each entry must be an absolute URI"),
+        ({"SIGNING_ALGORITHMS": ["HS256"]}, "must list at least one of RS256"),
+        ({"SIGNING_ALGORITHMS": []}, "must list at least one of RS256"),
+        ({"SIGNING_ALGORITHMS": ["RS256", "RS256"]}, "each once"),
+        ({"ROTATION_INTERVAL": "90 days"}, "timedelta"),
+        ({"ROTATION_INTERVAL": -1}, "negative"),
+        ({"ROTATION_INTERVAL": True}, "timedelta"),
+        ({"RETENTION": "x"}, "timedelta"),
+        ({"LEEWAY": 1.5}, "whole number of seconds"),
+        ({"MAX_TOKEN_BYTES": 0}, "above 0"),
+        ({"MAX_TOKEN_BYTES": "16"}, "above 0"),
+        ({"KEY_ENCRYPTION_KEYS": ["c2hvcnQ"]}, "32 bytes"),
+        ({"KEY_ENCRYPTION_KEYS": ["a very secret text that is none"]}, "32 bytes"),
+        ({"LOCAL_KEY_RING": "nothing"}, "dotted path"),
+        (["DEFAULT_RESOURCE"], "must be a dict"),
+    ],
+)
+def test_unusable_setting(values, expected, settings):
+    settings.AT_JWT = values
+    message = found()["django_at_jwt.E001"]
+    assert expected in message.msg
+    assert "secret text" not in message.msg
+
+
+def test_setting_that_is_read_as_it_is_now(settings):
+    before = app_settings()
+    assert app_settings() is before
+    settings.AT_JWT = {"DEFAULT_RESOURCE": "https://other.example.com/", "RETENTION": 5, "LEEWAY": 7}
+    assert app_settings().default_resource == "https://other.example.com/"
+    assert app_settings().rotation_policy.retention.total_seconds() == 5
+    assert app_settings().leeway == 7
+    del settings.AT_JWT
+    assert app_settings().default_resource is None
+
+
+class TestUrls:
+    def test_none_at_all(self, complete, settings):
+        settings.ROOT_URLCONF = "tests.site.urls_without"
+        assert 'include("django_at_jwt.urls")' in found()["django_at_jwt.E007"].hint
+
+    def test_the_toolkits_own(self, complete, settings):
+        settings.ROOT_URLCONF = "tests.site.urls_of_the_toolkit"
+        assert 'include("oauth2_provider.urls")' in found()["django_at_jwt.E007"].hint
+
+    def test_not_at_the_root(self, complete, settings):
+        settings.ROOT_URLCONF = "tests.site.urls_without_root"
+        assert "well_known_urls" in found()["django_at_jwt.W002"].hint
+
+    def test_issuer_names_another_place(self, complete, settings):
+        settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "OIDC_ISS_ENDPOINT": "https://as.example.com/oauth"}
+        assert "'/oauth'" in found()["django_at_jwt.W003"].msg
+
+    def test_issuer_at_the_root(self, complete, settings):
+        settings.ROOT_URLCONF = "tests.site.urls_at_the_root"
+        settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "OIDC_ISS_ENDPOINT": "https://as.example.com"}
+        assert found() == {}
+
+
+def test_no_signing_key(settings):
+    assert "rotate_signing_keys" in found()["django_at_jwt.W001"].hint
+    rotate_signing_keys()
+    assert "django_at_jwt.W001" not in found()
+
+
+def test_production(settings, signing_keys):
+    settings.OAUTH2_PROVIDER = {
+        **settings.OAUTH2_PROVIDER,
+        "ACCESS_TOKEN_EXPIRE_SECONDS": 36000,
+        "COMPLIANT_BCP_RFC9700_TOKEN_STORAGE": False,
+    }
+    assert set(found(deploy=True)) == {"django_at_jwt.W101", "django_at_jwt.W102", "django_at_jwt.W103"}
+    assert found() == {}
+
+
+def test_project_without_the_toolkit_is_not_asked_for_an_issuer(settings, monkeypatch):
+    monkeypatch.setattr(checks.apps, "is_installed", lambda _app: False)
+    settings.OAUTH2_PROVIDER = {}
+    settings.AT_JWT = {}
+    for check in (*checks.ALL_CHECKS, *checks.DEPLOYMENT_CHECKS):
+        assert check() == []
+
+
+def test_every_id_is_used_once():
+    assert len(set(checks.CheckId)) == len(checks.CheckId.__members__)
+
+
+def test_validator_that_cannot_be_imported(complete, settings):
+    settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "OAUTH2_VALIDATOR_CLASS": "nowhere.Validator"}
+    assert checks.check_validator()[0].id == "django_at_jwt.E006"
