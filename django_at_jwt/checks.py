@@ -10,9 +10,11 @@ from django.apps import apps
 from django.conf import settings as django_settings
 from django.core.checks import CheckMessage, Error, Warning  # noqa: A004 - Django's own name
 from django.core.exceptions import ImproperlyConfigured
-from django.db import DatabaseError, router
+from django.db import Error as AnyDatabaseError
+from django.db import router
 from django.urls import NoReverseMatch, Resolver404, resolve, reverse
 from django.utils import timezone
+from django.utils.connection import ConnectionDoesNotExist
 from django.utils.module_loading import import_string
 
 from .conf import (
@@ -217,7 +219,7 @@ def check_signing_key(**_kwargs: Any) -> list[CheckMessage]:
     now = timezone.now()
     try:
         rows = list(SigningKey.objects.using(router.db_for_write(SigningKey)))
-    except DatabaseError:
+    except (AnyDatabaseError, ConnectionDoesNotExist):
         return [
             Warning(
                 "The table of signing keys cannot be read, so no access token can be issued.",

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from django.db import DatabaseError, router
+from django.db import Error as AnyDatabaseError
+from django.db import router
 from django.utils import timezone
 
 from django_at_jwt.conf import app_settings
@@ -60,7 +61,7 @@ class KeyStore:
         """Give the key ring as it is now; reads the rows at most once in ``KEY_RING_MAX_AGE``.
 
         Raises:
-            DatabaseError: the rows could not be read, and never were before.
+            django.db.Error: the rows could not be read, and never were before.
         """
         if self._is_stale():
             # Whoever finds the lock taken goes on with the ring that there is: one read at a time is enough.
@@ -71,9 +72,10 @@ class KeyStore:
                         self._read()
                 finally:
                     self._lock.release()
-        if self._transition_at is not None and timezone.now() >= self._transition_at:
+        if self._is_past_transition():
             with self._lock:
-                self._arrange()
+                if self._is_past_transition():
+                    self._arrange()
         return self._ring
 
     def after_unknown_kid(self) -> KeyRing | None:
@@ -99,6 +101,9 @@ class KeyStore:
             self._ring = KeyRing()
             self._transition_at = None
 
+    def _is_past_transition(self) -> bool:
+        return self._transition_at is not None and timezone.now() >= self._transition_at
+
     def _is_stale(self) -> bool:
         # An empty table is looked at again soon: somebody is about to run the command that makes the first key.
         max_age = app_settings().key_ring_max_age if self._records else _EMPTY_MAX_AGE
@@ -109,7 +114,7 @@ class KeyStore:
             # From the primary: a replica may lag behind a rotation or, worse, behind a revocation.
             rows = SigningKeyRow.objects.using(router.db_for_write(SigningKeyRow)).order_by("signing_at", "kid")
             records = [record for row in rows if (record := self._record(row)) is not None]
-        except DatabaseError:
+        except AnyDatabaseError:
             if self._read_at == _NEVER:
                 raise
             logger.exception("The signing keys could not be read; those read before stay in use")

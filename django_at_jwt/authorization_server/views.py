@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from django.contrib.auth.decorators import login_not_required
-from django.db import DatabaseError
+from django.db import Error as AnyDatabaseError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.urls import reverse
 from django.utils.cache import patch_cache_control
@@ -46,7 +46,7 @@ class PublicDocumentView(View):
         """Answer with the document, or with 503 where the keys cannot be read and never were."""
         try:
             response = JsonResponse(self.document(request))
-        except DatabaseError:
+        except AnyDatabaseError:
             logger.exception("The signing keys could not be read")
             return _error("temporarily_unavailable", "The keys cannot be read.", HTTPStatus.SERVICE_UNAVAILABLE)
         response["Access-Control-Allow-Origin"] = "*"

@@ -56,6 +56,10 @@ def resolve_audience(
         if resource not in known:
             raise InvalidTarget("A requested resource is not registered with this authorization server.")
         if granted and resource not in granted:
-            raise InvalidTarget("A requested resource is not part of what was granted.")
+            # This one is registered, so it is no text of the client's own.
+            raise InvalidTarget(
+                f"The requested resource {resource} was not granted. A token request cannot escalate resource "
+                "permissions beyond the original authorization grant."
+            )
         audience.append(resource)
     return tuple(audience)

@@ -72,6 +72,10 @@ class TestWhoItIs:
         assert answer.status_code == 401
         assert answer["WWW-Authenticate"] == INVALID
 
+    @pytest.mark.parametrize("spelling", ["0{}", " {}", "{} ", "+{}", "{}.0"])
+    def test_another_spelling_of_an_identifier_is_nobody(self, spelling, mint, user, client):
+        assert get(client, mint(sub=spelling.format(user.pk))).status_code == 401
+
     def test_inactive_user(self, mint, user, client, caplog):
         caplog.set_level(logging.INFO, "django_at_jwt")
         get_user_model().objects.update(is_active=False)

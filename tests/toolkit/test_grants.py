@@ -251,3 +251,37 @@ def test_all_algorithms_through_the_endpoint(make_client, settings, client):
         token = service.token("client_credentials").json()["access_token"]
         assert decoded(token)[0]["alg"] == algorithm
         assert client.get("/whoami/", headers={"Authorization": f"Bearer {token}"}).status_code == 200
+
+
+def test_site_without_time_zones(settings, make_client, user, client):
+    from django_at_jwt.authorization_server.rotation import rotate_signing_keys
+
+    settings.USE_TZ = False
+    settings.TIME_ZONE = "Pacific/Auckland"
+    rotate_signing_keys()
+    token = authorization_code(make_client, user)["access_token"]
+    row = get_access_token_model().objects.get()
+    assert row.expires.timestamp() == decoded(token)[1]["exp"]
+    assert client.get("/whoami/", headers={"Authorization": f"Bearer {token}"}).status_code == 200
+
+
+def test_no_more_statements_than_the_toolkit_alone(signing_keys, make_client, user, settings):
+    from django.db import connection
+    from django.test.utils import CaptureQueriesContext
+
+    def statements():
+        web = make_client()
+        code = web.authorize(user)["code"]
+        with CaptureQueriesContext(connection) as exchange:
+            answer = web.exchange(code).json()
+        with CaptureQueriesContext(connection) as refreshed:
+            web.token("refresh_token", refresh_token=answer["refresh_token"])
+        return len(exchange), len(refreshed)
+
+    statements()
+    ours = statements()
+    without = {"ACCESS_TOKEN_GENERATOR", "OAUTH2_VALIDATOR_CLASS"}
+    settings.OAUTH2_PROVIDER = {k: v for k, v in settings.OAUTH2_PROVIDER.items() if k not in without}
+    stock = statements()
+    assert ours[0] <= stock[0]
+    assert ours[1] <= stock[1]

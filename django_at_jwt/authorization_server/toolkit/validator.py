@@ -173,4 +173,4 @@ def _device_grant(request: Request) -> Any:
 
 def _as_datetime(seconds: int) -> datetime:
     instant = datetime.fromtimestamp(seconds, tz=UTC)
-    return instant if django_settings.USE_TZ else timezone.make_naive(instant)
+    return instant if django_settings.USE_TZ else timezone.make_naive(instant, timezone.get_default_timezone())

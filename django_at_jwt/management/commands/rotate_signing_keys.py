@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError
-from django.db import DatabaseError
+from django.db import Error as AnyDatabaseError
 
 from django_at_jwt.authorization_server.rotation import Rotation, rotate_signing_keys
 from django_at_jwt.conf import app_settings
@@ -48,7 +48,7 @@ class Command(BaseCommand):
             rotation = rotate_signing_keys(early=self._early(options), dry_run=options["dry_run"])
         except ImproperlyConfigured as error:
             raise CommandError(str(error)) from None
-        except (DatabaseError, TimeoutError) as error:
+        except (AnyDatabaseError, TimeoutError) as error:
             raise CommandError(f"The keys were not rotated: {error}. Was migrate run?") from None
         lines = _as_json(rotation) if options["json"] else _as_text(rotation, dry_run=options["dry_run"])
         self.stdout.write("\n".join(lines))

@@ -136,6 +136,9 @@ class AccessTokenAuthentication(BaseAuthentication):
             user = user_model._default_manager.get(pk=claims.subject)
         except (ObjectDoesNotExist, ValueError, TypeError, OverflowError, ValidationError):
             raise TokenRejected(RejectionReason.UNKNOWN_SUBJECT, "no user has this identifier") from None
+        if str(user.pk) != claims.subject:
+            # The database reads " 1", "01" and "1_0" as numbers. One user has one identifier, letter by letter.
+            raise TokenRejected(RejectionReason.UNKNOWN_SUBJECT, "no user has exactly this identifier")
         if not user.is_active:
             raise TokenRejected(RejectionReason.INACTIVE_SUBJECT, "the user is not active")
         return user
