@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
@@ -29,10 +30,13 @@ from .conf import (
     problems_in,
     toolkit_setting,
 )
+from .core.errors import NoSigningKey
 from .core.lifecycle import KeyState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from .models import SigningKey
 
 
 class CheckId(StrEnum):
@@ -46,10 +50,13 @@ class CheckId(StrEnum):
     NO_VALIDATOR = "django_at_jwt.E006"
     TOOLKIT_URLS = "django_at_jwt.E007"
     BAD_ISSUER = "django_at_jwt.E008"
+    POLICY = "django_at_jwt.E009"
+    REVOKED_KEY_IS_BACK = "django_at_jwt.E010"
     NO_SIGNING_KEY = "django_at_jwt.W001"
     NO_WELL_KNOWN_URLS = "django_at_jwt.W002"
     ISSUER_ELSEWHERE = "django_at_jwt.W003"
     INSECURE_ISSUER = "django_at_jwt.E101"
+    UNOPENABLE_KEY = "django_at_jwt.E102"
     DERIVED_KEY_ENCRYPTION_KEY = "django_at_jwt.W101"
     LONG_LIFETIME = "django_at_jwt.W102"
     PLAINTEXT_TOKENS = "django_at_jwt.W103"
@@ -210,16 +217,83 @@ def _served_here(path: str) -> bool:
     return getattr(view, "__module__", "").startswith("django_at_jwt.")
 
 
+def check_policy(**_kwargs: Any) -> list[CheckMessage]:
+    """No key signs before everybody has it, and no token outlives its key."""
+    if not _issues_tokens() or not _readable():
+        return []
+    settings = app_settings()
+    problems = settings.rotation_policy.problems(
+        jwk_set_max_age=settings.jwk_set_max_age,
+        key_ring_max_age=timedelta(seconds=settings.key_ring_max_age),
+        longest_lifetime=timedelta(seconds=access_token_lifetime()),
+        leeway=timedelta(seconds=settings.leeway),
+    )
+    return [
+        Error(
+            problem,
+            hint="Change AT_JWT['PROPAGATION_TIME'], ['ROTATION_INTERVAL'] or ['RETENTION'], or "
+            "OAUTH2_PROVIDER['OIDC_JWKS_MAX_AGE_SECONDS'].",
+            id=CheckId.POLICY,
+        )
+        for problem in problems
+    ]
+
+
+def check_revoked_kids(**_kwargs: Any) -> list[CheckMessage]:
+    """No restored backup has brought a revoked key back."""
+    if not _issues_tokens() or not _readable() or not app_settings().revoked_kids:
+        return []
+    rows = _signing_key_rows() or []
+    back = [row.kid for row in rows if row.kid in app_settings().revoked_kids and row.revoked_at is None]
+    return [
+        Error(
+            f"Signing key {kid} was revoked, and is back in the database. It is not used, nor published.",
+            hint=f'Run: manage.py revoke_signing_key {kid} --reason "restored from a backup"',
+            id=CheckId.REVOKED_KEY_IS_BACK,
+        )
+        for kid in back
+    ]
+
+
+def check_signing_keys_open(**_kwargs: Any) -> list[CheckMessage]:
+    """Each private key can be opened with the key-encryption keys that are set."""
+    if not _issues_tokens() or not _readable():
+        return []
+    from .authorization_server.protection import decrypt_private_key  # noqa: PLC0415 - as the models below
+
+    messages: list[CheckMessage] = []
+    for row in _signing_key_rows() or []:
+        if row.revoked_at is not None:
+            continue
+        try:
+            decrypt_private_key(row.private_jwe, kid=row.kid)
+        except NoSigningKey as error:
+            messages.append(
+                Error(
+                    f"{error.detail[0].upper()}{error.detail[1:]}.",
+                    hint="Until then it cannot sign. Its public half stays in the JWK set.",
+                    id=CheckId.UNOPENABLE_KEY,
+                )
+            )
+    return messages
+
+
+def _signing_key_rows() -> list[SigningKey] | None:
+    from .models import SigningKey  # noqa: PLC0415 - a project that only verifies has no such table
+
+    try:
+        return list(SigningKey.objects.using(router.db_for_write(SigningKey)))
+    except (AnyDatabaseError, ConnectionDoesNotExist):
+        return None
+
+
 def check_signing_key(**_kwargs: Any) -> list[CheckMessage]:
     """There is a key to sign with."""
     if not _issues_tokens() or not _readable():
         return []
-    from .models import SigningKey  # noqa: PLC0415 - a project that only verifies has no such table
-
     now = timezone.now()
-    try:
-        rows = list(SigningKey.objects.using(router.db_for_write(SigningKey)))
-    except (AnyDatabaseError, ConnectionDoesNotExist):
+    rows = _signing_key_rows()
+    if rows is None:
         return [
             Warning(
                 "The table of signing keys cannot be read, so no access token can be issued.",
@@ -300,11 +374,14 @@ ALL_CHECKS: Final[Sequence[Callable[..., list[CheckMessage]]]] = (
     check_refresh_token_generator,
     check_validator,
     check_urls,
+    check_policy,
     check_signing_key,
+    check_revoked_kids,
 )
 DEPLOYMENT_CHECKS: Final[Sequence[Callable[..., list[CheckMessage]]]] = (
     check_issuer_is_secure,
     check_key_encryption_keys,
+    check_signing_keys_open,
     check_lifetime,
     check_token_storage,
 )

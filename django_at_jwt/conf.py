@@ -26,6 +26,7 @@ LONGEST_SENSIBLE_LIFETIME: Final = 3600
 KEY_ENCRYPTION_KEY_BYTES: Final = 32
 # The lifetime that django-oauth-toolkit falls back on when its setting is absent, in seconds.
 _TOOLKIT_LIFETIME: Final = 36000
+_TOOLKIT_JWK_SET_MAX_AGE: Final = 3600
 
 
 def oauth2_provider_settings() -> dict[str, Any]:
@@ -95,6 +96,16 @@ def _several(value: object, read: Callable[[object], str]) -> tuple[str, ...]:
     return tuple(read(entry) for entry in value)
 
 
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError("each entry must be a string")
+    return value
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    return _several(value, _text)
+
+
 def _identifiers(value: object) -> tuple[str, ...]:
     try:
         return _several(value, _identifier)
@@ -145,6 +156,8 @@ class AppSettings:
         key_encryption_keys: base64url keys of 32 bytes that private keys are encrypted with, newest first.
         key_ring_max_age: seconds for which a process uses the keys that it has read.
         unknown_kid_cooldown: seconds between two reads that unknown ``kid`` values may cause.
+        key_ring_max_stale: seconds for which the keys that were read last are used while they cannot be read again.
+        revoked_kids: keys that stay revoked whatever the database says, for instance after a backup was restored.
         leeway: seconds by which clocks may differ.
         max_token_bytes: longer tokens are refused unread.
         audience: what this project's own API expects in ``aud``, if not the default resource.
@@ -159,6 +172,8 @@ class AppSettings:
     retention: timedelta | None = _setting(None, _optional_duration)
     key_encryption_keys: tuple[str, ...] = _setting((), _key_encryption_keys, repr=False)
     key_ring_max_age: float = _setting(30.0, _seconds)
+    key_ring_max_stale: float = _setting(3600.0, _seconds)
+    revoked_kids: tuple[str, ...] = _setting((), _texts)
     unknown_kid_cooldown: float = _setting(30.0, _seconds)
     leeway: float = _setting(float(DEFAULT_LEEWAY), _seconds)
     max_token_bytes: int = _setting(DEFAULT_MAX_BYTES, _positive)
@@ -170,6 +185,11 @@ class AppSettings:
         """All identifiers that a client may ask for."""
         default = () if self.default_resource is None else (self.default_resource,)
         return tuple(dict.fromkeys((*default, *self.resource_servers)))
+
+    @property
+    def jwk_set_max_age(self) -> timedelta:
+        """For how long anybody may use a copy of the JWK set without asking again."""
+        return timedelta(seconds=int(toolkit_setting("OIDC_JWKS_MAX_AGE_SECONDS", _TOOLKIT_JWK_SET_MAX_AGE)))
 
     @property
     def rotation_policy(self) -> RotationPolicy:

@@ -11,6 +11,7 @@ from django.core.checks import run_checks
 from django_at_jwt import checks
 from django_at_jwt.authorization_server.rotation import rotate_signing_keys
 from django_at_jwt.conf import app_settings
+from django_at_jwt.models import SigningKey
 
 pytestmark = pytest.mark.django_db
 
@@ -21,11 +22,12 @@ def found(*, deploy=False) -> dict[str, object]:
 
 
 @pytest.fixture
-def complete(settings, signing_keys):
+def complete(settings):
     settings.AT_JWT = {
         **settings.AT_JWT,
         "KEY_ENCRYPTION_KEYS": [base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()],
     }
+    rotate_signing_keys()
 
 
 def test_complete_site_has_nothing_to_mend(complete):
@@ -179,3 +181,39 @@ def test_every_id_is_used_once():
 def test_validator_that_cannot_be_imported(complete, settings):
     settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "OAUTH2_VALIDATOR_CLASS": "nowhere.Validator"}
     assert checks.check_validator()[0].id == "django_at_jwt.E006"
+
+
+@pytest.mark.parametrize(
+    ("at_jwt", "provider", "numbers"),
+    [
+        ({"PROPAGATION_TIME": 3600}, {}, ("1:00:00", "1:01:00")),
+        ({"PROPAGATION_TIME": 4000}, {"OIDC_JWKS_MAX_AGE_SECONDS": 7200}, ("1:06:40", "2:01:00")),
+        ({"RETENTION": 3600}, {}, ("1:00:00", "0:00:30")),
+        ({"RETENTION": 86400}, {"ACCESS_TOKEN_EXPIRE_SECONDS": 10 * 365 * 86400}, ("1 day", "3650 days")),
+        ({"ROTATION_INTERVAL": 86400}, {}, ("1 day", "7 days")),
+    ],
+)
+def test_policy_that_would_break_tokens(at_jwt, provider, numbers, complete, settings):
+    settings.AT_JWT = {**settings.AT_JWT, **at_jwt}
+    settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, **provider}
+    messages = found()
+    assert list(messages) == ["django_at_jwt.E009"]
+    for number in numbers:
+        assert number in messages["django_at_jwt.E009"].msg
+
+
+def test_revoked_key_that_a_backup_brought_back(complete, settings):
+    kid = SigningKey.objects.first().kid
+    settings.AT_JWT = {**settings.AT_JWT, "REVOKED_KIDS": [kid]}
+    assert f"revoke_signing_key {kid}" in found()["django_at_jwt.E010"].hint
+    SigningKey.objects.filter(kid=kid).update(revoked_at="2026-01-01T00:00:00Z")
+    assert "django_at_jwt.E010" not in found()
+
+
+def test_private_keys_that_cannot_be_opened_are_named(complete, settings):
+    settings.AT_JWT = {**settings.AT_JWT, "KEY_ENCRYPTION_KEYS": [base64.urlsafe_b64encode(b"x" * 32).decode()]}
+    assert found() == {}
+    errors = [message for message in run_checks(include_deployment_checks=True) if message.id == "django_at_jwt.E102"]
+    assert len(errors) == SigningKey.objects.count() == 2
+    for key in SigningKey.objects.all():
+        assert any(key.kid in error.msg for error in errors)

@@ -14,7 +14,7 @@ from django.db import router
 from django.utils import timezone
 
 from django_at_jwt.conf import app_settings
-from django_at_jwt.core.errors import NoSigningKey, UnacceptableKey
+from django_at_jwt.core.errors import KeysUnavailable, NoSigningKey, UnacceptableKey
 from django_at_jwt.core.keyring import KeyRing
 from django_at_jwt.core.keys import SigningKey, VerificationKey
 from django_at_jwt.core.lifecycle import PUBLISHED_STATES, KeyTimes, signer_at
@@ -30,6 +30,7 @@ logger = logging.getLogger("django_at_jwt")
 
 _NEVER: Final = float("-inf")
 _EMPTY_MAX_AGE: Final = 1.0
+_LEAST_MAX_AGE: Final = 60
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,7 +46,8 @@ class KeyStore:
     """The key ring of the local issuer, shared by all threads of this process.
 
     It is read from the primary database again when it is older than ``KEY_RING_MAX_AGE``. Transitions that the rows
-    already name happen on time without a read. If a read fails, the keys that were read before go on being used.
+    already name happen on time without a read. If a read fails, the keys that were read before go on being used,
+    for ``KEY_RING_MAX_STALE``: after that, nobody can say any more whether one of them was revoked.
     """
 
     def __init__(self) -> None:
@@ -53,7 +55,7 @@ class KeyStore:
         self._records: Sequence[_Record] = ()
         self._ring = KeyRing()
         self._opened: dict[str, tuple[str, SigningKey]] = {}
-        self._read_at = _NEVER
+        self._read_at = self._succeeded_at = _NEVER
         self._transition_at: datetime | None = None
         self._unknown_kid_read_at = _NEVER
 
@@ -61,7 +63,7 @@ class KeyStore:
         """Give the key ring as it is now; reads the rows at most once in ``KEY_RING_MAX_AGE``.
 
         Raises:
-            django.db.Error: the rows could not be read, and never were before.
+            KeysUnavailable: the rows could not be read, and never were, or not for ``KEY_RING_MAX_STALE``.
         """
         if self._is_stale():
             # Whoever finds the lock taken goes on with the ring that there is: one read at a time is enough.
@@ -82,8 +84,8 @@ class KeyStore:
         """Read the rows again because a token named a ``kid`` that is not known, or do nothing.
 
         Returns:
-            The ring read anew, or ``None`` within ``UNKNOWN_KID_COOLDOWN`` of the last such read: a flood of invented
-            ``kid`` values costs one read in that time.
+            The ring, read anew if it could be, or ``None`` within ``UNKNOWN_KID_COOLDOWN`` of the last such read: a
+            flood of invented ``kid`` values costs one read in that time.
         """
         with self._lock:
             now = time.monotonic()
@@ -96,10 +98,24 @@ class KeyStore:
     def forget(self) -> None:
         """Read the rows again at the next use, for instance because this process has just changed them."""
         with self._lock:
-            self._read_at = self._unknown_kid_read_at = _NEVER
+            self._read_at = self._succeeded_at = self._unknown_kid_read_at = _NEVER
             self._records = ()
             self._ring = KeyRing()
             self._transition_at = None
+
+    def jwk_set_max_age(self) -> int:
+        """Give the seconds for which the JWK set may be cached now.
+
+        That is less the nearer the next transition is, so that a copy is seldom older than it, and little for a while
+        after a revocation, so that the word spreads.
+        """
+        now = timezone.now()
+        usual = app_settings().jwk_set_max_age
+        revoked = (record.times.revoked_at for record in self._records)
+        if any(at is not None and now - usual < at for at in revoked):
+            return _LEAST_MAX_AGE
+        until = usual if self._transition_at is None else self._transition_at - now
+        return max(_LEAST_MAX_AGE, int(min(usual, until).total_seconds())) if usual else 0
 
     def _is_past_transition(self) -> bool:
         return self._transition_at is not None and timezone.now() >= self._transition_at
@@ -115,17 +131,20 @@ class KeyStore:
             rows = SigningKeyRow.objects.using(router.db_for_write(SigningKeyRow)).order_by("signing_at", "kid")
             records = [record for row in rows if (record := self._record(row)) is not None]
         except AnyDatabaseError:
-            if self._read_at == _NEVER:
-                raise
-            logger.exception("The signing keys could not be read; those read before stay in use")
+            logger.exception("The signing keys could not be read")
+            if time.monotonic() - self._succeeded_at > app_settings().key_ring_max_stale:
+                raise KeysUnavailable("the signing keys cannot be read, and those read before are too old") from None
             # The next attempt comes with the next request after the usual age, not with each one.
             self._read_at = time.monotonic()
             return
         self._records = records
-        self._read_at = time.monotonic()
+        self._read_at = self._succeeded_at = time.monotonic()
         self._arrange()
 
     def _record(self, row: SigningKeyRow) -> _Record | None:
+        if row.kid in app_settings().revoked_kids:
+            # A restored backup may say otherwise.
+            return None
         known = next((each for each in self._records if each.times.kid == row.kid), None)
         try:
             key = known.verification_key if known else VerificationKey.from_jwk(row.public_jwk, algorithm=row.algorithm)

@@ -56,6 +56,15 @@ def encrypt_private_key(private_jwk: JWK, *, kid: str) -> str:
 
 
 @sensitive_variables()
+def is_newest(encrypted: str) -> bool:
+    """Tell whether a private key is encrypted with the newest key-encryption key."""
+    jwe = JWE(algs=[_ALGORITHM, _ENCRYPTION])
+    jwe.deserialize(encrypted)
+    newest: str = _key_encryption_keys()[0].thumbprint()
+    return bool(jwe.jose_header.get("kid") == newest)
+
+
+@sensitive_variables()
 def decrypt_private_key(encrypted: str, *, kid: str) -> JWK:
     """Open the private JWK of the row that has this ``kid``.
 

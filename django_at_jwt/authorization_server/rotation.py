@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from django.db import connections, router, transaction
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 
@@ -17,10 +15,11 @@ from django_at_jwt.core.lifecycle import NewKey, RotationPlan, plan_rotation
 from django_at_jwt.models import SigningKey
 
 from .keystore import key_store
+from .locking import changing_signing_keys
 from .protection import encrypt_private_key
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection
     from datetime import datetime
 
 
@@ -44,7 +43,7 @@ def rotate_signing_keys(*, early: Collection[str] = (), dry_run: bool = False) -
     Only one rotation runs at a time, on each supported database; a second one waits, then finds nothing to do.
     """
     settings = app_settings()
-    with _alone(router.db_for_write(SigningKey)) as database:
+    with changing_signing_keys() as database:
         now = timezone.now()
         rows = {row.kid: row for row in SigningKey.objects.using(database).order_by("signing_at", "kid")}
         plan = plan_rotation(
@@ -57,9 +56,7 @@ def rotate_signing_keys(*, early: Collection[str] = (), dry_run: bool = False) -
         made: tuple[SigningKey, ...] = ()
         if plan and not dry_run:
             for times in plan.changed:
-                row = rows[times.kid]
-                row.signing_at, row.retained_at, row.retired_at = times.signing_at, times.retained_at, times.retired_at
-                row.save(using=database, update_fields=["signing_at", "retained_at", "retired_at"])
+                rows[times.kid].take_times(times, using=database)
             made = tuple(_make(new) for new in plan.new)
             for row in made:
                 row.save(using=database, force_insert=True)
@@ -83,38 +80,3 @@ def _make(new: NewKey) -> SigningKey:
         retained_at=new.retained_at,
         retired_at=new.retired_at,
     )
-
-
-@contextmanager
-def _alone(database: str) -> Iterator[str]:
-    """Hold a lock of the database's own while a rotation runs, so that two of them cannot both find a key missing.
-
-    Locking rows would not do: the first rotation has none to lock.
-    """
-    connection = connections[database]
-    match connection.vendor:
-        case "postgresql":
-            with transaction.atomic(using=database), connection.cursor() as cursor:
-                cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", [_LOCK])
-                yield database
-        case "mysql":
-            with connection.cursor() as cursor:
-                # Taken before the transaction and given back after it: what others then read is committed.
-                cursor.execute("SELECT GET_LOCK(%s, %s)", [_LOCK, _PATIENCE_SECONDS])
-                if cursor.fetchone() != (1,):
-                    raise TimeoutError("another rotation has been running for a minute")
-                try:
-                    with transaction.atomic(using=database):
-                        yield database
-                finally:
-                    cursor.execute("SELECT RELEASE_LOCK(%s)", [_LOCK])
-        case _:
-            with transaction.atomic(using=database), connection.cursor() as cursor:
-                # SQLite has one lock, for writing. A write that touches no row takes it before anything is read.
-                table = connection.ops.quote_name(SigningKey._meta.db_table)
-                cursor.execute(f"UPDATE {table} SET kid = kid WHERE 1 = 0")  # noqa: S608 - the name is the model's own
-                yield database
-
-
-_LOCK = "django_at_jwt.rotate_signing_keys"
-_PATIENCE_SECONDS = 60

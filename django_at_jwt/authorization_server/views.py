@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import logging
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from django.contrib.auth.decorators import login_not_required
-from django.db import Error as AnyDatabaseError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.urls import reverse
 from django.utils.cache import patch_cache_control
@@ -21,7 +19,7 @@ from oauth2_provider.settings import oauth2_settings
 from oauth2_provider.utils import jwk_from_pem
 
 from django_at_jwt.conf import app_settings, local_issuer
-from django_at_jwt.core.errors import IssuanceError, UnacceptableKey
+from django_at_jwt.core.errors import IssuanceError, KeysUnavailable, UnacceptableKey
 from django_at_jwt.core.keys import VerificationKey
 from django_at_jwt.core.metadata import authorization_server_metadata
 
@@ -30,8 +28,6 @@ from .toolkit import resolve_requested
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-logger = logging.getLogger("django_at_jwt")
 
 
 @method_decorator([login_not_required, require_safe, conditional_page], name="dispatch")
@@ -43,18 +39,20 @@ class PublicDocumentView(View):
         raise NotImplementedError
 
     def get(self, request: HttpRequest, *_args: Any, **_kwargs: Any) -> HttpResponse:
-        """Answer with the document, or with 503 where the keys cannot be read and never were."""
+        """Answer with the document, or with 503 where the keys cannot be read."""
         try:
             response = JsonResponse(self.document(request))
-        except AnyDatabaseError:
-            logger.exception("The signing keys could not be read")
+        except KeysUnavailable:
             return _error("temporarily_unavailable", "The keys cannot be read.", HTTPStatus.SERVICE_UNAVAILABLE)
         response["Access-Control-Allow-Origin"] = "*"
-        seconds = oauth2_settings.OIDC_JWKS_MAX_AGE_SECONDS
-        patch_cache_control(
-            response, public=True, max_age=seconds, stale_while_revalidate=seconds, stale_if_error=seconds
-        )
+        fresh, stale = self.cache_seconds()
+        patch_cache_control(response, public=True, max_age=fresh, stale_while_revalidate=stale, stale_if_error=stale)
         return response
+
+    def cache_seconds(self) -> tuple[int, int]:
+        """Give for how long a copy may be used unasked, and for how much longer while a new one cannot be had."""
+        seconds = int(app_settings().jwk_set_max_age.total_seconds())
+        return seconds, seconds
 
 
 class JwkSetView(PublicDocumentView):
@@ -65,6 +63,12 @@ class JwkSetView(PublicDocumentView):
         keys = key_store.current().jwk_set()["keys"]
         published = {key["kid"] for key in keys}
         return {"keys": keys + [key for key in _id_token_keys() if key["kid"] not in published]}
+
+    def cache_seconds(self) -> tuple[int, int]:
+        """Give the seconds for the key set: they shrink towards a transition, and both fit in the propagation time."""
+        fresh = key_store.jwk_set_max_age()
+        propagation = int(app_settings().propagation_time.total_seconds())
+        return fresh, max(0, min(fresh, propagation - fresh))
 
 
 def _id_token_keys() -> Iterator[dict[str, str]]:

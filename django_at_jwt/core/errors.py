@@ -83,5 +83,13 @@ class NoSigningKey(IssuanceError):
         super().__init__("The authorization server cannot sign access tokens at the moment.", detail=detail)
 
 
+class KeysUnavailable(NoSigningKey):
+    """The issuer's keys could not be read, and those read before are too old to be relied on: 503, not 401 or 500."""
+
+
 class UnacceptableKey(ValueError):
     """A key that is too weak, of the wrong kind, or not meant for signatures (RFC 8725 §3.5)."""
+
+
+class KeyChangeRefused(ValueError):
+    """A change to the signing keys that an administrator asked for and that must not be made; the text says why."""

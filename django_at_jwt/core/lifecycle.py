@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from .errors import KeyChangeRefused
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
     from datetime import datetime, timedelta
@@ -41,6 +43,35 @@ class RotationPolicy:
     rotation_interval: timedelta
     propagation_time: timedelta
     retention: timedelta
+
+
+    def problems(
+        self, *, jwk_set_max_age: timedelta, key_ring_max_age: timedelta, longest_lifetime: timedelta, leeway: timedelta
+    ) -> Iterable[str]:
+        """Give a sentence with the numbers for each rule that this policy breaks.
+
+        Args:
+            jwk_set_max_age: how long anybody may use a copy of the JWK set.
+            key_ring_max_age: how long a process of the issuer uses the keys that it has read.
+            longest_lifetime: of any access token that can be issued.
+        """
+        needed = jwk_set_max_age + key_ring_max_age + leeway
+        if self.propagation_time < needed:
+            yield (
+                f"The propagation time is {self.propagation_time}, shorter than {needed}: the JWK set may be cached "
+                f"for {jwk_set_max_age}, a process keeps its keys for {key_ring_max_age}, and clocks may differ by "
+                f"{leeway}. A new key would sign before everybody has it."
+            )
+        if self.retention < longest_lifetime + leeway:
+            yield (
+                f"The retention is {self.retention}, shorter than the longest lifetime of an access token, "
+                f"{longest_lifetime}, plus the leeway of {leeway}. Tokens would outlive the key that verifies them."
+            )
+        if self.rotation_interval < self.propagation_time:
+            yield (
+                f"The rotation interval is {self.rotation_interval}, shorter than the propagation time of "
+                f"{self.propagation_time}. The next key could not be announced for long enough."
+            )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -139,6 +170,32 @@ def plan_rotation(
         changed += _withdrawn(keys, algorithms, policy, now)
     before = {key.kid: key for key in keys}
     return RotationPlan(new=tuple(new), changed=tuple(key for key in changed if key != before[key.kid]))
+
+
+def plan_revocation(keys: Sequence[KeyTimes], kid: str, *, now: datetime) -> tuple[KeyTimes, ...]:
+    """Work out what changes when a key is revoked: it itself, and the announced key that takes over if it was signing.
+
+    Raises:
+        KeyChangeRefused: there is no such key, it is revoked already, or no other key of its algorithm could sign.
+    """
+    revoked = next((key for key in keys if key.kid == kid), None)
+    if revoked is None:
+        raise KeyChangeRefused(f"There is no signing key {kid}.")
+    state = revoked.state_at(now)
+    if state is KeyState.REVOKED:
+        raise KeyChangeRefused(f"Signing key {kid} has been revoked already, at {revoked.revoked_at}.")
+    changed = [replace(revoked, revoked_at=now)]
+    usable = [key for key in _line_of(keys, revoked.algorithm, now) if key.state_at(now) is not KeyState.RETAINED]
+    others = [key for key in usable if key.kid != kid]
+    if revoked in usable and not others:
+        raise KeyChangeRefused(
+            f"Signing key {kid} is the only usable key for {revoked.algorithm}. "
+            "Make the next one first with: manage.py rotate_signing_keys"
+        )
+    if state is KeyState.SIGNING and all(key.state_at(now) is KeyState.ANNOUNCED for key in others):
+        # It was published ahead for this very moment.
+        changed.append(replace(others[0], signing_at=now))
+    return tuple(changed)
 
 
 def _line_of(keys: Iterable[KeyTimes], algorithm: str, now: datetime) -> list[KeyTimes]:

@@ -72,6 +72,12 @@ class SigningKey(models.Model):
             revoked_at=self.revoked_at,
         )
 
+    def take_times(self, times: KeyTimes, *, using: str) -> None:
+        """Store other instants for this key."""
+        self.signing_at, self.retained_at = times.signing_at, times.retained_at
+        self.retired_at, self.revoked_at = times.retired_at, times.revoked_at
+        self.save(using=using, update_fields=["signing_at", "retained_at", "retired_at", "revoked_at"])
+
     def state_at(self, now: datetime) -> KeyState:
         """Give the state at an instant (an aware datetime)."""
         return self.times.state_at(now)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
@@ -27,31 +27,26 @@ def verify_local_token(token: str, *, audience: str | None = None) -> AccessToke
 
     It makes no query, and does *not* check whether the token was revoked or its subject is active.
     """
-    settings = app_settings()
-    return verify_with_current_keys(
-        token, keys=_local_keys(settings.local_key_ring), expected=_expectations(settings, audience), now=time.time()
-    )
+    settings, issuer = app_settings(), local_issuer()
+    before = _prepared.get(audience)
+    if before is None or before.settings is not settings or before.issuer != issuer:
+        before = _prepared[audience] = _prepare(settings, issuer, audience)
+    return verify_with_current_keys(token, keys=before.keys, expected=before.expected, now=time.time())
 
 
-_keys_by_path: dict[str, KeySource] = {}
+class _Prepared(NamedTuple):
+    """What verifying needs, and the settings that it was made of: they are live, and seldom change."""
+
+    settings: AppSettings
+    issuer: str
+    keys: KeySource
+    expected: Expectations
 
 
-def _local_keys(dotted_path: str) -> KeySource:
-    # The authorization server's code is only reached by this path, so that an API without one never imports it.
-    keys = _keys_by_path.get(dotted_path)
-    if keys is None:
-        keys = _keys_by_path[dotted_path] = import_string(dotted_path)
-    return keys
+_prepared: dict[str | None, _Prepared] = {}
 
 
-_expected: dict[str | None, tuple[AppSettings, str, Expectations]] = {}
-
-
-def _expectations(settings: AppSettings, audience: str | None) -> Expectations:
-    issuer = local_issuer()
-    before = _expected.get(audience)
-    if before is not None and before[0] is settings and before[1] == issuer:
-        return before[2]
+def _prepare(settings: AppSettings, issuer: str, audience: str | None) -> _Prepared:
     if not issuer:
         raise ImproperlyConfigured("OAUTH2_PROVIDER['OIDC_ISS_ENDPOINT'] is not set, so no issuer can be expected.")
     wanted = audience or settings.audience or settings.default_resource
@@ -63,5 +58,6 @@ def _expectations(settings: AppSettings, audience: str | None) -> Expectations:
         leeway=settings.leeway,
         max_bytes=settings.max_token_bytes,
     )
-    _expected[audience] = (settings, issuer, expected)
-    return expected
+    # The authorization server's code is only reached by this path, so that an API without one never imports it.
+    keys: KeySource = import_string(settings.local_key_ring)
+    return _Prepared(settings=settings, issuer=issuer, keys=keys, expected=expected)

@@ -13,7 +13,7 @@ from django.utils import timezone
 from django_at_jwt.authorization_server import keystore
 from django_at_jwt.authorization_server.keystore import KeyStore, key_store
 from django_at_jwt.authorization_server.rotation import rotate_signing_keys
-from django_at_jwt.core.errors import NoSigningKey
+from django_at_jwt.core.errors import KeysUnavailable, NoSigningKey
 from django_at_jwt.models import SigningKey
 
 pytestmark = pytest.mark.django_db
@@ -83,12 +83,19 @@ def test_old_keys_are_used_while_the_database_is_down(signing_keys, clock, monke
     assert store.current() is before
     assert "could not be read" in caplog.text
     assert store.current() is before
+    clock.ahead = timedelta(hours=1, minutes=1)
+    with pytest.raises(KeysUnavailable):
+        store.current()
+    monkeypatch.undo()
 
 
 def test_never_read_and_the_database_is_down(monkeypatch, client, service):
     monkeypatch.setattr(keystore, "SigningKeyRow", Down)
-    with pytest.raises(OperationalError):
+    with pytest.raises(KeysUnavailable):
         KeyStore().current()
+    # Neither the token nor its sender is at fault.
+    verified = client.get("/whoami/", headers={"Authorization": "Bearer a.b.c"})
+    assert verified.status_code == 503
     answer = client.get("/o/.well-known/jwks.json")
     assert answer.status_code == 503
     assert answer.json()["error"] == "temporarily_unavailable"

@@ -10,7 +10,7 @@ from django.urls import NoReverseMatch, reverse
 
 from django_at_jwt.authorization_server.keystore import key_store
 from django_at_jwt.conf import app_settings, local_issuer
-from django_at_jwt.core.errors import RejectionReason, TokenRejected
+from django_at_jwt.core.errors import KeysUnavailable, RejectionReason, TokenRejected
 from django_at_jwt.core.jws import CompactJws, decode_object
 from django_at_jwt.core.profile import ACCEPTED_TYPES
 from django_at_jwt.core.verifier import Expectations, verify_with_current_keys
@@ -36,9 +36,13 @@ def verify_own(token: str) -> None:
     """Verify a token of this issuer, for whatever audience.
 
     Raises:
-        TokenRejected: it must not be accepted.
+        TokenRejected: it must not be accepted, or the keys to say so cannot be had.
     """
     settings = app_settings()
+    try:
+        key_store.current()
+    except KeysUnavailable as error:
+        raise TokenRejected(RejectionReason.UNKNOWN_KEY, error.detail) from None
     verify_with_current_keys(
         token,
         keys=key_store,

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
-from django.db import Error as AnyDatabaseError
 from oauthlib.oauth2 import OAuth2Error
 from oauthlib.oauth2.rfc6749.tokens import random_token_generator
 
@@ -78,9 +77,6 @@ def generate_access_token(request: Request) -> str:
         token = issue_access_token(issuance, key_store.current())
     except IssuanceError as error:
         refuse(error, request)
-    except AnyDatabaseError as error:
-        logger.exception("The signing keys could not be read")
-        raise IssuanceFailed(NoSigningKey("the signing keys could not be read"), request) from error
     setattr(request, _ISSUED, True)
     return token
 

@@ -19,12 +19,13 @@ from django_at_jwt.core.bearer import (
     MalformedCredentials,
     bearer_token,
 )
-from django_at_jwt.core.errors import RejectionReason, TokenRejected
+from django_at_jwt.core.errors import KeysUnavailable, RejectionReason, TokenRejected
 from django_at_jwt.resource_server.verification import verify_local_token
 
 from .principal import AccessToken, MachinePrincipal
 
 if TYPE_CHECKING:
+    from django.http import HttpRequest
     from rest_framework.request import Request
     from rest_framework.views import APIView
 
@@ -60,6 +61,14 @@ class InvalidAccessToken(exceptions.AuthenticationFailed):
     @status_code.setter
     def status_code(self, _value: int) -> None:
         pass
+
+
+class KeysAreUnavailable(exceptions.APIException):
+    """The issuer's keys cannot be had: 503, since neither accepting nor refusing the token would be right."""
+
+    status_code = status.HTTP_503_SERVICE_UNAVAILABLE
+    default_detail = "Access tokens cannot be verified at the moment."
+    default_code = "temporarily_unavailable"
 
 
 class AmbiguousCredentials(exceptions.ParseError):
@@ -98,20 +107,25 @@ class AccessTokenAuthentication(BaseAuthentication):
         Raises:
             InvalidAccessToken: 401, the token must not be accepted.
             AmbiguousCredentials: 400, the header is malformed or the token was sent in two ways.
+            KeysAreUnavailable: 503, the issuer's keys cannot be read.
 
         It does *not* check any scope (permission classes do), nor whether the token was revoked before it expired.
         """
+        plain = request._request  # DRF's own request looks up every attribute in three steps.
         try:
-            token = bearer_token(request.META.get("HTTP_AUTHORIZATION", ""))
+            token = bearer_token(plain.META.get("HTTP_AUTHORIZATION", ""))
         except MalformedCredentials as error:
             raise AmbiguousCredentials(str(error)) from None
         if token is None:
             return None
-        if _sent_elsewhere_too(request):
+        if _sent_elsewhere_too(plain):
             raise AmbiguousCredentials("The access token was sent in more than one way.")
         try:
             claims = verify_local_token(token, audience=self.audience)
             user = self.get_user(claims)
+        except KeysUnavailable as error:
+            logger.error("No access token can be verified: %s", error)  # noqa: TRY400 - the cause is logged where it is
+            raise KeysAreUnavailable from None
         except TokenRejected as rejected:
             logger.info("An access token was refused (%s)", rejected)
             raise InvalidAccessToken from None
@@ -144,13 +158,12 @@ class AccessTokenAuthentication(BaseAuthentication):
         return user
 
 
-def _sent_elsewhere_too(request: Request) -> bool:
+def _sent_elsewhere_too(request: HttpRequest) -> bool:
     """Whether a token is in the query or the form as well, which RFC 6750 §2 forbids."""
-    plain = request._request
-    if "access_token" in plain.GET:
+    if "access_token" in request.GET:
         return True
-    is_form = (plain.content_type or "").lower() == "application/x-www-form-urlencoded"
-    return is_form and "access_token" in plain.POST
+    is_form = (request.content_type or "").lower() == "application/x-www-form-urlencoded"
+    return is_form and "access_token" in request.POST
 
 
 def _explain_refused_scopes(view: APIView | None, token: AccessToken) -> None:

@@ -1,0 +1,93 @@
+"""Taking in a key that was made elsewhere, such as the one in ``OIDC_RSA_PRIVATE_KEY``."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from django.utils import timezone
+from django.views.decorators.debug import sensitive_variables
+from jwcrypto.common import JWException
+from jwcrypto.jwk import JWK
+
+from django_at_jwt.conf import app_settings
+from django_at_jwt.core.errors import KeyChangeRefused, UnacceptableKey
+from django_at_jwt.core.keys import SigningKey as OpenKey
+from django_at_jwt.core.keys import public_members
+from django_at_jwt.core.lifecycle import PUBLISHED_STATES
+from django_at_jwt.models import SigningKey
+
+from .keystore import key_store
+from .locking import changing_signing_keys
+from .protection import encrypt_private_key
+from .rotation import rotate_signing_keys
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Import:
+    """A key that was taken in, or would be: its kid, its algorithm, and from when it signs."""
+
+    kid: str
+    algorithm: str
+    signing_at: datetime
+
+
+@sensitive_variables()
+def read_private_key(data: bytes, *, password: bytes | None = None) -> JWK:
+    """Read a private key that is written as PEM or as JWK.
+
+    Raises:
+        KeyChangeRefused: it is neither, has no private half, or the password does not fit. The text quotes nothing.
+    """
+    try:
+        is_jwk = data.lstrip().startswith(b"{")
+        jwk = JWK(**json.loads(data)) if is_jwk else JWK.from_pem(data, password=password)
+    except (JWException, ValueError, TypeError):
+        raise KeyChangeRefused("This is no private key in PEM or JWK form, or its password is another one.") from None
+    if jwk.is_symmetric or not jwk.has_private:
+        raise KeyChangeRefused("This is no private key of a key pair.")
+    return jwk
+
+
+@sensitive_variables("jwk")
+def import_signing_key(jwk: JWK, *, algorithm: str, dry_run: bool = False) -> Import:
+    """Store a private key and announce it; it signs after the propagation time, or at once if there is no other key.
+
+    Raises:
+        KeyChangeRefused: the key is weak, of another kind, not for signatures, or there already; or the algorithm is
+            not in use.
+        TimeoutError: another change to the keys is running.
+    """
+    settings = app_settings()
+    if algorithm not in settings.signing_algorithms:
+        in_use = ", ".join(settings.signing_algorithms)
+        raise KeyChangeRefused(f"{algorithm} is not in AT_JWT['SIGNING_ALGORITHMS'] ({in_use}).")
+    kid = jwk.thumbprint()
+    try:
+        OpenKey.from_jwk(jwk, algorithm=algorithm, kid=kid)
+    except UnacceptableKey as error:
+        raise KeyChangeRefused(f"The key cannot be used: {error}.") from None
+    with changing_signing_keys() as database:
+        now = timezone.now()
+        rows = list(SigningKey.objects.using(database))
+        if any(row.kid == kid for row in rows):
+            raise KeyChangeRefused(f"Signing key {kid} is there already.")
+        first = not any(row.state_at(now) in PUBLISHED_STATES for row in rows)
+        signing_at = now if first else now + settings.rotation_policy.propagation_time
+        if not dry_run:
+            SigningKey(
+                kid=kid,
+                algorithm=algorithm,
+                public_jwk=public_members(jwk),
+                private_jwe=encrypt_private_key(jwk, kid=kid),
+                announced_at=now,
+                signing_at=signing_at,
+            ).save(using=database, force_insert=True)
+    if not dry_run:
+        key_store.forget()
+        rotate_signing_keys()
+    return Import(kid=kid, algorithm=algorithm, signing_at=signing_at)

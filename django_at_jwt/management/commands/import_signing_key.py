@@ -1,0 +1,77 @@
+"""``manage.py import_signing_key``: take in a key that was made elsewhere."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management.base import BaseCommand, CommandError
+from django.db import Error as AnyDatabaseError
+from django.views.decorators.debug import sensitive_variables
+
+from django_at_jwt.authorization_server.importing import import_signing_key, read_private_key
+from django_at_jwt.conf import app_settings, toolkit_setting
+from django_at_jwt.core.errors import KeyChangeRefused
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser
+
+
+class Command(BaseCommand):
+    """Import a private key as a signing key."""
+
+    help = "Takes in a private key in PEM or JWK form. It is announced, and signs after the propagation time."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Declare the options."""
+        parser.add_argument("file", nargs="?", help="a file with the key, or - for standard input")
+        parser.add_argument(
+            "--from-oidc-setting", action="store_true", help="take the key in OAUTH2_PROVIDER['OIDC_RSA_PRIVATE_KEY']"
+        )
+        parser.add_argument(
+            "--algorithm", help="what it shall sign with; else the first of AT_JWT['SIGNING_ALGORITHMS']"
+        )
+        parser.add_argument("--password-variable", help="the environment variable that holds the password of the PEM")
+        parser.add_argument("--dry-run", action="store_true", help="examine the key, and change nothing")
+
+    @sensitive_variables()
+    def handle(self, *_args: Any, **options: Any) -> None:
+        """Import, and say from when the key signs.
+
+        Raises:
+            CommandError: exit status 1 and one line that quotes nothing of the key; nothing was changed.
+        """
+        try:
+            algorithm = options["algorithm"] or app_settings().signing_algorithms[0]
+            jwk = read_private_key(_read(options), password=_password(options["password_variable"]))
+            done = import_signing_key(jwk, algorithm=algorithm, dry_run=options["dry_run"])
+        except (KeyChangeRefused, ImproperlyConfigured) as error:
+            raise CommandError(str(error)) from None
+        except OSError as error:
+            raise CommandError(f"The key could not be read: {error.strerror or error}.") from None
+        except AnyDatabaseError as error:
+            raise CommandError(f"The key was not imported: {error}.") from None
+        did = "Would import" if options["dry_run"] else "Imported"
+        self.stdout.write(
+            f"{did} {done.kid} for {done.algorithm}; it signs from {done.signing_at:%Y-%m-%d %H:%M:%S %Z}."
+        )
+
+
+def _read(options: dict[str, Any]) -> bytes:
+    if options["from_oidc_setting"] == bool(options["file"]):
+        raise CommandError("Name one file, or - for standard input, or --from-oidc-setting.")
+    if options["from_oidc_setting"]:
+        return str(toolkit_setting("OIDC_RSA_PRIVATE_KEY", "")).encode()
+    return sys.stdin.buffer.read() if options["file"] == "-" else Path(options["file"]).read_bytes()
+
+
+def _password(variable: str | None) -> bytes | None:
+    if variable is None:
+        return None
+    password = os.environ.get(variable)
+    if password is None:
+        raise CommandError(f"The environment variable {variable} is not set.")
+    return password.encode()

@@ -1,0 +1,111 @@
+"""``manage.py revoke_signing_key``: withdraw a key that leaked, at once."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management.base import BaseCommand, CommandError
+from django.db import Error as AnyDatabaseError
+
+from django_at_jwt.authorization_server.revocation import Revocation, revoke_signing_key
+from django_at_jwt.core.errors import KeyChangeRefused
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser
+
+
+class Command(BaseCommand):
+    """Revoke a signing key, and say whom that concerns."""
+
+    help = (
+        "Takes a signing key out of the JWK set at once, erases its private half and lets the announced key sign. "
+        "Says which tokens, clients and users that concerns, and what is left to do."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Declare the options."""
+        parser.add_argument("kid", help="the key's kid, as the admin and rotate_signing_keys show it")
+        parser.add_argument("--reason", required=True, help="why, for whoever reads the list of keys later")
+        parser.add_argument(
+            "--revoke-refresh-tokens",
+            action="store_true",
+            help="also revoke the refresh tokens of the tokens that the key may have signed",
+        )
+        parser.add_argument("--dry-run", action="store_true", help="say what would happen, and change nothing")
+        parser.add_argument("--json", action="store_true", help="say it as JSON")
+
+    def handle(self, *_args: Any, **options: Any) -> None:
+        """Revoke, and report.
+
+        Raises:
+            CommandError: exit status 1 and one line; nothing was changed.
+        """
+        try:
+            revocation = revoke_signing_key(
+                options["kid"],
+                reason=options["reason"],
+                revoke_refresh_tokens=options["revoke_refresh_tokens"],
+                dry_run=options["dry_run"],
+            )
+        except (KeyChangeRefused, ImproperlyConfigured) as error:
+            raise CommandError(str(error)) from None
+        except (AnyDatabaseError, TimeoutError) as error:
+            raise CommandError(f"The key was not revoked: {error}.") from None
+        lines = _as_json(revocation) if options["json"] else _as_text(revocation, options)
+        self.stdout.write("\n".join(lines))
+
+
+def _as_text(revocation: Revocation, options: dict[str, Any]) -> list[str]:
+    radius = revocation.blast_radius
+    did = "Would revoke" if options["dry_run"] else "Revoked"
+    lines = [
+        f"{did} signing key {revocation.kid}.",
+        (
+            "It is out of the JWK set, its private half is erased, and each process of the issuer refuses it within "
+            f"{revocation.reaches_every_worker_within:g} seconds."
+        ),
+    ]
+    if revocation.successor is not None:
+        lines.append(f"Signing key {revocation.successor.kid}, announced before, signs now.")
+    lines.append(
+        f"At most {radius.tokens} live access tokens were signed by it, for {len(radius.clients)} clients and "
+        f"{radius.users} users."
+    )
+    lines += [f"  {name}: {number}" for name, number in radius.clients]
+    if radius.last_expires_at is not None:
+        lines.append(f"The last of them would have expired at {radius.last_expires_at:%Y-%m-%d %H:%M:%S %Z}.")
+    if options["revoke_refresh_tokens"]:
+        lines.append(f"Refresh tokens revoked: {revocation.refresh_tokens_revoked}. Their users log in again.")
+    else:
+        lines.append(
+            "Their refresh tokens still work and bring tokens of the new key. If those leaked as well, run this before "
+            "the tokens expire: --revoke-refresh-tokens with --dry-run shows it first."
+        )
+    return [
+        *lines,
+        "Tell the clients: requests with an old access token are answered 401 now; refresh, or ask for a new token.",
+        (
+            "Tell resource servers in other projects: fetch the JWK set again now. Until they do, they accept the key "
+            "for as long as they cache the set."
+        ),
+        "So that no restored backup brings the key back, add its kid to the settings:",
+        f'  AT_JWT = {{..., "REVOKED_KIDS": ["{revocation.kid}"]}}',
+    ]
+
+
+def _as_json(revocation: Revocation) -> list[str]:
+    radius = revocation.blast_radius
+    document = {
+        "kid": revocation.kid,
+        "successor": revocation.successor.kid if revocation.successor else None,
+        "reaches_every_worker_within_seconds": revocation.reaches_every_worker_within,
+        "live_tokens": radius.tokens,
+        "clients": [{"name": name, "tokens": number} for name, number in radius.clients],
+        "users": radius.users,
+        "last_expires_at": radius.last_expires_at.isoformat() if radius.last_expires_at else None,
+        "refresh_tokens_revoked": revocation.refresh_tokens_revoked,
+        "settings": {"REVOKED_KIDS": [revocation.kid]},
+    }
+    return [json.dumps(document, indent=2)]

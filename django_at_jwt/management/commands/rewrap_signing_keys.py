@@ -1,0 +1,41 @@
+"""``manage.py rewrap_signing_keys``: encrypt the private keys with the newest key-encryption key."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management.base import BaseCommand, CommandError
+from django.db import Error as AnyDatabaseError
+
+from django_at_jwt.authorization_server.rewrapping import rewrap_signing_keys
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser
+
+
+class Command(BaseCommand):
+    """Encrypt all private keys anew."""
+
+    help = "Encrypts every private key with the first of AT_JWT['KEY_ENCRYPTION_KEYS']. Safe to run again."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Declare the options."""
+        parser.add_argument("--dry-run", action="store_true", help="say what would be done, and change nothing")
+
+    def handle(self, *_args: Any, **options: Any) -> None:
+        """Encrypt, and say what was done.
+
+        Raises:
+            CommandError: exit status 1; a key could not be opened. The others were encrypted anew.
+        """
+        try:
+            done = rewrap_signing_keys(dry_run=options["dry_run"])
+        except ImproperlyConfigured as error:
+            raise CommandError(str(error)) from None
+        except (AnyDatabaseError, TimeoutError) as error:
+            raise CommandError(f"The keys were not encrypted anew: {error}.") from None
+        would = "Would encrypt" if options["dry_run"] else "Encrypted"
+        self.stdout.write(f"{would} {len(done.rewrapped)} private keys anew; {len(done.up_to_date)} were up to date.")
+        if done.failed:
+            raise CommandError("; ".join(done.failed) + ".")
