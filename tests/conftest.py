@@ -12,6 +12,7 @@ from django.contrib.auth import get_user_model
 from django.test import Client
 from oauth2_provider.models import get_application_model
 
+from django_at_jwt.authorization_server.high_water import high_water_marks
 from django_at_jwt.authorization_server.keystore import key_store
 from django_at_jwt.authorization_server.rotation import rotate_signing_keys
 from django_at_jwt.core.jws import CompactJws
@@ -24,8 +25,10 @@ SECRET = "the client's secret"
 @pytest.fixture(autouse=True)
 def _no_keys_of_other_tests():
     key_store.forget()
+    high_water_marks.forget()
     yield
     key_store.forget()
+    high_water_marks.forget()
 
 
 @pytest.fixture

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-import pytest
-from django.contrib.auth.models import Permission
+from datetime import timedelta
+from itertools import pairwise
 
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import Permission
+from django.utils import timezone
+
+from django_at_jwt.admin.timeline import timeline
+from django_at_jwt.core.lifecycle import KeyState
 from django_at_jwt.models import SigningKey
 
 pytestmark = pytest.mark.django_db
@@ -43,3 +50,134 @@ def test_permission_is_needed(signing_keys, client, django_user_model):
 
 def test_states_have_names(signing_keys):
     assert {key.state_name() for key in signing_keys} == {"signing", "announced"}
+
+
+def may(user, *names):
+    user.user_permissions.add(*Permission.objects.filter(codename__in=[f"{name}_signingkey" for name in names]))
+
+
+@pytest.fixture
+def staff(client, django_user_model):
+    user = django_user_model.objects.create_user("staff", is_staff=True)
+    client.force_login(user)
+    return user
+
+
+def in_state(state):
+    return next(key for key in SigningKey.objects.all() if key.state_at(timezone.now()) is state)
+
+
+class TestRotate:
+    def test_asks_first_and_says_what_would_happen(self, signing_keys, admin_client):
+        before = list(SigningKey.objects.values())
+        page = admin_client.get(f"{LIST}rotate/").content.decode()
+        assert in_state(KeyState.ANNOUNCED).kid in page
+        assert "Rotate now" in page
+        assert list(SigningKey.objects.values()) == before
+
+    def test_does_it_and_leaves_it_in_the_history(self, signing_keys, admin_client):
+        answer = admin_client.post(f"{LIST}rotate/", follow=True)
+        assert "The signing keys were rotated." in answer.content.decode()
+        announced = in_state(KeyState.ANNOUNCED)
+        assert announced.signing_at == announced.announced_at + timedelta(days=7)
+        assert {entry.object_id for entry in LogEntry.objects.all()} == {str(key.pk) for key in signing_keys}
+        again = admin_client.get(f"{LIST}rotate/").content.decode()
+        assert "nothing to do" in again
+        assert "There was nothing to do." in admin_client.post(f"{LIST}rotate/", follow=True).content.decode()
+
+    def test_action_leads_to_the_page(self, signing_keys, admin_client):
+        action = {"action": "rotate_selected", "_selected_action": [signing_keys[0].pk]}
+        assert admin_client.post(LIST, action)["Location"] == f"{LIST}rotate/"
+
+    def test_permission(self, signing_keys, client, staff):
+        may(staff, "view", "revoke")
+        assert client.get(f"{LIST}rotate/").status_code == 403
+        assert client.post(f"{LIST}rotate/").status_code == 403
+        assert "Rotate now" not in client.get(LIST).content.decode()
+        may(staff, "rotate")
+        assert client.get(f"{LIST}rotate/").status_code == 200
+        assert "Rotate now" in client.get(LIST).content.decode()
+
+
+class TestRevoke:
+    def test_asks_first_and_shows_whom_it_concerns(self, signing_keys, admin_client, service):
+        service.token("client_credentials")
+        key = in_state(KeyState.SIGNING)
+        page = admin_client.get(f"{LIST}{key.pk}/revoke/").content.decode()
+        assert "client-credentials client: 1" in page
+        assert "At most 1 live access tokens" in page
+        assert in_state(KeyState.ANNOUNCED).kid in page
+        key.refresh_from_db()
+        assert key.revoked_at is None
+        assert key.private_jwe
+
+    def test_does_it_and_leaves_it_in_the_history(self, signing_keys, admin_client):
+        key = in_state(KeyState.SIGNING)
+        answer = admin_client.post(f"{LIST}{key.pk}/revoke/", {"reason": "on a lost laptop"}, follow=True)
+        assert key.kid in answer.content.decode()
+        key.refresh_from_db()
+        assert key.revoked_at is not None
+        assert key.private_jwe == ""
+        assert key.revocation_reason == "on a lost laptop"
+        assert LogEntry.objects.get().object_id == str(key.pk)
+        assert "on a lost laptop" in LogEntry.objects.get().change_message
+
+    def test_reason_is_needed(self, signing_keys, admin_client):
+        key = in_state(KeyState.SIGNING)
+        page = admin_client.post(f"{LIST}{key.pk}/revoke/", {})
+        assert page.status_code == 200
+        assert "This field is required" in page.content.decode()
+        key.refresh_from_db()
+        assert key.revoked_at is None
+
+    def test_only_usable_key_is_refused_with_a_message(self, signing_keys, admin_client):
+        key = in_state(KeyState.SIGNING)
+        SigningKey.objects.exclude(pk=key.pk).delete()
+        page = admin_client.post(f"{LIST}{key.pk}/revoke/", {"reason": "x"}, follow=True)
+        assert "only usable key" in page.content.decode()
+        key.refresh_from_db()
+        assert key.revoked_at is None
+
+    def test_key_that_is_gone(self, signing_keys, admin_client):
+        assert "no such signing key" in admin_client.get(f"{LIST}99999/revoke/", follow=True).content.decode()
+
+    def test_action_takes_exactly_one(self, signing_keys, admin_client):
+        pks = [key.pk for key in signing_keys]
+        one = admin_client.post(LIST, {"action": "revoke_selected", "_selected_action": pks[:1]})
+        assert one["Location"] == f"{LIST}{pks[0]}/revoke/"
+        both = admin_client.post(LIST, {"action": "revoke_selected", "_selected_action": pks}, follow=True)
+        assert "exactly one key" in both.content.decode()
+
+    def test_permission(self, signing_keys, client, staff):
+        key = in_state(KeyState.SIGNING)
+        may(staff, "view", "rotate")
+        assert client.get(f"{LIST}{key.pk}/revoke/").status_code == 403
+        assert client.post(f"{LIST}{key.pk}/revoke/", {"reason": "x"}).status_code == 403
+        assert "revoke/" not in client.get(f"{LIST}{key.pk}/change/").content.decode()
+        may(staff, "revoke")
+        assert "revoke/" in client.get(f"{LIST}{key.pk}/change/").content.decode()
+        assert client.get(f"{LIST}{key.pk}/revoke/").status_code == 200
+
+
+class TestTimeline:
+    def test_to_scale(self, signing_keys):
+        now = timezone.now()
+        laid_out = timeline([key.times for key in signing_keys], now)
+        assert [row.state for row in laid_out.rows] == [KeyState.SIGNING, KeyState.ANNOUNCED]
+        for row in laid_out.rows:
+            ends = [(span.left, span.left + span.width) for span in row.spans]
+            assert all(0 <= left <= right <= 100.001 for left, right in ends)
+            assert all(abs(a[1] - b[0]) < 0.01 for a, b in pairwise(ends))
+        assert 0 < laid_out.now < 100
+
+    def test_revoked_key_ends_where_it_was_revoked(self, signing_keys):
+        from dataclasses import replace
+
+        now = timezone.now()
+        times = replace(signing_keys[0].times, revoked_at=now)
+        [row] = timeline([times], now).rows
+        assert row.state is KeyState.REVOKED
+        assert all(span.ends_at is None or span.ends_at <= now for span in row.spans)
+
+    def test_nothing_to_show(self):
+        assert timeline([], timezone.now()) is None

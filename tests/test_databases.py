@@ -71,7 +71,8 @@ def test_many_processes_rotate_at_once(database_url):
     assert migrated.returncode == 0, migrated.stderr
     with ThreadPoolExecutor(PROCESSES) as pool:
         runs = list(pool.map(lambda _: manage(database_url, "rotate_signing_keys", "--json"), range(PROCESSES)))
-    assert [run.returncode for run in runs] == [0] * PROCESSES, [run.stderr for run in runs]
+    # One of them did it; the others found nothing to do.
+    assert sorted(run.returncode for run in runs) == [0, *[3] * (PROCESSES - 1)], [run.stderr for run in runs]
     documents = [json.loads(run.stdout) for run in runs]
     assert [len(document["made"]) for document in documents if document["changed"]] == [2]
     for document in documents:

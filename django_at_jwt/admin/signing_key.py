@@ -1,32 +1,61 @@
-"""The list of signing keys: to be looked at, since rotations are what changes it."""
+"""The signing keys in the admin: looked at, rotated and revoked, and never made, edited or deleted by a form."""
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from django.contrib import admin
+from django import forms
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
+from django_at_jwt.authorization_server.revocation import blast_radius, revoke_signing_key
+from django_at_jwt.authorization_server.rotation import rotate_signing_keys, safe_to_purge_after
+from django_at_jwt.conf import app_settings
+from django_at_jwt.core.errors import KeyChangeRefused
+from django_at_jwt.core.lifecycle import KeyState
 from django_at_jwt.models import SigningKey
 
+from .timeline import timeline
+
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from django.db.models import QuerySet
-    from django.http import HttpRequest
 
     _ModelAdmin = admin.ModelAdmin[SigningKey]
 else:
     _ModelAdmin = admin.ModelAdmin  # It is generic to the type checker alone.
 
 
+class RevocationForm(forms.Form):
+    """Why a key is revoked, and what goes with it."""
+
+    reason = forms.CharField(
+        label=_("Reason"), max_length=200, widget=forms.TextInput(attrs={"class": "vTextField", "autofocus": True})
+    )
+    revoke_refresh_tokens = forms.BooleanField(
+        label=_("Also revoke the refresh tokens of these access tokens; their users have to log in again"),
+        required=False,
+    )
+
+
 @admin.register(SigningKey)
 class SigningKeyAdmin(_ModelAdmin):
     """Signing keys with their states. The private half is in no page."""
 
-    list_display = ("kid", "algorithm", "state", "announced_at", "signing_at", "retained_at", "retired_at")
+    change_list_template = "admin/django_at_jwt/signingkey/change_list.html"
+    change_form_template = "admin/django_at_jwt/signingkey/change_form.html"
+    list_display = ("short_kid", "algorithm", "state", "signing_at", "retained_at", "retired_at", "live_tokens")
     list_filter = ("algorithm",)
     search_fields = ("kid",)
+    actions = ("rotate_selected", "revoke_selected")
     fields = readonly_fields = (
         "kid",
         "algorithm",
@@ -35,20 +64,42 @@ class SigningKeyAdmin(_ModelAdmin):
         "signing_at",
         "retained_at",
         "retired_at",
+        "live_tokens",
+        "last_token_expires_at",
+        "safe_to_purge_after",
         "revoked_at",
         "revocation_reason",
         "public_key",
     )
 
+    @admin.display(description=_("kid"), ordering="kid")
+    def short_kid(self, key: SigningKey) -> str:
+        """Give the beginning of the kid, with the whole of it at hand."""
+        return format_html('<code title="{}">{}…</code>', key.kid, key.kid[:12])
+
     @admin.display(description=_("state"))
     def state(self, key: SigningKey) -> str:
         """Give the present state."""
-        return key.state_name()
+        return format_html(
+            '<span class="at-jwt-state at-jwt-{}">{}</span>', key.state_at(timezone.now()).value, key.state_name()
+        )
+
+    @admin.display(description=_("tokens alive, at most"))
+    def live_tokens(self, key: SigningKey) -> int:
+        """Count the unexpired tokens that the key may have signed."""
+        if key.state_at(timezone.now()) in {KeyState.ANNOUNCED, KeyState.RETIRED}:
+            return 0
+        return blast_radius(key.times, timezone.now()).tokens
+
+    @admin.display(description=_("safe to purge after"))
+    def safe_to_purge_after(self, key: SigningKey) -> datetime | None:
+        """Give the instant from which no token of the key can be alive."""
+        return safe_to_purge_after(key)
 
     @admin.display(description=_("public JWK"))
     def public_key(self, key: SigningKey) -> str:
         """Give the public JWK in readable form."""
-        return format_html("<pre>{}</pre>", json.dumps(key.public_jwk, indent=2))
+        return format_html('<pre class="at-jwt-jwk">{}</pre>', json.dumps(key.public_jwk, indent=2))
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[SigningKey]:
         """Leave the private half in the database: no page needs it."""
@@ -65,3 +116,104 @@ class SigningKeyAdmin(_ModelAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: SigningKey | None = None) -> bool:
         """Refuse: a key goes when nothing that it signed can be alive any more."""
         return False
+
+    def has_rotate_permission(self, request: HttpRequest) -> bool:
+        """Tell whether the user may rotate keys."""
+        return request.user.has_perm("django_at_jwt.rotate_signingkey")
+
+    def has_revoke_permission(self, request: HttpRequest) -> bool:
+        """Tell whether the user may revoke keys."""
+        return request.user.has_perm("django_at_jwt.revoke_signingkey")
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add the pages that ask before keys are changed."""
+        view = self.admin_site.admin_view
+        return [
+            path("rotate/", view(self.rotate_view), name="django_at_jwt_signingkey_rotate"),
+            path("<int:pk>/revoke/", view(self.revoke_view), name="django_at_jwt_signingkey_revoke"),
+            *super().get_urls(),
+        ]
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """Show the list with the timeline above it."""
+        rows = SigningKey.objects.defer("private_jwe")
+        context = {
+            "timeline": timeline([row.times for row in rows], timezone.now()),
+            "may_rotate": self.has_rotate_permission(request),
+            "timeline_states": ("announced", "signing", "retained"),
+        }
+        return super().changelist_view(request, {**context, **(extra_context or {})})
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Show one key, with the way to revoke it."""
+        key = self.get_object(request, object_id)
+        usable = key is not None and key.state_at(timezone.now()) not in {KeyState.REVOKED, KeyState.RETIRED}
+        context = {"may_revoke": usable and self.has_revoke_permission(request)}
+        return super().change_view(request, object_id, form_url, {**context, **(extra_context or {})})
+
+    @admin.action(description=_("Rotate the keys of these algorithms now…"), permissions=["rotate"])
+    def rotate_selected(self, request: HttpRequest, queryset: QuerySet[SigningKey]) -> HttpResponse:
+        """Ask before the announced keys of the selected algorithms sign early."""
+        return HttpResponseRedirect(reverse("admin:django_at_jwt_signingkey_rotate"))
+
+    @admin.action(description=_("Revoke this key…"), permissions=["revoke"])
+    def revoke_selected(self, request: HttpRequest, queryset: QuerySet[SigningKey]) -> HttpResponse | None:
+        """Ask before the one selected key is revoked."""
+        keys = list(queryset[:2])
+        if len(keys) != 1:
+            self.message_user(request, _("Select exactly one key to revoke."), messages.ERROR)
+            return None
+        return HttpResponseRedirect(reverse("admin:django_at_jwt_signingkey_revoke", args=[keys[0].pk]))
+
+    def rotate_view(self, request: HttpRequest) -> HttpResponse:
+        """Show what a rotation would do now; do it when that is confirmed."""
+        if not self.has_rotate_permission(request):
+            raise PermissionDenied
+        early = app_settings().signing_algorithms
+        if request.method == "POST":
+            rotation = rotate_signing_keys(early=early)
+            for row in rotation.keys:
+                if row in rotation.made:
+                    self.log_addition(request, row, "Made by a rotation.")
+                elif any(times.kid == row.kid for times in rotation.plan.changed):
+                    self.log_change(request, row, "Rescheduled by a rotation.")
+            text = _("The signing keys were rotated.") if rotation.plan else _("There was nothing to do.")
+            self.message_user(request, text, messages.SUCCESS)
+            return HttpResponseRedirect(reverse("admin:django_at_jwt_signingkey_changelist"))
+        context = {
+            "title": _("Rotate the signing keys now"),
+            "rotation": rotate_signing_keys(early=early, dry_run=True),
+        }
+        return self._page(request, "rotate", context)
+
+    def revoke_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Show whom the revocation of a key would concern; do it when that is confirmed."""
+        key = self.get_object(request, str(pk))
+        if not self.has_revoke_permission(request):
+            raise PermissionDenied
+        if key is None:
+            self.message_user(request, _("There is no such signing key any more."), messages.ERROR)
+            return HttpResponseRedirect(reverse("admin:django_at_jwt_signingkey_changelist"))
+        form = RevocationForm(request.POST if request.method == "POST" else None)
+        try:
+            if form.is_valid():
+                done = revoke_signing_key(key.kid, **form.cleaned_data)
+                self.log_change(request, key, f"Revoked: {form.cleaned_data['reason']}")
+                self.message_user(
+                    request,
+                    _("The key was revoked. Add its kid to AT_JWT['REVOKED_KIDS']: %(kid)s") % {"kid": done.kid},
+                    messages.SUCCESS,
+                )
+                return HttpResponseRedirect(reverse("admin:django_at_jwt_signingkey_changelist"))
+            preview = revoke_signing_key(key.kid, reason="", dry_run=True)
+        except KeyChangeRefused as refused:
+            self.message_user(request, str(refused), messages.ERROR)
+            return HttpResponseRedirect(reverse("admin:django_at_jwt_signingkey_changelist"))
+        context = {"title": _("Revoke a signing key"), "key": key, "form": form, "preview": preview}
+        return self._page(request, "revoke", context)
+
+    def _page(self, request: HttpRequest, name: str, context: dict[str, Any]) -> HttpResponse:
+        whole = {**self.admin_site.each_context(request), "opts": self.opts, "media": self.media, **context}
+        return TemplateResponse(request, f"admin/django_at_jwt/signingkey/{name}.html", whole)

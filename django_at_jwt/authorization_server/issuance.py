@@ -34,16 +34,17 @@ class IssuanceRequest:
 
 
 class IssuedAccessToken(str):
-    """A signed access token that remembers when it expires (seconds since the epoch), for whoever stores it."""
+    """A signed access token that remembers which key signed it and when it expires (seconds since the epoch)."""
 
-    __slots__ = ("expires_at",)
+    __slots__ = ("expires_at", "kid")
     expires_at: int
+    kid: str
 
     @classmethod
-    def of(cls, token: str, *, expires_at: int) -> Self:
+    def of(cls, token: str, *, expires_at: int, kid: str) -> Self:
         """Make one of the signed string."""
         issued = cls(token)
-        issued.expires_at = expires_at
+        issued.expires_at, issued.kid = expires_at, kid
         return issued
 
 
@@ -72,4 +73,4 @@ def issue_access_token(request: IssuanceRequest, key_ring: KeyRing) -> IssuedAcc
     )
     key = key_ring.signing_key()
     token = sign_compact(key, header_segment(key), encode_json(claims))
-    return IssuedAccessToken.of(token, expires_at=issued_at + request.lifetime)
+    return IssuedAccessToken.of(token, expires_at=issued_at + request.lifetime, kid=key.kid)

@@ -103,6 +103,10 @@ class KeyStore:
             self._ring = KeyRing()
             self._transition_at = None
 
+    def end_of(self, kid: str) -> datetime | None:
+        """Give the instant from which a key is no longer published, as far as that is planned."""
+        return next((record.times.retired_at for record in self._records if record.times.kid == kid), None)
+
     def jwk_set_max_age(self) -> int:
         """Give the seconds for which the JWK set may be cached now.
 

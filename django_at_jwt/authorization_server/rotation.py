@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from django.utils import timezone
@@ -11,9 +12,10 @@ from django.views.decorators.debug import sensitive_variables
 from django_at_jwt.conf import app_settings
 from django_at_jwt.core.algorithms import ALGORITHMS
 from django_at_jwt.core.keys import public_members
-from django_at_jwt.core.lifecycle import NewKey, RotationPlan, plan_rotation
+from django_at_jwt.core.lifecycle import KeyState, NewKey, RotationPlan, plan_rotation
 from django_at_jwt.models import SigningKey
 
+from .high_water import STEP_SECONDS
 from .keystore import key_store
 from .locking import changing_signing_keys
 from .protection import encrypt_private_key
@@ -64,6 +66,37 @@ def rotate_signing_keys(*, early: Collection[str] = (), dry_run: bool = False) -
     if plan and not dry_run:
         key_store.forget()
     return Rotation(plan=plan, made=made, keys=tuple(rows.values()), at=now)
+
+
+def purge_signing_keys(*, force: bool = False, dry_run: bool = False) -> tuple[str, ...]:
+    """Delete retired keys, and give their kids.
+
+    A key is left where it is while a token that it signed may be alive, unless ``force``. A revoked key is always left:
+    its row is what says that it is revoked.
+
+    Raises:
+        TimeoutError: another change to the keys is running.
+    """
+    with changing_signing_keys() as database:
+        now = timezone.now()
+        retired = [
+            row
+            for row in SigningKey.objects.using(database)
+            if row.state_at(now) is KeyState.RETIRED
+            and (force or ((safe := safe_to_purge_after(row)) is not None and safe <= now))
+        ]
+        if not dry_run:
+            for row in retired:
+                row.delete(using=database)
+    return tuple(row.kid for row in retired)
+
+
+def safe_to_purge_after(row: SigningKey) -> datetime | None:
+    """Give the instant from which no token of a key can be alive, or ``None`` where its end is not planned yet."""
+    if row.retired_at is None or row.last_token_expires_at is None:
+        return row.retired_at
+    leeway = timedelta(seconds=app_settings().leeway + STEP_SECONDS)
+    return max(row.retired_at, row.last_token_expires_at + leeway)
 
 
 @sensitive_variables("private_jwk")

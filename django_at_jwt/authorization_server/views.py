@@ -136,7 +136,18 @@ def _under_host_of(issuer: str, path: str) -> str:
     return f"{parts.scheme}://{parts.netloc}{path}"
 
 
-class TokenView(toolkit_views.TokenView):
+class _OwnCoreMixin:
+    """Keeps what the toolkit caches on a view's class from being taken over from the class that it inherits from."""
+
+    @classmethod
+    def get_oauthlib_core(cls: Any) -> Any:
+        """Give this very class's oauthlib core; the toolkit would find its parent's, with the parent's validator."""
+        if "_oauthlib_core" not in vars(cls) or oauth2_settings.ALWAYS_RELOAD_OAUTHLIB_CORE:
+            cls._oauthlib_core = cls.get_oauthlib_backend_class()(cls.get_server())
+        return cls._oauthlib_core
+
+
+class TokenView(_OwnCoreMixin, toolkit_views.TokenView):
     """The toolkit's token endpoint; a device request that lacks its code is an error of the client's, not a crash."""
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
@@ -151,7 +162,7 @@ def _is_device_request(request: HttpRequest) -> bool:
     return request.POST.get("grant_type") == "urn:ietf:params:oauth:grant-type:device_code"
 
 
-class DeviceAuthorizationView(toolkit_views.DeviceAuthorizationView):
+class DeviceAuthorizationView(_OwnCoreMixin, toolkit_views.DeviceAuthorizationView):
     """The toolkit's device authorization endpoint; an unknown resource is refused before the user is bothered."""
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:

@@ -55,6 +55,10 @@ class SigningKey(models.Model):
         ordering: ClassVar = ["algorithm", "-signing_at"]
         # No key is made, edited or deleted by a form: keys come from rotations and go when nothing needs them any more.
         default_permissions = ("view",)
+        permissions: ClassVar = [
+            ("rotate_signingkey", _("Can rotate signing keys")),
+            ("revoke_signingkey", _("Can revoke signing keys")),
+        ]
 
     def __str__(self) -> str:
         return f"{self.algorithm} {self.kid}"

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
+from django.db import Error as AnyDatabaseError
 from oauthlib.oauth2 import OAuth2Error
 from oauthlib.oauth2.rfc6749.tokens import random_token_generator
 
-from django_at_jwt.authorization_server.issuance import IssuanceRequest, issue_access_token
+from django_at_jwt.authorization_server.high_water import high_water_marks
+from django_at_jwt.authorization_server.issuance import IssuanceRequest, IssuedAccessToken, issue_access_token
 from django_at_jwt.authorization_server.keystore import key_store
 from django_at_jwt.conf import app_settings, local_issuer
 from django_at_jwt.core.audience import resolve_audience
@@ -75,10 +77,26 @@ def generate_access_token(request: Request) -> str:
             now=time.time(),
         )
         token = issue_access_token(issuance, key_store.current())
+        _account_for(token)
     except IssuanceError as error:
         refuse(error, request)
     setattr(request, _ISSUED, True)
     return token
+
+
+def _account_for(token: IssuedAccessToken) -> None:
+    """Hold a token to its key's end, and note when it expires, before anybody gets it."""
+    end = key_store.end_of(token.kid)
+    if end is not None and token.expires_at > end.timestamp():
+        raise NoSigningKey(
+            f"the token would outlive signing key {token.kid}, which is published until {end}; after the lifetime of "
+            "access tokens was raised, run: manage.py rotate_signing_keys"
+        )
+    try:
+        high_water_marks.record(token.kid, token.expires_at)
+    except AnyDatabaseError:
+        logger.exception("The last expiry of signing key %s could not be recorded", token.kid)
+        raise NoSigningKey("what the key signed could not be recorded") from None
 
 
 def refuse(error: IssuanceError, request: Request) -> NoReturn:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import logging
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from django.conf import settings as django_settings
 from django.utils import timezone
 from oauth2_provider.models import get_device_grant_model, get_grant_model
 from oauthlib.oauth2 import InvalidGrantError
 from oauthlib.oauth2.rfc8628.errors import AccessDenied, AuthorizationPendingError, ExpiredTokenError
 
+from django_at_jwt.authorization_server.high_water import as_datetime
 from django_at_jwt.authorization_server.issuance import IssuedAccessToken
 from django_at_jwt.core.bearer import INVALID_TOKEN
 from django_at_jwt.core.errors import IssuanceError, TokenRejected
@@ -21,6 +20,7 @@ from .issuing import CODE_GRANT, GRANTED, refuse, resolve_for_request, token_gra
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from oauthlib.common import Request
 
@@ -120,7 +120,7 @@ class AccessTokenValidatorMixin:
     def _set_token_value(self, token_instance: Any, raw_token: str) -> None:
         if isinstance(raw_token, IssuedAccessToken):
             # The toolkit counts the lifetime from a later moment than the token does.
-            token_instance.expires = _as_datetime(raw_token.expires_at)
+            token_instance.expires = as_datetime(raw_token.expires_at)
         super()._set_token_value(token_instance, str(raw_token))  # type: ignore[misc]
 
     def _save_bearer_token(self, token: dict[str, Any], request: Request, *args: Any, **kwargs: Any) -> Any:
@@ -169,8 +169,3 @@ def _device_grant(request: Request) -> Any:
     """The device grant of a token request, if it belongs to the client that asks."""
     grants = get_device_grant_model().objects
     return grants.filter(device_code=request.device_code, client_id=request.client.client_id).first()
-
-
-def _as_datetime(seconds: int) -> datetime:
-    instant = datetime.fromtimestamp(seconds, tz=UTC)
-    return instant if django_settings.USE_TZ else timezone.make_naive(instant, timezone.get_default_timezone())

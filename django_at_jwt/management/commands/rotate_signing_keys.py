@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError
 from django.db import Error as AnyDatabaseError
 
-from django_at_jwt.authorization_server.rotation import Rotation, rotate_signing_keys
+from django_at_jwt.authorization_server.rotation import Rotation, rotate_signing_keys, safe_to_purge_after
 from django_at_jwt.conf import app_settings
 from django_at_jwt.core.lifecycle import KeyState, KeyTimes
 
@@ -19,12 +20,20 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 
+NOTHING_TO_DO = 3
+
+
 class Command(BaseCommand):
-    """Rotate the signing keys where the policy says that it is time."""
+    """Rotate the signing keys where the policy says that it is time.
+
+    The exit status is 0 if keys were made or changed, 3 if there was nothing to do, and 1 if it failed.
+    """
+
+    changed = True
 
     help = (
         "Makes the signing keys that are due: the first ones of an empty table, and after that always the next key "
-        "ahead of its time. Safe to run as often as you like."
+        "ahead of its time. Safe to run as often as you like. Exit status: 0 done, 3 nothing to do, 1 failed."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -38,6 +47,12 @@ class Command(BaseCommand):
         parser.add_argument("--dry-run", action="store_true", help="say what would be done, and change nothing")
         parser.add_argument("--json", action="store_true", help="say it as JSON")
 
+    def run_from_argv(self, argv: list[str]) -> None:
+        """Run from the command line, where the exit status tells whether there was anything to do."""
+        super().run_from_argv(argv)
+        if not self.changed:
+            sys.exit(NOTHING_TO_DO)
+
     def handle(self, *_args: Any, **options: Any) -> None:
         """Rotate, and say what was done and what comes next.
 
@@ -50,6 +65,7 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from None
         except (AnyDatabaseError, TimeoutError) as error:
             raise CommandError(f"The keys were not rotated: {error}. Was migrate run?") from None
+        self.changed = bool(rotation.plan)
         lines = _as_json(rotation) if options["json"] else _as_text(rotation, dry_run=options["dry_run"])
         self.stdout.write("\n".join(lines))
 
@@ -93,16 +109,21 @@ def _said(instant: datetime | None) -> str:
     return instant.isoformat(sep=" ", timespec="seconds") if instant else "further notice"
 
 
+_INSTANTS = ("announced_at", "signing_at", "retained_at", "retired_at", "revoked_at", "last_token_expires_at")
+
+
+def _iso(instant: datetime | None) -> str | None:
+    return instant.isoformat() if instant else None
+
+
 def _as_json(rotation: Rotation) -> list[str]:
     keys = [
         {
             "kid": row.kid,
             "algorithm": row.algorithm,
             "state": row.times.state_at(rotation.at).value,
-            **{
-                name: instant.isoformat() if (instant := getattr(row, name)) else None
-                for name in ("announced_at", "signing_at", "retained_at", "retired_at", "revoked_at")
-            },
+            **{name: _iso(getattr(row, name)) for name in _INSTANTS},
+            "safe_to_purge_after": _iso(safe_to_purge_after(row)),
         }
         for row in rotation.keys
     ]
