@@ -208,15 +208,16 @@ def _missing(
     line: Sequence[KeyTimes], algorithm: str, policy: RotationPolicy, now: datetime, *, sign_at_once: bool
 ) -> list[NewKey]:
     """The keys to make, so that one signs and one is announced after it."""
-    usable = [key for key in line if key.state_at(now) is not KeyState.RETAINED]
+    signing = [key for key in line if key.signing_at <= now and key.state_at(now) is not KeyState.RETAINED]
+    # Of several that could sign, for instance because an announced one was just brought forward, the last one does.
+    starts = [key.signing_at for key in (*signing[-1:], *(key for key in line if key.signing_at > now))]
     added: list[NewKey] = []
-    if not usable:
-        starts = now if sign_at_once else now + policy.propagation_time
-        added.append(NewKey(algorithm=algorithm, announced_at=now, signing_at=starts))
-    if len(usable) + len(added) < _SIGNING_AND_ANNOUNCED:
-        last = (usable[-1] if usable else added[-1]).signing_at
-        starts = max(last + policy.rotation_interval, now + policy.propagation_time)
-        added.append(NewKey(algorithm=algorithm, announced_at=now, signing_at=starts))
+    while len(starts) < _SIGNING_AND_ANNOUNCED:
+        if starts:
+            starts.append(max(starts[-1] + policy.rotation_interval, now + policy.propagation_time))
+        else:
+            starts.append(now if sign_at_once else now + policy.propagation_time)
+        added.append(NewKey(algorithm=algorithm, announced_at=now, signing_at=starts[-1]))
     return added
 
 

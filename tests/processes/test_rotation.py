@@ -1,0 +1,54 @@
+"""Rotations by real processes: many at once, and killed at each step, on each supported database."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from .databases import KINDS, manage, new_database, run
+from .rotate_and_die import STEPS
+
+PROCESSES = 20
+AT_ONCE = 10
+
+
+@pytest.fixture(params=KINDS)
+def database_url(request, tmp_path):
+    with new_database(request.param, tmp_path) as url:
+        migrated = manage(url, "migrate", "-v0")
+        assert migrated.returncode == 0, migrated.stderr
+        yield url
+
+
+def states(url):
+    """The states of all keys, which are as the policy wants them."""
+    document = json.loads(manage(url, "rotate_signing_keys", "--json", "--dry-run").stdout)
+    assert document["changed"] is False
+    return Counter(key["state"] for key in document["keys"])
+
+
+@pytest.mark.compliance("7638-1")
+def test_many_processes_rotate_at_once(database_url):
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        runs = list(pool.map(lambda _: manage(database_url, "rotate_signing_keys", "--json"), range(PROCESSES)))
+    # One of them did it; the others found nothing to do.
+    assert sorted(run.returncode for run in runs) == [0, *[3] * (PROCESSES - 1)], [run.stderr for run in runs]
+    assert states(database_url) == {"signing": 1, "announced": 1}
+
+
+def test_killed_at_each_step_and_run_again(database_url):
+    at_once = {"TEST_POLICY": '{"PROPAGATION_TIME": 0}'}
+    assert manage(database_url, "rotate_signing_keys", "--skip-checks", **at_once).returncode == 0
+    for step in STEPS:
+        killed = run(database_url, "tests.processes.rotate_and_die", step, **at_once)
+        assert killed.returncode == -signal.SIGKILL, (step, killed.stderr)
+        # Whatever was done of it was done whole: the key that signed still does, until the rotation was committed.
+        expected = {"signing": 1, "announced": 1, **({"retained": 1} if step == "committed" else {})}
+        assert states(database_url) == expected, step
+    again = manage(database_url, "rotate_signing_keys", "--now", "--skip-checks", **at_once)
+    assert again.returncode == 0, again.stderr
+    assert states(database_url) == {"signing": 1, "announced": 1, "retained": 2}
