@@ -58,6 +58,7 @@ class CheckId(StrEnum):
     INSECURE_ISSUER = "django_at_jwt.E101"
     UNOPENABLE_KEY = "django_at_jwt.E102"
     DERIVED_KEY_ENCRYPTION_KEY = "django_at_jwt.W101"
+    OLD_KEY_ENCRYPTION_KEY = "django_at_jwt.W104"
     LONG_LIFETIME = "django_at_jwt.W102"
     PLAINTEXT_TOKENS = "django_at_jwt.W103"
 
@@ -301,8 +302,18 @@ def check_signing_key(**_kwargs: Any) -> list[CheckMessage]:
                 id=CheckId.NO_SIGNING_KEY,
             )
         ]
-    if any(row.state_at(now) is KeyState.SIGNING for row in rows):
+    states = {row.state_at(now) for row in rows}
+    if KeyState.SIGNING in states:
         return []
+    if KeyState.ANNOUNCED in states:
+        starts = min(row.signing_at for row in rows if row.state_at(now) is KeyState.ANNOUNCED)
+        return [
+            Warning(
+                f"No signing key signs before {starts}, so no access token can be issued until then.",
+                hint="It is announced until then. If other keys signed before, see in the admin what became of them.",
+                id=CheckId.NO_SIGNING_KEY,
+            )
+        ]
     return [
         Warning(
             "There is no signing key yet, so no access token can be issued.",
@@ -327,14 +338,32 @@ def check_issuer_is_secure(**_kwargs: Any) -> list[CheckMessage]:
 
 def check_key_encryption_keys(**_kwargs: Any) -> list[CheckMessage]:
     """Private keys are encrypted with a key of their own."""
-    if not _issues_tokens() or not _readable() or app_settings().key_encryption_keys:
+    if not _issues_tokens() or not _readable():
+        return []
+    if not app_settings().key_encryption_keys:
+        return [
+            Warning(
+                "Private keys are encrypted with a key derived from SECRET_KEY.",
+                hint="Set AT_JWT['KEY_ENCRYPTION_KEYS'] to a list with one base64url key of 32 bytes that is kept "
+                "apart from the database, then run: manage.py rewrap_signing_keys",
+                id=CheckId.DERIVED_KEY_ENCRYPTION_KEY,
+            )
+        ]
+    from .authorization_server.protection import decrypt_private_key, is_newest  # noqa: PLC0415 - as the models
+
+    old = 0
+    for row in _signing_key_rows() or []:
+        try:
+            old += bool(decrypt_private_key(row.private_jwe, kid=row.kid)) and not is_newest(row.private_jwe)
+        except NoSigningKey:
+            continue
+    if not old:
         return []
     return [
         Warning(
-            "Private keys are encrypted with a key derived from SECRET_KEY.",
-            hint="Set AT_JWT['KEY_ENCRYPTION_KEYS'] to a list with one base64url key of 32 bytes that is kept apart "
-            "from the database.",
-            id=CheckId.DERIVED_KEY_ENCRYPTION_KEY,
+            f"{old} private keys are not encrypted with the newest key-encryption key.",
+            hint="Run: manage.py rewrap_signing_keys",
+            id=CheckId.OLD_KEY_ENCRYPTION_KEY,
         )
     ]
 

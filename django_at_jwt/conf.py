@@ -199,6 +199,7 @@ class AppSettings:
             rotation_interval=self.rotation_interval,
             propagation_time=self.propagation_time,
             retention=longest if self.retention is None else self.retention,
+            notice=timedelta(seconds=self.key_ring_max_age),
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import secrets
+from datetime import timedelta
 
 import pytest
 from django.core.checks import run_checks
@@ -211,9 +212,21 @@ def test_revoked_key_that_a_backup_brought_back(complete, settings):
 
 
 def test_private_keys_that_cannot_be_opened_are_named(complete, settings):
-    settings.AT_JWT = {**settings.AT_JWT, "KEY_ENCRYPTION_KEYS": [base64.urlsafe_b64encode(b"x" * 32).decode()]}
+    former = settings.AT_JWT["KEY_ENCRYPTION_KEYS"]
+    new = [base64.urlsafe_b64encode(b"x" * 32).decode()]
+    settings.AT_JWT = {**settings.AT_JWT, "KEY_ENCRYPTION_KEYS": new + former}
+    assert "rewrap_signing_keys" in found(deploy=True)["django_at_jwt.W104"].hint
+    settings.AT_JWT = {**settings.AT_JWT, "KEY_ENCRYPTION_KEYS": new}
     assert found() == {}
     errors = [message for message in run_checks(include_deployment_checks=True) if message.id == "django_at_jwt.E102"]
     assert len(errors) == SigningKey.objects.count() == 2
     for key in SigningKey.objects.all():
         assert any(key.kid in error.msg for error in errors)
+
+
+def test_keys_that_are_only_announced(complete):
+    for key in SigningKey.objects.all():
+        key.signing_at += timedelta(days=1)
+        key.save()
+    message = found()["django_at_jwt.W001"]
+    assert "No signing key signs before" in message.msg

@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -162,7 +163,7 @@ class KeyStore:
         times = [record.times for record in self._records]
         signers = {}
         for algorithm in dict.fromkeys(each.algorithm for each in times):
-            signer = signer_at(times, algorithm, now)
+            signer = signer_at(times, algorithm, now, leeway=timedelta(seconds=app_settings().leeway))
             record = next((each for each in self._records if each.times is signer), None)
             if record is not None:
                 signers[algorithm] = partial(self._open, record)

@@ -22,18 +22,13 @@ _ENCRYPTION: Final = "A256GCM"
 _CONTEXT: Final = "django_at_jwt signing key"
 
 
-def derives_from_secret_key() -> bool:
-    """Tell whether no key-encryption key is set, so that one derived from ``SECRET_KEY`` is used."""
-    return not app_settings().key_encryption_keys
-
-
 @sensitive_variables()
 def _key_encryption_keys() -> list[JWK]:
-    configured = app_settings().key_encryption_keys
-    if configured:
-        return [JWK(kty="oct", k=key) for key in configured]
+    """Give the key-encryption keys, the one to encrypt with first."""
+    configured = [JWK(kty="oct", k=key) for key in app_settings().key_encryption_keys]
+    # Those derived from SECRET_KEY stay good for decrypting, so that a site can set keys of its own later on.
     secrets = [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
-    return [JWK(kty="oct", k=_derived(secret)) for secret in secrets]
+    return configured + [JWK(kty="oct", k=_derived(secret)) for secret in secrets]
 
 
 @sensitive_variables()
@@ -84,10 +79,9 @@ def decrypt_private_key(encrypted: str, *, kid: str) -> JWK:
         raise NoSigningKey(f"the private half in the row of signing key {kid} belongs to another key")
     key = next((key for key in _key_encryption_keys() if key.thumbprint() == header.get("kid")), None)
     if key is None:
-        source = "SECRET_KEY or SECRET_KEY_FALLBACKS" if derives_from_secret_key() else "AT_JWT['KEY_ENCRYPTION_KEYS']"
         raise NoSigningKey(
-            f"signing key {kid} was encrypted with a key-encryption key that is not in {source}; "
-            "put the former one back behind the new one"
+            f"signing key {kid} was encrypted with a key-encryption key that is not set any more; put the former one "
+            "back behind the new one, in AT_JWT['KEY_ENCRYPTION_KEYS'] or in SECRET_KEY_FALLBACKS"
         )
     try:
         jwe.decrypt(key)

@@ -102,7 +102,9 @@ def safe_to_purge_after(row: SigningKey) -> datetime | None:
 @sensitive_variables("private_jwk")
 def _make(new: NewKey) -> SigningKey:
     private_jwk = ALGORITHMS[new.algorithm].generate_key()
-    kid = private_jwk.thumbprint()
+    while (kid := private_jwk.thumbprint()).startswith("-"):
+        # On a command line such a kid would read as an option.
+        private_jwk = ALGORITHMS[new.algorithm].generate_key()
     return SigningKey(
         kid=kid,
         algorithm=new.algorithm,

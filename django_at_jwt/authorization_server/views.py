@@ -65,10 +65,14 @@ class JwkSetView(PublicDocumentView):
         return {"keys": keys + [key for key in _id_token_keys() if key["kid"] not in published]}
 
     def cache_seconds(self) -> tuple[int, int]:
-        """Give the seconds for the key set: they shrink towards a transition, and both fit in the propagation time."""
+        """Give the seconds for the key set: they shrink towards a transition, and together fit in the propagation time.
+
+        What a process may lag behind and what clocks may differ by come off the propagation time first.
+        """
+        settings = app_settings()
         fresh = key_store.jwk_set_max_age()
-        propagation = int(app_settings().propagation_time.total_seconds())
-        return fresh, max(0, min(fresh, propagation - fresh))
+        room = settings.propagation_time.total_seconds() - settings.key_ring_max_age - settings.leeway
+        return fresh, max(0, int(min(fresh, room - fresh)))
 
 
 def _id_token_keys() -> Iterator[dict[str, str]]:
@@ -94,10 +98,12 @@ class MetadataView(PublicDocumentView):
         """
         self._refuse_other_issuers()
         oauth = _toolkit_document(toolkit_views.OAuthServerMetadataView, request)
+        issuer = local_issuer() or oauth["issuer"]
+        # RFC 8628 §4; the toolkit has the endpoint and does not say so.
+        oauth["device_authorization_endpoint"] = _under_host_of(issuer, reverse("oauth2_provider:device-authorization"))
         openid = None
         if oauth2_settings.OIDC_ENABLED:
             openid = _toolkit_document(toolkit_views.ConnectDiscoveryInfoView, request)
-        issuer = local_issuer() or oauth["issuer"]
         return authorization_server_metadata(
             oauth,
             openid,

@@ -8,6 +8,7 @@ counted from when somebody looked, so all workers agree without talking to each 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ from .errors import KeyChangeRefused
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
-    from datetime import datetime, timedelta
+    from datetime import datetime
 
 
 class KeyState(StrEnum):
@@ -37,13 +38,14 @@ class RotationPolicy:
 
     ``propagation_time`` is how long a key is announced at the least before it signs, ``rotation_interval`` how long it
     signs, ``retention`` how long it is published after that. For no token to outlive its key, ``retention`` must be at
-    least the longest lifetime of a token plus the leeway.
+    least the longest lifetime of a token plus the leeway. ``notice`` is how long all processes need to learn of a
+    change to a key that they know; until then none acts upon it, so that no two keys ever sign at once.
     """
 
     rotation_interval: timedelta
     propagation_time: timedelta
     retention: timedelta
-
+    notice: timedelta = timedelta(0)
 
     def problems(
         self, *, jwk_set_max_age: timedelta, key_ring_max_age: timedelta, longest_lifetime: timedelta, leeway: timedelta
@@ -88,7 +90,8 @@ class KeyTimes:
 
     def state_at(self, now: datetime) -> KeyState:
         """Give the state that the key is in at ``now``."""
-        if _reached(self.revoked_at, now):
+        if self.revoked_at is not None:
+            # Whatever the time: a process whose clock is behind must not go on trusting the key until it catches up.
             return KeyState.REVOKED
         if _reached(self.retired_at, now):
             return KeyState.RETIRED
@@ -100,7 +103,7 @@ class KeyTimes:
 
     def transitions_after(self, now: datetime) -> Iterable[datetime]:
         """Give the instants later than ``now`` at which the state changes."""
-        instants = (self.signing_at, self.retained_at, self.retired_at, self.revoked_at)
+        instants = (self.signing_at, self.retained_at, self.retired_at)
         return (instant for instant in instants if instant is not None and instant > now)
 
 
@@ -130,10 +133,21 @@ class RotationPlan:
         return bool(self.new or self.changed)
 
 
-def signer_at(keys: Iterable[KeyTimes], algorithm: str, now: datetime) -> KeyTimes | None:
-    """Give the one key of ``algorithm`` that signs at ``now``, or ``None``."""
-    signing = [key for key in keys if key.algorithm == algorithm and key.state_at(now) is KeyState.SIGNING]
-    return max(signing, key=lambda key: (key.signing_at, key.kid), default=None)
+def signer_at(
+    keys: Iterable[KeyTimes], algorithm: str, now: datetime, *, leeway: timedelta = timedelta(0)
+) -> KeyTimes | None:
+    """Give the one key of ``algorithm`` that signs at ``now``, or ``None``.
+
+    Args:
+        leeway: how far this process' clock may be behind. Where no key signs yet, the one that does within the leeway
+            is taken: by the clock that planned it, it signs already, after the first rotation or a revocation.
+    """
+    usable = [key for key in keys if key.algorithm == algorithm]
+    signing = [key for key in usable if key.state_at(now) is KeyState.SIGNING]
+    if signing:
+        return max(signing, key=lambda key: (key.signing_at, key.kid))
+    about_to = [key for key in usable if key.state_at(now) is KeyState.ANNOUNCED and key.signing_at <= now + leeway]
+    return min(about_to, key=lambda key: (key.signing_at, key.kid), default=None)
 
 
 def plan_rotation(
@@ -227,7 +241,7 @@ _SIGNING_AND_ANNOUNCED = 2
 def _brought_forward(line: list[KeyTimes], policy: RotationPolicy, now: datetime) -> list[KeyTimes]:
     for key in line:
         if key.state_at(now) is KeyState.ANNOUNCED:
-            earliest = max(now, key.announced_at + policy.propagation_time)
+            earliest = max(now + policy.notice, key.announced_at + policy.propagation_time)
             return [replace(key, signing_at=min(key.signing_at, earliest)) if other is key else other for other in line]
     return line
 

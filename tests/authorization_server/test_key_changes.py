@@ -18,6 +18,7 @@ from django_at_jwt.authorization_server.high_water import high_water_marks
 from django_at_jwt.authorization_server.keystore import key_store
 from django_at_jwt.authorization_server.rotation import rotate_signing_keys, safe_to_purge_after
 from django_at_jwt.core.lifecycle import KeyState
+from django_at_jwt.management.commands.revoke_signing_key import Command as Revoke
 from django_at_jwt.management.commands.rotate_signing_keys import Command as Rotate
 from django_at_jwt.models import SigningKey
 from tests.conftest import decoded
@@ -254,7 +255,7 @@ class TestRewrap:
         assert service.token("client_credentials").status_code == 200
 
     def test_keys_that_cannot_be_opened_are_named_and_left(self, settings, signing_keys):
-        settings.AT_JWT = {**settings.AT_JWT, "KEY_ENCRYPTION_KEYS": [self.NEW]}
+        settings.SECRET_KEY = "another secret"
         before = list(SigningKey.objects.values())
         with pytest.raises(CommandError) as failed:
             run("rewrap_signing_keys")
@@ -326,11 +327,18 @@ class TestHighWaterMark:
 
 
 def test_exit_status_of_a_rotation(db, capsys):
-    Rotate().run_from_argv(["manage.py", "rotate_signing_keys", "--skip-checks"])
+    Rotate().run_from_argv(["manage.py", "rotate_signing_keys"])
     with pytest.raises(SystemExit) as nothing:
-        Rotate().run_from_argv(["manage.py", "rotate_signing_keys", "--skip-checks"])
+        Rotate().run_from_argv(["manage.py", "rotate_signing_keys"])
     assert nothing.value.code == 3
     with pytest.raises(SystemExit) as failed:
-        Rotate().run_from_argv(["manage.py", "rotate_signing_keys", "--skip-checks", "--algorithm", "x", "--now"])
+        Rotate().run_from_argv(["manage.py", "rotate_signing_keys", "--algorithm", "x", "--now"])
     assert failed.value.code == 1
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_kid_that_reads_as_an_option(signing_keys, capsys):
+    kid = "-" + "A" * 42
+    SigningKey.objects.filter(pk=in_state(KeyState.SIGNING).pk).update(kid=kid)
+    Revoke().run_from_argv(["manage.py", "revoke_signing_key", kid, "--skip-checks", "--reason", "x", "--dry-run"])
+    assert f"Would revoke signing key {kid}." in capsys.readouterr().out

@@ -8,7 +8,7 @@ import json
 import pytest
 from jwcrypto.jwk import JWK
 
-from django_at_jwt.authorization_server.protection import decrypt_private_key, encrypt_private_key
+from django_at_jwt.authorization_server.protection import decrypt_private_key, encrypt_private_key, is_newest
 from django_at_jwt.core.errors import NoSigningKey
 
 KEY = JWK.generate(kty="EC", crv="P-256")
@@ -83,3 +83,15 @@ def test_other_algorithms_are_never_opened(header):
     parts[0] = base64.urlsafe_b64encode(json.dumps(forged).encode()).rstrip(b"=").decode()
     with pytest.raises(NoSigningKey):
         decrypt_private_key(".".join(parts), kid="a")
+
+
+def test_keys_from_before_the_setting_can_still_be_opened(settings):
+    before = encrypt_private_key(KEY, kid="a")
+    settings.AT_JWT = {"KEY_ENCRYPTION_KEYS": [NEW]}
+    assert decrypt_private_key(before, kid="a").export() == KEY.export()
+    assert not is_newest(before)
+    after = encrypt_private_key(KEY, kid="a")
+    assert is_newest(after)
+    settings.AT_JWT = {}
+    with pytest.raises(NoSigningKey):
+        decrypt_private_key(after, kid="a")

@@ -68,7 +68,7 @@ def test_now_still_announces_for_the_propagation_time():
 
 
 def test_now_when_it_was_announced_long_enough(settings):
-    settings.AT_JWT = {**settings.AT_JWT, "PROPAGATION_TIME": 0}
+    settings.AT_JWT = {**settings.AT_JWT, "PROPAGATION_TIME": 0, "KEY_RING_MAX_AGE": 0}
     run()
     before = next(row for row in SigningKey.objects.all() if row.state_at(timezone.now()) is KeyState.SIGNING)
     run("--now", "--algorithm", "RS256")
@@ -141,3 +141,14 @@ def test_half_a_rotation_is_none(monkeypatch):
     with pytest.raises(RuntimeError):
         rotate_signing_keys()
     assert not SigningKey.objects.exists()
+
+
+def test_now_waits_until_every_process_has_heard_of_it(settings):
+    settings.AT_JWT = {**settings.AT_JWT, "PROPAGATION_TIME": 0}
+    run()
+    run("--now")
+    signing = next(row for row in SigningKey.objects.all() if row.state_at(timezone.now()) is KeyState.SIGNING)
+    announced = next(row for row in SigningKey.objects.all() if row.state_at(timezone.now()) is KeyState.ANNOUNCED)
+    assert signing.retained_at == announced.signing_at
+    assert timedelta(seconds=20) < announced.signing_at - timezone.now() <= timedelta(seconds=30)
+    assert run("--now").startswith("Nothing to do.")

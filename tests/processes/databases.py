@@ -38,7 +38,7 @@ def manage(url: str, *arguments: str, **extra: str) -> subprocess.CompletedProce
 
 @contextmanager
 def new_database(kind: str, folder):
-    """Make a database, give its URL, and drop it. Skips the test by name where the server or its driver is not there."""
+    """Make a database, give its URL, and drop it. Without its server or driver the test is skipped by name."""
     if kind == "sqlite":
         yield f"sqlite:///{folder}/db.sqlite3"
         return

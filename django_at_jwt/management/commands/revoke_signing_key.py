@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import ImproperlyConfigured
@@ -14,6 +15,9 @@ from django_at_jwt.core.errors import KeyChangeRefused
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
+
+
+_DASHED_KID = re.compile(r"-[A-Za-z0-9_-]{42}")
 
 
 class Command(BaseCommand):
@@ -35,6 +39,13 @@ class Command(BaseCommand):
         )
         parser.add_argument("--dry-run", action="store_true", help="say what would happen, and change nothing")
         parser.add_argument("--json", action="store_true", help="say it as JSON")
+
+    def run_from_argv(self, argv: list[str]) -> None:
+        """Run from the command line, where an imported key's kid may begin with a dash and read as an option."""
+        dashed = [argument for argument in argv[2:] if _DASHED_KID.fullmatch(argument)]
+        if dashed and "--" not in argv:
+            argv = [*(argument for argument in argv if argument not in dashed), "--", *dashed]
+        super().run_from_argv(argv)
 
     def handle(self, *_args: Any, **options: Any) -> None:
         """Revoke, and report.

@@ -1,0 +1,169 @@
+"""The token endpoint and the key set under load: rotations in fast time, wrong clocks, stale copies, no keys."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from subprocess import Popen
+from typing import TYPE_CHECKING
+
+import jwt
+import pytest
+import requests
+
+from .databases import environment, manage, new_database, run
+from .servers import gunicorn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SECRET = "a secret for the test"
+ROTATIONS = 10
+SPEED = 240
+CLOCK_ERROR = 300
+# In seconds of the fast clock, except for the age of the key ring, which is measured by the real one.
+POLICY = {
+    "JWK_SET_MAX_AGE": 300,
+    "LIFETIME": 1800,
+    "LEEWAY": 2 * CLOCK_ERROR,
+    "PROPAGATION_TIME": 1300,
+    "ROTATION_INTERVAL": 1300,
+    "KEY_RING_MAX_AGE": 0.25,
+}
+
+
+@pytest.fixture(params=["sqlite", "postgresql", "mysql"])
+def database_url(request, tmp_path):
+    with new_database(request.param, tmp_path) as url:
+        assert manage(url, "migrate", "-v0").returncode == 0
+        created = manage(
+            url,
+            *("createapplication", "confidential", "client-credentials", "--client-id", "service"),
+            *("--client-secret", SECRET, "--name", "service"),
+        )
+        assert created.returncode == 0, created.stderr
+        yield url
+
+
+def ask_for_token(address: str) -> requests.Response:
+    data = {"grant_type": "client_credentials", "client_id": "service", "client_secret": SECRET}
+    return requests.post(f"{address}/o/token/", data=data, timeout=20)
+
+
+def test_parallel_requests_on_an_empty_table_make_no_key(database_url, tmp_path):
+    with (
+        gunicorn(database_url, tmp_path / "log", workers=2, threads=8) as address,
+        ThreadPoolExecutor(25) as pool,
+    ):
+        answers = list(pool.map(lambda _: ask_for_token(address), range(50)))
+        assert requests.get(f"{address}/o/.well-known/jwks.json", timeout=10).json() == {"keys": []}
+    assert {answer.status_code for answer in answers} == {503}
+    assert {answer.json()["error"] for answer in answers} == {"server_error"}
+    assert "rotate_signing_keys" in (tmp_path / "log").read_text()
+    planned = json.loads(manage(database_url, "rotate_signing_keys", "--json", "--dry-run").stdout)
+    assert planned["keys"] == []
+
+
+@dataclass
+class Consumer:
+    """A resource server that uses its copy of the JWK set for as long as it may, and never asks for an unknown kid."""
+
+    now: Callable[[], float]
+    keys: dict = field(default_factory=dict)
+    good_until: float = 0
+    fetches: int = 0
+
+    def key(self, address: str, kid: str):
+        if self.now() >= self.good_until:
+            answer = requests.get(f"{address}/o/.well-known/jwks.json", timeout=20)
+            cache = dict(re.findall(r"([a-z-]+)=(\d+)", answer.headers["Cache-Control"]))
+            self.keys = {key["kid"]: jwt.PyJWK(key) for key in answer.json()["keys"]}
+            self.good_until = self.now() + int(cache["max-age"]) + int(cache["stale-while-revalidate"])
+            self.fetches += 1
+        return self.keys[kid]
+
+    def verify(self, address: str, token: str) -> None:
+        key = self.key(address, jwt.get_unverified_header(token)["kid"])
+        # The library's clock is the real one, so the times are left to the test, which compares them to the fast one.
+        jwt.decode(
+            token,
+            key,
+            algorithms=["ES256"],
+            audience="https://api.example.com/",
+            options={"verify_exp": False, "verify_iat": False},
+        )
+
+
+@dataclass
+class Load:
+    """Asks one worker for tokens and shows them to the other, and to a consumer with stale keys, until they expire."""
+
+    addresses: list[str]
+    now: Callable[[], float]
+    ends: float
+    consumer: Consumer
+    failures: list[str] = field(default_factory=list)
+    kids: set[str] = field(default_factory=set)
+    verified: int = 0
+
+    def run(self) -> None:
+        alive: list[tuple[float, str]] = []
+        while time.monotonic() < self.ends:
+            issuer, verifier = random.sample(self.addresses, 2)
+            answer = ask_for_token(issuer)
+            if answer.status_code != 200:
+                self.failures.append(f"token endpoint: {answer.status_code} {answer.text}")
+                continue
+            token = answer.json()["access_token"]
+            self.kids.add(jwt.get_unverified_header(token)["kid"])
+            alive.append((jwt.decode(token, options={"verify_signature": False})["exp"], token))
+            # The slow worker's tokens expire early by the true clock, and none is shown later than its own exp.
+            alive = [(exp, each) for exp, each in alive if exp > self.now() + 2 * CLOCK_ERROR]
+            for _, each in random.sample(alive, min(3, len(alive))):
+                self.show(verifier, each)
+            time.sleep(0.02)
+
+    def show(self, verifier: str, token: str) -> None:
+        try:
+            self.consumer.verify(verifier, token)
+        except (jwt.PyJWTError, KeyError) as error:
+            self.failures.append(f"consumer: {error!r}")
+        accepted = requests.get(f"{verifier}/whoami/", headers={"Authorization": f"Bearer {token}"}, timeout=20)
+        if accepted.status_code != 200:
+            self.failures.append(f"API: {accepted.status_code} {accepted.text}")
+        self.verified += 1
+
+
+def test_rotations_in_fast_time_under_load(database_url, tmp_path):
+    begin = time.time()
+    seconds = (ROTATIONS + 2) * POLICY["ROTATION_INTERVAL"] / SPEED
+
+    def clock(offset: int) -> dict[str, str]:
+        return {"TEST_CLOCK": f"{begin} {SPEED} {offset}", "TEST_POLICY": json.dumps(POLICY)}
+
+    def now() -> float:
+        return begin + (time.time() - begin) * SPEED
+
+    first = run(database_url, "tests.processes.keep_rotating", "0.1", **clock(0))
+    assert first.returncode == 0, first.stderr
+    rotate = [sys.executable, "-m", "tests.processes.keep_rotating", str(seconds)]
+    with (
+        gunicorn(database_url, tmp_path / "fast", **clock(CLOCK_ERROR)) as fast,
+        gunicorn(database_url, tmp_path / "slow", **clock(-CLOCK_ERROR)) as slow,
+        Popen(rotate, env=environment(database_url, **clock(0))) as rotations,
+    ):
+        ends = time.monotonic() + seconds
+        loads = [Load([fast, slow], now, ends, Consumer(now)) for _ in range(2)]
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(Load.run, loads))
+        assert rotations.wait(30) == 0
+    logs = (tmp_path / "fast").read_text() + (tmp_path / "slow").read_text()
+    failures = [failure for load in loads for failure in load.failures]
+    assert failures == [], (failures[:5], len(failures), logs[-2000:])
+    assert len({kid for load in loads for kid in load.kids}) >= ROTATIONS
+    assert all(load.verified > 100 and load.consumer.fetches > 1 for load in loads)
