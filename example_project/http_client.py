@@ -1,0 +1,224 @@
+"""What an OAuth client and its user's browser do over HTTP. Nothing here knows how the server is made."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import secrets
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final, Self
+from urllib.parse import parse_qs, urlencode, urljoin, urlsplit
+
+import requests
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from requests.cookies import RequestsCookieJar
+
+_TIMEOUT: Final = 30
+DEVICE_CODE_GRANT: Final = "urn:ietf:params:oauth:grant-type:device_code"
+
+
+class UnexpectedAnswer(Exception):
+    """The server answered something that the protocol has no next step for."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuthorizationServer:
+    """An issuer, as its metadata describes it."""
+
+    metadata: Mapping[str, Any]
+
+    @classmethod
+    def discover(cls, issuer: str) -> Self:
+        """Read the metadata where RFC 8414 §3.1 puts it: between the issuer's host and its path.
+
+        Raises:
+            UnexpectedAnswer: the document is another issuer's (RFC 8414 §3.3).
+        """
+        parts = urlsplit(issuer)
+        address = f"{parts.scheme}://{parts.netloc}/.well-known/oauth-authorization-server{parts.path}"
+        metadata = requests.get(address, timeout=_TIMEOUT).json()
+        if metadata.get("issuer") != issuer:
+            raise UnexpectedAnswer(f"{address} describes another issuer: {metadata.get('issuer')}")
+        return cls(metadata=metadata)
+
+    def jwk_set(self) -> dict[str, Any]:
+        """Fetch the JWK set."""
+        jwk_set: dict[str, Any] = requests.get(self.metadata["jwks_uri"], timeout=_TIMEOUT).json()
+        return jwk_set
+
+
+@dataclass(frozen=True, kw_only=True)
+class OAuthClient:
+    """A client at an authorization server. Each method gives the answer's JSON, whatever its status is."""
+
+    server: AuthorizationServer
+    client_id: str
+    client_secret: str | None = None
+    redirect_uri: str | None = None
+
+    @classmethod
+    def of(cls, server: AuthorizationServer, described: Mapping[str, Any]) -> Self:
+        """Make one from its part of ``seed_example --json``."""
+        return cls(
+            server=server,
+            client_id=described["client_id"],
+            client_secret=described.get("client_secret"),
+            redirect_uri=described.get("redirect_uri"),
+        )
+
+    def token(self, grant_type: str, **parameters: str) -> dict[str, Any]:
+        """Ask the token endpoint (RFC 6749 §3.2)."""
+        return self._post(self.server.metadata["token_endpoint"], grant_type=grant_type, **parameters)
+
+    def ask_for_device_code(self, **parameters: str) -> dict[str, Any]:
+        """Ask the device authorization endpoint (RFC 8628 §3.1)."""
+        issuer = self.server.metadata["issuer"]
+        endpoint = self.server.metadata.get("device_authorization_endpoint", f"{issuer}/device-authorization/")
+        return self._post(endpoint, **parameters)
+
+    def begin_authorization(self, **parameters: str) -> Authorization:
+        """Prepare an authorization request with PKCE (RFC 7636 §4)."""
+        return Authorization(client=self, parameters=parameters)
+
+    def _post(self, address: str, **parameters: str) -> dict[str, Any]:
+        credentials = {"client_id": self.client_id}
+        if self.client_secret:
+            credentials["client_secret"] = self.client_secret
+        answer: dict[str, Any] = requests.post(address, data=credentials | parameters, timeout=_TIMEOUT).json()
+        return answer
+
+
+@dataclass(frozen=True, kw_only=True)
+class Authorization:
+    """One authorization request of a client, with the secrets that tie the answer to it."""
+
+    client: OAuthClient
+    parameters: Mapping[str, str]
+    code_verifier: str = field(default_factory=lambda: secrets.token_urlsafe(48))
+    state: str = field(default_factory=lambda: secrets.token_urlsafe(16))
+
+    @property
+    def address(self) -> str:
+        """Where the user's browser is sent."""
+        digest = hashlib.sha256(self.code_verifier.encode()).digest()
+        query = {
+            "response_type": "code",
+            "client_id": self.client.client_id,
+            "redirect_uri": self.client.redirect_uri,
+            "state": self.state,
+            "code_challenge": base64.urlsafe_b64encode(digest).rstrip(b"=").decode(),
+            "code_challenge_method": "S256",
+            **self.parameters,
+        }
+        return f"{self.client.server.metadata['authorization_endpoint']}?{urlencode(query)}"
+
+    def code_in(self, redirect: str) -> str:
+        """Take the code out of the address that the browser was sent back to.
+
+        Raises:
+            UnexpectedAnswer: it is no answer to this request (RFC 6749 §10.12, RFC 9207 §2.4), or an error.
+        """
+        answer = {name: values[0] for name, values in parse_qs(urlsplit(redirect).query).items()}
+        if answer.get("state") != self.state:
+            raise UnexpectedAnswer("The redirect does not answer this client's request.")
+        if "code" not in answer:
+            raise UnexpectedAnswer(f"The redirect has no code but {answer.get('error')}.")
+        if answer.get("iss") != self.client.server.metadata["issuer"]:
+            raise UnexpectedAnswer("The redirect does not come from the issuer that was asked.")
+        return answer["code"]
+
+    def exchange(self, redirect: str) -> dict[str, Any]:
+        """Exchange the code for tokens (RFC 6749 §4.1.3)."""
+        return self.client.token(
+            "authorization_code",
+            code=self.code_in(redirect),
+            redirect_uri=str(self.client.redirect_uri),
+            code_verifier=self.code_verifier,
+        )
+
+
+class _Form(HTMLParser):
+    """The hidden fields of the form in a page's ``main`` part."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.fields: dict[str, str] = {}
+        self._is_inside = False
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag == "main":
+            self._is_inside = True
+        attributes = dict(attrs)
+        if self._is_inside and tag == "input" and attributes.get("type") == "hidden":
+            self.fields[str(attributes["name"])] = attributes.get("value") or ""
+
+
+class Browser:
+    """A user's browser: it keeps cookies, follows redirects within the site, and fills in forms."""
+
+    def __init__(self, *, username: str, password: str) -> None:
+        self._session = requests.Session()
+        self._credentials = {"username": username, "password": password}
+
+    @property
+    def cookies(self) -> RequestsCookieJar:
+        """The cookies that the site has set."""
+        return self._session.cookies
+
+    def open(self, address: str) -> requests.Response:
+        """Open a page; log in first where the site sends the browser to its login page.
+
+        Raises:
+            UnexpectedAnswer: there is no such page, or the login failed.
+        """
+        page = self._session.get(address, timeout=_TIMEOUT)
+        if urlsplit(page.url).path == "/login/":
+            page = self.submit(page, **self._credentials)
+        if page.status_code != HTTPStatus.OK:
+            raise UnexpectedAnswer(f"{page.url} answered {page.status_code}.")
+        return page
+
+    def submit(self, page: requests.Response, **filled_in: str) -> requests.Response:
+        """Send the form of a page, and give the page that comes after it."""
+        return self._session.get(urljoin(page.url, self._target_of_form(page, **filled_in)), timeout=_TIMEOUT)
+
+    def agree(self, address: str) -> str:
+        """Agree on a consent page, and give the address that the client is answered at."""
+        return self._target_of_form(self.open(address), allow="Authorize")
+
+    def authorize(self, authorization: Authorization) -> str:
+        """Agree to an authorization request, and give the address that the client is answered at."""
+        return self.agree(authorization.address)
+
+    def cancel(self, authorization: Authorization) -> str:
+        """Press Cancel on the consent page, and give the address that the client is answered at."""
+        return self._target_of_form(self.open(authorization.address))
+
+    def connect_device(self, verification_uri: str, user_code: str) -> str:
+        """Enter a device's code, agree, and give the last page."""
+        confirmation = self.submit(self.open(verification_uri), user_code=user_code)
+        return self.submit(confirmation, action="accept").text
+
+    def _target_of_form(self, page: requests.Response, **filled_in: str) -> str:
+        answer = self._session.post(
+            page.url,
+            data=_Form(page.text).fields | filled_in,
+            headers={"Referer": page.url},
+            allow_redirects=False,
+            timeout=_TIMEOUT,
+        )
+        if answer.status_code != HTTPStatus.FOUND:
+            raise UnexpectedAnswer(f"The form at {page.url} was answered with {answer.status_code}, no redirect.")
+        return str(answer.headers["Location"])
+
+
+def call_api(url: str, token: str | None) -> requests.Response:
+    """Send a GET request with an access token (RFC 6750 §2.1)."""
+    headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+    return requests.get(url, headers=headers, timeout=_TIMEOUT)

@@ -1,0 +1,51 @@
+"""``manage.py seed_example``: make the example's users, clients and first signing key, and say what there is."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from django.core.management.base import BaseCommand, CommandError
+from django.db import DatabaseError
+
+from example_project.seed import as_document, seed
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser
+    from collections.abc import Sequence
+
+
+class Command(BaseCommand):
+    help = "Makes the example's users, clients and first signing key. Run again, it changes nothing and says the same."
+    # A check would say that there is no signing key, just before it is made.
+    requires_system_checks: Sequence[str] = []
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--json", action="store_true", help="say it as one JSON document, for programs")
+
+    def handle(self, *_args: Any, **options: Any) -> None:
+        try:
+            seed()
+        except DatabaseError as error:
+            raise CommandError(f"The example could not be filled: {error}. Was migrate run?") from None
+        self.check()
+        document = as_document()
+        self.stdout.write(json.dumps(document, indent=2) if options["json"] else "\n".join(_in_words(document)))
+
+
+def _in_words(document: dict[str, Any]) -> list[str]:
+    lines = [f"Issuer    {document['issuer']}", "", "Users"]
+    lines += [
+        f"  {user['username']}, password {user['password']}{', superuser' if user['is_superuser'] else ''}"
+        for user in document["users"]
+    ]
+    lines += ["", "Clients"]
+    for name, client in document["clients"].items():
+        secret = f"secret {client['client_secret']}" if client["client_secret"] else "public, without a secret"
+        lines.append(f"  {name}: {client['client_id']}, {secret}, scopes {' '.join(client['scopes'])}")
+    lines += ["", "Resource servers"]
+    lines += [
+        f"  {each['identifier']}, scopes {' '.join(each['scopes'])}, try {each['url']}"
+        for each in document["resource_servers"]
+    ]
+    return lines

@@ -1,0 +1,169 @@
+"""The users and clients of the example. Filling an empty database and filling it again give the same."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.contrib.auth.hashers import check_password
+from django.urls import reverse
+from oauth2_provider.models import get_application_model
+
+from django_at_jwt.authorization_server.rotation import rotate_signing_keys
+from django_at_jwt.models import SigningKey
+
+from .models import Note
+from .resource_servers import resource_servers
+
+if TYPE_CHECKING:
+    from django.db.models import Model
+
+_REDIRECT_URI = f"{settings.BASE_URL}/callback/"
+_DEVICE_CODE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExampleUser:
+    """A user whose password everybody may know."""
+
+    username: str
+    password: str
+    is_superuser: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExampleClient:
+    """A client. One without a secret is public; the scopes are what it has a use for, not a limit."""
+
+    client_id: str
+    name: str
+    grant: str
+    scopes: tuple[str, ...]
+    client_secret: str | None = None
+    redirect_uri: str | None = None
+
+
+# Secrets that are none, on purpose: whoever tries the example needs them, and so do the programs that drive it.
+ALICE = ExampleUser(username="alice", password="alice-example-password")  # noqa: S106
+ADMIN = ExampleUser(username="admin", password="admin-example-password", is_superuser=True)  # noqa: S106
+USERS = (ALICE, ADMIN)
+
+_USER_SCOPES = ("openid", "api:read", "api:write", "reports:read")
+WEB = ExampleClient(
+    client_id="example-web",
+    name="Example web application",
+    grant="authorization-code",
+    client_secret="example-web-secret",  # noqa: S106
+    redirect_uri=_REDIRECT_URI,
+    scopes=_USER_SCOPES,
+)
+SPA = ExampleClient(
+    client_id="example-spa",
+    name="Example browser application",
+    grant="authorization-code",
+    redirect_uri=_REDIRECT_URI,
+    scopes=_USER_SCOPES,
+)
+SERVICE = ExampleClient(
+    client_id="example-service",
+    name="Example service",
+    grant="client-credentials",
+    client_secret="example-service-secret",  # noqa: S106
+    scopes=("api:read", "reports:read"),
+)
+DEVICE = ExampleClient(
+    client_id="example-device",
+    name="Example television",
+    grant=_DEVICE_CODE_GRANT,
+    scopes=("api:read", "api:write", "reports:read"),
+)
+CLIENTS = {"web": WEB, "spa": SPA, "service": SERVICE, "device": DEVICE}
+NOTES = ("Water the plants", "Rotate the keys")
+
+
+def seed() -> None:
+    """Make what is missing, and mend what is different; write nothing where all is as it should be."""
+    alice, _admin = (_ensure_user(user) for user in USERS)
+    for client in CLIENTS.values():
+        _ensure_client(client)
+    for text in NOTES:
+        if not Note.objects.filter(owner=alice, text=text).exists():
+            Note.objects.create(owner=alice, text=text)
+    if not SigningKey.objects.exists():
+        rotate_signing_keys()
+
+
+def _ensure_user(user: ExampleUser) -> Any:
+    row, _created = get_user_model().objects.get_or_create(username=user.username)
+    if not row.check_password(user.password):
+        row.set_password(user.password)
+        row.save(update_fields=["password"])
+    _update(row, is_active=True, is_staff=user.is_superuser, is_superuser=user.is_superuser)
+    return row
+
+
+def _ensure_client(client: ExampleClient) -> None:
+    model = get_application_model()
+    blank = model(client_id=client.client_id, client_secret="")
+    row = model.objects.filter(client_id=client.client_id).first() or blank
+    secret = client.client_secret or ""
+    # A secret is hashed when it is saved, so only a check can tell whether it is still the same.
+    unchanged = check_password(secret, row.client_secret) if secret else not row.client_secret
+    _update(
+        row,
+        name=client.name,
+        client_type=model.CLIENT_CONFIDENTIAL if secret else model.CLIENT_PUBLIC,
+        authorization_grant_type=client.grant,
+        redirect_uris=client.redirect_uri or "",
+        # The clients that ask for "openid" get an ID token, which needs to know its algorithm.
+        algorithm=model.RS256_ALGORITHM if "openid" in client.scopes else model.NO_ALGORITHM,
+        hash_client_secret=bool(secret),
+        **({} if unchanged else {"client_secret": secret}),
+    )
+
+
+def _update(row: Model, **values: Any) -> None:
+    if row.pk is None or any(getattr(row, name) != value for name, value in values.items()):
+        for name, value in values.items():
+            setattr(row, name, value)
+        row.save()
+
+
+def endpoints() -> dict[str, str]:
+    """Give the addresses of the authorization server."""
+
+    def absolute(name: str) -> str:
+        return settings.BASE_URL + reverse(f"oauth2_provider:{name}")
+
+    return {
+        "issuer": settings.OAUTH2_PROVIDER["OIDC_ISS_ENDPOINT"],
+        "token_endpoint": absolute("token"),
+        "authorization_endpoint": absolute("authorize"),
+        "jwks_uri": absolute("jwks-info"),
+        "introspection_endpoint": absolute("introspect"),
+        "revocation_endpoint": absolute("revoke-token"),
+    }
+
+
+def as_document() -> dict[str, Any]:
+    """Give all that another program needs to drive the example."""
+    return {
+        **endpoints(),
+        "resource_servers": [
+            {"identifier": each.identifier, "url": each.url, "scopes": list(each.scopes)} for each in resource_servers()
+        ],
+        "users": [
+            {"username": user.username, "password": user.password, "is_superuser": user.is_superuser} for user in USERS
+        ],
+        "clients": {
+            name: {
+                "client_id": client.client_id,
+                "client_secret": client.client_secret,
+                "redirect_uri": client.redirect_uri,
+                "scopes": list(client.scopes),
+            }
+            for name, client in CLIENTS.items()
+        },
+    }

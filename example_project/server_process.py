@@ -1,0 +1,115 @@
+"""The example's server as a process of its own, for programs that drive it: it runs inside a ``with`` block."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Final
+
+from .serve import READY
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+_SECONDS_TO_STOP: Final = 10
+_SECONDS_FOR_A_COMMAND: Final = 120
+
+
+class ServerFailed(Exception):
+    """The server did not start, or a command failed; the text says what it wrote."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunningServer:
+    """A server that answers at ``base_url`` and writes its log to a file."""
+
+    base_url: str
+    environment: Mapping[str, str]
+    log: Path
+
+    def manage(self, *arguments: str) -> str:
+        """Run a ``manage.py`` command for the server's database, and give what it wrote.
+
+        Raises:
+            ServerFailed: it did not end well.
+        """
+        done = run_manage(self.environment, *arguments)
+        if done.returncode:
+            raise ServerFailed(f"manage.py {' '.join(arguments)} ended with {done.returncode}:\n{done.stderr}")
+        return done.stdout
+
+    def description(self) -> dict[str, Any]:
+        """Give the users, clients, resource servers and endpoints, as ``seed_example --json`` says them."""
+        description: dict[str, Any] = json.loads(self.manage("seed_example", "--json"))
+        return description
+
+
+def run_manage(environment: Mapping[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a ``manage.py`` command in an environment."""
+    return subprocess.run(  # noqa: S603 - the arguments are the caller's own
+        [sys.executable, "manage.py", *arguments],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=_SECONDS_FOR_A_COMMAND,
+        check=False,
+    )
+
+
+def environment_for(directory: Path, **variables: object) -> dict[str, str]:
+    """Give an environment in which the example keeps everything in a directory and is set up by ``variables`` alone."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("EXAMPLE_")}
+    return {
+        **inherited,
+        "DJANGO_SETTINGS_MODULE": "example_project.settings",
+        "DATABASE_URL": f"sqlite:///{directory / 'example.sqlite3'}",
+        **{name: str(value) for name, value in variables.items()},
+    }
+
+
+@contextmanager
+def running_server(directory: Path, **variables: object) -> Iterator[RunningServer]:
+    """Run the example on a free port, with its database in ``directory``, until the block ends.
+
+    Raises:
+        ServerFailed: it did not start.
+    """
+    environment = environment_for(directory, **{"EXAMPLE_BASE_URL": "http://127.0.0.1:0", **variables})
+    log = directory / "server.log"
+    with log.open("a") as errors:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "example_project.serve", "--until-stdin-closes"],
+            cwd=ROOT,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+        )
+    assert process.stdin is not None  # noqa: S101 - both are pipes
+    assert process.stdout is not None  # noqa: S101
+    try:
+        base_url = _wait_until_ready(process.stdout)
+        if base_url is None:
+            raise ServerFailed(f"The server did not start:\n{log.read_text()}")
+        yield RunningServer(base_url=base_url, environment=environment | {"EXAMPLE_BASE_URL": base_url}, log=log)
+    finally:
+        # The server stops when this pipe closes, which it also does if this program is killed.
+        process.stdin.close()
+        try:
+            process.wait(timeout=_SECONDS_TO_STOP)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        process.stdout.close()
+
+
+def _wait_until_ready(output: IO[str]) -> str | None:
+    return next((line.removeprefix(READY).strip() for line in output if line.startswith(READY)), None)

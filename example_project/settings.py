@@ -1,0 +1,166 @@
+"""The settings of a site that issues access tokens and has two APIs which accept them.
+
+What a site with django-oauth-toolkit adds for django-at-jwt is marked below. The rest is an ordinary Django project.
+Environment variables change what differs from one place to another; each has a default that is good for trying things
+out on one's own machine.
+"""
+
+import os
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import dj_database_url
+
+from django_at_jwt import oauth2_provider_settings
+from example_project.id_token_key import id_token_key
+
+
+def _flag(name: str, *, default: bool) -> bool:
+    value = os.environ.get(name)
+    return default if value is None else value.lower() in {"1", "true", "yes", "on"}
+
+
+def _seconds(name: str, default: int) -> int:
+    return int(os.environ.get(name) or default)
+
+
+PROJECT_DIR = Path(__file__).resolve().parent
+
+# The one place that says where the site is. Tokens must not depend on what a request's Host header says.
+BASE_URL = os.environ.get("EXAMPLE_BASE_URL", "http://127.0.0.1:8000").rstrip("/")
+_IS_HTTPS = BASE_URL.startswith("https://")
+
+# The identifiers of the two resource servers: what their tokens have in "aud".
+NOTES_API = f"{BASE_URL}/api/"
+REPORTS_API = f"{BASE_URL}/reports/"
+
+# Whoever knows the default can sign in as anybody and open the private keys. Set your own where others can get at it.
+SECRET_KEY = os.environ.get("EXAMPLE_SECRET_KEY", "insecure-for-development-only-" + "0" * 40)
+DEBUG = _flag("EXAMPLE_DEBUG", default=True)
+ALLOWED_HOSTS = sorted({urlsplit(BASE_URL).hostname or "localhost", "localhost", "127.0.0.1", "[::1]"})
+CSRF_TRUSTED_ORIGINS = [BASE_URL] if _IS_HTTPS else []
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _IS_HTTPS
+
+DATABASES = {
+    "default": dj_database_url.config(default=f"sqlite:///{PROJECT_DIR / 'example.sqlite3'}", conn_max_age=60),
+}
+_database = DATABASES["default"]
+_IS_SQLITE = _database["ENGINE"] == "django.db.backends.sqlite3"
+if _IS_SQLITE:
+    # Writers wait for each other: the server and the command that rotates the keys are two processes.
+    _database["OPTIONS"] = {"timeout": 20, "transaction_mode": "IMMEDIATE", **_database.get("OPTIONS", {})}
+
+INSTALLED_APPS = [
+    "example_project",  # First, so that its templates take the place of the toolkit's.
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.messages",
+    "django.contrib.sessions",
+    "django.contrib.staticfiles",
+    "oauth2_provider",
+    "rest_framework",
+    "django_at_jwt",  # Added for django-at-jwt.
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+ROOT_URLCONF = "example_project.urls"
+WSGI_APPLICATION = "example_project.wsgi.application"
+STATIC_URL = "/static/"
+LOGIN_URL = "/login/"
+LOGIN_REDIRECT_URL = "/"
+LOGOUT_REDIRECT_URL = "/"
+USE_TZ = True
+TIME_ZONE = "UTC"
+LANGUAGE_CODE = "en-us"
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "handlers": {"console": {"class": "logging.StreamHandler"}},
+    "loggers": {
+        "django": {"handlers": ["console"], "level": "INFO"},
+        # At INFO it says why a token was refused, which the client is never told.
+        "django_at_jwt": {"handlers": ["console"], "level": "INFO"},
+    },
+}
+
+REST_FRAMEWORK = {
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+}
+
+# ID tokens are signed with an RSA key of the toolkit's, in a file beside the database.
+_DATA_DIR = Path(_database["NAME"]).parent if _IS_SQLITE and Path(_database["NAME"]).is_absolute() else PROJECT_DIR
+_ID_TOKEN_KEY_FILE = Path(os.environ.get("EXAMPLE_ID_TOKEN_KEY_FILE") or _DATA_DIR / "oidc_rsa.pem")
+
+# How long a key is announced before it signs. It has to cover every cache on the way and the difference of the clocks,
+# so these get shorter with it: a demonstration has to set no more than this one.
+_PROPAGATION_TIME = _seconds("EXAMPLE_PROPAGATION_SECONDS", 7 * 24 * 3600)
+_PART = _PROPAGATION_TIME // 3
+
+OAUTH2_PROVIDER = {
+    **oauth2_provider_settings(),  # Added for django-at-jwt.
+    "OIDC_ISS_ENDPOINT": f"{BASE_URL}/o",  # Required by django-at-jwt: the issuer, "iss" in each token.
+    "ACCESS_TOKEN_EXPIRE_SECONDS": _seconds("EXAMPLE_ACCESS_TOKEN_SECONDS", 3600),
+    "OIDC_JWKS_MAX_AGE_SECONDS": _seconds("EXAMPLE_JWK_SET_MAX_AGE", min(3600, _PART)),
+    "SCOPES": {
+        "openid": "Know who you are",
+        "api:read": "Read your notes",
+        "api:write": "Write notes for you",
+        "reports:read": "Read reports about all notes",
+        "introspection": "Ask about tokens",
+    },
+    "DEFAULT_SCOPES": ["api:read"],
+    "PKCE_REQUIRED": True,
+    "REFRESH_TOKEN_EXPIRE_SECONDS": 14 * 24 * 3600,
+    "REFRESH_TOKEN_REUSE_PROTECTION": True,
+    "ALLOWED_REDIRECT_URI_SCHEMES": ["https"] if _IS_HTTPS else ["http", "https"],
+    "OAUTH_DEVICE_VERIFICATION_URI": f"{BASE_URL}/o/device/",
+    "OAUTH_DEVICE_VERIFICATION_URI_COMPLETE": f"{BASE_URL}/o/device/?user_code={{user_code}}",
+    "OIDC_ENABLED": True,
+    "OIDC_RSA_PRIVATE_KEY": id_token_key(_ID_TOKEN_KEY_FILE),
+    "ID_TOKEN_EXPIRE_SECONDS": 3600,
+    # What RFC 9700, the best current practice for OAuth's security, recommends. Token storage is in the spread above.
+    "COMPLIANT_BCP_RFC9700_IMPLICIT_GRANT": True,
+    "COMPLIANT_BCP_RFC9700_PASSWORD_GRANT": True,
+    "COMPLIANT_BCP_RFC9700_PKCE_METHOD": True,
+    "COMPLIANT_BCP_RFC9700_PKCE_REQUIRED": True,
+    "COMPLIANT_BCP_RFC9700_ACCESS_TOKEN_TRANSPORT": True,
+    "COMPLIANT_BCP_RFC9700_AUTHZ_RESPONSE_ISS": True,
+    "COMPLIANT_BCP_RFC9700_REFRESH_TOKEN": True,
+    "COMPLIANT_BCP_RFC9700_REDIRECT_URI_MATCHING": True,
+    # The example's own redirect URIs begin with the base URL.
+    "COMPLIANT_BCP_RFC9700_REDIRECT_URI_SCHEME": _IS_HTTPS,
+}
+
+# Added for django-at-jwt. A site needs DEFAULT_RESOURCE, and RESOURCE_SERVERS where it has more than one API. The
+# durations have good defaults, and are here to be shortened.
+AT_JWT = {
+    "DEFAULT_RESOURCE": NOTES_API,
+    "RESOURCE_SERVERS": [REPORTS_API],
+    "PROPAGATION_TIME": _PROPAGATION_TIME,
+    "ROTATION_INTERVAL": _seconds("EXAMPLE_ROTATION_SECONDS", 90 * 24 * 3600),
+    "KEY_RING_MAX_AGE": _seconds("EXAMPLE_KEY_RING_MAX_AGE", min(30, _PART)),
+    "LEEWAY": _seconds("EXAMPLE_LEEWAY_SECONDS", min(30, _PART)),
+}
