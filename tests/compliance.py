@@ -1,0 +1,264 @@
+"""The compliance page: each requirement, the tests that show it, and what came of them.
+
+``python -m tests.compliance docs/compliance.md`` runs the tests that carry ``@pytest.mark.compliance("9068-24", ...)``
+and writes the page in Markdown. Failing tests do not keep it from being written: it says that they failed. A mark with
+a number that is in no line of ``compliance_requirements.toml`` does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import sys
+import tomllib
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from enum import StrEnum
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+
+ROOT: Final = Path(__file__).parent.parent
+REQUIREMENTS: Final = Path(__file__).with_name("compliance_requirements.toml")
+MARK: Final = "compliance"
+_NO_NUMBER: Final = "(no number)"
+_SHOWN_VERSIONS: Final = ("django", "django-oauth-toolkit", "oauthlib", "djangorestframework", "jwcrypto")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Requirement:
+    """One line of ``compliance_requirements.toml``, which says what the fields mean."""
+
+    number: str
+    section: str
+    who: str
+    level: str
+    text: str
+    left_out: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Document:
+    """A standard with the requirements that are taken from it."""
+
+    name: str
+    title: str
+    requirements: tuple[Requirement, ...]
+
+
+def read_requirements(path: Path = REQUIREMENTS) -> tuple[Document, ...]:
+    """Read the requirements in the order of the file.
+
+    Raises:
+        ValueError: a number stands there twice.
+    """
+    documents = tuple(
+        Document(
+            name=entry["name"],
+            title=entry["title"],
+            requirements=tuple(Requirement(**line) for line in entry["requirement"]),
+        )
+        for entry in tomllib.loads(path.read_text())["document"]
+    )
+    repeated = [number for number, count in Counter(numbers_of(documents)).items() if count > 1]
+    if repeated:
+        raise ValueError(f"{path.name} has {', '.join(repeated)} more than once")
+    return documents
+
+
+def numbers_of(documents: Iterable[Document]) -> Iterator[str]:
+    """Give the numbers of all requirements."""
+    return (requirement.number for document in documents for requirement in document.requirements)
+
+
+class Outcome(StrEnum):
+    """What came of a test, the worst first."""
+
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    PASSED = "passed"
+
+
+@dataclass
+class Run:
+    """What a run of the marked tests showed. As a pytest plugin of the main process it is told each report."""
+
+    cases: dict[str, Outcome] = field(default_factory=dict)
+    tests_of: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    unreadable: set[str] = field(default_factory=set)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Take down one phase of one test: a test is as good as its worst phase."""
+        numbers = dict(report.user_properties).get(MARK)
+        if not isinstance(numbers, (list, tuple)):
+            return
+        for number in numbers:
+            self.tests_of[number].add(report.nodeid)
+        # A test that is expected to fail reports itself as skipped; it shows that the requirement is not met.
+        expected_to_fail = hasattr(report, "wasxfail")
+        outcome = Outcome.FAILED if expected_to_fail else Outcome(report.outcome)
+        before = self.cases.get(report.nodeid, Outcome.PASSED)
+        self.cases[report.nodeid] = min(before, outcome, key=list(Outcome).index)
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Take down the files that could not be imported: what they mark is not known."""
+        if report.failed:
+            self.unreadable.add(report.nodeid)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep the marked tests alone, and let their reports carry the numbers, also out of the processes of xdist."""
+    marked: list[pytest.Item] = []
+    others: list[pytest.Item] = []
+    for item in items:
+        numbers = [str(number) for mark in item.iter_markers(MARK) for number in mark.args or (_NO_NUMBER,)]
+        if numbers:
+            item.user_properties.append((MARK, numbers))
+        (marked if numbers else others).append(item)
+    items[:] = marked
+    config.hook.pytest_deselected(items=others)
+
+
+def run_marked_tests(paths: Sequence[str] = ()) -> Run:
+    """Run the marked tests and give what came of them.
+
+    Args:
+        paths: files and folders to look for them in; all tests without it.
+
+    Raises:
+        RuntimeError: pytest could not run any, and has said why.
+    """
+    run = Run()
+    options = [
+        f"--config-file={ROOT / 'pyproject.toml'}",
+        f"--rootdir={ROOT}",
+        "--continue-on-collection-errors",
+        "--numprocesses=auto",
+        "--quiet",
+        "--tb=no",
+        "-r",
+        "N",
+        # This module is a plugin in each process, so that each selects the same tests, and in the same order.
+        "-p",
+        "tests.compliance",
+        "-p",
+        "no:randomly",
+        "-p",
+        "no:cacheprovider",
+    ]
+    status = pytest.main([*options, *(paths or [str(ROOT / "tests")])], plugins=[run])
+    if not run.cases:
+        raise RuntimeError(f"pytest ran no marked test (exit status {int(status)})")
+    return run
+
+
+def problems_in(run: Run, known: Collection[str]) -> list[str]:
+    """Give a sentence for each number that a mark has and no requirement."""
+    return [
+        f"{_without_case(test)} is marked with {number}, which is in no line of {REQUIREMENTS.name}"
+        for number in sorted(run.tests_of.keys() - set(known))
+        for test in sorted(run.tests_of[number])[:1]
+    ]
+
+
+def result_of(requirement: Requirement, run: Run) -> str:
+    """Say in a word or two how a requirement stands."""
+    outcomes = {run.cases[case] for case in run.tests_of.get(requirement.number, ())}
+    if not outcomes:
+        return "left for later" if requirement.left_out else "not yet"
+    worst = "failed" if Outcome.FAILED in outcomes else "passed" if Outcome.PASSED in outcomes else "not run here"
+    return f"{worst} in part" if worst == "passed" and requirement.left_out else worst
+
+
+def page(documents: Sequence[Document], run: Run, versions: Mapping[str, str]) -> str:
+    """Write the page in Markdown (MyST)."""
+    requirements = [requirement for document in documents for requirement in document.requirements]
+    counts = Counter(result_of(requirement, run) for requirement in requirements)
+    lines = [
+        "<!-- Written by: python -m tests.compliance docs/compliance.md -->",
+        "",
+        "# Compliance",
+        "",
+        "What the standards ask for, as far as it can be seen from outside, with the tests that show it and what came",
+        f"of them in one run, with {', '.join(f'{name} {number}' for name, number in versions.items())}.",
+        "",
+        "| Requirements | Count |",
+        "| --- | --- |",
+        *(f"| {result} | {count} |" for result, count in sorted(counts.items(), key=lambda each: -each[1])),
+        "",
+        "*Passed in part*: the tests pass, and what they do not cover is said. *Left for later*: there is no test, and",
+        "the reason is said. *Not yet*: there is neither a test nor a reason.",
+        "",
+    ]
+    if run.unreadable:
+        lines += ["```{warning}", "Files that could not be read, so that their tests are missing here:"]
+        lines += [f"`{_as_code(name)}`" for name in sorted(run.unreadable)]
+        lines += ["```", ""]
+    for document in documents:
+        lines += [f"## {document.name}: {document.title}", ""]
+        for requirement in document.requirements:
+            lines += _about(requirement, document, run)
+    return "\n".join(lines)
+
+
+def _about(requirement: Requirement, document: Document, run: Run) -> Iterator[str]:
+    duty = f"{requirement.who}, {requirement.level}" if requirement.level else requirement.who
+    yield from (f"(requirement-{requirement.number})=", f"### {requirement.number}: {result_of(requirement, run)}", "")
+    yield from (f"*{document.name} section {requirement.section}, {duty}.* {requirement.text}", "")
+    if requirement.left_out:
+        yield from (f"Left for later: {requirement.left_out}", "")
+    tests: dict[str, list[str]] = defaultdict(list)
+    for case in sorted(run.tests_of.get(requirement.number, ())):
+        tests[_without_case(case)].append(case)
+    for test, cases in tests.items():
+        yield f"- `{_as_code(test)}`: {_said_of(cases, run)}"
+        yield from (f"  - `{_as_code(case)}`" for case in cases if run.cases[case] is Outcome.FAILED and case != test)
+    if tests:
+        yield ""
+
+
+def _said_of(cases: Sequence[str], run: Run) -> str:
+    """Sum up the cases of one test: ``passed``, ``passed (12 cases)`` or ``11 passed, 1 failed``."""
+    counts = Counter(run.cases[case] for case in cases)
+    if len(counts) > 1:
+        return ", ".join(f"{counts[outcome]} {outcome}" for outcome in reversed(Outcome) if counts[outcome])
+    [outcome] = counts
+    return f"{outcome} ({len(cases)} cases)" if len(cases) > 1 else outcome.value
+
+
+def _without_case(node: str) -> str:
+    return node.partition("[")[0]
+
+
+def _as_code(text: str) -> str:
+    # A case is named after its values, and those of hostile tokens are any text. pytest escapes what cannot be printed.
+    return text.replace("`", "'")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write the page, and give the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m tests.compliance", description="Write the compliance page.")
+    parser.add_argument("page", type=Path, help="the Markdown file to write")
+    parser.add_argument("tests", nargs="*", help="where to look for marked tests; all of tests/ without it")
+    options = parser.parse_args(arguments)
+    documents = read_requirements()
+    run = run_marked_tests(options.tests)
+    problems = problems_in(run, set(numbers_of(documents)))
+    for problem in problems:
+        sys.stderr.write(f"{problem}\n")
+    if problems:
+        return 1
+    versions = {"Python": platform.python_version(), **{name: version(name) for name in _SHOWN_VERSIONS}}
+    options.page.write_text(page(documents, run, versions))
+    results = Counter(result_of(each, run) for document in documents for each in document.requirements)
+    sys.stdout.write(f"{options.page}: {', '.join(f'{count} {result}' for result, count in results.items())}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,140 @@
+"""A brand-new Django project that does, block by block, what a page says."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from .blocks import Block
+
+ADDRESS_IN_THE_PAGES = "https://www.example.com"
+_PATIENCE_SECONDS = 60
+
+# A site as django-oauth-toolkit's own tutorial leaves it.
+_SETTINGS = """
+INSTALLED_APPS += ["oauth2_provider"]
+OAUTH2_PROVIDER = {"SCOPES": {"read": "Read", "write": "Write"}}
+# Hashing passwords well takes most of the time of a test.
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+"""
+_URLS = """
+from django.urls import include
+
+urlpatterns += [path("o/", include("oauth2_provider.urls"))]
+"""
+
+
+@dataclass
+class NewProject:
+    """A project in a temporary folder, with django-oauth-toolkit and nothing else.
+
+    The pages' address is replaced by that of a server on this machine, as they tell the reader to do.
+    """
+
+    folder: Path
+    port: int = field(init=False)
+    _server: subprocess.Popen[bytes] | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.run("python -m django startproject mysite .")
+        self._append("mysite/settings.py", _SETTINGS)
+        self._append("mysite/urls.py", _URLS)
+
+    @property
+    def address(self) -> str:
+        """Where the site is reached."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def follow(self, blocks: Iterable[Block]) -> dict[str, str]:
+        """Do what the blocks say, in their order, and give what each command printed.
+
+        A block of Python goes to the end of the file that it names; a block of console is run. Installing is left out:
+        the packages are there, and a test does not download any.
+        """
+        printed = {}
+        for block in blocks:
+            match block.language:
+                case "python":
+                    self._append(block.file, block.text)
+                case "console":
+                    for command in block.commands:
+                        if not command.startswith("pip install "):
+                            printed[command] = self.run(command)
+        return printed
+
+    def run(self, command: str) -> str:
+        """Run a command line as a shell would; what it exports or assigns is there for the next one."""
+        command = command.replace(ADDRESS_IN_THE_PAGES, self.address)
+        if "curl " in command or command.startswith("python look.py"):
+            self._serve()
+        memory = self.folder / "variables.sh"
+        memory.touch()
+        # "allexport" makes an assignment outlive its line, as it does for somebody who types.
+        script = f"set -o allexport; . ./{memory.name}; {command}\nstatus=$?; export -p > {memory.name}; exit $status"
+        finished = subprocess.run(
+            ["bash", "-o", "pipefail", "-c", script],
+            cwd=self.folder,
+            env=self._environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=_PATIENCE_SECONDS,
+        )
+        assert finished.returncode == 0, f"{command}\n{finished.stdout}{finished.stderr}\n{self._server_log()}"
+        return finished.stdout
+
+    def stop(self) -> None:
+        """Stop the server, if it runs; the next command that needs it starts it again."""
+        if self._server is not None:
+            self._server.terminate()
+            self._server.wait(_PATIENCE_SECONDS)
+            self._server = None
+
+    def _append(self, name: str, text: str) -> None:
+        self.stop()
+        with (self.folder / name).open("a") as file:
+            file.write("\n" + text.replace(ADDRESS_IN_THE_PAGES, self.address))
+
+    def _serve(self) -> None:
+        if self._server is not None:
+            return
+        with (self.folder / "server.log").open("wb") as log:
+            self._server = subprocess.Popen(
+                [sys.executable, "manage.py", "runserver", "--noreload", str(self.port)],
+                cwd=self.folder,
+                env=self._environment(),
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        while time.monotonic() < deadline:
+            assert self._server.poll() is None, self._server_log()
+            try:
+                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+            except OSError:
+                time.sleep(0.05)
+            else:
+                return
+        raise TimeoutError(self._server_log())
+
+    def _server_log(self) -> str:
+        log = self.folder / "server.log"
+        return log.read_text() if log.exists() else ""
+
+    def _environment(self) -> dict[str, str]:
+        # pytest's settings module and database are not those of the new project.
+        left_out = {"DJANGO_SETTINGS_MODULE", "DATABASE_URL", "PYTHONPATH", "PYTHONWARNINGS"}
+        environment = {name: value for name, value in os.environ.items() if name not in left_out}
+        return environment | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}

@@ -1,0 +1,129 @@
+"""The installation page, the page on protecting an API and the README, done word for word in a brand-new project."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+
+from .blocks import INSTALLATION, PROTECT, README, blocks_of
+from .new_project import ADDRESS_IN_THE_PAGES, NewProject
+
+pytestmark = pytest.mark.skipif(
+    not shutil.which("curl") or not shutil.which("bash"), reason="the pages' commands need bash and curl"
+)
+
+GO_BACK = "python manage.py migrate django_at_jwt zero"
+
+# What a site has from before: a user, and a client that may act for them.
+BEFORE = """
+from django.contrib.auth.models import User
+from oauth2_provider.models import Application
+
+User.objects.create_user("alice", password="horse")
+Application.objects.create(
+    client_type="confidential", authorization_grant_type="password", client_id="old", client_secret="old-secret"
+)
+"""
+LOG_IN = (
+    "curl --silent --user old:old-secret --data grant_type=password --data username=alice --data password=horse "
+    "https://www.example.com/o/token/"
+)
+REFRESH = (
+    "curl --silent --user old:old-secret --data grant_type=refresh_token --data refresh_token={token} "
+    "https://www.example.com/o/token/"
+)
+STATUS = (
+    "curl --silent --output /dev/null --write-out '%{{http_code}}' --header 'Authorization: Bearer {token}' "
+    "https://www.example.com{path}"
+)
+
+# A view that django-oauth-toolkit protects.
+VIEW_OF_THE_TOOLKIT = """
+from django.http import HttpResponse
+from oauth2_provider.decorators import protected_resource
+
+urlpatterns += [path("view/", protected_resource()(lambda request: HttpResponse("ok")))]
+"""
+
+
+@pytest.fixture
+def project(tmp_path):
+    project = NewProject(tmp_path)
+    yield project
+    project.stop()
+
+
+def status(project, path, token):
+    return int(project.run(STATUS.format(path=path, token=token)))
+
+
+def refreshed(project, tokens):
+    return json.loads(project.run(REFRESH.format(token=tokens["refresh_token"])))
+
+
+def test_pages_in_a_new_project_and_back_again(project):
+    project.run("python manage.py migrate --verbosity 0")
+    (project.folder / "before.py").write_text(BEFORE)
+    project.run("python manage.py shell < before.py")
+    before = json.loads(project.run(LOG_IN))
+    files = {name: (project.folder / name).read_text() for name in ("mysite/settings.py", "mysite/urls.py")}
+
+    *installing, going_back = blocks_of(INSTALLATION)
+    assert going_back.commands == [GO_BACK]
+    printed = project.follow(installing)
+    assert "no issues" in printed["python manage.py check"]
+    shown = json.loads(printed["python look.py $TOKEN"])
+    example = json.loads(next(block.text for block in installing if block.language == "text"))
+    assert shown.keys() == example.keys()
+    for name in shown.keys() - {"iat", "exp", "jti"}:
+        assert shown[name] == example[name].replace(ADDRESS_IN_THE_PAGES, project.address)
+    assert shown["exp"] - shown["iat"] == example["exp"] - example["iat"] == 3600
+
+    printed = project.follow(blocks_of(PROTECT))
+    answers = [json.loads(text) for command, text in printed.items() if command.startswith("curl")]
+    assert answers[0]["from"] == "the client first-look"
+    assert answers[1] == {"audience": f"{project.address}/reports/"}
+    assert status(project, "/reports/", "$TOKEN") == 401
+    assert status(project, "/orders/", "$REPORTS_TOKEN") == 401
+
+    # What the pages say of tokens from before.
+    assert status(project, "/orders/", before["access_token"]) == 401
+    assert status(project, "/orders/both/", before["access_token"]) == 200
+    now = refreshed(project, before)
+    assert now["access_token"].startswith("eyJ")
+    assert status(project, "/orders/", now["access_token"]) == 200
+    assert status(project, "/orders/both/", now["access_token"]) == 200
+
+    # And of going back.
+    project.follow([going_back])
+    project.stop()
+    for name, text in files.items():
+        (project.folder / name).write_text(text)
+    (project.folder / "mysite/urls.py").write_text(files["mysite/urls.py"] + VIEW_OF_THE_TOOLKIT)
+    assert "no issues" in project.run("python manage.py check")
+    assert status(project, "/view/", now["access_token"]) == 200
+    again = refreshed(project, now)
+    assert not again["access_token"].startswith("eyJ")
+    assert status(project, "/view/", again["access_token"]) == 200
+
+
+def test_readme_in_a_new_project(project):
+    making, *blocks = blocks_of(README)
+    assert {command.split("#")[0].strip() for command in making.commands} == {"make demo", "make test"}
+    *installing, orders = blocks
+    on_the_page = blocks_of(INSTALLATION)
+    texts = [block.text for block in installing]
+    assert [block.text for block in on_the_page if block.text in texts] == texts, "the README says it in other words"
+
+    printed = project.follow(blocks)
+    assert "no issues" in printed["python manage.py check"]
+    for block in on_the_page:
+        for command in block.commands if block.language == "console" else ():
+            if "createapplication" in command or command.startswith("TOKEN="):
+                project.run(command)
+    project.follow(block for block in blocks_of(PROTECT)[1:2] if block.file == "mysite/urls.py")
+    assert orders.file == "mysite/orders.py"
+    answer = project.run('curl --silent --header "Authorization: Bearer $TOKEN" https://www.example.com/orders/')
+    assert json.loads(answer) == {"client": "first-look"}

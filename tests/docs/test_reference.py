@@ -1,0 +1,141 @@
+"""The pages name all that there is, and nothing else, so that they cannot drift."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+
+import pytest
+from django.core.management import BaseCommand, load_command_class
+
+from django_at_jwt.checks import ALL_CHECKS, DEPLOYMENT_CHECKS, CheckId
+from django_at_jwt.conf import _FIELDS, problems_in
+from django_at_jwt.core.algorithms import ALGORITHMS
+from django_at_jwt.core.lifecycle import PUBLISHED_STATES, KeyState
+
+from .blocks import (
+    CHANGELOG,
+    CONTRIBUTING,
+    DOCS,
+    KEYS,
+    PAGES,
+    README,
+    ROOT,
+    RUN_IN_A_PROJECT,
+    SETTINGS,
+    blocks_of,
+    table_rows,
+)
+
+CHECKS = DOCS / "system-checks.md"
+
+
+def code(cell: str) -> str:
+    match = re.fullmatch(r"`(.+?)`", cell)
+    assert match, cell
+    return match[1]
+
+
+class TestSettings:
+    # What the page says of each setting: its type and its default.
+    said = re.findall(
+        r"^### `(\w+)`\n\nType: (.+)\. Default: `(.+)`( \(seconds\))?\.$", SETTINGS.read_text(), re.MULTILINE
+    )
+    said_of = {name: (kind, default) for name, kind, default, _ in said}
+    # A value that each type of the page takes, and one that it does not.
+    types = {
+        "an absolute URI without a fragment": ("https://api.example.com/", "api.example.com"),
+        "a list of absolute URIs without a fragment": (["https://api.example.com/"], "https://api.example.com/"),
+        "a list of names": (["ES256", "RS256"], "RS256"),
+        "a list of strings": (["a kid"], [1]),
+        "a duration": (timedelta(hours=1), 1.5),
+        "a list of keys of 32 bytes in base64url": (["A" * 43], ["A" * 20]),
+        "a whole number of bytes": (1000, 1000.0),
+        "a dotted path": ("package.module.name", "name"),
+    }
+
+    def test_each_is_there_once(self):
+        assert sorted(name for name, *_ in self.said) == sorted(_FIELDS)
+
+    @pytest.mark.parametrize("name", _FIELDS)
+    def test_default(self, name):
+        written = eval(self.said_of[name][1], {"timedelta": timedelta})
+        if isinstance(_FIELDS[name].default, float):
+            written = float(written)
+        assert written == _FIELDS[name].default
+        assert type(written) is type(_FIELDS[name].default)
+
+    @pytest.mark.parametrize("name", _FIELDS)
+    def test_type(self, name):
+        kind, default = self.said_of[name]
+        takes, takes_not = self.types[kind.removesuffix(", or `None`")]
+        assert list(problems_in({name: takes})) == []
+        assert list(problems_in({name: takes_not})) != []
+        takes_none = not list(problems_in({name: None}))
+        assert takes_none == (default == "None")
+
+
+class TestSystemChecks:
+    text = CHECKS.read_text()
+
+    def test_each_is_there_once(self):
+        headings = re.findall(r"^### (\S+)$", self.text, re.MULTILINE)
+        assert sorted(headings) == sorted(CheckId)
+
+    def test_each_stands_under_its_level(self):
+        errors, warnings, production = re.split(r"^## .*$", self.text, flags=re.MULTILINE)[1:]
+        for check in CheckId:
+            level, number = check.removeprefix("django_at_jwt.")[0], int(check[-3:])
+            section = production if number > 100 else {"E": errors, "W": warnings}[level]
+            assert f"### {check}\n" in section
+
+    def test_those_for_production_are_registered_for_it(self):
+        def ids(functions):
+            names = {name for function in functions for name in function.__code__.co_names}
+            return {CheckId[name] for name in names & CheckId.__members__.keys()}
+
+        for_production = {check for check in CheckId if int(check[-3:]) > 100}
+        assert ids(DEPLOYMENT_CHECKS) == for_production
+        assert not ids(ALL_CHECKS) & for_production
+
+
+class TestKeys:
+    def test_states(self):
+        rows = {row[0]: row[1:3] for row in table_rows(KEYS, columns=4)}
+        assert rows.keys() == set(KeyState)
+        for state, (published, signs) in rows.items():
+            assert published == ("yes" if state in PUBLISHED_STATES else "no")
+            assert signs == ("yes" if state == KeyState.SIGNING else "no")
+
+    def test_algorithms(self):
+        text = " ".join(KEYS.read_text().split())
+        listed = re.search(r"kept ready\. There is (.+?)\. There is neither", text)[1]
+        assert re.findall(r"`(.+?)`", listed) == list(ALGORITHMS)
+
+    def test_options_of_the_command(self):
+        def options(command):
+            actions = command.create_parser("manage.py", "rotate_signing_keys")._actions
+            return {option for action in actions for option in action.option_strings}
+
+        own = options(load_command_class("django_at_jwt", "rotate_signing_keys")) - options(BaseCommand())
+        assert {code(row[0]).split()[0] for row in table_rows(KEYS, columns=2) if row[0].startswith("`--")} == own
+
+
+class TestBlocks:
+    @pytest.mark.parametrize("page", [*PAGES, README], ids=lambda page: page.name)
+    def test_each_block_of_python_is_run_somewhere(self, page):
+        for block in blocks_of(page):
+            if block.language == "python" and page not in RUN_IN_A_PROJECT:
+                assert page in {KEYS, SETTINGS}, f"{block} is run by no test"
+                assert block.file == "mysite/settings.py", f"{block} is run by no test"
+
+    @pytest.mark.parametrize("page", [README, CHANGELOG, CONTRIBUTING], ids=lambda page: page.name)
+    def test_links_of_pages_outside_sphinx_lead_somewhere(self, page):
+        targets = re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text())
+        inside = [target for target in targets if not target.startswith("https://")]
+        assert [target for target in inside if not (ROOT / target).exists()] == []
+
+    def test_make_targets_are_all_named(self):
+        targets = re.findall(r"^([a-z]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE)
+        named = re.findall(r"^\| `make ([a-z]+)` \|", CONTRIBUTING.read_text(), re.MULTILINE)
+        assert set(named) == {*targets} - {"help", "clean"}
