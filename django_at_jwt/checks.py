@@ -30,6 +30,7 @@ from .conf import (
     problems_in,
     toolkit_setting,
 )
+from .core.algorithms import ALGORITHMS
 from .core.errors import NoSigningKey
 from .core.lifecycle import KeyState
 
@@ -58,6 +59,7 @@ class CheckId(StrEnum):
     INSECURE_ISSUER = "django_at_jwt.E101"
     UNOPENABLE_KEY = "django_at_jwt.E102"
     DERIVED_KEY_ENCRYPTION_KEY = "django_at_jwt.W101"
+    LARGE_TOKENS = "django_at_jwt.W105"
     OLD_KEY_ENCRYPTION_KEY = "django_at_jwt.W104"
     LONG_LIFETIME = "django_at_jwt.W102"
     PLAINTEXT_TOKENS = "django_at_jwt.W103"
@@ -288,6 +290,30 @@ def _signing_key_rows() -> list[SigningKey] | None:
         return None
 
 
+def check_size_of_signatures(**_kwargs: Any) -> list[CheckMessage]:
+    """Whoever chooses a post-quantum algorithm knows how long its tokens are."""
+    if not _issues_tokens() or not _readable():
+        return []
+    messages: list[CheckMessage] = []
+    for name in app_settings().signing_algorithms:
+        size = ALGORITHMS[name].signature_bytes or 0
+        if size > _LARGE_SIGNATURE:
+            messages.append(
+                Warning(
+                    f"A token signed with {name} has some {size * 4 // 3 + _REST_OF_A_TOKEN} bytes, {size * 4 // 3} of "
+                    "them for the signature.",
+                    hint="Many servers and proxies refuse headers over 8 KiB in all, and few resource servers verify "
+                    "this algorithm yet. Silence this warning if that is what you want.",
+                    id=CheckId.LARGE_TOKENS,
+                )
+            )
+    return messages
+
+
+_LARGE_SIGNATURE: Final = 1024
+_REST_OF_A_TOKEN: Final = 500
+
+
 def check_signing_key(**_kwargs: Any) -> list[CheckMessage]:
     """There is a key to sign with."""
     if not _issues_tokens() or not _readable():
@@ -404,6 +430,7 @@ ALL_CHECKS: Final[Sequence[Callable[..., list[CheckMessage]]]] = (
     check_validator,
     check_urls,
     check_policy,
+    check_size_of_signatures,
     check_signing_key,
     check_revoked_kids,
 )

@@ -12,6 +12,7 @@ from django.core.checks import run_checks
 from django_at_jwt import checks
 from django_at_jwt.authorization_server.rotation import rotate_signing_keys
 from django_at_jwt.conf import app_settings
+from django_at_jwt.core.algorithms import ALGORITHMS
 from django_at_jwt.models import SigningKey
 
 pytestmark = pytest.mark.django_db
@@ -230,3 +231,9 @@ def test_keys_that_are_only_announced(complete):
         key.save()
     message = found()["django_at_jwt.W001"]
     assert "No signing key signs before" in message.msg
+
+
+@pytest.mark.skipif("ML-DSA-44" not in ALGORITHMS, reason="this jwcrypto or cryptography has no ML-DSA")
+def test_post_quantum_tokens_are_large(complete, settings):
+    settings.AT_JWT = {**settings.AT_JWT, "SIGNING_ALGORITHMS": ["RS256", "ML-DSA-44"]}
+    assert "3726 bytes" in found()["django_at_jwt.W105"].msg

@@ -53,7 +53,6 @@ class SigningKeyAdmin(_ModelAdmin):
     change_list_template = "admin/django_at_jwt/signingkey/change_list.html"
     change_form_template = "admin/django_at_jwt/signingkey/change_form.html"
     list_display = ("short_kid", "algorithm", "state", "live_tokens", "signing_at", "retained_at", "retired_at")
-    list_filter = ("algorithm",)
     search_fields = ("kid",)
     actions = ("rotate_selected", "revoke_selected")
     fields = readonly_fields = (

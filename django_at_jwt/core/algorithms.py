@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
+from jwcrypto import jwk
 from jwcrypto.jwa import JWA
 from jwcrypto.jwk import JWK
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 RSA_KEY_BITS: Final = 2048
 
@@ -34,6 +35,8 @@ class Algorithm:
         """Make a new private key for this algorithm."""
         if self.key_type == "RSA":
             return JWK.generate(kty="RSA", size=RSA_KEY_BITS)
+        if self.key_type == "AKP":
+            return JWK.generate(kty="AKP", alg=self.name)
         return JWK.generate(kty=self.key_type, crv=self.curve)
 
 
@@ -48,6 +51,13 @@ def _ec(name: str, curve: str, coordinate_bytes: int) -> Algorithm:
 
 def _ed25519(name: str) -> Algorithm:
     return Algorithm(name=name, key_type="OKP", curve="Ed25519", signature_bytes=64)
+
+
+def _ml_dsa() -> Iterable[Algorithm]:
+    """The post-quantum signatures of FIPS 204, where the installed jwcrypto and cryptography have them."""
+    for name, signature_bytes in (("ML-DSA-44", 2420), ("ML-DSA-65", 3309)):
+        if name in getattr(jwk, "ImplementedAKPAlgorithms", ()):
+            yield Algorithm(name=name, key_type="AKP", signature_bytes=signature_bytes)
 
 
 ALGORITHMS: Final[Mapping[str, Algorithm]] = {
@@ -65,6 +75,7 @@ ALGORITHMS: Final[Mapping[str, Algorithm]] = {
         # The same signatures under two names: RFC 8037 called them EdDSA, RFC 9864 calls them Ed25519.
         _ed25519("EdDSA"),
         _ed25519("Ed25519"),
+        *_ml_dsa(),
     )
 }
 

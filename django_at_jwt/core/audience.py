@@ -44,15 +44,14 @@ def resolve_audience(
     Raises:
         InvalidTarget: a requested resource is malformed, not registered, or was not granted.
     """
-    if not requested:
-        wanted: tuple[object, ...] = tuple(granted) if granted else (default,)
-    else:
-        wanted = tuple(dict.fromkeys(requested))
-    audience = []
+    wanted: Sequence[object] = requested or granted or (default,)
+    audience: list[str] = []
     for resource in wanted:
         # The text of the request is not repeated in the answer: it may end up in a page or a log.
         if not isinstance(resource, str) or not is_resource_identifier(resource):
             raise InvalidTarget("A requested resource is not an absolute URI without a fragment.")
+        if resource in audience:
+            continue
         if resource not in known:
             raise InvalidTarget("A requested resource is not registered with this authorization server.")
         if granted and resource not in granted:

@@ -10,7 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from itertools import pairwise
+from typing import TYPE_CHECKING, TypeVar
 
 from .errors import KeyChangeRefused
 
@@ -101,6 +102,11 @@ class KeyTimes:
             return KeyState.SIGNING
         return KeyState.ANNOUNCED
 
+    @property
+    def never_signs(self) -> bool:
+        """Whether the key was withdrawn before it ever got to sign."""
+        return self.retained_at is not None and self.retained_at <= self.signing_at
+
     def transitions_after(self, now: datetime) -> Iterable[datetime]:
         """Give the instants later than ``now`` at which the state changes."""
         instants = (self.signing_at, self.retained_at, self.retired_at)
@@ -146,7 +152,8 @@ def signer_at(
     signing = [key for key in usable if key.state_at(now) is KeyState.SIGNING]
     if signing:
         return max(signing, key=lambda key: (key.signing_at, key.kid))
-    about_to = [key for key in usable if key.state_at(now) is KeyState.ANNOUNCED and key.signing_at <= now + leeway]
+    announced = (key for key in usable if key.state_at(now) is KeyState.ANNOUNCED and not key.never_signs)
+    about_to = [key for key in announced if key.signing_at <= now + leeway]
     return min(about_to, key=lambda key: (key.signing_at, key.kid), default=None)
 
 
@@ -172,18 +179,21 @@ def plan_rotation(
     changed: list[KeyTimes] = []
     # Nobody can have a stale copy of a set that was never published, so the very first keys sign at once.
     nothing_published = not any(key.state_at(now) in PUBLISHED_STATES for key in keys)
-    for algorithm in algorithms:
+    for algorithm in dict.fromkeys((*algorithms, *(key.algorithm for key in keys))):
         line = _line_of(keys, algorithm, now)
         if algorithm in early:
             line = _brought_forward(line, policy, now)
-        added = _missing(line, algorithm, policy, now, sign_at_once=nothing_published)
+        in_use = algorithm in algorithms
+        added = _missing(line, algorithm, policy, now, sign_at_once=nothing_published) if in_use else []
         linked = _linked([*line, *added], policy, now)
         new += (key for key in linked if isinstance(key, NewKey))
         changed += (key for key in linked if isinstance(key, KeyTimes))
-    if all(signer_at(keys, algorithm, now) for algorithm in algorithms):
-        changed += _withdrawn(keys, algorithms, policy, now)
     before = {key.kid: key for key in keys}
-    return RotationPlan(new=tuple(new), changed=tuple(key for key in changed if key != before[key.kid]))
+    after = before | {key.kid: key for key in changed}
+    made_at_once = {key.algorithm for key in new if key.signing_at <= now}
+    if all(algorithm in made_at_once or signer_at(after.values(), algorithm, now) for algorithm in algorithms):
+        after |= {key.kid: key for key in _withdrawn(after.values(), algorithms, policy, now)}
+    return RotationPlan(new=tuple(new), changed=tuple(key for key in after.values() if key != before[key.kid]))
 
 
 def plan_revocation(keys: Sequence[KeyTimes], kid: str, *, now: datetime) -> tuple[KeyTimes, ...]:
@@ -199,7 +209,8 @@ def plan_revocation(keys: Sequence[KeyTimes], kid: str, *, now: datetime) -> tup
     if state is KeyState.REVOKED:
         raise KeyChangeRefused(f"Signing key {kid} has been revoked already, at {revoked.revoked_at}.")
     changed = [replace(revoked, revoked_at=now)]
-    usable = [key for key in _line_of(keys, revoked.algorithm, now) if key.state_at(now) is not KeyState.RETAINED]
+    line = _line_of(keys, revoked.algorithm, now)
+    usable = [key for key in line if key.state_at(now) is not KeyState.RETAINED and not key.never_signs]
     others = [key for key in usable if key.kid != kid]
     if revoked in usable and not others:
         raise KeyChangeRefused(
@@ -222,9 +233,10 @@ def _missing(
     line: Sequence[KeyTimes], algorithm: str, policy: RotationPolicy, now: datetime, *, sign_at_once: bool
 ) -> list[NewKey]:
     """The keys to make, so that one signs and one is announced after it."""
-    signing = [key for key in line if key.signing_at <= now and key.state_at(now) is not KeyState.RETAINED]
+    signing = [key for key in line if key.state_at(now) is KeyState.SIGNING]
+    announced = [key for key in line if key.state_at(now) is KeyState.ANNOUNCED and not key.never_signs]
     # Of several that could sign, for instance because an announced one was just brought forward, the last one does.
-    starts = [key.signing_at for key in (*signing[-1:], *(key for key in line if key.signing_at > now))]
+    starts = [key.signing_at for key in (*signing[-1:], *announced)]
     added: list[NewKey] = []
     while len(starts) < _SIGNING_AND_ANNOUNCED:
         if starts:
@@ -239,8 +251,11 @@ _SIGNING_AND_ANNOUNCED = 2
 
 
 def _brought_forward(line: list[KeyTimes], policy: RotationPolicy, now: datetime) -> list[KeyTimes]:
+    if any(key.signing_at == now for key in line):
+        # It has just been done: a plan that was applied is not made again.
+        return line
     for key in line:
-        if key.state_at(now) is KeyState.ANNOUNCED:
+        if key.state_at(now) is KeyState.ANNOUNCED and not key.never_signs:
             earliest = max(now + policy.notice, key.announced_at + policy.propagation_time)
             return [replace(key, signing_at=min(key.signing_at, earliest)) if other is key else other for other in line]
     return line
@@ -248,22 +263,26 @@ def _brought_forward(line: list[KeyTimes], policy: RotationPolicy, now: datetime
 
 def _linked(line: Sequence[KeyTimes | NewKey], policy: RotationPolicy, now: datetime) -> list[KeyTimes | NewKey]:
     """Let each key stop signing when the next one starts, and be published until what it signed has expired."""
-    linked = list(line)
-    for index, key in enumerate(line):
-        if isinstance(key, KeyTimes) and key.state_at(now) is KeyState.RETAINED:
-            ends = key.retained_at
-        elif index + 1 < len(line):
-            ends = line[index + 1].signing_at
-        else:
-            continue
-        if ends is None:
-            continue
-        retired = ends + policy.retention
-        if key.retired_at is not None and key.retained_at == ends:
-            # What was promised is kept when the policy gets shorter: tokens of the longer lifetime are still alive.
-            retired = max(retired, key.retired_at)
-        linked[index] = replace(key, retained_at=ends, retired_at=retired)
-    return linked
+    existing = [key for key in line if isinstance(key, KeyTimes)]
+    over = [key for key in existing if key.never_signs or key.state_at(now) is KeyState.RETAINED]
+    to_come = [key for key in line if key not in over]
+    linked: list[KeyTimes | NewKey] = [_ending(key, key.retained_at, policy) for key in over if key.retained_at]
+    linked += [_ending(key, successor.signing_at, policy) for key, successor in pairwise(to_come)]
+    return [*linked, *to_come[-1:]]
+
+
+_KeyT = TypeVar("_KeyT", KeyTimes, NewKey, "KeyTimes | NewKey")
+
+
+def _ending(key: _KeyT, ends: datetime, policy: RotationPolicy) -> _KeyT:
+    """Let a key stop signing at an instant.
+
+    A retention that was promised before is kept when the policy gets shorter: what the key has signed lives as long.
+    """
+    promised = timedelta(0)
+    if key.retained_at is not None and key.retired_at is not None:
+        promised = key.retired_at - key.retained_at
+    return replace(key, retained_at=ends, retired_at=ends + max(policy.retention, promised))
 
 
 def _withdrawn(
@@ -271,5 +290,6 @@ def _withdrawn(
 ) -> Iterable[KeyTimes]:
     """Keys of algorithms that are not in use any more: they stop signing, and what they signed is let to expire."""
     for key in keys:
-        if key.algorithm not in algorithms and key.state_at(now) in {KeyState.SIGNING, KeyState.ANNOUNCED}:
-            yield replace(key, retained_at=now, retired_at=now + policy.retention)
+        usable = key.state_at(now) in {KeyState.SIGNING, KeyState.ANNOUNCED} and not key.never_signs
+        if key.algorithm not in algorithms and usable:
+            yield _ending(key, now, policy)

@@ -1,0 +1,332 @@
+"""Hostile framing: duplicate members, encodings and sizes."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+from django_at_jwt.core.errors import RejectionReason
+from tests.core.forge import EXPECTED, NOW, Forge, b64url, json_of
+
+from . import rows
+
+MAX_BYTES = EXPECTED.max_bytes
+
+
+def twice_in_claims(member: str):
+    return lambda forge: forge.token(payload=f"{json_of(forge.claims())[:-1]},{member}}}")
+
+
+def twice_in_header(member):
+    return lambda forge: forge.token(header=f"{json_of(forge.header())[:-1]},{member(forge)}}}")
+
+
+DUPLICATES = [
+    *rows(
+        12,
+        "RFC 7519 §4",
+        RejectionReason.BAD_CLAIMS,
+        {
+            "exp twice": twice_in_claims(f'"exp":{NOW + 7200}'),
+            "exp twice, both the same": twice_in_claims(f'"exp":{NOW + 3600}'),
+            "aud twice": twice_in_claims('"aud":"https://reports.example.com/"'),
+            "sub twice": twice_in_claims('"sub":"somebody else"'),
+            "sub twice, once null": twice_in_claims('"sub":null'),
+            "sub twice, once with an escape": twice_in_claims('"\\u0073ub":"somebody else"'),
+            "unknown claim twice": twice_in_claims('"x":1,"x":2'),
+            "nested member twice": twice_in_claims('"x":{"y":1,"y":2}'),
+            "member twice deep in a list": twice_in_claims('"x":[[{"y":{"z":1,"z":1}}]]'),
+            "empty name twice": twice_in_claims('"":1,"":2'),
+            "aud first of another": lambda forge: forge.token(payload='{"aud":"x",' + json_of(forge.claims())[1:]),
+        },
+        shows=("7515-1",),
+    ),
+    *rows(
+        12,
+        "RFC 7515 §4",
+        RejectionReason.BAD_HEADER,
+        {
+            "alg twice": twice_in_header(lambda _forge: '"alg":"none"'),
+            "alg twice, both the same": twice_in_header(lambda forge: f'"alg":"{forge.algorithm}"'),
+            "alg twice, once with an escape": twice_in_header(lambda _forge: '"a\\u006cg":"none"'),
+            "typ twice": twice_in_header(lambda _forge: '"typ":"JWT"'),
+            "kid twice": twice_in_header(lambda forge: f'"kid":"{forge.attacker.kid}"'),
+            "unknown header member twice": twice_in_header(lambda _forge: '"x":1,"x":2'),
+            "nested header member twice": twice_in_header(lambda _forge: '"jwk":{"kty":"RSA","kty":"oct"}'),
+        },
+        shows=("7515-1",),
+    ),
+]
+
+_BASE64URL = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+
+
+def unused_bit_set(segment: str) -> str:
+    """Set a bit of the last character that no byte takes, so that both spellings decode to the same bytes."""
+    assert len(segment) % 4 in {2, 3}
+    return segment[:-1] + _BASE64URL[_BASE64URL.index(segment[-1]) + 1]
+
+
+def of_length(members: dict, rest: int) -> str:
+    """Encode members, with a little white space so that ``rest`` characters are left over from groups of four."""
+    text = json_of(members)
+    while len(b64url(text.encode())) % 4 != rest:
+        text += " "
+    return b64url(text.encode())
+
+
+def unused_bits_in(which: str, rest: int):
+    def change(forge: Forge) -> str:
+        header, payload = of_length(forge.header(), rest), of_length(forge.claims(), rest)
+        return forge.frame(
+            unused_bit_set(header) if which == "header" else header,
+            unused_bit_set(payload) if which == "payload" else payload,
+        )
+
+    return change
+
+
+def unused_bits_in_signature(forge: Forge) -> str:
+    signing_input, _, signature = forge.token().rpartition(".")
+    return f"{signing_input}.{unused_bit_set(signature)}"
+
+
+def between(segment: int, text: str, *, at: int | None = None):
+    """Put text into one segment (at its end by default) and sign what comes out."""
+
+    def change(forge: Forge) -> str:
+        header, payload, signature = forge.token().split(".")
+        segments = [header, payload, signature]
+        position = len(segments[segment]) if at is None else at
+        segments[segment] = segments[segment][:position] + text + segments[segment][position:]
+        if segment < len(segments) - 1:
+            return forge.frame(segments[0], segments[1])
+        return ".".join(segments)
+
+    return change
+
+
+def flattened(forge: Forge) -> str:
+    header, payload, signature = forge.token().split(".")
+    return json.dumps({"protected": header, "payload": payload, "signature": signature})
+
+
+def general(forge: Forge) -> str:
+    header, payload, signature = forge.token().split(".")
+    return json.dumps({"payload": payload, "signatures": [{"protected": header, "signature": signature}]})
+
+
+STRAY = {
+    "padding": "=",
+    "a space": " ",
+    "a tab": "\t",
+    "a newline": "\n",
+    "a carriage return and newline": "\r\n",
+    "NUL": "\x00",
+    "a plus": "+",
+    "a slash": "/",
+    "a percent": "%2E",
+    "a comma": ",",
+    "a tilde": "~",
+    "no-break space": "\u00a0",
+    "an accented letter": "\u00e9",
+    "a full-width letter": "\uff21",
+    "an Arabic digit": "\u0661",
+    "a zero width space": "\u200b",
+    "an emoji": "\U0001f511",
+}
+SEGMENT_NAMES = ("header", "payload", "signature")
+FRAMING = [
+    *rows(
+        19,
+        "RFC 7515 §2",
+        RejectionReason.MALFORMED,
+        {
+            f"{label} after the {SEGMENT_NAMES[segment]}": between(segment, text)
+            for label, text in STRAY.items()
+            for segment in range(3)
+        }
+        | {
+            f"{label} within the {SEGMENT_NAMES[segment]}": between(segment, text, at=9)
+            for label, text in STRAY.items()
+            for segment in range(3)
+        }
+        | {
+            "lone surrogate in the signature": lambda forge: forge.token() + "\ud800",
+            "two characters of padding": between(1, "=="),
+            "leading space": lambda forge: f" {forge.token()}",
+            "leading newline": lambda forge: f"\n{forge.token()}",
+            "leading byte order mark": lambda forge: f"\ufeff{forge.token()}",
+            "scheme in front": lambda forge: f"Bearer {forge.token()}",
+            "quotes around": lambda forge: f'"{forge.token()}"',
+            "two tokens": lambda forge: f"{forge.token()} {forge.token()}",
+            "two tokens with a comma": lambda forge: f"{forge.token()},{forge.token()}",
+            "JSON, flattened": flattened,
+            "JSON, general": general,
+            "full-width dots": lambda forge: forge.token().replace(".", "\uff0e"),
+            "nothing": lambda _forge: "",
+            "one dot": lambda _forge: ".",
+            "no signature segment": lambda forge: forge.token().rpartition(".")[0],
+            "a fourth segment": lambda forge: f"{forge.token()}.",
+            "a fourth segment with text": lambda forge: f"{forge.token()}.AAAA",
+            "a dot in front": lambda forge: f".{forge.token()}",
+            "six segments": lambda forge: f"{forge.token()}.{forge.token()}",
+        },
+        shows=("8725-14",),
+    ),
+    *rows(19, "RFC 7515 §5.2", RejectionReason.BAD_HEADER, {"nothing but two dots": lambda _forge: ".."}),
+    *rows(
+        19,
+        "RFC 4648 §3.5",
+        RejectionReason.MALFORMED,
+        {
+            f"unused bits set in the {which}, {rest} characters over": unused_bits_in(which, rest)
+            for which in ("header", "payload")
+            for rest in (2, 3)
+        }
+        | {"unused bits set in the signature": unused_bits_in_signature}
+        | {
+            "header of an impossible length": lambda forge: forge.frame(
+                of_length(forge.header(), 0) + "A", of_length(forge.claims(), 0)
+            ),
+            "payload of an impossible length": lambda forge: forge.frame(
+                of_length(forge.header(), 0), of_length(forge.claims(), 0) + "A"
+            ),
+        },
+        shows=("8725-14",),
+    ),
+]
+
+
+def not_an_object(members: str) -> dict[str, bytes]:
+    """Ways to write members that are no JSON object in UTF-8."""
+    return {
+        "empty": b"",
+        "a byte order mark in front": b"\xef\xbb\xbf" + members.encode(),
+        "UTF-16 with a byte order mark": members.encode("utf-16"),
+        "UTF-16, little endian": members.encode("utf-16-le"),
+        "UTF-16, big endian": members.encode("utf-16-be"),
+        "UTF-32": members.encode("utf-32"),
+        "a byte that is not UTF-8": members[:-1].encode() + b',"x":"\xff"}',
+        "Latin-1": members[:-1].encode() + b',"x":"\xe9"}',
+        "an over-long NUL": members[:-1].encode() + b',"x":"\xc0\x80"}',
+        "a surrogate in UTF-8": members[:-1].encode() + b',"x":"\xed\xa0\x80"}',
+        "cut off in a character": members[:-1].encode() + b',"x":"\xe2\x82',
+        "a control character": members[:-1].encode() + b',"x":"\n"}',
+        "NUL at the end": members.encode() + b"\0",
+        "a list": f"[{members}]".encode(),
+        "an empty list": b"[]",
+        "text": b'"text"',
+        "a number": b"1",
+        "null": b"null",
+        "true": b"true",
+        "NaN": b"NaN",
+        "pairs": b'[["iss","x"]]',
+        "two objects": members.encode() * 2,
+        "a trailing comma": members[:-1].encode() + b",}",
+        "a comment": members.encode() + b"//",
+        "single quotes": members.replace('"', "'").encode(),
+        "cut off": members[:-1].encode(),
+        "a bare name": members[:-1].encode() + b",x:1}",
+        "an unknown escape": members[:-1].encode() + b',"x":"\\x41"}',
+        "a number of 5,000 digits": members[:-1].encode() + b',"x":' + b"9" * 5000 + b"}",
+    }
+
+
+NOT_AN_OBJECT = tuple(not_an_object("{}"))
+ENCODINGS = [
+    *rows(
+        19,
+        "RFC 8725 §3.7",
+        RejectionReason.BAD_CLAIMS,
+        {
+            f"claims: {label}": (
+                lambda forge, label=label: forge.token(payload=not_an_object(json_of(forge.claims()))[label])
+            )
+            for label in NOT_AN_OBJECT
+        },
+        shows=("8725-7",),
+    ),
+    *rows(
+        19,
+        "RFC 8725 §3.7",
+        RejectionReason.BAD_HEADER,
+        {
+            f"header: {label}": (
+                lambda forge, label=label: forge.token(header=not_an_object(json_of(forge.header()))[label])
+            )
+            for label in NOT_AN_OBJECT
+        },
+        shows=("8725-7",),
+    ),
+]
+
+
+def of_bytes(forge: Forge, size: int) -> str:
+    """Make a token of exactly so many bytes, which only its size could tell from any other."""
+    for filler in ("", "a", "aa", "aaa"):
+        # Base64url has no length of 4n + 1 characters, so the header too takes up some of the bytes.
+        header = forge.header(x=filler)
+        missing = size - len(forge.token(header=header, payload=forge.claims(x="")))
+        for length in range(missing * 3 // 4 - 3, missing * 3 // 4 + 4):
+            token = forge.token(header=header, payload=forge.claims(x="a" * length))
+            if len(token) == size:
+                return token
+    raise AssertionError("no such size")
+
+
+def deep(opening: str, closing: str, depth: int) -> str:
+    return opening * depth + closing * depth
+
+
+WITHIN_THE_CAP = 5500
+SIZES = [
+    *rows(
+        20,
+        "RFC 8725 §2.5",
+        RejectionReason.TOO_LARGE,
+        {
+            "one byte over 16 KiB": lambda forge: of_bytes(forge, MAX_BYTES + 1),
+            "2 MB": lambda forge: forge.with_claims(x="a" * 1_500_000),
+            "2 MB that is nothing": lambda _forge: "a" * 2_000_000,
+            "2 MB of dots": lambda _forge: "." * 2_000_000,
+            "2 MB of emoji": lambda _forge: "\U0001f511" * 500_000,
+            "JSON 100,000 deep": lambda forge: forge.token(payload=deep("[", "]", 100_000)),
+        },
+    ),
+    *rows(
+        20,
+        "RFC 8259 §9",
+        RejectionReason.BAD_CLAIMS,
+        {
+            "lists 100,000 deep under a higher cap": lambda forge: forge.token(payload=deep("[", "]", 100_000)),
+            "objects 100,000 deep under a higher cap, cut off": lambda forge: forge.token(payload='{"a":' * 100_000),
+        },
+        expected=replace(EXPECTED, max_bytes=2_000_000),
+    ),
+    *rows(
+        20,
+        "RFC 8259 §9",
+        RejectionReason.BAD_HEADER,
+        {"header 100,000 deep under a higher cap": lambda forge: forge.token(header=deep("[", "]", 100_000))},
+        expected=replace(EXPECTED, max_bytes=2_000_000),
+    ),
+    *rows(
+        20,
+        "RFC 8259 §9",
+        RejectionReason.BAD_CLAIMS,
+        {
+            "lists 5,500 deep": lambda forge: forge.token(payload=deep("[", "]", WITHIN_THE_CAP)),
+            "lists 5,500 deep, cut off": lambda forge: forge.token(payload="[" * WITHIN_THE_CAP),
+            "objects 2,000 deep, cut off": lambda forge: forge.token(payload='{"a":' * 2000),
+        },
+    ),
+    *rows(
+        20,
+        "RFC 8259 §9",
+        RejectionReason.BAD_HEADER,
+        {"header 5,500 deep": lambda forge: forge.token(header=deep("[", "]", WITHIN_THE_CAP))},
+    ),
+]
+
+FRAMES = [*DUPLICATES, *FRAMING, *ENCODINGS, *SIZES]

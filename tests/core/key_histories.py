@@ -1,0 +1,253 @@
+"""Random histories of signing keys, replayed on the lifecycle's pure functions as operators bring them about."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import TYPE_CHECKING
+
+from hypothesis import strategies as st
+
+from django_at_jwt.core.lifecycle import (
+    PUBLISHED_STATES,
+    KeyState,
+    KeyTimes,
+    RotationPlan,
+    RotationPolicy,
+    plan_rotation,
+    signer_at,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator, Sequence
+
+START = datetime(2030, 1, 1, tzinfo=UTC)
+SECOND = timedelta(seconds=1)
+MOST_BACKWARDS = timedelta(minutes=5)
+ALGORITHMS = ("RS256", "ES256", "EdDSA")
+USABLE = (KeyState.ANNOUNCED, KeyState.SIGNING)
+
+
+def days(number: float) -> timedelta:
+    return timedelta(days=number)
+
+
+POLICY = RotationPolicy(rotation_interval=days(90), propagation_time=days(7), retention=timedelta(hours=2))
+
+
+@dataclass
+class Keys:
+    """The keys of an issuer, as its database would hold them."""
+
+    by_kid: dict[str, KeyTimes] = field(default_factory=dict)
+    numbers: Iterator[int] = field(default_factory=count)
+
+    def __iter__(self) -> Iterator[KeyTimes]:
+        return iter(self.by_kid.values())
+
+    def plan(
+        self,
+        now: datetime,
+        *,
+        policy: RotationPolicy = POLICY,
+        algorithms: Sequence[str] = ("RS256",),
+        early: Collection[str] = (),
+    ) -> RotationPlan:
+        return plan_rotation(list(self), policy=policy, algorithms=algorithms, now=now, early=early)
+
+    def apply(self, plan: RotationPlan) -> list[KeyTimes]:
+        """Do what a plan says, and give the keys that were made."""
+        for key in plan.changed:
+            assert key.kid in self.by_kid
+            self.by_kid[key.kid] = key
+        # A kid is a hash, so those of one plan are in no order.
+        made = [
+            KeyTimes(
+                kid=f"{number * 7919 % 1000:03} {new.algorithm} {number}",
+                algorithm=new.algorithm,
+                announced_at=new.announced_at,
+                signing_at=new.signing_at,
+                retained_at=new.retained_at,
+                retired_at=new.retired_at,
+            )
+            for new, number in zip(plan.new, self.numbers, strict=False)
+        ]
+        self.by_kid |= {key.kid: key for key in made}
+        return made
+
+    def rotate(self, now: datetime, **options) -> RotationPlan:
+        plan = self.plan(now, **options)
+        self.apply(plan)
+        return plan
+
+    def in_state(self, state: KeyState, now: datetime, algorithm: str = "RS256") -> list[KeyTimes]:
+        found = (key for key in self if key.algorithm == algorithm and key.state_at(now) is state)
+        return sorted(found, key=lambda key: key.signing_at)
+
+    def only(self, state: KeyState, now: datetime, algorithm: str = "RS256") -> KeyTimes:
+        [key] = self.in_state(state, now, algorithm)
+        return key
+
+    def revoke_signer(self, now: datetime, algorithm: str = "RS256") -> str | None:
+        """Revoke what signs, and let the announced key sign at once; give its ``kid``."""
+        signer = signer_at(self, algorithm, now)
+        announced = self.in_state(KeyState.ANNOUNCED, now, algorithm)
+        if signer is None or not announced:
+            return None
+        self.by_kid[signer.kid] = replace(signer, revoked_at=now)
+        self.by_kid[announced[0].kid] = replace(announced[0], signing_at=now)
+        return announced[0].kid
+
+    def instants(self, now: datetime) -> list[datetime]:
+        """Give what is worth looking at: each change of a state, a little before and after, for slow clocks too."""
+        changes = {now, *(at for key in self for at in key.transitions_after(now - MOST_BACKWARDS))}
+        near = {at + step for at in changes for step in (-SECOND, timedelta(0), SECOND)}
+        return sorted(near | {now - MOST_BACKWARDS, max(near) + days(1000)})
+
+
+# Steps of a history
+
+
+@dataclass(frozen=True)
+class Wait:
+    duration: timedelta
+
+
+@dataclass(frozen=True)
+class ClockStepsBack:
+    duration: timedelta
+
+
+@dataclass(frozen=True)
+class Rotate:
+    early: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class SetPolicy:
+    policy: RotationPolicy
+
+
+@dataclass(frozen=True)
+class SetAlgorithms:
+    algorithms: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class RevokeSigner:
+    algorithm: str
+
+
+DURATIONS = st.sampled_from(
+    [
+        SECOND,
+        timedelta(minutes=10),
+        timedelta(hours=2),
+        timedelta(hours=6),
+        days(1),
+        days(7),
+        days(30),
+        days(90),
+        days(97),
+    ]
+)
+POLICIES = st.builds(
+    RotationPolicy,
+    rotation_interval=st.sampled_from([timedelta(hours=6), days(1), days(30), days(90)]),
+    propagation_time=st.sampled_from([timedelta(minutes=10), timedelta(hours=6), days(7)]),
+    retention=st.sampled_from([timedelta(minutes=10), timedelta(hours=2), days(1), days(30)]),
+    notice=st.sampled_from([timedelta(0), timedelta(seconds=30)]),
+)
+NOTHING = st.just(None)
+TIME = st.one_of(
+    st.builds(Wait, DURATIONS | st.integers(1, 200 * 86400).map(lambda seconds: timedelta(seconds=seconds))),
+    st.builds(ClockStepsBack, st.integers(1, 300).map(lambda seconds: timedelta(seconds=seconds))),
+)
+EVENTS = st.one_of(
+    st.builds(SetPolicy, POLICIES),
+    st.builds(SetAlgorithms, st.lists(st.sampled_from(ALGORITHMS), min_size=1, unique=True).map(tuple)),
+    st.builds(RevokeSigner, st.sampled_from(ALGORITHMS)),
+)
+ROTATIONS = st.builds(Rotate, st.just(frozenset()) | st.frozensets(st.sampled_from(ALGORITHMS), min_size=1))
+# Time passes, something is changed, and the next rotation takes it up or has yet to come.
+HISTORIES = st.lists(st.tuples(NOTHING | TIME, NOTHING | EVENTS, NOTHING | ROTATIONS), max_size=12).map(
+    lambda chapters: [step for chapter in chapters for step in chapter if step is not None]
+)
+
+
+@dataclass
+class Moment:
+    """What there is after a step, and what was before it."""
+
+    step: object
+    now: datetime
+    policy: RotationPolicy
+    algorithms: tuple[str, ...]
+    keys: Keys
+    before: dict[str, KeyTimes]
+    plan: RotationPlan | None = None
+    made: list[KeyTimes] = field(default_factory=list)
+    promoted: str | None = None
+    was: datetime = START
+
+    @property
+    def early(self) -> frozenset[str]:
+        return self.step.early if isinstance(self.step, Rotate) else frozenset()
+
+    @property
+    def instants(self) -> list[datetime]:
+        """Give the instants at which this moment may have changed something; those to come were looked at before."""
+        unchanged = self.before == self.keys.by_kid and not isinstance(self.step, ClockStepsBack)
+        return [self.now] if unchanged else self.keys.instants(self.now)
+
+
+def replay(history: Iterable[object]) -> Iterator[Moment]:
+    """Go through a history, which begins with the very first rotation, moment by moment."""
+    now, policy, algorithms, keys = START, POLICY, ("RS256",), Keys()
+    for step in (Rotate(), *history):
+        moment = Moment(step, now, policy, algorithms, keys, dict(keys.by_kid), was=now)
+        match step:
+            case Wait(duration):
+                moment.now = now = now + duration
+            case ClockStepsBack(duration):
+                moment.now = now = now - duration
+            case SetPolicy(new_policy):
+                moment.policy = policy = new_policy
+            case SetAlgorithms(new_algorithms):
+                moment.algorithms = algorithms = new_algorithms
+            case RevokeSigner(algorithm):
+                moment.promoted = keys.revoke_signer(now, algorithm)
+            case Rotate(early):
+                # Two keys that begin at one instant would be in no order, and clocks are too fine for that to happen.
+                early -= {key.algorithm for key in keys if key.signing_at == now}
+                moment.plan = keys.plan(now, policy=policy, algorithms=algorithms, early=early)
+                moment.made = keys.apply(moment.plan)
+        yield moment
+
+
+@dataclass
+class Promises:
+    """Since when each algorithm must have a signing key, as a history unfolds: from its first until it is withdrawn."""
+
+    since: dict[str, datetime] = field(default_factory=dict)
+
+    def follow(self, moment: Moment) -> None:
+        if moment.promoted:
+            # Nobody knows of a revocation before it, so clocks that are behind have nothing to sign with until then.
+            promoted = moment.keys.by_kid[moment.promoted]
+            if promoted.algorithm in self.since:
+                self.since[promoted.algorithm] = promoted.signing_at
+        if moment.plan is None:
+            return
+        now = moment.now
+        for algorithm in {key.algorithm for key in moment.plan.changed if key.algorithm not in moment.algorithms}:
+            self.since.pop(algorithm, None)
+        for algorithm in moment.algorithms:
+            usable = [key for key in moment.keys if key.algorithm == algorithm and key.state_at(now) in USABLE]
+            if algorithm not in self.since and usable:
+                self.since[algorithm] = min(key.signing_at for key in usable)
+
+
+def nothing_published(keys: Iterable[KeyTimes], now: datetime) -> bool:
+    return not any(key.state_at(now) in PUBLISHED_STATES for key in keys)

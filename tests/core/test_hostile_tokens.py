@@ -1,0 +1,218 @@
+"""Each hostile token is refused for the reason of the one rule that it breaks, and leaves no trace."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections import Counter
+from contextlib import contextmanager
+from functools import cache
+
+import pytest
+
+from django_at_jwt.core.errors import RejectionReason, TokenRejected
+from django_at_jwt.core.keys import VerificationKey
+from django_at_jwt.core.verifier import verify_access_token
+
+from .forge import ABSENT, API, CLIENT_ID, EVERY_KIND, EXPECTED, NOW, REPORTS, SUBJECT, Forge, Raw, json_of
+from .hostile.algorithms import ALGORITHMS
+from .hostile.claims import CLAIMS
+from .hostile.framing import FRAMES, MAX_BYTES, of_bytes
+from .hostile.headers import ATTACKERS_KEYS, HEADERS
+from .hostile.signatures import SIGNATURES
+
+ROWS = [*ALGORITHMS, *HEADERS, *SIGNATURES, *CLAIMS, *FRAMES]
+
+# Rules that are about what anybody may write into a header: they come before any cryptography.
+BEFORE_CRYPTOGRAPHY = {
+    RejectionReason.TOO_LARGE,
+    RejectionReason.ENCRYPTED,
+    RejectionReason.BAD_HEADER,
+    RejectionReason.CRITICAL_HEADER,
+    RejectionReason.UNEXPECTED_TYPE,
+    RejectionReason.UNKNOWN_KEY,
+    RejectionReason.ALGORITHM_MISMATCH,
+}
+# What any part of a message would have to share with a token to be a quotation of it.
+QUOTATION = 10
+
+_OUTSIDE = ("socket.", "open", "subprocess.", "os.", "urllib.", "sqlite3.", "shutil.", "ctypes.", "http.")
+_recording: list[list[str]] = []
+
+
+def _record(event: str, _arguments: object) -> None:
+    if _recording and event.startswith(_OUTSIDE):
+        _recording[-1].append(event)
+
+
+# An audit hook cannot be removed, so it is one for the whole run, and does nothing unless something is being recorded.
+sys.addaudithook(_record)
+
+
+@contextmanager
+def nothing_outside():
+    """Fail if whatever runs opens a file, a socket, a database or a process."""
+    events: list[str] = []
+    _recording.append(events)
+    try:
+        yield
+    finally:
+        _recording.remove(events)
+    assert events == []
+
+
+@pytest.fixture
+def signatures_tried(monkeypatch):
+    tried = []
+    verifies = VerificationKey.verifies
+    monkeypatch.setattr(
+        VerificationKey, "verifies", lambda key, *arguments: tried.append(key.kid) or verifies(key, *arguments)
+    )
+    return tried
+
+
+def accept(token, ring, *, expected=EXPECTED, now=NOW):
+    return verify_access_token(token, key_ring=ring, expected=expected, now=now)
+
+
+def refuse(token, ring, *, expected=EXPECTED, now=NOW):
+    with nothing_outside(), pytest.raises(TokenRejected) as rejected:
+        verify_access_token(token, key_ring=ring, expected=expected, now=now)
+    return rejected.value
+
+
+@cache
+def good_token(forge):
+    """Make a token that breaks no rule, and let whatever is loaded at the first use be loaded by it."""
+    token = forge.token()
+    accept(token, forge.ring())
+    return token
+
+
+def quotations(message: str, source: str) -> list[str]:
+    pieces = {message[start : start + QUOTATION] for start in range(len(message) - QUOTATION + 1)}
+    return sorted(piece for piece in pieces if piece in source)
+
+
+def param(row, algorithm):
+    return pytest.param(
+        row,
+        Forge(algorithm),
+        id=f"{row.threat}-{algorithm}-{ascii(row.name)[1:-1]}",
+        marks=[pytest.mark.compliance(*row.requirements)] if row.requirements else [],
+    )
+
+
+@pytest.mark.parametrize(("row", "forge"), [param(row, algorithm) for row in ROWS for algorithm in row.algorithms])
+def test_hostile_token(row, forge, signatures_tried):
+    ring, good, hostile = forge.ring(), good_token(forge), row.change(forge)
+    signatures_tried.clear()
+
+    refused = refuse(hostile, ring, expected=row.expected)
+
+    assert refused.reason is row.reason
+    if row.reason in BEFORE_CRYPTOGRAPHY:
+        assert signatures_tried == []
+    elif row.reason is not RejectionReason.MALFORMED:
+        assert signatures_tried == [forge.kid]
+    if row.reason in BEFORE_CRYPTOGRAPHY | {RejectionReason.BAD_SIGNATURE}:
+        assert ring._known_headers == {}
+
+    told = (str(refused), refused.detail, repr(refused), "".join(map(str, refused.args)))
+    for message in told:
+        assert quotations(message, hostile) == []
+        assert CLIENT_ID not in message
+        assert SUBJECT not in message
+    # What the log of an exception shows must not quote the token either, not even as the cause of the refusal.
+    shown = "".join(traceback.format_exception(refused))
+    assert not any(segment[:60] in shown for segment in hostile[:MAX_BYTES].split(".") if len(segment) > QUOTATION)
+
+    # A ring that has seen a good token, whose headers it remembers, refuses the hostile one for the same reason.
+    assert accept(good, ring).client_id == CLIENT_ID
+    assert refuse(hostile, ring, expected=row.expected).reason is row.reason
+
+
+def test_every_threat_that_concerns_a_token_has_rows():
+    # 6 is a flood, which takes more than one token (test_verifier.py), and 21 is about keys (test_keys.py).
+    assert {row.threat for row in ROWS} == {*range(1, 23)} - {6, 21}
+    names = Counter((row.threat, row.name, algorithm) for row in ROWS for algorithm in row.algorithms)
+    assert [name for name, count in names.items() if count > 1] == []
+    assert all(row.section.startswith("RFC ") for row in ROWS)
+
+
+ACCEPTED = {
+    "as issued": lambda forge: forge.token(),
+    **{
+        f"typ {spelling}": lambda forge, spelling=spelling: forge.with_header(typ=spelling)
+        for spelling in ("AT+JWT", "At+Jwt", "application/at+jwt", "APPLICATION/AT+JWT", "Application/at+JWT")
+    },
+    **{
+        f"{label} in the header": lambda forge, members=members: forge.with_header(**members(forge))
+        for label, members in ATTACKERS_KEYS.items()
+    },
+    "its own key in the header": lambda forge: forge.with_header(jwk=forge.jwk),
+    "header members that nobody knows": lambda forge: forge.with_header(x={"y": [1, None]}, cty="at+jwt"),
+    "header members in another order": lambda forge: forge.token(header=dict(reversed(list(forge.header().items())))),
+    "white space between the members": lambda forge: forge.token(
+        header=f" {json_of(forge.header())}\n".replace(",", " ,\r\n\t"),
+        payload=f"\t{json_of(forge.claims())} ".replace('":', '" : '),
+    ),
+    "escapes in names and values": lambda forge: forge.token(
+        payload=json_of(forge.claims()).replace('"sub"', '"s\\u0075b"').replace(SUBJECT, "subject\\u002d0f9d3c")
+    ),
+    "aud as a list of one": lambda forge: forge.with_claims(aud=[API]),
+    "aud as a list of two": lambda forge: forge.with_claims(aud=[REPORTS, API]),
+    "aud as a list with one twice": lambda forge: forge.with_claims(aud=[API, API]),
+    "exp as float": lambda forge: forge.with_claims(exp=NOW + 0.5),
+    "exp with an exponent": lambda forge: forge.with_claims(exp=Raw("1.9e9")),
+    "iat as float": lambda forge: forge.with_claims(iat=NOW - 0.5),
+    "iat zero": lambda forge: forge.with_claims(iat=0),
+    "exp at the end of the year 9999": lambda forge: forge.with_claims(exp=253402300799),
+    "nbf now": lambda forge: forge.with_claims(nbf=NOW),
+    "nbf as float": lambda forge: forge.with_claims(nbf=NOW - 0.5),
+    "no scope": lambda forge: forge.with_claims(scope=ABSENT),
+    "empty scope": lambda forge: forge.with_claims(scope=""),
+    "claims that nobody knows": lambda forge: forge.with_claims(x=None, y=[{"z": [1.5, True]}], **{"": "", "é": "ü"}),
+    "claims beyond ASCII, unescaped": lambda forge: forge.token(
+        payload=json_of(forge.claims(name=Raw('"Łukasz Müller 🔑"'))).encode()
+    ),
+    "16 KiB exactly": lambda forge: of_bytes(forge, MAX_BYTES),
+}
+
+
+@pytest.mark.compliance("9068-21", "9068-24", "9068-25", "8725-10", "8725-11")
+@pytest.mark.parametrize("algorithm", EVERY_KIND)
+@pytest.mark.parametrize("change", ACCEPTED.values(), ids=map(ascii, ACCEPTED))
+def test_what_no_rule_forbids_is_accepted(change, algorithm):
+    forge = Forge(algorithm)
+    ring, token = forge.ring(), change(forge)
+    good_token(forge)
+    for _ in ("examined", "remembered"):
+        with nothing_outside():
+            claims = accept(token, ring)
+        assert (claims.client_id, claims.subject, claims.token_id) == (CLIENT_ID, SUBJECT, "token-5b1e")
+        assert API in claims.audience
+
+
+@pytest.mark.parametrize("algorithm", EVERY_KIND)
+@pytest.mark.parametrize("depth", [400, 800, 1600])
+def test_a_claim_nested_deeply_within_the_cap_is_a_claim_or_is_refused(depth, algorithm):
+    # How deep Python's own JSON reader goes differs between its versions, so either answer will do, and no other.
+    forge = Forge(algorithm)
+    token = forge.with_claims(x=Raw('{"a":' * depth + "1" + "}" * depth))
+    assert len(token) <= EXPECTED.max_bytes
+    try:
+        answer = accept(token, forge.ring()).subject
+    except TokenRejected as rejected:
+        answer = rejected.reason
+    assert answer in {SUBJECT, RejectionReason.BAD_CLAIMS}
+
+
+def test_the_recorder_of_outside_calls_records(tmp_path):
+    (tmp_path / "file").write_text("text")
+    with pytest.raises(AssertionError), nothing_outside():
+        (tmp_path / "file").read_text()
+
+
+def test_a_quotation_is_found():
+    assert quotations("the kid 0123456789a is unknown", "xx0123456789axx") == ["0123456789", "123456789a"]

@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from django_at_jwt.core.errors import IssuanceError, NoSigningKey, RejectionReason, TokenRejected
+from django_at_jwt.core.jws import CompactJws
+from django_at_jwt.core.keyring import KeyRing
+from django_at_jwt.core.keys import PRIVATE_MEMBERS, VerificationKey
+
+from .forge import ALL_ALGORITHMS, EXPECTED, NOW, Forge, thumbprint
+from .open_keys import ring_of, signing_key
+from .test_hostile_tokens import accept, refuse
+
+
+def split(token):
+    return CompactJws.split(token, max_bytes=EXPECTED.max_bytes)
+
+
+def test_without_keys_nothing_is_signed_and_nothing_verifies():
+    ring = KeyRing()
+    with pytest.raises(NoSigningKey) as missing:
+        ring.signing_key()
+    assert "rotate_signing_keys" in missing.value.detail
+    assert isinstance(missing.value, IssuanceError)
+    # What the client is told says nothing about keys or commands.
+    assert (missing.value.code, missing.value.status) == ("server_error", 503)
+    assert "rotate" not in missing.value.description
+    assert refuse(Forge("ES256").token(), ring).reason is RejectionReason.UNKNOWN_KEY
+    assert ring.jwk_set() == {"keys": []}
+
+
+def test_the_default_algorithm_is_the_first_that_has_a_signing_key():
+    ring = ring_of("RS256", "ES256")
+    assert ring.signing_key().algorithm.name == "RS256"
+    assert ring.signing_key("ES256").algorithm.name == "ES256"
+    announced = dataclasses.replace(ring, algorithms=("EdDSA", "ES256", "RS256"))
+    assert announced.signing_key().algorithm.name == "ES256"
+    withdrawn = dataclasses.replace(ring, algorithms=("EdDSA",))
+    assert withdrawn.signing_key().algorithm.name == "RS256"
+
+
+@pytest.mark.parametrize("algorithm", ["ES256", "none", "HS256", "", "rs256"])
+def test_an_algorithm_without_a_signing_key_does_not_sign(algorithm):
+    with pytest.raises(NoSigningKey):
+        ring_of("RS256").signing_key(algorithm)
+
+
+def test_a_private_key_is_opened_when_it_is_first_needed():
+    opened = []
+    key = signing_key("EdDSA")
+    ring = KeyRing.of([key.verification_key], signers={"EdDSA": lambda: opened.append(key.kid) or key})
+    accept(Forge("EdDSA").token(), ring)
+    ring.jwk_set()
+    assert opened == []
+    assert ring.signing_key() is key
+    assert opened == [key.kid]
+
+
+@pytest.mark.compliance("7517-1", "7638-1")
+def test_the_jwk_set_is_public_and_complete():
+    algorithms = ("RS256", "ES256", "ES384", "ES512", "EdDSA")
+    keys = ring_of(*algorithms).jwk_set()["keys"]
+    assert [key["alg"] for key in keys] == list(algorithms)
+    assert len({key["kid"] for key in keys}) == len(keys)
+    for key, algorithm in zip(keys, algorithms, strict=True):
+        assert key == Forge(algorithm).jwk
+        assert key["use"] == "sig"
+        assert PRIVATE_MEMBERS.isdisjoint(key)
+        required = {member: key[member] for member in key.keys() - {"use", "alg", "kid"}}
+        assert key["kid"] == thumbprint(required)
+
+
+def test_whoever_changes_a_jwk_set_does_not_change_the_ring():
+    ring = ring_of("ES256")
+    ring.jwk_set()["keys"][0]["kid"] = "another"
+    ring.jwk_set()["keys"].clear()
+    assert ring.jwk_set() == {"keys": [Forge("ES256").jwk]}
+
+
+def test_a_ring_cannot_be_changed():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        ring_of("ES256").algorithms = ()
+
+
+def test_what_is_printed_of_a_ring_is_public():
+    printed = repr(ring_of("RS256", "ES256"))
+    assert "SigningKey" not in printed
+    assert "lambda" not in printed
+
+
+@pytest.mark.compliance("8725-8")
+@pytest.mark.parametrize("algorithm", ALL_ALGORITHMS)
+def test_another_issuers_key_is_unknown(algorithm):
+    forge = Forge(algorithm)
+    assert refuse(forge.attacker.token(), forge.ring()).reason is RejectionReason.UNKNOWN_KEY
+    assert refuse(forge.token(), forge.attacker.ring()).reason is RejectionReason.UNKNOWN_KEY
+
+
+@pytest.mark.compliance("8725-1")
+def test_each_of_many_keys_verifies_its_own_tokens():
+    ring = ring_of("RS256", "ES256", "ES384", "ES512", "EdDSA")
+    for algorithm in ring.algorithms:
+        forge = Forge(algorithm)
+        assert ring.key_for(split(forge.token())) is ring.verification_keys[forge.kid]
+        for other in set(ring.algorithms) - {algorithm}:
+            named = forge.with_header(kid=Forge(other).kid)
+            assert refuse(named, ring).reason is RejectionReason.ALGORITHM_MISMATCH
+            renamed = forge.with_header(kid=Forge(other).kid, alg=other)
+            assert refuse(renamed, ring).reason is RejectionReason.BAD_SIGNATURE
+
+
+def test_a_header_is_examined_once():
+    forge, ring = Forge("ES256"), Forge("ES256").ring()
+    jws = split(forge.token())
+    key = ring.key_for(jws)
+    assert ring._known_headers == {}
+    ring.remember_header(jws, key)
+    assert ring._known_headers == {jws.header_segment: key}
+    assert ring.key_for(jws) is key
+
+
+def test_remembered_headers_are_bounded():
+    # Only whoever can sign gets a header remembered, and even then the memory does not grow without end.
+    forge, ring = Forge("EdDSA"), Forge("EdDSA").ring()
+    for number in range(300):
+        accept(forge.with_header(x=number), ring)
+    assert len(ring._known_headers) == 256
+    assert accept(forge.with_header(x=299), ring).issued_at == NOW
+
+
+def test_a_new_ring_has_forgotten_the_headers_of_withdrawn_keys():
+    forge, ring = Forge("ES256"), Forge("ES256").ring()
+    accept(forge.token(), ring)
+    without = dataclasses.replace(ring, verification_keys={}, _known_headers={})
+    assert refuse(forge.token(), without).reason is RejectionReason.UNKNOWN_KEY
+    assert refuse(forge.token(), KeyRing.of([])).reason is RejectionReason.UNKNOWN_KEY
+
+
+def test_looking_for_a_key_does_not_verify():
+    forge = Forge("ES256")
+    assert forge.ring().key_for(split(forge.token(signature=b""))) == VerificationKey.from_jwk(forge.jwk)
+    with pytest.raises(TokenRejected):
+        forge.ring().key_for(split("e30.e30."))

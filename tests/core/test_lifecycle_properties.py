@@ -1,0 +1,195 @@
+"""What holds at every instant, whatever the history of rotations, settings, revocations and clocks."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+from hypothesis import example, given, settings
+
+from django_at_jwt.core.lifecycle import KeyState, signer_at
+
+from .key_histories import (
+    ALGORITHMS,
+    HISTORIES,
+    POLICY,
+    START,
+    ClockStepsBack,
+    Promises,
+    Rotate,
+    SetAlgorithms,
+    SetPolicy,
+    Wait,
+    days,
+    nothing_published,
+    replay,
+)
+
+moderate = settings(max_examples=60, deadline=None)
+
+SHORT = replace(POLICY, propagation_time=timedelta(minutes=10), retention=timedelta(minutes=10))
+LONG = replace(POLICY, retention=days(30))
+EARLY_TO_A_KNOWN_KEY = [Wait(days(8)), Rotate(frozenset({"RS256"}))]
+# ES256 replaces RS256 and is given up for it again, and comes back while its former keys are still published.
+AWAY_AND_BACK = [
+    SetPolicy(LONG),
+    *(SetAlgorithms(("RS256", "ES256")), Rotate()),
+    *(SetAlgorithms(("RS256",)), Rotate(), Wait(days(1))),
+    *(SetAlgorithms(("RS256", "ES256")), Rotate(), Rotate(), Wait(days(120))),
+]
+
+
+def signing(keys, algorithm, at):
+    return [key for key in keys if key.algorithm == algorithm and key.state_at(at) is KeyState.SIGNING]
+
+
+@moderate
+@given(HISTORIES)
+def test_at_most_one_key_of_an_algorithm_signs(history):
+    for moment in replay(history):
+        for at in moment.instants:
+            for algorithm in ALGORITHMS:
+                signers = signing(moment.keys, algorithm, at)
+                assert len(signers) <= 1, (moment.step, at)
+                assert [signer_at(moment.keys, algorithm, at)] == (signers or [None])
+
+
+@moderate
+@given(HISTORIES)
+@example(AWAY_AND_BACK)
+def test_exactly_one_signs_from_the_first_on(history):
+    promises = Promises()
+    for moment in replay(history):
+        promises.follow(moment)
+        for at in moment.instants:
+            for algorithm, since in promises.since.items():
+                if at >= since:
+                    assert len(signing(moment.keys, algorithm, at)) == 1, (moment.step, algorithm, at)
+
+
+@moderate
+@given(HISTORIES)
+@example(EARLY_TO_A_KNOWN_KEY)
+def test_after_a_rotation_the_next_key_is_announced(history):
+    for moment in replay(history):
+        if moment.plan is not None:
+            for algorithm in moment.algorithms:
+                assert moment.keys.in_state(KeyState.ANNOUNCED, moment.now, algorithm), (moment.step, moment.now)
+
+
+@moderate
+@given(HISTORIES)
+@example(EARLY_TO_A_KNOWN_KEY)
+@example(AWAY_AND_BACK)
+def test_a_second_rotation_at_the_same_instant_does_nothing(history):
+    for moment in replay(history):
+        if moment.plan is not None:
+            again = moment.keys.plan(moment.now, policy=moment.policy, algorithms=moment.algorithms)
+            assert not again, (moment.step, moment.now, again)
+
+
+@moderate
+@given(HISTORIES)
+def test_no_key_signs_before_everybody_can_know_it(history):
+    first, promoted, propagation = set(), set(), {}
+    for moment in replay(history):
+        if moment.promoted:
+            promoted.add(moment.promoted)
+        if moment.plan is not None:
+            if nothing_published(moment.before.values(), moment.now):
+                first |= {key.kid for key in moment.made if key.signing_at == moment.now}
+            for key in moment.keys:
+                # A shorter propagation time is what the operator vouches for; a longer one is for keys made after it.
+                current = moment.policy.propagation_time
+                propagation[key.kid] = min(propagation.get(key.kid, current), current)
+        for key in moment.keys:
+            if key.kid not in first | promoted:
+                assert key.signing_at >= key.announced_at + propagation[key.kid], (moment.step, key)
+
+
+@moderate
+@given(HISTORIES)
+@example([SetPolicy(SHORT), Rotate(frozenset({"RS256"}))])
+@example([Wait(days(89)), SetAlgorithms(("ES256",)), SetPolicy(LONG), Rotate(), Wait(days(2))])
+def test_every_token_can_be_verified_until_it_expires(history):
+    # A token lives for the retention that held when it was signed, at the longest. What was planned is what is known of
+    # that: a key that is still to sign without an end has no plan for what comes after.
+    needed, policy, stepped_back, furthest = {}, None, timedelta(0), START
+
+    def signed(keys, first, last):
+        for key in keys:
+            if key.retained_at is not None and key.state_at(max(first, key.signing_at)) is KeyState.SIGNING:
+                stops = min(last, key.retained_at)
+                needed[key.kid] = max(needed.get(key.kid, stops), stops + policy.retention)
+
+    for moment in replay(history):
+        if policy is not None:
+            # Until this step, all was under the policy of the rotation before. What a clock repeats is not counted.
+            signed(moment.before.values(), max(moment.was, furthest), max(moment.now, furthest))
+        furthest = max(furthest, moment.now)
+        if isinstance(moment.step, ClockStepsBack):
+            stepped_back += moment.step.duration
+        if moment.plan is not None:
+            policy = moment.policy
+        for key in moment.keys:
+            if key.kid in needed and key.retired_at is not None and key.revoked_at is None:
+                assert key.retired_at >= needed[key.kid] - stepped_back, (moment.step, key)
+
+
+@moderate
+@given(HISTORIES)
+def test_a_key_is_published_for_the_retention_after_it_has_signed(history):
+    for moment in replay(history):
+        for key in moment.keys:
+            assert (key.retained_at is None) == (key.retired_at is None)
+            if key.retained_at is not None and key.kid not in moment.before:
+                assert key.retired_at - key.retained_at >= moment.policy.retention
+            if moment.plan is not None and key in moment.plan.changed and key.retained_at is not None:
+                assert key.retired_at - key.retained_at >= moment.policy.retention, (moment.step, key)
+
+
+@moderate
+@given(HISTORIES)
+def test_no_key_is_retired_earlier_than_was_said(history):
+    for moment in replay(history):
+        if moment.plan is None:
+            continue
+        for kid, before in moment.before.items():
+            after = moment.keys.by_kid[kid]
+            # One that stops signing sooner than was planned may go sooner: nobody has had a token of it since.
+            sooner = before.algorithm in moment.early or before.algorithm not in moment.algorithms
+            if (
+                before.retired_at is None
+                or before.revoked_at is not None
+                or (sooner and before.state_at(moment.now) is not KeyState.RETAINED)
+            ):
+                continue
+            assert after.retired_at is None or after.retired_at >= before.retired_at, (moment.step, before, after)
+
+
+@moderate
+@given(HISTORIES)
+def test_nothing_but_the_plan_is_done_to_keys(history):
+    for moment in replay(history):
+        for kid, before in moment.before.items():
+            after = moment.keys.by_kid[kid]
+            assert (after.algorithm, after.announced_at) == (before.algorithm, before.announced_at)
+            if moment.plan is not None:
+                assert after.revoked_at == before.revoked_at
+                assert (after != before) == (after in moment.plan.changed)
+                assert before.state_at(moment.now) not in {KeyState.RETIRED, KeyState.REVOKED} or after == before
+                assert after.signing_at <= before.signing_at
+        assert len(moment.keys.by_kid) == len(moment.before) + len(moment.made)
+
+
+@moderate
+@given(HISTORIES)
+def test_keys_do_not_pile_up(history):
+    made, rotations_due = 0, 0
+    for moment in replay(history):
+        made += len(moment.made)
+        if isinstance(moment.step, Rotate):
+            rotations_due += 2 * len(moment.algorithms)
+        assert made <= rotations_due
+        if not isinstance(moment.step, (Wait, Rotate, SetPolicy)):
+            assert moment.made == []

@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from django_at_jwt.core.metadata import authorization_server_metadata
+
+from .forge import ISSUER
+
+JWKS_URI = f"{ISSUER}/.well-known/jwks.json"
+OAUTH = {
+    "issuer": "https://what-the-host-header-said.example/",
+    "authorization_endpoint": f"{ISSUER}/authorize/",
+    "token_endpoint": f"{ISSUER}/token/",
+    "scopes_supported": ["write", "read"],
+    "response_types_supported": ["code"],
+}
+OPENID = {
+    "issuer": "https://another.example/",
+    "jwks_uri": "https://another.example/jwks.json",
+    "userinfo_endpoint": f"{ISSUER}/userinfo/",
+    "claims_supported": {"sub", "email"},
+    "id_token_signing_alg_values_supported": ["RS256", "HS256"],
+    "scopes_supported": ["openid", "write", "read"],
+}
+
+
+def metadata(oauth=OAUTH, openid=None, **options):
+    return authorization_server_metadata(
+        oauth, openid, **{"issuer": ISSUER, "jwks_uri": JWKS_URI, "signing_algorithms": ["ES256"], **options}
+    )
+
+
+@pytest.mark.compliance("9068-20", "8414-1")
+@pytest.mark.parametrize("openid", [None, OPENID])
+def test_issuer_and_jwk_set_are_the_given_ones(openid):
+    document = metadata(openid=openid)
+    assert document["issuer"] == ISSUER
+    assert document["jwks_uri"] == JWKS_URI
+
+
+def test_what_the_server_says_is_kept():
+    document = metadata()
+    assert document["token_endpoint"] == f"{ISSUER}/token/"
+    assert document["response_types_supported"] == ["code"]
+    assert document["scopes_supported"] == ["read", "write"]
+    assert "id_token_signing_alg_values_supported" not in document
+    assert "userinfo_endpoint" not in document
+
+
+@pytest.mark.compliance("9068-20")
+def test_both_documents_are_one():
+    document = metadata(openid=OPENID)
+    assert document.keys() == {*OAUTH, *OPENID}
+    assert document["scopes_supported"] == ["openid", "read", "write"]
+    assert document["claims_supported"] == ["email", "sub"]
+    assert json.loads(json.dumps(document)) == document
+
+
+@pytest.mark.compliance("9068-2", "9068-20")
+@pytest.mark.parametrize(
+    ("told", "signing", "expected"),
+    [
+        (["RS256", "HS256"], ["ES256"], ["RS256", "HS256", "ES256"]),
+        (["RS256"], ["RS256", "EdDSA"], ["RS256", "EdDSA"]),
+        ([], ["RS256"], ["RS256"]),
+        (None, ["ES256", "RS256"], ["ES256", "RS256"]),
+    ],
+)
+def test_the_permitted_algorithms_include_those_of_access_tokens(told, signing, expected):
+    openid = {name: value for name, value in OPENID.items() if name != "id_token_signing_alg_values_supported"}
+    if told is not None:
+        openid["id_token_signing_alg_values_supported"] = told
+    document = metadata(openid=openid, signing_algorithms=signing)
+    assert document["id_token_signing_alg_values_supported"] == expected
+
+
+@pytest.mark.compliance("8414-2")
+def test_empty_lists_and_nothing_are_left_out():
+    empty = {"scopes_supported": [], "response_modes_supported": [], "service_documentation": None}
+    document = metadata(
+        {**OAUTH, **empty, "require_request_uri_registration": False},
+        {**OPENID, "claims_supported": set(), "id_token_signing_alg_values_supported": [], "scopes_supported": []},
+        signing_algorithms=[],
+    )
+    assert document.keys().isdisjoint({*empty, "claims_supported", "id_token_signing_alg_values_supported"})
+    # False is something that the server says.
+    assert document["require_request_uri_registration"] is False
+
+
+def test_what_is_given_is_not_changed():
+    before = json.dumps(OAUTH), sorted(OPENID)
+    metadata(openid=OPENID)
+    assert (json.dumps(OAUTH), sorted(OPENID)) == before
+    assert OPENID["id_token_signing_alg_values_supported"] == ["RS256", "HS256"]
