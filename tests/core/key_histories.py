@@ -226,6 +226,11 @@ def replay(history: Iterable[object]) -> Iterator[Moment]:
         yield moment
 
 
+def is_usable(key: KeyTimes, now: datetime) -> bool:
+    """Tell whether a key signs or will: one that was withdrawn before it began never does, even if a clock steps back."""
+    return key.state_at(now) in USABLE and (key.retained_at is None or key.retained_at > key.signing_at)
+
+
 @dataclass
 class Promises:
     """Since when each algorithm must have a signing key, as a history unfolds: from its first until it is withdrawn."""
@@ -244,9 +249,9 @@ class Promises:
         for algorithm in {key.algorithm for key in moment.plan.changed if key.algorithm not in moment.algorithms}:
             self.since.pop(algorithm, None)
         for algorithm in moment.algorithms:
-            usable = [key for key in moment.keys if key.algorithm == algorithm and key.state_at(now) in USABLE]
-            if algorithm not in self.since and usable:
-                self.since[algorithm] = min(key.signing_at for key in usable)
+            starts = [key.signing_at for key in moment.keys if key.algorithm == algorithm and is_usable(key, now)]
+            if algorithm not in self.since and starts:
+                self.since[algorithm] = min(starts)
 
 
 def nothing_published(keys: Iterable[KeyTimes], now: datetime) -> bool:
