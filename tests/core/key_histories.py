@@ -227,7 +227,7 @@ def replay(history: Iterable[object]) -> Iterator[Moment]:
 
 
 def is_usable(key: KeyTimes, now: datetime) -> bool:
-    """Tell whether a key signs or will: one that was withdrawn before it began never does, even if a clock steps back."""
+    """Tell whether a key signs or will: one that was withdrawn before it began never does, whatever clocks do."""
     return key.state_at(now) in USABLE and (key.retained_at is None or key.retained_at > key.signing_at)
 
 

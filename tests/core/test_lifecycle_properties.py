@@ -30,6 +30,11 @@ moderate = settings(max_examples=60, deadline=None)
 SHORT = replace(POLICY, propagation_time=timedelta(minutes=10), retention=timedelta(minutes=10))
 LONG = replace(POLICY, retention=days(30))
 EARLY_TO_A_KNOWN_KEY = [Wait(days(8)), Rotate(frozenset({"RS256"}))]
+# ES256 is to replace RS256, and is brought forward to the very instant of the rotation.
+EARLY_TO_ANOTHER_ALGORITHM = [
+    *(SetAlgorithms(("ES256",)), Rotate(), SetPolicy(SHORT), Wait(days(1))),
+    Rotate(frozenset({"ES256"})),
+]
 # ES256 replaces RS256 and is given up for it again, and comes back while its former keys are still published.
 AWAY_AND_BACK = [
     SetPolicy(LONG),
@@ -80,6 +85,7 @@ def test_after_a_rotation_the_next_key_is_announced(history):
 @moderate
 @given(HISTORIES)
 @example(EARLY_TO_A_KNOWN_KEY)
+@example(EARLY_TO_ANOTHER_ALGORITHM)
 @example(AWAY_AND_BACK)
 def test_a_second_rotation_at_the_same_instant_does_nothing(history):
     for moment in replay(history):
