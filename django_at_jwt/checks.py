@@ -59,7 +59,7 @@ class CheckId(StrEnum):
     INSECURE_ISSUER = "django_at_jwt.E101"
     UNOPENABLE_KEY = "django_at_jwt.E102"
     DERIVED_KEY_ENCRYPTION_KEY = "django_at_jwt.W101"
-    LARGE_TOKENS = "django_at_jwt.W105"
+    LARGE_TOKENS = "django_at_jwt.W004"
     OLD_KEY_ENCRYPTION_KEY = "django_at_jwt.W104"
     LONG_LIFETIME = "django_at_jwt.W102"
     PLAINTEXT_TOKENS = "django_at_jwt.W103"

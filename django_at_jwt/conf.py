@@ -232,12 +232,21 @@ def app_settings() -> AppSettings:
     Raises:
         ImproperlyConfigured: a value cannot be used; ``manage.py check`` says so before.
     """
+    # The dict holds key-encryption keys, so no frame that an error report could show may have it as a local.
+    read = _read()
+    if isinstance(read, str):
+        raise ImproperlyConfigured(read)
+    return read
+
+
+def _read() -> AppSettings | str:
+    """Give the settings, or a sentence that says what is wrong with them."""
     global _last_read  # noqa: PLW0603 - remembers what the very same dict was read as, so that a request does not parse it
     values = getattr(django_settings, SETTING_NAME, None) or _NOTHING
     if _last_read is not None and _last_read[0] is values:
         return _last_read[1]
     for name, problem in problems_in(values):
-        raise ImproperlyConfigured(f"{name} {problem}.")
+        return f"{name} {problem}."
     read = AppSettings(
         **{each.name: each.metadata["read"](values[name]) for name, each in _FIELDS.items() if name in values}
     )

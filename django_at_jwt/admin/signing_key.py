@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
+from django.db import Error as AnyDatabaseError
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -172,7 +173,11 @@ class SigningKeyAdmin(_ModelAdmin):
             raise PermissionDenied
         early = app_settings().signing_algorithms
         if request.method == "POST":
-            rotation = rotate_signing_keys(early=early)
+            try:
+                rotation = rotate_signing_keys(early=early)
+            except (AnyDatabaseError, TimeoutError) as error:
+                self.message_user(request, f"{_('The signing keys were not rotated')}: {error}", messages.ERROR)
+                return HttpResponseRedirect(reverse("admin:django_at_jwt_signingkey_changelist"))
             for row in rotation.keys:
                 if row in rotation.made:
                     self.log_addition(request, row, "Made by a rotation.")
@@ -207,7 +212,7 @@ class SigningKeyAdmin(_ModelAdmin):
                 )
                 return HttpResponseRedirect(reverse("admin:django_at_jwt_signingkey_changelist"))
             preview = revoke_signing_key(key.kid, reason="", dry_run=True)
-        except KeyChangeRefused as refused:
+        except (KeyChangeRefused, AnyDatabaseError, TimeoutError) as refused:
             self.message_user(request, str(refused), messages.ERROR)
             return HttpResponseRedirect(reverse("admin:django_at_jwt_signingkey_changelist"))
         context = {"title": _("Revoke a signing key"), "key": key, "form": form, "preview": preview}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
@@ -13,8 +13,8 @@ from jwcrypto.jwk import JWK
 
 from django_at_jwt.conf import app_settings
 from django_at_jwt.core.errors import KeyChangeRefused, UnacceptableKey
+from django_at_jwt.core.keys import PRIVATE_MEMBERS, public_members
 from django_at_jwt.core.keys import SigningKey as OpenKey
-from django_at_jwt.core.keys import public_members
 from django_at_jwt.core.lifecycle import PUBLISHED_STATES
 from django_at_jwt.models import SigningKey
 
@@ -45,12 +45,25 @@ def read_private_key(data: bytes, *, password: bytes | None = None) -> JWK:
     """
     try:
         is_jwk = data.lstrip().startswith(b"{")
-        jwk = JWK(**json.loads(data)) if is_jwk else JWK.from_pem(data, password=password)
-    except (JWException, ValueError, TypeError):
-        raise KeyChangeRefused("This is no private key in PEM or JWK form, or its password is another one.") from None
+        jwk = JWK(**_known_members(json.loads(data))) if is_jwk else JWK.from_pem(data, password=password)
+        known = jwk.get("kty") is not None
+    except (JWException, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        known = False
+    if not known:
+        raise KeyChangeRefused("This is no private key in PEM or JWK form, or its password is another one.")
     if jwk.is_symmetric or not jwk.has_private:
         raise KeyChangeRefused("This is no private key of a key pair.")
     return jwk
+
+
+_KNOWN_MEMBERS: Final = frozenset({"kty", "crv", "alg", "use", "key_ops", "kid", "n", "e", "x", "y", "pub"}) | (
+    PRIVATE_MEMBERS - {"k", "oth"}
+)
+
+
+def _known_members(members: dict[str, Any]) -> dict[str, Any]:
+    # jwcrypto takes some other members for orders, such as to generate a new key.
+    return {name: value for name, value in members.items() if name in _KNOWN_MEMBERS}
 
 
 @sensitive_variables("jwk")

@@ -54,10 +54,10 @@ class KeyStore:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._records: Sequence[_Record] = ()
-        self._ring = KeyRing()
+        # The ring and the instant up to which it holds, replaced together so that no reader sees one without the other.
+        self._view: tuple[KeyRing, datetime | None] = (KeyRing(), None)
         self._opened: dict[str, tuple[str, SigningKey]] = {}
         self._read_at = self._succeeded_at = _NEVER
-        self._transition_at: datetime | None = None
         self._unknown_kid_read_at = _NEVER
 
     def current(self) -> KeyRing:
@@ -75,11 +75,13 @@ class KeyStore:
                         self._read()
                 finally:
                     self._lock.release()
-        if self._is_past_transition():
+        ring, ends = self._view
+        if ends is not None and timezone.now() >= ends:
             with self._lock:
-                if self._is_past_transition():
+                if self._view[0] is ring:
                     self._arrange()
-        return self._ring
+            ring, _ = self._view
+        return ring
 
     def after_unknown_kid(self) -> KeyRing | None:
         """Read the rows again because a token named a ``kid`` that is not known, or do nothing.
@@ -94,19 +96,22 @@ class KeyStore:
                 return None
             self._unknown_kid_read_at = now
             self._read()
-            return self._ring
+            return self._view[0]
 
     def forget(self) -> None:
         """Read the rows again at the next use, for instance because this process has just changed them."""
         with self._lock:
+            # The old view stays until the new one is read: other threads are using it at this very moment.
             self._read_at = self._succeeded_at = self._unknown_kid_read_at = _NEVER
-            self._records = ()
-            self._ring = KeyRing()
-            self._transition_at = None
 
     def end_of(self, kid: str) -> datetime | None:
         """Give the instant from which a key is no longer published, as far as that is planned."""
         return next((record.times.retired_at for record in self._records if record.times.kid == kid), None)
+
+    def revoked_kids(self) -> set[str]:
+        """Give the kids of the keys that were revoked, as far as this process has read."""
+        revoked = {record.times.kid for record in self._records if record.times.revoked_at is not None}
+        return revoked | set(app_settings().revoked_kids)
 
     def jwk_set_max_age(self) -> int:
         """Give the seconds for which the JWK set may be cached now.
@@ -118,12 +123,10 @@ class KeyStore:
         usual = app_settings().jwk_set_max_age
         revoked = (record.times.revoked_at for record in self._records)
         if any(at is not None and now - usual < at for at in revoked):
-            return _LEAST_MAX_AGE
-        until = usual if self._transition_at is None else self._transition_at - now
-        return max(_LEAST_MAX_AGE, int(min(usual, until).total_seconds())) if usual else 0
-
-    def _is_past_transition(self) -> bool:
-        return self._transition_at is not None and timezone.now() >= self._transition_at
+            return int(min(usual.total_seconds(), _LEAST_MAX_AGE))
+        _, ends = self._view
+        until = usual if ends is None else ends - now
+        return int(min(usual.total_seconds(), max(_LEAST_MAX_AGE, until.total_seconds())))
 
     def _is_stale(self) -> bool:
         # An empty table is looked at again soon: somebody is about to run the command that makes the first key.
@@ -143,6 +146,8 @@ class KeyStore:
             self._read_at = time.monotonic()
             return
         self._records = records
+        usable = {record.times.kid for record in records if record.private_jwe}
+        self._opened = {kid: opened for kid, opened in self._opened.items() if kid in usable}
         self._read_at = self._succeeded_at = time.monotonic()
         self._arrange()
 
@@ -167,12 +172,12 @@ class KeyStore:
             record = next((each for each in self._records if each.times is signer), None)
             if record is not None:
                 signers[algorithm] = partial(self._open, record)
-        self._ring = KeyRing.of(
+        ring = KeyRing.of(
             (each.verification_key for each in self._records if each.times.state_at(now) in PUBLISHED_STATES),
             signers=signers,
             algorithms=app_settings().signing_algorithms,
         )
-        self._transition_at = min((at for each in times for at in each.transitions_after(now)), default=None)
+        self._view = (ring, min((at for each in times for at in each.transitions_after(now)), default=None))
 
     def _open(self, record: _Record) -> SigningKey:
         kid = record.times.kid

@@ -27,15 +27,14 @@ def _key_encryption_keys() -> list[JWK]:
     """Give the key-encryption keys, the one to encrypt with first."""
     configured = [JWK(kty="oct", k=key) for key in app_settings().key_encryption_keys]
     # Those derived from SECRET_KEY stay good for decrypting, so that a site can set keys of its own later on.
-    secrets = [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
-    return configured + [JWK(kty="oct", k=_derived(secret)) for secret in secrets]
+    return [*configured, *map(_derived, (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS))]
 
 
 @sensitive_variables()
-def _derived(secret: str | bytes) -> str:
+def _derived(secret: str | bytes) -> JWK:
     material = secret.encode() if isinstance(secret, str) else secret
     derivation = HKDF(algorithm=SHA256(), length=KEY_ENCRYPTION_KEY_BYTES, salt=None, info=_CONTEXT.encode())
-    return base64.urlsafe_b64encode(derivation.derive(material)).rstrip(b"=").decode()
+    return JWK(kty="oct", k=base64.urlsafe_b64encode(derivation.derive(material)).rstrip(b"=").decode())
 
 
 @sensitive_variables()
@@ -44,9 +43,15 @@ def encrypt_private_key(private_jwk: JWK, *, kid: str) -> str:
     key = _key_encryption_keys()[0]
     # The header is authenticated, so the row that it names is the only one that it can be used in.
     header = {"alg": _ALGORITHM, "enc": _ENCRYPTION, "kid": key.thumbprint(), "ctx": f"{_CONTEXT} {kid}"}
-    jwe = JWE(private_jwk.export_private().encode(), protected=json_encode(header))
-    jwe.add_recipient(key)
-    encrypted: str = jwe.serialize(compact=True)
+    try:
+        # Until it is encrypted, a JWE shows its plaintext to whoever prints it, so it is never a local of this frame.
+        encrypted: str = JWE(
+            private_jwk.export_private().encode(), protected=json_encode(header), recipient=key
+        ).serialize(compact=True)
+    except (JWException, ValueError, TypeError):
+        encrypted = ""
+    if not encrypted:
+        raise NoSigningKey(f"signing key {kid} could not be encrypted")
     return encrypted
 
 

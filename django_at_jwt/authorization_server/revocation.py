@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from django.db import router
 from django.db.models import Count, Max, QuerySet
 from django.utils import timezone
 from oauth2_provider.models import get_access_token_model, get_refresh_token_model
@@ -51,7 +52,10 @@ class Revocation:
 
 def live_tokens(key: KeyTimes, now: datetime) -> QuerySet[Any]:
     """Give the rows of unexpired access tokens that were issued while a key signed."""
-    rows = get_access_token_model().objects.filter(expires__gt=now, updated__gte=key.signing_at)
+    model = get_access_token_model()
+    # From the primary: a replica that lags would not know of the latest tokens.
+    primary = model.objects.using(router.db_for_write(model))
+    rows = primary.filter(expires__gt=now, updated__gte=key.signing_at)
     ended = min((at for at in (key.retained_at, key.revoked_at) if at is not None), default=None)
     live: QuerySet[Any] = rows if ended is None else rows.filter(updated__lt=ended)
     return live
@@ -93,9 +97,9 @@ def revoke_signing_key(
         changed = plan_revocation([row.times for row in rows.values()], kid, now=now)
         radius = blast_radius(rows[kid].times, now)
         ended = 0
+        if revoke_refresh_tokens:
+            ended = _revoke_refresh_tokens(live_tokens(rows[kid].times, now), dry_run=dry_run)
         if not dry_run:
-            if revoke_refresh_tokens:
-                ended = _revoke_refresh_tokens(live_tokens(rows[kid].times, now))
             for times in changed:
                 rows[times.kid].take_times(times, using=database)
             _erase(rows[kid], reason, database)
@@ -118,10 +122,12 @@ def _erase(row: SigningKey, reason: str, database: str) -> None:
     row.save(using=database, update_fields=["private_jwe", "revocation_reason"])
 
 
-def _revoke_refresh_tokens(tokens: QuerySet[Any]) -> int:
+def _revoke_refresh_tokens(tokens: QuerySet[Any], *, dry_run: bool) -> int:
     # One by one, as the toolkit does it: a site may have swapped the model and its revoke(). Revoking one deletes its
     # access token, so the rows are read first.
-    living = list(get_refresh_token_model().objects.filter(access_token__in=tokens, revoked__isnull=True))
-    for token in living:
+    model = get_refresh_token_model()
+    primary = model.objects.using(router.db_for_write(model))
+    living = list(primary.filter(access_token__in=tokens, revoked__isnull=True))
+    for token in () if dry_run else living:
         token.revoke()
     return len(living)

@@ -7,14 +7,25 @@ from typing import TYPE_CHECKING, Any, Final
 from django.urls import URLPattern, path
 from oauth2_provider import urls as toolkit_urls
 
-from .views import DeviceAuthorizationView, DiscoveryView, JwkSetView, MetadataView, TokenView
+from .views import (
+    AuthorizationView,
+    DeviceAuthorizationView,
+    DiscoveryView,
+    JwkSetView,
+    MetadataView,
+    TokenView,
+    UserInfoView,
+    refusing_nul,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _OWN_VIEWS: Final[dict[str, Any]] = {
+    "authorize": AuthorizationView,
     "token": TokenView,
     "device-authorization": DeviceAuthorizationView,
+    "user-info": UserInfoView,
     "jwks-info": JwkSetView,
     "oauth-server-metadata": MetadataView,
     "oauth-server-metadata-issuer": MetadataView,
@@ -24,9 +35,12 @@ _OWN_VIEWS: Final[dict[str, Any]] = {
 
 def _with_own_views(patterns: Iterable[URLPattern]) -> list[URLPattern]:
     return [
-        URLPattern(pattern.pattern, _OWN_VIEWS[pattern.name].as_view(), pattern.default_args, pattern.name)
-        if pattern.name in _OWN_VIEWS
-        else pattern
+        URLPattern(
+            pattern.pattern,
+            refusing_nul(_OWN_VIEWS[pattern.name].as_view() if pattern.name in _OWN_VIEWS else pattern.callback),
+            pattern.default_args,
+            pattern.name,
+        )
         for pattern in patterns
     ]
 

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
+from base64 import b64decode
+from datetime import timedelta
+from functools import wraps
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote_plus, urlsplit
 
 from django.contrib.auth.decorators import login_not_required
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.cache import patch_cache_control
 from django.utils.decorators import method_decorator
 from django.views.decorators.http import conditional_page, require_safe
 from django.views.generic import View
 from oauth2_provider import views as toolkit_views
+from oauth2_provider.models import get_access_token_model, get_grant_model
 from oauth2_provider.settings import oauth2_settings
 from oauth2_provider.utils import jwk_from_pem
 
@@ -22,12 +27,15 @@ from django_at_jwt.conf import app_settings, local_issuer
 from django_at_jwt.core.errors import IssuanceError, KeysUnavailable, UnacceptableKey
 from django_at_jwt.core.keys import VerificationKey
 from django_at_jwt.core.metadata import authorization_server_metadata
+from django_at_jwt.models import DeviceResources
 
 from .keystore import key_store
-from .toolkit import resolve_requested
+from .toolkit import DEVICE_CODE_GRANT, resolve_requested
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+    from django.http import QueryDict
 
 
 @method_decorator([login_not_required, require_safe, conditional_page], name="dispatch")
@@ -61,8 +69,9 @@ class JwkSetView(PublicDocumentView):
     def document(self, request: HttpRequest) -> dict[str, Any]:
         """Give the JWK set (RFC 7517 §5)."""
         keys = key_store.current().jwk_set()["keys"]
-        published = {key["kid"] for key in keys}
-        return {"keys": keys + [key for key in _id_token_keys() if key["kid"] not in published]}
+        # A key that was imported from the toolkit's setting may have been revoked here since.
+        known = {key["kid"] for key in keys} | key_store.revoked_kids()
+        return {"keys": keys + [key for key in _id_token_keys() if key["kid"] not in known]}
 
     def cache_seconds(self) -> tuple[int, int]:
         """Give the seconds for the key set: they shrink towards a transition, and together fit in the propagation time.
@@ -153,31 +162,65 @@ class _OwnCoreMixin:
         return cls._oauthlib_core
 
 
+class AuthorizationView(_OwnCoreMixin, toolkit_views.AuthorizationView):
+    """The toolkit's authorization endpoint; consent to one API is no consent to another."""
+
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Answer an authorization request (RFC 6749 §4.1.1).
+
+        ``approval_prompt=auto`` asks for no consent page where the user has agreed before. The toolkit compares scopes
+        alone; here the resources must have been agreed to as well.
+        """
+        if not self._has_agreed(request):
+            query = request.GET.copy()
+            query["approval_prompt"] = "force"
+            request.GET = query  # type: ignore[assignment]
+        response: HttpResponse = super().get(request, *args, **kwargs)
+        return response
+
+    def _has_agreed(self, request: HttpRequest) -> bool:
+        try:
+            resources = set(resolve_requested(_values(request.GET, "resource")))
+        except IssuanceError:
+            return False
+        scopes = request.GET.get("scope", "").split() or oauth2_settings._DEFAULT_SCOPES
+        default = app_settings().default_resource
+        living = get_access_token_model().objects.filter(
+            user=request.user, application__client_id=request.GET.get("client_id", ""), expires__gt=timezone.now()
+        )
+        return any(resources <= set(token.resource or [default]) and token.allow_scopes(scopes) for token in living)
+
+
 class TokenView(_OwnCoreMixin, toolkit_views.TokenView):
-    """The toolkit's token endpoint; a device request that lacks its code is an error of the client's, not a crash."""
+    """The toolkit's token endpoint, where what a client does wrong or two clients do at once is never a crash."""
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Answer a token request (RFC 6749 §3.2)."""
-        if _is_device_request(request) and not request.POST.get("device_code"):
+        if request.POST.get("grant_type") == DEVICE_CODE_GRANT and not request.POST.get("device_code"):
             return _error("invalid_request", "The device_code parameter is missing.", HTTPStatus.BAD_REQUEST)
-        response: HttpResponse = super().post(request, *args, **kwargs)
+        try:
+            response: HttpResponse = super().post(request, *args, **kwargs)
+        except (get_access_token_model().DoesNotExist, get_grant_model().DoesNotExist):
+            # Another request has used the same code or refresh token up while this one was under way.
+            return _error("invalid_grant", "The grant was used by another request.", HTTPStatus.BAD_REQUEST)
         return response
 
 
-def _is_device_request(request: HttpRequest) -> bool:
-    return request.POST.get("grant_type") == "urn:ietf:params:oauth:grant-type:device_code"
-
-
 class DeviceAuthorizationView(_OwnCoreMixin, toolkit_views.DeviceAuthorizationView):
-    """The toolkit's device authorization endpoint; an unknown resource is refused before the user is bothered."""
+    """The toolkit's device authorization endpoint; the resources asked for are kept with the device code."""
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Answer a device authorization request (RFC 8628 §3.1)."""
+        requested = _values(request.POST, "resource")
         try:
-            resolve_requested([value for value in request.POST.getlist("resource") if value])
+            resources = resolve_requested(requested)
         except IssuanceError as error:
             return _error(error.code, error.description, error.status)
         response: HttpResponse = super().post(request, *args, **kwargs)
+        if requested and response.status_code == HTTPStatus.OK:
+            answer = json.loads(response.content)
+            expires = timezone.now() + timedelta(seconds=answer["expires_in"])
+            DeviceResources.objects.keep(answer["device_code"], resources, expires=expires)
         return response
 
     def create_device_authorization_response(self, request: HttpRequest) -> Any:
@@ -186,6 +229,44 @@ class DeviceAuthorizationView(_OwnCoreMixin, toolkit_views.DeviceAuthorizationVi
         if isinstance(body, dict):
             body.pop("scope", None)
         return headers, body, status
+
+
+class UserInfoView(_OwnCoreMixin, toolkit_views.UserInfoView):
+    """The toolkit's userinfo endpoint; a token in the address would stand in every log on the way (RFC 6750 §2.3)."""
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Refuse a token in the query string."""
+        if "access_token" in request.GET:
+            return _error("invalid_request", "Send the access token in a header.", HTTPStatus.BAD_REQUEST)
+        response: HttpResponse = super().dispatch(request, *args, **kwargs)
+        return response
+
+
+def refusing_nul(view: Callable[..., Any]) -> Callable[..., Any]:
+    """Answer a request that has a NUL character in a parameter with 400: PostgreSQL takes no text with one."""
+
+    @wraps(view)
+    def wrapper(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        sent = (value for query in (request.GET, request.POST) for _, values in query.lists() for value in values)
+        if any("\x00" in value for value in sent) or "\x00" in _basic_credentials(request):
+            return _error("invalid_request", "A parameter holds a NUL character.", HTTPStatus.BAD_REQUEST)
+        return view(request, *args, **kwargs)
+
+    return wrapper
+
+
+def _basic_credentials(request: HttpRequest) -> str:
+    scheme, _, credentials = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
+    if scheme.lower() != "basic":
+        return ""
+    try:
+        return unquote_plus(b64decode(credentials).decode("latin-1"))
+    except ValueError:
+        return ""
+
+
+def _values(query: QueryDict, name: str) -> list[object]:
+    return [value for value in query.getlist(name) if value]
 
 
 def _error(code: str, description: str, status: int) -> JsonResponse:

@@ -39,6 +39,9 @@ _SMALL_ORDER_Y: Final = frozenset(
 )
 
 
+_PROBE: Final = b"Whoever can sign this has the private half."
+
+
 def _powers_of_65537(prime: int) -> frozenset[int]:
     powers, value = set(), 1
     while value not in powers:
@@ -193,11 +196,19 @@ class SigningKey:
         if jwk.is_symmetric or not jwk.has_private:
             raise UnacceptableKey("the key has no private half")
         public = VerificationKey.from_jwk(jwk.export_public(as_dict=True), algorithm=algorithm, kid=kid)
-        return cls(
-            verification_key=public,
-            _engine=signature_engine(algorithm),
-            _operation_key=_OperationKey(jwk, "sign"),
-        )
+        try:
+            key = cls(
+                verification_key=public,
+                _engine=signature_engine(algorithm),
+                _operation_key=_OperationKey(jwk, "sign"),
+            )
+            belongs = public.verifies(_PROBE, key.sign(_PROBE))
+        except (KeyError, TypeError, ValueError, AttributeError, JWException):
+            # Neither the reason nor the frames below are passed on: they hold the private numbers.
+            belongs = False
+        if not belongs:
+            raise UnacceptableKey("the private half is not valid, or does not belong to the public half")
+        return key
 
     @property
     def kid(self) -> str:
@@ -240,11 +251,13 @@ def _check_strength(members: Mapping[str, str], key: Any) -> None:
                 f"an RSA key needs {RSA_KEY_BITS} to {_MOST_RSA_BITS} bits, this one has {key.key_size}"
             )
         numbers = key.public_numbers()
+        if numbers.n % 2 == 0:
+            raise UnacceptableKey("the RSA modulus is even, so it is no product of two large primes")
         if numbers.e < _LEAST_RSA_EXPONENT or numbers.e % 2 == 0:
             raise UnacceptableKey(f"the RSA exponent must be odd and at least {_LEAST_RSA_EXPONENT}")
         if all(numbers.n % prime in powers for prime, powers in _ROCA_MARKERS.items()):
             raise UnacceptableKey("the RSA key was made by a library with a known flaw (ROCA, CVE-2017-15361)")
     elif members["kty"] == "OKP":
         y = int.from_bytes(base64url_decode(members["x"]), "little") & (2**255 - 1)
-        if y in _SMALL_ORDER_Y:
-            raise UnacceptableKey("the Ed25519 key is a point of small order")
+        if y in _SMALL_ORDER_Y or y >= _P25519:
+            raise UnacceptableKey("the Ed25519 key is a point of small order, or written in a second way")

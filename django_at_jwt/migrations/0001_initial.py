@@ -11,6 +11,20 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.CreateModel(
+            name='DeviceResources',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('device_code', models.CharField(max_length=100, unique=True, verbose_name='device code')),
+                ('resources', models.JSONField(verbose_name='resources')),
+                ('expires', models.DateTimeField(db_index=True, verbose_name='expires')),
+            ],
+            options={
+                'verbose_name': 'resources of a device',
+                'verbose_name_plural': 'resources of devices',
+                'default_permissions': (),
+            },
+        ),
+        migrations.CreateModel(
             name='SigningKey',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),

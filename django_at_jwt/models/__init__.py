@@ -1,5 +1,6 @@
 """The tables of the authorization server."""
 
+from .device_resources import DeviceResources
 from .signing_key import SigningKey
 
-__all__ = ["SigningKey"]
+__all__ = ["DeviceResources", "SigningKey"]

@@ -83,6 +83,32 @@ class TestRevoke:
         refreshed = web.token("refresh_token", refresh_token=answer["refresh_token"]).json()
         assert decoded(refreshed["access_token"])[0]["kid"] == announced.kid
 
+    @pytest.mark.parametrize("reason", ["", "  "])
+    def test_reason_is_needed(self, reason, signing_keys):
+        with pytest.raises(CommandError, match="--reason needs some text"):
+            run("revoke_signing_key", in_state(KeyState.SIGNING).kid, "--reason", reason)
+
+    def test_reason_that_is_no_text(self, signing_keys):
+        key = in_state(KeyState.SIGNING)
+        run("revoke_signing_key", key.kid, "--reason", "a \udcff")
+        key.refresh_from_db()
+        assert key.revocation_reason == "a ?"
+
+    def test_dry_run_counts_the_refresh_tokens(self, signing_keys, web, user):
+        web.code_flow(user)
+        kid = in_state(KeyState.SIGNING).kid
+        said = run("revoke_signing_key", kid, "--reason", "x", "--dry-run", "--revoke-refresh-tokens")
+        assert "Refresh tokens to be revoked: 1." in said
+        assert get_refresh_token_model().objects.filter(revoked=None).count() == 1
+
+    def test_key_that_came_from_the_toolkits_setting_leaves_the_set_too(self, db, settings, client):
+        pem = JWK.generate(kty="RSA", size=2048).export_to_pem(private_key=True, password=None).decode()
+        settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "OIDC_RSA_PRIVATE_KEY": pem}
+        run("import_signing_key", "--from-oidc-setting")
+        kid = in_state(KeyState.SIGNING).kid
+        run("revoke_signing_key", kid, "--reason", "x")
+        assert kid not in {key["kid"] for key in client.get("/o/.well-known/jwks.json").json()["keys"]}
+
     def test_json(self, signing_keys, service):
         service.token("client_credentials")
         kid = in_state(KeyState.SIGNING).kid
@@ -195,6 +221,18 @@ class TestImport:
         with pytest.raises(CommandError, match="there already"):
             run("import_signing_key", str(tmp_path / "key.pem"))
 
+    def test_order_among_the_members_is_ignored(self, db, tmp_path):
+        jwk = JWK.generate(kty="RSA", size=2048)
+        (tmp_path / "key").write_text(json.dumps({**jwk.export_private(as_dict=True), "generate": "RSA"}))
+        assert jwk.thumbprint() in run("import_signing_key", str(tmp_path / "key"))
+
+    def test_ed25519_with_another_public_half(self, db, tmp_path, settings):
+        settings.AT_JWT = {**settings.AT_JWT, "SIGNING_ALGORITHMS": ["EdDSA"]}
+        one, other = (JWK.generate(kty="OKP", crv="Ed25519") for _ in range(2))
+        (tmp_path / "key").write_text(json.dumps({**one.export_private(as_dict=True), "x": other["x"]}))
+        with pytest.raises(CommandError, match="does not belong"):
+            run("import_signing_key", str(tmp_path / "key"))
+
     def test_dry_run(self, db, pem, tmp_path):
         (tmp_path / "key.pem").write_bytes(pem)
         assert "Would import" in run("import_signing_key", str(tmp_path / "key.pem"), "--dry-run")
@@ -207,6 +245,21 @@ class TestImport:
         "for encryption": lambda: JWK.generate(kty="RSA", size=2048, use="enc").export_private(),
         "public": lambda: JWK.generate(kty="RSA", size=2048).export_public(),
         "symmetric": lambda: JWK.generate(kty="oct", size=256).export(),
+        "other private half": lambda: json.dumps(
+            {
+                **JWK.generate(kty="RSA", size=2048).export_private(as_dict=True),
+                "n": JWK.generate(kty="RSA", size=2048)["n"],
+            }
+        ),
+        "no primes": lambda: json.dumps(
+            {
+                name: value
+                for name, value in JWK.generate(kty="RSA", size=2048).export_private(as_dict=True).items()
+                if name in {"kty", "n", "e", "d"}
+            }
+        ),
+        "an order to make one": lambda: '{"generate": "RSA", "size": 2048}',
+        "deep": lambda: '{"kty":' * 100_000,
         "nonsense": lambda: "nonsense",
         "empty": lambda: "",
         "broken JSON": lambda: "{",

@@ -162,3 +162,28 @@ def test_dump_holds_ciphertext_alone(secrets_of_the_site):
 def test_ciphertext_is_never_the_same_twice(secrets_of_the_site):
     key = JWK.generate(kty="EC", crv="P-256")
     assert encrypt_private_key(key, kid="a") != encrypt_private_key(key, kid="a")
+
+
+@pytest.mark.parametrize("debug", [True, False])
+@pytest.mark.parametrize(
+    "wrong", [{"LEEWAY": "x"}, {"LEWAY": 1}, {"KEY_ENCRYPTION_KEYS": KEK}, {"KEY_ENCRYPTION_KEYS": [KEK, KEK[:-3]]}]
+)
+def test_wrong_settings_do_not_show_the_key_encryption_keys(debug, wrong, settings, rf):
+    settings.DEBUG = debug
+    settings.AT_JWT = {**settings.AT_JWT, "KEY_ENCRYPTION_KEYS": [KEK], **wrong}
+    page = Client(raise_request_exception=False).get("/o/.well-known/jwks.json", headers={"Accept": "text/html"})
+    assert page.status_code == 500
+    assert KEK not in page.content.decode()
+    assert KEK[:-3] not in page.content.decode()
+
+
+def test_encryption_that_fails_says_nothing(monkeypatch):
+    from django_at_jwt.core.errors import NoSigningKey
+
+    def fail(*_args, **_kwargs):
+        raise ValueError("a-private-member")
+
+    monkeypatch.setattr(JWE, "add_recipient", fail)
+    with pytest.raises(NoSigningKey) as failed:
+        encrypt_private_key(JWK.generate(kty="EC", crv="P-256"), kid="a")
+    assert "a-private-member" not in "".join(traceback.format_exception(failed.value))

@@ -35,7 +35,7 @@ EARLY_TO_ANOTHER_ALGORITHM = [
     *(SetAlgorithms(("ES256",)), Rotate(), SetPolicy(SHORT), Wait(days(1))),
     Rotate(frozenset({"ES256"})),
 ]
-# ES256 replaces RS256 and is given up for it again, and comes back while its former keys are still published.
+# ES256 is used beside RS256, then given up, and comes back while its former keys are still published.
 AWAY_AND_BACK = [
     SetPolicy(LONG),
     *(SetAlgorithms(("RS256", "ES256")), Rotate()),

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import re
 import shlex
 import subprocess
 import sys
 import time
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 from django.core.checks import run_checks
 from django.core.management import call_command, get_commands, load_command_class
 from django.db.models import F
 from django.utils import timezone
+from django.utils.connection import ConnectionDoesNotExist
+from jwcrypto.jwk import JWK
 
 from django_at_jwt.authorization_server.keystore import key_store
 from django_at_jwt.authorization_server.rotation import rotate_signing_keys
@@ -22,7 +26,7 @@ from django_at_jwt.core.lifecycle import KeyState
 from django_at_jwt.models import SigningKey
 from tests.conftest import decoded
 
-from .blocks import CHANGELOG, KEYS, PROTECT, SETTINGS, blocks_of, table_rows
+from .blocks import CHANGELOG, KEY_LEAKED, KEYS, PROTECT, SETTINGS, blocks_of, table_rows
 
 pytestmark = pytest.mark.django_db
 
@@ -130,7 +134,12 @@ class TestRevocation:
 
 
 class TestSettingsInThePages:
-    blocks = [block for page in (KEYS, SETTINGS) for block in blocks_of(page) if block.language == "python"]
+    blocks = [
+        block
+        for page in (KEYS, KEY_LEAKED, SETTINGS)
+        for block in blocks_of(page)
+        if block.language == "python" and block.file == "mysite/settings.py" and "AT_JWT" in block.text
+    ]
 
     @pytest.mark.parametrize("block", blocks, ids=str)
     def test_can_be_used(self, block, monkeypatch):
@@ -155,17 +164,155 @@ class TestKeysPage:
         # A command line closes the connections, and that of this test with them.
         monkeypatch.setattr("django.core.management.base.connections.close_all", lambda: None)
 
-        def exit_status():
+        def exit_status(*options):
             command = load_command_class("django_at_jwt", "rotate_signing_keys")
             try:
-                command.run_from_argv(["manage.py", "rotate_signing_keys", "--skip-checks"])
+                command.run_from_argv(["manage.py", "rotate_signing_keys", *options])
             except SystemExit as ended:
                 return ended.code
             return 0
 
-        done, nothing_to_do = re.search(r"is (\d) where something was done, (\d) where", KEYS.read_text()).groups()
-        assert [exit_status(), exit_status()] == [int(done), int(nothing_to_do)]
-        assert f"SuccessExitStatus={nothing_to_do}" in KEYS.read_text()
+        text = KEYS.read_text()
+        done, nothing_to_do, failed = (
+            int(number)
+            for number in re.search(
+                r"is (\d) where something was done, (\d) where there was nothing to do, and (\d)", text
+            ).groups()
+        )
+        assert exit_status("--dry-run") == done
+        assert [exit_status(), exit_status(), exit_status("--dry-run")] == [done, nothing_to_do, nothing_to_do]
+        assert exit_status("--algorithm", "RS256") == failed
+        assert f"SuccessExitStatus={nothing_to_do}\n" in text
+        assert f"|| [ $? -eq {nothing_to_do} ]`" in text
+        assert f"any exit status but {nothing_to_do}" in " ".join(text.split())
+
+    def test_it_prints_what_the_page_shows(self, db):
+        def same_for_all(text):
+            return re.sub(r"[\w-]{43}", "KID", re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "INSTANT", text))
+
+        [shown] = [block.text for block in blocks_of(KEYS) if block.text.startswith("Made a key")]
+        assert same_for_all(self.output_of("rotate_signing_keys")) == same_for_all(shown)
+
+    def test_now_waits_for_the_propagation_time_and_then_for_every_process(self, signing_keys, settings):
+        call_command("rotate_signing_keys", "--now")
+        announced = self.in_state(KeyState.ANNOUNCED)
+        assert announced.signing_at == announced.announced_at + app_settings().propagation_time
+        let_time_pass(days=6, hours=23)
+        SigningKey.objects.filter(kid=announced.kid).update(signing_at=timezone.now() + timedelta(days=80))
+        settings.AT_JWT = {**settings.AT_JWT, "PROPAGATION_TIME": 7200}
+        before = timezone.now()
+        call_command("rotate_signing_keys", "--now")
+        announced.refresh_from_db()
+        waits = announced.signing_at - before
+        assert 0 <= waits.total_seconds() - app_settings().key_ring_max_age < 20
+
+    def test_task_for_celery(self, db, monkeypatch):
+        blocks = [block for block in blocks_of(KEYS) if block.language == "python"]
+        [task] = [block.text for block in blocks if block.file == "mysite/tasks.py"]
+        [schedule] = [block.text for block in blocks if "CELERY_BEAT_SCHEDULE" in block.text]
+        monkeypatch.setitem(sys.modules, "celery", SimpleNamespace(shared_task=lambda function: function))
+        names = {}
+        exec(task, names)
+        for _ in range(2):
+            names["rotate_signing_keys"]()
+        assert SigningKey.objects.count() == 2
+        exec(schedule, names)
+        [entry] = names["CELERY_BEAT_SCHEDULE"].values()
+        assert entry == {"task": "mysite.tasks.rotate_signing_keys", "schedule": timedelta(days=1)}
+
+    def test_when_the_command_is_not_run(self, service, signing_keys):
+        first, announced = (self.in_state(state) for state in (KeyState.SIGNING, KeyState.ANNOUNCED))
+        let_time_pass(days=400)
+        announced.refresh_from_db()
+        assert self.in_state(KeyState.SIGNING) == announced
+        first.refresh_from_db()
+        assert first.state_at(timezone.now()) is KeyState.RETIRED
+        assert decoded(issued(service))[0]["kid"] == announced.kid
+
+    def test_rules_of_the_policy_and_the_defaults(self, settings):
+        said = [row for row in table_rows(KEYS, columns=2) if row[0].startswith(("`PROPAGATION", "`RETENT", "`ROTAT"))]
+        policy, leeway = app_settings().rotation_policy, timedelta(seconds=app_settings().leeway)
+        needed = app_settings().jwk_set_max_age + timedelta(seconds=app_settings().key_ring_max_age) + leeway
+        assert [row[1] for row in said] == [
+            f"{policy.propagation_time.days} days, where {needed} would do",
+            f"{policy.retention}, which is just that",
+            f"{policy.rotation_interval.days} days, where {policy.propagation_time.days} days would do",
+        ]
+        assert policy.retention == timedelta(hours=1) + leeway
+
+    def test_lifetime_that_was_raised(self, service, signing_keys, settings):
+        let_time_pass(days=89, hours=23, minutes=30)
+        settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "ACCESS_TOKEN_EXPIRE_SECONDS": 4 * 3600}
+        answer = service.token("client_credentials")
+        assert (answer.status_code, answer.json()["error"]) == (503, "server_error")
+        rotate_signing_keys()
+        issued(service)
+
+    def test_caching_of_the_jwk_set(self, client, service, signing_keys, settings):
+        def cached_for():
+            header = client.get("/o/.well-known/jwks.json")["Cache-Control"]
+            return tuple(
+                int(re.search(rf"{name}=(\d+)", header)[1])
+                for name in ("max-age", "stale-while-revalidate", "stale-if-error")
+            )
+
+        assert cached_for() == (3600, 3600, 3600)
+        let_time_pass(days=89, hours=23, minutes=30)
+        fresh, stale, _ = cached_for()
+        assert 1700 < fresh <= 1800
+        assert stale == fresh
+        let_time_pass(minutes=29, seconds=50)
+        assert cached_for()[0] == 60
+        settings.AT_JWT = {**settings.AT_JWT, "PROPAGATION_TIME": 3600 + 60 + 100}
+        let_time_pass(minutes=-3000)
+        assert cached_for() == (3600, 100, 100)
+
+    def test_key_from_the_setting_for_id_tokens(self, client, settings, signing_keys):
+        pem = JWK.generate(kty="RSA", size=2048).export_to_pem(private_key=True, password=None).decode()
+        settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "OIDC_RSA_PRIVATE_KEY": pem}
+
+        def published():
+            return [key["kid"] for key in client.get("/o/.well-known/jwks.json").json()["keys"]]
+
+        before = published()
+        assert "python manage.py import_signing_key --from-oidc-setting" in self.commands
+        call_command("import_signing_key", "--from-oidc-setting")
+        assert sorted(published()) == sorted(before)
+        assert SigningKey.objects.get(kid=JWK.from_pem(pem.encode()).thumbprint()).kid in before
+
+    def test_purging(self, service, signing_keys):
+        issued(service)
+        let_time_pass(days=90, hours=1, minutes=1)
+        rotate_signing_keys()
+        retired = self.in_state(KeyState.RETIRED)
+        # By its mark, a token that it signed may still be alive.
+        assert self.output_of("purge_signing_keys") == "Nothing to delete.\n"
+        SigningKey.objects.update(last_token_expires_at=timezone.now() - timedelta(minutes=2))
+        call_command("revoke_signing_key", self.in_state(KeyState.SIGNING).kid, reason="x")
+        assert self.output_of("purge_signing_keys") == f"Deleted signing key {retired.kid}.\n"
+        assert self.in_state(KeyState.REVOKED)
+
+    def test_keys_are_read_on_the_primary(self, client, service, settings):
+        [router] = [block.text for block in blocks_of(KEYS) if "db_for_read(self" in block.text]
+        names = {}
+        exec(router, names)
+        rotate_signing_keys()
+
+        # There is no database "replica" here, so that any read from it fails.
+        class ForThisApp(names["ReadFromTheReplica"]):
+            def db_for_read(self, model, **hints):
+                return super().db_for_read(model, **hints) if model is SigningKey else None
+
+        settings.DATABASE_ROUTERS = [ForThisApp()]
+        with pytest.raises(ConnectionDoesNotExist):
+            SigningKey.objects.count()
+        key_store.forget()
+        token = issued(service)
+        assert client.get("/whoami/", headers=bearer(token)).status_code == 200
+        for command in ("rotate_signing_keys", "rewrap_signing_keys", "purge_signing_keys"):
+            call_command(command)
+        call_command("revoke_signing_key", decoded(token)[0]["kid"], reason="x")
+        assert client.get("/whoami/", headers=bearer(token)).status_code == 401
 
     def test_every_command_is_named(self):
         commands = {command for command, app in get_commands().items() if app == "django_at_jwt"}
@@ -177,15 +324,46 @@ class TestKeysPage:
         made = subprocess.run([sys.executable, *shlex.split(command)[1:]], capture_output=True, text=True, check=True)
         assert list(problems_in({"KEY_ENCRYPTION_KEYS": [made.stdout.strip()]})) == []
 
-    def test_key_for_encryption_that_is_set_late_opens_nothing(self, client, service, signing_keys, settings, caplog):
+    def test_key_for_encryption_that_is_set_late(self, service, signing_keys, settings):
         first = settings.AT_JWT
         settings.AT_JWT = {**first, "KEY_ENCRYPTION_KEYS": ["A" * 43]}
+        assert self.deployment_checks() >= {"django_at_jwt.W104"}
+        key_store.forget()
+        issued(service)
+        # Until it is encrypted anew, the former key is needed: here it is the one derived from SECRET_KEY.
+        settings.SECRET_KEY = "another"
+        assert self.deployment_checks() >= {"django_at_jwt.E102"}
+        settings.SECRET_KEY_FALLBACKS = ["not-secret"]
+        [said] = [block.text for block in blocks_of(KEYS) if block.text.startswith("Encrypted")]
+        assert self.output_of("rewrap_signing_keys") == said
+        settings.SECRET_KEY_FALLBACKS = []
+        assert not self.deployment_checks() & {"django_at_jwt.E102", "django_at_jwt.W101", "django_at_jwt.W104"}
+
+    def test_key_for_encryption_that_is_lost(self, client, service, signing_keys, settings, caplog):
+        settings.SECRET_KEY = "another"
+        key_store.forget()
+        key_store._opened.clear()
         answer = service.token("client_credentials")
         assert (answer.status_code, answer.json()["error"]) == (503, "server_error")
-        assert next(key.kid for key in signing_keys if key.state_at(timezone.now()) is KeyState.SIGNING) in caplog.text
+        signing, announced = (self.in_state(state) for state in (KeyState.SIGNING, KeyState.ANNOUNCED))
+        assert signing.kid in caplog.text
         assert len(client.get("/o/.well-known/jwks.json").json()["keys"]) == 2
-        settings.AT_JWT = first
+        assert "django_at_jwt.E102" in self.deployment_checks()
+        # Gone for good: the announced key is lost as well, so it goes first.
+        for lost in announced, signing:
+            call_command("revoke_signing_key", lost.kid, reason="its key-encryption key is lost")
         issued(service)
+
+    def in_state(self, state):
+        return next(key for key in SigningKey.objects.all() if key.state_at(timezone.now()) is state)
+
+    def deployment_checks(self):
+        return {message.id for message in run_checks(include_deployment_checks=True)}
+
+    def output_of(self, *command):
+        out = io.StringIO()
+        call_command(*command, stdout=out)
+        return out.getvalue()
 
     def test_key_for_encryption_that_is_changed(self, service, settings):
         first = settings.AT_JWT
@@ -208,30 +386,6 @@ class TestKeysPage:
         rotate_signing_keys()
         states = {key.state_at(timezone.now()) for key in SigningKey.objects.filter(algorithm="RS256")}
         assert states == {KeyState.RETAINED}
-
-    def test_leaked_key(self, client, service, signing_keys, capsys):
-        token = issued(service)
-        kid = decoded(token)[0]["kid"]
-        look, revoke = [shlex.split(command.replace("$KID", kid))[2:] for command in self.commands[-2:]]
-        call_command(*look)
-        assert f"Would revoke signing key {kid}." in capsys.readouterr().out
-        assert client.get("/whoami/", headers=bearer(token)).status_code == 200
-        call_command(*revoke)
-        said = capsys.readouterr().out
-        assert f"Revoked signing key {kid}." in said
-        assert "At most 1 live access tokens" in said
-        assert kid in said.split("REVOKED_KIDS")[1]
-
-        assert client.get("/whoami/", headers=bearer(token)).status_code == 401
-        assert kid not in {key["kid"] for key in client.get("/o/.well-known/jwks.json").json()["keys"]}
-        assert SigningKey.objects.get(kid=kid).private_jwe == ""
-        assert decoded(issued(service))[0]["kid"] != kid
-
-    def test_leaked_key_whose_kid_begins_with_a_dash(self):
-        for command in self.commands[-2:]:
-            name, *arguments = shlex.split(command.replace("$KID", "-kid"))[2:]
-            parser = load_command_class("django_at_jwt", name).create_parser("manage.py", name)
-            assert parser.parse_args(arguments).kid == "-kid"
 
     def test_leaked_key_in_a_restored_backup(self, client, service, signing_keys, settings):
         kid = decoded(issued(service))[0]["kid"]

@@ -10,6 +10,7 @@ from django.test import Client
 from oauth2_provider import views as toolkit_views
 from oauth2_provider.models import get_access_token_model, get_device_grant_model, get_grant_model
 
+from django_at_jwt.authorization_server.keystore import key_store
 from django_at_jwt.authorization_server.views import TokenView
 from django_at_jwt.models import SigningKey
 from tests.conftest import DEVICE_CODE_GRANT, REDIRECT_URI, decoded
@@ -22,6 +23,7 @@ def test_1_a_refused_resource_has_not_minted_a_token(signing_keys, web, user, mo
 
     signed = []
     sign = OpenKey.sign
+    key_store.current().signing_key()  # Opening the key signs a probe.
     monkeypatch.setattr(OpenKey, "sign", lambda key, data: signed.append(data) or sign(key, data))
     code = web.authorize(user)["code"]
     assert web.exchange(code, resource=settings.REPORTS).status_code == 400

@@ -22,6 +22,7 @@ from django_at_jwt.authorization_server.keystore import key_store
 from django_at_jwt.conf import app_settings, local_issuer
 from django_at_jwt.core.audience import resolve_audience
 from django_at_jwt.core.errors import InvalidGrant, IssuanceError, NoSigningKey
+from django_at_jwt.models import DeviceResources
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,6 +35,7 @@ logger = logging.getLogger("django_at_jwt")
 # attribute too.
 GRANTED: Final = "at_jwt_granted_resources"
 CODE_GRANT: Final = "at_jwt_code_grant"
+DEVICE_CODE_GRANT: Final = "urn:ietf:params:oauth:grant-type:device_code"
 _ISSUED: Final = "at_jwt_issued"
 
 
@@ -154,6 +156,20 @@ def _requested_resources(request: Request) -> list[object]:
     return [value for value in sent if value]
 
 
+def _granted_before(request: Request) -> Sequence[str] | None:
+    """Give what the resource owner agreed to in an earlier request, or ``None`` where this one is the first."""
+    match token_grant(request):
+        case "authorization_code":
+            grant = vars(request).get(CODE_GRANT)
+            return None if grant is None else list(grant.resource)
+        case "refresh_token":
+            refresh_token = vars(request).get("refresh_token_instance")
+            return None if refresh_token is None else list(refresh_token.resource)
+        case str(grant_type) if grant_type == DEVICE_CODE_GRANT:
+            return DeviceResources.objects.given(request.device_code)
+    return None
+
+
 def _resolve_default() -> list[str]:
     default = app_settings().default_resource
     if default is None:
@@ -175,16 +191,10 @@ def resolve_for_request(request: Request, granted: Sequence[str] | None) -> list
 
 def _resolve_for_token(request: Request) -> list[str]:
     """Resolve the audience of the token that is about to be signed, and leave it for the rows to hold as well."""
-    earlier = None
-    match token_grant(request):
-        case "authorization_code":
-            earlier = vars(request).get(CODE_GRANT)
-        case "refresh_token":
-            earlier = vars(request).get("refresh_token_instance")
-    granted: Sequence[str] | None = None
-    if earlier is not None:
+    granted = _granted_before(request)
+    if granted is not None:
         # A row from before this app was installed names no resource: then it is what nobody asking would get now.
-        granted = earlier.resource or _resolve_default()
+        granted = granted or _resolve_default()
     audience = resolve_for_request(request, granted)
     setattr(request, GRANTED, list(granted or audience))
     request.resource = audience

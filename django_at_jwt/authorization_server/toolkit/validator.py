@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from django.utils import timezone
 from oauth2_provider.models import get_device_grant_model, get_grant_model
-from oauthlib.oauth2 import InvalidGrantError
+from oauthlib.oauth2 import InvalidGrantError, InvalidRequestError
 from oauthlib.oauth2.rfc8628.errors import AccessDenied, AuthorizationPendingError, ExpiredTokenError
 
 from django_at_jwt.authorization_server.high_water import as_datetime
@@ -16,7 +16,7 @@ from django_at_jwt.core.bearer import INVALID_TOKEN
 from django_at_jwt.core.errors import IssuanceError, TokenRejected
 
 from .accepting import check_row, claims_to_be_ours, verify_own
-from .issuing import CODE_GRANT, GRANTED, refuse, resolve_for_request, token_grant
+from .issuing import CODE_GRANT, DEVICE_CODE_GRANT, GRANTED, refuse, resolve_for_request, token_grant
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("django_at_jwt")
 
-_DEVICE_CODE_GRANT: Final = "urn:ietf:params:oauth:grant-type:device_code"
+_LONGEST: Final = {"nonce": 255, "code_challenge": 128}
 
 
 class AccessTokenValidatorMixin:
@@ -50,6 +50,10 @@ class AccessTokenValidatorMixin:
             # oauthlib takes parameters for attributes: a "grant_type" in the address of an authorization request would
             # make the toolkit store somebody's token as the client's own.
             request.grant_type = None
+            for name, longest in _LONGEST.items():
+                # The columns of the toolkit's grant; some databases refuse what does not fit, others cut it off.
+                if len(getattr(request, name) or "") > longest:
+                    raise InvalidRequestError(f"The {name} is longer than {longest} characters.", request=request)
             try:
                 resolve_for_request(request, None)
             except IssuanceError as error:
@@ -65,6 +69,17 @@ class AccessTokenValidatorMixin:
             setattr(request, CODE_GRANT, get_grant_model().objects.filter(code=code, application=client).first())
         return valid
 
+    def validate_silent_login(self, request: Request) -> bool:
+        """Tell whether somebody is logged in, for ``prompt=none`` (OpenID Connect Core §3.1.2.1).
+
+        The authorization endpoint has sent anybody else to the client with ``login_required`` before.
+        """
+        return True
+
+    def validate_silent_authorization(self, request: Request) -> bool:
+        """Tell whether no consent page is needed, for ``prompt=none``: only where the client skips it always."""
+        return bool(request.client.skip_authorization)
+
     def validate_grant_type(
         self, client_id: str, grant_type: str, client: Any, request: Request, *args: Any, **kwargs: Any
     ) -> bool:
@@ -72,7 +87,7 @@ class AccessTokenValidatorMixin:
         allowed = bool(
             super().validate_grant_type(client_id, grant_type, client, request, *args, **kwargs)  # type: ignore[misc]
         )
-        if allowed and grant_type == _DEVICE_CODE_GRANT and _device_grant(request) is None:
+        if allowed and grant_type == DEVICE_CODE_GRANT and _device_grant(request) is None:
             raise InvalidGrantError(request=request)
         return allowed
 
@@ -124,6 +139,10 @@ class AccessTokenValidatorMixin:
         super()._set_token_value(token_instance, str(raw_token))  # type: ignore[misc]
 
     def _save_bearer_token(self, token: dict[str, Any], request: Request, *args: Any, **kwargs: Any) -> Any:
+        # The toolkit looks for this attribute, which a parameter of the same name would be.
+        request.refresh_token_instance = vars(request).get("refresh_token_instance")
+        if token_grant(request) == DEVICE_CODE_GRANT:
+            _use_up_device_code(request)
         issued = token.get("access_token")
         result = super()._save_bearer_token(token, request, *args, **kwargs)  # type: ignore[misc]
         if token.get("access_token") is not issued and "expires_in" in token:
@@ -163,6 +182,14 @@ class AccessTokenValidatorMixin:
         request.scopes = list(row.scopes)
         request.access_token = row
         return True
+
+
+def _use_up_device_code(request: Request) -> None:
+    """Let a device code bring one token and no second one, in the transaction that stores the token."""
+    model = get_device_grant_model()
+    grants = model.objects.filter(device_code=request.device_code, status=model.AUTHORIZED)
+    if not grants.update(status=model.EXPIRED):
+        raise InvalidGrantError(request=request)
 
 
 def _device_grant(request: Request) -> Any:

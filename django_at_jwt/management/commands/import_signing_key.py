@@ -50,10 +50,10 @@ class Command(BaseCommand):
             done = import_signing_key(jwk, algorithm=algorithm, dry_run=options["dry_run"])
         except (KeyChangeRefused, ImproperlyConfigured) as error:
             raise CommandError(str(error)) from None
+        except (AnyDatabaseError, TimeoutError) as error:
+            raise CommandError(f"The key was not imported: {error}.") from None
         except OSError as error:
             raise CommandError(f"The key could not be read: {error.strerror or error}.") from None
-        except AnyDatabaseError as error:
-            raise CommandError(f"The key was not imported: {error}.") from None
         did = "Would import" if options["dry_run"] else "Imported"
         self.stdout.write(
             f"{did} {done.kid} for {done.algorithm}; it signs from {done.signing_at:%Y-%m-%d %H:%M:%S %Z}."

@@ -53,10 +53,14 @@ class Command(BaseCommand):
         Raises:
             CommandError: exit status 1 and one line; nothing was changed.
         """
+        # The command line may hold bytes that are no text; a database takes text alone.
+        reason = options["reason"].encode(errors="replace").decode().strip()
+        if not reason:
+            raise CommandError("--reason needs some text.")
         try:
             revocation = revoke_signing_key(
                 options["kid"],
-                reason=options["reason"],
+                reason=reason,
                 revoke_refresh_tokens=options["revoke_refresh_tokens"],
                 dry_run=options["dry_run"],
             )
@@ -70,14 +74,14 @@ class Command(BaseCommand):
 
 def _as_text(revocation: Revocation, options: dict[str, Any]) -> list[str]:
     radius = revocation.blast_radius
-    did = "Would revoke" if options["dry_run"] else "Revoked"
-    lines = [
-        f"{did} signing key {revocation.kid}.",
-        (
-            "It is out of the JWK set, its private half is erased, and each process of the issuer refuses it within "
-            f"{revocation.reaches_every_worker_within:g} seconds."
-        ),
-    ]
+    dry = options["dry_run"]
+    lines = [f"{'Would revoke' if dry else 'Revoked'} signing key {revocation.kid}."]
+    if dry:
+        lines.append("Nothing was changed. What follows is what a revocation would mean.")
+    lines.append(
+        "It is out of the JWK set, its private half is erased, and each process of the issuer refuses it within "
+        f"{revocation.reaches_every_worker_within:g} seconds."
+    )
     if revocation.successor is not None:
         lines.append(f"Signing key {revocation.successor.kid}, announced before, signs now.")
     lines.append(
@@ -88,12 +92,12 @@ def _as_text(revocation: Revocation, options: dict[str, Any]) -> list[str]:
     if radius.last_expires_at is not None:
         lines.append(f"The last of them would have expired at {radius.last_expires_at:%Y-%m-%d %H:%M:%S %Z}.")
     if options["revoke_refresh_tokens"]:
-        lines.append(f"Refresh tokens revoked: {revocation.refresh_tokens_revoked}. Their users log in again.")
+        did = "to be revoked" if dry else "revoked"
+        lines.append(f"Refresh tokens {did}: {revocation.refresh_tokens_revoked}. Their users log in again.")
     else:
-        lines.append(
-            "Their refresh tokens still work and bring tokens of the new key. If those leaked as well, run this before "
-            "the tokens expire: --revoke-refresh-tokens with --dry-run shows it first."
-        )
+        lines.append("Their refresh tokens still work and bring tokens of the new key.")
+        if dry:
+            lines.append("If those leaked as well, revoke the key with --revoke-refresh-tokens.")
     return [
         *lines,
         "Tell the clients: requests with an old access token are answered 401 now; refresh, or ask for a new token.",

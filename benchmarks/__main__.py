@@ -1,0 +1,54 @@
+"""Run the benchmarks: ``python -m benchmarks [--quick] [--only NAME]``."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+import warnings
+from typing import TYPE_CHECKING, Final
+
+import django
+from django.core.management import call_command
+
+from .report import show, versions, write
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_GROUPS: Final = ("signatures", "drf", "token_endpoint")
+_ROUNDS: Final = 100
+_QUICK_ROUNDS: Final = 4
+
+
+def main(arguments: Sequence[str]) -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="CPU time as ratios to the peers.")
+    parser.add_argument("--quick", action="store_true", help="a few seconds: enough to see that it runs")
+    parser.add_argument("--only", choices=_GROUPS, metavar="NAME", help=f"one group of {', '.join(_GROUPS)}")
+    options = parser.parse_args(arguments)
+    rounds = _QUICK_ROUNDS if options.quick else _ROUNDS
+    _set_up_django()
+    print(", ".join(f"{name} {number}" for name, number in versions().items()))
+    print("CPU time, variants in turn, medians. Only ratios count: figures in microseconds are this machine's.")
+    tables = []
+    for group in [options.only] if options.only else _GROUPS:
+        # Each group is imported when its turn comes, since some peers read their settings when they are imported.
+        for table in importlib.import_module(f".{group}", __package__).tables(rounds):
+            show(table)
+            tables.append(table)
+    void = sum(table.is_void for table in tables)
+    if void:
+        print(f"\n{void} of {len(tables)} tables are void: the machine was too busy to tell.")
+    print(f"\nWritten to {os.path.relpath(write(tables, rounds=rounds))}")
+
+
+def _set_up_django() -> None:
+    os.environ["DJANGO_SETTINGS_MODULE"] = f"{__package__}.settings"
+    warnings.simplefilter("ignore")  # Peers' news for their own users.
+    django.setup()
+    call_command("migrate", verbosity=0)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

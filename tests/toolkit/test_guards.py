@@ -1,0 +1,162 @@
+"""What an attacker found in the toolkit's flows, and what is done about it here."""
+
+from __future__ import annotations
+
+import base64
+
+import pytest
+from django.conf import settings
+from django.test import Client
+from oauth2_provider.models import get_access_token_model, get_device_grant_model
+
+from django_at_jwt.models import DeviceResources
+from tests.conftest import DEVICE_CODE_GRANT, REDIRECT_URI, decoded
+from tests.toolkit.test_grants import OIDC_KEY
+
+pytestmark = pytest.mark.django_db
+
+
+class Device:
+    def __init__(self, make_client, user):
+        self.client = make_client(DEVICE_CODE_GRANT, client_type="public")
+        self.user = user
+
+    def start(self, **asked):
+        answer = self.client.post("/o/device-authorization/", {"scope": "read", **asked})
+        assert answer.status_code == 200, answer.content
+        get_device_grant_model().objects.update(status="authorized", user=self.user)
+        return answer.json()["device_code"]
+
+    def poll(self, code, **asked):
+        return self.client.token(DEVICE_CODE_GRANT, device_code=code, **asked)
+
+
+@pytest.fixture
+def device(signing_keys, make_client, user):
+    return Device(make_client, user)
+
+
+@pytest.mark.compliance("8707-3")
+class TestDeviceResources:
+    def test_what_was_asked_for_is_what_is_granted(self, device):
+        code = device.start(resource=[settings.REPORTS, settings.API])
+        assert decoded(device.poll(code).json()["access_token"])[1]["aud"] == [settings.REPORTS, settings.API]
+
+    def test_poll_narrows_and_never_widens(self, device):
+        code = device.start(resource=settings.REPORTS)
+        for widened in (settings.API, [settings.REPORTS, settings.API]):
+            refused = device.poll(code, resource=widened)
+            assert refused.status_code == 400
+            assert refused.json()["error"] == "invalid_target"
+        token = device.poll(code, resource=settings.REPORTS).json()["access_token"]
+        assert decoded(token)[1]["aud"] == settings.REPORTS
+
+    def test_nobody_asked_is_the_default(self, device):
+        code = device.start()
+        assert device.poll(code, resource=settings.REPORTS).json()["error"] == "invalid_target"
+        assert decoded(device.poll(code).json()["access_token"])[1]["aud"] == settings.API
+        assert not DeviceResources.objects.exists()
+
+    def test_what_expired_is_dropped(self, device):
+        device.start(resource=settings.REPORTS)
+        DeviceResources.objects.update(expires="2020-01-01T00:00:00Z")
+        device.start(resource=settings.API)
+        assert DeviceResources.objects.get().resources == [settings.API]
+        assert "device authorization" in str(DeviceResources.objects.get())
+
+    def test_code_brings_one_token(self, device):
+        code = device.start()
+        assert device.poll(code).status_code == 200
+        again = device.poll(code)
+        assert again.status_code == 400
+        assert get_access_token_model().objects.count() == 1
+
+
+class TestConsent:
+    def test_consent_to_one_api_is_none_to_another(self, signing_keys, web, user):
+        web.code_flow(user, scope="read")
+        asked = {"scope": "read", "approval_prompt": "auto", "allow": False}
+        # The consent page was shown, and was answered with no.
+        assert web.authorize(user, resource=settings.REPORTS, **asked)["error"] == "access_denied"
+        assert web.authorize(user, resource=[settings.API, settings.REPORTS], **asked)["error"] == "access_denied"
+        # For the API that was agreed to nothing is asked again.
+        assert "code" in web.authorize(user, **asked)
+        assert "code" in web.authorize(user, resource=settings.API, **asked)
+        assert (
+            web.authorize(user, scope="read write", approval_prompt="auto", allow=False, resource=settings.REPORTS)[
+                "error"
+            ]
+            == "access_denied"
+        )
+
+    def test_the_same_by_the_sites_setting(self, signing_keys, web, user, settings):
+        settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "REQUEST_APPROVAL_PROMPT": "auto"}
+        web.code_flow(user, scope="read")
+        assert web.authorize(user, scope="read", resource=settings.REPORTS, allow=False)["error"] == "access_denied"
+        assert "code" in web.authorize(user, scope="read", allow=False)
+
+    @pytest.mark.parametrize(("skip", "expected"), [(False, "consent_required"), (True, None)])
+    def test_prompt_none(self, skip, expected, signing_keys, make_client, user, settings):
+        settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "OIDC_ENABLED": True, "OIDC_RSA_PRIVATE_KEY": OIDC_KEY}
+        client = make_client(algorithm="RS256", skip_authorization=skip)
+        answer = client.authorize(user, scope="openid", prompt="none")
+        assert answer.get("error") == expected
+
+    @pytest.mark.parametrize(("name", "value"), [("nonce", "n" * 256), ("code_challenge", "c" * 129)])
+    def test_values_that_no_column_holds(self, name, value, signing_keys, web, user):
+        assert web.authorize(user, **{name: value})["error"] == "invalid_request"
+
+
+class TestNul:
+    @pytest.mark.parametrize("address", ["/o/token/", "/o/revoke_token/", "/o/introspect/", "/o/device-authorization/"])
+    @pytest.mark.parametrize("name", ["client_id", "client_secret", "code", "token", "device_code", "username"])
+    def test_in_a_parameter(self, address, name, service):
+        answer = service.post(address, {"grant_type": "client_credentials", name: "a\x00b"})
+        assert answer.status_code == 400
+        assert answer.json()["error"] == "invalid_request"
+
+    @pytest.mark.parametrize("credentials", ["a\x00b:c", "a%00b:c", "a:b%00"])
+    def test_in_basic_credentials(self, credentials, db):
+        header = f"Basic {base64.b64encode(credentials.encode()).decode()}"
+        for address in ("/o/introspect/", "/o/token/"):
+            answer = Client().post(address, {"token": "x"}, headers={"Authorization": header})
+            assert answer.status_code == 400
+
+    def test_in_an_authorization_request(self, client, user, db):
+        client.force_login(user)
+        assert client.get("/o/authorize/", {"client_id": "\x00", "response_type": "code"}).status_code == 400
+
+    @pytest.mark.parametrize("header", ["Basic", "Basic !", "Basic \xff", "Digest x"])
+    def test_other_headers_are_left_alone(self, header, db):
+        assert Client().post("/o/token/", {}, headers={"Authorization": header}).status_code in {400, 401}
+
+
+@pytest.mark.compliance("6750-1")
+def test_userinfo_takes_no_token_from_the_address(signing_keys, make_client, user, client, settings):
+    settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "OIDC_ENABLED": True, "OIDC_RSA_PRIVATE_KEY": OIDC_KEY}
+    token = make_client(algorithm="RS256").code_flow(user, scope="openid").json()["access_token"]
+    assert client.get("/o/userinfo/", {"access_token": token}).status_code == 400
+    assert client.get("/o/userinfo/", headers={"Authorization": f"Bearer {token}"}).status_code == 200
+
+
+@pytest.mark.parametrize("name", ["refresh_token_instance", "id_token"])
+def test_names_that_the_toolkit_looks_for(name, signing_keys, web, user):
+    code = web.authorize(user)["code"]
+    answer = web.token(
+        "authorization_code", code=code, redirect_uri=REDIRECT_URI, code_verifier=web.verifier, **{name: "x"}
+    )
+    assert answer.status_code == 200
+
+
+def test_row_that_another_request_removed_is_no_crash(signing_keys, service, monkeypatch):
+    model = get_access_token_model()
+    save = model.save
+
+    def save_and_vanish(row, *args, **kwargs):
+        save(row, *args, **kwargs)
+        model.objects.filter(pk=row.pk).delete()
+
+    monkeypatch.setattr(model, "save", save_and_vanish)
+    answer = service.token("client_credentials")
+    assert answer.status_code == 400
+    assert answer.json()["error"] == "invalid_grant"
