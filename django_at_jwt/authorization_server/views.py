@@ -157,9 +157,9 @@ class _OwnCoreMixin:
     @classmethod
     def get_oauthlib_core(cls: Any) -> Any:
         """Give this very class's oauthlib core; the toolkit would find its parent's, with the parent's validator."""
-        if "_oauthlib_core" not in vars(cls) or oauth2_settings.ALWAYS_RELOAD_OAUTHLIB_CORE:
+        if "_oauthlib_core" not in vars(cls):
             cls._oauthlib_core = cls.get_oauthlib_backend_class()(cls.get_server())
-        return cls._oauthlib_core
+        return super().get_oauthlib_core()  # type: ignore[misc]
 
 
 class AuthorizationView(_OwnCoreMixin, toolkit_views.AuthorizationView):
@@ -234,11 +234,10 @@ class DeviceAuthorizationView(_OwnCoreMixin, toolkit_views.DeviceAuthorizationVi
 class UserInfoView(_OwnCoreMixin, toolkit_views.UserInfoView):
     """The toolkit's userinfo endpoint; a token in the address would stand in every log on the way (RFC 6750 §2.3)."""
 
-    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        """Refuse a token in the query string."""
+    def _create_userinfo_response(self, request: HttpRequest) -> HttpResponse:
         if "access_token" in request.GET:
             return _error("invalid_request", "Send the access token in a header.", HTTPStatus.BAD_REQUEST)
-        response: HttpResponse = super().dispatch(request, *args, **kwargs)
+        response: HttpResponse = super()._create_userinfo_response(request)
         return response
 
 

@@ -137,6 +137,23 @@ def test_userinfo_takes_no_token_from_the_address(signing_keys, make_client, use
     token = make_client(algorithm="RS256").code_flow(user, scope="openid").json()["access_token"]
     assert client.get("/o/userinfo/", {"access_token": token}).status_code == 400
     assert client.get("/o/userinfo/", headers={"Authorization": f"Bearer {token}"}).status_code == 200
+    assert client.post("/o/userinfo/", headers={"Authorization": f"Bearer {token}"}).status_code == 200
+
+
+def test_views_that_need_no_login_and_no_csrf_token_stay_so(signing_keys, service, settings):
+    from django.urls import resolve
+    from oauth2_provider import urls as toolkit_urls
+
+    from django_at_jwt import urls
+
+    for ours, theirs in zip(urls.urlpatterns, toolkit_urls.urlpatterns, strict=True):
+        for marker in ("csrf_exempt", "login_required"):
+            assert getattr(ours.callback, marker, None) == getattr(theirs.callback, marker, None), (ours.name, marker)
+    settings.MIDDLEWARE = [*settings.MIDDLEWARE, "django.contrib.auth.middleware.LoginRequiredMiddleware"]
+    strict = Client(enforce_csrf_checks=True)
+    data = {**service.credentials, "grant_type": "client_credentials"}
+    assert strict.post("/o/token/", data).status_code == 200
+    assert resolve("/o/token/").func.csrf_exempt
 
 
 @pytest.mark.parametrize("name", ["refresh_token_instance", "id_token"])
