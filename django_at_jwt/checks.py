@@ -71,7 +71,7 @@ _SPREAD: Final = "OAUTH2_PROVIDER = {**oauth2_provider_settings(), ...}"
 def check_settings(**_kwargs: Any) -> list[CheckMessage]:
     """``AT_JWT`` holds nothing unknown and nothing that cannot be used."""
     return [
-        Error(f"{name} {problem}.", hint="See the settings page of the documentation.", id=CheckId.UNUSABLE_SETTING)
+        Error(f"{name} {problem}.", hint="docs/settings.md says what each setting takes.", id=CheckId.UNUSABLE_SETTING)
         for name, problem in problems_in(getattr(django_settings, SETTING_NAME, None) or {})
     ]
 
@@ -86,20 +86,28 @@ def check_issuer(**_kwargs: Any) -> list[CheckMessage]:
             Error(
                 "OAUTH2_PROVIDER['OIDC_ISS_ENDPOINT'] is not set, so no access token can be issued.",
                 hint="Set it to the URL below which django_at_jwt.urls is included, for instance "
-                '"OIDC_ISS_ENDPOINT": "https://as.example.com/o".',
+                '"OIDC_ISS_ENDPOINT": "https://www.example.com/o".',
                 id=CheckId.NO_ISSUER,
             )
         ]
     parts = urlsplit(issuer)
-    if parts.scheme not in {"https", "http"} or not parts.netloc or parts.query or parts.fragment or issuer[-1] == "/":
-        return [
-            Error(
-                f"OAUTH2_PROVIDER['OIDC_ISS_ENDPOINT'] is {issuer!r}, which cannot be an issuer.",
-                hint="It is an https URL without query, fragment and trailing slash (RFC 8414 section 2).",
-                id=CheckId.BAD_ISSUER,
-            )
-        ]
-    return []
+    if _is_issuer(issuer):
+        return []
+    meant = f"{parts.scheme}://{parts.netloc}{parts.path.strip().rstrip('/')}"
+    write = f" Write {meant!r}." if _is_issuer(meant) else ""
+    return [
+        Error(
+            f"OAUTH2_PROVIDER['OIDC_ISS_ENDPOINT'] is {issuer!r}, which cannot be an issuer.",
+            hint=f"It is an https URL without query, fragment, space and trailing slash (RFC 8414 section 2).{write}",
+            id=CheckId.BAD_ISSUER,
+        )
+    ]
+
+
+def _is_issuer(issuer: str) -> bool:
+    parts = urlsplit(issuer)
+    is_url = parts.scheme in {"https", "http"} and bool(parts.netloc)
+    return is_url and not (parts.query or parts.fragment or issuer.endswith("/") or issuer.split() != [issuer])
 
 
 def check_default_resource(**_kwargs: Any) -> list[CheckMessage]:
@@ -110,7 +118,7 @@ def check_default_resource(**_kwargs: Any) -> list[CheckMessage]:
         Error(
             "AT_JWT['DEFAULT_RESOURCE'] is not set, so tokens would have no audience.",
             hint="Set it to the identifier of your API, for instance "
-            'AT_JWT = {"DEFAULT_RESOURCE": "https://api.example.com/"}.',
+            'AT_JWT = {"DEFAULT_RESOURCE": "https://www.example.com/"}.',
             id=CheckId.NO_DEFAULT_RESOURCE,
         )
     ]
@@ -153,6 +161,17 @@ def check_validator(**_kwargs: Any) -> list[CheckMessage]:
 
     validator = _imported(toolkit_setting("OAUTH2_VALIDATOR_CLASS"))
     if isinstance(validator, type) and issubclass(validator, AccessTokenValidatorMixin):
+        from oauth2_provider.oauth2_validators import OAuth2Validator  # noqa: PLC0415 - it needs the toolkit's models
+
+        order = validator.__mro__
+        if OAuth2Validator in order and order.index(AccessTokenValidatorMixin) > order.index(OAuth2Validator):
+            return [
+                Error(
+                    f"{validator.__name__} inherits from this app's mixin after OAuth2Validator, which undoes it.",
+                    hint=f"Write: class {validator.__name__}(AccessTokenValidatorMixin, OAuth2Validator).",
+                    id=CheckId.NO_VALIDATOR,
+                )
+            ]
         return []
     return [
         Error(
@@ -192,12 +211,16 @@ def check_urls(**_kwargs: Any) -> list[CheckMessage]:
 def _check_places(keys_path: str) -> list[CheckMessage]:
     issuer_path = urlsplit(local_issuer()).path
     mounted = keys_path.removesuffix("/.well-known/jwks.json")
+    if local_issuer() and not _is_issuer(local_issuer()):
+        return []
     if local_issuer() and issuer_path != mounted:
+        parts = urlsplit(local_issuer())
         return [
             Warning(
                 f"The issuer's path is {issuer_path!r}, but django_at_jwt.urls is included at {mounted!r}.",
-                hint="Let OAUTH2_PROVIDER['OIDC_ISS_ENDPOINT'] end with the path of the include, or clients will not "
-                "find the metadata (RFC 8414 section 3).",
+                hint=f"Set OAUTH2_PROVIDER['OIDC_ISS_ENDPOINT'] to '{parts.scheme}://{parts.netloc}{mounted}', or "
+                f"include the URLs at '{issuer_path.strip('/')}/'; else clients do not find the metadata (RFC 8414 "
+                "section 3).",
                 id=CheckId.ISSUER_ELSEWHERE,
             )
         ]
@@ -266,7 +289,8 @@ def check_signing_keys_open(**_kwargs: Any) -> list[CheckMessage]:
 
     messages: list[CheckMessage] = []
     for row in _signing_key_rows() or []:
-        if row.revoked_at is not None:
+        if row.state_at(timezone.now()) not in {KeyState.SIGNING, KeyState.ANNOUNCED}:
+            # The others never sign again; their public halves are all that is needed.
             continue
         try:
             decrypt_private_key(row.private_jwe, kid=row.kid)
@@ -356,7 +380,8 @@ def check_issuer_is_secure(**_kwargs: Any) -> list[CheckMessage]:
     return [
         Error(
             "OAUTH2_PROVIDER['OIDC_ISS_ENDPOINT'] is not an https URL.",
-            hint="Resource servers refuse such an issuer, and anybody on the way could replace its keys.",
+            hint="Set it to the https URL of this site. Resource servers refuse another issuer, and anybody on the way "
+            "could replace its keys.",
             id=CheckId.INSECURE_ISSUER,
         )
     ]

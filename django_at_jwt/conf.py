@@ -5,11 +5,14 @@ from __future__ import annotations
 import base64
 import binascii
 import difflib
+import math
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields
 from datetime import timedelta
 from typing import Any, Final
 
+from django.apps import apps
 from django.conf import settings as django_settings
 from django.core.exceptions import ImproperlyConfigured
 
@@ -120,10 +123,14 @@ def _algorithms(value: object) -> tuple[str, ...]:
     return names
 
 
+_BASE64URL: Final = re.compile(r"[A-Za-z0-9_-]+")
+
+
 def _key_encryption_key(value: object) -> str:
     # The text of a wrong key is not repeated: it may be the right one with a slip in it.
+    text = str(value).rstrip("=")
     try:
-        raw = base64.urlsafe_b64decode(str(value) + "=" * (-len(str(value)) % 4))
+        raw = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)) if _BASE64URL.fullmatch(text) else b""
     except (ValueError, binascii.Error):
         raw = b""
     if len(raw) != KEY_ENCRYPTION_KEY_BYTES:
@@ -214,7 +221,7 @@ def problems_in(values: object) -> Iterator[tuple[str, str]]:
     for name, value in values.items():
         if name not in _FIELDS:
             nearest = difflib.get_close_matches(str(name), _FIELDS, n=1)
-            meant = f"did you mean {nearest[0]!r}?" if nearest else f"there are {', '.join(sorted(_FIELDS))}"
+            meant = f"{nearest[0]!r} is the nearest" if nearest else f"there are {', '.join(sorted(_FIELDS))}"
             yield f"{SETTING_NAME}[{name!r}]", f"is no setting of this app; {meant}"
             continue
         try:
@@ -258,6 +265,16 @@ _NOTHING: Final[Mapping[str, Any]] = {}
 assert all(each.default is not MISSING for each in _FIELDS.values())  # noqa: S101 - each setting may be left out
 
 
+def require_installed() -> None:
+    """Say what is missing where this app's tables are used and it is not in ``INSTALLED_APPS``.
+
+    Raises:
+        ImproperlyConfigured: with the line to add. Django's own error would speak of an ``app_label``.
+    """
+    if not apps.is_installed("django_at_jwt"):
+        raise ImproperlyConfigured('Add "django_at_jwt" to INSTALLED_APPS.')
+
+
 def toolkit_setting(name: str, default: Any = None) -> Any:
     """Give an entry of ``OAUTH2_PROVIDER`` as the site wrote it, without needing django-oauth-toolkit."""
     return (getattr(django_settings, "OAUTH2_PROVIDER", None) or {}).get(name, default)
@@ -272,6 +289,7 @@ def local_issuer() -> str:
 
 
 def access_token_lifetime() -> int:
-    """Give the lifetime of an access token in seconds."""
+    """Give the lifetime of an access token in seconds, as django-oauth-toolkit hands it to oauthlib."""
     lifetime = toolkit_setting("ACCESS_TOKEN_EXPIRE_SECONDS", _TOOLKIT_LIFETIME)
-    return lifetime if isinstance(lifetime, int) else _TOOLKIT_LIFETIME
+    lifetime = (toolkit_setting("EXTRA_SERVER_KWARGS") or {}).get("token_expires_in", lifetime)
+    return math.ceil(lifetime) if isinstance(lifetime, (int, float)) else _TOOLKIT_LIFETIME

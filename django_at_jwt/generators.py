@@ -1,5 +1,9 @@
 """What ``OAUTH2_PROVIDER["ACCESS_TOKEN_GENERATOR"]`` names."""
 
-from .authorization_server.toolkit import generate_access_token
+from .conf import require_installed
+
+require_installed()
+
+from .authorization_server.toolkit import generate_access_token  # noqa: E402 - it needs the tables of the app
 
 __all__ = ["generate_access_token"]

@@ -7,6 +7,11 @@ from typing import TYPE_CHECKING
 from django.apps import apps
 
 from .resource_server.rest_framework.authentication import AccessTokenAuthentication as _AccessTokenAuthentication
+from .resource_server.rest_framework.authentication import (
+    AmbiguousCredentials,
+    InvalidAccessToken,
+    KeysAreUnavailable,
+)
 from .resource_server.rest_framework.principal import AccessToken, MachinePrincipal
 
 if not TYPE_CHECKING and apps.is_installed("oauth2_provider"):
@@ -20,4 +25,11 @@ if not TYPE_CHECKING and apps.is_installed("oauth2_provider"):
 else:
     AccessTokenAuthentication = _AccessTokenAuthentication
 
-__all__ = ["AccessToken", "AccessTokenAuthentication", "MachinePrincipal"]
+__all__ = [
+    "AccessToken",
+    "AccessTokenAuthentication",
+    "AmbiguousCredentials",
+    "InvalidAccessToken",
+    "KeysAreUnavailable",
+    "MachinePrincipal",
+]

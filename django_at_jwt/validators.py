@@ -2,7 +2,11 @@
 
 from oauth2_provider.oauth2_validators import OAuth2Validator as ToolkitValidator
 
-from .authorization_server.toolkit import AccessTokenValidatorMixin
+from .conf import require_installed
+
+require_installed()
+
+from .authorization_server.toolkit import AccessTokenValidatorMixin  # noqa: E402 - it needs the tables of the app
 
 
 class OAuth2Validator(AccessTokenValidatorMixin, ToolkitValidator):

@@ -1,6 +1,10 @@
 """The documents at the root of the site, for ``path("", include("django_at_jwt.well_known_urls"))``."""
 
-from .authorization_server.urls import well_known_patterns
+from .conf import require_installed
+
+require_installed()
+
+from .authorization_server.urls import well_known_patterns  # noqa: E402 - it needs the tables of the app
 
 app_name = "django_at_jwt"
 urlpatterns = well_known_patterns

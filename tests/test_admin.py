@@ -87,7 +87,7 @@ class TestRotate:
 
     def test_action_leads_to_the_page(self, signing_keys, admin_client):
         action = {"action": "rotate_selected", "_selected_action": [signing_keys[0].pk]}
-        assert admin_client.post(LIST, action)["Location"] == f"{LIST}rotate/"
+        assert admin_client.post(LIST, action)["Location"] == f"{LIST}rotate/?algorithm=RS256"
 
     def test_permission(self, signing_keys, client, staff):
         may(staff, "view", "revoke")

@@ -65,6 +65,7 @@ def test_no_default_resource(complete, settings):
 @pytest.mark.parametrize(
     "issuer",
     [
+        "https://as.example.com/o ",
         "as.example.com",
         "https://as.example.com/o/",
         "https://as.example.com/o?x=1",
@@ -88,7 +89,7 @@ def test_insecure_issuer_is_an_error_in_production(complete, settings):
 @pytest.mark.parametrize(
     ("values", "expected"),
     [
-        ({"DEFAULT_RESOURSE": "https://api.example.com/"}, "did you mean 'DEFAULT_RESOURCE'?"),
+        ({"DEFAULT_RESOURSE": "https://api.example.com/"}, "'DEFAULT_RESOURCE' is the nearest"),
         ({"xyz": 1}, "there are AUDIENCE, "),
         ({1: 1}, "is no setting of this app"),
         ({"DEFAULT_RESOURCE": "/api/"}, "absolute URI"),
@@ -237,3 +238,33 @@ def test_keys_that_are_only_announced(complete):
 def test_post_quantum_tokens_are_large(complete, settings):
     settings.AT_JWT = {**settings.AT_JWT, "SIGNING_ALGORITHMS": ["RS256", "ML-DSA-44"]}
     assert "3726 bytes" in found()["django_at_jwt.W004"].msg
+
+
+def test_mixin_in_second_place(complete, settings):
+    settings.OAUTH2_PROVIDER = {
+        **settings.OAUTH2_PROVIDER,
+        "OAUTH2_VALIDATOR_CLASS": "tests.site.validators.MixinTooLate",
+    }
+    assert "(AccessTokenValidatorMixin, OAuth2Validator)" in found()["django_at_jwt.E006"].hint
+
+
+def test_issuer_with_a_slash_is_told_what_to_write(complete, settings):
+    settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "OIDC_ISS_ENDPOINT": "https://as.example.com/o/"}
+    messages = found()
+    assert list(messages) == ["django_at_jwt.E008"]
+    assert "Write 'https://as.example.com/o'." in messages["django_at_jwt.E008"].hint
+
+
+@pytest.mark.parametrize("module", ["urls", "well_known_urls", "generators", "validators"])
+def test_app_that_is_not_installed(module, monkeypatch):
+    import importlib
+
+    from django.core.exceptions import ImproperlyConfigured
+
+    from django_at_jwt import conf
+
+    loaded = importlib.import_module(f"django_at_jwt.{module}")
+    with monkeypatch.context() as patch:
+        patch.setattr(conf.apps, "is_installed", lambda _app: False)
+        with pytest.raises(ImproperlyConfigured, match="INSTALLED_APPS"):
+            importlib.reload(loaded)

@@ -9,14 +9,17 @@ from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db import Error as AnyDatabaseError
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
+from django.utils.decorators import method_decorator
 from django.utils.html import format_html
+from django.utils.http import urlencode
 from django.utils.translation import gettext_lazy as _
 
-from django_at_jwt.authorization_server.revocation import blast_radius, revoke_signing_key
+from django_at_jwt.authorization_server.revocation import live_tokens, revoke_signing_key
 from django_at_jwt.authorization_server.rotation import rotate_signing_keys, safe_to_purge_after
 from django_at_jwt.conf import app_settings
 from django_at_jwt.core.errors import KeyChangeRefused
@@ -89,7 +92,7 @@ class SigningKeyAdmin(_ModelAdmin):
         """Count the unexpired tokens that the key may have signed."""
         if key.state_at(timezone.now()) in {KeyState.ANNOUNCED, KeyState.RETIRED}:
             return 0
-        return blast_radius(key.times, timezone.now()).tokens
+        return live_tokens(key.times, timezone.now()).count()
 
     @admin.display(description=_("safe to purge after"))
     def safe_to_purge_after(self, key: SigningKey) -> datetime | None:
@@ -156,7 +159,8 @@ class SigningKeyAdmin(_ModelAdmin):
     @admin.action(description=_("Rotate the keys of these algorithms now…"), permissions=["rotate"])
     def rotate_selected(self, request: HttpRequest, queryset: QuerySet[SigningKey]) -> HttpResponse:
         """Ask before the announced keys of the selected algorithms sign early."""
-        return HttpResponseRedirect(reverse("admin:django_at_jwt_signingkey_rotate"))
+        algorithms = urlencode([("algorithm", name) for name in sorted({key.algorithm for key in queryset})])
+        return HttpResponseRedirect(f"{reverse('admin:django_at_jwt_signingkey_rotate')}?{algorithms}")
 
     @admin.action(description=_("Revoke this key…"), permissions=["revoke"])
     def revoke_selected(self, request: HttpRequest, queryset: QuerySet[SigningKey]) -> HttpResponse | None:
@@ -167,11 +171,13 @@ class SigningKeyAdmin(_ModelAdmin):
             return None
         return HttpResponseRedirect(reverse("admin:django_at_jwt_signingkey_revoke", args=[keys[0].pk]))
 
+    @method_decorator(transaction.non_atomic_requests)
     def rotate_view(self, request: HttpRequest) -> HttpResponse:
         """Show what a rotation would do now; do it when that is confirmed."""
         if not self.has_rotate_permission(request):
             raise PermissionDenied
-        early = app_settings().signing_algorithms
+        chosen = request.GET.getlist("algorithm")
+        early = [name for name in app_settings().signing_algorithms if not chosen or name in chosen]
         if request.method == "POST":
             try:
                 rotation = rotate_signing_keys(early=early)
@@ -192,6 +198,7 @@ class SigningKeyAdmin(_ModelAdmin):
         }
         return self._page(request, "rotate", context)
 
+    @method_decorator(transaction.non_atomic_requests)
     def revoke_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Show whom the revocation of a key would concern; do it when that is confirmed."""
         key = self.get_object(request, str(pk))

@@ -21,7 +21,7 @@ from django_at_jwt.models import SigningKey
 from .keystore import key_store
 from .locking import changing_signing_keys
 from .protection import encrypt_private_key
-from .rotation import rotate_signing_keys
+from .rotation import carry_out_rotation
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -100,7 +100,7 @@ def import_signing_key(jwk: JWK, *, algorithm: str, dry_run: bool = False) -> Im
                 announced_at=now,
                 signing_at=signing_at,
             ).save(using=database, force_insert=True)
+            carry_out_rotation(database)
     if not dry_run:
         key_store.forget()
-        rotate_signing_keys()
     return Import(kid=kid, algorithm=algorithm, signing_at=signing_at)

@@ -75,11 +75,15 @@ class KeyStore:
                         self._read()
                 finally:
                     self._lock.release()
+        self._refuse_if_too_old()
         ring, ends = self._view
-        if ends is not None and timezone.now() >= ends:
-            with self._lock:
+        # Whoever finds the lock taken goes on with the ring of a moment ago rather than wait for a database.
+        if ends is not None and timezone.now() >= ends and self._lock.acquire(blocking=False):
+            try:
                 if self._view[0] is ring:
                     self._arrange()
+            finally:
+                self._lock.release()
             ring, _ = self._view
         return ring
 
@@ -90,19 +94,32 @@ class KeyStore:
             The ring, read anew if it could be, or ``None`` within ``UNKNOWN_KID_COOLDOWN`` of the last such read: a
             flood of invented ``kid`` values costs one read in that time.
         """
-        with self._lock:
-            now = time.monotonic()
-            if now - self._unknown_kid_read_at < app_settings().unknown_kid_cooldown:
+        # Neither the cool-down nor another thread's read is waited for: anybody can send such tokens.
+        if self._is_cooling_down() or not self._lock.acquire(blocking=False):
+            return None
+        try:
+            if self._is_cooling_down():
                 return None
-            self._unknown_kid_read_at = now
+            self._unknown_kid_read_at = time.monotonic()
             self._read()
             return self._view[0]
+        finally:
+            self._lock.release()
+
+    def _is_cooling_down(self) -> bool:
+        return time.monotonic() - self._unknown_kid_read_at < app_settings().unknown_kid_cooldown
+
+    def _refuse_if_too_old(self) -> None:
+        settings = app_settings()
+        longest = max(settings.key_ring_max_stale, settings.key_ring_max_age)
+        if time.monotonic() - self._succeeded_at > longest:
+            raise KeysUnavailable("the signing keys cannot be read, and those read before are too old")
 
     def forget(self) -> None:
         """Read the rows again at the next use, for instance because this process has just changed them."""
         with self._lock:
             # The old view stays until the new one is read: other threads are using it at this very moment.
-            self._read_at = self._succeeded_at = self._unknown_kid_read_at = _NEVER
+            self._read_at = self._unknown_kid_read_at = _NEVER
 
     def end_of(self, kid: str) -> datetime | None:
         """Give the instant from which a key is no longer published, as far as that is planned."""
@@ -140,8 +157,6 @@ class KeyStore:
             records = [record for row in rows if (record := self._record(row)) is not None]
         except AnyDatabaseError:
             logger.exception("The signing keys could not be read")
-            if time.monotonic() - self._succeeded_at > app_settings().key_ring_max_stale:
-                raise KeysUnavailable("the signing keys cannot be read, and those read before are too old") from None
             # The next attempt comes with the next request after the usual age, not with each one.
             self._read_at = time.monotonic()
             return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from django.db import router
@@ -16,7 +17,7 @@ from django_at_jwt.models import SigningKey
 
 from .keystore import key_store
 from .locking import changing_signing_keys
-from .rotation import rotate_signing_keys
+from .rotation import carry_out_rotation
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -26,8 +27,9 @@ if TYPE_CHECKING:
 class BlastRadius:
     """Whom the loss of a key concerns: the live tokens that it may have signed.
 
-    The rows of tokens do not name their key. These are all live ones that were issued while the key signed, so the
-    figures are never too small; with several algorithms in use they may be too large.
+    The rows of tokens do not name their key. These are all live ones that were issued while the key signed, give or
+    take what clocks and processes may lag behind; with several algorithms in use they are too many. Tokens that a
+    refresh without rotation replaced have no row any more and are not among them.
 
     ``clients`` are pairs of a client's name and its number of tokens. ``last_expires_at`` is when the last of the
     tokens would have expired, or ``None`` where there is none.
@@ -55,13 +57,15 @@ def live_tokens(key: KeyTimes, now: datetime) -> QuerySet[Any]:
     model = get_access_token_model()
     # From the primary: a replica that lags would not know of the latest tokens.
     primary = model.objects.using(router.db_for_write(model))
-    rows = primary.filter(expires__gt=now, updated__gte=key.signing_at)
+    settings = app_settings()
+    lag = timedelta(seconds=settings.leeway + settings.key_ring_max_age)
+    rows = primary.filter(expires__gt=now, updated__gte=key.signing_at - lag)
     ended = min((at for at in (key.retained_at, key.revoked_at) if at is not None), default=None)
-    live: QuerySet[Any] = rows if ended is None else rows.filter(updated__lt=ended)
+    live: QuerySet[Any] = rows if ended is None else rows.filter(updated__lt=ended + lag)
     return live
 
 
-def blast_radius(key: KeyTimes, now: datetime) -> BlastRadius:
+def blast_radius(key: KeyTimes, now: datetime, *, last_token_expires_at: datetime | None = None) -> BlastRadius:
     """Count the live tokens that a key may have signed, and whose they are."""
     live = live_tokens(key, now)
     totals = live.aggregate(tokens=Count("pk"), users=Count("user", distinct=True), last=Max("expires"))
@@ -69,7 +73,9 @@ def blast_radius(key: KeyTimes, now: datetime) -> BlastRadius:
     return BlastRadius(
         tokens=totals["tokens"],
         users=totals["users"],
-        last_expires_at=totals["last"],
+        last_expires_at=max(
+            (at for at in (totals["last"], last_token_expires_at) if at is not None and at > now), default=None
+        ),
         clients=tuple(
             (each["application__name"] or each["application__client_id"] or "a deleted client", each["number"])
             for each in clients.order_by("-number", "application__client_id")
@@ -94,19 +100,23 @@ def revoke_signing_key(
     with changing_signing_keys() as database:
         now = timezone.now()
         rows = {row.kid: row for row in SigningKey.objects.using(database)}
-        changed = plan_revocation([row.times for row in rows.values()], kid, now=now)
-        radius = blast_radius(rows[kid].times, now)
-        ended = 0
-        if revoke_refresh_tokens:
-            ended = _revoke_refresh_tokens(live_tokens(rows[kid].times, now), dry_run=dry_run)
+        # A key that only the settings call revoked is to be revoked in its row as well.
+        times_of = [row.stored_times if row.kid == kid else row.times for row in rows.values()]
+        changed = plan_revocation(times_of, kid, now=now)
+        before = rows[kid].stored_times
         if not dry_run:
             for times in changed:
                 rows[times.kid].take_times(times, using=database)
             _erase(rows[kid], reason, database)
+            # The announced key may sign now, so the one after it must be announced.
+            carry_out_rotation(database)
+    # The key comes first: nothing that happens to the tokens can hold up its revocation, or undo it.
     if not dry_run:
         key_store.forget()
-        # The announced key may sign now, so the one after it must be announced.
-        rotate_signing_keys()
+    radius = blast_radius(before, now, last_token_expires_at=rows[kid].last_token_expires_at)
+    ended = 0
+    if revoke_refresh_tokens:
+        ended = _revoke_refresh_tokens(live_tokens(before, now), dry_run=dry_run)
     return Revocation(
         kid=kid,
         successor=changed[1] if len(changed) > 1 else None,

@@ -43,28 +43,38 @@ def rotate_signing_keys(*, early: Collection[str] = (), dry_run: bool = False) -
         dry_run: say what would be done, and change nothing.
 
     Only one rotation runs at a time, on each supported database; a second one waits, then finds nothing to do.
+
+    Raises:
+        NoSigningKey: a new private key could not be encrypted.
+        TimeoutError, django.db.Error: another change to the keys is running, or the database failed.
     """
-    settings = app_settings()
     with changing_signing_keys() as database:
-        now = timezone.now()
-        rows = {row.kid: row for row in SigningKey.objects.using(database).order_by("signing_at", "kid")}
-        plan = plan_rotation(
-            [row.times for row in rows.values()],
-            policy=settings.rotation_policy,
-            algorithms=settings.signing_algorithms,
-            now=now,
-            early=early,
-        )
-        made: tuple[SigningKey, ...] = ()
-        if plan and not dry_run:
-            for times in plan.changed:
-                rows[times.kid].take_times(times, using=database)
-            made = tuple(_make(new) for new in plan.new)
-            for row in made:
-                row.save(using=database, force_insert=True)
-                rows[row.kid] = row
-    if plan and not dry_run:
+        rotation = carry_out_rotation(database, early=early, dry_run=dry_run)
+    if rotation.plan and not dry_run:
         key_store.forget()
+    return rotation
+
+
+def carry_out_rotation(database: str, *, early: Collection[str] = (), dry_run: bool = False) -> Rotation:
+    """Rotate within a change that is under way already, which holds the lock and the transaction."""
+    settings = app_settings()
+    now = timezone.now()
+    rows = {row.kid: row for row in SigningKey.objects.using(database).order_by("signing_at", "kid")}
+    plan = plan_rotation(
+        [row.times for row in rows.values()],
+        policy=settings.rotation_policy,
+        algorithms=settings.signing_algorithms,
+        now=now,
+        early=early,
+    )
+    made: tuple[SigningKey, ...] = ()
+    if plan and not dry_run:
+        for times in plan.changed:
+            rows[times.kid].take_times(times, using=database)
+        made = tuple(_make(new) for new in plan.new)
+        for row in made:
+            row.save(using=database, force_insert=True)
+            rows[row.kid] = row
     return Rotation(plan=plan, made=made, keys=tuple(rows.values()), at=now)
 
 

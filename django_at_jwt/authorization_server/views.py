@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from base64 import b64decode
 from datetime import timedelta
-from functools import wraps
+from functools import lru_cache, wraps
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_plus, urlsplit
@@ -33,7 +33,7 @@ from .keystore import key_store
 from .toolkit import DEVICE_CODE_GRANT, resolve_requested
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from django.http import QueryDict
 
@@ -88,12 +88,18 @@ def _id_token_keys() -> Iterator[dict[str, str]]:
     if not oauth2_settings.OIDC_RSA_PRIVATE_KEY:
         return
     for pem in (oauth2_settings.OIDC_RSA_PRIVATE_KEY, *oauth2_settings.OIDC_RSA_PRIVATE_KEYS_INACTIVE):
-        members = jwk_from_pem(pem).export_public(as_dict=True)
-        try:
-            yield dict(VerificationKey.from_jwk(members, algorithm="RS256").public_jwk)
-        except UnacceptableKey:
-            # A weak key of the site's stays published as the toolkit publishes it: ID tokens depend on it.
-            yield members | {"alg": "RS256", "use": "sig"}
+        yield dict(_published(pem))
+
+
+@lru_cache(maxsize=16)
+def _published(pem: str) -> Mapping[str, str]:
+    members = jwk_from_pem(pem).export_public(as_dict=True)
+    try:
+        return VerificationKey.from_jwk(members, algorithm="RS256").public_jwk
+    except UnacceptableKey:
+        # A weak key of the site's stays published as the toolkit publishes it: ID tokens depend on it.
+        weak: dict[str, str] = members | {"alg": "RS256", "use": "sig"}
+        return weak
 
 
 class MetadataView(PublicDocumentView):
@@ -246,7 +252,10 @@ def refusing_nul(view: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(view)
     def wrapper(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        sent = (value for query in (request.GET, request.POST) for _, values in query.lists() for value in values)
+        # Other kinds of body are left unread for the view, which may want them whole.
+        is_form = request.content_type == "application/x-www-form-urlencoded"
+        queries = (request.GET, request.POST) if is_form else (request.GET,)
+        sent = (value for query in queries for _, values in query.lists() for value in values)
         if any("\x00" in value for value in sent) or "\x00" in _basic_credentials(request):
             return _error("invalid_request", "A parameter holds a NUL character.", HTTPStatus.BAD_REQUEST)
         return view(request, *args, **kwargs)

@@ -292,4 +292,6 @@ def _withdrawn(
     for key in keys:
         usable = key.state_at(now) in {KeyState.SIGNING, KeyState.ANNOUNCED} and not key.never_signs
         if key.algorithm not in algorithms and usable:
-            yield _ending(key, now, policy)
+            # No process acts before all have heard of it. A key that has not begun never does.
+            ends = now if key.state_at(now) is KeyState.ANNOUNCED else now + policy.notice
+            yield _ending(key, ends if key.retained_at is None else min(key.retained_at, ends), policy)

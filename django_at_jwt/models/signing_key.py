@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from django_at_jwt.conf import app_settings
 from django_at_jwt.core.lifecycle import KeyState, KeyTimes
 
 if TYPE_CHECKING:
@@ -65,6 +67,14 @@ class SigningKey(models.Model):
 
     @property
     def times(self) -> KeyTimes:
+        """The instants that count: a key in ``AT_JWT["REVOKED_KIDS"]`` is revoked, whatever a restored row says."""
+        stored = self.stored_times
+        if stored.revoked_at is None and self.kid in app_settings().revoked_kids:
+            return replace(stored, revoked_at=self.announced_at)
+        return stored
+
+    @property
+    def stored_times(self) -> KeyTimes:
         """The instants of this row, as plain values."""
         return KeyTimes(
             kid=self.kid,

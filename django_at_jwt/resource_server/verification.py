@@ -23,9 +23,11 @@ def verify_local_token(token: str, *, audience: str | None = None) -> AccessToke
 
     Raises:
         TokenRejected: it must not be accepted.
+        KeysUnavailable: the issuer's keys cannot be read.
         ImproperlyConfigured: the issuer or the audience is not set.
 
-    It makes no query, and does *not* check whether the token was revoked or its subject is active.
+    It makes no query while the keys are in memory, and does *not* check whether the token was revoked or its subject is
+    active.
     """
     settings, issuer = app_settings(), local_issuer()
     before = _prepared.get(audience)

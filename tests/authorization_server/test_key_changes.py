@@ -393,5 +393,45 @@ def test_exit_status_of_a_rotation(db, capsys):
 def test_kid_that_reads_as_an_option(signing_keys, capsys):
     kid = "-" + "A" * 42
     SigningKey.objects.filter(pk=in_state(KeyState.SIGNING).pk).update(kid=kid)
-    Revoke().run_from_argv(["manage.py", "revoke_signing_key", kid, "--skip-checks", "--reason", "x", "--dry-run"])
+    Revoke().run_from_argv(["manage.py", "revoke_signing_key", kid, "--reason", "x", "--dry-run"])
     assert f"Would revoke signing key {kid}." in capsys.readouterr().out
+
+
+class TestCommandsThatMend:
+    def test_checks_do_not_stand_in_their_way(self, signing_keys, settings, capsys):
+        leaked = in_state(KeyState.SIGNING)
+        settings.AT_JWT = {**settings.AT_JWT, "REVOKED_KIDS": [leaked.kid], "PROPAGATION_TIME": 1}
+        Revoke().run_from_argv(["manage.py", "revoke_signing_key", leaked.kid, "--reason", "restored"])
+        assert f"Revoked signing key {leaked.kid}." in capsys.readouterr().out
+        leaked.refresh_from_db()
+        assert leaked.revoked_at is not None
+        assert in_state(KeyState.SIGNING).kid != leaked.kid
+
+    def test_key_that_only_the_settings_revoke_is_revoked_everywhere(self, signing_keys, settings):
+        leaked = in_state(KeyState.SIGNING)
+        settings.AT_JWT = {**settings.AT_JWT, "REVOKED_KIDS": [leaked.kid]}
+        assert leaked.state_at(timezone.now()) is KeyState.REVOKED
+        document = json.loads(run("rotate_signing_keys", "--json"))
+        assert next(key for key in document["keys"] if key["kid"] == leaked.kid)["state"] == "revoked"
+
+    def test_refresh_tokens_that_cannot_be_revoked_do_not_save_the_key(self, signing_keys, web, user, monkeypatch):
+        web.code_flow(user)
+        leaked = in_state(KeyState.SIGNING)
+
+        def fail(_token):
+            raise RuntimeError("a site's own revoke()")
+
+        monkeypatch.setattr(get_refresh_token_model(), "revoke", fail)
+        with pytest.raises(RuntimeError):
+            run("revoke_signing_key", leaked.kid, "--reason", "x", "--revoke-refresh-tokens")
+        leaked.refresh_from_db()
+        assert leaked.revoked_at is not None
+        assert leaked.private_jwe == ""
+
+
+def test_lifetime_that_the_site_hands_to_oauthlib(settings):
+    from django_at_jwt.conf import access_token_lifetime, app_settings
+
+    settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "EXTRA_SERVER_KWARGS": {"token_expires_in": 86400.5}}
+    assert access_token_lifetime() == 86401
+    assert app_settings().rotation_policy.retention == timedelta(seconds=86401 + 30)

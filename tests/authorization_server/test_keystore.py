@@ -214,3 +214,56 @@ def test_dumpdata_has_ciphertext_alone(signing_keys):
     out = StringIO()
     call_command("dumpdata", "django_at_jwt", stdout=out)
     assert not any(private[name] in out.getvalue() for name in ("d", "p", "q", "dp", "dq", "qi"))
+
+
+def test_the_bound_holds_for_threads_that_do_not_read(signing_keys, clock):
+    store = KeyStore()
+    store.current()
+    # Another thread hangs in a read that will fail.
+    assert store._lock.acquire(blocking=False)
+    clock.ahead = timedelta(minutes=59)
+    assert store.current().verification_keys
+    clock.ahead = timedelta(minutes=61)
+    with pytest.raises(KeysUnavailable):
+        store.current()
+    assert store.after_unknown_kid() is None
+
+
+def test_readers_never_see_half_a_view(signing_keys):
+    import sys
+    import threading
+
+    store = KeyStore()
+    store.current()
+    store._read = lambda: None  # The rows are the same; what is tested is what readers see in between.
+    seen, stop, interval = [], threading.Event(), sys.getswitchinterval()
+
+    def read():
+        while not stop.is_set():
+            seen.append(len(store.current().verification_keys))
+
+    sys.setswitchinterval(1e-6)
+    try:
+        threads = [threading.Thread(target=read) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for _ in range(2000):
+            store.forget()
+        stop.set()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert set(seen) == {2}
+
+
+def test_unknown_kid_on_the_toolkits_view_while_the_database_is_down(signing_keys, client, service, monkeypatch):
+    token = service.token("client_credentials").json()["access_token"]
+    header, rest = token.split(".", 1)
+    import base64
+
+    decoded = json.loads(base64.urlsafe_b64decode(header + "=="))
+    forged = base64.urlsafe_b64encode(json.dumps({**decoded, "kid": "x"}).encode()).rstrip(b"=").decode()
+    monkeypatch.setattr(keystore, "SigningKeyRow", Down)
+    answer = client.get("/toolkit-challenge/", headers={"Authorization": f"Bearer {forged}.{rest}"})
+    assert answer.status_code == 401

@@ -384,6 +384,7 @@ class TestKeysPage:
         assert decoded(issued(service))[0]["alg"] == "ES256"
         settings.AT_JWT = {**settings.AT_JWT, "SIGNING_ALGORITHMS": ["ES256"]}
         rotate_signing_keys()
+        let_time_pass(minutes=1)
         states = {key.state_at(timezone.now()) for key in SigningKey.objects.filter(algorithm="RS256")}
         assert states == {KeyState.RETAINED}
 

@@ -305,3 +305,10 @@ def test_unset_audience_or_issuer_is_a_clear_error(mint, client, settings):
     settings.OAUTH2_PROVIDER = {}
     with pytest.raises(ImproperlyConfigured, match="OIDC_ISS_ENDPOINT"):
         get(client, token)
+
+
+def test_scopes_that_a_view_asks_about_by_itself_are_no_refusal(mint, client):
+    # The view asks whether drafts may be seen too, and then refuses the object for another reason.
+    answer = get(client, mint(sub="a client"), "/drafts/")
+    assert answer.status_code == 403
+    assert "WWW-Authenticate" not in answer

@@ -13,6 +13,7 @@ urlpatterns = [
     path("authenticated-or-write/", views.AuthenticatedOrWrite.as_view()),
     path("alternatives/", views.Alternatives.as_view()),
     path("write-or-staff/", views.WriteOrStaff.as_view()),
+    path("drafts/", views.Drafts.as_view()),
     path("toolkit-drf/", views.ToolkitAuthenticated.as_view()),
     path("toolkit-view/", views.ToolkitView.as_view()),
     path("toolkit-challenge/", views.ToolkitChallengeView.as_view()),

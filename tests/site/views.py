@@ -11,7 +11,7 @@ from oauth2_provider.contrib.rest_framework import (
 from oauth2_provider.views.generic import ProtectedResourceView
 from oauth2_provider.views.mixins import ProtectedResourceMetadataMixin
 from rest_framework.authentication import SessionAuthentication
-from rest_framework.permissions import IsAdminUser, IsAuthenticated
+from rest_framework.permissions import BasePermission, IsAdminUser, IsAuthenticated
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
@@ -62,6 +62,19 @@ class Alternatives(_Api):
 class WriteOrStaff(_Api):
     permission_classes = [TokenHasScope | IsAdminUser]
     required_scopes = ["write"]
+
+
+class _NobodysObject(BasePermission):
+    def has_object_permission(self, request, view, obj):
+        return False
+
+
+class Drafts(_Api):
+    permission_classes = [IsAuthenticated, _NobodysObject]
+
+    def get(self, request):
+        assert not request.auth.allow_scopes(["drafts"])
+        self.check_object_permissions(request, object())
 
 
 class ToolkitAuthenticated(APIView):

@@ -177,3 +177,19 @@ def test_row_that_another_request_removed_is_no_crash(signing_keys, service, mon
     answer = service.token("client_credentials")
     assert answer.status_code == 400
     assert answer.json()["error"] == "invalid_grant"
+
+
+def test_grant_that_vanished_grants_nothing(signing_keys, web, user, monkeypatch):
+    from django_at_jwt.authorization_server.toolkit import issuing
+
+    code = web.authorize(user)["code"]
+    monkeypatch.setattr(issuing, "CODE_GRANT", "no such attribute")
+    refused = web.exchange(code, resource=settings.REPORTS)
+    assert refused.status_code == 400
+    assert refused.json()["error"] == "invalid_grant"
+
+
+def test_other_kinds_of_body_are_left_for_the_view(db, settings):
+    settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "DCR_ENABLED": True}
+    answer = Client().post("/o/register/", {"redirect_uris": "x"})
+    assert answer.status_code in {400, 401, 403}

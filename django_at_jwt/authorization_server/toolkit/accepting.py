@@ -40,18 +40,18 @@ def verify_own(token: str) -> None:
     """
     settings = app_settings()
     try:
-        key_store.current()
+        verify_with_current_keys(
+            token,
+            keys=key_store,
+            # The audience is looked at below, together with the address of the view that the token was sent to.
+            expected=Expectations(
+                issuer=local_issuer(), audiences=None, leeway=settings.leeway, max_bytes=settings.max_token_bytes
+            ),
+            now=time.time(),
+        )
     except KeysUnavailable as error:
-        raise TokenRejected(RejectionReason.UNKNOWN_KEY, error.detail) from None
-    verify_with_current_keys(
-        token,
-        keys=key_store,
-        # The audience is looked at below, together with the address of the view that the token was sent to.
-        expected=Expectations(
-            issuer=local_issuer(), audiences=None, leeway=settings.leeway, max_bytes=settings.max_token_bytes
-        ),
-        now=time.time(),
-    )
+        # The toolkit's views know no 503. Refusing is what is safe, and the log says why.
+        raise TokenRejected(RejectionReason.UNKNOWN_KEY, str(error)) from None
 
 
 def check_row(row: Any, request: Request) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
@@ -160,14 +160,19 @@ def _granted_before(request: Request) -> Sequence[str] | None:
     """Give what the resource owner agreed to in an earlier request, or ``None`` where this one is the first."""
     match token_grant(request):
         case "authorization_code":
-            grant = vars(request).get(CODE_GRANT)
-            return None if grant is None else list(grant.resource)
+            return _resources_of(vars(request).get(CODE_GRANT))
         case "refresh_token":
-            refresh_token = vars(request).get("refresh_token_instance")
-            return None if refresh_token is None else list(refresh_token.resource)
+            return _resources_of(vars(request).get("refresh_token_instance"))
         case str(grant_type) if grant_type == DEVICE_CODE_GRANT:
             return DeviceResources.objects.given(request.device_code)
     return None
+
+
+def _resources_of(row: Any) -> Sequence[str]:
+    if row is None:
+        # Without it nobody can say what was agreed to, and so nothing was.
+        raise InvalidGrant("The grant is not there any more.")
+    return list(row.resource)
 
 
 def _resolve_default() -> list[str]:

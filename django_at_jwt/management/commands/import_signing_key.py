@@ -14,7 +14,7 @@ from django.views.decorators.debug import sensitive_variables
 
 from django_at_jwt.authorization_server.importing import import_signing_key, read_private_key
 from django_at_jwt.conf import app_settings, toolkit_setting
-from django_at_jwt.core.errors import KeyChangeRefused
+from django_at_jwt.core.errors import KeyChangeRefused, NoSigningKey
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 class Command(BaseCommand):
     """Import a private key as a signing key."""
 
+    # What the checks complain of may be the very thing that this command mends.
+    requires_system_checks = ()
     help = "Takes in a private key in PEM or JWK form. It is announced, and signs after the propagation time."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -48,7 +50,7 @@ class Command(BaseCommand):
             algorithm = options["algorithm"] or app_settings().signing_algorithms[0]
             jwk = read_private_key(_read(options), password=_password(options["password_variable"]))
             done = import_signing_key(jwk, algorithm=algorithm, dry_run=options["dry_run"])
-        except (KeyChangeRefused, ImproperlyConfigured) as error:
+        except (KeyChangeRefused, ImproperlyConfigured, NoSigningKey) as error:
             raise CommandError(str(error)) from None
         except (AnyDatabaseError, TimeoutError) as error:
             raise CommandError(f"The key was not imported: {error}.") from None

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 class Command(BaseCommand):
     """Delete retired signing keys."""
 
+    # What the checks complain of may be the very thing that this command mends.
+    requires_system_checks = ()
     help = "Deletes retired signing keys of which no token can be alive any more. Revoked keys stay."
 
     def add_arguments(self, parser: ArgumentParser) -> None:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 class Command(BaseCommand):
     """Encrypt all private keys anew."""
 
+    # What the checks complain of may be the very thing that this command mends.
+    requires_system_checks = ()
     help = "Encrypts every private key with the first of AT_JWT['KEY_ENCRYPTION_KEYS']. Safe to run again."
 
     def add_arguments(self, parser: ArgumentParser) -> None:

@@ -12,6 +12,7 @@ from django.db import Error as AnyDatabaseError
 
 from django_at_jwt.authorization_server.rotation import Rotation, rotate_signing_keys, safe_to_purge_after
 from django_at_jwt.conf import app_settings
+from django_at_jwt.core.errors import NoSigningKey
 from django_at_jwt.core.lifecycle import KeyState, KeyTimes
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ class Command(BaseCommand):
         """
         try:
             rotation = rotate_signing_keys(early=self._early(options), dry_run=options["dry_run"])
-        except ImproperlyConfigured as error:
+        except (ImproperlyConfigured, NoSigningKey) as error:
             raise CommandError(str(error)) from None
         except (AnyDatabaseError, TimeoutError) as error:
             raise CommandError(f"The keys were not rotated: {error}. Was migrate run?") from None

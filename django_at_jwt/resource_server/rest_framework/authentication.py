@@ -25,6 +25,8 @@ from django_at_jwt.resource_server.verification import verify_local_token
 from .principal import AccessToken, MachinePrincipal
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from django.http import HttpRequest
     from rest_framework.request import Request
     from rest_framework.views import APIView
@@ -185,4 +187,14 @@ def _explain_refused_scopes(view: APIView | None, token: AccessToken) -> None:
                 denied.auth_header = str(challenge)  # type: ignore[attr-defined]
             raise
 
+    def forgetting(check: Callable[..., None]) -> Callable[..., None]:
+        # What was asked before this check, for instance by the view itself, is not why this one says no.
+        def wrapper(*args: Any) -> None:
+            token.refused_scopes = ()
+            check(*args)
+
+        return wrapper
+
+    view.check_permissions = forgetting(view.check_permissions)  # type: ignore[method-assign]
+    view.check_object_permissions = forgetting(view.check_object_permissions)  # type: ignore[method-assign]
     view.permission_denied = permission_denied  # type: ignore[assignment, method-assign]
