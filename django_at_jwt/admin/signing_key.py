@@ -56,7 +56,16 @@ class SigningKeyAdmin(_ModelAdmin):
 
     change_list_template = "admin/django_at_jwt/signingkey/change_list.html"
     change_form_template = "admin/django_at_jwt/signingkey/change_form.html"
-    list_display = ("short_kid", "algorithm", "state", "live_tokens", "signing_at", "retained_at", "retired_at")
+    list_display = (
+        "short_kid",
+        "algorithm",
+        "state",
+        "live_tokens",
+        "last_token_expires_at",
+        "signing_at",
+        "retained_at",
+        "retired_at",
+    )
     search_fields = ("kid",)
     actions = ("rotate_selected", "revoke_selected")
     fields = readonly_fields = (

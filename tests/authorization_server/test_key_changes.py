@@ -26,6 +26,12 @@ from tests.conftest import decoded
 pytestmark = pytest.mark.django_db
 
 
+@pytest.fixture(autouse=True)
+def _connection_of_the_test(monkeypatch):
+    # A command that ends closes the connections, and with them the transaction that the test runs in.
+    monkeypatch.setattr("django.core.management.base.connections.close_all", lambda: None)
+
+
 def run(*arguments) -> str:
     out = io.StringIO()
     call_command(*arguments, stdout=out)
