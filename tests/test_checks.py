@@ -7,10 +7,12 @@ import secrets
 from datetime import timedelta
 
 import pytest
+from django.apps import apps
 from django.core.checks import run_checks
 
 from django_at_jwt import checks
 from django_at_jwt.authorization_server.rotation import rotate_signing_keys
+from django_at_jwt.checks.settings import check_validator
 from django_at_jwt.conf import app_settings
 from django_at_jwt.core.algorithms import ALGORITHMS
 from django_at_jwt.models import SigningKey
@@ -170,7 +172,7 @@ def test_production(settings, signing_keys):
 
 
 def test_project_without_the_toolkit_is_not_asked_for_an_issuer(settings, monkeypatch):
-    monkeypatch.setattr(checks.apps, "is_installed", lambda _app: False)
+    monkeypatch.setattr(apps, "is_installed", lambda _app: False)
     settings.OAUTH2_PROVIDER = {}
     settings.AT_JWT = {}
     for check in (*checks.ALL_CHECKS, *checks.DEPLOYMENT_CHECKS):
@@ -183,7 +185,7 @@ def test_every_id_is_used_once():
 
 def test_validator_that_cannot_be_imported(complete, settings):
     settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "OAUTH2_VALIDATOR_CLASS": "nowhere.Validator"}
-    assert checks.check_validator()[0].id == "django_at_jwt.E006"
+    assert check_validator()[0].id == "django_at_jwt.E006"
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ def test_1_a_refused_resource_has_not_minted_a_token(signing_keys, web, user, mo
 
 
 def test_2_without_a_refresh_token_generator_check_refuses_to_pass(settings):
-    from django_at_jwt.checks import check_refresh_token_generator
+    from django_at_jwt.checks.settings import check_refresh_token_generator
 
     provider = {k: v for k, v in settings.OAUTH2_PROVIDER.items() if k != "REFRESH_TOKEN_GENERATOR"}
     settings.OAUTH2_PROVIDER = provider

@@ -1,0 +1,53 @@
+"""System checks: what a site has forgotten, each with the line that mends it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from .applicability import CheckId
+from .keys import (
+    check_key_encryption_keys,
+    check_policy,
+    check_revoked_kids,
+    check_signing_key,
+    check_signing_keys_open,
+    check_size_of_signatures,
+)
+from .production import check_issuer_is_secure, check_lifetime, check_token_storage
+from .settings import (
+    check_access_token_generator,
+    check_default_resource,
+    check_issuer,
+    check_refresh_token_generator,
+    check_settings,
+    check_validator,
+)
+from .urls import check_urls
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from django.core.checks import CheckMessage
+
+__all__ = ["ALL_CHECKS", "DEPLOYMENT_CHECKS", "CheckId"]
+
+ALL_CHECKS: Final[Sequence[Callable[..., list[CheckMessage]]]] = (
+    check_settings,
+    check_issuer,
+    check_default_resource,
+    check_access_token_generator,
+    check_refresh_token_generator,
+    check_validator,
+    check_urls,
+    check_policy,
+    check_size_of_signatures,
+    check_signing_key,
+    check_revoked_kids,
+)
+DEPLOYMENT_CHECKS: Final[Sequence[Callable[..., list[CheckMessage]]]] = (
+    check_issuer_is_secure,
+    check_key_encryption_keys,
+    check_signing_keys_open,
+    check_lifetime,
+    check_token_storage,
+)

@@ -1,0 +1,57 @@
+"""The ids of the checks, and what must be so for most of them to have a say."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from urllib.parse import urlsplit
+
+from django.apps import apps
+from django.core.exceptions import ImproperlyConfigured
+
+from django_at_jwt.conf import app_settings
+
+
+class CheckId(StrEnum):
+    """The ids of this app's checks."""
+
+    UNUSABLE_SETTING = "django_at_jwt.E001"
+    NO_ISSUER = "django_at_jwt.E002"
+    NO_DEFAULT_RESOURCE = "django_at_jwt.E003"
+    NO_ACCESS_TOKEN_GENERATOR = "django_at_jwt.E004"  # noqa: S105 - an id
+    NO_REFRESH_TOKEN_GENERATOR = "django_at_jwt.E005"  # noqa: S105 - an id
+    NO_VALIDATOR = "django_at_jwt.E006"
+    TOOLKIT_URLS = "django_at_jwt.E007"
+    BAD_ISSUER = "django_at_jwt.E008"
+    POLICY = "django_at_jwt.E009"
+    REVOKED_KEY_IS_BACK = "django_at_jwt.E010"
+    NO_SIGNING_KEY = "django_at_jwt.W001"
+    NO_WELL_KNOWN_URLS = "django_at_jwt.W002"
+    ISSUER_ELSEWHERE = "django_at_jwt.W003"
+    INSECURE_ISSUER = "django_at_jwt.E101"
+    UNOPENABLE_KEY = "django_at_jwt.E102"
+    DERIVED_KEY_ENCRYPTION_KEY = "django_at_jwt.W101"
+    LARGE_TOKENS = "django_at_jwt.W004"
+    OLD_KEY_ENCRYPTION_KEY = "django_at_jwt.W104"
+    LONG_LIFETIME = "django_at_jwt.W102"
+    PLAINTEXT_TOKENS = "django_at_jwt.W103"
+
+
+def issues_tokens() -> bool:
+    """Tell whether this project is an authorization server."""
+    return apps.is_installed("oauth2_provider")
+
+
+def readable() -> bool:
+    """Tell whether ``AT_JWT`` can be used; another check says why not."""
+    try:
+        app_settings()
+    except ImproperlyConfigured:
+        return False
+    return True
+
+
+def is_issuer(issuer: str) -> bool:
+    """Tell whether a text can be an issuer identifier (RFC 8414 §2)."""
+    parts = urlsplit(issuer)
+    is_url = parts.scheme in {"https", "http"} and bool(parts.netloc)
+    return is_url and not (parts.query or parts.fragment or issuer.endswith("/") or issuer.split() != [issuer])

@@ -1,0 +1,187 @@
+"""The signing keys, and the policy that they live by."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from django.core.checks import CheckMessage, Error, Warning  # noqa: A004 - Django's own name
+from django.db import Error as AnyDatabaseError
+from django.db import router
+from django.utils import timezone
+from django.utils.connection import ConnectionDoesNotExist
+
+from django_at_jwt.conf import (
+    access_token_lifetime,
+    app_settings,
+)
+from django_at_jwt.core.algorithms import ALGORITHMS
+from django_at_jwt.core.errors import NoSigningKey
+from django_at_jwt.core.lifecycle import KeyState
+
+from .applicability import CheckId, issues_tokens, readable
+
+if TYPE_CHECKING:
+    from django_at_jwt.models import SigningKey
+
+
+def check_policy(**_kwargs: Any) -> list[CheckMessage]:
+    """No key signs before everybody has it, and no token outlives its key."""
+    if not issues_tokens() or not readable():
+        return []
+    settings = app_settings()
+    problems = settings.rotation_policy.problems(
+        jwk_set_max_age=settings.jwk_set_max_age,
+        key_ring_max_age=timedelta(seconds=settings.key_ring_max_age),
+        longest_lifetime=timedelta(seconds=access_token_lifetime()),
+        leeway=timedelta(seconds=settings.leeway),
+    )
+    return [
+        Error(
+            problem,
+            hint="Change AT_JWT['PROPAGATION_TIME'], ['ROTATION_INTERVAL'] or ['RETENTION'], or "
+            "OAUTH2_PROVIDER['OIDC_JWKS_MAX_AGE_SECONDS'].",
+            id=CheckId.POLICY,
+        )
+        for problem in problems
+    ]
+
+
+def check_revoked_kids(**_kwargs: Any) -> list[CheckMessage]:
+    """No restored backup has brought a revoked key back."""
+    if not issues_tokens() or not readable() or not app_settings().revoked_kids:
+        return []
+    rows = _signing_key_rows() or []
+    back = [row.kid for row in rows if row.kid in app_settings().revoked_kids and row.revoked_at is None]
+    return [
+        Error(
+            f"Signing key {kid} was revoked, and is back in the database. It is not used, nor published.",
+            hint=f'Run: manage.py revoke_signing_key {kid} --reason "restored from a backup"',
+            id=CheckId.REVOKED_KEY_IS_BACK,
+        )
+        for kid in back
+    ]
+
+
+def check_signing_keys_open(**_kwargs: Any) -> list[CheckMessage]:
+    """Each private key can be opened with the key-encryption keys that are set."""
+    if not issues_tokens() or not readable():
+        return []
+    from django_at_jwt.authorization_server.protection import decrypt_private_key  # noqa: PLC0415 - as the models below
+
+    messages: list[CheckMessage] = []
+    for row in _signing_key_rows() or []:
+        if row.state_at(timezone.now()) not in {KeyState.SIGNING, KeyState.ANNOUNCED}:
+            # The others never sign again; their public halves are all that is needed.
+            continue
+        try:
+            decrypt_private_key(row.private_jwe, kid=row.kid)
+        except NoSigningKey as error:
+            messages.append(
+                Error(
+                    f"{error.detail[0].upper()}{error.detail[1:]}.",
+                    hint="Until then it cannot sign. Its public half stays in the JWK set.",
+                    id=CheckId.UNOPENABLE_KEY,
+                )
+            )
+    return messages
+
+
+def _signing_key_rows() -> list[SigningKey] | None:
+    from django_at_jwt.models import SigningKey  # noqa: PLC0415 - a project that only verifies has no such table
+
+    try:
+        return list(SigningKey.objects.using(router.db_for_write(SigningKey)))
+    except (AnyDatabaseError, ConnectionDoesNotExist):
+        return None
+
+
+def check_size_of_signatures(**_kwargs: Any) -> list[CheckMessage]:
+    """Whoever chooses a post-quantum algorithm knows how long its tokens are."""
+    if not issues_tokens() or not readable():
+        return []
+    messages: list[CheckMessage] = []
+    for name in app_settings().signing_algorithms:
+        size = ALGORITHMS[name].signature_bytes or 0
+        if size > _LARGE_SIGNATURE:
+            messages.append(
+                Warning(
+                    f"A token signed with {name} has some {size * 4 // 3 + _REST_OF_A_TOKEN} bytes, {size * 4 // 3} of "
+                    "them for the signature.",
+                    hint="Many servers and proxies refuse headers over 8 KiB in all, and few resource servers verify "
+                    "this algorithm yet. Silence this warning if that is what you want.",
+                    id=CheckId.LARGE_TOKENS,
+                )
+            )
+    return messages
+
+
+_LARGE_SIGNATURE: Final = 1024
+_REST_OF_A_TOKEN: Final = 500
+
+
+def check_signing_key(**_kwargs: Any) -> list[CheckMessage]:
+    """There is a key to sign with."""
+    if not issues_tokens() or not readable():
+        return []
+    now = timezone.now()
+    rows = _signing_key_rows()
+    if rows is None:
+        return [
+            Warning(
+                "The table of signing keys cannot be read, so no access token can be issued.",
+                hint="Run: manage.py migrate && manage.py rotate_signing_keys",
+                id=CheckId.NO_SIGNING_KEY,
+            )
+        ]
+    states = {row.state_at(now) for row in rows}
+    if KeyState.SIGNING in states:
+        return []
+    if KeyState.ANNOUNCED in states:
+        starts = min(row.signing_at for row in rows if row.state_at(now) is KeyState.ANNOUNCED)
+        return [
+            Warning(
+                f"No signing key signs before {starts}, so no access token can be issued until then.",
+                hint="It is announced until then. If other keys signed before, see in the admin what became of them.",
+                id=CheckId.NO_SIGNING_KEY,
+            )
+        ]
+    return [
+        Warning(
+            "There is no signing key yet, so no access token can be issued.",
+            hint="Run: manage.py rotate_signing_keys",
+            id=CheckId.NO_SIGNING_KEY,
+        )
+    ]
+
+
+def check_key_encryption_keys(**_kwargs: Any) -> list[CheckMessage]:
+    """Private keys are encrypted with a key of their own."""
+    if not issues_tokens() or not readable():
+        return []
+    if not app_settings().key_encryption_keys:
+        return [
+            Warning(
+                "Private keys are encrypted with a key derived from SECRET_KEY.",
+                hint="Set AT_JWT['KEY_ENCRYPTION_KEYS'] to a list with one base64url key of 32 bytes that is kept "
+                "apart from the database, then run: manage.py rewrap_signing_keys",
+                id=CheckId.DERIVED_KEY_ENCRYPTION_KEY,
+            )
+        ]
+    from django_at_jwt.authorization_server.protection import decrypt_private_key, is_newest  # noqa: PLC0415 - as the models
+
+    old = 0
+    for row in _signing_key_rows() or []:
+        try:
+            old += bool(decrypt_private_key(row.private_jwe, kid=row.kid)) and not is_newest(row.private_jwe)
+        except NoSigningKey:
+            continue
+    if not old:
+        return []
+    return [
+        Warning(
+            f"{old} private keys are not encrypted with the newest key-encryption key.",
+            hint="Run: manage.py rewrap_signing_keys",
+            id=CheckId.OLD_KEY_ENCRYPTION_KEY,
+        )
+    ]
