@@ -443,3 +443,18 @@ def test_what_is_printed_of_a_key_is_public(algorithm):
         decoded = base64.urlsafe_b64decode(secret + "==")
         assert str(int.from_bytes(decoded, "big")) not in printed
         assert decoded.hex() not in printed
+
+
+@pytest.mark.parametrize("algorithm", ["RS256", "PS256"])
+def test_an_rsa_signature_has_one_length(algorithm):
+    # One in 256 signatures begins with a zero byte, and is the same number without it.
+    key = signing_key(algorithm)
+    for number in range(5000):
+        data = str(number).encode()
+        signature = key.sign(data)
+        if signature[0] == 0:
+            break
+    assert signature[0] == 0
+    assert key.verification_key.verifies(data, signature)
+    assert not key.verification_key.verifies(data, signature[1:])
+    assert not key.verification_key.verifies(data, b"\0" + signature)
