@@ -171,7 +171,7 @@ class VerificationKey:
     def verifies(self, signing_input: bytes, signature: bytes) -> bool:
         """Tell whether ``signature`` was made over ``signing_input`` with this key's private half."""
         if len(signature) != self._signature_bytes:
-            # An RSA signature is as long as its modulus (RFC 8017 §8.1.2); some libraries take it without leading zeros.
+            # An RSA signature is as long as its modulus (RFC 8017 §8.1.2); OpenSSL may take it without leading zeros.
             return False
         try:
             self._verify(signing_input, signature)
