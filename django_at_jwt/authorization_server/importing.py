@@ -13,15 +13,14 @@ from jwcrypto.jwk import JWK
 
 from django_at_jwt.conf import app_settings
 from django_at_jwt.core.errors import KeyChangeRefused, UnacceptableKey
-from django_at_jwt.core.keys import PRIVATE_MEMBERS, public_members
+from django_at_jwt.core.keys import PRIVATE_MEMBERS
 from django_at_jwt.core.keys import SigningKey as OpenKey
-from django_at_jwt.core.lifecycle import PUBLISHED_STATES
+from django_at_jwt.core.lifecycle import PUBLISHED_STATES, KeyTimes
 from django_at_jwt.models import SigningKey
 
 from .keystore import key_store
 from .locking import changing_signing_keys
-from .protection import encrypt_private_key
-from .rotation import carry_out_rotation
+from .rotation import carry_out_rotation, new_row
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -92,14 +91,8 @@ def import_signing_key(jwk: JWK, *, algorithm: str, dry_run: bool = False) -> Im
         first = not any(row.state_at(now) in PUBLISHED_STATES for row in rows)
         signing_at = now if first else now + settings.rotation_policy.propagation_time
         if not dry_run:
-            SigningKey(
-                kid=kid,
-                algorithm=algorithm,
-                public_jwk=public_members(jwk),
-                private_jwe=encrypt_private_key(jwk, kid=kid),
-                announced_at=now,
-                signing_at=signing_at,
-            ).save(using=database, force_insert=True)
+            times = KeyTimes(kid=kid, algorithm=algorithm, announced_at=now, signing_at=signing_at)
+            new_row(jwk, times).save(using=database, force_insert=True)
             carry_out_rotation(database)
     if not dry_run:
         key_store.forget()

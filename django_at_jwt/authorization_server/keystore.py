@@ -167,9 +167,6 @@ class KeyStore:
         self._arrange()
 
     def _record(self, row: SigningKeyRow) -> _Record | None:
-        if row.kid in app_settings().revoked_kids:
-            # A restored backup may say otherwise.
-            return None
         known = next((each for each in self._records if each.times.kid == row.kid), None)
         try:
             key = known.verification_key if known else VerificationKey.from_jwk(row.public_jwk, algorithm=row.algorithm)

@@ -12,7 +12,7 @@ from django.views.decorators.debug import sensitive_variables
 from django_at_jwt.conf import app_settings
 from django_at_jwt.core.algorithms import ALGORITHMS
 from django_at_jwt.core.keys import public_members
-from django_at_jwt.core.lifecycle import KeyState, NewKey, RotationPlan, plan_rotation
+from django_at_jwt.core.lifecycle import KeyState, KeyTimes, NewKey, RotationPlan, plan_rotation
 from django_at_jwt.models import SigningKey
 
 from .high_water import STEP_SECONDS
@@ -23,6 +23,8 @@ from .protection import encrypt_private_key
 if TYPE_CHECKING:
     from collections.abc import Collection
     from datetime import datetime
+
+    from jwcrypto.jwk import JWK
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -115,13 +117,31 @@ def _make(new: NewKey) -> SigningKey:
     while (kid := private_jwk.thumbprint()).startswith("-"):
         # On a command line such a kid would read as an option.
         private_jwk = ALGORITHMS[new.algorithm].generate_key()
-    return SigningKey(
+    times = KeyTimes(
         kid=kid,
         algorithm=new.algorithm,
-        public_jwk=public_members(private_jwk),
-        private_jwe=encrypt_private_key(private_jwk, kid=kid),
         announced_at=new.announced_at,
         signing_at=new.signing_at,
         retained_at=new.retained_at,
         retired_at=new.retired_at,
+    )
+    return new_row(private_jwk, times)
+
+
+@sensitive_variables("private_jwk")
+def new_row(private_jwk: JWK, times: KeyTimes) -> SigningKey:
+    """Make the unsaved row of a key pair, with its private half encrypted for it.
+
+    Raises:
+        NoSigningKey: the private half could not be encrypted.
+    """
+    return SigningKey(
+        kid=times.kid,
+        algorithm=times.algorithm,
+        public_jwk=public_members(private_jwk),
+        private_jwe=encrypt_private_key(private_jwk, kid=times.kid),
+        announced_at=times.announced_at,
+        signing_at=times.signing_at,
+        retained_at=times.retained_at,
+        retired_at=times.retired_at,
     )

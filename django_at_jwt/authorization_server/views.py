@@ -177,7 +177,8 @@ class AuthorizationView(_OwnCoreMixin, toolkit_views.AuthorizationView):
         ``approval_prompt=auto`` asks for no consent page where the user has agreed before. The toolkit compares scopes
         alone; here the resources must have been agreed to as well.
         """
-        if not self._has_agreed(request):
+        prompt = request.GET.get("approval_prompt", oauth2_settings.REQUEST_APPROVAL_PROMPT)
+        if prompt == "auto" and not self._has_agreed(request):
             query = request.GET.copy()
             query["approval_prompt"] = "force"
             request.GET = query  # type: ignore[assignment]
@@ -225,8 +226,8 @@ class DeviceAuthorizationView(_OwnCoreMixin, toolkit_views.DeviceAuthorizationVi
         response: HttpResponse = super().post(request, *args, **kwargs)
         if requested and response.status_code == HTTPStatus.OK:
             answer = json.loads(response.content)
-            expires = timezone.now() + timedelta(seconds=answer["expires_in"])
-            DeviceResources.objects.keep(answer["device_code"], resources, expires=expires)
+            expires_at = timezone.now() + timedelta(seconds=answer["expires_in"])
+            DeviceResources.objects.keep(answer["device_code"], resources, expires_at=expires_at)
         return response
 
     def create_device_authorization_response(self, request: HttpRequest) -> Any:

@@ -76,11 +76,15 @@ class InvalidGrant(IssuanceError):
     status = 400
 
 
-class NoSigningKey(IssuanceError):
-    """There is no key to sign with, or it cannot be opened."""
+class IssuanceUnavailable(IssuanceError):
+    """This server cannot issue tokens now, through no fault of the client's: 503 ``server_error`` (RFC 6749 §5.2)."""
 
     def __init__(self, detail: str) -> None:
         super().__init__("The authorization server cannot sign access tokens at the moment.", detail=detail)
+
+
+class NoSigningKey(IssuanceUnavailable):
+    """There is no key to sign with, or it cannot be opened."""
 
 
 class KeysUnavailable(NoSigningKey):

@@ -16,7 +16,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('device_code', models.CharField(max_length=100, unique=True, verbose_name='device code')),
                 ('resources', models.JSONField(verbose_name='resources')),
-                ('expires', models.DateTimeField(db_index=True, verbose_name='expires')),
+                ('expires_at', models.DateTimeField(db_index=True, verbose_name='expires at')),
             ],
             options={
                 'verbose_name': 'resources of a device',

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from django.db import models
+from django.db import models, router
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -16,14 +16,16 @@ if TYPE_CHECKING:
 class DeviceResourcesManager(models.Manager["DeviceResources"]):
     """Keeps and gives the resources by the device code."""
 
-    def keep(self, device_code: str, resources: Sequence[str], *, expires: datetime) -> None:
+    def keep(self, device_code: str, resources: Sequence[str], *, expires_at: datetime) -> None:
         """Keep what a device authorization request asked for, and drop what expired in the meantime."""
-        self.filter(expires__lt=timezone.now()).delete()
-        self.create(device_code=device_code, resources=list(resources), expires=expires)
+        primary = self.using(router.db_for_write(self.model))
+        primary.filter(expires_at__lt=timezone.now()).delete()
+        primary.create(device_code=device_code, resources=list(resources), expires_at=expires_at)
 
     def given(self, device_code: str) -> list[str]:
         """Give what was asked for, or an empty list where nothing was."""
-        row = self.filter(device_code=device_code).first()
+        # From the primary: a replica that lags would say that nothing was asked for.
+        row = self.using(router.db_for_write(self.model)).filter(device_code=device_code).first()
         return list(row.resources) if row is not None else []
 
 
@@ -32,7 +34,7 @@ class DeviceResources(models.Model):
 
     device_code = models.CharField(_("device code"), max_length=100, unique=True)
     resources = models.JSONField(_("resources"))
-    expires = models.DateTimeField(_("expires"), db_index=True)
+    expires_at = models.DateTimeField(_("expires at"), db_index=True)
 
     objects: ClassVar[DeviceResourcesManager] = DeviceResourcesManager()
 

@@ -15,7 +15,7 @@ from django.views.debug import ExceptionReporter
 from jwcrypto.jwe import JWE
 from jwcrypto.jwk import JWK
 
-from django_at_jwt.authorization_server import importing, protection
+from django_at_jwt.authorization_server import protection, rotation
 from django_at_jwt.authorization_server.importing import read_private_key
 from django_at_jwt.authorization_server.keystore import key_store
 from django_at_jwt.authorization_server.protection import decrypt_private_key, encrypt_private_key
@@ -116,7 +116,7 @@ def test_error_report_of_an_import(secrets_of_the_site, monkeypatch, rf, tmp_pat
     private = key.export_private(as_dict=True)
     pem = key.export_to_pem(private_key=True, password=None)
     (tmp_path / "key.pem").write_bytes(pem)
-    monkeypatch.setattr(importing, "encrypt_private_key", broken)
+    monkeypatch.setattr(rotation, "encrypt_private_key", broken)
     with pytest.raises(Broken):
         call_command("import_signing_key", str(tmp_path / "key.pem"), stdout=io.StringIO())
     lines = pem.decode().splitlines()[1:-1]

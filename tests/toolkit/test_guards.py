@@ -59,7 +59,7 @@ class TestDeviceResources:
 
     def test_what_expired_is_dropped(self, device):
         device.start(resource=settings.REPORTS)
-        DeviceResources.objects.update(expires="2020-01-01T00:00:00Z")
+        DeviceResources.objects.update(expires_at="2020-01-01T00:00:00Z")
         device.start(resource=settings.API)
         assert DeviceResources.objects.get().resources == [settings.API]
         assert "device authorization" in str(DeviceResources.objects.get())

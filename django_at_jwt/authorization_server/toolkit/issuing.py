@@ -21,7 +21,7 @@ from django_at_jwt.authorization_server.issuance import IssuanceRequest, IssuedA
 from django_at_jwt.authorization_server.keystore import key_store
 from django_at_jwt.conf import app_settings, local_issuer
 from django_at_jwt.core.audience import resolve_audience
-from django_at_jwt.core.errors import InvalidGrant, IssuanceError, NoSigningKey
+from django_at_jwt.core.errors import InvalidGrant, IssuanceError, IssuanceUnavailable
 from django_at_jwt.models import DeviceResources
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def generate_access_token(request: Request) -> str:
     try:
         issuer = local_issuer()
         if not issuer:
-            raise NoSigningKey("OAUTH2_PROVIDER['OIDC_ISS_ENDPOINT'] is not set, so tokens would have no issuer")
+            raise IssuanceUnavailable("OAUTH2_PROVIDER['OIDC_ISS_ENDPOINT'] is not set, so tokens would have no issuer")
         issuance = IssuanceRequest(
             issuer=issuer,
             client_id=request.client.client_id,
@@ -90,7 +90,7 @@ def _account_for(token: IssuedAccessToken) -> None:
     """Hold a token to its key's end, and note when it expires, before anybody gets it."""
     end = key_store.end_of(token.kid)
     if end is not None and token.expires_at > end.timestamp():
-        raise NoSigningKey(
+        raise IssuanceUnavailable(
             f"the token would outlive signing key {token.kid}, which is published until {end}; after the lifetime of "
             "access tokens was raised, run: manage.py rotate_signing_keys"
         )
@@ -98,7 +98,7 @@ def _account_for(token: IssuedAccessToken) -> None:
         high_water_marks.record(token.kid, token.expires_at)
     except AnyDatabaseError:
         logger.exception("The last expiry of signing key %s could not be recorded", token.kid)
-        raise NoSigningKey("what the key signed could not be recorded") from None
+        raise IssuanceUnavailable("what the key signed could not be recorded") from None
 
 
 def refuse(error: IssuanceError, request: Request) -> NoReturn:
@@ -178,7 +178,7 @@ def _resources_of(row: Any) -> Sequence[str]:
 def _resolve_default() -> list[str]:
     default = app_settings().default_resource
     if default is None:
-        raise NoSigningKey("AT_JWT['DEFAULT_RESOURCE'] is not set, so tokens would have no audience")
+        raise IssuanceUnavailable("AT_JWT['DEFAULT_RESOURCE'] is not set, so tokens would have no audience")
     return [default]
 
 
