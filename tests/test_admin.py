@@ -119,8 +119,11 @@ class TestRevoke:
         assert key.revoked_at is not None
         assert key.private_jwe == ""
         assert key.revocation_reason == "on a lost laptop"
-        assert LogEntry.objects.get().object_id == str(key.pk)
-        assert "on a lost laptop" in LogEntry.objects.get().change_message
+        history = {entry.object_id: entry.change_message for entry in LogEntry.objects.all()}
+        assert history.keys() == {str(row.pk) for row in SigningKey.objects.all()}
+        assert len(history) == 3
+        assert "on a lost laptop" in history.pop(str(key.pk))
+        assert all(key.kid in message for message in history.values())
 
     def test_reason_is_needed(self, signing_keys, admin_client):
         key = in_state(KeyState.SIGNING)

@@ -221,6 +221,11 @@ class SigningKeyAdmin(_ModelAdmin):
             if form.is_valid():
                 done = revoke_signing_key(key.kid, **form.cleaned_data)
                 self.log_change(request, key, f"Revoked: {form.cleaned_data['reason']}")
+                if done.successor is not None:
+                    successor = SigningKey.objects.get(kid=done.successor.kid)
+                    self.log_change(request, successor, f"Signs since {key.kid} was revoked.")
+                for row in done.made:
+                    self.log_addition(request, row, f"Announced when {key.kid} was revoked.")
                 self.message_user(
                     request,
                     _("The key was revoked. Add its kid to AT_JWT['REVOKED_KIDS']: %(kid)s") % {"kid": done.kid},

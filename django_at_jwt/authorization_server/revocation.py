@@ -43,10 +43,14 @@ class BlastRadius:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Revocation:
-    """What a revocation did, or would do."""
+    """What a revocation did, or would do; ``made`` are the keys that were announced in turn.
+
+    ``reaches_every_worker_within`` is in seconds.
+    """
 
     kid: str
     successor: KeyTimes | None
+    made: tuple[SigningKey, ...]
     blast_radius: BlastRadius
     refresh_tokens_revoked: int
     reaches_every_worker_within: float
@@ -104,12 +108,13 @@ def revoke_signing_key(
         times_of = [row.stored_times if row.kid == kid else row.times for row in rows.values()]
         changed = plan_revocation(times_of, kid, now=now)
         before = rows[kid].stored_times
+        made: tuple[SigningKey, ...] = ()
         if not dry_run:
             for times in changed:
                 rows[times.kid].take_times(times, using=database)
             _erase(rows[kid], reason, database)
             # The announced key may sign now, so the one after it must be announced.
-            carry_out_rotation(database)
+            made = carry_out_rotation(database).made
     # The key comes first: nothing that happens to the tokens can hold up its revocation, or undo it.
     if not dry_run:
         key_store.forget()
@@ -120,6 +125,7 @@ def revoke_signing_key(
     return Revocation(
         kid=kid,
         successor=changed[1] if len(changed) > 1 else None,
+        made=made,
         blast_radius=radius,
         refresh_tokens_revoked=ended,
         reaches_every_worker_within=app_settings().key_ring_max_age,

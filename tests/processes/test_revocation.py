@@ -6,9 +6,10 @@ import json
 import time
 
 import jwt
+import pytest
 import requests
 
-from .databases import manage, new_database
+from .databases import KINDS, manage, new_database
 from .servers import gunicorn
 
 BOUND = 2.0
@@ -16,8 +17,9 @@ POLICY = {"TEST_POLICY": json.dumps({"KEY_RING_MAX_AGE": BOUND})}
 SECRET = "a secret for the test"
 
 
-def test_every_worker_refuses_a_revoked_key_within_the_stated_bound(tmp_path):
-    with new_database("sqlite", tmp_path) as url:
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_worker_refuses_a_revoked_key_within_the_stated_bound(kind, tmp_path):
+    with new_database(kind, tmp_path) as url:
         manage(url, "migrate", "-v0")
         manage(url, "rotate_signing_keys")
         client = ("--client-id", "service", "--client-secret", SECRET, "--name", "service")
