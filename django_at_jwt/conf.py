@@ -93,6 +93,10 @@ def _optional_identifier(value: object) -> str | None:
     return None if value is None else _identifier(value)
 
 
+def _optional_dotted_path(value: object) -> str | None:
+    return None if value is None else _dotted_path(value)
+
+
 def _several(value: object, read: Callable[[object], str]) -> tuple[str, ...]:
     if isinstance(value, str) or not isinstance(value, Sequence):
         raise ValueError("must be a list")
@@ -107,6 +111,26 @@ def _text(value: object) -> str:
 
 def _texts(value: object) -> tuple[str, ...]:
     return _several(value, _text)
+
+
+def _methods_by_name(value: object) -> Mapping[str, tuple[str, ...]] | None:
+    if value is None:
+        return None
+    if not isinstance(value, Mapping):
+        raise ValueError("must be a dict of lists")
+    read: dict[str, tuple[str, ...]] = {}
+    for name, methods in value.items():
+        try:
+            read[_text(name)] = _texts(methods)
+        except ValueError as error:
+            raise ValueError(f"must be a dict of lists of strings; at {name!r}: {error}") from None
+        if not name or not all(read[name]):
+            raise ValueError("must not have an empty string")
+    return read
+
+
+def _methods_or_dotted_path(value: object) -> Mapping[str, tuple[str, ...]] | str | None:
+    return _dotted_path(value) if isinstance(value, str) else _methods_by_name(value)
 
 
 def _identifiers(value: object) -> tuple[str, ...]:
@@ -168,6 +192,12 @@ class AppSettings:
         leeway: seconds by which clocks may differ.
         max_token_bytes: longer tokens are refused unread.
         audience: what this project's own API expects in ``aud``, if not the default resource.
+        authentication_methods: the ``amr`` values (RFC 8176) that authentication backends stand for, by their dotted
+            paths, beside those of Django's own backends.
+        authentication_contexts: the ``amr`` values that each ``acr`` asks for, or the dotted path of a callable that
+            takes an ``AuthenticationEvent`` and the user and gives the ``acr`` or ``None``.
+        authentication_event: dotted path of a callable that takes the request and the user at a login and gives an
+            ``AuthenticationEvent``, ``None`` to claim nothing, or ``NotImplemented`` to leave it to this app.
         local_key_ring: dotted path of the object that gives the local issuer's key ring.
     """
 
@@ -185,6 +215,9 @@ class AppSettings:
     leeway: float = _setting(float(DEFAULT_LEEWAY), _seconds)
     max_token_bytes: int = _setting(DEFAULT_MAX_BYTES, _positive)
     audience: str | None = _setting(None, _optional_identifier)
+    authentication_methods: Mapping[str, tuple[str, ...]] | None = _setting(None, _methods_by_name)
+    authentication_contexts: Mapping[str, tuple[str, ...]] | str | None = _setting(None, _methods_or_dotted_path)
+    authentication_event: str | None = _setting(None, _optional_dotted_path)
     local_key_ring: str = _setting("django_at_jwt.authorization_server.keystore.key_store", _dotted_path)
 
     @property

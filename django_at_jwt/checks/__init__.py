@@ -5,6 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from .applicability import CheckId
+from .authentication import (
+    check_allauth,
+    check_authentication_backends,
+    check_authentication_callables,
+    check_authentication_methods,
+)
 from .keys import (
     check_key_encryption_keys,
     check_policy,
@@ -43,6 +49,10 @@ ALL_CHECKS: Final[Sequence[Callable[..., list[CheckMessage]]]] = (
     check_size_of_signatures,
     check_signing_key,
     check_revoked_kids,
+    check_authentication_callables,
+    check_authentication_backends,
+    check_authentication_methods,
+    check_allauth,
 )
 DEPLOYMENT_CHECKS: Final[Sequence[Callable[..., list[CheckMessage]]]] = (
     check_issuer_is_secure,

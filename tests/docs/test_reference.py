@@ -52,6 +52,8 @@ class TestSettings:
         "a duration": (timedelta(hours=1), 1.5),
         "a list of keys of 32 bytes in base64url": (["A" * 43], ["A" * 20]),
         "a whole number of bytes": (1000, 1000.0),
+        "a dict of lists of strings": ({"a name": ["pwd"]}, {"a name": "pwd"}),
+        "a dict of lists of strings, a dotted path": ("package.module.name", {"a name": [1]}),
         "a dotted path": ("package.module.name", "name"),
     }
 
