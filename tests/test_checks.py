@@ -309,7 +309,11 @@ class TestAuthentication:
         settings.AT_JWT = {
             **settings.AT_JWT,
             "AUTHENTICATION_METHODS": {settings.AUTHENTICATION_BACKENDS[0]: ["pwd", "password"]},
-            "AUTHENTICATION_CONTEXTS": {"urn:example:2": ["mfa"], "urn:example:1": ["retin"], "urn:example:3": ["retin"]},
+            "AUTHENTICATION_CONTEXTS": {
+                "urn:example:2": ["mfa"],
+                "urn:example:1": ["retin"],
+                "urn:example:3": ["retin"],
+            },
         }
         messages = [message for message in run_checks() if message.id == "django_at_jwt.W006"]
         assert set(found()) == {"django_at_jwt.W006"}

@@ -14,6 +14,7 @@ from django_at_jwt.core.algorithms import ALGORITHMS
 from django_at_jwt.core.lifecycle import PUBLISHED_STATES, KeyState
 
 from .blocks import (
+    AUTHENTICATION,
     CHANGELOG,
     CONTRIBUTING,
     DOCS,
@@ -134,9 +135,12 @@ class TestBlocks:
     def test_each_block_of_python_is_run_somewhere(self, page):
         for block in blocks_of(page):
             if block.language == "python" and page not in RUN_IN_A_PROJECT:
-                assert page in {KEYS, KEY_LEAKED, SETTINGS}, f"{block} is run by no test"
-                run = {"mysite/settings.py", *(["mysite/tasks.py", "mysite/routers.py"] if page == KEYS else [])}
-                assert block.file in run, f"{block} is run by no test"
+                assert page in {AUTHENTICATION, KEYS, KEY_LEAKED, SETTINGS}, f"{block} is run by no test"
+                modules = {
+                    KEYS: {"mysite/tasks.py", "mysite/routers.py"},
+                    AUTHENTICATION: {"mysite/contexts.py", "mysite/logins.py"},
+                }
+                assert block.file in {"mysite/settings.py", *modules.get(page, ())}, f"{block} is run by no test"
 
     @pytest.mark.parametrize("page", [README, CHANGELOG, CONTRIBUTING], ids=lambda page: page.name)
     def test_links_of_pages_outside_sphinx_lead_somewhere(self, page):
