@@ -50,7 +50,8 @@ def test_nothing_is_read_where_it_is_not_in_use():
 
 
 def test_real_logins():
-    pytest.importorskip("allauth.mfa", reason="django-allauth[mfa] is not installed")
+    for module in "allauth.mfa", "fido2":
+        pytest.importorskip(module, reason="django-allauth[mfa] is not installed")
     # The apps of a process are settled when it starts.
     inner = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/allauth_site/scenarios.py"]
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "COV_CORE"))}
