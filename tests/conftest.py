@@ -14,6 +14,7 @@ from oauth2_provider.models import get_application_model
 
 from django_at_jwt.authorization_server.high_water import high_water_marks
 from django_at_jwt.authorization_server.keystore import key_store
+from django_at_jwt.authorization_server.resource_servers import registry
 from django_at_jwt.authorization_server.rotation import rotate_signing_keys
 from django_at_jwt.core.jws import CompactJws
 
@@ -28,6 +29,7 @@ def _no_keys_of_other_tests():
         # As in a new process: what was read before is not even kept for the time when the database is down.
         key_store.__init__()
         high_water_marks.forget()
+        registry.forget()
 
     forget()
     yield

@@ -1,6 +1,7 @@
 """The tables of the authorization server."""
 
-from .device_resources import DeviceResources
+from .authorization import Authorization
+from .resource_server import ResourceServer
 from .signing_key import SigningKey
 
-__all__ = ["DeviceResources", "SigningKey"]
+__all__ = ["Authorization", "ResourceServer", "SigningKey"]
