@@ -15,7 +15,7 @@ class DjangoAtJwtConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Register the system checks, and record logins where tokens are issued."""
+        """Register the system checks; where tokens are issued, record logins and guard the ids of clients."""
         from .checks import ALL_CHECKS, DEPLOYMENT_CHECKS  # noqa: PLC0415 - the checks import the models
 
         for check in ALL_CHECKS:
@@ -23,6 +23,7 @@ class DjangoAtJwtConfig(AppConfig):
         for check in DEPLOYMENT_CHECKS:
             checks.register(check, checks.Tags.security, deploy=True)
         if apps.is_installed("oauth2_provider"):
-            from .authorization_server import authentication  # noqa: PLC0415 - it reads Django's own apps
+            from .authorization_server import authentication, subjects  # noqa: PLC0415 - they need the models
 
             authentication.connect()
+            subjects.guard_client_ids()

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from django.contrib.auth import get_user_model
 from django.core.exceptions import FieldDoesNotExist, ValidationError
 from django.utils.module_loading import import_string
-from oauth2_provider.models import get_access_token_model
+from django.utils.translation import gettext_lazy as _
+from oauth2_provider.models import get_access_token_model, get_application_model
 
 from django_at_jwt.conf import app_settings
 from django_at_jwt.core.errors import IssuanceUnavailable
@@ -84,6 +85,27 @@ def is_subject_of_somebody(text: str) -> bool:
     if "." not in settings.subject:
         return _user_by_field(settings.subject, text) is not None
     return settings.user_by_subject is not None and _callable(settings.user_by_subject)(text) is not None
+
+
+def refuse_subject_as_client_id(client_id: str) -> None:
+    """Validate the id of a client, in each form that makes or changes one.
+
+    Raises:
+        ValidationError: some user has this identifier, so that the client would read as the user.
+    """
+    if is_subject_of_somebody(client_id):
+        raise ValidationError(
+            _("A user of this site has this identifier in access tokens, so no client may have it (RFC 9068 §5)."),
+            code="subject_of_user",
+        )
+
+
+def guard_client_ids() -> None:
+    """Let the forms of the application model refuse such ids, the site's own forms among them."""
+    # The field's list of validators is no part of what a migration records.
+    validators = get_application_model()._meta.get_field("client_id").validators
+    if refuse_subject_as_client_id not in validators:
+        validators.append(refuse_subject_as_client_id)
 
 
 def subject_field() -> Field[Any, Any] | None:

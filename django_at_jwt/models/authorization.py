@@ -73,7 +73,7 @@ class Authorization(models.Model):
             keep_until: no clean-up deletes the row before, even if it sees none of the family's tokens yet.
         """
         self.key, self.expires_at = key_of_family(token_family), keep_until
-        changed = None if self.pk is None else ["key", "expires_at"]
+        changed = None if self._state.adding else ["key", "expires_at"]
         self.save(using=router.db_for_write(type(self)), update_fields=changed)
 
 
