@@ -30,6 +30,7 @@ from django_at_jwt.models import Authorization
 
 from .authentication import authentication_of
 from .consent import Consent
+from .resource_servers import registry
 from .toolkit import AUTHENTICATION, DEVICE_CODE_GRANT, resolve
 
 if TYPE_CHECKING:
@@ -117,9 +118,9 @@ def _has_agreed(request: HttpRequest, audience: Audience) -> bool:
         user=request.user, application__client_id=request.GET.get("client_id", ""), expires__gt=timezone.now()
     )
     wanted = set(audience.identifiers)
-    return any(
-        token.resource and wanted <= set(token.resource) and token.allow_scopes(audience.scopes) for token in living
-    )
+    # A token from before this app was installed names no resource; what nobody asks for is what the default gets.
+    default = [registry.current().default]
+    return any(wanted <= set(token.resource or default) and token.allow_scopes(audience.scopes) for token in living)
 
 
 def own_or_ours(toolkit_name: str, our_name: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from datetime import timedelta
 from io import StringIO
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from django.conf import settings
@@ -338,3 +338,16 @@ class TestConsentPage:
     def test_anonymous_is_sent_to_log_in(self, signing_keys, web):
         page = Client().get("/o/authorize/", {"client_id": web.application.client_id, "response_type": "code"})
         assert urlsplit(page["Location"]).path == settings.LOGIN_URL
+
+
+class TestApprovalPrompt:
+    @pytest.mark.parametrize("resource", [[settings.API], []], ids=["named", "from before this app"])
+    def test_consent_from_before_is_enough(self, resource, signing_keys, web, user):
+        web.code_flow(user)
+        get_access_token_model().objects.update(resource=resource)
+        assert "code" in self.answer(web, user)
+        assert self.answer(web, user, resource=settings.REPORTS) is None
+
+    def answer(self, web, user, **parameters):
+        page = TestConsentPage().page(web, user, scope="read", approval_prompt="auto", **parameters)
+        return parse_qs(urlsplit(page["Location"]).query) if page.status_code == 302 else None
