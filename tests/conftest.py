@@ -17,6 +17,7 @@ from django_at_jwt.authorization_server.keystore import key_store
 from django_at_jwt.authorization_server.resource_servers import registry
 from django_at_jwt.authorization_server.rotation import rotate_signing_keys
 from django_at_jwt.core.jws import CompactJws
+from django_at_jwt.models import SigningKey
 
 DEVICE_CODE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 REDIRECT_URI = "https://client.example.com/callback"
@@ -36,9 +37,22 @@ def _no_keys_of_other_tests():
     forget()
 
 
+@pytest.fixture(scope="session")
+def _made_keys():
+    """The keys of a first rotation; making RSA keys takes longer than most tests."""
+    return []
+
+
 @pytest.fixture
-def signing_keys(db):
-    return rotate_signing_keys().keys
+def signing_keys(db, _made_keys):
+    if not _made_keys:
+        _made_keys.extend(model_to_values(row) for row in rotate_signing_keys().keys)
+        return tuple(SigningKey.objects.order_by("signing_at"))
+    return tuple(SigningKey.objects.create(**values) for values in _made_keys)
+
+
+def model_to_values(row):
+    return {field.attname: getattr(row, field.attname) for field in row._meta.concrete_fields if not field.primary_key}
 
 
 @pytest.fixture

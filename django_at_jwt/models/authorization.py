@@ -72,9 +72,14 @@ class Authorization(models.Model):
         Args:
             keep_until: no clean-up deletes the row before, even if it sees none of the family's tokens yet.
         """
-        self.key, self.expires_at = key_of_family(token_family), keep_until
-        changed = None if self._state.adding else ["key", "expires_at"]
-        self.save(using=router.db_for_write(type(self)), update_fields=changed)
+        primary = type(self)._base_manager.using(router.db_for_write(type(self)))
+        before, self.key, self.expires_at = self.key, key_of_family(token_family), keep_until
+        if not self._state.adding:
+            if primary.filter(pk=self.pk, key=before).update(key=self.key, expires_at=keep_until):
+                return
+            # Another request has exchanged the same code. Each of the two families has what was settled.
+            self.pk, self._state.adding = None, True
+        self.save(using=primary.db)
 
 
 def key_of_code(code: str) -> str:

@@ -351,3 +351,42 @@ class TestApprovalPrompt:
     def answer(self, web, user, **parameters):
         page = TestConsentPage().page(web, user, scope="read", approval_prompt="auto", **parameters)
         return parse_qs(urlsplit(page["Location"]).query) if page.status_code == 302 else None
+
+
+@pytest.mark.compliance("9470-1")
+class TestMaxAge:
+    def page(self, web, user, **parameters):
+        page = TestConsentPage().page(web, user, scope="read", state="a state", **parameters)
+        web.browser.force_login = lambda _user: None
+        return page
+
+    def test_login_that_is_too_old(self, signing_keys, web, user, clock):
+        assert self.page(web, user, max_age="90").status_code == 200
+        clock.now += 100
+        assert self.page(web, user, max_age="90")["Location"].startswith(f"{settings.LOGIN_URL}?next=/o/authorize/")
+        assert self.page(web, user, max_age="110").status_code == 200
+        assert self.page(web, user).status_code == 200
+
+    def test_login_now(self, signing_keys, web, user, clock):
+        assert self.page(web, user, max_age="0").status_code == 200
+        clock.now += 16
+        assert self.page(web, user, max_age="0").status_code == 302
+
+    def test_without_a_page(self, signing_keys, web, user, clock):
+        self.page(web, user)
+        clock.now += 100
+        answer = parse_qs(urlsplit(self.page(web, user, max_age="90", prompt="none")["Location"]).query)
+        assert (answer["error"], answer["state"]) == (["login_required"], ["a state"])
+
+    def test_session_of_which_nothing_is_known(self, signing_keys, web, user):
+        web.browser.force_login(user)
+        session = web.browser.session
+        session.pop("django_at_jwt.authentication")
+        session.save()
+        web.browser.force_login = lambda _user: None
+        assert self.page(web, user, max_age="1000000").status_code == 302
+        assert self.page(web, user).status_code == 200
+
+    @pytest.mark.parametrize("max_age", ["", "-1", "soon", "1e9", "\u0663", "9" * 5000])
+    def test_what_is_no_number_of_seconds(self, max_age, signing_keys, web, user):
+        assert self.page(web, user, max_age=max_age).status_code == 200

@@ -1,0 +1,128 @@
+"""The authorization endpoint: RFC 6749 §3.1, with consent to an API by its name."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+from django import forms
+from django.contrib.auth.views import redirect_to_login
+from django.utils import timezone
+from oauth2_provider import views as toolkit_views
+from oauth2_provider.forms import AllowForm
+from oauth2_provider.models import get_access_token_model
+from oauth2_provider.settings import oauth2_settings
+
+from django_at_jwt.authorization_server.authentication import authentication_of
+from django_at_jwt.authorization_server.consent import Consent
+from django_at_jwt.authorization_server.resource_servers import registry
+from django_at_jwt.authorization_server.toolkit import AUTHENTICATION, resolve
+from django_at_jwt.core.audience import Audience, AudienceRequest
+from django_at_jwt.core.errors import IssuanceError
+
+from .answers import OwnCoreMixin, values_of
+from .consent_templates import own_or_ours
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest, HttpResponse
+
+
+class ConsentForm(AllowForm):
+    """The toolkit's form; a request may ask for no scope at all, or for none that means anything to the API."""
+
+    scope = forms.CharField(required=False, widget=forms.HiddenInput())
+
+
+class AuthorizationView(OwnCoreMixin, toolkit_views.AuthorizationView):
+    """The toolkit's authorization endpoint; consent is to one API, and says what the client may do there."""
+
+    form_class = ConsentForm
+
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Answer an authorization request (RFC 6749 §4.1.1).
+
+        What the audience is resolved to is what the consent page is about, and what its form sends back.
+        ``approval_prompt=auto`` asks for no consent page where the user has agreed before. The toolkit compares scopes
+        alone; here the resources must have been agreed to as well.
+        """
+        if _login_is_too_old(request):
+            return self._ask_for_login(request)
+        audience = self._audience(request)
+        if audience is not None:
+            query = request.GET.copy()
+            query.setlist("resource", audience.identifiers)
+            prompt = query.get("approval_prompt", oauth2_settings.REQUEST_APPROVAL_PROMPT)
+            if prompt == "auto" and not _has_agreed(request, audience):
+                query["approval_prompt"] = "force"
+            request.GET = query  # type: ignore[assignment]
+        response: HttpResponse = super().get(request, *args, **kwargs)
+        return response
+
+    def _ask_for_login(self, request: HttpRequest) -> HttpResponse:
+        answer: HttpResponse
+        if "none" in request.GET.get("prompt", "").split():
+            # The toolkit's answer to somebody who is not logged in: login_required, if the request is a good one.
+            answer = self.handle_no_permission()
+        else:
+            answer = redirect_to_login(request.get_full_path(), self.get_login_url(), self.get_redirect_field_name())
+        return answer
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        """Give the template the ``consent``, and in ``scopes_descriptions`` what each scope does at that API."""
+        context: dict[str, Any] = super().get_context_data(**kwargs)
+        audience = self._audience(self.request)
+        if audience is not None and "error" not in context:
+            context["consent"] = consent = Consent.to(audience)
+            context["scopes_descriptions"] = list(consent.texts)
+        return context
+
+    def get_template_names(self) -> list[str]:
+        """Take the site's own template if it has one, else this app's."""
+        return [own_or_ours("oauth2_provider/authorize.html", "django_at_jwt/authorize.html")]
+
+    def create_authorization_response(self, request: HttpRequest, scopes: str, credentials: Any, allow: bool) -> Any:  # noqa: FBT001 - the toolkit's own signature
+        """Hand on how the user had logged in."""
+        credentials[AUTHENTICATION] = authentication_of(request)
+        return super().create_authorization_response(request, scopes, credentials, allow)
+
+    def _audience(self, request: HttpRequest) -> Audience | None:
+        """The audience of the request, or ``None`` where the toolkit is about to refuse it."""
+        asked = request.GET.get("scope", "").split()
+        try:
+            return resolve(
+                AudienceRequest(
+                    client_id=request.GET.get("client_id", ""),
+                    resources=values_of(request.GET, "resource"),
+                    scopes=asked or oauth2_settings._DEFAULT_SCOPES,
+                    asked_scopes=asked,
+                )
+            )
+        except IssuanceError:
+            return None
+
+
+def _login_is_too_old(request: HttpRequest) -> bool:
+    """Tell whether the client wants a later login than this session's, by ``max_age`` (RFC 9470 §4).
+
+    A session of which nobody knows when its user logged in is too old for any ``max_age``.
+    """
+    wanted = request.GET.get("max_age", "")
+    if not (wanted.isascii() and wanted.isdigit()):
+        return False
+    event = authentication_of(request)
+    # Nobody logs in and comes back in no time at all, and "max_age=0" asks for no more than a login now.
+    longest = max(int(wanted[:9]), _TIME_TO_COME_BACK)
+    return event is None or time.time() - event.authenticated_at > longest
+
+
+_TIME_TO_COME_BACK: Final = 15
+
+
+def _has_agreed(request: HttpRequest, audience: Audience) -> bool:
+    living = get_access_token_model().objects.filter(
+        user=request.user, application__client_id=request.GET.get("client_id", ""), expires__gt=timezone.now()
+    )
+    wanted = set(audience.identifiers)
+    # A token from before this app was installed names no resource; what nobody asks for is what the default gets.
+    default = [registry.current().default]
+    return any(wanted <= set(token.resource or default) and token.allow_scopes(audience.scopes) for token in living)

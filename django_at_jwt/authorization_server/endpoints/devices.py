@@ -1,0 +1,113 @@
+"""The device flow: what was asked for, and who approved it, are kept with the device code (RFC 8628)."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from django.db import router
+from django.utils import timezone
+from oauth2_provider import views as toolkit_views
+from oauth2_provider.models import get_application_model
+from oauth2_provider.scopes import get_scopes_backend
+
+from django_at_jwt.authorization_server.authentication import authentication_of
+from django_at_jwt.authorization_server.consent import Consent
+from django_at_jwt.authorization_server.toolkit import resolve
+from django_at_jwt.core.audience import Audience, AudienceRequest
+from django_at_jwt.core.errors import InvalidScope, IssuanceError
+from django_at_jwt.models import Authorization
+
+from .answers import OwnCoreMixin, values_of
+from .consent_templates import own_or_ours
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest, HttpResponse
+
+
+class DeviceAuthorizationView(OwnCoreMixin, toolkit_views.DeviceAuthorizationView):
+    """The toolkit's device authorization endpoint; what was asked for is kept with the device code."""
+
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Answer a device authorization request (RFC 8628 §3.1)."""
+        response: HttpResponse = super().post(request, *args, **kwargs)
+        if response.status_code == HTTPStatus.OK:
+            answer = json.loads(response.content)
+            Authorization.for_code(
+                answer["device_code"],
+                scopes=self._audience.scopes,
+                resources=self._audience.identifiers,
+                expires_at=timezone.now() + timedelta(seconds=answer["expires_in"]),
+            ).save(using=router.db_for_write(Authorization))
+        return response
+
+    def create_device_authorization_response(self, request: HttpRequest) -> Any:
+        """Give oauthlib's answer, if the client may have what it asks for.
+
+        oauthlib 3 does not look at the scopes, and oauthlib 4 adds one to the answer that the toolkit stumbles over.
+        """
+        headers, body, status = super().create_device_authorization_response(request)
+        if status != HTTPStatus.OK:
+            return headers, body, status
+        try:
+            self._audience = _device_audience(request)
+        except IssuanceError as error:
+            told = {"error": error.code, "error_description": error.description}
+            return {"Cache-Control": "no-store"}, json.dumps(told), error.status
+        body.pop("scope", None)
+        return headers, body, status
+
+
+def _device_audience(request: HttpRequest) -> Audience:
+    client_id = request.POST.get("client_id", "")
+    application = get_application_model().objects.get(client_id=client_id)
+    backend = get_scopes_backend()
+    asked = request.POST.get("scope", "").split()
+    if not set(asked) <= set(backend.get_available_scopes(application=application, request=request)):
+        raise InvalidScope("A requested scope is unknown or not for this client.")
+    return resolve(
+        AudienceRequest(
+            client_id=client_id,
+            resources=values_of(request.POST, "resource"),
+            scopes=asked or backend.get_default_scopes(application=application, request=request),
+            asked_scopes=asked,
+        )
+    )
+
+
+class DeviceConfirmView(toolkit_views.DeviceConfirmView):
+    """The toolkit's page where a user approves a device; it says which API that is about (RFC 8628 §3.3)."""
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        """Give the template the ``consent``, and in ``scopes_descriptions`` what each scope does at that API."""
+        context: dict[str, Any] = super().get_context_data(**kwargs)
+        device = self.get_object()
+        authorization = Authorization.objects.of_code(device.device_code)
+        try:
+            audience = resolve(
+                AudienceRequest(
+                    client_id=device.client_id,
+                    resources=authorization.resources if authorization is not None else (),
+                    scopes=(device.scope or "").split(),
+                )
+            )
+        except IssuanceError:
+            # The API was disabled in the meantime; the device will be told when it asks for its token.
+            return context
+        context["consent"] = consent = Consent.to(audience)
+        context["scopes_descriptions"] = list(consent.texts)
+        return context
+
+    def get_template_names(self) -> list[str]:
+        """Take the site's own template if it has one, else this app's."""
+        return [own_or_ours("oauth2_provider/device/accept_deny.html", "django_at_jwt/accept_deny.html")]
+
+    def form_valid(self, form: Any) -> HttpResponse:
+        """Keep how the user who approves had logged in, before the device can get its token."""
+        event = authentication_of(self.request)
+        if event is not None:
+            Authorization.objects.remember_login(self.get_object().device_code, event.to_session())
+        response: HttpResponse = super().form_valid(form)
+        return response

@@ -1,0 +1,48 @@
+"""The token endpoint and userinfo, where what a client does wrong is never a crash."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from oauth2_provider import views as toolkit_views
+from oauth2_provider.models import get_access_token_model, get_grant_model
+from oauth2_provider.signals import app_authorized
+
+from django_at_jwt.authorization_server.toolkit import DEVICE_CODE_GRANT
+
+from .answers import OwnCoreMixin, refusal
+
+
+class TokenView(OwnCoreMixin, toolkit_views.TokenView):
+    """The toolkit's token endpoint, where what a client does wrong or two clients do at once is never a crash."""
+
+    def authorization_flow_token_response(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Answer with a token; it is read back from the database only if somebody listens for it."""
+        if app_authorized.has_listeners(type(self)):
+            whole: HttpResponse = super().authorization_flow_token_response(request, *args, **kwargs)
+            return whole
+        _, headers, body, status = self.create_token_response(request)
+        return HttpResponse(content=body, status=status, headers=headers)
+
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Answer a token request (RFC 6749 §3.2)."""
+        if request.POST.get("grant_type") == DEVICE_CODE_GRANT and not request.POST.get("device_code"):
+            return refusal("invalid_request", "The device_code parameter is missing.", HTTPStatus.BAD_REQUEST)
+        try:
+            response: HttpResponse = super().post(request, *args, **kwargs)
+        except (get_access_token_model().DoesNotExist, get_grant_model().DoesNotExist):
+            # Another request has used the same code or refresh token up while this one was under way.
+            return refusal("invalid_grant", "The grant was used by another request.", HTTPStatus.BAD_REQUEST)
+        return response
+
+
+class UserInfoView(OwnCoreMixin, toolkit_views.UserInfoView):
+    """The toolkit's userinfo endpoint; a token in the address would stand in every log on the way (RFC 6750 §2.3)."""
+
+    def _create_userinfo_response(self, request: HttpRequest) -> HttpResponse:
+        if "access_token" in request.GET:
+            return refusal("invalid_request", "Send the access token in a header.", HTTPStatus.BAD_REQUEST)
+        response: HttpResponse = super()._create_userinfo_response(request)
+        return response
