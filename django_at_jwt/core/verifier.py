@@ -28,6 +28,7 @@ class Expectations:
         leeway: seconds by which clocks may differ.
         max_bytes: the longest token that is looked at at all.
         algorithms: if given, the only ones to accept, out of those that the keys are for.
+        required_claims: claims that must be there beside those of RFC 9068 §2.2, with any value but ``null``.
     """
 
     issuer: str
@@ -35,6 +36,7 @@ class Expectations:
     leeway: float = DEFAULT_LEEWAY
     max_bytes: int = DEFAULT_MAX_BYTES
     algorithms: frozenset[str] | None = field(default=None)
+    required_claims: tuple[str, ...] = ()
 
 
 class AuthenticToken(NamedTuple):
@@ -88,13 +90,31 @@ def check_expectations(authentic: AuthenticToken, *, expected: Expectations, now
     Raises:
         TokenRejected: with the reason, for the first rule that does not hold.
     """
-    claims = authentic.claims
     _check_algorithm(authentic.key, expected)
+    check_claims(authentic.claims, expected=expected, now=now)
+
+
+def check_claims(claims: AccessTokenClaims, *, expected: Expectations, now: float) -> None:
+    """Check what claims say against what is expected of them: issuer, audience, times, further claims.
+
+    Raises:
+        TokenRejected: for the first rule that does not hold.
+
+    It does *not* know who vouches for the claims: that is the signature's part.
+    """
     if claims.issuer != expected.issuer:
         raise TokenRejected(RejectionReason.WRONG_ISSUER, "iss is another issuer")
     if expected.audiences is not None and expected.audiences.isdisjoint(claims.audience):
         raise TokenRejected(RejectionReason.WRONG_AUDIENCE, "aud does not name this resource server")
-    _check_times(claims, leeway=expected.leeway, now=now)
+    if now >= claims.expires_at + expected.leeway:
+        raise TokenRejected(RejectionReason.EXPIRED, "exp has passed")
+    if claims.issued_at > now + expected.leeway:
+        raise TokenRejected(RejectionReason.NOT_YET_VALID, "iat is in the future")
+    if claims.not_before is not None and claims.not_before > now + expected.leeway:
+        raise TokenRejected(RejectionReason.NOT_YET_VALID, "nbf is in the future")
+    for claim in expected.required_claims:
+        if claims.raw.get(claim) is None:
+            raise TokenRejected(RejectionReason.MISSING_CLAIM, f"{claim}, which the settings require")
 
 
 class KeySource(Protocol):
@@ -104,8 +124,8 @@ class KeySource(Protocol):
         """Give the key ring as it is now."""
         ...
 
-    def after_unknown_kid(self) -> KeyRing | None:
-        """Give a ring that was read anew, or ``None`` if it is too soon for that."""
+    def after_unknown_kid(self, kid: str) -> KeyRing | None:
+        """Give a ring that was read anew because a token named ``kid``, or ``None`` if it is too soon for that."""
         ...
 
 
@@ -129,7 +149,12 @@ def verify_signature_with_current_keys(token: str, *, keys: KeySource, expected:
     try:
         return verify_signature(token, key_ring=keys.current(), expected=expected)
     except TokenRejected as rejected:
-        if rejected.reason is not RejectionReason.UNKNOWN_KEY or (renewed := keys.after_unknown_kid()) is None:
+        if rejected.reason is not RejectionReason.UNKNOWN_KEY:
+            raise
+        # The header was found to be good up to its kid, so it can be read once more.
+        kid: str = CompactJws.split(token, max_bytes=expected.max_bytes).header["kid"]
+        renewed = keys.after_unknown_kid(kid)
+        if renewed is None:
             raise
     return verify_signature(token, key_ring=renewed, expected=expected)
 
@@ -137,12 +162,3 @@ def verify_signature_with_current_keys(token: str, *, keys: KeySource, expected:
 def _check_algorithm(key: VerificationKey, expected: Expectations) -> None:
     if expected.algorithms is not None and key.algorithm.name not in expected.algorithms:
         raise TokenRejected(RejectionReason.ALGORITHM_MISMATCH, f"{key.algorithm.name} is not accepted here")
-
-
-def _check_times(claims: AccessTokenClaims, *, leeway: float, now: float) -> None:
-    if now >= claims.expires_at + leeway:
-        raise TokenRejected(RejectionReason.EXPIRED, "exp has passed")
-    if claims.issued_at > now + leeway:
-        raise TokenRejected(RejectionReason.NOT_YET_VALID, "iat is in the future")
-    if claims.not_before is not None and claims.not_before > now + leeway:
-        raise TokenRejected(RejectionReason.NOT_YET_VALID, "nbf is in the future")

@@ -34,7 +34,7 @@ class Keys:
             raise KeysUnavailable("down")
         return self.ring
 
-    def after_unknown_kid(self):
+    def after_unknown_kid(self, kid):
         return None
 
 
