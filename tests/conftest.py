@@ -16,6 +16,8 @@ from django_at_jwt.authorization_server.high_water import high_water_marks
 from django_at_jwt.authorization_server.keystore import key_store
 from django_at_jwt.authorization_server.rotation import rotate_signing_keys
 from django_at_jwt.core.jws import CompactJws
+from django_at_jwt.resource_server.issuers import remote_key_source
+from django_at_jwt.resource_server.verification import _prepared
 from django_at_jwt.resource_server.verified_tokens import verified_tokens
 
 DEVICE_CODE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
@@ -30,6 +32,8 @@ def _no_keys_of_other_tests():
         key_store.__init__()
         high_water_marks.forget()
         verified_tokens.forget()
+        remote_key_source.cache_clear()
+        _prepared.clear()
 
     forget()
     yield

@@ -92,7 +92,7 @@ def test_insecure_issuer_is_an_error_in_production(complete, settings):
     ("values", "expected"),
     [
         ({"DEFAULT_RESOURSE": "https://api.example.com/"}, "'DEFAULT_RESOURCE' is the nearest"),
-        ({"xyz": 1}, "there are AUDIENCE, "),
+        ({"xyz": 1}, "there are ACCEPT_OPAQUE_TOKENS, AUDIENCE, "),
         ({1: 1}, "is no setting of this app"),
         ({"DEFAULT_RESOURCE": "/api/"}, "absolute URI"),
         ({"DEFAULT_RESOURCE": 1}, "absolute URI"),

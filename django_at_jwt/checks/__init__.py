@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from .applicability import CheckId
+from .issuers import check_issuer_audiences, check_remote_issuers
 from .keys import (
     check_key_encryption_keys,
     check_policy,
@@ -33,6 +34,8 @@ __all__ = ["ALL_CHECKS", "DEPLOYMENT_CHECKS", "CheckId"]
 
 ALL_CHECKS: Final[Sequence[Callable[..., list[CheckMessage]]]] = (
     check_settings,
+    check_issuer_audiences,
+    check_remote_issuers,
     check_issuer,
     check_default_resource,
     check_access_token_generator,

@@ -24,6 +24,8 @@ class CheckId(StrEnum):
     BAD_ISSUER = "django_at_jwt.E008"
     POLICY = "django_at_jwt.E009"
     REVOKED_KEY_IS_BACK = "django_at_jwt.E010"
+    NO_AUDIENCE_FOR_ISSUER = "django_at_jwt.E011"
+    BAD_REMOTE_ISSUER = "django_at_jwt.E012"
     NO_SIGNING_KEY = "django_at_jwt.W001"
     NO_WELL_KNOWN_URLS = "django_at_jwt.W002"
     ISSUER_ELSEWHERE = "django_at_jwt.W003"
