@@ -270,3 +270,58 @@ def test_app_that_is_not_installed(module, monkeypatch):
         patch.setattr(conf.apps, "is_installed", lambda _app: False)
         with pytest.raises(ImproperlyConfigured, match="INSTALLED_APPS"):
             importlib.reload(loaded)
+
+
+class TestRemoteIssuers:
+    def of(self, settings, *issuers, **options):
+        settings.AT_JWT = {**settings.AT_JWT, "ISSUERS": dict.fromkeys(issuers, options)}
+        return found()
+
+    def test_good_ones(self, complete, settings):
+        assert self.of(settings, "https://as.example.com/", "https://other.example.com/o", audience=settings.API) == {}
+
+    @pytest.mark.parametrize("options", [{}, {"audience": []}])
+    def test_without_an_audience(self, options, complete, settings):
+        [(check_id, message)] = self.of(settings, "https://other.example.com", **options).items()
+        assert check_id == "django_at_jwt.E011"
+        assert '"https://other.example.com": {"audience": "https://api.example.com/"}' in message.hint
+
+    @pytest.mark.parametrize(
+        "issuer",
+        ["http://as.example.com", "http://127.0.0.1", "as.example.com", "https://", "https://a#b", "https://a?b", ""],
+    )
+    def test_no_https_url(self, issuer, complete, settings):
+        [(check_id, message)] = self.of(settings, issuer, audience=settings.API).items()
+        assert check_id == "django_at_jwt.E012"
+        assert repr(issuer) in message.msg
+
+    def test_http_on_a_loopback_is_for_development(self, complete, settings):
+        settings.DEBUG = True
+        assert self.of(settings, "http://127.0.0.1:8000/o", "http://localhost", audience=settings.API) == {}
+        assert list(self.of(settings, "http://as.example.com", audience=settings.API)) == ["django_at_jwt.E012"]
+
+    def test_this_very_project(self, complete, settings):
+        [(check_id, message)] = self.of(settings, settings.ISSUER, audience=settings.API).items()
+        assert check_id == "django_at_jwt.E012"
+        assert "own issuer" in message.msg
+
+    @pytest.mark.parametrize(
+        ("issuers", "words"),
+        [
+            (["https://a"], "must be a dict of issuers"),
+            ({"https://a": "https://api"}, "must be an issuer's URL, and a dict of its options"),
+            ({5: {}}, "must be an issuer's URL"),
+            ({"https://a": {"audiance": "https://api"}}, "'audience' is the nearest"),
+            ({"https://a": {"audience": "api"}}, "must be an absolute URI"),
+            ({"https://a": {"leeway": -1}}, "must not be negative"),
+            ({"https://a": {"algorithms": ["HS256"]}}, "must list at least one of"),
+            ({"https://a": {"required_claims": "tenant"}}, "must be a list"),
+            ({"https://a": {"user_mode": "any"}}, "must be one of local, created, stateless"),
+        ],
+    )
+    def test_what_cannot_be_read(self, issuers, words, complete, settings):
+        settings.AT_JWT = {**settings.AT_JWT, "ISSUERS": issuers}
+        [(check_id, message)] = found().items()
+        assert check_id == "django_at_jwt.E001"
+        assert "AT_JWT['ISSUERS']" in message.msg
+        assert words in message.msg
