@@ -1,5 +1,8 @@
-"""The administrator's pages."""
+"""The administrator's pages. All are about issuing tokens, so a project that only accepts them has none."""
 
-from .signing_key import SigningKeyAdmin
+from django.apps import apps
 
-__all__ = ["SigningKeyAdmin"]
+if apps.is_installed("oauth2_provider"):
+    from .signing_key import SigningKeyAdmin
+
+    __all__ = ["SigningKeyAdmin"]
