@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
-from .discovery import shown
 from .errors import RejectionReason, TokenRejected
 from .jws import CompactJws, decode_object
 from .keyring import KeyRing
 from .profile import REQUIRED_CLAIMS, TOKEN_TYPE, AccessTokenClaims, parse_claims
+from .quotation import shown
 from .verifier import Expectations, check_claims, verify_access_token
 
 if TYPE_CHECKING:

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from .errors import RejectionReason, TokenRejected, UnacceptableDocument
 from .jws import decode_object
+from .quotation import shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -86,18 +87,3 @@ def jwks_uri_in(metadata: Mapping[str, Any], *, issuer: str, loopback_http: bool
     if not isinstance(jwks_uri, str) or not is_fetchable(jwks_uri, loopback_http=loopback_http):
         raise UnacceptableDocument(f"its jwks_uri is {shown(jwks_uri)}, which is no https URL")
     return jwks_uri
-
-
-_MOST_SHOWN: Final = 100
-
-
-def shown(value: object) -> str:
-    """Give a value that somebody else chose as short text in one line, for a log or a terminal."""
-    if not isinstance(value, (str, int, float, list, dict, type(None))):
-        return type(value).__name__
-    if isinstance(value, (list, dict)):
-        value = repr(value)
-    elif value is None:
-        return "missing"
-    text = ascii(value)
-    return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}..."

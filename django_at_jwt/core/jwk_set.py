@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from .algorithms import ALGORITHMS
-from .discovery import shown
 from .errors import UnacceptableDocument, UnacceptableKey
 from .keys import PRIVATE_MEMBERS, VerificationKey
+from .quotation import shown
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping

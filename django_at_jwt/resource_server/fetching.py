@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from django_at_jwt import __version__
-from django_at_jwt.core.discovery import is_fetchable, read_document, shown
+from django_at_jwt.core.discovery import is_fetchable, read_document
 from django_at_jwt.core.errors import UnacceptableDocument
+from django_at_jwt.core.quotation import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

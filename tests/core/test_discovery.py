@@ -6,15 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from django_at_jwt.core.discovery import (
-    is_fetchable,
-    is_remote_issuer,
-    jwks_uri_in,
-    metadata_addresses,
-    read_document,
-    shown,
-)
+from django_at_jwt.core.discovery import is_fetchable, is_remote_issuer, jwks_uri_in, metadata_addresses, read_document
 from django_at_jwt.core.errors import UnacceptableDocument
+from django_at_jwt.core.quotation import shown
 
 ROOT = "https://as.example.com"
 
