@@ -136,10 +136,13 @@ class RemoteKeySource:
     def _refresh(self) -> None:
         if self._adopt_shared():
             return
-        if self._claim_refresh() or self._was_refused_for_too_long():
-            self._fetch()
-        else:
+        if not self._claim_refresh() and not self._was_refused_for_too_long():
             self._wait_for_another_worker()
+        elif self._adopt_shared():
+            # Another worker was done between the look and the claim.
+            self._shared.end_claim(REFRESH)
+        else:
+            self._fetch()
 
     def _claim_refresh(self) -> bool:
         return self._shared.claim(REFRESH, seconds=app_settings().issuer_timeout + _CLAIM_MARGIN)

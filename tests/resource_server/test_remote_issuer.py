@@ -573,6 +573,19 @@ class TestSharing:
         assert [list(ring.verification_keys) for ring in rings] == [[OLD.kid]] * 4
         assert issuer.fetches == 1
 
+    def test_worker_that_is_done_between_the_look_and_the_claim_of_another(self, api, issuer, monkeypatch):
+        late, quick = (RemoteKeySource(*source_settings()) for _ in range(2))
+        claim = late._shared.claim
+
+        def claim_late(name, *, seconds):
+            quick.current()
+            return claim(name, seconds=seconds)
+
+        monkeypatch.setattr(late._shared, "claim", claim_late)
+        assert list(late.current().verification_keys) == [OLD.kid]
+        assert issuer.fetches == 1
+        assert not late._shared.is_claimed("refresh")
+
     def test_nobody_waits_while_there_are_keys(self, api, issuer, clock):
         verify_token(issuer.token())
         issuer.pages[KEYS].wait = 2
