@@ -431,6 +431,16 @@ class TestFreshness:
         clock.pass_by(2)
         assert reason(token) is RejectionReason.UNKNOWN_KEY
 
+    def test_clearing_the_cache_and_starting_again_is_rid_of_a_key_at_once(self, api, issuer):
+        issuer.publish(OLD, NEW)
+        verify_token(issuer.token(OLD))
+        issuer.publish(NEW)
+        new_worker()
+        assert verify_token(issuer.token(OLD))
+        caches["default"].clear()
+        new_worker()
+        assert reason(issuer.token(OLD)) is RejectionReason.UNKNOWN_KEY
+
 
 def source_settings():
     from django_at_jwt.conf import app_settings
