@@ -263,7 +263,7 @@ def test_no_redirect_is_followed(path, status, api, issuer, caplog):
 @pytest.mark.parametrize("path", [METADATA, KEYS])
 @pytest.mark.parametrize(
     "slowness",
-    [{"wait": 5}, {"drip": 0.2}, {"drip": 0.2, "drip_headers": True}],
+    [{"wait": 10}, {"drip": 0.2}, {"drip": 0.2, "drip_headers": True}],
     ids=["waits", "drips", "drips headers"],
 )
 def test_slow_issuer_takes_no_longer_than_the_time_limit(path, slowness, api, issuer):
@@ -273,7 +273,7 @@ def test_slow_issuer_takes_no_longer_than_the_time_limit(path, slowness, api, is
     began = time.monotonic()
     with pytest.raises(KeysUnavailable):
         verify_token(issuer.token())
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 5
 
 
 @pytest.mark.parametrize("variable", ["http_proxy", "HTTP_PROXY", "all_proxy"])
@@ -507,7 +507,8 @@ class TestUnknownKids:
             reason(issuer.token(NEW, header=NEW.header(kid=f"kid {number}")))
             reason(issuer.token(NEW, header=NEW.header(kid=f"another {number}")))
             time.sleep(1.1)
-        assert issuer.fetches == 3
+        # Without a cool-down there would be five; a very busy machine may need more than a second for two tokens.
+        assert issuer.fetches in {3, 4}
 
     def test_kid_that_the_issuer_does_not_know_is_remembered(self, api, issuer, clock):
         verify_token(issuer.token())
@@ -546,7 +547,7 @@ class TestUnknownKids:
 
     def test_others_do_not_wait_for_it(self, api, issuer):
         verify_token(issuer.token())
-        issuer.pages[KEYS].wait = 2
+        issuer.pages[KEYS].wait = 4
         slow = threading.Thread(target=lambda: reason(issuer.token(NEW)))
         slow.start()
         time.sleep(0.3)
@@ -554,7 +555,7 @@ class TestUnknownKids:
         for _ in range(10):
             assert verify_token(issuer.token())
             reason(issuer.token(NEW, header=NEW.header(kid="another")))
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 3
         slow.join()
 
 
@@ -598,13 +599,13 @@ class TestSharing:
 
     def test_nobody_waits_while_there_are_keys(self, api, issuer, clock):
         verify_token(issuer.token())
-        issuer.pages[KEYS].wait = 2
+        issuer.pages[KEYS].wait = 4
         clock.pass_by(300)
         threading.Thread(target=verify_token, args=(issuer.token(),)).start()
         time.sleep(0.3)
         began = time.monotonic()
         assert verify_token(issuer.token())
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 3
 
     def text(self):
         [key] = [key for key in cache_keys() if key.endswith("snapshot")]
@@ -661,16 +662,17 @@ class TestSharing:
         assert issuer.fetches == 2
 
     @pytest.mark.parametrize("kind", ["away", "dummy", "unknown alias"])
-    def test_without_a_cache_that_works(self, kind, api, issuer, caplog):
+    def test_without_a_cache_that_works(self, kind, api, issuer, caplog, clock):
         api.CACHES = {
             **api.CACHES,
             "dummy": {"BACKEND": "django.core.cache.backends.dummy.DummyCache"},
             "away": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": "redis://127.0.0.1:9"},
         }
         api.AT_JWT = {**api.AT_JWT, "ISSUER_CACHE": kind}
-        for _ in range(3):
+        for number in range(3):
             assert verify_token(issuer.token())
-            reason(issuer.token(NEW))
+            reason(issuer.token(NEW, header=NEW.header(kid=f"kid {number}")))
+            clock.pass_by(5)
         assert issuer.fetches == 2
         assert caplog.text.count("does not help") == (0 if kind == "dummy" else 1)
 
