@@ -18,6 +18,7 @@ from django.conf import settings as django_settings
 from django.core.exceptions import ImproperlyConfigured
 
 from .core.algorithms import ALGORITHMS
+from .core.freshness import Lifetimes
 from .core.lifecycle import RotationPolicy
 from .core.resource_servers import ISSUER_SCOPES, ResourceServer, declared_resource_servers, is_resource_identifier
 from .core.verifier import DEFAULT_LEEWAY, DEFAULT_MAX_BYTES
@@ -26,11 +27,15 @@ SETTING_NAME: Final = "AT_JWT"
 ACCESS_TOKEN_GENERATOR: Final = "django_at_jwt.generators.generate_access_token"  # noqa: S105 - an import path
 REFRESH_TOKEN_GENERATOR: Final = "oauthlib.oauth2.rfc6749.tokens.random_token_generator"  # noqa: S105
 VALIDATOR_CLASS: Final = "django_at_jwt.validators.OAuth2Validator"
+OPAQUE_TOKEN_READER: Final = "django_at_jwt.authorization_server.toolkit.opaque.read_opaque_token"  # noqa: S105
+USER_MODES: Final = ("local", "created", "stateless")
 LONGEST_SENSIBLE_LIFETIME: Final = 3600
 KEY_ENCRYPTION_KEY_BYTES: Final = 32
 # The lifetime that django-oauth-toolkit falls back on when its setting is absent, in seconds.
 _TOOLKIT_LIFETIME: Final = 36000
 _TOOLKIT_JWK_SET_MAX_AGE: Final = 3600
+# For how many seconds an issuer's answer is used that says nothing of caching.
+_USUAL_ISSUER_AGE: Final = 300.0
 
 
 def oauth2_provider_settings() -> dict[str, Any]:
@@ -72,9 +77,28 @@ def _seconds(value: object) -> float:
     return _duration(value).total_seconds()
 
 
+def _some_seconds(value: object) -> float:
+    seconds = _seconds(value)
+    if not seconds:
+        raise ValueError("must be more than 0")
+    return seconds
+
+
 def _positive(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value <= 0:
         raise ValueError("must be a whole number above 0")
+    return value
+
+
+def _count(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise ValueError("must be a whole number, or 0")
+    return value
+
+
+def _flag(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError("must be True or False")
     return value
 
 
@@ -132,6 +156,13 @@ def _methods_by_name(value: object) -> Mapping[str, tuple[str, ...]] | None:
 
 def _methods_or_dotted_path(value: object) -> Mapping[str, tuple[str, ...]] | str | None:
     return _dotted_path(value) if isinstance(value, str) else _methods_by_name(value)
+
+
+def _identifiers(value: object) -> tuple[str, ...]:
+    try:
+        return _several(value, _identifier)
+    except ValueError as error:
+        raise ValueError(f"each entry {error}" if isinstance(value, (list, tuple)) else str(error)) from None
 
 
 def _algorithms(value: object) -> tuple[str, ...]:
@@ -204,6 +235,65 @@ def _setting(default: Any, read: Callable[[object], Any], **options: Any) -> Any
     return field(default=default, metadata={"read": read}, **options)
 
 
+def _audience(value: object) -> tuple[str, ...]:
+    return (_identifier(value),) if isinstance(value, str) else _identifiers(value)
+
+
+def _user_mode(value: object) -> str:
+    if value not in USER_MODES:
+        raise ValueError(f"must be one of {', '.join(USER_MODES)}")
+    return str(value)
+
+
+@dataclass(frozen=True, kw_only=True)
+class IssuerSettings:
+    """What is expected of one issuer whose tokens this project accepts: an entry of ``AT_JWT["ISSUERS"]``.
+
+    Attributes:
+        issuer: its identifier, the one value of ``iss``.
+        audience: what ``aud`` must hold one of. A check refuses an issuer without any.
+        algorithms: the only ones to accept; none for all that this app knows.
+        leeway: seconds by which clocks may differ, or ``None`` for the project's setting.
+        required_claims: claims that a token must have beside those of RFC 9068.
+        user_mode: whom ``request.user`` is for its tokens.
+    """
+
+    issuer: str
+    audience: tuple[str, ...] = _setting((), _audience)
+    algorithms: tuple[str, ...] = _setting((), _algorithms)
+    leeway: float | None = _setting(None, _seconds)
+    required_claims: tuple[str, ...] = _setting((), _texts)
+    user_mode: str = _setting("stateless", _user_mode)
+
+
+_ISSUER_OPTIONS: Final[Mapping[str, Field[Any]]] = {
+    each.name: each for each in fields(IssuerSettings) if each.name != "issuer"
+}
+
+
+def _issuers(value: object) -> tuple[IssuerSettings, ...]:
+    for name, problem in _problems_in_issuers(value, "it"):
+        raise ValueError(f"cannot be used: {name} {problem}")
+    assert isinstance(value, Mapping)  # noqa: S101 - anything else has a problem
+    return tuple(
+        IssuerSettings(
+            issuer=issuer, **{name: _ISSUER_OPTIONS[name].metadata["read"](options[name]) for name in options}
+        )
+        for issuer, options in value.items()
+    )
+
+
+def _problems_in_issuers(value: object, where: str) -> Iterator[tuple[str, str]]:
+    if not isinstance(value, Mapping):
+        yield where, "must be a dict of issuers, such as {'https://as.example.com/o': {'audience': ...}}"
+        return
+    for issuer, options in value.items():
+        if not isinstance(issuer, str) or not isinstance(options, Mapping):
+            yield f"{where}[{issuer!r}]", "must be an issuer's URL, and a dict of its options"
+        else:
+            yield from _problems(options, _ISSUER_OPTIONS, f"{where}[{issuer!r}]")
+
+
 @dataclass(frozen=True, kw_only=True)
 class AppSettings:
     """``AT_JWT`` as typed values. Durations may be given as timedeltas or as whole seconds.
@@ -227,6 +317,7 @@ class AppSettings:
         revoked_kids: keys that stay revoked whatever the database says, for instance after a backup was restored.
         leeway: seconds by which clocks may differ.
         max_token_bytes: longer tokens are refused unread.
+        verified_token_cache_size: how many verified tokens a process remembers; 0 for none.
         audience: what this project's own API expects in ``aud``, if not the default resource.
         authentication_methods: the ``amr`` values (RFC 8176) that authentication backends stand for, by their dotted
             paths, beside those of Django's own backends.
@@ -235,6 +326,13 @@ class AppSettings:
         authentication_event: dotted path of a callable that takes the request and the user at a login and gives an
             ``AuthenticationEvent``, ``None`` to claim nothing, or ``NotImplemented`` to leave it to this app.
         local_key_ring: dotted path of the object that gives the local issuer's key ring.
+        accept_opaque_tokens: whether the local issuer's opaque tokens are accepted beside its JWTs.
+        issuers: the other issuers whose tokens this project accepts.
+        issuer_cache: alias of Django's cache by which all workers share what they know of these issuers.
+        issuer_timeout: seconds that asking an issuer may take in all.
+        issuer_min_age: seconds for which an issuer's answer is used at the least.
+        issuer_max_age: seconds for which it is used at the most.
+        issuer_max_stale: seconds for which an issuer's keys are used after it last confirmed them.
     """
 
     default_resource: str | None = _setting(None, _optional_identifier)
@@ -255,11 +353,25 @@ class AppSettings:
     unknown_kid_cooldown: float = _setting(30.0, _seconds)
     leeway: float = _setting(float(DEFAULT_LEEWAY), _seconds)
     max_token_bytes: int = _setting(DEFAULT_MAX_BYTES, _positive)
+    verified_token_cache_size: int = _setting(1024, _count)
     audience: str | None = _setting(None, _optional_identifier)
     authentication_methods: Mapping[str, tuple[str, ...]] | None = _setting(None, _methods_by_name)
     authentication_contexts: Mapping[str, tuple[str, ...]] | str | None = _setting(None, _methods_or_dotted_path)
     authentication_event: str | None = _setting(None, _optional_dotted_path)
     local_key_ring: str = _setting("django_at_jwt.authorization_server.keystore.key_store", _dotted_path)
+    accept_opaque_tokens: bool = _setting(False, _flag)
+    issuers: tuple[IssuerSettings, ...] = _setting((), _issuers)
+    issuer_cache: str = _setting("default", _text)
+    issuer_timeout: float = _setting(5.0, _some_seconds)
+    issuer_min_age: float = _setting(60.0, _some_seconds)
+    issuer_max_age: float = _setting(3600.0, _some_seconds)
+    issuer_max_stale: float = _setting(7200.0, _seconds)
+
+    @property
+    def issuer_lifetimes(self) -> Lifetimes:
+        """Between which bounds an issuer's word on caching counts."""
+        least = min(self.issuer_min_age, self.issuer_max_age)
+        return Lifetimes(least=least, most=self.issuer_max_age, usual=_USUAL_ISSUER_AGE)
 
     @property
     def jwk_set_max_age(self) -> timedelta:
@@ -285,16 +397,25 @@ def problems_in(values: object) -> Iterator[tuple[str, str]]:
     if not isinstance(values, Mapping):
         yield SETTING_NAME, "must be a dict"
         return
+    yield from _problems({name: value for name, value in values.items() if name != _ISSUERS}, _FIELDS, SETTING_NAME)
+    if _ISSUERS in values:
+        yield from _problems_in_issuers(values[_ISSUERS], f"{SETTING_NAME}[{_ISSUERS!r}]")
+
+
+_ISSUERS: Final = "ISSUERS"
+
+
+def _problems(values: Mapping[Any, object], known: Mapping[str, Field[Any]], where: str) -> Iterator[tuple[str, str]]:
     for name, value in values.items():
-        if name not in _FIELDS:
-            nearest = difflib.get_close_matches(str(name), _FIELDS, n=1)
-            meant = f"{nearest[0]!r} is the nearest" if nearest else f"there are {', '.join(sorted(_FIELDS))}"
-            yield f"{SETTING_NAME}[{name!r}]", f"is no setting of this app; {meant}"
+        if name not in known:
+            nearest = difflib.get_close_matches(str(name), known, n=1)
+            meant = f"{nearest[0]!r} is the nearest" if nearest else f"there are {', '.join(sorted(known))}"
+            yield f"{where}[{name!r}]", f"is no setting of this app; {meant}"
             continue
         try:
-            _FIELDS[name].metadata["read"](value)
+            known[name].metadata["read"](value)
         except ValueError as error:
-            yield f"{SETTING_NAME}[{name!r}]", str(error)
+            yield f"{where}[{name!r}]", str(error)
 
 
 _last_read: tuple[object, AppSettings] | None = None

@@ -18,6 +18,9 @@ from django_at_jwt.authorization_server.resource_servers import registry
 from django_at_jwt.authorization_server.rotation import rotate_signing_keys
 from django_at_jwt.core.jws import CompactJws
 from django_at_jwt.models import SigningKey
+from django_at_jwt.resource_server.issuers import remote_key_source
+from django_at_jwt.resource_server.verification import _prepared
+from django_at_jwt.resource_server.verified_tokens import verified_tokens
 
 DEVICE_CODE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 REDIRECT_URI = "https://client.example.com/callback"
@@ -31,6 +34,9 @@ def _no_keys_of_other_tests():
         key_store.__init__()
         high_water_marks.forget()
         registry.forget()
+        verified_tokens.forget()
+        remote_key_source.cache_clear()
+        _prepared.clear()
 
     forget()
     yield

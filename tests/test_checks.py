@@ -92,7 +92,7 @@ def test_insecure_issuer_is_an_error_in_production(complete, settings):
     ("values", "expected"),
     [
         ({"DEFAULT_RESOURSE": "https://api.example.com/"}, "'DEFAULT_RESOURCE' is the nearest"),
-        ({"xyz": 1}, "there are AUDIENCE, "),
+        ({"xyz": 1}, "there are ACCEPT_OPAQUE_TOKENS, AUDIENCE, "),
         ({1: 1}, "is no setting of this app"),
         ({"DEFAULT_RESOURCE": "/api/"}, "absolute URI"),
         ({"DEFAULT_RESOURCE": 1}, "absolute URI"),
@@ -338,3 +338,58 @@ class TestAuthentication:
     def test_unusable_setting(self, name, value, expected, complete, settings):
         settings.AT_JWT = {**settings.AT_JWT, name: value}
         assert expected in found()["django_at_jwt.E001"].msg
+
+
+class TestRemoteIssuers:
+    def of(self, settings, *issuers, **options):
+        settings.AT_JWT = {**settings.AT_JWT, "ISSUERS": dict.fromkeys(issuers, options)}
+        return found()
+
+    def test_good_ones(self, complete, settings):
+        assert self.of(settings, "https://as.example.com/", "https://other.example.com/o", audience=settings.API) == {}
+
+    @pytest.mark.parametrize("options", [{}, {"audience": []}])
+    def test_without_an_audience(self, options, complete, settings):
+        [(check_id, message)] = self.of(settings, "https://other.example.com", **options).items()
+        assert check_id == "django_at_jwt.E014"
+        assert '"https://other.example.com": {"audience": "https://api.example.com/"}' in message.hint
+
+    @pytest.mark.parametrize(
+        "issuer",
+        ["http://as.example.com", "http://127.0.0.1", "as.example.com", "https://", "https://a#b", "https://a?b", ""],
+    )
+    def test_no_https_url(self, issuer, complete, settings):
+        [(check_id, message)] = self.of(settings, issuer, audience=settings.API).items()
+        assert check_id == "django_at_jwt.E015"
+        assert repr(issuer) in message.msg
+
+    def test_http_on_a_loopback_is_for_development(self, complete, settings):
+        settings.DEBUG = True
+        assert self.of(settings, "http://127.0.0.1:8000/o", "http://localhost", audience=settings.API) == {}
+        assert list(self.of(settings, "http://as.example.com", audience=settings.API)) == ["django_at_jwt.E015"]
+
+    def test_this_very_project(self, complete, settings):
+        [(check_id, message)] = self.of(settings, settings.ISSUER, audience=settings.API).items()
+        assert check_id == "django_at_jwt.E015"
+        assert "own issuer" in message.msg
+
+    @pytest.mark.parametrize(
+        ("issuers", "words"),
+        [
+            (["https://a"], "must be a dict of issuers"),
+            ({"https://a": "https://api"}, "must be an issuer's URL, and a dict of its options"),
+            ({5: {}}, "must be an issuer's URL"),
+            ({"https://a": {"audiance": "https://api"}}, "'audience' is the nearest"),
+            ({"https://a": {"audience": "api"}}, "must be an absolute URI"),
+            ({"https://a": {"leeway": -1}}, "must not be negative"),
+            ({"https://a": {"algorithms": ["HS256"]}}, "must list at least one of"),
+            ({"https://a": {"required_claims": "tenant"}}, "must be a list"),
+            ({"https://a": {"user_mode": "any"}}, "must be one of local, created, stateless"),
+        ],
+    )
+    def test_what_cannot_be_read(self, issuers, words, complete, settings):
+        settings.AT_JWT = {**settings.AT_JWT, "ISSUERS": issuers}
+        [(check_id, message)] = found().items()
+        assert check_id == "django_at_jwt.E001"
+        assert "AT_JWT['ISSUERS']" in message.msg
+        assert words in message.msg

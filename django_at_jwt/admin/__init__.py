@@ -1,6 +1,9 @@
-"""The administrator's pages."""
+"""The administrator's pages. All are about issuing tokens, so a project that only accepts them has none."""
 
-from .resource_server import ResourceServerAdmin
-from .signing_key import SigningKeyAdmin
+from django.apps import apps
 
-__all__ = ["ResourceServerAdmin", "SigningKeyAdmin"]
+if apps.is_installed("oauth2_provider"):
+    from .resource_server import ResourceServerAdmin
+    from .signing_key import SigningKeyAdmin
+
+    __all__ = ["ResourceServerAdmin", "SigningKeyAdmin"]

@@ -87,7 +87,7 @@ class KeyStore:
             ring, _ = self._view
         return ring
 
-    def after_unknown_kid(self) -> KeyRing | None:
+    def after_unknown_kid(self, kid: str) -> KeyRing | None:
         """Read the rows again because a token named a ``kid`` that is not known, or do nothing.
 
         Returns:

@@ -11,6 +11,7 @@ from .authentication import (
     check_authentication_callables,
     check_authentication_methods,
 )
+from .issuers import check_issuer_audiences, check_remote_issuers
 from .keys import (
     check_key_encryption_keys,
     check_policy,
@@ -40,6 +41,8 @@ __all__ = ["ALL_CHECKS", "DEPLOYMENT_CHECKS", "CheckId"]
 
 ALL_CHECKS: Final[Sequence[Callable[..., list[CheckMessage]]]] = (
     check_settings,
+    check_issuer_audiences,
+    check_remote_issuers,
     check_issuer,
     check_default_resource,
     check_resource_servers,

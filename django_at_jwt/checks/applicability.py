@@ -27,6 +27,8 @@ class CheckId(StrEnum):
     UNUSABLE_RESOURCE_SERVER = "django_at_jwt.E012"
     UNUSABLE_SUBJECT = "django_at_jwt.E013"
     AUTHENTICATION_CALLABLE = "django_at_jwt.E011"
+    NO_AUDIENCE_FOR_ISSUER = "django_at_jwt.E014"
+    BAD_REMOTE_ISSUER = "django_at_jwt.E015"
     NO_SIGNING_KEY = "django_at_jwt.W001"
     NO_WELL_KNOWN_URLS = "django_at_jwt.W002"
     ISSUER_ELSEWHERE = "django_at_jwt.W003"

@@ -114,3 +114,7 @@ class UnacceptableKey(ValueError):
 
 class KeyChangeRefused(ValueError):
     """A change to the signing keys that an administrator asked for and that must not be made; the text says why."""
+
+
+class UnacceptableDocument(ValueError):
+    """Issuer metadata or a JWK set that must not be used; the text says why, and quotes little of it."""

@@ -1,56 +1,111 @@
-"""From the settings to a verified access token: the issuer, the audience and the keys that this project accepts."""
+"""From the settings to a verified access token: the issuers, the audiences and the keys that this project accepts."""
 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
-from django_at_jwt.conf import AppSettings, app_settings, local_issuer
-from django_at_jwt.core.verifier import Expectations, KeySource, verify_with_current_keys
+from django_at_jwt.conf import OPAQUE_TOKEN_READER, AppSettings, IssuerSettings, app_settings, local_issuer
+from django_at_jwt.core.discovery import is_remote_issuer
+from django_at_jwt.core.errors import RejectionReason, TokenRejected
+from django_at_jwt.core.jws import CompactJws, decode_object
+from django_at_jwt.core.verifier import Expectations, KeySource
+
+from .issuers import remote_key_source
+from .retrieval import loopback_http
+from .verified_tokens import verified_tokens
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from django_at_jwt.core.profile import AccessTokenClaims
 
+_DOTS_OF_A_JWT: Final = 2
 
-def verify_local_token(token: str, *, audience: str | None = None) -> AccessTokenClaims:
-    """Verify an access token of this project's own issuer.
+
+class AcceptedIssuer(NamedTuple):
+    """One issuer whose tokens are accepted here: its keys, and what its tokens must say."""
+
+    keys: KeySource
+    expected: Expectations
+
+
+def verify_token(token: str, *, audience: str | None = None) -> AccessTokenClaims:
+    """Verify an access token of this project's own issuer, or of one in ``AT_JWT["ISSUERS"]``.
 
     Args:
-        audience: what ``aud`` must hold; without it ``AT_JWT["AUDIENCE"]``, else the default resource.
+        audience: what ``aud`` must hold, whoever the issuer is; without it what the settings say for the issuer.
 
     Raises:
         TokenRejected: it must not be accepted.
-        KeysUnavailable: the issuer's keys cannot be read.
-        ImproperlyConfigured: the issuer or the audience is not set.
+        KeysUnavailable: the issuer's keys cannot be had.
+        ImproperlyConfigured: no issuer is set, or one without an audience.
 
-    It makes no query while the keys are in memory, and does *not* check whether the token was revoked or its subject is
-    active.
+    What the token says of its issuer only chooses among those that are set. It makes no query while the keys are in
+    memory, unless ``AT_JWT["ACCEPT_OPAQUE_TOKENS"]`` is on and the token is one. It does *not* check whether the token
+    was revoked or its subject is active.
     """
-    settings, issuer = app_settings(), local_issuer()
+    settings, local = app_settings(), local_issuer()
     before = _prepared.get(audience)
-    if before is None or before.settings is not settings or before.issuer != issuer:
-        before = _prepared[audience] = _prepare(settings, issuer, audience)
-    return verify_with_current_keys(token, keys=before.keys, expected=before.expected, now=time.time())
+    if before is None or before.settings is not settings or before.local != local:
+        before = _prepared[audience] = _prepare(settings, local, audience)
+    if settings.accept_opaque_tokens and local and token.count(".") < _DOTS_OF_A_JWT:
+        return _read_opaque(token, before.issuers[local].expected)
+    accepted = before.only or _issuer_of(token, before.issuers, settings)
+    return verified_tokens.verify(token, keys=accepted.keys, expected=accepted.expected, now=time.time())
+
+
+def accepted_issuers(*, audience: str | None = None) -> Mapping[str, AcceptedIssuer]:
+    """Give all issuers whose tokens are accepted, by their identifiers; of one that is in twice, the local one.
+
+    Raises:
+        ImproperlyConfigured: as :func:`verify_token`.
+    """
+    return _prepare(app_settings(), local_issuer(), audience).issuers
+
+
+def claimed_issuer(token: str, *, max_bytes: int) -> str | None:
+    """Give the issuer that a token says it is of, which anybody can write there.
+
+    Raises:
+        TokenRejected: it is no JWT.
+    """
+    jws = CompactJws.split(token, max_bytes=max_bytes)
+    issuer = decode_object(jws.payload, RejectionReason.BAD_CLAIMS).get("iss")
+    return issuer if isinstance(issuer, str) else None
 
 
 class _Prepared(NamedTuple):
-    """What verifying needs, and the settings that it was made of: they are live, and seldom change."""
+    """What verifying needs, and the settings that it was made of: they are live, and seldom change.
+
+    ``only`` is the issuer where there is but one, so that its tokens are not read twice.
+    """
 
     settings: AppSettings
-    issuer: str
-    keys: KeySource
-    expected: Expectations
+    local: str
+    issuers: Mapping[str, AcceptedIssuer]
+    only: AcceptedIssuer | None
 
 
 _prepared: dict[str | None, _Prepared] = {}
 
 
-def _prepare(settings: AppSettings, issuer: str, audience: str | None) -> _Prepared:
-    if not issuer:
-        raise ImproperlyConfigured("OAUTH2_PROVIDER['OIDC_ISS_ENDPOINT'] is not set, so no issuer can be expected.")
+def _prepare(settings: AppSettings, local: str, audience: str | None) -> _Prepared:
+    issuers = {each.issuer: _remote(each, settings, audience) for each in settings.issuers}
+    if local:
+        issuers[local] = _local(local, settings, audience)
+    if not issuers:
+        raise ImproperlyConfigured(
+            "Neither OAUTH2_PROVIDER['OIDC_ISS_ENDPOINT'] nor AT_JWT['ISSUERS'] is set, so no issuer can be expected."
+        )
+    only = next(iter(issuers.values())) if len(issuers) == 1 else None
+    return _Prepared(settings=settings, local=local, issuers=issuers, only=only)
+
+
+def _local(issuer: str, settings: AppSettings, audience: str | None) -> AcceptedIssuer:
     wanted = audience or settings.audience or settings.default_resource
     if wanted is None:
         raise ImproperlyConfigured("AT_JWT['DEFAULT_RESOURCE'] is not set, so no audience can be expected.")
@@ -61,5 +116,33 @@ def _prepare(settings: AppSettings, issuer: str, audience: str | None) -> _Prepa
         max_bytes=settings.max_token_bytes,
     )
     # The authorization server's code is only reached by this path, so that an API without one never imports it.
-    keys: KeySource = import_string(settings.local_key_ring)
-    return _Prepared(settings=settings, issuer=issuer, keys=keys, expected=expected)
+    return AcceptedIssuer(keys=import_string(settings.local_key_ring), expected=expected)
+
+
+def _remote(issuer: IssuerSettings, settings: AppSettings, audience: str | None) -> AcceptedIssuer:
+    where = f"AT_JWT['ISSUERS'][{issuer.issuer!r}]"
+    if not is_remote_issuer(issuer.issuer, loopback_http=loopback_http()):
+        raise ImproperlyConfigured(f"{where}: the issuer is no https URL.")
+    if not issuer.audience:
+        raise ImproperlyConfigured(f"{where} has no 'audience', so tokens for any API would be accepted.")
+    expected = Expectations(
+        issuer=issuer.issuer,
+        audiences=frozenset(issuer.audience if audience is None else (audience,)),
+        leeway=settings.leeway if issuer.leeway is None else issuer.leeway,
+        max_bytes=settings.max_token_bytes,
+        algorithms=frozenset(issuer.algorithms) or None,
+        required_claims=issuer.required_claims,
+    )
+    return AcceptedIssuer(keys=remote_key_source(issuer), expected=expected)
+
+
+def _issuer_of(token: str, issuers: Mapping[str, AcceptedIssuer], settings: AppSettings) -> AcceptedIssuer:
+    accepted = issuers.get(claimed_issuer(token, max_bytes=settings.max_token_bytes) or "")
+    if accepted is None:
+        raise TokenRejected(RejectionReason.WRONG_ISSUER, "iss is none of the issuers that are accepted here")
+    return accepted
+
+
+def _read_opaque(token: str, expected: Expectations) -> AccessTokenClaims:
+    claims: AccessTokenClaims = import_string(OPAQUE_TOKEN_READER)(token, expected=expected, now=time.time())
+    return claims

@@ -226,7 +226,7 @@ def test_the_bound_holds_for_threads_that_do_not_read(signing_keys, clock):
     clock.ahead = timedelta(minutes=61)
     with pytest.raises(KeysUnavailable):
         store.current()
-    assert store.after_unknown_kid() is None
+    assert store.after_unknown_kid("a kid") is None
 
 
 def test_readers_never_see_half_a_view(signing_keys):

@@ -235,7 +235,7 @@ class Keys:
     def current(self):
         return self.rings[0]
 
-    def after_unknown_kid(self):
+    def after_unknown_kid(self, kid):
         self.asked += 1
         if self.renewals == 0:
             return None

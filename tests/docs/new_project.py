@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from .blocks import Block
 
@@ -35,12 +35,16 @@ urlpatterns += [path("o/", include("oauth2_provider.urls"))]
 
 @dataclass
 class NewProject:
-    """A project in a temporary folder, with django-oauth-toolkit and nothing else.
+    """A project in a temporary folder, with django-oauth-toolkit and nothing else, unless told otherwise.
 
-    The pages' address is replaced by that of a server on this machine, as they tell the reader to do.
+    The pages' address is replaced by that of a server on this machine, as they tell the reader to do; ``replaced`` has
+    further texts of the pages, and what stands in their place.
     """
 
     folder: Path
+    settings: str = _SETTINGS
+    urls: str = _URLS
+    replaced: Mapping[str, str] = field(default_factory=dict)
     port: int = field(init=False)
     _server: subprocess.Popen[bytes] | None = field(default=None, init=False)
 
@@ -49,8 +53,8 @@ class NewProject:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
         self.run("python -m django startproject mysite .")
-        self._append("mysite/settings.py", _SETTINGS)
-        self._append("mysite/urls.py", _URLS)
+        self._append("mysite/settings.py", self.settings)
+        self._append("mysite/urls.py", self.urls)
 
     @property
     def address(self) -> str:
@@ -76,7 +80,7 @@ class NewProject:
 
     def run(self, command: str) -> str:
         """Run a command line as a shell would; what it exports or assigns is there for the next one."""
-        command = command.replace(ADDRESS_IN_THE_PAGES, self.address)
+        command = self._here(command)
         if "curl " in command or command.startswith("python look.py"):
             self._serve()
         memory = self.folder / "variables.sh"
@@ -105,7 +109,12 @@ class NewProject:
     def _append(self, name: str, text: str) -> None:
         self.stop()
         with (self.folder / name).open("a") as file:
-            file.write("\n" + text.replace(ADDRESS_IN_THE_PAGES, self.address))
+            file.write("\n" + self._here(text))
+
+    def _here(self, text: str) -> str:
+        for written, meant in {**self.replaced, ADDRESS_IN_THE_PAGES: self.address}.items():
+            text = text.replace(written, meant)
+        return text
 
     def _serve(self) -> None:
         if self._server is not None:

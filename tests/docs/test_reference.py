@@ -55,7 +55,12 @@ class TestSettings:
         "a whole number of bytes": (1000, 1000.0),
         "a dict of lists of strings": ({"a name": ["pwd"]}, {"a name": "pwd"}),
         "a dict of lists of strings, a dotted path": ("package.module.name", {"a name": [1]}),
+        "a whole number or 0": (0, -1),
         "a dotted path": ("package.module.name", "name"),
+        "`True` or `False`": (True, 1),
+        "an alias": ("default", None),
+        "a duration above 0": (timedelta(seconds=1), 0),
+        "a dict of issuers": ({"https://a": {"audience": "https://b/"}}, ["https://a"]),
     }
 
     def test_each_is_there_once(self):
@@ -64,6 +69,8 @@ class TestSettings:
     @pytest.mark.parametrize("name", _FIELDS)
     def test_default(self, name):
         written = eval(self.said_of[name][1], {"timedelta": timedelta})
+        if isinstance(written, dict):
+            written = tuple(written)  # Read as a tuple of issuers.
         if isinstance(_FIELDS[name].default, float):
             written = float(written)
         assert written == _FIELDS[name].default

@@ -48,7 +48,7 @@ def _wait_for(address: str, server: subprocess.Popen, log) -> None:
         assert server.poll() is None, log.read_text()
         try:
             requests.get(f"{address}/.well-known/oauth-authorization-server/o", timeout=5)
-        except requests.ConnectionError:
+        except (requests.ConnectionError, requests.Timeout):
             time.sleep(0.1)
         else:
             return

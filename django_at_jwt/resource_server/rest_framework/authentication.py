@@ -10,6 +10,7 @@ from django.core.exceptions import ObjectDoesNotExist, ValidationError
 from rest_framework import exceptions, status
 from rest_framework.authentication import BaseAuthentication
 
+from django_at_jwt.conf import local_issuer
 from django_at_jwt.core.bearer import (
     INSUFFICIENT_SCOPE,
     INVALID_REQUEST,
@@ -20,9 +21,9 @@ from django_at_jwt.core.bearer import (
     bearer_token,
 )
 from django_at_jwt.core.errors import KeysUnavailable, RejectionReason, TokenRejected
-from django_at_jwt.resource_server.verification import verify_local_token
+from django_at_jwt.resource_server.verification import verify_token
 
-from .principal import AccessToken, MachinePrincipal
+from .principal import AccessToken, MachinePrincipal, TokenPrincipal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -84,10 +85,11 @@ class AmbiguousCredentials(exceptions.ParseError):
 
 
 class AccessTokenAuthentication(BaseAuthentication):
-    """Authenticate by an RFC 9068 access token of this project's own issuer, without a query for the token.
+    """Authenticate by an RFC 9068 access token of an issuer that the settings name, without a query for the token.
 
-    ``request.auth`` is an :class:`~.principal.AccessToken`; ``request.user`` is the site's user, or a
-    :class:`~.principal.MachinePrincipal` for a client that acts for itself.
+    ``request.auth`` is an :class:`~.principal.AccessToken`; ``request.user`` is the site's user, a
+    :class:`~.principal.TokenPrincipal` for a user of another issuer, or a :class:`~.principal.MachinePrincipal` for a
+    client that acts for itself.
 
     Attributes:
         audience: what the token's ``aud`` must hold; ``None`` for the project's own setting.
@@ -123,7 +125,7 @@ class AccessTokenAuthentication(BaseAuthentication):
         if _sent_elsewhere_too(plain):
             raise AmbiguousCredentials("The access token was sent in more than one way.")
         try:
-            claims = verify_local_token(token, audience=self.audience)
+            claims = verify_token(token, audience=self.audience)
             user = self.get_user(claims)
         except KeysUnavailable as error:
             logger.error("No access token can be verified: %s", error)  # noqa: TRY400 - the cause is logged where it is
@@ -147,6 +149,9 @@ class AccessTokenAuthentication(BaseAuthentication):
         """
         if claims.is_machine:
             return MachinePrincipal(claims.client_id)
+        if claims.issuer != local_issuer():
+            # Another issuer's users are not this site's, even where an identifier is the same text.
+            return TokenPrincipal(claims)
         user_model = get_user_model()
         try:
             user = user_model._default_manager.get(pk=claims.subject)

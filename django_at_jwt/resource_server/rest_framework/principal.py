@@ -74,6 +74,52 @@ class AccessToken:
         return self.allow_scopes(scopes)
 
 
+class TokenPrincipal:
+    """A user of another issuer, of whom this site keeps nothing: all that is known is in the token.
+
+    Like :class:`MachinePrincipal` it is authenticated and has no row, no permission and no group.
+    """
+
+    is_authenticated: Literal[True] = True
+    is_anonymous: Literal[False] = False
+    is_active: Literal[True] = True
+    is_staff: Literal[False] = False
+    is_superuser: Literal[False] = False
+
+    def __init__(self, claims: AccessTokenClaims) -> None:
+        self.claims: Final = claims
+        self.issuer: Final = claims.issuer
+        self.subject: Final = claims.subject
+        # A subject means something together with its issuer alone, and no user's primary key looks like this.
+        self.pk: Final = f"subject:{claims.issuer}:{claims.subject}"
+        self.id: Final = self.pk
+
+    def __str__(self) -> str:
+        return self.subject
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, TokenPrincipal) and (other.issuer, other.subject) == (self.issuer, self.subject)
+
+    def __hash__(self) -> int:
+        return hash((self.issuer, self.subject))
+
+    def get_username(self) -> str:
+        """Give a name for logs; it is no user's name."""
+        return self.pk
+
+    def has_perm(self, _perm: str, _obj: object = None) -> bool:
+        """Refuse: a token has scopes, not permissions."""
+        return False
+
+    def has_perms(self, _perms: Iterable[str], _obj: object = None) -> bool:
+        """Refuse: a token has scopes, not permissions."""
+        return False
+
+    def has_module_perms(self, _app_label: str) -> bool:
+        """Refuse: a token has scopes, not permissions."""
+        return False
+
+
 class MachinePrincipal:
     """A client that acts for itself: ``request.user`` for client credentials (RFC 6749 §4.4).
 

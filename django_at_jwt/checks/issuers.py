@@ -1,0 +1,55 @@
+"""The other issuers whose tokens a project accepts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings as django_settings
+from django.core.checks import CheckMessage, Error
+
+from django_at_jwt.conf import app_settings, local_issuer
+from django_at_jwt.core.discovery import is_remote_issuer
+
+from .applicability import CheckId, readable
+
+
+def check_issuer_audiences(**_kwargs: Any) -> list[CheckMessage]:
+    """Each issuer has an audience, so that a token for another API is worth nothing here (RFC 9068 §4)."""
+    if not readable():
+        return []
+    return [
+        Error(
+            f"AT_JWT['ISSUERS'][{each.issuer!r}] has no 'audience', so tokens for any API would be accepted.",
+            hint="Set it to the identifier of this API, for instance "
+            f'"ISSUERS": {{"{each.issuer}": {{"audience": "https://api.example.com/"}}}}.',
+            id=CheckId.NO_AUDIENCE_FOR_ISSUER,
+        )
+        for each in app_settings().issuers
+        if not each.audience
+    ]
+
+
+def check_remote_issuers(**_kwargs: Any) -> list[CheckMessage]:
+    """Each issuer is an https URL that metadata can be fetched from (RFC 8414 §2), and none is this very project."""
+    if not readable():
+        return []
+    messages: list[CheckMessage] = []
+    for each in app_settings().issuers:
+        if each.issuer == local_issuer():
+            messages.append(
+                Error(
+                    f"AT_JWT['ISSUERS'] has {each.issuer!r}, which is this project's own issuer.",
+                    hint="Take it out: the tokens of this project's own issuer are accepted without it.",
+                    id=CheckId.BAD_REMOTE_ISSUER,
+                )
+            )
+        elif not is_remote_issuer(each.issuer, loopback_http=django_settings.DEBUG):
+            messages.append(
+                Error(
+                    f"AT_JWT['ISSUERS'] has {each.issuer!r}, which is no https URL without query and fragment.",
+                    hint="Write the issuer as its tokens have it in iss. Plain http is for 127.0.0.1 and localhost, "
+                    "while DEBUG is on: anybody on the way could put keys of their own in place of the issuer's.",
+                    id=CheckId.BAD_REMOTE_ISSUER,
+                )
+            )
+    return messages

@@ -1,0 +1,99 @@
+"""What is known of a remote issuer at one time, as a value and as the text that workers share."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from .discovery import is_fetchable, read_document
+from .errors import UnacceptableDocument
+from .freshness import entity_tag
+from .jwk_set import accept_keys
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from .keys import VerificationKey
+
+_FORM: Final = 1
+# Clocks of two machines may differ by so much. What claims to be from later than that is not believed.
+_CLOCKS_DIFFER: Final = 60.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class IssuerSnapshot:
+    """An issuer's keys, and when they were had. Instants are seconds since the epoch.
+
+    Attributes:
+        issuer: whose keys these are.
+        jwks_uri: where they were fetched, as the metadata said.
+        metadata_until: for so long the metadata is not asked for again.
+        etag: what the JWK set's answer was tagged with.
+        keys: the keys that may verify.
+        confirmed_at: when the issuer last said that these are its keys.
+        refresh_at: when it is asked again.
+    """
+
+    issuer: str
+    jwks_uri: str
+    metadata_until: float
+    etag: str | None
+    keys: tuple[VerificationKey, ...]
+    confirmed_at: float
+    refresh_at: float
+
+    def to_text(self) -> str:
+        """Write it as JSON: public members of public keys, addresses and instants."""
+        return json.dumps(
+            {
+                "form": _FORM,
+                "issuer": self.issuer,
+                "jwks_uri": self.jwks_uri,
+                "metadata_until": self.metadata_until,
+                "etag": self.etag,
+                "jwk_set": {"keys": [dict(key.public_jwk) for key in self.keys]},
+                "confirmed_at": self.confirmed_at,
+                "refresh_at": self.refresh_at,
+            }
+        )
+
+    @classmethod
+    def from_text(
+        cls, text: str, *, issuer: str, algorithms: Collection[str], loopback_http: bool, longest: float, now: float
+    ) -> IssuerSnapshot:
+        """Read what another worker wrote, as strictly as what an issuer answers.
+
+        Args:
+            longest: seconds for which nothing may be used without asking again, whatever the text says.
+            now: seconds since the epoch.
+
+        Raises:
+            UnacceptableDocument: it is of another issuer or another form, from the future, or has no usable key.
+        """
+        document = read_document(text.encode(errors="replace"))
+        if document.get("form") != _FORM or document.get("issuer") != issuer:
+            raise UnacceptableDocument("it is of another form, or of another issuer")
+        jwks_uri, jwk_set, etag = document.get("jwks_uri"), document.get("jwk_set"), document.get("etag")
+        if not is_fetchable(jwks_uri, loopback_http=loopback_http) or not isinstance(jwk_set, dict):
+            raise UnacceptableDocument("it has no address or no keys")
+        confirmed_at = _instant(document, "confirmed_at", latest=now + _CLOCKS_DIFFER)
+        return cls(
+            issuer=issuer,
+            jwks_uri=str(jwks_uri),
+            metadata_until=_instant(document, "metadata_until", latest=confirmed_at + longest),
+            etag=entity_tag(etag) if isinstance(etag, str) else None,
+            keys=accept_keys(jwk_set, algorithms=algorithms).keys,
+            confirmed_at=min(confirmed_at, now),
+            refresh_at=_instant(document, "refresh_at", latest=confirmed_at + longest),
+        )
+
+
+def _instant(document: dict[str, Any], member: str, *, latest: float) -> float:
+    value = document.get(member)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        raise UnacceptableDocument(f"its {member} is no instant")
+    if not 0 <= value <= latest:
+        raise UnacceptableDocument(f"its {member} is too far in the future")
+    return float(value)

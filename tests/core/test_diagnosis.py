@@ -1,0 +1,91 @@
+"""The diagnosis agrees with the verifier about every hostile token, and shows neither token nor signature."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from django_at_jwt.core.diagnosis import Outcome, diagnose
+from django_at_jwt.core.errors import RejectionReason
+
+from .forge import API, EXPECTED, NOW, Forge
+from .test_hostile_tokens import ACCEPTED, ROWS, good_token, quotations
+
+
+def outcomes(results):
+    return {result.rule: result.outcome for result in results}
+
+
+def failed(results):
+    return {result.rule: result.reason for result in results if result.outcome is Outcome.FAILED}
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.threat}-{ascii(row.name)[1:-1]}")
+def test_hostile_token(row):
+    forge = Forge("ES256" if "ES256" in row.algorithms else row.algorithms[0])
+    token = row.change(forge)
+    results = diagnose(token, key_ring=forge.ring(), expected=row.expected, now=NOW)
+    first = next(result for result in results if result.outcome is Outcome.FAILED)
+    assert first.reason is row.reason
+    signature = token.rpartition(".")[2]
+    for result in results:
+        for text in (result.expected, result.found, result.detail):
+            assert text.isprintable()
+            assert len(text) < 1000
+            assert not signature or len(signature) < 10 or quotations(text, signature) == []
+            assert not any(segment[:40] in text for segment in token[:20_000].split(".") if len(segment) > 40)
+
+
+@pytest.mark.parametrize("change", ACCEPTED.values(), ids=map(ascii, ACCEPTED))
+def test_good_token(change):
+    forge = Forge("ES256")
+    results = diagnose(change(forge), key_ring=forge.ring(), expected=EXPECTED, now=NOW)
+    assert {result.outcome for result in results} == {Outcome.PASSED}
+
+
+def test_every_rule_that_fails_is_named():
+    forge = Forge("ES256")
+    expected = replace(EXPECTED, required_claims=("tenant",))
+    token = forge.with_claims(iss="https://x.example/", aud="y", exp=1, iat=NOW + 999)
+    results = diagnose(token, key_ring=forge.ring(), expected=expected, now=NOW)
+    assert failed(results) == {
+        "iss": RejectionReason.WRONG_ISSUER,
+        "aud": RejectionReason.WRONG_AUDIENCE,
+        "exp": RejectionReason.EXPIRED,
+        "iat, nbf": RejectionReason.NOT_YET_VALID,
+        "claims of the settings": RejectionReason.MISSING_CLAIM,
+    }
+    found = {result.rule: (result.expected, result.found) for result in results}
+    assert found["aud"] == (API, "'y'")
+    assert found["iss"] == (EXPECTED.issuer, "'https://x.example/'")
+
+
+def test_claims_are_shown_though_nobody_vouches_for_them():
+    forge = Forge("ES256")
+    results = diagnose(forge.token(signature=bytes(64)), key_ring=forge.ring(), expected=EXPECTED, now=NOW)
+    assert failed(results) == {"signature": RejectionReason.BAD_SIGNATURE}
+    assert outcomes(results)["aud"] is Outcome.PASSED
+
+
+def test_without_keys_the_rules_that_need_them_are_not_reached():
+    forge = Forge("ES256")
+    results = outcomes(diagnose(forge.token(), key_ring=None, expected=EXPECTED, now=NOW))
+    assert {rule for rule, outcome in results.items() if outcome is Outcome.NOT_REACHED} == {"kid", "alg", "signature"}
+    wrong = diagnose(forge.with_header(typ="JWT"), key_ring=None, expected=EXPECTED, now=NOW)
+    assert failed(wrong) == {"typ": RejectionReason.UNEXPECTED_TYPE}
+
+
+def test_no_jwt_at_all():
+    results = outcomes(diagnose("opaque", key_ring=Forge("ES256").ring(), expected=EXPECTED, now=NOW))
+    assert results["length"] is Outcome.PASSED
+    assert results["form"] is Outcome.FAILED
+    assert {outcome for rule, outcome in results.items() if rule not in {"length", "form"}} == {Outcome.NOT_REACHED}
+
+
+def test_diagnosing_remembers_no_more_than_verifying():
+    forge = Forge("ES256")
+    ring = forge.ring()
+    good_token(forge)
+    diagnose(forge.token(signature=bytes(64)), key_ring=ring, expected=EXPECTED, now=NOW)
+    assert ring._known_headers == {}

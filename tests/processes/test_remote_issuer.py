@@ -1,0 +1,184 @@
+"""An API with nothing but settings, in processes of its own, beside its issuer: what the issuer gets to see of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+import uuid
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+
+import jwt
+import pytest
+import requests
+
+from example_project.server_process import running_server
+from tests.core.forge import API, Forge
+from tests.resource_server.remote_issuer import KEYS, METADATA, running_issuer
+
+from .databases import run
+from .servers import gunicorn
+
+REDIS = os.environ.get("TEST_REDIS_URL", "redis://127.0.0.1:6379")
+NEW = Forge("ES256", "a newer key")
+
+
+@pytest.fixture(params=["redis", "file"])
+def shared_cache(request, tmp_path):
+    if request.param == "file":
+        return {"BACKEND": "django.core.cache.backends.filebased.FileBasedCache", "LOCATION": str(tmp_path / "cache")}
+    redis = pytest.importorskip("redis", reason="Redis: its client is not installed")
+    try:
+        redis.Redis.from_url(REDIS, socket_connect_timeout=2).ping()
+    except redis.ConnectionError:
+        pytest.skip(f"Redis: no server at {REDIS}")
+    return {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": REDIS,
+        "KEY_PREFIX": uuid.uuid4().hex,
+    }
+
+
+def environment(cache, issuers, **settings):
+    return {
+        "DJANGO_SETTINGS_MODULE": "tests.processes.api_settings",
+        "TEST_CACHE": json.dumps(cache),
+        "TEST_AT_JWT": json.dumps({"ISSUERS": issuers, **settings}),
+    }
+
+
+def ask(address, token):
+    answer = requests.get(address, headers={"Authorization": f"Bearer {token}", "Connection": "close"}, timeout=20)
+    return answer.status_code, answer.json().get("pid")
+
+
+def ask_all(address, tokens):
+    with ThreadPoolExecutor(16) as threads:
+        return list(threads.map(lambda token: ask(address, token), tokens))
+
+
+def until_all_workers_accept(address, token):
+    """Send a token until each of the four workers has accepted it; give the statuses that were answered."""
+    statuses: Counter[int] = Counter()
+    accepted: set[int] = set()
+    deadline = time.monotonic() + 60
+    while len(accepted) < 4 and time.monotonic() < deadline:
+        for status, pid in ask_all(address, [token] * 32):
+            statuses[status] += 1
+            if status == 200:
+                accepted.add(pid)
+    assert len(accepted) == 4, statuses
+    return statuses
+
+
+@pytest.fixture
+def api(shared_cache, tmp_path):
+    with running_issuer() as issuer:
+        issuer.pages[KEYS].wait = 0.5
+        extra = environment(shared_cache, issuer.settings())
+        with gunicorn("", tmp_path / "log", workers=4, threads=4, **extra) as address:
+            yield issuer, address
+
+
+def exactly(count, cache):
+    """Give how often something that happens ``count`` times may be seen; files cannot be claimed atomically."""
+    return range(count, count + (1 if "redis" in cache["BACKEND"] else 4))
+
+
+@pytest.mark.compliance("8725-10")
+def test_four_workers_share_one_fetch_and_one_cool_down(api, shared_cache):
+    issuer, address = api
+    assert until_all_workers_accept(address, issuer.token()).keys() == {200}
+    assert issuer.requests[METADATA] in exactly(1, shared_cache)
+    assert issuer.fetches in exactly(1, shared_cache)
+
+    before, began = issuer.fetches, time.monotonic()
+    flood = [issuer.token(NEW, header=NEW.header(kid=f"kid {number}")) for number in range(300)]
+    answers = Counter(status for status, _ in ask_all(address, flood + [issuer.token()] * 50))
+    assert answers == {401: 300, 200: 50}
+    # A machine that is very busy may take longer than one cool-down.
+    cool_downs = 1 + int((time.monotonic() - began) / 30)
+    assert 1 <= issuer.fetches - before <= exactly(cool_downs, shared_cache)[-1]
+
+
+def test_new_key_reaches_all_workers_with_one_fetch(api, shared_cache):
+    issuer, address = api
+    until_all_workers_accept(address, issuer.token())
+    before = issuer.fetches
+    issuer.publish(Forge("ES256"), NEW)
+    until_all_workers_accept(address, issuer.token(NEW))
+    assert issuer.fetches - before in exactly(1, shared_cache)
+
+
+# The example project as the issuer: keys are announced for 3 seconds, and its JWK set may be cached for 1.
+ISSUER = {"EXAMPLE_PROPAGATION_SECONDS": 3, "EXAMPLE_ROTATION_SECONDS": 3600, "EXAMPLE_ACCESS_TOKEN_SECONDS": 900}
+MAX_AGE, MAX_STALE = 2, 6
+
+
+def issued(server, client):
+    data = {
+        "grant_type": "client_credentials",
+        "client_id": client["client_id"],
+        "client_secret": client["client_secret"],
+    }
+    return requests.post(f"{server.base_url}/o/token/", data=data, timeout=20).json()["access_token"]
+
+
+def kid_of(token):
+    return jwt.get_unverified_header(token)["kid"]
+
+
+def wait_for(status, address, token, *, seconds):
+    deadline = time.monotonic() + seconds
+    while (answered := ask(address, token)[0]) != status:
+        assert time.monotonic() < deadline, answered
+        time.sleep(0.2)
+
+
+@pytest.mark.compliance("7009-2", "9068-25")
+def test_through_rotation_revocation_outage_and_return(tmp_path):
+    with ExitStack() as stack:
+        server = stack.enter_context(running_server(tmp_path, **ISSUER))
+        description = server.description()
+        client, audience = description["clients"]["service"], description["resource_servers"][0]["identifier"]
+        extra = environment(
+            {"BACKEND": "django.core.cache.backends.filebased.FileBasedCache", "LOCATION": str(tmp_path / "cache")},
+            {description["issuer"]: {"audience": audience}},
+            ISSUER_MIN_AGE=1,
+            ISSUER_MAX_AGE=MAX_AGE,
+            ISSUER_MAX_STALE=MAX_STALE,
+            UNKNOWN_KID_COOLDOWN=1,
+        )
+        with gunicorn("", tmp_path / "api.log", workers=2, **extra) as address:
+            first = issued(server, client)
+            assert ask(address, first)[0] == 200
+
+            time.sleep(3.5)
+            server.manage("rotate_signing_keys", "--now")
+            wait = time.monotonic() + 30
+            while kid_of(second := issued(server, client)) == kid_of(first):
+                assert time.monotonic() < wait
+                time.sleep(0.2)
+            assert ask(address, second)[0] == 200
+            assert ask(address, first)[0] == 200
+
+            server.manage("revoke_signing_key", kid_of(first), "--reason", "a test")
+            wait_for(401, address, first, seconds=MAX_AGE + 8)
+            assert ask(address, second)[0] == 200
+
+            stack.close()
+            down = time.monotonic()
+            assert ask(address, second)[0] == 200
+            wait_for(503, address, second, seconds=MAX_STALE + 15)
+            assert time.monotonic() - down > MAX_STALE - MAX_AGE - 1
+            with running_server(tmp_path, **ISSUER, EXAMPLE_BASE_URL=server.base_url):
+                wait_for(200, address, second, seconds=40)
+
+
+def test_checks_of_an_api_that_has_nothing_else():
+    issuers = {"https://as.example.com/o": {"audience": API}}
+    cache = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
+    checked = run("", "django", "check", **environment(cache, issuers))
+    assert checked.returncode == 0, checked.stderr

@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import time
+
+import pytest
+from django.core.cache import caches
+
+from .remote_issuer import running_issuer
+
+
+@pytest.fixture
+def issuer():
+    with running_issuer() as issuer:
+        yield issuer
+
+
+@pytest.fixture
+def api(settings, issuer):
+    """Make this project an API of the remote issuer alone: four lines of settings."""
+    settings.DEBUG = True
+    settings.OAUTH2_PROVIDER = {}
+    settings.AT_JWT = {"ISSUERS": issuer.settings()}
+    caches["default"].clear()
+    yield settings
+    caches["default"].clear()
+
+
+class Clock:
+    """Both clocks of this process, moved forward together."""
+
+    def __init__(self, monkeypatch):
+        self.ahead = 0.0
+        wall, monotonic = time.time, time.monotonic
+        monkeypatch.setattr(time, "time", lambda: wall() + self.ahead)
+        monkeypatch.setattr(time, "monotonic", lambda: monotonic() + self.ahead)
+
+    def pass_by(self, seconds):
+        self.ahead += seconds
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    return Clock(monkeypatch)
