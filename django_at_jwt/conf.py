@@ -77,6 +77,12 @@ def _positive(value: object) -> int:
     return value
 
 
+def _count(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise ValueError("must be a whole number, or 0")
+    return value
+
+
 def _dotted_path(value: object) -> str:
     if not isinstance(value, str) or "." not in value:
         raise ValueError("must be a dotted path, such as 'package.module.name'")
@@ -167,6 +173,7 @@ class AppSettings:
         revoked_kids: keys that stay revoked whatever the database says, for instance after a backup was restored.
         leeway: seconds by which clocks may differ.
         max_token_bytes: longer tokens are refused unread.
+        verified_token_cache_size: how many verified tokens a process remembers; 0 for none.
         audience: what this project's own API expects in ``aud``, if not the default resource.
         local_key_ring: dotted path of the object that gives the local issuer's key ring.
     """
@@ -184,6 +191,7 @@ class AppSettings:
     unknown_kid_cooldown: float = _setting(30.0, _seconds)
     leeway: float = _setting(float(DEFAULT_LEEWAY), _seconds)
     max_token_bytes: int = _setting(DEFAULT_MAX_BYTES, _positive)
+    verified_token_cache_size: int = _setting(1024, _count)
     audience: str | None = _setting(None, _optional_identifier)
     local_key_ring: str = _setting("django_at_jwt.authorization_server.keystore.key_store", _dotted_path)
 

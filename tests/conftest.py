@@ -16,6 +16,7 @@ from django_at_jwt.authorization_server.high_water import high_water_marks
 from django_at_jwt.authorization_server.keystore import key_store
 from django_at_jwt.authorization_server.rotation import rotate_signing_keys
 from django_at_jwt.core.jws import CompactJws
+from django_at_jwt.resource_server.verified_tokens import verified_tokens
 
 DEVICE_CODE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 REDIRECT_URI = "https://client.example.com/callback"
@@ -28,6 +29,7 @@ def _no_keys_of_other_tests():
         # As in a new process: what was read before is not even kept for the time when the database is down.
         key_store.__init__()
         high_water_marks.forget()
+        verified_tokens.forget()
 
     forget()
     yield

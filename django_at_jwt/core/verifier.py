@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from .errors import RejectionReason, TokenRejected
 from .jws import CompactJws, decode_object
@@ -11,6 +11,7 @@ from .profile import AccessTokenClaims, parse_claims
 
 if TYPE_CHECKING:
     from .keyring import KeyRing
+    from .keys import VerificationKey
 
 DEFAULT_LEEWAY: Final = 30
 DEFAULT_MAX_BYTES: Final = 16 * 1024
@@ -36,6 +37,16 @@ class Expectations:
     algorithms: frozenset[str] | None = field(default=None)
 
 
+class AuthenticToken(NamedTuple):
+    """What is true of a token for as long as its key is trusted: who signed it, and the claims that they signed.
+
+    Neither the time nor what a resource server expects has a part in it.
+    """
+
+    claims: AccessTokenClaims
+    key: VerificationKey
+
+
 def verify_access_token(token: str, *, key_ring: KeyRing, expected: Expectations, now: float) -> AccessTokenClaims:
     """Verify an access token and give its claims.
 
@@ -49,21 +60,41 @@ def verify_access_token(token: str, *, key_ring: KeyRing, expected: Expectations
 
     It does *not* check whether the token was revoked, whether its subject still exists and is active, nor any scope.
     """
+    authentic = verify_signature(token, key_ring=key_ring, expected=expected)
+    check_expectations(authentic, expected=expected, now=now)
+    return authentic.claims
+
+
+def verify_signature(token: str, *, key_ring: KeyRing, expected: Expectations) -> AuthenticToken:
+    """Verify all that does not change from one moment to the next: form, header, signature, and the claims' types.
+
+    Raises:
+        TokenRejected: with the reason, for the first rule that does not hold.
+
+    It does *not* compare issuer, audience and times: :func:`check_expectations` does.
+    """
     jws = CompactJws.split(token, max_bytes=expected.max_bytes)
     key = key_ring.key_for(jws)
-    if expected.algorithms is not None and key.algorithm.name not in expected.algorithms:
-        raise TokenRejected(RejectionReason.ALGORITHM_MISMATCH, f"{key.algorithm.name} is not accepted here")
+    _check_algorithm(key, expected)
     if not key.verifies(jws.signing_input, jws.signature):
         raise TokenRejected(RejectionReason.BAD_SIGNATURE, "the signature does not fit")
     key_ring.remember_header(jws, key)
+    return AuthenticToken(parse_claims(decode_object(jws.payload, RejectionReason.BAD_CLAIMS)), key)
 
-    claims = parse_claims(decode_object(jws.payload, RejectionReason.BAD_CLAIMS))
+
+def check_expectations(authentic: AuthenticToken, *, expected: Expectations, now: float) -> None:
+    """Check all that depends on the moment and on the resource server, in the order of the pipeline.
+
+    Raises:
+        TokenRejected: with the reason, for the first rule that does not hold.
+    """
+    claims = authentic.claims
+    _check_algorithm(authentic.key, expected)
     if claims.issuer != expected.issuer:
         raise TokenRejected(RejectionReason.WRONG_ISSUER, "iss is another issuer")
     if expected.audiences is not None and expected.audiences.isdisjoint(claims.audience):
         raise TokenRejected(RejectionReason.WRONG_AUDIENCE, "aud does not name this resource server")
     _check_times(claims, leeway=expected.leeway, now=now)
-    return claims
 
 
 class KeySource(Protocol):
@@ -84,12 +115,28 @@ def verify_with_current_keys(token: str, *, keys: KeySource, expected: Expectati
     Raises:
         TokenRejected: as there.
     """
+    authentic = verify_signature_with_current_keys(token, keys=keys, expected=expected)
+    check_expectations(authentic, expected=expected, now=now)
+    return authentic.claims
+
+
+def verify_signature_with_current_keys(token: str, *, keys: KeySource, expected: Expectations) -> AuthenticToken:
+    """Verify as :func:`verify_signature`, and once more with new keys where the token names one that is unknown.
+
+    Raises:
+        TokenRejected: as there.
+    """
     try:
-        return verify_access_token(token, key_ring=keys.current(), expected=expected, now=now)
+        return verify_signature(token, key_ring=keys.current(), expected=expected)
     except TokenRejected as rejected:
         if rejected.reason is not RejectionReason.UNKNOWN_KEY or (renewed := keys.after_unknown_kid()) is None:
             raise
-    return verify_access_token(token, key_ring=renewed, expected=expected, now=now)
+    return verify_signature(token, key_ring=renewed, expected=expected)
+
+
+def _check_algorithm(key: VerificationKey, expected: Expectations) -> None:
+    if expected.algorithms is not None and key.algorithm.name not in expected.algorithms:
+        raise TokenRejected(RejectionReason.ALGORITHM_MISMATCH, f"{key.algorithm.name} is not accepted here")
 
 
 def _check_times(claims: AccessTokenClaims, *, leeway: float, now: float) -> None:

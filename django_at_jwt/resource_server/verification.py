@@ -9,7 +9,9 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
 from django_at_jwt.conf import AppSettings, app_settings, local_issuer
-from django_at_jwt.core.verifier import Expectations, KeySource, verify_with_current_keys
+from django_at_jwt.core.verifier import Expectations, KeySource
+
+from .verified_tokens import verified_tokens
 
 if TYPE_CHECKING:
     from django_at_jwt.core.profile import AccessTokenClaims
@@ -33,7 +35,7 @@ def verify_local_token(token: str, *, audience: str | None = None) -> AccessToke
     before = _prepared.get(audience)
     if before is None or before.settings is not settings or before.issuer != issuer:
         before = _prepared[audience] = _prepare(settings, issuer, audience)
-    return verify_with_current_keys(token, keys=before.keys, expected=before.expected, now=time.time())
+    return verified_tokens.verify(token, keys=before.keys, expected=before.expected, now=time.time())
 
 
 class _Prepared(NamedTuple):

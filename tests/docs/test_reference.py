@@ -52,6 +52,7 @@ class TestSettings:
         "a duration": (timedelta(hours=1), 1.5),
         "a list of keys of 32 bytes in base64url": (["A" * 43], ["A" * 20]),
         "a whole number of bytes": (1000, 1000.0),
+        "a whole number or 0": (0, -1),
         "a dotted path": ("package.module.name", "name"),
     }
 

@@ -13,7 +13,9 @@ from rest_framework.test import APIRequestFactory
 from rest_framework.views import APIView
 
 from django_at_jwt.authorization_server.keystore import key_store
+from django_at_jwt.authorization_server.revocation import revoke_signing_key
 from django_at_jwt.core.jws import sign_compact
+from django_at_jwt.core.keys import VerificationKey
 from django_at_jwt.core.profile import assemble, encode_json, header_segment
 from django_at_jwt.rest_framework import AccessToken, AccessTokenAuthentication, MachinePrincipal
 
@@ -312,3 +314,14 @@ def test_scopes_that_a_view_asks_about_by_itself_are_no_refusal(mint, client):
     answer = get(client, mint(sub="a client"), "/drafts/")
     assert answer.status_code == 403
     assert "WWW-Authenticate" not in answer
+
+
+def test_token_that_is_remembered_is_refused_with_its_key(mint, client, signing_keys, monkeypatch):
+    token = mint(sub="a client")
+    tried = []
+    verifies = VerificationKey.verifies
+    monkeypatch.setattr(VerificationKey, "verifies", lambda *arguments: tried.append(1) or verifies(*arguments))
+    assert [get(client, token).status_code for _ in range(3)] == [200, 200, 200]
+    assert len(tried) == 1
+    revoke_signing_key(key_store.current().signing_key().kid, reason="it leaked")
+    assert get(client, token).status_code == 401
