@@ -18,6 +18,8 @@ from django_at_jwt.authorization_server.rotation import rotate_signing_keys
 from django_at_jwt.core.jws import CompactJws
 from django_at_jwt.resource_server.verified_tokens import verified_tokens
 
+pytest_plugins = ["django_at_jwt.testing.fixtures"]
+
 DEVICE_CODE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 REDIRECT_URI = "https://client.example.com/callback"
 SECRET = "the client's secret"
