@@ -19,6 +19,7 @@ from django.core.exceptions import ImproperlyConfigured
 from .core.algorithms import ALGORITHMS
 from .core.audience import is_resource_identifier
 from .core.lifecycle import RotationPolicy
+from .core.subject import UserMode
 from .core.verifier import DEFAULT_LEEWAY, DEFAULT_MAX_BYTES
 
 SETTING_NAME: Final = "AT_JWT"
@@ -129,6 +130,13 @@ def _algorithms(value: object) -> tuple[str, ...]:
     return names
 
 
+def _local_user_mode(value: object) -> UserMode:
+    # A user of the local issuer who is not there was deleted, and must not come back.
+    if value not in (UserMode.LOCAL, UserMode.STATELESS):
+        raise ValueError("must be 'local' or 'stateless': the users of the local issuer are this site's own")
+    return UserMode(str(value))
+
+
 _BASE64URL: Final = re.compile(r"[A-Za-z0-9_-]+")
 
 
@@ -175,6 +183,8 @@ class AppSettings:
         max_token_bytes: longer tokens are refused unread.
         verified_token_cache_size: how many verified tokens a process remembers; 0 for none.
         audience: what this project's own API expects in ``aud``, if not the default resource.
+        user_mode: what the subjects of the local issuer are here, its users or nobody that is kept.
+        local_subject_lookup: dotted path of the function that finds the user of a subject of the local issuer.
         local_key_ring: dotted path of the object that gives the local issuer's key ring.
     """
 
@@ -193,6 +203,8 @@ class AppSettings:
     max_token_bytes: int = _setting(DEFAULT_MAX_BYTES, _positive)
     verified_token_cache_size: int = _setting(1024, _count)
     audience: str | None = _setting(None, _optional_identifier)
+    user_mode: UserMode = _setting(UserMode.LOCAL, _local_user_mode)
+    local_subject_lookup: str = _setting("django_at_jwt.resource_server.users.user_for_local_subject", _dotted_path)
     local_key_ring: str = _setting("django_at_jwt.authorization_server.keystore.key_store", _dotted_path)
 
     @property

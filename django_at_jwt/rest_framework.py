@@ -12,7 +12,7 @@ from .resource_server.rest_framework.authentication import (
     InvalidAccessToken,
     KeysAreUnavailable,
 )
-from .resource_server.rest_framework.principal import AccessToken, MachinePrincipal
+from .resource_server.rest_framework.principal import AccessToken, MachinePrincipal, TokenPrincipal
 
 if not TYPE_CHECKING and apps.is_installed("oauth2_provider"):
     from oauth2_provider.contrib.rest_framework import OAuth2Authentication
@@ -32,4 +32,5 @@ __all__ = [
     "InvalidAccessToken",
     "KeysAreUnavailable",
     "MachinePrincipal",
+    "TokenPrincipal",
 ]

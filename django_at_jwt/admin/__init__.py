@@ -1,5 +1,6 @@
 """The administrator's pages."""
 
+from .issuer_subject import IssuerSubjectAdmin
 from .signing_key import SigningKeyAdmin
 
-__all__ = ["SigningKeyAdmin"]
+__all__ = ["IssuerSubjectAdmin", "SigningKeyAdmin"]

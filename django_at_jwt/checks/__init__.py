@@ -22,6 +22,7 @@ from .settings import (
     check_settings,
     check_validator,
 )
+from .subjects import check_table_of_subjects, check_user_modes
 from .urls import check_urls
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ ALL_CHECKS: Final[Sequence[Callable[..., list[CheckMessage]]]] = (
     check_size_of_signatures,
     check_signing_key,
     check_revoked_kids,
+    check_user_modes,
+    check_table_of_subjects,
 )
 DEPLOYMENT_CHECKS: Final[Sequence[Callable[..., list[CheckMessage]]]] = (
     check_issuer_is_secure,

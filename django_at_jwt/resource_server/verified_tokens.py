@@ -57,8 +57,9 @@ class VerifiedTokens:
         As there, it does *not* check whether the token was revoked.
         """
         size = app_settings().verified_token_cache_size
+        if len(self._authentic) > size:
+            self._shrink(size)
         if size == 0:
-            self.forget()
             return verify_with_current_keys(token, keys=keys, expected=expected, now=now)
         digest = _digest(token, expected)
         known = self._recall(digest, keys)
@@ -76,9 +77,12 @@ class VerifiedTokens:
 
     def forget(self) -> None:
         """Forget all tokens."""
-        if self._authentic:
-            with self._lock:
-                self._authentic.clear()
+        self._shrink(0)
+
+    def _shrink(self, size: int) -> None:
+        with self._lock:
+            while len(self._authentic) > size:
+                self._authentic.popitem(last=False)
 
     def _recall(self, digest: bytes | None, keys: KeySource) -> AuthenticToken | None:
         if digest is None:
@@ -105,8 +109,7 @@ class VerifiedTokens:
             return
         with self._lock:
             self._authentic[digest] = remembered
-            while len(self._authentic) > size:
-                self._authentic.popitem(last=False)
+        self._shrink(size)
 
     def _drop(self, digest: bytes | None) -> None:
         if digest is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from enum import StrEnum
 
 import pytest
 from django.core.management import BaseCommand, load_command_class
@@ -53,6 +54,7 @@ class TestSettings:
         "a list of keys of 32 bytes in base64url": (["A" * 43], ["A" * 20]),
         "a whole number of bytes": (1000, 1000.0),
         "a whole number or 0": (0, -1),
+        '`"local"` or `"stateless"`': ("stateless", "created"),
         "a dotted path": ("package.module.name", "name"),
     }
 
@@ -64,6 +66,8 @@ class TestSettings:
         written = eval(self.said_of[name][1], {"timedelta": timedelta})
         if isinstance(_FIELDS[name].default, float):
             written = float(written)
+        if isinstance(_FIELDS[name].default, StrEnum):
+            written = type(_FIELDS[name].default)(written)
         assert written == _FIELDS[name].default
         assert type(written) is type(_FIELDS[name].default)
 

@@ -86,22 +86,6 @@ class TestWhoItIs:
         assert answer["WWW-Authenticate"] == INVALID
         assert "inactive_subject" in caplog.text
 
-    def test_machine_principal_is_nobody(self):
-        machine = MachinePrincipal("5")
-        assert machine.is_authenticated
-        assert not machine.is_anonymous
-        assert machine.is_active
-        assert not machine.is_staff
-        assert not machine.is_superuser
-        assert not machine.has_perm("auth.view_user")
-        assert not machine.has_perms(["auth.view_user"])
-        assert not machine.has_module_perms("auth")
-        assert machine.pk == machine.id == machine.get_username() == str(machine) == "client:5"
-        assert machine == MachinePrincipal("5") != MachinePrincipal("6")
-        assert len({machine, MachinePrincipal("5")}) == 1
-        with pytest.raises(ValueError, match="client:5"):
-            get_user_model().objects.filter(pk=machine.pk).exists()
-
 
 class TestToken:
     @pytest.fixture
@@ -293,7 +277,7 @@ def test_without_a_view_nothing_is_wrapped(mint):
     )
     request.parser_context = {}
     user, auth = AccessTokenAuthentication().authenticate(request)
-    assert user == MachinePrincipal("a client")
+    assert user == MachinePrincipal("a client", issuer=settings.ISSUER)
     assert not auth.is_expired()
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from django.contrib.auth import get_user_model
-from django.core.exceptions import ObjectDoesNotExist, ValidationError
 from rest_framework import exceptions, status
 from rest_framework.authentication import BaseAuthentication
 
@@ -19,10 +17,11 @@ from django_at_jwt.core.bearer import (
     MalformedCredentials,
     bearer_token,
 )
-from django_at_jwt.core.errors import KeysUnavailable, RejectionReason, TokenRejected
+from django_at_jwt.core.errors import KeysUnavailable, TokenRejected
+from django_at_jwt.resource_server.subjects import principal_for
 from django_at_jwt.resource_server.verification import verify_local_token
 
-from .principal import AccessToken, MachinePrincipal
+from .principal import AccessToken
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -86,7 +85,8 @@ class AmbiguousCredentials(exceptions.ParseError):
 class AccessTokenAuthentication(BaseAuthentication):
     """Authenticate by an RFC 9068 access token of this project's own issuer, without a query for the token.
 
-    ``request.auth`` is an :class:`~.principal.AccessToken`; ``request.user`` is the site's user, or a
+    ``request.auth`` is an :class:`~.principal.AccessToken`; ``request.user`` is the site's user, a
+    :class:`~.principal.TokenPrincipal` for a subject of whom the site keeps nothing, or a
     :class:`~.principal.MachinePrincipal` for a client that acts for itself.
 
     Attributes:
@@ -124,7 +124,7 @@ class AccessTokenAuthentication(BaseAuthentication):
             raise AmbiguousCredentials("The access token was sent in more than one way.")
         try:
             claims = verify_local_token(token, audience=self.audience)
-            user = self.get_user(claims)
+            user = self.get_user(claims, token)
         except KeysUnavailable as error:
             logger.error("No access token can be verified: %s", error)  # noqa: TRY400 - the cause is logged where it is
             raise KeysAreUnavailable from None
@@ -139,25 +139,13 @@ class AccessTokenAuthentication(BaseAuthentication):
         """Say which scheme is wanted, to a request without credentials (RFC 6750 §3)."""
         return SCHEME
 
-    def get_user(self, claims: AccessTokenClaims) -> Any:
-        """Find who the token speaks for; at most one query, and none for a client that acts for itself.
+    def get_user(self, claims: AccessTokenClaims, token: str) -> Any:
+        """Find who the token speaks for, as the user mode of its issuer says.
 
         Raises:
             TokenRejected: there is no such user, or the account is not active.
         """
-        if claims.is_machine:
-            return MachinePrincipal(claims.client_id)
-        user_model = get_user_model()
-        try:
-            user = user_model._default_manager.get(pk=claims.subject)
-        except (ObjectDoesNotExist, ValueError, TypeError, OverflowError, ValidationError):
-            raise TokenRejected(RejectionReason.UNKNOWN_SUBJECT, "no user has this identifier") from None
-        if str(user.pk) != claims.subject:
-            # The database reads " 1", "01" and "1_0" as numbers. One user has one identifier, letter by letter.
-            raise TokenRejected(RejectionReason.UNKNOWN_SUBJECT, "no user has exactly this identifier")
-        if not user.is_active:
-            raise TokenRejected(RejectionReason.INACTIVE_SUBJECT, "the user is not active")
-        return user
+        return principal_for(claims, token)
 
 
 def _sent_elsewhere_too(request: HttpRequest) -> bool:
