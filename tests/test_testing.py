@@ -1,4 +1,4 @@
-"""The test kit: its issuer is accepted while it is installed, and its hostile tokens are refused for one reason each."""
+"""The test kit: its issuer is accepted while it is installed, and its hostile tokens are refused for one fault each."""
 
 from __future__ import annotations
 

@@ -1,6 +1,12 @@
-"""The administrator's pages."""
+"""The administrator's pages: those of the authorization server only where there is one."""
+
+from django.apps import apps
 
 from .issuer_subject import IssuerSubjectAdmin
-from .signing_key import SigningKeyAdmin
 
-__all__ = ["IssuerSubjectAdmin", "SigningKeyAdmin"]
+__all__ = ["IssuerSubjectAdmin"]
+
+if apps.is_installed("oauth2_provider"):
+    from .signing_key import SigningKeyAdmin
+
+    __all__ += ["SigningKeyAdmin"]
