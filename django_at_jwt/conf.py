@@ -18,8 +18,8 @@ from django.core.exceptions import ImproperlyConfigured
 
 from .core.algorithms import ALGORITHMS
 from .core.audience import is_resource_identifier
+from .core.issuer_subject import UserMode
 from .core.lifecycle import RotationPolicy
-from .core.subject import UserMode
 from .core.verifier import DEFAULT_LEEWAY, DEFAULT_MAX_BYTES
 
 SETTING_NAME: Final = "AT_JWT"

@@ -22,8 +22,8 @@ from .settings import (
     check_settings,
     check_validator,
 )
-from .subjects import check_table_of_subjects, check_user_modes
 from .urls import check_urls
+from .user_modes import check_table_of_subjects, check_user_modes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

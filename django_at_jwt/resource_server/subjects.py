@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from django_at_jwt.conf import app_settings, local_issuer
 from django_at_jwt.core.errors import RejectionReason, TokenRejected
-from django_at_jwt.core.subject import UserMode, can_be_stored
+from django_at_jwt.core.issuer_subject import UserMode, can_be_stored
 
 from .first_sight import user_at_first_sight
 from .rest_framework.principal import MachinePrincipal, TokenPrincipal

@@ -10,7 +10,7 @@ from django.contrib.auth import get_user_model
 from django.core.exceptions import ImproperlyConfigured, ObjectDoesNotExist, ValidationError
 from django.utils.module_loading import import_string
 
-from django_at_jwt.core.subject import UserMode, subject_digest
+from django_at_jwt.core.issuer_subject import UserMode, subject_digest
 
 if TYPE_CHECKING:
     from django_at_jwt.core.profile import AccessTokenClaims
@@ -24,7 +24,7 @@ class UserOptions:
     """How the subjects of one issuer become users.
 
     Args:
-        mode: see :class:`~django_at_jwt.core.subject.UserMode`.
+        mode: see :class:`~django_at_jwt.core.issuer_subject.UserMode`.
         lookup: dotted path of a function of the claims and the token that gives a user or ``None``; it takes the place
             of the two ways below.
         field: a unique field of the user model that holds the subject. Without it the table of subjects says which

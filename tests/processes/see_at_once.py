@@ -22,8 +22,8 @@ def main():
     from django.contrib.auth import get_user_model
     from django.db import connection
 
+    from django_at_jwt.core.issuer_subject import UserMode
     from django_at_jwt.core.profile import parse_claims
-    from django_at_jwt.core.subject import UserMode
     from django_at_jwt.models import IssuerSubject
     from django_at_jwt.resource_server import subjects
     from django_at_jwt.resource_server.users import UserOptions

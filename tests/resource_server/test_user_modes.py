@@ -20,8 +20,8 @@ from rest_framework.throttling import UserRateThrottle
 from rest_framework.views import APIView
 
 from django_at_jwt.core.errors import TokenRejected
+from django_at_jwt.core.issuer_subject import UserMode, subject_digest
 from django_at_jwt.core.profile import parse_claims
-from django_at_jwt.core.subject import UserMode, subject_digest
 from django_at_jwt.models import IssuerSubject
 from django_at_jwt.resource_server import users
 from django_at_jwt.resource_server.subjects import principal_for

@@ -44,7 +44,7 @@ from django.urls import path
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from django_at_jwt.core.subject import UserMode
+from django_at_jwt.core.issuer_subject import UserMode
 from django_at_jwt.models import IssuerSubject
 from django_at_jwt.resource_server import subjects
 from django_at_jwt.resource_server.users import UserOptions

@@ -7,9 +7,9 @@ from django.core.checks import Error, Warning  # noqa: A004 - Django's own name
 from django.core.management import call_command
 from django.db import DatabaseError
 
-from django_at_jwt.checks import subjects as checks
-from django_at_jwt.checks.subjects import check_table_of_subjects, check_user_modes
-from django_at_jwt.core.subject import UserMode
+from django_at_jwt.checks import user_modes as checks
+from django_at_jwt.checks.user_modes import check_table_of_subjects, check_user_modes
+from django_at_jwt.core.issuer_subject import UserMode
 from django_at_jwt.models import IssuerSubject
 from django_at_jwt.resource_server.subjects import accepted_issuers, user_options
 from django_at_jwt.resource_server.users import UserOptions

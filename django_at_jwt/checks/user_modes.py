@@ -13,7 +13,7 @@ from django.db import router
 from django.utils.connection import ConnectionDoesNotExist
 from django.utils.module_loading import import_string
 
-from django_at_jwt.core.subject import UserMode
+from django_at_jwt.core.issuer_subject import UserMode
 from django_at_jwt.resource_server.subjects import accepted_issuers, user_options
 
 from .applicability import CheckId, readable
