@@ -19,6 +19,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from .core.algorithms import ALGORITHMS
 from .core.freshness import Lifetimes
+from .core.issuer_subject import UserMode
 from .core.lifecycle import RotationPolicy
 from .core.resource_servers import ISSUER_SCOPES, ResourceServer, declared_resource_servers, is_resource_identifier
 from .core.verifier import DEFAULT_LEEWAY, DEFAULT_MAX_BYTES
@@ -27,8 +28,8 @@ SETTING_NAME: Final = "AT_JWT"
 ACCESS_TOKEN_GENERATOR: Final = "django_at_jwt.generators.generate_access_token"  # noqa: S105 - an import path
 REFRESH_TOKEN_GENERATOR: Final = "oauthlib.oauth2.rfc6749.tokens.random_token_generator"  # noqa: S105
 VALIDATOR_CLASS: Final = "django_at_jwt.validators.OAuth2Validator"
+COMPUTED_SUBJECT_LOOKUP: Final = "django_at_jwt.authorization_server.subjects.user_of_computed_subject"
 OPAQUE_TOKEN_READER: Final = "django_at_jwt.authorization_server.toolkit.opaque.read_opaque_token"  # noqa: S105
-USER_MODES: Final = ("local", "created", "stateless")
 LONGEST_SENSIBLE_LIFETIME: Final = 3600
 KEY_ENCRYPTION_KEY_BYTES: Final = 32
 # The lifetime that django-oauth-toolkit falls back on when its setting is absent, in seconds.
@@ -134,6 +135,10 @@ def _text(value: object) -> str:
     return value
 
 
+def _optional_text(value: object) -> str | None:
+    return None if value is None else _text(value)
+
+
 def _texts(value: object) -> tuple[str, ...]:
     return _several(value, _text)
 
@@ -170,6 +175,13 @@ def _algorithms(value: object) -> tuple[str, ...]:
     if not names or not ALGORITHMS.keys() >= {*names} or len({*names}) != len(names):
         raise ValueError(f"must list at least one of {', '.join(ALGORITHMS)}, each once")
     return names
+
+
+def _local_user_mode(value: object) -> UserMode:
+    # A user of the local issuer who is not there was deleted, and must not come back.
+    if value not in (UserMode.LOCAL, UserMode.STATELESS):
+        raise ValueError("must be 'local' or 'stateless': the users of the local issuer are this site's own")
+    return UserMode(str(value))
 
 
 _BASE64URL: Final = re.compile(r"[A-Za-z0-9_-]+")
@@ -239,10 +251,11 @@ def _audience(value: object) -> tuple[str, ...]:
     return (_identifier(value),) if isinstance(value, str) else _identifiers(value)
 
 
-def _user_mode(value: object) -> str:
-    if value not in USER_MODES:
-        raise ValueError(f"must be one of {', '.join(USER_MODES)}")
-    return str(value)
+def _user_mode(value: object) -> UserMode:
+    try:
+        return UserMode(str(value))
+    except ValueError:
+        raise ValueError(f"must be one of {', '.join(UserMode)}") from None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -256,6 +269,8 @@ class IssuerSettings:
         leeway: seconds by which clocks may differ, or ``None`` for the project's setting.
         required_claims: claims that a token must have beside those of RFC 9068.
         user_mode: whom ``request.user`` is for its tokens.
+        user_field: the unique field of the user model that holds its subjects, or ``None`` for the table of subjects.
+        fill_user: dotted path of a function of a new user and the claims, for users that are made at first sight.
     """
 
     issuer: str
@@ -263,7 +278,9 @@ class IssuerSettings:
     algorithms: tuple[str, ...] = _setting((), _algorithms)
     leeway: float | None = _setting(None, _seconds)
     required_claims: tuple[str, ...] = _setting((), _texts)
-    user_mode: str = _setting("stateless", _user_mode)
+    user_mode: UserMode = _setting(UserMode.STATELESS, _user_mode)
+    user_field: str | None = _setting(None, _optional_text)
+    fill_user: str | None = _setting(None, _optional_dotted_path)
 
 
 _ISSUER_OPTIONS: Final[Mapping[str, Field[Any]]] = {
@@ -325,6 +342,8 @@ class AppSettings:
             takes an ``AuthenticationEvent`` and the user and gives the ``acr`` or ``None``.
         authentication_event: dotted path of a callable that takes the request and the user at a login and gives an
             ``AuthenticationEvent``, ``None`` to claim nothing, or ``NotImplemented`` to leave it to this app.
+        user_mode: what the subjects of the local issuer are here, its users or nobody that is kept.
+        local_subject_lookup: dotted path of the function that finds the user of a subject of the local issuer.
         local_key_ring: dotted path of the object that gives the local issuer's key ring.
         accept_opaque_tokens: whether the local issuer's opaque tokens are accepted beside its JWTs.
         issuers: the other issuers whose tokens this project accepts.
@@ -358,6 +377,8 @@ class AppSettings:
     authentication_methods: Mapping[str, tuple[str, ...]] | None = _setting(None, _methods_by_name)
     authentication_contexts: Mapping[str, tuple[str, ...]] | str | None = _setting(None, _methods_or_dotted_path)
     authentication_event: str | None = _setting(None, _optional_dotted_path)
+    user_mode: UserMode = _setting(UserMode.LOCAL, _local_user_mode)
+    local_subject_lookup: str = _setting("django_at_jwt.resource_server.users.user_for_local_subject", _dotted_path)
     local_key_ring: str = _setting("django_at_jwt.authorization_server.keystore.key_store", _dotted_path)
     accept_opaque_tokens: bool = _setting(False, _flag)
     issuers: tuple[IssuerSettings, ...] = _setting((), _issuers)

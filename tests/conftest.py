@@ -22,6 +22,8 @@ from django_at_jwt.resource_server.issuers import remote_key_source
 from django_at_jwt.resource_server.verification import _prepared
 from django_at_jwt.resource_server.verified_tokens import verified_tokens
 
+pytest_plugins = ["django_at_jwt.testing.fixtures"]
+
 DEVICE_CODE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 REDIRECT_URI = "https://client.example.com/callback"
 SECRET = "the client's secret"

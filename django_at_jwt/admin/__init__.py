@@ -1,9 +1,13 @@
-"""The administrator's pages. All are about issuing tokens, so a project that only accepts them has none."""
+"""The administrator's pages: those of the authorization server only where there is one."""
 
 from django.apps import apps
+
+from .issuer_subject import IssuerSubjectAdmin
+
+__all__ = ["IssuerSubjectAdmin"]
 
 if apps.is_installed("oauth2_provider"):
     from .resource_server import ResourceServerAdmin
     from .signing_key import SigningKeyAdmin
 
-    __all__ = ["ResourceServerAdmin", "SigningKeyAdmin"]
+    __all__ += ["ResourceServerAdmin", "SigningKeyAdmin"]

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from django.db.models import Field
 
+    from django_at_jwt.core.profile import AccessTokenClaims
+
 
 def subject_of(user: Any, application: Any) -> str:
     """Give the ``sub`` of a user in the tokens of a client, by ``AT_JWT["SUBJECT"]`` and the pairwise settings.
@@ -55,20 +57,15 @@ def _sector(application: Any) -> str:
         raise IssuanceUnavailable(f"{error}; name its sector in AT_JWT['SECTOR_IDENTIFIERS']") from None
 
 
-def user_for_subject(subject: str, *, token: str) -> Any:
-    """Find the user of a verified token of this project's own issuer, or ``None``.
+def user_of_computed_subject(claims: AccessTokenClaims, token: str) -> Any:
+    """Find the user of a verified token whose ``sub`` was computed, or give ``None``.
 
-    A ``sub`` that was computed (pairwise, or by a callable that has no counterpart) is looked up by the token's row; a
-    token that was revoked or replaced by a refresh has none.
-
-    It does *not* tell whether the account is active.
+    Where no callable knows the way back, the token's row does. A token that was revoked or replaced by a refresh has
+    none. It does *not* tell whether the account is active.
     """
     settings = app_settings()
-    if settings.pairwise_subject_key is None:
-        if "." not in settings.subject:
-            return _user_by_field(settings.subject, subject)
-        if settings.user_by_subject is not None:
-            return _callable(settings.user_by_subject)(subject)
+    if settings.pairwise_subject_key is None and settings.user_by_subject is not None:
+        return _callable(settings.user_by_subject)(claims.subject)
     checksum = hashlib.sha256(token.encode()).hexdigest()
     row = get_access_token_model().objects.select_related("user").filter(token_checksum=checksum).first()
     return row.user if row is not None else None

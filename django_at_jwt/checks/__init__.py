@@ -31,6 +31,7 @@ from .settings import (
 )
 from .subjects import check_sectors, check_subject
 from .urls import check_urls
+from .user_modes import check_table_of_subjects, check_user_modes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -60,6 +61,8 @@ ALL_CHECKS: Final[Sequence[Callable[..., list[CheckMessage]]]] = (
     check_authentication_backends,
     check_authentication_methods,
     check_allauth,
+    check_user_modes,
+    check_table_of_subjects,
 )
 DEPLOYMENT_CHECKS: Final[Sequence[Callable[..., list[CheckMessage]]]] = (
     check_issuer_is_secure,

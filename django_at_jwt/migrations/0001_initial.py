@@ -1,4 +1,7 @@
 
+import django.db.models.deletion
+import django_at_jwt.models.issuer_subject
+from django.conf import settings
 from django.db import migrations, models
 
 
@@ -7,6 +10,7 @@ class Migration(migrations.Migration):
     initial = True
 
     dependencies = [
+        migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
@@ -71,6 +75,22 @@ class Migration(migrations.Migration):
                 'ordering': ['algorithm', '-signing_at'],
                 'permissions': [('rotate_signingkey', 'Can rotate signing keys'), ('revoke_signingkey', 'Can revoke signing keys')],
                 'default_permissions': ('view',),
+            },
+        ),
+        migrations.CreateModel(
+            name='IssuerSubject',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('issuer', models.TextField(verbose_name='issuer')),
+                ('subject', models.TextField(verbose_name='subject')),
+                ('digest', django_at_jwt.models.issuer_subject.SubjectDigestField(verbose_name='digest of issuer and subject')),
+                ('created_at', models.DateTimeField(auto_now_add=True, verbose_name='created at')),
+                ('user', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='issuer_subjects', to=settings.AUTH_USER_MODEL, verbose_name='user')),
+            ],
+            options={
+                'verbose_name': 'subject of an issuer',
+                'verbose_name_plural': 'subjects of issuers',
+                'ordering': ['pk'],
             },
         ),
     ]

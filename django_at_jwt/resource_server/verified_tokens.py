@@ -1,4 +1,4 @@
-"""The tokens that this process has verified lately, so that the same token again costs no signature.
+"""The tokens that this process has verified lately, so that a token that comes again and again costs no signature.
 
 All that is remembered is that a key's holder signed these claims, which stays true. Whether the token is acceptable is
 asked anew each time: whether the key ring of now still has that very key, the algorithm, the issuer, the audience and
@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import threading
+from array import array
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from django_at_jwt.conf import app_settings
 from django_at_jwt.core.errors import RejectionReason, TokenRejected
+from django_at_jwt.core.profile import AccessTokenClaims
 from django_at_jwt.core.verifier import (
     AuthenticToken,
     check_expectations,
@@ -22,27 +24,47 @@ from django_at_jwt.core.verifier import (
 )
 
 if TYPE_CHECKING:
-    from django_at_jwt.core.profile import AccessTokenClaims
     from django_at_jwt.core.verifier import Expectations, KeySource
 
+# How many tokens that were seen once are kept in mind, as one number each. A power of two.
+_SEEN_ONCE: Final = 8192
 # How deep the claims of a remembered token may be nested; copying them may not exhaust the stack of any caller.
 _MOST_LEVELS: Final = 16
 _CONTAINERS: Final = frozenset({dict, list})
 
 
+class _Remembered(NamedTuple):
+    """An authentic token by the SHA-256 of all its characters, and the names of its claims that have to be copied."""
+
+    digest: bytes
+    authentic: AuthenticToken
+    containers: tuple[str, ...]
+
+    def claims(self) -> AccessTokenClaims:
+        """Give claims of the caller's own, so that no request sees what another one did to them."""
+        claims = self.authentic.claims
+        raw = dict(claims.raw)
+        for name in self.containers:
+            raw[name] = _copy(raw[name], _MOST_LEVELS)
+        return AccessTokenClaims(*claims[:-1], raw)
+
+
 class VerifiedTokens:
     """A bounded memory of authentic tokens, shared by all threads of this process; the least recently used go first.
 
-    A token is known by the SHA-256 of all its characters, so that the memory holds no credential. Only tokens that were
-    accepted get in: whoever has none cannot push out others'.
+    It holds no credential, and only tokens that were accepted twice get in: whoever has none cannot push out others',
+    and tokens that are used once cost next to nothing.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._authentic: OrderedDict[bytes, AuthenticToken] = OrderedDict()
+        # By Python's own hash, which is quick to make, differs from process to process, and decides nothing: what is
+        # found by it is compared by its digest.
+        self._tokens: OrderedDict[int, _Remembered] = OrderedDict()
+        self._seen = array("q", bytes(8 * _SEEN_ONCE))
 
     def __len__(self) -> int:
-        return len(self._authentic)
+        return len(self._tokens)
 
     def verify(self, token: str, *, keys: KeySource, expected: Expectations, now: float) -> AccessTokenClaims:
         """Verify as :func:`~django_at_jwt.core.verifier.verify_with_current_keys`, with the same outcome.
@@ -57,89 +79,93 @@ class VerifiedTokens:
         As there, it does *not* check whether the token was revoked.
         """
         size = app_settings().verified_token_cache_size
+        if len(self._tokens) > size:
+            self._shrink(size)
         if size == 0:
-            self.forget()
             return verify_with_current_keys(token, keys=keys, expected=expected, now=now)
-        digest = _digest(token, expected)
-        known = self._recall(digest, keys)
-        authentic = known or verify_signature_with_current_keys(token, keys=keys, expected=expected)
-        try:
+        place = hash(token)
+        known = self._recall(token, place, keys, expected) if place in self._tokens else None
+        if known is None:
+            authentic = verify_signature_with_current_keys(token, keys=keys, expected=expected)
             check_expectations(authentic, expected=expected, now=now)
+            if self._was_seen(place):
+                self._remember(token, place, authentic, size)
+            return authentic.claims
+        try:
+            check_expectations(known.authentic, expected=expected, now=now)
         except TokenRejected as rejected:
             if rejected.reason is RejectionReason.EXPIRED:
-                self._drop(digest)
+                self._drop(place)
             raise
-        if known is not None:
-            return _copied(known)
-        self._remember(digest, authentic, size)
-        return authentic.claims
+        return known.claims()
 
     def forget(self) -> None:
         """Forget all tokens."""
-        if self._authentic:
-            with self._lock:
-                self._authentic.clear()
+        self._shrink(0)
+        self._seen = array("q", bytes(8 * _SEEN_ONCE))
 
-    def _recall(self, digest: bytes | None, keys: KeySource) -> AuthenticToken | None:
-        if digest is None:
+    def _was_seen(self, place: int) -> bool:
+        """Tell whether a token was verified before, as far as that is still known, and keep it in mind."""
+        slot = place % _SEEN_ONCE
+        seen, self._seen[slot] = self._seen[slot] == place, place
+        return seen
+
+    def _recall(self, token: str, place: int, keys: KeySource, expected: Expectations) -> _Remembered | None:
+        if len(token) > expected.max_bytes:
             return None
         with self._lock:
-            known = self._authentic.get(digest)
-            if known is None:
+            known = self._tokens.get(place)
+            if known is None or known.digest != _digest(token):
                 return None
-            self._authentic.move_to_end(digest)
+            self._tokens.move_to_end(place)
         # Another key may have got the same kid meanwhile; that one did not sign this token.
-        held = keys.current().verification_keys.get(known.key.kid)
-        if held is known.key or held == known.key:
+        key = known.authentic.key
+        held = keys.current().verification_keys.get(key.kid)
+        if held is key or held == key:
             return known
-        self._drop(digest)
+        self._drop(place)
         return None
 
-    def _remember(self, digest: bytes | None, authentic: AuthenticToken, size: int) -> None:
-        if digest is None:
-            return
+    def _remember(self, token: str, place: int, authentic: AuthenticToken, size: int) -> None:
+        containers = tuple(name for name, value in authentic.claims.raw.items() if type(value) in _CONTAINERS)
+        remembered = _Remembered(_digest(token), authentic, containers)
         try:
-            # The caller may do to its claims what it likes, and so may whoever gets the next copy.
-            remembered = authentic._replace(claims=_copied(authentic))
+            # The caller keeps the claims that it was given, and may do to them what it likes.
+            remembered = remembered._replace(authentic=authentic._replace(claims=remembered.claims()))
         except _TooDeep:
             return
         with self._lock:
-            self._authentic[digest] = remembered
-            while len(self._authentic) > size:
-                self._authentic.popitem(last=False)
+            self._tokens[place] = remembered
+        self._shrink(size)
 
-    def _drop(self, digest: bytes | None) -> None:
-        if digest is not None:
-            with self._lock:
-                self._authentic.pop(digest, None)
+    def _shrink(self, size: int) -> None:
+        with self._lock:
+            while len(self._tokens) > size:
+                self._tokens.popitem(last=False)
+
+    def _drop(self, place: int) -> None:
+        with self._lock:
+            self._tokens.pop(place, None)
 
 
 verified_tokens: Final = VerifiedTokens()
 
 
-def _digest(token: str, expected: Expectations) -> bytes | None:
-    """Give what a token is known by, or ``None`` for what is refused without being looked at."""
-    if len(token) > expected.max_bytes or not token.isascii():
-        return None
-    return hashlib.sha256(token.encode()).digest()
+def _digest(token: str) -> bytes:
+    # Any text may come in a header; what is remembered is ASCII.
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
 
 
 class _TooDeep(Exception):
     """Claims that are nested too deeply to be copied."""
 
 
-def _copied(authentic: AuthenticToken) -> AccessTokenClaims:
-    """Give the claims with a ``raw`` of its own, so that no request sees what another one did to it."""
-    claims = authentic.claims
-    return claims._replace(raw=_copy(claims.raw, _MOST_LEVELS))
-
-
 def _copy(value: Any, levels: int) -> Any:
-    """Copy JSON. ``copy.deepcopy`` takes five times as long, since it has to expect anything."""
+    """Copy JSON. ``copy.deepcopy`` takes several times as long, since it has to expect anything."""
     if levels == 0:
         raise _TooDeep
-    if type(value) is dict:
-        return {
-            name: _copy(member, levels - 1) if type(member) in _CONTAINERS else member for name, member in value.items()
-        }
-    return [_copy(entry, levels - 1) if type(entry) in _CONTAINERS else entry for entry in value]
+    copy = value.copy()
+    for place, member in copy.items() if type(copy) is dict else enumerate(copy):
+        if type(member) in _CONTAINERS:
+            copy[place] = _copy(member, levels - 1)
+    return copy

@@ -15,11 +15,13 @@ REMOTE_ISSUER = DOCS / "remote-issuer.md"
 KEYS = DOCS / "keys.md"
 KEY_LEAKED = DOCS / "key-leaked.md"
 SETTINGS = DOCS / "settings.md"
+TESTING = DOCS / "testing.md"
 README = ROOT / "README.md"
 CONTRIBUTING = ROOT / "CONTRIBUTING.md"
 CHANGELOG = ROOT / "CHANGELOG.md"
 # Their blocks are run in a brand-new project.
 RUN_IN_A_PROJECT = {INSTALLATION, PROTECT, REMOTE_ISSUER, README}
+RUN_IN_A_PROJECT = {INSTALLATION, PROTECT, README, TESTING}
 # compliance.md is written from the tests, and changelog.md includes CHANGELOG.md.
 PAGES = sorted(page for page in DOCS.glob("*.md") if page.name not in {"compliance.md", "changelog.md"})
 

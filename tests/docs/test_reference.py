@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from enum import StrEnum
 
 import pytest
 from django.core.management import BaseCommand, load_command_class
@@ -56,6 +57,7 @@ class TestSettings:
         "a dict of lists of strings": ({"a name": ["pwd"]}, {"a name": "pwd"}),
         "a dict of lists of strings, a dotted path": ("package.module.name", {"a name": [1]}),
         "a whole number or 0": (0, -1),
+        '`"local"` or `"stateless"`': ("stateless", "created"),
         "a dotted path": ("package.module.name", "name"),
         "`True` or `False`": (True, 1),
         "an alias": ("default", None),
@@ -73,6 +75,8 @@ class TestSettings:
             written = tuple(written)  # Read as a tuple of issuers.
         if isinstance(_FIELDS[name].default, float):
             written = float(written)
+        if isinstance(_FIELDS[name].default, StrEnum):
+            written = type(_FIELDS[name].default)(written)
         assert written == _FIELDS[name].default
         assert type(written) is type(_FIELDS[name].default)
 

@@ -1,12 +1,19 @@
-"""Who a request comes from: the token as ``request.auth``, and a client that acts for itself as ``request.user``."""
+"""Who a request comes from: the token as ``request.auth``, and whoever has no row here as ``request.user``."""
 
 from __future__ import annotations
 
 import time
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from django.apps import apps
+from django.db.models.manager import EmptyManager
+
+from django_at_jwt.core.issuer_subject import subject_digest
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+    from django.contrib.auth.models import Group, Permission
 
     from django_at_jwt.core.profile import AccessTokenClaims
 
@@ -74,10 +81,10 @@ class AccessToken:
         return self.allow_scopes(scopes)
 
 
-class TokenPrincipal:
-    """A user of another issuer, of whom this site keeps nothing: all that is known is in the token.
+class _Principal:
+    """Somebody who is authenticated and has no row here: no permission, no group, and never staff.
 
-    Like :class:`MachinePrincipal` it is authenticated and has no row, no permission and no group.
+    It answers what Django, its templates and Django REST framework ask of a user.
     """
 
     is_authenticated: Literal[True] = True
@@ -86,82 +93,102 @@ class TokenPrincipal:
     is_staff: Literal[False] = False
     is_superuser: Literal[False] = False
 
-    def __init__(self, claims: AccessTokenClaims) -> None:
-        self.claims: Final = claims
-        self.issuer: Final = claims.issuer
-        self.subject: Final = claims.subject
-        # A subject means something together with its issuer alone, and no user's primary key looks like this.
-        self.pk: Final = f"subject:{claims.issuer}:{claims.subject}"
-        self.id: Final = self.pk
+    def __init__(self, *, issuer: str) -> None:
+        self.issuer: Final = issuer
 
-    def __str__(self) -> str:
-        return self.subject
+    @property
+    def pk(self) -> str:
+        """An identifier for throttles and caches. No primary key looks like it, so that a lookup by it finds nobody."""
+        raise NotImplementedError
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, TokenPrincipal) and (other.issuer, other.subject) == (self.issuer, self.subject)
-
-    def __hash__(self) -> int:
-        return hash((self.issuer, self.subject))
-
-    def get_username(self) -> str:
-        """Give a name for logs; it is no user's name."""
-        return self.pk
-
-    def has_perm(self, _perm: str, _obj: object = None) -> bool:
-        """Refuse: a token has scopes, not permissions."""
-        return False
-
-    def has_perms(self, _perms: Iterable[str], _obj: object = None) -> bool:
-        """Refuse: a token has scopes, not permissions."""
-        return False
-
-    def has_module_perms(self, _app_label: str) -> bool:
-        """Refuse: a token has scopes, not permissions."""
-        return False
-
-
-class MachinePrincipal:
-    """A client that acts for itself: ``request.user`` for client credentials (RFC 6749 §4.4).
-
-    It is authenticated, and it is nobody: it has no row, no permission and no group, and is never staff.
-    """
-
-    is_authenticated: Literal[True] = True
-    is_anonymous: Literal[False] = False
-    is_active: Literal[True] = True
-    is_staff: Literal[False] = False
-    is_superuser: Literal[False] = False
-
-    def __init__(self, client_id: str) -> None:
-        self.client_id: Final = client_id
-        # No user's primary key looks like this, so that a lookup by it finds nobody, whatever the client's id is.
-        self.pk: Final = f"client:{client_id}"
-        self.id: Final = self.pk
-
-    def __str__(self) -> str:
+    @property
+    def id(self) -> str:
+        """The same as :attr:`pk`."""
         return self.pk
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.client_id}>"
+        # Neither a subject nor a claim: a repr ends up in logs and tracebacks.
+        return f"<{type(self).__name__} {self.pk}>"
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, MachinePrincipal) and other.client_id == self.client_id
+        return isinstance(other, type(self)) and other.pk == self.pk
 
     def __hash__(self) -> int:
-        return hash((MachinePrincipal, self.client_id))
+        return hash(self.pk)
+
+    @property
+    def username(self) -> str:
+        """The same as :meth:`get_username`."""
+        return self.get_username()
 
     def get_username(self) -> str:
-        """Give a name for logs; it is no user's name."""
-        return self.pk
+        """Give a name for logs and pages; it is no user's name."""
+        return str(self)
+
+    @property
+    def groups(self) -> EmptyManager[Group]:
+        """No groups: what a token says of groups is a claim."""
+        return EmptyManager(apps.get_model("auth", "Group"))
+
+    @property
+    def user_permissions(self) -> EmptyManager[Permission]:
+        """No permissions."""
+        return EmptyManager(apps.get_model("auth", "Permission"))
+
+    def get_user_permissions(self, _obj: object = None) -> set[str]:
+        """Give no permissions."""
+        return set()
+
+    get_group_permissions = get_all_permissions = get_user_permissions
 
     def has_perm(self, _perm: str, _obj: object = None) -> bool:
-        """Refuse: a client has scopes, not permissions."""
+        """Refuse: a token has scopes, not permissions."""
         return False
 
     def has_perms(self, _perms: Iterable[str], _obj: object = None) -> bool:
-        """Refuse: a client has scopes, not permissions."""
+        """Refuse: a token has scopes, not permissions."""
         return False
 
     def has_module_perms(self, _app_label: str) -> bool:
-        """Refuse: a client has scopes, not permissions."""
+        """Refuse: a token has scopes, not permissions."""
         return False
+
+
+class MachinePrincipal(_Principal):
+    """A client that acts for itself: ``request.user`` for client credentials (RFC 6749 §4.4).
+
+    It is authenticated, and it is nobody: it has no row, no permission and no group, and is never staff. Clients of
+    different issuers are different, whatever their ids.
+    """
+
+    def __init__(self, client_id: str, *, issuer: str) -> None:
+        super().__init__(issuer=issuer)
+        self.client_id: Final = client_id
+
+    @property
+    def pk(self) -> str:
+        """An identifier for throttles and caches, of the issuer and the client's id."""
+        return f"client:{subject_digest(self.issuer, self.client_id)}"
+
+    def __str__(self) -> str:
+        return f"client:{self.client_id}"
+
+
+class TokenPrincipal(_Principal):
+    """A subject of whom this site keeps nothing: ``request.user`` for issuers whose user mode is ``stateless``.
+
+    Two of them are equal where issuer and subject are, letter by letter, whatever else their tokens say.
+    """
+
+    def __init__(self, claims: AccessTokenClaims) -> None:
+        super().__init__(issuer=claims.issuer)
+        self.claims: Final = claims
+        self.subject: Final = claims.subject
+
+    @property
+    def pk(self) -> str:
+        """An identifier for throttles and caches, of the issuer and the subject."""
+        return f"subject:{subject_digest(self.issuer, self.subject)}"
+
+    def __str__(self) -> str:
+        return self.subject

@@ -1,0 +1,85 @@
+"""The page on testing an API, done word for word in a project without a database, django-oauth-toolkit or our app."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from .blocks import TESTING, blocks_of
+
+PROJECT = {
+    "settings.py": """
+SECRET_KEY = "x"
+ROOT_URLCONF = "urls"
+INSTALLED_APPS = ["rest_framework"]
+REST_FRAMEWORK = {"UNAUTHENTICATED_USER": None}
+AT_JWT = {"USER_MODE": "stateless"}
+""",
+    "urls.py": """
+from django.urls import path
+from rest_framework.permissions import BasePermission
+from rest_framework.response import Response
+from rest_framework.views import APIView
+from django_at_jwt.rest_framework import AccessTokenAuthentication
+
+class MayRead(BasePermission):
+    def has_permission(self, request, view):
+        return request.auth.is_valid(["read"])
+
+class Orders(APIView):
+    authentication_classes = [AccessTokenAuthentication]
+    permission_classes = [MayRead]
+
+    def get(self, request):
+        return Response({"from": str(request.user)})
+
+urlpatterns = [path("orders/", Orders.as_view())]
+""",
+    "pytest.ini": """
+[pytest]
+DJANGO_SETTINGS_MODULE = settings
+pythonpath = .
+""",
+    "test_nothing_else.py": """
+import sys
+
+def test_nothing_else_was_needed(access_token_client):
+    access_token_client.carry(scope="read")
+    assert access_token_client.get("/orders/").status_code == 200
+    loaded = {name for name in sys.modules if name.startswith(("oauth2_provider", "oauthlib", "django_at_jwt.models"))}
+    assert loaded == set()
+    assert not [name for name in sys.modules if name.startswith("django_at_jwt.authorization_server")]
+""",
+}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for name, text in PROJECT.items():
+        (tmp_path / name).write_text(text)
+    for block in blocks_of(TESTING):
+        if block.language == "python":
+            (tmp_path / block.file).write_text(block.text)
+    examples = [block.text for block in blocks_of(TESTING) if block.language == "pycon"]
+    (tmp_path / "test_examples.txt").write_text("\n".join(examples))
+    return tmp_path
+
+
+def test_page(folder):
+    left_out = {"DJANGO_SETTINGS_MODULE", "DATABASE_URL", "PYTEST_ADDOPTS"}
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_XDIST")}
+    environment = {name: value for name, value in environment.items() if name not in left_out}
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider", "-p", "no:randomly"],
+        cwd=folder,
+        env=environment | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stdout
+    assert "skipped" not in done.stdout

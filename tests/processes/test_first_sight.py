@@ -1,0 +1,22 @@
+"""However many requests bring a subject for the first time at once, it becomes one user."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from .databases import KINDS, manage, new_database, run
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_one_user_for_each_subject(kind, tmp_path):
+    with new_database(kind, tmp_path) as url:
+        assert manage(url, "migrate", "--verbosity", "0").returncode == 0
+        done = run(url, "tests.processes.see_at_once")
+        assert done.returncode == 0, done.stderr
+        result = json.loads(done.stdout)
+    assert [subject for subject, _ in result["seen"]] == ["first", "second"]
+    assert len({user for _, user in result["seen"]}) == result["rows"] == 2
+    assert len(result["names"]) == 3
+    assert [name.partition("-")[0] for name in result["names"]] == ["ann"] * 3
