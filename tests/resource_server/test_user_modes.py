@@ -10,7 +10,7 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group, Permission
 from django.core.cache import cache
-from django.core.exceptions import ImproperlyConfigured, PermissionDenied
+from django.core.exceptions import ImproperlyConfigured, PermissionDenied, ValidationError
 from django.db import IntegrityError, transaction
 from django.template import Context, Template
 from rest_framework.permissions import DjangoModelPermissions, IsAdminUser, IsAuthenticated
@@ -478,7 +478,7 @@ class TestTableOfSubjects:
             lambda row: IssuerSubject.objects.bulk_create([row]),
             lambda row: row.full_clean(),
         ):
-            with pytest.raises(Exception, match=r"(?i)unique|already exists"), transaction.atomic():
+            with pytest.raises((IntegrityError, ValidationError)), transaction.atomic():
                 write(IssuerSubject(issuer="https://a", subject="s", user=other))
         assert IssuerSubject.objects.count() == 3
 
