@@ -19,6 +19,7 @@ from django.core.exceptions import ImproperlyConfigured
 from .core.algorithms import ALGORITHMS
 from .core.audience import is_resource_identifier
 from .core.lifecycle import RotationPolicy
+from .core.metadata import RESOURCE_DESCRIPTION
 from .core.verifier import DEFAULT_LEEWAY, DEFAULT_MAX_BYTES
 
 SETTING_NAME: Final = "AT_JWT"
@@ -123,6 +124,29 @@ def _algorithms(value: object) -> tuple[str, ...]:
     return names
 
 
+def _protected_resources(value: object) -> Mapping[str, Mapping[str, Any]] | None:
+    if value is None:
+        return None
+    if not isinstance(value, Mapping):
+        raise ValueError("must be a dict from identifiers to dicts")
+    return {_described(resource): _description(said) for resource, said in value.items()}
+
+
+def _described(resource: object) -> str:
+    try:
+        return _identifier(resource)
+    except ValueError as error:
+        raise ValueError(f"each key {error}") from None
+
+
+def _description(value: object) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping) or not value.keys() <= RESOURCE_DESCRIPTION:
+        raise ValueError(f"each entry must be a dict with some of {', '.join(sorted(RESOURCE_DESCRIPTION))}")
+    scopes = list(_texts(value.get("scopes_supported", ())))
+    described = {name: _text(said) for name, said in value.items() if name != "scopes_supported"}
+    return {**described, "scopes_supported": scopes}
+
+
 _BASE64URL: Final = re.compile(r"[A-Za-z0-9_-]+")
 
 
@@ -168,6 +192,7 @@ class AppSettings:
         leeway: seconds by which clocks may differ.
         max_token_bytes: longer tokens are refused unread.
         audience: what this project's own API expects in ``aud``, if not the default resource.
+        protected_resources: what the metadata documents of this project's APIs say of them, by identifier (RFC 9728).
         local_key_ring: dotted path of the object that gives the local issuer's key ring.
     """
 
@@ -185,6 +210,7 @@ class AppSettings:
     leeway: float = _setting(float(DEFAULT_LEEWAY), _seconds)
     max_token_bytes: int = _setting(DEFAULT_MAX_BYTES, _positive)
     audience: str | None = _setting(None, _optional_identifier)
+    protected_resources: Mapping[str, Mapping[str, Any]] | None = _setting(None, _protected_resources)
     local_key_ring: str = _setting("django_at_jwt.authorization_server.keystore.key_store", _dotted_path)
 
     @property

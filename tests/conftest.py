@@ -35,6 +35,12 @@ def _no_keys_of_other_tests():
 
 
 @pytest.fixture
+def keys_made_quickly(settings):
+    """For tests that are about other things: an RSA key takes a second to make."""
+    settings.AT_JWT = {**settings.AT_JWT, "SIGNING_ALGORITHMS": ["ES256"]}
+
+
+@pytest.fixture
 def signing_keys(db):
     return rotate_signing_keys().keys
 
