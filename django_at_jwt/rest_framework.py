@@ -63,6 +63,10 @@ if not TYPE_CHECKING and apps.is_installed("oauth2_provider"):
 else:
     AccessTokenAuthentication = _AccessTokenAuthentication
 
+if apps.is_installed("drf_spectacular"):
+    # This registers the extension; drf-spectacular finds it once it is imported.
+    from .resource_server.rest_framework import schema as _schema  # noqa: F401
+
 __all__ = [
     "AccessToken",
     "AccessTokenAuthentication",
