@@ -98,6 +98,14 @@ class TestScopes:
             assert outcome(view, bearer("read"), "OPTIONS") == (200, None)
             assert outcome(view, bearer("read write"), "DELETE") == (405, None)
 
+    @pytest.mark.parametrize(
+        "method", ["DELETE", "TRACE", "DISPATCH", "REQUEST", "HTTP_METHOD_NAMES", "\u0141", "X" * 5000]
+    )
+    def test_method_that_there_is_not(self, method):
+        view = view_of(HasScopes({"GET": ["read"]}), request=None)
+        assert outcome(view, bearer("read"), method) == (405, None)
+        assert outcome(view, None, method) == (401, "Bearer")
+
     def test_options_that_nothing_is_said_of_are_closed(self):
         view = view_of(HasScopes({"POST": ["write"]}), get=None)
         assert outcome(view, bearer("write"), "OPTIONS") == (403, None)
@@ -107,6 +115,7 @@ class TestScopes:
         view = view_of(HasScopes({"GET": ["read"]}))
         with pytest.raises(ImproperlyConfigured, match="HasScopes has no entry for 'POST'"):
             ask(view, bearer("read"), "POST")
+        assert outcome(view, None, "POST") == (401, "Bearer")
 
     @pytest.mark.parametrize(
         ("permission", "said"),

@@ -10,6 +10,7 @@ from __future__ import annotations
 from functools import reduce
 from typing import TYPE_CHECKING, Any, Final
 
+from django.core.exceptions import ImproperlyConfigured
 from rest_framework import exceptions, status
 from rest_framework.permissions import AND, NOT, OR
 
@@ -97,8 +98,15 @@ def ask_for_token(view: APIView, challenge: Callable[[], str]) -> None:
 
 
 def scopes_to_ask_for(request: Request, view: APIView) -> tuple[str, ...]:
-    """Give a set of scopes with which a request of this kind would get in, as far as scopes decide."""
-    ways = helpful(needs_of(view, request), frozenset())
+    """Give a set of scopes with which a request of this kind would get in, as far as scopes decide.
+
+    There is none where the view does nothing of this kind, or forgot to say what it needs: whoever has no credentials
+    is told no more than that.
+    """
+    try:
+        ways = helpful(needs_of(view, request), frozenset())
+    except (exceptions.APIException, ImproperlyConfigured):
+        return ()
     return ways[0].scopes if ways else ()
 
 

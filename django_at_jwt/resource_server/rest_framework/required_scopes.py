@@ -55,7 +55,7 @@ def scopes_for_request(said: object, request: Request, view: APIView, *, where: 
     method = str(request.method)
     if method == "OPTIONS":
         return None
-    if not hasattr(view, method.lower()):
+    if method.lower() not in view.http_method_names or not hasattr(view, method.lower()):
         # The view's own answer would be this one. It must not depend on that: what is not listed stays closed.
         raise MethodNotAllowed(method)
     raise ImproperlyConfigured(f"{where} has no entry for {' or '.join(map(repr, _keys(request, view)))}.")
