@@ -3,7 +3,7 @@ from __future__ import annotations
 from itertools import combinations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from django_at_jwt.core.remedies import (
@@ -55,8 +55,12 @@ def solved(expression, *, wanted=True):
             return join(solved(one, wanted=wanted), solved(other, wanted=wanted))
 
 
+A_AND_NOT_A = ("and", ("has", [["a"]]), ("not", ("has", [["a"]])))
+
+
 @settings(max_examples=300, deadline=None)
 @given(expressions)
+@example(A_AND_NOT_A)
 def test_each_remedy_is_one_and_each_set_that_holds_has_one(expression):
     remedies = solved(expression)
     for remedy in remedies:
@@ -68,6 +72,7 @@ def test_each_remedy_is_one_and_each_set_that_holds_has_one(expression):
 
 @settings(max_examples=300, deadline=None)
 @given(expressions, st.sampled_from(ALL_SETS))
+@example(A_AND_NOT_A, frozenset())
 def test_what_is_told_helps_and_nothing_is_told_where_nothing_helps(expression, granted):
     if holds(expression, granted):
         return

@@ -412,6 +412,7 @@ class TestWhatIsTold:
     def test_object_permissions(self):
         assert outcome(view_of(HasScopes("a"), base=WithObject), bearer("a")) == (200, None)
         assert outcome(view_of(~HasScopes("x"), base=WithObject), bearer("a")) == (200, None)
+        assert outcome(view_of(~(HasScopes("x") & IsMachine), base=WithObject), bearer("a")) == (200, None)
         assert outcome(view_of(HasScopes("a"), RefusesTheObject, base=WithObject), bearer("a")) == (403, None)
         # With the scope, it would not matter what the other one says.
         told = outcome(view_of(RefusesTheObject | HasScopes("a"), base=WithObject), bearer())

@@ -28,8 +28,6 @@ class AccessTokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-unty
 
     target_class = AccessTokenAuthentication
     match_subclasses = True
-    # The extension for django-oauth-toolkit's class, which ours inherits from where the toolkit is installed, has 0.
-    priority = 1
 
     def __init__(self, target: AccessTokenAuthentication) -> None:
         super().__init__(target)  # type: ignore[no-untyped-call]

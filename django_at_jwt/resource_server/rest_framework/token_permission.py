@@ -56,7 +56,7 @@ class TokenPermission(_Holder, BasePermission, metaclass=_TokenPermissionMeta):
         return isinstance(token, AccessToken) and self.is_met(token, request, view)
 
     def has_object_permission(self, request: Request, view: APIView, obj: Any) -> bool:
-        """Tell the same. Without this, ``~`` would refuse every object."""
+        """Tell the same. Without this, ``~`` before a combination would refuse every object."""
         return self.has_permission(request, view)
 
     def is_met(self, token: AccessToken, request: Request, view: APIView) -> bool:
