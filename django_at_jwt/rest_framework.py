@@ -49,7 +49,7 @@ if not TYPE_CHECKING and apps.is_installed("oauth2_provider"):
         __doc__ = _AccessTokenAuthentication.__doc__
 
     @scope_alternatives.register(TokenHasScope)
-    def _(permission: TokenHasScope | TokenMatchesOASRequirements, request: Request, view: APIView) -> _Alternatives:
+    def _(permission: TokenHasScope, request: Request, view: APIView) -> _Alternatives:
         return [permission.get_scopes(request, view)]
 
     @scope_alternatives.register(IsAuthenticatedOrTokenHasScope)
@@ -57,7 +57,7 @@ if not TYPE_CHECKING and apps.is_installed("oauth2_provider"):
         return [TokenHasScope().get_scopes(request, view)]
 
     @scope_alternatives.register(TokenMatchesOASRequirements)
-    def _(permission: TokenHasScope | TokenMatchesOASRequirements, request: Request, view: APIView) -> _Alternatives:
+    def _(permission: TokenMatchesOASRequirements, request: Request, view: APIView) -> _Alternatives:
         return permission.get_required_alternate_scopes(request, view).get(request.method, [])
 
 else:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from functools import wraps
-from inspect import iscoroutinefunction, isfunction
+from inspect import isfunction
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from asgiref.sync import sync_to_async
+from asgiref.sync import iscoroutinefunction, sync_to_async
 from django.contrib.auth.decorators import login_not_required
 from django.core.exceptions import ImproperlyConfigured
 from django.views.decorators.csrf import csrf_exempt

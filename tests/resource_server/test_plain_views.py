@@ -22,7 +22,7 @@ pytestmark = [
     pytest.mark.usefixtures("keys_made_quickly", "signing_keys"),
 ]
 
-PLAIN = ["/function/", "/coroutine/", "/class/", "/async-class/"]
+PLAIN = ["/function/", "/coroutine/", "/class/", "/async-class/", "/decorated-class/"]
 FORM = {"content_type": "application/x-www-form-urlencoded"}
 
 REQUESTS = {

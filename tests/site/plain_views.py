@@ -62,6 +62,14 @@ class AsyncClass(AccessTokenRequiredMixin, View):
         return await self.get(request)
 
 
+class Unguarded(View):
+    async def get(self, request):
+        return JsonResponse(_whoami(request, await request.auser(), request.access_token))
+
+    async def post(self, request):
+        return await self.get(request)
+
+
 def ok(request, **kwargs):
     return JsonResponse({"ok": True, **kwargs})
 
@@ -74,6 +82,7 @@ urlpatterns = [
     path("coroutine/", coroutine),
     path("class/", Class.as_view()),
     path("async-class/", AsyncClass.as_view()),
+    path("decorated-class/", access_token_required(scopes=SCOPES)(Unguarded.as_view())),
     path("reports-function/", access_token_required(scopes=[], audience=settings.REPORTS)(ok)),
     path("editors/<int:number>/", access_token_required(HasRole("editor") | IsAdminUser)(ok)),
     path("editors-who-write/", access_token_required(HasRole("editor"), scopes=["write"])(ok)),
