@@ -21,6 +21,7 @@ from .core.algorithms import ALGORITHMS
 from .core.freshness import Lifetimes
 from .core.issuer_subject import UserMode
 from .core.lifecycle import RotationPolicy
+from .core.metadata import RESOURCE_DESCRIPTION
 from .core.resource_servers import ISSUER_SCOPES, ResourceServer, declared_resource_servers, is_resource_identifier
 from .core.verifier import DEFAULT_LEEWAY, DEFAULT_MAX_BYTES
 
@@ -184,6 +185,29 @@ def _local_user_mode(value: object) -> UserMode:
     return UserMode(str(value))
 
 
+def _protected_resources(value: object) -> Mapping[str, Mapping[str, Any]] | None:
+    if value is None:
+        return None
+    if not isinstance(value, Mapping):
+        raise ValueError("must be a dict from identifiers to dicts")
+    return {_described(resource): _description(said) for resource, said in value.items()}
+
+
+def _described(resource: object) -> str:
+    try:
+        return _identifier(resource)
+    except ValueError as error:
+        raise ValueError(f"each key {error}") from None
+
+
+def _description(value: object) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping) or not value.keys() <= RESOURCE_DESCRIPTION:
+        raise ValueError(f"each entry must be a dict with some of {', '.join(sorted(RESOURCE_DESCRIPTION))}")
+    scopes = list(_texts(value.get("scopes_supported", ())))
+    described = {name: _text(said) for name, said in value.items() if name != "scopes_supported"}
+    return {**described, "scopes_supported": scopes}
+
+
 _BASE64URL: Final = re.compile(r"[A-Za-z0-9_-]+")
 
 
@@ -344,6 +368,7 @@ class AppSettings:
             ``AuthenticationEvent``, ``None`` to claim nothing, or ``NotImplemented`` to leave it to this app.
         user_mode: what the subjects of the local issuer are here, its users or nobody that is kept.
         local_subject_lookup: dotted path of the function that finds the user of a subject of the local issuer.
+        protected_resources: what the metadata documents of this project's APIs say of them, by identifier (RFC 9728).
         local_key_ring: dotted path of the object that gives the local issuer's key ring.
         accept_opaque_tokens: whether the local issuer's opaque tokens are accepted beside its JWTs.
         issuers: the other issuers whose tokens this project accepts.
@@ -379,6 +404,7 @@ class AppSettings:
     authentication_event: str | None = _setting(None, _optional_dotted_path)
     user_mode: UserMode = _setting(UserMode.LOCAL, _local_user_mode)
     local_subject_lookup: str = _setting("django_at_jwt.resource_server.users.user_for_local_subject", _dotted_path)
+    protected_resources: Mapping[str, Mapping[str, Any]] | None = _setting(None, _protected_resources)
     local_key_ring: str = _setting("django_at_jwt.authorization_server.keystore.key_store", _dotted_path)
     accept_opaque_tokens: bool = _setting(False, _flag)
     issuers: tuple[IssuerSettings, ...] = _setting((), _issuers)

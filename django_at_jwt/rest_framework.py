@@ -12,25 +12,79 @@ from .resource_server.rest_framework.authentication import (
     InvalidAccessToken,
     KeysAreUnavailable,
 )
+from .resource_server.rest_framework.permissions import (
+    HasEntitlement,
+    HasRole,
+    InGroup,
+    IsClient,
+    IsIssuedBy,
+    IsMachine,
+    IsUser,
+)
 from .resource_server.rest_framework.principal import AccessToken, MachinePrincipal, TokenPrincipal
+from .resource_server.rest_framework.refusals import InsufficientUserAuthentication
+from .resource_server.rest_framework.required_scopes import scope_alternatives
+from .resource_server.rest_framework.scope_permissions import HasAnyScope, HasScopes
+from .resource_server.rest_framework.step_up import RequiresAuthentication
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from rest_framework.request import Request
+    from rest_framework.views import APIView
+
+    _Alternatives = Iterable[Sequence[str]]
 
 if not TYPE_CHECKING and apps.is_installed("oauth2_provider"):
-    from oauth2_provider.contrib.rest_framework import OAuth2Authentication
+    from oauth2_provider.contrib.rest_framework import (
+        IsAuthenticatedOrTokenHasScope,
+        OAuth2Authentication,
+        TokenHasScope,
+        TokenMatchesOASRequirements,
+    )
 
     class AccessTokenAuthentication(_AccessTokenAuthentication, OAuth2Authentication):  # noqa: D101 - copied below
         # django-oauth-toolkit's IsAuthenticatedOrTokenHasScope checks scopes only for its own authentication class and
         # its subclasses, and lets any token of others through. So ours is one, wherever the toolkit is installed.
         __doc__ = _AccessTokenAuthentication.__doc__
 
+    @scope_alternatives.register(TokenHasScope)
+    def _(permission: TokenHasScope, request: Request, view: APIView) -> _Alternatives:
+        return [permission.get_scopes(request, view)]
+
+    @scope_alternatives.register(IsAuthenticatedOrTokenHasScope)
+    def _(_permission: IsAuthenticatedOrTokenHasScope, request: Request, view: APIView) -> _Alternatives:
+        return [TokenHasScope().get_scopes(request, view)]
+
+    @scope_alternatives.register(TokenMatchesOASRequirements)
+    def _(permission: TokenMatchesOASRequirements, request: Request, view: APIView) -> _Alternatives:
+        return permission.get_required_alternate_scopes(request, view).get(request.method, [])
+
 else:
     AccessTokenAuthentication = _AccessTokenAuthentication
+
+if apps.is_installed("drf_spectacular"):
+    # This registers the extension; drf-spectacular finds it once it is imported.
+    from .resource_server.rest_framework import schema as _schema  # noqa: F401
 
 __all__ = [
     "AccessToken",
     "AccessTokenAuthentication",
     "AmbiguousCredentials",
+    "HasAnyScope",
+    "HasEntitlement",
+    "HasRole",
+    "HasScopes",
+    "InGroup",
+    "InsufficientUserAuthentication",
     "InvalidAccessToken",
+    "IsClient",
+    "IsIssuedBy",
+    "IsMachine",
+    "IsUser",
     "KeysAreUnavailable",
     "MachinePrincipal",
+    "RequiresAuthentication",
     "TokenPrincipal",
+    "scope_alternatives",
 ]

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
-from oauth2_provider.contrib.rest_framework import TokenMatchesOASRequirements
 from rest_framework import generics, permissions, serializers
 
-from django_at_jwt.rest_framework import AccessTokenAuthentication, MachinePrincipal
+from django_at_jwt.rest_framework import AccessTokenAuthentication, HasScopes, MachinePrincipal
 
 from .models import Note
 
@@ -32,8 +31,8 @@ class IsUserOrReads(permissions.BasePermission):
 
 class Notes(generics.ListCreateAPIView):
     authentication_classes = [AccessTokenAuthentication.for_audience(settings.NOTES_API)]
-    permission_classes = [TokenMatchesOASRequirements, IsUserOrReads]
-    required_alternate_scopes = {"GET": [["api:read"]], "HEAD": [["api:read"]], "POST": [["api:write"]]}
+    permission_classes = [HasScopes, IsUserOrReads]
+    required_scopes = {"GET": ["api:read"], "POST": ["api:write"]}
     serializer_class = NoteSerializer
 
     def get_queryset(self) -> QuerySet[Note]:

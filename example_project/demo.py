@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 import jwt
 import requests
@@ -46,6 +47,11 @@ class Api:
     @property
     def read_scope(self) -> str:
         return self.scopes[0]
+
+    @property
+    def metadata(self) -> str:
+        parts = urlsplit(self.identifier)
+        return f"{parts.scheme}://{parts.netloc}/.well-known/oauth-protected-resource{parts.path}"
 
 
 class Demo:
@@ -117,7 +123,7 @@ class Demo:
         good = self.tokens["access_token"]
         header, claims, signature = good.split(".")
         other = "A" if signature[0] != "A" else "B"
-        self._refused("no token at all", None, self.notes, challenge="Bearer")
+        self._refused("no token at all", None, self.notes, challenge=f'Bearer scope="{self.notes.read_scope}"')
         for_reports = self._service_token()
         self._refused("a token for another audience", for_reports, self.notes, reason="wrong_audience")
         with_other_signature = f"{header}.{claims}.{other}{signature[1:]}"
@@ -223,6 +229,8 @@ class Demo:
         self, what: str, token: str | None, api: Api, *, reason: str = "", status: int = 401, challenge: str = ""
     ) -> None:
         expected = challenge or 'Bearer error="invalid_token", error_description="The access token is invalid."'
+        # Whoever is refused is told where to read who issues tokens for this API (RFC 9728).
+        expected += f', resource_metadata="{api.metadata}"'
         before = self.running.log.stat().st_size
         answer = call_api(api.url, token)
         told = answer.headers.get("WWW-Authenticate", "no challenge")

@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.db.models import Count
-from oauth2_provider.contrib.rest_framework import TokenHasScope
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from django_at_jwt.rest_framework import AccessTokenAuthentication
+from django_at_jwt.rest_framework import AccessTokenAuthentication, HasScopes
 
 from .models import Note
 
@@ -20,8 +19,7 @@ if TYPE_CHECKING:
 
 class Summary(APIView):
     authentication_classes = [AccessTokenAuthentication.for_audience(settings.REPORTS_API)]
-    permission_classes = [TokenHasScope]
-    required_scopes = ["reports:read"]
+    permission_classes = [HasScopes("reports:read")]
 
     def get(self, request: Request) -> Response:
         figures = Note.objects.aggregate(notes=Count("id"), authors=Count("owner", distinct=True))

@@ -158,6 +158,11 @@ OAUTH2_PROVIDER = {
 # in RESOURCE_SERVERS. The durations have good defaults, and are here to be shortened.
 AT_JWT = {
     "DEFAULT_RESOURCE": NOTES_API,
+    # What clients that know only an API's address read of it, for instance MCP clients.
+    "PROTECTED_RESOURCES": {
+        NOTES_API: {"resource_name": "Notes", "scopes_supported": ["api:read", "api:write"]},
+        REPORTS_API: {"resource_name": "Reports", "scopes_supported": ["reports:read"]},
+    },
     "PROPAGATION_TIME": _PROPAGATION_TIME,
     "ROTATION_INTERVAL": _seconds("EXAMPLE_ROTATION_SECONDS", 90 * 24 * 3600),
     "KEY_RING_MAX_AGE": _seconds("EXAMPLE_KEY_RING_MAX_AGE", min(30, _PART)),

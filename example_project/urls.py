@@ -8,6 +8,7 @@ urlpatterns = [
     # What a site adds for django-at-jwt. The first line stands where include("oauth2_provider.urls") was.
     path("o/", include("django_at_jwt.urls")),
     path("", include("django_at_jwt.well_known_urls")),
+    path("", include("django_at_jwt.resource_urls")),
     # The two APIs.
     path("api/notes/", api.Notes.as_view(), name="notes"),
     path("reports/summary/", reports.Summary.as_view(), name="summary"),

@@ -16,6 +16,7 @@ from django_at_jwt.authorization_server.high_water import high_water_marks
 from django_at_jwt.authorization_server.keystore import key_store
 from django_at_jwt.authorization_server.resource_servers import registry
 from django_at_jwt.authorization_server.rotation import rotate_signing_keys
+from django_at_jwt.conf import app_settings
 from django_at_jwt.core.jws import CompactJws
 from django_at_jwt.models import SigningKey
 from django_at_jwt.resource_server.issuers import remote_key_source
@@ -47,20 +48,28 @@ def _no_keys_of_other_tests():
 
 @pytest.fixture(scope="session")
 def _made_keys():
-    """The keys of a first rotation; making RSA keys takes longer than most tests."""
-    return []
+    """The keys of a first rotation by the algorithms in use; making RSA keys takes longer than most tests."""
+    return {}
 
 
 @pytest.fixture
-def signing_keys(db, _made_keys):
-    if not _made_keys:
-        _made_keys.extend(model_to_values(row) for row in rotate_signing_keys().keys)
-        return tuple(SigningKey.objects.order_by("signing_at"))
-    return tuple(SigningKey.objects.create(**values) for values in _made_keys)
+def signing_keys(db, settings, _made_keys):
+    algorithms = app_settings().signing_algorithms
+    if algorithms not in _made_keys:
+        _made_keys[algorithms] = [_values(row) for row in rotate_signing_keys().keys]
+        SigningKey.objects.all().delete()
+        key_store.forget()
+    return tuple(SigningKey.objects.create(**values) for values in _made_keys[algorithms])
 
 
-def model_to_values(row):
+def _values(row):
     return {field.attname: getattr(row, field.attname) for field in row._meta.concrete_fields if not field.primary_key}
+
+
+@pytest.fixture
+def keys_made_quickly(settings):
+    """For tests that are about other things: an RSA key takes a second to make."""
+    settings.AT_JWT = {**settings.AT_JWT, "SIGNING_ALGORITHMS": ["ES256"]}
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Bearer credentials in requests, and the challenges that answer them (RFC 6750, RFC 7235)."""
+"""Bearer credentials in requests, and the challenges that answer them (RFC 6750, RFC 7235, RFC 9470, RFC 9728)."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ SCHEME: Final = "Bearer"
 INVALID_TOKEN: Final = "invalid_token"  # noqa: S105 - an error code, no secret
 INVALID_REQUEST: Final = "invalid_request"
 INSUFFICIENT_SCOPE: Final = "insufficient_scope"
+INSUFFICIENT_USER_AUTHENTICATION: Final = "insufficient_user_authentication"
 
 _UNQUOTABLE: Final = re.compile(r"[^\x20-\x7e]")
 
@@ -44,15 +45,30 @@ class Challenge:
     """What a ``WWW-Authenticate`` header tells a client (RFC 6750 §3).
 
     Without an ``error`` it only says that a token is needed, which is what a request without credentials is told.
+
+    Attributes:
+        scopes: those of a token that is enough.
+        acr_values: the ways to log in of which one is needed, the preferred first (RFC 9470 §3).
+        max_age: for how many seconds a login counts (RFC 9470 §3).
+        resource_metadata: the URL of the document from which a client learns who issues tokens (RFC 9728 §5.1).
     """
 
     error: str | None = None
     description: str | None = None
     scopes: Iterable[str] = ()
+    acr_values: Iterable[str] = ()
+    max_age: int | None = None
+    resource_metadata: str | None = None
 
     def __str__(self) -> str:
-        scope = " ".join(self.scopes)
-        members = (("error", self.error), ("error_description", self.description), ("scope", scope))
+        members = (
+            ("error", self.error),
+            ("scope", " ".join(self.scopes)),
+            ("error_description", self.description),
+            ("acr_values", " ".join(self.acr_values)),
+            ("max_age", None if self.max_age is None else str(self.max_age)),
+            ("resource_metadata", self.resource_metadata),
+        )
         written = ", ".join(f"{name}={_quoted(value)}" for name, value in members if value)
         return f"{SCHEME} {written}" if written else SCHEME
 

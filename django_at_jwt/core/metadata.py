@@ -1,13 +1,19 @@
-"""The authorization server's metadata document (RFC 8414), put together from what the server says of itself."""
+"""The metadata documents of authorization servers (RFC 8414) and of protected resources (RFC 9728)."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-_ID_TOKEN_ALGORITHMS = "id_token_signing_alg_values_supported"  # noqa: S105 - a member's name
+PROTECTED_RESOURCE_PATH: Final = ".well-known/oauth-protected-resource"
+# What a site may say of an API in its own words (RFC 9728 §2).
+RESOURCE_DESCRIPTION: Final = frozenset(
+    {"scopes_supported", "resource_name", "resource_documentation", "resource_policy_uri", "resource_tos_uri"}
+)
+_ID_TOKEN_ALGORITHMS: Final = "id_token_signing_alg_values_supported"  # noqa: S105 - a member's name
 
 
 def authorization_server_metadata(
@@ -36,3 +42,34 @@ def authorization_server_metadata(
         told = openid.get(_ID_TOKEN_ALGORITHMS, ())
         merged[_ID_TOKEN_ALGORITHMS] = list(dict.fromkeys((*told, *signing_algorithms)))
     return {member: value for member, value in merged.items() if value not in ([], None)}
+
+
+def protected_resource_metadata(
+    resource: str, *, authorization_servers: Sequence[str], description: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Make the document from which a client learns who issues tokens for an API (RFC 9728 §2).
+
+    Args:
+        resource: the API's identifier, letter by letter what ``aud`` holds.
+        authorization_servers: the issuers.
+        description: members of :data:`RESOURCE_DESCRIPTION`.
+
+    A token is taken from the header only, and one that is bound to a sender is refused, so nothing else is promised.
+    Empty lists are left out (RFC 9728 §3.2).
+    """
+    document = {
+        **description,
+        "resource": resource,
+        "authorization_servers": list(authorization_servers),
+        "bearer_methods_supported": ["header"],
+    }
+    return {member: value for member, value in document.items() if value not in ([], (), "", None)}
+
+
+def place_of_metadata(resource: str) -> tuple[str, str]:
+    """Give the path after :data:`PROTECTED_RESOURCE_PATH` and the query at which an API's document is (RFC 9728 §3.1).
+
+    The well-known part stands between the host and the path, and a path that is only a slash is none.
+    """
+    parts = urlsplit(resource)
+    return ("" if parts.path == "/" else parts.path), parts.query

@@ -12,6 +12,8 @@ INSTALLATION = DOCS / "installation.md"
 PROTECT = DOCS / "protect-an-api.md"
 AUTHENTICATION = DOCS / "authentication.md"
 REMOTE_ISSUER = DOCS / "remote-issuer.md"
+PLAIN_VIEWS = DOCS / "plain-views.md"
+MCP = DOCS / "mcp.md"
 KEYS = DOCS / "keys.md"
 KEY_LEAKED = DOCS / "key-leaked.md"
 SETTINGS = DOCS / "settings.md"
@@ -20,8 +22,7 @@ README = ROOT / "README.md"
 CONTRIBUTING = ROOT / "CONTRIBUTING.md"
 CHANGELOG = ROOT / "CHANGELOG.md"
 # Their blocks are run in a brand-new project.
-RUN_IN_A_PROJECT = {INSTALLATION, PROTECT, REMOTE_ISSUER, README}
-RUN_IN_A_PROJECT = {INSTALLATION, PROTECT, README, TESTING}
+RUN_IN_A_PROJECT = {INSTALLATION, PROTECT, PLAIN_VIEWS, MCP, REMOTE_ISSUER, README, TESTING}
 # compliance.md is written from the tests, and changelog.md includes CHANGELOG.md.
 PAGES = sorted(page for page in DOCS.glob("*.md") if page.name not in {"compliance.md", "changelog.md"})
 

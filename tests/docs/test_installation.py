@@ -1,4 +1,4 @@
-"""The installation page, the page on protecting an API and the README, done word for word in a brand-new project."""
+"""The installation page, the pages on protecting an API and the README, done word for word in a brand-new project."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 
-from .blocks import INSTALLATION, PROTECT, README, blocks_of
+from .blocks import INSTALLATION, MCP, PLAIN_VIEWS, PROTECT, README, blocks_of
 from .new_project import ADDRESS_IN_THE_PAGES, NewProject
 
 pytestmark = pytest.mark.skipif(
@@ -35,7 +35,7 @@ REFRESH = (
     "https://www.example.com/o/token/"
 )
 STATUS = (
-    "curl --silent --output /dev/null --write-out '%{{http_code}}' --header 'Authorization: Bearer {token}' "
+    "curl --silent --output /dev/null --write-out '%{{http_code}}' --header \"Authorization: Bearer {token}\" "
     "https://www.example.com{path}"
 )
 
@@ -87,6 +87,26 @@ def test_pages_in_a_new_project_and_back_again(project):
     assert answers[1] == {"audience": f"{project.address}/reports/"}
     assert status(project, "/reports/", "$TOKEN") == 401
     assert status(project, "/orders/", "$REPORTS_TOKEN") == 401
+
+    assert status(project, "/order-set/", "$TOKEN") == 200
+    assert status(project, "/order-set/", "$REPORTS_TOKEN") == 401
+
+    printed = project.follow(blocks_of(PLAIN_VIEWS))
+    assert [json.loads(text) for text in printed.values()] == [
+        {"client": "first-look"},
+        {"for": "client:first-look"},
+        {"audience": f"{project.address}/reports/"},
+    ]
+    assert status(project, "/figures/", "$TOKEN") == 401
+
+    printed = project.follow(blocks_of(MCP))
+    document, challenge = printed.values()
+    assert json.loads(document)["resource"] == f"{project.address}/"
+    assert f'resource_metadata="{project.address}/.well-known/oauth-protected-resource"' in challenge
+    described = project.run("curl --silent https://www.example.com/.well-known/oauth-protected-resource")
+    assert json.loads(described)["resource_name"] == "Orders"
+    reports = project.run("curl --silent https://www.example.com/.well-known/oauth-protected-resource/reports/")
+    assert json.loads(reports)["resource"] == f"{project.address}/reports/"
 
     # What the pages say of tokens from before.
     assert status(project, "/orders/", before["access_token"]) == 401

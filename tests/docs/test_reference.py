@@ -49,6 +49,10 @@ class TestSettings:
     types = {
         "an absolute URI without a fragment": ("https://api.example.com/", "api.example.com"),
         "a list of absolute URIs without a fragment": (["https://api.example.com/"], "https://api.example.com/"),
+        "a dict from absolute URIs to dicts": (
+            {"https://api.example.com/": {"resource_name": "Orders"}},
+            {"https://api.example.com/": "Orders"},
+        ),
         "a list of names": (["ES256", "RS256"], "RS256"),
         "a list of strings": (["a kid"], [1]),
         "a duration": (timedelta(hours=1), 1.5),

@@ -20,6 +20,12 @@ INVALID_TOKEN = 'Bearer error="invalid_token", error_description="The access tok
 TIMEOUT = 60
 
 
+def with_link(challenge, resource_server):
+    parts = urlsplit(resource_server["identifier"])
+    document = f"{parts.scheme}://{parts.netloc}/.well-known/oauth-protected-resource{parts.path}"
+    return f'{challenge}, resource_metadata="{document}"'
+
+
 def verified_by_pyjwt(token, jwk_set, issuer, audience):
     key = jwt.PyJWKSet.from_dict(jwk_set)[jwt.get_unverified_header(token)["kid"]]
     required = {"require": list(REQUIRED_CLAIMS)}
@@ -120,26 +126,29 @@ class TestApis:
     @pytest.mark.parametrize("name", ["notes", "reports"])
     def test_no_token(self, site, name):
         answer = call_api(getattr(site, name)["url"], None)
-        assert (answer.status_code, answer.headers["WWW-Authenticate"]) == (401, "Bearer")
+        api = getattr(site, name)
+        challenge = f'Bearer scope="{api["scopes"][0]}"'
+        assert (answer.status_code, answer.headers["WWW-Authenticate"]) == (401, with_link(challenge, api))
 
     @pytest.mark.compliance("9068-24", "9068-27")
     def test_a_token_for_the_other_one(self, site):
         for its, other in ((site.notes, site.reports), (site.reports, site.notes)):
             answer = call_api(other["url"], site.service_token(its))
-            assert (answer.status_code, answer.headers["WWW-Authenticate"]) == (401, INVALID_TOKEN)
+            assert (answer.status_code, answer.headers["WWW-Authenticate"]) == (401, with_link(INVALID_TOKEN, other))
 
     @pytest.mark.compliance("9068-21", "9068-29")
     def test_an_id_token_and_a_refresh_token(self, site):
         tokens = site.code_flow(scope="openid api:read")
         for name in ("id_token", "refresh_token"):
             answer = call_api(site.notes["url"], tokens[name])
-            assert (answer.status_code, answer.headers["WWW-Authenticate"]) == (401, INVALID_TOKEN)
+            challenge = with_link(INVALID_TOKEN, site.notes)
+            assert (answer.status_code, answer.headers["WWW-Authenticate"]) == (401, challenge)
 
     @pytest.mark.compliance("6750-3")
     def test_a_missing_scope(self, site):
         token = site.service_token(site.reports, scope="api:read")
         answer = call_api(site.reports["url"], token)
-        challenge = 'Bearer error="insufficient_scope", scope="reports:read"'
+        challenge = with_link('Bearer error="insufficient_scope", scope="reports:read"', site.reports)
         assert (answer.status_code, answer.headers["WWW-Authenticate"]) == (403, challenge)
 
     def test_notes_are_their_owners(self, site):
@@ -161,7 +170,7 @@ class TestApis:
         token = site.code_flow(scope="api:read")["access_token"]
         headers = {"Authorization": f"Bearer {token}"}
         answer = requests.post(site.notes["url"], json={"text": "No"}, headers=headers, timeout=TIMEOUT)
-        challenge = 'Bearer error="insufficient_scope", scope="api:write"'
+        challenge = with_link('Bearer error="insufficient_scope", scope="api:write"', site.notes)
         assert (answer.status_code, answer.headers["WWW-Authenticate"]) == (403, challenge)
 
     def test_a_machine_has_no_notes(self, site):

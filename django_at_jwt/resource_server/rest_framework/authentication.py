@@ -9,32 +9,31 @@ from rest_framework import exceptions, status
 from rest_framework.authentication import BaseAuthentication
 
 from django_at_jwt.core.bearer import (
-    INSUFFICIENT_SCOPE,
     INVALID_REQUEST,
     INVALID_TOKEN,
-    SCHEME,
     Challenge,
     MalformedCredentials,
     bearer_token,
 )
 from django_at_jwt.core.errors import KeysUnavailable, TokenRejected
+from django_at_jwt.resource_server.protected_resources import (
+    default_identifier,
+    metadata_url,
+    name_protected_resource,
+)
 from django_at_jwt.resource_server.subjects import principal_for
 from django_at_jwt.resource_server.verification import verify_token
 
 from .principal import AccessToken
+from .refusals import ask_for_token, explain_refusals, scopes_to_ask_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from django.http import HttpRequest
     from rest_framework.request import Request
-    from rest_framework.views import APIView
 
     from django_at_jwt.core.profile import AccessTokenClaims
 
 logger = logging.getLogger("django_at_jwt")
-
-_INVALID_TOKEN = Challenge(error=INVALID_TOKEN, description="The access token is invalid.")
 
 
 class InvalidAccessToken(exceptions.AuthenticationFailed):
@@ -43,12 +42,18 @@ class InvalidAccessToken(exceptions.AuthenticationFailed):
     default_detail = "The access token is invalid."
     default_code = INVALID_TOKEN
 
+    def __init__(self, resource_metadata: str | None = None) -> None:
+        super().__init__()
+        self._challenge = Challenge(
+            error=INVALID_TOKEN, description=self.default_detail, resource_metadata=resource_metadata
+        )
+
     # A view takes the first authenticator's challenge, and makes a 403 of the answer if that one has none. The client
     # must learn what was wrong with its token, so what the view would set here is not taken.
     @property
     def auth_header(self) -> str:
         """The ``WWW-Authenticate`` header's value."""
-        return str(_INVALID_TOKEN)
+        return str(self._challenge)
 
     @auth_header.setter
     def auth_header(self, _value: str) -> None:
@@ -77,9 +82,10 @@ class AmbiguousCredentials(exceptions.ParseError):
 
     default_code = INVALID_REQUEST
 
-    def __init__(self, detail: str) -> None:
+    def __init__(self, detail: str, resource_metadata: str | None = None) -> None:
         super().__init__(detail)
-        self.auth_header = str(Challenge(error=INVALID_REQUEST, description=detail))
+        challenge = Challenge(error=INVALID_REQUEST, description=detail, resource_metadata=resource_metadata)
+        self.auth_header = str(challenge)
 
 
 class AccessTokenAuthentication(BaseAuthentication):
@@ -94,6 +100,11 @@ class AccessTokenAuthentication(BaseAuthentication):
     """
 
     audience: ClassVar[str | None] = None
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if cls.audience is not None:
+            name_protected_resource(cls.audience)
 
     @classmethod
     def for_audience(cls, audience: str) -> type[Self]:
@@ -114,14 +125,17 @@ class AccessTokenAuthentication(BaseAuthentication):
         It does *not* check any scope (permission classes do), nor whether the token was revoked before it expired.
         """
         plain = request._request  # DRF's own request looks up every attribute in three steps.
+        view = (request.parser_context or {}).get("view")
         try:
             token = bearer_token(plain.META.get("HTTP_AUTHORIZATION", ""))
         except MalformedCredentials as error:
-            raise AmbiguousCredentials(str(error)) from None
+            raise AmbiguousCredentials(str(error), self.metadata_url()) from None
         if token is None:
+            if view is not None:
+                ask_for_token(view, lambda: self.authenticate_header(request))
             return None
         if _sent_elsewhere_too(plain):
-            raise AmbiguousCredentials("The access token was sent in more than one way.")
+            raise AmbiguousCredentials("The access token was sent in more than one way.", self.metadata_url())
         try:
             claims = verify_token(token, audience=self.audience)
             user = self.get_user(claims, token)
@@ -130,14 +144,21 @@ class AccessTokenAuthentication(BaseAuthentication):
             raise KeysAreUnavailable from None
         except TokenRejected as rejected:
             logger.info("An access token was refused (%s)", rejected)
-            raise InvalidAccessToken from None
+            raise InvalidAccessToken(self.metadata_url()) from None
         access_token = AccessToken(claims)
-        _explain_refused_scopes((request.parser_context or {}).get("view"), access_token)
+        if view is not None:
+            explain_refusals(view, access_token, metadata_url=self.metadata_url)
         return user, access_token
 
     def authenticate_header(self, request: Request) -> str:
-        """Say which scheme is wanted, to a request without credentials (RFC 6750 §3)."""
-        return SCHEME
+        """Say that a token is wanted, with which scopes and from whom, to a request without one (RFC 6750 §3)."""
+        view = (request.parser_context or {}).get("view")
+        scopes = () if view is None else scopes_to_ask_for(request, view)
+        return str(Challenge(scopes=scopes, resource_metadata=self.metadata_url()))
+
+    def metadata_url(self) -> str | None:
+        """Give the address of the API's metadata document, or ``None`` where it has none (RFC 9728 §5.1)."""
+        return metadata_url(self.audience or default_identifier())
 
     def get_user(self, claims: AccessTokenClaims, token: str) -> Any:
         """Find who the token speaks for, as the user mode of its issuer says.
@@ -155,35 +176,3 @@ def _sent_elsewhere_too(request: HttpRequest) -> bool:
         return True
     is_form = (request.content_type or "").lower() == "application/x-www-form-urlencoded"
     return is_form and "access_token" in request.POST
-
-
-def _explain_refused_scopes(view: APIView | None, token: AccessToken) -> None:
-    """Let the view's 403 say which scopes are missing (RFC 6750 §3.1), whichever permission class asked for them.
-
-    A permission class can only say no; the view turns that into the exception, which the answer is made of. So it is
-    the view of this one request where the challenge is added, and no site has to replace its exception handler.
-    """
-    if view is None:
-        return
-    deny = view.permission_denied
-
-    def permission_denied(request: Request, message: str | None = None, code: str | None = None) -> None:
-        try:
-            deny(request, message=message, code=code)
-        except exceptions.PermissionDenied as denied:
-            if token.refused_scopes:
-                challenge = Challenge(error=INSUFFICIENT_SCOPE, scopes=token.refused_scopes)
-                denied.auth_header = str(challenge)  # type: ignore[attr-defined]
-            raise
-
-    def forgetting(check: Callable[..., None]) -> Callable[..., None]:
-        # What was asked before this check, for instance by the view itself, is not why this one says no.
-        def wrapper(*args: Any) -> None:
-            token.refused_scopes = ()
-            check(*args)
-
-        return wrapper
-
-    view.check_permissions = forgetting(view.check_permissions)  # type: ignore[method-assign]
-    view.check_object_permissions = forgetting(view.check_object_permissions)  # type: ignore[method-assign]
-    view.permission_denied = permission_denied  # type: ignore[assignment, method-assign]

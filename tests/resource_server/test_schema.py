@@ -1,0 +1,238 @@
+"""What drf-spectacular writes of views that need access tokens."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+from django.urls import path
+from drf_spectacular.generators import SchemaGenerator
+from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.validation import validate_schema
+from oauth2_provider.contrib.rest_framework import (
+    IsAuthenticatedOrTokenHasScope,
+    OAuth2Authentication,
+    TokenHasReadWriteScope,
+    TokenHasResourceScope,
+    TokenHasScope,
+    TokenMatchesOASRequirements,
+)
+from rest_framework import serializers
+from rest_framework.authentication import SessionAuthentication
+from rest_framework.generics import GenericAPIView
+from rest_framework.permissions import AllowAny, IsAuthenticated
+from rest_framework.response import Response
+from rest_framework.viewsets import GenericViewSet
+
+from django_at_jwt.rest_framework import (
+    AccessTokenAuthentication,
+    HasAnyScope,
+    HasRole,
+    HasScopes,
+    IsMachine,
+    IsUser,
+    RequiresAuthentication,
+)
+
+
+class Nothing(serializers.Serializer):
+    name = serializers.CharField()
+
+
+class Api(GenericAPIView):
+    schema = AutoSchema()
+    authentication_classes = [AccessTokenAuthentication]
+    serializer_class = Nothing
+    required_scopes = ["read"]
+    required_alternate_scopes = {"GET": [["admin"], ["read", "write"]], "POST": []}
+
+    def get(self, request):
+        return Response()
+
+    post = get
+
+
+class Documents(GenericViewSet):
+    schema = AutoSchema()
+    authentication_classes = [AccessTokenAuthentication]
+    serializer_class = Nothing
+    permission_classes = [HasScopes & IsUser]
+    required_scopes = {"list": ["read"], "retrieve": ["read", "detail"], "DELETE": ["write"]}
+
+    def create(self, request):
+        return Response()
+
+    list = retrieve = destroy = create
+
+
+def schema_of(*patterns):
+    schema = SchemaGenerator(patterns=list(patterns)).get_schema(request=None, public=True)
+    validate_schema(schema)
+    return json.loads(json.dumps(schema))
+
+
+def security_of(*permissions, **attributes):
+    view = type("Tried", (Api,), {"permission_classes": list(permissions), **attributes})
+    operations = schema_of(path("tried/", view.as_view()))["paths"]["/tried/"]
+    return {method: operation.get("security") for method, operation in operations.items()}
+
+
+def both(*alternatives):
+    security = [{"accessToken": scopes} for scopes in alternatives]
+    return {"get": security, "post": security}
+
+
+class TestScheme:
+    def test_flows_of_this_projects_issuer(self, settings):
+        [scheme] = schema_of(path("tried/", Api.as_view()))["components"]["securitySchemes"].values()
+        scopes = settings.OAUTH2_PROVIDER["SCOPES"]
+        token = "https://as.example.com/o/token/"
+        assert scheme["type"] == "oauth2"
+        assert scheme["flows"] == {
+            "authorizationCode": {
+                "authorizationUrl": "https://as.example.com/o/authorize/",
+                "tokenUrl": token,
+                "refreshUrl": token,
+                "scopes": scopes,
+            },
+            "clientCredentials": {"tokenUrl": token, "scopes": scopes},
+        }
+
+    def test_scopes_that_the_settings_say_of_the_api(self, settings):
+        described = {settings.API: {"scopes_supported": ["read", "other"]}}
+        settings.AT_JWT = {**settings.AT_JWT, "PROTECTED_RESOURCES": described}
+        [scheme] = schema_of(path("tried/", Api.as_view()))["components"]["securitySchemes"].values()
+        assert scheme["flows"]["clientCredentials"]["scopes"] == {"read": "Read", "other": ""}
+
+    @pytest.mark.urls("tests.site.urls_without")
+    def test_where_the_issuers_endpoints_are_elsewhere(self):
+        [scheme] = schema_of(path("tried/", Api.as_view()))["components"]["securitySchemes"].values()
+        assert scheme == {
+            "type": "openIdConnect",
+            "openIdConnectUrl": "https://as.example.com/o/.well-known/openid-configuration",
+        }
+
+    def test_beside_others(self):
+        classes = [SessionAuthentication, OAuth2Authentication, AccessTokenAuthentication]
+        view = type("Tried", (Api,), {"permission_classes": [TokenHasScope], "authentication_classes": classes})
+        schema = schema_of(path("tried/", view.as_view()))
+        assert schema["components"]["securitySchemes"].keys() == {"cookieAuth", "oauth2", "accessToken"}
+        security = schema["paths"]["/tried/"]["get"]["security"]
+        assert security == [{"cookieAuth": []}, {"oauth2": ["read"]}, {"accessToken": ["read"]}]
+
+    def test_api_with_an_audience_of_its_own(self, settings):
+        view = type(
+            "Tried", (Api,), {"authentication_classes": [AccessTokenAuthentication.for_audience(settings.REPORTS)]}
+        )
+        [scheme] = schema_of(path("tried/", view.as_view()))["components"]["securitySchemes"].values()
+        assert scheme["description"].endswith(settings.REPORTS)
+
+
+class TestScopes:
+    @pytest.mark.parametrize(
+        ("permissions", "alternatives"),
+        [
+            ([HasScopes], [["read"]]),
+            ([HasScopes("a", "b")], [["a", "b"]]),
+            ([HasScopes("a"), HasScopes("b")], [["a", "b"]]),
+            ([HasScopes("a") & HasScopes("b")], [["a", "b"]]),
+            ([HasScopes("a") | HasScopes("b", "c")], [["a"], ["b", "c"]]),
+            ([HasAnyScope("a", "b")], [["a"], ["b"]]),
+            ([HasScopes("a") & ~HasScopes("b")], [["a"]]),
+            ([IsMachine, HasRole("x"), RequiresAuthentication(max_age=1)], [[]]),
+            ([HasScopes("a") & IsAuthenticated], [["a"]]),
+            ([HasScopes("a") | IsAuthenticated], [["a"], []]),
+            ([IsAuthenticated], [[]]),
+            ([TokenHasScope], [["read"]]),
+            ([TokenHasScope & IsUser], [["read"]]),
+            ([IsAuthenticatedOrTokenHasScope], [["read"]]),
+            ([TokenHasScope | HasScopes("a")], [["read"], ["a"]]),
+        ],
+    )
+    def test_of_each_permission(self, permissions, alternatives):
+        assert security_of(*permissions) == both(*alternatives)
+
+    def test_by_method(self):
+        assert security_of(HasScopes({"GET": ["a"], "POST": ["b"]})) == {
+            "get": [{"accessToken": ["a"]}],
+            "post": [{"accessToken": ["b"]}],
+        }
+        assert security_of(TokenHasReadWriteScope) == {
+            "get": [{"accessToken": ["read"]}],
+            "post": [{"accessToken": ["read", "write"]}],
+        }
+        assert security_of(TokenHasResourceScope, required_scopes=["notes"]) == {
+            "get": [{"accessToken": ["notes:read"]}],
+            "post": [{"accessToken": ["notes:write"]}],
+        }
+        assert security_of(TokenMatchesOASRequirements) == {
+            "get": [{"accessToken": ["admin"]}, {"accessToken": ["read", "write"]}],
+            "post": [{"accessToken": []}],
+        }
+
+    def test_by_action(self):
+        paths = schema_of(
+            path("documents/", Documents.as_view({"get": "list"})),
+            path("documents/<int:pk>/", Documents.as_view({"get": "retrieve", "delete": "destroy"})),
+        )["paths"]
+        found = {
+            (address, method): each["security"]
+            for address, methods in paths.items()
+            for method, each in methods.items()
+        }
+        assert found == {
+            ("/documents/", "get"): [{"accessToken": ["read"]}],
+            ("/documents/{id}/", "get"): [{"accessToken": ["read", "detail"]}],
+            ("/documents/{id}/", "delete"): [{"accessToken": ["write"]}],
+        }
+
+    def test_open_to_everybody(self):
+        assert security_of(AllowAny)["get"] == [{"accessToken": []}, {}]
+
+
+BEFORE_ANYTHING_ELSE = """
+import django
+from django.conf import settings
+
+settings.configure(
+    INSTALLED_APPS=["django.contrib.contenttypes", "django.contrib.auth", "rest_framework", "drf_spectacular"],
+    REST_FRAMEWORK={
+        "DEFAULT_AUTHENTICATION_CLASSES": ["django_at_jwt.rest_framework.AccessTokenAuthentication"],
+        "DEFAULT_PERMISSION_CLASSES": ["django_at_jwt.rest_framework.HasScopes"],
+        "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    },
+    ROOT_URLCONF="urls",
+    AT_JWT={"AUDIENCE": "https://api.example.com/v1"},
+    OAUTH2_PROVIDER={"OIDC_ISS_ENDPOINT": "https://as.example.com/o"},
+)
+django.setup()
+
+import json, sys, types
+from rest_framework.views import APIView
+
+class Api(APIView):
+    required_scopes = ["read"]
+    def get(self, request): ...
+
+from django.urls import path
+sys.modules["urls"] = types.SimpleNamespace(urlpatterns=[path("", Api.as_view())])
+from drf_spectacular.generators import SchemaGenerator
+schema = SchemaGenerator().get_schema(request=None, public=True)
+print(json.dumps([schema["paths"]["/"]["get"]["security"], schema["components"]["securitySchemes"]]))
+"""
+
+
+def test_is_found_wherever_our_class_is_imported_first_and_without_this_app_or_the_toolkit():
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", BEFORE_ANYTHING_ELSE],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    security, schemes = json.loads(done.stdout)
+    assert security == [{"accessToken": ["read"]}]
+    assert schemes["accessToken"]["type"] == "openIdConnect"
