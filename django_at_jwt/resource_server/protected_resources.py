@@ -29,22 +29,39 @@ def name_protected_resource(identifier: str) -> None:
 
 
 def default_identifier() -> str | None:
-    """Give the identifier of the API that the settings speak of."""
-    settings = app_settings()
-    return settings.audience or settings.default_resource
+    """Give the identifier of the API that the settings speak of, the local issuer's first."""
+    return next(iter(_audiences_of_settings()), None)
 
 
 def identifiers() -> Sequence[str]:
     """Give the identifiers of all APIs of this project, each once."""
-    default = default_identifier()
     described = app_settings().protected_resources or {}
-    return tuple(dict.fromkeys((*([default] if default else []), *described, *_named_by_views)))
+    return tuple(dict.fromkeys((*_audiences_of_settings(), *described, *_named_by_views)))
 
 
 def issuers_for(identifier: str) -> Sequence[str]:
-    """Give the issuers whose tokens an API accepts."""
-    del identifier
-    return (local_issuer(),) if local_issuer() else ()
+    """Give the issuers whose tokens an API accepts, the local one first.
+
+    A view that names its audience accepts tokens for it from every issuer, and so does an API that is only described.
+    """
+    accepting = _audiences_of_settings().get(identifier, ())
+    if accepting and identifier not in _named_by_views:
+        return accepting
+    local = (local_issuer(),) if local_issuer() else ()
+    return tuple(dict.fromkeys((*local, *(each.issuer for each in app_settings().issuers))))
+
+
+def _audiences_of_settings() -> dict[str, tuple[str, ...]]:
+    """Give the issuers that the settings accept tokens of, by the audience that they accept them for."""
+    settings = app_settings()
+    found: dict[str, tuple[str, ...]] = {}
+    if (local := local_issuer()) and (audience := settings.audience or settings.default_resource):
+        found[audience] = (local,)
+    for issuer in settings.issuers:
+        for audience in issuer.audience:
+            if issuer.issuer not in found.get(audience, ()):
+                found[audience] = (*found.get(audience, ()), issuer.issuer)
+    return found
 
 
 def document_for(identifier: str) -> dict[str, Any]:

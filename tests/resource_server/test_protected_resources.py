@@ -123,6 +123,26 @@ class TestDocument:
         configured(settings, None, DEFAULT_RESOURCE=None)
         assert client.get(WELL_KNOWN).status_code == 404
 
+    def test_each_issuer_of_the_settings_is_named_where_its_tokens_are_accepted(self, client, settings):
+        one, two = "https://one.example/api", "https://two.example/other"
+        remote = {"https://as.remote.example": {"audience": [one, two]}, "https://as.third.example": {"audience": two}}
+        configured(settings, one, ISSUERS=remote)
+        found = {place: client.get(f"{WELL_KNOWN}/{place}").json() for place in ("api", "other")}
+        assert found["api"]["authorization_servers"] == [settings.ISSUER, "https://as.remote.example"]
+        assert found["other"]["resource"] == two
+        assert found["other"]["authorization_servers"] == ["https://as.remote.example", "https://as.third.example"]
+        AccessTokenAuthentication.for_audience("https://named.example/by/a/view")
+        named = client.get(f"{WELL_KNOWN}/by/a/view").json()
+        assert named["authorization_servers"] == [settings.ISSUER, *remote]
+
+    def test_api_that_knows_only_a_remote_issuer(self, client, settings):
+        settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "OIDC_ISS_ENDPOINT": ""}
+        remote = {"https://as.remote.example": {"audience": "https://one.example/api"}}
+        configured(settings, None, DEFAULT_RESOURCE=None, ISSUERS=remote)
+        assert client.get(f"{WELL_KNOWN}/api").json()["authorization_servers"] == ["https://as.remote.example"]
+        link = 'resource_metadata="https://one.example/.well-known/oauth-protected-resource/api"'
+        assert client.get("/whoami/")["WWW-Authenticate"] == f"Bearer {link}"
+
     def test_everybody_may_read_and_keep_it(self, client, settings):
         configured(settings, "https://one.example/api")
         settings.MIDDLEWARE = [*settings.MIDDLEWARE, "django.contrib.auth.middleware.LoginRequiredMiddleware"]
