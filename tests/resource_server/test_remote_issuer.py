@@ -607,6 +607,7 @@ class TestSharing:
         time.sleep(0.3)
         began = time.monotonic()
         assert verify_token(issuer.token())
+        assert reason(issuer.token(NEW)) is RejectionReason.UNKNOWN_KEY
         assert time.monotonic() - began < 3
 
     def text(self):
