@@ -464,7 +464,9 @@ class TestOutage:
         caches["default"].clear()  # The cache has a clock of its own, which these tests do not move.
         assert verify_token(issuer.token())
 
-    def test_issuer_that_fails_is_asked_once_in_a_while(self, api, issuer, clock):
+    @pytest.mark.parametrize("cache", ["locmem.LocMemCache", "dummy.DummyCache"])
+    def test_issuer_that_fails_is_asked_once_in_a_while(self, cache, api, issuer, clock):
+        api.CACHES = {"default": {"BACKEND": f"django.core.cache.backends.{cache}"}}
         verify_token(issuer.token())
         issuer.pages[KEYS] = Page(status=500)
         clock.pass_by(300)
@@ -605,6 +607,7 @@ class TestSharing:
         time.sleep(0.3)
         began = time.monotonic()
         assert verify_token(issuer.token())
+        assert reason(issuer.token(NEW)) is RejectionReason.UNKNOWN_KEY
         assert time.monotonic() - began < 3
 
     def text(self):
