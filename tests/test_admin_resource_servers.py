@@ -134,6 +134,15 @@ def test_list(admin, service):
         assert expected in text
 
 
+def test_list_shows_the_default_of_the_settings(admin, settings):
+    settings.AT_JWT = {"DEFAULT_RESOURCE": settings.API}
+    for identifier in (settings.API, "https://other.example.com/"):
+        ResourceServer.objects.create(identifier=identifier, name=identifier)
+    changelist = admin.get(reverse(LIST)).context["cl"]
+    shown = {row.identifier: changelist.model_admin.default(row) for row in changelist.result_list}
+    assert shown == {settings.API: True, "https://other.example.com/": False}
+
+
 def test_list_without_declared_ones(admin, settings):
     settings.AT_JWT = {}
     assert "Declared in the settings" not in admin.get(reverse(LIST)).content.decode()

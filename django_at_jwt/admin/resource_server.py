@@ -8,7 +8,7 @@ from django import forms
 from django.contrib import admin
 from django.contrib.admin.widgets import AdminTextareaWidget, FilteredSelectMultiple
 from django.core.exceptions import ValidationError
-from django.utils.html import format_html_join
+from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext_lazy as _
 from oauth2_provider.models import get_application_model
 from oauth2_provider.scopes import get_scopes_backend
@@ -19,6 +19,7 @@ from django_at_jwt.models import ResourceServer
 
 if TYPE_CHECKING:
     from django.http import HttpRequest, HttpResponse
+    from django.utils.safestring import SafeString
 
     _ModelAdmin = admin.ModelAdmin[ResourceServer]
     _ModelForm = forms.ModelForm[ResourceServer]
@@ -67,6 +68,14 @@ class ScopesField(forms.CharField):
         return str(self.prepare_value(initial) or "").split() != str(data or "").split()
 
 
+class ClientsWidget(FilteredSelectMultiple):
+    """Django's two lists, in an element of their own: its script puts them first in the one around them."""
+
+    def render(self, *args: Any, **kwargs: Any) -> SafeString:
+        """Give the list as HTML; without JavaScript it is one list with several choices."""
+        return format_html('<div class="related-widget-wrapper">{}</div>', super().render(*args, **kwargs))
+
+
 class ResourceServerForm(_ModelForm):
     """The form of a resource server, with the site's own scopes, algorithms and clients to choose from."""
 
@@ -84,7 +93,7 @@ class ResourceServerForm(_ModelForm):
     clients = forms.MultipleChoiceField(
         label=_("Clients"),
         required=False,
-        widget=FilteredSelectMultiple(_("clients"), is_stacked=False),
+        widget=ClientsWidget(_("clients"), is_stacked=False),
         help_text=ResourceServer._meta.get_field("clients").help_text,
     )
 
@@ -128,12 +137,12 @@ class ResourceServerAdmin(_ModelAdmin):
     list_display = (
         "name",
         "identifier",
-        "scope_names",
-        "lifetime_or_default",
-        "kind",
-        "whose",
-        "is_default",
         "enabled",
+        "default",
+        "scope_names",
+        "whose",
+        "kind",
+        "lifetime_or_default",
     )
     list_display_links = ("name", "identifier")
     list_filter = ("enabled", "token_format")
@@ -143,6 +152,12 @@ class ResourceServerAdmin(_ModelAdmin):
         (_("Who may ask for it, and how"), {"fields": ("open_to_all_clients", "clients", "is_default", "isolated")}),
         (_("Its tokens"), {"fields": ("scopes", "lifetime", "token_format", "algorithm")}),
     )
+
+    @admin.display(description=_("default"), boolean=True)
+    def default(self, server: ResourceServer) -> bool:
+        """Tell whether tokens are for it where nobody asks for any; the settings have the last word."""
+        by_settings = app_settings().default_resource
+        return server.is_default if by_settings is None else server.identifier == by_settings
 
     @admin.display(description=_("scopes"))
     def scope_names(self, server: ResourceServer) -> str:

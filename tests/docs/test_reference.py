@@ -23,9 +23,11 @@ from .blocks import (
     KEYS,
     PAGES,
     README,
+    RESOURCE_SERVERS,
     ROOT,
     RUN_IN_A_PROJECT,
     SETTINGS,
+    SUBJECTS,
     blocks_of,
     table_rows,
 )
@@ -48,11 +50,17 @@ class TestSettings:
     # A value that each type of the page takes, and one that it does not.
     types = {
         "an absolute URI without a fragment": ("https://api.example.com/", "api.example.com"),
-        "a list of absolute URIs without a fragment": (["https://api.example.com/"], "https://api.example.com/"),
         "a dict from absolute URIs to dicts": (
             {"https://api.example.com/": {"resource_name": "Orders"}},
             {"https://api.example.com/": "Orders"},
         ),
+        "a dict of absolute URIs without a fragment, or a list of them": (
+            {"https://api.example.com/": {"scopes": ["read"]}},
+            "https://api.example.com/",
+        ),
+        "a field of the user model, or a dotted path": ("package.module.name", "no name"),
+        "a key of 32 bytes in base64url": ("A" * 43, "A" * 20),
+        "a dict of hosts or addresses": ({"a client": "https://www.example.com/"}, {"a client": ""}),
         "a list of names": (["ES256", "RS256"], "RS256"),
         "a list of strings": (["a kid"], [1]),
         "a duration": (timedelta(hours=1), 1.5),
@@ -148,12 +156,14 @@ class TestKeys:
 class TestBlocks:
     @pytest.mark.parametrize("page", [*PAGES, README], ids=lambda page: page.name)
     def test_each_block_of_python_is_run_somewhere(self, page):
+        run = {AUTHENTICATION, KEYS, KEY_LEAKED, RESOURCE_SERVERS, SETTINGS, SUBJECTS}
         for block in blocks_of(page):
             if block.language == "python" and page not in RUN_IN_A_PROJECT:
-                assert page in {AUTHENTICATION, KEYS, KEY_LEAKED, SETTINGS}, f"{block} is run by no test"
+                assert page in run, f"{block} is run by no test"
                 modules = {
                     KEYS: {"mysite/tasks.py", "mysite/routers.py"},
                     AUTHENTICATION: {"mysite/contexts.py", "mysite/logins.py"},
+                    SUBJECTS: {"mysite/subjects.py"},
                 }
                 assert block.file in {"mysite/settings.py", *modules.get(page, ())}, f"{block} is run by no test"
 

@@ -26,7 +26,18 @@ from django_at_jwt.core.lifecycle import KeyState
 from django_at_jwt.models import SigningKey
 from tests.conftest import decoded
 
-from .blocks import CHANGELOG, KEY_LEAKED, KEYS, PROTECT, REMOTE_ISSUER, SETTINGS, blocks_of, table_rows
+from .blocks import (
+    CHANGELOG,
+    KEY_LEAKED,
+    KEYS,
+    PROTECT,
+    REMOTE_ISSUER,
+    RESOURCE_SERVERS,
+    SETTINGS,
+    SUBJECTS,
+    blocks_of,
+    table_rows,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -136,7 +147,7 @@ class TestRevocation:
 class TestSettingsInThePages:
     blocks = [
         block
-        for page in (KEYS, KEY_LEAKED, SETTINGS)
+        for page in (KEYS, KEY_LEAKED, RESOURCE_SERVERS, SETTINGS, SUBJECTS)
         for block in blocks_of(page)
         if block.language == "python" and block.file == "mysite/settings.py" and "AT_JWT" in block.text
     ]
@@ -144,6 +155,7 @@ class TestSettingsInThePages:
     @pytest.mark.parametrize("block", blocks, ids=str)
     def test_can_be_used(self, block, monkeypatch):
         monkeypatch.setenv("KEY_ENCRYPTION_KEYS", ",".join(["A" * 43, "B" * 42 + "A"]))
+        monkeypatch.setenv("PAIRWISE_SUBJECT_KEY", "A" * 43)
         values = {"AT_JWT": {"DEFAULT_RESOURCE": "https://www.example.com/"}}
         exec(block.text, values)
         assert len(values["AT_JWT"]) > 1
@@ -216,9 +228,11 @@ class TestKeysPage:
         for _ in range(2):
             names["rotate_signing_keys"]()
         assert SigningKey.objects.count() == 2
+        names["purge_tokens"]()
         exec(schedule, names)
-        [entry] = names["CELERY_BEAT_SCHEDULE"].values()
-        assert entry == {"task": "mysite.tasks.rotate_signing_keys", "schedule": timedelta(days=1)}
+        for entry in names["CELERY_BEAT_SCHEDULE"].values():
+            assert entry["task"].removeprefix("mysite.tasks.") in names
+            assert entry["schedule"] == timedelta(days=1)
 
     def test_when_the_command_is_not_run(self, service, signing_keys):
         first, announced = (self.in_state(state) for state in (KeyState.SIGNING, KeyState.ANNOUNCED))
@@ -231,7 +245,7 @@ class TestKeysPage:
 
     def test_rules_of_the_policy_and_the_defaults(self, settings):
         said = [row for row in table_rows(KEYS, columns=2) if row[0].startswith(("`PROPAGATION", "`RETENT", "`ROTAT"))]
-        policy, leeway = app_settings().rotation_policy, timedelta(seconds=app_settings().leeway)
+        policy, leeway = app_settings().rotation_policy(longest_lifetime=3600), timedelta(seconds=app_settings().leeway)
         needed = app_settings().jwk_set_max_age + timedelta(seconds=app_settings().key_ring_max_age) + leeway
         assert [row[1] for row in said] == [
             f"{policy.propagation_time.days} days, where {needed} would do",

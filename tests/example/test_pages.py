@@ -95,7 +95,7 @@ def test_the_consent_page_names_all_that_were_asked_for(site, browser):
         address += f"&resource={each['identifier']}"
     said = text_of(browser.open(address).text)
     assert f"{site.notes['identifier']} Read your notes Reports" in said
-    assert f"{site.reports['identifier']} Nothing in particular" in said
+    assert f"{site.reports['identifier']} Use it in your name, with no permission in particular" in said
 
 
 def test_cancel_gives_no_code(site, browser):

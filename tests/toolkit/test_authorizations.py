@@ -294,7 +294,7 @@ class TestConsentPage:
 
     def test_says_so_where_nothing_is_left_to_do(self, signing_keys, web, user):
         page = self.page(web, user, scope="read", resource=settings.REPORTS)
-        assert "Nothing in particular" in page.content.decode()
+        assert "with no permission in particular" in page.content.decode()
         answer = web.code_flow(user, scope="read", resource=settings.REPORTS).json()
         assert answer["scope"] == ""
         assert "scope" not in decoded(answer["access_token"])[1]
