@@ -81,8 +81,8 @@ class OAuthClient:
         endpoint = self.server.metadata.get("device_authorization_endpoint", f"{issuer}/device-authorization/")
         return self._post(endpoint, **parameters)
 
-    def begin_authorization(self, **parameters: str) -> Authorization:
-        """Prepare an authorization request with PKCE (RFC 7636 §4)."""
+    def begin_authorization(self, **parameters: str | list[str]) -> Authorization:
+        """Prepare an authorization request with PKCE (RFC 7636 §4). A list repeats its parameter."""
         return Authorization(client=self, parameters=parameters)
 
     def _post(self, address: str, **parameters: str) -> dict[str, Any]:
@@ -98,7 +98,7 @@ class Authorization:
     """One authorization request of a client, with the secrets that tie the answer to it."""
 
     client: OAuthClient
-    parameters: Mapping[str, str]
+    parameters: Mapping[str, str | list[str]]
     code_verifier: str = field(default_factory=lambda: secrets.token_urlsafe(48))
     state: str = field(default_factory=lambda: secrets.token_urlsafe(16))
 
@@ -115,7 +115,7 @@ class Authorization:
             "code_challenge_method": "S256",
             **self.parameters,
         }
-        return f"{self.client.server.metadata['authorization_endpoint']}?{urlencode(query)}"
+        return f"{self.client.server.metadata['authorization_endpoint']}?{urlencode(query, doseq=True)}"
 
     def code_in(self, redirect: str) -> str:
         """Take the code out of the address that the browser was sent back to.

@@ -4,12 +4,15 @@ import base64
 import hashlib
 import json
 import secrets
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.db import connections
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from oauth2_provider.models import get_application_model
 
 from django_at_jwt.authorization_server.high_water import high_water_marks
@@ -75,6 +78,29 @@ def keys_made_quickly(settings):
 @pytest.fixture
 def user(db):
     return get_user_model().objects.create_user("alice", "alice@example.com", "correct horse")
+
+
+@contextmanager
+def captured_statements():
+    """Give a list that has the SQL statements of the block in it at its end, whichever database they went to."""
+    statements = []
+    with ExitStack() as stack:
+        contexts = [stack.enter_context(CaptureQueriesContext(each)) for each in connections.all()]
+        yield statements
+        statements.extend(query["sql"] for context in contexts for query in context.captured_queries)
+
+
+@pytest.fixture
+def django_assert_num_queries():
+    """As pytest-django's own, which looks at one database alone."""
+
+    @contextmanager
+    def check(number):
+        with captured_statements() as statements:
+            yield
+        assert len(statements) == number, "\n".join(statements)
+
+    return check
 
 
 def decoded(token: str) -> tuple[dict, dict]:

@@ -2,8 +2,8 @@
 
 import time
 
+from django.contrib.auth import get_user_model
 from django.contrib.auth.backends import BaseBackend, ModelBackend
-from django.contrib.auth.models import User
 
 from django_at_jwt.authentication import AuthenticationEvent
 
@@ -14,10 +14,10 @@ class Subclass(ModelBackend):
 
 class BadgeBackend(BaseBackend):
     def authenticate(self, request, badge=None):
-        return User.objects.filter(username=badge).first()
+        return get_user_model().objects.filter(username=badge).first()
 
     def get_user(self, user_id):
-        return User.objects.filter(pk=user_id).first()
+        return get_user_model().objects.filter(pk=user_id).first()
 
 
 def by_smart_card(request, user):

@@ -13,7 +13,7 @@ from django.test import Client
 from joserfc.jwk import KeySet
 from oauth2_provider.models import get_access_token_model, get_device_grant_model, get_refresh_token_model
 
-from tests.conftest import DEVICE_CODE_GRANT, decoded
+from tests.conftest import DEVICE_CODE_GRANT, captured_statements, decoded
 
 pytestmark = pytest.mark.django_db
 
@@ -267,15 +267,12 @@ def test_site_without_time_zones(settings, make_client, user, client):
 
 
 def test_no_more_statements_than_the_toolkit_alone(signing_keys, make_client, user, settings):
-    from django.db import connection
-    from django.test.utils import CaptureQueriesContext
-
     def statements():
         web = make_client()
         code = web.authorize(user)["code"]
-        with CaptureQueriesContext(connection) as exchange:
+        with captured_statements() as exchange:
             answer = web.exchange(code).json()
-        with CaptureQueriesContext(connection) as refreshed:
+        with captured_statements() as refreshed:
             web.token("refresh_token", refresh_token=answer["refresh_token"])
         return len(exchange), len(refreshed)
 

@@ -70,7 +70,8 @@ def _device_audience(request: HttpRequest) -> Audience:
     return resolve(
         AudienceRequest(
             client_id=client_id,
-            resources=values_of(request.POST, "resource"),
+            # The token endpoint takes no parameters from the query; one that was overlooked here would mislead.
+            resources=[*values_of(request.POST, "resource"), *values_of(request.GET, "resource")],
             scopes=asked or backend.get_default_scopes(application=application, request=request),
             asked_scopes=asked,
         )

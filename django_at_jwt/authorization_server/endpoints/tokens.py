@@ -35,6 +35,9 @@ class TokenView(OwnCoreMixin, toolkit_views.TokenView):
         except (get_access_token_model().DoesNotExist, get_grant_model().DoesNotExist):
             # Another request has used the same code or refresh token up while this one was under way.
             return refusal("invalid_grant", "The grant was used by another request.", HTTPStatus.BAD_REQUEST)
+        # oauthlib's early errors come without a type, and the toolkit drops the headers of a device's errors.
+        response["Content-Type"] = "application/json"
+        response["Cache-Control"] = "no-store"
         return response
 
 

@@ -1,0 +1,89 @@
+"""What holds on the plain site of the tests holds on one with models of its own and two databases."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from django.core.management import call_command
+
+from django_at_jwt.models import ResourceServer
+
+ROOT = Path(__file__).resolve().parents[2]
+SUITES = (
+    "tests/toolkit",
+    "tests/resource_server/test_drf.py",
+    "tests/resource_server/test_user_modes.py",
+    "tests/authorization_server/test_authentication.py",
+    "tests/test_admin_resource_servers.py",
+)
+
+
+def run(settings, *arguments):
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "DATABASE_URL"))}
+    return subprocess.run(
+        [sys.executable, "-m", *arguments],
+        cwd=ROOT,
+        env={**inherited, "DJANGO_SETTINGS_MODULE": settings},
+        capture_output=True,
+        text=True,
+        timeout=900,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("settings", ["tests.swapped.settings", "tests.swapped.settings_users_away"])
+def test_the_suites_pass(settings):
+    done = run(
+        settings,
+        "pytest",
+        "--quiet",
+        "-p",
+        "tests.swapped.databases",
+        "-p",
+        "no:cacheprovider",
+        f"--ds={settings}",
+        *SUITES,
+    )
+    if done.returncode:
+        pytest.fail(f"With {settings}:\n{done.stdout}\n{done.stderr}", pytrace=False)
+
+
+def test_the_migrations_are_complete():
+    done = run("tests.swapped.settings", "django", "makemigrations", "--check", "--dry-run")
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.django_db
+def test_resource_servers_move_from_one_site_to_the_other(tmp_path):
+    everything = {
+        "name": "Mail",
+        "description": "Sends mail.",
+        "scopes": {"read": "Read your mail", "write": ""},
+        "lifetime": 300,
+        "algorithm": "RS256",
+        "token_format": "opaque",
+        "open_to_all_clients": False,
+        "clients": ["a client", "another"],
+        "isolated": True,
+        "enabled": False,
+    }
+    ResourceServer.objects.create(identifier="https://plain.example.com/", name="Plain")
+    ResourceServer.objects.create(identifier="https://mail.example.com/", **everything)
+    fixture = tmp_path / "resource_servers.json"
+    options = {"use_natural_foreign_keys": True, "use_natural_primary_keys": True}
+    call_command("dumpdata", "django_at_jwt.resourceserver", output=str(fixture), **options)
+
+    done = run("tests.swapped.settings", "tests.swapped.load_fixture", str(fixture))
+    assert done.returncode == 0, done.stderr
+    sent, arrived = (
+        {each["fields"]["identifier"]: each for each in json.loads(text)} for text in (fixture.read_text(), done.stdout)
+    )
+    # The site has an API of its own, and had an older state of one that came.
+    assert arrived.pop("https://own.example.com/")["fields"]["name"] == "Its own"
+    assert arrived == sent
+    assert arrived["https://mail.example.com/"]["fields"].items() > everything.items()
