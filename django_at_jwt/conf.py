@@ -19,6 +19,7 @@ from django.core.exceptions import ImproperlyConfigured
 from .core.algorithms import ALGORITHMS
 from .core.audience import is_resource_identifier
 from .core.lifecycle import RotationPolicy
+from .core.mappers import MapperRule, Oversize, SizeLimits, UnusableRule, parse_rule
 from .core.verifier import DEFAULT_LEEWAY, DEFAULT_MAX_BYTES
 
 SETTING_NAME: Final = "AT_JWT"
@@ -123,6 +124,28 @@ def _algorithms(value: object) -> tuple[str, ...]:
     return names
 
 
+def _mappers(value: object) -> tuple[MapperRule, ...]:
+    if not isinstance(value, Sequence) or isinstance(value, str):
+        raise ValueError("must be a list of claim mappers")
+    rules = []
+    for place, data in enumerate(value):
+        name = data.get("name", place) if isinstance(data, Mapping) else place
+        try:
+            rules.append(parse_rule(data))
+        except UnusableRule as error:
+            raise ValueError(f"has a mapper, {name!r}, that cannot be used: {error}") from None
+    if len({rule.key for rule in rules}) != len(rules):
+        raise ValueError("has two mappers of one name")
+    return tuple(rules)
+
+
+def _oversize(value: object) -> Oversize:
+    by_value = {each.value: each for each in Oversize}
+    if not isinstance(value, str) or value not in by_value:
+        raise ValueError(f"must be one of {', '.join(map(repr, by_value))}")
+    return by_value[value]
+
+
 _BASE64URL: Final = re.compile(r"[A-Za-z0-9_-]+")
 
 
@@ -167,6 +190,13 @@ class AppSettings:
         revoked_kids: keys that stay revoked whatever the database says, for instance after a backup was restored.
         leeway: seconds by which clocks may differ.
         max_token_bytes: longer tokens are refused unread.
+        claim_mappers: rules of claims that are declared by the settings, beside those in the database.
+        mappable_user_fields: the fields of the user that a claim mapper may read, through relations with dots. The
+            default is what a person is called and written to; a user name is half of what it takes to log in.
+        mappable_client_fields: the fields of the client application that a claim mapper may read.
+        max_claim_bytes: of JSON in one mapped claim.
+        max_claims_bytes: of JSON in all claims of a token.
+        oversized_claims: whether a token with more is refused, or optional claims are dropped, the largest first.
         audience: what this project's own API expects in ``aud``, if not the default resource.
         local_key_ring: dotted path of the object that gives the local issuer's key ring.
     """
@@ -184,6 +214,12 @@ class AppSettings:
     unknown_kid_cooldown: float = _setting(30.0, _seconds)
     leeway: float = _setting(float(DEFAULT_LEEWAY), _seconds)
     max_token_bytes: int = _setting(DEFAULT_MAX_BYTES, _positive)
+    claim_mappers: tuple[MapperRule, ...] = _setting((), _mappers, repr=False)
+    mappable_user_fields: tuple[str, ...] = _setting(("email", "first_name", "last_name"), _texts)
+    mappable_client_fields: tuple[str, ...] = _setting(("client_id", "name"), _texts)
+    max_claim_bytes: int = _setting(SizeLimits().claim_bytes, _positive)
+    max_claims_bytes: int = _setting(SizeLimits().token_bytes, _positive)
+    oversized_claims: Oversize = _setting(Oversize.REFUSE, _oversize)
     audience: str | None = _setting(None, _optional_identifier)
     local_key_ring: str = _setting("django_at_jwt.authorization_server.keystore.key_store", _dotted_path)
 
@@ -192,6 +228,13 @@ class AppSettings:
         """All identifiers that a client may ask for."""
         default = () if self.default_resource is None else (self.default_resource,)
         return tuple(dict.fromkeys((*default, *self.resource_servers)))
+
+    @property
+    def size_limits(self) -> SizeLimits:
+        """How large claims may get."""
+        return SizeLimits(
+            claim_bytes=self.max_claim_bytes, token_bytes=self.max_claims_bytes, oversize=self.oversized_claims
+        )
 
     @property
     def jwk_set_max_age(self) -> timedelta:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from .application import ClaimsRefused, ClaimsTooLarge, Oversize, RequiredMapperFailed, SizeLimits, apply_mappers
 from .compiling import CompiledMapper, CompiledMappers, Selection, compile_rule, compile_rules
 from .conditions import ConditionName, Conditions, Match, TokenFacts, TokensFor
-from .parsing import parse_rule, write_rule
+from .parsing import parse_conditions, parse_rule, write_rule
 from .problems import FailureReason, RuleProblem, UnusableRule
 from .rules import MapperRule, Merge, WhenMissing
 from .sources import Needs, SourceValues, parts_of
@@ -45,6 +45,7 @@ __all__ = [
     "apply_mappers",
     "compile_rule",
     "compile_rules",
+    "parse_conditions",
     "parse_rule",
     "parts_of",
     "write_rule",

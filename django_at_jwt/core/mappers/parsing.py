@@ -102,7 +102,8 @@ def _parse_transforms(data: object, where: str) -> tuple[Transform, ...]:
     return tuple(_of_a_kind(each, TRANSFORM_KINDS, where) for each in data)
 
 
-def _parse_conditions(data: object, where: str) -> Conditions:
+def parse_conditions(data: object, where: str = "conditions") -> Conditions:
+    """Read conditions; raises as :func:`parse_rule`."""
     conditions = Conditions(**_members(data, _CONDITIONS, Conditions, where))
     if conditions.groups and conditions.tokens_for is TokensFor.MACHINES:
         raise refuse(where, gettext_noop("A client that acts for itself is in no group, so this would never be met."))
@@ -116,7 +117,7 @@ _RULE: Final[dict[str, tuple[str, Read]]] = {
     "source": ("source", _parse_source),
     "transforms": ("transforms", _parse_transforms),
     "type": ("value_type", read.choice(ValueType)),
-    "conditions": ("conditions", _parse_conditions),
+    "conditions": ("conditions", parse_conditions),
     "when_missing": ("when_missing", read.choice(WhenMissing)),
     "default": ("default", read.json_value),
     "merge": ("merge", read.choice(Merge)),

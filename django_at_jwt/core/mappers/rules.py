@@ -79,6 +79,13 @@ class ExistingClaim:
     claim: str
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Unreadable:
+    """In place of the source of a rule that could not be read: its mapper always fails, and says why."""
+
+    problem: str
+
+
 Source: TypeAlias = (
     UserField
     | Groups
@@ -89,6 +96,7 @@ Source: TypeAlias = (
     | Template
     | RegisteredSource
     | ExistingClaim
+    | Unreadable
 )
 
 # Transforms

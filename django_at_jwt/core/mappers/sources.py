@@ -8,7 +8,7 @@ from functools import singledispatch
 from typing import Any, Self
 
 from .names import ClaimPath, parse_claim_name
-from .problems import FailureReason, MapperFailure
+from .problems import FailureReason, MapperFailure, gettext_noop, refuse
 from .rules import (
     ClientField,
     Constant,
@@ -19,6 +19,7 @@ from .rules import (
     ResourceServerField,
     Source,
     Template,
+    Unreadable,
     UserField,
 )
 from .templates import parse_template
@@ -121,11 +122,18 @@ def _(source: RegisteredSource) -> tuple[Reader, Needs]:
             raise MapperFailure(FailureReason.SOURCE_FAILED, f"no source is registered as {source.name!r}")
         try:
             return function()
+        except MapperFailure:
+            raise
         except Exception as error:  # noqa: BLE001 - it is the site's own code, and the other claims are issued
             # Its text may hold anything, such as the user's data; where it was raised holds nothing.
             raise MapperFailure(FailureReason.SOURCE_FAILED, _where_raised(error, source.name)) from None
 
     return call, Needs(registered=frozenset({source.name}))
+
+
+@compile_source.register
+def _(source: Unreadable) -> tuple[Reader, Needs]:
+    raise refuse("source", gettext_noop("The rule cannot be used: %(problem)s"), problem=source.problem)
 
 
 @compile_source.register

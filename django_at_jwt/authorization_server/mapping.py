@@ -1,0 +1,58 @@
+"""The mapped claims of one token: mappers selected, their sources read, and the mappers applied."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from django_at_jwt.conf import app_settings
+from django_at_jwt.core.mappers import CompiledMappers, MappedClaims, TokenFacts, apply_mappers
+
+from .sources import read_sources
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from django_at_jwt.claims import ClaimContext
+
+logger = logging.getLogger("django_at_jwt")
+
+
+def map_claims(
+    mappers: CompiledMappers,
+    context: ClaimContext,
+    *,
+    protocol: Mapping[str, Any],
+    resource_server: Mapping[str, Any],
+) -> MappedClaims:
+    """Give the claims that mappers add to a token.
+
+    Args:
+        protocol: the claims of the protocol, as they will be signed.
+        resource_server: ``identifier`` and ``name`` of the one resource server in the audience, or nothing.
+
+    Raises:
+        ClaimsRefused: a required mapper failed, or the claims are too large.
+    """
+    facts = TokenFacts(
+        client_id=protocol["client_id"],
+        scopes=context.scopes,
+        resource_servers=context.resource_servers,
+        grant=context.grant,
+        is_machine=context.user is None,
+    )
+    selection = mappers.select(facts)
+    values = read_sources(selection.needs, context, resource_server=resource_server, protocol=protocol)
+    return apply_mappers(selection, values, limits=app_settings().size_limits)
+
+
+def log_problems(mapped: MappedClaims) -> None:
+    """Tell the operator which optional claims a token was issued without. No value is told."""
+    for step in mapped.problems:
+        logger.warning(
+            "An access token was issued without the claim %r of mapper %r (%s): %s",
+            step.claim,
+            step.key,
+            step.failure.value if step.failure else step.outcome.value,
+            step.detail,
+        )
