@@ -11,15 +11,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields
 from datetime import timedelta
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from django.apps import apps
 from django.conf import settings as django_settings
 from django.core.exceptions import ImproperlyConfigured
 
 from .core.algorithms import ALGORITHMS
-from .core.audience import is_resource_identifier
 from .core.lifecycle import RotationPolicy
 from .core.mappers import MapperRule, Oversize, SizeLimits, UnusableRule, parse_rule
+from .core.resource_servers import ISSUER_SCOPES, ResourceServer, declared_resource_servers, is_resource_identifier
 from .core.verifier import DEFAULT_LEEWAY, DEFAULT_MAX_BYTES
 
 SETTING_NAME: Final = "AT_JWT"
@@ -94,6 +95,10 @@ def _optional_identifier(value: object) -> str | None:
     return None if value is None else _identifier(value)
 
 
+def _optional_dotted_path(value: object) -> str | None:
+    return None if value is None else _dotted_path(value)
+
+
 def _several(value: object, read: Callable[[object], str]) -> tuple[str, ...]:
     if isinstance(value, str) or not isinstance(value, Sequence):
         raise ValueError("must be a list")
@@ -110,11 +115,24 @@ def _texts(value: object) -> tuple[str, ...]:
     return _several(value, _text)
 
 
-def _identifiers(value: object) -> tuple[str, ...]:
-    try:
-        return _several(value, _identifier)
-    except ValueError as error:
-        raise ValueError(f"each entry {error}" if isinstance(value, (list, tuple)) else str(error)) from None
+def _methods_by_name(value: object) -> Mapping[str, tuple[str, ...]] | None:
+    if value is None:
+        return None
+    if not isinstance(value, Mapping):
+        raise ValueError("must be a dict of lists")
+    read: dict[str, tuple[str, ...]] = {}
+    for name, methods in value.items():
+        try:
+            read[_text(name)] = _texts(methods)
+        except ValueError as error:
+            raise ValueError(f"must be a dict of lists of strings; at {name!r}: {error}") from None
+        if not name or not all(read[name]):
+            raise ValueError("must not have an empty string")
+    return read
+
+
+def _methods_or_dotted_path(value: object) -> Mapping[str, tuple[str, ...]] | str | None:
+    return _dotted_path(value) if isinstance(value, str) else _methods_by_name(value)
 
 
 def _algorithms(value: object) -> tuple[str, ...]:
@@ -149,23 +167,60 @@ def _oversize(value: object) -> Oversize:
 _BASE64URL: Final = re.compile(r"[A-Za-z0-9_-]+")
 
 
-def _key_encryption_key(value: object) -> str:
-    # The text of a wrong key is not repeated: it may be the right one with a slip in it.
+def _key_bytes(value: object) -> str | None:
+    """Give a key of 32 bytes as base64url without padding, or ``None`` if it is none."""
     text = str(value).rstrip("=")
     try:
         raw = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)) if _BASE64URL.fullmatch(text) else b""
     except (ValueError, binascii.Error):
         raw = b""
-    if len(raw) != KEY_ENCRYPTION_KEY_BYTES:
-        raise ValueError(
-            "must list keys of 32 bytes in base64url, newest first; make one with: "
-            'python -c "import base64, secrets; print(base64.urlsafe_b64encode(secrets.token_bytes(32)).decode())"'
-        )
-    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode() if len(raw) == KEY_ENCRYPTION_KEY_BYTES else None
+
+
+_MAKE_A_KEY: Final = (
+    'python -c "import base64, secrets; print(base64.urlsafe_b64encode(secrets.token_bytes(32)).decode())"'
+)
+
+
+def _key_encryption_key(value: object) -> str:
+    # The text of a wrong key is not repeated: it may be the right one with a slip in it.
+    key = _key_bytes(value)
+    if key is None:
+        raise ValueError(f"must list keys of 32 bytes in base64url, newest first; make one with: {_MAKE_A_KEY}")
+    return key
 
 
 def _key_encryption_keys(value: object) -> tuple[str, ...]:
     return _several(value, _key_encryption_key)
+
+
+def _optional_key(value: object) -> str | None:
+    key = None if value is None else _key_bytes(value)
+    if value is not None and key is None:
+        raise ValueError(f"must be a key of 32 bytes in base64url; make one with: {_MAKE_A_KEY}")
+    return key
+
+
+_FIELD_OR_PATH: Final = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
+
+
+def _field_or_path(value: object) -> str:
+    if not isinstance(value, str) or not _FIELD_OR_PATH.fullmatch(value):
+        raise ValueError("must be 'pk', the name of a field of the user model, or the dotted path of a callable")
+    return value
+
+
+def _sectors(value: object) -> tuple[tuple[str, str], ...]:
+    if not isinstance(value, Mapping) or not all(isinstance(client_id, str) for client_id in value):
+        raise ValueError("must be a dict of client ids with the URL or host of their sector")
+    return tuple((client_id, _sector_host(sector)) for client_id, sector in value.items())
+
+
+def _sector_host(value: object) -> str:
+    host = urlsplit(value if "//" in value else f"//{value}").hostname if isinstance(value, str) else None
+    if not host:
+        raise ValueError("must be a dict of client ids with the URL or host of their sector")
+    return host
 
 
 def _setting(default: Any, read: Callable[[object], Any], **options: Any) -> Any:
@@ -178,7 +233,12 @@ class AppSettings:
 
     Attributes:
         default_resource: the audience of tokens for which nobody asked for a resource (RFC 9068 §3).
-        resource_servers: identifiers of the resource servers that tokens may be asked for, beside the default one.
+        resource_servers: those that the settings declare; others are rows.
+        issuer_scopes: scopes of the issuer's own endpoints, which each token may have (``openid``).
+        subject: what ``sub`` is made of: ``pk``, a field of the user model, or a callable's dotted path.
+        user_by_subject: dotted path of the callable that finds the user again, where ``subject`` is a callable.
+        pairwise_subject_key: base64url key of 32 bytes; with it, each sector has its own ``sub`` for a user.
+        sector_identifiers: pairs of a client id and the host of its sector, where its redirect URIs do not say it.
         signing_algorithms: those in use, the default first. ``EdDSA`` and ``Ed25519`` are two names for the same.
         rotation_interval: how long a key signs.
         propagation_time: how long a key is announced before it signs; for the slowest cache of any resource server.
@@ -198,11 +258,22 @@ class AppSettings:
         max_claims_bytes: of JSON in all claims of a token.
         oversized_claims: whether a token with more is refused, or optional claims are dropped, the largest first.
         audience: what this project's own API expects in ``aud``, if not the default resource.
+        authentication_methods: the ``amr`` values (RFC 8176) that authentication backends stand for, by their dotted
+            paths, beside those of Django's own backends.
+        authentication_contexts: the ``amr`` values that each ``acr`` asks for, or the dotted path of a callable that
+            takes an ``AuthenticationEvent`` and the user and gives the ``acr`` or ``None``.
+        authentication_event: dotted path of a callable that takes the request and the user at a login and gives an
+            ``AuthenticationEvent``, ``None`` to claim nothing, or ``NotImplemented`` to leave it to this app.
         local_key_ring: dotted path of the object that gives the local issuer's key ring.
     """
 
     default_resource: str | None = _setting(None, _optional_identifier)
-    resource_servers: tuple[str, ...] = _setting((), _identifiers)
+    resource_servers: tuple[ResourceServer, ...] = _setting((), declared_resource_servers)
+    issuer_scopes: tuple[str, ...] = _setting(ISSUER_SCOPES, _texts)
+    subject: str = _setting("pk", _field_or_path)
+    user_by_subject: str | None = _setting(None, _optional_dotted_path)
+    pairwise_subject_key: str | None = _setting(None, _optional_key, repr=False)
+    sector_identifiers: tuple[tuple[str, str], ...] = _setting((), _sectors)
     signing_algorithms: tuple[str, ...] = _setting(("RS256",), _algorithms)
     rotation_interval: timedelta = _setting(timedelta(days=90), _duration)
     propagation_time: timedelta = _setting(timedelta(days=7), _duration)
@@ -221,13 +292,10 @@ class AppSettings:
     max_claims_bytes: int = _setting(SizeLimits().token_bytes, _positive)
     oversized_claims: Oversize = _setting(Oversize.REFUSE, _oversize)
     audience: str | None = _setting(None, _optional_identifier)
+    authentication_methods: Mapping[str, tuple[str, ...]] | None = _setting(None, _methods_by_name)
+    authentication_contexts: Mapping[str, tuple[str, ...]] | str | None = _setting(None, _methods_or_dotted_path)
+    authentication_event: str | None = _setting(None, _optional_dotted_path)
     local_key_ring: str = _setting("django_at_jwt.authorization_server.keystore.key_store", _dotted_path)
-
-    @property
-    def known_resources(self) -> tuple[str, ...]:
-        """All identifiers that a client may ask for."""
-        default = () if self.default_resource is None else (self.default_resource,)
-        return tuple(dict.fromkeys((*default, *self.resource_servers)))
 
     @property
     def size_limits(self) -> SizeLimits:
@@ -241,14 +309,13 @@ class AppSettings:
         """For how long anybody may use a copy of the JWK set without asking again."""
         return timedelta(seconds=int(toolkit_setting("OIDC_JWKS_MAX_AGE_SECONDS", _TOOLKIT_JWK_SET_MAX_AGE)))
 
-    @property
-    def rotation_policy(self) -> RotationPolicy:
-        """How long keys spend in each state."""
-        longest = timedelta(seconds=access_token_lifetime() + self.leeway)
+    def rotation_policy(self, *, longest_lifetime: float) -> RotationPolicy:
+        """Give how long keys spend in each state, where tokens live for ``longest_lifetime`` seconds at the most."""
+        derived = timedelta(seconds=longest_lifetime + self.leeway)
         return RotationPolicy(
             rotation_interval=self.rotation_interval,
             propagation_time=self.propagation_time,
-            retention=longest if self.retention is None else self.retention,
+            retention=derived if self.retention is None else self.retention,
             notice=timedelta(seconds=self.key_ring_max_age),
         )
 

@@ -1,4 +1,4 @@
-"""The users and clients of the example. Filling an empty database and filling it again give the same."""
+"""The users, clients and APIs of the example. Filling an empty database and filling it again give the same."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from django.urls import reverse
 from oauth2_provider.models import get_application_model
 
 from django_at_jwt.authorization_server.rotation import rotate_signing_keys
-from django_at_jwt.models import SigningKey
+from django_at_jwt.models import ResourceServer, SigningKey
 
 from .models import Note
 from .resource_servers import resource_servers
@@ -88,6 +88,12 @@ def seed() -> None:
     alice, _admin = (_ensure_user(user) for user in USERS)
     for client in CLIENTS.values():
         _ensure_client(client)
+    for api in resource_servers():
+        # What somebody has changed in the admin since stays as it is.
+        ResourceServer.objects.get_or_create(
+            identifier=api.identifier,
+            defaults={"name": api.name, "description": api.description, "scopes": api.scopes},
+        )
     for text in NOTES:
         if not Note.objects.filter(owner=alice, text=text).exists():
             Note.objects.create(owner=alice, text=text)

@@ -154,11 +154,10 @@ OAUTH2_PROVIDER = {
     "COMPLIANT_BCP_RFC9700_REDIRECT_URI_SCHEME": _IS_HTTPS,
 }
 
-# Added for django-at-jwt. A site needs DEFAULT_RESOURCE, and RESOURCE_SERVERS where it has more than one API. The
-# durations have good defaults, and are here to be shortened.
+# Added for django-at-jwt. A site needs DEFAULT_RESOURCE; what else there is to say of its APIs is in the admin, or else
+# in RESOURCE_SERVERS. The durations have good defaults, and are here to be shortened.
 AT_JWT = {
     "DEFAULT_RESOURCE": NOTES_API,
-    "RESOURCE_SERVERS": [REPORTS_API],
     "PROPAGATION_TIME": _PROPAGATION_TIME,
     "ROTATION_INTERVAL": _seconds("EXAMPLE_ROTATION_SECONDS", 90 * 24 * 3600),
     "KEY_RING_MAX_AGE": _seconds("EXAMPLE_KEY_RING_MAX_AGE", min(30, _PART)),

@@ -12,8 +12,10 @@ from django.contrib.auth import get_user_model
 from django.test import Client
 from oauth2_provider.models import get_application_model
 
+from django_at_jwt.authorization_server.claim_mappers import claim_mappers
 from django_at_jwt.authorization_server.high_water import high_water_marks
 from django_at_jwt.authorization_server.keystore import key_store
+from django_at_jwt.authorization_server.resource_servers import registry
 from django_at_jwt.authorization_server.rotation import rotate_signing_keys
 from django_at_jwt.core.jws import CompactJws
 
@@ -28,6 +30,8 @@ def _no_keys_of_other_tests():
         # As in a new process: what was read before is not even kept for the time when the database is down.
         key_store.__init__()
         high_water_marks.forget()
+        registry.forget()
+        claim_mappers.forget()
 
     forget()
     yield

@@ -57,8 +57,18 @@ TEMPLATES = [
 OAUTH2_PROVIDER = {
     **oauth2_provider_settings(),
     "OIDC_ISS_ENDPOINT": ISSUER,
-    "SCOPES": {"read": "Read", "write": "Write", "openid": "Log in", "introspection": "Ask about tokens"},
+    "SCOPES": {
+        "read": "Read",
+        "write": "Write",
+        "reports:read": "Read reports",
+        "openid": "Log in",
+        "introspection": "Ask about tokens",
+    },
     # Views keep an oauthlib core on their class; tests change the settings underneath.
     "ALWAYS_RELOAD_OAUTHLIB_CORE": True,
 }
-AT_JWT = {"DEFAULT_RESOURCE": API, "RESOURCE_SERVERS": [REPORTS]}
+AT_JWT = {
+    "DEFAULT_RESOURCE": API,
+    # The default API never listed its scopes, so it has those that no other one names.
+    "RESOURCE_SERVERS": {REPORTS: {"name": "Reports", "scopes": {"reports:read": "See all figures"}}},
+}

@@ -96,7 +96,7 @@ def test_insecure_issuer_is_an_error_in_production(complete, settings):
         ({1: 1}, "is no setting of this app"),
         ({"DEFAULT_RESOURCE": "/api/"}, "absolute URI"),
         ({"DEFAULT_RESOURCE": 1}, "absolute URI"),
-        ({"RESOURCE_SERVERS": "https://api.example.com/"}, "must be a list"),
+        ({"RESOURCE_SERVERS": "https://api.example.com/"}, "or a list of identifiers"),
         ({"RESOURCE_SERVERS": ["/api/"]}, "each entry must be an absolute URI"),
         ({"SIGNING_ALGORITHMS": ["HS256"]}, "must list at least one of RS256"),
         ({"SIGNING_ALGORITHMS": []}, "must list at least one of RS256"),
@@ -126,7 +126,7 @@ def test_setting_that_is_read_as_it_is_now(settings):
     assert app_settings() is before
     settings.AT_JWT = {"DEFAULT_RESOURCE": "https://other.example.com/", "RETENTION": 5, "LEEWAY": 7}
     assert app_settings().default_resource == "https://other.example.com/"
-    assert app_settings().rotation_policy.retention.total_seconds() == 5
+    assert app_settings().rotation_policy(longest_lifetime=9).retention.total_seconds() == 5
     assert app_settings().leeway == 7
     del settings.AT_JWT
     assert app_settings().default_resource is None
@@ -270,3 +270,71 @@ def test_app_that_is_not_installed(module, monkeypatch):
         patch.setattr(conf.apps, "is_installed", lambda _app: False)
         with pytest.raises(ImproperlyConfigured, match="INSTALLED_APPS"):
             importlib.reload(loaded)
+
+
+class TestAuthentication:
+    @pytest.mark.parametrize("name", ["AUTHENTICATION_EVENT", "AUTHENTICATION_CONTEXTS"])
+    @pytest.mark.parametrize(
+        ("path", "problem"),
+        [
+            ("nowhere.function", "cannot be imported"),
+            ("tests.site.logins.no_such_function", "cannot be imported"),
+            ("tests.site.logins.not_a_function", "cannot be called"),
+        ],
+    )
+    def test_callable_that_is_none(self, name, path, problem, complete, settings):
+        settings.AT_JWT = {**settings.AT_JWT, name: path}
+        messages = found()
+        assert list(messages) == ["django_at_jwt.E011"]
+        assert problem in messages["django_at_jwt.E011"].msg
+        assert name in messages["django_at_jwt.E011"].msg
+
+    def test_callables_that_are(self, complete, settings):
+        settings.AT_JWT = {
+            **settings.AT_JWT,
+            "AUTHENTICATION_EVENT": "tests.site.logins.by_smart_card",
+            "AUTHENTICATION_CONTEXTS": "tests.site.logins.context_of",
+        }
+        assert found() == {}
+
+    def test_backend_that_nobody_logs_in_with(self, complete, settings):
+        settings.AT_JWT = {**settings.AT_JWT, "AUTHENTICATION_METHODS": {"django.contrib.auth.ModelBackend": ["pwd"]}}
+        messages = found()
+        assert list(messages) == ["django_at_jwt.W005"]
+        assert "'django.contrib.auth.backends.ModelBackend' is the nearest" in messages["django_at_jwt.W005"].hint
+        settings.AT_JWT = {**settings.AT_JWT, "AUTHENTICATION_METHODS": {settings.AUTHENTICATION_BACKENDS[0]: ["pwd"]}}
+        assert found() == {}
+
+    def test_methods_that_are_not_registered(self, complete, settings):
+        settings.AT_JWT = {
+            **settings.AT_JWT,
+            "AUTHENTICATION_METHODS": {settings.AUTHENTICATION_BACKENDS[0]: ["pwd", "password"]},
+            "AUTHENTICATION_CONTEXTS": {
+                "urn:example:2": ["mfa"],
+                "urn:example:1": ["retin"],
+                "urn:example:3": ["retin"],
+            },
+        }
+        messages = [message for message in run_checks() if message.id == "django_at_jwt.W006"]
+        assert set(found()) == {"django_at_jwt.W006"}
+        assert ["'password'" in messages[0].msg, "'retin'" in messages[1].msg] == [True, True]
+        assert "'retina' is the nearest" in messages[1].hint
+        assert len(messages) == 2
+
+    @pytest.mark.parametrize(
+        ("name", "value", "expected"),
+        [
+            ("AUTHENTICATION_METHODS", "pwd", "must be a dict of lists"),
+            ("AUTHENTICATION_METHODS", {"a.b": "pwd"}, "at 'a.b': must be a list"),
+            ("AUTHENTICATION_METHODS", {"a.b": [1]}, "each entry must be a string"),
+            ("AUTHENTICATION_METHODS", {1: ["pwd"]}, "must be a string"),
+            ("AUTHENTICATION_METHODS", {"a.b": [""]}, "empty string"),
+            ("AUTHENTICATION_CONTEXTS", ["mfa"], "must be a dict of lists"),
+            ("AUTHENTICATION_CONTEXTS", {"": ["mfa"]}, "empty string"),
+            ("AUTHENTICATION_CONTEXTS", "name", "dotted path"),
+            ("AUTHENTICATION_EVENT", lambda request, user: None, "dotted path"),
+        ],
+    )
+    def test_unusable_setting(self, name, value, expected, complete, settings):
+        settings.AT_JWT = {**settings.AT_JWT, name: value}
+        assert expected in found()["django_at_jwt.E001"].msg

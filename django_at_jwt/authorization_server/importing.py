@@ -89,7 +89,7 @@ def import_signing_key(jwk: JWK, *, algorithm: str, dry_run: bool = False) -> Im
         if any(row.kid == kid for row in rows):
             raise KeyChangeRefused(f"Signing key {kid} is there already.")
         first = not any(row.state_at(now) in PUBLISHED_STATES for row in rows)
-        signing_at = now if first else now + settings.rotation_policy.propagation_time
+        signing_at = now if first else now + settings.propagation_time
         if not dry_run:
             times = KeyTimes(kid=kid, algorithm=algorithm, announced_at=now, signing_at=signing_at)
             new_row(jwk, times).save(using=database, force_insert=True)

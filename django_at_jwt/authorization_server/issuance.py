@@ -13,6 +13,7 @@ from django_at_jwt.core.profile import assemble, encode_json, header_segment
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from django_at_jwt.core.authentication import AuthenticationEvent
     from django_at_jwt.core.keyring import KeyRing
 
 
@@ -20,8 +21,9 @@ if TYPE_CHECKING:
 class IssuanceRequest:
     """All that one token depends on.
 
-    ``user_subject`` is the resource owner's identifier, or ``None`` where the client acts for itself. ``lifetime`` is
-    in seconds, ``now`` in seconds since the epoch.
+    ``user_subject`` is the resource owner's identifier, or ``None`` where the client acts for itself; only a resource
+    owner has an ``authentication``. ``algorithm`` is the one that the resource server wants, or ``None`` for the
+    default. ``lifetime`` is in seconds, ``now`` in seconds since the epoch.
     """
 
     issuer: str
@@ -31,6 +33,8 @@ class IssuanceRequest:
     scopes: Sequence[str]
     lifetime: int
     now: float
+    algorithm: str | None = None
+    authentication: AuthenticationEvent | None = None
 
 
 class IssuedAccessToken(str):
@@ -70,7 +74,8 @@ def issue_access_token(request: IssuanceRequest, key_ring: KeyRing) -> IssuedAcc
         lifetime=request.lifetime,
         token_id=uuid.uuid4().hex,
         scopes=request.scopes,
+        authentication=request.authentication.as_claims() if request.authentication is not None else {},
     )
-    key = key_ring.signing_key()
+    key = key_ring.signing_key(request.algorithm)
     token = sign_compact(key, header_segment(key), encode_json(claims))
     return IssuedAccessToken.of(token, expires_at=issued_at + request.lifetime, kid=key.kid)

@@ -11,9 +11,10 @@ from django_at_jwt.core.mappers import CompiledMappers, MappedClaims, TokenFacts
 from .sources import read_sources
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from django_at_jwt.claims import ClaimContext
+    from django_at_jwt.core.resource_servers import ResourceServer
 
 logger = logging.getLogger("django_at_jwt")
 
@@ -22,14 +23,14 @@ def map_claims(
     mappers: CompiledMappers,
     context: ClaimContext,
     *,
+    servers: Sequence[ResourceServer],
     protocol: Mapping[str, Any],
-    resource_server: Mapping[str, Any],
 ) -> MappedClaims:
     """Give the claims that mappers add to a token.
 
     Args:
+        servers: the resource servers that the token is for.
         protocol: the claims of the protocol, as they will be signed.
-        resource_server: ``identifier`` and ``name`` of the one resource server in the audience, or nothing.
 
     Raises:
         ClaimsRefused: a required mapper failed, or the claims are too large.
@@ -42,6 +43,10 @@ def map_claims(
         is_machine=context.user is None,
     )
     selection = mappers.select(facts)
+    if not selection.mappers:
+        return MappedClaims(claims={}, trace=())
+    # For more than one, a field of one of them would be no more than a guess.
+    resource_server = {"identifier": servers[0].identifier, "name": str(servers[0])} if len(servers) == 1 else {}
     values = read_sources(selection.needs, context, resource_server=resource_server, protocol=protocol)
     return apply_mappers(selection, values, limits=app_settings().size_limits)
 

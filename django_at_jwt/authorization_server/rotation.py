@@ -19,6 +19,7 @@ from .high_water import STEP_SECONDS
 from .keystore import key_store
 from .locking import changing_signing_keys
 from .protection import encrypt_private_key
+from .resource_servers import registry
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -64,7 +65,7 @@ def carry_out_rotation(database: str, *, early: Collection[str] = (), dry_run: b
     rows = {row.kid: row for row in SigningKey.objects.using(database).order_by("signing_at", "kid")}
     plan = plan_rotation(
         [row.times for row in rows.values()],
-        policy=settings.rotation_policy,
+        policy=settings.rotation_policy(longest_lifetime=registry.longest_lifetime()),
         algorithms=settings.signing_algorithms,
         now=now,
         early=early,

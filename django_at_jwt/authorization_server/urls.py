@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any, Final
 from django.urls import URLPattern, path
 from oauth2_provider import urls as toolkit_urls
 
-from .views import (
+from .documents import DiscoveryView, JwkSetView, MetadataView
+from .endpoints import (
     AuthorizationView,
     DeviceAuthorizationView,
-    DiscoveryView,
-    JwkSetView,
-    MetadataView,
+    DeviceConfirmView,
     TokenView,
     UserInfoView,
     refusing_nul,
@@ -25,6 +24,7 @@ _OWN_VIEWS: Final[dict[str, Any]] = {
     "authorize": AuthorizationView,
     "token": TokenView,
     "device-authorization": DeviceAuthorizationView,
+    "device-confirm": DeviceConfirmView,
     "user-info": UserInfoView,
     "jwks-info": JwkSetView,
     "oauth-server-metadata": MetadataView,

@@ -5,6 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from .applicability import CheckId
+from .authentication import (
+    check_allauth,
+    check_authentication_backends,
+    check_authentication_callables,
+    check_authentication_methods,
+)
 from .keys import (
     check_key_encryption_keys,
     check_policy,
@@ -14,14 +20,15 @@ from .keys import (
     check_size_of_signatures,
 )
 from .production import check_issuer_is_secure, check_lifetime, check_token_storage
+from .resource_servers import check_default_resource, check_resource_servers
 from .settings import (
     check_access_token_generator,
-    check_default_resource,
     check_issuer,
     check_refresh_token_generator,
     check_settings,
     check_validator,
 )
+from .subjects import check_sectors, check_subject
 from .urls import check_urls
 
 if TYPE_CHECKING:
@@ -35,6 +42,9 @@ ALL_CHECKS: Final[Sequence[Callable[..., list[CheckMessage]]]] = (
     check_settings,
     check_issuer,
     check_default_resource,
+    check_resource_servers,
+    check_subject,
+    check_sectors,
     check_access_token_generator,
     check_refresh_token_generator,
     check_validator,
@@ -43,6 +53,10 @@ ALL_CHECKS: Final[Sequence[Callable[..., list[CheckMessage]]]] = (
     check_size_of_signatures,
     check_signing_key,
     check_revoked_kids,
+    check_authentication_callables,
+    check_authentication_backends,
+    check_authentication_methods,
+    check_allauth,
 )
 DEPLOYMENT_CHECKS: Final[Sequence[Callable[..., list[CheckMessage]]]] = (
     check_issuer_is_secure,

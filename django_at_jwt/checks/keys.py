@@ -30,10 +30,11 @@ def check_policy(**_kwargs: Any) -> list[CheckMessage]:
     if not issues_tokens() or not readable():
         return []
     settings = app_settings()
-    problems = settings.rotation_policy.problems(
+    longest = _longest_lifetime()
+    problems = settings.rotation_policy(longest_lifetime=longest).problems(
         jwk_set_max_age=settings.jwk_set_max_age,
         key_ring_max_age=timedelta(seconds=settings.key_ring_max_age),
-        longest_lifetime=timedelta(seconds=access_token_lifetime()),
+        longest_lifetime=timedelta(seconds=longest),
         leeway=timedelta(seconds=settings.leeway),
     )
     return [
@@ -45,6 +46,15 @@ def check_policy(**_kwargs: Any) -> list[CheckMessage]:
         )
         for problem in problems
     ]
+
+
+def _longest_lifetime() -> int:
+    from django_at_jwt.authorization_server.resource_servers import registry  # noqa: PLC0415 - as the models below
+
+    try:
+        return registry.longest_lifetime()
+    except (AnyDatabaseError, ConnectionDoesNotExist):
+        return access_token_lifetime()
 
 
 def check_revoked_kids(**_kwargs: Any) -> list[CheckMessage]:

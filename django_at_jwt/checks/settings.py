@@ -14,13 +14,12 @@ from django_at_jwt.conf import (
     REFRESH_TOKEN_GENERATOR,
     SETTING_NAME,
     VALIDATOR_CLASS,
-    app_settings,
     local_issuer,
     problems_in,
     toolkit_setting,
 )
 
-from .applicability import CheckId, is_issuer, issues_tokens, readable
+from .applicability import CheckId, is_issuer, issues_tokens
 
 _SPREAD: Final = "OAUTH2_PROVIDER = {**oauth2_provider_settings(), ...}"
 
@@ -57,20 +56,6 @@ def check_issuer(**_kwargs: Any) -> list[CheckMessage]:
             f"OAUTH2_PROVIDER['OIDC_ISS_ENDPOINT'] is {issuer!r}, which cannot be an issuer.",
             hint=f"It is an https URL without query, fragment, space and trailing slash (RFC 8414 section 2).{write}",
             id=CheckId.BAD_ISSUER,
-        )
-    ]
-
-
-def check_default_resource(**_kwargs: Any) -> list[CheckMessage]:
-    """Tokens that nobody asked a resource for have an audience (RFC 9068 §3)."""
-    if not issues_tokens() or not readable() or app_settings().default_resource is not None:
-        return []
-    return [
-        Error(
-            "AT_JWT['DEFAULT_RESOURCE'] is not set, so tokens would have no audience.",
-            hint="Set it to the identifier of your API, for instance "
-            'AT_JWT = {"DEFAULT_RESOURCE": "https://www.example.com/"}.',
-            id=CheckId.NO_DEFAULT_RESOURCE,
         )
     ]
 

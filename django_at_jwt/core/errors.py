@@ -69,6 +69,13 @@ class InvalidTarget(IssuanceError):
     status = 400
 
 
+class InvalidScope(IssuanceError):
+    """The requested scopes imply different default resources (RFC 9068 §3)."""
+
+    code = "invalid_scope"
+    status = 400
+
+
 class InvalidGrant(IssuanceError):
     """The grant no longer entitles anybody to a token, for instance because its user was deactivated."""
 
@@ -81,6 +88,16 @@ class IssuanceUnavailable(IssuanceError):
 
     def __init__(self, detail: str) -> None:
         super().__init__("The authorization server cannot sign access tokens at the moment.", detail=detail)
+
+
+class NoDefaultResource(IssuanceUnavailable):
+    """Nobody asked for a resource, and no resource server is the default (RFC 9068 §3)."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "there is no default resource, so the token would have no audience; set AT_JWT['DEFAULT_RESOURCE'], or "
+            "mark a resource server as the default"
+        )
 
 
 class NoSigningKey(IssuanceUnavailable):

@@ -42,13 +42,15 @@ class KeyRing:
         """Give the key that signs now.
 
         Args:
-            algorithm: the one wanted; without it the first of :attr:`algorithms` that has a signing key. A new default
-                is announced before it signs, and until then the former default goes on.
+            algorithm: the one wanted, or ``None`` for the default. What comes into use is announced before it signs;
+                until then the first of :attr:`algorithms` that has a signing key goes on in its place.
 
         Raises:
-            NoSigningKey: there is none, or it cannot be opened.
+            NoSigningKey: there is none, it cannot be opened, or the algorithm is not in use.
         """
-        wanted = (*self.algorithms, *self.signers) if algorithm is None else (algorithm,)
+        if algorithm is not None and algorithm not in self.algorithms:
+            raise NoSigningKey(f"no key signs with {algorithm}; add it to AT_JWT['SIGNING_ALGORITHMS']")
+        wanted = (*self.algorithms, *self.signers) if algorithm is None else (algorithm, *self.algorithms)
         for name in wanted:
             if name in self.signers:
                 return self.signers[name]()

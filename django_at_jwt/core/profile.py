@@ -133,6 +133,7 @@ def assemble(
     lifetime: int,
     token_id: str,
     scopes: Iterable[str],
+    authentication: Mapping[str, Any] | None = None,
     mapped: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Put the claims of one token together (RFC 9068 §2.2).
@@ -140,6 +141,7 @@ def assemble(
     Args:
         issued_at: whole seconds since the epoch.
         lifetime: whole seconds; ``exp`` is ``issued_at`` plus it.
+        authentication: ``auth_time``, ``acr`` and ``amr`` as far as they are known (RFC 9068 §2.2.1).
         mapped: further claims. The claims of the protocol are written last, so that nothing can take their place, and a
             reserved claim that the protocol has no value for is left out even if it is mapped.
     """
@@ -153,6 +155,7 @@ def assemble(
         "iat": issued_at,
         "exp": issued_at + lifetime,
         "jti": token_id,
+        **(authentication or {}),
     }
     scope = " ".join(scopes)
     if scope:

@@ -11,6 +11,22 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.CreateModel(
+            name='Authorization',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('key', models.CharField(max_length=66, unique=True, verbose_name='key')),
+                ('scopes', models.TextField(blank=True, verbose_name='scopes')),
+                ('resources', models.JSONField(default=list, verbose_name='resources')),
+                ('authentication', models.JSONField(blank=True, null=True, verbose_name='authentication')),
+                ('expires_at', models.DateTimeField(db_index=True, verbose_name='expires at')),
+            ],
+            options={
+                'verbose_name': 'authorization',
+                'verbose_name_plural': 'authorizations',
+                'default_permissions': (),
+            },
+        ),
+        migrations.CreateModel(
             name='ClaimMapper',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
@@ -36,17 +52,26 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
-            name='DeviceResources',
+            name='ResourceServer',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('device_code', models.CharField(max_length=100, unique=True, verbose_name='device code')),
-                ('resources', models.JSONField(verbose_name='resources')),
-                ('expires_at', models.DateTimeField(db_index=True, verbose_name='expires at')),
+                ('identifier', models.CharField(help_text='An absolute URI, for instance https://api.example.com/. Clients ask for it in the resource parameter, and the API finds it in the aud claim of its tokens, letter by letter.', max_length=255, unique=True, verbose_name='identifier')),
+                ('name', models.CharField(help_text='Users read it when they are asked for consent.', max_length=100, verbose_name='name')),
+                ('description', models.TextField(blank=True, help_text='What the API is for, in a sentence. Users read it, too.', verbose_name='description')),
+                ('scopes', models.JSONField(blank=True, help_text='The scopes that mean something to this API. Without any: those that no other API names.', null=True, verbose_name='scopes')),
+                ('lifetime', models.PositiveIntegerField(blank=True, help_text="Of its tokens, in seconds. Without one: the site's.", null=True, verbose_name='lifetime')),
+                ('algorithm', models.CharField(blank=True, help_text="Its tokens are signed with it. Without one: the site's.", max_length=16, verbose_name='algorithm')),
+                ('token_format', models.CharField(choices=[('at+jwt', 'at+jwt: a signed JWT, which the API verifies by itself'), ('opaque', 'opaque: a random string, which the API has to introspect')], default='at+jwt', max_length=8, verbose_name='format')),
+                ('open_to_all_clients', models.BooleanField(default=True, verbose_name='open to all clients')),
+                ('clients', models.JSONField(blank=True, default=list, help_text='Only these may ask for it, if it is not open to all.', verbose_name='clients')),
+                ('isolated', models.BooleanField(default=False, help_text='A client must name it in the resource parameter, and its tokens are for no other API as well.', verbose_name='isolated')),
+                ('is_default', models.BooleanField(default=False, help_text='Tokens are for it where a client asks for none. Only one is it.', verbose_name='default')),
+                ('enabled', models.BooleanField(default=True, help_text='Switched off, there are no new tokens for this API.', verbose_name='enabled')),
             ],
             options={
-                'verbose_name': 'resources of a device',
-                'verbose_name_plural': 'resources of devices',
-                'default_permissions': (),
+                'verbose_name': 'resource server',
+                'verbose_name_plural': 'resource servers',
+                'ordering': ['identifier'],
             },
         ),
         migrations.CreateModel(

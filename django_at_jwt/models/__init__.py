@@ -1,7 +1,8 @@
 """The tables of the authorization server."""
 
+from .authorization import Authorization
 from .claim_mapper import ClaimMapper
-from .device_resources import DeviceResources
+from .resource_server import ResourceServer
 from .signing_key import SigningKey
 
-__all__ = ["ClaimMapper", "DeviceResources", "SigningKey"]
+__all__ = ["Authorization", "ClaimMapper", "ResourceServer", "SigningKey"]

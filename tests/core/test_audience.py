@@ -1,192 +1,277 @@
+"""Which audience a token gets, and which scopes: RFC 8707 and RFC 9068 §3, as a table and as properties."""
+
 from __future__ import annotations
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from django_at_jwt.core.audience import is_resource_identifier, resolve_audience
-from django_at_jwt.core.errors import InvalidTarget
+from django_at_jwt.core.audience import AudienceRequest, resolve_audience
+from django_at_jwt.core.errors import InvalidScope, InvalidTarget, NoDefaultResource
+from django_at_jwt.core.resource_servers import ResourceServer, ResourceServers, TokenFormat
 
 from .forge import API, REPORTS
 
-THIRD = "https://third.example.com/v1"
-KNOWN = (API, REPORTS, THIRD)
+MAIL = "https://mail.example.com/"
+NEIGHBOUR = "https://neighbour.example.com/"
+VAULT = "https://vault.example.com/"
+CLOSED = "https://closed.example.com/"
+OPAQUE = "https://opaque.example.com/"
+ME, OTHER = "me", "other"
+
+SERVERS = (
+    # The default names no scopes: it has those that no other one names.
+    ResourceServer(identifier=API),
+    ResourceServer(identifier=REPORTS, scopes={"reports": "Read reports", "shared": ""}, lifetime=60),
+    ResourceServer(identifier=MAIL, scopes={"mail": "Send mail", "shared": ""}, lifetime=30, algorithm=None),
+    ResourceServer(identifier=NEIGHBOUR, scopes={"secrets": ""}, client_ids=frozenset({OTHER})),
+    ResourceServer(identifier=VAULT, scopes={"open": ""}, isolated=True),
+    ResourceServer(identifier=CLOSED, scopes={"closed": ""}, enabled=False),
+    ResourceServer(identifier=OPAQUE, scopes={"old": ""}, token_format=TokenFormat.OPAQUE),
+)
+REGISTRY = ResourceServers.of(SERVERS, default=API)
 
 
-def resolve(*requested, granted=None, known=KNOWN, default=API):
-    return resolve_audience(requested=requested, granted=granted, known=known, default=default)
+def resolve(*resources, asked="", filled_in="read", granted=None, client=ME, registry=REGISTRY):
+    asked_scopes = asked.split()
+    return resolve_audience(
+        AudienceRequest(
+            client_id=client,
+            resources=resources,
+            scopes=asked_scopes or filled_in.split(),
+            asked_scopes=asked_scopes,
+            granted=granted,
+        ),
+        registry,
+    )
 
 
+@pytest.mark.compliance("9068-12", "9068-14", "9068-16", "9068-17", "8707-1")
 @pytest.mark.parametrize(
-    ("requested", "granted", "audience"),
+    ("resources", "asked", "audience", "scopes"),
     [
-        # Nobody asked: the default at first, and all that was granted after that.
-        pytest.param([], None, (API,), marks=pytest.mark.compliance("9068-16")),
-        pytest.param([], [REPORTS], (REPORTS,), marks=pytest.mark.compliance("9068-14", "8707-3")),
-        pytest.param([], [THIRD, API], (THIRD, API), marks=pytest.mark.compliance("8707-3")),
-        # Somebody asked for the first time.
-        pytest.param([REPORTS], None, (REPORTS,), marks=pytest.mark.compliance("9068-14")),
-        pytest.param([REPORTS, API], None, (REPORTS, API), marks=pytest.mark.compliance("8707-1", "9068-14")),
-        pytest.param([API, REPORTS], None, (API, REPORTS), marks=pytest.mark.compliance("8707-1")),
-        pytest.param([API, API, REPORTS, API], None, (API, REPORTS), marks=pytest.mark.compliance("8707-1")),
-        # What was granted is narrowed.
-        pytest.param([API], [API, REPORTS], (API,), marks=pytest.mark.compliance("8707-3")),
-        pytest.param([REPORTS, API], [API, REPORTS], (REPORTS, API), marks=pytest.mark.compliance("8707-3")),
-        pytest.param([API], [API], (API,), marks=pytest.mark.compliance("8707-3")),
+        # Nobody asked for anything: the default, with what means something there.
+        ([], "", [API], "read"),
+        # A resource was asked for: it, with what means something there.
+        ([REPORTS], "reports", [REPORTS], "reports"),
+        ([REPORTS], "read reports mail", [REPORTS], "reports"),
+        ([REPORTS], "read", [REPORTS], ""),
+        ([REPORTS], "", [REPORTS], ""),
+        ([API], "reports anything", [API], "anything"),
+        ([VAULT], "open", [VAULT], "open"),
+        ([REPORTS, REPORTS], "reports", [REPORTS], "reports"),
+        # Several: each scope for one of them.
+        ([REPORTS, API], "read reports", [REPORTS, API], "read reports"),
+        ([API, MAIL], "mail", [API, MAIL], "mail"),
+        # No resource, and scopes that imply one.
+        ([], "reports", [REPORTS], "reports"),
+        ([], "mail", [MAIL], "mail"),
+        ([], "shared reports", [REPORTS], "shared reports"),
+        ([], "read", [API], "read"),
+        ([], "old", [OPAQUE], "old"),
+        # What belongs to the issuer says nothing about an audience, and every token may have it.
+        ([], "openid", [API], "openid"),
+        ([], "openid reports", [REPORTS], "openid reports"),
+        ([REPORTS], "openid reports", [REPORTS], "openid reports"),
+        # An isolated resource server is never implied.
+        ([], "open", [API], ""),
+        ([], "open reports", [REPORTS], "reports"),
     ],
 )
-def test_the_audience(requested, granted, audience):
-    assert resolve(*requested, granted=granted) == audience
-
-
-@pytest.mark.compliance("8707-2")
-@pytest.mark.parametrize(
-    ("requested", "granted"),
-    [
-        (["https://unknown.example.com/"], None),
-        ([API, "https://unknown.example.com/"], None),
-        ([API[:-1]], None),
-        ([f"{API}admin"], None),
-        ([API.upper()], None),
-        ([f"{API}?x=1"], None),
-        ([f"{API} "], None),
-        ([f"{API}#fragment"], None),
-        (["/relative"], None),
-        ([""], None),
-        ([None], None),
-        ([7], None),
-        ([b"https://api.example.com/"], None),
-        ([f"{API} {REPORTS}"], None),
-    ],
-)
-def test_an_unknown_or_malformed_resource_is_an_invalid_target(requested, granted):
-    with pytest.raises(InvalidTarget) as refused:
-        resolve(*requested, granted=granted)
-    assert (refused.value.code, refused.value.status) == ("invalid_target", 400)
-    # What the client sent is not sent back: it may end up in a page or a log.
-    assert "unknown.example" not in refused.value.description
-    assert "fragment" not in refused.value.description or "#" not in refused.value.description
-
-
-@pytest.mark.compliance("8707-2")
-@pytest.mark.parametrize("requested", [[API], {"resource": API}, {API}], ids=["list", "object", "set"])
-def test_a_requested_resource_that_is_no_text_at_all_is_an_invalid_target(requested):
-    with pytest.raises(InvalidTarget):
-        resolve(requested)
+def test_the_audience_of_a_first_request(resources, asked, audience, scopes):
+    resolved = resolve(*resources, asked=asked)
+    assert resolved.identifiers == audience
+    assert resolved.scopes == tuple(scopes.split())
 
 
 @pytest.mark.compliance("8707-3")
-@pytest.mark.parametrize("requested", [[REPORTS], [API, REPORTS], [REPORTS, API], [THIRD]])
-def test_what_was_granted_is_never_widened(requested):
+@pytest.mark.parametrize(
+    ("resources", "granted", "audience"),
+    [
+        ([], [REPORTS], [REPORTS]),
+        ([], [REPORTS, API], [REPORTS, API]),
+        ([API], [REPORTS, API], [API]),
+        ([API, REPORTS], [REPORTS, API], [API, REPORTS]),
+        ([REPORTS], [REPORTS], [REPORTS]),
+    ],
+)
+def test_the_audience_of_a_later_request(resources, granted, audience):
+    # The scopes were agreed to for all of them; none of them implies anything any more.
+    assert resolve(*resources, asked="", filled_in="read reports", granted=granted).identifiers == audience
+
+
+@pytest.mark.compliance("8707-2", "8707-3")
+@pytest.mark.parametrize(
+    ("resources", "asked", "granted"),
+    [
+        # Malformed or unknown.
+        (["https://unknown.example.com/"], "", None),
+        ([API, "https://unknown.example.com/"], "", None),
+        ([API[:-1]], "", None),
+        ([f"{API}admin"], "", None),
+        ([API.upper()], "", None),
+        ([f"{API}#fragment"], "", None),
+        (["/relative"], "", None),
+        ([""], "", None),
+        ([None], "", None),
+        ([7], "", None),
+        ([[API]], "", None),
+        ([{"resource": API}], "", None),
+        ([f"{API} {REPORTS}"], "", None),
+        # Disabled, or another's: by name, by scope, and as something that was granted once.
+        ([CLOSED], "", None),
+        ([], "closed", None),
+        ([], "reports closed", None),
+        ([], "", [CLOSED]),
+        ([NEIGHBOUR], "", None),
+        ([API, NEIGHBOUR], "", None),
+        ([], "secrets", None),
+        ([], "read secrets", None),
+        ([], "", [NEIGHBOUR]),
+        # More than was granted.
+        ([API], "", [REPORTS]),
+        ([API, REPORTS], "", [REPORTS]),
+        ([REPORTS], "reports", [API]),
+        # What cannot share a token.
+        ([VAULT, API], "", None),
+        ([], "", [VAULT, API]),
+        ([OPAQUE, API], "", None),
+    ],
+)
+def test_an_invalid_target(resources, asked, granted):
+    with pytest.raises(InvalidTarget) as refused:
+        resolve(*resources, asked=asked, granted=granted)
+    assert (refused.value.code, refused.value.status) == ("invalid_target", 400)
+    # What the client sent is not sent back: it may end up in a page or a log.
+    assert "unknown.example" not in refused.value.description
+
+
+@pytest.mark.compliance("9068-15", "9068-30")
+@pytest.mark.parametrize("asked", ["shared", "reports shared", "mail reports shared openid"])
+def test_a_scope_that_means_two_things_is_for_two_tokens(asked):
+    with pytest.raises(InvalidTarget, match="one token for each"):
+        resolve(REPORTS, MAIL, asked=asked)
+    assert resolve(REPORTS, asked=asked).identifiers == [REPORTS]
+
+
+@pytest.mark.compliance("9068-18")
+@pytest.mark.parametrize("asked", ["reports mail", "read reports", "read mail openid", "shared read", "shared"])
+def test_scopes_of_different_resources(asked):
+    with pytest.raises(InvalidScope) as refused:
+        resolve(asked=asked)
+    assert (refused.value.code, refused.value.status) == ("invalid_scope", 400)
+
+
+@pytest.mark.compliance("9068-18")
+def test_scopes_that_are_filled_in_imply_nothing():
+    resolved = resolve(filled_in="reports mail read secrets")
+    assert (resolved.identifiers, resolved.scopes) == ([API], ("read",))
+
+
+def test_the_default_is_taken_where_it_is_one_of_several():
+    registry = ResourceServers.of(SERVERS, default=MAIL)
+    assert resolve(asked="shared", registry=registry).identifiers == [MAIL]
+    assert resolve(asked="shared reports", registry=registry).identifiers == [REPORTS]
+
+
+@pytest.mark.compliance("9068-16")
+def test_no_default():
+    registry = ResourceServers.of(SERVERS)
+    assert resolve(REPORTS, registry=registry).identifiers == [REPORTS]
+    assert resolve(asked="mail", registry=registry).identifiers == [MAIL]
+    with pytest.raises(NoDefaultResource):
+        resolve(registry=registry)
+
+
+def test_a_default_that_is_not_for_this_client():
+    registry = ResourceServers.of(SERVERS, default=NEIGHBOUR)
     with pytest.raises(InvalidTarget):
-        resolve(*requested, granted=[API])
+        resolve(registry=registry)
+    assert resolve(registry=registry, client=OTHER).identifiers == [NEIGHBOUR]
 
 
-@pytest.mark.compliance("8707-2")
-def test_what_was_granted_and_is_registered_no_longer_is_refused():
-    gone = "https://gone.example.com/"
-    for requested in ([], [gone]):
-        with pytest.raises(InvalidTarget):
-            resolve(*requested, granted=[gone, API])
-    assert resolve(API, granted=[gone, API]) == (API,)
+def test_a_client_cannot_tell_another_ones_api_from_none():
+    told = []
+    for resource in (NEIGHBOUR, CLOSED, "https://unknown.example.com/"):
+        with pytest.raises(InvalidTarget) as refused:
+            resolve(resource)
+        told.append(refused.value.description)
+    assert len(set(told)) == 1
 
 
-def test_a_default_that_is_not_registered_is_refused():
-    with pytest.raises(InvalidTarget):
-        resolve(default="https://unknown.example.com/")
+def test_the_shortest_lifetime():
+    assert resolve(API).lifetime(3600) == 3600
+    assert resolve(REPORTS).lifetime(3600) == 60
+    assert resolve(REPORTS, API).lifetime(3600) == 60
+    assert resolve(REPORTS, API).lifetime(10) == 10
+    assert resolve(MAIL, REPORTS).lifetime(3600) == 30
 
 
-resources = st.sampled_from([*KNOWN, "https://unknown.example.com/", "relative", ""]) | st.text(max_size=8)
+def test_what_the_token_looks_like():
+    assert resolve(OPAQUE).token_format is TokenFormat.OPAQUE
+    assert resolve(API).token_format is TokenFormat.AT_JWT
+    registry = ResourceServers.of(
+        [*SERVERS, ResourceServer(identifier=CLOSED, scopes={}, algorithm="ES256")], default=API
+    )
+    assert resolve(CLOSED, registry=registry).algorithm == "ES256"
+    with pytest.raises(InvalidTarget, match="different kinds"):
+        resolve(CLOSED, API, registry=registry)
 
 
-@pytest.mark.compliance("8707-3", "9068-15")
-@settings(max_examples=300, deadline=None)
+identifiers = st.sampled_from([server.identifier for server in SERVERS])
+scope_names = st.sampled_from(["read", "reports", "mail", "shared", "secrets", "open", "closed", "old", "openid"])
+scope_lists = st.lists(scope_names, max_size=4)
+
+
+@st.composite
+def registries(draw):
+    servers = [
+        ResourceServer(
+            identifier=identifier,
+            scopes=draw(st.none() | st.dictionaries(scope_names, st.just(""), max_size=3)),
+            client_ids=draw(st.none() | st.frozensets(st.sampled_from([ME, OTHER]))),
+            lifetime=draw(st.none() | st.integers(1, 100)),
+            isolated=draw(st.booleans()),
+            enabled=draw(st.booleans()),
+            token_format=draw(st.sampled_from(TokenFormat)),
+        )
+        for identifier in draw(st.lists(identifiers, unique=True))
+    ]
+    return ResourceServers.of(servers, default=draw(st.none() | identifiers))
+
+
+@pytest.mark.compliance("8707-3", "9068-12", "9068-15")
+@settings(max_examples=500, deadline=None)
 @given(
-    requested=st.lists(resources | st.none() | st.integers(), max_size=4),
-    granted=st.none() | st.lists(resources, min_size=1, max_size=4, unique=True),
-    known=st.sets(resources, max_size=4),
-    default=resources,
+    registry=registries(),
+    resources=st.lists(identifiers | st.just("nonsense") | st.none(), max_size=3),
+    scopes=scope_lists,
+    asked=st.booleans(),
+    granted=st.none() | st.lists(identifiers, min_size=1, max_size=3, unique=True),
 )
-def test_an_audience_never_widens(requested, granted, known, default):
+def test_whatever_is_resolved(registry, resources, scopes, asked, granted):
+    request = AudienceRequest(
+        client_id=ME, resources=resources, scopes=scopes, asked_scopes=scopes if asked else (), granted=granted
+    )
     try:
-        audience = resolve_audience(requested=requested, granted=granted, known=known, default=default)
-    except InvalidTarget:
+        audience = resolve_audience(request, registry)
+    except (InvalidTarget, InvalidScope, NoDefaultResource):
         return
-    assert audience
-    assert len(set(audience)) == len(audience)
-    assert set(audience) <= known
-    assert all(is_resource_identifier(each) for each in audience)
-    if granted is not None:
-        assert set(audience) <= set(granted)
-    if requested:
-        assert set(audience) == set(requested)
-    elif granted is None:
-        assert audience == (default,)
-    else:
-        assert audience == tuple(granted)
+    assert audience.servers
+    assert len(set(audience.identifiers)) == len(audience.servers)
+    # Nobody gets what is not theirs, nor more than was agreed to, nor more scopes than there were.
+    assert all(server.is_open_to(ME) for server in audience.servers)
+    assert granted is None or set(audience.identifiers) <= set(granted)
+    assert set(audience.scopes) <= set(scopes)
+    if resources:
+        assert set(audience.identifiers) == set(resources)
+    for scope in audience.scopes:
+        meanings = sum(registry.has_meaning(scope, server) for server in audience.servers)
+        assert meanings == 1 or (scope in registry.issuer_scopes and meanings <= 1)
+    assert len(audience.servers) == 1 or not any(server.isolated for server in audience.servers)
+    assert audience.lifetime(50) == min([server.lifetime or 50 for server in audience.servers])
     # Narrowing to the same again changes nothing.
-    assert resolve_audience(requested=(), granted=audience, known=known, default=default) == audience
-    assert resolve_audience(requested=audience, granted=audience, known=known, default=default) == audience
-
-
-@pytest.mark.compliance("8707-1")
-@pytest.mark.parametrize(
-    "value",
-    [
-        "https://api.example.com",
-        "https://api.example.com/",
-        "https://api.example.com:8443/v1?tenant=a",
-        "http://localhost:8000/api/",
-        "https://[2001:db8::1]/",
-        "https://192.0.2.1/",
-        "app+custom://host/path",
-        "https://api.example.com/%C3%A9",
-    ],
-)
-def test_resource_identifiers(value):
-    assert is_resource_identifier(value)
-
-
-@pytest.mark.compliance("8707-1")
-@pytest.mark.parametrize(
-    "value",
-    [
-        *(
-            "",
-            " ",
-            "api",
-            "/api",
-            "//api.example.com/",
-            "api.example.com",
-            "https:",
-            "https:///path",
-            "https:/path",
-            "://x",
-        ),
-        *("https://api.example.com/#", "https://api.example.com/#a", "#https://api.example.com/"),
-        *("https://user@api.example.com/", "https://user:secret@api.example.com/", "https://@api.example.com/"),
-        *("https://api.example.com:port/", "https://api.example.com:65536/", "https://api.example.com:0/"),
-        *(
-            "https://[::1",
-            "https://]/",
-            " https://api.example.com/",
-            "https://api.example.com/ ",
-            "https://api example/",
-        ),
-        *("https://api.example.com/\n", "\thttps://api.example.com/", "ht\ntps://api.example.com/", "https://a\x00b/"),
-        *("https://\u00e9.example.com/", "https://api.example.com/\u00e9", "\uff48ttps://api.example.com/"),
-        *("mailto:a@example.com", "urn:example:api", "data:,x", "1https://api.example.com/"),
-        *(None, 7, True, b"https://api.example.com/", ["https://api.example.com/"], {}),
-    ],
-    ids=ascii,
-)
-def test_what_is_no_resource_identifier(value):
-    assert not is_resource_identifier(value)
-
-
-@settings(max_examples=200, deadline=None)
-@given(st.text() | st.text().map(lambda text: f"https://{text}") | st.integers() | st.binary())
-def test_any_value_is_an_identifier_or_not(value):
-    told = is_resource_identifier(value)
-    assert type(told) is bool
-    assert not told or (value.isascii() and "#" not in value and "://" in value)
+    again = AudienceRequest(
+        client_id=ME, resources=audience.identifiers, scopes=audience.scopes, granted=audience.identifiers
+    )
+    assert resolve_audience(again, registry) == audience

@@ -10,6 +10,7 @@ ROOT = Path(__file__).parent.parent.parent
 DOCS = ROOT / "docs"
 INSTALLATION = DOCS / "installation.md"
 PROTECT = DOCS / "protect-an-api.md"
+AUTHENTICATION = DOCS / "authentication.md"
 KEYS = DOCS / "keys.md"
 KEY_LEAKED = DOCS / "key-leaked.md"
 SETTINGS = DOCS / "settings.md"

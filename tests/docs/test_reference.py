@@ -14,6 +14,7 @@ from django_at_jwt.core.algorithms import ALGORITHMS
 from django_at_jwt.core.lifecycle import PUBLISHED_STATES, KeyState
 
 from .blocks import (
+    AUTHENTICATION,
     CHANGELOG,
     CONTRIBUTING,
     DOCS,
@@ -52,6 +53,8 @@ class TestSettings:
         "a duration": (timedelta(hours=1), 1.5),
         "a list of keys of 32 bytes in base64url": (["A" * 43], ["A" * 20]),
         "a whole number of bytes": (1000, 1000.0),
+        "a dict of lists of strings": ({"a name": ["pwd"]}, {"a name": "pwd"}),
+        "a dict of lists of strings, a dotted path": ("package.module.name", {"a name": [1]}),
         "a dotted path": ("package.module.name", "name"),
     }
 
@@ -132,9 +135,12 @@ class TestBlocks:
     def test_each_block_of_python_is_run_somewhere(self, page):
         for block in blocks_of(page):
             if block.language == "python" and page not in RUN_IN_A_PROJECT:
-                assert page in {KEYS, KEY_LEAKED, SETTINGS}, f"{block} is run by no test"
-                run = {"mysite/settings.py", *(["mysite/tasks.py", "mysite/routers.py"] if page == KEYS else [])}
-                assert block.file in run, f"{block} is run by no test"
+                assert page in {AUTHENTICATION, KEYS, KEY_LEAKED, SETTINGS}, f"{block} is run by no test"
+                modules = {
+                    KEYS: {"mysite/tasks.py", "mysite/routers.py"},
+                    AUTHENTICATION: {"mysite/contexts.py", "mysite/logins.py"},
+                }
+                assert block.file in {"mysite/settings.py", *modules.get(page, ())}, f"{block} is run by no test"
 
     @pytest.mark.parametrize("page", [README, CHANGELOG, CONTRIBUTING], ids=lambda page: page.name)
     def test_links_of_pages_outside_sphinx_lead_somewhere(self, page):

@@ -77,14 +77,16 @@ def test_the_consent_page_shows_the_client_the_api_and_the_scopes(site, browser)
     page = browser.open(authorization.address).text
     said = text_of(page)
     assert said.startswith("Authorize Example web application? Example web application asks for access")
-    assert f"in the name of alice . Where Reports {site.reports['identifier']} To do what" in said
-    assert "To do what Know who you are Read reports about all notes Cancel Authorize" in said
+    assert "in the name of alice . Know who you are Reports Figures about the notes of everybody." in said
+    assert (
+        f"{site.reports['identifier']} Read how many notes there are, and by how many people Cancel Authorize" in said
+    )
     assert has_no_foreign_parts(page)
 
 
 def test_the_consent_page_names_the_default_api_where_none_was_asked_for(site, browser):
     page = browser.open(site.client("spa").begin_authorization(scope="api:read").address).text
-    assert f"Where Notes {site.notes['identifier']} To do what Read your notes Cancel" in text_of(page)
+    assert f"Notes Where each user keeps notes. {site.notes['identifier']} Read your notes Cancel" in text_of(page)
 
 
 def test_the_consent_page_names_all_that_were_asked_for(site, browser):
@@ -92,7 +94,8 @@ def test_the_consent_page_names_all_that_were_asked_for(site, browser):
     for each in (site.notes, site.reports):
         address += f"&resource={each['identifier']}"
     said = text_of(browser.open(address).text)
-    assert f"Where Notes {site.notes['identifier']} Reports {site.reports['identifier']} To do what" in said
+    assert f"{site.notes['identifier']} Read your notes Reports" in said
+    assert f"{site.reports['identifier']} Nothing in particular" in said
 
 
 def test_cancel_gives_no_code(site, browser):
@@ -141,7 +144,7 @@ def test_the_pages_of_the_device_grant(site, browser):
     confirmation = browser.submit(page, user_code=asked["user_code"])
     said = text_of(confirmation.text)
     assert said.startswith("Connect Example television?")
-    assert "To do what Read your notes Write notes for you" in said
+    assert f"{site.notes['identifier']} Read your notes Write notes in your name Go on only if" in said
     status = browser.submit(confirmation, action="deny")
     assert "Device: Denied" in text_of(status.text)
     for each in (page, confirmation, status):

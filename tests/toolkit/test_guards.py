@@ -8,8 +8,9 @@ import pytest
 from django.conf import settings
 from django.test import Client
 from oauth2_provider.models import get_access_token_model, get_device_grant_model
+from oauth2_provider.signals import app_authorized
 
-from django_at_jwt.models import DeviceResources
+from django_at_jwt.models import Authorization
 from tests.conftest import DEVICE_CODE_GRANT, REDIRECT_URI, decoded
 from tests.toolkit.test_grants import OIDC_KEY
 
@@ -55,14 +56,11 @@ class TestDeviceResources:
         code = device.start()
         assert device.poll(code, resource=settings.REPORTS).json()["error"] == "invalid_target"
         assert decoded(device.poll(code).json()["access_token"])[1]["aud"] == settings.API
-        assert not DeviceResources.objects.exists()
 
-    def test_what_expired_is_dropped(self, device):
-        device.start(resource=settings.REPORTS)
-        DeviceResources.objects.update(expires_at="2020-01-01T00:00:00Z")
-        device.start(resource=settings.API)
-        assert DeviceResources.objects.get().resources == [settings.API]
-        assert "device authorization" in str(DeviceResources.objects.get())
+    def test_row_does_not_show_the_code(self, device):
+        code = device.start()
+        row = Authorization.objects.get()
+        assert code not in f"{vars(row)} {row}"
 
     def test_code_brings_one_token(self, device):
         code = device.start()
@@ -174,16 +172,30 @@ def test_row_that_another_request_removed_is_no_crash(signing_keys, service, mon
         model.objects.filter(pk=row.pk).delete()
 
     monkeypatch.setattr(model, "save", save_and_vanish)
-    answer = service.token("client_credentials")
-    assert answer.status_code == 400
-    assert answer.json()["error"] == "invalid_grant"
+    # Only for somebody who listens is the row read again.
+    assert service.token("client_credentials").status_code == 200
+    heard = []
+
+    def listen(token, **_):
+        heard.append(token)
+
+    app_authorized.connect(listen)
+    try:
+        answer = service.token("client_credentials")
+        assert answer.status_code == 400
+        assert answer.json()["error"] == "invalid_grant"
+        monkeypatch.undo()
+        assert service.token("client_credentials").status_code == 200
+        assert [type(token) for token in heard] == [model]
+    finally:
+        app_authorized.disconnect(listen)
 
 
 def test_grant_that_vanished_grants_nothing(signing_keys, web, user, monkeypatch):
-    from django_at_jwt.authorization_server.toolkit import issuing
+    from django_at_jwt.authorization_server.toolkit import audiences
 
     code = web.authorize(user)["code"]
-    monkeypatch.setattr(issuing, "CODE_GRANT", "no such attribute")
+    monkeypatch.setattr(audiences, "CODE_GRANT", "no such attribute")
     refused = web.exchange(code, resource=settings.REPORTS)
     assert refused.status_code == 400
     assert refused.json()["error"] == "invalid_grant"

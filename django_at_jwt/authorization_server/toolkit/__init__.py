@@ -1,6 +1,8 @@
 """The bridge to django-oauth-toolkit and oauthlib: the only package that knows how they pass things around."""
 
-from .issuing import DEVICE_CODE_GRANT, generate_access_token, resolve_requested
+from .audiences import resolve
+from .issuing import generate_access_token
+from .requests import AUTHENTICATION, DEVICE_CODE_GRANT
 from .validator import AccessTokenValidatorMixin
 
-__all__ = ["DEVICE_CODE_GRANT", "AccessTokenValidatorMixin", "generate_access_token", "resolve_requested"]
+__all__ = ["AUTHENTICATION", "DEVICE_CODE_GRANT", "AccessTokenValidatorMixin", "generate_access_token", "resolve"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
@@ -10,15 +11,53 @@ from django.urls import NoReverseMatch, reverse
 
 from django_at_jwt.authorization_server.keystore import key_store
 from django_at_jwt.conf import app_settings, local_issuer
+from django_at_jwt.core.bearer import INVALID_TOKEN
 from django_at_jwt.core.errors import KeysUnavailable, RejectionReason, TokenRejected
 from django_at_jwt.core.jws import CompactJws, decode_object
 from django_at_jwt.core.profile import ACCEPTED_TYPES
 from django_at_jwt.core.verifier import Expectations, verify_with_current_keys
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from oauthlib.common import Request
 
+logger = logging.getLogger("django_at_jwt")
+
 _OWN_ENDPOINTS: Final = ("user-info", "introspect", "dcr-register")
+
+
+class AcceptingMixin:
+    """Accepts access tokens on the authorization server's own views, and on views that the toolkit protects."""
+
+    def validate_jwt_bearer_token(self, token: str, scopes: Sequence[str], request: Request) -> bool:
+        """Treat what looks like a JWT as an access token: an ID token is none (RFC 9068 §5)."""
+        return self.validate_bearer_token(token, scopes, request)
+
+    def validate_bearer_token(self, token: str, scopes: Sequence[str], request: Request) -> bool:
+        """Verify an ``at+jwt`` token of this issuer and look up its row; leave any other to the toolkit.
+
+        A token without a row was revoked or replaced by a refresh, and is refused here.
+        """
+        if not token or not claims_to_be_ours(token):
+            return bool(super().validate_bearer_token(token, scopes, request))  # type: ignore[misc]
+        row = None
+        try:
+            verify_own(token)
+            row = self._load_access_token(token)  # type: ignore[attr-defined]
+            check_row(row, request)
+        except TokenRejected as rejected:
+            logger.info("An access token was refused (%s)", rejected)
+            request.oauth2_error = {"error": INVALID_TOKEN, "error_description": "The access token is invalid."}
+            return False
+        if not row.is_valid(scopes):
+            self._set_oauth2_error_on_request(request, row, scopes)  # type: ignore[attr-defined]
+            return False
+        request.client = row.application
+        request.user = row.user
+        request.scopes = list(row.scopes)
+        request.access_token = row
+        return True
 
 
 def claims_to_be_ours(token: str) -> bool:

@@ -1,17 +1,11 @@
-"""Issuing: from oauthlib's request to a token.
-
-oauthlib calls the token generator before django-oauth-toolkit has read, inherited or narrowed the ``resource``
-parameter, so the audience is resolved here, before anything is signed, and handed back for the rows to agree with it.
-"""
+"""Issuing: from oauthlib's request to a token."""
 
 from __future__ import annotations
 
 import logging
 import time
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
-from django.contrib.auth import get_user_model
-from django.core.exceptions import ValidationError
 from django.db import Error as AnyDatabaseError
 from oauthlib.oauth2 import OAuth2Error
 from oauthlib.oauth2.rfc6749.tokens import random_token_generator
@@ -19,24 +13,20 @@ from oauthlib.oauth2.rfc6749.tokens import random_token_generator
 from django_at_jwt.authorization_server.high_water import high_water_marks
 from django_at_jwt.authorization_server.issuance import IssuanceRequest, IssuedAccessToken, issue_access_token
 from django_at_jwt.authorization_server.keystore import key_store
-from django_at_jwt.conf import app_settings, local_issuer
-from django_at_jwt.core.audience import resolve_audience
+from django_at_jwt.authorization_server.subjects import is_subject_of_somebody, subject_of
+from django_at_jwt.conf import local_issuer
 from django_at_jwt.core.errors import InvalidGrant, IssuanceError, IssuanceUnavailable
-from django_at_jwt.models import DeviceResources
+from django_at_jwt.core.resource_servers import TokenFormat
+
+from .audiences import resolve_for_token
+from .requests import AUTHENTICATION, ISSUED, LIFETIME, stored, token_grant
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from oauthlib.common import Request
 
-logger = logging.getLogger("django_at_jwt")
+    from django_at_jwt.core.audience import Audience
 
-# What is kept on oauthlib's request. It is read through vars() alone, since a parameter of the same name would be an
-# attribute too.
-GRANTED: Final = "at_jwt_granted_resources"
-CODE_GRANT: Final = "at_jwt_code_grant"
-DEVICE_CODE_GRANT: Final = "urn:ietf:params:oauth:grant-type:device_code"
-_ISSUED: Final = "at_jwt_issued"
+logger = logging.getLogger("django_at_jwt")
 
 
 class IssuanceFailed(OAuth2Error):
@@ -61,28 +51,46 @@ def generate_access_token(request: Request) -> str:
     Raises:
         IssuanceFailed: what the client is told as JSON or in the redirect. The reason is in the log.
     """
-    if vars(request).get(_ISSUED) is True:
+    if stored(request, ISSUED) is True:
         logger.error("OAUTH2_PROVIDER['REFRESH_TOKEN_GENERATOR'] is not set; see manage.py check")
-        opaque: str = random_token_generator(request)
-        return opaque
+        return _opaque_token(request)
     try:
-        issuer = local_issuer()
-        if not issuer:
-            raise IssuanceUnavailable("OAUTH2_PROVIDER['OIDC_ISS_ENDPOINT'] is not set, so tokens would have no issuer")
-        issuance = IssuanceRequest(
-            issuer=issuer,
-            client_id=request.client.client_id,
-            audience=_resolve_for_token(request),
-            user_subject=_user_subject(request),
-            scopes=request.scopes or (),
-            lifetime=vars(request)["expires_in"],
-            now=time.time(),
-        )
-        token = issue_access_token(issuance, key_store.current())
-        _account_for(token)
+        audience = resolve_for_token(request)
+        subject = _user_subject(request)
+        lifetime = audience.lifetime(stored(request, "expires_in"))
+        setattr(request, LIFETIME, lifetime)
+        if audience.token_format is TokenFormat.OPAQUE:
+            token = _opaque_token(request)
+        else:
+            token = _sign(request, audience, subject, lifetime)
     except IssuanceError as error:
         refuse(error, request)
-    setattr(request, _ISSUED, True)
+    setattr(request, ISSUED, True)
+    return token
+
+
+def _sign(request: Request, audience: Audience, subject: str | None, lifetime: int) -> IssuedAccessToken:
+    issuer = local_issuer()
+    if not issuer:
+        raise IssuanceUnavailable("OAUTH2_PROVIDER['OIDC_ISS_ENDPOINT'] is not set, so tokens would have no issuer")
+    issuance = IssuanceRequest(
+        issuer=issuer,
+        client_id=request.client.client_id,
+        audience=audience.identifiers,
+        user_subject=subject,
+        scopes=audience.scopes,
+        authentication=None if subject is None else stored(request, AUTHENTICATION),
+        algorithm=audience.algorithm,
+        lifetime=lifetime,
+        now=time.time(),
+    )
+    token = issue_access_token(issuance, key_store.current())
+    _account_for(token)
+    return token
+
+
+def _opaque_token(request: Request) -> str:
+    token: str = random_token_generator(request)
     return token
 
 
@@ -108,99 +116,17 @@ def refuse(error: IssuanceError, request: Request) -> NoReturn:
     raise IssuanceFailed(error, request) from error
 
 
-def token_grant(request: Request) -> str | None:
-    """Give the grant type of a token request, and ``None`` for an authorization request, which has no body."""
-    return dict(request.decoded_body or ()).get("grant_type")
-
-
 def _user_subject(request: Request) -> str | None:
     """The ``sub`` of the resource owner, or ``None`` where the client acts for itself (RFC 9068 §2.2)."""
-    # oauthlib fills attributes from the request's parameters, so "user" may be any text that the client sent. Only what
-    # validation stored on the request itself is the resource owner.
-    user = vars(request).get("user")
+    user = stored(request, "user")
+    client_id = request.client.client_id
     if token_grant(request) == "client_credentials" or user is None:
-        _refuse_client_that_reads_as_user(request.client.client_id)
+        if is_subject_of_somebody(client_id):
+            raise InvalidGrant(
+                "This client cannot get a token for itself.",
+                detail="the client's id is also a user's identifier (RFC 9068 section 5); give the client another id",
+            )
         return None
     if not user.is_active:
         raise InvalidGrant("The resource owner's account is not active.")
-    return str(user.pk)
-
-
-def _refuse_client_that_reads_as_user(client_id: str) -> None:
-    """Refuse a client that an administrator gave the identifier of a user (RFC 9068 §5).
-
-    The generated ids of django-oauth-toolkit are no primary keys by their form, so they cost no query.
-    """
-    user_model = get_user_model()
-    key = user_model._meta.pk
-    try:
-        value = key.to_python(client_id)
-    except (ValidationError, ValueError):
-        return
-    if str(value) == client_id and user_model._base_manager.filter(pk=value).exists():
-        raise InvalidGrant(
-            "This client cannot get a token for itself.",
-            detail="the client's id is also the identifier of a user (RFC 9068 section 5); give the client another id",
-        )
-
-
-def _requested_resources(request: Request) -> list[object]:
-    """All values of the request's ``resource`` parameter: oauthlib alone would keep the last one (RFC 8707 §2)."""
-    # The consent form's values arrive as a list, set by django-oauth-toolkit after it was shown to the resource owner.
-    from_consent = vars(request).get("resource")
-    if isinstance(from_consent, list):
-        return list(from_consent)
-    sent = [value for name, value in (request.decoded_body or []) if name == "resource"]
-    if not sent:
-        sent = [value for name, value in request.uri_query_params if name == "resource"]
-    return [value for value in sent if value]
-
-
-def _granted_before(request: Request) -> Sequence[str] | None:
-    """Give what the resource owner agreed to in an earlier request, or ``None`` where this one is the first."""
-    match token_grant(request):
-        case "authorization_code":
-            return _resources_of(vars(request).get(CODE_GRANT))
-        case "refresh_token":
-            return _resources_of(vars(request).get("refresh_token_instance"))
-        case str(grant_type) if grant_type == DEVICE_CODE_GRANT:
-            return DeviceResources.objects.given(request.device_code)
-    return None
-
-
-def _resources_of(row: Any) -> Sequence[str]:
-    if row is None:
-        # Without it nobody can say what was agreed to, and so nothing was.
-        raise InvalidGrant("The grant is not there any more.")
-    return list(row.resource)
-
-
-def _resolve_default() -> list[str]:
-    default = app_settings().default_resource
-    if default is None:
-        raise IssuanceUnavailable("AT_JWT['DEFAULT_RESOURCE'] is not set, so tokens would have no audience")
-    return [default]
-
-
-def resolve_requested(requested: Sequence[object], granted: Sequence[str] | None = None) -> list[str]:
-    """Resolve the audience for the values of ``resource`` parameters; raises as :func:`resolve_audience`."""
-    [default] = _resolve_default()
-    known = app_settings().known_resources
-    return list(resolve_audience(requested=requested, granted=granted, known=known, default=default))
-
-
-def resolve_for_request(request: Request, granted: Sequence[str] | None) -> list[str]:
-    """Resolve the audience for what a request asks; raises as :func:`resolve_audience`."""
-    return resolve_requested(_requested_resources(request), granted)
-
-
-def _resolve_for_token(request: Request) -> list[str]:
-    """Resolve the audience of the token that is about to be signed, and leave it for the rows to hold as well."""
-    granted = _granted_before(request)
-    if granted is not None:
-        # A row from before this app was installed names no resource: then it is what nobody asking would get now.
-        granted = granted or _resolve_default()
-    audience = resolve_for_request(request, granted)
-    setattr(request, GRANTED, list(granted or audience))
-    request.resource = audience
-    return audience
+    return subject_of(user, request.client)

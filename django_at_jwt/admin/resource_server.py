@@ -1,0 +1,173 @@
+"""The resource servers in the admin: registered, changed and switched off by an administrator."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from django import forms
+from django.contrib import admin
+from django.contrib.admin.widgets import AdminTextareaWidget, FilteredSelectMultiple
+from django.core.exceptions import ValidationError
+from django.utils.html import format_html_join
+from django.utils.translation import gettext_lazy as _
+from oauth2_provider.models import get_application_model
+from oauth2_provider.scopes import get_scopes_backend
+
+from django_at_jwt.conf import app_settings
+from django_at_jwt.core.resource_servers import read_scopes
+from django_at_jwt.models import ResourceServer
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest, HttpResponse
+
+    _ModelAdmin = admin.ModelAdmin[ResourceServer]
+    _ModelForm = forms.ModelForm[ResourceServer]
+else:
+    _ModelAdmin = admin.ModelAdmin  # They are generic to the type checker alone.
+    _ModelForm = forms.ModelForm
+
+
+class ScopesField(forms.CharField):
+    """Scopes as text: one on each line, and after a space what it lets a client do."""
+
+    widget = AdminTextareaWidget
+
+    def prepare_value(self, value: Any) -> Any:
+        """Write scopes as lines."""
+        if not isinstance(value, dict):
+            return value
+        return "\n".join(f"{scope} {text}".rstrip() for scope, text in value.items())
+
+    def to_python(self, value: Any) -> Any:
+        """Read lines as scopes; ``None`` where there is none.
+
+        Raises:
+            ValidationError: a line cannot be read, or the site has no such scope.
+        """
+        lines = [line.split(None, 1) for line in str(super().to_python(value)).splitlines() if line.strip()]
+        named = [line[0] for line in lines]
+        twice = sorted({scope for scope in named if named.count(scope) > 1})
+        if twice:
+            raise ValidationError(_("Write each scope on one line only; twice there: %s") % ", ".join(twice))
+        try:
+            scopes = read_scopes({line[0]: line[1].strip() if len(line) > 1 else "" for line in lines})
+        except ValueError as error:
+            raise ValidationError(str(error)) from None
+        known = get_scopes_backend().get_all_scopes()
+        unknown = [scope for scope in scopes if scope not in known]
+        if unknown:
+            raise ValidationError(
+                _("No client can ask for %(unknown)s: this site has the scopes %(known)s (OAUTH2_PROVIDER['SCOPES'])."),
+                params={"unknown": ", ".join(unknown), "known": ", ".join(known)},
+            )
+        return dict(scopes) or None
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        """Tell whether other scopes were written."""
+        return str(self.prepare_value(initial) or "").split() != str(data or "").split()
+
+
+class ResourceServerForm(_ModelForm):
+    """The form of a resource server, with the site's own scopes, algorithms and clients to choose from."""
+
+    scopes = ScopesField(
+        label=_("Scopes"),
+        required=False,
+        help_text=_(
+            "One scope on each line, and after a space what it lets a client do here, for the consent page: "
+            "reports:read Read reports. Without any: the scopes that no other API names."
+        ),
+    )
+    algorithm = forms.ChoiceField(
+        label=_("Algorithm"), required=False, help_text=ResourceServer._meta.get_field("algorithm").help_text
+    )
+    clients = forms.MultipleChoiceField(
+        label=_("Clients"),
+        required=False,
+        widget=FilteredSelectMultiple(_("clients"), is_stacked=False),
+        help_text=ResourceServer._meta.get_field("clients").help_text,
+    )
+
+    class Meta:  # noqa: D106 - Django's own
+        model = ResourceServer
+        fields: ClassVar = [
+            "identifier",
+            "name",
+            "description",
+            "enabled",
+            "scopes",
+            "is_default",
+            "isolated",
+            "open_to_all_clients",
+            "clients",
+            "lifetime",
+            "token_format",
+            "algorithm",
+        ]
+        widgets: ClassVar = {"identifier": forms.URLInput(attrs={"class": "vURLField"})}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        chosen = [self.instance.algorithm] if self.instance.algorithm else []
+        names = dict.fromkeys((*app_settings().signing_algorithms, *chosen))
+        self.fields["algorithm"].choices = [("", _("the site's default")), *((name, name) for name in names)]  # type: ignore[attr-defined]
+        rows = get_application_model()._default_manager.order_by("name", "client_id").values_list("client_id", "name")
+        labels = {client_id: f"{name} ({client_id})" if name else client_id for client_id, name in rows}
+        for client_id in self.instance.clients:
+            # Somebody deleted the client; the name stays until it is taken out here.
+            labels.setdefault(client_id, f"{client_id} ({_('no such client')})")
+        self.fields["clients"].choices = labels.items()  # type: ignore[attr-defined]
+
+
+@admin.register(ResourceServer)
+class ResourceServerAdmin(_ModelAdmin):
+    """Resource servers, and above them those that the settings declare."""
+
+    form = ResourceServerForm
+    change_list_template = "admin/django_at_jwt/resourceserver/change_list.html"
+    list_display = (
+        "name",
+        "identifier",
+        "scope_names",
+        "lifetime_or_default",
+        "kind",
+        "whose",
+        "is_default",
+        "enabled",
+    )
+    list_display_links = ("name", "identifier")
+    list_filter = ("enabled", "token_format")
+    search_fields = ("name", "identifier", "description")
+    fieldsets = (
+        (None, {"fields": ("identifier", "name", "description", "enabled")}),
+        (_("Who may ask for it, and how"), {"fields": ("open_to_all_clients", "clients", "is_default", "isolated")}),
+        (_("Its tokens"), {"fields": ("scopes", "lifetime", "token_format", "algorithm")}),
+    )
+
+    @admin.display(description=_("scopes"))
+    def scope_names(self, server: ResourceServer) -> str:
+        """Give the scopes by their names."""
+        if server.scopes is None:
+            return str(_("those that no other API names"))
+        return format_html_join(" ", "<code>{}</code>", ((scope,) for scope in server.scopes))
+
+    @admin.display(description=_("lifetime"), ordering="lifetime")
+    def lifetime_or_default(self, server: ResourceServer) -> str:
+        """Give the lifetime of the tokens."""
+        return str(_("the site's")) if server.lifetime is None else f"{server.lifetime} s"
+
+    @admin.display(description=_("tokens"))
+    def kind(self, server: ResourceServer) -> str:
+        """Give the format, and the algorithm if it is not the site's."""
+        return f"{server.token_format} {server.algorithm}".strip()
+
+    @admin.display(description=_("clients"))
+    def whose(self, server: ResourceServer) -> str:
+        """Say how many clients may ask for it."""
+        return str(_("all")) if server.open_to_all_clients else str(len(server.clients))
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """Show the list, with what the settings declare above it."""
+        settings = app_settings()
+        context = {"declared": settings.resource_servers, "declared_default": settings.default_resource}
+        return super().changelist_view(request, {**context, **(extra_context or {})})

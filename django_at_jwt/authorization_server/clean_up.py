@@ -1,0 +1,55 @@
+"""Deleting the rows of authorizations that nobody can use any more."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from django.db import router
+from django.utils import timezone
+from oauth2_provider.models import get_refresh_token_model
+
+from django_at_jwt.models import Authorization
+from django_at_jwt.models.authorization import family_of
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+    from uuid import UUID
+
+_BATCH: Final = 1000
+
+
+def purge_authorizations(*, dry_run: bool = False) -> int:
+    """Delete what belongs to expired codes, and to refresh tokens that are no longer there.
+
+    The toolkit's ``cleartokens`` deletes expired refresh tokens, so this is of most use after it.
+
+    Args:
+        dry_run: count, and delete nothing.
+
+    Returns:
+        The number of rows.
+    """
+    database = router.db_for_write(Authorization)
+    ended = 0
+    for batch in _batches(database):
+        ended += len(batch)
+        if not dry_run:
+            Authorization.objects.using(database).filter(pk__in=batch).delete()
+    return ended
+
+
+def _batches(database: str) -> Iterator[list[int]]:
+    """Primary keys, some at a time; the refresh tokens may be in another database, so nothing is joined."""
+    expired = Authorization.objects.using(database).filter(expires_at__lt=timezone.now()).order_by("pk")
+    last = 0
+    while rows := list(expired.filter(pk__gt=last).values_list("pk", "key")[:_BATCH]):
+        last = rows[-1][0]
+        families = {pk: family for pk, key in rows if (family := family_of(key)) is not None}
+        living = _living(families.values())
+        yield [pk for pk, _ in rows if families.get(pk) not in living]
+
+
+def _living(families: Collection[UUID]) -> set[UUID]:
+    model = get_refresh_token_model()
+    primary = model.objects.using(router.db_for_write(model))
+    return set(primary.filter(token_family__in=list(families)).values_list("token_family", flat=True))

@@ -1,0 +1,150 @@
+"""The documents that clients and resource servers read: the JWK set, and the issuer's metadata."""
+
+from __future__ import annotations
+
+import json
+from functools import lru_cache
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from django.contrib.auth.decorators import login_not_required
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.urls import reverse
+from django.utils.cache import patch_cache_control
+from django.utils.decorators import method_decorator
+from django.views.decorators.http import conditional_page, require_safe
+from django.views.generic import View
+from oauth2_provider import views as toolkit_views
+from oauth2_provider.settings import oauth2_settings
+from oauth2_provider.utils import jwk_from_pem
+
+from django_at_jwt.conf import app_settings, local_issuer
+from django_at_jwt.core.errors import KeysUnavailable, UnacceptableKey
+from django_at_jwt.core.keys import VerificationKey
+from django_at_jwt.core.metadata import authorization_server_metadata
+
+from .keystore import key_store
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+
+@method_decorator([login_not_required, require_safe, conditional_page], name="dispatch")
+class PublicDocumentView(View):
+    """A JSON document for everybody: readable from any origin, cacheable, and 304 where it has not changed."""
+
+    def document(self, request: HttpRequest) -> dict[str, Any]:
+        """Give the document's content."""
+        raise NotImplementedError
+
+    def get(self, request: HttpRequest, *_args: Any, **_kwargs: Any) -> HttpResponse:
+        """Answer with the document, or with 503 where the keys cannot be read."""
+        try:
+            response = JsonResponse(self.document(request))
+        except KeysUnavailable:
+            told = {"error": "temporarily_unavailable", "error_description": "The keys cannot be read."}
+            return JsonResponse(told, status=HTTPStatus.SERVICE_UNAVAILABLE, headers={"Cache-Control": "no-store"})
+        response["Access-Control-Allow-Origin"] = "*"
+        fresh, stale = self.cache_seconds()
+        patch_cache_control(response, public=True, max_age=fresh, stale_while_revalidate=stale, stale_if_error=stale)
+        return response
+
+    def cache_seconds(self) -> tuple[int, int]:
+        """Give for how long a copy may be used unasked, and for how much longer while a new one cannot be had."""
+        seconds = int(app_settings().jwk_set_max_age.total_seconds())
+        return seconds, seconds
+
+
+class JwkSetView(PublicDocumentView):
+    """The JWK set: the signing keys that are announced, signing or retained, then the toolkit's keys for ID tokens."""
+
+    def document(self, request: HttpRequest) -> dict[str, Any]:
+        """Give the JWK set (RFC 7517 §5)."""
+        keys = key_store.current().jwk_set()["keys"]
+        # A key that was imported from the toolkit's setting may have been revoked here since.
+        known = {key["kid"] for key in keys} | key_store.revoked_kids()
+        return {"keys": keys + [key for key in _id_token_keys() if key["kid"] not in known]}
+
+    def cache_seconds(self) -> tuple[int, int]:
+        """Give the seconds for the key set: they shrink towards a transition, and together fit in the propagation time.
+
+        What a process may lag behind and what clocks may differ by come off the propagation time first.
+        """
+        settings = app_settings()
+        fresh = key_store.jwk_set_max_age()
+        room = settings.propagation_time.total_seconds() - settings.key_ring_max_age - settings.leeway
+        return fresh, max(0, int(min(fresh, room - fresh)))
+
+
+def _id_token_keys() -> Iterator[dict[str, str]]:
+    if not oauth2_settings.OIDC_RSA_PRIVATE_KEY:
+        return
+    for pem in (oauth2_settings.OIDC_RSA_PRIVATE_KEY, *oauth2_settings.OIDC_RSA_PRIVATE_KEYS_INACTIVE):
+        yield dict(_published(pem))
+
+
+@lru_cache(maxsize=16)
+def _published(pem: str) -> Mapping[str, str]:
+    members = jwk_from_pem(pem).export_public(as_dict=True)
+    try:
+        return VerificationKey.from_jwk(members, algorithm="RS256").public_jwk
+    except UnacceptableKey:
+        # A weak key of the site's stays published as the toolkit publishes it: ID tokens depend on it.
+        weak: dict[str, str] = members | {"alg": "RS256", "use": "sig"}
+        return weak
+
+
+class MetadataView(PublicDocumentView):
+    """RFC 8414 metadata, at both well-known places: after the issuer, and between the issuer's host and path."""
+
+    def document(self, request: HttpRequest) -> dict[str, Any]:
+        """Give the metadata document.
+
+        Raises:
+            Http404: the address was made for another issuer than this one.
+        """
+        self._refuse_other_issuers()
+        oauth = _toolkit_document(toolkit_views.OAuthServerMetadataView, request)
+        issuer = local_issuer() or oauth["issuer"]
+        # RFC 8628 §4; the toolkit has the endpoint and does not say so.
+        oauth["device_authorization_endpoint"] = _under_host_of(issuer, reverse("oauth2_provider:device-authorization"))
+        openid = None
+        if oauth2_settings.OIDC_ENABLED:
+            openid = _toolkit_document(toolkit_views.ConnectDiscoveryInfoView, request)
+        return authorization_server_metadata(
+            oauth,
+            openid,
+            issuer=issuer,
+            jwks_uri=_under_host_of(issuer, reverse("oauth2_provider:jwks-info")),
+            signing_algorithms=app_settings().signing_algorithms,
+        )
+
+    def _refuse_other_issuers(self) -> None:
+        inserted = self.kwargs.get("issuer_path")
+        if inserted is not None and inserted.strip("/") != urlsplit(local_issuer()).path.strip("/"):
+            raise Http404("This server is another issuer.")
+
+
+class DiscoveryView(MetadataView):
+    """OpenID Connect discovery, where the site has switched OpenID Connect on: the same document."""
+
+    def document(self, request: HttpRequest) -> dict[str, Any]:
+        """Give the discovery document.
+
+        Raises:
+            Http404: OpenID Connect is off, or the address was made for another issuer.
+        """
+        if not oauth2_settings.OIDC_ENABLED:
+            raise Http404("OpenID Connect is not switched on.")
+        return super().document(request)
+
+
+def _toolkit_document(view: Any, request: HttpRequest) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(view.as_view()(request).content)
+    return document
+
+
+def _under_host_of(issuer: str, path: str) -> str:
+    parts = urlsplit(issuer)
+    return f"{parts.scheme}://{parts.netloc}{path}"

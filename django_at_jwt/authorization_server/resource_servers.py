@@ -1,0 +1,99 @@
+"""The registry of resource servers: those that the settings declare, and those that an administrator registered."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from django_at_jwt.conf import AppSettings, access_token_lifetime, app_settings
+from django_at_jwt.core.audience import resolve_audience
+from django_at_jwt.core.resource_servers import ResourceServers
+from django_at_jwt.models import ResourceServer as ResourceServerRow
+
+from .snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from django_at_jwt.core.audience import Audience, AudienceRequest
+    from django_at_jwt.core.resource_servers import ResourceServer
+
+
+class _Rows(NamedTuple):
+    servers: tuple[ResourceServer, ...]
+    default: str | None
+
+
+def _read(database: str) -> _Rows:
+    rows = list(ResourceServerRow.objects.using(database).order_by("pk"))
+    return _Rows(
+        servers=tuple(row.registered for row in rows),
+        default=next((row.identifier for row in rows if row.is_default), None),
+    )
+
+
+class ResourceServerRegistry:
+    """All registered resource servers, shared by all threads of this process.
+
+    What the settings declare wins over a row of the same identifier.
+    """
+
+    def __init__(self) -> None:
+        self._rows = Snapshot(ResourceServerRow, _read)
+        self._merged: tuple[_Rows, AppSettings, ResourceServers] | None = None
+
+    def current(self) -> ResourceServers:
+        """Give the resource servers as they are now; no query while what was read before is young enough.
+
+        Raises:
+            django.db.Error: they cannot be read.
+        """
+        return self._with_settings(self._rows.current())
+
+    def latest(self) -> ResourceServers:
+        """Give the resource servers as they were a second ago or later.
+
+        Raises:
+            django.db.Error: they cannot be read.
+        """
+        return self._with_settings(self._rows.latest())
+
+    def resolve(self, request: AudienceRequest) -> Audience:
+        """Resolve the audience of a token.
+
+        A resource server that was registered a moment ago, through another process, is found: an unknown one causes a
+        read, once in a second at the most.
+
+        Raises:
+            InvalidTarget, InvalidScope, IssuanceUnavailable: as :func:`~django_at_jwt.core.audience.resolve_audience`.
+        """
+        registry = self.current()
+        if any(isinstance(named, str) and named not in registry.by_identifier for named in request.resources):
+            registry = self.latest()
+        return resolve_audience(request, registry)
+
+    def longest_lifetime(self) -> int:
+        """Give the longest lifetime, in seconds, of any token that can be issued now.
+
+        Raises:
+            django.db.Error: the resource servers cannot be read.
+        """
+        servers = self.latest()
+        return max([access_token_lifetime(), *(server.lifetime or 0 for server in servers if server.enabled)])
+
+    def forget(self) -> None:
+        """Read the rows again at the next use."""
+        self._rows.forget()
+
+    def _with_settings(self, rows: _Rows) -> ResourceServers:
+        settings = app_settings()
+        before = self._merged
+        if before is not None and before[0] is rows and before[1] is settings:
+            return before[2]
+        merged = ResourceServers.of(
+            (*rows.servers, *settings.resource_servers),
+            default=settings.default_resource or rows.default,
+            issuer_scopes=settings.issuer_scopes,
+        )
+        self._merged = (rows, settings, merged)
+        return merged
+
+
+registry = ResourceServerRegistry()

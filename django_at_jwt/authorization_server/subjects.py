@@ -1,0 +1,143 @@
+"""Who a token is about: from a user to ``sub``, and back (RFC 9068 §2.2, §5 and §6)."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from django.contrib.auth import get_user_model
+from django.core.exceptions import FieldDoesNotExist, ValidationError
+from django.utils.module_loading import import_string
+from django.utils.translation import gettext_lazy as _
+from oauth2_provider.models import get_access_token_model, get_application_model
+
+from django_at_jwt.conf import app_settings
+from django_at_jwt.core.errors import IssuanceUnavailable
+from django_at_jwt.core.subjects import AmbiguousSector, pairwise_subject, sector_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from django.db.models import Field
+
+
+def subject_of(user: Any, application: Any) -> str:
+    """Give the ``sub`` of a user in the tokens of a client, by ``AT_JWT["SUBJECT"]`` and the pairwise settings.
+
+    Raises:
+        IssuanceUnavailable: the user has no such identifier, or the client's sector is not clear.
+    """
+    settings = app_settings()
+    subject = _local_subject(user)
+    if settings.pairwise_subject_key is None:
+        return subject
+    key = base64.urlsafe_b64decode(settings.pairwise_subject_key + "=")
+    return pairwise_subject(subject, sector=_sector(application), key=key)
+
+
+def _local_subject(user: Any) -> str:
+    rule = app_settings().subject
+    value = _callable(rule)(user) if "." in rule else getattr(user, rule)
+    if value is None or value == "":
+        raise IssuanceUnavailable(f"user {user.pk} has no identifier by AT_JWT['SUBJECT'], which is {rule!r}")
+    return str(value)
+
+
+def _sector(application: Any) -> str:
+    declared = dict(app_settings().sector_identifiers).get(application.client_id)
+    if declared is not None:
+        return declared
+    try:
+        return sector_of(application.redirect_uris.split(), client_id=application.client_id)
+    except AmbiguousSector as error:
+        raise IssuanceUnavailable(f"{error}; name its sector in AT_JWT['SECTOR_IDENTIFIERS']") from None
+
+
+def user_for_subject(subject: str, *, token: str) -> Any:
+    """Find the user of a verified token of this project's own issuer, or ``None``.
+
+    A ``sub`` that was computed (pairwise, or by a callable that has no counterpart) is looked up by the token's row; a
+    token that was revoked or replaced by a refresh has none.
+
+    It does *not* tell whether the account is active.
+    """
+    settings = app_settings()
+    if settings.pairwise_subject_key is None:
+        if "." not in settings.subject:
+            return _user_by_field(settings.subject, subject)
+        if settings.user_by_subject is not None:
+            return _callable(settings.user_by_subject)(subject)
+    checksum = hashlib.sha256(token.encode()).hexdigest()
+    row = get_access_token_model().objects.select_related("user").filter(token_checksum=checksum).first()
+    return row.user if row is not None else None
+
+
+def is_subject_of_somebody(text: str) -> bool:
+    """Tell whether a text, such as a client's id, is the ``sub`` of some user (RFC 9068 §5).
+
+    A pairwise ``sub`` is never anything that somebody chose, and a callable without a counterpart cannot be asked.
+    """
+    settings = app_settings()
+    if settings.pairwise_subject_key is not None:
+        return False
+    if "." not in settings.subject:
+        return _user_by_field(settings.subject, text) is not None
+    return settings.user_by_subject is not None and _callable(settings.user_by_subject)(text) is not None
+
+
+def refuse_subject_as_client_id(client_id: str) -> None:
+    """Validate the id of a client, in each form that makes or changes one.
+
+    Raises:
+        ValidationError: some user has this identifier, so that the client would read as the user.
+    """
+    if is_subject_of_somebody(client_id):
+        raise ValidationError(
+            _("A user of this site has this identifier in access tokens, so no client may have it (RFC 9068 §5)."),
+            code="subject_of_user",
+        )
+
+
+def guard_client_ids() -> None:
+    """Let the forms of the application model refuse such ids, the site's own forms among them."""
+    # The field's list of validators is no part of what a migration records.
+    validators = get_application_model()._meta.get_field("client_id").validators
+    if refuse_subject_as_client_id not in validators:
+        validators.append(refuse_subject_as_client_id)
+
+
+def subject_field() -> Field[Any, Any] | None:
+    """Give the field of the user model that ``sub`` is read from, or ``None`` where a callable makes it.
+
+    Raises:
+        FieldDoesNotExist: the user model has no such field.
+    """
+    rule = app_settings().subject
+    if "." in rule:
+        return None
+    meta = get_user_model()._meta
+    field: Field[Any, Any] = meta.pk if rule == "pk" else meta.get_field(rule)  # type: ignore[assignment]
+    return field
+
+
+def _user_by_field(rule: str, subject: str) -> Any:
+    model = get_user_model()
+    try:
+        field = subject_field()
+        value = field.to_python(subject) if field is not None else None
+    except (FieldDoesNotExist, ValidationError, ValueError, OverflowError):
+        return None
+    # The database reads " 1" and "01" as numbers, and some compare without regard to case. One user has one identifier,
+    # letter by letter, and most texts that are none cost no query.
+    if value is None or str(value) != subject:
+        return None
+    users = model._base_manager.filter(**{rule: value})
+    return next((user for user in users if str(getattr(user, rule)) == subject), None)
+
+
+@lru_cache(maxsize=8)
+def _callable(path: str) -> Callable[[Any], Any]:
+    found: Callable[[Any], Any] = import_string(path)
+    return found
