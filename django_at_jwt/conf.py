@@ -157,11 +157,11 @@ def _mappers(value: object) -> tuple[MapperRule, ...]:
     return tuple(rules)
 
 
-def _oversize(value: object) -> Oversize:
-    by_value = {each.value: each for each in Oversize}
-    if not isinstance(value, str) or value not in by_value:
-        raise ValueError(f"must be one of {', '.join(map(repr, by_value))}")
-    return by_value[value]
+def _oversize(value: object) -> str:
+    values = [each.value for each in Oversize]
+    if not isinstance(value, str) or value not in values:
+        raise ValueError(f"must be one of {', '.join(map(repr, values))}")
+    return value
 
 
 _BASE64URL: Final = re.compile(r"[A-Za-z0-9_-]+")
@@ -290,7 +290,7 @@ class AppSettings:
     mappable_client_fields: tuple[str, ...] = _setting(("client_id", "name"), _texts)
     max_claim_bytes: int = _setting(SizeLimits().claim_bytes, _positive)
     max_claims_bytes: int = _setting(SizeLimits().token_bytes, _positive)
-    oversized_claims: Oversize = _setting(Oversize.REFUSE, _oversize)
+    oversized_claims: str = _setting("refuse", _oversize)
     audience: str | None = _setting(None, _optional_identifier)
     authentication_methods: Mapping[str, tuple[str, ...]] | None = _setting(None, _methods_by_name)
     authentication_contexts: Mapping[str, tuple[str, ...]] | str | None = _setting(None, _methods_or_dotted_path)
@@ -301,7 +301,9 @@ class AppSettings:
     def size_limits(self) -> SizeLimits:
         """How large claims may get."""
         return SizeLimits(
-            claim_bytes=self.max_claim_bytes, token_bytes=self.max_claims_bytes, oversize=self.oversized_claims
+            claim_bytes=self.max_claim_bytes,
+            token_bytes=self.max_claims_bytes,
+            oversize=Oversize(self.oversized_claims),
         )
 
     @property

@@ -55,6 +55,11 @@ class TestSettings:
         "a whole number of bytes": (1000, 1000.0),
         "a dict of lists of strings": ({"a name": ["pwd"]}, {"a name": "pwd"}),
         "a dict of lists of strings, a dotted path": ("package.module.name", {"a name": [1]}),
+        "a list of claim mappers": (
+            [{"name": "tier", "claim": "tier", "source": {"kind": "constant", "value": "gold"}}],
+            [{"name": "tier", "claim": "sub", "source": {"kind": "constant", "value": "gold"}}],
+        ),
+        '`"refuse"` or `"drop_optional"`': ("drop_optional", "drop"),
         "a dotted path": ("package.module.name", "name"),
     }
 

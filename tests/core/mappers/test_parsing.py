@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from operator import itemgetter
 
 import pytest
 
 from django_at_jwt.core.mappers import MapperRule, UnusableRule, ValueType, parse_rule, write_rule
+from django_at_jwt.core.mappers.ready_made import READY_MADE
 from django_at_jwt.core.mappers.rules import Constant
 
 SMALLEST = {"name": "department", "claim": "department", "source": {"kind": "user", "path": "profile.department.code"}}
@@ -153,3 +155,13 @@ def test_key_of_a_hash_is_in_no_repr():
 def test_rule_made_in_python_is_written_too():
     rule = MapperRule(key="a", claim="b", source=Constant(value="c"))
     assert write_rule(rule) == {"name": "a", "claim": "b", "source": {"kind": "constant", "value": "c"}}
+
+
+@pytest.mark.parametrize("data", [data for one_set in READY_MADE.values() for data in one_set], ids=itemgetter("name"))
+def test_ready_made_rule_is_one(data):
+    assert write_rule(parse_rule(data)) == data
+
+
+def test_ready_made_rules_have_names_of_their_own():
+    names = [data["name"] for one_set in READY_MADE.values() for data in one_set]
+    assert len(set(names)) == len(names)
