@@ -5,7 +5,10 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
+from django.db import Error as AnyDatabaseError
+
 from django_at_jwt.conf import app_settings
+from django_at_jwt.core.errors import IssuanceUnavailable
 from django_at_jwt.core.mappers import CompiledMappers, MappedClaims, TokenFacts, apply_mappers
 
 from .sources import read_sources
@@ -33,6 +36,7 @@ def map_claims(
         protocol: the claims of the protocol, as they will be signed.
 
     Raises:
+        IssuanceUnavailable: the user's rows cannot be read.
         ClaimsRefused: a required mapper failed, or the claims are too large.
     """
     facts = TokenFacts(
@@ -47,7 +51,11 @@ def map_claims(
         return MappedClaims(claims={}, trace=())
     # For more than one, a field of one of them would be no more than a guess.
     resource_server = {"identifier": servers[0].identifier, "name": str(servers[0])} if len(servers) == 1 else {}
-    values = read_sources(selection.needs, context, resource_server=resource_server, protocol=protocol)
+    try:
+        values = read_sources(selection.needs, context, resource_server=resource_server, protocol=protocol)
+    except AnyDatabaseError:
+        logger.exception("The sources of claims could not be read")
+        raise IssuanceUnavailable("the sources of claims cannot be read") from None
     return apply_mappers(selection, values, limits=app_settings().size_limits)
 
 

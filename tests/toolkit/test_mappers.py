@@ -6,7 +6,7 @@ from itertools import chain
 
 import pytest
 from django.contrib.auth.models import Group, Permission
-from django.db import connection
+from django.db import OperationalError, connection
 from django.test.utils import CaptureQueriesContext
 
 from django_at_jwt.authorization_server.claim_mappers import claim_mappers
@@ -149,6 +149,23 @@ class TestFailure:
         settings.AT_JWT = {**settings.AT_JWT, "OVERSIZED_CLAIMS": "drop_optional"}
         assert "x" not in claims_of(web.code_flow(alice))
         assert "of mapper 'x' (dropped)" in caplog.text
+
+
+@pytest.mark.parametrize("broken", ["django_at_jwt.authorization_server.mapping.read_sources", "claim_mappers"])
+def test_database_that_fails_is_a_clear_refusal(broken, alice, web, monkeypatch, caplog):
+    def fail(*_args, **_kwargs):
+        raise OperationalError
+
+    add("department", DEPARTMENT)
+    answer = web.authorize(alice)
+    if broken == "claim_mappers":
+        claim_mappers.forget()
+        monkeypatch.setattr(claim_mappers._rows, "_read", fail)
+    else:
+        monkeypatch.setattr(broken, fail)
+    answer = web.exchange(answer["code"])
+    assert (answer.status_code, answer.json()["error"]) == (503, "server_error")
+    assert "could not be read" in caplog.text
 
 
 def test_hundred_mappers_add_two_statements(alice, web):
