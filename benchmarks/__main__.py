@@ -17,7 +17,7 @@ from .report import show, versions, write
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_GROUPS: Final = ("signatures", "drf", "token_endpoint")
+_GROUPS: Final = ("signatures", "drf", "token_endpoint", "mappers")
 _ROUNDS: Final = 100
 _QUICK_ROUNDS: Final = 4
 

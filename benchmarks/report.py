@@ -70,7 +70,9 @@ def _written(head: str, value: object) -> str:
     if value is None:
         return ""
     if isinstance(value, float):
-        return f"{value:+.1f}" if head == "added us" else f"{value:.1f}" if head == "us" else f"{value:.2f}"
+        return (
+            f"{value:+.1f}" if head == "added us" else f"{value:.1f}" if head in {"us", "us each"} else f"{value:.2f}"
+        )
     return str(value)
 
 

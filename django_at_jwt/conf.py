@@ -21,6 +21,7 @@ from .core.algorithms import ALGORITHMS
 from .core.freshness import Lifetimes
 from .core.issuer_subject import UserMode
 from .core.lifecycle import RotationPolicy
+from .core.mappers import MapperRule, Oversize, SizeLimits, UnusableRule, parse_rule
 from .core.metadata import RESOURCE_DESCRIPTION
 from .core.resource_servers import ISSUER_SCOPES, ResourceServer, declared_resource_servers, is_resource_identifier
 from .core.verifier import DEFAULT_LEEWAY, DEFAULT_MAX_BYTES
@@ -208,6 +209,28 @@ def _description(value: object) -> Mapping[str, Any]:
     return {**described, "scopes_supported": scopes}
 
 
+def _mappers(value: object) -> tuple[MapperRule, ...]:
+    if not isinstance(value, Sequence) or isinstance(value, str):
+        raise ValueError("must be a list of claim mappers")
+    rules = []
+    for place, data in enumerate(value):
+        name = data.get("name", place) if isinstance(data, Mapping) else place
+        try:
+            rules.append(parse_rule(data))
+        except UnusableRule as error:
+            raise ValueError(f"has a mapper, {name!r}, that cannot be used: {error}") from None
+    if len({rule.key for rule in rules}) != len(rules):
+        raise ValueError("has two mappers of one name")
+    return tuple(rules)
+
+
+def _oversize(value: object) -> str:
+    values = [each.value for each in Oversize]
+    if not isinstance(value, str) or value not in values:
+        raise ValueError(f"must be one of {', '.join(map(repr, values))}")
+    return value
+
+
 _BASE64URL: Final = re.compile(r"[A-Za-z0-9_-]+")
 
 
@@ -359,6 +382,13 @@ class AppSettings:
         leeway: seconds by which clocks may differ.
         max_token_bytes: longer tokens are refused unread.
         verified_token_cache_size: how many verified tokens a process remembers; 0 for none.
+        claim_mappers: rules of claims that are declared by the settings, beside those in the database.
+        mappable_user_fields: the fields of the user that a claim mapper may read, through relations with dots. The
+            default is what a person is called and written to; a user name is half of what it takes to log in.
+        mappable_client_fields: the fields of the client application that a claim mapper may read.
+        max_claim_bytes: of JSON in one mapped claim.
+        max_claims_bytes: of JSON in all claims of a token.
+        oversized_claims: whether a token with more is refused, or optional claims are dropped, the largest first.
         audience: what this project's own API expects in ``aud``, if not the default resource.
         authentication_methods: the ``amr`` values (RFC 8176) that authentication backends stand for, by their dotted
             paths, beside those of Django's own backends.
@@ -398,6 +428,12 @@ class AppSettings:
     leeway: float = _setting(float(DEFAULT_LEEWAY), _seconds)
     max_token_bytes: int = _setting(DEFAULT_MAX_BYTES, _positive)
     verified_token_cache_size: int = _setting(1024, _count)
+    claim_mappers: tuple[MapperRule, ...] = _setting((), _mappers, repr=False)
+    mappable_user_fields: tuple[str, ...] = _setting(("email", "first_name", "last_name"), _texts)
+    mappable_client_fields: tuple[str, ...] = _setting(("client_id", "name"), _texts)
+    max_claim_bytes: int = _setting(SizeLimits().claim_bytes, _positive)
+    max_claims_bytes: int = _setting(SizeLimits().token_bytes, _positive)
+    oversized_claims: str = _setting("refuse", _oversize)
     audience: str | None = _setting(None, _optional_identifier)
     authentication_methods: Mapping[str, tuple[str, ...]] | None = _setting(None, _methods_by_name)
     authentication_contexts: Mapping[str, tuple[str, ...]] | str | None = _setting(None, _methods_or_dotted_path)
@@ -419,6 +455,15 @@ class AppSettings:
         """Between which bounds an issuer's word on caching counts."""
         least = min(self.issuer_min_age, self.issuer_max_age)
         return Lifetimes(least=least, most=self.issuer_max_age, usual=_USUAL_ISSUER_AGE)
+
+    @property
+    def size_limits(self) -> SizeLimits:
+        """How large claims may get."""
+        return SizeLimits(
+            claim_bytes=self.max_claim_bytes,
+            token_bytes=self.max_claims_bytes,
+            oversize=Oversize(self.oversized_claims),
+        )
 
     @property
     def jwk_set_max_age(self) -> timedelta:

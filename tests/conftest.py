@@ -15,6 +15,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from oauth2_provider.models import get_application_model
 
+from django_at_jwt.authorization_server.claim_mappers import claim_mappers
 from django_at_jwt.authorization_server.high_water import high_water_marks
 from django_at_jwt.authorization_server.keystore import key_store
 from django_at_jwt.authorization_server.resource_servers import registry
@@ -43,6 +44,7 @@ def _no_keys_of_other_tests():
         verified_tokens.forget()
         remote_key_source.cache_clear()
         _prepared.clear()
+        claim_mappers.forget()
 
     forget()
     yield

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from django_at_jwt.core.errors import InvalidGrant
 from django_at_jwt.core.jws import sign_compact
-from django_at_jwt.core.profile import assemble, encode_json, header_segment
+from django_at_jwt.core.profile import assemble, encode_json, header_segment, with_mapped
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from django_at_jwt.core.authentication import AuthenticationEvent
     from django_at_jwt.core.keyring import KeyRing
@@ -22,8 +22,7 @@ class IssuanceRequest:
     """All that one token depends on.
 
     ``user_subject`` is the resource owner's identifier, or ``None`` where the client acts for itself; only a resource
-    owner has an ``authentication``. ``algorithm`` is the one that the resource server wants, or ``None`` for the
-    default. ``lifetime`` is in seconds, ``now`` in seconds since the epoch.
+    owner has an ``authentication``. ``lifetime`` is in seconds, ``now`` in seconds since the epoch.
     """
 
     issuer: str
@@ -33,7 +32,6 @@ class IssuanceRequest:
     scopes: Sequence[str]
     lifetime: int
     now: float
-    algorithm: str | None = None
     authentication: AuthenticationEvent | None = None
 
 
@@ -52,11 +50,10 @@ class IssuedAccessToken(str):
         return issued
 
 
-def issue_access_token(request: IssuanceRequest, key_ring: KeyRing) -> IssuedAccessToken:
-    """Sign an RFC 9068 access token.
+def protocol_claims(request: IssuanceRequest) -> dict[str, Any]:
+    """Give the claims of RFC 9068 for one token.
 
     Raises:
-        NoSigningKey: there is no key to sign with.
         InvalidGrant: the user's identifier is the client's own id, so that the token would read as the client's.
     """
     if request.user_subject == request.client_id:
@@ -64,18 +61,32 @@ def issue_access_token(request: IssuanceRequest, key_ring: KeyRing) -> IssuedAcc
             "This client cannot act for this user.",
             detail="the user's identifier equals the client's id (RFC 9068 section 5); give the client another id",
         )
-    issued_at = int(request.now)
-    claims = assemble(
+    return assemble(
         issuer=request.issuer,
         subject=request.client_id if request.user_subject is None else request.user_subject,
         audience=request.audience,
         client_id=request.client_id,
-        issued_at=issued_at,
+        issued_at=int(request.now),
         lifetime=request.lifetime,
         token_id=uuid.uuid4().hex,
         scopes=request.scopes,
         authentication=request.authentication.as_claims() if request.authentication is not None else {},
     )
-    key = key_ring.signing_key(request.algorithm)
-    token = sign_compact(key, header_segment(key), encode_json(claims))
-    return IssuedAccessToken.of(token, expires_at=issued_at + request.lifetime, kid=key.kid)
+
+
+def sign_access_token(
+    protocol: Mapping[str, Any], mapped: Mapping[str, Any], key_ring: KeyRing, *, algorithm: str | None
+) -> IssuedAccessToken:
+    """Sign an RFC 9068 access token.
+
+    Args:
+        protocol: from :func:`protocol_claims`.
+        mapped: what claim mappers add.
+        algorithm: the one that the resource server wants, or ``None`` for the default.
+
+    Raises:
+        NoSigningKey: there is no key to sign with.
+    """
+    key = key_ring.signing_key(algorithm)
+    token = sign_compact(key, header_segment(key), encode_json(with_mapped(protocol, mapped)))
+    return IssuedAccessToken.of(token, expires_at=protocol["exp"], kid=key.kid)

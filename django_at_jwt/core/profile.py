@@ -142,12 +142,10 @@ def assemble(
         issued_at: whole seconds since the epoch.
         lifetime: whole seconds; ``exp`` is ``issued_at`` plus it.
         authentication: ``auth_time``, ``acr`` and ``amr`` as far as they are known (RFC 9068 §2.2.1).
-        mapped: further claims. The claims of the protocol are written last, so that nothing can take their place, and a
-            reserved claim that the protocol has no value for is left out even if it is mapped.
+        mapped: further claims, as :func:`with_mapped` takes them.
     """
-    claims: dict[str, Any] = {name: value for name, value in (mapped or {}).items() if name not in RESERVED_CLAIMS}
     audiences = list(audience)
-    claims |= {
+    claims = {
         "iss": issuer,
         "sub": subject,
         "aud": audiences[0] if len(audiences) == 1 else audiences,
@@ -160,7 +158,16 @@ def assemble(
     scope = " ".join(scopes)
     if scope:
         claims["scope"] = scope
-    return claims
+    return with_mapped(claims, mapped or {})
+
+
+def with_mapped(protocol: Mapping[str, Any], mapped: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the claims of the protocol and those that were mapped.
+
+    The former are written last, so that nothing can take their place, and a reserved claim that the protocol has no
+    value for is left out even if it is mapped.
+    """
+    return {**{name: value for name, value in mapped.items() if name not in RESERVED_CLAIMS}, **protocol}
 
 
 @lru_cache(maxsize=256)

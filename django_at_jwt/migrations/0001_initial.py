@@ -31,6 +31,31 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
+            name='ClaimMapper',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('name', models.CharField(help_text='What logs and previews call it.', max_length=100, unique=True, verbose_name='name')),
+                ('enabled', models.BooleanField(default=True, verbose_name='enabled')),
+                ('claim', models.CharField(help_text="The claim's name. A dot nests it in an object; write \\. for a dot.", max_length=255, verbose_name='claim')),
+                ('source', models.JSONField(help_text='Where the value comes from.', verbose_name='source')),
+                ('transforms', models.JSONField(blank=True, default=list, help_text='What is done to the value, step by step.', verbose_name='transforms')),
+                ('type', models.CharField(choices=[('string', 'string'), ('integer', 'integer'), ('number', 'number'), ('boolean', 'boolean'), ('strings', 'list of strings'), ('integers', 'list of integers'), ('numbers', 'list of numbers'), ('booleans', 'list of booleans'), ('object', 'JSON object'), ('objects', 'list of JSON objects')], default='string', help_text='What the value must be in the end. A value of another type makes the mapper fail.', max_length=16, verbose_name='type')),
+                ('conditions', models.JSONField(blank=True, default=dict, help_text='For which tokens it is meant; for all if left empty.', verbose_name='conditions')),
+                ('when_missing', models.CharField(choices=[('leave_out', 'leave the claim out'), ('default', 'take the default'), ('fail', 'fail')], default='leave_out', max_length=16, verbose_name='without a value')),
+                ('default', models.JSONField(blank=True, default=None, null=True, verbose_name='default')),
+                ('merge', models.CharField(choices=[('overwrite', 'overwrite it'), ('append', 'append to the list'), ('if_absent', 'leave it as it is')], default='overwrite', max_length=16, verbose_name='if the claim is there already')),
+                ('required', models.BooleanField(default=False, help_text='If the mapper fails, no token is issued. Otherwise it is left out.', verbose_name='required')),
+                ('order', models.IntegerField(default=0, help_text='Mappers are applied in this order, and by their names within it.', verbose_name='order')),
+                ('note', models.TextField(blank=True, verbose_name='note')),
+            ],
+            options={
+                'verbose_name': 'claim mapper',
+                'verbose_name_plural': 'claim mappers',
+                'ordering': ['order', 'name'],
+                'permissions': [('preview_claimmapper', 'Can preview access tokens')],
+            },
+        ),
+        migrations.CreateModel(
             name='ResourceServer',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),

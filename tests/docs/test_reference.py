@@ -70,6 +70,11 @@ class TestSettings:
         "a dict of lists of strings, a dotted path": ("package.module.name", {"a name": [1]}),
         "a whole number or 0": (0, -1),
         '`"local"` or `"stateless"`': ("stateless", "created"),
+        "a list of claim mappers": (
+            [{"name": "tier", "claim": "tier", "source": {"kind": "constant", "value": "gold"}}],
+            [{"name": "tier", "claim": "sub", "source": {"kind": "constant", "value": "gold"}}],
+        ),
+        '`"refuse"` or `"drop_optional"`': ("drop_optional", "drop"),
         "a dotted path": ("package.module.name", "name"),
         "`True` or `False`": (True, 1),
         "an alias": ("default", None),

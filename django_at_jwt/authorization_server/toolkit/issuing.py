@@ -10,10 +10,18 @@ from django.db import Error as AnyDatabaseError
 from oauthlib.oauth2 import OAuth2Error
 from oauthlib.oauth2.rfc6749.tokens import random_token_generator
 
+from django_at_jwt.authorization_server.claim_mappers import claim_mappers
 from django_at_jwt.authorization_server.high_water import high_water_marks
-from django_at_jwt.authorization_server.issuance import IssuanceRequest, IssuedAccessToken, issue_access_token
+from django_at_jwt.authorization_server.issuance import (
+    IssuanceRequest,
+    IssuedAccessToken,
+    protocol_claims,
+    sign_access_token,
+)
 from django_at_jwt.authorization_server.keystore import key_store
+from django_at_jwt.authorization_server.mapping import log_problems, map_claims
 from django_at_jwt.authorization_server.subjects import is_subject_of_somebody, subject_of
+from django_at_jwt.claims import ClaimContext
 from django_at_jwt.conf import local_issuer
 from django_at_jwt.core.errors import InvalidGrant, IssuanceError, IssuanceUnavailable
 from django_at_jwt.core.resource_servers import TokenFormat
@@ -73,18 +81,29 @@ def _sign(request: Request, audience: Audience, subject: str | None, lifetime: i
     issuer = local_issuer()
     if not issuer:
         raise IssuanceUnavailable("OAUTH2_PROVIDER['OIDC_ISS_ENDPOINT'] is not set, so tokens would have no issuer")
-    issuance = IssuanceRequest(
-        issuer=issuer,
-        client_id=request.client.client_id,
-        audience=audience.identifiers,
-        user_subject=subject,
-        scopes=audience.scopes,
-        authentication=None if subject is None else stored(request, AUTHENTICATION),
-        algorithm=audience.algorithm,
-        lifetime=lifetime,
-        now=time.time(),
+    protocol = protocol_claims(
+        IssuanceRequest(
+            issuer=issuer,
+            client_id=request.client.client_id,
+            audience=audience.identifiers,
+            user_subject=subject,
+            scopes=audience.scopes,
+            authentication=None if subject is None else stored(request, AUTHENTICATION),
+            lifetime=lifetime,
+            now=time.time(),
+        )
     )
-    token = issue_access_token(issuance, key_store.current())
+    context = ClaimContext(
+        user=None if subject is None else stored(request, "user"),
+        client=request.client,
+        scopes=audience.scopes,
+        resource_servers=tuple(audience.identifiers),
+        # The authorization endpoint issues tokens for the implicit grant, and for the front half of a hybrid flow.
+        grant=token_grant(request) or "implicit",
+    )
+    mapped = map_claims(claim_mappers.current(), context, servers=audience.servers, protocol=protocol)
+    log_problems(mapped)
+    token = sign_access_token(protocol, mapped.claims, key_store.current(), algorithm=audience.algorithm)
     _account_for(token)
     return token
 

@@ -1,0 +1,128 @@
+"""For which tokens a mapper is meant."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+
+class ConditionName(StrEnum):
+    """The conditions, in the order in which they are looked at and said."""
+
+    TOKENS_FOR = "tokens_for"
+    CLIENT = "clients"
+    SCOPE = "scopes"
+    RESOURCE_SERVER = "resource_servers"
+    GRANT = "grants"
+    USER_GROUP = "groups"
+
+
+class Match(StrEnum):
+    """How many of the scopes have to be granted."""
+
+    ANY = "any"
+    ALL = "all"
+
+
+class TokensFor(StrEnum):
+    """Whose tokens: a user's, or those of a client that acts for itself."""
+
+    USERS = "users"
+    MACHINES = "machines"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TokenFacts:
+    """What is known of a token before any source is read.
+
+    ``grant`` is the grant type of the request: a token that was refreshed has ``refresh_token``, whatever came first.
+    ``resource_servers`` are the identifiers in the token's audience.
+    """
+
+    client_id: str
+    scopes: Collection[str]
+    resource_servers: Collection[str]
+    grant: str
+    is_machine: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Conditions:
+    """Conditions that all have to be met. One without values is always met.
+
+    A token is for the named ``resource_servers`` where *each* of its audiences is among them: the others would read
+    the claim as well. Of ``clients``, ``grants`` and ``groups`` one has to fit.
+    """
+
+    tokens_for: TokensFor | None = None
+    clients: tuple[str, ...] = ()
+    scopes: tuple[str, ...] = ()
+    scopes_match: Match = Match.ANY
+    resource_servers: tuple[str, ...] = ()
+    grants: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+
+    def parts(self) -> tuple[tuple[ConditionName, tuple[str, ...]], ...]:
+        """Give the conditions that were made, each with its values, in the order in which a sentence says them."""
+        whose = () if self.tokens_for is None else (self.tokens_for.value,)
+        all_of_them = (
+            (ConditionName.TOKENS_FOR, whose),
+            (ConditionName.CLIENT, self.clients),
+            (ConditionName.SCOPE, self.scopes),
+            (ConditionName.RESOURCE_SERVER, self.resource_servers),
+            (ConditionName.GRANT, self.grants),
+            (ConditionName.USER_GROUP, self.groups),
+        )
+        return tuple((name, values) for name, values in all_of_them if values)
+
+
+class CompiledConditions:
+    """Conditions in the form in which they are asked about for each token."""
+
+    __slots__ = ("_all_scopes", "_clients", "_grants", "_groups", "_is_machine", "_resource_servers", "_scopes")
+
+    def __init__(self, conditions: Conditions) -> None:
+        self._is_machine = None if conditions.tokens_for is None else conditions.tokens_for is TokensFor.MACHINES
+        self._clients = frozenset(conditions.clients)
+        self._scopes = frozenset(conditions.scopes)
+        self._all_scopes = conditions.scopes_match is Match.ALL
+        self._resource_servers = frozenset(conditions.resource_servers)
+        self._grants = frozenset(conditions.grants)
+        self._groups = frozenset(conditions.groups)
+
+    @property
+    def needs_groups(self) -> bool:
+        """Whether the user's groups have to be read."""
+        return bool(self._groups)
+
+    def first_unmet(self, facts: TokenFacts) -> ConditionName | None:  # noqa: PLR0911 - one for each condition
+        """Give the first condition that a token does not meet, of those that need no source."""
+        if self._is_machine is not None and self._is_machine is not facts.is_machine:
+            return ConditionName.TOKENS_FOR
+        if self._clients and facts.client_id not in self._clients:
+            return ConditionName.CLIENT
+        if self._scopes and not self._scopes_are_met(facts.scopes):
+            return ConditionName.SCOPE
+        if self._resource_servers and not self._is_for_them(facts.resource_servers):
+            return ConditionName.RESOURCE_SERVER
+        if self._grants and facts.grant not in self._grants:
+            return ConditionName.GRANT
+        if self._groups and facts.is_machine:
+            return ConditionName.USER_GROUP
+        return None
+
+    def _scopes_are_met(self, granted: Collection[str]) -> bool:
+        if self._all_scopes:
+            return self._scopes.issubset(granted)
+        return not self._scopes.isdisjoint(granted)
+
+    def _is_for_them(self, audience: Collection[str]) -> bool:
+        return bool(audience) and self._resource_servers.issuperset(audience)
+
+    def groups_are_met(self, groups: Collection[str]) -> bool:
+        """Tell whether the user is in one of the groups that the conditions name, if they name any."""
+        return not self._groups or not self._groups.isdisjoint(groups)

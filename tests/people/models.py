@@ -1,0 +1,28 @@
+"""What a site knows about its users beside Django's own columns."""
+
+from django.conf import settings
+from django.db import models
+
+
+class Department(models.Model):
+    code = models.CharField(max_length=20)
+    head = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+
+    def __str__(self):
+        return self.code
+
+
+class Profile(models.Model):
+    user = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.CASCADE)
+    department = models.ForeignKey(Department, null=True, on_delete=models.CASCADE, related_name="members")
+    badge = models.UUIDField(null=True)
+    photo = models.FileField(blank=True)
+    fingerprint = models.BinaryField(blank=True)
+    password = models.CharField(max_length=20, blank=True)
+
+    def __str__(self):
+        return str(self.badge)
+
+    @property
+    def secret(self):
+        raise AssertionError
