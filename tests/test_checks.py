@@ -263,11 +263,11 @@ def test_app_that_is_not_installed(module, monkeypatch):
 
     from django.core.exceptions import ImproperlyConfigured
 
-    from django_at_jwt import conf
+    from django_at_jwt.conf import live
 
     loaded = importlib.import_module(f"django_at_jwt.{module}")
     with monkeypatch.context() as patch:
-        patch.setattr(conf.apps, "is_installed", lambda _app: False)
+        patch.setattr(live.apps, "is_installed", lambda _app: False)
         with pytest.raises(ImproperlyConfigured, match="INSTALLED_APPS"):
             importlib.reload(loaded)
 

@@ -10,7 +10,8 @@ import pytest
 from django.core.management import BaseCommand, load_command_class
 
 from django_at_jwt.checks import ALL_CHECKS, DEPLOYMENT_CHECKS, CheckId
-from django_at_jwt.conf import _FIELDS, problems_in
+from django_at_jwt.conf import problems_in
+from django_at_jwt.conf.live import _FIELDS
 from django_at_jwt.core.algorithms import ALGORITHMS
 from django_at_jwt.core.lifecycle import PUBLISHED_STATES, KeyState
 

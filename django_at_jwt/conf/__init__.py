@@ -1,0 +1,42 @@
+"""The settings of this app: one dict, ``AT_JWT``, read live through a typed object."""
+
+from typing import Final
+
+from .issuers import IssuerSettings
+from .live import SETTING_NAME, app_settings, problems_in, require_installed
+from .particular_values import KEY_ENCRYPTION_KEY_BYTES
+from .toolkit import (
+    ACCESS_TOKEN_GENERATOR,
+    LONGEST_SENSIBLE_LIFETIME,
+    REFRESH_TOKEN_GENERATOR,
+    VALIDATOR_CLASS,
+    access_token_lifetime,
+    local_issuer,
+    oauth2_provider_settings,
+    toolkit_setting,
+)
+from .typed import AppSettings
+
+# Where the side that accepts tokens reaches the one that issues them, which it may not import.
+COMPUTED_SUBJECT_LOOKUP: Final = "django_at_jwt.authorization_server.subjects.user_of_computed_subject"
+OPAQUE_TOKEN_READER: Final = "django_at_jwt.authorization_server.toolkit.opaque.read_opaque_token"  # noqa: S105
+
+__all__ = [
+    "ACCESS_TOKEN_GENERATOR",
+    "COMPUTED_SUBJECT_LOOKUP",
+    "KEY_ENCRYPTION_KEY_BYTES",
+    "LONGEST_SENSIBLE_LIFETIME",
+    "OPAQUE_TOKEN_READER",
+    "REFRESH_TOKEN_GENERATOR",
+    "SETTING_NAME",
+    "VALIDATOR_CLASS",
+    "AppSettings",
+    "IssuerSettings",
+    "access_token_lifetime",
+    "app_settings",
+    "local_issuer",
+    "oauth2_provider_settings",
+    "problems_in",
+    "require_installed",
+    "toolkit_setting",
+]

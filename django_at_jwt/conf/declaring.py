@@ -1,0 +1,31 @@
+"""Settings as fields of a dataclass: each with its default, and the function that reads what the site wrote."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import Field, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+
+def setting(default: Any, read: Callable[[object], Any], **options: Any) -> Any:
+    """Declare a setting."""
+    return field(default=default, metadata={"read": read}, **options)
+
+
+def problems_among(
+    values: Mapping[Any, object], known: Mapping[str, Field[Any]], where: str
+) -> Iterator[tuple[str, str]]:
+    """Give what is wrong with some values: pairs of a setting's name and a sentence."""
+    for name, value in values.items():
+        if name not in known:
+            nearest = difflib.get_close_matches(str(name), known, n=1)
+            meant = f"{nearest[0]!r} is the nearest" if nearest else f"there are {', '.join(sorted(known))}"
+            yield f"{where}[{name!r}]", f"is no setting of this app; {meant}"
+            continue
+        try:
+            known[name].metadata["read"](value)
+        except ValueError as error:
+            yield f"{where}[{name!r}]", str(error)

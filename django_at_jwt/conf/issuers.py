@@ -1,0 +1,90 @@
+"""The issuers in other projects whose tokens this one accepts: ``AT_JWT["ISSUERS"]``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import Field, dataclass, fields
+from typing import Any, Final
+
+from django_at_jwt.core.issuer_subject import UserMode
+
+from .declaring import problems_among, setting
+from .values import (
+    read_algorithms,
+    read_identifier,
+    read_identifiers,
+    read_optional_dotted_path,
+    read_optional_text,
+    read_seconds,
+    read_texts,
+)
+
+
+def _audience(value: object) -> tuple[str, ...]:
+    return (read_identifier(value),) if isinstance(value, str) else read_identifiers(value)
+
+
+def _user_mode(value: object) -> UserMode:
+    try:
+        return UserMode(str(value))
+    except ValueError:
+        raise ValueError(f"must be one of {', '.join(UserMode)}") from None
+
+
+@dataclass(frozen=True, kw_only=True)
+class IssuerSettings:
+    """What is expected of one issuer whose tokens this project accepts: an entry of ``AT_JWT["ISSUERS"]``.
+
+    Attributes:
+        issuer: its identifier, the one value of ``iss``.
+        audience: what ``aud`` must hold one of. A check refuses an issuer without any.
+        algorithms: the only ones to accept; none for all that this app knows.
+        leeway: seconds by which clocks may differ, or ``None`` for the project's setting.
+        required_claims: claims that a token must have beside those of RFC 9068.
+        user_mode: whom ``request.user`` is for its tokens.
+        user_field: the unique field of the user model that holds its subjects, or ``None`` for the table of subjects.
+        fill_user: dotted path of a function of a new user and the claims, for users that are made at first sight.
+    """
+
+    issuer: str
+    audience: tuple[str, ...] = setting((), _audience)
+    algorithms: tuple[str, ...] = setting((), read_algorithms)
+    leeway: float | None = setting(None, read_seconds)
+    required_claims: tuple[str, ...] = setting((), read_texts)
+    user_mode: UserMode = setting(UserMode.STATELESS, _user_mode)
+    user_field: str | None = setting(None, read_optional_text)
+    fill_user: str | None = setting(None, read_optional_dotted_path)
+
+
+_ISSUER_OPTIONS: Final[Mapping[str, Field[Any]]] = {
+    each.name: each for each in fields(IssuerSettings) if each.name != "issuer"
+}
+
+
+def read_issuers(value: object) -> tuple[IssuerSettings, ...]:
+    """Read ``AT_JWT["ISSUERS"]``.
+
+    Raises:
+        ValueError: the first problem.
+    """
+    for name, problem in problems_in_issuers(value, "it"):
+        raise ValueError(f"cannot be used: {name} {problem}")
+    assert isinstance(value, Mapping)  # noqa: S101 - anything else has a problem
+    return tuple(
+        IssuerSettings(
+            issuer=issuer, **{name: _ISSUER_OPTIONS[name].metadata["read"](options[name]) for name in options}
+        )
+        for issuer, options in value.items()
+    )
+
+
+def problems_in_issuers(value: object, where: str) -> Iterator[tuple[str, str]]:
+    """Give what is wrong with the issuers: pairs of a setting's name and a sentence."""
+    if not isinstance(value, Mapping):
+        yield where, "must be a dict of issuers, such as {'https://as.example.com/o': {'audience': ...}}"
+        return
+    for issuer, options in value.items():
+        if not isinstance(issuer, str) or not isinstance(options, Mapping):
+            yield f"{where}[{issuer!r}]", "must be an issuer's URL, and a dict of its options"
+        else:
+            yield from problems_among(options, _ISSUER_OPTIONS, f"{where}[{issuer!r}]")

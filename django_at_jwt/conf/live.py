@@ -1,0 +1,80 @@
+"""The settings as they are now: read anew whenever the site's dict is another one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import MISSING, Field, fields
+from typing import Any, Final
+
+from django.apps import apps
+from django.conf import settings as django_settings
+from django.core.exceptions import ImproperlyConfigured
+
+from .declaring import problems_among
+from .issuers import problems_in_issuers
+from .typed import AppSettings
+
+SETTING_NAME: Final = "AT_JWT"
+
+
+_FIELDS: Final[Mapping[str, Field[Any]]] = {each.name.upper(): each for each in fields(AppSettings)}
+
+
+def problems_in(values: object) -> Iterator[tuple[str, str]]:
+    """Give what is wrong with a value of ``AT_JWT``: pairs of a setting's name and a sentence."""
+    if not isinstance(values, Mapping):
+        yield SETTING_NAME, "must be a dict"
+        return
+    yield from problems_among(
+        {name: value for name, value in values.items() if name != _ISSUERS}, _FIELDS, SETTING_NAME
+    )
+    if _ISSUERS in values:
+        yield from problems_in_issuers(values[_ISSUERS], f"{SETTING_NAME}[{_ISSUERS!r}]")
+
+
+_ISSUERS: Final = "ISSUERS"
+
+
+_last_read: tuple[object, AppSettings] | None = None
+
+
+def app_settings() -> AppSettings:
+    """Give the settings as they are now.
+
+    Raises:
+        ImproperlyConfigured: a value cannot be used; ``manage.py check`` says so before.
+    """
+    # The dict holds key-encryption keys, so no frame that an error report could show may have it as a local.
+    read = _read()
+    if isinstance(read, str):
+        raise ImproperlyConfigured(read)
+    return read
+
+
+def _read() -> AppSettings | str:
+    """Give the settings, or a sentence that says what is wrong with them."""
+    global _last_read  # noqa: PLW0603 - remembers what the very same dict was read as, so that a request does not parse it
+    values = getattr(django_settings, SETTING_NAME, None) or _NOTHING
+    if _last_read is not None and _last_read[0] is values:
+        return _last_read[1]
+    for name, problem in problems_in(values):
+        return f"{name} {problem}."
+    read = AppSettings(
+        **{each.name: each.metadata["read"](values[name]) for name, each in _FIELDS.items() if name in values}
+    )
+    _last_read = (values, read)
+    return read
+
+
+_NOTHING: Final[Mapping[str, Any]] = {}
+assert all(each.default is not MISSING for each in _FIELDS.values())  # noqa: S101 - each setting may be left out
+
+
+def require_installed() -> None:
+    """Say what is missing where this app's tables are used and it is not in ``INSTALLED_APPS``.
+
+    Raises:
+        ImproperlyConfigured: with the line to add. Django's own error would speak of an ``app_label``.
+    """
+    if not apps.is_installed("django_at_jwt"):
+        raise ImproperlyConfigured('Add "django_at_jwt" to INSTALLED_APPS.')

@@ -1,0 +1,54 @@
+"""What concerns django-oauth-toolkit's own settings, read as the site wrote them, without needing it."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Final
+
+from django.conf import settings as django_settings
+
+ACCESS_TOKEN_GENERATOR: Final = "django_at_jwt.generators.generate_access_token"  # noqa: S105 - an import path
+REFRESH_TOKEN_GENERATOR: Final = "oauthlib.oauth2.rfc6749.tokens.random_token_generator"  # noqa: S105
+VALIDATOR_CLASS: Final = "django_at_jwt.validators.OAuth2Validator"
+LONGEST_SENSIBLE_LIFETIME: Final = 3600
+# The lifetime that django-oauth-toolkit falls back on when its setting is absent, in seconds.
+_TOOLKIT_LIFETIME: Final = 36000
+
+
+def oauth2_provider_settings() -> dict[str, Any]:
+    """Give the entries of ``OAUTH2_PROVIDER`` that make django-oauth-toolkit issue RFC 9068 access tokens.
+
+    Spread it first, so that what the site sets itself comes after and wins::
+
+        OAUTH2_PROVIDER = {**oauth2_provider_settings(), "OIDC_ISS_ENDPOINT": "https://as.example.com/o", ...}
+
+    It sets the generator, a separate generator for refresh tokens (without one they would be access tokens too), the
+    validator class, hashed token storage, and a lifetime of an hour (RFC 6750 §5.3).
+    """
+    return {
+        "ACCESS_TOKEN_GENERATOR": ACCESS_TOKEN_GENERATOR,
+        "REFRESH_TOKEN_GENERATOR": REFRESH_TOKEN_GENERATOR,
+        "OAUTH2_VALIDATOR_CLASS": VALIDATOR_CLASS,
+        "COMPLIANT_BCP_RFC9700_TOKEN_STORAGE": True,
+        "ACCESS_TOKEN_EXPIRE_SECONDS": LONGEST_SENSIBLE_LIFETIME,
+    }
+
+
+def toolkit_setting(name: str, default: Any = None) -> Any:
+    """Give an entry of ``OAUTH2_PROVIDER`` as the site wrote it, without needing django-oauth-toolkit."""
+    return (getattr(django_settings, "OAUTH2_PROVIDER", None) or {}).get(name, default)
+
+
+def local_issuer() -> str:
+    """Give this project's own issuer identifier, or an empty string where it is not one.
+
+    The setting is the only source: an issuer taken from a request's ``Host`` would be whatever the client wrote there.
+    """
+    return str(toolkit_setting("OIDC_ISS_ENDPOINT", "") or "")
+
+
+def access_token_lifetime() -> int:
+    """Give the lifetime of an access token in seconds, as django-oauth-toolkit hands it to oauthlib."""
+    lifetime = toolkit_setting("ACCESS_TOKEN_EXPIRE_SECONDS", _TOOLKIT_LIFETIME)
+    lifetime = (toolkit_setting("EXTRA_SERVER_KWARGS") or {}).get("token_expires_in", lifetime)
+    return math.ceil(lifetime) if isinstance(lifetime, (int, float)) else _TOOLKIT_LIFETIME
