@@ -7,6 +7,7 @@ import logging
 from datetime import timedelta
 
 import pytest
+from django.contrib.auth import get_user_model
 from django.utils import timezone
 from oauth2_provider.models import get_access_token_model
 
@@ -94,6 +95,27 @@ def test_permissions_work(moving, row, client):
 
 
 @pytest.mark.compliance("9068-24")
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"SUBJECT": "username"},
+        {"SUBJECT": "tests.toolkit.test_subjects.by_callable"},
+        {"PAIRWISE_SUBJECT_KEY": base64.urlsafe_b64encode(b"k" * 32).decode()},
+    ],
+    ids=["field", "callable", "pairwise"],
+)
+def test_user_by_the_rule_of_the_site(values, moving, row, client, user):
+    get_user_model().objects.create_user(str(user.pk))  # a name that reads like the other one's key
+    moving.AT_JWT = {**moving.AT_JWT, **values}
+    assert get(client).json()["user"] == "alice"
+
+
+def test_user_without_an_identifier(moving, row, client, user, caplog):
+    moving.AT_JWT = {**moving.AT_JWT, "SUBJECT": "email"}
+    get_user_model().objects.update(email="")
+    assert refused(client, caplog, "unknown_subject")
+
+
 class TestAudience:
     def test_of_another_api(self, moving, row, client, caplog, settings):
         type(row).objects.update(resource=[settings.REPORTS])

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from oauth2_provider.models import get_access_token_model
 
-from django_at_jwt.conf import app_settings
-from django_at_jwt.core.errors import RejectionReason, TokenRejected
+from django_at_jwt.authorization_server.resource_servers import registry
+from django_at_jwt.authorization_server.subjects import subject_of
+from django_at_jwt.core.errors import IssuanceError, RejectionReason, TokenRejected
 from django_at_jwt.core.profile import AccessTokenClaims, parse_claims
 from django_at_jwt.core.verifier import check_claims
 
@@ -32,7 +33,7 @@ def read_opaque_token(token: str, *, expected: Expectations, now: float) -> Acce
         raise TokenRejected(RejectionReason.MALFORMED, "no opaque token looks like this")
     # As the toolkit looks it up: a row has the digest even where the site stores tokens in clear.
     digest = hashlib.sha256(token.encode()).hexdigest()
-    rows = get_access_token_model().objects.select_related("application")
+    rows = get_access_token_model().objects.select_related("application", "user")
     row = rows.filter(token_checksum=digest).first()
     if row is None:
         raise TokenRejected(RejectionReason.REVOKED, "no row holds this opaque token")
@@ -47,7 +48,7 @@ def _as_claims(row: Any, issuer: str) -> dict[str, Any]:
     client_id = row.application.client_id
     return {
         "iss": issuer,
-        "sub": client_id if row.user_id is None else str(row.user_id),
+        "sub": client_id if row.user is None else _subject(row),
         "aud": list(_audience(row.resource)),
         "client_id": client_id,
         "iat": int(row.created.timestamp()),
@@ -57,6 +58,14 @@ def _as_claims(row: Any, issuer: str) -> dict[str, Any]:
     }
 
 
+def _subject(row: Any) -> str:
+    """The ``sub`` that a JWT of this user would have, which is not always the primary key."""
+    try:
+        return subject_of(row.user, row.application)
+    except IssuanceError as error:
+        raise TokenRejected(RejectionReason.UNKNOWN_SUBJECT, error.detail) from None
+
+
 def _audience(resource: Sequence[str] | None) -> Sequence[str]:
-    default = app_settings().default_resource
+    default = registry.current().default
     return resource or ([] if default is None else [default])
