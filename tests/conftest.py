@@ -6,6 +6,7 @@ import json
 import secrets
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
@@ -13,6 +14,7 @@ from django.contrib.auth import get_user_model
 from django.db import connections
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 from oauth2_provider.models import get_application_model
 
 from django_at_jwt.authorization_server.claim_mappers import claim_mappers
@@ -64,11 +66,17 @@ def signing_keys(db, settings, _made_keys):
         _made_keys[algorithms] = [_values(row) for row in rotate_signing_keys().keys]
         SigningKey.objects.all().delete()
         key_store.forget()
-    return tuple(SigningKey.objects.create(**values) for values in _made_keys[algorithms])
+    made_at = min(values["announced_at"] for values in _made_keys[algorithms])
+    age = timezone.now() - made_at
+    return tuple(SigningKey.objects.create(**_later(values, age)) for values in _made_keys[algorithms])
 
 
 def _values(row):
     return {field.attname: getattr(row, field.attname) for field in row._meta.concrete_fields if not field.primary_key}
+
+
+def _later(values, age):
+    return {name: value + age if isinstance(value, datetime) else value for name, value in values.items()}
 
 
 @pytest.fixture

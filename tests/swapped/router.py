@@ -6,7 +6,7 @@ from django.conf import settings
 class AppsAwayRouter:
     """Sends the apps of ``APPS_AWAY`` to the database ``away``, and all others to ``default``.
 
-    The table of subjects has a key to the users, so it is where they are.
+    What has a key to the users is where they are: the table of subjects, and the profiles.
     """
 
     def db_for_read(self, model, **hints):
@@ -19,6 +19,6 @@ class AppsAwayRouter:
 
 
 def _database_of(app_label, model_name):
-    if model_name == "issuersubject":
+    if model_name == "issuersubject" or app_label == "people":
         app_label = settings.AUTH_USER_MODEL.partition(".")[0]
     return "away" if app_label in settings.APPS_AWAY else "default"

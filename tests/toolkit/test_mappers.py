@@ -6,15 +6,14 @@ from itertools import chain
 
 import pytest
 from django.contrib.auth.models import Group, Permission
-from django.db import OperationalError, connection
-from django.test.utils import CaptureQueriesContext
+from django.db import OperationalError
 
 from django_at_jwt.authorization_server.claim_mappers import claim_mappers
 from django_at_jwt.claims import register_claim_source
 from django_at_jwt.core.mappers.ready_made import READY_MADE
 from django_at_jwt.core.profile import RESERVED_CLAIMS
 from django_at_jwt.models import ClaimMapper
-from tests.conftest import decoded
+from tests.conftest import captured_statements, decoded
 from tests.people.models import Department, Profile
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("signing_keys")]
@@ -172,7 +171,7 @@ def test_hundred_mappers_add_two_statements(alice, web):
     def statements():
         answer = web.authorize(alice)
         claim_mappers.current()
-        with CaptureQueriesContext(connection) as captured:
+        with captured_statements() as captured:
             claims = claims_of(web.exchange(answer["code"]))
         return len(captured), claims
 
