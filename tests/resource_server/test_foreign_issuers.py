@@ -81,8 +81,8 @@ def test_id_tokens_with_the_same_key_are_refused(typ, authlib, issuer):
 @pytest.fixture
 def oidc_provider(api):
     """Run oidc-provider, where node and the package are there; give its issuer and an ID token."""
-    # npm install oidc-provider@9, anywhere; OIDC_PROVIDER is the path of its lib/index.js.
-    module = os.environ.get("OIDC_PROVIDER", "node_modules/oidc-provider/lib/index.js")
+    # npm install --prefix .cache/npm oidc-provider@9, or anywhere else: OIDC_PROVIDER is the path of its lib/index.js.
+    module = os.environ.get("OIDC_PROVIDER", ".cache/npm/node_modules/oidc-provider/lib/index.js")
     if not shutil.which("node") or not Path(module).exists():
         pytest.skip("oidc-provider: node or the package is not there")
     with socket.socket() as free:
