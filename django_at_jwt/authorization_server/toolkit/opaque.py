@@ -67,5 +67,7 @@ def _subject(row: Any) -> str:
 
 
 def _audience(resource: Sequence[str] | None) -> Sequence[str]:
+    if resource:
+        return resource
     default = registry.current().default
-    return resource or ([] if default is None else [default])
+    return [] if default is None else [default]
