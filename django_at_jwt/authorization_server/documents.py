@@ -118,6 +118,7 @@ class MetadataView(PublicDocumentView):
             issuer=issuer,
             jwks_uri=_under_host_of(issuer, reverse("oauth2_provider:jwks-info")),
             signing_algorithms=app_settings().signing_algorithms,
+            authentication_contexts=_contexts(),
         )
 
     def _refuse_other_issuers(self) -> None:
@@ -138,6 +139,12 @@ class DiscoveryView(MetadataView):
         if not oauth2_settings.OIDC_ENABLED:
             raise Http404("OpenID Connect is not switched on.")
         return super().document(request)
+
+
+def _contexts() -> list[str]:
+    """The ``acr`` values of the settings' table; what a callable gives is nobody's to know beforehand."""
+    contexts = app_settings().authentication_contexts
+    return [] if contexts is None or isinstance(contexts, str) else list(contexts)
 
 
 def _toolkit_document(view: Any, request: HttpRequest) -> dict[str, Any]:

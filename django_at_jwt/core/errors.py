@@ -76,6 +76,13 @@ class InvalidScope(IssuanceError):
     status = 400
 
 
+class UnmetAuthenticationRequirements(IssuanceError):
+    """The user has logged in, and not as strongly as the client asks for (RFC 9470 §5)."""
+
+    code = "unmet_authentication_requirements"
+    status = 400
+
+
 class InvalidGrant(IssuanceError):
     """The grant no longer entitles anybody to a token, for instance because its user was deactivated."""
 

@@ -23,6 +23,7 @@ def authorization_server_metadata(
     issuer: str,
     jwks_uri: str,
     signing_algorithms: Sequence[str],
+    authentication_contexts: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Make the one document that is served as RFC 8414 metadata and as OpenID Connect discovery, so that both agree.
 
@@ -30,10 +31,12 @@ def authorization_server_metadata(
         oauth: what the server says of OAuth.
         openid: what it says of OpenID Connect, or ``None`` where that is off.
         signing_algorithms: those of the access tokens.
+        authentication_contexts: the ``acr`` values that a login may be of, as far as they are known (RFC 9470 §7).
 
     Empty lists are left out (RFC 8414 §2).
     """
     merged: dict[str, Any] = {**oauth, **(openid or {})} | {"issuer": issuer, "jwks_uri": jwks_uri}
+    merged["acr_values_supported"] = list(authentication_contexts)
     for member in ("scopes_supported", "claims_supported"):
         if member in merged:
             merged[member] = sorted(merged[member])

@@ -390,3 +390,49 @@ class TestMaxAge:
     @pytest.mark.parametrize("max_age", ["", "-1", "soon", "1e9", "\u0663", "9" * 5000])
     def test_what_is_no_number_of_seconds(self, max_age, signing_keys, web, user):
         assert self.page(web, user, max_age=max_age).status_code == 200
+
+
+@pytest.mark.compliance("9470-1")
+class TestContext:
+    """The logins of these tests are of the context urn:example:password."""
+
+    def page(self, web, user, **parameters):
+        page = TestConsentPage().page(web, user, scope="read", state="a state", **parameters)
+        web.browser.force_login = lambda _user: None
+        return page
+
+    def answer(self, page):
+        return {name: values[0] for name, values in parse_qs(urlsplit(page["Location"]).query).items()}
+
+    def test_one_of_those_that_will_do(self, signing_keys, web, user):
+        assert self.page(web, user, acr_values="urn:example:mfa urn:example:password").status_code == 200
+
+    def test_another_login_is_asked_for_once(self, signing_keys, web, user, clock):
+        self.page(web, user)
+        clock.now += 100
+        assert self.page(web, user, acr_values="urn:example:mfa")["Location"].startswith(settings.LOGIN_URL)
+        log_in_again(web, user, clock)
+        del web.browser.force_login
+        answer = self.answer(self.page(web, user, acr_values="urn:example:mfa"))
+        assert (answer["error"], answer["state"]) == ("unmet_authentication_requirements", "a state")
+
+    def test_without_a_page(self, signing_keys, web, user, clock):
+        self.page(web, user)
+        clock.now += 100
+        answer = self.answer(self.page(web, user, acr_values="urn:example:mfa", prompt="none"))
+        assert (answer["error"], answer["state"]) == ("login_required", "a state")
+
+    def test_error_goes_to_no_address_but_the_clients(self, signing_keys, web, user):
+        page = self.page(web, user, acr_values="urn:example:mfa", redirect_uri="https://evil.example.com/")
+        assert page.status_code == 400
+        assert "Location" not in page
+
+    def test_site_without_contexts_takes_it_for_a_wish(self, signing_keys, web, user, settings):
+        settings.AT_JWT = {**settings.AT_JWT, "AUTHENTICATION_CONTEXTS": None}
+        assert self.page(web, user, acr_values="urn:example:mfa").status_code == 200
+
+    def test_metadata_says_which_there_are(self, signing_keys, client, settings):
+        address = "/.well-known/oauth-authorization-server/o"
+        assert client.get(address).json()["acr_values_supported"] == ["urn:example:password"]
+        settings.AT_JWT = {**settings.AT_JWT, "AUTHENTICATION_CONTEXTS": None}
+        assert "acr_values_supported" not in client.get(address).json()

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib.auth.views import redirect_to_login
 from django.utils import timezone
 from oauth2_provider import views as toolkit_views
+from oauth2_provider.exceptions import OAuthToolkitError
 from oauth2_provider.forms import AllowForm
-from oauth2_provider.models import get_access_token_model
+from oauth2_provider.models import get_access_token_model, get_application_model
 from oauth2_provider.settings import oauth2_settings
 
 from django_at_jwt.authorization_server.authentication import authentication_of
 from django_at_jwt.authorization_server.consent import Consent
 from django_at_jwt.authorization_server.resource_servers import registry
-from django_at_jwt.authorization_server.toolkit import AUTHENTICATION, resolve
+from django_at_jwt.authorization_server.toolkit import AUTHENTICATION, redirectable, resolve
+from django_at_jwt.conf import app_settings
 from django_at_jwt.core.audience import Audience, AudienceRequest
-from django_at_jwt.core.errors import IssuanceError
+from django_at_jwt.core.errors import IssuanceError, UnmetAuthenticationRequirements
+from django_at_jwt.core.step_up import LoginDemand, Verdict
 
 from .answers import OwnCoreMixin, values_of
 from .consent_templates import own_or_ours
@@ -45,8 +48,9 @@ class AuthorizationView(OwnCoreMixin, toolkit_views.AuthorizationView):
         ``approval_prompt=auto`` asks for no consent page where the user has agreed before. The toolkit compares scopes
         alone; here the resources must have been agreed to as well.
         """
-        if _login_is_too_old(request):
-            return self._ask_for_login(request)
+        verdict = _demand(request).judge(authentication_of(request), now=time.time())
+        if verdict is not Verdict.ENOUGH:
+            return self._refuse_login(request) if verdict is Verdict.UNMET else self._ask_for_login(request)
         audience = self._audience(request)
         if audience is not None:
             query = request.GET.copy()
@@ -65,6 +69,22 @@ class AuthorizationView(OwnCoreMixin, toolkit_views.AuthorizationView):
             answer = self.handle_no_permission()
         else:
             answer = redirect_to_login(request.get_full_path(), self.get_login_url(), self.get_redirect_field_name())
+        return answer
+
+    def _refuse_login(self, request: HttpRequest) -> HttpResponse:
+        """Tell the client that this user cannot log in as strongly as it asks (RFC 9470 §5)."""
+        answer: HttpResponse
+        try:
+            _, credentials = self.validate_authorization_request(request)
+        except OAuthToolkitError as refused:
+            answer = self.error_response(refused, application=None)
+            return answer
+        unmet = UnmetAuthenticationRequirements("The user's login is of none of the requested authentication contexts.")
+        error = redirectable(unmet, state=credentials.get("state"))
+        application = get_application_model().objects.get(client_id=credentials["client_id"])
+        answer = self.error_response(
+            OAuthToolkitError(error=error, redirect_uri=credentials["redirect_uri"]), application
+        )
         return answer
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
@@ -101,21 +121,12 @@ class AuthorizationView(OwnCoreMixin, toolkit_views.AuthorizationView):
             return None
 
 
-def _login_is_too_old(request: HttpRequest) -> bool:
-    """Tell whether the client wants a later login than this session's, by ``max_age`` (RFC 9470 §4).
-
-    A session of which nobody knows when its user logged in is too old for any ``max_age``.
-    """
-    wanted = request.GET.get("max_age", "")
-    if not (wanted.isascii() and wanted.isdigit()):
-        return False
-    event = authentication_of(request)
-    # Nobody logs in and comes back in no time at all, and "max_age=0" asks for no more than a login now.
-    longest = max(int(wanted[:9]), _TIME_TO_COME_BACK)
-    return event is None or time.time() - event.authenticated_at > longest
-
-
-_TIME_TO_COME_BACK: Final = 15
+def _demand(request: HttpRequest) -> LoginDemand:
+    settings = app_settings()
+    # Where the site gives no acr to any login, acr_values is but a wish (OpenID Connect Core §3.1.2.1).
+    has_contexts = settings.authentication_contexts is not None or settings.authentication_event is not None
+    acr_values = request.GET.get("acr_values", "") if has_contexts else ""
+    return LoginDemand.of(max_age=request.GET.get("max_age", ""), acr_values=acr_values)
 
 
 def _has_agreed(request: HttpRequest, audience: Audience) -> bool:

@@ -1,8 +1,15 @@
 """The bridge to django-oauth-toolkit and oauthlib: the only package that knows how they pass things around."""
 
 from .audiences import resolve
-from .issuing import generate_access_token
+from .issuing import generate_access_token, redirectable
 from .requests import AUTHENTICATION, DEVICE_CODE_GRANT
 from .validator import AccessTokenValidatorMixin
 
-__all__ = ["AUTHENTICATION", "DEVICE_CODE_GRANT", "AccessTokenValidatorMixin", "generate_access_token", "resolve"]
+__all__ = [
+    "AUTHENTICATION",
+    "DEVICE_CODE_GRANT",
+    "AccessTokenValidatorMixin",
+    "generate_access_token",
+    "redirectable",
+    "resolve",
+]

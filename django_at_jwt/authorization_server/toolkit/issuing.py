@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from django.db import Error as AnyDatabaseError
 from oauthlib.oauth2 import OAuth2Error
+from oauthlib.oauth2.rfc6749.errors import CustomOAuth2Error
 from oauthlib.oauth2.rfc6749.tokens import random_token_generator
 
 from django_at_jwt.authorization_server.claim_mappers import claim_mappers
@@ -48,6 +49,11 @@ class IssuanceFailed(OAuth2Error):
     def headers(self) -> dict[str, str]:
         """The headers of the answer; oauthlib's own errors say no content type, which Django makes HTML of."""
         return {"Content-Type": "application/json", "Cache-Control": "no-store", "Pragma": "no-cache"}
+
+
+def redirectable(error: IssuanceError, *, state: str | None) -> OAuth2Error:
+    """Give an error as oauthlib sends it to the client's redirect URI (RFC 6749 §4.1.2.1)."""
+    return CustomOAuth2Error(error=error.code, description=error.description, state=state)
 
 
 def generate_access_token(request: Request) -> str:
