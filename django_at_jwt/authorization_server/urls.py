@@ -14,7 +14,7 @@ from .endpoints import (
     DeviceConfirmView,
     TokenView,
     UserInfoView,
-    refusing_nul,
+    refusing_unreadable,
 )
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def _with_own_views(patterns: Iterable[URLPattern]) -> list[URLPattern]:
     return [
         URLPattern(
             pattern.pattern,
-            refusing_nul(_OWN_VIEWS[pattern.name].as_view() if pattern.name in _OWN_VIEWS else pattern.callback),
+            refusing_unreadable(_OWN_VIEWS[pattern.name].as_view() if pattern.name in _OWN_VIEWS else pattern.callback),
             pattern.default_args,
             pattern.name,
         )

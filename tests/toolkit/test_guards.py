@@ -113,6 +113,12 @@ class TestNul:
         assert answer.status_code == 400
         assert answer.json()["error"] == "invalid_request"
 
+    @pytest.mark.parametrize("name", ["client_id", "code", "device_code"])
+    def test_in_a_parameter_of_the_other_kind_of_form(self, name, service):
+        answer = Client().post("/o/token/", {**service.credentials, "grant_type": "client_credentials", name: "a\x00b"})
+        assert answer.status_code == 400
+        assert answer.json() == {"error": "invalid_request", "error_description": "A parameter holds a NUL character."}
+
     @pytest.mark.parametrize("credentials", ["a\x00b:c", "a%00b:c", "a:b%00"])
     def test_in_basic_credentials(self, credentials, db):
         header = f"Basic {base64.b64encode(credentials.encode()).decode()}"
@@ -124,9 +130,20 @@ class TestNul:
         client.force_login(user)
         assert client.get("/o/authorize/", {"client_id": "\x00", "response_type": "code"}).status_code == 400
 
-    @pytest.mark.parametrize("header", ["Basic", "Basic !", "Basic \xff", "Digest x"])
+    @pytest.mark.parametrize("header", ["Basic", "Basic !", "Basic Og==", "Digest x", "Digest \xff"])
     def test_other_headers_are_left_alone(self, header, db):
-        assert Client().post("/o/token/", {}, headers={"Authorization": header}).status_code in {400, 401}
+        body = {"grant_type": "client_credentials"}
+        answer = Client().post("/o/token/", body, headers={"Authorization": header})
+        assert answer.status_code == 401
+        assert answer.json()["error"] == "invalid_client"
+
+
+@pytest.mark.parametrize("address", ["/o/token/", "/o/revoke_token/", "/o/introspect/", "/o/device-authorization/"])
+def test_client_credentials_that_are_not_ascii(address, service):
+    body = {**service.credentials, "grant_type": "client_credentials", "token": "x"}
+    answer = service.post(address, body, headers={"Authorization": "Basic \xc3\xa9"})
+    assert answer.status_code == 400
+    assert answer.json()["error"] == "invalid_request"
 
 
 @pytest.mark.compliance("6750-1")
@@ -201,7 +218,14 @@ def test_grant_that_vanished_grants_nothing(signing_keys, web, user, monkeypatch
     assert refused.json()["error"] == "invalid_grant"
 
 
-def test_other_kinds_of_body_are_left_for_the_view(db, settings):
-    settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "DCR_ENABLED": True}
-    answer = Client().post("/o/register/", {"redirect_uris": "x"})
-    assert answer.status_code in {400, 401, 403}
+def test_bodies_are_left_whole_for_the_view(db, settings):
+    everybody = ["oauth2_provider.dcr.AllowAllDCRPermission"]
+    settings.OAUTH2_PROVIDER = {
+        **settings.OAUTH2_PROVIDER,
+        "DCR_ENABLED": True,
+        "DCR_REGISTRATION_PERMISSION_CLASSES": everybody,
+    }
+    for content_type in ("multipart/form-data; boundary=x", "application/x-www-form-urlencoded", "application/json"):
+        answer = Client().post("/o/register/", b"[]", content_type=content_type)
+        assert answer.status_code == 400
+        assert answer.json()["error"] == "invalid_client_metadata"

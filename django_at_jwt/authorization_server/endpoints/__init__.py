@@ -2,8 +2,8 @@
 
 from .authorization import AuthorizationView
 from .devices import DeviceAuthorizationView, DeviceConfirmView
-from .nul import refusing_nul
 from .tokens import TokenView, UserInfoView
+from .unreadable import refusing_unreadable
 
 __all__ = [
     "AuthorizationView",
@@ -11,5 +11,5 @@ __all__ = [
     "DeviceConfirmView",
     "TokenView",
     "UserInfoView",
-    "refusing_nul",
+    "refusing_unreadable",
 ]
