@@ -7,9 +7,11 @@ import base64
 import pytest
 from django.conf import settings
 from django.test import Client
+from django.utils import timezone
 from oauth2_provider.models import get_access_token_model, get_device_grant_model
 from oauth2_provider.signals import app_authorized
 
+from django_at_jwt.authorization_server.endpoints import DeviceConfirmView
 from django_at_jwt.models import Authorization
 from tests.conftest import DEVICE_CODE_GRANT, REDIRECT_URI, decoded
 from tests.toolkit.test_grants import OIDC_KEY
@@ -68,6 +70,43 @@ class TestDeviceResources:
         again = device.poll(code)
         assert again.status_code == 400
         assert get_access_token_model().objects.count() == 1
+
+    def test_code_that_was_approved_ends_like_any_other(self, device):
+        code = device.start()
+        get_device_grant_model().objects.update(expires=timezone.now())
+        assert device.poll(code).json()["error"] == "expired_token"
+        assert not get_access_token_model().objects.exists()
+
+
+class TestDeviceApproval:
+    """Between two steps of one user's request comes another request."""
+
+    @pytest.fixture
+    def confirm(self, device):
+        started = device.client.post("/o/device-authorization/", {"scope": "read"}).json()
+        device.client.browser.force_login(device.user)
+        return device.client.browser.post("/o/device/", {"user_code": started["user_code"]})["Location"]
+
+    def approve(self, device, confirm, monkeypatch, meanwhile):
+        get_object = DeviceConfirmView.get_object
+
+        def then_another_request(view):
+            found = get_object(view)
+            get_device_grant_model().objects.update(**meanwhile)
+            return found
+
+        monkeypatch.setattr(DeviceConfirmView, "get_object", then_another_request)
+        assert device.client.browser.post(confirm, {"action": "accept"}).status_code == 404
+        grant = get_device_grant_model().objects.get()
+        assert {name: getattr(grant, name) for name in meanwhile} == meanwhile
+        assert Authorization.objects.get().authentication is None
+
+    def test_of_a_code_that_another_user_has_just_entered(self, device, confirm, monkeypatch, django_user_model):
+        self.approve(device, confirm, monkeypatch, {"user": django_user_model.objects.create_user("bob")})
+
+    @pytest.mark.parametrize("status", ["denied", "expired"])
+    def test_of_a_code_that_is_done_with(self, status, device, confirm, monkeypatch):
+        self.approve(device, confirm, monkeypatch, {"status": status})
 
 
 class TestConsent:
