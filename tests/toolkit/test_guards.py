@@ -144,6 +144,16 @@ class TestConsent:
         assert web.authorize(user, **{name: value})["error"] == "invalid_request"
 
 
+class TestConsentForm:
+    @pytest.mark.parametrize("client_id", ["nobody", "x" * 5000])
+    def test_unknown_client(self, client_id, signing_keys, web, user):
+        web.browser.force_login(user)
+        form = {"client_id": client_id, "response_type": "code", "redirect_uri": REDIRECT_URI, "allow": "on"}
+        answer = web.browser.post("/o/authorize/", form)
+        assert answer.status_code == 400
+        assert b"Invalid client_id parameter value." in answer.content
+
+
 class TestNul:
     @pytest.mark.parametrize("address", ["/o/token/", "/o/revoke_token/", "/o/introspect/", "/o/device-authorization/"])
     @pytest.mark.parametrize("name", ["client_id", "client_secret", "code", "token", "device_code", "username"])

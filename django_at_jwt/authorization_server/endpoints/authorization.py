@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 from django import forms
@@ -10,7 +11,7 @@ from django.contrib.auth.views import redirect_to_login
 from django.utils import timezone
 from oauth2_provider import views as toolkit_views
 from oauth2_provider.forms import AllowForm
-from oauth2_provider.models import get_access_token_model
+from oauth2_provider.models import get_access_token_model, get_application_model
 from oauth2_provider.settings import oauth2_settings
 
 from django_at_jwt.authorization_server.authentication import authentication_of
@@ -20,7 +21,7 @@ from django_at_jwt.authorization_server.toolkit import AUTHENTICATION, resolve
 from django_at_jwt.core.audience import Audience, AudienceRequest
 from django_at_jwt.core.errors import IssuanceError
 
-from .answers import OwnCoreMixin, values_of
+from .answers import OwnCoreMixin, refusal, values_of
 from .consent_templates import own_or_ours
 
 if TYPE_CHECKING:
@@ -79,6 +80,15 @@ class AuthorizationView(OwnCoreMixin, toolkit_views.AuthorizationView):
     def get_template_names(self) -> list[str]:
         """Take the site's own template if it has one, else this app's."""
         return [own_or_ours("oauth2_provider/authorize.html", "django_at_jwt/authorize.html")]
+
+    def form_valid(self, form: Any) -> HttpResponse:
+        """Take the answer to the consent page."""
+        try:
+            response: HttpResponse = super().form_valid(form)
+        except get_application_model().DoesNotExist:
+            # The client was deleted while the page was open, or the form was changed.
+            return refusal("invalid_request", "Invalid client_id parameter value.", HTTPStatus.BAD_REQUEST)
+        return response
 
     def create_authorization_response(self, request: HttpRequest, scopes: str, credentials: Any, allow: bool) -> Any:  # noqa: FBT001 - the toolkit's own signature
         """Hand on how the user had logged in."""
