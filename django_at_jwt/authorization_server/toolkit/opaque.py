@@ -6,9 +6,11 @@ import hashlib
 from typing import TYPE_CHECKING, Any
 
 from oauth2_provider.models import get_access_token_model
+from oauth2_provider.settings import oauth2_settings
 
+from django_at_jwt.authorization_server.subjects import subject_of
 from django_at_jwt.conf import app_settings
-from django_at_jwt.core.errors import RejectionReason, TokenRejected
+from django_at_jwt.core.errors import IssuanceError, RejectionReason, TokenRejected
 from django_at_jwt.core.profile import AccessTokenClaims, parse_claims
 from django_at_jwt.core.verifier import check_claims
 
@@ -32,12 +34,15 @@ def read_opaque_token(token: str, *, expected: Expectations, now: float) -> Acce
         raise TokenRejected(RejectionReason.MALFORMED, "no opaque token looks like this")
     # As the toolkit looks it up: a row has the digest even where the site stores tokens in clear.
     digest = hashlib.sha256(token.encode()).hexdigest()
-    rows = get_access_token_model().objects.select_related("application")
+    rows = get_access_token_model().objects.select_related("application", "user")
     row = rows.filter(token_checksum=digest).first()
     if row is None:
         raise TokenRejected(RejectionReason.REVOKED, "no row holds this opaque token")
     if row.application is None:
         raise TokenRejected(RejectionReason.REVOKED, "the opaque token has no client any more")
+    if oauth2_settings.DCR_REGISTRATION_SCOPE in row.scope.split():
+        # It manages the registration of a client and is for no resource (RFC 7592 §3).
+        raise TokenRejected(RejectionReason.UNEXPECTED_TYPE, "this is a registration access token")
     claims = parse_claims(_as_claims(row, expected.issuer))
     check_claims(claims, expected=expected, now=now)
     return claims
@@ -47,7 +52,7 @@ def _as_claims(row: Any, issuer: str) -> dict[str, Any]:
     client_id = row.application.client_id
     return {
         "iss": issuer,
-        "sub": client_id if row.user_id is None else str(row.user_id),
+        "sub": client_id if row.user_id is None else _subject(row),
         "aud": list(_audience(row.resource)),
         "client_id": client_id,
         "iat": int(row.created.timestamp()),
@@ -55,6 +60,14 @@ def _as_claims(row: Any, issuer: str) -> dict[str, Any]:
         "jti": f"opaque-{row.pk}",
         "scope": row.scope,
     }
+
+
+def _subject(row: Any) -> str:
+    # As in a JWT: the API finds the user by it, and the key of one user may read like the identifier of another.
+    try:
+        return subject_of(row.user, row.application)
+    except IssuanceError as error:
+        raise TokenRejected(RejectionReason.UNKNOWN_SUBJECT, str(error)) from None
 
 
 def _audience(resource: Sequence[str] | None) -> Sequence[str]:
