@@ -267,14 +267,41 @@ def test_grant_that_vanished_grants_nothing(signing_keys, web, user, monkeypatch
     assert refused.json()["error"] == "invalid_grant"
 
 
-def test_bodies_are_left_whole_for_the_view(db, settings):
-    everybody = ["oauth2_provider.dcr.AllowAllDCRPermission"]
-    settings.OAUTH2_PROVIDER = {
-        **settings.OAUTH2_PROVIDER,
-        "DCR_ENABLED": True,
-        "DCR_REGISTRATION_PERMISSION_CLASSES": everybody,
-    }
-    for content_type in ("multipart/form-data; boundary=x", "application/x-www-form-urlencoded", "application/json"):
-        answer = Client().post("/o/register/", b"[]", content_type=content_type)
+class TestRegistration:
+    @pytest.fixture(autouse=True)
+    def _open_to_everybody(self, settings):
+        settings.OAUTH2_PROVIDER = {
+            **settings.OAUTH2_PROVIDER,
+            "DCR_ENABLED": True,
+            "DCR_REGISTRATION_PERMISSION_CLASSES": ["oauth2_provider.dcr.AllowAllDCRPermission"],
+        }
+
+    @pytest.mark.parametrize(
+        "document",
+        [
+            rb'{"client_name": "a\u0000b", "redirect_uris": ["https://client.example.com/"]}',
+            rb'{"client_name": "\ud800", "redirect_uris": ["https://client.example.com/"]}',
+            b'{"client_name": "a", "client_name": "b", "redirect_uris": ["https://client.example.com/"]}',
+            b"[" * 100_000,
+            b"[]",
+            b"",
+        ],
+        ids=lambda document: ascii(document[:30]),
+    )
+    def test_document_that_cannot_be_used(self, document):
+        answer = Client().post("/o/register/", document, content_type="application/json")
         assert answer.status_code == 400
         assert answer.json()["error"] == "invalid_client_metadata"
+        good = {"client_name": "a", "redirect_uris": ["https://client.example.com/"]}
+        made = Client().post("/o/register/", good, content_type="application/json").json()
+        header = {"Authorization": f"Bearer {made['registration_access_token']}"}
+        where = made["registration_client_uri"]
+        refused = Client().put(where, document, content_type="application/json", headers=header)
+        assert (refused.status_code, refused.json()["error"]) == (400, "invalid_client_metadata")
+        changed = Client().put(where, good | {"client_name": "b"}, content_type="application/json", headers=header)
+        assert changed.json()["client_name"] == "b"
+
+    @pytest.mark.parametrize("content_type", ["multipart/form-data; boundary=x", "application/x-www-form-urlencoded"])
+    def test_body_is_left_whole_for_the_view(self, content_type):
+        document = b'{"redirect_uris": ["https://client.example.com/"]}'
+        assert Client().post("/o/register/", document, content_type=content_type).status_code == 201

@@ -2,6 +2,7 @@
 
 from .authorization import AuthorizationView
 from .devices import DeviceAuthorizationView, DeviceConfirmView
+from .registration import RegistrationManagementView, RegistrationView
 from .tokens import TokenView, UserInfoView
 from .unreadable import refusing_unreadable
 
@@ -9,6 +10,8 @@ __all__ = [
     "AuthorizationView",
     "DeviceAuthorizationView",
     "DeviceConfirmView",
+    "RegistrationManagementView",
+    "RegistrationView",
     "TokenView",
     "UserInfoView",
     "refusing_unreadable",
