@@ -52,7 +52,11 @@ def _sector(application: Any) -> str:
     if declared is not None:
         return declared
     try:
-        return sector_of(application.redirect_uris.split(), client_id=application.client_id)
+        return sector_of(
+            application.redirect_uris.split(),
+            client_id=application.client_id,
+            grant=application.authorization_grant_type,
+        )
     except AmbiguousSector as error:
         raise IssuanceUnavailable(f"{error}; name its sector in AT_JWT['SECTOR_IDENTIFIERS']") from None
 

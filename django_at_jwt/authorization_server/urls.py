@@ -12,9 +12,11 @@ from .endpoints import (
     AuthorizationView,
     DeviceAuthorizationView,
     DeviceConfirmView,
+    RegistrationManagementView,
+    RegistrationView,
     TokenView,
     UserInfoView,
-    refusing_nul,
+    refusing_unreadable,
 )
 
 if TYPE_CHECKING:
@@ -26,6 +28,8 @@ _OWN_VIEWS: Final[dict[str, Any]] = {
     "device-authorization": DeviceAuthorizationView,
     "device-confirm": DeviceConfirmView,
     "user-info": UserInfoView,
+    "dcr-register": RegistrationView,
+    "dcr-register-management": RegistrationManagementView,
     "jwks-info": JwkSetView,
     "oauth-server-metadata": MetadataView,
     "oauth-server-metadata-issuer": MetadataView,
@@ -37,7 +41,7 @@ def _with_own_views(patterns: Iterable[URLPattern]) -> list[URLPattern]:
     return [
         URLPattern(
             pattern.pattern,
-            refusing_nul(_OWN_VIEWS[pattern.name].as_view() if pattern.name in _OWN_VIEWS else pattern.callback),
+            refusing_unreadable(_OWN_VIEWS[pattern.name].as_view() if pattern.name in _OWN_VIEWS else pattern.callback),
             pattern.default_args,
             pattern.name,
         )

@@ -78,12 +78,13 @@ def check_sectors(**_kwargs: Any) -> list[CheckMessage]:
     declared = dict(app_settings().sector_identifiers)
     messages: list[CheckMessage] = []
     try:
-        clients = list(get_application_model()._default_manager.values_list("client_id", "redirect_uris"))
+        applications = get_application_model()._default_manager
+        clients = list(applications.values_list("client_id", "redirect_uris", "authorization_grant_type"))
     except (AnyDatabaseError, ConnectionDoesNotExist):
         return []
-    for client_id, redirect_uris in clients:
+    for client_id, redirect_uris, grant in clients:
         try:
-            sector_of(redirect_uris.split(), client_id=client_id)
+            sector_of(redirect_uris.split(), client_id=client_id, grant=grant)
         except AmbiguousSector as error:
             if client_id not in declared:
                 messages.append(

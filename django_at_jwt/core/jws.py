@@ -58,8 +58,11 @@ _JSON_WHITE_SPACE: Final = " \t\n\r"
 _json_at_start_of = json.JSONDecoder(object_pairs_hook=_members_once, parse_constant=_no_constants).raw_decode
 
 
+_written = json.JSONEncoder(ensure_ascii=False, check_circular=False).encode
+
+
 def decode_object(data: bytes, reason: RejectionReason) -> dict[str, Any]:
-    """Read a JSON object strictly: UTF-8, each member once, no ``NaN`` (RFC 7515 §4, RFC 8725 §3.7).
+    """Read a JSON object strictly: UTF-8, each member once, no ``NaN`` (RFC 7515 §4, RFC 8725 §3.7, RFC 7493 §2.1).
 
     Raises:
         TokenRejected: with ``reason``, whatever is wrong with it.
@@ -68,6 +71,9 @@ def decode_object(data: bytes, reason: RejectionReason) -> dict[str, Any]:
         # JSONDecoder.decode() finds the white space with two regular expressions, at a quarter of all its cost.
         text = data.decode().strip(_JSON_WHITE_SPACE)
         value, end = _json_at_start_of(text)
+        if "\\u" in text:
+            # An escape can say half of a character, which no UTF-8 has: whoever writes it anywhere would crash.
+            _written(value).encode()
     except (ValueError, RecursionError):
         # A number of thousands of digits is a ValueError too. The text is not passed on, it quotes the token.
         raise TokenRejected(reason, "not a JSON object in UTF-8 with each member once") from None

@@ -5,28 +5,56 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-from typing import TYPE_CHECKING
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
+# As the toolkit names them. In the other grants nothing is sent to a redirect URI, so that it may be anybody's.
+_GRANTS_WITH_REDIRECTS: Final = frozenset({"authorization-code", "implicit", "openid-hybrid"})
+
+
 class AmbiguousSector(ValueError):
     """A client's redirect URIs have several hosts, so they do not say which sector it belongs to."""
 
 
-def sector_of(redirect_uris: Iterable[str], *, client_id: str) -> str:
+def sector_of(redirect_uris: Iterable[str], *, client_id: str, grant: str) -> str:
     """Give the sector of a client: the host of its redirect URIs, or the client by itself where it has none.
 
+    An address of the user's own device is no host in this sense (RFC 8252 §7): each app may have the same.
+
+    Args:
+        grant: the client's, as the toolkit names it.
+
     Raises:
-        AmbiguousSector: the hosts differ (OpenID Connect Core §8.1 asks for a sector identifier then).
+        AmbiguousSector: the hosts differ (OpenID Connect Core §8.1 asks for a sector identifier then), or only some of
+            the redirect URIs have one. Whoever gets answers elsewhere could name any host beside it.
     """
-    hosts = {host for uri in redirect_uris if (host := urlsplit(uri).hostname)}
-    if len(hosts) > 1:
-        raise AmbiguousSector(f"the redirect URIs of client {client_id} have {len(hosts)} hosts")
+    used = list(redirect_uris) if grant in _GRANTS_WITH_REDIRECTS else []
+    sectors = {_host(uri) for uri in used}
+    if len(sectors) > 1 or any(_reads_in_two_ways(uri) for uri in used):
+        raise AmbiguousSector(f"the redirect URIs of client {client_id} do not have one host in common")
     # A space is in no host name, so that no client can be registered with the sector of another.
-    return hosts.pop() if hosts else f"client {client_id}"
+    return (sectors.pop() if sectors else None) or f"client {client_id}"
+
+
+def _reads_in_two_ways(redirect_uri: str) -> bool:
+    # In "https://b.example\@a.example/" the host is the second one by RFC 3986, and the first one to a browser.
+    return "\\" in redirect_uri or "@" in urlsplit(redirect_uri).netloc
+
+
+def _host(redirect_uri: str) -> str | None:
+    parts = urlsplit(redirect_uri)
+    host = parts.hostname
+    if parts.scheme not in {"https", "http"} or host is None or host == "localhost" or host.endswith(".localhost"):
+        return None
+    try:
+        return None if ip_address(host).is_loopback else host
+    except ValueError:
+        return host
 
 
 def pairwise_subject(subject: str, *, sector: str, key: bytes) -> str:

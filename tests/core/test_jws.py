@@ -61,7 +61,15 @@ def test_a_length_that_no_bytes_have_is_malformed(segment):
 
 NOT_OBJECTS = [
     *(b"", b" ", b"{", b"[]", b"null", b'"x"', b"\xff", b"{}{}", b"{} x", b"\xef\xbb\xbf{}", b"\xc2\xa0{}", b"{}\x0b"),
-    *(b'{"a":1,"a":1}', b'{"a":{"b":1,"b":2}}', b'{"a":NaN}', b'{"a":-Infinity}', b"[" * 50_000),
+    *(
+        rb'{"a":"\ud800"}',
+        rb'{"\udc00":1}',
+        b'{"a":1,"a":1}',
+        b'{"a":{"b":1,"b":2}}',
+        b'{"a":NaN}',
+        b'{"a":-Infinity}',
+        b"[" * 50_000,
+    ),
 ]
 
 
@@ -75,6 +83,7 @@ def test_what_is_no_object_is_refused_for_the_reason_that_was_asked_for(data, re
 def test_an_object_is_read():
     value = decode_object('{"a":[1,2.5,{"b":null}],"é":"🔑"}'.encode(), RejectionReason.BAD_CLAIMS)
     assert value == {"a": [1, 2.5, {"b": None}], "é": "🔑"}
+    assert decode_object(rb'{"\u00e9":"\ud83d\udd11"}', RejectionReason.BAD_CLAIMS) == {"é": "🔑"}
     assert decode_object(b' \t\r\n{ "a" : [ 1 ] }\n\n', RejectionReason.BAD_CLAIMS) == {"a": [1]}
 
 

@@ -12,22 +12,53 @@ texts = st.text(max_size=20)
 identities = st.tuples(texts, texts, st.binary(min_size=32, max_size=32))
 
 
+CODE = "authorization-code"
+
+
 @pytest.mark.parametrize(
     ("redirect_uris", "sector"),
     [
         (["https://a.example.com/callback"], "a.example.com"),
         (["https://a.example.com/one", "https://A.example.com:8443/two"], "a.example.com"),
-        (["com.example.app:/callback"], "client me"),
         ([], "client me"),
     ],
 )
 def test_sector(redirect_uris, sector):
-    assert sector_of(redirect_uris, client_id="me") == sector
+    assert sector_of(redirect_uris, client_id="me", grant=CODE) == sector
 
 
-def test_sector_of_several_hosts():
-    with pytest.raises(AmbiguousSector, match="me have 2 hosts"):
-        sector_of(["https://a.example.com/", "https://b.example.com/"], client_id="me")
+@pytest.mark.parametrize(
+    "redirect_uris",
+    [
+        ["com.example.app:/callback"],
+        ["app://callback/"],
+        ["http://localhost:8000/"],
+        ["http://app.localhost/"],
+        ["http://127.0.0.1/callback"],
+        ["http://[::1]:8000/callback", "com.example.app:/callback"],
+    ],
+)
+def test_what_every_app_may_have_joins_no_two_of_them(redirect_uris):
+    assert sector_of(redirect_uris, client_id="me", grant=CODE) == "client me"
+
+
+@pytest.mark.parametrize("grant", ["password", "client-credentials", "urn:ietf:params:oauth:grant-type:device_code"])
+def test_redirect_uri_that_is_never_used_proves_nothing(grant):
+    assert sector_of(["https://a.example.com/"], client_id="me", grant=grant) == "client me"
+
+
+@pytest.mark.parametrize(
+    "other", ["https://b.example.com/", "com.example.app:/callback", "app://callback/", "http://127.0.0.1/callback"]
+)
+def test_sector_that_is_not_clear(other):
+    with pytest.raises(AmbiguousSector, match="client me do not have one host"):
+        sector_of(["https://a.example.com/", other], client_id="me", grant=CODE)
+
+
+@pytest.mark.parametrize("address", ["https://b.example.com\\@a.example.com/", "https://b.example.com@a.example.com/"])
+def test_host_that_reads_in_two_ways_is_nobodys_sector(address):
+    with pytest.raises(AmbiguousSector):
+        sector_of([address], client_id="me", grant=CODE)
 
 
 @pytest.mark.compliance("9068-35")

@@ -13,6 +13,7 @@ from oauth2_provider.models import get_access_token_model
 
 from django_at_jwt.core.errors import TokenRejected
 from django_at_jwt.resource_server.verification import verify_token
+from tests.toolkit.test_subjects import KEY
 
 pytestmark = pytest.mark.django_db
 
@@ -63,6 +64,33 @@ def test_user(moving, row, client, user, django_assert_num_queries):
     with django_assert_num_queries(2):
         answer = get(client)
     assert answer.json() == {"user": "alice", "scope": "read", "client_id": row.application.client_id}
+
+
+def test_user_whose_subject_reads_like_the_key_of_another(moving, row, client, user, django_user_model):
+    moving.AT_JWT = {**moving.AT_JWT, "SUBJECT": "username"}
+    django_user_model.objects.create_user(str(user.pk))
+    assert get(client).json()["user"] == "alice"
+
+
+@pytest.mark.parametrize(
+    "rules", [{"SUBJECT": "tests.toolkit.test_subjects.by_callable"}, {"PAIRWISE_SUBJECT_KEY": KEY}]
+)
+def test_subject_is_that_of_the_other_tokens(rules, moving, row, client, web, user):
+    moving.AT_JWT = {**moving.AT_JWT, **rules}
+    jwt = web.code_flow(user).json()["access_token"]
+    assert verify_token(TOKEN).subject == verify_token(jwt).subject
+    assert get(client).json()["user"] == "alice"
+
+
+def test_user_without_a_subject(moving, row, client, user, caplog):
+    moving.AT_JWT = {**moving.AT_JWT, "SUBJECT": "last_name"}
+    assert refused(client, caplog, "unknown_subject")
+
+
+def test_registration_access_token_is_no_access_token(moving, row, client, caplog):
+    """It has no resource, and it never expires; whoever registered a client has one (RFC 7592 §3)."""
+    type(row).objects.update(scope="oauth2_provider:registration", resource=[])
+    assert refused(client, caplog, "registration")
 
 
 def test_client(moving, row, client):

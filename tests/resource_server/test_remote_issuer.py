@@ -543,10 +543,6 @@ class TestUnknownKids:
         assert NEW.kid in here.after_unknown_kid(NEW.kid).verification_keys
         assert issuer.fetches == 2
 
-    def test_lone_surrogate(self, api, issuer):
-        verify_token(issuer.token())
-        assert reason(issuer.token(NEW, header=NEW.header(kid="\ud800"))) is RejectionReason.UNKNOWN_KEY
-
     def test_others_do_not_wait_for_it(self, api, issuer):
         verify_token(issuer.token())
         issuer.pages[KEYS].wait = 4

@@ -230,6 +230,17 @@ def test_refresh_within_the_grace_period_hands_out_the_same_token(signing_keys, 
     assert 2900 <= third["expires_in"] <= 3000
 
 
+def test_refresh_within_the_grace_period_is_refused_where_only_hashes_are_stored(signing_keys, web, user, settings):
+    # As for the slower of two refreshes at the same time, with or without a grace period.
+    settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "REFRESH_TOKEN_GRACE_PERIOD_SECONDS": 120}
+    first = web.code_flow(user).json()
+    second = web.token("refresh_token", refresh_token=first["refresh_token"]).json()
+    refused = web.token("refresh_token", refresh_token=first["refresh_token"])
+    assert refused.status_code == 400
+    assert refused.json()["error"] == "invalid_grant"
+    assert web.token("refresh_token", refresh_token=second["refresh_token"]).status_code == 200
+
+
 def test_inactive_users_get_no_token(signing_keys, web, user):
     first = web.code_flow(user).json()
     user.is_active = False

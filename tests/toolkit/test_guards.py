@@ -7,9 +7,11 @@ import base64
 import pytest
 from django.conf import settings
 from django.test import Client
+from django.utils import timezone
 from oauth2_provider.models import get_access_token_model, get_device_grant_model
 from oauth2_provider.signals import app_authorized
 
+from django_at_jwt.authorization_server.endpoints import DeviceConfirmView
 from django_at_jwt.models import Authorization
 from tests.conftest import DEVICE_CODE_GRANT, REDIRECT_URI, decoded
 from tests.toolkit.test_grants import OIDC_KEY
@@ -69,6 +71,43 @@ class TestDeviceResources:
         assert again.status_code == 400
         assert get_access_token_model().objects.count() == 1
 
+    def test_code_that_was_approved_ends_like_any_other(self, device):
+        code = device.start()
+        get_device_grant_model().objects.update(expires=timezone.now())
+        assert device.poll(code).json()["error"] == "expired_token"
+        assert not get_access_token_model().objects.exists()
+
+
+class TestDeviceApproval:
+    """Between two steps of one user's request comes another request."""
+
+    @pytest.fixture
+    def confirm(self, device):
+        started = device.client.post("/o/device-authorization/", {"scope": "read"}).json()
+        device.client.browser.force_login(device.user)
+        return device.client.browser.post("/o/device/", {"user_code": started["user_code"]})["Location"]
+
+    def approve(self, device, confirm, monkeypatch, meanwhile):
+        get_object = DeviceConfirmView.get_object
+
+        def then_another_request(view):
+            found = get_object(view)
+            get_device_grant_model().objects.update(**meanwhile)
+            return found
+
+        monkeypatch.setattr(DeviceConfirmView, "get_object", then_another_request)
+        assert device.client.browser.post(confirm, {"action": "accept"}).status_code == 404
+        grant = get_device_grant_model().objects.get()
+        assert {name: getattr(grant, name) for name in meanwhile} == meanwhile
+        assert Authorization.objects.get().authentication is None
+
+    def test_of_a_code_that_another_user_has_just_entered(self, device, confirm, monkeypatch, django_user_model):
+        self.approve(device, confirm, monkeypatch, {"user": django_user_model.objects.create_user("bob")})
+
+    @pytest.mark.parametrize("status", ["denied", "expired"])
+    def test_of_a_code_that_is_done_with(self, status, device, confirm, monkeypatch):
+        self.approve(device, confirm, monkeypatch, {"status": status})
+
 
 class TestConsent:
     def test_consent_to_one_api_is_none_to_another(self, signing_keys, web, user):
@@ -105,6 +144,16 @@ class TestConsent:
         assert web.authorize(user, **{name: value})["error"] == "invalid_request"
 
 
+class TestConsentForm:
+    @pytest.mark.parametrize("client_id", ["nobody", "x" * 5000])
+    def test_unknown_client(self, client_id, signing_keys, web, user):
+        web.browser.force_login(user)
+        form = {"client_id": client_id, "response_type": "code", "redirect_uri": REDIRECT_URI, "allow": "on"}
+        answer = web.browser.post("/o/authorize/", form)
+        assert answer.status_code == 400
+        assert b"Invalid client_id parameter value." in answer.content
+
+
 class TestNul:
     @pytest.mark.parametrize("address", ["/o/token/", "/o/revoke_token/", "/o/introspect/", "/o/device-authorization/"])
     @pytest.mark.parametrize("name", ["client_id", "client_secret", "code", "token", "device_code", "username"])
@@ -112,6 +161,12 @@ class TestNul:
         answer = service.post(address, {"grant_type": "client_credentials", name: "a\x00b"})
         assert answer.status_code == 400
         assert answer.json()["error"] == "invalid_request"
+
+    @pytest.mark.parametrize("name", ["client_id", "code", "device_code"])
+    def test_in_a_parameter_of_the_other_kind_of_form(self, name, service):
+        answer = Client().post("/o/token/", {**service.credentials, "grant_type": "client_credentials", name: "a\x00b"})
+        assert answer.status_code == 400
+        assert answer.json() == {"error": "invalid_request", "error_description": "A parameter holds a NUL character."}
 
     @pytest.mark.parametrize("credentials", ["a\x00b:c", "a%00b:c", "a:b%00"])
     def test_in_basic_credentials(self, credentials, db):
@@ -124,9 +179,20 @@ class TestNul:
         client.force_login(user)
         assert client.get("/o/authorize/", {"client_id": "\x00", "response_type": "code"}).status_code == 400
 
-    @pytest.mark.parametrize("header", ["Basic", "Basic !", "Basic \xff", "Digest x"])
+    @pytest.mark.parametrize("header", ["Basic", "Basic !", "Basic Og==", "Digest x", "Digest \xff"])
     def test_other_headers_are_left_alone(self, header, db):
-        assert Client().post("/o/token/", {}, headers={"Authorization": header}).status_code in {400, 401}
+        body = {"grant_type": "client_credentials"}
+        answer = Client().post("/o/token/", body, headers={"Authorization": header})
+        assert answer.status_code == 401
+        assert answer.json()["error"] == "invalid_client"
+
+
+@pytest.mark.parametrize("address", ["/o/token/", "/o/revoke_token/", "/o/introspect/", "/o/device-authorization/"])
+def test_client_credentials_that_are_not_ascii(address, service):
+    body = {**service.credentials, "grant_type": "client_credentials", "token": "x"}
+    answer = service.post(address, body, headers={"Authorization": "Basic \xc3\xa9"})
+    assert answer.status_code == 400
+    assert answer.json()["error"] == "invalid_request"
 
 
 @pytest.mark.compliance("6750-1")
@@ -201,7 +267,41 @@ def test_grant_that_vanished_grants_nothing(signing_keys, web, user, monkeypatch
     assert refused.json()["error"] == "invalid_grant"
 
 
-def test_other_kinds_of_body_are_left_for_the_view(db, settings):
-    settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "DCR_ENABLED": True}
-    answer = Client().post("/o/register/", {"redirect_uris": "x"})
-    assert answer.status_code in {400, 401, 403}
+class TestRegistration:
+    @pytest.fixture(autouse=True)
+    def _open_to_everybody(self, settings):
+        settings.OAUTH2_PROVIDER = {
+            **settings.OAUTH2_PROVIDER,
+            "DCR_ENABLED": True,
+            "DCR_REGISTRATION_PERMISSION_CLASSES": ["oauth2_provider.dcr.AllowAllDCRPermission"],
+        }
+
+    @pytest.mark.parametrize(
+        "document",
+        [
+            rb'{"client_name": "a\u0000b", "redirect_uris": ["https://client.example.com/"]}',
+            rb'{"client_name": "\ud800", "redirect_uris": ["https://client.example.com/"]}',
+            b'{"client_name": "a", "client_name": "b", "redirect_uris": ["https://client.example.com/"]}',
+            b"[" * 100_000,
+            b"[]",
+            b"",
+        ],
+        ids=lambda document: ascii(document[:30]),
+    )
+    def test_document_that_cannot_be_used(self, document):
+        answer = Client().post("/o/register/", document, content_type="application/json")
+        assert answer.status_code == 400
+        assert answer.json()["error"] == "invalid_client_metadata"
+        good = {"client_name": "a", "redirect_uris": ["https://client.example.com/"]}
+        made = Client().post("/o/register/", good, content_type="application/json").json()
+        header = {"Authorization": f"Bearer {made['registration_access_token']}"}
+        where = made["registration_client_uri"]
+        refused = Client().put(where, document, content_type="application/json", headers=header)
+        assert (refused.status_code, refused.json()["error"]) == (400, "invalid_client_metadata")
+        changed = Client().put(where, good | {"client_name": "b"}, content_type="application/json", headers=header)
+        assert changed.json()["client_name"] == "b"
+
+    @pytest.mark.parametrize("content_type", ["multipart/form-data; boundary=x", "application/x-www-form-urlencoded"])
+    def test_body_is_left_whole_for_the_view(self, content_type):
+        document = b'{"redirect_uris": ["https://client.example.com/"]}'
+        assert Client().post("/o/register/", document, content_type=content_type).status_code == 201

@@ -2,14 +2,17 @@
 
 from .authorization import AuthorizationView
 from .devices import DeviceAuthorizationView, DeviceConfirmView
-from .nul import refusing_nul
+from .registration import RegistrationManagementView, RegistrationView
 from .tokens import TokenView, UserInfoView
+from .unreadable import refusing_unreadable
 
 __all__ = [
     "AuthorizationView",
     "DeviceAuthorizationView",
     "DeviceConfirmView",
+    "RegistrationManagementView",
+    "RegistrationView",
     "TokenView",
     "UserInfoView",
-    "refusing_nul",
+    "refusing_unreadable",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from django import forms
@@ -23,7 +24,7 @@ from django_at_jwt.core.audience import Audience, AudienceRequest
 from django_at_jwt.core.errors import IssuanceError, UnmetAuthenticationRequirements
 from django_at_jwt.core.step_up import LoginDemand, Verdict
 
-from .answers import OwnCoreMixin, values_of
+from .answers import OwnCoreMixin, refusal, values_of
 from .consent_templates import own_or_ours
 
 if TYPE_CHECKING:
@@ -99,6 +100,15 @@ class AuthorizationView(OwnCoreMixin, toolkit_views.AuthorizationView):
     def get_template_names(self) -> list[str]:
         """Take the site's own template if it has one, else this app's."""
         return [own_or_ours("oauth2_provider/authorize.html", "django_at_jwt/authorize.html")]
+
+    def form_valid(self, form: Any) -> HttpResponse:
+        """Take the answer to the consent page."""
+        try:
+            response: HttpResponse = super().form_valid(form)
+        except get_application_model().DoesNotExist:
+            # The client was deleted while the page was open, or the form was changed.
+            return refusal("invalid_request", "Invalid client_id parameter value.", HTTPStatus.BAD_REQUEST)
+        return response
 
     def create_authorization_response(self, request: HttpRequest, scopes: str, credentials: Any, allow: bool) -> Any:  # noqa: FBT001 - the toolkit's own signature
         """Hand on how the user had logged in."""

@@ -7,10 +7,11 @@ from datetime import timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from django.db import router
+from django.db import router, transaction
+from django.http import Http404
 from django.utils import timezone
 from oauth2_provider import views as toolkit_views
-from oauth2_provider.models import get_application_model
+from oauth2_provider.models import get_application_model, get_device_grant_model
 from oauth2_provider.scopes import get_scopes_backend
 
 from django_at_jwt.authorization_server.authentication import authentication_of
@@ -106,9 +107,19 @@ class DeviceConfirmView(toolkit_views.DeviceConfirmView):
         return [own_or_ours("oauth2_provider/device/accept_deny.html", "django_at_jwt/accept_deny.html")]
 
     def form_valid(self, form: Any) -> HttpResponse:
-        """Keep how the user who approves had logged in, before the device can get its token."""
-        event = authentication_of(self.request)
-        if event is not None:
-            Authorization.objects.remember_login(self.get_object().device_code, event.to_session())
-        response: HttpResponse = super().form_valid(form)
+        """Take the user's answer, and keep how they had logged in before the device can get its token.
+
+        Raises:
+            Http404: while they answered, another request has, or another user has entered the code.
+        """
+        device, event = self.get_object(), authentication_of(self.request)
+        grants = get_device_grant_model().objects
+        with transaction.atomic(using=router.db_for_write(grants.model)):
+            # Nothing is changed yet, but from here to the end of the transaction nobody else can change it.
+            still_mine = grants.filter(pk=device.pk, status=device.AUTHORIZATION_PENDING, user=self.request.user)
+            if not still_mine.update(status=device.AUTHORIZATION_PENDING):
+                raise Http404
+            if event is not None:
+                Authorization.objects.remember_login(device.device_code, event.to_session())
+            response: HttpResponse = super().form_valid(form)
         return response

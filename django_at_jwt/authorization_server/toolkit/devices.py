@@ -23,13 +23,16 @@ class DeviceMixin:
     def validate_grant_type(
         self, client_id: str, grant_type: str, client: Any, request: Request, *args: Any, **kwargs: Any
     ) -> bool:
-        """Refuse a device code that was given to another client, which oauthlib 3 has no step for (RFC 8628 §3.4)."""
+        """Refuse a device code that is another client's, or too old; oauthlib 3 has no step for it (RFC 8628 §3.5)."""
         allowed = bool(
             super().validate_grant_type(client_id, grant_type, client, request, *args, **kwargs)  # type: ignore[misc]
         )
         if allowed and grant_type == DEVICE_CODE_GRANT:
-            if _device_grant(request) is None:
+            device = _device_grant(request)
+            if device is None:
                 raise InvalidGrantError(request=request)
+            if device.is_expired():
+                raise ExpiredTokenError(request=request)
             recall(request, Authorization.objects.of_code(request.device_code))
         return allowed
 

@@ -6,6 +6,7 @@ import hashlib
 from typing import TYPE_CHECKING, Any
 
 from oauth2_provider.models import get_access_token_model
+from oauth2_provider.settings import oauth2_settings
 
 from django_at_jwt.authorization_server.resource_servers import registry
 from django_at_jwt.authorization_server.subjects import subject_of
@@ -39,6 +40,9 @@ def read_opaque_token(token: str, *, expected: Expectations, now: float) -> Acce
         raise TokenRejected(RejectionReason.REVOKED, "no row holds this opaque token")
     if row.application is None:
         raise TokenRejected(RejectionReason.REVOKED, "the opaque token has no client any more")
+    if oauth2_settings.DCR_REGISTRATION_SCOPE in row.scope.split():
+        # It manages the registration of a client and is for no resource (RFC 7592 §3).
+        raise TokenRejected(RejectionReason.UNEXPECTED_TYPE, "this is a registration access token")
     claims = parse_claims(_as_claims(row, expected.issuer))
     check_claims(claims, expected=expected, now=now)
     return claims

@@ -153,12 +153,20 @@ class StoringMixin:
             token["expires_in"] = stored(request, LIFETIME)
         issued = token.get("access_token")
         result = super()._save_bearer_token(token, request, *args, **kwargs)  # type: ignore[misc]
-        if token.get("access_token") is not issued and "expires_in" in token:
-            # Within the grace period the toolkit hands out the first refresh's token again, which has less to live.
-            row = self._load_access_token(token["access_token"])  # type: ignore[attr-defined]
-            if row is not None:
-                token["expires_in"] = max(0, int((row.expires - timezone.now()).total_seconds()))
+        if token.get("access_token") is not issued:
+            self._hand_out_again(token, request)
         return result
+
+    def _hand_out_again(self, token: dict[str, Any], request: Request) -> None:
+        """Mend the answer to a refresh that came second, at the same time or within the grace period.
+
+        The toolkit hands out the first one's tokens again. Where only their hashes are stored, those are empty texts.
+        """
+        if not token["access_token"] or not token.get("refresh_token"):
+            raise InvalidGrantError("The refresh token was used by another request.", request=request)
+        row = self._load_access_token(token["access_token"])  # type: ignore[attr-defined]
+        if row is not None and "expires_in" in token:
+            token["expires_in"] = max(0, int((row.expires - timezone.now()).total_seconds()))
 
 
 def recall(request: Request, authorization: Authorization | None) -> None:

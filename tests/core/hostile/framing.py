@@ -210,6 +210,8 @@ def not_an_object(members: str) -> dict[str, bytes]:
         "a byte that is not UTF-8": members[:-1].encode() + b',"x":"\xff"}',
         "Latin-1": members[:-1].encode() + b',"x":"\xe9"}',
         "an over-long NUL": members[:-1].encode() + b',"x":"\xc0\x80"}',
+        "half a surrogate pair": members[:-1].encode() + b',"x":"\\uD800"}',
+        "half a surrogate pair, deep down": members[:-1].encode() + b',"x":[{"y\\udfff":1}]}',
         "a surrogate in UTF-8": members[:-1].encode() + b',"x":"\xed\xa0\x80"}',
         "cut off in a character": members[:-1].encode() + b',"x":"\xe2\x82',
         "a control character": members[:-1].encode() + b',"x":"\n"}',

@@ -81,7 +81,6 @@ KID = [
                 "prefix of the true kid": lambda forge: forge.kid[:-1],
                 "twice the true kid": lambda forge: forge.kid * 2,
                 "empty": lambda _forge: "",
-                "lone surrogate": lambda _forge: "\ud800",
                 "number as text": lambda _forge: "0",
                 "template": lambda _forge: "{0.__class__}%s${7*7}",
                 "of the attacker": lambda forge: forge.attacker.kid,
