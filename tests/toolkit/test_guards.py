@@ -145,6 +145,17 @@ class TestConsent:
 
 
 class TestConsentForm:
+    def test_is_in_no_frame_and_no_cache_whatever_middleware_there_is(self, device, settings):
+        settings.MIDDLEWARE = [each for each in settings.MIDDLEWARE if "clickjacking" not in each]
+        started = device.client.post("/o/device-authorization/", {"scope": "read"}).json()
+        browser = device.client.browser
+        browser.force_login(device.user)
+        confirm = browser.post("/o/device/", {"user_code": started["user_code"]})["Location"]
+        query = {"client_id": device.client.application.client_id, "response_type": "code"}
+        for page in (browser.get("/o/authorize/", query), browser.get(confirm)):
+            assert page["X-Frame-Options"] == "DENY"
+            assert "no-store" in page["Cache-Control"]
+
     @pytest.mark.parametrize("client_id", ["nobody", "x" * 5000])
     def test_unknown_client(self, client_id, signing_keys, web, user):
         web.browser.force_login(user)
