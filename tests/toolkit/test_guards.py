@@ -8,11 +8,12 @@ import pytest
 from django.conf import settings
 from django.test import Client
 from django.utils import timezone
-from oauth2_provider.models import get_access_token_model, get_device_grant_model
+from oauth2_provider.models import get_access_token_model, get_device_grant_model, get_refresh_token_model
 from oauth2_provider.signals import app_authorized
 
 from django_at_jwt.authorization_server.endpoints import DeviceConfirmView
 from django_at_jwt.models import Authorization
+from django_at_jwt.validators import OAuth2Validator
 from tests.conftest import DEVICE_CODE_GRANT, REDIRECT_URI, decoded
 from tests.toolkit.test_grants import OIDC_KEY
 
@@ -145,6 +146,17 @@ class TestConsent:
 
 
 class TestConsentForm:
+    def test_is_in_no_frame_and_no_cache_whatever_middleware_there_is(self, device, settings):
+        settings.MIDDLEWARE = [each for each in settings.MIDDLEWARE if "clickjacking" not in each]
+        started = device.client.post("/o/device-authorization/", {"scope": "read"}).json()
+        browser = device.client.browser
+        browser.force_login(device.user)
+        confirm = browser.post("/o/device/", {"user_code": started["user_code"]})["Location"]
+        query = {"client_id": device.client.application.client_id, "response_type": "code"}
+        for page in (browser.get("/o/authorize/", query), browser.get(confirm)):
+            assert page["X-Frame-Options"] == "DENY"
+            assert "no-store" in page["Cache-Control"]
+
     @pytest.mark.parametrize("client_id", ["nobody", "x" * 5000])
     def test_unknown_client(self, client_id, signing_keys, web, user):
         web.browser.force_login(user)
@@ -255,6 +267,26 @@ def test_row_that_another_request_removed_is_no_crash(signing_keys, service, mon
         assert [type(token) for token in heard] == [model]
     finally:
         app_authorized.disconnect(listen)
+
+
+@pytest.mark.parametrize("hashed", [True, False])
+def test_family_that_was_revoked_meanwhile_gets_no_new_member(hashed, signing_keys, web, user, monkeypatch, settings):
+    """A replay is noticed, and all tokens of the family are revoked, while a refresh is under way."""
+    settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "COMPLIANT_BCP_RFC9700_TOKEN_STORAGE": hashed}
+    first = web.code_flow(user).json()
+    get_original_scopes = OAuth2Validator.get_original_scopes
+
+    def then_another_request(validator, refresh_token, request, *args, **kwargs):
+        scopes = get_original_scopes(validator, refresh_token, request, *args, **kwargs)
+        get_refresh_token_model().revoke_family(request.refresh_token_instance.token_family)
+        return scopes
+
+    monkeypatch.setattr(OAuth2Validator, "get_original_scopes", then_another_request)
+    refused = web.token("refresh_token", refresh_token=first["refresh_token"])
+    assert refused.status_code == 400
+    assert refused.json()["error"] == "invalid_grant"
+    assert not get_access_token_model().objects.exists()
+    assert not get_refresh_token_model().objects.filter(revoked=None).exists()
 
 
 def test_grant_that_vanished_grants_nothing(signing_keys, web, user, monkeypatch):

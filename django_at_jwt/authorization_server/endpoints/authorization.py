@@ -24,7 +24,7 @@ from django_at_jwt.core.audience import Audience, AudienceRequest
 from django_at_jwt.core.errors import IssuanceError, UnmetAuthenticationRequirements
 from django_at_jwt.core.step_up import LoginDemand, Verdict
 
-from .answers import OwnCoreMixin, refusal, values_of
+from .answers import OwnCoreMixin, page_of_consent, refusal, values_of
 from .consent_templates import own_or_ours
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ class ConsentForm(AllowForm):
     scope = forms.CharField(required=False, widget=forms.HiddenInput())
 
 
+@page_of_consent
 class AuthorizationView(OwnCoreMixin, toolkit_views.AuthorizationView):
     """The toolkit's authorization endpoint; consent is to one API, and says what the client may do there."""
 

@@ -21,7 +21,7 @@ from django_at_jwt.core.audience import Audience, AudienceRequest
 from django_at_jwt.core.errors import InvalidScope, IssuanceError
 from django_at_jwt.models import Authorization
 
-from .answers import OwnCoreMixin, values_of
+from .answers import OwnCoreMixin, page_of_consent, values_of
 from .consent_templates import own_or_ours
 
 if TYPE_CHECKING:
@@ -79,6 +79,7 @@ def _device_audience(request: HttpRequest) -> Audience:
     )
 
 
+@page_of_consent
 class DeviceConfirmView(toolkit_views.DeviceConfirmView):
     """The toolkit's page where a user approves a device; it says which API that is about (RFC 8628 §3.3)."""
 

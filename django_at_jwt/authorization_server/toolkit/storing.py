@@ -132,6 +132,15 @@ class StoringMixin:
 
     # Access tokens
 
+    def _create_access_token(
+        self, expires: datetime, request: Request, token: dict[str, Any], source_refresh_token: Any = None
+    ) -> Any:
+        # The toolkit has just read the refresh token again, and locked it. If it was used meanwhile, its successor
+        # would be handed out; there is none where the whole family was revoked, and then it gets no new member.
+        if source_refresh_token is not None and source_refresh_token.revoked is not None:
+            raise InvalidGrantError("The refresh token was revoked by another request.", request=request)
+        return super()._create_access_token(expires, request, token, source_refresh_token)  # type: ignore[misc]
+
     def _check_and_set_request_resource(self, request: Request) -> None:
         # The generator has done it already, and more strictly. Other tokens than ours keep the toolkit's rules.
         if stored(request, GRANTED) is None:
