@@ -166,3 +166,14 @@ def test_what_a_page_of_another_form_sent_is_sent_again(rf, web, user, django_us
     assert json.loads(page.context_data["claims_json"])["new"] == "<b>"
     assert "<b>" not in text
     assert "not saved" in LogEntry.objects.get().change_message
+
+
+def test_no_private_member_is_on_the_page(staff, web, user):
+    from django_at_jwt.authorization_server.protection import decrypt_private_key
+    from django_at_jwt.models import SigningKey
+
+    text = staff.post(reverse(PAGE), asked(web, user)).content.decode()
+    for row in SigningKey.objects.all():
+        private = decrypt_private_key(row.private_jwe, kid=row.kid).export_private(as_dict=True)
+        assert [member for member in ("d", "p", "q", "dp", "dq", "qi") if private.get(member, "\x00") in text] == []
+        assert row.private_jwe not in text

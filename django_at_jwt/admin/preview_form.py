@@ -35,7 +35,7 @@ class PreviewForm(forms.Form):
         label=_("User, by name or primary key"),
         required=False,
         max_length=254,
-        help_text=_("Empty for the client itself."),
+        help_text=_("Empty for a client that acts for itself."),
     )
     user = forms.ModelChoiceField(
         label=_("User"),
@@ -75,7 +75,10 @@ class PreviewForm(forms.Form):
         }
         scopes = get_scopes_backend().get_all_scopes()
         self.fields["scopes"].choices = [(scope, f"{scope} ({text})") for scope, text in scopes.items()]  # type: ignore[attr-defined]
-        servers = [(server.identifier, f"{server} ({server.identifier})") for server in registry.latest()]
+        servers = [
+            (server.identifier, f"{server.name} ({server.identifier})" if server.name else server.identifier)
+            for server in registry.latest()
+        ]
         self.fields["resources"].choices = servers  # type: ignore[attr-defined]
         grants = [("", _("the client's own")), *((grant, grant) for grant in known_grants())]
         self.fields["grant"].choices = grants  # type: ignore[attr-defined]
