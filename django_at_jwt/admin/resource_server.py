@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django import forms
 from django.contrib import admin
 from django.contrib.admin.widgets import AdminTextareaWidget, FilteredSelectMultiple
 from django.core.exceptions import ValidationError
+from django.urls import path
 from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext_lazy as _
 from oauth2_provider.models import get_application_model
@@ -16,6 +18,8 @@ from oauth2_provider.scopes import get_scopes_backend
 from django_at_jwt.conf import app_settings
 from django_at_jwt.core.resource_servers import read_scopes
 from django_at_jwt.models import ResourceServer
+
+from .preview import preview_page
 
 if TYPE_CHECKING:
     from django.http import HttpRequest, HttpResponse
@@ -180,6 +184,11 @@ class ResourceServerAdmin(_ModelAdmin):
     def whose(self, server: ResourceServer) -> str:
         """Say how many clients may ask for it."""
         return str(_("all")) if server.open_to_all_clients else str(len(server.clients))
+
+    def get_urls(self) -> list[Any]:
+        """Add the page that previews access tokens, which is about APIs, users, clients and mappers alike."""
+        view = self.admin_site.admin_view(partial(preview_page, admin_site=self.admin_site))
+        return [path("preview/", view, name="django_at_jwt_preview"), *super().get_urls()]
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Show the list, with what the settings declare above it."""

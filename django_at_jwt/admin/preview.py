@@ -1,0 +1,138 @@
+"""The page that shows a token before anybody gets one: reached from users, clients, APIs and mappers."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.auth import get_user_model
+from django.core.exceptions import PermissionDenied
+from django.template.response import TemplateResponse
+from django.utils.translation import gettext as _
+from oauth2_provider.models import get_application_model
+
+from django_at_jwt.authorization_server.explanations import explained
+from django_at_jwt.authorization_server.preview import SIZE_MARKS, preview_access_token
+from django_at_jwt.models import ClaimMapper
+
+from .preview_form import PREFIX, PreviewForm
+
+if TYPE_CHECKING:
+    from django.contrib.admin import AdminSite
+    from django.http import HttpRequest, HttpResponse
+
+    from django_at_jwt.authorization_server.preview import Preview, PreviewRequest
+    from django_at_jwt.core.mappers import CompiledMappers
+
+PERMISSION = "django_at_jwt.preview_claimmapper"
+_TEMPLATE = "admin/django_at_jwt/preview/page.html"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Segment:
+    """A part of the bar: what it is, its bytes, and its width in percent of the whole bar."""
+
+    name: str
+    label: str
+    bytes: int
+    width: float
+
+
+def preview_page(
+    request: HttpRequest, admin_site: AdminSite, *, mappers: CompiledMappers | None = None, title: str = ""
+) -> HttpResponse:
+    """Ask whose token to preview and, when that was sent by POST, show it and record who looked.
+
+    A page with a form of its own, such as a mapper's, may call this for its own POST, with the mappers as they would
+    be: what was sent to it is sent again with each preview, to the same address.
+
+    Raises:
+        PermissionDenied: the user may not preview access tokens.
+    """
+    if not request.user.has_perm(PERMISSION):
+        raise PermissionDenied
+    sent = any(name.startswith(f"{PREFIX}-") for name in request.POST)
+    initial = {} if request.method == "POST" else _initial(request, admin_site)
+    form = PreviewForm(request.POST if sent else None, admin_site=admin_site, initial=initial)
+    context: dict[str, Any] = {
+        **admin_site.each_context(request),
+        "title": title or _("Preview an access token"),
+        "opts": ClaimMapper._meta,
+        "form": form,
+        "media": form.media,
+        "carried": [(name, value) for name, values in request.POST.lists() for value in values if _is_carried(name)],
+        "is_unsaved": mappers is not None,
+    }
+    if sent and form.is_valid():
+        asked = form.request(mappers)
+        preview = preview_access_token(asked)
+        _record(request, asked)
+        context |= {"asked": asked, **_shown(preview)}
+    # What "admin:" means in the template, on a site with several admin sites.
+    request.current_app = admin_site.name
+    return TemplateResponse(request, _TEMPLATE, context)
+
+
+def _is_carried(name: str) -> bool:
+    return name != "csrfmiddlewaretoken" and not name.startswith(f"{PREFIX}-")
+
+
+def _initial(request: HttpRequest, admin_site: AdminSite) -> dict[str, Any]:
+    """Take what a link names, and only rows that the administrator may look at anyway."""
+    initial: dict[str, Any] = {}
+    models = {"user": get_user_model(), "client": get_application_model()}
+    for name, model in models.items():
+        registered = admin_site._registry.get(model)
+        row = registered.get_object(request, request.GET[name]) if registered and name in request.GET else None
+        if registered and row is not None and registered.has_view_permission(request, row):
+            initial |= {name: row.pk, **({"user_name": row.pk} if name == "user" else {"client_id": row.client_id})}
+    return initial
+
+
+def _record(request: HttpRequest, asked: PreviewRequest) -> None:
+    """Write into the admin's history who looked at whose token. No claim is written."""
+    about = asked.client if asked.user is None else asked.user
+    message = f"Previewed an access token of client {asked.client.client_id} by {asked.grant}"
+    message += f", for {' '.join(asked.resources)}" if asked.resources else ""
+    message += f", scopes {' '.join(asked.scopes)}" if asked.scopes else ""
+    message += ", with changes to claim mappers that were not saved." if asked.mappers is not None else "."
+    LogEntry.objects.log_actions(cast("int", request.user.pk), [about], CHANGE, message, single_object=True)
+
+
+def _shown(preview: Preview) -> dict[str, Any]:
+    return {
+        "preview": preview,
+        "claims": [(claim, _json(claim.value)) for claim in preview.claim_origins],
+        "mappers": [(mapper, explained(mapper.step)) for mapper in preview.mappers],
+        "header_json": _json(preview.header),
+        "claims_json": _json(preview.claims),
+        "segments": _segments(preview),
+        "marks": [(mark, f"{mark // 1024} KiB", 100 * mark / _whole(preview)) for mark in SIZE_MARKS],
+        "over": [
+            f"{mark // 1024} KiB" for mark in SIZE_MARKS if preview.size is not None and preview.size.total > mark
+        ],
+    }
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False)
+
+
+def _whole(preview: Preview) -> int:
+    """The bytes that the bar is long: a little more than the last mark, or the token."""
+    total = 0 if preview.size is None else preview.size.total
+    return max(total, SIZE_MARKS[-1] * 17 // 16)
+
+
+def _segments(preview: Preview) -> list[Segment]:
+    if preview.size is None:
+        return []
+    size, whole = preview.size, _whole(preview)
+    parts = [
+        ("header", _("header"), size.header),
+        ("claims", _("claims"), size.claims),
+        ("signature", _("signature"), size.signature),
+    ]
+    return [Segment(name=name, label=label, bytes=taken, width=100 * taken / whole) for name, label, taken in parts]

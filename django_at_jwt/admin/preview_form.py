@@ -1,0 +1,134 @@
+"""The form that asks whose token to preview: a user or none, a client, scopes, APIs and a grant."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from django import forms
+from django.contrib.admin.widgets import AutocompleteSelect
+from django.contrib.auth import get_user_model
+from django.utils.translation import gettext_lazy as _
+from oauth2_provider.models import get_access_token_model, get_application_model
+from oauth2_provider.scopes import get_scopes_backend
+
+from django_at_jwt.authorization_server.authentication import authentication_by_password
+from django_at_jwt.authorization_server.naming import client_named, user_named
+from django_at_jwt.authorization_server.preview import PreviewRequest
+from django_at_jwt.authorization_server.resource_servers import registry
+from django_at_jwt.authorization_server.toolkit.eligibility import known_grants, usual_grant
+
+if TYPE_CHECKING:
+    from django.contrib.admin import AdminSite
+
+    from django_at_jwt.core.mappers import CompiledMappers
+
+PREFIX = "preview"
+
+
+class PreviewForm(forms.Form):
+    """Whose token. Rows are searched for with JavaScript; without it, ``typed`` is sent and names are typed."""
+
+    prefix = PREFIX
+    typed = forms.BooleanField(required=False)
+    user_name = forms.CharField(
+        label=_("User, by name or primary key"),
+        required=False,
+        max_length=254,
+        help_text=_("Empty for a client that acts for itself."),
+    )
+    user = forms.ModelChoiceField(
+        label=_("User"),
+        queryset=get_user_model()._base_manager.none(),
+        required=False,
+        help_text=_("Empty for a client that acts for itself."),
+    )
+    client_id = forms.CharField(label=_("Client, by its id"), required=False, max_length=255)
+    client = forms.ModelChoiceField(
+        label=_("Client"), queryset=get_application_model()._default_manager.none(), required=False
+    )
+    scopes = forms.MultipleChoiceField(
+        label=_("Scopes"),
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        help_text=_("What the client asks for. Without any: the site's default scopes."),
+    )
+    resources = forms.MultipleChoiceField(
+        label=_("APIs"),
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        help_text=_("Those that the client names. Without any: what its scopes imply, or the default."),
+    )
+    grant = forms.ChoiceField(label=_("Grant"), required=False)
+    logged_in = forms.BooleanField(
+        label=_("as after a login with a password, a moment ago"), required=False, initial=True
+    )
+
+    def __init__(self, *args: Any, admin_site: AdminSite, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["user"].queryset = get_user_model()._base_manager.all()  # type: ignore[attr-defined]
+        self.fields["client"].queryset = get_application_model()._default_manager.all()  # type: ignore[attr-defined]
+        tokens = get_access_token_model()._meta
+        self.can_search = {
+            "user": self._search("user", tokens.get_field("user"), admin_site),
+            "client": self._search("client", tokens.get_field("application"), admin_site),
+        }
+        scopes = get_scopes_backend().get_all_scopes()
+        self.fields["scopes"].choices = [(scope, f"{scope} ({text})") for scope, text in scopes.items()]  # type: ignore[attr-defined]
+        servers = [
+            (server.identifier, f"{server.name} ({server.identifier})" if server.name else server.identifier)
+            for server in registry.latest()
+        ]
+        self.fields["resources"].choices = servers  # type: ignore[attr-defined]
+        grants = [("", _("the client's own")), *((grant, grant) for grant in known_grants())]
+        self.fields["grant"].choices = grants  # type: ignore[attr-defined]
+
+    def _search(self, name: str, relation: Any, admin_site: AdminSite) -> bool:
+        """Let a row be searched for as in the site's other forms, where its admin has a search; else it is typed."""
+        registered = admin_site._registry.get(relation.remote_field.model)
+        if registered is None or not registered.search_fields:
+            del self.fields[name]
+            return False
+        self.fields[name].widget = AutocompleteSelect(relation, admin_site)
+        self.fields[name].widget.choices = self.fields[name].choices  # type: ignore[attr-defined]
+        return True
+
+    def clean(self) -> dict[str, Any]:
+        """Find the rows that were named, and see that the grant goes with them."""
+        cleaned = {**(super().clean() or {}), **self.cleaned_data}
+        for name, chosen, find in (("user_name", "user", user_named), ("client_id", "client", client_named)):
+            if not cleaned["typed"] and chosen in self.fields:
+                continue
+            cleaned[chosen] = None
+            if cleaned.get(name):
+                try:
+                    cleaned[chosen] = find(cleaned[name])
+                except LookupError as error:
+                    self.add_error(name, str(error.args[0]))
+        client, user = cleaned.get("client"), cleaned.get("user")
+        if client is None:
+            if not self.errors:
+                is_typed = cleaned["typed"] or "client" not in self.fields
+                self.add_error("client_id" if is_typed else "client", _("Choose a client."))
+            return cleaned
+        if not self.errors:
+            cleaned["grant"] = cleaned.get("grant") or usual_grant(client, user)
+            if (cleaned["grant"] == "client_credentials") != (user is None):
+                text = _("The client acts for itself with client_credentials, and with no other grant.")
+                self.add_error("grant", text)
+        return cleaned
+
+    def request(self, mappers: CompiledMappers | None) -> PreviewRequest:
+        """Give what to preview, of a valid form."""
+        cleaned, now = self.cleaned_data, time.time()
+        user = cleaned.get("user")
+        return PreviewRequest(
+            client=cleaned["client"],
+            user=user,
+            grant=cleaned["grant"],
+            scopes=cleaned["scopes"],
+            resources=cleaned["resources"],
+            authentication=authentication_by_password(user, now) if user is not None and cleaned["logged_in"] else None,
+            now=now,
+            mappers=mappers,
+        )

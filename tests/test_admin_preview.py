@@ -1,0 +1,179 @@
+"""The page that previews access tokens: who may, what it shows and keeps, and from where one gets there."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from django.conf import settings
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import Permission
+from django.urls import reverse
+
+from django_at_jwt.models import ClaimMapper, ResourceServer
+from tests.conftest import captured_statements
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("signing_keys")]
+PAGE = "admin:django_at_jwt_preview"
+
+
+@pytest.fixture
+def staff(client, django_user_model):
+    person = django_user_model.objects.create_user("staff", is_staff=True)
+    person.user_permissions.add(Permission.objects.get(codename="preview_claimmapper"))
+    client.force_login(person)
+    return client
+
+
+@pytest.fixture
+def mail(db):
+    return ClaimMapper.objects.create(name="mail", claim="email", source={"kind": "user", "path": "email"})
+
+
+def asked(client, user=None, **others):
+    data = {"client": client.application.pk, "user": user.pk if user else "", "logged_in": "on", **others}
+    return {f"preview-{name}": value for name, value in data.items()}
+
+
+@pytest.mark.usefixtures("mail")
+def test_shows_the_claims_and_who_set_them(staff, web, user):
+    page = staff.post(reverse(PAGE), asked(web, user, scopes=["read"]))
+    assert page.status_code == 200
+    shown = json.loads(page.context["claims_json"])
+    assert (shown["email"], shown["sub"], shown["scope"]) == ("alice@example.com", str(user.pk), "read")
+    text = page.content.decode()
+    assert "alice@example.com" in text
+    assert "personal" in text
+    assert "no-store" in page["Cache-Control"]
+
+
+@pytest.mark.usefixtures("mail")
+def test_it_is_recorded_without_a_value(staff, web, service, user):
+    staff.post(reverse(PAGE), asked(web, user, resources=[settings.API]))
+    staff.post(reverse(PAGE), asked(service))
+    of_user, of_client = LogEntry.objects.order_by("pk")
+    assert of_user.get_edited_object() == user
+    assert of_client.get_edited_object() == service.application
+    assert web.application.client_id in of_user.change_message
+    assert settings.API in of_user.change_message
+    assert "alice@example.com" not in of_user.change_message + of_client.change_message
+
+
+def test_nothing_else_is_written(staff, web, user):
+    with captured_statements() as statements:
+        staff.post(reverse(PAGE), asked(web, user))
+    [written] = [each for each in statements if not each.startswith(("SELECT", "SAVEPOINT", "RELEASE"))]
+    assert "django_admin_log" in written
+
+
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_needs_its_permission(method, client, web, user, django_user_model):
+    client.force_login(django_user_model.objects.create_user("other", is_staff=True))
+    page = getattr(client, method)(reverse(PAGE), asked(web, user))
+    assert page.status_code == 403
+    assert not LogEntry.objects.exists()
+    client.logout()
+    assert client.get(reverse(PAGE)).status_code == 302
+
+
+def test_a_link_tells_nobody_who_a_user_is(staff, web, user):
+    page = staff.get(reverse(PAGE), {"user": user.pk, "client": web.application.pk})
+    assert page.status_code == 200
+    assert "alice" not in page.content.decode()
+    assert not LogEntry.objects.exists()
+
+
+def test_link_chooses_the_user_and_the_client(admin_client, web, user):
+    page = admin_client.get(reverse(PAGE), {"user": user.pk, "client": web.application.pk})
+    assert page.context["form"].initial == {
+        "user": user.pk,
+        "user_name": user.pk,
+        "client": web.application.pk,
+        "client_id": web.application.client_id,
+    }
+    assert "selected>alice</option>" in page.content.decode()
+    for data in ({"user": "nobody"}, {"client": "nobody"}, {"user": "9" * 40}):
+        assert admin_client.get(reverse(PAGE), data).context["form"].initial == {}
+
+
+def test_links_from_other_pages(admin_client, client, web, user):
+    for place, query in (
+        (reverse("admin:auth_user_change", args=[user.pk]), f"?user={user.pk}"),
+        (
+            reverse("admin:oauth2_provider_application_change", args=[web.application.pk]),
+            f"?client={web.application.pk}",
+        ),
+        (reverse("admin:django_at_jwt_resourceserver_changelist"), ""),
+    ):
+        assert f'<a href="{reverse(PAGE)}{query}">' in admin_client.get(place).content.decode()
+
+
+def test_no_link_without_the_permission(client, user, django_user_model):
+    person = django_user_model.objects.create_user("other", is_staff=True)
+    person.user_permissions.add(Permission.objects.get(codename="view_user"))
+    client.force_login(person)
+    page = client.get(reverse("admin:auth_user_change", args=[user.pk]))
+    assert page.status_code == 200
+    assert reverse(PAGE) not in page.content.decode()
+
+
+@pytest.mark.usefixtures("mail")
+def test_without_javascript_names_are_typed(staff, web, user):
+    typed = {"preview-typed": "on", "preview-client_id": web.application.client_id}
+    page = staff.post(reverse(PAGE), {**typed, "preview-user_name": "alice"})
+    assert json.loads(page.context["claims_json"])["email"] == "alice@example.com"
+    page = staff.post(reverse(PAGE), {**typed, "preview-user_name": "nobody"})
+    assert "There is no user" in page.content.decode()
+    page = staff.post(reverse(PAGE), {"preview-typed": "on", "preview-client_id": "nobody"})
+    assert "There is no client" in page.content.decode()
+    page = staff.post(reverse(PAGE), {"preview-typed": "on"})
+    assert page.context["form"].errors == {"client_id": ["Choose a client."]}
+
+
+def test_errors_of_the_form(staff, web, user):
+    page = staff.post(reverse(PAGE), {"preview-user": user.pk})
+    assert page.context["form"].errors == {"client": ["Choose a client."]}
+    page = staff.post(reverse(PAGE), asked(web, user, grant="client_credentials"))
+    assert "grant" in page.context["form"].errors
+    assert "preview" not in page.context
+    assert not LogEntry.objects.exists()
+
+
+def test_refusal_and_opaque(staff, web, user):
+    ResourceServer.objects.create(identifier="https://old.example.com/", name="Old", token_format="opaque")
+    page = staff.post(reverse(PAGE), asked(web, user, resources=["https://old.example.com/"]))
+    assert "The token is opaque" in page.content.decode()
+    type(user).objects.filter(pk=user.pk).update(is_active=False)
+    page = staff.post(reverse(PAGE), asked(web, user))
+    assert "invalid_grant" in page.content.decode()
+    assert "account is not active" in page.content.decode()
+
+
+def test_what_a_page_of_another_form_sent_is_sent_again(rf, web, user, django_user_model):
+    from django.contrib.admin import site
+
+    from django_at_jwt.admin.preview import preview_page
+    from django_at_jwt.authorization_server.claim_mappers import compile_site_rules
+    from django_at_jwt.core.mappers import parse_rule
+
+    rule = parse_rule({"name": "new", "claim": "new", "source": {"kind": "constant", "value": "<b>"}, "type": "string"})
+    request = rf.post("/", {"_preview": "1", "claim": '"new"', **asked(web, user)})
+    request.user = django_user_model.objects.create_superuser("root")
+    page = preview_page(request, site, mappers=compile_site_rules((rule,))).render()
+    text = page.content.decode()
+    assert '<input type="hidden" name="claim" value="&quot;new&quot;">' in text
+    assert '<input type="hidden" name="_preview" value="1">' in text
+    assert json.loads(page.context_data["claims_json"])["new"] == "<b>"
+    assert "<b>" not in text
+    assert "not saved" in LogEntry.objects.get().change_message
+
+
+def test_no_private_member_is_on_the_page(staff, web, user):
+    from django_at_jwt.authorization_server.protection import decrypt_private_key
+    from django_at_jwt.models import SigningKey
+
+    text = staff.post(reverse(PAGE), asked(web, user)).content.decode()
+    for row in SigningKey.objects.all():
+        private = decrypt_private_key(row.private_jwe, kid=row.kid).export_private(as_dict=True)
+        assert [member for member in ("d", "p", "q", "dp", "dq", "qi") if private.get(member, "\x00") in text] == []
+        assert row.private_jwe not in text
