@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from typing import TYPE_CHECKING
 
 from django.db import Error as AnyDatabaseError
 
@@ -13,6 +14,9 @@ from django_at_jwt.models import ClaimMapper
 from django_at_jwt.models.mappable import refuse_source
 
 from .snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 logger = logging.getLogger("django_at_jwt")
 
@@ -37,8 +41,19 @@ class ClaimMappers:
         Raises:
             IssuanceUnavailable: they cannot be read. Without them a token might lack a claim that it must have.
         """
+        return self._compile(self._rows.current)
+
+    def latest(self) -> CompiledMappers:
+        """Give the mappers as they were a second ago or later, whichever process has changed them.
+
+        Raises:
+            IssuanceUnavailable: as :meth:`current`.
+        """
+        return self._compile(self._rows.latest)
+
+    def _compile(self, read: Callable[[], tuple[MapperRule, ...]]) -> CompiledMappers:
         try:
-            rows = self._rows.current()
+            rows = read()
         except AnyDatabaseError:
             logger.exception("The claim mappers could not be read")
             raise IssuanceUnavailable("the claim mappers cannot be read") from None

@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from django_at_jwt.conf import app_settings
 from django_at_jwt.core.errors import KeysUnavailable, NoSigningKey, UnacceptableKey
-from django_at_jwt.core.keyring import KeyRing
+from django_at_jwt.core.keyring import KeyRing, Signer
 from django_at_jwt.core.keys import SigningKey, VerificationKey
 from django_at_jwt.core.lifecycle import PUBLISHED_STATES, KeyTimes, signer_at
 from django_at_jwt.models import SigningKey as SigningKeyRow
@@ -183,7 +183,7 @@ class KeyStore:
             signer = signer_at(times, algorithm, now, leeway=timedelta(seconds=app_settings().leeway))
             record = next((each for each in self._records if each.times is signer), None)
             if record is not None:
-                signers[algorithm] = partial(self._open, record)
+                signers[algorithm] = Signer(verification_key=record.verification_key, open=partial(self._open, record))
         ring = KeyRing.of(
             (each.verification_key for each in self._records if each.times.state_at(now) in PUBLISHED_STATES),
             signers=signers,

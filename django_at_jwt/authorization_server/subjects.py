@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from oauth2_provider.models import get_access_token_model, get_application_model
 
 from django_at_jwt.conf import app_settings
-from django_at_jwt.core.errors import IssuanceUnavailable
+from django_at_jwt.core.errors import InvalidGrant, IssuanceUnavailable
 from django_at_jwt.core.subjects import AmbiguousSector, pairwise_subject, sector_of
 
 if TYPE_CHECKING:
@@ -37,6 +37,28 @@ def subject_of(user: Any, application: Any) -> str:
         return subject
     key = base64.urlsafe_b64decode(settings.pairwise_subject_key + "=")
     return pairwise_subject(subject, sector=_sector(application), key=key)
+
+
+def token_subject(user: Any, application: Any, *, grant: str | None) -> str | None:
+    """Give the ``sub`` of the resource owner, or ``None`` where the client acts for itself (RFC 9068 §2.2).
+
+    Args:
+        grant: the grant type of the request, as far as it names one.
+
+    Raises:
+        InvalidGrant: the resource owner's account is not active, or the client's id reads as somebody's ``sub``.
+        IssuanceUnavailable: as :func:`subject_of`.
+    """
+    if grant == "client_credentials" or user is None:
+        if is_subject_of_somebody(application.client_id):
+            raise InvalidGrant(
+                "This client cannot get a token for itself.",
+                detail="the client's id is also a user's identifier (RFC 9068 section 5); give the client another id",
+            )
+        return None
+    if not user.is_active:
+        raise InvalidGrant("The resource owner's account is not active.")
+    return subject_of(user, application)
 
 
 def _local_subject(user: Any) -> str:

@@ -20,16 +20,27 @@ _REFUSED_MEMBERS: Final = frozenset({"b64", "zip", "enc"})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Signer:
+    """A key that signs now, as everybody may know it, and a function that opens its private half.
+
+    The function raises :class:`NoSigningKey` where it cannot be opened.
+    """
+
+    verification_key: VerificationKey
+    open: Callable[[], SigningKey] = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class KeyRing:
     """All keys of one issuer at one time.
 
-    ``verification_keys`` has every published key by its ``kid``. ``signers`` has a function for each algorithm that has
-    a signing key, and gives it: a private key is opened when it is first needed, so a verifying process never does.
-    ``algorithms`` are those in use, the default first.
+    ``verification_keys`` has every published key by its ``kid``. ``signers`` has one for each algorithm that has a
+    signing key: a private key is opened when it is first needed, so a verifying process never does. ``algorithms`` are
+    those in use, the default first.
     """
 
     verification_keys: Mapping[str, VerificationKey] = field(default_factory=dict)
-    signers: Mapping[str, Callable[[], SigningKey]] = field(default_factory=dict, repr=False)
+    signers: Mapping[str, Signer] = field(default_factory=dict, repr=False)
     algorithms: Sequence[str] = ()
     _known_headers: dict[bytes, VerificationKey] = field(default_factory=dict, repr=False, compare=False)
 
@@ -38,23 +49,31 @@ class KeyRing:
         """Make a key ring of verification keys and, where it signs too, ``signers`` and ``algorithms``."""
         return cls(verification_keys={key.kid: key for key in verification_keys}, **others)
 
-    def signing_key(self, algorithm: str | None = None) -> SigningKey:
-        """Give the key that signs now.
+    def signer(self, algorithm: str | None = None) -> Signer:
+        """Give the key that signs now, without opening it.
 
         Args:
             algorithm: the one wanted, or ``None`` for the default. What comes into use is announced before it signs;
                 until then the first of :attr:`algorithms` that has a signing key goes on in its place.
 
         Raises:
-            NoSigningKey: there is none, it cannot be opened, or the algorithm is not in use.
+            NoSigningKey: there is none, or the algorithm is not in use.
         """
         if algorithm is not None and algorithm not in self.algorithms:
             raise NoSigningKey(f"no key signs with {algorithm}; add it to AT_JWT['SIGNING_ALGORITHMS']")
         wanted = (*self.algorithms, *self.signers) if algorithm is None else (algorithm, *self.algorithms)
         for name in wanted:
             if name in self.signers:
-                return self.signers[name]()
+                return self.signers[name]
         raise NoSigningKey("there is no signing key; make one with: manage.py rotate_signing_keys")
+
+    def signing_key(self, algorithm: str | None = None) -> SigningKey:
+        """Open the key that signs now.
+
+        Raises:
+            NoSigningKey: as :meth:`signer`, or it cannot be opened.
+        """
+        return self.signer(algorithm).open()
 
     def key_for(self, jws: CompactJws) -> VerificationKey:
         """Find the key that a token's header names, after every rule for headers (RFC 9068 §4, RFC 8725 §3).

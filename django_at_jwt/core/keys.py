@@ -111,13 +111,14 @@ class VerificationKey:
     """A public key that verifies signatures of exactly one algorithm (RFC 8725 §3.1).
 
     ``kid`` is what tokens call it; ``public_jwk`` has the members that a JWK set publishes, and no private one.
+    ``signature_bytes`` is the length of its signatures.
     """
 
     kid: str
     algorithm: Algorithm
     public_jwk: Mapping[str, str]
+    signature_bytes: int = field(repr=False, compare=False)
     _verify: Callable[[bytes, bytes], None] = field(repr=False, compare=False)
-    _signature_bytes: int = field(repr=False, compare=False)
 
     @classmethod
     def from_jwk(
@@ -164,13 +165,13 @@ class VerificationKey:
             kid=own_kid,
             algorithm=allowed,
             public_jwk=members | {"use": "sig", "alg": name, "kid": own_kid},
+            signature_bytes=allowed.signature_bytes or (operation_key.get_op_key("verify").key_size + 7) // 8,
             _verify=_verification(allowed, operation_key),
-            _signature_bytes=allowed.signature_bytes or (operation_key.get_op_key("verify").key_size + 7) // 8,
         )
 
     def verifies(self, signing_input: bytes, signature: bytes) -> bool:
         """Tell whether ``signature`` was made over ``signing_input`` with this key's private half."""
-        if len(signature) != self._signature_bytes:
+        if len(signature) != self.signature_bytes:
             # An RSA signature is as long as its modulus (RFC 8017 §8.1.2); OpenSSL may take it without leading zeros.
             return False
         try:

@@ -13,7 +13,7 @@ from .jws import encode_segment
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from .keys import SigningKey
+    from .keys import SigningKey, VerificationKey
 
 TOKEN_TYPE: Final = "at+jwt"  # noqa: S105 - a media type
 ACCEPTED_TYPES: Final = frozenset({"at+jwt", "application/at+jwt"})
@@ -172,11 +172,20 @@ def with_mapped(protocol: Mapping[str, Any], mapped: Mapping[str, Any]) -> dict[
 
 @lru_cache(maxsize=256)
 def _header_segment(algorithm: str, kid: str) -> bytes:
-    return encode_segment(encode_json({"typ": TOKEN_TYPE, "alg": algorithm, "kid": kid}))
+    return encode_segment(encode_json(_header(algorithm, kid)))
 
 
-def header_segment(key: SigningKey) -> bytes:
-    """Give the encoded header of the tokens that ``key`` signs (RFC 9068 §2.1)."""
+def _header(algorithm: str, kid: str) -> dict[str, str]:
+    return {"typ": TOKEN_TYPE, "alg": algorithm, "kid": kid}
+
+
+def token_header(key: SigningKey | VerificationKey) -> dict[str, str]:
+    """Give the header of the tokens that ``key`` signs (RFC 9068 §2.1)."""
+    return _header(key.algorithm.name, key.kid)
+
+
+def header_segment(key: SigningKey | VerificationKey) -> bytes:
+    """Give the same header, encoded."""
     return _header_segment(key.algorithm.name, key.kid)
 
 

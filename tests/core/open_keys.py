@@ -6,7 +6,7 @@ from functools import cache
 
 from jwcrypto.jwk import JWK
 
-from django_at_jwt.core.keyring import KeyRing
+from django_at_jwt.core.keyring import KeyRing, Signer
 from django_at_jwt.core.keys import SigningKey
 
 from .forge import Forge, private_members
@@ -22,6 +22,8 @@ def ring_of(*algorithms: str) -> KeyRing:
     keys = {algorithm: signing_key(algorithm) for algorithm in algorithms}
     return KeyRing.of(
         (key.verification_key for key in keys.values()),
-        signers={name: lambda key=key: key for name, key in keys.items()},
+        signers={
+            name: Signer(verification_key=key.verification_key, open=lambda key=key: key) for name, key in keys.items()
+        },
         algorithms=algorithms,
     )

@@ -6,7 +6,7 @@ import pytest
 
 from django_at_jwt.core.errors import IssuanceError, NoSigningKey, RejectionReason, TokenRejected
 from django_at_jwt.core.jws import CompactJws
-from django_at_jwt.core.keyring import KeyRing
+from django_at_jwt.core.keyring import KeyRing, Signer
 from django_at_jwt.core.keys import PRIVATE_MEMBERS, VerificationKey
 
 from .forge import ALL_ALGORITHMS, EXPECTED, NOW, Forge, thumbprint
@@ -50,9 +50,11 @@ def test_an_algorithm_without_a_signing_key_does_not_sign(algorithm):
 def test_a_private_key_is_opened_when_it_is_first_needed():
     opened = []
     key = signing_key("EdDSA")
-    ring = KeyRing.of([key.verification_key], signers={"EdDSA": lambda: opened.append(key.kid) or key})
+    signer = Signer(verification_key=key.verification_key, open=lambda: opened.append(key.kid) or key)
+    ring = KeyRing.of([key.verification_key], signers={"EdDSA": signer})
     accept(Forge("EdDSA").token(), ring)
     ring.jwk_set()
+    assert ring.signer().verification_key.kid == key.kid
     assert opened == []
     assert ring.signing_key() is key
     assert opened == [key.kid]

@@ -15,15 +15,12 @@ from django_at_jwt.authorization_server.high_water import high_water_marks
 from django_at_jwt.authorization_server.issuance import (
     IssuanceRequest,
     IssuedAccessToken,
-    protocol_claims,
+    compose_access_token,
     sign_access_token,
 )
-from django_at_jwt.authorization_server.keystore import key_store
-from django_at_jwt.authorization_server.mapping import log_problems, map_claims
-from django_at_jwt.authorization_server.subjects import is_subject_of_somebody, subject_of
-from django_at_jwt.claims import ClaimContext
-from django_at_jwt.conf import local_issuer
-from django_at_jwt.core.errors import InvalidGrant, IssuanceError, IssuanceUnavailable
+from django_at_jwt.authorization_server.mapping import log_problems
+from django_at_jwt.authorization_server.subjects import token_subject
+from django_at_jwt.core.errors import IssuanceError, IssuanceUnavailable
 from django_at_jwt.core.resource_servers import TokenFormat
 
 from .audiences import resolve_for_token
@@ -64,7 +61,7 @@ def generate_access_token(request: Request) -> str:
         return _opaque_token(request)
     try:
         audience = resolve_for_token(request)
-        subject = _user_subject(request)
+        subject = token_subject(stored(request, "user"), request.client, grant=token_grant(request))
         lifetime = audience.lifetime(stored(request, "expires_in"))
         setattr(request, LIFETIME, lifetime)
         if audience.token_format is TokenFormat.OPAQUE:
@@ -78,33 +75,27 @@ def generate_access_token(request: Request) -> str:
 
 
 def _sign(request: Request, audience: Audience, subject: str | None, lifetime: int) -> IssuedAccessToken:
-    issuer = local_issuer()
-    if not issuer:
-        raise IssuanceUnavailable("OAUTH2_PROVIDER['OIDC_ISS_ENDPOINT'] is not set, so tokens would have no issuer")
-    protocol = protocol_claims(
+    composed = compose_access_token(
         IssuanceRequest(
-            issuer=issuer,
-            client_id=request.client.client_id,
-            audience=audience.identifiers,
-            user_subject=subject,
-            scopes=audience.scopes,
-            authentication=None if subject is None else stored(request, AUTHENTICATION),
+            user=stored(request, "user"),
+            client=request.client,
+            subject=subject,
+            # The authorization endpoint issues tokens for the implicit grant, and for the front half of a hybrid flow.
+            grant=token_grant(request) or "implicit",
+            audience=audience,
             lifetime=lifetime,
             now=time.time(),
-        )
+            authentication=stored(request, AUTHENTICATION),
+        ),
+        claim_mappers.current(),
     )
-    context = ClaimContext(
-        user=None if subject is None else stored(request, "user"),
-        client=request.client,
-        scopes=audience.scopes,
-        resource_servers=tuple(audience.identifiers),
-        # The authorization endpoint issues tokens for the implicit grant, and for the front half of a hybrid flow.
-        grant=token_grant(request) or "implicit",
-    )
-    mapped = map_claims(claim_mappers.current(), context, servers=audience.servers, protocol=protocol)
-    log_problems(mapped)
-    token = sign_access_token(protocol, mapped.claims, key_store.current(), algorithm=audience.algorithm)
-    _account_for(token)
+    log_problems(composed.mapped)
+    token = sign_access_token(composed)
+    try:
+        high_water_marks.record(token.kid, token.expires_at)
+    except AnyDatabaseError:
+        logger.exception("The last expiry of signing key %s could not be recorded", token.kid)
+        raise IssuanceUnavailable("what the key signed could not be recorded") from None
     return token
 
 
@@ -113,39 +104,8 @@ def _opaque_token(request: Request) -> str:
     return token
 
 
-def _account_for(token: IssuedAccessToken) -> None:
-    """Hold a token to its key's end, and note when it expires, before anybody gets it."""
-    end = key_store.end_of(token.kid)
-    if end is not None and token.expires_at > end.timestamp():
-        raise IssuanceUnavailable(
-            f"the token would outlive signing key {token.kid}, which is published until {end}; after the lifetime of "
-            "access tokens was raised, run: manage.py rotate_signing_keys"
-        )
-    try:
-        high_water_marks.record(token.kid, token.expires_at)
-    except AnyDatabaseError:
-        logger.exception("The last expiry of signing key %s could not be recorded", token.kid)
-        raise IssuanceUnavailable("what the key signed could not be recorded") from None
-
-
 def refuse(error: IssuanceError, request: Request) -> NoReturn:
     """Log why no token is issued, and raise what the client is told."""
     level = logging.ERROR if error.code == "server_error" else logging.INFO
     logger.log(level, "No access token was issued (%s): %s", error.code, error)
     raise IssuanceFailed(error, request) from error
-
-
-def _user_subject(request: Request) -> str | None:
-    """The ``sub`` of the resource owner, or ``None`` where the client acts for itself (RFC 9068 §2.2)."""
-    user = stored(request, "user")
-    client_id = request.client.client_id
-    if token_grant(request) == "client_credentials" or user is None:
-        if is_subject_of_somebody(client_id):
-            raise InvalidGrant(
-                "This client cannot get a token for itself.",
-                detail="the client's id is also a user's identifier (RFC 9068 section 5); give the client another id",
-            )
-        return None
-    if not user.is_active:
-        raise InvalidGrant("The resource owner's account is not active.")
-    return subject_of(user, request.client)

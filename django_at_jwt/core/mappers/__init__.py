@@ -10,6 +10,7 @@ from .application import ClaimsRefused, ClaimsTooLarge, Oversize, RequiredMapper
 from .compiling import CompiledMapper, CompiledMappers, Selection, compile_rule, compile_rules
 from .conditions import ConditionName, Conditions, Match, TokenFacts, TokensFor
 from .parsing import parse_conditions, parse_rule, write_rule
+from .personal import personal_mappers, personal_protocol_claims
 from .problems import FailureReason, RuleProblem, UnusableRule
 from .rules import MapperRule, Merge, WhenMissing
 from .sources import Needs, SourceValues, parts_of
@@ -48,5 +49,7 @@ __all__ = [
     "parse_conditions",
     "parse_rule",
     "parts_of",
+    "personal_mappers",
+    "personal_protocol_claims",
     "write_rule",
 ]
