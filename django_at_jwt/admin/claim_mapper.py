@@ -11,11 +11,13 @@ from django.db import router, transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
+from django.utils.text import get_text_list
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
+from oauth2_provider.scopes import get_scopes_backend
 
 from django_at_jwt.conf import app_settings
-from django_at_jwt.core.mappers import UnusableRule
+from django_at_jwt.core.mappers import Conditions, Match, UnusableRule
 from django_at_jwt.core.mappers.ready_made import READY_MADE
 from django_at_jwt.models import ClaimMapper
 from django_at_jwt.models.claim_mapper import in_words, refuse_rule
@@ -41,6 +43,9 @@ READY_MADE_LABELS = {
 }
 
 
+FURTHER_CONDITIONS = ("clients", "groups", "grants")
+
+
 def why_unusable(rule: MapperRule) -> str:
     """Say why a rule fails whenever its conditions are met; nothing where it can be used."""
     try:
@@ -50,12 +55,21 @@ def why_unusable(rule: MapperRule) -> str:
     return ""
 
 
+def why_never_applied(rule: MapperRule) -> str:
+    """Say which scopes this site has not, without which no token meets the conditions."""
+    missing = [scope for scope in rule.conditions.scopes if scope not in get_scopes_backend().get_all_scopes()]
+    if not missing or (rule.conditions.scopes_match is Match.ANY and len(missing) < len(rule.conditions.scopes)):
+        return ""
+    text = gettext("Never applied: this site has no scope %(scopes)s. Add it to OAUTH2_PROVIDER[“SCOPES”].")
+    return text % {"scopes": get_text_list(missing, gettext("or"))}
+
+
 def state_of(mapper: ClaimMapper) -> str:
     """Say what is wrong with a row; nothing where it is applied as it is written."""
     if any(mapper.name == rule.key for rule in app_settings().claim_mappers):
         return gettext("Not applied: the settings declare a mapper of this name.")
     try:
-        return why_unusable(mapper.rule)
+        return why_unusable(mapper.rule) or why_never_applied(mapper.rule)
     except UnusableRule as error:
         return " ".join(" ".join(each) for each in in_words(error.problems).values())
 
@@ -78,11 +92,11 @@ class ClaimMapperAdmin(ConfirmingAdmin):
     """Claim mappers, and above them those that the settings declare."""
 
     form = ClaimMapperForm
+    always_told = frozenset({_("for which tokens")})
     change_list_template = "admin/django_at_jwt/claimmapper/change_list.html"
-    list_display = ("name", "claim", "required", "order", "enabled", "problem")  # More in get_list_display.
+    list_display = ("name", "claim", "order", "enabled", "problem")  # More in get_list_display.
     list_display_links = ("name",)
     list_editable = ("order", "enabled")
-    list_filter = ("enabled", "required")
     search_fields = ("name", "claim", "note")
     fieldsets = (
         (None, {"fields": ("name", "claim", "note", "enabled")}),
@@ -108,10 +122,11 @@ class ClaimMapperAdmin(ConfirmingAdmin):
         (
             _("For which tokens"),
             {
-                "fields": ("tokens_for", "scopes", "scopes_match", "resource_servers", "clients", "groups", "grants"),
+                "fields": ("tokens_for", "scopes", "scopes_match", "resource_servers"),
                 "description": _("All of these have to be met. What is left open is always met."),
             },
         ),
+        (_("Only for some clients, groups or grants"), {"fields": FURTHER_CONDITIONS}),
         (_("Beside other mappers"), {"fields": ("order", "merge", "version")}),
     )
 
@@ -133,7 +148,7 @@ class ClaimMapperAdmin(ConfirmingAdmin):
         def conditions(mapper: ClaimMapper) -> str:
             return conditions_sentence(mapper.rule_or_broken().conditions, names)
 
-        return ["name", "claim", value, conditions, "required", "order", "enabled", "problem"]
+        return ["name", "claim", value, conditions, "order", "enabled", "problem"]
 
     @admin.display(description=_("problem"))
     def problem(self, mapper: ClaimMapper) -> str:
@@ -147,7 +162,15 @@ class ClaimMapperAdmin(ConfirmingAdmin):
             in_words = ("value_in_words", "conditions_in_words")
             plain = ("type", "when_missing", "default", "required", "merge", "order")
             return ((None, {"fields": ("name", "claim", "note", "enabled", *in_words, *plain, "problem")}),)
-        return super().get_fieldsets(request, obj)
+        sets = super().get_fieldsets(request, obj)
+        conditions = Conditions() if obj is None else obj.rule_or_broken().conditions
+        if request.method == "POST" or any(getattr(conditions, name) for name in FURTHER_CONDITIONS):
+            return sets
+        # Few mappers need these; they are folded up where none of them is chosen.
+        return [
+            (name, {**options, "classes": ["collapse"]} if options["fields"] == FURTHER_CONDITIONS else options)
+            for name, options in sets
+        ]
 
     @admin.display(description=_("value"))
     def value_in_words(self, mapper: ClaimMapper) -> str:
@@ -252,4 +275,6 @@ def _of_ready_made(name: str) -> tuple[list[ClaimMapper], list[str]]:
             problems.append(f"{row.name}: {' '.join(error.messages)}")
         else:
             rows.append(row)
+            if problem := why_never_applied(row.rule):
+                problems.append(f"{row.name}: {problem}")
     return rows, problems

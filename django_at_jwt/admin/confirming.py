@@ -87,6 +87,8 @@ class ConfirmingAdmin(_ModelAdmin):
     delete_confirmation_template = "admin/django_at_jwt/confirm_deletion.html"
     delete_selected_confirmation_template = "admin/django_at_jwt/confirm_deletion.html"
     actions = ("delete_selected",)
+    # The labels of what is said of a new row although it is as it is by default.
+    always_told: frozenset[Any] = frozenset()
 
     class Media:
         """What the pages look like that show a change."""
@@ -168,7 +170,8 @@ class ConfirmingAdmin(_ModelAdmin):
         return TemplateResponse(request, self.confirm_template, whole)
 
     def _rows(self, before: list[Any], after: list[Any]) -> list[dict[str, Any]]:
-        """What is different in each row; all of a new one."""
+        """What is different in each row; of a new one, what is not as it is by default."""
+        plain = self.described(self.model())
         stored = {row.pk: row for row in before}
         rows = []
         for row in after:
@@ -177,7 +180,7 @@ class ConfirmingAdmin(_ModelAdmin):
             lines = [
                 {"label": label, "before": old[place][1] if old else "", "after": text}
                 for place, (label, text) in enumerate(new)
-                if (old[place][1] != text if old else text)
+                if text != (old or plain)[place][1] or (not old and label in self.always_told)
             ]
             rows.append({"name": str(row), "is_new": old is None, "lines": lines})
         return rows

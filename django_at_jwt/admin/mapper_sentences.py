@@ -156,12 +156,14 @@ def _named(values: tuple[str, ...], names: Mapping[str, str]) -> str:
 
 
 def value_sentence(rule: MapperRule) -> str:
-    """Say where the value comes from, and how many steps there are on its way."""
-    source = source_sentence(rule.source)
-    if not rule.transforms:
-        return source
-    steps = ngettext("in %(count)d step", "in %(count)d steps", len(rule.transforms)) % {"count": len(rule.transforms)}
-    return f"{source}, {steps}"
+    """Say where the value comes from, how many steps there are on its way, and whether it has to be there."""
+    parts = [source_sentence(rule.source)]
+    if rule.transforms:
+        steps = ngettext("in %(count)d step", "in %(count)d steps", len(rule.transforms))
+        parts.append(steps % {"count": len(rule.transforms)})
+    if rule.required:
+        parts.append(gettext("required"))
+    return ", ".join(parts)
 
 
 def described(mapper: ClaimMapper, names: Names) -> list[tuple[Any, str]]:

@@ -10,7 +10,9 @@ document.addEventListener("DOMContentLoaded", () => {
     if (row) row.hidden = !isShown && !row.querySelector(".errorlist");
   };
 
-  const kinds = [...kind.options].map((option) => option.value).filter((value) => value);
+  const kinds = [...document.querySelectorAll('.form-row[class*="field-source_"]')]
+    .map((row) => [...row.classList].find((name) => name.startsWith("field-source_")).slice("field-source_".length))
+    .filter((name) => name !== "kind");
   const type = byId("id_type");
   const registered = byId("id_source_registered");
   const types = JSON.parse(registered?.dataset.types || "{}");
@@ -52,6 +54,6 @@ document.addEventListener("DOMContentLoaded", () => {
     const lastUsed = steps.findLastIndex((step) => step.querySelector("select").value);
     steps.forEach((step, place) => { step.hidden = place > lastUsed + 1; dress(step); });
   };
-  steps.forEach((step) => step.addEventListener("input", showSteps));
+  steps.forEach((step) => ["input", "change"].forEach((event) => step.addEventListener(event, showSteps)));
   showSteps();
 });
