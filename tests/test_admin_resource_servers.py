@@ -10,6 +10,7 @@ from django.urls import reverse
 
 from django_at_jwt.authorization_server.resource_servers import registry
 from django_at_jwt.models import ResourceServer
+from tests.admin_pages import confirm, is_shown
 
 pytestmark = pytest.mark.django_db
 
@@ -23,6 +24,12 @@ FORM = {"identifier": MAIL, "name": "Mail", "enabled": "on", "open_to_all_client
 def admin(client, db):
     client.force_login(get_user_model().objects.create_superuser("admin"))
     return client
+
+
+def save(client, address, sent):
+    """Send a form, and confirm what it does if it is shown."""
+    page = client.post(address, sent)
+    return confirm(client, page) if is_shown(page) else page
 
 
 def errors(page):
@@ -41,7 +48,7 @@ def test_registers(admin, service):
         "lifetime": "300",
         "algorithm": "RS256",
     }
-    assert admin.post(reverse(ADD), sent).status_code == 302
+    assert save(admin, reverse(ADD), sent).status_code == 302
     row = ResourceServer.objects.get()
     assert (row.scopes, row.clients) == ({"read": "Read your mail", "write": ""}, [service.application.client_id])
     server = registry.current().by_identifier[MAIL]
@@ -60,14 +67,14 @@ def test_takes_back_what_it_shows(admin, service):
     shown = {name: form[name].value() for name in form.fields}
     assert shown["scopes"] == "read Read your mail\nwrite"
     sent = {name: value for name, value in shown.items() if value not in (None, False)}
-    assert admin.post(address, sent).status_code == 302
+    assert save(admin, address, sent).status_code == 302
     row.refresh_from_db()
     assert (row.scopes, row.clients, row.lifetime) == (scopes, ["gone"], 5)
     assert LogEntry.objects.get().get_change_message() == "No fields changed."
 
 
 def test_without_scopes_it_has_those_that_nobody_names(admin):
-    admin.post(reverse(ADD), FORM)
+    save(admin, reverse(ADD), FORM)
     assert ResourceServer.objects.get().scopes is None
     assert "those that no other API names" in admin.get(reverse(LIST)).content.decode()
 
@@ -94,26 +101,26 @@ def test_without_scopes_it_has_those_that_nobody_names(admin):
     ],
 )
 def test_says_what_is_wrong(admin, sent, field, expected):
-    told = errors(admin.post(reverse(ADD), {**FORM, **sent}))
+    told = errors(save(admin, reverse(ADD), {**FORM, **sent}))
     assert expected in told[field]
     assert not ResourceServer.objects.exists()
 
 
 def test_lifetime_beyond_the_retention(admin, settings):
     settings.AT_JWT = {**settings.AT_JWT, "RETENTION": 7200}
-    assert "would outlive their keys" in errors(admin.post(reverse(ADD), {**FORM, "lifetime": "7171"}))["lifetime"]
-    assert admin.post(reverse(ADD), {**FORM, "lifetime": "7170"}).status_code == 302
+    assert "would outlive their keys" in errors(save(admin, reverse(ADD), {**FORM, "lifetime": "7171"}))["lifetime"]
+    assert save(admin, reverse(ADD), {**FORM, "lifetime": "7170"}).status_code == 302
 
 
 def test_same_identifier_twice(admin):
-    admin.post(reverse(ADD), FORM)
-    assert "already exists" in errors(admin.post(reverse(ADD), FORM))["identifier"]
+    save(admin, reverse(ADD), FORM)
+    assert "already exists" in errors(save(admin, reverse(ADD), FORM))["identifier"]
 
 
 def test_another_default(admin, settings):
     settings.AT_JWT = {}
     other = ResourceServer.objects.create(identifier="https://other.example.com/", name="Other", is_default=True)
-    assert admin.post(reverse(ADD), {**FORM, "is_default": "on"}).status_code == 302
+    assert save(admin, reverse(ADD), {**FORM, "is_default": "on"}).status_code == 302
     other.refresh_from_db()
     assert not other.is_default
     assert registry.current().default == MAIL
@@ -154,7 +161,7 @@ def test_permissions(client, db):
     assert client.get(reverse(LIST)).status_code == 403
     staff.user_permissions.add(Permission.objects.get(codename="view_resourceserver"))
     assert client.get(reverse(LIST)).status_code == 200
-    assert client.post(reverse(ADD), FORM).status_code == 403
+    assert save(client, reverse(ADD), FORM).status_code == 403
     assert not ResourceServer.objects.exists()
 
 

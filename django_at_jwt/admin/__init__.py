@@ -7,7 +7,8 @@ from .issuer_subject import IssuerSubjectAdmin
 __all__ = ["IssuerSubjectAdmin"]
 
 if apps.is_installed("oauth2_provider"):
+    from .claim_mapper import ClaimMapperAdmin
     from .resource_server import ResourceServerAdmin
     from .signing_key import SigningKeyAdmin
 
-    __all__ += ["ResourceServerAdmin", "SigningKeyAdmin"]
+    __all__ += ["ClaimMapperAdmin", "ResourceServerAdmin", "SigningKeyAdmin"]

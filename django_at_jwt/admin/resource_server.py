@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from django import forms
 from django.contrib import admin
+from django.contrib.admin.utils import display_for_field, flatten_fieldsets
 from django.contrib.admin.widgets import AdminTextareaWidget, FilteredSelectMultiple
 from django.core.exceptions import ValidationError
 from django.urls import path
@@ -19,17 +20,15 @@ from django_at_jwt.conf import app_settings
 from django_at_jwt.core.resource_servers import read_scopes
 from django_at_jwt.models import ResourceServer
 
+from .confirming import ConfirmingAdmin
 from .preview import preview_page
+from .row_versions import VersionedForm
 
 if TYPE_CHECKING:
     from django.http import HttpRequest, HttpResponse
     from django.utils.safestring import SafeString
 
-    _ModelAdmin = admin.ModelAdmin[ResourceServer]
-    _ModelForm = forms.ModelForm[ResourceServer]
-else:
-    _ModelAdmin = admin.ModelAdmin  # They are generic to the type checker alone.
-    _ModelForm = forms.ModelForm
+    from django_at_jwt.authorization_server.arrangement import Arrangement
 
 
 class ScopesField(forms.CharField):
@@ -80,7 +79,7 @@ class ClientsWidget(FilteredSelectMultiple):
         return format_html('<div class="related-widget-wrapper">{}</div>', super().render(*args, **kwargs))
 
 
-class ResourceServerForm(_ModelForm):
+class ResourceServerForm(VersionedForm):
     """The form of a resource server, with the site's own scopes, algorithms and clients to choose from."""
 
     scopes = ScopesField(
@@ -133,7 +132,7 @@ class ResourceServerForm(_ModelForm):
 
 
 @admin.register(ResourceServer)
-class ResourceServerAdmin(_ModelAdmin):
+class ResourceServerAdmin(ConfirmingAdmin):
     """Resource servers, and above them those that the settings declare."""
 
     form = ResourceServerForm
@@ -154,8 +153,21 @@ class ResourceServerAdmin(_ModelAdmin):
     fieldsets = (
         (None, {"fields": ("identifier", "name", "description", "enabled")}),
         (_("Who may ask for it, and how"), {"fields": ("open_to_all_clients", "clients", "is_default", "isolated")}),
-        (_("Its tokens"), {"fields": ("scopes", "lifetime", "token_format", "algorithm")}),
+        (_("Its tokens"), {"fields": ("scopes", "lifetime", "token_format", "algorithm", "version")}),
     )
+
+    def arranged(self, now: Arrangement, *, before: list[ResourceServer], after: list[ResourceServer]) -> Arrangement:
+        """Give the arrangement after some resource servers were replaced."""
+        then = now.with_server(None, in_place_of={row.identifier for row in before})
+        for row in after:
+            then = then.with_server(row)
+        return then
+
+    def described(self, row: ResourceServer) -> list[tuple[Any, str]]:
+        """Give the fields of a row in words."""
+        names = flatten_fieldsets(self.fieldsets)
+        fields = [field for field in row._meta.fields if field.name in names]
+        return [(field.verbose_name, display_for_field(getattr(row, field.name), field, "")) for field in fields]
 
     @admin.display(description=_("default"), boolean=True)
     def default(self, server: ResourceServer) -> bool:

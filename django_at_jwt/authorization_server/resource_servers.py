@@ -12,6 +12,8 @@ from django_at_jwt.models import ResourceServer as ResourceServerRow
 from .snapshot import Snapshot
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from django_at_jwt.core.audience import Audience, AudienceRequest
     from django_at_jwt.core.resource_servers import ResourceServer
 
@@ -87,13 +89,19 @@ class ResourceServerRegistry:
         before = self._merged
         if before is not None and before[0] is rows and before[1] is settings:
             return before[2]
-        merged = ResourceServers.of(
-            (*rows.servers, *settings.resource_servers),
-            default=settings.default_resource or rows.default,
-            issuer_scopes=settings.issuer_scopes,
-        )
+        merged = with_declared(rows.servers, default=rows.default)
         self._merged = (rows, settings, merged)
         return merged
+
+
+def with_declared(servers: Iterable[ResourceServer], *, default: str | None) -> ResourceServers:
+    """Give the resource servers of rows together with those that the settings declare, which win."""
+    settings = app_settings()
+    return ResourceServers.of(
+        (*servers, *settings.resource_servers),
+        default=settings.default_resource or default,
+        issuer_scopes=settings.issuer_scopes,
+    )
 
 
 registry = ResourceServerRegistry()

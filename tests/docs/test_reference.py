@@ -18,6 +18,7 @@ from django_at_jwt.core.lifecycle import PUBLISHED_STATES, KeyState
 from .blocks import (
     AUTHENTICATION,
     CHANGELOG,
+    CLAIM_MAPPERS,
     CONTRIBUTING,
     DOCS,
     KEY_LEAKED,
@@ -162,13 +163,14 @@ class TestKeys:
 class TestBlocks:
     @pytest.mark.parametrize("page", [*PAGES, README], ids=lambda page: page.name)
     def test_each_block_of_python_is_run_somewhere(self, page):
-        run = {AUTHENTICATION, KEYS, KEY_LEAKED, RESOURCE_SERVERS, SETTINGS, SUBJECTS}
+        run = {AUTHENTICATION, CLAIM_MAPPERS, KEYS, KEY_LEAKED, RESOURCE_SERVERS, SETTINGS, SUBJECTS}
         for block in blocks_of(page):
             if block.language == "python" and page not in RUN_IN_A_PROJECT:
                 assert page in run, f"{block} is run by no test"
                 modules = {
                     KEYS: {"mysite/tasks.py", "mysite/routers.py"},
                     AUTHENTICATION: {"mysite/contexts.py", "mysite/logins.py"},
+                    CLAIM_MAPPERS: {"mysite/tenants.py"},
                     SUBJECTS: {"mysite/subjects.py"},
                 }
                 assert block.file in {"mysite/settings.py", *modules.get(page, ())}, f"{block} is run by no test"

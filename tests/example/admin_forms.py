@@ -79,8 +79,14 @@ class Admin:
         values = {name: value for name, value in {**form.fields, **filled_in}.items() if value is not False}
         unknown = {name for name in filled_in if f'name="{name}"' not in page.text}
         assert not unknown, f"the form has no {unknown}"
-        answer = self._session.post(
-            address, data=values, headers={"Referer": address}, allow_redirects=False, timeout=TIMEOUT
-        )
+        answer = self._post(address, values)
+        if 'name="_shown"' in answer.text:
+            # What it does is shown first; the page has one form beside the one to log out.
+            answer = self._post(address, Form(answer.text, None).fields)
         if answer.status_code != 302:
             raise Refused(Form(answer.text, form_id).errors)
+
+    def _post(self, address, values):
+        return self._session.post(
+            address, data=values, headers={"Referer": address}, allow_redirects=False, timeout=TIMEOUT
+        )

@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 
     Read = Callable[[object, str], Any]
 
-_MOST_TRANSFORMS: Final = 10
+MOST_TRANSFORMS: Final = 10
 
 # For each kind, the class and how its members are read. Members are required where the class has no default.
 _Kinds = dict[str, tuple[type, dict[str, "Read"]]]
@@ -97,9 +97,15 @@ def _parse_source(data: object, where: str) -> Source:
 
 
 def _parse_transforms(data: object, where: str) -> tuple[Transform, ...]:
-    if not isinstance(data, (list, tuple)) or len(data) > _MOST_TRANSFORMS:
-        raise refuse(where, gettext_noop("Give a list of at most %(most)d transforms."), most=_MOST_TRANSFORMS)
-    return tuple(_of_a_kind(each, TRANSFORM_KINDS, where) for each in data)
+    if not isinstance(data, (list, tuple)) or len(data) > MOST_TRANSFORMS:
+        raise refuse(where, gettext_noop("Give a list of at most %(most)d transforms."), most=MOST_TRANSFORMS)
+    return tuple(parse_transform(each, where) for each in data)
+
+
+def parse_transform(data: object, where: str = "transforms") -> Transform:
+    """Read one transform; raises as :func:`parse_rule`."""
+    transform: Transform = _of_a_kind(data, TRANSFORM_KINDS, where)
+    return transform
 
 
 def parse_conditions(data: object, where: str = "conditions") -> Conditions:

@@ -1,0 +1,125 @@
+"""A few tokens to look at: chosen so that a change shows in them, and always the same ones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final
+
+from django.contrib.auth import get_user_model
+from oauth2_provider.models import get_application_model
+from oauth2_provider.scopes import get_scopes_backend
+
+from django_at_jwt.core.mappers import TokensFor
+from django_at_jwt.models.mappable import groups_field
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Sequence
+
+    from django_at_jwt.core.mappers import Conditions
+    from django_at_jwt.core.resource_servers import ResourceServer
+
+MOST_USERS: Final = 5
+MOST_CLIENTS: Final = 5
+MOST_TOKENS: Final = 200
+# The toolkit's types of clients, as the grant types of their first token requests.
+_MACHINES: Final = "client-credentials"
+_GRANTS: Final = {
+    "authorization-code": "authorization_code",
+    "openid-hybrid": "authorization_code",
+    "implicit": "implicit",
+    "password": "password",
+    _MACHINES: "client_credentials",
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SampledToken:
+    """Whose token, at which client, for which API. Of the scopes, it has all that the client may have."""
+
+    user: Any
+    client: Any
+    server: ResourceServer
+    grant: str
+    scopes: tuple[str, ...]
+
+
+def sample_tokens(
+    conditions: Sequence[Conditions], servers: Sequence[ResourceServer], *, named_clients: Collection[str] = ()
+) -> list[SampledToken]:
+    """Choose tokens.
+
+    Args:
+        conditions: of the mappers that changed. Clients that they name come first, and users in groups that they name.
+        servers: the APIs, as far as clients may ask for them; those that matter most first.
+        named_clients: further clients that come first.
+    """
+    clients = _clients(conditions, named_clients)
+    users = _users(conditions) if any(_is_for_users(client) for client in clients) else []
+    return list(islice(_tokens(clients, users, servers, conditions), MOST_TOKENS))
+
+
+def _tokens(
+    clients: Sequence[Any], users: Sequence[Any], servers: Sequence[ResourceServer], conditions: Sequence[Conditions]
+) -> Iterator[SampledToken]:
+    for client in clients:
+        scopes = tuple(get_scopes_backend().get_available_scopes(application=client))
+        for user in users if _is_for_users(client) else [None]:
+            for server in servers:
+                if server.is_open_to(client.client_id):
+                    grant = _grant(client, conditions)
+                    yield SampledToken(user=user, client=client, server=server, grant=grant, scopes=scopes)
+
+
+def _is_for_users(client: Any) -> bool:
+    return bool(client.authorization_grant_type != _MACHINES)
+
+
+def _grant(client: Any, conditions: Sequence[Conditions]) -> str:
+    first = _GRANTS.get(client.authorization_grant_type, client.authorization_grant_type)
+    named = {grant for each in conditions for grant in each.grants}
+    # A mapper for refreshed tokens alone shows nothing in a first one.
+    return "refresh_token" if first not in named and "refresh_token" in named and _is_for_users(client) else first
+
+
+def _clients(conditions: Sequence[Conditions], named_clients: Collection[str]) -> list[Any]:
+    rows = get_application_model()._default_manager.order_by("client_id")
+    kinds = {each.tokens_for for each in conditions}
+    if kinds == {TokensFor.MACHINES}:
+        rows = rows.filter(authorization_grant_type=_MACHINES)
+    elif kinds == {TokensFor.USERS}:
+        rows = rows.exclude(authorization_grant_type=_MACHINES)
+    named = {client_id for each in conditions for client_id in each.clients} | {*named_clients}
+    first = list(rows.filter(client_id__in=named)[:MOST_CLIENTS])
+    return [*first, *rows.exclude(client_id__in=named)[: MOST_CLIENTS - len(first)]]
+
+
+def _users(conditions: Sequence[Conditions]) -> list[Any]:
+    rows = get_user_model()._default_manager.filter(is_active=True).order_by("pk")
+    named = {group for each in conditions for group in each.groups}
+    if not named or groups_field() is None:
+        return list(rows[:MOST_USERS])
+    first = list(rows.filter(pk__in=rows.filter(groups__name__in=named).values("pk"))[:MOST_USERS])
+    return [*first, *rows.exclude(pk__in=[user.pk for user in first])[: MOST_USERS - len(first)]]
+
+
+def clients_concerned(conditions: Sequence[Conditions], servers: Sequence[ResourceServer]) -> tuple[int, int]:
+    """Count the clients whose tokens one of these conditions or resource servers can be about, and all clients."""
+    rows = get_application_model()._default_manager.values_list("client_id", "authorization_grant_type")
+    all_clients = list(rows)
+    concerned = sum(
+        any(_can_be_met(each, client_id, kind) for each in conditions)
+        or any(server.is_open_to(client_id) for server in servers)
+        for client_id, kind in all_clients
+    )
+    return concerned, len(all_clients)
+
+
+def _can_be_met(conditions: Conditions, client_id: str, kind: str) -> bool:
+    if conditions.clients and client_id not in conditions.clients:
+        return False
+    is_machine = kind == _MACHINES
+    if conditions.tokens_for is not None and (conditions.tokens_for is TokensFor.MACHINES) is not is_machine:
+        return False
+    grants = {_GRANTS.get(kind, kind)} | (set() if is_machine else {"refresh_token"})
+    return not conditions.grants or not grants.isdisjoint(conditions.grants)

@@ -1,0 +1,37 @@
+"""Writes the claim mappers of the database as JSON that people review."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import router
+
+from django_at_jwt.authorization_server.mapper_exchange import UnusableFile, export_mappers
+from django_at_jwt.models import ClaimMapper
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser
+
+
+class Command(BaseCommand):
+    """``manage.py export_claim_mappers``."""
+
+    help = "Write the claim mappers of the database as JSON, sorted, for version control and for import_claim_mappers."
+
+    def add_arguments(self, parser: CommandParser | ArgumentParser) -> None:
+        """Take the file to write."""
+        parser.add_argument("--output", type=Path, help="the file to write; standard output without it")
+
+    def handle(self, *, output: Path | None = None, **options: Any) -> None:
+        """Write them."""
+        rows = ClaimMapper.objects.using(router.db_for_write(ClaimMapper))
+        try:
+            text = export_mappers(rows)
+        except UnusableFile as error:
+            raise CommandError(f"Mend or delete these first:\n{error}") from None
+        if output is None:
+            self.stdout.write(text, ending="")
+        else:
+            output.write_text(text, encoding="utf-8")

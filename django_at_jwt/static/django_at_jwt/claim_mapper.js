@@ -1,0 +1,59 @@
+// The form of a claim mapper: shows what the chosen source needs, and hides what has no meaning for it.
+"use strict";
+document.addEventListener("DOMContentLoaded", () => {
+  const kind = document.getElementById("id_source_kind");
+  if (!kind) return;
+  const byId = (id) => document.getElementById(id);
+  const show = (name, isShown) => {
+    const row = document.querySelector(`.form-row.field-${name}`);
+    // A row with an error stays: its text says what to do.
+    if (row) row.hidden = !isShown && !row.querySelector(".errorlist");
+  };
+
+  const kinds = [...document.querySelectorAll('.form-row[class*="field-source_"]')]
+    .map((row) => [...row.classList].find((name) => name.startsWith("field-source_")).slice("field-source_".length))
+    .filter((name) => name !== "kind");
+  const type = byId("id_type");
+  const registered = byId("id_source_registered");
+  const types = JSON.parse(registered?.dataset.types || "{}");
+  const isList = new Set(["groups", "permissions"]);
+
+  const showSource = () => kinds.forEach((each) => show(`source_${each}`, each === kind.value));
+  const suggestType = () => {
+    if (isList.has(kind.value)) type.value = "strings";
+    else if (kind.value === "registered") type.value = types[registered.value] || type.value;
+    else if (kind.value !== "constant") type.value = "string";
+  };
+  kind.addEventListener("change", () => { showSource(); suggestType(); });
+  registered?.addEventListener("change", suggestType);
+  showSource();
+  document.querySelectorAll("fieldset .description").forEach((text) => {
+    if (kind.closest("fieldset").contains(text)) text.hidden = true;
+  });
+
+  const whenMissing = byId("id_when_missing");
+  const showDefault = () => show("default", whenMissing.value === "default");
+  whenMissing.addEventListener("change", showDefault);
+  showDefault();
+
+  const scopes = [...document.querySelectorAll('input[name="scopes"]')];
+  const showMatch = () => show("scopes_match", scopes.filter((box) => box.checked).length > 1);
+  scopes.forEach((box) => box.addEventListener("change", showMatch));
+  showMatch();
+
+  const steps = [...document.querySelectorAll(".at-jwt-step")];
+  const dress = (step) => {
+    const choice = step.querySelector("select");
+    const text = step.querySelector("textarea");
+    const hint = choice.selectedOptions[0]?.dataset.hint || "";
+    text.placeholder = hint;
+    text.hidden = !hint && !text.value;
+  };
+  // One empty row at a time: the next one comes when it is used.
+  const showSteps = () => {
+    const lastUsed = steps.findLastIndex((step) => step.querySelector("select").value);
+    steps.forEach((step, place) => { step.hidden = place > lastUsed + 1; dress(step); });
+  };
+  steps.forEach((step) => ["input", "change"].forEach((event) => step.addEventListener(event, showSteps)));
+  showSteps();
+});

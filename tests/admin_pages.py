@@ -1,0 +1,88 @@
+"""An administrator's browser: forms are sent as they are shown, and what a change does is confirmed."""
+
+from __future__ import annotations
+
+from html import unescape
+from html.parser import HTMLParser
+
+
+class _Fields(HTMLParser):
+    """The fields of the forms with POST on a page, with what a browser without JavaScript would send of them."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.values = {}
+        self._is_inside = False
+        self._select = self._textarea = None
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):  # noqa: C901 - one for each kind of field
+        attributes = dict(attrs)
+        if tag == "form":
+            self._is_inside = (attributes.get("method") or "").lower() == "post" and "logout" not in (
+                attributes.get("action") or ""
+            )
+        name = attributes.get("name")
+        if not self._is_inside:
+            return
+        if tag == "input" and name and attributes.get("type") not in {"submit", "file"}:
+            if attributes.get("type") not in {"checkbox", "radio"} or "checked" in attributes:
+                without = "on" if "checked" in attributes else ""
+                self.values.setdefault(name, []).append(attributes.get("value") or without)
+        elif tag == "textarea":
+            self._textarea = name
+            self.values[name] = [""]
+        elif tag == "select":
+            self._select = (name, "multiple" in attributes)
+            if not self._select[1]:
+                self.values[name] = None
+        elif tag == "option" and self._select:
+            name, is_multiple = self._select
+            if "selected" in attributes:
+                self.values[name] = [*((self.values.get(name) or []) if is_multiple else []), attributes["value"]]
+            elif not is_multiple and self.values[name] is None:
+                self.values[name] = [attributes["value"]]
+
+    def handle_data(self, data):
+        if self._textarea:
+            self.values[self._textarea] = [self.values[self._textarea][0] + data]
+
+    def handle_endtag(self, tag):
+        if tag == "form":
+            self._is_inside = False
+        elif tag == "textarea":
+            # A browser leaves out the first line break, and sends the others as CRLF.
+            [text] = self.values[self._textarea]
+            self.values[self._textarea] = [text.removeprefix("\n").replace("\n", "\r\n")]
+            self._textarea = None
+        elif tag == "select":
+            self._select = None
+
+
+def fields_of(page):
+    """Give what a browser would send of the form on a page if nobody touched it."""
+    return {name: values for name, values in _Fields(page.content.decode()).values.items() if values}
+
+
+def fill_in(client, address, **values):
+    """Open a form, fill in some of it, and give what is sent; a value of ``None`` is not sent at all."""
+    page = client.get(address)
+    assert page.status_code == 200, page.content
+    sent = {**fields_of(page), **values}
+    return {name: value for name, value in sent.items() if value is not None}
+
+
+def send(client, address, **values):
+    """Fill in a form and send it; give the answer, which is the page that shows what it does if all is well."""
+    return client.post(address, fill_in(client, address, **{"_save": "Save", **values}))
+
+
+def is_shown(page):
+    """Tell whether a page shows what a change does and asks for a confirmation."""
+    return page.status_code == 200 and 'name="_shown"' in page.content.decode()
+
+
+def confirm(client, page, **values):
+    """Press the button of a page that shows what a change does."""
+    assert is_shown(page), unescape(page.content.decode())
+    return client.post(page.request["PATH_INFO"], {**fields_of(page), **values})
