@@ -11,7 +11,7 @@ from .authentication import (
     check_authentication_callables,
     check_authentication_methods,
 )
-from .issuers import check_issuer_audiences, check_remote_issuers
+from .issuers import check_issuer_audiences, check_remote_issuers, check_some_issuer
 from .keys import (
     check_key_encryption_keys,
     check_policy,
@@ -48,6 +48,7 @@ __all__ = ["ALL_CHECKS", "DEPLOYMENT_CHECKS", "CheckId"]
 
 ALL_CHECKS: Final[Sequence[Callable[..., list[CheckMessage]]]] = (
     check_settings,
+    check_some_issuer,
     check_issuer_audiences,
     check_remote_issuers,
     check_issuer,

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from django.conf import settings as django_settings
 from django.core.checks import CheckMessage, Error, Warning  # noqa: A004 - Django's own name
 from django.db import Error as AnyDatabaseError
 from django.utils.connection import ConnectionDoesNotExist
@@ -14,7 +11,7 @@ from django.utils.connection import ConnectionDoesNotExist
 from django_at_jwt.conf import app_settings
 from django_at_jwt.core.resource_servers import ResourceServers, TokenFormat
 
-from .applicability import CheckId, issues_tokens, readable
+from .applicability import CheckId, issues_tokens, readable, views_take_access_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,7 +56,7 @@ def check_one_default(**_kwargs: Any) -> list[CheckMessage]:
 
 def check_audience_of_views(**_kwargs: Any) -> list[CheckMessage]:
     """Views of this project know their audience, where the default resource is a row, which they do not read."""
-    if not issues_tokens() or not readable() or not _views_take_access_tokens():
+    if not issues_tokens() or not readable() or not views_take_access_tokens():
         return []
     settings = app_settings()
     registered = _registered()
@@ -154,13 +151,6 @@ def _registered() -> ResourceServers | None:
         if settings.default_resource is None:
             return None
         return ResourceServers.of(settings.resource_servers, default=settings.default_resource)
-
-
-def _views_take_access_tokens() -> bool:
-    """Tell whether some view of this project can do so, by what importing all of them has imported."""
-    if getattr(django_settings, "ROOT_URLCONF", None):
-        import_module(django_settings.ROOT_URLCONF)
-    return "django_at_jwt.rest_framework" in sys.modules
 
 
 def _rows() -> list[tuple[str, bool]]:
