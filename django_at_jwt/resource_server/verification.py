@@ -94,7 +94,7 @@ _prepared: dict[str | None, _Prepared] = {}
 
 
 def _prepare(settings: AppSettings, local: str, audience: str | None) -> _Prepared:
-    issuers = {each.issuer: _remote(each, settings, audience) for each in settings.issuers}
+    issuers = {each.issuer: _remote(each, settings, audience) for each in settings.issuers if each.issuer != local}
     if local:
         issuers[local] = _local(local, settings, audience)
     if not issuers:
