@@ -126,6 +126,37 @@ def test_another_default(admin, settings):
     assert registry.current().default == MAIL
 
 
+def said(answer):
+    return [(message.level_tag, str(message)) for message in answer.context["messages"]]
+
+
+def test_says_from_whom_scopes_were_taken(admin, settings):
+    settings.AT_JWT = {"DEFAULT_RESOURCE": settings.API}
+    sent = {**FORM, "scopes": "read\nwrite"}
+    (level, text), success = said(admin.post(reverse(ADD), sent, follow=True))
+    assert (level, success[0]) == ("warning", "success")
+    assert "Mail has taken read, write from" in text
+    assert f"new tokens for {settings.API} will not" in text
+    # They are gone already, so the next one who names them takes nothing from anybody; nor does it from itself.
+    address = reverse("admin:django_at_jwt_resourceserver_change", args=[ResourceServer.objects.get().pk])
+    assert [level for level, _ in said(admin.post(address, sent, follow=True))] == ["success"]
+    assert [level for level, _ in said(admin.post(address, {**sent, "scopes": ""}, follow=True))] == ["success"]
+    settings.AT_JWT = {}
+    renamed = {**sent, "identifier": "https://post.example.com/"}
+    assert [level for level, _ in said(admin.post(address, renamed, follow=True))] == ["success"]
+
+
+def test_list_ticks_one_default_alone(admin, settings):
+    settings.AT_JWT = {}
+    for identifier in (MAIL, "https://first.example.com/"):
+        ResourceServer.objects.create(identifier=identifier, name=identifier)
+    ResourceServer.objects.update(is_default=True)
+    registry.forget()
+    changelist = admin.get(reverse(LIST)).context["cl"]
+    shown = {row.identifier: changelist.model_admin.default(row) for row in changelist.result_list}
+    assert shown == {MAIL: True, "https://first.example.com/": False}
+
+
 def test_list(admin, service):
     ResourceServer.objects.create(
         identifier=MAIL, name="Mail", scopes={"read": ""}, open_to_all_clients=False, clients=["a", "b"], lifetime=60

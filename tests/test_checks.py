@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import secrets
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 from django.apps import apps
@@ -12,6 +13,8 @@ from django.core.checks import run_checks
 
 from django_at_jwt import checks
 from django_at_jwt.authorization_server.rotation import rotate_signing_keys
+from django_at_jwt.checks import applicability
+from django_at_jwt.checks.issuers import check_some_issuer
 from django_at_jwt.checks.settings import check_validator
 from django_at_jwt.conf import app_settings
 from django_at_jwt.core.algorithms import ALGORITHMS
@@ -173,10 +176,22 @@ def test_production(settings, signing_keys):
 
 def test_project_without_the_toolkit_is_not_asked_for_an_issuer(settings, monkeypatch):
     monkeypatch.setattr(apps, "is_installed", lambda _app: False)
+    monkeypatch.setattr(applicability, "sys", SimpleNamespace(modules={}))  # No view of it takes access tokens.
     settings.OAUTH2_PROVIDER = {}
     settings.AT_JWT = {}
     for check in (*checks.ALL_CHECKS, *checks.DEPLOYMENT_CHECKS):
         assert check() == []
+
+
+def test_project_without_the_toolkit_whose_views_expect_no_issuer(settings, monkeypatch):
+    monkeypatch.setattr(apps, "is_installed", lambda _app: False)
+    settings.OAUTH2_PROVIDER = {}
+    settings.AT_JWT = {}
+    [message] = check_some_issuer()
+    assert message.id == "django_at_jwt.W014"
+    assert '"ISSUERS": {"https://as.example.com/o": {"audience": "https://api.example.com/"}}' in message.hint
+    settings.AT_JWT = {"ISSUERS": {"https://as.example.com/o": {"audience": settings.API}}}
+    assert check_some_issuer() == []
 
 
 def test_every_id_is_used_once():

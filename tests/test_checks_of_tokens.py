@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import base64
+from types import SimpleNamespace
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 from oauth2_provider.models import get_application_model
 
 from django_at_jwt.authorization_server.resource_servers import registry
+from django_at_jwt.checks import applicability
 from django_at_jwt.models import ResourceServer
 from tests.test_checks import found
 
@@ -34,9 +36,35 @@ class TestDefaultResource:
         assert "in the admin" in message.hint
 
     def test_row(self, signing_keys, settings):
-        settings.AT_JWT = {}
+        settings.AT_JWT = {"AUDIENCE": MAIL}
         ResourceServer.objects.create(identifier=MAIL, name="Mail", is_default=True)
         assert found() == {}
+
+    def test_row_alone_while_views_have_no_audience(self, signing_keys, settings, monkeypatch):
+        settings.AT_JWT = {}
+        ResourceServer.objects.create(identifier=MAIL, name="Mail", is_default=True)
+        message = found()["django_at_jwt.W011"]
+        assert f"The default resource, {MAIL}, is marked in the admin alone" in message.msg
+        assert f'"AUDIENCE": "{MAIL}"' in message.hint
+        assert f'for_audience("{MAIL}")' in message.hint
+        monkeypatch.setattr(applicability, "sys", SimpleNamespace(modules={}))
+        assert found() == {}, "no view takes access tokens"
+
+    def test_several_rows(self, signing_keys, settings):
+        settings.AT_JWT = {"AUDIENCE": MAIL}
+        for identifier in (MAIL, "https://a.example.com/"):
+            ResourceServer.objects.create(identifier=identifier, name=identifier)
+        ResourceServer.objects.update(is_default=True)
+        registry.forget()
+        message = found()["django_at_jwt.W012"]
+        assert f"{MAIL}, https://a.example.com/. {MAIL} is it" in message.msg
+        assert registry.latest().default == MAIL
+        ResourceServer.objects.get(identifier="https://a.example.com/").save()
+        assert found() == {}
+        assert registry.latest().default == "https://a.example.com/"
+        ResourceServer.objects.update(is_default=True)
+        settings.AT_JWT = {"DEFAULT_RESOURCE": MAIL}
+        assert found() == {}, "the settings decide"
 
     @pytest.mark.django_db(transaction=True)
     def test_table_that_is_not_there_yet_does_not_hold_up_migrate(self, settings):
@@ -67,6 +95,21 @@ class TestResourceServers:
     def test_default_that_is_isolated(self, rules):
         rules(DEFAULT_RESOURCE=MAIL, RESOURCE_SERVERS={MAIL: {"isolated": True}})
         assert "must be asked for by name" in found()["django_at_jwt.E012"].hint
+
+    def test_scope_that_no_client_can_ask_for(self, rules):
+        rules(RESOURCE_SERVERS={MAIL: {"scopes": ["read", "mail:send", "mail:read"]}})
+        message = found()["django_at_jwt.W013"]
+        assert f"{MAIL} names scopes that no client can ask for: mail:send, mail:read." in message.msg
+        assert 'Add "mail:send" to OAUTH2_PROVIDER["SCOPES"]' in message.hint
+
+    def test_scopes_in_a_table_that_is_not_there_yet(self, rules, monkeypatch):
+        class FromTable:
+            def get_all_scopes(self):
+                raise OperationalError
+
+        rules(RESOURCE_SERVERS={MAIL: {"scopes": ["mail:send"]}})
+        monkeypatch.setattr("oauth2_provider.scopes.get_scopes_backend", FromTable)
+        assert found() == {}
 
     def test_declared_and_registered(self, rules):
         rules(RESOURCE_SERVERS=[MAIL])

@@ -85,6 +85,20 @@ class TestIssuer:
             assert local_issuer() == issuer.issuer == "https://issuer.example.com"
             assert app_settings().audience == issuer.audience == "https://api.example.com/"
 
+    def test_stands_for_the_first_of_other_issuers(self, settings):
+        # Plain http is for development, and tests run as in production.
+        first = {"audience": ["https://b.example.com/", "https://c.example.com/"], "user_mode": "stateless"}
+        issuers = {"http://127.0.0.1:8000/o": first, "https://second.example.com": {"audience": settings.REPORTS}}
+        settings.AT_JWT, settings.OAUTH2_PROVIDER = {"ISSUERS": issuers}, {}
+        issuer = InMemoryIssuer()
+        assert (issuer.issuer, issuer.audience) == ("http://127.0.0.1:8000/o", "https://b.example.com/")
+        assert InMemoryIssuer(issuer="https://second.example.com").audience == settings.REPORTS
+        with issuer.installed():
+            # A user of that issuer, of whom this project keeps nothing: so no query is made.
+            assert AccessTokenClient(issuer, {"scope": "read"}).get("/whoami/").json()["user"] == issuer.claims()["sub"]
+            stranger = InMemoryIssuer(issuer="https://issuer.example.com", audience="https://b.example.com/")
+            assert AccessTokenClient(stranger).get("/whoami/").status_code == 401
+
     def test_of_another_name_and_audience(self):
         issuer = InMemoryIssuer(issuer="https://a.example.com", audience="https://b.example.com/")
         with issuer.installed():

@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.admin.utils import display_for_field, flatten_fieldsets
 from django.contrib.admin.widgets import AdminTextareaWidget, FilteredSelectMultiple
 from django.core.exceptions import ValidationError
@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from oauth2_provider.models import get_application_model
 from oauth2_provider.scopes import get_scopes_backend
 
+from django_at_jwt.authorization_server.resource_servers import registry
 from django_at_jwt.conf import app_settings
 from django_at_jwt.core.resource_servers import read_scopes
 from django_at_jwt.models import ResourceServer
@@ -172,8 +173,7 @@ class ResourceServerAdmin(ConfirmingAdmin):
     @admin.display(description=_("default"), boolean=True)
     def default(self, server: ResourceServer) -> bool:
         """Tell whether tokens are for it where nobody asks for any; the settings have the last word."""
-        by_settings = app_settings().default_resource
-        return server.is_default if by_settings is None else server.identifier == by_settings
+        return server.identifier == registry.latest().default
 
     @admin.display(description=_("scopes"))
     def scope_names(self, server: ResourceServer) -> str:
@@ -201,6 +201,22 @@ class ResourceServerAdmin(ConfirmingAdmin):
         """Add the page that previews access tokens, which is about APIs, users, clients and mappers alike."""
         view = self.admin_site.admin_view(partial(preview_page, admin_site=self.admin_site))
         return [path("preview/", view, name="django_at_jwt_preview"), *super().get_urls()]
+
+    def save_model(self, request: HttpRequest, obj: ResourceServer, form: Any, change: bool) -> None:  # noqa: FBT001
+        """Store it, and say which scopes it takes from APIs that name none: their next tokens are without these."""
+        before = registry.latest()
+        super().save_model(request, obj, form, change)
+        itself = {obj.identifier, form.initial.get("identifier")}
+        without = [server for server in before if server.scopes is None and server.identifier not in itself]
+        losing = [server for server in without if any(before.has_meaning(scope, server) for scope in obj.scopes or ())]
+        taken = [scope for scope in obj.scopes or () if any(before.has_meaning(scope, server) for server in losing)]
+        if taken:
+            text = _(
+                "%(api)s has taken %(scopes)s from the APIs that name no scopes: new tokens for %(others)s will not "
+                "have it. An API that still needs such a scope has to name it too."
+            )
+            others = ", ".join(server.identifier for server in losing)
+            messages.warning(request, text % {"api": obj, "scopes": ", ".join(taken), "others": others})
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Show the list, with what the settings declare above it."""

@@ -24,6 +24,8 @@ class _Rows(NamedTuple):
 
 
 def _read(database: str) -> _Rows:
+    # Of several that are marked as the default, as fixtures can leave them behind, it is the one that was registered
+    # first: what was loaded after it does not change what existing clients get.
     rows = list(ResourceServerRow.objects.using(database).order_by("pk"))
     return _Rows(
         servers=tuple(row.registered for row in rows),

@@ -11,7 +11,7 @@ from .authentication import (
     check_authentication_callables,
     check_authentication_methods,
 )
-from .issuers import check_issuer_audiences, check_remote_issuers
+from .issuers import check_issuer_audiences, check_remote_issuers, check_some_issuer
 from .keys import (
     check_key_encryption_keys,
     check_policy,
@@ -21,7 +21,13 @@ from .keys import (
     check_size_of_signatures,
 )
 from .production import check_issuer_is_secure, check_lifetime, check_token_storage
-from .resource_servers import check_default_resource, check_resource_servers
+from .resource_servers import (
+    check_audience_of_views,
+    check_default_resource,
+    check_known_scopes,
+    check_one_default,
+    check_resource_servers,
+)
 from .settings import (
     check_access_token_generator,
     check_issuer,
@@ -42,11 +48,15 @@ __all__ = ["ALL_CHECKS", "DEPLOYMENT_CHECKS", "CheckId"]
 
 ALL_CHECKS: Final[Sequence[Callable[..., list[CheckMessage]]]] = (
     check_settings,
+    check_some_issuer,
     check_issuer_audiences,
     check_remote_issuers,
     check_issuer,
     check_default_resource,
+    check_one_default,
+    check_audience_of_views,
     check_resource_servers,
+    check_known_scopes,
     check_subject,
     check_sectors,
     check_access_token_generator,

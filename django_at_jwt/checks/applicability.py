@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from enum import StrEnum
+from importlib import import_module
 from urllib.parse import urlsplit
 
 from django.apps import apps
+from django.conf import settings as django_settings
 from django.core.exceptions import ImproperlyConfigured
 
 from django_at_jwt.conf import app_settings
@@ -41,6 +44,10 @@ class CheckId(StrEnum):
     REUSABLE_SUBJECT = "django_at_jwt.W008"
     AMBIGUOUS_SECTOR = "django_at_jwt.W009"
     REGISTERED_TWICE = "django_at_jwt.W010"
+    NO_AUDIENCE_FOR_VIEWS = "django_at_jwt.W011"
+    SEVERAL_DEFAULTS = "django_at_jwt.W012"
+    UNKNOWN_SCOPE = "django_at_jwt.W013"
+    NO_ISSUERS = "django_at_jwt.W014"
     UNUSED_AUTHENTICATION_BACKEND = "django_at_jwt.W005"
     UNREGISTERED_AUTHENTICATION_METHOD = "django_at_jwt.W006"
     OLD_ALLAUTH = "django_at_jwt.W007"
@@ -61,6 +68,13 @@ def readable() -> bool:
     except ImproperlyConfigured:
         return False
     return True
+
+
+def views_take_access_tokens() -> bool:
+    """Tell whether some view of this project can do so, by what importing all of them has imported."""
+    if getattr(django_settings, "ROOT_URLCONF", None):
+        import_module(django_settings.ROOT_URLCONF)
+    return "django_at_jwt.rest_framework" in sys.modules
 
 
 def is_issuer(issuer: str) -> bool:

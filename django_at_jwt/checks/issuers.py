@@ -5,12 +5,26 @@ from __future__ import annotations
 from typing import Any
 
 from django.conf import settings as django_settings
-from django.core.checks import CheckMessage, Error
+from django.core.checks import CheckMessage, Error, Warning  # noqa: A004 - Django's own name
 
 from django_at_jwt.conf import app_settings, local_issuer
 from django_at_jwt.core.discovery import is_remote_issuer
 
-from .applicability import CheckId, readable
+from .applicability import CheckId, issues_tokens, readable, views_take_access_tokens
+
+
+def check_some_issuer(**_kwargs: Any) -> list[CheckMessage]:
+    """A project that issues no tokens and has views that take them knows whose tokens these are."""
+    if issues_tokens() or not readable() or app_settings().issuers or local_issuer() or not views_take_access_tokens():
+        return []
+    return [
+        Warning(
+            "No issuer is set, so the views that take access tokens answer each token with an error.",
+            hint="Name the issuer and this API, for instance "
+            'AT_JWT = {"ISSUERS": {"https://as.example.com/o": {"audience": "https://api.example.com/"}}}.',
+            id=CheckId.NO_ISSUERS,
+        )
+    ]
 
 
 def check_issuer_audiences(**_kwargs: Any) -> list[CheckMessage]:

@@ -11,7 +11,7 @@ from django.utils.connection import ConnectionDoesNotExist
 from django_at_jwt.conf import app_settings
 from django_at_jwt.core.resource_servers import ResourceServers, TokenFormat
 
-from .applicability import CheckId, issues_tokens, readable
+from .applicability import CheckId, issues_tokens, readable, views_take_access_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,6 +37,69 @@ def check_default_resource(**_kwargs: Any) -> list[CheckMessage]:
     ]
 
 
+def check_one_default(**_kwargs: Any) -> list[CheckMessage]:
+    """One row alone is the default; ``loaddata`` and ``QuerySet.update()`` can leave several behind."""
+    if not issues_tokens() or not readable() or app_settings().default_resource is not None:
+        return []
+    defaults = [identifier for identifier, is_default in _rows() if is_default]
+    if len(defaults) < 2:  # noqa: PLR2004 - several
+        return []
+    return [
+        Warning(
+            f"Several resource servers are marked as the default: {', '.join(defaults)}. {defaults[0]} is it, since it "
+            "was registered first.",
+            hint="Save the one that you want to be it in the admin: that takes the mark from the others.",
+            id=CheckId.SEVERAL_DEFAULTS,
+        )
+    ]
+
+
+def check_audience_of_views(**_kwargs: Any) -> list[CheckMessage]:
+    """Views of this project know their audience, where the default resource is a row, which they do not read."""
+    if not issues_tokens() or not readable() or not views_take_access_tokens():
+        return []
+    settings = app_settings()
+    registered = _registered()
+    if registered is None or registered.default is None or settings.audience or settings.default_resource:
+        return []
+    return [
+        Warning(
+            f"The default resource, {registered.default}, is marked in the admin alone, where views do not look: those "
+            "with AccessTokenAuthentication or access_token_required and no audience of their own cannot answer.",
+            hint=f'Add "AUDIENCE": "{registered.default}" to AT_JWT, or name the API at each view, with '
+            f'AccessTokenAuthentication.for_audience("{registered.default}"), and silence this.',
+            id=CheckId.NO_AUDIENCE_FOR_VIEWS,
+        )
+    ]
+
+
+def check_known_scopes(**_kwargs: Any) -> list[CheckMessage]:
+    """Clients can ask for each scope that a resource server names."""
+    if not issues_tokens() or not readable():
+        return []
+    from oauth2_provider.scopes import get_scopes_backend  # noqa: PLC0415 - a project that only verifies has no toolkit
+
+    registered = _registered()
+    try:
+        known = frozenset(get_scopes_backend().get_all_scopes())
+    except AnyDatabaseError:
+        # A site may keep its scopes in a table, which "migrate" is about to make.
+        return []
+    unknown = {
+        server.identifier: [scope for scope in server.scopes or () if scope not in known] for server in registered or ()
+    }
+    return [
+        Warning(
+            f"Resource server {identifier} names scopes that no client can ask for: {', '.join(scopes)}.",
+            hint=f'Add "{scopes[0]}" to OAUTH2_PROVIDER["SCOPES"], with a text for the consent page, or take it out of '
+            "the resource server.",
+            id=CheckId.UNKNOWN_SCOPE,
+        )
+        for identifier, scopes in unknown.items()
+        if scopes
+    ]
+
+
 def check_resource_servers(**_kwargs: Any) -> list[CheckMessage]:
     """Tokens for each resource server can be signed, and nobody is told two things about one."""
     if not issues_tokens() or not readable():
@@ -57,7 +120,7 @@ def check_resource_servers(**_kwargs: Any) -> list[CheckMessage]:
             hint="The settings win. Delete it in the admin, or take it out of AT_JWT['RESOURCE_SERVERS'].",
             id=CheckId.REGISTERED_TWICE,
         )
-        for identifier in _identifiers_of_rows()
+        for identifier, _is_default in _rows()
         if identifier in declared
     ]
     return messages
@@ -90,10 +153,11 @@ def _registered() -> ResourceServers | None:
         return ResourceServers.of(settings.resource_servers, default=settings.default_resource)
 
 
-def _identifiers_of_rows() -> list[str]:
+def _rows() -> list[tuple[str, bool]]:
+    """Give the identifier of each row, and whether it is marked as the default, in the order of registration."""
     from django_at_jwt.models import ResourceServer as Row  # noqa: PLC0415 - a project that only verifies has no such table
 
     try:
-        return list(Row.objects.values_list("identifier", flat=True))
+        return list(Row.objects.order_by("pk").values_list("identifier", "is_default"))
     except (AnyDatabaseError, ConnectionDoesNotExist):
         return []

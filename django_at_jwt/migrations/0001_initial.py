@@ -69,7 +69,7 @@ class Migration(migrations.Migration):
                 ('open_to_all_clients', models.BooleanField(default=True, verbose_name='open to all clients')),
                 ('clients', models.JSONField(blank=True, default=list, help_text='Only these may ask for it, if it is not open to all.', verbose_name='clients')),
                 ('isolated', models.BooleanField(default=False, help_text='A client must name it in the resource parameter, and its tokens are for no other API as well.', verbose_name='isolated')),
-                ('is_default', models.BooleanField(default=False, help_text='Tokens are for it where a client asks for none. Only one is it.', verbose_name='default')),
+                ('is_default', models.BooleanField(default=False, help_text='Tokens are for this API where a client asks for none. Saving it takes the mark from any other API.', verbose_name='default')),
                 ('enabled', models.BooleanField(default=True, help_text='Switched off, there are no new tokens for this API.', verbose_name='enabled')),
             ],
             options={

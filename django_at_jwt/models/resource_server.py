@@ -74,7 +74,11 @@ class ResourceServer(models.Model):
         help_text=_("A client must name it in the resource parameter, and its tokens are for no other API as well."),
     )
     is_default = models.BooleanField(
-        _("default"), default=False, help_text=_("Tokens are for it where a client asks for none. Only one is it.")
+        _("default"),
+        default=False,
+        help_text=_(
+            "Tokens are for this API where a client asks for none. Saving it takes the mark from any other API."
+        ),
     )
     enabled = models.BooleanField(
         _("enabled"), default=True, help_text=_("Switched off, there are no new tokens for this API.")

@@ -94,7 +94,7 @@ _prepared: dict[str | None, _Prepared] = {}
 
 
 def _prepare(settings: AppSettings, local: str, audience: str | None) -> _Prepared:
-    issuers = {each.issuer: _remote(each, settings, audience) for each in settings.issuers}
+    issuers = {each.issuer: _remote(each, settings, audience) for each in settings.issuers if each.issuer != local}
     if local:
         issuers[local] = _local(local, settings, audience)
     if not issuers:
@@ -108,7 +108,11 @@ def _prepare(settings: AppSettings, local: str, audience: str | None) -> _Prepar
 def _local(issuer: str, settings: AppSettings, audience: str | None) -> AcceptedIssuer:
     wanted = audience or settings.audience or settings.default_resource
     if wanted is None:
-        raise ImproperlyConfigured("AT_JWT['DEFAULT_RESOURCE'] is not set, so no audience can be expected.")
+        raise ImproperlyConfigured(
+            "Neither AT_JWT['AUDIENCE'] nor AT_JWT['DEFAULT_RESOURCE'] is set, so no audience can be expected. A "
+            "default resource that is marked in the admin is not looked at here: set AT_JWT['AUDIENCE'] to its "
+            "identifier, or name the API at the view, with AccessTokenAuthentication.for_audience()."
+        )
     expected = Expectations(
         issuer=issuer,
         audiences=frozenset({wanted}),

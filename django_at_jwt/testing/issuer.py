@@ -38,12 +38,14 @@ class InMemoryIssuer:
     """An issuer whose keys are in this process alone, for as long as it is installed.
 
     Args:
-        issuer: what its tokens say in ``iss``; without it the project's own issuer, else one made up.
+        issuer: what its tokens say in ``iss``; without it the project's own issuer, else the first of
+            ``AT_JWT["ISSUERS"]``, else one made up.
         audience: what its tokens say in ``aud`` unless told otherwise, and what the API expects unless its view names
-            an audience; without it the one of the settings, else one made up.
+            an audience; without it the (first) one that the settings have for this issuer, else one made up.
         algorithm: what it signs with.
 
-    Its keys are made once in a process, since an RSA key takes a while.
+    Its keys are made once in a process, since an RSA key takes a while. Of an issuer in ``AT_JWT["ISSUERS"]`` the user
+    mode counts as ever; ``algorithms``, ``leeway`` and ``required_claims`` are *not* looked at.
 
     >>> issuer = InMemoryIssuer(issuer="https://login.example.com", algorithm="ES256")
     >>> issuer.claims(scope="read")["iss"]
@@ -54,8 +56,10 @@ class InMemoryIssuer:
 
     def __init__(self, *, issuer: str = "", audience: str = "", algorithm: str = "RS256") -> None:
         configured = app_settings()
-        self.issuer: Final = issuer or local_issuer() or ISSUER
-        self.audience: Final = audience or configured.audience or configured.default_resource or AUDIENCE
+        audiences = {each.issuer: each.audience for each in configured.issuers}
+        self.issuer: Final = issuer or local_issuer() or next(iter(audiences), ISSUER)
+        of_settings = next(iter(audiences.get(self.issuer, ())), configured.audience or configured.default_resource)
+        self.audience: Final = audience or of_settings or AUDIENCE
         self.signing_key: Final = _key_of_this_process(algorithm)
         self.key_ring: Final = KeyRing.of([self.signing_key.verification_key])
 

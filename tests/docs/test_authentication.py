@@ -13,7 +13,7 @@ from django.contrib.sessions.backends.db import SessionStore
 
 from django_at_jwt.authorization_server.allauth_records import login_timeout, step_of
 from django_at_jwt.authorization_server.authentication import authentication_of
-from django_at_jwt.core.authentication import combined_methods
+from django_at_jwt.core.authentication import combined_methods, context_for
 from tests.authorization_server.test_authentication import request_in
 
 from .blocks import AUTHENTICATION, blocks_of, table_rows
@@ -67,6 +67,12 @@ def test_smart_card(request_, user, site, settings):
 def test_table_of_contexts(request_, user, settings):
     set_as_in(settings, "urn:example:smart-card")
     assert logged_in(request_).context == "urn:example:one-factor"
+    contexts = settings.AT_JWT["AUTHENTICATION_CONTEXTS"]
+    assert context_for(combined_methods(["pwd", "otp"]), contexts) == "urn:example:two-factors"
+    assert context_for(combined_methods(["sc", "pin"]), contexts) == "urn:example:smart-card"
+    # As the page warns.
+    weakest_first = dict(reversed(contexts.items()))
+    assert context_for(combined_methods(["pwd", "otp"]), weakest_first) == "urn:example:one-factor"
 
 
 @pytest.mark.parametrize(

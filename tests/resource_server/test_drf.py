@@ -286,7 +286,7 @@ def test_unset_audience_or_issuer_is_a_clear_error(mint, client, settings):
 
     token = mint(sub="a client")
     settings.AT_JWT = {}
-    with pytest.raises(ImproperlyConfigured, match="DEFAULT_RESOURCE"):
+    with pytest.raises(ImproperlyConfigured, match=r"DEFAULT_RESOURCE.*set AT_JWT\['AUDIENCE'\].*for_audience"):
         get(client, token)
     settings.OAUTH2_PROVIDER = {}
     with pytest.raises(ImproperlyConfigured, match="OIDC_ISS_ENDPOINT"):

@@ -43,7 +43,7 @@ def resolve(request: AudienceRequest) -> Audience:
     try:
         return registry.resolve(request)
     except AnyDatabaseError as error:
-        raise IssuanceUnavailable(f"the resource servers cannot be read: {error}") from None
+        raise IssuanceUnavailable(f"the resource servers cannot be read: {error}. Was migrate run?") from None
 
 
 def resolve_for_authorization(request: Request) -> Audience:
