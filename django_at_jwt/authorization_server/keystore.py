@@ -11,7 +11,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from django.db import Error as AnyDatabaseError
-from django.db import router
 from django.utils import timezone
 
 from django_at_jwt.conf import app_settings
@@ -20,6 +19,7 @@ from django_at_jwt.core.keyring import KeyRing
 from django_at_jwt.core.keys import SigningKey, VerificationKey
 from django_at_jwt.core.lifecycle import PUBLISHED_STATES, KeyTimes, signer_at
 from django_at_jwt.models import SigningKey as SigningKeyRow
+from django_at_jwt.models.primary import primary_rows
 
 from .protection import decrypt_private_key
 
@@ -152,8 +152,7 @@ class KeyStore:
 
     def _read(self) -> None:
         try:
-            # From the primary: a replica may lag behind a rotation or, worse, behind a revocation.
-            rows = SigningKeyRow.objects.using(router.db_for_write(SigningKeyRow)).order_by("signing_at", "kid")
+            rows = primary_rows(SigningKeyRow).order_by("signing_at", "kid")
             records = [record for row in rows if (record := self._record(row)) is not None]
         except AnyDatabaseError:
             logger.exception("The signing keys could not be read")

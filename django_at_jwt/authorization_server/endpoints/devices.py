@@ -7,7 +7,6 @@ from datetime import timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from django.db import router
 from django.utils import timezone
 from oauth2_provider import views as toolkit_views
 from oauth2_provider.models import get_application_model
@@ -40,7 +39,7 @@ class DeviceAuthorizationView(OwnCoreMixin, toolkit_views.DeviceAuthorizationVie
                 scopes=self._audience.scopes,
                 resources=self._audience.identifiers,
                 expires_at=timezone.now() + timedelta(seconds=answer["expires_in"]),
-            ).save(using=router.db_for_write(Authorization))
+            ).save()
         return response
 
     def create_device_authorization_response(self, request: HttpRequest) -> Any:
