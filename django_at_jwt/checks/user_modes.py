@@ -12,8 +12,9 @@ from django.db import Error as AnyDatabaseError
 from django.db import router
 from django.utils.connection import ConnectionDoesNotExist
 
+from django_at_jwt.conf import known_issuers
 from django_at_jwt.core.issuer_subject import UserMode
-from django_at_jwt.resource_server.subjects import known_issuers, user_options
+from django_at_jwt.resource_server.subjects import user_options
 
 from .applicability import CheckId, readable
 from .dotted_paths import problem_with_callable

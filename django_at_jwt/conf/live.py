@@ -12,6 +12,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from .declaring import problems_among
 from .issuers import problems_in_issuers
+from .toolkit import local_issuer
 from .typed import AppSettings
 
 SETTING_NAME: Final = "AT_JWT"
@@ -69,6 +70,16 @@ def _read() -> AppSettings | str:
 
 _NOTHING: Final[Mapping[str, Any]] = {}
 assert all(each.default is not MISSING for each in _FIELDS.values())  # noqa: S101 - each setting may be left out
+
+
+def known_issuers() -> tuple[str, ...]:
+    """Give the identifiers of the issuers whose tokens this project accepts, its own first, each once.
+
+    Raises:
+        ImproperlyConfigured: as :func:`app_settings`.
+    """
+    local = (local_issuer(),) if local_issuer() else ()
+    return tuple(dict.fromkeys((*local, *(each.issuer for each in app_settings().issuers))))
 
 
 def require_installed() -> None:

@@ -14,9 +14,9 @@ from django_at_jwt.conf import app_settings
 from django_at_jwt.core.discovery import jwks_uri_in, metadata_addresses
 from django_at_jwt.core.errors import UnacceptableDocument
 from django_at_jwt.core.freshness import entity_tag, refresh_after
+from django_at_jwt.core.issuer_snapshot import IssuerSnapshot
 from django_at_jwt.core.jwk_set import AcceptedKeys, accept_keys
 from django_at_jwt.core.quotation import shown
-from django_at_jwt.core.snapshot import IssuerSnapshot
 
 from .fetching import FetchFailed, fetch
 

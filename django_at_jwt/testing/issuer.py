@@ -55,7 +55,7 @@ class InMemoryIssuer:
     def __init__(self, *, issuer: str = "", audience: str = "", algorithm: str = "RS256") -> None:
         configured = app_settings()
         self.issuer: Final = issuer or local_issuer() or ISSUER
-        self.audience: Final = audience or configured.audience or configured.default_resource or AUDIENCE
+        self.audience: Final = audience or configured.local_audience or AUDIENCE
         self.signing_key: Final = _key_of_this_process(algorithm)
         self.key_ring: Final = KeyRing.of([self.signing_key.verification_key])
 
