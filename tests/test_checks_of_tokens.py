@@ -131,7 +131,7 @@ class TestSubject:
             ({"SUBJECT": "nickname"}, "no field of auth.User"),
             ({"SUBJECT": "first_name"}, "does not keep it unique"),
             ({"SUBJECT": "groups"}, "does not keep it unique"),
-            ({"SUBJECT": "tests.no_such_module.subject"}, "cannot be called"),
+            ({"SUBJECT": "tests.no_such_module.subject"}, "cannot be imported"),
             ({"SUBJECT": "tests.settings.ISSUER"}, "cannot be called"),
             ({"USER_BY_SUBJECT": "tests.settings.ISSUER"}, "cannot be called"),
         ],

@@ -9,9 +9,10 @@ from django.db import DatabaseError
 
 from django_at_jwt.checks import user_modes as checks
 from django_at_jwt.checks.user_modes import check_table_of_subjects, check_user_modes
+from django_at_jwt.conf import known_issuers
 from django_at_jwt.core.issuer_subject import UserMode
 from django_at_jwt.models import IssuerSubject
-from django_at_jwt.resource_server.subjects import known_issuers, user_options
+from django_at_jwt.resource_server.subjects import user_options
 from django_at_jwt.resource_server.users import UserOptions
 
 LOCAL_RULE = "django_at_jwt.resource_server.users.user_for_local_subject"

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from django.db import router
 from django.utils import timezone
 from oauth2_provider.models import get_refresh_token_model
 
 from django_at_jwt.models import Authorization
 from django_at_jwt.models.authorization import family_of
+from django_at_jwt.models.primary import primary_rows
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -29,18 +29,17 @@ def purge_authorizations(*, dry_run: bool = False) -> int:
     Returns:
         The number of rows.
     """
-    database = router.db_for_write(Authorization)
     ended = 0
-    for batch in _batches(database):
+    for batch in _batches():
         ended += len(batch)
         if not dry_run:
-            Authorization.objects.using(database).filter(pk__in=batch).delete()
+            Authorization.objects.filter(pk__in=batch).delete()
     return ended
 
 
-def _batches(database: str) -> Iterator[list[int]]:
+def _batches() -> Iterator[list[int]]:
     """Primary keys, some at a time; the refresh tokens may be in another database, so nothing is joined."""
-    expired = Authorization.objects.using(database).filter(expires_at__lt=timezone.now()).order_by("pk")
+    expired = primary_rows(Authorization).filter(expires_at__lt=timezone.now()).order_by("pk")
     last = 0
     while rows := list(expired.filter(pk__gt=last).values_list("pk", "key")[:_BATCH]):
         last = rows[-1][0]
@@ -50,6 +49,5 @@ def _batches(database: str) -> Iterator[list[int]]:
 
 
 def _living(families: Collection[UUID]) -> set[UUID]:
-    model = get_refresh_token_model()
-    primary = model.objects.using(router.db_for_write(model))
-    return set(primary.filter(token_family__in=list(families)).values_list("token_family", flat=True))
+    refresh_tokens = primary_rows(get_refresh_token_model()).filter(token_family__in=list(families))
+    return set(refresh_tokens.values_list("token_family", flat=True))

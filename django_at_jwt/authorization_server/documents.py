@@ -22,7 +22,7 @@ from oauth2_provider.utils import jwk_from_pem
 from django_at_jwt.conf import app_settings, local_issuer
 from django_at_jwt.core.errors import KeysUnavailable, UnacceptableKey
 from django_at_jwt.core.keys import VerificationKey
-from django_at_jwt.core.metadata import authorization_server_metadata
+from django_at_jwt.core.metadata import authorization_server_metadata, with_path
 
 from .keystore import key_store
 
@@ -108,7 +108,7 @@ class MetadataView(PublicDocumentView):
         oauth = _toolkit_document(toolkit_views.OAuthServerMetadataView, request)
         issuer = local_issuer() or oauth["issuer"]
         # RFC 8628 §4; the toolkit has the endpoint and does not say so.
-        oauth["device_authorization_endpoint"] = _under_host_of(issuer, reverse("oauth2_provider:device-authorization"))
+        oauth["device_authorization_endpoint"] = with_path(issuer, reverse("oauth2_provider:device-authorization"))
         openid = None
         if oauth2_settings.OIDC_ENABLED:
             openid = _toolkit_document(toolkit_views.ConnectDiscoveryInfoView, request)
@@ -116,7 +116,7 @@ class MetadataView(PublicDocumentView):
             oauth,
             openid,
             issuer=issuer,
-            jwks_uri=_under_host_of(issuer, reverse("oauth2_provider:jwks-info")),
+            jwks_uri=with_path(issuer, reverse("oauth2_provider:jwks-info")),
             signing_algorithms=app_settings().signing_algorithms,
             authentication_contexts=_contexts(),
         )
@@ -150,8 +150,3 @@ def _contexts() -> list[str]:
 def _toolkit_document(view: Any, request: HttpRequest) -> dict[str, Any]:
     document: dict[str, Any] = json.loads(view.as_view()(request).content)
     return document
-
-
-def _under_host_of(issuer: str, path: str) -> str:
-    parts = urlsplit(issuer)
-    return f"{parts.scheme}://{parts.netloc}{path}"

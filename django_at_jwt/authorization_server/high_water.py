@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from typing import Final
 
 from django.conf import settings as django_settings
-from django.db import router
 from django.db.models import Q
 from django.utils import timezone
 
@@ -38,10 +37,9 @@ class HighWaterMarks:
             if expires_at <= self._recorded.get(kid, 0):
                 return
             mark = expires_at + STEP_SECONDS
-            database = router.db_for_write(SigningKey)
             instant = as_datetime(mark)
             lower = Q(last_token_expires_at__isnull=True) | Q(last_token_expires_at__lt=instant)
-            SigningKey.objects.using(database).filter(lower, kid=kid).update(last_token_expires_at=instant)
+            SigningKey.objects.filter(lower, kid=kid).update(last_token_expires_at=instant)
             # A request that is rolled back takes the mark with it, but not its memory; the next minute's mark makes up
             # for that, and whoever deletes keys waits a minute longer.
             self._recorded[kid] = mark

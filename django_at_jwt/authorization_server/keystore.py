@@ -11,7 +11,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from django.db import Error as AnyDatabaseError
-from django.db import router
 from django.utils import timezone
 
 from django_at_jwt.conf import app_settings
@@ -20,12 +19,15 @@ from django_at_jwt.core.keyring import KeyRing, Signer
 from django_at_jwt.core.keys import SigningKey, VerificationKey
 from django_at_jwt.core.lifecycle import PUBLISHED_STATES, KeyTimes, signer_at
 from django_at_jwt.models import SigningKey as SigningKeyRow
+from django_at_jwt.models.primary import primary_rows
 
 from .protection import decrypt_private_key
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
+
+    from django_at_jwt.conf import AppSettings
 
 logger = logging.getLogger("django_at_jwt")
 
@@ -66,16 +68,18 @@ class KeyStore:
         Raises:
             KeysUnavailable: the rows could not be read, and never were, or not for ``KEY_RING_MAX_STALE``.
         """
-        if self._is_stale():
+        settings, now = app_settings(), time.monotonic()
+        if self._is_stale(settings, now):
             # Whoever finds the lock taken goes on with the ring that there is: one read at a time is enough.
             first = self._read_at == _NEVER
             if self._lock.acquire(blocking=first):
                 try:
-                    if self._is_stale():
+                    if self._is_stale(settings, time.monotonic()):
                         self._read()
                 finally:
                     self._lock.release()
-        self._refuse_if_too_old()
+        if now - self._succeeded_at > max(settings.key_ring_max_stale, settings.key_ring_max_age):
+            raise KeysUnavailable("the signing keys cannot be read, and those read before are too old")
         ring, ends = self._view
         # Whoever finds the lock taken goes on with the ring of a moment ago rather than wait for a database.
         if ends is not None and timezone.now() >= ends and self._lock.acquire(blocking=False):
@@ -109,12 +113,6 @@ class KeyStore:
     def _is_cooling_down(self) -> bool:
         return time.monotonic() - self._unknown_kid_read_at < app_settings().unknown_kid_cooldown
 
-    def _refuse_if_too_old(self) -> None:
-        settings = app_settings()
-        longest = max(settings.key_ring_max_stale, settings.key_ring_max_age)
-        if time.monotonic() - self._succeeded_at > longest:
-            raise KeysUnavailable("the signing keys cannot be read, and those read before are too old")
-
     def forget(self) -> None:
         """Read the rows again at the next use, for instance because this process has just changed them."""
         with self._lock:
@@ -145,15 +143,13 @@ class KeyStore:
         until = usual if ends is None else ends - now
         return int(min(usual.total_seconds(), max(_LEAST_MAX_AGE, until.total_seconds())))
 
-    def _is_stale(self) -> bool:
+    def _is_stale(self, settings: AppSettings, now: float) -> bool:
         # An empty table is looked at again soon: somebody is about to run the command that makes the first key.
-        max_age = app_settings().key_ring_max_age if self._records else _EMPTY_MAX_AGE
-        return time.monotonic() - self._read_at >= max_age
+        return now - self._read_at >= (settings.key_ring_max_age if self._records else _EMPTY_MAX_AGE)
 
     def _read(self) -> None:
         try:
-            # From the primary: a replica may lag behind a rotation or, worse, behind a revocation.
-            rows = SigningKeyRow.objects.using(router.db_for_write(SigningKeyRow)).order_by("signing_at", "kid")
+            rows = primary_rows(SigningKeyRow).order_by("signing_at", "kid")
             records = [record for row in rows if (record := self._record(row)) is not None]
         except AnyDatabaseError:
             logger.exception("The signing keys could not be read")

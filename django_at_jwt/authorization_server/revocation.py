@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from django.db import router
 from django.db.models import Count, Max, QuerySet
 from django.utils import timezone
 from oauth2_provider.models import get_access_token_model, get_refresh_token_model
@@ -14,6 +13,7 @@ from oauth2_provider.models import get_access_token_model, get_refresh_token_mod
 from django_at_jwt.conf import app_settings
 from django_at_jwt.core.lifecycle import KeyTimes, plan_revocation
 from django_at_jwt.models import SigningKey
+from django_at_jwt.models.primary import primary_rows
 
 from .keystore import key_store
 from .locking import changing_signing_keys
@@ -58,12 +58,9 @@ class Revocation:
 
 def live_tokens(key: KeyTimes, now: datetime) -> QuerySet[Any]:
     """Give the rows of unexpired access tokens that were issued while a key signed."""
-    model = get_access_token_model()
-    # From the primary: a replica that lags would not know of the latest tokens.
-    primary = model.objects.using(router.db_for_write(model))
     settings = app_settings()
     lag = timedelta(seconds=settings.leeway + settings.key_ring_max_age)
-    rows = primary.filter(expires__gt=now, updated__gte=key.signing_at - lag)
+    rows = primary_rows(get_access_token_model()).filter(expires__gt=now, updated__gte=key.signing_at - lag)
     ended = min((at for at in (key.retained_at, key.revoked_at) if at is not None), default=None)
     live: QuerySet[Any] = rows if ended is None else rows.filter(updated__lt=ended + lag)
     return live
@@ -141,9 +138,8 @@ def _erase(row: SigningKey, reason: str, database: str) -> None:
 def _revoke_refresh_tokens(tokens: QuerySet[Any], *, dry_run: bool) -> int:
     # One by one, as the toolkit does it: a site may have swapped the model and its revoke(). Revoking one deletes its
     # access token, so the rows are read first.
-    model = get_refresh_token_model()
-    primary = model.objects.using(router.db_for_write(model))
-    living = list(primary.filter(access_token__in=tokens, revoked__isnull=True))
+    refresh_tokens = primary_rows(get_refresh_token_model())
+    living = list(refresh_tokens.filter(access_token__in=tokens, revoked__isnull=True))
     for token in () if dry_run else living:
         token.revoke()
     return len(living)

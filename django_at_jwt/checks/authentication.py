@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from django.conf import settings as django_settings
 from django.core.checks import CheckMessage, Error, Warning  # noqa: A004 - Django's own name
-from django.utils.module_loading import import_string
 
 from django_at_jwt.conf import app_settings
 from django_at_jwt.core.authentication import REGISTERED_METHODS
 
 from .applicability import CheckId, issues_tokens, readable
+from .dotted_paths import problem_with_callable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -33,15 +33,8 @@ def check_authentication_callables(**_kwargs: Any) -> list[CheckMessage]:
             id=CheckId.AUTHENTICATION_CALLABLE,
         )
         for name, path in named.items()
-        if isinstance(path, str) and (problem := _problem_with(path))
+        if isinstance(path, str) and (problem := problem_with_callable(path))
     ]
-
-
-def _problem_with(path: str) -> str | None:
-    try:
-        return None if callable(import_string(path)) else "cannot be called"
-    except ImportError as error:
-        return f"cannot be imported ({error})"
 
 
 def check_authentication_backends(**_kwargs: Any) -> list[CheckMessage]:

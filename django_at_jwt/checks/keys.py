@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from django.core.checks import CheckMessage, Error, Warning  # noqa: A004 - Django's own name
 from django.db import Error as AnyDatabaseError
-from django.db import router
 from django.utils import timezone
 from django.utils.connection import ConnectionDoesNotExist
 
@@ -99,9 +98,10 @@ def check_signing_keys_open(**_kwargs: Any) -> list[CheckMessage]:
 
 def _signing_key_rows() -> list[SigningKey] | None:
     from django_at_jwt.models import SigningKey  # noqa: PLC0415 - a project that only verifies has no such table
+    from django_at_jwt.models.primary import primary_rows  # noqa: PLC0415 - it is with the models
 
     try:
-        return list(SigningKey.objects.using(router.db_for_write(SigningKey)))
+        return list(primary_rows(SigningKey))
     except (AnyDatabaseError, ConnectionDoesNotExist):
         return None
 

@@ -9,12 +9,12 @@ from django.core.checks import CheckMessage, Error, Warning  # noqa: A004 - Djan
 from django.core.exceptions import FieldDoesNotExist
 from django.db import Error as AnyDatabaseError
 from django.utils.connection import ConnectionDoesNotExist
-from django.utils.module_loading import import_string
 
 from django_at_jwt.conf import app_settings
 from django_at_jwt.core.subjects import AmbiguousSector, sector_of
 
 from .applicability import CheckId, issues_tokens, readable
+from .dotted_paths import problem_with_callable
 
 
 def check_subject(**_kwargs: Any) -> list[CheckMessage]:
@@ -27,12 +27,12 @@ def check_subject(**_kwargs: Any) -> list[CheckMessage]:
         paths.append(("USER_BY_SUBJECT", settings.user_by_subject))
     messages: list[CheckMessage] = [
         Error(
-            f"AT_JWT[{name!r}] is {path!r}, which cannot be called.",
+            f"AT_JWT[{name!r}] is {path!r}, which {problem}.",
             hint="It is the dotted path of a function.",
             id=CheckId.UNUSABLE_SUBJECT,
         )
         for name, path in paths
-        if not _is_callable(path)
+        if (problem := problem_with_callable(path)) is not None
     ]
     return [*messages, *_check_field(settings.subject)] if "." not in settings.subject else messages
 
@@ -95,10 +95,3 @@ def check_sectors(**_kwargs: Any) -> list[CheckMessage]:
                     )
                 )
     return messages
-
-
-def _is_callable(path: str) -> bool:
-    try:
-        return callable(import_string(path))
-    except ImportError:
-        return False

@@ -11,12 +11,13 @@ from django.core.exceptions import FieldDoesNotExist
 from django.db import Error as AnyDatabaseError
 from django.db import router
 from django.utils.connection import ConnectionDoesNotExist
-from django.utils.module_loading import import_string
 
+from django_at_jwt.conf import known_issuers
 from django_at_jwt.core.issuer_subject import UserMode
-from django_at_jwt.resource_server.subjects import known_issuers, user_options
+from django_at_jwt.resource_server.subjects import user_options
 
 from .applicability import CheckId, readable
+from .dotted_paths import problem_with_callable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -74,9 +75,9 @@ def _need_the_table() -> list[str]:
 
 def _problems_in(options: UserOptions) -> list[tuple[str, str]]:
     problems = [
-        (f"{path} cannot be imported", "Write the dotted path of a function.")
+        (f"{path} {problem}", "Write the dotted path of a function.")
         for path in (options.lookup, options.fill)
-        if path is not None and not _can_be_imported(path)
+        if path is not None and (problem := problem_with_callable(path)) is not None
     ]
     if options.field is not None and not _is_unique(options.field):
         problems.append(
@@ -93,13 +94,6 @@ def _problems_in(options: UserOptions) -> list[tuple[str, str]]:
             )
         )
     return problems
-
-
-def _can_be_imported(path: str) -> bool:
-    try:
-        return callable(import_string(path))
-    except ImportError:
-        return False
 
 
 def _is_unique(field: str) -> bool:

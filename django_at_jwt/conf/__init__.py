@@ -3,7 +3,7 @@
 from typing import Final
 
 from .issuers import IssuerSettings
-from .live import SETTING_NAME, app_settings, problems_in, require_installed
+from .live import SETTING_NAME, app_settings, known_issuers, problems_in, require_installed
 from .particular_values import KEY_ENCRYPTION_KEY_BYTES
 from .toolkit import (
     ACCESS_TOKEN_GENERATOR,
@@ -34,6 +34,7 @@ __all__ = [
     "IssuerSettings",
     "access_token_lifetime",
     "app_settings",
+    "known_issuers",
     "local_issuer",
     "oauth2_provider_settings",
     "problems_in",

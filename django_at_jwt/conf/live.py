@@ -12,6 +12,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from .declaring import problems_among
 from .issuers import problems_in_issuers
+from .toolkit import local_issuer
 from .typed import AppSettings
 
 SETTING_NAME: Final = "AT_JWT"
@@ -45,6 +46,8 @@ def app_settings() -> AppSettings:
         ImproperlyConfigured: a value cannot be used; ``manage.py check`` says so before.
     """
     # The dict holds key-encryption keys, so no frame that an error report could show may have it as a local.
+    if _last_read is not None and _last_read[0] is getattr(django_settings, SETTING_NAME, None):
+        return _last_read[1]
     read = _read()
     if isinstance(read, str):
         raise ImproperlyConfigured(read)
@@ -54,20 +57,29 @@ def app_settings() -> AppSettings:
 def _read() -> AppSettings | str:
     """Give the settings, or a sentence that says what is wrong with them."""
     global _last_read  # noqa: PLW0603 - remembers what the very same dict was read as, so that a request does not parse it
-    values = getattr(django_settings, SETTING_NAME, None) or _NOTHING
-    if _last_read is not None and _last_read[0] is values:
-        return _last_read[1]
+    written = getattr(django_settings, SETTING_NAME, None)
+    values = written or _NOTHING
     for name, problem in problems_in(values):
         return f"{name} {problem}."
     read = AppSettings(
         **{each.name: each.metadata["read"](values[name]) for name, each in _FIELDS.items() if name in values}
     )
-    _last_read = (values, read)
+    _last_read = (written, read)
     return read
 
 
 _NOTHING: Final[Mapping[str, Any]] = {}
 assert all(each.default is not MISSING for each in _FIELDS.values())  # noqa: S101 - each setting may be left out
+
+
+def known_issuers() -> tuple[str, ...]:
+    """Give the identifiers of the issuers whose tokens this project accepts, its own first, each once.
+
+    Raises:
+        ImproperlyConfigured: as :func:`app_settings`.
+    """
+    local = (local_issuer(),) if local_issuer() else ()
+    return tuple(dict.fromkeys((*local, *(each.issuer for each in app_settings().issuers))))
 
 
 def require_installed() -> None:

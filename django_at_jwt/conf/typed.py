@@ -145,6 +145,11 @@ class AppSettings:
     issuer_max_stale: float = setting(7200.0, read_seconds)
 
     @property
+    def local_audience(self) -> str | None:
+        """What this project's own API expects in ``aud`` of the local issuer's tokens."""
+        return self.audience or self.default_resource
+
+    @property
     def issuer_lifetimes(self) -> Lifetimes:
         """Between which bounds an issuer's word on caching counts."""
         least = min(self.issuer_min_age, self.issuer_max_age)

@@ -69,6 +69,12 @@ def protected_resource_metadata(
     return {member: value for member, value in document.items() if value not in ([], (), "", None)}
 
 
+def with_path(url: str, path: str) -> str:
+    """Give the address on the same scheme, host and port as ``url`` that has this path, and no query of its own."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}{path}"
+
+
 def place_of_metadata(resource: str) -> tuple[str, str]:
     """Give the path after :data:`PROTECTED_RESOURCE_PATH` and the query at which an API's document is (RFC 9728 §3.1).
 

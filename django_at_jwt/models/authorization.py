@@ -6,8 +6,10 @@ import hashlib
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 from uuid import UUID
 
-from django.db import models, router
+from django.db import models
 from django.utils.translation import gettext_lazy as _
+
+from .primary import primary_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,19 +21,15 @@ class AuthorizationManager(models.Manager["Authorization"]):
 
     def of_code(self, code: str) -> Authorization | None:
         """Give the authorization that an authorization code or a device code stands for."""
-        return self._primary().filter(key=key_of_code(code)).first()
+        return primary_rows(self.model).filter(key=key_of_code(code)).first()
 
     def of_family(self, token_family: UUID | None) -> Authorization | None:
         """Give the authorization of a refresh token, whichever of its family it is."""
-        return self._primary().filter(key=key_of_family(token_family)).first() if token_family else None
+        return primary_rows(self.model).filter(key=key_of_family(token_family)).first() if token_family else None
 
     def remember_login(self, device_code: str, authentication: dict[str, Any]) -> None:
         """Keep how the user had logged in who approved a device."""
-        self._primary().filter(key=key_of_code(device_code)).update(authentication=authentication)
-
-    def _primary(self) -> models.QuerySet[Authorization]:
-        # A replica that lags would say that nothing was agreed to.
-        return self.using(router.db_for_write(self.model))
+        primary_rows(self.model).filter(key=key_of_code(device_code)).update(authentication=authentication)
 
 
 class Authorization(models.Model):
@@ -72,14 +70,13 @@ class Authorization(models.Model):
         Args:
             keep_until: no clean-up deletes the row before, even if it sees none of the family's tokens yet.
         """
-        primary = type(self)._base_manager.using(router.db_for_write(type(self)))
         before, self.key, self.expires_at = self.key, key_of_family(token_family), keep_until
         if not self._state.adding:
-            if primary.filter(pk=self.pk, key=before).update(key=self.key, expires_at=keep_until):
+            if type(self)._base_manager.filter(pk=self.pk, key=before).update(key=self.key, expires_at=keep_until):
                 return
             # Another request has exchanged the same code. Each of the two families has what was settled.
             self.pk, self._state.adding = None, True
-        self.save(using=primary.db)
+        self.save()
 
 
 def key_of_code(code: str) -> str:

@@ -19,8 +19,8 @@ from .shared_memory import REFRESH, UNKNOWN_KID, SharedMemory
 
 if TYPE_CHECKING:
     from django_at_jwt.conf import IssuerSettings
+    from django_at_jwt.core.issuer_snapshot import IssuerSnapshot
     from django_at_jwt.core.jwk_set import SkippedKey
-    from django_at_jwt.core.snapshot import IssuerSnapshot
 
 logger = logging.getLogger("django_at_jwt")
 

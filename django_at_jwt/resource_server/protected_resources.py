@@ -11,8 +11,8 @@ from urllib.parse import unquote, urlsplit
 
 from django.urls import NoReverseMatch, reverse
 
-from django_at_jwt.conf import app_settings, local_issuer
-from django_at_jwt.core.metadata import place_of_metadata, protected_resource_metadata
+from django_at_jwt.conf import app_settings, known_issuers, local_issuer
+from django_at_jwt.core.metadata import place_of_metadata, protected_resource_metadata, with_path
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,15 +47,14 @@ def issuers_for(identifier: str) -> Sequence[str]:
     accepting = _audiences_of_settings().get(identifier, ())
     if accepting and identifier not in _named_by_views:
         return accepting
-    local = (local_issuer(),) if local_issuer() else ()
-    return tuple(dict.fromkeys((*local, *(each.issuer for each in app_settings().issuers))))
+    return known_issuers()
 
 
 def _audiences_of_settings() -> dict[str, tuple[str, ...]]:
     """Give the issuers that the settings accept tokens of, by the audience that they accept them for."""
     settings = app_settings()
     found: dict[str, tuple[str, ...]] = {}
-    if (local := local_issuer()) and (audience := settings.audience or settings.default_resource):
+    if (local := local_issuer()) and (audience := settings.local_audience):
         found[audience] = (local,)
     for issuer in settings.issuers:
         for audience in issuer.audience:
@@ -85,8 +84,7 @@ def metadata_url(identifier: str | None) -> str | None:
         well_known = reverse(f"{URL_NAMESPACE}:protected-resource", kwargs={"resource_path": unquote(path)})
     except NoReverseMatch:
         return None
-    parts = urlsplit(identifier)
-    return f"{parts.scheme}://{parts.netloc}{well_known}{f'?{query}' if query else ''}"
+    return with_path(identifier, f"{well_known}{f'?{query}' if query else ''}")
 
 
 def identifier_at(path: str, query: str, *, host: str) -> str | None:

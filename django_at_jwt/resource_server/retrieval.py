@@ -14,9 +14,9 @@ from django_at_jwt.conf import app_settings
 from django_at_jwt.core.discovery import jwks_uri_in, metadata_addresses
 from django_at_jwt.core.errors import UnacceptableDocument
 from django_at_jwt.core.freshness import entity_tag, refresh_after
+from django_at_jwt.core.issuer_snapshot import IssuerSnapshot
 from django_at_jwt.core.jwk_set import AcceptedKeys, accept_keys
 from django_at_jwt.core.quotation import shown
-from django_at_jwt.core.snapshot import IssuerSnapshot
 
 from .fetching import FetchFailed, fetch
 
@@ -84,25 +84,9 @@ def retrieve(issuer: IssuerSettings, *, known: IssuerSnapshot | None = None) -> 
         jwks_uri, metadata_until = known.jwks_uri, known.metadata_until
     else:
         jwks_uri, metadata_until = _metadata(issuer, deadline)
-    with _told(issuer.issuer, JWK_SET) as step:
-        unchanged = known if known is not None and known.jwks_uri == jwks_uri else None
-        answer = fetch(
-            jwks_uri,
-            etag=unchanged.etag if unchanged else None,
-            loopback_http=loopback_http(),
-            deadline=deadline,
-        )
-        if answer.document is not None:
-            accepted = accept_keys(answer.document, algorithms=issuer.algorithms)
-            etag = entity_tag(answer.etag)
-            step.outcome = FETCHED
-        else:
-            assert unchanged is not None  # noqa: S101 - without a tag there is no such answer
-            accepted = AcceptedKeys(keys=unchanged.keys, skipped=())
-            etag = entity_tag(answer.etag) or unchanged.etag
-            step.outcome = UNCHANGED
+    unchanged = known if known is not None and known.jwks_uri == jwks_uri else None
+    accepted, etag, lifetime = _jwk_set(issuer, jwks_uri, deadline, unchanged)
     now = time.time()
-    lifetime = app_settings().issuer_lifetimes.of(answer.cache_control, answer.age)
     snapshot = IssuerSnapshot(
         issuer=issuer.issuer,
         jwks_uri=jwks_uri,
@@ -113,6 +97,26 @@ def retrieve(issuer: IssuerSettings, *, known: IssuerSnapshot | None = None) -> 
         refresh_at=now + refresh_after(lifetime),
     )
     return Retrieved(snapshot=snapshot, skipped=accepted.skipped)
+
+
+def _jwk_set(
+    issuer: IssuerSettings, jwks_uri: str, deadline: float, unchanged: IssuerSnapshot | None
+) -> tuple[AcceptedKeys, str | None, float]:
+    """Give the keys, the tag of the answer, and for how many seconds it is good.
+
+    ``unchanged`` is what came from this address before, which the issuer may confirm in place of sending it again.
+    """
+    with _told(issuer.issuer, JWK_SET) as step:
+        etag = unchanged.etag if unchanged else None
+        answer = fetch(jwks_uri, etag=etag, loopback_http=loopback_http(), deadline=deadline)
+        lifetime = app_settings().issuer_lifetimes.of(answer.cache_control, answer.age)
+        if answer.document is not None:
+            accepted = accept_keys(answer.document, algorithms=issuer.algorithms)
+            step.outcome = FETCHED
+            return accepted, entity_tag(answer.etag), lifetime
+        assert unchanged is not None  # noqa: S101 - without a tag there is no such answer
+        step.outcome = UNCHANGED
+        return AcceptedKeys(keys=unchanged.keys, skipped=()), entity_tag(answer.etag) or etag, lifetime
 
 
 def _metadata(issuer: IssuerSettings, deadline: float) -> tuple[str, float]:

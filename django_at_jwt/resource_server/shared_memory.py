@@ -17,8 +17,8 @@ from django.core.signing import BadSignature, Signer
 
 from django_at_jwt.conf import app_settings
 from django_at_jwt.core.errors import UnacceptableDocument
+from django_at_jwt.core.issuer_snapshot import IssuerSnapshot
 from django_at_jwt.core.quotation import shown
-from django_at_jwt.core.snapshot import IssuerSnapshot
 
 from .retrieval import loopback_http
 

@@ -13,15 +13,7 @@ from .rest_framework.principal import MachinePrincipal, TokenPrincipal
 from .users import UserOptions, existing_user
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from django_at_jwt.core.profile import AccessTokenClaims
-
-
-def known_issuers() -> Sequence[str]:
-    """Give the issuers whose tokens are accepted here."""
-    local = (local_issuer(),) if local_issuer() else ()
-    return (*local, *(each.issuer for each in app_settings().issuers))
 
 
 def user_options(issuer: str) -> UserOptions:

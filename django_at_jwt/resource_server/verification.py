@@ -106,7 +106,7 @@ def _prepare(settings: AppSettings, local: str, audience: str | None) -> _Prepar
 
 
 def _local(issuer: str, settings: AppSettings, audience: str | None) -> AcceptedIssuer:
-    wanted = audience or settings.audience or settings.default_resource
+    wanted = audience or settings.local_audience
     if wanted is None:
         raise ImproperlyConfigured(
             "Neither AT_JWT['AUDIENCE'] nor AT_JWT['DEFAULT_RESOURCE'] is set, so no audience can be expected. A "

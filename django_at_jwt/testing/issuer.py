@@ -58,7 +58,7 @@ class InMemoryIssuer:
         configured = app_settings()
         audiences = {each.issuer: each.audience for each in configured.issuers}
         self.issuer: Final = issuer or local_issuer() or next(iter(audiences), ISSUER)
-        of_settings = next(iter(audiences.get(self.issuer, ())), configured.audience or configured.default_resource)
+        of_settings = next(iter(audiences.get(self.issuer, ())), configured.local_audience)
         self.audience: Final = audience or of_settings or AUDIENCE
         self.signing_key: Final = _key_of_this_process(algorithm)
         self.key_ring: Final = KeyRing.of([self.signing_key.verification_key])

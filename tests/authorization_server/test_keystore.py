@@ -78,7 +78,7 @@ def test_transitions_happen_on_time_without_a_read(signing_keys, clock, django_a
 def test_old_keys_are_used_while_the_database_is_down(signing_keys, clock, monkeypatch, caplog):
     store = KeyStore()
     before = store.current()
-    monkeypatch.setattr(keystore, "SigningKeyRow", Down)
+    monkeypatch.setattr(keystore, "primary_rows", down)
     clock.ahead = timedelta(seconds=31)
     assert store.current() is before
     assert "could not be read" in caplog.text
@@ -90,7 +90,7 @@ def test_old_keys_are_used_while_the_database_is_down(signing_keys, clock, monke
 
 
 def test_never_read_and_the_database_is_down(monkeypatch, client, service):
-    monkeypatch.setattr(keystore, "SigningKeyRow", Down)
+    monkeypatch.setattr(keystore, "primary_rows", down)
     with pytest.raises(KeysUnavailable):
         KeyStore().current()
     # Neither the token nor its sender is at fault.
@@ -104,14 +104,8 @@ def test_never_read_and_the_database_is_down(monkeypatch, client, service):
     assert refused.json()["error"] == "server_error"
 
 
-class Down:
-    """Stands in for the model while the database is down."""
-
-    class _Manager:
-        def using(self, _alias):
-            raise OperationalError("the database is down")
-
-    objects = _Manager()
+def down(_model):
+    raise OperationalError("the database is down")
 
 
 def test_private_keys_are_opened_when_they_sign_and_once(signing_keys, monkeypatch):
@@ -264,6 +258,6 @@ def test_unknown_kid_on_the_toolkits_view_while_the_database_is_down(signing_key
 
     decoded = json.loads(base64.urlsafe_b64decode(header + "=="))
     forged = base64.urlsafe_b64encode(json.dumps({**decoded, "kid": "x"}).encode()).rstrip(b"=").decode()
-    monkeypatch.setattr(keystore, "SigningKeyRow", Down)
+    monkeypatch.setattr(keystore, "primary_rows", down)
     answer = client.get("/toolkit-challenge/", headers={"Authorization": f"Bearer {forged}.{rest}"})
     assert answer.status_code == 401

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from django.db import router
 
-from django_at_jwt.authorization_server import keystore
 from django_at_jwt.authorization_server.keystore import KeyStore
 from django_at_jwt.authorization_server.rotation import rotate_signing_keys
 from django_at_jwt.models import SigningKey
@@ -35,4 +35,4 @@ def test_a_replica_that_lags_is_never_asked(settings, monkeypatch, service, clie
     assert set(ring.verification_keys) == {row.kid for row in made.made}
     assert ring.signing_key()
     assert {alias for model, alias in asked if model is SigningKey} == {"default"}
-    assert keystore.router.db_for_read(SigningKey) == "replica"
+    assert router.db_for_read(SigningKey) == "replica"

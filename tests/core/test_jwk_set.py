@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from django_at_jwt.core.algorithms import ALGORITHMS
 from django_at_jwt.core.errors import UnacceptableDocument
+from django_at_jwt.core.issuer_snapshot import IssuerSnapshot
 from django_at_jwt.core.jwk_set import accept_keys
 from django_at_jwt.core.keys import PRIVATE_MEMBERS
-from django_at_jwt.core.snapshot import IssuerSnapshot
 
 from .forge import ALL_ALGORITHMS, NOW, Forge
 

@@ -8,7 +8,7 @@ class Department(models.Model):
     code = models.CharField(max_length=20)
     head = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
 
-    def __str__(self):
+    def __str__(self) -> str:
         return self.code
 
 
@@ -20,9 +20,9 @@ class Profile(models.Model):
     fingerprint = models.BinaryField(blank=True)
     password = models.CharField(max_length=20, blank=True)
 
-    def __str__(self):
+    def __str__(self) -> str:
         return str(self.badge)
 
     @property
-    def secret(self):
+    def secret(self) -> str:
         raise AssertionError

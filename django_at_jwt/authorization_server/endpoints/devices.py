@@ -41,7 +41,7 @@ class DeviceAuthorizationView(OwnCoreMixin, toolkit_views.DeviceAuthorizationVie
                 scopes=self._audience.scopes,
                 resources=self._audience.identifiers,
                 expires_at=timezone.now() + timedelta(seconds=answer["expires_in"]),
-            ).save(using=router.db_for_write(Authorization))
+            ).save()
         return response
 
     def create_device_authorization_response(self, request: HttpRequest) -> Any:

@@ -6,7 +6,6 @@ import math
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from django.db import router
 from django.utils import timezone
 from oauth2_provider.models import get_device_grant_model, get_grant_model
 from oauthlib.oauth2 import InvalidGrantError
@@ -60,7 +59,7 @@ class StoringMixin:
             resources=audience.identifiers,
             authentication=_as_json(stored(request, AUTHENTICATION)),
             expires_at=grant.expires,
-        ).save(using=router.db_for_write(Authorization))
+        ).save()
         return grant
 
     def validate_code(

@@ -10,6 +10,7 @@ from typing import Final
 
 from django_at_jwt.core.profile import RESERVED_CLAIMS
 
+from .escaping import divided
 from .problems import gettext_noop, refuse
 
 LONGEST_NAME: Final = 255
@@ -31,7 +32,8 @@ def parse_claim_name(name: object, *, where: str = "claim") -> ClaimPath:
         raise refuse(where, gettext_noop("Give the claim a name."))
     if len(name) > LONGEST_NAME:
         raise refuse(where, gettext_noop("A name has at most %(longest)d characters."), longest=LONGEST_NAME)
-    path = _split(name, where)
+    problem = gettext_noop(r"A backslash stands before a dot or another backslash: \. or \\")
+    path = tuple(divided(name, ".", where=where, problem=problem))
     if len(path) > DEEPEST_NAME:
         raise refuse(where, gettext_noop("A claim is nested at most %(deepest)d deep."), deepest=DEEPEST_NAME)
     for segment in path:
@@ -45,26 +47,6 @@ def parse_claim_name(name: object, *, where: str = "claim") -> ClaimPath:
             # Control characters, zero-width letters and lone surrogates: names that look the same and are not.
             raise refuse(where, gettext_noop("A name must not hold characters that cannot be seen."))
     return path
-
-
-def _split(name: str, where: str) -> ClaimPath:
-    segments, letters, escaped = [], [], False
-    for letter in name:
-        if escaped:
-            if letter not in ".\\":
-                raise refuse(where, gettext_noop(r"A backslash stands before a dot or another backslash: \. or \\"))
-            letters.append(letter)
-            escaped = False
-        elif letter == "\\":
-            escaped = True
-        elif letter == ".":
-            segments.append("".join(letters))
-            letters = []
-        else:
-            letters.append(letter)
-    if escaped:
-        raise refuse(where, gettext_noop(r"A backslash stands before a dot or another backslash: \. or \\"))
-    return (*segments, "".join(letters))
 
 
 def write_claim_name(path: ClaimPath) -> str:

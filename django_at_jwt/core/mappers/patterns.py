@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from .escaping import divided
 from .problems import gettext_noop, refuse
 
 LONGEST_PATTERN: Final = 200
@@ -29,7 +30,8 @@ class Pattern:
             raise refuse(
                 where, gettext_noop("A pattern is a text of 1 to %(longest)d characters."), longest=LONGEST_PATTERN
             )
-        self._first, *rest = _literals(text, where)
+        problem = gettext_noop(r"In a pattern a backslash stands before a star or a backslash.")
+        self._first, *rest = divided(text, "*", where=where, problem=problem)
         # Without a star the pattern is the text itself.
         self._last = rest.pop() if rest else None
         self._middle = tuple(literal for literal in rest if literal)
@@ -48,23 +50,3 @@ class Pattern:
                 return False
             start = found + len(literal)
         return True
-
-
-def _literals(text: str, where: str) -> list[str]:
-    literals, letters, escaped = [], [], False
-    for letter in text:
-        if escaped:
-            if letter not in "*\\":
-                raise refuse(where, gettext_noop(r"In a pattern a backslash stands before a star or a backslash."))
-            letters.append(letter)
-            escaped = False
-        elif letter == "\\":
-            escaped = True
-        elif letter == "*":
-            literals.append("".join(letters))
-            letters = []
-        else:
-            letters.append(letter)
-    if escaped:
-        raise refuse(where, gettext_noop(r"In a pattern a backslash stands before a star or a backslash."))
-    return [*literals, "".join(letters)]

@@ -7,14 +7,12 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError
-from django.db import Error as AnyDatabaseError
 from django.views.decorators.debug import sensitive_variables
 
 from django_at_jwt.authorization_server.importing import import_signing_key, read_private_key
 from django_at_jwt.conf import app_settings, toolkit_setting
-from django_at_jwt.core.errors import KeyChangeRefused, NoSigningKey
+from django_at_jwt.management.refusing import refusing_in_one_line
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
@@ -46,16 +44,10 @@ class Command(BaseCommand):
         Raises:
             CommandError: exit status 1 and one line that quotes nothing of the key; nothing was changed.
         """
-        try:
+        with refusing_in_one_line("The key was not imported"):
             algorithm = options["algorithm"] or app_settings().signing_algorithms[0]
             jwk = read_private_key(_read(options), password=_password(options["password_variable"]))
             done = import_signing_key(jwk, algorithm=algorithm, dry_run=options["dry_run"])
-        except (KeyChangeRefused, ImproperlyConfigured, NoSigningKey) as error:
-            raise CommandError(str(error)) from None
-        except (AnyDatabaseError, TimeoutError) as error:
-            raise CommandError(f"The key was not imported: {error}.") from None
-        except OSError as error:
-            raise CommandError(f"The key could not be read: {error.strerror or error}.") from None
         did = "Would import" if options["dry_run"] else "Imported"
         self.stdout.write(
             f"{did} {done.kid} for {done.algorithm}; it signs from {done.signing_at:%Y-%m-%d %H:%M:%S %Z}."
@@ -67,7 +59,10 @@ def _read(options: dict[str, Any]) -> bytes:
         raise CommandError("Name one file, or - for standard input, or --from-oidc-setting.")
     if options["from_oidc_setting"]:
         return str(toolkit_setting("OIDC_RSA_PRIVATE_KEY", "")).encode()
-    return sys.stdin.buffer.read() if options["file"] == "-" else Path(options["file"]).read_bytes()
+    try:
+        return sys.stdin.buffer.read() if options["file"] == "-" else Path(options["file"]).read_bytes()
+    except OSError as error:
+        raise CommandError(f"The key could not be read: {error.strerror or error}.") from None
 
 
 def _password(variable: str | None) -> bytes | None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from django.core.management.base import BaseCommand, CommandError
-from django.db import Error as AnyDatabaseError
+from django.core.management.base import BaseCommand
 
 from django_at_jwt.authorization_server.clean_up import purge_authorizations
+from django_at_jwt.management.refusing import refusing_in_one_line
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
@@ -28,9 +28,7 @@ class Command(BaseCommand):
         Raises:
             CommandError: exit status 1 and one line.
         """
-        try:
+        with refusing_in_one_line("The clean-up stopped"):
             ended = purge_authorizations(dry_run=options["dry_run"])
-        except AnyDatabaseError as error:
-            raise CommandError(f"The clean-up stopped: {error}.") from None
         did = "Would delete" if options["dry_run"] else "Deleted"
         self.stdout.write(f"{did} {ended} authorization{'' if ended == 1 else 's'}.")

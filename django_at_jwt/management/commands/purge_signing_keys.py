@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from django.core.exceptions import ImproperlyConfigured
-from django.core.management.base import BaseCommand, CommandError
-from django.db import Error as AnyDatabaseError
+from django.core.management.base import BaseCommand
 
 from django_at_jwt.authorization_server.rotation import purge_signing_keys
+from django_at_jwt.management.refusing import refusing_in_one_line
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
@@ -32,11 +31,7 @@ class Command(BaseCommand):
         Raises:
             CommandError: exit status 1 and one line; nothing was deleted.
         """
-        try:
+        with refusing_in_one_line("Nothing was deleted"):
             kids = purge_signing_keys(force=options["force"], dry_run=options["dry_run"])
-        except ImproperlyConfigured as error:
-            raise CommandError(str(error)) from None
-        except (AnyDatabaseError, TimeoutError) as error:
-            raise CommandError(f"Nothing was deleted: {error}.") from None
         did = "Would delete" if options["dry_run"] else "Deleted"
         self.stdout.write("\n".join(f"{did} signing key {kid}." for kid in kids) or "Nothing to delete.")

@@ -6,12 +6,10 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
-from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError
-from django.db import Error as AnyDatabaseError
 
 from django_at_jwt.authorization_server.revocation import Revocation, revoke_signing_key
-from django_at_jwt.core.errors import KeyChangeRefused, NoSigningKey
+from django_at_jwt.management.refusing import refusing_in_one_line
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
@@ -59,17 +57,13 @@ class Command(BaseCommand):
         reason = options["reason"].encode(errors="replace").decode().strip()
         if not reason:
             raise CommandError("--reason needs some text.")
-        try:
+        with refusing_in_one_line("The key was not revoked"):
             revocation = revoke_signing_key(
                 options["kid"],
                 reason=reason,
                 revoke_refresh_tokens=options["revoke_refresh_tokens"],
                 dry_run=options["dry_run"],
             )
-        except (KeyChangeRefused, ImproperlyConfigured, NoSigningKey) as error:
-            raise CommandError(str(error)) from None
-        except (AnyDatabaseError, TimeoutError) as error:
-            raise CommandError(f"The key was not revoked: {error}.") from None
         lines = _as_json(revocation) if options["json"] else _as_text(revocation, options)
         self.stdout.write("\n".join(lines))
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError
-from django.db import Error as AnyDatabaseError
 
 from django_at_jwt.authorization_server.rewrapping import rewrap_signing_keys
+from django_at_jwt.management.refusing import refusing_in_one_line
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
@@ -31,12 +30,8 @@ class Command(BaseCommand):
         Raises:
             CommandError: exit status 1; a key could not be opened. The others were encrypted anew.
         """
-        try:
+        with refusing_in_one_line("The keys were not encrypted anew"):
             done = rewrap_signing_keys(dry_run=options["dry_run"])
-        except ImproperlyConfigured as error:
-            raise CommandError(str(error)) from None
-        except (AnyDatabaseError, TimeoutError) as error:
-            raise CommandError(f"The keys were not encrypted anew: {error}.") from None
         would = "Would encrypt" if options["dry_run"] else "Encrypted"
         self.stdout.write(f"{would} {len(done.rewrapped)} private keys anew; {len(done.up_to_date)} were up to date.")
         if done.failed:

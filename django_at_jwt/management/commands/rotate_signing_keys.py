@@ -6,14 +6,12 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
-from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError
-from django.db import Error as AnyDatabaseError
 
 from django_at_jwt.authorization_server.rotation import Rotation, rotate_signing_keys, safe_to_purge_after
 from django_at_jwt.conf import app_settings
-from django_at_jwt.core.errors import NoSigningKey
 from django_at_jwt.core.lifecycle import KeyState, KeyTimes
+from django_at_jwt.management.refusing import refusing_in_one_line
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
@@ -62,12 +60,8 @@ class Command(BaseCommand):
         Raises:
             CommandError: exit status 1 and one line; nothing was changed.
         """
-        try:
+        with refusing_in_one_line("The keys were not rotated", hint="Was migrate run?"):
             rotation = rotate_signing_keys(early=self._early(options), dry_run=options["dry_run"])
-        except (ImproperlyConfigured, NoSigningKey) as error:
-            raise CommandError(str(error)) from None
-        except (AnyDatabaseError, TimeoutError) as error:
-            raise CommandError(f"The keys were not rotated: {error}. Was migrate run?") from None
         self.changed = bool(rotation.plan)
         lines = _as_json(rotation) if options["json"] else _as_text(rotation, dry_run=options["dry_run"])
         self.stdout.write("\n".join(lines))

@@ -6,12 +6,12 @@ This module needs drf-spectacular. It is imported where that is installed, and t
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
 
 from django.urls import NoReverseMatch, reverse
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 
 from django_at_jwt.conf import app_settings, local_issuer, toolkit_setting
+from django_at_jwt.core.metadata import with_path
 from django_at_jwt.resource_server.protected_resources import default_identifier, issuers_for
 
 from .authentication import AccessTokenAuthentication
@@ -59,20 +59,20 @@ def _definition(issuer: str, identifier: str | None) -> dict[str, Any]:
 
 def _flows(issuer: str, identifier: str | None) -> dict[str, Any] | None:
     try:
-        authorization, token = (reverse(f"oauth2_provider:{name}") for name in ("authorize", "token"))
+        authorization, token = (
+            with_path(issuer, reverse(f"oauth2_provider:{name}")) for name in ("authorize", "token")
+        )
     except NoReverseMatch:
         return None
-    parts = urlsplit(issuer)
-    host = f"{parts.scheme}://{parts.netloc}"
     scopes = _scopes(identifier)
     return {
         "authorizationCode": {
-            "authorizationUrl": f"{host}{authorization}",
-            "tokenUrl": f"{host}{token}",
-            "refreshUrl": f"{host}{token}",
+            "authorizationUrl": authorization,
+            "tokenUrl": token,
+            "refreshUrl": token,
             "scopes": scopes,
         },
-        "clientCredentials": {"tokenUrl": f"{host}{token}", "scopes": scopes},
+        "clientCredentials": {"tokenUrl": token, "scopes": scopes},
     }
 
 
