@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 IMPLICIT: Final = "implicit"
 # The response types for which the authorization endpoint itself issues an access token.
 _WITH_A_TOKEN: Final = ("token", "code token")
+# No grants by which a client begins to act for a user.
+_NOT_THE_FIRST: Final = ("client_credentials", "refresh_token")
 
 
 class UnauthorizedClient(IssuanceError):
@@ -54,3 +56,13 @@ def eligible_scopes(client: Any, *, grant: str, user: Any, asked: Sequence[str])
     if not validator.validate_scopes(client_id, request.scopes, client, request):
         raise InvalidScope("A requested scope is unknown or not for this client.")
     return list(request.scopes)
+
+
+def usual_grant(client: Any, user: Any) -> str:
+    """Give the grant by which a client gets a token for this user or, without one, for itself."""
+    if user is None:
+        return "client_credentials"
+    if client.authorization_grant_type == client.GRANT_IMPLICIT:
+        return IMPLICIT
+    grants = (grant for grant, kinds in GRANT_TYPE_MAPPING.items() if client.authorization_grant_type in kinds)
+    return next((grant for grant in grants if grant not in _NOT_THE_FIRST), "authorization_code")

@@ -1,0 +1,36 @@
+"""What a mapper did for a token, in a sentence for administrators."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from django_at_jwt.core.mappers import ConditionName, Outcome
+
+if TYPE_CHECKING:
+    from django_at_jwt.core.mappers import Step
+
+_UNMET: Final = {
+    ConditionName.TOKENS_FOR: gettext_lazy("left out: it is for users alone, or for clients that act for themselves"),
+    ConditionName.CLIENT: gettext_lazy("left out: it is for other clients"),
+    ConditionName.SCOPE: gettext_lazy("left out: it needs scopes that are not granted"),
+    ConditionName.RESOURCE_SERVER: gettext_lazy("left out: it is for other APIs"),
+    ConditionName.GRANT: gettext_lazy("left out: it is for other grants"),
+    ConditionName.USER_GROUP: gettext_lazy("left out: the user is in none of its groups"),
+}
+
+
+def explained(step: Step) -> str:
+    """Say what a mapper did or, if it did nothing, why; no value is told."""
+    if step.outcome is Outcome.SKIPPED and step.condition is not None:
+        return str(_UNMET[step.condition])
+    return {
+        Outcome.SET: _("set"),
+        Outcome.DISABLED: _("left out: it is disabled"),
+        Outcome.NO_VALUE: _("left out: there is no value"),
+        Outcome.LOST: _("lost to “%s”") % step.lost_to,
+        Outcome.FAILED: _("failed: %s") % step.detail,
+        Outcome.DROPPED: _("dropped: the claims were too large"),
+    }[step.outcome]

@@ -1,0 +1,41 @@
+"""Users and clients by what people call them, where somebody types a name on a page or a command line."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext as _
+from oauth2_provider.models import get_application_model
+
+
+def user_named(text: str) -> Any:
+    """Find a user by name or primary key.
+
+    Raises:
+        LookupError: there is none, or the text is the name of one user and the key of another.
+    """
+    model = get_user_model()
+    found = {user.pk: user for user in model._base_manager.filter(**{model.USERNAME_FIELD: text})}
+    # A text that is no key is no reason to stop.
+    with suppress(ValidationError, ValueError, OverflowError):
+        found |= {user.pk: user for user in model._base_manager.filter(pk=model._meta.pk.to_python(text))}
+    if not found:
+        raise LookupError(_("There is no user with this name or primary key."))
+    if len(found) > 1:
+        raise LookupError(_("This is the name of one user and the primary key of another."))
+    return next(iter(found.values()))
+
+
+def client_named(client_id: str) -> Any:
+    """Find a client by its id.
+
+    Raises:
+        LookupError: there is none.
+    """
+    client = get_application_model()._default_manager.filter(client_id=client_id).first()
+    if client is None:
+        raise LookupError(_("There is no client with this id."))
+    return client

@@ -1,0 +1,142 @@
+"""``manage.py preview_access_token``: show what a token would hold, which mapper sets what, and why."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from django_at_jwt.authorization_server.authentication import authentication_by_password
+from django_at_jwt.authorization_server.explanations import explained
+from django_at_jwt.authorization_server.naming import client_named, user_named
+from django_at_jwt.authorization_server.preview import SIZE_MARKS, PreviewRequest, preview_access_token
+from django_at_jwt.authorization_server.toolkit.eligibility import known_grants, usual_grant
+from django_at_jwt.core.resource_servers import TokenFormat
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser
+
+    from django_at_jwt.authorization_server.preview import Preview
+
+
+class Command(BaseCommand):
+    """Show a token that nobody gets. Nothing is written or signed, and no private key is opened."""
+
+    help = (
+        "Shows the header and the claims of the access token that a user and a client would get, which claim mapper "
+        "sets what and why others do not, and how large the token is. Nothing is signed. Exit status: 0 a token would "
+        "be issued, 1 it would be refused, or there is no such user or client."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Declare the options."""
+        parser.add_argument("--user", help="the user's name or primary key; without it, the client acts for itself")
+        parser.add_argument("--client", required=True, help="the client's id")
+        parser.add_argument("--scope", default="", help="what the client asks for, separated by spaces")
+        parser.add_argument("--resource", action="append", default=[], help="an API's identifier; may be repeated")
+        parser.add_argument("--grant", choices=known_grants(), help="the grant; by default the client's own")
+        parser.add_argument("--json", action="store_true", help="say it as JSON")
+
+    def handle(self, *_args: Any, **options: Any) -> None:
+        """Preview, and report.
+
+        Raises:
+            CommandError: exit status 1 and one line, where there is no such user or client.
+        """
+        try:
+            client = client_named(options["client"])
+            user = None if options["user"] is None else user_named(options["user"])
+        except LookupError as error:
+            raise CommandError(str(error.args[0])) from None
+        grant, now = options["grant"] or usual_grant(client, user), time.time()
+        if (grant == "client_credentials") != (user is None):
+            raise CommandError(
+                "With client_credentials the client acts for itself: leave --user out."
+                if user is not None
+                else f"{grant} is a grant of a user's: name one with --user."
+            )
+        preview = preview_access_token(
+            PreviewRequest(
+                client=client,
+                user=user,
+                grant=grant,
+                scopes=options["scope"].split(),
+                resources=options["resource"],
+                authentication=None if user is None else authentication_by_password(user, now),
+                now=now,
+            )
+        )
+        self.stdout.write(_as_json(preview) if options["json"] else _as_text(preview))
+        if preview.refusal is not None:
+            # The report is the whole answer; an exception would add a line that says less.
+            sys.exit(1)
+
+
+def _as_text(preview: Preview) -> str:
+    lines = []
+    if preview.refusal is not None:
+        lines += [f"No token: {preview.refusal.code} ({preview.refusal.reason})"]
+    if preview.audience:
+        lines += [f"Audience: {' '.join(preview.audience)}", f"Scopes: {' '.join(preview.scopes) or 'none'}"]
+    if preview.token_format is TokenFormat.OPAQUE:
+        lines += ["The token is opaque and holds nothing."]
+    if preview.claims:
+        lines += ["", f"Header: {json.dumps(preview.header)}", "Claims:"]
+        width = max(len(claim.name) for claim in preview.claim_origins)
+        for claim in preview.claim_origins:
+            marks = [*(["personal"] if claim.is_personal else []), *(["example"] if claim.is_example else [])]
+            notes = [", ".join(claim.mappers), *marks]
+            note = "; ".join(filter(None, notes))
+            value = json.dumps(claim.value, ensure_ascii=False)
+            lines.append(f"  {claim.name:<{width}}  {value}" + (f"  ({note})" if note else ""))
+    if preview.mappers:
+        lines += ["", "Mappers, in the order of application:"]
+        for mapper in preview.mappers:
+            taken = f", {mapper.step.bytes} bytes" if mapper.step.bytes else ""
+            lines.append(f"  {mapper.step.key} ({mapper.step.claim}): {explained(mapper.step)}{taken}")
+    if preview.size is not None:
+        size = preview.size
+        parts = f"header {size.header}, claims {size.claims}, signature {size.signature}"
+        over = [mark for mark in SIZE_MARKS if size.total > mark]
+        verdict = f"over {over[-1]}: some servers refuse it" if over else f"under {SIZE_MARKS[0]}"
+        lines += ["", f"Size: {size.total} bytes ({parts}), {verdict}"]
+    return "\n".join(lines)
+
+
+def _as_json(preview: Preview) -> str:
+    refusal, size = preview.refusal, preview.size
+    document = {
+        "refusal": None
+        if refusal is None
+        else {"error": refusal.code, "error_description": refusal.description, "reason": refusal.reason},
+        "audience": preview.audience,
+        "scopes": preview.scopes,
+        "token_format": None if preview.token_format is None else preview.token_format.value,
+        "header": preview.header,
+        "claims": preview.claims,
+        "origins": {
+            claim.name: {"mappers": claim.mappers, "personal": claim.is_personal, "example": claim.is_example}
+            for claim in preview.claim_origins
+        },
+        "mappers": [
+            {
+                "name": mapper.step.key,
+                "claim": mapper.step.claim,
+                "outcome": mapper.step.outcome.value,
+                "condition": None if mapper.step.condition is None else mapper.step.condition.value,
+                "lost_to": mapper.step.lost_to,
+                "failure": None if mapper.step.failure is None else mapper.step.failure.value,
+                "detail": mapper.step.detail or None,
+                "bytes": mapper.step.bytes,
+                "personal": mapper.is_personal,
+            }
+            for mapper in preview.mappers
+        ],
+        "size": None
+        if size is None
+        else {"total": size.total, "header": size.header, "claims": size.claims, "signature": size.signature},
+    }
+    return json.dumps(document, indent=2, ensure_ascii=False)

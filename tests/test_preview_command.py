@@ -1,0 +1,123 @@
+"""``manage.py preview_access_token``."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import pytest
+from django.conf import settings
+from django.core.management import CommandError, call_command
+
+from django_at_jwt.models import ClaimMapper, ResourceServer
+from tests.conftest import decoded
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("signing_keys")]
+DIFFER = {"jti", "iat", "exp", "auth_time"}
+
+
+def run(client, *options, status=0):
+    out = io.StringIO()
+    arguments = ("--client", client.application.client_id, *options)
+    if status:
+        with pytest.raises(SystemExit) as stopped:
+            call_command("preview_access_token", *arguments, stdout=out)
+        assert stopped.value.code == status
+    else:
+        call_command("preview_access_token", *arguments, stdout=out)
+    return out.getvalue()
+
+
+@pytest.fixture
+def mappers(db):
+    ClaimMapper.objects.create(name="mail", claim="email", source={"kind": "user", "path": "email"})
+    ClaimMapper.objects.create(
+        name="old", claim="tenant", source={"kind": "constant", "value": "a"}, conditions={"scopes": ["write"]}
+    )
+    ClaimMapper.objects.create(name="first", claim="x", source={"kind": "constant", "value": "1"}, order=1)
+    ClaimMapper.objects.create(name="second", claim="x", source={"kind": "constant", "value": "2"}, order=2)
+
+
+@pytest.mark.usefixtures("mappers")
+@pytest.mark.parametrize("by", ["username", "pk"])
+def test_json_has_the_claims_of_the_token(by, web, user):
+    shown = json.loads(run(web, "--user", str(getattr(user, by)), "--scope", "read", "--json"))
+    header, claims = decoded(web.code_flow(user, scope="read").json()["access_token"])
+    assert shown["header"] == header
+    assert {k: v for k, v in shown["claims"].items() if k not in DIFFER} == {
+        k: v for k, v in claims.items() if k not in DIFFER
+    }
+    assert shown["origins"]["email"] == {"mappers": ["mail"], "personal": True, "example": False}
+    told = {each["name"]: (each["outcome"], each["condition"], each["lost_to"]) for each in shown["mappers"]}
+    assert told == {
+        "mail": ("set", None, None),
+        "old": ("skipped", "scopes", None),
+        "first": ("lost", None, "second"),
+        "second": ("set", None, None),
+    }
+    assert shown["size"]["total"] == sum(shown["size"][part] for part in ("header", "claims", "signature")) + 2
+    assert shown["refusal"] is None
+
+
+@pytest.mark.usefixtures("mappers")
+def test_text(web, user):
+    text = run(web, "--user", "alice", "--scope", "read")
+    assert '"alice@example.com"  (mail; personal)' in text
+    assert "old (tenant): left out: it needs scopes that are not granted" in text
+    assert "first (x): lost to “second”" in text
+    assert "under 4096" in text
+
+
+def test_size_over_a_mark(service):
+    ClaimMapper.objects.create(name="big", claim="big", source={"kind": "constant", "value": "x" * 2000})
+    ClaimMapper.objects.create(name="bigger", claim="bigger", source={"kind": "constant", "value": "x" * 1500})
+    assert "over 4096: some servers refuse it" in run(service)
+
+
+def test_machine(service):
+    shown = json.loads(run(service, "--json", "--resource", settings.REPORTS, "--scope", "reports:read"))
+    assert shown["claims"]["sub"] == service.application.client_id
+    assert shown["claims"]["aud"] == settings.REPORTS
+
+
+def test_refusal(service):
+    shown = json.loads(run(service, "--json", "--resource", "https://unknown.example.com/", status=1))
+    assert shown["refusal"]["error"] == "invalid_target"
+    assert "No token: invalid_target" in run(service, "--resource", "https://unknown.example.com/", status=1)
+
+
+def test_opaque(service):
+    ResourceServer.objects.create(identifier="https://old.example.com/", token_format="opaque")
+    assert "opaque and holds nothing" in run(service, "--resource", "https://old.example.com/")
+
+
+def test_who_is_meant_must_be_clear(web, service, user, django_user_model):
+    django_user_model.objects.create_user(str(user.pk))
+    for client, options, line in (
+        (web, ["--user", "nobody"], "no user"),
+        (web, ["--user", "2" * 40], "no user"),
+        (web, ["--user", str(user.pk)], "the name of one user"),
+        (web, ["--user", "alice", "--grant", "client_credentials"], "leave --user out"),
+        (service, ["--grant", "password"], "name one with --user"),
+    ):
+        with pytest.raises(CommandError, match=line):
+            run(client, *options)
+    with pytest.raises(CommandError, match="no client"):
+        call_command("preview_access_token", "--client", "nobody")
+
+
+@pytest.mark.parametrize(
+    ("kind", "grant"),
+    [
+        ("authorization-code", "authorization_code"),
+        ("implicit", "implicit"),
+        ("password", "password"),
+        ("openid-hybrid", "authorization_code"),
+        ("urn:ietf:params:oauth:grant-type:device_code", "urn:ietf:params:oauth:grant-type:device_code"),
+    ],
+)
+def test_grant_is_the_client_s_own(kind, grant, make_client, user):
+    ClaimMapper.objects.create(
+        name="g", claim="g", source={"kind": "constant", "value": "yes"}, conditions={"grants": [grant]}
+    )
+    assert '"yes"  (g)' in run(make_client(kind), "--user", "alice")
