@@ -7,24 +7,26 @@ from typing import TYPE_CHECKING, Any, Final
 from oauth2_provider.oauth2_validators import GRANT_TYPE_MAPPING
 from oauth2_provider.settings import oauth2_settings
 from oauthlib.common import Request
+from oauthlib.oauth2 import InvalidScopeError, OAuth2Error, UnauthorizedClientError
 
-from django_at_jwt.core.errors import InvalidScope, IssuanceError
+from django_at_jwt.core.errors import IssuanceError
+
+from .requests import DEVICE_CODE_GRANT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 IMPLICIT: Final = "implicit"
-# The response types for which the authorization endpoint itself issues an access token.
-_WITH_A_TOKEN: Final = ("token", "code token")
 # No grants by which a client begins to act for a user.
 _NOT_THE_FIRST: Final = ("client_credentials", "refresh_token")
 
 
-class UnauthorizedClient(IssuanceError):
-    """The client may not use this grant (RFC 6749 §5.2)."""
+class RefusedByTheToolkit(IssuanceError):
+    """What the validator of the site refuses before a token is thought of, with its own code (RFC 6749 §5.2)."""
 
-    code = "unauthorized_client"
-    status = 400
+    def __init__(self, error: OAuth2Error) -> None:
+        super().__init__(error.description or error.error, detail=f"the validator of this site refuses it: {error}")
+        self.code, self.status = error.error, error.status_code
 
 
 def known_grants() -> tuple[str, ...]:
@@ -39,23 +41,33 @@ def eligible_scopes(client: Any, *, grant: str, user: Any, asked: Sequence[str])
     for granted.
 
     Raises:
-        UnauthorizedClient: the client may not use the grant.
-        InvalidScope: a scope is unknown, or not for this client.
+        RefusedByTheToolkit: the client may not use the grant, or a scope is unknown or not for this client.
     """
     validator = oauth2_settings.OAUTH2_VALIDATOR_CLASS()
     request = Request("", "POST", {"grant_type": grant, "scope": " ".join(asked)})
-    request.client, request.user, client_id = client, user, client.client_id
-    if grant == IMPLICIT:
-        types = _WITH_A_TOKEN
-        may = any(validator.validate_response_type(client_id, each, client, request) for each in types)
-    else:
-        may = grant in GRANT_TYPE_MAPPING and validator.validate_grant_type(client_id, grant, client, request)
-    if not may:
-        raise UnauthorizedClient("This client may not use this grant.", detail=f"the client is not for {grant}")
-    request.scopes = list(asked or validator.get_default_scopes(client_id, request))
-    if not validator.validate_scopes(client_id, request.scopes, client, request):
-        raise InvalidScope("A requested scope is unknown or not for this client.")
+    request.client, request.user = client, user
+    try:
+        if not _may_use(grant, validator, request):
+            raise UnauthorizedClientError(request=request)
+        request.scopes = list(asked or validator.get_default_scopes(client.client_id, request))
+        if not validator.validate_scopes(client.client_id, request.scopes, client, request):
+            raise InvalidScopeError(request=request)
+    except OAuth2Error as error:
+        raise RefusedByTheToolkit(error) from None
     return list(request.scopes)
+
+
+def _may_use(grant: str, validator: Any, request: Request) -> bool:
+    client = request.client
+    if grant == IMPLICIT:
+        # The response types for which the authorization endpoint itself issues an access token.
+        types = ("token", "code token")
+        return any(validator.validate_response_type(client.client_id, each, client, request) for each in types)
+    if grant == DEVICE_CODE_GRANT:
+        # The validator looks for the device's code, and there is none.
+        return bool(client.allows_grant_type(*GRANT_TYPE_MAPPING[grant]))
+    known = grant in GRANT_TYPE_MAPPING
+    return known and bool(validator.validate_grant_type(client.client_id, grant, client, request))
 
 
 def usual_grant(client: Any, user: Any) -> str:
