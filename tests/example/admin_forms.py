@@ -31,7 +31,9 @@ class Form(HTMLParser):
         name = attributes.get("name")
         if tag == "input" and name and attributes.get("type") not in {"submit", "file"}:
             if attributes.get("type") not in {"checkbox", "radio"} or "checked" in attributes:
-                self.fields[name] = attributes.get("value") or ("on" if "checked" in attributes else "")
+                value = attributes.get("value") or ("on" if "checked" in attributes else "")
+                # A page that asks for a confirmation repeats the values of a list.
+                self.fields[name] = [*self.fields[name], value] if name in self.fields else [value]
         elif tag == "textarea":
             self._textarea, self.fields[name] = name, ""
         elif tag == "select":
