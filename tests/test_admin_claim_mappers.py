@@ -22,7 +22,7 @@ LIST = "/admin/django_at_jwt/claimmapper/"
 ADD = f"{LIST}add/"
 
 
-@register_claim_source("tests.tenant", type="integer", label="Tenant", is_personal=False)
+@register_claim_source("tests.house", type="integer", label="House", is_personal=False)
 def tenant(context):
     return 7
 
@@ -99,8 +99,8 @@ def test_department_by_the_form_alone(admin, user, web):
         ),
         ({"source_kind": "claim", "source_claim": "sub"}, {"kind": "claim", "claim": "sub"}, {}),
         (
-            {"source_kind": "registered", "source_registered": "tests.tenant", "type": "integer"},
-            {"kind": "registered", "name": "tests.tenant"},
+            {"source_kind": "registered", "source_registered": "tests.house", "type": "integer"},
+            {"kind": "registered", "name": "tests.house"},
             {},
         ),
         # What belongs to another source is not looked at, so that the form works without JavaScript.
@@ -127,12 +127,12 @@ def test_department_by_the_form_alone(admin, user, web):
         (
             {
                 "source_kind": "registered",
-                "source_registered": "tests.tenant",
+                "source_registered": "tests.house",
                 "type": "integer",
                 "when_missing": "default",
                 "default": "5",
             },
-            {"kind": "registered", "name": "tests.tenant"},
+            {"kind": "registered", "name": "tests.house"},
             {"default": 5},
         ),
     ],
@@ -261,7 +261,7 @@ def test_fields_have_the_names_that_people_know(admin):
     page = admin.get(ADD).content.decode()
     assert "profile / department / code (profile.department.code)" in page
     assert "email address (email)" in page
-    assert "Tenant (tests.tenant)" in page
+    assert "House (tests.house)" in page
     assert "<code>{user:email}</code>" in page
 
 
@@ -328,7 +328,7 @@ class TestList:
                 ({"kind": "groups"}, {"scopes": ["read", "write"], "scopes_match": "all"}),
                 ({"kind": "permissions"}, {"scopes": ["read", "write"], "tokens_for": "machines"}),
                 ({"kind": "constant", "value": "x" * 100}, {}),
-                ({"kind": "registered", "name": "tests.tenant"}, {"groups": ["a", "b"]}),
+                ({"kind": "registered", "name": "tests.house"}, {"groups": ["a", "b"]}),
                 ({"kind": "claim", "claim": "sub"}, {"clients": [web.application.client_id]}),
             ]
         ):
@@ -343,7 +343,7 @@ class TestList:
             "For all tokens",
             "For users in one of the groups a or b",
             "For client authorization-code client",
-            "Tenant",
+            "House",
             "what is in the claim sub",
             "x…",
         ):
@@ -442,3 +442,36 @@ class TestPermissions:
         row.refresh_from_db()
         assert row.order == 0
         assert listed.status_code in {200, 302, 403}
+
+
+class TestPreview:
+    """The button below the form: a token with the mapper as it is written there, and nothing saved."""
+
+    def test_with_unsaved_values(self, admin, user, web):
+        Profile.objects.create(user=user, department=Department.objects.create(code="R+D"))
+        page = send(admin, ADD, **DEPARTMENT, _preview="Preview", _save=None)
+        assert "as it is in the form" in page.content.decode()
+        chosen = {"preview-typed": "on", "preview-user_name": user.get_username()}
+        asked = {**fields_of(page), **chosen, "preview-client_id": web.application.client_id}
+        shown = admin.post(ADD, asked)
+        claims = {claim.name: claim.value for claim, _ in shown.context["claims"]}
+        assert claims["department"] == "R+D"
+        assert not ClaimMapper.objects.exists()
+        # Looked at as often as one likes, and for others, with the same unsaved values.
+        again = admin.post(ADD, {**fields_of(shown), **chosen, "preview-client_id": "nobody"})
+        assert "claims" not in again.context
+        assert not ClaimMapper.objects.exists()
+
+    def test_form_with_errors_is_shown_again(self, admin):
+        page = send(admin, ADD, **{**DEPARTMENT, "claim": "sub"}, _preview="Preview", _save=None)
+        assert "claim" in errors(page)
+        assert not ClaimMapper.objects.exists()
+
+    def test_needs_the_permission(self, client, user):
+        editor = get_user_model().objects.create_user("editor", is_staff=True)
+        names = ["add_claimmapper", "view_claimmapper"]
+        editor.user_permissions.set(Permission.objects.filter(codename__in=names))
+        client.force_login(editor)
+        assert "_preview" not in client.get(ADD).content.decode()
+        assert send(client, ADD, **DEPARTMENT, _preview="Preview", _save=None).status_code == 403
+        assert not ClaimMapper.objects.exists()

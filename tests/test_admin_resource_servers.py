@@ -10,7 +10,7 @@ from django.urls import reverse
 
 from django_at_jwt.authorization_server.resource_servers import registry
 from django_at_jwt.models import ResourceServer
-from tests.admin_pages import confirm, is_shown
+from tests.admin_pages import confirm, fill_in, is_shown
 
 pytestmark = pytest.mark.django_db
 
@@ -126,24 +126,26 @@ def test_another_default(admin, settings):
     assert registry.current().default == MAIL
 
 
-def said(answer):
+def said(admin, address, sent):
+    """Save, and give what is said on the page that comes then."""
+    answer = admin.get(save(admin, address, fill_in(admin, address, **sent))["Location"])
     return [(message.level_tag, str(message)) for message in answer.context["messages"]]
 
 
 def test_says_from_whom_scopes_were_taken(admin, settings):
     settings.AT_JWT = {"DEFAULT_RESOURCE": settings.API}
     sent = {**FORM, "scopes": "read\nwrite"}
-    (level, text), success = said(admin.post(reverse(ADD), sent, follow=True))
+    (level, text), success = said(admin, reverse(ADD), sent)
     assert (level, success[0]) == ("warning", "success")
     assert "Mail has taken read, write from" in text
     assert f"new tokens for {settings.API} will not" in text
     # They are gone already, so the next one who names them takes nothing from anybody; nor does it from itself.
     address = reverse("admin:django_at_jwt_resourceserver_change", args=[ResourceServer.objects.get().pk])
-    assert [level for level, _ in said(admin.post(address, sent, follow=True))] == ["success"]
-    assert [level for level, _ in said(admin.post(address, {**sent, "scopes": ""}, follow=True))] == ["success"]
+    assert [level for level, _ in said(admin, address, sent)] == ["success"]
+    assert [level for level, _ in said(admin, address, {**sent, "scopes": ""})] == ["success"]
     settings.AT_JWT = {}
     renamed = {**sent, "identifier": "https://post.example.com/"}
-    assert [level for level, _ in said(admin.post(address, renamed, follow=True))] == ["success"]
+    assert [level for level, _ in said(admin, address, renamed)] == ["success"]
 
 
 def test_list_ticks_one_default_alone(admin, settings):

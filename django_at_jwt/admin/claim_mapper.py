@@ -16,6 +16,7 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 from oauth2_provider.scopes import get_scopes_backend
 
+from django_at_jwt.authorization_server.arrangement import Arrangement
 from django_at_jwt.conf import app_settings
 from django_at_jwt.core.mappers import Conditions, Match, UnusableRule
 from django_at_jwt.core.mappers.ready_made import READY_MADE
@@ -25,9 +26,9 @@ from django_at_jwt.models.claim_mapper import in_words, refuse_rule
 from .confirming import ConfirmingAdmin, lock_rows, was_shown
 from .mapper_form import ClaimMapperForm
 from .mapper_sentences import Names, conditions_sentence, described, value_sentence
+from .preview import preview_page
 
 if TYPE_CHECKING:
-    from django_at_jwt.authorization_server.arrangement import Arrangement
     from django_at_jwt.core.mappers import MapperRule
 
     _ModelForm = forms.ModelForm[ClaimMapper]
@@ -43,6 +44,8 @@ READY_MADE_LABELS = {
 }
 
 
+# The name of the button that shows a token with what the form has, and saves nothing.
+PREVIEW = "_preview"
 FURTHER_CONDITIONS = ("clients", "groups", "grants")
 
 
@@ -93,6 +96,7 @@ class ClaimMapperAdmin(ConfirmingAdmin):
 
     form = ClaimMapperForm
     always_told = frozenset({_("for which tokens")})
+    change_form_template = "admin/django_at_jwt/claimmapper/change_form.html"
     change_list_template = "admin/django_at_jwt/claimmapper/change_list.html"
     list_display = ("name", "claim", "order", "enabled", "problem")  # More in get_list_display.
     list_display_links = ("name",)
@@ -135,6 +139,23 @@ class ClaimMapperAdmin(ConfirmingAdmin):
 
         css = {"all": ["django_at_jwt/claim_mappers.css"]}
         js = ["django_at_jwt/claim_mapper.js"]
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """Preview a token with the mapper as the form has it, if that is what was asked for."""
+        sent = self.sent_row(request, object_id) if request.method == "POST" and PREVIEW in request.POST else None
+        if sent is None:
+            context = {"preview_name": PREVIEW, **(extra_context or {})}
+            return super().changeform_view(request, object_id, form_url, context)
+        before, row = sent
+        mappers = self.arranged(Arrangement.stored(), before=before, after=[row]).mappers
+        title = gettext("Preview an access token with “%(name)s” as it is in the form") % {"name": row.name}
+        return preview_page(request, self.admin_site, mappers=mappers, title=title)
 
     def get_list_display(self, request: HttpRequest) -> list[Any]:
         """Give the columns, with the names of clients and APIs read once for all rows."""

@@ -121,8 +121,12 @@ class ConfirmingAdmin(_ModelAdmin):
                     return page
             return super().changeform_view(request, object_id, form_url, extra_context)
 
-    def _page_for_form(self, request: HttpRequest, object_id: str | None, version: str) -> HttpResponse | None:
-        """The page that shows what a form would do, or ``None`` where Django has an answer to it already."""
+    def sent_row(self, request: HttpRequest, object_id: str | None) -> tuple[list[Any], Any] | None:
+        """Give the stored row, if there is one, and what a form would make of it; store nothing.
+
+        Returns:
+            ``None`` where Django has an answer to the form already: it is not allowed, or not valid.
+        """
         row = None if object_id is None else self.get_object(request, unquote(object_id))
         may = self.has_add_permission(request) if row is None else self.has_change_permission(request, row)
         if not may or (row is None and object_id is not None):
@@ -131,12 +135,18 @@ class ConfirmingAdmin(_ModelAdmin):
         form: ModelForm[Any] = self.get_form(request, row, change=row is not None, fields=None)(
             request.POST, request.FILES, instance=row
         )
-        if not form.is_valid():
+        return (stored, form.instance) if form.is_valid() else None
+
+    def _page_for_form(self, request: HttpRequest, object_id: str | None, version: str) -> HttpResponse | None:
+        """The page that shows what a form would do, or ``None`` where there is nothing to show."""
+        sent = self.sent_row(request, object_id)
+        if sent is None:
             return None
-        if row is not None and not self._matters(row, stored[0]):
+        stored, row = sent
+        if stored and not self._matters(row, stored[0]):
             return None
         context = {"may_go_back": True}
-        return self.page_for_change(request, before=stored, after=[form.instance], version=version, context=context)
+        return self.page_for_change(request, before=stored, after=[row], version=version, context=context)
 
     def _matters(self, row: Any, stored: Any) -> bool:
         """Tell whether a changed row makes any difference to tokens; a note does not."""
