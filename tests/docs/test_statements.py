@@ -30,9 +30,8 @@ from .blocks import (
     CHANGELOG,
     KEY_LEAKED,
     KEYS,
-    PREVIEW,
+    PAGES,
     PROTECT,
-    REMOTE_ISSUER,
     RESOURCE_SERVERS,
     SETTINGS,
     SUBJECTS,
@@ -331,7 +330,7 @@ class TestKeysPage:
 
     def test_every_command_is_named(self):
         commands = {command for command, app in get_commands().items() if app == "django_at_jwt"}
-        pages = KEYS.read_text() + REMOTE_ISSUER.read_text() + PREVIEW.read_text()
+        pages = "".join(page.read_text() for page in PAGES)
         assert {command for command in commands if command not in pages} == set()
         assert {command for command in commands if command not in CHANGELOG.read_text()} == set()
 
