@@ -29,12 +29,16 @@ def clock(monkeypatch):
         def now(self):
             return real_now() + self.ahead
 
+        def time(self):
+            return real_time() + self.ahead.total_seconds()
+
         def monotonic(self):
             return real_monotonic() + self.ahead.total_seconds()
 
-    real_now, real_monotonic = timezone.now, keystore.time.monotonic
+    real_now, real_time, real_monotonic = timezone.now, keystore.time.time, keystore.time.monotonic
     clock = Clock()
     monkeypatch.setattr(keystore.timezone, "now", clock.now)
+    monkeypatch.setattr(keystore.time, "time", clock.time)
     monkeypatch.setattr(keystore.time, "monotonic", clock.monotonic)
     return clock
 
