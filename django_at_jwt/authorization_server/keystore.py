@@ -58,7 +58,7 @@ class KeyStore:
         self._lock = threading.Lock()
         self._records: Sequence[_Record] = ()
         # The ring and the instant up to which it holds, replaced together so that no reader sees one without the other.
-        # The instant is in seconds since the epoch: it is compared for each token, and a datetime takes 20 times as long.
+        # The instant is in seconds since the epoch: it is compared for each token, and making a datetime takes longer.
         self._view: tuple[KeyRing, float] = (KeyRing(), math.inf)
         self._opened: dict[str, tuple[str, SigningKey]] = {}
         self._read_at = self._succeeded_at = _NEVER

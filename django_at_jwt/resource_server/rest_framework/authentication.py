@@ -147,7 +147,7 @@ class AccessTokenAuthentication(BaseAuthentication):
             raise InvalidAccessToken(self.metadata_url()) from None
         access_token = AccessToken(claims)
         if view is not None:
-            explain_refusals(view, access_token, metadata_url=self.metadata_url)
+            explain_refusals(view, access_token, self)
         return user, access_token
 
     def authenticate_header(self, request: Request) -> str:

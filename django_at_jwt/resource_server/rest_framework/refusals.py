@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from rest_framework.request import Request
     from rest_framework.views import APIView
 
+    from .authentication import AccessTokenAuthentication
     from .principal import AccessToken
 
 
@@ -51,34 +52,45 @@ class InsufficientUserAuthentication(exceptions.APIException):
         self.auth_header: Final = challenge
 
 
-def explain_refusals(view: APIView, token: AccessToken, *, metadata_url: Callable[[], str | None]) -> None:
-    """Let the view's answer say what the token lacks.
+def explain_refusals(view: APIView, token: AccessToken, authentication: AccessTokenAuthentication) -> None:
+    """Let the view's answer say what the token lacks, and where the API's metadata is."""
+    listener = _Listener(view, token, authentication)
+    view.get_permissions = listener.get_permissions  # type: ignore[method-assign]
+    view.permission_denied = listener.permission_denied  # type: ignore[assignment, method-assign]
 
-    Args:
-        metadata_url: gives the address of the protected resource's metadata; it is only asked for when it is needed.
+
+class _Listener:
+    """What stands between a view and its permissions for one request.
+
+    It is one small object, since a view and its request are only freed by Python's search for cycles, and whatever
+    hangs on them is searched as well: closures in its place would take a third of all the time for a remembered token.
     """
-    get_permissions, deny = view.get_permissions, view.permission_denied
-    asked: list[Any] = []
 
-    def observed_permissions() -> list[Any]:
-        asked[:] = [_observed(permission, token) for permission in get_permissions()]
-        return list(asked)
+    __slots__ = ("_asked", "_authentication", "_deny", "_get_permissions", "_token", "_view")
 
-    def permission_denied(request: Request, message: str | None = None, code: str | None = None) -> None:
+    def __init__(self, view: APIView, token: AccessToken, authentication: AccessTokenAuthentication) -> None:
+        self._view, self._token, self._authentication = view, token, authentication
+        self._get_permissions, self._deny = view.get_permissions, view.permission_denied
+        self._asked: Iterable[Any] = ()
+
+    def get_permissions(self) -> list[Any]:
+        asked = [_observed(permission, self._token) for permission in self._get_permissions()]
+        self._asked = tuple(asked)
+        return asked
+
+    def permission_denied(self, request: Request, message: str | None = None, code: str | None = None) -> None:
         try:
-            deny(request, message=message, code=code)
+            self._deny(request, message=message, code=code)
         except exceptions.PermissionDenied as denied:
-            remedies = _remedies_of_all(asked, token, request, view)
-            challenge = challenge_of(remedies, token.scopes, resource_metadata=metadata_url())
+            remedies = _remedies_of_all(self._asked, self._token, request, self._view)
+            metadata_url = self._authentication.metadata_url()
+            challenge = challenge_of(remedies, self._token.scopes, resource_metadata=metadata_url)
             if challenge is None:
                 raise
             if challenge.error == INSUFFICIENT_USER_AUTHENTICATION:
                 raise InsufficientUserAuthentication(str(challenge)) from denied
             denied.auth_header = str(challenge)  # type: ignore[attr-defined]
             raise
-
-    view.get_permissions = observed_permissions  # type: ignore[method-assign]
-    view.permission_denied = permission_denied  # type: ignore[assignment, method-assign]
 
 
 def ask_for_token(view: APIView, challenge: Callable[[], str]) -> None:
