@@ -11,7 +11,7 @@ from django_at_jwt.models import ClaimMapper
 from django_at_jwt.models import ResourceServer as ResourceServerRow
 
 from .claim_mappers import compile_site_rules
-from .resource_servers import with_declared
+from .resource_servers import registered_or_disabled, with_declared
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -38,7 +38,7 @@ class Arrangement:
         servers = list(ResourceServerRow.objects.using(router.db_for_write(ResourceServerRow)).order_by("pk"))
         return cls(
             rules=tuple(row.rule_or_broken() for row in mappers),
-            servers=tuple(row.registered for row in servers),
+            servers=tuple(registered_or_disabled(row) for row in servers),
             default=next((row.identifier for row in servers if row.is_default), None),
         )
 
@@ -51,7 +51,7 @@ class Arrangement:
         servers = [server for server in self.servers if server.identifier not in in_place_of]
         default = None if self.default in in_place_of else self.default
         if row is not None:
-            servers.append(row.registered)
+            servers.append(registered_or_disabled(row))
             default = row.identifier if row.is_default else default
         return replace(self, servers=tuple(servers), default=default)
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, NamedTuple
 
 from django_at_jwt.conf import AppSettings, access_token_lifetime, app_settings
 from django_at_jwt.core.audience import resolve_audience
-from django_at_jwt.core.resource_servers import ResourceServers
+from django_at_jwt.core.resource_servers import ResourceServer, ResourceServers
 from django_at_jwt.models import ResourceServer as ResourceServerRow
 
 from .snapshot import Snapshot
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from django_at_jwt.core.audience import Audience, AudienceRequest
-    from django_at_jwt.core.resource_servers import ResourceServer
+
+logger = logging.getLogger("django_at_jwt")
 
 
 class _Rows(NamedTuple):
@@ -28,9 +30,22 @@ def _read(database: str) -> _Rows:
     # first: what was loaded after it does not change what existing clients get.
     rows = list(ResourceServerRow.objects.using(database).order_by("pk"))
     return _Rows(
-        servers=tuple(row.registered for row in rows),
+        servers=tuple(registered_or_disabled(row) for row in rows),
         default=next((row.identifier for row in rows if row.is_default), None),
     )
+
+
+def registered_or_disabled(row: ResourceServerRow) -> ResourceServer:
+    """Give a row as a plain value or, in place of one that cannot be read, an API that is switched off.
+
+    It stops its own tokens and nobody else's. Were it left out, and the default, tokens would be for it by no rule.
+    """
+    try:
+        return row.registered
+    except ValueError as error:
+        # A traceback would say nothing more.
+        logger.error("No tokens for resource server %s: its row cannot be read: %s", row.identifier, error)  # noqa: TRY400
+        return ResourceServer(identifier=row.identifier, name=row.name, scopes={}, enabled=False)
 
 
 class ResourceServerRegistry:

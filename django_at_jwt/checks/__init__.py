@@ -26,6 +26,7 @@ from .resource_servers import (
     check_default_resource,
     check_known_scopes,
     check_one_default,
+    check_readable_rows,
     check_resource_servers,
 )
 from .settings import (
@@ -55,6 +56,7 @@ ALL_CHECKS: Final[Sequence[Callable[..., list[CheckMessage]]]] = (
     check_default_resource,
     check_one_default,
     check_audience_of_views,
+    check_readable_rows,
     check_resource_servers,
     check_known_scopes,
     check_subject,

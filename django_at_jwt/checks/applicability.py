@@ -32,6 +32,7 @@ class CheckId(StrEnum):
     AUTHENTICATION_CALLABLE = "django_at_jwt.E011"
     NO_AUDIENCE_FOR_ISSUER = "django_at_jwt.E014"
     BAD_REMOTE_ISSUER = "django_at_jwt.E015"
+    UNREADABLE_RESOURCE_SERVER = "django_at_jwt.E016"
     UNUSABLE_USER_MODE = "django_at_jwt.E021"
     NO_SIGNING_KEY = "django_at_jwt.W001"
     NO_WELL_KNOWN_URLS = "django_at_jwt.W002"

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from django_at_jwt.core.resource_servers import ResourceServer
+    from django_at_jwt.models import ResourceServer as ResourceServerRow
 
 
 def check_default_resource(**_kwargs: Any) -> list[CheckMessage]:
@@ -41,7 +42,7 @@ def check_one_default(**_kwargs: Any) -> list[CheckMessage]:
     """One row alone is the default; ``loaddata`` and ``QuerySet.update()`` can leave several behind."""
     if not issues_tokens() or not readable() or app_settings().default_resource is not None:
         return []
-    defaults = [identifier for identifier, is_default in _rows() if is_default]
+    defaults = [row.identifier for row in _rows() if row.is_default]
     if len(defaults) < 2:  # noqa: PLR2004 - several
         return []
     return [
@@ -116,13 +117,32 @@ def check_resource_servers(**_kwargs: Any) -> list[CheckMessage]:
     declared = {server.identifier for server in app_settings().resource_servers}
     messages += [
         Warning(
-            f"Resource server {identifier} is registered in the admin and declared in the settings.",
+            f"Resource server {row.identifier} is registered in the admin and declared in the settings.",
             hint="The settings win. Delete it in the admin, or take it out of AT_JWT['RESOURCE_SERVERS'].",
             id=CheckId.REGISTERED_TWICE,
         )
-        for identifier, _is_default in _rows()
-        if identifier in declared
+        for row in _rows()
+        if row.identifier in declared
     ]
+    return messages
+
+
+def check_readable_rows(**_kwargs: Any) -> list[CheckMessage]:
+    """Each row can be read; a fixture or code can store what no form would take."""
+    if not issues_tokens() or not readable():
+        return []
+    messages: list[CheckMessage] = []
+    for row in _rows():
+        try:
+            row.registered  # noqa: B018 - what is looked for is the error
+        except ValueError as error:
+            messages.append(
+                Error(
+                    f"There are no tokens for resource server {row.identifier}: its row cannot be read: {error}.",
+                    hint="Open it in the admin, which says at each field what is wrong, and save it.",
+                    id=CheckId.UNREADABLE_RESOURCE_SERVER,
+                )
+            )
     return messages
 
 
@@ -153,11 +173,11 @@ def _registered() -> ResourceServers | None:
         return ResourceServers.of(settings.resource_servers, default=settings.default_resource)
 
 
-def _rows() -> list[tuple[str, bool]]:
-    """Give the identifier of each row, and whether it is marked as the default, in the order of registration."""
+def _rows() -> list[ResourceServerRow]:
+    """Give the rows in the order of registration."""
     from django_at_jwt.models import ResourceServer as Row  # noqa: PLC0415 - a project that only verifies has no such table
 
     try:
-        return list(Row.objects.order_by("pk").values_list("identifier", "is_default"))
+        return list(Row.objects.order_by("pk"))
     except (AnyDatabaseError, ConnectionDoesNotExist):
         return []

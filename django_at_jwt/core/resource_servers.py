@@ -139,10 +139,15 @@ def declared_resource_servers(value: object) -> tuple[ResourceServer, ...]:
     if isinstance(value, str) or not isinstance(value, (Mapping, Sequence)):
         raise ValueError("must be a dict of identifiers with their options, or a list of identifiers")
     entries = value.items() if isinstance(value, Mapping) else ((identifier, {}) for identifier in value)
-    return tuple(_declared(identifier, options) for identifier, options in entries)
+    return tuple(read_resource_server(identifier, options) for identifier, options in entries)
 
 
-def _declared(identifier: object, options: object) -> ResourceServer:
+def read_resource_server(identifier: object, options: object) -> ResourceServer:
+    """Read one resource server: its identifier, and a dict with the options of :func:`declared_resource_servers`.
+
+    Raises:
+        ValueError: as there.
+    """
     if not isinstance(identifier, str) or not is_resource_identifier(identifier):
         raise ValueError(
             "each entry must be an absolute URI without a fragment, such as 'https://api.example.com/', and "
@@ -185,15 +190,17 @@ def read_scopes(value: object) -> Mapping[str, str]:
     """
     if isinstance(value, str) or not isinstance(value, (Mapping, Sequence)):
         raise ValueError("is neither a dict of scopes with their descriptions nor a list of scopes")
-    texts = value if isinstance(value, Mapping) else dict.fromkeys(value, "")
-    for scope, text in texts.items():
+    texts = value.items() if isinstance(value, Mapping) else ((scope, "") for scope in value)
+    scopes: dict[str, str] = {}
+    for scope, text in texts:
         if not isinstance(scope, str) or not _SCOPE.fullmatch(scope):
             raise ValueError(
                 f"has {scope!r}, which cannot be a scope: printable ASCII without space, quote and backslash"
             )
         if not isinstance(text, str):
             raise ValueError(f"has no text for the scope {scope}")
-    return dict(texts)
+        scopes[scope] = text
+    return scopes
 
 
 def _lifetime(value: object) -> int:
@@ -204,9 +211,9 @@ def _lifetime(value: object) -> int:
 
 
 def _algorithm(value: object) -> str:
-    if value not in ALGORITHMS:
+    if not isinstance(value, str) or value not in ALGORITHMS:
         raise ValueError(f"is none of {', '.join(ALGORITHMS)}")
-    return str(value)
+    return value
 
 
 def _format(value: object) -> TokenFormat:
@@ -216,7 +223,12 @@ def _format(value: object) -> TokenFormat:
         raise ValueError(f"is none of {', '.join(TokenFormat)}") from None
 
 
-def _client_ids(value: object) -> frozenset[str]:
+def read_client_ids(value: object) -> frozenset[str]:
+    """Read a list of client ids.
+
+    Raises:
+        ValueError: it is none.
+    """
     if isinstance(value, str) or not isinstance(value, Sequence) or not all(isinstance(each, str) for each in value):
         raise ValueError("is no list of client ids")
     return frozenset(value)
@@ -229,7 +241,7 @@ _OPTIONS: Final[Mapping[str, tuple[str, Callable[[object], Any]]]] = {
     "lifetime": ("lifetime", _lifetime),
     "algorithm": ("algorithm", _algorithm),
     "format": ("token_format", _format),
-    "clients": ("client_ids", _client_ids),
+    "clients": ("client_ids", read_client_ids),
     "isolated": ("isolated", _flag),
     "enabled": ("enabled", _flag),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.core.exceptions import ValidationError
@@ -10,7 +11,13 @@ from django.utils.translation import gettext_lazy as _
 
 from django_at_jwt.conf import app_settings
 from django_at_jwt.core.resource_servers import ResourceServer as RegisteredServer
-from django_at_jwt.core.resource_servers import TokenFormat, is_resource_identifier, read_scopes
+from django_at_jwt.core.resource_servers import (
+    TokenFormat,
+    is_resource_identifier,
+    read_client_ids,
+    read_resource_server,
+    read_scopes,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -95,7 +102,13 @@ class ResourceServer(models.Model):
         return self.name or self.identifier
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        """Store the row. If it is the default, the one that was before is it no longer."""
+        """Store the row. If it is the default, the one that was before is it no longer.
+
+        As in the settings, the scopes may be a list. Nothing else is looked at: that is what ``full_clean()`` is for.
+        """
+        if isinstance(self.scopes, (list, tuple)):
+            with suppress(ValueError):
+                self.scopes = dict(read_scopes(self.scopes))
         using = kwargs.get("using") or router.db_for_write(type(self), instance=self)
         with transaction.atomic(using=using):
             if self.is_default:
@@ -109,19 +122,24 @@ class ResourceServer(models.Model):
 
     @property
     def registered(self) -> RegisteredServer:
-        """The row as a plain value."""
-        return RegisteredServer(
-            identifier=self.identifier,
-            name=self.name,
-            description=self.description,
-            scopes=None if self.scopes is None else dict(self.scopes),
-            lifetime=self.lifetime,
-            algorithm=self.algorithm or None,
-            token_format=TokenFormat(self.token_format),
-            client_ids=None if self.open_to_all_clients else frozenset(self.clients),
-            isolated=self.isolated,
-            enabled=self.enabled,
-        )
+        """The row as a plain value, read as an entry in the settings is.
+
+        Raises:
+            ValueError: a sentence that says what cannot be read. Rows that come from a fixture or from code have passed
+                no form, and a JSON field takes anything.
+        """
+        options = {
+            "name": self.name,
+            "description": self.description,
+            "format": self.token_format,
+            "isolated": self.isolated,
+            "enabled": self.enabled,
+            **({} if self.scopes is None else {"scopes": self.scopes}),
+            **({} if self.lifetime is None else {"lifetime": self.lifetime}),
+            **({"algorithm": self.algorithm} if self.algorithm else {}),
+            **({} if self.open_to_all_clients else {"clients": self.clients}),
+        }
+        return read_resource_server(self.identifier, options)
 
     def clean(self) -> None:
         """Check what the fields together must keep to.
@@ -152,6 +170,10 @@ class ResourceServer(models.Model):
                 self.scopes = dict(read_scopes(self.scopes))
             except ValueError as error:
                 yield "scopes", f"It {error}."
+        try:
+            read_client_ids(self.clients)
+        except ValueError as error:
+            yield "clients", f"It {error}."
 
     def _problems_of_its_tokens(self) -> Iterator[tuple[str, Any]]:
         settings = app_settings()
