@@ -16,14 +16,24 @@ from django.utils import timezone
 from oauth2_provider.models import (
     get_access_token_model,
     get_device_grant_model,
+    get_grant_model,
     get_refresh_token_model,
 )
+from oauth2_provider.scopes import SettingsScopes
 
 from django_at_jwt.models import Authorization
 from tests.conftest import DEVICE_CODE_GRANT, decoded
 from tests.toolkit.test_grants import OIDC_KEY
 
 pytestmark = pytest.mark.django_db
+
+
+class OnlyWriteByDefault(SettingsScopes):
+    """A site's own idea of the scopes that a client gets which asks for none."""
+
+    def get_default_scopes(self, *args, **kwargs):
+        return ["write"]
+
 
 LOGIN_CLAIMS = ("auth_time", "amr", "acr")
 CONTEXTS = {"AUTHENTICATION_CONTEXTS": {"urn:example:password": ["pwd"]}}
@@ -307,6 +317,12 @@ class TestConsentPage:
         text = self.page(web, user, scope="reports:read").content.decode()
         assert text == f"Ours: Reports {settings.REPORTS}"
 
+    def test_says_it_again_after_an_answer_that_cannot_be_read(self, signing_keys, web, user):
+        page = self.page(web, user, scope="read")
+        again = web.browser.post(f"/o/authorize/?{page.wsgi_request.META['QUERY_STRING']}", {"allow": "on"})
+        assert again.context["scopes_descriptions"] == ["Read"]
+        assert not get_grant_model().objects.exists()
+
     def test_error_that_cannot_be_sent_back(self, signing_keys, web, user):
         web.browser.force_login(user)
         page = web.browser.get("/o/authorize/", {"client_id": "nobody", "response_type": "code"})
@@ -326,6 +342,25 @@ class TestConsentPage:
         assert "Connect Television?" in text
         assert "<h4>Reports</h4>" in text
         assert page.context["scopes_descriptions"] == ["See all figures"]
+
+    def test_default_scopes_of_a_backend_of_the_sites_own(self, signing_keys, web, make_client, user, settings):
+        settings.OAUTH2_PROVIDER = {
+            **settings.OAUTH2_PROVIDER,
+            "DEFAULT_SCOPES": ["read"],
+            "SCOPES_BACKEND_CLASS": "tests.toolkit.test_authorizations.OnlyWriteByDefault",
+        }
+        assert self.page(web, user).context["scopes_descriptions"] == ["Write"]
+        assert web.code_flow(user, scope=None).json()["scope"] == "write"
+
+        device = make_client(DEVICE_CODE_GRANT, client_type="public")
+        started = device.post("/o/device-authorization/", {}).json()
+        device.browser.force_login(user)
+        entered = device.browser.post(reverse("oauth2_provider:device"), {"user_code": started["user_code"]})
+        page = device.browser.get(entered["Location"])
+        assert page.context["scopes_descriptions"] == ["Write"]
+        device.browser.post(entered["Location"], {"action": "accept"})
+        answer = device.token(DEVICE_CODE_GRANT, device_code=started["device_code"])
+        assert answer.json()["scope"] == "write"
 
     def test_device_with_scopes_that_nobody_has(self, signing_keys, make_client):
         device = make_client(DEVICE_CODE_GRANT, client_type="public")
@@ -348,8 +383,19 @@ class TestApprovalPrompt:
         assert "code" in self.answer(web, user)
         assert self.answer(web, user, resource=settings.REPORTS) is None
 
-    def answer(self, web, user, **parameters):
-        page = TestConsentPage().page(web, user, scope="read", approval_prompt="auto", **parameters)
+    def test_is_judged_by_the_scopes_that_the_token_would_have(self, signing_keys, web, user, settings):
+        web.code_flow(user, scope="write")
+        settings.OAUTH2_PROVIDER = {
+            **settings.OAUTH2_PROVIDER,
+            "DEFAULT_SCOPES": ["read"],
+            "SCOPES_BACKEND_CLASS": "tests.toolkit.test_authorizations.OnlyWriteByDefault",
+        }
+        assert "code" in self.answer(web, user, scope=None)
+        assert self.answer(web, user) is None
+
+    def answer(self, web, user, *, scope="read", **parameters):
+        asked = {"scope": scope, **parameters} if scope else parameters
+        page = TestConsentPage().page(web, user, approval_prompt="auto", **asked)
         return parse_qs(urlsplit(page["Location"]).query) if page.status_code == 302 else None
 
 

@@ -18,17 +18,18 @@ from oauth2_provider.settings import oauth2_settings
 from django_at_jwt.authorization_server.authentication import authentication_of
 from django_at_jwt.authorization_server.consent import Consent
 from django_at_jwt.authorization_server.resource_servers import registry
-from django_at_jwt.authorization_server.toolkit import AUTHENTICATION, redirectable, resolve
+from django_at_jwt.authorization_server.toolkit import AUTHENTICATION, redirectable, resolved_audience
 from django_at_jwt.conf import app_settings
-from django_at_jwt.core.audience import Audience, AudienceRequest
-from django_at_jwt.core.errors import IssuanceError, UnmetAuthenticationRequirements
+from django_at_jwt.core.errors import UnmetAuthenticationRequirements
 from django_at_jwt.core.step_up import LoginDemand, Verdict
 
-from .answers import OwnCoreMixin, page_of_consent, refusal, values_of
+from .answers import OwnCoreMixin, page_of_consent, refusal
 from .consent_templates import own_or_ours
 
 if TYPE_CHECKING:
     from django.http import HttpRequest, HttpResponse
+
+    from django_at_jwt.core.audience import Audience
 
 
 class ConsentForm(AllowForm):
@@ -42,6 +43,7 @@ class AuthorizationView(OwnCoreMixin, toolkit_views.AuthorizationView):
     """The toolkit's authorization endpoint; consent is to one API, and says what the client may do there."""
 
     form_class = ConsentForm
+    _audience: Audience | None = None
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Answer an authorization request (RFC 6749 §4.1.1).
@@ -53,7 +55,19 @@ class AuthorizationView(OwnCoreMixin, toolkit_views.AuthorizationView):
         verdict = _demand(request).judge(authentication_of(request), now=time.time())
         if verdict is not Verdict.ENOUGH:
             return self._refuse_login(request) if verdict is Verdict.UNMET else self._ask_for_login(request)
-        audience = self._audience(request)
+        response: HttpResponse = super().get(request, *args, **kwargs)
+        return response
+
+    def validate_authorization_request(self, request: HttpRequest) -> tuple[Any, Any]:
+        """Validate the request, and let the rest of it be about what the validator has resolved the audience to.
+
+        The validator of a site may know other default scopes than the settings do.
+
+        Raises:
+            OAuthToolkitError: the request is none that can be agreed to.
+        """
+        scopes, credentials = super().validate_authorization_request(request)
+        self._audience = audience = resolved_audience(credentials["request"])
         if audience is not None:
             query = request.GET.copy()
             query.setlist("resource", audience.identifiers)
@@ -61,8 +75,7 @@ class AuthorizationView(OwnCoreMixin, toolkit_views.AuthorizationView):
             if prompt == "auto" and not _has_agreed(request, audience):
                 query["approval_prompt"] = "force"
             request.GET = query  # type: ignore[assignment]
-        response: HttpResponse = super().get(request, *args, **kwargs)
-        return response
+        return scopes, credentials
 
     def _ask_for_login(self, request: HttpRequest) -> HttpResponse:
         answer: HttpResponse
@@ -92,9 +105,8 @@ class AuthorizationView(OwnCoreMixin, toolkit_views.AuthorizationView):
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         """Give the template the ``consent``, and in ``scopes_descriptions`` what each scope does at that API."""
         context: dict[str, Any] = super().get_context_data(**kwargs)
-        audience = self._audience(self.request)
-        if audience is not None and "error" not in context:
-            context["consent"] = consent = Consent.to(audience)
+        if self._audience is not None and "error" not in context:
+            context["consent"] = consent = Consent.to(self._audience)
             context["scopes_descriptions"] = list(consent.texts)
         return context
 
@@ -111,25 +123,14 @@ class AuthorizationView(OwnCoreMixin, toolkit_views.AuthorizationView):
             return refusal("invalid_request", "Invalid client_id parameter value.", HTTPStatus.BAD_REQUEST)
         return response
 
+    def form_invalid(self, form: Any) -> HttpResponse:
+        """Show the page again, with what it asks for; only a form that was changed gets here."""
+        return self.get(self.request)
+
     def create_authorization_response(self, request: HttpRequest, scopes: str, credentials: Any, allow: bool) -> Any:  # noqa: FBT001 - the toolkit's own signature
         """Hand on how the user had logged in."""
         credentials[AUTHENTICATION] = authentication_of(request)
         return super().create_authorization_response(request, scopes, credentials, allow)
-
-    def _audience(self, request: HttpRequest) -> Audience | None:
-        """The audience of the request, or ``None`` where the toolkit is about to refuse it."""
-        asked = request.GET.get("scope", "").split()
-        try:
-            return resolve(
-                AudienceRequest(
-                    client_id=request.GET.get("client_id", ""),
-                    resources=values_of(request.GET, "resource"),
-                    scopes=asked or oauth2_settings._DEFAULT_SCOPES,
-                    asked_scopes=asked,
-                )
-            )
-        except IssuanceError:
-            return None
 
 
 def _demand(request: HttpRequest) -> LoginDemand:

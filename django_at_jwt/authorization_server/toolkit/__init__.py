@@ -1,6 +1,6 @@
 """The bridge to django-oauth-toolkit and oauthlib: the only package that knows how they pass things around."""
 
-from .audiences import resolve
+from .audiences import resolve, resolved_audience
 from .issuing import generate_access_token, redirectable
 from .requests import AUTHENTICATION, DEVICE_CODE_GRANT
 from .validator import AccessTokenValidatorMixin
@@ -12,4 +12,5 @@ __all__ = [
     "generate_access_token",
     "redirectable",
     "resolve",
+    "resolved_audience",
 ]

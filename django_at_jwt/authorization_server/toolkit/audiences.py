@@ -55,13 +55,19 @@ def resolve_for_authorization(request: Request) -> Audience:
     return _narrow(request, _resolve(request, granted=None))
 
 
+def resolved_audience(request: Request) -> Audience | None:
+    """Give the audience that validation has resolved, or ``None`` where a site's validator has not."""
+    audience: Audience | None = stored(request, AUDIENCE)
+    return audience
+
+
 def resolve_for_token(request: Request) -> Audience:
     """Resolve the audience of the token that is about to be signed, and leave it for the rows to hold as well.
 
     Raises:
         IssuanceError: as :func:`resolve`, or the grant is not there any more.
     """
-    audience: Audience | None = stored(request, AUDIENCE)
+    audience = resolved_audience(request)
     if audience is None:
         granted = _granted_before(request)
         audience = _narrow(request, _resolve(request, granted=granted))
