@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from django_at_jwt.claims import ClaimContext
 from django_at_jwt.conf import local_issuer
-from django_at_jwt.core.errors import InvalidGrant, IssuanceUnavailable
+from django_at_jwt.core.errors import IssuanceUnavailable
 from django_at_jwt.core.jws import sign_compact
 from django_at_jwt.core.profile import assemble, encode_json, header_segment, with_mapped
 
@@ -79,7 +79,6 @@ def compose_access_token(request: IssuanceRequest, mappers: CompiledMappers) -> 
     """Put an RFC 9068 access token together, up to its signature. Nothing is written, and no key is opened.
 
     Raises:
-        InvalidGrant: the user's identifier is the client's own id, so that the token would read as the client's.
         IssuanceUnavailable: there is no issuer or no key to sign with, the token would outlive its key, or the user's
             rows cannot be read.
         ClaimsRefused: a required mapper failed, or the claims are too large.
@@ -113,11 +112,6 @@ def _protocol_claims(request: IssuanceRequest) -> dict[str, Any]:
     issuer, client_id, event = local_issuer(), request.client.client_id, request.authentication
     if not issuer:
         raise IssuanceUnavailable("OAUTH2_PROVIDER['OIDC_ISS_ENDPOINT'] is not set, so tokens would have no issuer")
-    if request.subject == client_id:
-        raise InvalidGrant(
-            "This client cannot act for this user.",
-            detail="the user's identifier equals the client's id (RFC 9068 section 5); give the client another id",
-        )
     return assemble(
         issuer=issuer,
         subject=client_id if request.subject is None else request.subject,

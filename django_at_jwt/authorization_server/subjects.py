@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import traceback
+import uuid
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +17,7 @@ from oauth2_provider.models import get_access_token_model, get_application_model
 
 from django_at_jwt.conf import app_settings
 from django_at_jwt.core.errors import InvalidGrant, IssuanceUnavailable
-from django_at_jwt.core.subjects import AmbiguousSector, pairwise_subject, sector_of
+from django_at_jwt.core.subjects import AmbiguousSector, is_subject, pairwise_subject, sector_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,14 +31,20 @@ def subject_of(user: Any, application: Any) -> str:
     """Give the ``sub`` of a user in the tokens of a client, by ``AT_JWT["SUBJECT"]`` and the pairwise settings.
 
     Raises:
+        InvalidGrant: it is the client's own id, so that a token would read as the client's.
         IssuanceUnavailable: the user has no such identifier, or the client's sector is not clear.
     """
     settings = app_settings()
     subject = _local_subject(user)
-    if settings.pairwise_subject_key is None:
-        return subject
-    key = base64.urlsafe_b64decode(settings.pairwise_subject_key + "=")
-    return pairwise_subject(subject, sector=_sector(application), key=key)
+    if settings.pairwise_subject_key is not None:
+        key = base64.urlsafe_b64decode(settings.pairwise_subject_key + "=")
+        subject = pairwise_subject(subject, sector=_sector(application), key=key)
+    if subject == application.client_id:
+        raise InvalidGrant(
+            "This client cannot act for this user.",
+            detail="the user's identifier equals the client's id (RFC 9068 section 5); give the client another id",
+        )
+    return subject
 
 
 def token_subject(user: Any, application: Any, *, grant: str | None) -> str | None:
@@ -46,7 +54,8 @@ def token_subject(user: Any, application: Any, *, grant: str | None) -> str | No
         grant: the grant type of the request, as far as it names one.
 
     Raises:
-        InvalidGrant: the resource owner's account is not active, or the client's id reads as somebody's ``sub``.
+        InvalidGrant: the resource owner's account is not active, the client's id reads as somebody's ``sub``, or as
+            :func:`subject_of`.
         IssuanceUnavailable: as :func:`subject_of`.
     """
     if grant == "client_credentials" or user is None:
@@ -63,10 +72,18 @@ def token_subject(user: Any, application: Any, *, grant: str | None) -> str | No
 
 def _local_subject(user: Any) -> str:
     rule = app_settings().subject
-    value = _callable(rule)(user) if "." in rule else getattr(user, rule)
+    is_computed = "." in rule
+    value = _called("SUBJECT", rule, user) if is_computed else getattr(user, rule)
     if value is None or value == "":
         raise IssuanceUnavailable(f"user {user.pk} has no identifier by AT_JWT['SUBJECT'], which is {rule!r}")
-    return str(value)
+    # A field may have values of a class of its own. What else a function gives has seldom the same text twice.
+    if is_computed and (isinstance(value, bool) or not isinstance(value, (str, int, uuid.UUID))):
+        problem = f"a {type(value).__name__} in place of a str, int or UUID"
+    elif not is_subject(str(value)):
+        problem = "what is not printable or longer than 255 characters (OpenID Connect Core section 2)"
+    else:
+        return str(value)
+    raise IssuanceUnavailable(f"AT_JWT['SUBJECT'], which is {rule!r}, gives user {user.pk} {problem}")
 
 
 def _sector(application: Any) -> str:
@@ -91,7 +108,7 @@ def user_of_computed_subject(claims: AccessTokenClaims, token: str) -> Any:
     """
     settings = app_settings()
     if settings.pairwise_subject_key is None and settings.user_by_subject is not None:
-        return _callable(settings.user_by_subject)(claims.subject)
+        return _called("USER_BY_SUBJECT", settings.user_by_subject, claims.subject)
     checksum = hashlib.sha256(token.encode()).hexdigest()
     row = get_access_token_model().objects.select_related("user").filter(token_checksum=checksum).first()
     return row.user if row is not None else None
@@ -101,13 +118,17 @@ def is_subject_of_somebody(text: str) -> bool:
     """Tell whether a text, such as a client's id, is the ``sub`` of some user (RFC 9068 §5).
 
     A pairwise ``sub`` is never anything that somebody chose, and a callable without a counterpart cannot be asked.
+
+    Raises:
+        IssuanceUnavailable: the counterpart fails.
     """
     settings = app_settings()
     if settings.pairwise_subject_key is not None:
         return False
     if "." not in settings.subject:
         return _user_by_field(settings.subject, text) is not None
-    return settings.user_by_subject is not None and _callable(settings.user_by_subject)(text) is not None
+    path = settings.user_by_subject
+    return path is not None and _called("USER_BY_SUBJECT", path, text) is not None
 
 
 def refuse_subject_as_client_id(client_id: str) -> None:
@@ -158,6 +179,19 @@ def _user_by_field(rule: str, subject: str) -> Any:
         return None
     users = model._base_manager.filter(**{rule: value})
     return next((user for user in users if str(getattr(user, rule)) == subject), None)
+
+
+def _called(setting: str, path: str, argument: Any) -> Any:
+    """Call the site's own function; a token must not depend on what it meant to say."""
+    try:
+        return _callable(path)(argument)
+    except Exception as error:  # noqa: BLE001 - it is the site's own code
+        # Its text may hold anything, such as the user's data; where it was raised holds nothing.
+        *_, last = traceback.extract_tb(error.__traceback__)
+        where = f"in {last.name}, line {last.lineno}"
+        raise IssuanceUnavailable(
+            f"AT_JWT[{setting!r}], which is {path!r}, raised {type(error).__name__} {where}"
+        ) from None
 
 
 @lru_cache(maxsize=8)

@@ -1,4 +1,4 @@
-"""Pairwise subject identifiers: OpenID Connect Core §8.1, RFC 9068 §6."""
+"""What can be a ``sub``, and pairwise ones: OpenID Connect Core §2 and §8.1, RFC 9068 §6."""
 
 from __future__ import annotations
 
@@ -15,6 +15,15 @@ if TYPE_CHECKING:
 
 # As the toolkit names them. In the other grants nothing is sent to a redirect URI, so that it may be anybody's.
 _GRANTS_WITH_REDIRECTS: Final = frozenset({"authorization-code", "implicit", "openid-hybrid"})
+
+
+# OpenID Connect Core §2. Clients have columns of this length for it.
+_LONGEST: Final = 255
+
+
+def is_subject(text: str) -> bool:
+    """Tell whether a text can be a ``sub``: printable, and as long as OpenID Connect lets it be."""
+    return 0 < len(text) <= _LONGEST and text.isprintable()
 
 
 class AmbiguousSector(ValueError):

@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 from django.contrib.auth import get_user_model
 from django.utils import timezone
-from oauth2_provider.models import get_access_token_model
+from oauth2_provider.models import get_access_token_model, get_application_model
 
 from django_at_jwt.core.errors import TokenRejected
 from django_at_jwt.resource_server.verification import verify_token
@@ -70,6 +70,11 @@ def test_user_whose_subject_reads_like_the_key_of_another(moving, row, client, u
     moving.AT_JWT = {**moving.AT_JWT, "SUBJECT": "username"}
     django_user_model.objects.create_user(str(user.pk))
     assert get(client).json()["user"] == "alice"
+
+
+def test_user_whose_subject_is_the_clients_id_is_not_taken_for_the_client(moving, row, client, user, caplog):
+    get_application_model().objects.update(client_id=str(user.pk))
+    assert refused(client, caplog, "unknown_subject")
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,16 @@ from __future__ import annotations
 import base64
 
 import pytest
+from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.test import Client
 from django.urls import reverse
-from oauth2_provider.models import get_access_token_model, get_application_model
+from oauth2_provider.models import (
+    get_access_token_model,
+    get_application_model,
+    get_grant_model,
+    get_id_token_model,
+)
 
 from tests.conftest import REDIRECT_URI, decoded
 from tests.toolkit.test_grants import OIDC_KEY
@@ -26,6 +32,26 @@ def by_callable(user):
 def back_from_callable(subject):
     # What comes after it may be no key at all.
     return next((user for user in get_user_model().objects.all() if by_callable(user) == subject), None)
+
+
+def as_nobody_may(user):
+    return WHAT_A_CALLABLE_GIVES[user.last_name]
+
+
+WHAT_A_CALLABLE_GIVES = {
+    "dict": {"a": 1},
+    "float": 1.5,
+    "bool": True,
+    "empty": "",
+    "too long": "x" * 256,
+    "NUL": "a\x00b",
+    "right to left": "a\u202eb",
+    # No key: as_nobody_may raises.
+}
+
+
+def refuses_to_look(subject):
+    raise RuntimeError(f"what is said of {subject}")
 
 
 @pytest.fixture
@@ -72,6 +98,34 @@ def test_user_without_an_identifier(signing_keys, web, user, rules, caplog):
     refused = web.code_flow(user)
     assert (refused.status_code, refused.json()["error"]) == (503, "server_error")
     assert "has no identifier by AT_JWT['SUBJECT']" in caplog.text
+
+
+@pytest.mark.parametrize("given", [*WHAT_A_CALLABLE_GIVES, "raises alice@example.com"])
+def test_callable_that_gives_what_cannot_be_a_subject(given, signing_keys, make_client, user, rules, caplog):
+    rules(SUBJECT="tests.toolkit.test_subjects.as_nobody_may")
+    get_user_model().objects.update(last_name=given)
+    refused = make_client("password").token("password", username="alice", password="correct horse")
+    assert (refused.status_code, refused.json()["error"]) == (503, "server_error")
+    assert "AT_JWT['SUBJECT'], which is 'tests.toolkit.test_subjects.as_nobody_may'" in caplog.text
+    # An exception's text may hold anything.
+    assert "alice@example.com" not in caplog.text
+    assert not get_access_token_model().objects.exists()
+
+
+def test_longest_subject(signing_keys, web, user, rules, monkeypatch):
+    rules(SUBJECT="tests.toolkit.test_subjects.as_nobody_may")
+    monkeypatch.setitem(WHAT_A_CALLABLE_GIVES, "", "x" * 255)
+    assert subject(web.code_flow(user)) == "x" * 255
+
+
+def test_way_back_that_raises(signing_keys, service, rules, caplog):
+    rules(
+        SUBJECT="tests.toolkit.test_subjects.by_callable", USER_BY_SUBJECT="tests.toolkit.test_subjects.refuses_to_look"
+    )
+    refused = service.token("client_credentials")
+    assert (refused.status_code, refused.json()["error"]) == (503, "server_error")
+    assert "raised RuntimeError in refuses_to_look, line" in caplog.text
+    assert "what is said of" not in caplog.text
 
 
 @pytest.mark.compliance("9068-31")
@@ -154,6 +208,21 @@ class TestClientThatReadsAsAUser:
         assert not get_access_token_model().objects.exists()
         self.assert_no_form_takes_it(client_id(user))
 
+    @pytest.mark.parametrize(
+        ("values", "client_id"),
+        [({}, lambda user: str(user.pk)), ({"SUBJECT": "tests.toolkit.test_subjects.by_callable"}, by_callable)],
+        ids=["primary key", "callable without a way back"],
+    )
+    def test_acts_for_that_user_with_no_kind_of_token(self, values, client_id, signing_keys, make_client, user, rules):
+        rules(RESOURCE_SERVERS={settings.REPORTS: {"format": "opaque"}}, **values)
+        evil = make_client(client_id=client_id(user))
+        for resource in (settings.API, settings.REPORTS):
+            refused = evil.code_flow(user, resource=resource)
+            assert (refused.status_code, refused.json()["error"]) == (400, "invalid_grant")
+        assert not get_access_token_model().objects.exists()
+        other = evil.code_flow(get_user_model().objects.create_user("bob"), resource=settings.REPORTS)
+        assert other.status_code == 200
+
     def assert_no_form_takes_it(self, client_id):
         admin = Client()
         admin.force_login(get_user_model().objects.create_superuser("admin"))
@@ -190,6 +259,15 @@ class TestOpenId:
             "OIDC_ENABLED": True,
             "OIDC_RSA_PRIVATE_KEY": OIDC_KEY,
         }
+
+    @pytest.mark.compliance("9068-31")
+    def test_client_that_reads_as_the_user_gets_no_id_token(self, signing_keys, make_client, user):
+        evil = make_client("openid-hybrid", client_id=str(user.pk), algorithm="RS256")
+        answer = evil.authorize(user, response_type="code id_token", scope="openid read")
+        assert answer["error"] == "invalid_grant"
+        assert not answer.keys() & {"code", "id_token"}
+        assert not get_grant_model().objects.exists()
+        assert not get_id_token_model().objects.exists()
 
     @pytest.mark.parametrize(
         "values",
