@@ -6,11 +6,14 @@ import base64
 from types import SimpleNamespace
 
 import pytest
-from django.db import OperationalError, connection
+from django.contrib.auth.models import AbstractBaseUser
+from django.db import OperationalError, connection, models
+from django.test.utils import isolate_apps
 from oauth2_provider.models import get_application_model
 
 from django_at_jwt.authorization_server.resource_servers import registry
 from django_at_jwt.checks import applicability
+from django_at_jwt.checks.subjects import check_subject
 from django_at_jwt.models import ResourceServer
 from tests.test_checks import found
 
@@ -146,9 +149,33 @@ class TestSubject:
         assert "another user later" in message.msg
         assert "pk" in message.hint
 
+    @pytest.mark.parametrize("rule", ["pk", "email"])
+    @isolate_apps("tests.people")
+    def test_name_that_is_the_primary_key(self, rule, rules, monkeypatch):
+        class User(AbstractBaseUser):
+            email = models.EmailField("e-mail address", primary_key=True)
+            USERNAME_FIELD = "email"
+
+            class Meta:
+                app_label = "people"
+
+        monkeypatch.setattr("django_at_jwt.checks.subjects.get_user_model", lambda: User)
+        rules(SUBJECT=rule)
+        [message] = check_subject()
+        assert (message.id, f"{rule!r}, the e-mail address, which" in message.msg) == ("django_at_jwt.W008", True)
+        assert "'pk'" not in message.hint
+
+    def test_callable_without_a_way_back(self, rules):
+        rules(SUBJECT="tests.toolkit.test_subjects.by_callable")
+        message = found()["django_at_jwt.W015"]
+        assert "whether a client's id is some user's sub" in message.msg
+        assert "Set AT_JWT['USER_BY_SUBJECT']" in message.hint
+        rules(PAIRWISE_SUBJECT_KEY=KEY)
+        assert found() == {}
+
     @pytest.mark.parametrize("rule", ["pk", "id", "tests.toolkit.test_subjects.by_callable"])
     def test_fine(self, rule, rules):
-        rules(SUBJECT=rule)
+        rules(SUBJECT=rule, USER_BY_SUBJECT="tests.toolkit.test_subjects.back_from_callable")
         assert found() == {}
 
     @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ from .settings import (
     check_settings,
     check_validator,
 )
-from .subjects import check_sectors, check_subject
+from .subjects import check_sectors, check_subject, check_way_back
 from .urls import check_urls
 from .user_modes import check_table_of_subjects, check_user_modes
 
@@ -60,6 +60,7 @@ ALL_CHECKS: Final[Sequence[Callable[..., list[CheckMessage]]]] = (
     check_resource_servers,
     check_known_scopes,
     check_subject,
+    check_way_back,
     check_sectors,
     check_access_token_generator,
     check_refresh_token_generator,

@@ -49,6 +49,7 @@ class CheckId(StrEnum):
     SEVERAL_DEFAULTS = "django_at_jwt.W012"
     UNKNOWN_SCOPE = "django_at_jwt.W013"
     NO_ISSUERS = "django_at_jwt.W014"
+    NO_WAY_BACK = "django_at_jwt.W015"
     UNUSED_AUTHENTICATION_BACKEND = "django_at_jwt.W005"
     UNREGISTERED_AUTHENTICATION_METHOD = "django_at_jwt.W006"
     OLD_ALLAUTH = "django_at_jwt.W007"

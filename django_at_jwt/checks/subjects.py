@@ -37,6 +37,25 @@ def check_subject(**_kwargs: Any) -> list[CheckMessage]:
     return [*messages, *_check_field(settings.subject)] if "." not in settings.subject else messages
 
 
+def check_way_back(**_kwargs: Any) -> list[CheckMessage]:
+    """It can be looked up whether a client's id is some user's ``sub`` (RFC 9068 §5)."""
+    if not issues_tokens() or not readable():
+        return []
+    settings = app_settings()
+    is_computed = "." in settings.subject and settings.pairwise_subject_key is None
+    if not is_computed or settings.user_by_subject is not None:
+        return []
+    return [
+        Warning(
+            "Nobody can tell whether a client's id is some user's sub, so APIs that look at sub alone can take a "
+            "client for a user.",
+            hint="Set AT_JWT['USER_BY_SUBJECT'] to the dotted path of the way back from "
+            f"{settings.subject}: a function that is given a sub, and gives the user or None.",
+            id=CheckId.NO_WAY_BACK,
+        )
+    ]
+
+
 def _check_field(rule: str) -> list[CheckMessage]:
     meta = get_user_model()._meta
     try:
@@ -57,11 +76,12 @@ def _check_field(rule: str) -> list[CheckMessage]:
                 id=CheckId.UNUSABLE_SUBJECT,
             )
         ]
-    if rule in {getattr(get_user_model(), "USERNAME_FIELD", ""), "username", "email"} and not field.primary_key:
+    if field.name in {getattr(get_user_model(), "USERNAME_FIELD", ""), "username", "email"}:
+        other = "a field" if field.primary_key else "'pk' or a field"
         return [
             Warning(
-                f"AT_JWT['SUBJECT'] is {rule!r}, which can be given to another user later.",
-                hint="Whoever gets the name gets what APIs keep for it. Use 'pk' or a field that is never given again, "
+                f"AT_JWT['SUBJECT'] is {rule!r}, the {field.verbose_name}, which can be given to another user later.",
+                hint=f"Whoever gets the name gets what APIs keep for it. Use {other} that is never given again, "
                 "or silence this warning if names are never given again on this site.",
                 id=CheckId.REUSABLE_SUBJECT,
             )
