@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING, NamedTuple
 
 from django_at_jwt.conf import AppSettings, access_token_lifetime, app_settings
-from django_at_jwt.core.audience import resolve_audience
+from django_at_jwt.core.audience import requested_servers, resolve_audience
 from django_at_jwt.core.resource_servers import ResourceServer, ResourceServers
 from django_at_jwt.models import ResourceServer as ResourceServerRow
 
@@ -77,16 +77,28 @@ class ResourceServerRegistry:
     def resolve(self, request: AudienceRequest) -> Audience:
         """Resolve the audience of a token.
 
-        A resource server that was registered a moment ago, through another process, is found: an unknown one causes a
-        read, once in a second at the most.
-
         Raises:
             InvalidTarget, InvalidScope, IssuanceUnavailable: as :func:`~django_at_jwt.core.audience.resolve_audience`.
         """
+        return resolve_audience(request, self._knowing(request.resources))
+
+    def requested(self, request: AudienceRequest) -> tuple[ResourceServer, ...]:
+        """Give the resource servers that a request names.
+
+        Raises:
+            InvalidTarget: as :func:`~django_at_jwt.core.audience.requested_servers`.
+        """
+        return requested_servers(request, self._knowing(request.resources))
+
+    def _knowing(self, resources: Iterable[object]) -> ResourceServers:
+        """Give the registry, with one that was registered a moment ago through another process.
+
+        An unknown resource causes a read, once in a second at the most.
+        """
         registry = self.current()
-        if any(isinstance(named, str) and named not in registry.by_identifier for named in request.resources):
+        if any(isinstance(named, str) and named not in registry.by_identifier for named in resources):
             registry = self.latest()
-        return resolve_audience(request, registry)
+        return registry
 
     def longest_lifetime(self) -> int:
         """Give the longest lifetime, in seconds, of any token that can be issued now.

@@ -82,8 +82,7 @@ def resolve_audience(request: AudienceRequest, registry: ResourceServers) -> Aud
         NoDefaultResource: nobody asked for anything, and there is no default.
     """
     if request.resources:
-        servers = _named(request.resources, request, registry)
-        _refuse_escalation(servers, request.granted)
+        servers = requested_servers(request, registry)
     elif request.granted:
         servers = _named(request.granted, request, registry)
     else:
@@ -92,6 +91,17 @@ def resolve_audience(request: AudienceRequest, registry: ResourceServers) -> Aud
     if len(servers) > 1:
         _refuse_ambiguity(servers, scopes, registry)
     return Audience(servers=servers, scopes=scopes)
+
+
+def requested_servers(request: AudienceRequest, registry: ResourceServers) -> tuple[ResourceServer, ...]:
+    """Give the resource servers that a request names, each once; whether they can share a token is not looked at.
+
+    Raises:
+        InvalidTarget: one is malformed, not registered, disabled, not for this client or was not granted.
+    """
+    servers = _named(request.resources, request, registry)
+    _refuse_escalation(servers, request.granted)
+    return servers
 
 
 def _named(

@@ -50,20 +50,20 @@ notes legacy   | invalid_target    | invalid_target  | invalid_target      | inv
 # What a refresh may ask for where notes, reports and archive were granted, and the scopes api:read, reports:read and
 # archive:read.
 REFRESHES = """
-                | -                                                         | api:read                        | archive:read reports:read                        | api:write     | neighbour:read
--               | notes reports archive: api:read reports:read archive:read | notes reports archive: api:read | notes reports archive: archive:read reports:read | invalid_scope | invalid_scope
-notes           | notes: api:read                                           | notes: api:read                 | notes:                                           | invalid_scope | invalid_scope
-reports         | reports: reports:read                                     | reports:                        | reports: reports:read                            | invalid_scope | invalid_scope
-archive notes   | archive notes: api:read archive:read                      | archive notes: api:read         | archive notes: archive:read                      | invalid_scope | invalid_scope
-mirror          | invalid_target                                            | invalid_target                  | invalid_target                                   | invalid_scope | invalid_scope
-notes mirror    | invalid_target                                            | invalid_target                  | invalid_target                                   | invalid_scope | invalid_scope
-vault           | invalid_target                                            | invalid_target                  | invalid_target                                   | invalid_scope | invalid_scope
-neighbour       | invalid_target                                            | invalid_target                  | invalid_target                                   | invalid_scope | invalid_scope
-notes neighbour | invalid_target                                            | invalid_target                  | invalid_target                                   | invalid_scope | invalid_scope
-retired         | invalid_target                                            | invalid_target                  | invalid_target                                   | invalid_scope | invalid_scope
-unknown         | invalid_target                                            | invalid_target                  | invalid_target                                   | invalid_scope | invalid_scope
-malformed       | invalid_target                                            | invalid_target                  | invalid_target                                   | invalid_scope | invalid_scope
-fragment        | invalid_target                                            | invalid_target                  | invalid_target                                   | invalid_scope | invalid_scope
+                | -                                                         | api:read                        | archive:read reports:read                        | api:write      | neighbour:read
+-               | notes reports archive: api:read reports:read archive:read | notes reports archive: api:read | notes reports archive: archive:read reports:read | invalid_scope  | invalid_scope
+notes           | notes: api:read                                           | notes: api:read                 | notes:                                           | invalid_scope  | invalid_scope
+reports         | reports: reports:read                                     | reports:                        | reports: reports:read                            | invalid_scope  | invalid_scope
+archive notes   | archive notes: api:read archive:read                      | archive notes: api:read         | archive notes: archive:read                      | invalid_scope  | invalid_scope
+mirror          | invalid_target                                            | invalid_target                  | invalid_target                                   | invalid_target | invalid_target
+notes mirror    | invalid_target                                            | invalid_target                  | invalid_target                                   | invalid_target | invalid_target
+vault           | invalid_target                                            | invalid_target                  | invalid_target                                   | invalid_target | invalid_target
+neighbour       | invalid_target                                            | invalid_target                  | invalid_target                                   | invalid_target | invalid_target
+notes neighbour | invalid_target                                            | invalid_target                  | invalid_target                                   | invalid_target | invalid_target
+retired         | invalid_target                                            | invalid_target                  | invalid_target                                   | invalid_target | invalid_target
+unknown         | invalid_target                                            | invalid_target                  | invalid_target                                   | invalid_target | invalid_target
+malformed       | invalid_target                                            | invalid_target                  | invalid_target                                   | invalid_target | invalid_target
+fragment        | invalid_target                                            | invalid_target                  | invalid_target                                   | invalid_target | invalid_target
 """  # noqa: E501 - one line is one row
 
 # The same for the exchange of an authorization code and of a device code, which have no scope parameter.

@@ -150,6 +150,21 @@ def in_a_refresh(site):
 
 
 @a_way
+def in_a_refresh_with_its_scope(site):
+    tokens = site.authorization_code("notes", "api:read").values
+    yield
+    yield site.refresh(tokens, "neighbour", "neighbour:read")
+
+
+@a_way
+def in_the_exchange_of_a_code_with_its_scope(site):
+    authorization = site.begin("web", "notes", "api:read")
+    answer = site.answer_to(authorization)
+    yield
+    yield site.exchange(authorization, answer, **site.parameters("neighbour", "neighbour:read"))
+
+
+@a_way
 def repeated_in_a_refresh(site):
     tokens = site.authorization_code("notes", "api:read").values
     yield

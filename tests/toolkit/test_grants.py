@@ -230,6 +230,24 @@ def test_refresh_within_the_grace_period_hands_out_the_same_token(signing_keys, 
     assert 2900 <= third["expires_in"] <= 3000
 
 
+@pytest.mark.parametrize("other", [{"resource": settings.REPORTS}, {"scope": "reports:read"}, {}], ids=str)
+def test_refresh_within_the_grace_period_gets_no_token_for_something_else(other, signing_keys, web, user, settings):
+    settings.OAUTH2_PROVIDER = {
+        **settings.OAUTH2_PROVIDER,
+        "COMPLIANT_BCP_RFC9700_TOKEN_STORAGE": False,
+        "REFRESH_TOKEN_GRACE_PERIOD_SECONDS": 120,
+    }
+    first = web.code_flow(user, scope="read reports:read", resource=[settings.API, settings.REPORTS]).json()
+    narrowed = {"refresh_token": first["refresh_token"], "resource": settings.API}
+    second = web.token("refresh_token", **narrowed).json()
+    refused = web.token("refresh_token", refresh_token=first["refresh_token"], **other)
+    assert (refused.status_code, refused.json()["error"]) == (400, "invalid_grant")
+    assert "access_token" not in refused.json()
+    again = web.token("refresh_token", **narrowed).json()
+    assert (again["access_token"], again["scope"]) == (second["access_token"], "read")
+    assert web.token("refresh_token", refresh_token=second["refresh_token"], **other).status_code == 200
+
+
 def test_refresh_within_the_grace_period_is_refused_where_only_hashes_are_stored(signing_keys, web, user, settings):
     # As for the slower of two refreshes at the same time, with or without a grace period.
     settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "REFRESH_TOKEN_GRACE_PERIOD_SECONDS": 120}

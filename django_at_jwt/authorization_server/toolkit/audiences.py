@@ -6,6 +6,7 @@ parameter.
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from django.db import Error as AnyDatabaseError
@@ -27,7 +28,7 @@ from .requests import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from oauthlib.common import Request
 
@@ -40,8 +41,14 @@ def resolve(request: AudienceRequest) -> Audience:
     Raises:
         IssuanceError: there is none to be had, or nobody can say.
     """
-    try:
+    with _reading_the_registry():
         return registry.resolve(request)
+
+
+@contextmanager
+def _reading_the_registry() -> Iterator[None]:
+    try:
+        yield
     except AnyDatabaseError as error:
         raise IssuanceUnavailable(f"the resource servers cannot be read: {error}. Was migrate run?") from None
 
@@ -79,15 +86,29 @@ def resolve_for_token(request: Request) -> Audience:
     return audience
 
 
+def refuse_other_resources(request: Request) -> None:
+    """Look at the resources of a token request before its scopes are: one that was not granted is ``invalid_target``.
+
+    oauthlib would say ``invalid_scope`` where the scope of another API comes with its name.
+
+    Raises:
+        IssuanceError: a resource was not granted, or is no longer to be had.
+    """
+    with _reading_the_registry():
+        registry.requested(_asked(request, granted=_granted_before(request)))
+
+
 def _resolve(request: Request, *, granted: Sequence[str] | None) -> Audience:
-    return resolve(
-        AudienceRequest(
-            client_id=request.client.client_id,
-            resources=requested_resources(request),
-            scopes=request.scopes or (),
-            asked_scopes=asked_scopes(request),
-            granted=granted,
-        )
+    return resolve(_asked(request, granted=granted))
+
+
+def _asked(request: Request, *, granted: Sequence[str] | None) -> AudienceRequest:
+    return AudienceRequest(
+        client_id=request.client.client_id,
+        resources=requested_resources(request),
+        scopes=request.scopes or (),
+        asked_scopes=asked_scopes(request),
+        granted=granted,
     )
 
 

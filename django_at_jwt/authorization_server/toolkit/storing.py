@@ -16,7 +16,7 @@ from django_at_jwt.core.authentication import AuthenticationEvent
 from django_at_jwt.core.errors import IssuanceError
 from django_at_jwt.models import Authorization
 
-from .audiences import resolve_for_authorization
+from .audiences import refuse_other_resources, resolve_for_authorization, resolved_audience
 from .issuing import refuse
 from .requests import (
     AUDIENCE,
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from oauthlib.common import Request
+
+    from django_at_jwt.core.audience import Audience
 
 _CLEAN_UP_NOT_BEFORE: Final = timedelta(days=1)
 
@@ -91,12 +93,16 @@ class StoringMixin:
     def validate_refresh_token(
         self, refresh_token: str, client: Any, request: Request, *args: Any, **kwargs: Any
     ) -> bool:
-        """Keep at hand what was settled when the family of this refresh token began."""
+        """Keep at hand what was settled when the family of this refresh token began, and see what it is asked for."""
         valid = bool(
             super().validate_refresh_token(refresh_token, client, request, *args, **kwargs)  # type: ignore[misc]
         )
         if valid:
             recall(request, Authorization.objects.of_family(request.refresh_token_instance.token_family))
+            try:
+                refuse_other_resources(request)
+            except IssuanceError as error:
+                refuse(error, request)
         return valid
 
     def get_original_scopes(self, refresh_token: str, request: Request, *args: Any, **kwargs: Any) -> Any:
@@ -168,13 +174,22 @@ class StoringMixin:
     def _hand_out_again(self, token: dict[str, Any], request: Request) -> None:
         """Mend the answer to a refresh that came second, at the same time or within the grace period.
 
-        The toolkit hands out the first one's tokens again. Where only their hashes are stored, those are empty texts.
+        The toolkit hands out the first one's tokens again, whatever the second one asks for. Where only their hashes
+        are stored, those are empty texts.
         """
         if not token["access_token"] or not token.get("refresh_token"):
             raise InvalidGrantError("The refresh token was used by another request.", request=request)
         row = self._load_access_token(token["access_token"])  # type: ignore[attr-defined]
+        audience = resolved_audience(request)
+        if row is not None and audience is not None and not _is_for(row, audience):
+            description = "The refresh token was used by another request, which asked for something else."
+            raise InvalidGrantError(description, request=request)
         if row is not None and "expires_in" in token:
             token["expires_in"] = max(0, int((row.expires - timezone.now()).total_seconds()))
+
+
+def _is_for(row: Any, audience: Audience) -> bool:
+    return set(row.resource) == set(audience.identifiers) and set(row.scope.split()) == set(audience.scopes)
 
 
 def recall(request: Request, authorization: Authorization | None) -> None:
