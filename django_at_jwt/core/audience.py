@@ -84,7 +84,7 @@ def resolve_audience(request: AudienceRequest, registry: ResourceServers) -> Aud
     if request.resources:
         servers = requested_servers(request, registry)
     elif request.granted:
-        servers = _named(request.granted, request, registry)
+        servers = _still_available(request.granted, request, registry)
     else:
         servers = (_implied(request, registry) or _default(request, registry),)
     scopes = _narrowed(request.scopes, servers, registry)
@@ -121,6 +121,19 @@ def _named(
             )
         servers[resource] = server
     return tuple(servers.values())
+
+
+def _still_available(
+    granted: Sequence[str], request: AudienceRequest, registry: ResourceServers
+) -> tuple[ResourceServer, ...]:
+    """The resource servers that were granted before, where the request itself names none."""
+    servers = [registry.available(identifier, client_id=request.client_id) for identifier in dict.fromkeys(granted)]
+    available = tuple(server for server in servers if server is not None)
+    if len(available) < len(servers):
+        # The client was granted it by its name, so that it may be told what became of it.
+        advice = " Name one of the others in the resource parameter." if available else ""
+        raise InvalidTarget(f"A resource that was granted is no longer available to this client.{advice}")
+    return available
 
 
 def _refuse_escalation(servers: Iterable[ResourceServer], granted: Sequence[str] | None) -> None:

@@ -146,6 +146,17 @@ def test_an_invalid_target(resources, asked, granted):
     assert "unknown.example" not in refused.value.description
 
 
+@pytest.mark.parametrize(
+    ("granted", "is_any_left"),
+    [([CLOSED], False), ([API, CLOSED], True), (["https://unknown.example.com/", API], True), (["no uri"], False)],
+)
+def test_what_was_granted_and_is_no_longer_there(granted, is_any_left):
+    with pytest.raises(InvalidTarget, match="granted is no longer available to this client") as refused:
+        resolve(granted=granted)
+    assert ("Name one of the others" in refused.value.description) is is_any_left
+    assert not is_any_left or resolve(API, granted=granted).identifiers == [API]
+
+
 @pytest.mark.compliance("9068-15", "9068-30")
 @pytest.mark.parametrize("asked", ["shared", "reports shared", "mail reports shared openid"])
 def test_a_scope_that_means_two_things_is_for_two_tokens(asked):

@@ -98,6 +98,7 @@ class TestErrors:
         "a resource that is no absolute URI, or has a fragment": ([f"{API}#a"], "", None),
         "one that is not registered, disabled, or not for this client": ([SHUT], "", None),
         "more than was granted": ([API], "", [OTHER]),
+        "nothing, and one of several that were granted is no longer there": ([], "", [API, SHUT]),
         "a scope of an API that is not for this client": ([], "shut", None),
         "nothing, and the default is not for this client": ([], "", None),
         "scopes of different APIs": ([], "read write", None),

@@ -175,6 +175,9 @@ class TestRefresh:
         settings.AT_JWT = {"DEFAULT_RESOURCE": settings.API}
         refused = web.token("refresh_token", refresh_token=granted_both["refresh_token"])
         assert refused.json()["error"] == "invalid_target"
+        assert "no longer available to this client. Name one of the others" in refused.json()["error_description"]
+        answer = web.token("refresh_token", refresh_token=granted_both["refresh_token"], resource=settings.API)
+        assert audience(answer.json()) == settings.API
 
 
 class TestFrontChannel:
