@@ -97,7 +97,9 @@ class TestResourceServers:
 
     def test_default_that_is_isolated(self, rules):
         rules(DEFAULT_RESOURCE=MAIL, RESOURCE_SERVERS={MAIL: {"isolated": True}})
-        assert "must be asked for by name" in found()["django_at_jwt.E012"].hint
+        messages = found()
+        assert "must be asked for by name" in messages["django_at_jwt.E012"].hint
+        assert "django_at_jwt.E003" not in messages
 
     def test_scope_that_no_client_can_ask_for(self, rules):
         rules(RESOURCE_SERVERS={MAIL: {"scopes": ["read", "mail:send", "mail:read"]}})

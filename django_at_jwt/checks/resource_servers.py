@@ -25,8 +25,8 @@ def check_default_resource(**_kwargs: Any) -> list[CheckMessage]:
     if not issues_tokens() or not readable():
         return []
     registered = _registered()
-    if registered is None or registered.default is not None:
-        # Before the table is there, "migrate" must not be kept from making it.
+    if registered is None or registered.marked_default is not None:
+        # Before the table is there, "migrate" must not be kept from making it. Of one that cannot be it, E012 tells.
         return []
     return [
         Error(
@@ -153,9 +153,9 @@ def _problems_of(server: ResourceServer, registered: ResourceServers) -> Iterato
             f"wants its tokens signed with {server.algorithm}, which is not in use.",
             f"Add {server.algorithm!r} to AT_JWT['SIGNING_ALGORITHMS'] and run: manage.py rotate_signing_keys",
         )
-    if server.isolated and server.identifier == registered.default:
+    if server.isolated and server.identifier == registered.marked_default:
         yield (
-            "is the default, and isolated.",
+            "is the default, and isolated, so that it is not taken where nobody asks.",
             "An isolated one must be asked for by name. Choose another default, or let it be no longer isolated.",
         )
 

@@ -102,8 +102,8 @@ class NoDefaultResource(IssuanceUnavailable):
 
     def __init__(self) -> None:
         super().__init__(
-            "there is no default resource, so the token would have no audience; set AT_JWT['DEFAULT_RESOURCE'], or "
-            "mark a resource server as the default"
+            "there is no default resource, or it is isolated, so the token would have no audience; set "
+            "AT_JWT['DEFAULT_RESOURCE'], or mark a resource server as the default that is not isolated"
         )
 
 

@@ -81,16 +81,21 @@ class ResourceServers:
     Attributes:
         by_identifier: every one, disabled ones too.
         default: the identifier of the one that a token is for where nobody asked for any, or ``None``.
+        marked_default: the one that is meant to be it. An isolated one must be asked for by name, and so cannot be.
         issuer_scopes: scopes that mean something at the issuer's own endpoints, such as ``openid``. Each token may have
             them, and none says anything about an audience.
     """
 
     by_identifier: Mapping[str, ResourceServer] = field(default_factory=dict)
-    default: str | None = None
+    marked_default: str | None = None
     issuer_scopes: Collection[str] = ISSUER_SCOPES
+    default: str | None = field(init=False)
     _claimed: frozenset[str] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
+        marked = None if self.marked_default is None else self.by_identifier[self.marked_default]
+        default = None if marked is None or marked.isolated else marked.identifier
+        object.__setattr__(self, "default", default)
         claimed = (scope for server in self for scope in server.scopes or ())
         object.__setattr__(self, "_claimed", frozenset(claimed))
 
@@ -106,7 +111,7 @@ class ResourceServers:
         by_identifier = {server.identifier: server for server in servers}
         if default is not None:
             by_identifier.setdefault(default, ResourceServer(identifier=default))
-        return cls(by_identifier=by_identifier, default=default, issuer_scopes=frozenset(issuer_scopes))
+        return cls(by_identifier=by_identifier, marked_default=default, issuer_scopes=frozenset(issuer_scopes))
 
     def __iter__(self) -> Iterator[ResourceServer]:
         return iter(self.by_identifier.values())

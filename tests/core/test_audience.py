@@ -179,6 +179,14 @@ def test_scopes_that_are_filled_in_imply_nothing():
     assert (resolved.identifiers, resolved.scopes) == ([API], ("read",))
 
 
+def test_an_isolated_default_is_none():
+    registry = ResourceServers.of(SERVERS, default=VAULT)
+    assert (registry.default, registry.marked_default) == (None, VAULT)
+    with pytest.raises(NoDefaultResource):
+        resolve(registry=registry)
+    assert resolve(VAULT, registry=registry).identifiers == [VAULT]
+
+
 def test_the_default_is_taken_where_it_is_one_of_several():
     registry = ResourceServers.of(SERVERS, default=MAIL)
     assert resolve(asked="shared", registry=registry).identifiers == [MAIL]

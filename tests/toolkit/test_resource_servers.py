@@ -135,6 +135,20 @@ class TestDefault:
         assert not first.is_default
         assert claims(service.token("client_credentials"))["aud"] == "https://other.example.com/"
 
+    def test_isolated_row_is_not_taken_where_nobody_asks(self, signing_keys, service, web, user, register, settings):
+        row = register(is_default=True)
+        settings.AT_JWT = {}
+        before = web.code_flow(user).json()
+        get_refresh_token_model().objects.update(resource=[])
+        row.isolated = True
+        row.save()
+        for refused in (
+            service.token("client_credentials"),
+            web.token("refresh_token", refresh_token=before["refresh_token"]),
+        ):
+            assert (refused.status_code, refused.json()["error"]) == (503, "server_error")
+        assert claims(service.token("client_credentials", resource=MAIL))["aud"] == MAIL
+
     def test_settings_win(self, signing_keys, service, register):
         register(is_default=True)
         assert claims(service.token("client_credentials"))["aud"] == settings.API
