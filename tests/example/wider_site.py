@@ -43,14 +43,7 @@ UNACCEPTABLE = {
     "fragment": "https://archive.example.com/#part",
 }
 
-TABLES = (
-    "django_at_jwt_authorization",
-    "oauth2_provider_accesstoken",
-    "oauth2_provider_devicegrant",
-    "oauth2_provider_grant",
-    "oauth2_provider_idtoken",
-    "oauth2_provider_refreshtoken",
-)
+TABLES_OF_THE_TOOLKIT = ("accesstoken", "devicegrant", "grant", "idtoken", "refreshtoken")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,14 +81,20 @@ class Answer:
 
 
 class Rows:
-    """The rows of the running site, read from its database file."""
+    """The rows of the running site, read from its database files.
 
-    def __init__(self, path):
-        self._path = path
+    The toolkit's models may be another app's, and this app's tables in another file.
+    """
+
+    def __init__(self, path, *, toolkit="oauth2_provider", own_path=None):
+        self._path, self._toolkit, self._own_path = path, toolkit, own_path or path
 
     def snapshot(self):
         """Everything that the toolkit and this app keep of grants and tokens."""
-        return {table: self._select(f"SELECT * FROM {table} ORDER BY id") for table in TABLES}
+        tables = [f"{self._toolkit}_{name}" for name in TABLES_OF_THE_TOOLKIT]
+        toolkits = {table: _select(self._path, f"SELECT * FROM {table} ORDER BY id") for table in tables}
+        own = _select(self._own_path, "SELECT * FROM django_at_jwt_authorization ORDER BY id")
+        return {**toolkits, "django_at_jwt_authorization": own}
 
     def access_token(self, token):
         return self._one("accesstoken", "token_checksum", hashlib.sha256(token.encode()).hexdigest())
@@ -107,19 +106,24 @@ class Rows:
         return self._one("grant", "code", code)
 
     def _one(self, name, column, value):
-        [row] = self._select(f"SELECT * FROM oauth2_provider_{name} WHERE {column} = ?", value)
+        [row] = _select(self._path, f"SELECT * FROM {self._toolkit}_{name} WHERE {column} = ?", value)
         return {**row, "resource": json.loads(row["resource"])}
 
-    def _select(self, statement, *values):
-        with closing(sqlite3.connect(f"file:{self._path}?mode=ro", uri=True, timeout=20)) as connection:
-            connection.row_factory = sqlite3.Row
-            return [dict(row) for row in connection.execute(statement, values)]
+
+def _select(path, statement, *values):
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=20)) as connection:
+        connection.row_factory = sqlite3.Row
+        return [dict(row) for row in connection.execute(statement, values)]
 
 
 class WiderSite(Site):
-    def __init__(self, server):
+    """``models`` is the app whose models the toolkit uses."""
+
+    def __init__(self, server, *, models="oauth2_provider", own_database="example.sqlite3"):
         super().__init__(server)
-        self.rows = Rows(server.log.parent / "example.sqlite3")
+        directory = server.log.parent
+        self.models = models
+        self.rows = Rows(directory / "example.sqlite3", toolkit=models, own_path=directory / own_database)
         self.identifiers = {
             "notes": self.notes["identifier"],
             "reports": self.reports["identifier"],
@@ -135,7 +139,7 @@ class WiderSite(Site):
         redirect_uri = self.description["clients"]["web"]["redirect_uri"]
         for name, fields in CLIENTS.items():
             described = {"client_id": name, "client_secret": SECRET, "redirect_uris": redirect_uri}
-            admin.add("oauth2_provider/application", **described, name=name, client_type="confidential", **fields)
+            admin.add(f"{self.models}/application", **described, name=name, client_type="confidential", **fields)
             self.description["clients"][name] = {**described, "redirect_uri": redirect_uri}
         for name, fields in APIS.items():
             described = {"identifier": self.identifiers[name], "name": name.capitalize()}

@@ -1,0 +1,69 @@
+"""Who a token is for, on a site with models of its own, UUIDs for users and two databases: each cell of the tables."""
+
+from __future__ import annotations
+
+from itertools import cycle
+from uuid import UUID
+
+import pytest
+
+from example_project.server_process import environment_for, run_manage, running_server
+
+from .test_audiences import (
+    FIRST_REQUESTS,
+    GRANTS,
+    SPECIAL_REQUESTS,
+    assert_issued,
+    rows_of,
+)
+from .ways_to_the_neighbour import WAYS_TO_THE_NEIGHBOUR
+from .wider_site import WiderSite
+
+SETTINGS = {"DJANGO_SETTINGS_MODULE": "tests.example.swapped_settings"}
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("swapped")
+    # The example itself fills the first database alone.
+    migrated = run_manage(environment_for(directory, **SETTINGS), "migrate", "--database=away", "--verbosity=0")
+    assert migrated.returncode == 0, migrated.stderr
+    with running_server(directory, **SETTINGS) as server:
+        yield WiderSite(server, models="swapped", own_database="away.sqlite3")
+
+
+def cells():
+    """Each cell with one grant. What a grant makes of each cell, the plain site says."""
+    cells = [*rows_of(FIRST_REQUESTS), *rows_of(SPECIAL_REQUESTS)]
+    return [
+        pytest.param(grant, *cell.values, id=f"{grant}, {cell.id}")
+        for grant, cell in zip(cycle(GRANTS), cells, strict=False)
+    ]
+
+
+@pytest.mark.parametrize(("grant", "resource", "scope", "expected"), cells())
+def test_first_request(site, grant, resource, scope, expected):
+    before = site.rows.snapshot()
+    answer = getattr(site, grant)(resource, scope)
+    if ":" in expected:
+        assert_issued(site, answer.values, expected)
+    else:
+        assert (answer.error, answer.where) == (expected, GRANTS[grant])
+        assert site.rows.snapshot() == before
+
+
+@pytest.mark.parametrize("way", WAYS_TO_THE_NEIGHBOUR, ids=lambda way: way.__name__)
+def test_no_way_to_the_neighbour(site, way):
+    steps = way(site)
+    next(steps)
+    before = site.rows.snapshot()
+    assert next(steps).error == WAYS_TO_THE_NEIGHBOUR[way]
+    assert site.rows.snapshot() == before
+
+
+def test_the_site_is_what_it_says(site):
+    tokens = site.authorization_code("notes", "api:read").values
+    claims = site.claims_of(tokens["access_token"])
+    assert UUID(claims["sub"]).version == 4
+    assert site.rows.snapshot()["django_at_jwt_authorization"]
+    assert site.rows.access_token(tokens["access_token"])["note"] == ""
