@@ -13,6 +13,8 @@ from django.utils.translation import gettext_lazy as _
 
 from django_at_jwt.core.mappers import UnusableRule
 from django_at_jwt.core.mappers.parsing import MOST_TRANSFORMS, parse_transform, write_part
+from django_at_jwt.core.mappers.written_json import read_json
+from django_at_jwt.models.claim_mapper import in_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -79,8 +81,10 @@ def _rename(**more: Any) -> dict[str, Any]:
 
 def _read_json(text: str) -> Any:
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
+        return read_json(text, where="transforms")
+    except UnusableRule as error:
+        raise ValidationError(in_words(error.problems)["transforms"]) from None
+    except ValueError:
         raise ValidationError(_("This is no JSON object.")) from None
 
 
