@@ -53,6 +53,16 @@ def test_department_of_a_profile(alice, web, service):
     assert "https://example.com/department" not in claims_of(service.token("client_credentials"))
 
 
+def test_path_to_another_user_that_was_allowed_before(alice, web, django_user_model, settings, caplog):
+    bob = django_user_model.objects.create_user("bob", "bob@example.com")
+    Department.objects.update(head=bob)
+    path = "profile.department.head.email"
+    settings.AT_JWT = {**settings.AT_JWT, "MAPPABLE_USER_FIELDS": [path]}
+    ClaimMapper.objects.create(name="head", claim="head", source={"kind": "user", "path": path})
+    assert "head" not in claims_of(web.code_flow(alice))
+    assert "“head” leads to another user" in caplog.text
+
+
 @pytest.fixture
 def ready_made():
     for data in chain.from_iterable(READY_MADE.values()):
