@@ -73,7 +73,7 @@ TRANSFORMS = (
     | st.builds(r.Join, separator=TEXTS)
     | st.builds(r.Split, separator=TEXTS)
     | st.builds(r.Pick, which=st.sampled_from(r.Place))
-    | st.builds(r.Filter, patterns=st.lists(TEXTS, max_size=2).map(tuple), drop=st.booleans())
+    | st.builds(r.Filter, patterns=st.lists(TEXTS, max_size=2, unique=True).map(tuple), drop=st.booleans())
     | st.builds(r.Prefix, text=st.sampled_from(["p:", "p" * 200]))
     | st.builds(r.Strip, prefix=TEXTS, suffix=TEXTS)
     | st.builds(r.Rename, table=st.just((("a", "b"),)), others=st.sampled_from(r.Others))
