@@ -28,6 +28,7 @@ class TestDeclaredMappers:
             ({"source": {"kind": "user", "path": "emial"}}, "“emial” may not be mapped"),
             ({"source": {"kind": "template", "text": "{user:emial}"}}, "“emial” may not be mapped"),
             ({"source": {"kind": "registered", "name": "nothing"}}, "No source is registered as “nothing”"),
+            ({"transforms": [{"kind": "hash", "key_name": "x"}]}, "There is no key “x” in AT_JWT[“CLAIM_HASH_KEYS”]"),
             ({"source": {"kind": "client", "name": "client_secret"}}, "“client_secret” may not be mapped"),
         ],
     )
@@ -48,7 +49,8 @@ class TestDeclaredMappers:
         assert "The users of this site have no groups" in found()["django_at_jwt.E016"].msg
 
     def test_fine(self, rules):
-        rules(CLAIM_MAPPERS=[mapper()])
+        hashed = mapper(name="hash", transforms=[{"kind": "hash", "key_name": "x"}])
+        rules(CLAIM_MAPPERS=[mapper(), hashed], CLAIM_HASH_KEYS={"x": "k" * 16})
         assert found() == {}
 
 

@@ -110,8 +110,13 @@ STEPS: Final[dict[str, Step]] = {
     ),
     "lower": Step(label=_("lower case"), hint="", write=lambda _data: "", read=lambda _text: {"kind": "lower"}),
     "default": Step(label=_("where there is none, take"), hint=_("a text"), **_with("default", "value")),
+    "hash_by_name": Step(
+        label=_("hash (HMAC-SHA-256)"), hint=_("a key's name in CLAIM_HASH_KEYS"), **_with("hash", "key_name")
+    ),
     "hash": Step(
-        label=_("hash (HMAC-SHA-256)"), hint=_("a secret key of 16 characters or more"), **_with("hash", "key")
+        label=_("hash with a key that is kept here"),
+        hint=_("a secret key of 16 characters or more"),
+        **_with("hash", "key"),
     ),
     "wrap": Step(label=_("put into an object (SCIM)"), hint=_("the member's name: value"), **_with("wrap", "member")),
     AS_JSON: Step(

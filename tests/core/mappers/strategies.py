@@ -79,7 +79,7 @@ TRANSFORMS = (
     | st.builds(r.Rename, table=st.just((("a", "b"),)), others=st.sampled_from(r.Others))
     | st.builds(r.Lower)
     | st.builds(r.Default, value=VALUES)
-    | st.builds(r.Hash, key=st.just("the key of this site"))
+    | st.builds(r.Hash, key=st.just("the key of this site") | st.just(""), key_name=st.sampled_from(["", "", "a"]))
     | st.builds(r.Wrap, member=st.sampled_from(["value", "\ud800"]))
 )
 SOME = st.lists(NAME, max_size=2, unique=True).map(tuple)
