@@ -15,6 +15,7 @@ INSTALLED_APPS = [
     "oauth2_provider",
     "rest_framework",
     "django_at_jwt",
+    "tests.people",
 ]
 REST_FRAMEWORK = {
     # A trivial view: authentication is what is measured, so nothing else is asked.
@@ -27,3 +28,5 @@ OAUTH2_PROVIDER = {
     "SCOPES": {"read": "Read", "write": "Write"},
 }
 AT_JWT = {"DEFAULT_RESOURCE": AUDIENCE, "SIGNING_ALGORITHMS": ["RS256", "ES256"]}
+# The toolkit warns of the password grant with each request, which is the shortest way to a user's token.
+LOGGING = {"version": 1, "disable_existing_loggers": False, "loggers": {"oauth2_provider": {"level": "ERROR"}}}

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _CALLS: Final = 15
-_SECRET: Final = "the client's secret"
+SECRET: Final = "the client's secret"
 _SCOPES: Final = {"SCOPES": {"read": "Read", "write": "Write"}}
 
 
@@ -39,7 +39,7 @@ def tables(rounds: int) -> Iterator[Table]:
         name="a program",
         client_type="confidential",
         authorization_grant_type="client-credentials",
-        client_secret=_SECRET,
+        client_secret=SECRET,
         hash_client_secret=False,
     )
     before = settings.OAUTH2_PROVIDER, settings.AT_JWT
@@ -50,13 +50,13 @@ def tables(rounds: int) -> Iterator[Table]:
                 "variant": each.variant.name,
                 "us": each.microseconds,
                 "ratio": each.ratio,
-                "SQL": _statements(each.variant),
+                "SQL": statements_of(each.variant),
                 "remarks": each.variant.remarks,
             }
             for each in comparison.measurements
         ]
     finally:
-        _configure(*before)
+        configure(*before)
     yield Table(
         title="A token from the token endpoint, client_credentials",
         rows=rows,
@@ -67,7 +67,7 @@ def tables(rounds: int) -> Iterator[Table]:
 
 
 def _variants(client_id: str) -> Iterator[Variant]:
-    yield _variant(
+    yield endpoint_variant(
         "django-oauth-toolkit, opaque",
         ToolkitTokenView,
         client_id,
@@ -76,7 +76,7 @@ def _variants(client_id: str) -> Iterator[Variant]:
         remarks="as it comes: tokens stored in clear",
     )
     for algorithm in ("RS256", "ES256"):
-        yield _variant(
+        yield endpoint_variant(
             f"django-at-jwt, {algorithm}",
             TokenView,
             client_id,
@@ -86,7 +86,7 @@ def _variants(client_id: str) -> Iterator[Variant]:
         )
 
 
-def _variant(
+def endpoint_variant(
     name: str,
     view_class: type,
     client_id: str,
@@ -94,14 +94,22 @@ def _variant(
     oauth2_provider: dict[str, Any],
     at_jwt: dict[str, Any],
     remarks: str,
+    **body: str,
 ) -> Variant:
+    """Give the variant that asks an endpoint of this class for a token, as ``body`` says."""
     # The toolkit keeps what it made of its settings on the view's class, so each variant has a class of its own.
     view: Any = type(view_class.__name__, (view_class,), {}).as_view()  # type: ignore[attr-defined]
     make = RequestFactory().post
-    body = {"grant_type": "client_credentials", "client_id": client_id, "client_secret": _SECRET, "scope": "read"}
+    body = {
+        "grant_type": "client_credentials",
+        "client_id": client_id,
+        "client_secret": SECRET,
+        "scope": "read",
+        **body,
+    }
 
     def prepare(count: int) -> list[Any]:
-        _configure(oauth2_provider, at_jwt)
+        configure(oauth2_provider, at_jwt)
         return [make("/o/token/", body) for _ in range(count)]
 
     def call(request: Any) -> None:
@@ -112,7 +120,7 @@ def _variant(
     return Variant(name=name, prepare=prepare, call=call, remarks=remarks)
 
 
-def _configure(oauth2_provider: dict[str, Any], at_jwt: dict[str, Any]) -> None:
+def configure(oauth2_provider: dict[str, Any], at_jwt: dict[str, Any]) -> None:
     """Let the site have these settings from now on; whoever keeps something of the former ones is told."""
     for name, value in {"OAUTH2_PROVIDER": oauth2_provider, "AT_JWT": at_jwt}.items():
         setattr(settings, name, value)
@@ -120,7 +128,8 @@ def _configure(oauth2_provider: dict[str, Any], at_jwt: dict[str, Any]) -> None:
     key_store.forget()
 
 
-def _statements(variant: Variant) -> int:
+def statements_of(variant: Variant) -> int:
+    """Count the SQL statements of a call."""
     # The first request after a change of settings reads the keys, and only the first.
     first, second = variant.prepare(2)
     variant.call(first)

@@ -62,7 +62,8 @@ def register_claim_source(
     Args:
         function: takes a :class:`ClaimContext` and gives a value of ``type``, or ``None`` for no value. It is called
             once for each token and each mapper that uses it. What it raises makes the mapper fail, and is logged by its
-            type. It must not change anything: it also runs when an administrator looks at a preview.
+            type. It must not change anything: it also runs when an administrator looks at a preview, and what it writes
+            to a database then is undone.
         label: for the administrator's pages; a lazy translation will do.
         is_personal: whether it tells something about a person, which the pages mark.
 

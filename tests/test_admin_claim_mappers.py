@@ -164,6 +164,7 @@ STEPS = [
     (("lower", ""), {"kind": "lower"}),
     (("default", "none"), {"kind": "default", "value": "none"}),
     (("hash", "a key of 16 letters"), {"kind": "hash", "key": "a key of 16 letters"}),
+    (("hash_by_name", "tenant"), {"kind": "hash", "key_name": "tenant"}),
     (("wrap", "value"), {"kind": "wrap", "member": "value"}),
     (("json", '{"kind": "default", "value": 0}'), {"kind": "default", "value": 0}),
     (
@@ -178,7 +179,8 @@ STEPS = [
 
 
 @pytest.mark.parametrize(("step", "transform"), STEPS, ids=lambda each: each[0] if isinstance(each, tuple) else "")
-def test_every_step_is_stored_and_shown_as_it_was_written(admin, step, transform):
+def test_every_step_is_stored_and_shown_as_it_was_written(admin, step, transform, settings):
+    settings.AT_JWT = {**settings.AT_JWT, "CLAIM_HASH_KEYS": {"tenant": "a key that is nowhere else"}}
     values = {"transforms-1-step": step[0], "transforms-1-text": step[1]}
     row = add(admin, **{**DEPARTMENT, **values})
     assert row.transforms == [transform]
@@ -221,6 +223,25 @@ def test_every_kind_of_source_is_offered():
         ({"source_kind": "constant", "source_constant": "{"}, "source_constant", "always the same text"),
         ({"source_kind": "constant", "source_constant": "[" * 100_000}, "source_constant", "JSON"),
         ({"source_kind": "constant", "source_constant": "NaN"}, "source_constant", "no NaN"),
+        ({"source_kind": "constant", "source_constant": r'"a\u0000b"'}, "source_constant", "NUL"),
+        ({"source_kind": "constant", "source_constant": r'{"\u0000": 1}', "type": "object"}, "source_constant", "NUL"),
+        (
+            {"source_kind": "constant", "source_constant": '{"a": 1, "a": 2}', "type": "object"},
+            "source_constant",
+            "“a” is there twice",
+        ),
+        ({"type": "object", "when_missing": "default", "default": '{"a": 1, "a": 2}'}, "default", "“a” is there twice"),
+        ({"type": "strings", "when_missing": "default", "default": r'["\u0000"]'}, "default", "NUL"),
+        (
+            {"transforms-0-step": "json", "transforms-0-text": r'{"kind": "default", "value": "\u0000"}'},
+            "transforms",
+            "NUL",
+        ),
+        (
+            {"transforms-0-step": "json", "transforms-0-text": '{"kind": "lower", "kind": "lower"}'},
+            "transforms",
+            "“kind” is there twice",
+        ),
         ({"source_kind": "constant", "source_constant": "5"}, "source_constant", "does not become"),
         ({"source_kind": "registered", "source_registered": "os.system"}, "source_registered", "registered"),
         ({"source_kind": "groups"}, "type", "strings"),
@@ -236,6 +257,7 @@ def test_every_kind_of_source_is_offered():
         ({"transforms-0-step": "json", "transforms-0-text": "[" * 100_000}, "transforms", "no JSON"),
         ({"transforms-0-step": "json", "transforms-0-text": "5"}, "transforms", "kind"),
         ({"transforms-0-step": "hash", "transforms-0-text": "short"}, "transforms", "16"),
+        ({"transforms-0-step": "hash_by_name", "transforms-0-text": "x"}, "transforms", "no key “x” in AT_JWT"),
         ({"transforms-0-step": "keep", "transforms-0-text": "a\\b"}, "transforms", "backslash"),
         ({"scopes": ["no such"]}, "scopes", "not one of the available choices"),
         ({"clients": ["no such"]}, "clients", "not one of the available choices"),

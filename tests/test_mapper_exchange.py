@@ -103,7 +103,10 @@ def test_dry_run_says_what_would_change_and_changes_nothing(tmp_path):
         ([{"name": "x", "claim": "c", "source": {"kind": "user", "path": "password"}}], "MAPPABLE_USER_FIELDS"),
         ([{"name": "x", "claim": "c", "source": EMAIL, "note": 5}], "x: note"),
         ([{"name": "x", "claim": "c", "source": EMAIL, "notes": ""}], "x: name: “notes” is not known here"),
+        ([{"name": "x", "claim": "c", "source": EMAIL, "note": "a\0b"}], "x: note"),
+        ([{"name": "x", "claim": "c", "source": {"kind": "constant", "value": ["\0"]}}], "x: source: No text"),
         ([{"name": "x", "claim": "c", "source": EMAIL}] * 2, "x: it is there twice"),
+        ('[{"name": "x", "claim": "c", "claim": "d"}]', "The file: “claim” is there twice in one object"),
     ],
 )
 def test_one_bad_mapper_keeps_all_out(tmp_path, file, says):

@@ -14,8 +14,10 @@ from oauth2_provider.scopes import get_scopes_backend
 
 from django_at_jwt.claims import registered_claim_sources
 from django_at_jwt.conf import app_settings
-from django_at_jwt.core.mappers import Match, TokensFor, ValueType, WhenMissing
+from django_at_jwt.core.mappers import Match, TokensFor, UnusableRule, ValueType, WhenMissing
+from django_at_jwt.core.mappers.written_json import read_json
 from django_at_jwt.models import ClaimMapper
+from django_at_jwt.models.claim_mapper import in_words
 from django_at_jwt.models.mappable import RESOURCE_SERVER_FIELDS, groups_field, permissions_field, usable_user_fields
 
 from .mapper_sentences import GRANTS, Names, client_field_label, user_path_label
@@ -263,8 +265,10 @@ class ClaimMapperForm(VersionedForm):
             )
         elif kind == "constant":
             try:
-                value = json.loads(value)
-            except (ValueError, RecursionError):
+                value = read_json(value, where="source_constant")
+            except UnusableRule as error:
+                self.add_error(None, ValidationError(in_words(error.problems)))
+            except ValueError:
                 text = _("This is no JSON. For a text, choose the source “%(kind)s”.")
                 self.add_error("source_constant", ValidationError(text, params={"kind": SOURCE_KINDS["text"]}))
         return {"kind": "constant" if kind == "text" else kind, _MEMBER[kind]: value}
@@ -279,8 +283,11 @@ class ClaimMapperForm(VersionedForm):
         if value_type == ValueType.STRINGS and not text.lstrip().startswith("["):
             return [line.strip() for line in text.splitlines() if line.strip()]
         try:
-            return json.loads(text)
-        except (ValueError, RecursionError):
+            return read_json(text, where="default")
+        except UnusableRule as error:
+            self.add_error(None, ValidationError(in_words(error.problems)))
+            return None
+        except ValueError:
             self.add_error("default", ValidationError(_("For this type, the default is written as JSON.")))
             return None
 

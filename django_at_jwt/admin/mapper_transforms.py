@@ -13,6 +13,8 @@ from django.utils.translation import gettext_lazy as _
 
 from django_at_jwt.core.mappers import UnusableRule
 from django_at_jwt.core.mappers.parsing import MOST_TRANSFORMS, parse_transform, write_part
+from django_at_jwt.core.mappers.written_json import read_json
+from django_at_jwt.models.claim_mapper import in_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -79,8 +81,10 @@ def _rename(**more: Any) -> dict[str, Any]:
 
 def _read_json(text: str) -> Any:
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
+        return read_json(text, where="transforms")
+    except UnusableRule as error:
+        raise ValidationError(in_words(error.problems)["transforms"]) from None
+    except ValueError:
         raise ValidationError(_("This is no JSON object.")) from None
 
 
@@ -106,8 +110,13 @@ STEPS: Final[dict[str, Step]] = {
     ),
     "lower": Step(label=_("lower case"), hint="", write=lambda _data: "", read=lambda _text: {"kind": "lower"}),
     "default": Step(label=_("where there is none, take"), hint=_("a text"), **_with("default", "value")),
+    "hash_by_name": Step(
+        label=_("hash (HMAC-SHA-256)"), hint=_("a key's name in CLAIM_HASH_KEYS"), **_with("hash", "key_name")
+    ),
     "hash": Step(
-        label=_("hash (HMAC-SHA-256)"), hint=_("a secret key of 16 characters or more"), **_with("hash", "key")
+        label=_("hash with a key that is kept here"),
+        hint=_("a secret key of 16 characters or more"),
+        **_with("hash", "key"),
     ),
     "wrap": Step(label=_("put into an object (SCIM)"), hint=_("the member's name: value"), **_with("wrap", "member")),
     AS_JSON: Step(

@@ -75,9 +75,12 @@ class ClaimMappers:
 
 def compile_site_rules(rows: tuple[MapperRule, ...]) -> CompiledMappers:
     """Compile the rules of rows together with those that the settings declare, by what this site allows."""
-    declared = {rule.key: rule for rule in app_settings().claim_mappers}
+    settings = app_settings()
+    declared = {rule.key: rule for rule in settings.claim_mappers}
     kept = (rule for rule in rows if rule.key not in declared)
-    return compile_rules([*declared.values(), *kept], refuse_source=refuse_source)
+    return compile_rules(
+        [*declared.values(), *kept], refuse_source=refuse_source, hash_keys=dict(settings.claim_hash_keys)
+    )
 
 
 claim_mappers = ClaimMappers()

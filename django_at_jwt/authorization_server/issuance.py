@@ -75,8 +75,13 @@ class IssuedAccessToken(str):
         return issued
 
 
-def compose_access_token(request: IssuanceRequest, mappers: CompiledMappers) -> ComposedAccessToken:
+def compose_access_token(
+    request: IssuanceRequest, mappers: CompiledMappers, *, discards_writes: bool = False
+) -> ComposedAccessToken:
     """Put an RFC 9068 access token together, up to its signature. Nothing is written, and no key is opened.
+
+    Args:
+        discards_writes: undo what the site's own sources of claims write to databases, as for a preview.
 
     Raises:
         IssuanceUnavailable: there is no issuer or no key to sign with, the token would outlive its key, or the user's
@@ -93,7 +98,13 @@ def compose_access_token(request: IssuanceRequest, mappers: CompiledMappers) -> 
         resource_servers=tuple(request.audience.identifiers),
         grant=request.grant,
     )
-    mapped = map_claims(mappers, context, servers=request.audience.servers, protocol=protocol)
+    mapped = map_claims(
+        mappers,
+        context,
+        servers=request.audience.servers,
+        protocol=protocol,
+        discards_writes=discards_writes,
+    )
     return ComposedAccessToken(protocol=protocol, mapped=mapped, signer=signer)
 
 

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any, Final
 from django.core.exceptions import ValidationError
 from django.db import router, transaction
 
-from django_at_jwt.core.mappers import parse_rule, write_rule
+from django_at_jwt.core.mappers import UnusableRule, parse_rule, write_rule
+from django_at_jwt.core.mappers.members import is_storable
+from django_at_jwt.core.mappers.written_json import read_json
 from django_at_jwt.models import ClaimMapper
 from django_at_jwt.models.claim_mapper import RULE_MEMBERS
 
@@ -78,8 +80,10 @@ def read_mappers(text: str) -> list[ClaimMapper]:
         UnusableFile: with everything that is wrong with it.
     """
     try:
-        blocks = json.loads(text)
-    except (ValueError, RecursionError):
+        blocks = read_json(text, where="The file")
+    except UnusableRule as error:
+        raise UnusableFile(str(error)) from None
+    except ValueError:
         raise UnusableFile("The file holds no JSON.") from None
     if not isinstance(blocks, list):
         raise UnusableFile("The file must hold a list of claim mappers.")
@@ -102,8 +106,8 @@ def read_mappers(text: str) -> list[ClaimMapper]:
 
 def _row_of(data: Any) -> ClaimMapper:
     note = data.get(_NOTE, "") if isinstance(data, dict) else ""
-    if not isinstance(note, str):
-        raise ValueError("note: This must be a text.")
+    if not isinstance(note, str) or not is_storable(note):
+        raise ValueError("note: This must be a text, and without the character NUL.")
     rule = parse_rule(
         {name: value for name, value in data.items() if name != _NOTE} if isinstance(data, dict) else data
     )

@@ -28,12 +28,14 @@ def map_claims(
     *,
     servers: Sequence[ResourceServer],
     protocol: Mapping[str, Any],
+    discards_writes: bool = False,
 ) -> MappedClaims:
     """Give the claims that mappers add to a token.
 
     Args:
         servers: the resource servers that the token is for.
         protocol: the claims of the protocol, as they will be signed.
+        discards_writes: undo what registered sources write to databases, as for a preview.
 
     Raises:
         IssuanceUnavailable: the user's rows cannot be read.
@@ -52,7 +54,13 @@ def map_claims(
     # For more than one, a field of one of them would be no more than a guess.
     resource_server = {"identifier": servers[0].identifier, "name": str(servers[0])} if len(servers) == 1 else {}
     try:
-        values = read_sources(selection.needs, context, resource_server=resource_server, protocol=protocol)
+        values = read_sources(
+            selection.needs,
+            context,
+            resource_server=resource_server,
+            protocol=protocol,
+            discards_writes=discards_writes,
+        )
     except AnyDatabaseError:
         logger.exception("The sources of claims could not be read")
         raise IssuanceUnavailable("the sources of claims cannot be read") from None

@@ -163,8 +163,9 @@ class Preview:
 def preview_access_token(request: PreviewRequest) -> Preview:
     """Compose the token that a request would get, by the code that composes it to be signed, and say why it is so.
 
-    Nothing is written or signed, and no private key is opened. The audience of a refreshed token, or of one for a code,
-    is that of a first request for the same resources and scopes.
+    Nothing is written or signed, and no private key is opened; what a registered source writes to a database is undone.
+    The audience of a refreshed token, or of one for a code, is that of a first request for the same resources and
+    scopes.
 
     It does *not* ask what only a real request can answer: the client's secret, the user's password, their consent.
     """
@@ -190,6 +191,7 @@ def preview_access_token(request: PreviewRequest) -> Preview:
                 authentication=request.authentication,
             ),
             mappers,
+            discards_writes=True,
         )
     except ClaimsRefused as error:
         known["mappers"] = _mappers(error.trace, _personal_keys(mappers, is_machine=subject is None))

@@ -14,6 +14,8 @@ from django_at_jwt.core.mappers import SourceValues
 from django_at_jwt.core.mappers.values import fitting, is_missing
 from django_at_jwt.models.mappable import groups_field, permissions_field
 
+from .isolation import isolated
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
@@ -21,7 +23,12 @@ if TYPE_CHECKING:
 
 
 def read_sources(
-    needs: Needs, context: ClaimContext, *, resource_server: Mapping[str, Any], protocol: Mapping[str, Any]
+    needs: Needs,
+    context: ClaimContext,
+    *,
+    resource_server: Mapping[str, Any],
+    protocol: Mapping[str, Any],
+    discards_writes: bool = False,
 ) -> SourceValues:
     """Read what some mappers need, and nothing else.
 
@@ -32,6 +39,7 @@ def read_sources(
     Args:
         resource_server: the fields of the one resource server that the token is for, or nothing.
         protocol: the claims of the protocol.
+        discards_writes: undo what registered sources write to databases.
     """
     user: dict[str, Any] = {}
     groups: Collection[str] = ()
@@ -46,7 +54,7 @@ def read_sources(
         permissions=permissions,
         client={name: getattr(context.client, name, None) for name in app_settings().mappable_client_fields},
         resource_server=resource_server,
-        registered=_registered(needs.registered, context),
+        registered=_registered(needs.registered, context, discards_writes=discards_writes),
         protocol=protocol,
     )
 
@@ -96,14 +104,15 @@ def _permissions(user: Any) -> list[str]:
     return sorted(f"{app}.{name}" for app, name in permissions.values_list("content_type__app_label", "codename"))
 
 
-def _registered(names: Collection[str], context: ClaimContext) -> dict[str, Any]:
+def _registered(names: Collection[str], context: ClaimContext, *, discards_writes: bool) -> dict[str, Any]:
     if not names:
         return {}
     sources = registered_claim_sources()
-    return {name: partial(_call, sources[name], context) for name in names if name in sources}
+    return {name: partial(_call, sources[name], context, discards_writes) for name in names if name in sources}
 
 
-def _call(source: ClaimSource, context: ClaimContext) -> Any:
-    value = source.function(context)
-    # What a function gives has the type that it was registered with, or its mapper fails.
-    return value if is_missing(value) else fitting(source.type)(value)
+def _call(source: ClaimSource, context: ClaimContext, discards_writes: bool) -> Any:  # noqa: FBT001 - bound above
+    with isolated(discards_writes=discards_writes):
+        value = source.function(context)
+        # What a function gives has the type that it was registered with, or its mapper fails.
+        return value if is_missing(value) else fitting(source.type)(value)

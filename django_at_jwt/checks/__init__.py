@@ -20,6 +20,7 @@ from .keys import (
     check_signing_keys_open,
     check_size_of_signatures,
 )
+from .mappers import check_declared_mappers, check_mappable_fields
 from .production import check_issuer_is_secure, check_lifetime, check_token_storage
 from .resource_servers import (
     check_audience_of_views,
@@ -59,6 +60,8 @@ ALL_CHECKS: Final[Sequence[Callable[..., list[CheckMessage]]]] = (
     check_readable_rows,
     check_resource_servers,
     check_known_scopes,
+    check_declared_mappers,
+    check_mappable_fields,
     check_subject,
     check_way_back,
     check_sectors,

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from django_at_jwt.core.issuer_subject import UserMode
 from django_at_jwt.core.mappers import MapperRule, Oversize, UnusableRule, parse_rule
+from django_at_jwt.core.mappers.parsing import LONGEST_HASH_KEY, SHORTEST_HASH_KEY
 from django_at_jwt.core.metadata import RESOURCE_DESCRIPTION
 
 from .values import read_dotted_path, read_identifier, read_several, read_text, read_texts
@@ -81,6 +82,18 @@ def read_mappers(value: object) -> tuple[MapperRule, ...]:
     if len({rule.key for rule in rules}) != len(rules):
         raise ValueError("has two mappers of one name")
     return tuple(rules)
+
+
+def read_hash_keys(value: object) -> tuple[tuple[str, str], ...]:
+    # No key is repeated in what is said of it: it may be the right one with a slip in it.
+    if not isinstance(value, Mapping) or not all(isinstance(name, str) and name for name in value):
+        raise ValueError("must be a dict of keys by their names")
+    for name, key in value.items():
+        if not isinstance(key, str) or not SHORTEST_HASH_KEY <= len(key) <= LONGEST_HASH_KEY:
+            raise ValueError(
+                f"must have texts of {SHORTEST_HASH_KEY} to {LONGEST_HASH_KEY} characters; {name!r} is none"
+            )
+    return tuple(value.items())
 
 
 def read_oversize(value: object) -> str:

@@ -17,6 +17,7 @@ from .declaring import setting
 from .issuers import IssuerSettings, read_issuers
 from .particular_values import (
     read_field_or_path,
+    read_hash_keys,
     read_key_encryption_keys,
     read_local_user_mode,
     read_mappers,
@@ -77,6 +78,7 @@ class AppSettings:
         max_token_bytes: longer tokens are refused unread.
         verified_token_cache_size: how many verified tokens a process remembers; 0 for none.
         claim_mappers: rules of claims that are declared by the settings, beside those in the database.
+        claim_hash_keys: pairs of a name and the key that hashes of claims may refer to by it.
         mappable_user_fields: the fields of the user that a claim mapper may read, through relations with dots. The
             default is what a person is called and written to; a user name is half of what it takes to log in.
         mappable_client_fields: the fields of the client application that a claim mapper may read.
@@ -123,6 +125,7 @@ class AppSettings:
     max_token_bytes: int = setting(DEFAULT_MAX_BYTES, read_positive)
     verified_token_cache_size: int = setting(1024, read_count)
     claim_mappers: tuple[MapperRule, ...] = setting((), read_mappers, repr=False)
+    claim_hash_keys: tuple[tuple[str, str], ...] = setting((), read_hash_keys, repr=False)
     mappable_user_fields: tuple[str, ...] = setting(("email", "first_name", "last_name"), read_texts)
     mappable_client_fields: tuple[str, ...] = setting(("client_id", "name"), read_texts)
     max_claim_bytes: int = setting(SizeLimits().claim_bytes, read_positive)

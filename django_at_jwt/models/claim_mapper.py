@@ -184,9 +184,10 @@ def refuse_rule(rule: MapperRule) -> None:
     """Refuse a rule that this site cannot apply.
 
     Raises:
-        UnusableRule: its source may not be read, gives another type, or it asks for groups that users cannot have.
+        UnusableRule: its source may not be read or gives another type, it asks for groups that users cannot have, or a
+            hash names a key that the site has not.
     """
-    compile_rule(rule, refuse_source=refuse_source)
+    compile_rule(rule, refuse_source=refuse_source, hash_keys=dict(app_settings().claim_hash_keys))
     if rule.conditions.groups and groups_field() is None:
         raise refuse("conditions", gettext_noop("The users of this site have no groups."))
     if isinstance(rule.source, RegisteredSource) and not rule.transforms:

@@ -112,12 +112,29 @@ def resolve_path(model: type[models.Model], path: str) -> list[Any]:
                 gettext_noop("“%(name)s” does not lead to one other row: only foreign keys and one-to-one fields do."),
                 name=segment,
             )
+        if _leads_to_another_user(field):
+            raise refuse(
+                "source",
+                gettext_noop("“%(name)s” leads to another user, of whom nothing is put into a token."),
+                name=segment,
+            )
         way.append(field)
         model = field.related_model
     field = _field(model, last)
     if field.is_relation or isinstance(field, (models.BinaryField, models.FileField)):
         raise refuse("source", gettext_noop("“%(name)s” holds no plain value."), name=last)
     return [*way, field]
+
+
+def _leads_to_another_user(relation: Any) -> bool:
+    """Tell whether a relation leads to a row of users, or of a model that inherits with them.
+
+    From a user's row to the part of it that is in a parent's or a child's table, it leads to the same user.
+    """
+    users: Any = get_user_model()._meta.concrete_model
+    is_of_users = issubclass(relation.related_model, users) or issubclass(users, relation.related_model)
+    link = relation.remote_field if relation.concrete else relation
+    return is_of_users and not link.parent_link
 
 
 def _field(model: type[models.Model], name: str) -> Any:

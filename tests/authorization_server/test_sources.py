@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group, Permission
+from django.db import models
+from django.test.utils import isolate_apps
 
 from django_at_jwt.authorization_server.sources import read_sources
 from django_at_jwt.claims import ClaimContext
@@ -17,19 +19,18 @@ from django_at_jwt.core.mappers.rules import (
     ResourceServerField,
     UserField,
 )
-from django_at_jwt.models.mappable import refuse_source, usable_user_fields
-from tests.people.models import Department, Profile
+from django_at_jwt.models.mappable import _leads_to_another_user, refuse_source, usable_user_fields
+from tests.people.models import Department, Profile, Site
 
 pytestmark = pytest.mark.django_db
 
-LISTED = ["email", "profile.department.code", "profile.badge", "profile.department.head.last_name"]
+LISTED = ["email", "profile.department.code", "profile.badge", "profile.department.site.city"]
 
 
 @pytest.fixture
 def alice(user):
-    department = Department.objects.create(
-        code="R+D", head=get_user_model().objects.create_user("bob", last_name="Bobson")
-    )
+    bob = get_user_model().objects.create_user("bob", email="bob@example.com")
+    department = Department.objects.create(code="R+D", site=Site.objects.create(city="Malmö"), head=bob)
     Profile.objects.create(user=user, department=department)
     for name in ("staff", "editors"):
         user.groups.add(Group.objects.create(name=name))
@@ -55,7 +56,7 @@ def needs(*paths, **more):
         (needs(), 0),
         (needs("email", "first_name"), 0),
         (needs("email", "profile.department.code"), 1),
-        (needs("profile.badge", "profile.department.head.last_name", groups=True), 1),
+        (needs("profile.badge", "profile.department.site.city", groups=True), 1),
         (needs("email", groups=True), 1),
         (needs(permissions=True), 1),
         (needs("profile.department.code", groups=True, permissions=True), 2),
@@ -69,12 +70,12 @@ def test_number_of_statements(alice, needed, statements, django_assert_num_queri
 def test_values(alice):
     got = read(
         alice,
-        needs("email", "profile.department.code", "profile.department.head.last_name", groups=True, permissions=True),
+        needs("email", "profile.department.code", "profile.department.site.city", groups=True, permissions=True),
     )
     assert got.user == {
         "email": "alice@example.com",
         "profile.department.code": "R+D",
-        "profile.department.head.last_name": "Bobson",
+        "profile.department.site.city": "Malmö",
     }
     assert list(got.groups) == ["editors", "staff"]
     assert list(got.permissions) == ["auth.add_user", "sessions.view_session"]
@@ -161,6 +162,9 @@ class TestAllowed:
             ("profile.", "no field"),
             (".email", "no field"),
             ("profile.department.code.upper", "does not lead"),
+            ("profile.department.head.email", "“head” leads to another user"),
+            ("profile.department.head.profile.badge", "“head” leads to another user"),
+            ("profile.user.email", "“user” leads to another user"),
         ],
     )
     def test_path_that_cannot_be_listed(self, path, says, settings):
@@ -198,6 +202,24 @@ class TestAllowed:
         for source in (Groups(), Permissions()):
             with pytest.raises(UnusableRule, match="The users of this site have no"):
                 refuse_source(source)
+
+
+@isolate_apps("tests.people")
+def test_tables_that_inherit_with_the_users():
+    class Employee(get_user_model()):
+        class Meta:
+            app_label = "people"
+
+    class Desk(models.Model):  # noqa: DJ008 - nobody sees it
+        used_by = models.ForeignKey(Employee, on_delete=models.CASCADE)
+
+        class Meta:
+            app_label = "people"
+
+    link = Employee._meta.get_field("user_ptr")
+    assert not _leads_to_another_user(link)
+    assert not _leads_to_another_user(link.remote_field), "the same user's part in the other table"
+    assert _leads_to_another_user(Desk._meta.get_field("used_by"))
 
 
 def test_default_list_says_what_a_person_is_called():

@@ -72,6 +72,7 @@ class TestSettings:
         "a dict of lists of strings, a dotted path": ("package.module.name", {"a name": [1]}),
         "a whole number or 0": (0, -1),
         '`"local"` or `"stateless"`': ("stateless", "created"),
+        "a dict of texts of 16 to 200 characters": ({"a name": "k" * 16}, {"a name": "k" * 15}),
         "a list of claim mappers": (
             [{"name": "tier", "claim": "tier", "source": {"kind": "constant", "value": "gold"}}],
             [{"name": "tier", "claim": "sub", "source": {"kind": "constant", "value": "gold"}}],

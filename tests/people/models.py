@@ -4,9 +4,17 @@ from django.conf import settings
 from django.db import models
 
 
+class Site(models.Model):
+    city = models.CharField(max_length=20)
+
+    def __str__(self) -> str:
+        return self.city
+
+
 class Department(models.Model):
     code = models.CharField(max_length=20)
     head = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    site = models.ForeignKey(Site, null=True, on_delete=models.CASCADE)
 
     def __str__(self) -> str:
         return self.code

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 from itertools import chain
 
 import pytest
@@ -51,6 +52,28 @@ def test_department_of_a_profile(alice, web, service):
     assert claims_of(web.code_flow(alice))["https://example.com/department"] == "R+D"
     assert "https://example.com/department" not in claims_of(web.code_flow(alice, scope="write"))
     assert "https://example.com/department" not in claims_of(service.token("client_credentials"))
+
+
+def test_path_to_another_user_that_was_allowed_before(alice, web, django_user_model, settings, caplog):
+    bob = django_user_model.objects.create_user("bob", "bob@example.com")
+    Department.objects.update(head=bob)
+    path = "profile.department.head.email"
+    settings.AT_JWT = {**settings.AT_JWT, "MAPPABLE_USER_FIELDS": [path]}
+    ClaimMapper.objects.create(name="head", claim="head", source={"kind": "user", "path": path})
+    assert "head" not in claims_of(web.code_flow(alice))
+    assert "“head” leads to another user" in caplog.text
+
+
+def test_hash_with_a_key_of_the_settings(alice, web, settings, caplog):
+    at_jwt = settings.AT_JWT
+    settings.AT_JWT = {**at_jwt, "CLAIM_HASH_KEYS": {"tenant": "a key that is nowhere else"}}
+    source = {"kind": "user", "path": "email"}
+    add("mail", source, transforms=[{"kind": "hash", "key_name": "tenant"}])
+    expected = hmac.new(b"a key that is nowhere else", b"alice@example.com", "sha256").hexdigest()
+    assert claims_of(web.code_flow(alice))["mail"] == expected
+    settings.AT_JWT = at_jwt
+    assert "mail" not in claims_of(web.code_flow(alice)), "without its key it fails, and hashes with no other one"
+    assert "There is no key “tenant” in AT_JWT" in caplog.text
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from django_at_jwt.models import ClaimMapper, ResourceServer
 from tests.conftest import DEVICE_CODE_GRANT, captured_statements, decoded
 from tests.people.models import Department, Profile
 from tests.settings import API, REPORTS
+from tests.toolkit.test_grants import OIDC_KEY
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("signing_keys")]
 
@@ -25,14 +26,18 @@ SHUT = "https://shut.example.com/"
 UNKNOWN = "https://unknown.example.com/"
 # Each token has other ones.
 DIFFER = {"jti", "iat", "exp", "auth_time"}
+# For each flow the kind of client, and the grant by which its token is issued.
 FLOWS = {
-    "authorization_code": "authorization-code",
-    "refresh_token": "authorization-code",
-    "password": "password",
-    "client_credentials": "client-credentials",
-    DEVICE_CODE_GRANT: DEVICE_CODE_GRANT,
-    "implicit": "implicit",
+    "code": ("authorization-code", "authorization_code"),
+    "refresh": ("authorization-code", "refresh_token"),
+    "password": ("password", "password"),
+    "machine": ("client-credentials", "client_credentials"),
+    "device": (DEVICE_CODE_GRANT, DEVICE_CODE_GRANT),
+    "implicit": ("implicit", "implicit"),
+    "hybrid, from the front channel": ("openid-hybrid", "implicit"),
+    "hybrid, from the back channel": ("openid-hybrid", "authorization_code"),
 }
+GRANTS = sorted({grant for _, grant in FLOWS.values()})
 
 # Each with the type that it has, most of the time.
 sources = st.sampled_from(
@@ -59,7 +64,7 @@ conditions = st.fixed_dictionaries(
     {},
     optional={
         "scopes": st.lists(st.sampled_from(["read", "write", "reports:read"]), max_size=2, unique=True),
-        "grants": st.lists(st.sampled_from([*FLOWS]), max_size=2, unique=True),
+        "grants": st.lists(st.sampled_from(GRANTS), max_size=2, unique=True),
         "resource_servers": st.lists(st.sampled_from([API, REPORTS, MAIL]), max_size=2, unique=True),
         "groups": st.just(["staff"]),
         "tokens_for": st.sampled_from(["users", "machines"]),
@@ -85,13 +90,15 @@ mappers = st.lists(
 
 @pytest.fixture
 def clients(make_client):
-    return {grant: make_client(kind) for grant, kind in FLOWS.items()}
+    return {flow: make_client(kind, algorithm="RS256") for flow, (kind, _) in FLOWS.items()}
 
 
 @pytest.fixture
 def person(user, settings):
     fields = ["email", "first_name", "username", "profile.department.code", "profile.badge"]
     settings.AT_JWT = {**settings.AT_JWT, "MAPPABLE_USER_FIELDS": fields, "MAX_CLAIMS_BYTES": 1800}
+    openid = {"OIDC_ENABLED": True, "OIDC_RSA_PRIVATE_KEY": OIDC_KEY}
+    settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, **openid}
     ResourceServer.objects.create(identifier=MAIL, name="Mail", scopes={"write": "Write mail"})
     ResourceServer.objects.create(identifier=SHUT, name="Shut", open_to_all_clients=False)
     Profile.objects.create(user=user, department=Department.objects.create(code="R+D"))
@@ -103,25 +110,32 @@ def first_of(answer):
     return answer.get("access_token") or "", answer.get("error")
 
 
-def issue(grant, client, user, *, scopes, resources):
+def issue(flow, client, user, *, scopes, resources):
     """Give the token that the endpoints issue, or the code of their refusal."""
     asked = {"resource": resources, **({"scope": " ".join(scopes)} if scopes else {})}
-    if grant in {"authorization_code", "refresh_token", "implicit"}:
-        response_type = "token" if grant == "implicit" else "code"
-        answer = client.authorize(user, response_type=response_type, **{"scope": "", **asked})
-        if grant == "implicit" or "error" in answer:
-            return first_of(answer)
-        answer = client.exchange(answer["code"]).json()
-        if grant == "authorization_code":
-            return first_of(answer)
-        # A required mapper may stop the exchange of the code and not the refresh.
-        assume("error" not in answer)
-        return first_of(client.token("refresh_token", refresh_token=answer["refresh_token"]).json())
-    if grant == "password":
+    if flow == "password":
         return first_of(client.token("password", username="alice", password="correct horse", **asked).json())
-    if grant == "client_credentials":
+    if flow == "machine":
         return first_of(client.token("client_credentials", **asked).json())
-    return first_of(by_device(client, user, asked))
+    return first_of(by_device(client, user, asked) if flow == "device" else by_redirect(flow, client, user, asked))
+
+
+def by_redirect(flow, client, user, asked):
+    is_hybrid = flow.startswith("hybrid")
+    response_type = "code token" if is_hybrid else "token" if flow == "implicit" else "code"
+    answer = client.authorize(user, response_type=response_type, **{"scope": "", **asked})
+    if flow in {"implicit", "hybrid, from the front channel"}:
+        return answer
+    # A required mapper may stop the token of the front channel and not the one for the code, ...
+    assume(not is_hybrid or answer.get("error") != "server_error")
+    if "error" in answer:
+        return answer
+    answer = client.exchange(answer["code"]).json()
+    if flow != "refresh":
+        return answer
+    # ... or the exchange of the code and not the refresh.
+    assume("error" not in answer)
+    return client.token("refresh_token", refresh_token=answer["refresh_token"]).json()
 
 
 def by_device(client, user, asked):
@@ -152,7 +166,7 @@ def keep(rules):
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    grant=st.sampled_from([*FLOWS]),
+    flow=st.sampled_from([*FLOWS]),
     scopes=st.sampled_from([["read"], ["read", "write"], ["reports:read"], ["reports:read", "write"], [], ["unknown"]]),
     resources=st.sampled_from([[API], [REPORTS], [MAIL], [API, REPORTS], [], [SHUT], [API, UNKNOWN]]),
     rules=mappers,
@@ -160,13 +174,13 @@ def keep(rules):
     first_name=st.sampled_from(["", "Älice", "A" * 100]),
 )
 @pytest.mark.compliance("9068-34")
-def test_what_is_shown_is_what_is_issued(grant, scopes, resources, rules, is_staff, first_name, person, clients):
+def test_what_is_shown_is_what_is_issued(flow, scopes, resources, rules, is_staff, first_name, person, clients):
     keep(rules)
     person.first_name = first_name
     person.save()
     person.groups.set(Group.objects.all() if is_staff else [])
     person.user_permissions.set(Permission.objects.filter(codename="view_user") if is_staff else [])
-    client = clients[grant]
+    client, (_, grant) = clients[flow], FLOWS[flow]
     user, now = (None if grant == "client_credentials" else person), time.time()
     request = PreviewRequest(
         client=client.application,
@@ -181,8 +195,8 @@ def test_what_is_shown_is_what_is_issued(grant, scopes, resources, rules, is_sta
     with captured_statements() as statements:
         shown = preview_access_token(request)
     assert all(statement.startswith("SELECT") for statement in statements), statements
-    token, error = issue(grant, client, person, scopes=scopes, resources=resources)
-    event(f"{grant}: {error or 'issued'}")
+    token, error = issue(flow, client, person, scopes=scopes, resources=resources)
+    event(f"{flow}: {error or 'issued'}")
     if shown.refusal is not None:
         assert (token, error) == ("", shown.refusal.code)
         return

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from .conditions import CompiledConditions, ConditionName, Conditions, TokenFacts
 from .names import ClaimPath, parse_claim_name, refuse_reserved
 from .problems import FailureReason, MapperFailure, UnusableRule, gettext_noop, refuse
-from .rules import MapperRule, Merge, WhenMissing
+from .rules import Hash, MapperRule, Merge, WhenMissing
 from .sources import Needs, Reader, SourceValues, compile_source, parts_of
 from .transforms import compile_transform, refuse_immense
 from .values import SINGLE_TYPES, copy_json, fitting, is_missing, measure
@@ -17,11 +18,12 @@ from .values import SINGLE_TYPES, copy_json, fitting, is_missing, measure
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from .rules import Source
+    from .rules import Source, Transform
 
     RefuseSource = Callable[[Source], None]
 
 _NOTHING: Final = Needs()
+_NO_KEYS: Final[Mapping[str, str]] = MappingProxyType({})
 _UNCONDITIONAL: Final = CompiledConditions(Conditions())
 
 
@@ -102,28 +104,38 @@ class CompiledMappers:
         return Selection(mappers=mappers, needs=Needs.of_all(needed) if needed else _NOTHING)
 
 
-def compile_rules(rules: Iterable[MapperRule], *, refuse_source: RefuseSource | None = None) -> CompiledMappers:
+def compile_rules(
+    rules: Iterable[MapperRule],
+    *,
+    refuse_source: RefuseSource | None = None,
+    hash_keys: Mapping[str, str] = _NO_KEYS,
+) -> CompiledMappers:
     """Make rules ready, whatever the order in which they come.
 
     Args:
         refuse_source: raises :class:`UnusableRule` for a source that the site does not allow. Templates are asked about
             place by place.
+        hash_keys: the keys that hashes may name.
 
     A rule that cannot be used is kept, and fails whenever its conditions are met: a row that was changed behind the
     forms' back must do no harm, and must not stop the other mappers. So do all rules of which two have the same key.
     """
     ordered = sorted(rules, key=lambda rule: (rule.order, rule.key, str(rule.claim)))
     counts = Counter(rule.key for rule in ordered)
-    return CompiledMappers([_compiled(rule, refuse_source, is_alone=counts[rule.key] == 1) for rule in ordered])
+    return CompiledMappers(
+        [_compiled(rule, refuse_source, hash_keys, is_alone=counts[rule.key] == 1) for rule in ordered]
+    )
 
 
-def _compiled(rule: MapperRule, refuse_source: RefuseSource | None, *, is_alone: bool) -> CompiledMapper:
+def _compiled(
+    rule: MapperRule, refuse_source: RefuseSource | None, hash_keys: Mapping[str, str], *, is_alone: bool
+) -> CompiledMapper:
     conditions = _UNCONDITIONAL
     try:
         conditions = CompiledConditions(rule.conditions)
         if not is_alone:
             raise refuse("key", gettext_noop("Another mapper has this name as well."))
-        return compile_rule(rule, refuse_source=refuse_source)
+        return compile_rule(rule, refuse_source=refuse_source, hash_keys=hash_keys)
     except UnusableRule as error:
         broken = MapperFailure(FailureReason.UNUSABLE_RULE, str(error))
     except (AttributeError, KeyError, TypeError, ValueError) as error:
@@ -132,11 +144,14 @@ def _compiled(rule: MapperRule, refuse_source: RefuseSource | None, *, is_alone:
     return CompiledMapper(rule=rule, conditions=conditions, broken=broken)
 
 
-def compile_rule(rule: MapperRule, *, refuse_source: RefuseSource | None = None) -> CompiledMapper:
+def compile_rule(
+    rule: MapperRule, *, refuse_source: RefuseSource | None = None, hash_keys: Mapping[str, str] = _NO_KEYS
+) -> CompiledMapper:
     """Make one rule ready.
 
     Raises:
-        UnusableRule: its claim is reserved or no name, its default does not fit, or its source is not allowed.
+        UnusableRule: its claim is reserved or no name, its default does not fit, its source is not allowed, or a hash
+            has no key.
     """
     path = parse_claim_name(rule.claim)
     refuse_reserved(path)
@@ -156,10 +171,24 @@ def compile_rule(rule: MapperRule, *, refuse_source: RefuseSource | None = None)
         name_bytes=tuple(measure(segment) + 2 for segment in path),
         conditions=conditions,
         read=read,
-        transforms=tuple(compile_transform(transform) for transform in rule.transforms),
+        transforms=tuple(compile_transform(_with_its_key(transform, hash_keys)) for transform in rule.transforms),
         fit=fit,
         needs=needs if rule.enabled and needs != _NOTHING else _NOTHING,
     )
+
+
+def _with_its_key(transform: Transform, hash_keys: Mapping[str, str]) -> Transform:
+    """Give a hash the key that it names; any other transform is as it is."""
+    if not isinstance(transform, Hash):
+        return transform
+    if bool(transform.key) is bool(transform.key_name):
+        raise refuse("transforms", gettext_noop("A hash has either a “key” or a “key_name”."))
+    if transform.key:
+        return transform
+    if transform.key_name not in hash_keys:
+        problem = gettext_noop("There is no key “%(name)s” in AT_JWT[“CLAIM_HASH_KEYS”].")
+        raise refuse("transforms", problem, name=transform.key_name)
+    return Hash(key=hash_keys[transform.key_name])
 
 
 def _fitting(rule: MapperRule) -> Callable[[Any], Any]:

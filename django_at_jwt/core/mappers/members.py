@@ -12,11 +12,12 @@ from .templates import parse_template
 from .values import copy_json, is_missing, measure
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from enum import Enum
 
 _LONGEST_TEXT: Final = 255
 _MOST_ENTRIES: Final = 200
+_NOT_STORABLE: Final = gettext_noop("No text in this may hold the character NUL or half of a surrogate pair.")
 _LARGEST_NUMBER: Final = 2**31 - 1  # What an integer column holds in every database.
 
 
@@ -24,7 +25,7 @@ def text(longest: int, *, at_least: int = 1) -> Callable[[object, str], str]:
     """Give a reader of texts with so many characters."""
 
     def read(value: object, where: str) -> str:
-        if not isinstance(value, str) or not at_least <= len(value) <= longest or not _is_sendable(value):
+        if not isinstance(value, str) or not at_least <= len(value) <= longest or not is_storable(value):
             raise refuse(
                 where,
                 gettext_noop("This must be a text of %(shortest)d to %(longest)d characters."),
@@ -36,7 +37,8 @@ def text(longest: int, *, at_least: int = 1) -> Callable[[object, str], str]:
     return read
 
 
-def _is_sendable(value: str) -> bool:
+def is_storable(value: str) -> bool:
+    """Tell whether databases and UTF-8 can hold a text: no half of a surrogate pair, and no NUL."""
     try:
         value.encode()
     except UnicodeEncodeError:
@@ -117,20 +119,38 @@ def mapped_claim_name(value: object, where: str) -> str:
 
 def template(value: object, where: str) -> str:
     """Read a template."""
-    for part in parse_template(value, where=where):
+    parts = parse_template(value, where=where)
+    if not is_storable(str(value)):
+        raise refuse(where, _NOT_STORABLE)
+    for part in parts:
         if isinstance(part, ExistingClaim):
             parse_claim_name(part.claim, where=where)
     return str(value)
 
 
 def json_value(value: object, where: str) -> Any:
-    """Read any JSON value, within the bounds for values."""
+    """Read any JSON value, within the bounds for values, that a column for JSON can hold."""
     try:
         copied = copy_json(value)
         measure(copied)
     except MapperFailure as failure:
         raise refuse(where, gettext_noop("This is no JSON value: %(reason)s."), reason=failure.detail) from None
+    if not all(is_storable(each) for each in _texts_in(copied)):
+        # PostgreSQL has no NUL in any text, although JSON has.
+        raise refuse(where, _NOT_STORABLE)
     return copied
+
+
+def _texts_in(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        yield from value
+        for entry in value.values():
+            yield from _texts_in(entry)
+    elif isinstance(value, list):
+        for entry in value:
+            yield from _texts_in(entry)
 
 
 def constant(value: object, where: str) -> Any:

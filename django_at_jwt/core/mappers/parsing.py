@@ -50,6 +50,8 @@ if TYPE_CHECKING:
     Read = Callable[[object, str], Any]
 
 MOST_TRANSFORMS: Final = 10
+SHORTEST_HASH_KEY: Final = 16
+LONGEST_HASH_KEY: Final = 200
 
 # For each kind, the class and how its members are read. Members are required where the class has no default.
 _Kinds = dict[str, tuple[type, dict[str, "Read"]]]
@@ -75,7 +77,7 @@ TRANSFORM_KINDS: Final[_Kinds] = {
     "rename": (Rename, {"table": read.table, "others": read.choice(Others)}),
     "lower": (Lower, {}),
     "default": (Default, {"value": read.json_value}),
-    "hash": (Hash, {"key": read.text(200, at_least=16)}),
+    "hash": (Hash, {"key_name": read.text(100), "key": read.text(LONGEST_HASH_KEY, at_least=SHORTEST_HASH_KEY)}),
     "wrap": (Wrap, {"member": read.text(100)}),
 }
 _KIND_OF: Final = {cls: kind for kinds in (SOURCE_KINDS, TRANSFORM_KINDS) for kind, (cls, _) in kinds.items()}
@@ -165,7 +167,9 @@ def parse_rule(data: Mapping[str, Any]) -> MapperRule:
 
 
 def _refuse_what_can_never_work(rule: MapperRule) -> None:
-    compiled = compile_rule(rule)
+    # Whether the site has the keys that hashes name is for the site to say.
+    named = {transform.key_name: "any key" for transform in rule.transforms if isinstance(transform, Hash)}
+    compiled = compile_rule(rule, hash_keys=named)
     if isinstance(rule.source, Constant):
         try:
             compiled.value(SourceValues(), {})

@@ -37,6 +37,11 @@ class Pattern:
         self._middle = tuple(literal for literal in rest if literal)
         self._shortest = len(self._first) + len(self._last or "")
 
+    @property
+    def literals(self) -> int:
+        """How many texts a match looks for, at the most."""
+        return len(self._middle) + 1 + (self._last is not None)
+
     def matches(self, text: str) -> bool:
         """Tell whether the pattern describes the whole of ``text``."""
         if self._last is None:

@@ -194,10 +194,12 @@ class Default:
 class Hash:
     """Replace a text by its HMAC-SHA-256 in hexadecimal digits.
 
-    Whoever has the key can find out which text it was by trying; whoever has it not can only tell equal texts.
+    Whoever has the key can find out which text it was by trying; whoever has it not can only tell equal texts. So the
+    rule had better hold no more than the name of a key that the site keeps; it has either that or the key itself.
     """
 
-    key: str = field(repr=False)
+    key_name: str = ""
+    key: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -71,6 +71,15 @@ def refusal(**changes):
         ({"name": ...}, "name", "required"),
         ({"name": ""}, "name", "1 to 100"),
         ({"name": "\ud800"}, "name", "text"),
+        ({"source": {"kind": "constant", "value": "a\0b"}}, "source", "NUL"),
+        ({"source": {"kind": "constant", "value": {"a": [{"b\0": 1}]}}, "type": "object"}, "source", "NUL"),
+        ({"source": {"kind": "template", "text": "a\0{user:email}"}}, "source", "NUL"),
+        ({"source": {"kind": "template", "text": "\ud800"}}, "source", "surrogate"),
+        ({"transforms": [{"kind": "default", "value": "\0"}]}, "transforms", "NUL"),
+        ({"transforms": [{"kind": "prefix", "text": "\0"}]}, "transforms", "text"),
+        ({"transforms": [{"kind": "rename", "table": {"a": "\0"}}]}, "transforms", "text"),
+        ({"conditions": {"groups": ["\0"]}}, "conditions", "text"),
+        ({"when_missing": "default", "default": "\0"}, "default", "NUL"),
         ({"claim": ...}, "claim", "required"),
         ({"claim": "sub"}, "claim", "belongs to the protocol"),
         ({"claim": "aud.x"}, "claim", "Choose another name"),
@@ -109,6 +118,8 @@ def refusal(**changes):
         ({"transforms": [{"kind": "rename", "table": {}}]}, "transforms", "1 to 200 pairs"),
         ({"transforms": [{"kind": "rename", "table": {"a": 1}}]}, "transforms", "must be a text"),
         ({"transforms": [{"kind": "hash", "key": "short"}]}, "transforms", "16 to 200"),
+        ({"transforms": [{"kind": "hash"}]}, "transforms", "either a “key” or a “key_name”"),
+        ({"transforms": [{"kind": "hash", "key": "k" * 16, "key_name": "a"}]}, "transforms", "either a “key” or"),
         ({"type": "text"}, "type", "string, integer"),
         ({"type": None}, "type", "string, integer"),
         ({"conditions": []}, "conditions", "must be an object"),
@@ -150,6 +161,12 @@ def test_error_speaks_for_itself():
 def test_key_of_a_hash_is_in_no_repr():
     rule = parse_rule({**SMALLEST, "transforms": [{"kind": "hash", "key": "a secret of the site"}]})
     assert "a secret" not in repr(rule)
+
+
+def test_hash_of_a_constant_by_a_key_that_is_looked_for_later():
+    data = {**SMALLEST, "source": {"kind": "constant", "value": "c"}}
+    data["transforms"] = [{"kind": "hash", "key_name": "any"}]
+    assert write_rule(parse_rule(data)) == data
 
 
 def test_rule_made_in_python_is_written_too():

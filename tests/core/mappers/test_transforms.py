@@ -9,6 +9,9 @@ from uuid import UUID
 import pytest
 
 from django_at_jwt.core.mappers import FailureReason, Outcome
+from django_at_jwt.core.mappers.parsing import parse_transform
+from django_at_jwt.core.mappers.problems import MapperFailure
+from django_at_jwt.core.mappers.transforms import compile_transform
 
 from .rules_in_short import from_source
 
@@ -49,6 +52,24 @@ def test_cast(value, to, expected):
     assert (done.outcome, claim) == (Outcome.SET, expected)
     assert type(claim) is type(expected)
     assert from_source([value, value], f"{to}s", [cast(to)])[0] == [expected, expected]
+
+
+@pytest.mark.parametrize(
+    ("most", "patterns"),
+    [
+        (10_000, [f"group {number}" for number in range(10)]),
+        (500, [f"group {number}*" for number in range(100)]),
+        (1_000, ["*" + "a*" * 98]),
+    ],
+)
+def test_filter_looks_at_no_more_than_it_can_in_a_moment(most, patterns):
+    step = {"kind": "filter", "patterns": patterns, "drop": True}
+    groups = [f"no group {number}" for number in range(most)]
+    apply = compile_transform(parse_transform(step))
+    assert apply(groups) == groups
+    with pytest.raises(MapperFailure, match=f"there are {most + 1} entries") as failed:
+        apply([*groups, "one more"])
+    assert failed.value.reason is FailureReason.TOO_LARGE
 
 
 @pytest.mark.parametrize(
