@@ -13,9 +13,9 @@ from .values import (
     read_algorithms,
     read_identifier,
     read_identifiers,
+    read_leeway,
     read_optional_dotted_path,
     read_optional_text,
-    read_seconds,
     read_texts,
 )
 
@@ -39,7 +39,7 @@ class IssuerSettings:
         issuer: its identifier, the one value of ``iss``.
         audience: what ``aud`` must hold one of. A check refuses an issuer without any.
         algorithms: the only ones to accept; none for all that this app knows.
-        leeway: seconds by which clocks may differ, or ``None`` for the project's setting.
+        leeway: seconds by which clocks may differ, 300 at the most, or ``None`` for the project's setting.
         required_claims: claims that a token must have beside those of RFC 9068.
         user_mode: whom ``request.user`` is for its tokens.
         user_field: the unique field of the user model that holds its subjects, or ``None`` for the table of subjects.
@@ -49,7 +49,7 @@ class IssuerSettings:
     issuer: str
     audience: tuple[str, ...] = setting((), _audience)
     algorithms: tuple[str, ...] = setting((), read_algorithms)
-    leeway: float | None = setting(None, read_seconds)
+    leeway: float | None = setting(None, read_leeway)
     required_claims: tuple[str, ...] = setting((), read_texts)
     user_mode: UserMode = setting(UserMode.STATELESS, _user_mode)
     user_field: str | None = setting(None, read_optional_text)

@@ -35,6 +35,7 @@ from .values import (
     read_dotted_path,
     read_duration,
     read_flag,
+    read_leeway,
     read_optional_dotted_path,
     read_optional_duration,
     read_optional_identifier,
@@ -74,7 +75,7 @@ class AppSettings:
         unknown_kid_cooldown: seconds between two reads that unknown ``kid`` values may cause.
         key_ring_max_stale: seconds for which the keys that were read last are used while they cannot be read again.
         revoked_kids: keys that stay revoked whatever the database says, for instance after a backup was restored.
-        leeway: seconds by which clocks may differ.
+        leeway: seconds by which clocks may differ, 300 at the most.
         max_token_bytes: longer tokens are refused unread.
         verified_token_cache_size: how many verified tokens a process remembers; 0 for none.
         claim_mappers: rules of claims that are declared by the settings, beside those in the database.
@@ -121,7 +122,7 @@ class AppSettings:
     key_ring_max_stale: float = setting(3600.0, read_seconds)
     revoked_kids: tuple[str, ...] = setting((), read_texts)
     unknown_kid_cooldown: float = setting(30.0, read_seconds)
-    leeway: float = setting(float(DEFAULT_LEEWAY), read_seconds)
+    leeway: float = setting(float(DEFAULT_LEEWAY), read_leeway)
     max_token_bytes: int = setting(DEFAULT_MAX_BYTES, read_positive)
     verified_token_cache_size: int = setting(1024, read_count)
     claim_mappers: tuple[MapperRule, ...] = setting((), read_mappers, repr=False)

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import timedelta
+from typing import Final
 
 from django_at_jwt.core.algorithms import ALGORITHMS
 from django_at_jwt.core.resource_servers import is_resource_identifier
+
+# "No more than a few minutes" (RFC 7519 §4.1.4): an expired token is accepted for so long.
+MOST_LEEWAY_SECONDS: Final = 300
 
 
 def read_duration(value: object) -> timedelta:
@@ -27,6 +31,13 @@ def read_optional_duration(value: object) -> timedelta | None:
 
 def read_seconds(value: object) -> float:
     return read_duration(value).total_seconds()
+
+
+def read_leeway(value: object) -> float:
+    seconds = read_seconds(value)
+    if seconds > MOST_LEEWAY_SECONDS:
+        raise ValueError(f"must be {MOST_LEEWAY_SECONDS} seconds at the most, which is not {seconds:.0f}")
+    return seconds
 
 
 def read_some_seconds(value: object) -> float:
