@@ -401,6 +401,8 @@ class TestRemoteIssuers:
             ({"https://a": {"leeway": -1}}, "must not be negative"),
             ({"https://a": {"leeway": 86400 * 365}}, "must be 300 seconds at the most"),
             ({"https://a": {"algorithms": ["HS256"]}}, "must list at least one of"),
+            ({"https://a": {"token_endpoint": "/o/token/"}}, "must be an https URL"),
+            ({"https://a": {"authorization_endpoint": "https://a/authorize"}}, "needs a 'token_endpoint'"),
             ({"https://a": {"required_claims": "tenant"}}, "must be a list"),
             ({"https://a": {"user_mode": "any"}}, "must be one of local, created, stateless"),
         ],

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import Field, dataclass, fields
 from typing import Any, Final
 
+from django_at_jwt.core.discovery import is_fetchable
 from django_at_jwt.core.issuer_subject import UserMode
 
 from .declaring import problems_among, setting
@@ -31,6 +32,12 @@ def _user_mode(value: object) -> UserMode:
         raise ValueError(f"must be one of {', '.join(UserMode)}") from None
 
 
+def _endpoint(value: object) -> str | None:
+    if value is not None and not is_fetchable(value, loopback_http=True):
+        raise ValueError("must be an https URL")
+    return None if value is None else str(value)
+
+
 @dataclass(frozen=True, kw_only=True)
 class IssuerSettings:
     """What is expected of one issuer whose tokens this project accepts: an entry of ``AT_JWT["ISSUERS"]``.
@@ -44,6 +51,8 @@ class IssuerSettings:
         user_mode: whom ``request.user`` is for its tokens.
         user_field: the unique field of the user model that holds its subjects, or ``None`` for the table of subjects.
         fill_user: dotted path of a function of a new user and the claims, for users that are made at first sight.
+        authorization_endpoint: where its users log in, for OpenAPI documents, which are written without asking anybody.
+        token_endpoint: where it gives tokens, for the same.
     """
 
     issuer: str
@@ -54,6 +63,8 @@ class IssuerSettings:
     user_mode: UserMode = setting(UserMode.STATELESS, _user_mode)
     user_field: str | None = setting(None, read_optional_text)
     fill_user: str | None = setting(None, read_optional_dotted_path)
+    authorization_endpoint: str | None = setting(None, _endpoint)
+    token_endpoint: str | None = setting(None, _endpoint)
 
 
 _ISSUER_OPTIONS: Final[Mapping[str, Field[Any]]] = {
@@ -88,3 +99,5 @@ def problems_in_issuers(value: object, where: str) -> Iterator[tuple[str, str]]:
             yield f"{where}[{issuer!r}]", "must be an issuer's URL, and a dict of its options"
         else:
             yield from problems_among(options, _ISSUER_OPTIONS, f"{where}[{issuer!r}]")
+            if options.get("authorization_endpoint") and not options.get("token_endpoint"):
+                yield f"{where}[{issuer!r}]", "has an 'authorization_endpoint', and needs a 'token_endpoint' beside it"

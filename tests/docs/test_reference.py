@@ -11,6 +11,7 @@ from django.core.management import BaseCommand, load_command_class
 
 from django_at_jwt.checks import ALL_CHECKS, DEPLOYMENT_CHECKS, CheckId
 from django_at_jwt.conf import problems_in
+from django_at_jwt.conf.issuers import _ISSUER_OPTIONS
 from django_at_jwt.conf.live import _FIELDS
 from django_at_jwt.core.algorithms import ALGORITHMS
 from django_at_jwt.core.lifecycle import PUBLISHED_STATES, KeyState
@@ -109,6 +110,13 @@ class TestSettings:
         assert list(problems_in({name: takes_not})) != []
         takes_none = not list(problems_in({name: None}))
         assert takes_none == (default == "None")
+
+    def test_options_of_an_issuer(self):
+        text = SETTINGS.read_text().split("### `ISSUERS`")[1].split("### ")[0]
+        said = [
+            name for row in re.findall(r"^\| (`.+?) \|", text, re.MULTILINE) for name in re.findall(r"`(\w+)`", row)
+        ]
+        assert sorted(said) == sorted(_ISSUER_OPTIONS)
 
 
 class TestSystemChecks:

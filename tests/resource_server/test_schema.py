@@ -111,6 +111,7 @@ class TestScheme:
         [scheme] = schema_of(path("tried/", Api.as_view()))["components"]["securitySchemes"].values()
         assert scheme == {
             "type": "openIdConnect",
+            "description": "RFC 9068 access tokens of https://as.example.com/o for https://api.example.com/",
             "openIdConnectUrl": "https://as.example.com/o/.well-known/openid-configuration",
         }
 
@@ -128,6 +129,65 @@ class TestScheme:
         )
         [scheme] = schema_of(path("tried/", view.as_view()))["components"]["securitySchemes"].values()
         assert scheme["description"].endswith(settings.REPORTS)
+
+
+SLASHED, OTHER = "https://login.example.net/", "https://other.example.com/a_b"
+
+
+class TestRemoteIssuers:
+    @pytest.fixture
+    def use(self, settings):
+        def set_them(**options):
+            both = {"audience": [settings.API, settings.REPORTS], **options}
+            settings.OAUTH2_PROVIDER = {}
+            settings.AT_JWT = {"ISSUERS": {SLASHED: both, OTHER: {"audience": [settings.REPORTS]}}}
+
+        return set_them
+
+    def schemes(self, *views):
+        paths = (path(f"tried/{number}/", view.as_view()) for number, view in enumerate(views))
+        return schema_of(*paths)["components"]["securitySchemes"]
+
+    def for_audience(self, audience):
+        return type("Tried", (Api,), {"authentication_classes": [AccessTokenAuthentication.for_audience(audience)]})
+
+    def test_address_of_an_issuer_with_a_slash_at_its_end(self, use):
+        use()
+        assert self.schemes(Api)["accessToken"] == {
+            "type": "openIdConnect",
+            "description": "RFC 9068 access tokens of https://login.example.net/ for https://api.example.com/",
+            "openIdConnectUrl": "https://login.example.net/.well-known/openid-configuration",
+        }
+
+    @pytest.mark.parametrize("order", [1, -1])
+    def test_name_means_the_same_wherever_it_stands(self, order, use, settings):
+        use()
+        schemes = self.schemes(*[Api, self.for_audience(settings.REPORTS)][::order])
+        described = {name: scheme["description"].split("tokens of ")[1] for name, scheme in schemes.items()}
+        assert described == {
+            "accessToken": f"{SLASHED} for {settings.API}",
+            "accessToken_for_reports.example.com__": f"{SLASHED} for {settings.REPORTS}",
+            "accessToken_for_reports.example.com___from_other.example.com__a_5Fb": f"{OTHER} for {settings.REPORTS}",
+        }
+
+    def test_flows_where_the_settings_have_the_endpoints(self, use, settings):
+        token = "https://login.example.net/token"
+        use(token_endpoint=token)
+        settings.AT_JWT["PROTECTED_RESOURCES"] = {settings.API: {"scopes_supported": ["read"]}}
+        scopes = {"read": ""}
+        machines = {"clientCredentials": {"tokenUrl": token, "scopes": scopes}}
+        assert self.schemes(Api)["accessToken"]["flows"] == machines
+        authorization = "https://login.example.net/authorize"
+        use(token_endpoint=token, authorization_endpoint=authorization)
+        settings.AT_JWT["PROTECTED_RESOURCES"] = {settings.API: {"scopes_supported": ["read"]}}
+        assert self.schemes(Api)["accessToken"]["flows"] == machines | {
+            "authorizationCode": {
+                "authorizationUrl": authorization,
+                "tokenUrl": token,
+                "refreshUrl": token,
+                "scopes": scopes,
+            }
+        }
 
 
 class TestScopes:
@@ -204,27 +264,40 @@ settings.configure(
         "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     },
     ROOT_URLCONF="urls",
-    AT_JWT={"AUDIENCE": "https://api.example.com/v1"},
-    OAUTH2_PROVIDER={"OIDC_ISS_ENDPOINT": "https://as.example.com/o"},
+    AT_JWT={"ISSUERS": {
+        "https://as.example.com/o": {"audience": ["https://api.example.com/v1", "https://api.example.com/v2"]},
+    }},
 )
 django.setup()
 
-import json, sys, types
-from rest_framework.views import APIView
+import sys, types
+from rest_framework import serializers
+from rest_framework.generics import GenericAPIView
+from django_at_jwt.rest_framework import AccessTokenAuthentication
 
-class Api(APIView):
+class Nothing(serializers.Serializer):
+    name = serializers.CharField()
+
+class Api(GenericAPIView):
     required_scopes = ["read"]
+    serializer_class = Nothing
     def get(self, request): ...
 
+class Second(Api):
+    authentication_classes = [AccessTokenAuthentication.for_audience("https://api.example.com/v2")]
+
+class SecondAgain(Api):
+    authentication_classes = [AccessTokenAuthentication.for_audience("https://api.example.com/v2")]
+
+from django.core.management import call_command
 from django.urls import path
-sys.modules["urls"] = types.SimpleNamespace(urlpatterns=[path("", Api.as_view())])
-from drf_spectacular.generators import SchemaGenerator
-schema = SchemaGenerator().get_schema(request=None, public=True)
-print(json.dumps([schema["paths"]["/"]["get"]["security"], schema["components"]["securitySchemes"]]))
+patterns = [path("", Api.as_view()), path("2/", Second.as_view()), path("3/", SecondAgain.as_view())]
+sys.modules["urls"] = types.SimpleNamespace(urlpatterns=patterns)
+call_command("spectacular", "--fail-on-warn", "--validate", "--format", "openapi-json")
 """
 
 
-def test_is_found_wherever_our_class_is_imported_first_and_without_this_app_or_the_toolkit():
+def test_is_found_wherever_our_class_is_imported_first_and_without_this_app_or_the_toolkit_and_warns_of_nothing():
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", BEFORE_ANYTHING_ELSE],
         capture_output=True,
@@ -233,6 +306,8 @@ def test_is_found_wherever_our_class_is_imported_first_and_without_this_app_or_t
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    security, schemes = json.loads(done.stdout)
-    assert security == [{"accessToken": ["read"]}]
-    assert schemes["accessToken"]["type"] == "openIdConnect"
+    schema = json.loads(done.stdout)
+    security = {address: operations["get"]["security"] for address, operations in schema["paths"].items()}
+    second = "accessToken_for_api.example.com__v2"
+    assert security == {"/": [{"accessToken": ["read"]}], "/2/": [{second: ["read"]}], "/3/": [{second: ["read"]}]}
+    assert {each["type"] for each in schema["components"]["securitySchemes"].values()} == {"openIdConnect"}

@@ -5,12 +5,15 @@ This module needs drf-spectacular. It is imported where that is installed, and t
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+import re
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from django.urls import NoReverseMatch, reverse
+from drf_spectacular.drainage import set_override
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 
 from django_at_jwt.conf import app_settings, local_issuer, toolkit_setting
+from django_at_jwt.core.discovery import metadata_addresses
 from django_at_jwt.core.metadata import with_path
 from django_at_jwt.resource_server.protected_resources import default_identifier, issuers_for
 
@@ -21,20 +24,26 @@ if TYPE_CHECKING:
     from drf_spectacular.openapi import AutoSchema
 
 SCHEME_NAME: Final = "accessToken"
+_NOT_IN_A_NAME: Final = re.compile(r"[^A-Za-z0-9.-]")
+
+# Several classes may stand for one API, and drf-spectacular takes their schemes for a clash of names. A name says all
+# that its scheme depends on, so that schemes of one name are the same.
+set_override(AccessTokenAuthentication, "suppress_collision_warning", True)
 
 
 class AccessTokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
-    """The security scheme of views that :class:`~.authentication.AccessTokenAuthentication` protects."""
+    """The security schemes of views that :class:`~.authentication.AccessTokenAuthentication` protects."""
 
     target_class = AccessTokenAuthentication
     match_subclasses = True
 
     def __init__(self, target: AccessTokenAuthentication) -> None:
         super().__init__(target)  # type: ignore[no-untyped-call]
-        self._identifier: str | None = target.audience or default_identifier()
-        self._issuers = issuers_for(self._identifier) if self._identifier else ()
+        identifier = target.audience or default_identifier()
+        self._issuers = issuers_for(identifier) if identifier else ()
+        self._identifier = identifier or ""
         # A name for each issuer whose tokens the view accepts.
-        self.name = [f"{SCHEME_NAME}{place or ''}" for place in range(len(self._issuers))]
+        self.name = [_name(issuer, self._identifier) for issuer in self._issuers]
 
     def get_security_definition(self, auto_schema: AutoSchema) -> list[dict[str, Any]]:
         """Give a security scheme for each issuer."""
@@ -49,34 +58,61 @@ class AccessTokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-unty
         return [{name: list(scopes)} for name in self.name for scopes in alternatives]
 
 
-def _definition(issuer: str, identifier: str | None) -> dict[str, Any]:
-    flows = _flows(issuer, identifier) if issuer == local_issuer() else None
-    if flows is None:
-        # Where another project's endpoints are is in its metadata, which is not fetched to write a document.
-        return {"type": "openIdConnect", "openIdConnectUrl": f"{issuer}/.well-known/openid-configuration"}
-    return {"type": "oauth2", "description": f"RFC 9068 access tokens of {issuer} for {identifier}", "flows": flows}
+def _name(issuer: str, identifier: str) -> str:
+    """Name a scheme, the same in each view and document: by the API and the issuer, where these are not the first."""
+    first_api = default_identifier()
+    first_issuer = next(iter(issuers_for(first_api)), None) if first_api else None
+    api = "" if identifier == first_api else f"_for_{_in_a_name(identifier)}"
+    return f"{SCHEME_NAME}{api}" if issuer == first_issuer else f"{SCHEME_NAME}{api}_from_{_in_a_name(issuer)}"
 
 
-def _flows(issuer: str, identifier: str | None) -> dict[str, Any] | None:
+def _in_a_name(url: str) -> str:
+    """Write a URL with the few characters that a name may have, so that no two URLs become one."""
+    return _NOT_IN_A_NAME.sub(
+        lambda found: "__" if found[0] == "/" else "".join(f"_{byte:02X}" for byte in found[0].encode()),
+        url.removeprefix("https://"),
+    )
+
+
+def _definition(issuer: str, identifier: str) -> dict[str, Any]:
+    description = f"RFC 9068 access tokens of {issuer} for {identifier}"
+    endpoints = _endpoints(issuer)
+    if endpoints.token is None:
+        # Where the endpoints are is in the issuer's metadata, which is not fetched to write a document.
+        _, address = metadata_addresses(issuer)
+        return {"type": "openIdConnect", "description": description, "openIdConnectUrl": address}
+    return {"type": "oauth2", "description": description, "flows": _flows(endpoints, _scopes(issuer, identifier))}
+
+
+class _Endpoints(NamedTuple):
+    authorization: str | None = None
+    token: str | None = None
+
+
+def _endpoints(issuer: str) -> _Endpoints:
+    if issuer != local_issuer():
+        [its] = (each for each in app_settings().issuers if each.issuer == issuer)
+        return _Endpoints(its.authorization_endpoint, its.token_endpoint)
     try:
-        authorization, token = (
-            with_path(issuer, reverse(f"oauth2_provider:{name}")) for name in ("authorize", "token")
-        )
+        return _Endpoints(*(with_path(issuer, reverse(f"oauth2_provider:{name}")) for name in ("authorize", "token")))
     except NoReverseMatch:
-        return None
-    scopes = _scopes(identifier)
-    return {
-        "authorizationCode": {
-            "authorizationUrl": authorization,
-            "tokenUrl": token,
-            "refreshUrl": token,
+        return _Endpoints()
+
+
+def _flows(endpoints: _Endpoints, scopes: dict[str, str]) -> dict[str, Any]:
+    flows: dict[str, Any] = {"clientCredentials": {"tokenUrl": endpoints.token, "scopes": scopes}}
+    if endpoints.authorization is not None:
+        flows["authorizationCode"] = {
+            "authorizationUrl": endpoints.authorization,
+            "tokenUrl": endpoints.token,
+            "refreshUrl": endpoints.token,
             "scopes": scopes,
-        },
-        "clientCredentials": {"tokenUrl": token, "scopes": scopes},
-    }
+        }
+    return flows
 
 
-def _scopes(identifier: str | None) -> dict[str, str]:
-    described: dict[str, str] = toolkit_setting("SCOPES") or {}
-    said = (app_settings().protected_resources or {}).get(identifier or "", {}).get("scopes_supported")
+def _scopes(issuer: str, identifier: str) -> dict[str, str]:
+    # What this project's own issuer means by a scope says nothing of another issuer's.
+    described: dict[str, str] = (toolkit_setting("SCOPES") or {}) if issuer == local_issuer() else {}
+    said = (app_settings().protected_resources or {}).get(identifier, {}).get("scopes_supported")
     return {scope: str(described.get(scope, "")) for scope in said or described}
