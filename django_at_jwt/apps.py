@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from django.apps import AppConfig, apps
-from django.core import checks
 from django.utils.translation import gettext_lazy as _
 
 
@@ -15,15 +14,18 @@ class DjangoAtJwtConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Register the system checks; where tokens are issued, record logins and guard the ids of clients."""
-        from .checks import ALL_CHECKS, DEPLOYMENT_CHECKS  # noqa: PLC0415 - the checks import the models
+        """Register the system checks; where tokens are issued, record logins and guard the ids of clients.
 
-        for check in ALL_CHECKS:
-            checks.register(check, checks.Tags.security)
-        for check in DEPLOYMENT_CHECKS:
-            checks.register(check, checks.Tags.security, deploy=True)
+        Raises:
+            ImproperlyConfigured: the settings do not say whose tokens are accepted, and for which API.
+        """
+        from .checks import ALL_CHECKS, DEPLOYMENT_CHECKS  # noqa: PLC0415 - the checks import the models
+        from .checks.starting import refuse_to_start, register_checks  # noqa: PLC0415 - the same
+
+        register_checks(ALL_CHECKS, DEPLOYMENT_CHECKS)
         if apps.is_installed("oauth2_provider"):
             from .authorization_server import authentication, subjects  # noqa: PLC0415 - they need the models
 
             authentication.connect()
             subjects.guard_client_ids()
+        refuse_to_start()

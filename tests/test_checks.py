@@ -391,6 +391,30 @@ class TestRemoteIssuers:
         assert "own issuer" in message.msg
 
     @pytest.mark.parametrize(
+        ("backend", "words"),
+        [
+            ("locmem.LocMemCache", "is 'default', a LocMemCache, which no processes share"),
+            ("dummy.DummyCache", "a DummyCache"),
+            (None, "which is not in CACHES"),
+        ],
+    )
+    def test_cache_that_is_not_shared_is_a_warning_in_production(self, backend, words, complete, settings):
+        default = backend or "locmem.LocMemCache"
+        settings.CACHES = {"default": {"BACKEND": f"django.core.cache.backends.{default}"}}
+        if backend is None:
+            settings.AT_JWT = {**settings.AT_JWT, "ISSUER_CACHE": "shared"}
+        assert found(deploy=True) == {}
+        assert self.of(settings, "https://other.example.com", audience=settings.API) == {}
+        [(check_id, message)] = found(deploy=True).items()
+        assert check_id == "django_at_jwt.W105"
+        assert words in message.msg
+        settings.CACHES = {
+            name: {"BACKEND": "django.core.cache.backends.filebased.FileBasedCache", "LOCATION": "/nowhere"}
+            for name in ("default", "shared")
+        }
+        assert found(deploy=True) == {}
+
+    @pytest.mark.parametrize(
         ("issuers", "words"),
         [
             (["https://a"], "must be a dict of issuers"),

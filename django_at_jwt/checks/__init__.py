@@ -11,7 +11,7 @@ from .authentication import (
     check_authentication_callables,
     check_authentication_methods,
 )
-from .issuers import check_issuer_audiences, check_remote_issuers, check_some_issuer
+from .issuers import check_issuer_audiences, check_issuer_cache, check_remote_issuers, check_some_issuer
 from .keys import (
     check_key_encryption_keys,
     check_policy,
@@ -86,4 +86,5 @@ DEPLOYMENT_CHECKS: Final[Sequence[Callable[..., list[CheckMessage]]]] = (
     check_signing_keys_open,
     check_lifetime,
     check_token_storage,
+    check_issuer_cache,
 )

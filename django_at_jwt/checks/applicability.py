@@ -58,6 +58,7 @@ class CheckId(StrEnum):
     OLD_KEY_ENCRYPTION_KEY = "django_at_jwt.W104"
     LONG_LIFETIME = "django_at_jwt.W102"
     PLAINTEXT_TOKENS = "django_at_jwt.W103"
+    ISSUERS_NOT_SHARED = "django_at_jwt.W105"
 
 
 def issues_tokens() -> bool:

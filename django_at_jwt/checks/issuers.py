@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from django.conf import settings as django_settings
 from django.core.checks import CheckMessage, Error, Warning  # noqa: A004 - Django's own name
@@ -11,6 +11,10 @@ from django_at_jwt.conf import app_settings, local_issuer
 from django_at_jwt.core.discovery import is_remote_issuer
 
 from .applicability import CheckId, issues_tokens, readable, views_take_access_tokens
+
+_NOT_SHARED: Final = frozenset(
+    f"django.core.cache.backends.{name}" for name in ("locmem.LocMemCache", "dummy.DummyCache")
+)
 
 
 def check_some_issuer(**_kwargs: Any) -> list[CheckMessage]:
@@ -67,3 +71,22 @@ def check_remote_issuers(**_kwargs: Any) -> list[CheckMessage]:
                 )
             )
     return messages
+
+
+def check_issuer_cache(**_kwargs: Any) -> list[CheckMessage]:
+    """In production the processes share what they know of issuers, so that it is fetched once and not by each."""
+    if not readable() or not app_settings().issuers:
+        return []
+    alias = app_settings().issuer_cache
+    backend = django_settings.CACHES.get(alias, {}).get("BACKEND")
+    if backend is not None and backend not in _NOT_SHARED:
+        return []
+    what = "which is not in CACHES" if backend is None else f"a {backend.rpartition('.')[2]}, which no processes share"
+    return [
+        Warning(
+            f"AT_JWT['ISSUER_CACHE'] is {alias!r}, {what}, so each process asks the issuers for itself.",
+            hint="Let it name a cache that they share, for instance one in Redis. Silence this where there is but one "
+            "process, or a few that may each ask.",
+            id=CheckId.ISSUERS_NOT_SHARED,
+        )
+    ]
