@@ -1,7 +1,7 @@
 """Why a token is or is not accepted, rule by rule, from the verifier's own mouth.
 
 Nothing is checked here. The verifier stops at the first rule that does not hold; to learn of the rules behind it, it is
-asked again about the same claims with what was wrong put right.
+asked again about the same claims with what was wrong put right. :mod:`.envelope` does so for all but the claims.
 """
 
 from __future__ import annotations
@@ -10,15 +10,17 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
+from .envelope import ENVELOPE_RULES, examine_envelope
 from .errors import RejectionReason, TokenRejected
 from .jws import CompactJws, decode_object
-from .keyring import KeyRing
 from .profile import REQUIRED_CLAIMS, TOKEN_TYPE, AccessTokenClaims, parse_claims
 from .quotation import shown
-from .verifier import Expectations, check_claims, verify_access_token
+from .verifier import Expectations, check_claims
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
+
+    from .keyring import KeyRing
 
 
 class Outcome(StrEnum):
@@ -41,16 +43,6 @@ class RuleResult:
     detail: str = ""
 
 
-_ENVELOPE: Final = {
-    "length": {RejectionReason.TOO_LARGE},
-    "form": {RejectionReason.MALFORMED, RejectionReason.ENCRYPTED},
-    "header": {RejectionReason.BAD_HEADER},
-    "typ": {RejectionReason.UNEXPECTED_TYPE},
-    "crit": {RejectionReason.CRITICAL_HEADER},
-    "kid": {RejectionReason.UNKNOWN_KEY},
-    "alg": {RejectionReason.ALGORITHM_MISMATCH},
-    "signature": {RejectionReason.BAD_SIGNATURE},
-}
 _CONTENT: Final = {
     "claims": {RejectionReason.BAD_CLAIMS},
     "required claims": {RejectionReason.MISSING_CLAIM, RejectionReason.BAD_CLAIM},
@@ -63,11 +55,10 @@ _VALUES: Final = {
     "iat, nbf": {RejectionReason.NOT_YET_VALID},
     "claims of the settings": {RejectionReason.MISSING_CLAIM},
 }
-_OF_THE_KEYS: Final = ("kid", "alg", "signature")
 
 
 def diagnose(token: str, *, key_ring: KeyRing | None, expected: Expectations, now: float) -> tuple[RuleResult, ...]:
-    """Give the outcome of each rule in the verifier's order.
+    """Give the outcome of each rule, also of those behind the first that failed, as far as they do not depend on it.
 
     Args:
         token: what followed ``Bearer``.
@@ -77,36 +68,26 @@ def diagnose(token: str, *, key_ring: KeyRing | None, expected: Expectations, no
     All have passed exactly if :func:`~.verifier.verify_access_token` accepts the token. Once the signature has failed,
     the rules for claims speak of what the token says and nobody vouches for.
     """
-    refused = _refusal(token, KeyRing() if key_ring is None else key_ring, expected, now)
-    no_keys = key_ring is None and refused is not None and refused.reason is RejectionReason.UNKNOWN_KEY
-    if refused is not None and not no_keys and not any(refused.reason in reasons for reasons in _ENVELOPE.values()):
-        refused = None  # A rule for claims: the envelope is good.
-    envelope = _Said(token, key_ring, expected, now)
-    first = _OF_THE_KEYS[0] if no_keys else None
+    said = _Said(token, key_ring, expected, now)
+    envelope = examine_envelope(token, key_ring=key_ring, expected=expected)
     return (
-        *envelope.results(_ENVELOPE, refused, unreached_from=first),
-        *_about_claims(envelope, expected, now),
+        *said.results(ENVELOPE_RULES, envelope.refusals, untried=envelope.untried),
+        *_about_claims(said, expected, now),
     )
-
-
-def _refusal(token: str, key_ring: KeyRing, expected: Expectations, now: float) -> TokenRejected | None:
-    try:
-        verify_access_token(token, key_ring=key_ring, expected=expected, now=now)
-    except TokenRejected as rejected:
-        return rejected
-    return None
 
 
 def _about_claims(said: _Said, expected: Expectations, now: float) -> Iterator[RuleResult]:
     try:
         claims = parse_claims(said.read_claims())
     except TokenRejected as rejected:
-        readable = any(rejected.reason in reasons for reasons in _CONTENT.values())
-        yield from said.results(_CONTENT, rejected, unreached_from=None if readable else "claims")
-        yield from said.results(_VALUES, None, unreached_from="iss")
+        failed = next((rule for rule, reasons in _CONTENT.items() if rejected.reason in reasons), None)
+        content = list(_CONTENT)
+        behind = content if failed is None else content[content.index(failed) + 1 :]
+        yield from said.results(_CONTENT, {rejected.reason: rejected}, untried=behind)
+        yield from said.results(_VALUES, {}, untried=_VALUES)
         return
-    yield from said.results(_CONTENT, None)
-    refusals = {}
+    yield from said.results(_CONTENT, {})
+    refusals: dict[RejectionReason, TokenRejected] = {}
     while True:
         try:
             check_claims(claims, expected=expected, now=now)
@@ -115,9 +96,7 @@ def _about_claims(said: _Said, expected: Expectations, now: float) -> Iterator[R
             claims, expected = _put_right(rejected.reason, claims, expected, now)
         else:
             break
-    for rule, reasons in _VALUES.items():
-        refused = next((refusals[reason] for reason in reasons if reason in refusals), None)
-        yield from said.results({rule: reasons}, refused)
+    yield from said.results(_VALUES, refusals)
 
 
 def _put_right(
@@ -159,26 +138,22 @@ class _Said:
     def results(
         self,
         rules: Mapping[str, Iterable[RejectionReason]],
-        refused: TokenRejected | None,
+        refusals: Mapping[RejectionReason, TokenRejected],
         *,
-        unreached_from: str | None = None,
+        untried: Collection[str] = (),
     ) -> Iterator[RuleResult]:
-        """Give the results of rules that are tried in this order, up to the one that refused the token."""
-        outcome = Outcome.PASSED
+        """Give the results of rules, by what the token was refused for and what could not be tried."""
         for rule, reasons in rules.items():
-            if rule == unreached_from:
-                outcome = Outcome.NOT_REACHED
-            here = refused is not None and outcome is Outcome.PASSED and refused.reason in reasons
+            refused = next((refusals[reason] for reason in reasons if reason in refusals), None)
+            outcome = Outcome.NOT_REACHED if rule in untried else Outcome.PASSED
             yield RuleResult(
                 rule=rule,
-                outcome=Outcome.FAILED if here else outcome,
+                outcome=outcome if refused is None else Outcome.FAILED,
                 expected=self._expected_of(rule),
                 found=self._found(rule),
-                reason=refused.reason if refused is not None and here else None,
-                detail=refused.detail if refused is not None and here else "",
+                reason=refused.reason if refused is not None else None,
+                detail=refused.detail if refused is not None else "",
             )
-            if here:
-                outcome = Outcome.NOT_REACHED
 
     def _expected_of(self, rule: str) -> str:
         expected, leeway = self._expected, f"{self._expected.leeway:g} s"

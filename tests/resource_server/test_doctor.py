@@ -54,6 +54,20 @@ class TestToken:
         assert text.rstrip().endswith("The token is refused.")
         assert not any(segment in text for segment in token.split("."))
 
+    def test_rules_behind_the_type(self, api, issuer):
+        header = ES256.header(typ="JWT")
+        _, rules = rules_of(issuer.token(header=header))
+        assert {name for name, rule in rules.items() if rule["outcome"] != "passed"} == {"typ"}
+        text = run("verify_access_token", issuer.token(header=header))[1]
+        assert "Nobody vouches" not in text
+        _, rules = rules_of(issuer.token(OTHER, header=header))
+        assert [rules[name]["outcome"] for name in ("typ", "kid", "alg", "signature")] == [
+            *("failed", "passed", "passed", "failed")
+        ]
+        issuer.publish(ES256, OTHER)
+        _, rules = rules_of(issuer.token(OTHER, header=OTHER.header(typ="JWT")))
+        assert {name for name, rule in rules.items() if rule["outcome"] != "passed"} == {"typ"}
+
     @pytest.mark.parametrize("given", ["{}", "  {}\n", "Bearer {}\n"])
     def test_from_standard_input(self, given, api, issuer, monkeypatch):
         for arguments in ((), ("-",)):
