@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo serve test check format docs bench tox clean
+.PHONY: help demo serve mcp test check format docs bench tox clean
 
 help:  ## Say what there is
 	@sed -n 's/^\([a-z]*\):.*##/\1	/p' $(MAKEFILE_LIST)
@@ -25,6 +25,9 @@ demo: $(VENV)/group-example  ## Run the main job end to end on SQLite, over HTTP
 
 serve: $(VENV)/group-example  ## Leave the example running, and say where to log in
 	@$(BIN)/python -m example_project.serve
+
+mcp: $(VENV)/group-mcp  ## Let a client of the Model Context Protocol find its way to the example's API
+	@$(BIN)/python -m example_project.mcp_client
 
 test: $(VENV)/group-test  ## Run the tests; those that need a service that is not there are skipped by name
 	@$(BIN)/python -m pytest --numprocesses=auto

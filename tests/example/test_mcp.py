@@ -3,82 +3,35 @@
 from __future__ import annotations
 
 import asyncio
-from urllib.parse import parse_qs, urlsplit
+import subprocess
+import sys
+from urllib.parse import urlsplit
 
 import pytest
 import requests
 
+from example_project.server_process import ROOT, environment_for
 from tests.conftest import decoded
 
 pytest.importorskip("mcp", reason="the client side is the SDK of MCP, which is not installed")
 
 import httpx2
-from mcp.client.auth import OAuthClientProvider
 from mcp.client.auth.utils import extract_resource_metadata_from_www_auth
-from mcp.shared.auth import (
-    AuthorizationCodeResult,
-    OAuthClientInformationFull,
-    OAuthClientMetadata,
-    ProtectedResourceMetadata,
-)
+from mcp.shared.auth import ProtectedResourceMetadata
+
+from example_project.mcp_client import McpClient
 
 TIMEOUT = 60
 
 
-class Storage:
-    """The client is registered beforehand, and has no token yet."""
-
-    def __init__(self, registered):
-        self.registered = registered
-        self.tokens = None
-
-    async def get_tokens(self):
-        return self.tokens
-
-    async def set_tokens(self, tokens):
-        self.tokens = tokens
-
-    async def get_client_info(self):
-        return self.registered
-
-    async def set_client_info(self, client_info):
-        raise AssertionError("The SDK registers another client.")
-
-
-class McpClient:
-    def __init__(self, site, address):
-        described = site.description["clients"]["spa"]
-        metadata = {"redirect_uris": [described["redirect_uri"]], "token_endpoint_auth_method": "none"}
-        self.site = site
-        self.asked = []
-        self.storage = Storage(OAuthClientInformationFull(client_id=described["client_id"], **metadata))
-        self.provider = OAuthClientProvider(
-            server_url=address,
-            client_metadata=OAuthClientMetadata(client_name="A client", **metadata),
-            storage=self.storage,
-            redirect_handler=self.open_browser,
-            callback_handler=self.wait_for_browser,
-        )
-
-    async def open_browser(self, address):
-        self.asked.append({name: values[-1] for name, values in parse_qs(urlsplit(address).query).items()})
-        self.redirected = await asyncio.to_thread(self.site.browser().agree, address)
-
-    async def wait_for_browser(self):
-        answer = {name: values[0] for name, values in parse_qs(urlsplit(self.redirected).query).items()}
-        return AuthorizationCodeResult(code=answer["code"], state=answer["state"], iss=answer["iss"])
-
-    def request(self, method, address, **options):
-        async def send():
-            async with httpx2.AsyncClient(auth=self.provider, timeout=TIMEOUT) as client:
-                return await client.request(method, address, **options)
-
-        return asyncio.run(send())
+def client_of(site, address):
+    spa = site.description["clients"]["spa"]
+    return McpClient(address, client_id=spa["client_id"], redirect_uri=spa["redirect_uri"], agree=site.browser().agree)
 
 
 @pytest.mark.compliance("9728-1")
 def test_it_finds_the_issuer_and_gets_a_token_for_the_api(site):
-    client = McpClient(site, site.notes["url"])
+    client = client_of(site, site.notes["url"])
     answer = client.request("GET", site.notes["url"])
     assert answer.status_code == 200
     assert [note["text"] for note in answer.json()][:2] == ["Water the plants", "Rotate the keys"]
@@ -94,7 +47,7 @@ def test_it_finds_the_issuer_and_gets_a_token_for_the_api(site):
 
 @pytest.mark.compliance("6750-3", "9728-1")
 def test_it_asks_for_the_scope_that_a_refusal_names(site):
-    client = McpClient(site, site.notes["url"])
+    client = client_of(site, site.notes["url"])
     assert client.request("GET", site.notes["url"]).status_code == 200
     answer = client.request("POST", site.notes["url"], json={"text": "From a client of MCP"})
     assert answer.status_code == 201
@@ -125,7 +78,7 @@ def test_a_client_that_goes_elsewhere_refuses_the_document(site):
     """The document of one API is of no use to lead a client to another."""
     from mcp.client.auth import OAuthFlowError
 
-    client = McpClient(site, f"{site.base_url}/elsewhere/")
+    client = client_of(site, f"{site.base_url}/elsewhere/")
     with pytest.raises(OAuthFlowError, match="does not match"):
         client.request("GET", site.notes["url"])
     assert not client.asked
@@ -135,3 +88,18 @@ def test_nothing_else_is_published(site):
     for path in "", "/", "/api", "/api/notes/", "/elsewhere/":
         address = f"{site.base_url}/.well-known/oauth-protected-resource{path}"
         assert requests.get(address, timeout=TIMEOUT).status_code == 404
+
+
+def test_it_is_a_program_too(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "example_project.mcp_client"],
+        cwd=ROOT,
+        env=environment_for(tmp_path),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.count("   ok  ") == 3
+    assert "scope, once more  api:read api:write" in done.stdout

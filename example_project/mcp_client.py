@@ -1,0 +1,115 @@
+"""``python -m example_project.mcp_client``: the Python SDK of the Model Context Protocol, given an API's address alone.
+
+The SDK asks the API, reads in its answer where the API is described, finds the issuer there, and asks it for a token
+for this one API. What it cannot know by itself is handed over here: the client that is registered, and how the user's
+browser is opened.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import parse_qs, urlsplit
+
+import httpx2
+from mcp.client.auth import OAuthClientProvider
+from mcp.shared.auth import AuthorizationCodeResult, OAuthClientInformationFull, OAuthClientMetadata, OAuthToken
+
+from .http_client import Browser
+from .narration import Narration
+from .server_process import running_server
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_TIMEOUT: Final = 60
+
+
+class Storage:
+    """Where the SDK keeps what it has: a client that was registered beforehand, and the tokens that it gets."""
+
+    def __init__(self, registered: OAuthClientInformationFull) -> None:
+        self.registered = registered
+        self.tokens: OAuthToken | None = None
+
+    async def get_tokens(self) -> OAuthToken | None:
+        return self.tokens
+
+    async def set_tokens(self, tokens: OAuthToken) -> None:
+        self.tokens = tokens
+
+    async def get_client_info(self) -> OAuthClientInformationFull:
+        return self.registered
+
+    async def set_client_info(self, client_info: OAuthClientInformationFull) -> None:
+        raise AssertionError("The SDK registers another client.")
+
+
+class McpClient:
+    """A client of the API at an address. ``agree`` opens an address for the user, and gives where it was sent."""
+
+    def __init__(self, address: str, *, client_id: str, redirect_uri: str, agree: Callable[[str], str]) -> None:
+        metadata: dict[str, Any] = {"redirect_uris": [redirect_uri], "token_endpoint_auth_method": "none"}
+        self.asked: list[dict[str, str]] = []
+        self.storage = Storage(OAuthClientInformationFull(client_id=client_id, **metadata))
+        self.provider = OAuthClientProvider(
+            server_url=address,
+            client_metadata=OAuthClientMetadata(client_name="A client", **metadata),
+            storage=self.storage,
+            redirect_handler=self._open_browser,
+            callback_handler=self._wait_for_browser,
+        )
+        self._agree = agree
+
+    def request(self, method: str, address: str, **options: Any) -> httpx2.Response:
+        async def send() -> httpx2.Response:
+            async with httpx2.AsyncClient(auth=self.provider, timeout=_TIMEOUT) as client:
+                return await client.request(method, address, **options)
+
+        return asyncio.run(send())
+
+    async def _open_browser(self, address: str) -> None:
+        self.asked.append(_query(address))
+        self._redirected = await asyncio.to_thread(self._agree, address)
+
+    async def _wait_for_browser(self) -> AuthorizationCodeResult:
+        answer = _query(self._redirected)
+        return AuthorizationCodeResult(code=answer["code"], state=answer["state"], iss=answer["iss"])
+
+
+def _query(address: str) -> dict[str, str]:
+    return {name: values[-1] for name, values in parse_qs(urlsplit(address).query).items()}
+
+
+def tell(story: Narration, directory: Path) -> None:
+    """Run the example, and let the client read and write its notes."""
+    with running_server(directory) as server:
+        description = server.description()
+        spa, api = description["clients"]["spa"], description["resource_servers"][0]
+        user = next(each for each in description["users"] if not each["is_superuser"])
+        browser = Browser(username=user["username"], password=user["password"])
+        client = McpClient(
+            api["url"], client_id=spa["client_id"], redirect_uri=spa["redirect_uri"], agree=browser.agree
+        )
+        story.say(f"The client knows one address, {api['url']}, and that it is registered as {spa['client_id']}.")
+        answer = client.request("GET", api["url"])
+        story.check("it reads the notes", holds=answer.is_success, found=answer.status_code)
+        story.show("asked", {name: client.asked[0][name] for name in ("resource", "scope")})
+        issuer = str(client.provider.context.oauth_metadata.issuer)
+        story.check("it has found the issuer", holds=issuer == description["issuer"], found=issuer)
+        answer = client.request("POST", api["url"], json={"text": "From a client of MCP"})
+        story.check("it writes a note", holds=answer.is_success, found=answer.status_code)
+        story.show("asked", {"scope, once more": client.asked[-1]["scope"]})
+
+
+def main() -> int:
+    with tempfile.TemporaryDirectory(prefix="django-at-jwt-mcp-") as directory:
+        tell(Narration(), Path(directory))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
