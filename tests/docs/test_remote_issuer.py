@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import pytest
 import requests
@@ -13,8 +19,9 @@ from django_at_jwt.conf import AppSettings
 from django_at_jwt.core import jwk_set
 from django_at_jwt.resource_server import fetching, issuers
 from example_project.server_process import running_server
+from tests.processes.servers import free_port
 
-from .blocks import REMOTE_ISSUER, blocks_of, table_rows
+from .blocks import REMOTE_ISSUER, ROOT, blocks_of, table_rows
 from .new_project import NewProject
 
 needs_a_shell = pytest.mark.skipif(
@@ -64,6 +71,61 @@ def follow(project, server, description, client):
     assert re.search(
         rf"^{re.escape(description['issuer'])} jwk_set fetched 0\.\d+$", project._server_log(), re.MULTILINE
     )
+
+
+@needs_a_shell
+def test_two_projects_side_by_side(tmp_path):
+    [block] = [block for block in blocks_of(REMOTE_ISSUER) if block.language == "sh"]
+    serve, get_token, call = block.commands
+    with running_server(tmp_path) as server:
+        port = free_port()
+        environment = {
+            name: value for name, value in os.environ.items() if name not in {"DJANGO_SETTINGS_MODULE", "DATABASE_URL"}
+        } | {
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            # In the page both sides have their own ports, which may be taken here.
+            "REMOTE_API_ISSUER": f"{server.base_url}/o",
+            "REMOTE_API_AUDIENCE": f"{server.base_url}/reports/",
+        }
+        arguments = serve.replace("8001", str(port)).split()
+        assert arguments.pop(0) == ".venv/bin/python"
+        log = (tmp_path / "api.log").open("w+")
+        api = subprocess.Popen(
+            [sys.executable, *arguments, "--noreload"], cwd=ROOT, env=environment, stdout=log, stderr=log
+        )
+        try:
+            wait_for(port, api, log)
+            script = f"{get_token}\n{call}"
+            for written, meant in {"http://127.0.0.1:8000": server.base_url, "8001": str(port)}.items():
+                script = script.replace(written, meant)
+            done = subprocess.run(
+                ["bash", "-c", script], env=environment, capture_output=True, text=True, timeout=60, check=False
+            )
+            assert done.returncode == 0, done.stderr
+            assert json.loads(done.stdout) == {
+                "issuer": f"{server.base_url}/o",
+                "subject": "example-service",
+                "client": "example-service",
+            }
+            assert requests.get(f"http://127.0.0.1:{port}/whoami/", timeout=20).status_code == 401
+        finally:
+            api.terminate()
+            api.wait(20)
+            log.close()
+
+
+def wait_for(port, process, log):
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        log.seek(0)
+        assert process.poll() is None, log.read()
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            time.sleep(0.05)
+        else:
+            return
+    raise TimeoutError
 
 
 def test_numbers():

@@ -1,17 +1,19 @@
-"""An API in another project: no database, no django-oauth-toolkit, and this app not even installed."""
+"""The example of an API in another project, with issuers and a cache from the environment."""
 
 import json
 import os
 
-SECRET_KEY = "not the issuer's"
-DEBUG = True  # The issuer of the tests is plain http on loopback.
-ALLOWED_HOSTS = ["*"]
-USE_TZ = True
-ROOT_URLCONF = "tests.processes.api_urls"
-INSTALLED_APPS = ["rest_framework"]
-REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["django_at_jwt.rest_framework.AccessTokenAuthentication"],
-    "UNAUTHENTICATED_USER": None,
-}
+from example_project.remote_api.settings import *  # noqa: F403
+
 CACHES = {"default": json.loads(os.environ["TEST_CACHE"])}
 AT_JWT = json.loads(os.environ["TEST_AT_JWT"])
+MIDDLEWARE = ["tests.processes.api_settings.say_which_process"]
+
+
+def say_which_process(get_response):
+    def respond(request):
+        response = get_response(request)
+        response["X-Process"] = os.getpid()
+        return response
+
+    return respond

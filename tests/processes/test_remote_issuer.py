@@ -50,8 +50,9 @@ def environment(cache, issuers, **settings):
 
 
 def ask(address, token):
-    answer = requests.get(address, headers={"Authorization": f"Bearer {token}", "Connection": "close"}, timeout=20)
-    return answer.status_code, answer.json().get("pid")
+    headers = {"Authorization": f"Bearer {token}", "Connection": "close"}
+    answer = requests.get(f"{address}/whoami/", headers=headers, timeout=20)
+    return answer.status_code, answer.headers["X-Process"]
 
 
 def ask_all(address, tokens):
