@@ -46,7 +46,7 @@ class IssuerSettings:
         issuer: its identifier, the one value of ``iss``.
         audience: what ``aud`` must hold one of. A check refuses an issuer without any.
         algorithms: the only ones to accept; none for all that this app knows.
-        leeway: seconds by which clocks may differ, 300 at the most, or ``None`` for the project's setting.
+        leeway: seconds by which clocks may differ, 600 at the most, or ``None`` for the project's setting.
         required_claims: claims that a token must have beside those of RFC 9068.
         user_mode: whom ``request.user`` is for its tokens.
         user_field: the unique field of the user model that holds its subjects, or ``None`` for the table of subjects.

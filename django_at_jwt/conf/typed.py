@@ -75,7 +75,7 @@ class AppSettings:
         unknown_kid_cooldown: seconds between two reads that unknown ``kid`` values may cause.
         key_ring_max_stale: seconds for which the keys that were read last are used while they cannot be read again.
         revoked_kids: keys that stay revoked whatever the database says, for instance after a backup was restored.
-        leeway: seconds by which clocks may differ, 300 at the most.
+        leeway: seconds by which clocks may differ, 600 at the most.
         max_token_bytes: longer tokens are refused unread.
         verified_token_cache_size: how many verified tokens a process remembers; 0 for none.
         claim_mappers: rules of claims that are declared by the settings, beside those in the database.

@@ -9,8 +9,9 @@ from typing import Final
 from django_at_jwt.core.algorithms import ALGORITHMS
 from django_at_jwt.core.resource_servers import is_resource_identifier
 
-# "No more than a few minutes" (RFC 7519 §4.1.4): an expired token is accepted for so long.
-MOST_LEEWAY_SECONDS: Final = 300
+# "No more than a few minutes" (RFC 7519 §4.1.4): an expired token is accepted for so long. Two machines that are five
+# minutes off, one ahead and one behind, still understand each other.
+MOST_LEEWAY_SECONDS: Final = 600
 
 
 def read_duration(value: object) -> timedelta:

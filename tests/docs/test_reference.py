@@ -67,7 +67,7 @@ class TestSettings:
         "a list of names": (["ES256", "RS256"], "RS256"),
         "a list of strings": (["a kid"], [1]),
         "a duration": (timedelta(hours=1), 1.5),
-        "a duration of at most 300 seconds": (300, 301),
+        "a duration of at most 600 seconds": (600, 601),
         "a list of keys of 32 bytes in base64url": (["A" * 43], ["A" * 20]),
         "a whole number of bytes": (1000, 1000.0),
         "a dict of lists of strings": ({"a name": ["pwd"]}, {"a name": "pwd"}),

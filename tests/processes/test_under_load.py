@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 SECRET = "a secret for the test"
 ROTATIONS = 10
 SPEED = 240
-# One worker's clock is ahead by this and another's is behind: five minutes between them, the longest leeway there is.
-CLOCK_ERROR = 150
+# One worker's clock is ahead by this and another's is behind, which takes the longest leeway there is.
+CLOCK_ERROR = 300
 # In seconds of the fast clock, except for the age of the key ring, which is measured by the real one.
 POLICY = {
     "JWK_SET_MAX_AGE": 300,
