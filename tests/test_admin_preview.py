@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from django.conf import settings
@@ -31,7 +32,10 @@ def mail(db):
 
 
 def asked(client, user=None, **others):
-    data = {"client": client.application.pk, "user": user.pk if user else "", "logged_in": "on", **others}
+    # Chosen by those who may search for rows, typed by the others.
+    chosen = {"client": client.application.pk, "user": user.pk if user else ""}
+    typed = {"client_id": client.application.client_id, "user_name": user.get_username() if user else ""}
+    data = {**chosen, **typed, "logged_in": "on", **others}
     return {f"preview-{name}": value for name, value in data.items()}
 
 
@@ -104,8 +108,10 @@ def test_links_from_other_pages(admin_client, client, web, user):
             f"?client={web.application.pk}",
         ),
         (reverse("admin:django_at_jwt_resourceserver_changelist"), ""),
+        (reverse("admin:django_at_jwt_claimmapper_changelist"), ""),
+        (reverse("admin:index"), ""),
     ):
-        assert f'<a href="{reverse(PAGE)}{query}">' in admin_client.get(place).content.decode()
+        assert f'href="{reverse(PAGE)}{query}"' in admin_client.get(place).content.decode()
 
 
 def test_no_link_without_the_permission(client, user, django_user_model):
@@ -114,6 +120,35 @@ def test_no_link_without_the_permission(client, user, django_user_model):
     client.force_login(person)
     page = client.get(reverse("admin:auth_user_change", args=[user.pk]))
     assert page.status_code == 200
+    assert reverse(PAGE) not in page.content.decode()
+
+
+def test_who_may_see_nothing_else_finds_the_page_and_types_names(staff, web, user):
+    [app] = staff.get(reverse("admin:index")).context["app_list"]
+    [entry] = app["models"]
+    assert (entry["name"], entry["admin_url"], entry["add_url"]) == ("Previews of access tokens", reverse(PAGE), None)
+    page = staff.get(entry["admin_url"])
+    # A list to search in would stay empty: its entries are for those who may see users.
+    assert page.context["form"].can_search == {"user": False, "client": False}
+    assert "<noscript><div" not in page.content.decode()
+    assert 'name="preview-user_name"' in page.content.decode()
+    assert 'name="preview-user"' not in page.content.decode()
+    page = staff.post(reverse(PAGE), {"preview-user_name": "alice", "preview-client_id": web.application.client_id})
+    assert json.loads(page.context["claims_json"])["sub"] == str(user.pk)
+
+
+def test_who_may_see_users_and_clients_searches_for_them(admin_client):
+    page = admin_client.get(reverse(PAGE))
+    assert page.context["form"].can_search == {"user": True, "client": True}
+    assert 'name="preview-user"' in page.content.decode()
+
+
+def test_index_has_no_entry_without_the_permission(client, django_user_model):
+    person = django_user_model.objects.create_user("other", is_staff=True)
+    person.user_permissions.add(Permission.objects.get(codename="view_claimmapper"))
+    client.force_login(person)
+    page = client.get(reverse("admin:index"))
+    assert reverse("admin:django_at_jwt_claimmapper_changelist") in page.content.decode()
     assert reverse(PAGE) not in page.content.decode()
 
 
@@ -131,8 +166,8 @@ def test_without_javascript_names_are_typed(staff, web, user):
 
 
 def test_errors_of_the_form(staff, web, user):
-    page = staff.post(reverse(PAGE), {"preview-user": user.pk})
-    assert page.context["form"].errors == {"client": ["Choose a client."]}
+    page = staff.post(reverse(PAGE), {"preview-user_name": user.pk})
+    assert page.context["form"].errors == {"client_id": ["Choose a client."]}
     page = staff.post(reverse(PAGE), asked(web, user, grant="client_credentials"))
     assert "grant" in page.context["form"].errors
     assert "preview" not in page.context
@@ -177,3 +212,10 @@ def test_no_private_member_is_on_the_page(staff, web, user):
         private = decrypt_private_key(row.private_jwe, kid=row.kid).export_private(as_dict=True)
         assert [member for member in ("d", "p", "q", "dp", "dq", "qi") if private.get(member, "\x00") in text] == []
         assert row.private_jwe not in text
+
+
+def test_page_has_no_style_that_a_policy_for_content_would_block(admin_client, web, user):
+    shown = admin_client.post(reverse(PAGE), asked(web, user)).content.decode()
+    [main] = re.findall(r'<div id="content-start".*?</main>|<main.*?</main>', shown, re.DOTALL)
+    assert 'class="part claims" x="' in main
+    assert not re.findall(r"<style|style=", main)
