@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 
 import pytest
 from django.conf import settings
 from django.contrib.admin.models import LogEntry
-from django.contrib.auth.models import Permission
+from django.contrib.auth.models import Group, Permission
+from django.core.management import call_command
 from django.urls import reverse
 
+from django_at_jwt import claims
 from django_at_jwt.models import ClaimMapper, ResourceServer
-from tests.conftest import captured_statements
+from tests.admin_pages import is_shown, send
+from tests.conftest import captured_statements, decoded
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("signing_keys")]
 PAGE = "admin:django_at_jwt_preview"
@@ -219,3 +223,37 @@ def test_page_has_no_style_that_a_policy_for_content_would_block(admin_client, w
     [main] = re.findall(r'<div id="content-start".*?</main>|<main.*?</main>', shown, re.DOTALL)
     assert 'class="part claims" x="' in main
     assert not re.findall(r"<style|style=", main)
+
+
+@pytest.fixture
+def writing_source(monkeypatch):
+    """A source that somebody wrote although it says that sources must not write."""
+    monkeypatch.setattr(claims, "_sources", {})
+
+    @claims.register_claim_source("tests.counted", type="string", label="Counted", is_personal=False)
+    def counted(context):
+        Group.objects.create(name=f"counted {Group.objects.count()}")
+        return str(Group.objects.count())
+
+    source = {"kind": "registered", "name": "tests.counted"}
+    return ClaimMapper.objects.create(name="counted", claim="counted", source=source)
+
+
+def test_what_a_source_writes_is_undone_and_who_looked_is_kept(writing_source, admin_client, web, user):
+    page = admin_client.post(reverse(PAGE), asked(web, user))
+    assert json.loads(page.context["claims_json"])["counted"] == "1"
+    assert LogEntry.objects.filter(object_repr="alice").count() == 1
+    assert "counted" in run_command("preview_access_token", "--client", web.application.client_id, "--user", "alice")
+    change = reverse("admin:django_at_jwt_claimmapper_change", args=[writing_source.pk])
+    assert is_shown(send(admin_client, change, claim="another"))
+    assert LogEntry.objects.filter(object_repr="alice").count() == 2
+    assert not Group.objects.exists()
+    # A real token is another matter.
+    assert decoded(web.code_flow(user).json()["access_token"])[1]["counted"] == "1"
+    assert Group.objects.count() == 1
+
+
+def run_command(*arguments):
+    out = io.StringIO()
+    call_command(*arguments, stdout=out)
+    return out.getvalue()
