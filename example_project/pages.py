@@ -41,7 +41,7 @@ class TryTheWebClient(View):
             "response_type": "code",
             "client_id": WEB.client_id,
             "redirect_uri": WEB.redirect_uri,
-            "scope": " ".join(("openid", *notes.scopes)),
+            "scope": " ".join(("openid", "profile", *notes.scopes)),
             "resource": notes.identifier,
             "state": state,
             "code_challenge": base64.urlsafe_b64encode(digest).rstrip(b"=").decode(),

@@ -14,7 +14,7 @@ from oauth2_provider.models import get_application_model
 from django_at_jwt.authorization_server.rotation import rotate_signing_keys
 from django_at_jwt.models import ResourceServer, SigningKey
 
-from .models import Note
+from .models import Department, Note, Profile
 from .resource_servers import resource_servers
 
 if TYPE_CHECKING:
@@ -26,11 +26,18 @@ _DEVICE_CODE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 
 @dataclass(frozen=True, kw_only=True)
 class ExampleUser:
-    """A user whose password everybody may know."""
+    """A user whose password everybody may know. ``department`` is the code of one of ``DEPARTMENTS``."""
 
     username: str
     password: str
+    first_name: str
+    last_name: str
+    department: str
     is_superuser: bool = False
+
+    @property
+    def email(self) -> str:
+        return f"{self.username}@example.com"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,9 +53,23 @@ class ExampleClient:
 
 
 # Secrets that are none, on purpose: whoever tries the example needs them, and so do the programs that drive it.
-ALICE = ExampleUser(username="alice", password="alice-example-password")  # noqa: S106
-ADMIN = ExampleUser(username="admin", password="admin-example-password", is_superuser=True)  # noqa: S106
+ALICE = ExampleUser(
+    username="alice",
+    password="alice-example-password",  # noqa: S106
+    first_name="Alice",
+    last_name="Archer",
+    department="R+D",
+)
+ADMIN = ExampleUser(
+    username="admin",
+    password="admin-example-password",  # noqa: S106
+    first_name="Ada",
+    last_name="Miller",
+    department="IT",
+    is_superuser=True,
+)
 USERS = (ALICE, ADMIN)
+DEPARTMENTS = {"IT": "Information technology", "R+D": "Research and development"}
 
 _USER_SCOPES = ("openid", "api:read", "api:write", "reports:read")
 WEB = ExampleClient(
@@ -85,6 +106,8 @@ NOTES = ("Water the plants", "Rotate the keys")
 
 def seed() -> None:
     """Make what is missing, and mend what is different; write nothing where all is as it should be."""
+    for code, name in DEPARTMENTS.items():
+        Department.objects.get_or_create(code=code, defaults={"name": name})
     alice, _admin = (_ensure_user(user) for user in USERS)
     for client in CLIENTS.values():
         _ensure_client(client)
@@ -102,7 +125,11 @@ def seed() -> None:
 
 
 def _ensure_user(user: ExampleUser) -> Any:
-    row, _created = get_user_model().objects.get_or_create(username=user.username)
+    # As with the APIs: what was written about somebody in the admin stays.
+    about = {"first_name": user.first_name, "last_name": user.last_name, "email": user.email}
+    row, _created = get_user_model().objects.get_or_create(username=user.username, defaults=about)
+    if not Profile.objects.filter(user=row).exists():
+        Profile.objects.create(user=row, department=Department.objects.get(code=user.department))
     if not row.check_password(user.password):
         row.set_password(user.password)
         row.save(update_fields=["password"])

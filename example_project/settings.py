@@ -126,6 +126,8 @@ OAUTH2_PROVIDER = {
     "OIDC_JWKS_MAX_AGE_SECONDS": _seconds("EXAMPLE_JWK_SET_MAX_AGE", min(3600, _PART)),
     "SCOPES": {
         "openid": "Know who you are",
+        "profile": "Know your name and your department",
+        "email": "Know your e-mail address",
         "api:read": "Read your notes",
         "api:write": "Write notes for you",
         "reports:read": "Read reports about all notes",
@@ -158,6 +160,8 @@ OAUTH2_PROVIDER = {
 # in RESOURCE_SERVERS. The durations have good defaults, and are here to be shortened.
 AT_JWT = {
     "DEFAULT_RESOURCE": NOTES_API,
+    # What claim mappers may put into tokens: an administrator chooses from these.
+    "MAPPABLE_USER_FIELDS": ["email", "first_name", "last_name", "profile.department.code"],
     # What clients that know only an API's address read of it, for instance MCP clients.
     "PROTECTED_RESOURCES": {
         NOTES_API: {"resource_name": "Notes", "scopes_supported": ["api:read", "api:write"]},

@@ -5,13 +5,17 @@ from __future__ import annotations
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth import get_user_model
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import Group, Permission
 from django.core import signing
+from django.db import models
+from django.test.utils import isolate_apps
 from django.urls import reverse
 
 from django_at_jwt.authorization_server import token_sample
+from django_at_jwt.authorization_server.keystore import key_store
 from django_at_jwt.core.profile import encode_json
-from django_at_jwt.models import ClaimMapper, ResourceServer
+from django_at_jwt.models import ClaimMapper, ResourceServer, SigningKey
 from tests.admin_pages import confirm, fields_of, is_shown, send
 from tests.conftest import decoded
 
@@ -124,6 +128,16 @@ def test_required_mapper_that_fails_shows_that_tokens_would_be_refused(admin, us
     page = send(admin, ADD, **MAIL, required="on", type="integer")
     assert "tokens would be refused that are issued now" in text_of(page)
     assert "the required claim mapper" in text_of(page)
+
+
+def test_says_why_no_token_can_be_tried(admin, user, web):
+    SigningKey.objects.all().delete()
+    key_store.forget()
+    page = send(admin, ADD, **MAIL)
+    [(reason, number)] = page.context["effects"].never_issued
+    assert number == page.context["effects"].sampled == 4
+    assert "4 tokens are issued neither now nor then, so nothing shows in them:</strong> " + reason in text_of(page)
+    assert "signing key" in reason
 
 
 def test_back_to_the_form_with_the_same_values(admin, user, web):
@@ -351,7 +365,41 @@ class TestSample:
 
     def test_total_is_bounded(self, admin, web, user, monkeypatch):
         monkeypatch.setattr(token_sample, "MOST_TOKENS", 3)
-        assert send(admin, ADD, **MAIL).context["effects"].sampled == 3
+        page = send(admin, ADD, **MAIL)
+        assert page.context["effects"].sampled == 3
+        assert "They were taken in turns from 4 that these users, clients and APIs have." in text_of(page)
+
+    def test_many_apis_leave_nobody_out(self, admin, web, user, service, make_client, monkeypatch):
+        monkeypatch.setattr(token_sample, "MOST_TOKENS", 6)
+        second = make_client(name="second")
+        for number in range(9):
+            ResourceServer.objects.create(identifier=f"https://{number}.example.com/", name=f"{number}")
+        effects = send(admin, ADD, **MAIL).context["effects"]
+        assert effects.sampled == 6
+        assert {each.token.client for each in effects.tokens} == {web.application, second.application}
+        assert {each.token.user.username for each in effects.tokens} == {"admin", "alice"}
+        # The API that the mapper is about comes first, wherever it stands in the list.
+        effects = send(admin, ADD, **MAIL, resource_servers=["https://8.example.com/"]).context["effects"]
+        assert {each.token.server.identifier for each in effects.tokens} == {"https://8.example.com/"}
+
+    @isolate_apps("tests.people")
+    def test_users_without_a_column_for_whether_they_are_active(self, admin, web, user, monkeypatch):
+        class Member(AbstractBaseUser):
+            username = models.CharField(max_length=150, unique=True)
+            email = models.EmailField()
+            USERNAME_FIELD = "username"
+
+            class Meta:
+                app_label = "people"
+                db_table = "auth_user"
+                managed = False
+
+        monkeypatch.setattr(token_sample, "get_user_model", lambda: Member)
+        monkeypatch.setattr(token_sample, "groups_field", lambda: None)
+        effects = send(admin, ADD, **MAIL).context["effects"]
+        assert {each.token.user.username for each in effects.tokens} == {"admin", "alice"}
+        monkeypatch.setattr(Member, "is_active", False)
+        assert send(admin, ADD, **MAIL).context["effects"].sampled == 0
 
     def test_mapper_for_refreshed_tokens_shows(self, admin, web, user):
         page = send(admin, ADD, **MAIL, grants=["refresh_token"])

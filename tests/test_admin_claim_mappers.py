@@ -8,10 +8,11 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group, Permission
 from django.urls import reverse
 
+from django_at_jwt.authorization_server.resource_servers import registry
 from django_at_jwt.claims import register_claim_source
 from django_at_jwt.core.mappers.ready_made import READY_MADE
 from django_at_jwt.core.profile import RESERVED_CLAIMS
-from django_at_jwt.models import ClaimMapper
+from django_at_jwt.models import ClaimMapper, ResourceServer
 from tests.admin_pages import confirm, fields_of, fill_in, is_shown, send
 from tests.conftest import decoded
 from tests.people.models import Department, Profile
@@ -301,6 +302,15 @@ def test_what_is_no_longer_there_stays_until_it_is_taken_out(admin, settings):
     assert "MAPPABLE_USER_FIELDS" in errors(admin.post(change(row), fill_in(admin, change(row))))["source_user"]
 
 
+def test_api_that_another_process_has_registered(admin, user, web, monkeypatch):
+    registry.current()
+    monkeypatch.setattr("django_at_jwt.authorization_server.snapshot._LEAST_AGE", 0)
+    # No signal of this process tells of it.
+    ResourceServer.objects.bulk_create([ResourceServer(identifier="https://new.example.com/", name="New")])
+    row = add(admin, **DEPARTMENT, resource_servers=["https://new.example.com/"])
+    assert row.conditions == {"resource_servers": ["https://new.example.com/"]}
+
+
 def test_row_that_is_no_rule_can_be_opened_and_mended(admin):
     row = ClaimMapper.objects.create(name="x", claim="sub", source=["nonsense"], conditions="x", transforms=[{"a": 1}])
     page = admin.get(change(row))
@@ -390,6 +400,30 @@ class TestList:
         assert "“password” may not be mapped" in text
         assert "Not applied: the settings declare a mapper of this name." in text
         assert "“iss” belongs to the protocol" in text
+
+    @pytest.mark.parametrize(
+        ("conditions", "says"),
+        [
+            ({"scopes": ["gone", "read"]}, None),
+            ({"scopes": ["gone", "read"], "scopes_match": "all"}, "this site has no scope gone."),
+            ({"scopes": ["gone"]}, "this site has no scope gone."),
+            ({"groups": ["gone", "staff"]}, None),
+            ({"groups": ["gone", "lost"]}, "there is no group gone or lost here."),
+            ({"clients": ["gone"]}, "there is no client gone here."),
+            ({"clients": ["gone", "there"]}, None),
+            ({"resource_servers": ["https://gone.example.com/"]}, "there is no API https://gone.example.com/ here."),
+            ({"resource_servers": ["https://api.example.com/", "https://gone.example.com/"]}, None),
+        ],
+    )
+    def test_conditions_that_nothing_can_meet(self, admin, make_client, settings, conditions, says):
+        make_client(client_id="there")
+        Group.objects.create(name="staff")
+        data = {"claim": "c", "source": {"kind": "user", "path": "email"}, "conditions": conditions}
+        ClaimMapper.objects.create(name="row", **data)
+        settings.AT_JWT = {**settings.AT_JWT, "CLAIM_MAPPERS": [{"name": "declared", **data}]}
+        text = admin.get(LIST).content.decode()
+        assert text.count("Never applied: ") == (0 if says is None else 2)
+        assert says is None or text.count(f"Never applied: {says}") == 2
 
     def test_number_of_statements_does_not_depend_on_the_rows(self, admin, django_assert_num_queries):
         from tests.conftest import captured_statements
@@ -483,6 +517,31 @@ class TestPreview:
         again = admin.post(ADD, {**fields_of(shown), **chosen, "preview-client_id": "nobody"})
         assert "claims" not in again.context
         assert not ClaimMapper.objects.exists()
+
+    def test_leads_back_to_the_form(self, admin, user, web):
+        page = send(admin, ADD, **DEPARTMENT, _preview="Preview", _save=None)
+        text = page.content.decode()
+        assert f'<a href="{LIST}">Claim mappers</a>' in text
+        assert '<input type="submit" name="_back"' in text
+        chosen = {"preview-typed": "on", "preview-user_name": "alice"}
+        shown = admin.post(ADD, {**fields_of(page), **chosen, "preview-client_id": web.application.client_id})
+        back = admin.post(ADD, {**fields_of(shown), "_back": "Back to the form"})
+        assert errors(back) == {"__all__": "This is not saved yet."}
+        assert fields_of(back)["name"] == ["department"]
+        assert fields_of(back)["source_user"] == ["profile.department.code"]
+        assert not ClaimMapper.objects.exists()
+
+    def test_who_may_only_look_at_the_mapper(self, client, user, web):
+        row = ClaimMapper.objects.create(name="mail", claim="email", source={"kind": "user", "path": "email"})
+        viewer = get_user_model().objects.create_user("viewer", is_staff=True)
+        names = ["view_claimmapper", "add_claimmapper", "preview_claimmapper"]
+        viewer.user_permissions.set(Permission.objects.filter(codename__in=names))
+        client.force_login(viewer)
+        text = client.get(change(row)).content.decode()
+        # There is no form whose values could be shown, but the mapper as it is.
+        assert "_preview" not in text
+        assert reverse("admin:django_at_jwt_preview") in text.split('class="object-tools"')[1]
+        assert "_preview" in client.get(ADD).content.decode()
 
     def test_form_with_errors_is_shown_again(self, admin):
         page = send(admin, ADD, **{**DEPARTMENT, "claim": "sub"}, _preview="Preview", _save=None)

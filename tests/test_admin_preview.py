@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import json
+import re
 
 import pytest
 from django.conf import settings
 from django.contrib.admin.models import LogEntry
-from django.contrib.auth.models import Permission
+from django.contrib.auth.models import Group, Permission
+from django.core.management import call_command
 from django.urls import reverse
 
+from django_at_jwt import claims
 from django_at_jwt.models import ClaimMapper, ResourceServer
-from tests.conftest import captured_statements
+from tests.admin_pages import is_shown, send
+from tests.conftest import captured_statements, decoded
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("signing_keys")]
 PAGE = "admin:django_at_jwt_preview"
@@ -31,7 +36,10 @@ def mail(db):
 
 
 def asked(client, user=None, **others):
-    data = {"client": client.application.pk, "user": user.pk if user else "", "logged_in": "on", **others}
+    # Chosen by those who may search for rows, typed by the others.
+    chosen = {"client": client.application.pk, "user": user.pk if user else ""}
+    typed = {"client_id": client.application.client_id, "user_name": user.get_username() if user else ""}
+    data = {**chosen, **typed, "logged_in": "on", **others}
     return {f"preview-{name}": value for name, value in data.items()}
 
 
@@ -104,8 +112,10 @@ def test_links_from_other_pages(admin_client, client, web, user):
             f"?client={web.application.pk}",
         ),
         (reverse("admin:django_at_jwt_resourceserver_changelist"), ""),
+        (reverse("admin:django_at_jwt_claimmapper_changelist"), ""),
+        (reverse("admin:index"), ""),
     ):
-        assert f'<a href="{reverse(PAGE)}{query}">' in admin_client.get(place).content.decode()
+        assert f'href="{reverse(PAGE)}{query}"' in admin_client.get(place).content.decode()
 
 
 def test_no_link_without_the_permission(client, user, django_user_model):
@@ -114,6 +124,35 @@ def test_no_link_without_the_permission(client, user, django_user_model):
     client.force_login(person)
     page = client.get(reverse("admin:auth_user_change", args=[user.pk]))
     assert page.status_code == 200
+    assert reverse(PAGE) not in page.content.decode()
+
+
+def test_who_may_see_nothing_else_finds_the_page_and_types_names(staff, web, user):
+    [app] = staff.get(reverse("admin:index")).context["app_list"]
+    [entry] = app["models"]
+    assert (entry["name"], entry["admin_url"], entry["add_url"]) == ("Previews of access tokens", reverse(PAGE), None)
+    page = staff.get(entry["admin_url"])
+    # A list to search in would stay empty: its entries are for those who may see users.
+    assert page.context["form"].can_search == {"user": False, "client": False}
+    assert "<noscript><div" not in page.content.decode()
+    assert 'name="preview-user_name"' in page.content.decode()
+    assert 'name="preview-user"' not in page.content.decode()
+    page = staff.post(reverse(PAGE), {"preview-user_name": "alice", "preview-client_id": web.application.client_id})
+    assert json.loads(page.context["claims_json"])["sub"] == str(user.pk)
+
+
+def test_who_may_see_users_and_clients_searches_for_them(admin_client):
+    page = admin_client.get(reverse(PAGE))
+    assert page.context["form"].can_search == {"user": True, "client": True}
+    assert 'name="preview-user"' in page.content.decode()
+
+
+def test_index_has_no_entry_without_the_permission(client, django_user_model):
+    person = django_user_model.objects.create_user("other", is_staff=True)
+    person.user_permissions.add(Permission.objects.get(codename="view_claimmapper"))
+    client.force_login(person)
+    page = client.get(reverse("admin:index"))
+    assert reverse("admin:django_at_jwt_claimmapper_changelist") in page.content.decode()
     assert reverse(PAGE) not in page.content.decode()
 
 
@@ -131,8 +170,8 @@ def test_without_javascript_names_are_typed(staff, web, user):
 
 
 def test_errors_of_the_form(staff, web, user):
-    page = staff.post(reverse(PAGE), {"preview-user": user.pk})
-    assert page.context["form"].errors == {"client": ["Choose a client."]}
+    page = staff.post(reverse(PAGE), {"preview-user_name": user.pk})
+    assert page.context["form"].errors == {"client_id": ["Choose a client."]}
     page = staff.post(reverse(PAGE), asked(web, user, grant="client_credentials"))
     assert "grant" in page.context["form"].errors
     assert "preview" not in page.context
@@ -177,3 +216,44 @@ def test_no_private_member_is_on_the_page(staff, web, user):
         private = decrypt_private_key(row.private_jwe, kid=row.kid).export_private(as_dict=True)
         assert [member for member in ("d", "p", "q", "dp", "dq", "qi") if private.get(member, "\x00") in text] == []
         assert row.private_jwe not in text
+
+
+def test_page_has_no_style_that_a_policy_for_content_would_block(admin_client, web, user):
+    shown = admin_client.post(reverse(PAGE), asked(web, user)).content.decode()
+    [main] = re.findall(r'<div id="content-start".*?</main>|<main.*?</main>', shown, re.DOTALL)
+    assert 'class="part claims" x="' in main
+    assert not re.findall(r"<style|style=", main)
+
+
+@pytest.fixture
+def writing_source(monkeypatch):
+    """A source that somebody wrote although it says that sources must not write."""
+    monkeypatch.setattr(claims, "_sources", {})
+
+    @claims.register_claim_source("tests.counted", type="string", label="Counted", is_personal=False)
+    def counted(context):
+        Group.objects.create(name=f"counted {Group.objects.count()}")
+        return str(Group.objects.count())
+
+    source = {"kind": "registered", "name": "tests.counted"}
+    return ClaimMapper.objects.create(name="counted", claim="counted", source=source)
+
+
+def test_what_a_source_writes_is_undone_and_who_looked_is_kept(writing_source, admin_client, web, user):
+    page = admin_client.post(reverse(PAGE), asked(web, user))
+    assert json.loads(page.context["claims_json"])["counted"] == "1"
+    assert LogEntry.objects.filter(object_repr="alice").count() == 1
+    assert "counted" in run_command("preview_access_token", "--client", web.application.client_id, "--user", "alice")
+    change = reverse("admin:django_at_jwt_claimmapper_change", args=[writing_source.pk])
+    assert is_shown(send(admin_client, change, claim="another"))
+    assert LogEntry.objects.filter(object_repr="alice").count() == 2
+    assert not Group.objects.exists()
+    # A real token is another matter.
+    assert decoded(web.code_flow(user).json()["access_token"])[1]["counted"] == "1"
+    assert Group.objects.count() == 1
+
+
+def run_command(*arguments):
+    out = io.StringIO()
+    call_command(*arguments, stdout=out)
+    return out.getvalue()

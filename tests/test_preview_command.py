@@ -121,3 +121,8 @@ def test_grant_is_the_client_s_own(kind, grant, make_client, user):
         name="g", claim="g", source={"kind": "constant", "value": "yes"}, conditions={"grants": [grant]}
     )
     assert '"yes"  (g)' in run(make_client(kind), "--user", "alice")
+
+
+def test_scopes_by_one_option_or_by_several(web, user):
+    for options in (["--scope", "read write"], ["--scope", "read", "--scope", "write"]):
+        assert json.loads(run(web, "--user", "alice", *options, "--json"))["scopes"] == ["read", "write"]

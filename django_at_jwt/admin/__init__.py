@@ -10,5 +10,6 @@ if apps.is_installed("oauth2_provider"):
     from .claim_mapper import ClaimMapperAdmin
     from .resource_server import ResourceServerAdmin
     from .signing_key import SigningKeyAdmin
+    from .token_preview import TokenPreviewAdmin
 
-    __all__ += ["ClaimMapperAdmin", "ResourceServerAdmin", "SigningKeyAdmin"]
+    __all__ += ["ClaimMapperAdmin", "ResourceServerAdmin", "SigningKeyAdmin", "TokenPreviewAdmin"]

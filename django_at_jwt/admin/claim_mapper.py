@@ -11,26 +11,22 @@ from django.db import router, transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
-from django.utils.text import get_text_list
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
-from oauth2_provider.scopes import get_scopes_backend
 
 from django_at_jwt.authorization_server.arrangement import Arrangement
 from django_at_jwt.conf import app_settings
-from django_at_jwt.core.mappers import Conditions, Match, UnusableRule
+from django_at_jwt.core.mappers import Conditions
 from django_at_jwt.core.mappers.ready_made import READY_MADE
 from django_at_jwt.models import ClaimMapper
-from django_at_jwt.models.claim_mapper import in_words, refuse_rule
 
 from .confirming import ConfirmingAdmin, lock_rows, was_shown
 from .mapper_form import ClaimMapperForm
 from .mapper_sentences import Names, conditions_sentence, described, value_sentence
+from .mapper_state import state_of, why_never_applied, why_unusable
 from .preview import preview_page
 
 if TYPE_CHECKING:
-    from django_at_jwt.core.mappers import MapperRule
-
     _ModelForm = forms.ModelForm[ClaimMapper]
 else:
     _ModelForm = forms.ModelForm  # It is generic to the type checker alone.
@@ -47,34 +43,6 @@ READY_MADE_LABELS = {
 # The name of the button that shows a token with what the form has, and saves nothing.
 PREVIEW = "_preview"
 FURTHER_CONDITIONS = ("clients", "groups", "grants")
-
-
-def why_unusable(rule: MapperRule) -> str:
-    """Say why a rule fails whenever its conditions are met; nothing where it can be used."""
-    try:
-        refuse_rule(rule)
-    except UnusableRule as error:
-        return " ".join(" ".join(each) for each in in_words(error.problems).values())
-    return ""
-
-
-def why_never_applied(rule: MapperRule) -> str:
-    """Say which scopes this site has not, without which no token meets the conditions."""
-    missing = [scope for scope in rule.conditions.scopes if scope not in get_scopes_backend().get_all_scopes()]
-    if not missing or (rule.conditions.scopes_match is Match.ANY and len(missing) < len(rule.conditions.scopes)):
-        return ""
-    text = gettext("Never applied: this site has no scope %(scopes)s. Add it to OAUTH2_PROVIDER[“SCOPES”].")
-    return text % {"scopes": get_text_list(missing, gettext("or"))}
-
-
-def state_of(mapper: ClaimMapper) -> str:
-    """Say what is wrong with a row; nothing where it is applied as it is written."""
-    if any(mapper.name == rule.key for rule in app_settings().claim_mappers):
-        return gettext("Not applied: the settings declare a mapper of this name.")
-    try:
-        return why_unusable(mapper.rule) or why_never_applied(mapper.rule)
-    except UnusableRule as error:
-        return " ".join(" ".join(each) for each in in_words(error.problems).values())
 
 
 class RowForm(_ModelForm):
@@ -98,7 +66,7 @@ class ClaimMapperAdmin(ConfirmingAdmin):
     always_told = frozenset({_("for which tokens")})
     change_form_template = "admin/django_at_jwt/claimmapper/change_form.html"
     change_list_template = "admin/django_at_jwt/claimmapper/change_list.html"
-    list_display = ("name", "claim", "order", "enabled", "problem")  # More in get_list_display.
+    list_display = ("name", "claim", "order", "enabled")  # More in get_list_display.
     list_display_links = ("name",)
     list_editable = ("order", "enabled")
     search_fields = ("name", "claim", "note")
@@ -169,13 +137,16 @@ class ClaimMapperAdmin(ConfirmingAdmin):
         def conditions(mapper: ClaimMapper) -> str:
             return conditions_sentence(mapper.rule_or_broken().conditions, names)
 
-        return ["name", "claim", value, conditions, "order", "enabled", "problem"]
+        @admin.display(description=_("problem"))
+        def problem(mapper: ClaimMapper) -> str:
+            return _marked(state_of(mapper, names))
+
+        return ["name", "claim", value, conditions, "order", "enabled", problem]
 
     @admin.display(description=_("problem"))
     def problem(self, mapper: ClaimMapper) -> str:
         """Say why the mapper is not applied as it is written."""
-        problem = state_of(mapper)
-        return format_html('<span class="at-jwt-problem">{}</span>', problem) if problem else ""
+        return _marked(state_of(mapper, Names.current()))
 
     def get_fieldsets(self, request: HttpRequest, obj: ClaimMapper | None = None) -> Any:
         """Give sentences in place of the form to those who may only look."""
@@ -275,7 +246,7 @@ class ClaimMapperAdmin(ConfirmingAdmin):
                     "rule": rule,
                     "value": value_sentence(rule),
                     "conditions": conditions_sentence(rule.conditions, names),
-                    "problem": why_unusable(rule),
+                    "problem": why_unusable(rule) or why_never_applied(rule, names),
                 }
                 for rule in sorted(app_settings().claim_mappers, key=lambda rule: (rule.order, rule.key))
             ],
@@ -285,9 +256,13 @@ class ClaimMapperAdmin(ConfirmingAdmin):
         return super().changelist_view(request, {**context, **(extra_context or {})})
 
 
+def _marked(problem: str) -> str:
+    return format_html('<span class="at-jwt-problem">{}</span>', problem) if problem else ""
+
+
 def _of_ready_made(name: str) -> tuple[list[ClaimMapper], list[str]]:
     """The mappers of a set that can be added, and sentences about the others."""
-    rows, problems = [], []
+    rows, problems, names = [], [], Names.current()
     for data in READY_MADE[name]:
         row = ClaimMapper(**data)
         try:
@@ -296,6 +271,6 @@ def _of_ready_made(name: str) -> tuple[list[ClaimMapper], list[str]]:
             problems.append(f"{row.name}: {' '.join(error.messages)}")
         else:
             rows.append(row)
-            if problem := why_never_applied(row.rule):
+            if problem := why_never_applied(row.rule, names):
                 problems.append(f"{row.name}: {problem}")
     return rows, problems

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import Any, ClassVar, Final
 
 from django import forms
 from django.contrib.admin.widgets import AdminTextareaWidget, AdminTextInputWidget
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.utils.html import format_html_join
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from oauth2_provider.scopes import get_scopes_backend
 
@@ -24,9 +25,6 @@ from .mapper_sentences import GRANTS, Names, client_field_label, user_path_label
 from .mapper_transforms import TransformsField
 from .resource_server import ClientsWidget
 from .row_versions import VersionedForm
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 SOURCE_KINDS: Final = {
     "user": _("a field of the user"),
@@ -231,13 +229,13 @@ class ClaimMapperForm(VersionedForm):
         scopes = get_scopes_backend().get_all_scopes()
         self._offer_several("scopes", {scope: f"{scope}: {text}" for scope, text in scopes.items()})
         self._offer_several("grants", {grant: str(label) for grant, label in GRANTS.items()})
-        self._offer_several("groups", {name: name for name in _group_names()})
+        self._offer_several("groups", {name: name for name in names.groups})
 
     def _offer_several(self, name: str, choices: dict[str, str]) -> None:
         chosen = self.initial.get(name)
         for each in chosen if isinstance(chosen, list) else ():
             # It was there when it was chosen; it stays until it is taken out here.
-            choices.setdefault(str(each), f"{each} ({_('not on this site')})")
+            choices.setdefault(str(each), gettext("%(name)s (not on this site)") % {"name": each})
         self.fields[name].choices = choices.items()  # type: ignore[attr-defined]
 
     def clean(self) -> dict[str, Any]:
@@ -314,13 +312,6 @@ class ClaimMapperForm(VersionedForm):
 
 def _labelled(label: str, name: str) -> str:
     return name if label == name else f"{label} ({name})"
-
-
-def _group_names() -> Iterable[str]:
-    field = groups_field()
-    if field is None:
-        return ()
-    return field.remote_field.model._default_manager.order_by("name").values_list("name", flat=True)  # type: ignore[no-any-return]
 
 
 def _default_as_text(mapper: ClaimMapper) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from django.contrib.auth import get_user_model
@@ -28,7 +29,7 @@ from django_at_jwt.core.mappers.rules import (
     Unreadable,
     UserField,
 )
-from django_at_jwt.models.mappable import resolve_path
+from django_at_jwt.models.mappable import groups_field, resolve_path
 
 from .mapper_transforms import AS_JSON, STEPS, Row, row_of
 
@@ -50,9 +51,9 @@ GRANTS: Final = {
 _LONGEST_VALUE: Final = 60
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Names:
-    """How pages call clients and APIs, by what rules have of them: ids and identifiers."""
+    """How pages call clients and APIs, by what rules have of them: ids and identifiers; and the names of groups."""
 
     clients: Mapping[str, str] = field(default_factory=dict)
     resource_servers: Mapping[str, str] = field(default_factory=dict)
@@ -63,8 +64,17 @@ class Names:
         rows = get_application_model()._default_manager.order_by("name", "client_id").values_list("client_id", "name")
         return cls(
             clients={client_id: name or client_id for client_id, name in rows},
-            resource_servers={server.identifier: str(server) for server in registry.current()},
+            # What somebody has registered a moment ago in another process can be chosen here.
+            resource_servers={server.identifier: str(server) for server in registry.latest()},
         )
+
+    @cached_property
+    def groups(self) -> tuple[str, ...]:
+        """The names of the groups, in their order; they are read when somebody asks."""
+        field = groups_field()
+        if field is None:
+            return ()
+        return tuple(field.remote_field.model._default_manager.order_by("name").values_list("name", flat=True))
 
 
 def source_sentence(source: Source) -> str:  # noqa: C901, PLR0911 - one for each kind of source

@@ -18,6 +18,7 @@ from django_at_jwt.authorization_server.preview import SIZE_MARKS, preview_acces
 from django_at_jwt.models import ClaimMapper
 
 from .preview_form import PREFIX, PreviewForm
+from .row_versions import BACK
 
 if TYPE_CHECKING:
     from django.contrib.admin import AdminSite
@@ -32,11 +33,12 @@ _TEMPLATE = "admin/django_at_jwt/preview/page.html"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Segment:
-    """A part of the bar: what it is, its bytes, and its width in percent of the whole bar."""
+    """A part of the bar: what it is, its bytes, and where it begins and its width in percent of the whole bar."""
 
     name: str
     label: str
     bytes: int
+    left: float
     width: float
 
 
@@ -55,7 +57,7 @@ def preview_page(
         raise PermissionDenied
     sent = any(name.startswith(f"{PREFIX}-") for name in request.POST)
     initial = {} if request.method == "POST" else _initial(request, admin_site)
-    form = PreviewForm(request.POST if sent else None, admin_site=admin_site, initial=initial)
+    form = PreviewForm(request.POST if sent else None, request=request, admin_site=admin_site, initial=initial)
     context: dict[str, Any] = {
         **admin_site.each_context(request),
         "title": title or _("Preview an access token"),
@@ -64,6 +66,7 @@ def preview_page(
         "media": form.media,
         "carried": [(name, value) for name, values in request.POST.lists() for value in values if _is_carried(name)],
         "is_unsaved": mappers is not None,
+        "back": BACK,
     }
     if sent and form.is_valid():
         asked = form.request(mappers)
@@ -94,11 +97,15 @@ def _initial(request: HttpRequest, admin_site: AdminSite) -> dict[str, Any]:
 def _record(request: HttpRequest, asked: PreviewRequest) -> None:
     """Write into the admin's history who looked at whose token. No claim is written."""
     about = asked.client if asked.user is None else asked.user
-    message = f"Previewed an access token of client {asked.client.client_id} by {asked.grant}"
-    message += f", for {' '.join(asked.resources)}" if asked.resources else ""
-    message += f", scopes {' '.join(asked.scopes)}" if asked.scopes else ""
-    message += ", with changes to claim mappers that were not saved." if asked.mappers is not None else "."
-    LogEntry.objects.log_actions(cast("int", request.user.pk), [about], CHANGE, message, single_object=True)
+    names = {"client": asked.client.client_id, "grant": asked.grant}
+    parts = [_("An access token of client %(client)s by %(grant)s was previewed.") % names]
+    if asked.resources:
+        parts.append(_("APIs: %(names)s.") % {"names": " ".join(asked.resources)})
+    if asked.scopes:
+        parts.append(_("Scopes: %(names)s.") % {"names": " ".join(asked.scopes)})
+    if asked.mappers is not None:
+        parts.append(_("It was with changes to claim mappers that were not saved."))
+    LogEntry.objects.log_actions(cast("int", request.user.pk), [about], CHANGE, " ".join(parts), single_object=True)
 
 
 def _shown(preview: Preview) -> dict[str, Any]:
@@ -135,4 +142,9 @@ def _segments(preview: Preview) -> list[Segment]:
         ("claims", _("claims"), size.claims),
         ("signature", _("signature"), size.signature),
     ]
-    return [Segment(name=name, label=label, bytes=taken, width=100 * taken / whole) for name, label, taken in parts]
+    segments, before = [], 0
+    for name, label, taken in parts:
+        left, width = 100 * before / whole, 100 * taken / whole
+        segments.append(Segment(name=name, label=label, bytes=taken, left=left, width=width))
+        before += taken
+    return segments

@@ -20,6 +20,7 @@ from django_at_jwt.authorization_server.toolkit.eligibility import known_grants,
 
 if TYPE_CHECKING:
     from django.contrib.admin import AdminSite
+    from django.http import HttpRequest
 
     from django_at_jwt.core.mappers import CompiledMappers
 
@@ -64,14 +65,14 @@ class PreviewForm(forms.Form):
         label=_("as after a login with a password, a moment ago"), required=False, initial=True
     )
 
-    def __init__(self, *args: Any, admin_site: AdminSite, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, request: HttpRequest, admin_site: AdminSite, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["user"].queryset = get_user_model()._base_manager.all()  # type: ignore[attr-defined]
         self.fields["client"].queryset = get_application_model()._default_manager.all()  # type: ignore[attr-defined]
         tokens = get_access_token_model()._meta
         self.can_search = {
-            "user": self._search("user", tokens.get_field("user"), admin_site),
-            "client": self._search("client", tokens.get_field("application"), admin_site),
+            "user": self._search("user", tokens.get_field("user"), request, admin_site),
+            "client": self._search("client", tokens.get_field("application"), request, admin_site),
         }
         scopes = get_scopes_backend().get_all_scopes()
         self.fields["scopes"].choices = [(scope, f"{scope} ({text})") for scope, text in scopes.items()]  # type: ignore[attr-defined]
@@ -83,10 +84,10 @@ class PreviewForm(forms.Form):
         grants = [("", _("the client's own")), *((grant, grant) for grant in known_grants())]
         self.fields["grant"].choices = grants  # type: ignore[attr-defined]
 
-    def _search(self, name: str, relation: Any, admin_site: AdminSite) -> bool:
-        """Let a row be searched for as in the site's other forms, where its admin has a search; else it is typed."""
+    def _search(self, name: str, relation: Any, request: HttpRequest, admin_site: AdminSite) -> bool:
+        """Let a row be searched for as in the site's other forms, where its admin lets this user; else it is typed."""
         registered = admin_site._registry.get(relation.remote_field.model)
-        if registered is None or not registered.search_fields:
+        if registered is None or not registered.search_fields or not registered.has_view_permission(request):
             del self.fields[name]
             return False
         self.fields[name].widget = AutocompleteSelect(relation, admin_site)

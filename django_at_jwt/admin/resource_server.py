@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django import forms
@@ -10,8 +9,8 @@ from django.contrib import admin, messages
 from django.contrib.admin.utils import display_for_field, flatten_fieldsets
 from django.contrib.admin.widgets import AdminTextareaWidget, FilteredSelectMultiple
 from django.core.exceptions import ValidationError
-from django.urls import path
 from django.utils.html import format_html, format_html_join
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from oauth2_provider.models import get_application_model
 from oauth2_provider.scopes import get_scopes_backend
@@ -22,7 +21,6 @@ from django_at_jwt.core.resource_servers import read_scopes
 from django_at_jwt.models import ResourceServer
 
 from .confirming import ConfirmingAdmin
-from .preview import preview_page
 from .row_versions import VersionedForm
 
 if TYPE_CHECKING:
@@ -135,7 +133,7 @@ class ResourceServerForm(VersionedForm):
             self.initial["clients"] = named
         for client_id in named:
             # Somebody deleted the client; the name stays until it is taken out here.
-            labels.setdefault(client_id, f"{client_id} ({_('no such client')})")
+            labels.setdefault(client_id, gettext("%(client)s (no such client)") % {"client": client_id})
         self.fields["clients"].choices = labels.items()  # type: ignore[attr-defined]
 
 
@@ -209,11 +207,6 @@ class ResourceServerAdmin(ConfirmingAdmin):
         if server.open_to_all_clients:
             return str(_("all"))
         return str(len(server.clients)) if isinstance(server.clients, list) else ""
-
-    def get_urls(self) -> list[Any]:
-        """Add the page that previews access tokens, which is about APIs, users, clients and mappers alike."""
-        view = self.admin_site.admin_view(partial(preview_page, admin_site=self.admin_site))
-        return [path("preview/", view, name="django_at_jwt_preview"), *super().get_urls()]
 
     def save_model(self, request: HttpRequest, obj: ResourceServer, form: Any, change: bool) -> None:  # noqa: FBT001
         """Store it, and say which scopes it takes from APIs that name none: their next tokens are without these."""

@@ -45,12 +45,14 @@ class VersionedForm(_ModelForm):
         self.initial["version"] = self._version
 
     def clean(self) -> dict[str, Any]:
-        """Refuse values for a row that is another one by now, and show the form again to whoever came back to it."""
+        """Refuse values for a row that is another one by now, and show the form again to whoever came back to it.
+
+        What a subclass makes of the values is made all the same: without it, they would be called wrong as well.
+        """
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
         if self.instance.pk and cleaned.get("version") != self._version:
-            raise ValidationError(
-                _("Somebody else changed this after you opened it here. Open it again to see how it is now.")
-            )
-        if BACK in self.data:
-            raise ValidationError(_("This is not saved yet."))
+            text = _("Somebody else changed this after you opened it here. Open it again to see how it is now.")
+            self.add_error(None, ValidationError(text))
+        elif BACK in self.data:
+            self.add_error(None, ValidationError(_("This is not saved yet.")))
         return cleaned

@@ -191,7 +191,8 @@ class SigningKeyAdmin(_ModelAdmin):
             try:
                 rotation = rotate_signing_keys(early=early)
             except (AnyDatabaseError, TimeoutError) as error:
-                self.message_user(request, f"{_('The signing keys were not rotated')}: {error}", messages.ERROR)
+                text = _("The signing keys were not rotated: %(problem)s")
+                self.message_user(request, text % {"problem": error}, messages.ERROR)
                 return HttpResponseRedirect(reverse("admin:django_at_jwt_signingkey_changelist"))
             for row in rotation.keys:
                 if row in rotation.made:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from .preview import PreviewRequest, personal_keys, preview_access_token
 from .token_sample import SampledToken, clients_concerned, sample_tokens
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
     from django_at_jwt.core.mappers import CompiledMappers, MapperRule
     from django_at_jwt.core.resource_servers import ResourceServer, ResourceServers
@@ -65,12 +66,17 @@ class ClaimEffect:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TokenEffect:
-    """One token of the sample that is another one afterwards."""
+    """One token of the sample, as it is and as it is afterwards."""
 
     token: SampledToken
     before: Preview
     after: Preview
     claims: tuple[ClaimEffect, ...]
+
+    @property
+    def is_other(self) -> bool:
+        """Whether the change makes any difference to it."""
+        return bool(self.claims) or self.before.refusal != self.after.refusal
 
     @property
     def bytes(self) -> int:
@@ -95,6 +101,8 @@ class Effects:
     Attributes:
         tokens: those of the sample that are other ones afterwards.
         sampled: how many tokens were looked at.
+        possible: how many there are of the same users, clients and APIs.
+        never_issued: why tokens of the sample are issued neither now nor afterwards, with how many they are.
         clients_concerned: how many clients' tokens it can be about; not only those of the sample.
         clients: how many clients there are.
         newly_personal: the claims by which personal data may be sent that was not sent before.
@@ -102,6 +110,8 @@ class Effects:
 
     tokens: tuple[TokenEffect, ...]
     sampled: int
+    possible: int
+    never_issued: tuple[tuple[str, int], ...]
     clients_concerned: int
     clients: int
     newly_personal: tuple[str, ...]
@@ -155,38 +165,47 @@ def effects_of(before: Arrangement, after: Arrangement, *, now: float) -> Effect
     conditions = [rule.conditions for pair in pairs for rule in pair if rule is not None and rule.enabled]
     changed = before.servers_unlike(after)
     sides = _Side.of(before), _Side.of(after)
-    servers = _servers(sides, changed)
+    servers = _servers(sides, changed, named={name for each in conditions for name in each.resource_servers})
     changed_servers = [server for server in servers if server.identifier in changed]
     named = {client_id for server in changed_servers for client_id in server.client_ids or ()}
-    tokens = sample_tokens(conditions, servers, named_clients=named)
-    unlike = [effect for token in tokens if (effect := _effect(token, sides, now)) is not None]
+    sample = sample_tokens(conditions, servers, named_clients=named)
+    compared = [_effect(token, sides, now) for token in sample.tokens]
+    unlike = [effect for effect in compared if effect.is_other]
     concerned, clients = clients_concerned(conditions, changed_servers)
     return Effects(
         tokens=tuple(unlike),
-        sampled=len(tokens),
+        sampled=len(sample.tokens),
+        possible=sample.possible,
+        never_issued=tuple(sorted(_why_never_issued(compared).items())),
         clients_concerned=concerned,
         clients=clients,
         newly_personal=tuple(sorted(_newly_personal(pairs, sides, unlike))),
     )
 
 
-def _servers(sides: tuple[_Side, _Side], changed: frozenset[str]) -> list[ResourceServer]:
-    """All APIs of both sides, the changed ones first, as they are where more clients may ask for them."""
+def _why_never_issued(compared: Iterable[TokenEffect]) -> Counter[str]:
+    return Counter(
+        each.after.refusal.reason
+        for each in compared
+        if each.before.refusal is not None and each.after.refusal is not None
+    )
+
+
+def _servers(sides: tuple[_Side, _Side], changed: frozenset[str], *, named: Collection[str]) -> list[ResourceServer]:
+    """All APIs of both sides as they are where more clients may ask for them; first those that it is about."""
     by_identifier: dict[str, ResourceServer] = {}
     for side in sides:
         for server in side.resource_servers:
             known = by_identifier.get(server.identifier)
             if known is None or not known.enabled or known.client_ids is not None:
                 by_identifier[server.identifier] = server
-    return sorted(by_identifier.values(), key=lambda server: (server.identifier not in changed, server.identifier))
+    first = changed.union(named)
+    return sorted(by_identifier.values(), key=lambda server: (server.identifier not in first, server.identifier))
 
 
-def _effect(token: SampledToken, sides: tuple[_Side, _Side], now: float) -> TokenEffect | None:
+def _effect(token: SampledToken, sides: tuple[_Side, _Side], now: float) -> TokenEffect:
     before, after = (side.preview(token, now) for side in sides)
-    claims = tuple(_claims_unlike(before, after))
-    if not claims and before.refusal == after.refusal:
-        return None
-    return TokenEffect(token=token, before=before, after=after, claims=claims)
+    return TokenEffect(token=token, before=before, after=after, claims=tuple(_claims_unlike(before, after)))
 
 
 def _claims_unlike(before: Preview, after: Preview) -> Iterator[ClaimEffect]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from django_at_jwt.core.mappers import ConditionName, Outcome
+from django_at_jwt.core.mappers import ConditionName, FailureReason, Outcome
 
 if TYPE_CHECKING:
     from django_at_jwt.core.mappers import Step
@@ -20,6 +20,22 @@ _UNMET: Final = {
     ConditionName.GRANT: gettext_lazy("left out: it is for other grants"),
     ConditionName.USER_GROUP: gettext_lazy("left out: the user is in none of its groups"),
 }
+_FAILURES: Final = {
+    FailureReason.UNUSABLE_RULE: gettext_lazy("it cannot be used"),
+    FailureReason.NO_VALUE: gettext_lazy("there is no value, and it must have one"),
+    FailureReason.SOURCE_FAILED: gettext_lazy("its source failed"),
+    FailureReason.WRONG_TYPE: gettext_lazy("the value is of another type"),
+    FailureReason.NOT_JSON: gettext_lazy("the value cannot be written as JSON"),
+    FailureReason.TOO_LARGE: gettext_lazy("the value is too large"),
+    FailureReason.CONFLICT: gettext_lazy("it does not go together with what another mapper has set"),
+}
+
+
+def _failed(step: Step) -> str:
+    """Say it in the reader's language, with the words of the log, which are English, beside it."""
+    if step.failure is None:
+        return _("failed")
+    return _("failed: %(reason)s (%(detail)s)") % {"reason": _FAILURES[step.failure], "detail": step.detail}
 
 
 def explained(step: Step) -> str:
@@ -31,6 +47,6 @@ def explained(step: Step) -> str:
         Outcome.DISABLED: _("left out: it is disabled"),
         Outcome.NO_VALUE: _("left out: there is no value"),
         Outcome.LOST: _("lost to “%s”") % step.lost_to,
-        Outcome.FAILED: _("failed: %s") % step.detail,
+        Outcome.FAILED: _failed(step),
         Outcome.DROPPED: _("dropped: the claims were too large"),
     }[step.outcome]

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from django.core.exceptions import ValidationError
 from django.db import router, transaction
+from django.utils.translation import gettext as _
 
 from django_at_jwt.core.mappers import UnusableRule, parse_rule, write_rule
 from django_at_jwt.core.mappers.members import is_storable
 from django_at_jwt.core.mappers.written_json import read_json
 from django_at_jwt.models import ClaimMapper
-from django_at_jwt.models.claim_mapper import RULE_MEMBERS
+from django_at_jwt.models.claim_mapper import RULE_MEMBERS, in_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -80,25 +81,23 @@ def read_mappers(text: str) -> list[ClaimMapper]:
         UnusableFile: with everything that is wrong with it.
     """
     try:
-        blocks = read_json(text, where="The file")
+        blocks = read_json(text, where=_("The file"))
     except UnusableRule as error:
-        raise UnusableFile(str(error)) from None
+        raise UnusableFile(*_sentences(error)) from None
     except ValueError:
-        raise UnusableFile("The file holds no JSON.") from None
+        raise UnusableFile(_("The file holds no JSON.")) from None
     if not isinstance(blocks, list):
-        raise UnusableFile("The file must hold a list of claim mappers.")
+        raise UnusableFile(_("The file must hold a list of claim mappers."))
     rows, problems = [], []
     for number, data in enumerate(blocks, start=1):
         try:
             rows.append(_row_of(data))
-        except ValidationError as error:
+        except (ValidationError, ValueError) as error:
             name = data.get("name") if isinstance(data, dict) else None
-            problems += [f"{name or f'mapper {number}'}: {text}" for text in _sentences(error)]
-        except ValueError as error:
-            name = data.get("name") if isinstance(data, dict) else None
-            problems.append(f"{name or f'mapper {number}'}: {error}")
+            who = name or _("mapper %(number)d") % {"number": number}
+            problems += [f"{who}: {text}" for text in _sentences(error)]
     names = [row.name for row in rows]
-    problems += sorted({f"{name}: it is there twice." for name in names if names.count(name) > 1})
+    problems += sorted({_("%(name)s: it is there twice.") % {"name": name} for name in names if names.count(name) > 1})
     if problems:
         raise UnusableFile(*problems)
     return rows
@@ -107,7 +106,7 @@ def read_mappers(text: str) -> list[ClaimMapper]:
 def _row_of(data: Any) -> ClaimMapper:
     note = data.get(_NOTE, "") if isinstance(data, dict) else ""
     if not isinstance(note, str) or not is_storable(note):
-        raise ValueError("note: This must be a text, and without the character NUL.")
+        raise ValueError(_("note: This must be a text, and without the character NUL."))
     rule = parse_rule(
         {name: value for name, value in data.items() if name != _NOTE} if isinstance(data, dict) else data
     )
@@ -118,8 +117,14 @@ def _row_of(data: Any) -> ClaimMapper:
     return row
 
 
-def _sentences(error: ValidationError) -> list[str]:
-    return [f"{field}: {text}" for field, texts in error.message_dict.items() for text in texts]
+def _sentences(error: ValidationError | ValueError) -> list[str]:
+    if isinstance(error, UnusableRule):
+        by_field = in_words(error.problems)
+    elif isinstance(error, ValidationError):
+        by_field = error.message_dict
+    else:
+        return [str(error)]
+    return [f"{field}: {text}" for field, texts in by_field.items() for text in texts]
 
 
 def import_mappers(rows: Sequence[ClaimMapper], *, delete_others: bool, dry_run: bool = False) -> list[Difference]:

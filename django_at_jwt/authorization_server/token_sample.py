@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import islice
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from django.contrib.auth import get_user_model
@@ -14,7 +14,9 @@ from django_at_jwt.core.mappers import TokensFor
 from django_at_jwt.models.mappable import groups_field
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Sequence
+
+    from django.db.models import QuerySet
 
     from django_at_jwt.core.mappers import Conditions
     from django_at_jwt.core.resource_servers import ResourceServer
@@ -44,9 +46,17 @@ class SampledToken:
     scopes: tuple[str, ...]
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TokenSample:
+    """Some tokens, of ``possible`` ones that these users could have at these clients for the site's APIs."""
+
+    tokens: tuple[SampledToken, ...]
+    possible: int
+
+
 def sample_tokens(
     conditions: Sequence[Conditions], servers: Sequence[ResourceServer], *, named_clients: Collection[str] = ()
-) -> list[SampledToken]:
+) -> TokenSample:
     """Choose tokens.
 
     Args:
@@ -56,19 +66,34 @@ def sample_tokens(
     """
     clients = _clients(conditions, named_clients)
     users = _users(conditions) if any(_is_for_users(client) for client in clients) else []
-    return list(islice(_tokens(clients, users, servers, conditions), MOST_TOKENS))
+    of_each = [
+        _tokens(user, client, servers, conditions)
+        for client in clients
+        for user in (users if _is_for_users(client) else [None])
+    ]
+    return TokenSample(tokens=_in_turns(of_each), possible=sum(map(len, of_each)))
+
+
+def _in_turns(of_each: Sequence[Sequence[SampledToken]]) -> tuple[SampledToken, ...]:
+    """Take one token of each user at each client, then a second one, until there are enough; in their own order.
+
+    With many APIs, the tokens of one client alone would be enough, and show nothing of the others.
+    """
+    numbered = [(turn, place, token) for place, tokens in enumerate(of_each) for turn, token in enumerate(tokens)]
+    taken = sorted(numbered, key=itemgetter(0, 1))[:MOST_TOKENS]
+    return tuple(token for _turn, _place, token in sorted(taken, key=itemgetter(1, 0)))
 
 
 def _tokens(
-    clients: Sequence[Any], users: Sequence[Any], servers: Sequence[ResourceServer], conditions: Sequence[Conditions]
-) -> Iterator[SampledToken]:
-    for client in clients:
-        scopes = tuple(get_scopes_backend().get_available_scopes(application=client))
-        for user in users if _is_for_users(client) else [None]:
-            for server in servers:
-                if server.is_open_to(client.client_id):
-                    grant = _grant(client, conditions)
-                    yield SampledToken(user=user, client=client, server=server, grant=grant, scopes=scopes)
+    user: Any, client: Any, servers: Sequence[ResourceServer], conditions: Sequence[Conditions]
+) -> list[SampledToken]:
+    scopes = tuple(get_scopes_backend().get_available_scopes(application=client))
+    grant = _grant(client, conditions)
+    return [
+        SampledToken(user=user, client=client, server=server, grant=grant, scopes=scopes)
+        for server in servers
+        if server.is_open_to(client.client_id)
+    ]
 
 
 def _is_for_users(client: Any) -> bool:
@@ -95,12 +120,20 @@ def _clients(conditions: Sequence[Conditions], named_clients: Collection[str]) -
 
 
 def _users(conditions: Sequence[Conditions]) -> list[Any]:
-    rows = get_user_model()._default_manager.filter(is_active=True).order_by("pk")
+    rows = _who_may_log_in(get_user_model()._default_manager.order_by("pk"))
     named = {group for each in conditions for group in each.groups}
     if not named or groups_field() is None:
-        return list(rows[:MOST_USERS])
-    first = list(rows.filter(pk__in=rows.filter(groups__name__in=named).values("pk"))[:MOST_USERS])
-    return [*first, *rows.exclude(pk__in=[user.pk for user in first])[: MOST_USERS - len(first)]]
+        users = list(rows[:MOST_USERS])
+    else:
+        first = list(rows.filter(pk__in=rows.filter(groups__name__in=named).values("pk"))[:MOST_USERS])
+        users = [*first, *rows.exclude(pk__in=[user.pk for user in first])[: MOST_USERS - len(first)]]
+    return [user for user in users if user.is_active]
+
+
+def _who_may_log_in(users: QuerySet[Any]) -> QuerySet[Any]:
+    """Leave the others out where that is a column. In Django's base class it is a plain attribute."""
+    names = {field.name for field in users.model._meta.concrete_fields}
+    return users.filter(is_active=True) if "is_active" in names else users
 
 
 def clients_concerned(conditions: Sequence[Conditions], servers: Sequence[ResourceServer]) -> tuple[int, int]:

@@ -1,9 +1,9 @@
 """The tables: of the authorization server, and the subjects that a resource server knows."""
 
 from .authorization import Authorization
-from .claim_mapper import ClaimMapper
+from .claim_mapper import ClaimMapper, TokenPreview
 from .issuer_subject import IssuerSubject
 from .resource_server import ResourceServer
 from .signing_key import SigningKey
 
-__all__ = ["Authorization", "ClaimMapper", "IssuerSubject", "ResourceServer", "SigningKey"]
+__all__ = ["Authorization", "ClaimMapper", "IssuerSubject", "ResourceServer", "SigningKey", "TokenPreview"]

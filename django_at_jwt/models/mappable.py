@@ -9,6 +9,7 @@ from django.apps import apps
 from django.contrib.auth import get_user_model
 from django.core.exceptions import FieldDoesNotExist
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 from django_at_jwt.claims import registered_claim_sources
 from django_at_jwt.conf import app_settings, toolkit_setting
@@ -57,7 +58,7 @@ def refuse_source(source: Source) -> None:
                 "source",
                 gettext_noop("No source is registered as “%(name)s”; there is %(known)s."),
                 name=name,
-                known=", ".join(sorted(registered_claim_sources())) or "none",
+                known=", ".join(sorted(registered_claim_sources())) or _("none"),
             )
         case Groups() if groups_field() is None:
             raise refuse("source", gettext_noop("The users of this site have no groups."))

@@ -123,7 +123,7 @@ def test_trying_the_web_client_shows_how_to_exchange_the_code(site, browser):
     page = browser.open(redirect).text
     sent = dict(re.findall(r"-d (\w+)=(\S+)", text_of(page)))
     tokens = requests.post(site.description["token_endpoint"], data=sent, timeout=TIMEOUT).json()
-    assert tokens["scope"] == "openid api:read api:write"
+    assert tokens["scope"] == "openid profile api:read api:write"
     assert "access_token" in tokens
 
 

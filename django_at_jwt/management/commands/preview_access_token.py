@@ -35,7 +35,12 @@ class Command(BaseCommand):
         """Declare the options."""
         parser.add_argument("--user", help="the user's name or primary key; without it, the client acts for itself")
         parser.add_argument("--client", required=True, help="the client's id")
-        parser.add_argument("--scope", default="", help="what the client asks for, separated by spaces")
+        parser.add_argument(
+            "--scope",
+            action="append",
+            default=[],
+            help="what the client asks for, separated by spaces; may be repeated",
+        )
         parser.add_argument("--resource", action="append", default=[], help="an API's identifier; may be repeated")
         parser.add_argument("--grant", choices=known_grants(), help="the grant; by default the client's own")
         parser.add_argument("--json", action="store_true", help="say it as JSON")
@@ -63,7 +68,7 @@ class Command(BaseCommand):
                 client=client,
                 user=user,
                 grant=grant,
-                scopes=options["scope"].split(),
+                scopes=" ".join(options["scope"]).split(),
                 resources=options["resource"],
                 authentication=None if user is None else authentication_by_password(user, now),
                 now=now,
