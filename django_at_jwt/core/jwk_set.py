@@ -104,13 +104,14 @@ def _accept(entry: object, algorithms: Collection[str]) -> VerificationKey:
 
 def _only_algorithm(entry: Mapping[str, Any], algorithms: Collection[str]) -> str:
     """Give the algorithm of a key that does not name it, where only one can be meant."""
+    key_type, curve = entry.get("kty"), entry.get("crv")
     fitting = [
         name
         for name in algorithms or ALGORITHMS
-        if (ALGORITHMS[name].key_type, ALGORITHMS[name].curve) == (entry.get("kty"), entry.get("crv"))
+        if (ALGORITHMS[name].key_type, ALGORITHMS[name].curve) == (key_type, curve)
     ]
-    if not algorithms and entry.get("crv") in _USUAL_NAME:
-        return _USUAL_NAME[entry["crv"]]
+    if not algorithms and isinstance(curve, str) and curve in _USUAL_NAME:
+        return _USUAL_NAME[curve]
     match fitting:
         case [one]:
             return one

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from django_at_jwt.conf import app_settings
 from django_at_jwt.core.errors import KeysUnavailable
 from django_at_jwt.core.keyring import KeyRing
+from django_at_jwt.core.quotation import shown
 
 from .fetching import FetchFailed
 from .retrieval import retrieve
@@ -174,13 +175,12 @@ class RemoteKeySource:
         try:
             retrieved = retrieve(self._issuer, known=self._view.snapshot if self._view else None)
         except FetchFailed as error:
-            logger.warning(
-                "The keys of an issuer were not refreshed, %s: %s",
-                "those from before are used" if self._is_usable() else "and there are none from before",
-                error,
-            )
-            self._look_again_at = time.monotonic() + RETRY_AFTER
-            self._shared.end_claim(REFRESH, failed_for=RETRY_AFTER)
+            self._failed(str(error))
+            return False
+        except Exception as error:
+            # Whatever an issuer sends, and be it what nobody thought of, must not be worse than if it were down.
+            logger.exception("What an issuer sent was not understood, which is a fault of this app")
+            self._failed(f"{shown(self._issuer.issuer)} was asked, which ended in {type(error).__name__}")
             return False
         self._take(retrieved.snapshot)
         self._shared.write(retrieved.snapshot)
@@ -190,6 +190,15 @@ class RemoteKeySource:
             for key in retrieved.skipped:
                 logger.warning("Key %s of %s is not used: %s", key.kid, self._issuer.issuer, key.reason)
         return True
+
+    def _failed(self, problem: str) -> None:
+        logger.warning(
+            "The keys of an issuer were not refreshed, %s: %s",
+            "those from before are used" if self._is_usable() else "and there are none from before",
+            problem,
+        )
+        self._look_again_at = time.monotonic() + RETRY_AFTER
+        self._shared.end_claim(REFRESH, failed_for=RETRY_AFTER)
 
     def _take(self, snapshot: IssuerSnapshot) -> None:
         settings, now = app_settings(), time.time()

@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from django_at_jwt.core.algorithms import ALGORITHMS
@@ -90,9 +90,20 @@ mutations = st.dictionaries(
 
 
 @settings(suppress_health_check=[HealthCheck.too_slow])
-@given(st.lists(st.tuples(st.sampled_from(["ES256", "RS256", "EdDSA"]), mutations) | json_values, max_size=4))
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["ES256", "RS256", "EdDSA"]), st.booleans(), mutations) | json_values, max_size=4
+    )
+)
+@example([("ES256", False, {"crv": ["P-256"]}), ("EdDSA", False, {"crv": {}}), ("RS256", False, {"kty": []})])
 def test_whatever_is_in_a_set_the_good_key_is_taken_and_nothing_private(entries):
-    keys = [Forge(entry[0]).jwk | entry[1] if isinstance(entry, tuple) else entry for entry in entries]
+    keys = []
+    for entry in entries:
+        if isinstance(entry, tuple):
+            algorithm, says_algorithm, changes = entry
+            keys.append(without(Forge(algorithm).jwk, *() if says_algorithm else ("alg",)) | changes)
+        else:
+            keys.append(entry)
     accepted = accept_keys({"keys": [*keys, GOOD.jwk | {"kid": "the good one, whatever comes before it"}]})
     assert "the good one, whatever comes before it" in {key.kid for key in accepted.keys}
     assert len({key.kid for key in accepted.keys}) == len(accepted.keys)

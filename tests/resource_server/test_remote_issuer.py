@@ -308,6 +308,8 @@ class TestKeys:
             (NEW.jwk | {"kid": ""}, "no kid"),
             (NEW.jwk | {"kid": 5}, "no kid"),
             (NEW.jwk | {"x": "AAAA"}, "not a valid point"),
+            ({"kty": "EC", "kid": "x", "crv": ["P-256"]}, "no accepted algorithm"),
+            ({"kty": "EC", "kid": "x", "crv": {}}, "no accepted algorithm"),
             ("a string", "no JSON object"),
         ],
     )
@@ -345,6 +347,29 @@ class TestKeys:
     def test_no_set_at_all(self, body, api, issuer, caplog):
         issuer.pages[KEYS] = Page(body)
         assert "no list of" in refused(issuer, caplog)
+
+    def test_surprise_is_no_worse_than_an_issuer_that_is_down(self, api, issuer, client, clock, caplog, monkeypatch):
+        """Nothing that is known does this. What is not known must not answer 500, nor keep a claim or the good keys."""
+        from django_at_jwt.resource_server import retrieval
+
+        def surprised(*_arguments, **_options):
+            raise TypeError("unhashable type: 'list'")
+
+        accept_keys = retrieval.accept_keys
+        monkeypatch.setattr(retrieval, "accept_keys", surprised)
+        assert get(client, issuer.token()).status_code == 503
+        assert "TypeError" in caplog.text
+        monkeypatch.setattr(retrieval, "accept_keys", accept_keys)
+        clock.pass_by(RETRY_AFTER + 1)
+        caches["default"].clear()  # The cache has a clock of its own, which these tests do not move.
+        assert verify_token(issuer.token())
+        monkeypatch.setattr(retrieval, "accept_keys", surprised)
+        clock.pass_by(300)
+        for _ in range(3):
+            assert verify_token(issuer.token())
+        assert "those from before are used" in caplog.text
+        assert not any(key.endswith("refresh") and caches["default"].get(key) == "taken" for key in cache_keys())
+        assert issuer.fetches == 3
 
     def test_too_many_keys(self, api, issuer, caplog):
         issuer.publish(*[OLD.jwk | {"kid": str(number)} for number in range(101)])
