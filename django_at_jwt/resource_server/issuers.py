@@ -201,15 +201,14 @@ class RemoteKeySource:
         self._shared.end_claim(REFRESH, failed_for=RETRY_AFTER)
 
     def _take(self, snapshot: IssuerSnapshot) -> None:
-        settings, now = app_settings(), time.time()
-        longest = max(settings.issuer_max_stale, settings.issuer_max_age)
+        now = time.time()
         same = self._view is not None and self._view.snapshot.keys == snapshot.keys
         # The ring of before remembers headers that were found to be good.
         ring = self._view.ring if self._view is not None and same else KeyRing.of(snapshot.keys)
         # Ages are measured by the monotonic clock from here on: setting the clock back must not make keys last.
         at = time.monotonic()
         self._refused_since = None
-        self._view = _View(snapshot, ring, at + snapshot.confirmed_at + longest - now)
+        self._view = _View(snapshot, ring, at + snapshot.usable_until(app_settings().issuer_max_stale) - now)
         self._look_again_at = at + snapshot.refresh_at - now
 
 

@@ -13,7 +13,7 @@ from django.dispatch import Signal
 from django_at_jwt.conf import app_settings
 from django_at_jwt.core.discovery import jwks_uri_in, metadata_addresses
 from django_at_jwt.core.errors import UnacceptableDocument
-from django_at_jwt.core.freshness import entity_tag, refresh_after
+from django_at_jwt.core.freshness import entity_tag
 from django_at_jwt.core.issuer_snapshot import IssuerSnapshot
 from django_at_jwt.core.jwk_set import AcceptedKeys, accept_keys
 from django_at_jwt.core.quotation import shown
@@ -94,7 +94,7 @@ def retrieve(issuer: IssuerSettings, *, known: IssuerSnapshot | None = None) -> 
         etag=etag,
         keys=accepted.keys,
         confirmed_at=now,
-        refresh_at=now + refresh_after(lifetime),
+        fresh_until=now + lifetime,
     )
     return Retrieved(snapshot=snapshot, skipped=accepted.skipped)
 

@@ -133,7 +133,7 @@ def snapshot(**changes):
         "etag": 'W/"x"',
         "keys": accept_keys({"keys": [GOOD.jwk, Forge("RS256").jwk, Forge("EdDSA").jwk]}).keys,
         "confirmed_at": float(NOW),
-        "refresh_at": NOW + 240.0,
+        "fresh_until": NOW + 300.0,
     }
     return IssuerSnapshot(**values | changes)
 
@@ -155,11 +155,18 @@ def test_snapshot_of_a_machine_whose_clock_is_a_little_ahead():
         read(snapshot().to_text(), now=NOW - 61)
 
 
-@pytest.mark.parametrize("member", ["metadata_until", "refresh_at"])
+@pytest.mark.parametrize("member", ["metadata_until", "fresh_until"])
 def test_snapshot_is_used_no_longer_than_the_settings_say(member):
     assert read(snapshot(**{member: NOW + 3600.0}).to_text())
     with pytest.raises(UnacceptableDocument, match="future"):
         read(snapshot(**{member: NOW + 3601.0}).to_text())
+
+
+def test_snapshot_is_renewed_before_it_runs_out_and_used_at_least_until_then():
+    assert snapshot().refresh_at == NOW + 240
+    assert snapshot().usable_until(0) == NOW + 300
+    assert snapshot().usable_until(299) == NOW + 300
+    assert snapshot().usable_until(301) == NOW + 301
 
 
 def test_snapshot_has_only_keys_that_are_accepted_now():
@@ -183,7 +190,7 @@ def test_any_other_text_is_a_snapshot_within_bounds_or_refused(changes):
     assert got.issuer == ISSUER
     assert got.jwks_uri.startswith("https://")
     assert 0 <= got.confirmed_at <= NOW
-    assert max(got.metadata_until, got.refresh_at) <= got.confirmed_at + 3600 + 60
+    assert max(got.metadata_until, got.fresh_until) <= got.confirmed_at + 3600 + 60
     assert got.keys
 
 

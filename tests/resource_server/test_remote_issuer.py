@@ -489,6 +489,27 @@ class TestOutage:
         caches["default"].clear()  # The cache has a clock of its own, which these tests do not move.
         assert verify_token(issuer.token())
 
+    @pytest.mark.parametrize(
+        ("max_stale", "headers", "usable"),
+        [
+            (0, {"Cache_Control": "max-age=1000"}, 1000),
+            (0, {"Cache_Control": "max-age=0"}, 60),
+            (500, {"Cache_Control": "max-age=1000"}, 1000),
+            (500, {"Cache_Control": "max-age=100"}, 500),
+            (500, {}, 500),
+        ],
+    )
+    def test_time_may_be_shorter_than_the_longest_answer(self, max_stale, headers, usable, api, issuer, clock):
+        api.AT_JWT = {**api.AT_JWT, "ISSUER_MAX_STALE": max_stale}
+        issuer.publish(OLD, **headers)
+        verify_token(issuer.token())
+        issuer.stop()
+        clock.pass_by(usable - 2)
+        assert verify_token(issuer.token())
+        clock.pass_by(3)
+        with pytest.raises(KeysUnavailable, match="not confirmed for too long"):
+            verify_token(issuer.token())
+
     @pytest.mark.parametrize("cache", ["locmem.LocMemCache", "dummy.DummyCache"])
     def test_issuer_that_fails_is_asked_once_in_a_while(self, cache, api, issuer, clock):
         api.CACHES = {"default": {"BACKEND": f"django.core.cache.backends.{cache}"}}
@@ -659,7 +680,7 @@ class TestSharing:
             {
                 "attacker": f"{attackers}:{text.rpartition(':')[2]}",
                 "future": sign(
-                    json.dumps(document | {"confirmed_at": time.time() + 1e6, "refresh_at": time.time() + 1e6})
+                    json.dumps(document | {"confirmed_at": time.time() + 1e6, "fresh_until": time.time() + 1e6})
                 ),
                 "other issuer": sign(json.dumps(document | {"issuer": "https://as.example.com"})),
                 "no keys": sign(json.dumps(document | {"jwk_set": {"keys": []}})),
