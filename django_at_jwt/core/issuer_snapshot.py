@@ -31,7 +31,7 @@ class IssuerSnapshot:
         jwks_uri: where they were fetched, as the metadata said.
         metadata_until: for so long the metadata is not asked for again.
         etag: what the JWK set's answer was tagged with.
-        keys: the keys that may verify.
+        keys: the keys that may verify; none where the issuer says that it has none.
         confirmed_at: when the issuer last said that these are its keys.
         fresh_until: for so long its answer may be used without asking again.
     """
@@ -84,7 +84,7 @@ class IssuerSnapshot:
             now: seconds since the epoch.
 
         Raises:
-            UnacceptableDocument: it is of another issuer or another form, from the future, or has no usable key.
+            UnacceptableDocument: it is of another issuer or another form, from the future, or not whole.
         """
         document = read_document(text.encode(errors="replace"))
         if document.get("form") != _FORM or document.get("issuer") != issuer:

@@ -36,7 +36,7 @@ _CLAIM_MARGIN: Final = 5.0
 
 
 class _View(NamedTuple):
-    """What readers see, replaced as a whole. ``ends_at`` is on the monotonic clock."""
+    """What readers see, replaced as a whole. ``ends_at`` is on the monotonic clock, and past where there is no key."""
 
     snapshot: IssuerSnapshot
     ring: KeyRing
@@ -48,7 +48,8 @@ class RemoteKeySource:
 
     One request at a time refreshes it, before it runs out; all others go on with what there is. Before a worker asks
     the issuer it looks at what the others have learnt, and claims the request for itself, so that many workers send
-    one. While the issuer fails, its last good keys are used until ``ISSUER_MAX_STALE`` after it last confirmed them.
+    one. While the issuer fails, its last good keys are used until ``ISSUER_MAX_STALE`` after it last confirmed them. A
+    JWK set without a key that can be used is no failure: the issuer withdrew its keys, and they are used no longer.
     """
 
     def __init__(self, issuer: IssuerSettings) -> None:
@@ -66,7 +67,8 @@ class RemoteKeySource:
         """Give the key ring; asks the issuer if it is time to and nobody else is at it.
 
         Raises:
-            KeysUnavailable: there are no keys, or the issuer has not confirmed them for ``ISSUER_MAX_STALE``.
+            KeysUnavailable: there are no keys, the issuer withdrew them, or it has not confirmed them for
+                ``ISSUER_MAX_STALE``.
         """
         if time.monotonic() >= self._look_again_at:
             # Without keys there is nothing to go on with, so whoever is first is waited for, within bounds.
@@ -77,12 +79,15 @@ class RemoteKeySource:
                         self._refresh()
                 finally:
                     self._lock.release()
+        return self._usable_ring()
+
+    def _usable_ring(self) -> KeyRing:
         view = self._view
-        if view is None or time.monotonic() >= view.ends_at:
-            raise KeysUnavailable(
-                f"the keys of {self._issuer.issuer} cannot be had, or were not confirmed for too long"
-            )
-        return view.ring
+        if view is not None and time.monotonic() < view.ends_at:
+            return view.ring
+        if view is not None and not view.snapshot.keys:
+            raise KeysUnavailable(f"{self._issuer.issuer} publishes no key that can be used")
+        raise KeysUnavailable(f"the keys of {self._issuer.issuer} cannot be had, or were not confirmed for too long")
 
     def after_unknown_kid(self, kid: str) -> KeyRing | None:
         """Look for a key that a token named and that is not known: with the other workers, then with the issuer.
@@ -90,6 +95,9 @@ class RemoteKeySource:
         Returns:
             The ring if it was renewed. ``None`` if the issuer was asked because of any unknown ``kid`` within
             ``UNKNOWN_KID_COOLDOWN``, by whichever worker, or lately because of this one.
+
+        Raises:
+            KeysUnavailable: the issuer was asked, and it has withdrawn all its keys.
         """
         # Nothing here is waited for: anybody can send such tokens.
         digest = hashlib.sha256(kid.encode(errors="surrogatepass")).hexdigest()
@@ -119,12 +127,12 @@ class RemoteKeySource:
         self._unknown_kid_at = time.monotonic() + cooldown
         if not self._claim_refresh() or not self._fetch():
             return None
-        assert self._view is not None  # noqa: S101 - it was fetched
-        if kid not in self._view.ring.verification_keys:
+        ring = self._usable_ring()
+        if kid not in ring.verification_keys:
             # Only a kid that cost a request gets here, so nobody can fill either memory.
             self._remember_unknown(digest)
             self._shared.claim(memory, seconds=UNKNOWN_KID_MEMORY)
-        return self._view.ring
+        return ring
 
     def _remember_unknown(self, digest: str) -> None:
         now = time.monotonic()
@@ -208,8 +216,14 @@ class RemoteKeySource:
         # Ages are measured by the monotonic clock from here on: setting the clock back must not make keys last.
         at = time.monotonic()
         self._refused_since = None
-        self._view = _View(snapshot, ring, at + snapshot.usable_until(app_settings().issuer_max_stale) - now)
-        self._look_again_at = at + snapshot.refresh_at - now
+        if snapshot.keys:
+            ends_at = at + snapshot.usable_until(app_settings().issuer_max_stale) - now
+            self._look_again_at = at + snapshot.refresh_at - now
+        else:
+            # Nobody gets in until there is a key again, so it is looked for as often as if the issuer had failed.
+            ends_at = _NEVER
+            self._look_again_at = at + min(snapshot.confirmed_at + RETRY_AFTER, snapshot.refresh_at) - now
+        self._view = _View(snapshot, ring, ends_at)
 
 
 @cache

@@ -168,6 +168,16 @@ class TestIssuers:
             assert "content type is 'text/html'" in reports[0]["problem"]
             assert f"{issuer.issuer}: NOT USABLE" in run("check_issuers")[1]
 
+    def test_one_that_publishes_nothing_of_use(self, api, issuer):
+        issuer.publish(OTHER.jwk | {"use": "enc"})
+        status, [report] = self.report()
+        assert (status, report["usable"], report["keys"]) == (1, False, [])
+        assert report["problem"] == "it publishes no key that can be used"
+        status, text = run("check_issuers")
+        assert status == 1
+        assert "publishes no key that can be used" in text
+        assert f"not used: '{OTHER.kid}': the key is not for signatures" in text
+
     def test_no_issuer(self, settings):
         with pytest.raises(CommandError, match="names no issuer"):
             run("check_issuers")

@@ -334,14 +334,45 @@ class TestKeys:
         issuer.publish(OLD, NEW.jwk | {"kid": OLD.kid, "use": "enc"})
         assert verify_token(issuer.token())
 
-    @pytest.mark.parametrize("keys", [[], [weak], [NEW.jwk | {"use": "enc"}]])
-    def test_set_without_a_usable_key_keeps_the_last_good_one(self, keys, api, issuer, clock, caplog):
-        verify_token(issuer.token())
+    @pytest.mark.compliance("7009-2")
+    @pytest.mark.parametrize(
+        ("keys", "why"),
+        [([], ""), ([weak], "2048"), ([{"kty": "oct", "k": "c2VjcmV0", "kid": "hmac"}], "symmetric")],
+    )
+    def test_issuer_that_withdraws_its_last_key_is_believed(self, keys, why, api, issuer, client, clock, caplog):
+        assert get(client, issuer.token()).status_code == 200
         issuer.publish(*keys)
         clock.pass_by(300)
-        assert verify_token(issuer.token())
+        for _ in range(5):
+            assert get(client, issuer.token()).status_code == 503
         assert issuer.fetches == 2
-        assert "no key that can be used" in caplog.text
+        assert "publishes no key that can be used" in caplog.text
+        assert why in caplog.text
+        # Another worker knows it too, and asks no sooner.
+        new_worker()
+        assert get(client, issuer.token()).status_code == 503
+        assert issuer.fetches == 2
+        issuer.publish(NEW)
+        clock.pass_by(RETRY_AFTER + 1)
+        assert get(client, issuer.token(NEW)).status_code == 200
+        assert get(client, issuer.token(OLD)).status_code == 401
+
+    def test_issuer_that_withdraws_its_keys_and_is_asked_about_an_unknown_one(self, api, issuer):
+        verify_token(issuer.token())
+        issuer.publish()
+        for token in (issuer.token(NEW), issuer.token(OLD)):
+            with pytest.raises(KeysUnavailable, match="publishes no key"):
+                verify_token(token)
+        assert issuer.fetches == 2
+
+    def test_withdrawn_key_goes_though_the_one_that_is_left_cannot_be_used(self, api, issuer, clock):
+        issuer.publish(OLD, NEW)
+        assert verify_token(issuer.token(OLD))
+        issuer.publish(NEW.jwk | {"use": "enc"})
+        clock.pass_by(300)
+        for token in (issuer.token(OLD), issuer.token(NEW)):
+            with pytest.raises(KeysUnavailable):
+                verify_token(token)
 
     @pytest.mark.parametrize("body", [b'{"keys": {}}', b"{}", b'{"keys": null}'])
     def test_no_set_at_all(self, body, api, issuer, caplog):
@@ -665,7 +696,7 @@ class TestSharing:
 
     @pytest.mark.parametrize(
         "entry",
-        [5, b"bytes", "", "{}", "text", None, "x" * 2_000_000, "attacker", "future", "other issuer", "no keys", "http"],
+        [5, b"bytes", "", "{}", "text", None, "x" * 2_000_000, "attacker", "future", "other issuer", "no set", "http"],
         ids=str,
     )
     def test_broken_or_hostile_entry_is_ignored(self, entry, api, issuer, caplog):
@@ -683,7 +714,7 @@ class TestSharing:
                     json.dumps(document | {"confirmed_at": time.time() + 1e6, "fresh_until": time.time() + 1e6})
                 ),
                 "other issuer": sign(json.dumps(document | {"issuer": "https://as.example.com"})),
-                "no keys": sign(json.dumps(document | {"jwk_set": {"keys": []}})),
+                "no set": sign(json.dumps(document | {"jwk_set": {"keys": {}}})),
                 "http": sign(json.dumps(document | {"jwks_uri": "http://192.0.2.1/"})),
             }.get(entry, entry)
             if isinstance(entry, str)
