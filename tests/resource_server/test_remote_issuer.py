@@ -469,6 +469,30 @@ class TestFreshness:
         assert verify_token(issuer.token(NEW))
         assert issuer.requests[METADATA] == 2
 
+    @pytest.mark.parametrize("gone", [Page(status=404), HTML, None], ids=["404", "html", "host is gone"])
+    def test_keys_that_moved_are_followed_before_the_metadata_runs_out(self, gone, api, issuer, clock):
+        with running_issuer() as elsewhere:
+            issuer.describe(jwks_uri=f"{elsewhere.root}{KEYS}").headers["Cache-Control"] = "max-age=3600"
+            assert verify_token(issuer.token())
+            issuer.publish(NEW)
+            issuer.describe()
+            if gone is None:
+                elsewhere.stop()
+            else:
+                elsewhere.pages[KEYS] = gone
+            clock.pass_by(300)
+            assert verify_token(issuer.token(NEW))
+            assert issuer.requests == {METADATA: 2, KEYS: 1}
+
+    def test_keys_that_did_not_move_are_not_asked_for_twice(self, api, issuer, clock, caplog):
+        issuer.describe().headers["Cache-Control"] = "max-age=3600"
+        assert verify_token(issuer.token())
+        issuer.pages[KEYS] = Page(status=500)
+        clock.pass_by(300)
+        assert verify_token(issuer.token())
+        assert issuer.requests == {METADATA: 2, KEYS: 2}
+        assert "status is 500" in caplog.text
+
     def test_rotation_is_noticed_at_the_first_token_of_the_new_key(self, api, issuer):
         verify_token(issuer.token())
         issuer.publish(OLD, NEW)
