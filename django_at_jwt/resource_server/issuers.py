@@ -63,6 +63,11 @@ class RemoteKeySource:
         self._unknown_kids: dict[str, float] = {}
         self._skipped: tuple[SkippedKey, ...] = ()
 
+    def at_hand(self) -> KeyRing | None:
+        """Give the key ring if it is neither time to ask the issuer nor too late, else ``None``."""
+        view, now = self._view, time.monotonic()
+        return view.ring if view is not None and now < self._look_again_at and now < view.ends_at else None
+
     def current(self) -> KeyRing:
         """Give the key ring; asks the issuer if it is time to and nobody else is at it.
 

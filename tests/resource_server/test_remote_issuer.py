@@ -64,7 +64,7 @@ class TestApi:
         token = issuer.token()
         issuer.stop()
         answer = get(client, token)
-        assert answer.status_code == 503
+        assert (answer.status_code, answer["Retry-After"]) == (503, "10")
         assert "WWW-Authenticate" not in answer
         assert issuer.issuer in caplog.text
 
@@ -100,7 +100,9 @@ class TestOptions:
         assert verify_token(issuer.token(rsa))
         self.options(api, issuer, algorithms=["ES256"])
         assert verify_token(issuer.token())
-        assert reason(issuer.token(rsa)) is RejectionReason.UNKNOWN_KEY
+        assert reason(issuer.token(rsa)) is RejectionReason.ALGORITHM_MISMATCH
+        assert verify_token(issuer.token())
+        assert reason(issuer.token(rsa)) is RejectionReason.ALGORITHM_MISMATCH
 
     def test_algorithm_of_a_key_that_does_not_say_it(self, api, issuer):
         rsa = Forge("RS256")
@@ -587,10 +589,71 @@ class TestOutage:
         issuer.stop()
         wall = time.time
         monkeypatch.setattr(time, "time", lambda: wall() - 100_000)
-        token = issuer.token()
+        token = issuer.token(exp=int(time.time()) + 10_000)
         clock.pass_by(7201)
         with pytest.raises(KeysUnavailable):
             verify_token(token)
+
+
+HOPELESS = {
+    "no token": lambda issuer: "abc",
+    "five segments": lambda issuer: "a.b.c.d.e",
+    "too long": lambda issuer: "A" * 20_000,
+    "alg none": lambda issuer: issuer.token(header=NEW.header(alg="none")),
+    "alg of nobody": lambda issuer: issuer.token(header=NEW.header(alg="HS256")),
+    "typ": lambda issuer: issuer.token(header=NEW.header(typ="JWT")),
+    "crit": lambda issuer: issuer.token(header=NEW.header(crit=["x"])),
+    "kid is a list": lambda issuer: issuer.token(header=NEW.header(kid=["x"])),
+    "no claims": lambda issuer: NEW.token(payload="x"),
+    "no sub": lambda issuer: issuer.token(NEW, sub=None),
+    "another issuer": lambda issuer: issuer.token(NEW, iss="https://evil.example.com"),
+    "another audience": lambda issuer: issuer.token(NEW, aud=REPORTS),
+    "expired": lambda issuer: issuer.token(NEW, exp=1),
+    "not yet": lambda issuer: issuer.token(NEW, nbf=int(time.time()) + 3600),
+}
+
+
+@pytest.mark.compliance("8725-10")
+@pytest.mark.parametrize("hopeless", HOPELESS.values(), ids=HOPELESS)
+class TestTokensThatNoKeyCouldHelp:
+    """Whoever sends one is refused, and neither asks the issuer, nor waits for it, nor spends the cool-down."""
+
+    def test_before_there_are_keys(self, hopeless, api, issuer, client):
+        answer = get(client, hopeless(issuer))
+        assert (answer.status_code, answer["WWW-Authenticate"]) == (401, INVALID)
+        assert not issuer.requests
+
+    def test_while_the_issuer_is_down(self, hopeless, api, issuer, client):
+        issuer.stop()
+        assert get(client, hopeless(issuer)).status_code == 401
+        assert get(client, issuer.token()).status_code == 503
+        assert get(client, hopeless(issuer)).status_code == 401
+
+    def test_while_another_request_waits_for_a_slow_issuer(self, hopeless, api, issuer, client):
+        began = time.monotonic()
+        with remote_key_source(*source_settings())._lock:
+            assert get(client, hopeless(issuer)).status_code == 401
+        assert time.monotonic() - began < 5
+
+    def test_once_there_are_keys(self, hopeless, api, issuer, client, clock):
+        assert get(client, issuer.token()).status_code == 200
+        token = hopeless(issuer)
+        assert get(client, token).status_code == 401
+        clock.pass_by(300)
+        assert get(client, token).status_code == 401
+        assert issuer.fetches == 1
+        # The cool-down is there for whoever has a token of the issuer's new key.
+        issuer.publish(OLD, NEW)
+        assert get(client, issuer.token(NEW)).status_code == 200
+
+
+def test_remembered_token_that_has_expired_asks_nobody(api, issuer, clock):
+    token = issuer.token()
+    for _ in range(3):
+        assert verify_token(token)
+    clock.pass_by(700)
+    assert reason(token) is RejectionReason.EXPIRED
+    assert issuer.fetches == 1
 
 
 @pytest.mark.compliance("8725-10")
