@@ -63,10 +63,13 @@ class TestToken:
             assert status == 0
 
     def test_audience(self, api, issuer):
+        api.AT_JWT = {"ISSUERS": issuer.settings(audience=[API, REPORTS])}
         token = issuer.token(aud=REPORTS)
-        assert rules_of(token)[1]["aud"]["outcome"] == "failed"
-        document, _ = rules_of(token, "--audience", REPORTS)
-        assert document["accepted"]
+        assert rules_of(token)[0]["accepted"]
+        assert rules_of(token, "--audience", REPORTS)[0]["accepted"]
+        assert rules_of(token, "--audience", API)[1]["aud"]["outcome"] == "failed"
+        with pytest.raises(CommandError, match="No issuer in"):
+            run("verify_access_token", "--audience", "https://nobodys.example.com/", token)
 
     def test_none(self, api, monkeypatch):
         with pytest.raises(CommandError, match="no token"):

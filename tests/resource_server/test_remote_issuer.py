@@ -69,6 +69,7 @@ class TestApi:
         assert issuer.issuer in caplog.text
 
     def test_audience_of_a_view(self, api, issuer, client):
+        api.AT_JWT = {"ISSUERS": issuer.settings(audience=[API, REPORTS])}
         assert get(client, issuer.token(aud=REPORTS), "/reports/").status_code == 200
         assert get(client, issuer.token(), "/reports/").status_code == 401
 
@@ -81,6 +82,13 @@ class TestOptions:
         self.options(api, issuer, audience=[API, REPORTS])
         assert verify_token(issuer.token(aud=REPORTS)).audience == (REPORTS,)
         assert reason(issuer.token(aud="https://other.example.com/")) is RejectionReason.WRONG_AUDIENCE
+
+    @pytest.mark.parametrize("name", ["orders", "urn:example:orders", "d1f2a6f0-3d5c-4f5e-9b3a-6f0f1f2a6f0d"])
+    def test_audience_that_is_no_url(self, name, api, issuer, client):
+        self.options(api, issuer, audience=name)
+        assert get(client, issuer.token(aud=name)).status_code == 200
+        answer = get(client, issuer.token())
+        assert (answer.status_code, answer["WWW-Authenticate"]) == (401, INVALID)
 
     def test_leeway(self, api, issuer):
         token = issuer.token(exp=int(time.time()) - 10)
@@ -157,6 +165,78 @@ class TestSeveralIssuers:
         with pytest.raises(KeysUnavailable):
             verify_token(other.token())
         assert verify_token(issuer.token())
+
+
+@pytest.mark.compliance("9068-24")
+class TestAudiencesOfEachIssuer:
+    """Each issuer is trusted with the audiences that the settings have for it, whatever the views name."""
+
+    @pytest.fixture
+    def partner(self, api, issuer, monkeypatch):
+        from django.urls import path
+        from rest_framework.response import Response
+        from rest_framework.views import APIView
+
+        from django_at_jwt.resource_server import protected_resources
+        from django_at_jwt.rest_framework import AccessTokenAuthentication
+
+        monkeypatch.setattr(protected_resources, "_named_by_views", {})
+
+        def view(audience):
+            class View(APIView):
+                authentication_classes = [AccessTokenAuthentication.for_audience(audience)]
+
+                def get(self, request):
+                    return Response(request.auth["iss"])
+
+            return View.as_view()
+
+        class Urls:
+            urlpatterns = [path("admin/", view(API)), path("partner/", view(REPORTS)), path("none/", view("x:y"))]
+
+        with running_issuer() as partner:
+            partner.publish(NEW)
+            api.ROOT_URLCONF = Urls
+            api.AT_JWT = {"ISSUERS": issuer.settings(audience=API) | partner.settings(audience=REPORTS)}
+            yield partner
+
+    @pytest.mark.parametrize("aud", [API, REPORTS, [API, REPORTS]], ids=["admin", "partner", "both"])
+    @pytest.mark.parametrize("place", ["/admin/", "/partner/"])
+    def test_only_the_issuer_of_an_api_gives_tokens_for_it(self, aud, place, partner, issuer, client):
+        api_here = API if place == "/admin/" else REPORTS
+        for source, key, its in ((issuer, OLD, API), (partner, NEW, REPORTS)):
+            accepted = its == api_here and api_here in aud
+            answer = get(client, source.token(key, aud=aud), place)
+            assert (answer.status_code, answer.get("WWW-Authenticate")) == ((200, None) if accepted else (401, INVALID))
+
+    def test_token_of_an_issuer_that_is_left_out_asks_nobody(self, partner, issuer, client):
+        assert get(client, partner.token(NEW, aud=API), "/admin/").status_code == 401
+        assert not partner.requests
+        assert not issuer.requests
+
+    def test_audience_of_nobody_is_a_mistake_that_is_told(self, partner, issuer):
+        from django.core.exceptions import ImproperlyConfigured
+
+        with pytest.raises(ImproperlyConfigured, match=r"No issuer in AT_JWT\['ISSUERS'\] has 'x:y'"):
+            verify_token(issuer.token(OLD, aud="x:y"), audience="x:y")
+
+    def test_both_may_give_tokens_for_one_api(self, partner, issuer, client, settings):
+        settings.AT_JWT = {"ISSUERS": issuer.settings(audience=API) | partner.settings(audience=[API, REPORTS])}
+        assert get(client, issuer.token(OLD), "/admin/").status_code == 200
+        assert get(client, partner.token(NEW), "/admin/").status_code == 200
+        assert get(client, issuer.token(OLD, aud=REPORTS), "/partner/").status_code == 401
+
+    def test_check_says_which_audience_is_nobodys(self, partner, settings):
+        from django_at_jwt.checks.issuers import check_audiences_that_views_name
+
+        settings.ROOT_URLCONF = "tests.site.urls"
+        [message] = check_audiences_that_views_name()
+        assert message.id == "django_at_jwt.E022"
+        assert "'x:y'" in message.msg
+        assert '"audience": ["x:y", ...]' in message.hint
+        # Beside an issuer of its own, the project accepts that one's tokens wherever a view says so.
+        settings.OAUTH2_PROVIDER = {"OIDC_ISS_ENDPOINT": settings.ISSUER}
+        assert check_audiences_that_views_name() == []
 
 
 @pytest.mark.django_db
