@@ -61,6 +61,13 @@ def test_algorithm_that_is_not_accepted_of_this_issuer():
     assert skipped(Forge("RS256").jwk, algorithms=("ES256",)) == ["RS256 is not accepted of this issuer"]
 
 
+def test_key_that_is_for_signatures_and_not_for_verifying_them():
+    """RFC 7517 §4.3: "sign" is what the private half does."""
+    key = Forge("RS256").jwk
+    assert "verify" in skipped(key | {"key_ops": ["sign"]})[0]
+    assert skipped(key | {"key_ops": ["verify"]}) == skipped(key | {"key_ops": ["verify", "sign"]}) == []
+
+
 def test_same_key_twice_is_one():
     accepted = accept_keys({"keys": [GOOD.jwk, dict(reversed(GOOD.jwk.items()))]})
     assert [key.kid for key in accepted.keys] == [GOOD.kid]
