@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 from django.core.checks import Error, Warning  # noqa: A004 - Django's own name
 from django.core.management import call_command
@@ -85,6 +88,31 @@ def test_app_that_is_not_installed(issuers, settings):
     assert check_table_of_subjects() == []
     issuers(UserMode.STATELESS)
     assert check_user_modes() == []
+
+
+NO_DATABASE = """
+import sys
+from django.conf import settings
+from django.core.management import execute_from_command_line
+
+settings.configure(
+    SECRET_KEY="x",
+    ROOT_URLCONF=__name__,
+    DEFAULT_AUTO_FIELD="django.db.models.BigAutoField",
+    INSTALLED_APPS=["django.contrib.auth", "django.contrib.contenttypes", "rest_framework", "django_at_jwt"],
+    AT_JWT={"ISSUERS": {"https://as.example.com": {"audience": "https://api.example.com/", "user_mode": sys.argv[1]}}},
+)
+urlpatterns = []
+execute_from_command_line(["manage.py", "check"])
+"""
+
+
+@pytest.mark.parametrize("mode", ["local", "created", "stateless"])
+def test_project_without_a_database(mode):
+    done = subprocess.run([sys.executable, "-c", NO_DATABASE, mode], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    assert ("django_at_jwt.W021" in done.stdout + done.stderr) == (mode != "stateless")
 
 
 def test_table_that_is_missing(issuers, monkeypatch, db):

@@ -64,6 +64,13 @@ class KeyStore:
         self._read_at = self._succeeded_at = _NEVER
         self._unknown_kid_read_at = _NEVER
 
+    def at_hand(self) -> KeyRing | None:
+        """Give the key ring if it holds now and it is not time to read the rows, else ``None``."""
+        (ring, ends), settings, now = self._view, app_settings(), time.monotonic()
+        if self._is_stale(settings, now) or self._is_too_old(settings, now):
+            return None
+        return None if time.time() >= ends else ring
+
     def current(self) -> KeyRing:
         """Give the key ring as it is now; reads the rows at most once in ``KEY_RING_MAX_AGE``.
 
@@ -80,7 +87,7 @@ class KeyStore:
                         self._read()
                 finally:
                     self._lock.release()
-        if now - self._succeeded_at > max(settings.key_ring_max_stale, settings.key_ring_max_age):
+        if self._is_too_old(settings, now):
             raise KeysUnavailable("the signing keys cannot be read, and those read before are too old")
         ring, ends = self._view
         # Whoever finds the lock taken goes on with the ring of a moment ago rather than wait for a database.
@@ -147,6 +154,9 @@ class KeyStore:
     def _is_stale(self, settings: AppSettings, now: float) -> bool:
         # An empty table is looked at again soon: somebody is about to run the command that makes the first key.
         return now - self._read_at >= (settings.key_ring_max_age if self._records else _EMPTY_MAX_AGE)
+
+    def _is_too_old(self, settings: AppSettings, now: float) -> bool:
+        return now - self._succeeded_at > max(settings.key_ring_max_stale, settings.key_ring_max_age)
 
     def _read(self) -> None:
         try:

@@ -11,7 +11,13 @@ from .authentication import (
     check_authentication_callables,
     check_authentication_methods,
 )
-from .issuers import check_issuer_audiences, check_issuer_cache, check_remote_issuers, check_some_issuer
+from .issuers import (
+    check_audiences_that_views_name,
+    check_issuer_audiences,
+    check_issuer_cache,
+    check_remote_issuers,
+    check_some_issuer,
+)
 from .keys import (
     check_key_encryption_keys,
     check_policy,
@@ -53,6 +59,7 @@ ALL_CHECKS: Final[Sequence[Callable[..., list[CheckMessage]]]] = (
     check_some_issuer,
     check_issuer_audiences,
     check_remote_issuers,
+    check_audiences_that_views_name,
     check_issuer,
     check_default_resource,
     check_one_default,

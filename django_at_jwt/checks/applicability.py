@@ -35,6 +35,7 @@ class CheckId(StrEnum):
     UNREADABLE_RESOURCE_SERVER = "django_at_jwt.E016"
     UNUSABLE_MAPPER = "django_at_jwt.E017"
     UNUSABLE_USER_MODE = "django_at_jwt.E021"
+    NO_ISSUER_FOR_AUDIENCE = "django_at_jwt.E022"
     NO_SIGNING_KEY = "django_at_jwt.W001"
     NO_WELL_KNOWN_URLS = "django_at_jwt.W002"
     ISSUER_ELSEWHERE = "django_at_jwt.W003"

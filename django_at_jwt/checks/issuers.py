@@ -7,8 +7,9 @@ from typing import Any, Final
 from django.conf import settings as django_settings
 from django.core.checks import CheckMessage, Error, Warning  # noqa: A004 - Django's own name
 
-from django_at_jwt.conf import app_settings, local_issuer
+from django_at_jwt.conf import app_settings, known_issuers, local_issuer
 from django_at_jwt.core.discovery import is_remote_issuer
+from django_at_jwt.resource_server.protected_resources import issuers_for, named_by_views
 
 from .applicability import CheckId, issues_tokens, readable, views_take_access_tokens
 
@@ -44,6 +45,22 @@ def check_issuer_audiences(**_kwargs: Any) -> list[CheckMessage]:
         )
         for each in app_settings().issuers
         if not each.audience
+    ]
+
+
+def check_audiences_that_views_name(**_kwargs: Any) -> list[CheckMessage]:
+    """Each audience that a view names is one for which some issuer's tokens are accepted."""
+    if not readable() or not known_issuers() or not views_take_access_tokens():
+        return []
+    return [
+        Error(
+            f"A view names the audience {audience!r}, which no issuer in AT_JWT['ISSUERS'] has: it accepts no token.",
+            hint="Add it to the 'audience' of each issuer that may give tokens for it, for instance "
+            f'"ISSUERS": {{"{known_issuers()[0]}": {{"audience": ["{audience}", ...]}}}}.',
+            id=CheckId.NO_ISSUER_FOR_AUDIENCE,
+        )
+        for audience in named_by_views()
+        if not issuers_for(audience)
     ]
 
 

@@ -16,7 +16,13 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management import ManagementUtility
 from django.core.management.base import SystemCheckError
 
-from .issuers import check_issuer_audiences, check_issuer_cache, check_remote_issuers, check_some_issuer
+from .issuers import (
+    check_audiences_that_views_name,
+    check_issuer_audiences,
+    check_issuer_cache,
+    check_remote_issuers,
+    check_some_issuer,
+)
 from .settings import check_settings
 
 if TYPE_CHECKING:
@@ -25,7 +31,13 @@ if TYPE_CHECKING:
     from django.core.checks import CheckMessage
 
 # What concerns an API that has nothing but settings.
-_CHECKS: Final = (check_settings, check_some_issuer, check_issuer_audiences, check_remote_issuers)
+_CHECKS: Final = (
+    check_settings,
+    check_some_issuer,
+    check_issuer_audiences,
+    check_remote_issuers,
+    check_audiences_that_views_name,
+)
 _DEPLOYMENT_CHECKS: Final = (check_issuer_cache,)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from django.apps import apps
 from django.contrib.auth import get_user_model
 from django.core.checks import CheckMessage, Error, Warning  # noqa: A004 - Django's own name
-from django.core.exceptions import FieldDoesNotExist
+from django.core.exceptions import FieldDoesNotExist, ImproperlyConfigured
 from django.db import Error as AnyDatabaseError
 from django.db import router
 from django.utils.connection import ConnectionDoesNotExist
@@ -51,13 +51,13 @@ def check_table_of_subjects(**_kwargs: Any) -> list[CheckMessage]:
 
     try:
         IssuerSubject.objects.using(router.db_for_read(IssuerSubject)).exists()
-    except (AnyDatabaseError, ConnectionDoesNotExist):
+    except (AnyDatabaseError, ConnectionDoesNotExist, ImproperlyConfigured):
         return [
-            # No error, or "migrate" itself would refuse to run.
+            # No error, or "migrate" itself would refuse to run. ImproperlyConfigured says that there is no database.
             Warning(
                 "The table of subjects cannot be read, so no token with a user can be accepted from these issuers: "
                 f"{', '.join(_need_the_table())}.",
-                hint="Run: manage.py migrate",
+                hint="Set DATABASES, if there is none, and run: manage.py migrate",
                 id=CheckId.NO_TABLE_OF_SUBJECTS,
             )
         ]

@@ -12,8 +12,6 @@ from django_at_jwt.core.issuer_subject import UserMode
 from .declaring import problems_among, setting
 from .values import (
     read_algorithms,
-    read_identifier,
-    read_identifiers,
     read_leeway,
     read_optional_dotted_path,
     read_optional_text,
@@ -22,7 +20,11 @@ from .values import (
 
 
 def _audience(value: object) -> tuple[str, ...]:
-    return (read_identifier(value),) if isinstance(value, str) else read_identifiers(value)
+    # A string or a URI (RFC 7519 §2): what another project's issuer calls an API need not be a URL.
+    audiences = (value,) if isinstance(value, str) else read_texts(value)
+    if not all(audiences):
+        raise ValueError("must not have an empty string")
+    return audiences
 
 
 def _user_mode(value: object) -> UserMode:
@@ -44,7 +46,7 @@ class IssuerSettings:
 
     Attributes:
         issuer: its identifier, the one value of ``iss``.
-        audience: what ``aud`` must hold one of. A check refuses an issuer without any.
+        audience: what ``aud`` must hold one of, also where a view names one. A check refuses an issuer without any.
         algorithms: the only ones to accept; none for all that this app knows.
         leeway: seconds by which clocks may differ, 600 at the most, or ``None`` for the project's setting.
         required_claims: claims that a token must have beside those of RFC 9068.

@@ -103,7 +103,8 @@ class AppSettings:
         issuer_timeout: seconds that asking an issuer may take in all.
         issuer_min_age: seconds for which an issuer's answer is used at the least.
         issuer_max_age: seconds for which it is used at the most.
-        issuer_max_stale: seconds for which an issuer's keys are used after it last confirmed them.
+        issuer_max_stale: seconds for which an issuer's keys are used after it last confirmed them, or for as long as
+            that answer may be used if that is longer.
     """
 
     default_resource: str | None = setting(None, read_optional_identifier)

@@ -106,13 +106,6 @@ def read_texts(value: object) -> tuple[str, ...]:
     return read_several(value, read_text)
 
 
-def read_identifiers(value: object) -> tuple[str, ...]:
-    try:
-        return read_several(value, read_identifier)
-    except ValueError as error:
-        raise ValueError(f"each entry {error}" if isinstance(value, (list, tuple)) else str(error)) from None
-
-
 def read_algorithms(value: object) -> tuple[str, ...]:
     names = read_several(value, str)
     if not names or not ALGORITHMS.keys() >= {*names} or len({*names}) != len(names):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from .discovery import is_fetchable, read_document
 from .errors import UnacceptableDocument
-from .freshness import entity_tag
+from .freshness import entity_tag, refresh_after
 from .jwk_set import accept_keys
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from .keys import VerificationKey
 
-_FORM: Final = 1
+_FORM: Final = 2
 # Clocks of two machines may differ by so much. What claims to be from later than that is not believed.
 _CLOCKS_DIFFER: Final = 60.0
 
@@ -31,9 +31,9 @@ class IssuerSnapshot:
         jwks_uri: where they were fetched, as the metadata said.
         metadata_until: for so long the metadata is not asked for again.
         etag: what the JWK set's answer was tagged with.
-        keys: the keys that may verify.
+        keys: the keys that may verify; none where the issuer says that it has none.
         confirmed_at: when the issuer last said that these are its keys.
-        refresh_at: when it is asked again.
+        fresh_until: for so long its answer may be used without asking again.
     """
 
     issuer: str
@@ -42,7 +42,21 @@ class IssuerSnapshot:
     etag: str | None
     keys: tuple[VerificationKey, ...]
     confirmed_at: float
-    refresh_at: float
+    fresh_until: float
+
+    @property
+    def refresh_at(self) -> float:
+        """When the issuer is asked again: a while before its answer runs out."""
+        return self.confirmed_at + refresh_after(self.fresh_until - self.confirmed_at)
+
+    def usable_until(self, max_stale: float) -> float:
+        """Give for how long the keys are used at the most, if the issuer cannot be asked again.
+
+        Args:
+            max_stale: seconds for which they are used after the issuer confirmed them. What the issuer's own answer
+                allows is used up in any case.
+        """
+        return max(self.confirmed_at + max_stale, self.fresh_until)
 
     def to_text(self) -> str:
         """Write it as JSON: public members of public keys, addresses and instants."""
@@ -55,7 +69,7 @@ class IssuerSnapshot:
                 "etag": self.etag,
                 "jwk_set": {"keys": [dict(key.public_jwk) for key in self.keys]},
                 "confirmed_at": self.confirmed_at,
-                "refresh_at": self.refresh_at,
+                "fresh_until": self.fresh_until,
             }
         )
 
@@ -70,7 +84,7 @@ class IssuerSnapshot:
             now: seconds since the epoch.
 
         Raises:
-            UnacceptableDocument: it is of another issuer or another form, from the future, or has no usable key.
+            UnacceptableDocument: it is of another issuer or another form, from the future, or not whole.
         """
         document = read_document(text.encode(errors="replace"))
         if document.get("form") != _FORM or document.get("issuer") != issuer:
@@ -86,7 +100,7 @@ class IssuerSnapshot:
             etag=entity_tag(etag) if isinstance(etag, str) else None,
             keys=accept_keys(jwk_set, algorithms=algorithms).keys,
             confirmed_at=min(confirmed_at, now),
-            refresh_at=_instant(document, "refresh_at", latest=confirmed_at + longest),
+            fresh_until=_instant(document, "fresh_until", latest=confirmed_at + longest),
         )
 
 

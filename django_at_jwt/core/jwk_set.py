@@ -30,7 +30,7 @@ class SkippedKey:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AcceptedKeys:
-    """The keys that a JWK set brings: each with its own ``kid``, and one at the least."""
+    """The keys that a JWK set brings, each with its own ``kid``. There may be none: the issuer withdrew its last."""
 
     keys: tuple[VerificationKey, ...]
     skipped: tuple[SkippedKey, ...]
@@ -47,7 +47,7 @@ def accept_keys(document: Mapping[str, Any], *, algorithms: Collection[str] = ()
     one ``kid`` neither is taken: a token would not say which one it means.
 
     Raises:
-        UnacceptableDocument: it is no JWK set, has too many keys, or none that can be used.
+        UnacceptableDocument: it is no JWK set, or has too many keys.
     """
     entries = document.get("keys")
     if not isinstance(entries, list):
@@ -67,8 +67,6 @@ def accept_keys(document: Mapping[str, Any], *, algorithms: Collection[str] = ()
                 usable[key.kid].append(key)
     keys = tuple(same[0] for same in usable.values() if len(same) == 1)
     skipped += _ambiguous(usable)
-    if not keys:
-        raise UnacceptableDocument("it has no key that can be used" + "".join(_listed(skipped)))
     return AcceptedKeys(keys=keys, skipped=tuple(skipped))
 
 
@@ -76,14 +74,6 @@ def _ambiguous(usable: Mapping[str, list[VerificationKey]]) -> Iterator[SkippedK
     for kid, same in usable.items():
         if len(same) > 1:
             yield SkippedKey(kid=shown(kid), reason=f"{len(same)} different keys have this kid")
-
-
-def _listed(skipped: list[SkippedKey]) -> Iterator[str]:
-    for number, key in enumerate(skipped[:_MOST_LISTED]):
-        yield f"{'; ' if number else ': '}{key.kid}: {key.reason}"
-
-
-_MOST_LISTED: Final = 5
 
 
 def _accept(entry: object, algorithms: Collection[str]) -> VerificationKey:
@@ -96,6 +86,9 @@ def _accept(entry: object, algorithms: Collection[str]) -> VerificationKey:
     kid = entry.get("kid")
     if not isinstance(kid, str) or not 0 < len(kid) <= _LONGEST_KID:
         raise UnacceptableKey("it has no kid that a token could name")
+    operations = entry.get("key_ops")
+    if isinstance(operations, list) and "verify" not in operations:
+        raise UnacceptableKey('the key is not for signatures here: its "key_ops" has no "verify"')
     name = entry["alg"] if "alg" in entry else _only_algorithm(entry, algorithms)
     if algorithms and isinstance(name, str) and name in ALGORITHMS and name not in algorithms:
         raise UnacceptableKey(f"{name} is not accepted of this issuer")
@@ -104,13 +97,14 @@ def _accept(entry: object, algorithms: Collection[str]) -> VerificationKey:
 
 def _only_algorithm(entry: Mapping[str, Any], algorithms: Collection[str]) -> str:
     """Give the algorithm of a key that does not name it, where only one can be meant."""
+    key_type, curve = entry.get("kty"), entry.get("crv")
     fitting = [
         name
         for name in algorithms or ALGORITHMS
-        if (ALGORITHMS[name].key_type, ALGORITHMS[name].curve) == (entry.get("kty"), entry.get("crv"))
+        if (ALGORITHMS[name].key_type, ALGORITHMS[name].curve) == (key_type, curve)
     ]
-    if not algorithms and entry.get("crv") in _USUAL_NAME:
-        return _USUAL_NAME[entry["crv"]]
+    if not algorithms and isinstance(curve, str) and curve in _USUAL_NAME:
+        return _USUAL_NAME[curve]
     match fitting:
         case [one]:
             return one

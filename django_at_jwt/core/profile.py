@@ -17,10 +17,19 @@ if TYPE_CHECKING:
 
 TOKEN_TYPE: Final = "at+jwt"  # noqa: S105 - a media type
 ACCEPTED_TYPES: Final = frozenset({"at+jwt", "application/at+jwt"})
+# Members that change what the rest of a token means, and that no access token has a use for (RFC 7797, RFC 7516).
+_REFUSED_MEMBERS: Final = frozenset({"b64", "zip", "enc"})
 REQUIRED_CLAIMS: Final = ("iss", "exp", "aud", "sub", "client_id", "iat", "jti")
 RESERVED_CLAIMS: Final = frozenset(
     {*REQUIRED_CLAIMS, "nbf", "scope", "auth_time", "acr", "amr", "cnf", "act"},
 )
+
+
+class KeyReference(NamedTuple):
+    """What a token's header says of the key that the token was signed with: its name, and the algorithm."""
+
+    kid: str
+    algorithm: str
 
 
 class AccessTokenClaims(NamedTuple):
@@ -55,6 +64,27 @@ class AccessTokenClaims(NamedTuple):
         Such a token is never anybody's, even where some user's identifier happens to be the same text (RFC 9068 §5).
         """
         return self.subject == self.client_id
+
+
+def parse_header(header: Mapping[str, Any]) -> KeyReference:
+    """Check a header by every rule that takes no key (RFC 9068 §4, RFC 8725 §3), and give what it says of the key.
+
+    Raises:
+        TokenRejected: not an access token by its ``typ``, critical extensions, or no text in ``kid`` or ``alg``.
+
+    It does *not* know whether there is such a key or such an algorithm.
+    """
+    typ = header.get("typ")
+    if not isinstance(typ, str) or not typ.isascii() or typ.lower() not in ACCEPTED_TYPES:
+        raise TokenRejected(RejectionReason.UNEXPECTED_TYPE, 'the "typ" is not at+jwt')
+    if "crit" in header:
+        raise TokenRejected(RejectionReason.CRITICAL_HEADER, "critical header extensions")
+    if not _REFUSED_MEMBERS.isdisjoint(header):
+        raise TokenRejected(RejectionReason.BAD_HEADER, "a header member that access tokens have no use for")
+    kid, algorithm = header.get("kid"), header.get("alg")
+    if not isinstance(kid, str) or not isinstance(algorithm, str):
+        raise TokenRejected(RejectionReason.BAD_HEADER, '"kid" or "alg" is missing or not a string')
+    return KeyReference(kid, algorithm)
 
 
 def parse_claims(raw: Mapping[str, Any]) -> AccessTokenClaims:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
+from .algorithms import ALGORITHMS
 from .errors import RejectionReason, TokenRejected
 from .jws import CompactJws, decode_object
-from .profile import AccessTokenClaims, parse_claims
+from .profile import AccessTokenClaims, parse_claims, parse_header
 
 if TYPE_CHECKING:
     from .keyring import KeyRing
     from .keys import VerificationKey
+    from .profile import KeyReference
 
 DEFAULT_LEEWAY: Final = 30
 DEFAULT_MAX_BYTES: Final = 16 * 1024
@@ -120,8 +122,12 @@ def check_claims(claims: AccessTokenClaims, *, expected: Expectations, now: floa
 class KeySource(Protocol):
     """Whatever keeps an issuer's key ring up to date."""
 
+    def at_hand(self) -> KeyRing | None:
+        """Give the key ring if it can be used without asking anybody for it, else ``None``."""
+        ...
+
     def current(self) -> KeyRing:
-        """Give the key ring as it is now."""
+        """Give the key ring as it is now, asking for it if need be."""
         ...
 
     def after_unknown_kid(self, kid: str) -> KeyRing | None:
@@ -135,28 +141,51 @@ def verify_with_current_keys(token: str, *, keys: KeySource, expected: Expectati
     Raises:
         TokenRejected: as there.
     """
-    authentic = verify_signature_with_current_keys(token, keys=keys, expected=expected)
+    authentic = verify_signature_with_current_keys(token, keys=keys, expected=expected, now=now)
     check_expectations(authentic, expected=expected, now=now)
     return authentic.claims
 
 
-def verify_signature_with_current_keys(token: str, *, keys: KeySource, expected: Expectations) -> AuthenticToken:
+def verify_signature_with_current_keys(
+    token: str, *, keys: KeySource, expected: Expectations, now: float
+) -> AuthenticToken:
     """Verify as :func:`verify_signature`, and once more with new keys where the token names one that is unknown.
 
+    Keys are asked for because of a token alone that could be accepted if there were a key for it. Whoever sends
+    anything else makes nobody wait and nobody be asked, and is refused while there are no keys as well.
+
     Raises:
-        TokenRejected: as there.
+        TokenRejected: as there, or the token could not be accepted with any key.
     """
+    key_ring = keys.at_hand()
+    if key_ring is None:
+        check_without_key(token, expected=expected, now=now)
+        key_ring = keys.current()
     try:
-        return verify_signature(token, key_ring=keys.current(), expected=expected)
+        return verify_signature(token, key_ring=key_ring, expected=expected)
     except TokenRejected as rejected:
         if rejected.reason is not RejectionReason.UNKNOWN_KEY:
             raise
-        # The header was found to be good up to its kid, so it can be read once more.
-        kid: str = CompactJws.split(token, max_bytes=expected.max_bytes).header["kid"]
-        renewed = keys.after_unknown_kid(kid)
+        renewed = keys.after_unknown_kid(check_without_key(token, expected=expected, now=now).kid)
         if renewed is None:
             raise
     return verify_signature(token, key_ring=renewed, expected=expected)
+
+
+def check_without_key(token: str, *, expected: Expectations, now: float) -> KeyReference:
+    """Check all of a token that takes no key, and give what it says of its key.
+
+    Raises:
+        TokenRejected: no key could make it acceptable.
+
+    It does *not* verify anything: anybody can write such a token.
+    """
+    jws = CompactJws.split(token, max_bytes=expected.max_bytes)
+    reference = parse_header(jws.header)
+    if reference.algorithm not in (expected.algorithms or ALGORITHMS):
+        raise TokenRejected(RejectionReason.ALGORITHM_MISMATCH, "no key is for this algorithm")
+    check_claims(parse_claims(decode_object(jws.payload, RejectionReason.BAD_CLAIMS)), expected=expected, now=now)
+    return reference
 
 
 def _check_algorithm(key: VerificationKey, expected: Expectations) -> None:

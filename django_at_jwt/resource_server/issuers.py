@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from django_at_jwt.conf import app_settings
 from django_at_jwt.core.errors import KeysUnavailable
 from django_at_jwt.core.keyring import KeyRing
+from django_at_jwt.core.quotation import shown
 
 from .fetching import FetchFailed
 from .retrieval import retrieve
@@ -35,7 +36,7 @@ _CLAIM_MARGIN: Final = 5.0
 
 
 class _View(NamedTuple):
-    """What readers see, replaced as a whole. ``ends_at`` is on the monotonic clock."""
+    """What readers see, replaced as a whole. ``ends_at`` is on the monotonic clock, and past where there is no key."""
 
     snapshot: IssuerSnapshot
     ring: KeyRing
@@ -47,7 +48,8 @@ class RemoteKeySource:
 
     One request at a time refreshes it, before it runs out; all others go on with what there is. Before a worker asks
     the issuer it looks at what the others have learnt, and claims the request for itself, so that many workers send
-    one. While the issuer fails, its last good keys are used until ``ISSUER_MAX_STALE`` after it last confirmed them.
+    one. While the issuer fails, its last good keys are used until ``ISSUER_MAX_STALE`` after it last confirmed them. A
+    JWK set without a key that can be used is no failure: the issuer withdrew its keys, and they are used no longer.
     """
 
     def __init__(self, issuer: IssuerSettings) -> None:
@@ -61,11 +63,17 @@ class RemoteKeySource:
         self._unknown_kids: dict[str, float] = {}
         self._skipped: tuple[SkippedKey, ...] = ()
 
+    def at_hand(self) -> KeyRing | None:
+        """Give the key ring if it is neither time to ask the issuer nor too late, else ``None``."""
+        view, now = self._view, time.monotonic()
+        return view.ring if view is not None and now < self._look_again_at and now < view.ends_at else None
+
     def current(self) -> KeyRing:
         """Give the key ring; asks the issuer if it is time to and nobody else is at it.
 
         Raises:
-            KeysUnavailable: there are no keys, or the issuer has not confirmed them for ``ISSUER_MAX_STALE``.
+            KeysUnavailable: there are no keys, the issuer withdrew them, or it has not confirmed them for
+                ``ISSUER_MAX_STALE``.
         """
         if time.monotonic() >= self._look_again_at:
             # Without keys there is nothing to go on with, so whoever is first is waited for, within bounds.
@@ -76,12 +84,15 @@ class RemoteKeySource:
                         self._refresh()
                 finally:
                     self._lock.release()
+        return self._usable_ring()
+
+    def _usable_ring(self) -> KeyRing:
         view = self._view
-        if view is None or time.monotonic() >= view.ends_at:
-            raise KeysUnavailable(
-                f"the keys of {self._issuer.issuer} cannot be had, or were not confirmed for too long"
-            )
-        return view.ring
+        if view is not None and time.monotonic() < view.ends_at:
+            return view.ring
+        if view is not None and not view.snapshot.keys:
+            raise KeysUnavailable(f"{self._issuer.issuer} publishes no key that can be used")
+        raise KeysUnavailable(f"the keys of {self._issuer.issuer} cannot be had, or were not confirmed for too long")
 
     def after_unknown_kid(self, kid: str) -> KeyRing | None:
         """Look for a key that a token named and that is not known: with the other workers, then with the issuer.
@@ -89,6 +100,9 @@ class RemoteKeySource:
         Returns:
             The ring if it was renewed. ``None`` if the issuer was asked because of any unknown ``kid`` within
             ``UNKNOWN_KID_COOLDOWN``, by whichever worker, or lately because of this one.
+
+        Raises:
+            KeysUnavailable: the issuer was asked, and it has withdrawn all its keys.
         """
         # Nothing here is waited for: anybody can send such tokens.
         digest = hashlib.sha256(kid.encode(errors="surrogatepass")).hexdigest()
@@ -118,12 +132,12 @@ class RemoteKeySource:
         self._unknown_kid_at = time.monotonic() + cooldown
         if not self._claim_refresh() or not self._fetch():
             return None
-        assert self._view is not None  # noqa: S101 - it was fetched
-        if kid not in self._view.ring.verification_keys:
+        ring = self._usable_ring()
+        if kid not in ring.verification_keys:
             # Only a kid that cost a request gets here, so nobody can fill either memory.
             self._remember_unknown(digest)
             self._shared.claim(memory, seconds=UNKNOWN_KID_MEMORY)
-        return self._view.ring
+        return ring
 
     def _remember_unknown(self, digest: str) -> None:
         now = time.monotonic()
@@ -174,13 +188,12 @@ class RemoteKeySource:
         try:
             retrieved = retrieve(self._issuer, known=self._view.snapshot if self._view else None)
         except FetchFailed as error:
-            logger.warning(
-                "The keys of an issuer were not refreshed, %s: %s",
-                "those from before are used" if self._is_usable() else "and there are none from before",
-                error,
-            )
-            self._look_again_at = time.monotonic() + RETRY_AFTER
-            self._shared.end_claim(REFRESH, failed_for=RETRY_AFTER)
+            self._failed(str(error))
+            return False
+        except Exception as error:
+            # Whatever an issuer sends, and be it what nobody thought of, must not be worse than if it were down.
+            logger.exception("What an issuer sent was not understood, which is a fault of this app")
+            self._failed(f"{shown(self._issuer.issuer)} was asked, which ended in {type(error).__name__}")
             return False
         self._take(retrieved.snapshot)
         self._shared.write(retrieved.snapshot)
@@ -191,17 +204,31 @@ class RemoteKeySource:
                 logger.warning("Key %s of %s is not used: %s", key.kid, self._issuer.issuer, key.reason)
         return True
 
+    def _failed(self, problem: str) -> None:
+        logger.warning(
+            "The keys of an issuer were not refreshed, %s: %s",
+            "those from before are used" if self._is_usable() else "and there are none from before",
+            problem,
+        )
+        self._look_again_at = time.monotonic() + RETRY_AFTER
+        self._shared.end_claim(REFRESH, failed_for=RETRY_AFTER)
+
     def _take(self, snapshot: IssuerSnapshot) -> None:
-        settings, now = app_settings(), time.time()
-        longest = max(settings.issuer_max_stale, settings.issuer_max_age)
+        now = time.time()
         same = self._view is not None and self._view.snapshot.keys == snapshot.keys
         # The ring of before remembers headers that were found to be good.
         ring = self._view.ring if self._view is not None and same else KeyRing.of(snapshot.keys)
         # Ages are measured by the monotonic clock from here on: setting the clock back must not make keys last.
         at = time.monotonic()
         self._refused_since = None
-        self._view = _View(snapshot, ring, at + snapshot.confirmed_at + longest - now)
-        self._look_again_at = at + snapshot.refresh_at - now
+        if snapshot.keys:
+            ends_at = at + snapshot.usable_until(app_settings().issuer_max_stale) - now
+            self._look_again_at = at + snapshot.refresh_at - now
+        else:
+            # Nobody gets in until there is a key again, so it is looked for as often as if the issuer had failed.
+            ends_at = _NEVER
+            self._look_again_at = at + min(snapshot.confirmed_at + RETRY_AFTER, snapshot.refresh_at) - now
+        self._view = _View(snapshot, ring, ends_at)
 
 
 @cache

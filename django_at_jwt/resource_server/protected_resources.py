@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 
 from django.urls import NoReverseMatch, reverse
 
-from django_at_jwt.conf import app_settings, known_issuers, local_issuer
+from django_at_jwt.conf import app_settings, local_issuer
 from django_at_jwt.core.metadata import place_of_metadata, protected_resource_metadata, with_path
 
 if TYPE_CHECKING:
@@ -28,26 +28,37 @@ def name_protected_resource(identifier: str) -> None:
     _named_by_views[identifier] = None
 
 
+def named_by_views() -> Sequence[str]:
+    """Give the identifiers that views name, as far as these were imported."""
+    return tuple(_named_by_views)
+
+
 def default_identifier() -> str | None:
-    """Give the identifier of the API that the settings speak of, the local issuer's first."""
-    return next(iter(_audiences_of_settings()), None)
+    """Give the identifier of the API that the settings speak of: one that is a URL before a plain name."""
+    return min(_audiences_of_settings(), key=lambda identifier: not _is_url(identifier), default=None)
 
 
 def identifiers() -> Sequence[str]:
-    """Give the identifiers of all APIs of this project, each once."""
+    """Give the identifiers of all APIs of this project, each once, if they are URLs: others have no document."""
     described = app_settings().protected_resources or {}
-    return tuple(dict.fromkeys((*_audiences_of_settings(), *described, *_named_by_views)))
+    return tuple(filter(_is_url, dict.fromkeys((*_audiences_of_settings(), *described, *_named_by_views))))
 
 
 def issuers_for(identifier: str) -> Sequence[str]:
     """Give the issuers whose tokens an API accepts, the local one first.
 
-    A view that names its audience accepts tokens for it from every issuer, and so does an API that is only described.
+    A remote issuer's are accepted for the audiences that the settings have for it, and for no other. The local
+    issuer's are accepted by each view that names its audience, and by an API that is only described.
     """
-    accepting = _audiences_of_settings().get(identifier, ())
-    if accepting and identifier not in _named_by_views:
-        return accepting
-    return known_issuers()
+    accepting, local = _audiences_of_settings().get(identifier, ()), local_issuer()
+    if local and local not in accepting and (identifier in _named_by_views or not accepting):
+        return (local, *accepting)
+    return accepting
+
+
+def _is_url(identifier: str) -> bool:
+    parts = urlsplit(identifier)
+    return parts.scheme in {"https", "http"} and bool(parts.netloc)
 
 
 def _audiences_of_settings() -> dict[str, tuple[str, ...]]:
@@ -75,9 +86,10 @@ def metadata_url(identifier: str | None) -> str | None:
     """Give the address of an API's document, on the identifier's own host.
 
     Returns:
-        ``None`` where there is no such document, as in a project that does not include ``django_at_jwt.resource_urls``.
+        ``None`` where there is no such document, as in a project that does not include ``django_at_jwt.resource_urls``,
+        or for an API whose identifier is no URL.
     """
-    if identifier is None:
+    if identifier is None or not _is_url(identifier):
         return None
     path, query = place_of_metadata(identifier)
     try:

@@ -13,7 +13,7 @@ from django.dispatch import Signal
 from django_at_jwt.conf import app_settings
 from django_at_jwt.core.discovery import jwks_uri_in, metadata_addresses
 from django_at_jwt.core.errors import UnacceptableDocument
-from django_at_jwt.core.freshness import entity_tag, refresh_after
+from django_at_jwt.core.freshness import entity_tag
 from django_at_jwt.core.issuer_snapshot import IssuerSnapshot
 from django_at_jwt.core.jwk_set import AcceptedKeys, accept_keys
 from django_at_jwt.core.quotation import shown
@@ -73,17 +73,31 @@ def retrieve(issuer: IssuerSettings, *, known: IssuerSnapshot | None = None) -> 
     """Ask an issuer for its keys, within ``ISSUER_TIMEOUT`` for all steps together.
 
     Args:
-        known: what is known already. Its address of the JWK set is used while its metadata is good, and its keys where
-            the issuer says that they have not changed.
+        known: what is known already. Its address of the JWK set is used while its metadata is good and there is a JWK
+            set, and its keys where the issuer says that they have not changed.
 
     Raises:
         FetchFailed: it cannot be asked, or what it says must not be used.
     """
     deadline = time.monotonic() + app_settings().issuer_timeout
-    if known is not None and time.time() < known.metadata_until:
-        jwks_uri, metadata_until = known.jwks_uri, known.metadata_until
-    else:
-        jwks_uri, metadata_until = _metadata(issuer, deadline)
+    if known is None or time.time() >= known.metadata_until:
+        return _retrieved(issuer, *_metadata(issuer, deadline), deadline, known)
+    try:
+        return _retrieved(issuer, known.jwks_uri, known.metadata_until, deadline, known)
+    except FetchFailed as failure:
+        try:
+            jwks_uri, metadata_until = _metadata(issuer, deadline)
+        except FetchFailed as another:
+            raise FetchFailed(f"{failure}; {another}") from None
+        if jwks_uri == known.jwks_uri:
+            raise
+    # The keys have moved while the metadata that said where they were could still be used.
+    return _retrieved(issuer, jwks_uri, metadata_until, deadline, known)
+
+
+def _retrieved(
+    issuer: IssuerSettings, jwks_uri: str, metadata_until: float, deadline: float, known: IssuerSnapshot | None
+) -> Retrieved:
     unchanged = known if known is not None and known.jwks_uri == jwks_uri else None
     accepted, etag, lifetime = _jwk_set(issuer, jwks_uri, deadline, unchanged)
     now = time.time()
@@ -94,7 +108,7 @@ def retrieve(issuer: IssuerSettings, *, known: IssuerSnapshot | None = None) -> 
         etag=etag,
         keys=accepted.keys,
         confirmed_at=now,
-        refresh_at=now + refresh_after(lifetime),
+        fresh_until=now + lifetime,
     )
     return Retrieved(snapshot=snapshot, skipped=accepted.skipped)
 

@@ -77,8 +77,7 @@ class SharedMemory:
 
     def write(self, snapshot: IssuerSnapshot) -> None:
         """Let the other workers know, for as long as the keys may be used at all."""
-        settings = app_settings()
-        seconds = max(settings.issuer_max_stale, settings.issuer_max_age)
+        seconds = snapshot.usable_until(app_settings().issuer_max_stale) - snapshot.confirmed_at
         text = _signer().sign(snapshot.to_text())
         self._try(lambda cache, key: cache.set(key, text, math.ceil(seconds)), "snapshot")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from django.core.exceptions import ImproperlyConfigured
@@ -37,12 +38,14 @@ def verify_token(token: str, *, audience: str | None = None) -> AccessTokenClaim
     """Verify an access token of this project's own issuer, or of one in ``AT_JWT["ISSUERS"]``.
 
     Args:
-        audience: what ``aud`` must hold, whoever the issuer is; without it what the settings say for the issuer.
+        audience: what ``aud`` must hold; without it what the settings say for the issuer. It is one of this project's
+            own issuer's audiences by being named here. A remote issuer's tokens are accepted for it if the settings
+            have it among that issuer's audiences, else they are refused as those of an issuer that is not set.
 
     Raises:
         TokenRejected: it must not be accepted.
         KeysUnavailable: the issuer's keys cannot be had.
-        ImproperlyConfigured: no issuer is set, or one without an audience.
+        ImproperlyConfigured: no issuer is set, none for this audience, or one without an audience.
 
     What the token says of its issuer only chooses among those that are set. It makes no query while the keys are in
     memory, unless ``AT_JWT["ACCEPT_OPAQUE_TOKENS"]`` is on and the token is one. It does *not* check whether the token
@@ -60,6 +63,9 @@ def verify_token(token: str, *, audience: str | None = None) -> AccessTokenClaim
 
 def accepted_issuers(*, audience: str | None = None) -> Mapping[str, AcceptedIssuer]:
     """Give all issuers whose tokens are accepted, by their identifiers; of one that is in twice, the local one.
+
+    Args:
+        audience: as for :func:`verify_token`.
 
     Raises:
         ImproperlyConfigured: as :func:`verify_token`.
@@ -94,12 +100,16 @@ _prepared: dict[str | None, _Prepared] = {}
 
 
 def _prepare(settings: AppSettings, local: str, audience: str | None) -> _Prepared:
-    issuers = {each.issuer: _remote(each, settings, audience) for each in settings.issuers if each.issuer != local}
+    remote = {each.issuer: _remote(each, settings) for each in settings.issuers if each.issuer != local}
+    issuers = remote if audience is None else _for_one_audience(remote, audience)
     if local:
         issuers[local] = _local(local, settings, audience)
     if not issuers:
         raise ImproperlyConfigured(
-            "Neither OAUTH2_PROVIDER['OIDC_ISS_ENDPOINT'] nor AT_JWT['ISSUERS'] is set, so no issuer can be expected."
+            f"No issuer in AT_JWT['ISSUERS'] has {audience!r} in its 'audience', so no token can be accepted for it."
+            if remote
+            else "Neither OAUTH2_PROVIDER['OIDC_ISS_ENDPOINT'] nor AT_JWT['ISSUERS'] is set, so no issuer can be "
+            "expected."
         )
     only = next(iter(issuers.values())) if len(issuers) == 1 else None
     return _Prepared(settings=settings, local=local, issuers=issuers, only=only)
@@ -123,7 +133,16 @@ def _local(issuer: str, settings: AppSettings, audience: str | None) -> Accepted
     return AcceptedIssuer(keys=import_string(settings.local_key_ring), expected=expected)
 
 
-def _remote(issuer: IssuerSettings, settings: AppSettings, audience: str | None) -> AcceptedIssuer:
+def _for_one_audience(issuers: Mapping[str, AcceptedIssuer], audience: str) -> dict[str, AcceptedIssuer]:
+    """Leave out the issuers that the settings do not trust with this audience, whatever a view says."""
+    return {
+        issuer: accepted._replace(expected=replace(accepted.expected, audiences=frozenset({audience})))
+        for issuer, accepted in issuers.items()
+        if audience in (accepted.expected.audiences or ())
+    }
+
+
+def _remote(issuer: IssuerSettings, settings: AppSettings) -> AcceptedIssuer:
     where = f"AT_JWT['ISSUERS'][{issuer.issuer!r}]"
     if not is_remote_issuer(issuer.issuer, loopback_http=loopback_http()):
         raise ImproperlyConfigured(f"{where}: the issuer is no https URL.")
@@ -131,7 +150,7 @@ def _remote(issuer: IssuerSettings, settings: AppSettings, audience: str | None)
         raise ImproperlyConfigured(f"{where} has no 'audience', so tokens for any API would be accepted.")
     expected = Expectations(
         issuer=issuer.issuer,
-        audiences=frozenset(issuer.audience if audience is None else (audience,)),
+        audiences=frozenset(issuer.audience),
         leeway=settings.leeway if issuer.leeway is None else issuer.leeway,
         max_bytes=settings.max_token_bytes,
         algorithms=frozenset(issuer.algorithms) or None,

@@ -91,9 +91,9 @@ class VerifiedTokens:
         if size == 0:
             return verify_with_current_keys(token, keys=keys, expected=expected, now=now)
         place = hash(token)
-        known = self._recall(token, place, keys, expected) if place in self._tokens else None
+        known = self._recall(token, place, keys, expected, now) if place in self._tokens else None
         if known is None:
-            authentic = verify_signature_with_current_keys(token, keys=keys, expected=expected)
+            authentic = verify_signature_with_current_keys(token, keys=keys, expected=expected, now=now)
             check_expectations(authentic, expected=expected, now=now)
             if self._was_seen(place):
                 self._remember(token, place, authentic, size)
@@ -118,7 +118,9 @@ class VerifiedTokens:
         seen, self._seen[slot] = self._seen[slot] == place, place
         return seen
 
-    def _recall(self, token: str, place: int, keys: KeySource, expected: Expectations) -> _Remembered | None:
+    def _recall(
+        self, token: str, place: int, keys: KeySource, expected: Expectations, now: float
+    ) -> _Remembered | None:
         if len(token) > expected.max_bytes:
             return None
         with self._lock:
@@ -128,7 +130,12 @@ class VerifiedTokens:
             self._tokens.move_to_end(place)
         # Another key may have got the same kid meanwhile; that one did not sign this token.
         key = known.authentic.key
-        held = keys.current().verification_keys.get(key.kid)
+        key_ring = keys.at_hand()
+        if key_ring is None:
+            # As for a token that was never seen: nobody is asked for keys because of one that has expired.
+            check_expectations(known.authentic, expected=expected, now=now)
+            key_ring = keys.current()
+        held = key_ring.verification_keys.get(key.kid)
         if held is key or held == key:
             return known
         self._drop(place)

@@ -111,6 +111,9 @@ _installed: Final[list[InMemoryIssuer]] = []
 class _InstalledKeys:
     """The keys of the issuer that was installed last."""
 
+    def at_hand(self) -> KeyRing:
+        return self.current()
+
     def current(self) -> KeyRing:
         return _installed[-1].key_ring
 

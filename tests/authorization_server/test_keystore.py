@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 from datetime import timedelta
 
 import pytest
@@ -15,6 +16,7 @@ from django_at_jwt.authorization_server.keystore import KeyStore, key_store
 from django_at_jwt.authorization_server.rotation import rotate_signing_keys
 from django_at_jwt.core.errors import KeysUnavailable, NoSigningKey
 from django_at_jwt.models import SigningKey
+from tests.core.forge import Forge
 
 pytestmark = pytest.mark.django_db
 
@@ -93,13 +95,16 @@ def test_old_keys_are_used_while_the_database_is_down(signing_keys, clock, monke
     monkeypatch.undo()
 
 
-def test_never_read_and_the_database_is_down(monkeypatch, client, service):
+def test_never_read_and_the_database_is_down(monkeypatch, client, service, settings):
     monkeypatch.setattr(keystore, "primary_rows", down)
     with pytest.raises(KeysUnavailable):
         KeyStore().current()
     # Neither the token nor its sender is at fault.
-    verified = client.get("/whoami/", headers={"Authorization": "Bearer a.b.c"})
-    assert verified.status_code == 503
+    forge, now = Forge("RS256"), int(time.time())
+    token = forge.with_claims(iss=settings.ISSUER, aud=settings.API, iat=now, exp=now + 600)
+    assert client.get("/whoami/", headers={"Authorization": f"Bearer {token}"}).status_code == 503
+    # A token that no key could help is at fault.
+    assert client.get("/whoami/", headers={"Authorization": "Bearer a.b.c"}).status_code == 401
     answer = client.get("/o/.well-known/jwks.json")
     assert answer.status_code == 503
     assert answer.json()["error"] == "temporarily_unavailable"

@@ -232,8 +232,10 @@ class Keys:
         self.renewals = renewals
         self.asked = 0
 
-    def current(self):
+    def at_hand(self):
         return self.rings[0]
+
+    current = at_hand
 
     def after_unknown_kid(self, kid):
         self.asked += 1

@@ -77,10 +77,13 @@ class TestToken:
             assert status == 0
 
     def test_audience(self, api, issuer):
+        api.AT_JWT = {"ISSUERS": issuer.settings(audience=[API, REPORTS])}
         token = issuer.token(aud=REPORTS)
-        assert rules_of(token)[1]["aud"]["outcome"] == "failed"
-        document, _ = rules_of(token, "--audience", REPORTS)
-        assert document["accepted"]
+        assert rules_of(token)[0]["accepted"]
+        assert rules_of(token, "--audience", REPORTS)[0]["accepted"]
+        assert rules_of(token, "--audience", API)[1]["aud"]["outcome"] == "failed"
+        with pytest.raises(CommandError, match="No issuer in"):
+            run("verify_access_token", "--audience", "https://nobodys.example.com/", token)
 
     def test_none(self, api, monkeypatch):
         with pytest.raises(CommandError, match="no token"):
@@ -181,6 +184,16 @@ class TestIssuers:
             assert [report["usable"] for report in reports] == [False, True]
             assert "content type is 'text/html'" in reports[0]["problem"]
             assert f"{issuer.issuer}: NOT USABLE" in run("check_issuers")[1]
+
+    def test_one_that_publishes_nothing_of_use(self, api, issuer):
+        issuer.publish(OTHER.jwk | {"use": "enc"})
+        status, [report] = self.report()
+        assert (status, report["usable"], report["keys"]) == (1, False, [])
+        assert report["problem"] == "it publishes no key that can be used"
+        status, text = run("check_issuers")
+        assert status == 1
+        assert "publishes no key that can be used" in text
+        assert f"not used: '{OTHER.kid}': the key is not for signatures" in text
 
     def test_no_issuer(self, settings):
         with pytest.raises(CommandError, match="names no issuer"):

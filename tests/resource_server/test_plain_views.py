@@ -75,9 +75,10 @@ def test_keys_that_cannot_be_read(address, client, monkeypatch):
         raise KeysUnavailable("no database")
 
     credentials = bearer("read")
+    monkeypatch.setattr(key_store, "at_hand", lambda: None)
     monkeypatch.setattr(key_store, "current", unavailable)
     answer = client.get(address, headers=credentials)
-    assert answer.status_code == 503
+    assert (answer.status_code, answer["Retry-After"]) == (503, "10")
     assert answer.json() == {"detail": "Access tokens cannot be verified at the moment."}
     assert told(answer) == told(client.get("/framework/", headers=credentials))
 

@@ -131,15 +131,30 @@ class TestDocument:
         assert found["api"]["authorization_servers"] == [settings.ISSUER, "https://as.remote.example"]
         assert found["other"]["resource"] == two
         assert found["other"]["authorization_servers"] == ["https://as.remote.example", "https://as.third.example"]
-        AccessTokenAuthentication.for_audience("https://named.example/by/a/view")
-        named = client.get(f"{WELL_KNOWN}/by/a/view").json()
-        assert named["authorization_servers"] == [settings.ISSUER, *remote]
+        # A view's own audience is the local issuer's as well, and no remote one's that does not have it.
+        for_view = "https://named.example/by/a/view"
+        AccessTokenAuthentication.for_audience(for_view)
+        assert client.get(f"{WELL_KNOWN}/by/a/view").json()["authorization_servers"] == [settings.ISSUER]
+        AccessTokenAuthentication.for_audience(two)
+        assert client.get(f"{WELL_KNOWN}/other").json()["authorization_servers"] == [settings.ISSUER, *remote]
 
     def test_api_that_knows_only_a_remote_issuer(self, client, settings):
         settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "OIDC_ISS_ENDPOINT": ""}
         remote = {"https://as.remote.example": {"audience": "https://one.example/api"}}
         configured(settings, None, DEFAULT_RESOURCE=None, ISSUERS=remote)
         assert client.get(f"{WELL_KNOWN}/api").json()["authorization_servers"] == ["https://as.remote.example"]
+        link = 'resource_metadata="https://one.example/.well-known/oauth-protected-resource/api"'
+        assert client.get("/whoami/")["WWW-Authenticate"] == f"Bearer {link}"
+
+    def test_audience_that_is_no_url_has_no_document(self, client, settings):
+        settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "OIDC_ISS_ENDPOINT": ""}
+        remote = {"https://as.remote.example": {"audience": ["an-api", "urn:example:api"]}}
+        configured(settings, None, DEFAULT_RESOURCE=None, ISSUERS=remote)
+        assert client.get("/whoami/")["WWW-Authenticate"] == "Bearer"
+        for place in ("", "/", "/an-api", "an-api", "/example:api", "example:api"):
+            assert client.get(f"{WELL_KNOWN}{place}").status_code == 404
+        remote = {"https://as.remote.example": {"audience": ["an-api", "https://one.example/api"]}}
+        configured(settings, None, DEFAULT_RESOURCE=None, ISSUERS=remote)
         link = 'resource_metadata="https://one.example/.well-known/oauth-protected-resource/api"'
         assert client.get("/whoami/")["WWW-Authenticate"] == f"Bearer {link}"
 

@@ -64,11 +64,12 @@ class TestApi:
         token = issuer.token()
         issuer.stop()
         answer = get(client, token)
-        assert answer.status_code == 503
+        assert (answer.status_code, answer["Retry-After"]) == (503, "10")
         assert "WWW-Authenticate" not in answer
         assert issuer.issuer in caplog.text
 
     def test_audience_of_a_view(self, api, issuer, client):
+        api.AT_JWT = {"ISSUERS": issuer.settings(audience=[API, REPORTS])}
         assert get(client, issuer.token(aud=REPORTS), "/reports/").status_code == 200
         assert get(client, issuer.token(), "/reports/").status_code == 401
 
@@ -81,6 +82,13 @@ class TestOptions:
         self.options(api, issuer, audience=[API, REPORTS])
         assert verify_token(issuer.token(aud=REPORTS)).audience == (REPORTS,)
         assert reason(issuer.token(aud="https://other.example.com/")) is RejectionReason.WRONG_AUDIENCE
+
+    @pytest.mark.parametrize("name", ["orders", "urn:example:orders", "d1f2a6f0-3d5c-4f5e-9b3a-6f0f1f2a6f0d"])
+    def test_audience_that_is_no_url(self, name, api, issuer, client):
+        self.options(api, issuer, audience=name)
+        assert get(client, issuer.token(aud=name)).status_code == 200
+        answer = get(client, issuer.token())
+        assert (answer.status_code, answer["WWW-Authenticate"]) == (401, INVALID)
 
     def test_leeway(self, api, issuer):
         token = issuer.token(exp=int(time.time()) - 10)
@@ -100,7 +108,9 @@ class TestOptions:
         assert verify_token(issuer.token(rsa))
         self.options(api, issuer, algorithms=["ES256"])
         assert verify_token(issuer.token())
-        assert reason(issuer.token(rsa)) is RejectionReason.UNKNOWN_KEY
+        assert reason(issuer.token(rsa)) is RejectionReason.ALGORITHM_MISMATCH
+        assert verify_token(issuer.token())
+        assert reason(issuer.token(rsa)) is RejectionReason.ALGORITHM_MISMATCH
 
     def test_algorithm_of_a_key_that_does_not_say_it(self, api, issuer):
         rsa = Forge("RS256")
@@ -155,6 +165,78 @@ class TestSeveralIssuers:
         with pytest.raises(KeysUnavailable):
             verify_token(other.token())
         assert verify_token(issuer.token())
+
+
+@pytest.mark.compliance("9068-24")
+class TestAudiencesOfEachIssuer:
+    """Each issuer is trusted with the audiences that the settings have for it, whatever the views name."""
+
+    @pytest.fixture
+    def partner(self, api, issuer, monkeypatch):
+        from django.urls import path
+        from rest_framework.response import Response
+        from rest_framework.views import APIView
+
+        from django_at_jwt.resource_server import protected_resources
+        from django_at_jwt.rest_framework import AccessTokenAuthentication
+
+        monkeypatch.setattr(protected_resources, "_named_by_views", {})
+
+        def view(audience):
+            class View(APIView):
+                authentication_classes = [AccessTokenAuthentication.for_audience(audience)]
+
+                def get(self, request):
+                    return Response(request.auth["iss"])
+
+            return View.as_view()
+
+        class Urls:
+            urlpatterns = [path("admin/", view(API)), path("partner/", view(REPORTS)), path("none/", view("x:y"))]
+
+        with running_issuer() as partner:
+            partner.publish(NEW)
+            api.ROOT_URLCONF = Urls
+            api.AT_JWT = {"ISSUERS": issuer.settings(audience=API) | partner.settings(audience=REPORTS)}
+            yield partner
+
+    @pytest.mark.parametrize("aud", [API, REPORTS, [API, REPORTS]], ids=["admin", "partner", "both"])
+    @pytest.mark.parametrize("place", ["/admin/", "/partner/"])
+    def test_only_the_issuer_of_an_api_gives_tokens_for_it(self, aud, place, partner, issuer, client):
+        api_here = API if place == "/admin/" else REPORTS
+        for source, key, its in ((issuer, OLD, API), (partner, NEW, REPORTS)):
+            accepted = its == api_here and api_here in aud
+            answer = get(client, source.token(key, aud=aud), place)
+            assert (answer.status_code, answer.get("WWW-Authenticate")) == ((200, None) if accepted else (401, INVALID))
+
+    def test_token_of_an_issuer_that_is_left_out_asks_nobody(self, partner, issuer, client):
+        assert get(client, partner.token(NEW, aud=API), "/admin/").status_code == 401
+        assert not partner.requests
+        assert not issuer.requests
+
+    def test_audience_of_nobody_is_a_mistake_that_is_told(self, partner, issuer):
+        from django.core.exceptions import ImproperlyConfigured
+
+        with pytest.raises(ImproperlyConfigured, match=r"No issuer in AT_JWT\['ISSUERS'\] has 'x:y'"):
+            verify_token(issuer.token(OLD, aud="x:y"), audience="x:y")
+
+    def test_both_may_give_tokens_for_one_api(self, partner, issuer, client, settings):
+        settings.AT_JWT = {"ISSUERS": issuer.settings(audience=API) | partner.settings(audience=[API, REPORTS])}
+        assert get(client, issuer.token(OLD), "/admin/").status_code == 200
+        assert get(client, partner.token(NEW), "/admin/").status_code == 200
+        assert get(client, issuer.token(OLD, aud=REPORTS), "/partner/").status_code == 401
+
+    def test_check_says_which_audience_is_nobodys(self, partner, settings):
+        from django_at_jwt.checks.issuers import check_audiences_that_views_name
+
+        settings.ROOT_URLCONF = "tests.site.urls"
+        [message] = check_audiences_that_views_name()
+        assert message.id == "django_at_jwt.E022"
+        assert "'x:y'" in message.msg
+        assert '"audience": ["x:y", ...]' in message.hint
+        # Beside an issuer of its own, the project accepts that one's tokens wherever a view says so.
+        settings.OAUTH2_PROVIDER = {"OIDC_ISS_ENDPOINT": settings.ISSUER}
+        assert check_audiences_that_views_name() == []
 
 
 @pytest.mark.django_db
@@ -301,6 +383,8 @@ class TestKeys:
             ({"kty": "oct", "k": "c2VjcmV0", "kid": "hmac", "alg": "HS256"}, "symmetric"),
             (NEW.jwk | {"use": "enc"}, "not for signatures"),
             (NEW.jwk | {"key_ops": ["encrypt"]}, "not for signatures"),
+            (NEW.jwk | {"key_ops": ["sign"]}, '"key_ops" has no "verify"'),
+            (NEW.jwk | {"key_ops": "verify"}, "not for signatures"),
             (NEW.jwk | {"alg": "HS256"}, "algorithm is none of"),
             (NEW.jwk | {"alg": "none"}, "algorithm is none of"),
             (NEW.jwk | {"alg": 5}, "algorithm is none of"),
@@ -308,6 +392,8 @@ class TestKeys:
             (NEW.jwk | {"kid": ""}, "no kid"),
             (NEW.jwk | {"kid": 5}, "no kid"),
             (NEW.jwk | {"x": "AAAA"}, "not a valid point"),
+            ({"kty": "EC", "kid": "x", "crv": ["P-256"]}, "no accepted algorithm"),
+            ({"kty": "EC", "kid": "x", "crv": {}}, "no accepted algorithm"),
             ("a string", "no JSON object"),
         ],
     )
@@ -332,19 +418,73 @@ class TestKeys:
         issuer.publish(OLD, NEW.jwk | {"kid": OLD.kid, "use": "enc"})
         assert verify_token(issuer.token())
 
-    @pytest.mark.parametrize("keys", [[], [weak], [NEW.jwk | {"use": "enc"}]])
-    def test_set_without_a_usable_key_keeps_the_last_good_one(self, keys, api, issuer, clock, caplog):
-        verify_token(issuer.token())
+    @pytest.mark.compliance("7009-2")
+    @pytest.mark.parametrize(
+        ("keys", "why"),
+        [([], ""), ([weak], "2048"), ([{"kty": "oct", "k": "c2VjcmV0", "kid": "hmac"}], "symmetric")],
+    )
+    def test_issuer_that_withdraws_its_last_key_is_believed(self, keys, why, api, issuer, client, clock, caplog):
+        assert get(client, issuer.token()).status_code == 200
         issuer.publish(*keys)
         clock.pass_by(300)
-        assert verify_token(issuer.token())
+        for _ in range(5):
+            assert get(client, issuer.token()).status_code == 503
         assert issuer.fetches == 2
-        assert "no key that can be used" in caplog.text
+        assert "publishes no key that can be used" in caplog.text
+        assert why in caplog.text
+        # Another worker knows it too, and asks no sooner.
+        new_worker()
+        assert get(client, issuer.token()).status_code == 503
+        assert issuer.fetches == 2
+        issuer.publish(NEW)
+        clock.pass_by(RETRY_AFTER + 1)
+        assert get(client, issuer.token(NEW)).status_code == 200
+        assert get(client, issuer.token(OLD)).status_code == 401
+
+    def test_issuer_that_withdraws_its_keys_and_is_asked_about_an_unknown_one(self, api, issuer):
+        verify_token(issuer.token())
+        issuer.publish()
+        for token in (issuer.token(NEW), issuer.token(OLD)):
+            with pytest.raises(KeysUnavailable, match="publishes no key"):
+                verify_token(token)
+        assert issuer.fetches == 2
+
+    def test_withdrawn_key_goes_though_the_one_that_is_left_cannot_be_used(self, api, issuer, clock):
+        issuer.publish(OLD, NEW)
+        assert verify_token(issuer.token(OLD))
+        issuer.publish(NEW.jwk | {"use": "enc"})
+        clock.pass_by(300)
+        for token in (issuer.token(OLD), issuer.token(NEW)):
+            with pytest.raises(KeysUnavailable):
+                verify_token(token)
 
     @pytest.mark.parametrize("body", [b'{"keys": {}}', b"{}", b'{"keys": null}'])
     def test_no_set_at_all(self, body, api, issuer, caplog):
         issuer.pages[KEYS] = Page(body)
         assert "no list of" in refused(issuer, caplog)
+
+    def test_surprise_is_no_worse_than_an_issuer_that_is_down(self, api, issuer, client, clock, caplog, monkeypatch):
+        """Nothing that is known does this. What is not known must not answer 500, nor keep a claim or the good keys."""
+        from django_at_jwt.resource_server import retrieval
+
+        def surprised(*_arguments, **_options):
+            raise TypeError("unhashable type: 'list'")
+
+        accept_keys = retrieval.accept_keys
+        monkeypatch.setattr(retrieval, "accept_keys", surprised)
+        assert get(client, issuer.token()).status_code == 503
+        assert "TypeError" in caplog.text
+        monkeypatch.setattr(retrieval, "accept_keys", accept_keys)
+        clock.pass_by(RETRY_AFTER + 1)
+        caches["default"].clear()  # The cache has a clock of its own, which these tests do not move.
+        assert verify_token(issuer.token())
+        monkeypatch.setattr(retrieval, "accept_keys", surprised)
+        clock.pass_by(300)
+        for _ in range(3):
+            assert verify_token(issuer.token())
+        assert "those from before are used" in caplog.text
+        assert not any(key.endswith("refresh") and caches["default"].get(key) == "taken" for key in cache_keys())
+        assert issuer.fetches == 3
 
     def test_too_many_keys(self, api, issuer, caplog):
         issuer.publish(*[OLD.jwk | {"kid": str(number)} for number in range(101)])
@@ -413,6 +553,30 @@ class TestFreshness:
         assert verify_token(issuer.token(NEW))
         assert issuer.requests[METADATA] == 2
 
+    @pytest.mark.parametrize("gone", [Page(status=404), HTML, None], ids=["404", "html", "host is gone"])
+    def test_keys_that_moved_are_followed_before_the_metadata_runs_out(self, gone, api, issuer, clock):
+        with running_issuer() as elsewhere:
+            issuer.describe(jwks_uri=f"{elsewhere.root}{KEYS}").headers["Cache-Control"] = "max-age=3600"
+            assert verify_token(issuer.token())
+            issuer.publish(NEW)
+            issuer.describe()
+            if gone is None:
+                elsewhere.stop()
+            else:
+                elsewhere.pages[KEYS] = gone
+            clock.pass_by(300)
+            assert verify_token(issuer.token(NEW))
+            assert issuer.requests == {METADATA: 2, KEYS: 1}
+
+    def test_keys_that_did_not_move_are_not_asked_for_twice(self, api, issuer, clock, caplog):
+        issuer.describe().headers["Cache-Control"] = "max-age=3600"
+        assert verify_token(issuer.token())
+        issuer.pages[KEYS] = Page(status=500)
+        clock.pass_by(300)
+        assert verify_token(issuer.token())
+        assert issuer.requests == {METADATA: 2, KEYS: 2}
+        assert "status is 500" in caplog.text
+
     def test_rotation_is_noticed_at_the_first_token_of_the_new_key(self, api, issuer):
         verify_token(issuer.token())
         issuer.publish(OLD, NEW)
@@ -464,6 +628,27 @@ class TestOutage:
         caches["default"].clear()  # The cache has a clock of its own, which these tests do not move.
         assert verify_token(issuer.token())
 
+    @pytest.mark.parametrize(
+        ("max_stale", "headers", "usable"),
+        [
+            (0, {"Cache_Control": "max-age=1000"}, 1000),
+            (0, {"Cache_Control": "max-age=0"}, 60),
+            (500, {"Cache_Control": "max-age=1000"}, 1000),
+            (500, {"Cache_Control": "max-age=100"}, 500),
+            (500, {}, 500),
+        ],
+    )
+    def test_time_may_be_shorter_than_the_longest_answer(self, max_stale, headers, usable, api, issuer, clock):
+        api.AT_JWT = {**api.AT_JWT, "ISSUER_MAX_STALE": max_stale}
+        issuer.publish(OLD, **headers)
+        verify_token(issuer.token())
+        issuer.stop()
+        clock.pass_by(usable - 2)
+        assert verify_token(issuer.token())
+        clock.pass_by(3)
+        with pytest.raises(KeysUnavailable, match="not confirmed for too long"):
+            verify_token(issuer.token())
+
     @pytest.mark.parametrize("cache", ["locmem.LocMemCache", "dummy.DummyCache"])
     def test_issuer_that_fails_is_asked_once_in_a_while(self, cache, api, issuer, clock):
         api.CACHES = {"default": {"BACKEND": f"django.core.cache.backends.{cache}"}}
@@ -486,10 +671,71 @@ class TestOutage:
         issuer.stop()
         wall = time.time
         monkeypatch.setattr(time, "time", lambda: wall() - 100_000)
-        token = issuer.token()
+        token = issuer.token(exp=int(time.time()) + 10_000)
         clock.pass_by(7201)
         with pytest.raises(KeysUnavailable):
             verify_token(token)
+
+
+HOPELESS = {
+    "no token": lambda issuer: "abc",
+    "five segments": lambda issuer: "a.b.c.d.e",
+    "too long": lambda issuer: "A" * 20_000,
+    "alg none": lambda issuer: issuer.token(header=NEW.header(alg="none")),
+    "alg of nobody": lambda issuer: issuer.token(header=NEW.header(alg="HS256")),
+    "typ": lambda issuer: issuer.token(header=NEW.header(typ="JWT")),
+    "crit": lambda issuer: issuer.token(header=NEW.header(crit=["x"])),
+    "kid is a list": lambda issuer: issuer.token(header=NEW.header(kid=["x"])),
+    "no claims": lambda issuer: NEW.token(payload="x"),
+    "no sub": lambda issuer: issuer.token(NEW, sub=None),
+    "another issuer": lambda issuer: issuer.token(NEW, iss="https://evil.example.com"),
+    "another audience": lambda issuer: issuer.token(NEW, aud=REPORTS),
+    "expired": lambda issuer: issuer.token(NEW, exp=1),
+    "not yet": lambda issuer: issuer.token(NEW, nbf=int(time.time()) + 3600),
+}
+
+
+@pytest.mark.compliance("8725-10")
+@pytest.mark.parametrize("hopeless", HOPELESS.values(), ids=HOPELESS)
+class TestTokensThatNoKeyCouldHelp:
+    """Whoever sends one is refused, and neither asks the issuer, nor waits for it, nor spends the cool-down."""
+
+    def test_before_there_are_keys(self, hopeless, api, issuer, client):
+        answer = get(client, hopeless(issuer))
+        assert (answer.status_code, answer["WWW-Authenticate"]) == (401, INVALID)
+        assert not issuer.requests
+
+    def test_while_the_issuer_is_down(self, hopeless, api, issuer, client):
+        issuer.stop()
+        assert get(client, hopeless(issuer)).status_code == 401
+        assert get(client, issuer.token()).status_code == 503
+        assert get(client, hopeless(issuer)).status_code == 401
+
+    def test_while_another_request_waits_for_a_slow_issuer(self, hopeless, api, issuer, client):
+        began = time.monotonic()
+        with remote_key_source(*source_settings())._lock:
+            assert get(client, hopeless(issuer)).status_code == 401
+        assert time.monotonic() - began < 5
+
+    def test_once_there_are_keys(self, hopeless, api, issuer, client, clock):
+        assert get(client, issuer.token()).status_code == 200
+        token = hopeless(issuer)
+        assert get(client, token).status_code == 401
+        clock.pass_by(300)
+        assert get(client, token).status_code == 401
+        assert issuer.fetches == 1
+        # The cool-down is there for whoever has a token of the issuer's new key.
+        issuer.publish(OLD, NEW)
+        assert get(client, issuer.token(NEW)).status_code == 200
+
+
+def test_remembered_token_that_has_expired_asks_nobody(api, issuer, clock):
+    token = issuer.token()
+    for _ in range(3):
+        assert verify_token(token)
+    clock.pass_by(700)
+    assert reason(token) is RejectionReason.EXPIRED
+    assert issuer.fetches == 1
 
 
 @pytest.mark.compliance("8725-10")
@@ -619,7 +865,7 @@ class TestSharing:
 
     @pytest.mark.parametrize(
         "entry",
-        [5, b"bytes", "", "{}", "text", None, "x" * 2_000_000, "attacker", "future", "other issuer", "no keys", "http"],
+        [5, b"bytes", "", "{}", "text", None, "x" * 2_000_000, "attacker", "future", "other issuer", "no set", "http"],
         ids=str,
     )
     def test_broken_or_hostile_entry_is_ignored(self, entry, api, issuer, caplog):
@@ -634,10 +880,10 @@ class TestSharing:
             {
                 "attacker": f"{attackers}:{text.rpartition(':')[2]}",
                 "future": sign(
-                    json.dumps(document | {"confirmed_at": time.time() + 1e6, "refresh_at": time.time() + 1e6})
+                    json.dumps(document | {"confirmed_at": time.time() + 1e6, "fresh_until": time.time() + 1e6})
                 ),
                 "other issuer": sign(json.dumps(document | {"issuer": "https://as.example.com"})),
-                "no keys": sign(json.dumps(document | {"jwk_set": {"keys": []}})),
+                "no set": sign(json.dumps(document | {"jwk_set": {"keys": {}}})),
                 "http": sign(json.dumps(document | {"jwks_uri": "http://192.0.2.1/"})),
             }.get(entry, entry)
             if isinstance(entry, str)

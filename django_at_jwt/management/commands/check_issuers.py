@@ -72,7 +72,8 @@ def _report(issuer: IssuerSettings) -> dict[str, Any]:
         return report | {"problem": str(error)}
     snapshot = retrieved.snapshot
     return report | {
-        "usable": True,
+        "usable": bool(snapshot.keys),
+        **({} if snapshot.keys else {"problem": "it publishes no key that can be used"}),
         "seconds": round(time.time() - now, 3),
         "jwks_uri": snapshot.jwks_uri,
         "metadata_used_for_seconds": round(snapshot.metadata_until - snapshot.confirmed_at),
@@ -87,8 +88,10 @@ def _as_text(report: dict[str, Any]) -> str:
     lines.append(f"  audience: {', '.join(report['audience'])}")
     age = report["workers_copy_seconds_old"]
     lines.append("  workers' copy: none" if age is None else f"  workers' copy: confirmed {age:g} seconds ago")
-    if not report["usable"]:
-        return "\n".join([*lines, f"  {report['problem']}"])
+    if "problem" in report:
+        lines.append(f"  {report['problem']}")
+    if "keys" not in report:
+        return "\n".join(lines)
     lines.append(f"  keys: {report['jwks_uri']}, read in {report['seconds']:g} seconds")
     lines.append(
         f"  asked for again: keys after {report['keys_asked_for_again_after_seconds']} seconds, metadata after "

@@ -16,6 +16,7 @@ from django_at_jwt.core.bearer import (
     bearer_token,
 )
 from django_at_jwt.core.errors import KeysUnavailable, TokenRejected
+from django_at_jwt.resource_server.issuers import RETRY_AFTER
 from django_at_jwt.resource_server.protected_resources import (
     default_identifier,
     metadata_url,
@@ -75,6 +76,7 @@ class KeysAreUnavailable(exceptions.APIException):
     status_code = status.HTTP_503_SERVICE_UNAVAILABLE
     default_detail = "Access tokens cannot be verified at the moment."
     default_code = "temporarily_unavailable"
+    wait = RETRY_AFTER  # What Django REST framework says in Retry-After.
 
 
 class AmbiguousCredentials(exceptions.ParseError):
