@@ -8,9 +8,14 @@ from itertools import pairwise
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission
+from django.db import OperationalError, connections
+from django.urls import resolve
 from django.utils import timezone
 
+from django_at_jwt.admin import signing_key as signing_key_admin
 from django_at_jwt.admin.timeline import timeline
+from django_at_jwt.authorization_server import protection
+from django_at_jwt.core.errors import NoSigningKey
 from django_at_jwt.core.lifecycle import KeyState
 from django_at_jwt.models import SigningKey
 
@@ -46,6 +51,15 @@ def test_permission_is_needed(signing_keys, client, django_user_model):
     assert client.get(LIST).status_code == 403
     staff.user_permissions.add(Permission.objects.get(codename="view_signingkey"))
     assert client.get(LIST).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "lookup", ["private_jwe__startswith=e", "private_jwe__contains=.", "private_jwe=x", "revocation_reason__regex=x"]
+)
+def test_no_filter_tells_of_the_private_half(lookup, signing_keys, client, staff):
+    may(staff, "view")
+    assert client.get(f"{LIST}?{lookup}").status_code == 400
+    assert client.get(f"{LIST}?q={signing_keys[0].kid}&o=1").status_code == 200
 
 
 def test_states_have_names(signing_keys):
@@ -97,6 +111,47 @@ class TestRotate:
         may(staff, "rotate")
         assert client.get(f"{LIST}rotate/").status_code == 200
         assert "Rotate now" in client.get(LIST).content.decode()
+
+    @pytest.mark.parametrize("address", ["rotate/", "{}/revoke/"])
+    @pytest.mark.parametrize("method", ["get", "post"])
+    @pytest.mark.parametrize(
+        ("error", "said"),
+        [
+            (NoSigningKey("a key-encryption key is not set any more"), "a key-encryption key is not set any more"),
+            (OperationalError("the database is locked"), "the database is locked"),
+            (TimeoutError("another change has been running"), "another change has been running"),
+        ],
+        ids=lambda value: type(value).__name__,
+    )
+    def test_what_keeps_them_from_being_changed_is_said(
+        self, address, method, error, said, signing_keys, admin_client, monkeypatch
+    ):
+        def fail(*_args, **_options):
+            raise error
+
+        monkeypatch.setattr(signing_key_admin, "rotate_signing_keys", fail)
+        monkeypatch.setattr(signing_key_admin, "revoke_signing_key", fail)
+        address = LIST + address.format(in_state(KeyState.SIGNING).pk)
+        page = getattr(admin_client, method)(address, {"reason": "x"}, follow=True)
+        assert page.redirect_chain == [(LIST, 302)]
+        assert said in page.content.decode()
+        assert not LogEntry.objects.exists()
+
+    def test_lost_key_encryption_key_takes_no_page_down(self, signing_keys, admin_client, settings, monkeypatch):
+        settings.AT_JWT = {**settings.AT_JWT, "SIGNING_ALGORITHMS": ["RS256", "ES256"]}
+        monkeypatch.setattr(protection.JWE, "add_recipient", _fail_to_encrypt)
+        page = admin_client.post(f"{LIST}rotate/", follow=True)
+        assert "The signing keys were not rotated: signing key" in page.content.decode()
+        assert SigningKey.objects.count() == len(signing_keys)
+
+    def test_no_database_wraps_the_request_in_a_transaction(self, signing_keys):
+        # A change to the keys takes the lock of their database, which must be given back after it is committed.
+        for address in ("rotate/", f"{signing_keys[0].pk}/revoke/"):
+            assert resolve(LIST + address).func._non_atomic_requests >= set(connections)
+
+
+def _fail_to_encrypt(*_args, **_options):
+    raise ValueError("it cannot be encrypted")
 
 
 class TestRevoke:

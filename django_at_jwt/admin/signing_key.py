@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db import Error as AnyDatabaseError
-from django.db import transaction
+from django.db import connections, transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
-from django.utils.decorators import method_decorator
 from django.utils.html import format_html
 from django.utils.http import urlencode
 from django.utils.translation import gettext_lazy as _
@@ -22,20 +21,26 @@ from django.utils.translation import gettext_lazy as _
 from django_at_jwt.authorization_server.revocation import live_tokens, revoke_signing_key
 from django_at_jwt.authorization_server.rotation import rotate_signing_keys, safe_to_purge_after
 from django_at_jwt.conf import app_settings
-from django_at_jwt.core.errors import KeyChangeRefused
+from django_at_jwt.core.errors import KeyChangeRefused, NoSigningKey
 from django_at_jwt.core.lifecycle import KeyState
 from django_at_jwt.models import SigningKey
 
 from .timeline import timeline
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
     from django.db.models import QuerySet
+    from django.utils.functional import _StrPromise as StrPromise
 
     _ModelAdmin = admin.ModelAdmin[SigningKey]
 else:
     _ModelAdmin = admin.ModelAdmin  # It is generic to the type checker alone.
+
+
+# What may keep the keys from being changed, and from being looked at before that.
+_REFUSALS: Final = (KeyChangeRefused, NoSigningKey, AnyDatabaseError, TimeoutError)
 
 
 class RevocationForm(forms.Form):
@@ -117,6 +122,10 @@ class SigningKeyAdmin(_ModelAdmin):
         """Leave the private half in the database: no page needs it."""
         return super().get_queryset(request).defer("private_jwe")
 
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
+        """Refuse: the list has no filters, and one by the private half would give it away letter by letter."""
+        return False
+
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Refuse: rotations make keys."""
         return False
@@ -140,9 +149,10 @@ class SigningKeyAdmin(_ModelAdmin):
     def get_urls(self) -> list[URLPattern]:
         """Add the pages that ask before keys are changed."""
         view = self.admin_site.admin_view
+        rotate, revoke = _outside_transactions(view(self.rotate_view)), _outside_transactions(view(self.revoke_view))
         return [
-            path("rotate/", view(self.rotate_view), name="django_at_jwt_signingkey_rotate"),
-            path("<int:pk>/revoke/", view(self.revoke_view), name="django_at_jwt_signingkey_revoke"),
+            path("rotate/", rotate, name="django_at_jwt_signingkey_rotate"),
+            path("<int:pk>/revoke/", revoke, name="django_at_jwt_signingkey_revoke"),
             *super().get_urls(),
         ]
 
@@ -180,20 +190,17 @@ class SigningKeyAdmin(_ModelAdmin):
             return None
         return HttpResponseRedirect(reverse("admin:django_at_jwt_signingkey_revoke", args=[keys[0].pk]))
 
-    @method_decorator(transaction.non_atomic_requests)
     def rotate_view(self, request: HttpRequest) -> HttpResponse:
         """Show what a rotation would do now; do it when that is confirmed."""
         if not self.has_rotate_permission(request):
             raise PermissionDenied
         chosen = request.GET.getlist("algorithm")
         early = [name for name in app_settings().signing_algorithms if not chosen or name in chosen]
+        try:
+            rotation = rotate_signing_keys(early=early, dry_run=request.method != "POST")
+        except _REFUSALS as error:
+            return self._refused(request, _("The signing keys were not rotated: %(problem)s"), error)
         if request.method == "POST":
-            try:
-                rotation = rotate_signing_keys(early=early)
-            except (AnyDatabaseError, TimeoutError) as error:
-                text = _("The signing keys were not rotated: %(problem)s")
-                self.message_user(request, text % {"problem": error}, messages.ERROR)
-                return HttpResponseRedirect(reverse("admin:django_at_jwt_signingkey_changelist"))
             for row in rotation.keys:
                 if row in rotation.made:
                     self.log_addition(request, row, "Made by a rotation.")
@@ -202,13 +209,8 @@ class SigningKeyAdmin(_ModelAdmin):
             text = _("The signing keys were rotated.") if rotation.plan else _("There was nothing to do.")
             self.message_user(request, text, messages.SUCCESS)
             return HttpResponseRedirect(reverse("admin:django_at_jwt_signingkey_changelist"))
-        context = {
-            "title": _("Rotate the signing keys now"),
-            "rotation": rotate_signing_keys(early=early, dry_run=True),
-        }
-        return self._page(request, "rotate", context)
+        return self._page(request, "rotate", {"title": _("Rotate the signing keys now"), "rotation": rotation})
 
-    @method_decorator(transaction.non_atomic_requests)
     def revoke_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Show whom the revocation of a key would concern; do it when that is confirmed."""
         key = self.get_object(request, str(pk))
@@ -234,12 +236,26 @@ class SigningKeyAdmin(_ModelAdmin):
                 )
                 return HttpResponseRedirect(reverse("admin:django_at_jwt_signingkey_changelist"))
             preview = revoke_signing_key(key.kid, reason="", dry_run=True)
-        except (KeyChangeRefused, AnyDatabaseError, TimeoutError) as refused:
-            self.message_user(request, str(refused), messages.ERROR)
-            return HttpResponseRedirect(reverse("admin:django_at_jwt_signingkey_changelist"))
+        except _REFUSALS as error:
+            return self._refused(request, _("The key was not revoked: %(problem)s"), error)
         context = {"title": _("Revoke a signing key"), "key": key, "form": form, "preview": preview}
         return self._page(request, "revoke", context)
+
+    def _refused(self, request: HttpRequest, undone: StrPromise, error: Exception) -> HttpResponse:
+        text = str(error) if isinstance(error, KeyChangeRefused) else undone % {"problem": error}
+        self.message_user(request, text, messages.ERROR)
+        return HttpResponseRedirect(reverse("admin:django_at_jwt_signingkey_changelist"))
 
     def _page(self, request: HttpRequest, name: str, context: dict[str, Any]) -> HttpResponse:
         whole = {**self.admin_site.each_context(request), "opts": self.opts, "media": self.media, **context}
         return TemplateResponse(request, f"admin/django_at_jwt/signingkey/{name}.html", whole)
+
+
+def _outside_transactions(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """Exempt a view from ``ATOMIC_REQUESTS``, whichever database has the keys.
+
+    A change to them counts at once, and what is noted of it stays, whatever the request comes to.
+    """
+    for database in connections:
+        view = transaction.non_atomic_requests(database)(view)
+    return view

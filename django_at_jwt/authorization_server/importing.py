@@ -83,7 +83,7 @@ def import_signing_key(jwk: JWK, *, algorithm: str, dry_run: bool = False) -> Im
         OpenKey.from_jwk(jwk, algorithm=algorithm, kid=kid)
     except UnacceptableKey as error:
         raise KeyChangeRefused(f"The key cannot be used: {error}.") from None
-    with changing_signing_keys() as database:
+    with changing_signing_keys(dry_run=dry_run) as database:
         now = timezone.now()
         rows = list(SigningKey.objects.using(database))
         if any(row.kid == kid for row in rows):

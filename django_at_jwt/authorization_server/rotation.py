@@ -51,7 +51,7 @@ def rotate_signing_keys(*, early: Collection[str] = (), dry_run: bool = False) -
         NoSigningKey: a new private key could not be encrypted.
         TimeoutError, django.db.Error: another change to the keys is running, or the database failed.
     """
-    with changing_signing_keys() as database:
+    with changing_signing_keys(dry_run=dry_run) as database:
         rotation = carry_out_rotation(database, early=early, dry_run=dry_run)
     if rotation.plan and not dry_run:
         key_store.forget()
@@ -90,7 +90,7 @@ def purge_signing_keys(*, force: bool = False, dry_run: bool = False) -> tuple[s
     Raises:
         TimeoutError: another change to the keys is running.
     """
-    with changing_signing_keys() as database:
+    with changing_signing_keys(dry_run=dry_run) as database:
         now = timezone.now()
         retired = [
             row

@@ -51,3 +51,12 @@ def test_killed_at_each_step_and_run_again(database_url):
     again = manage(database_url, "rotate_signing_keys", "--now", **at_once)
     assert again.returncode == 0, again.stderr
     assert states(database_url) == {"signing": 1, "announced": 1, "retained": 2}
+
+
+def test_whoever_only_looks_waits_for_nobody(database_url):
+    manage(database_url, "rotate_signing_keys")
+    done = run(database_url, "tests.processes.look_while_locked")
+    assert done.returncode == 0, done.stderr
+    looked = json.loads(done.stdout)
+    assert looked["answers"] == [200, 200]
+    assert looked["seconds"] < 4
