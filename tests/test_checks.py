@@ -126,6 +126,12 @@ def test_unusable_setting(values, expected, settings):
     assert "secret text" not in message.msg
 
 
+@pytest.mark.parametrize("keys", [[""], ["abc"], None, "abc"])
+def test_key_encryption_keys_that_are_none_are_one_message(keys, complete, settings):
+    settings.AT_JWT = {**settings.AT_JWT, "KEY_ENCRYPTION_KEYS": keys}
+    assert list(found(deploy=True)) == ["django_at_jwt.E001"]
+
+
 def test_setting_that_is_read_as_it_is_now(settings):
     before = app_settings()
     assert app_settings() is before

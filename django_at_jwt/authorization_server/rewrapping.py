@@ -46,4 +46,4 @@ def rewrap_signing_keys(*, dry_run: bool = False) -> Rewrapping:
                 row.private_jwe = encrypt_private_key(private, kid=row.kid)
                 row.save(using=database, update_fields=["private_jwe"])
     key_store.forget()
-    return Rewrapping(rewrapped=tuple(rewrapped), up_to_date=tuple(up_to_date), failed=tuple(failed))
+    return Rewrapping(rewrapped=tuple(rewrapped), up_to_date=tuple(up_to_date), failed=tuple(dict.fromkeys(failed)))

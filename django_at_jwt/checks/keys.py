@@ -74,7 +74,7 @@ def check_revoked_kids(**_kwargs: Any) -> list[CheckMessage]:
 
 def check_signing_keys_open(**_kwargs: Any) -> list[CheckMessage]:
     """Each private key can be opened with the key-encryption keys that are set."""
-    if not issues_tokens() or not readable():
+    if not issues_tokens() or not _can_open_keys():
         return []
     from django_at_jwt.authorization_server.protection import decrypt_private_key  # noqa: PLC0415 - as the models below
 
@@ -94,6 +94,11 @@ def check_signing_keys_open(**_kwargs: Any) -> list[CheckMessage]:
                 )
             )
     return messages
+
+
+def _can_open_keys() -> bool:
+    """Tell whether key-encryption keys can be had from the settings; another check says why not."""
+    return readable() and app_settings().key_encryption_keys is not None
 
 
 def _signing_key_rows() -> list[SigningKey] | None:
@@ -167,7 +172,7 @@ def check_signing_key(**_kwargs: Any) -> list[CheckMessage]:
 
 def check_key_encryption_keys(**_kwargs: Any) -> list[CheckMessage]:
     """Private keys are encrypted with a key of their own."""
-    if not issues_tokens() or not readable():
+    if not issues_tokens() or not _can_open_keys():
         return []
     if not app_settings().key_encryption_keys:
         return [
