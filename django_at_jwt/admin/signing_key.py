@@ -16,16 +16,17 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.http import urlencode
+from django.utils.timezone import is_aware, localtime
 from django.utils.translation import gettext_lazy as _
 
 from django_at_jwt.authorization_server.revocation import live_tokens, revoke_signing_key
-from django_at_jwt.authorization_server.rotation import rotate_signing_keys, safe_to_purge_after
+from django_at_jwt.authorization_server.rotation import is_spent, rotate_signing_keys, safe_to_purge_after
 from django_at_jwt.conf import app_settings
 from django_at_jwt.core.errors import KeyChangeRefused, NoSigningKey
 from django_at_jwt.core.lifecycle import KeyState
 from django_at_jwt.models import SigningKey
 
-from .timeline import timeline
+from .timeline import is_drawn, timeline
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,10 +67,10 @@ class SigningKeyAdmin(_ModelAdmin):
         "algorithm",
         "state",
         "live_tokens",
-        "last_token_expires_at",
-        "signing_at",
-        "retained_at",
-        "retired_at",
+        "last_expiry",
+        "signs_from",
+        "signs_until",
+        "published_until",
     )
     search_fields = ("kid",)
     actions = ("rotate_selected", "revoke_selected")
@@ -103,10 +104,32 @@ class SigningKeyAdmin(_ModelAdmin):
 
     @admin.display(description=_("tokens alive, at most"))
     def live_tokens(self, key: SigningKey) -> int:
-        """Count the unexpired tokens that the key may have signed."""
-        if key.state_at(timezone.now()) in {KeyState.ANNOUNCED, KeyState.RETIRED}:
+        """Count the unexpired tokens that the key may have signed; a key of the past costs no query for ever."""
+        now = timezone.now()
+        state = key.state_at(now)
+        if state in {KeyState.ANNOUNCED, KeyState.RETIRED} or (state is not KeyState.SIGNING and is_spent(key, now)):
             return 0
-        return live_tokens(key.times, timezone.now()).count()
+        return live_tokens(key.times, now).count()
+
+    @admin.display(description=_("last token expires"), ordering="last_token_expires_at")
+    def last_expiry(self, key: SigningKey) -> str:
+        """Give the instant at which the last token expires."""
+        return _in_short(key.last_token_expires_at)
+
+    @admin.display(description=_("signs from"), ordering="signing_at")
+    def signs_from(self, key: SigningKey) -> str:
+        """Give the instant from which the key signs."""
+        return _in_short(key.signing_at)
+
+    @admin.display(description=_("signs until"), ordering="retained_at")
+    def signs_until(self, key: SigningKey) -> str:
+        """Give the instant from which another key signs."""
+        return _in_short(_end(key, key.retained_at))
+
+    @admin.display(description=_("published until"), ordering="retired_at")
+    def published_until(self, key: SigningKey) -> str:
+        """Give the instant from which the key is not in the JWK set."""
+        return _in_short(_end(key, key.retired_at))
 
     @admin.display(description=_("safe to purge after"))
     def safe_to_purge_after(self, key: SigningKey) -> datetime | None:
@@ -158,9 +181,12 @@ class SigningKeyAdmin(_ModelAdmin):
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Show the list with the timeline above it."""
-        rows = SigningKey.objects.defer("private_jwe")
+        now = timezone.now()
+        rows = list(SigningKey.objects.defer("private_jwe"))
+        drawn = [row.times for row in rows if is_drawn(row, now)]
         context = {
-            "timeline": timeline([row.times for row in rows], timezone.now()),
+            "timeline": timeline(drawn, now),
+            "not_drawn": len(rows) - len(drawn),
             "may_rotate": self.has_rotate_permission(request),
             "timeline_states": ("announced", "signing", "retained"),
         }
@@ -239,6 +265,7 @@ class SigningKeyAdmin(_ModelAdmin):
         except _REFUSALS as error:
             return self._refused(request, _("The key was not revoked: %(problem)s"), error)
         context = {"title": _("Revoke a signing key"), "key": key, "form": form, "preview": preview}
+        context["state"] = key.state_at(timezone.now()).value
         return self._page(request, "revoke", context)
 
     def _refused(self, request: HttpRequest, undone: StrPromise, error: Exception) -> HttpResponse:
@@ -259,3 +286,16 @@ def _outside_transactions(view: Callable[..., HttpResponse]) -> Callable[..., Ht
     for database in connections:
         view = transaction.non_atomic_requests(database)(view)
     return view
+
+
+def _end(key: SigningKey, planned: datetime | None) -> datetime | None:
+    """Give the end of a state: a revocation comes before whatever was planned."""
+    return min((at for at in (planned, key.times.revoked_at) if at is not None), default=None)
+
+
+def _in_short(instant: datetime | None) -> str:
+    """Write an instant in few letters, on two lines if need be; the timeline above the list names the time zone."""
+    if instant is None:
+        return "-"
+    local = localtime(instant) if is_aware(instant) else instant
+    return format_html('<span class="at-jwt-day">{}</span> {}', f"{local:%Y-%m-%d}", f"{local:%H:%M}")

@@ -144,6 +144,12 @@ def safe_to_purge_after(row: SigningKey) -> datetime | None:
     return max(row.retired_at, row.last_token_expires_at + leeway)
 
 
+def is_spent(row: SigningKey, now: datetime) -> bool:
+    """Tell whether all that a key has signed has expired, by what was recorded; of one that signs it says nothing."""
+    last = row.last_token_expires_at
+    return last is None or last + timedelta(seconds=app_settings().leeway + STEP_SECONDS) <= now
+
+
 @sensitive_variables("private_jwk")
 def _make(new: NewKey) -> SigningKey:
     private_jwk = ALGORITHMS[new.algorithm].generate_key()
