@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
 
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission
+from django.db import OperationalError, connections
+from django.urls import resolve
 from django.utils import timezone
+from oauth2_provider.models import get_access_token_model
 
+from django_at_jwt.admin import signing_key as signing_key_admin
 from django_at_jwt.admin.timeline import timeline
+from django_at_jwt.authorization_server import protection
+from django_at_jwt.core.errors import NoSigningKey
 from django_at_jwt.core.lifecycle import KeyState
 from django_at_jwt.models import SigningKey
+from tests.conftest import captured_statements
 
 pytestmark = pytest.mark.django_db
 
@@ -28,6 +37,38 @@ def test_list_and_detail(signing_keys, admin_client):
     detail = admin_client.get(f"{LIST}{signing_keys[0].pk}/change/")
     assert detail.status_code == 200
     assert signing_keys[0].public_jwk["n"] in detail.content.decode()
+
+
+def test_key_of_the_past_costs_no_query(signing_keys, admin_client):
+    now = timezone.now()
+
+    def counts():
+        with captured_statements() as statements:
+            assert admin_client.get(LIST).status_code == 200
+        return sum(get_access_token_model()._meta.db_table in statement for statement in statements)
+
+    assert counts() == 1
+    for last, expected in ((now + timedelta(hours=1), 1), (now - timedelta(hours=1), 0), (None, 0)):
+        SigningKey.objects.update(revoked_at=now - timedelta(days=9), last_token_expires_at=last)
+        assert counts() == expected * len(signing_keys)
+
+
+def test_page_of_a_change_says_in_which_state_and_time_zone(signing_keys, admin_client, settings):
+    settings.TIME_ZONE = "Pacific/Auckland"
+    for state in (KeyState.SIGNING, KeyState.ANNOUNCED):
+        page = admin_client.get(f"{LIST}{in_state(state).pk}/revoke/").content.decode()
+        assert f'<span class="at-jwt-state at-jwt-{state}">{state}</span>' in page
+    for page in (admin_client.get(f"{LIST}rotate/").content.decode(), admin_client.get(LIST).content.decode()):
+        assert re.search(r"\d\d:\d\d(:\d\d)? NZ[SD]T", page)
+
+
+def test_revoked_key_signs_and_is_published_until_it_was_revoked(signing_keys, admin_client):
+    SigningKey.objects.filter(pk=signing_keys[0].pk).update(revoked_at=timezone.now() - timedelta(days=400))
+    page = admin_client.get(LIST).content.decode()
+    day = f"{timezone.now() - timedelta(days=400):%Y-%m-%d}"
+    assert all(
+        re.search(rf'class="field-{column}">[^/]*>{day}<', page) for column in ("signs_until", "published_until")
+    )
 
 
 def test_nothing_can_be_changed(signing_keys, admin_client):
@@ -46,6 +87,15 @@ def test_permission_is_needed(signing_keys, client, django_user_model):
     assert client.get(LIST).status_code == 403
     staff.user_permissions.add(Permission.objects.get(codename="view_signingkey"))
     assert client.get(LIST).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "lookup", ["private_jwe__startswith=e", "private_jwe__contains=.", "private_jwe=x", "revocation_reason__regex=x"]
+)
+def test_no_filter_tells_of_the_private_half(lookup, signing_keys, client, staff):
+    may(staff, "view")
+    assert client.get(f"{LIST}?{lookup}").status_code == 400
+    assert client.get(f"{LIST}?q={signing_keys[0].kid}&o=1").status_code == 200
 
 
 def test_states_have_names(signing_keys):
@@ -97,6 +147,47 @@ class TestRotate:
         may(staff, "rotate")
         assert client.get(f"{LIST}rotate/").status_code == 200
         assert "Rotate now" in client.get(LIST).content.decode()
+
+    @pytest.mark.parametrize("address", ["rotate/", "{}/revoke/"])
+    @pytest.mark.parametrize("method", ["get", "post"])
+    @pytest.mark.parametrize(
+        ("error", "said"),
+        [
+            (NoSigningKey("a key-encryption key is not set any more"), "a key-encryption key is not set any more"),
+            (OperationalError("the database is locked"), "the database is locked"),
+            (TimeoutError("another change has been running"), "another change has been running"),
+        ],
+        ids=lambda value: type(value).__name__,
+    )
+    def test_what_keeps_them_from_being_changed_is_said(
+        self, address, method, error, said, signing_keys, admin_client, monkeypatch
+    ):
+        def fail(*_args, **_options):
+            raise error
+
+        monkeypatch.setattr(signing_key_admin, "rotate_signing_keys", fail)
+        monkeypatch.setattr(signing_key_admin, "revoke_signing_key", fail)
+        address = LIST + address.format(in_state(KeyState.SIGNING).pk)
+        page = getattr(admin_client, method)(address, {"reason": "x"}, follow=True)
+        assert page.redirect_chain == [(LIST, 302)]
+        assert said in page.content.decode()
+        assert not LogEntry.objects.exists()
+
+    def test_lost_key_encryption_key_takes_no_page_down(self, signing_keys, admin_client, settings, monkeypatch):
+        settings.AT_JWT = {**settings.AT_JWT, "SIGNING_ALGORITHMS": ["RS256", "ES256"]}
+        monkeypatch.setattr(protection.JWE, "add_recipient", _fail_to_encrypt)
+        page = admin_client.post(f"{LIST}rotate/", follow=True)
+        assert "The signing keys were not rotated: signing key" in page.content.decode()
+        assert SigningKey.objects.count() == len(signing_keys)
+
+    def test_no_database_wraps_the_request_in_a_transaction(self, signing_keys):
+        # A change to the keys takes the lock of their database, which must be given back after it is committed.
+        for address in ("rotate/", f"{signing_keys[0].pk}/revoke/"):
+            assert resolve(LIST + address).func._non_atomic_requests >= set(connections)
+
+
+def _fail_to_encrypt(*_args, **_options):
+    raise ValueError("it cannot be encrypted")
 
 
 class TestRevoke:
@@ -174,13 +265,36 @@ class TestTimeline:
         assert 0 < laid_out.now < 100
 
     def test_revoked_key_ends_where_it_was_revoked(self, signing_keys):
-        from dataclasses import replace
-
         now = timezone.now()
         times = replace(signing_keys[0].times, revoked_at=now)
         [row] = timeline([times], now).rows
         assert row.state is KeyState.REVOKED
         assert all(span.ends_at is None or span.ends_at <= now for span in row.spans)
+
+    def test_what_was_planned_for_after_a_revocation_takes_no_room(self, signing_keys):
+        signing = signing_keys[0].times
+        now = timezone.now()
+        laid_out = timeline([replace(signing, revoked_at=now)], now)
+        assert laid_out.ends_at - now < timedelta(days=1) < signing.retained_at - now
+
+    def test_key_that_was_revoked_long_ago_is_left_out_and_that_is_said(self, signing_keys, admin_client, settings):
+        key, now = in_state(KeyState.SIGNING), timezone.now()
+        kid, said = f'title="{key.kid}">{key.kid[:8]}…', "1 retired or revoked key, of which no token is alive, is not"
+
+        def revoked(ago, *, last_token_in):
+            at = now - ago
+            times = {"announced_at": at - timedelta(days=9), "signing_at": at - timedelta(days=9), "revoked_at": at}
+            SigningKey.objects.filter(pk=key.pk).update(**times, last_token_expires_at=now + last_token_in)
+            return admin_client.get(LIST).content.decode()
+
+        for ago, last in ((timedelta(days=1), -timedelta(days=1)), (timedelta(days=999), timedelta(hours=1))):
+            page = revoked(ago, last_token_in=last)
+            assert kid in page
+            assert said not in page
+        page = revoked(timedelta(days=999), last_token_in=-timedelta(days=998))
+        assert kid not in page
+        assert said in page
+        assert key.kid in page
 
     def test_nothing_to_show(self):
         assert timeline([], timezone.now()) is None

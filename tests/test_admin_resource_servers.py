@@ -9,6 +9,7 @@ from django.contrib.auth.models import Permission
 from django.urls import reverse
 
 from django_at_jwt.authorization_server.resource_servers import registry
+from django_at_jwt.core.algorithms import ALGORITHMS
 from django_at_jwt.models import ResourceServer
 from tests.admin_pages import confirm, fill_in, is_shown
 
@@ -55,6 +56,14 @@ def test_registers(admin, service):
     assert (server.lifetime, server.algorithm, server.isolated) == (300, "RS256", True)
     assert server.client_ids == {service.application.client_id}
     assert LogEntry.objects.get().get_change_message() == "Added."
+
+
+@pytest.mark.skipif("ML-DSA-44" not in ALGORITHMS, reason="this jwcrypto or cryptography has no ML-DSA")
+def test_size_of_post_quantum_tokens_is_told_to_whoever_may_choose_them(admin, settings):
+    settings.AT_JWT = {**settings.AT_JWT, "SIGNING_ALGORITHMS": ["RS256", "ML-DSA-44"]}
+    page = admin.get(reverse(ADD)).content.decode()
+    assert '<option value="ML-DSA-44">ML-DSA-44 (tokens of about 3726 bytes)</option>' in page
+    assert '<option value="RS256">RS256</option>' in page
 
 
 def test_takes_back_what_it_shows(admin, service):

@@ -10,6 +10,8 @@ from types import SimpleNamespace
 import pytest
 from django.apps import apps
 from django.core.checks import run_checks
+from django.core.management import CommandError, call_command
+from django.utils import timezone
 
 from django_at_jwt import checks
 from django_at_jwt.authorization_server.rotation import rotate_signing_keys
@@ -106,6 +108,10 @@ def test_insecure_issuer_is_an_error_in_production(complete, settings):
         ({"SIGNING_ALGORITHMS": ["RS256", "RS256"]}, "each once"),
         ({"ROTATION_INTERVAL": "90 days"}, "timedelta"),
         ({"ROTATION_INTERVAL": -1}, "negative"),
+        ({"ROTATION_INTERVAL": 900_000_000_000}, "must be 36525 days at the most"),
+        ({"PROPAGATION_TIME": timedelta.max}, "must be 36525 days at the most"),
+        ({"KEY_RING_MAX_AGE": 10**30}, "must be 36525 days at the most"),
+        ({"LEEWAY": -(10**30)}, "negative"),
         ({"ROTATION_INTERVAL": True}, "timedelta"),
         ({"RETENTION": "x"}, "timedelta"),
         ({"LEEWAY": 1.5}, "whole number of seconds"),
@@ -124,6 +130,12 @@ def test_unusable_setting(values, expected, settings):
     message = found()["django_at_jwt.E001"]
     assert expected in message.msg
     assert "secret text" not in message.msg
+
+
+@pytest.mark.parametrize("keys", [[""], ["abc"], None, "abc"])
+def test_key_encryption_keys_that_are_none_are_one_message(keys, complete, settings):
+    settings.AT_JWT = {**settings.AT_JWT, "KEY_ENCRYPTION_KEYS": keys}
+    assert list(found(deploy=True)) == ["django_at_jwt.E001"]
 
 
 def test_setting_that_is_read_as_it_is_now(settings):
@@ -166,12 +178,13 @@ def test_no_signing_key(settings):
     assert "django_at_jwt.W001" not in found()
 
 
-def test_production(settings, signing_keys):
+def test_production(settings):
     settings.OAUTH2_PROVIDER = {
         **settings.OAUTH2_PROVIDER,
         "ACCESS_TOKEN_EXPIRE_SECONDS": 36000,
         "COMPLIANT_BCP_RFC9700_TOKEN_STORAGE": False,
     }
+    rotate_signing_keys()
     assert set(found(deploy=True)) == {"django_at_jwt.W101", "django_at_jwt.W102", "django_at_jwt.W103"}
     assert found() == {}
 
@@ -222,6 +235,14 @@ def test_policy_that_would_break_tokens(at_jwt, provider, numbers, complete, set
     assert list(messages) == ["django_at_jwt.E009"]
     for number in numbers:
         assert number in messages["django_at_jwt.E009"].msg
+    # What check refuses is refused to whoever does not ask it.
+    SigningKey.objects.all().delete()
+    for arguments in (["rotate_signing_keys"], ["rotate_signing_keys", "--now", "--dry-run"]):
+        with pytest.raises(CommandError) as refused:
+            call_command(*arguments)
+        assert numbers[0] in str(refused.value)
+        assert "\n" not in str(refused.value)
+    assert not SigningKey.objects.exists()
 
 
 def test_revoked_key_that_a_backup_brought_back(complete, settings):
@@ -243,6 +264,74 @@ def test_private_keys_that_cannot_be_opened_are_named(complete, settings):
     assert len(errors) == SigningKey.objects.count() == 2
     for key in SigningKey.objects.all():
         assert any(key.kid in error.msg for error in errors)
+
+
+def test_former_keys_that_cannot_be_opened_are_named_too(complete):
+    [signing, announced] = SigningKey.objects.order_by("signing_at")
+    now = timezone.now()
+    times = {"signing_at": now - timedelta(days=9), "retained_at": now - timedelta(days=8)}
+    for garbage in ("garbage", announced.private_jwe):
+        SigningKey.objects.filter(pk=signing.pk).update(**times, private_jwe=garbage)
+        [message] = [each for each in run_checks(include_deployment_checks=True) if each.id == "django_at_jwt.W106"]
+        assert signing.kid in message.msg
+        assert "django_at_jwt.E102" not in found(deploy=True)
+    # The private half of a revoked key was erased, and nobody misses it.
+    SigningKey.objects.filter(pk=signing.pk).update(revoked_at=now, private_jwe="")
+    assert "django_at_jwt.W106" not in found(deploy=True)
+
+
+class TestRows:
+    """What a rotation would find to do, which nobody hears of where it does not run."""
+
+    def test_algorithm_without_a_key(self, complete, settings):
+        settings.AT_JWT = {**settings.AT_JWT, "SIGNING_ALGORITHMS": ["RS256", "ES256"]}
+        messages = found()
+        assert list(messages) == ["django_at_jwt.W017"]
+        assert messages["django_at_jwt.W017"].msg.startswith("ES256 is in AT_JWT['SIGNING_ALGORITHMS']")
+        assert "rotate_signing_keys" in messages["django_at_jwt.W017"].hint
+        rotate_signing_keys()
+        assert found() == {}
+
+    @pytest.mark.parametrize("ends", [True, False])
+    def test_no_next_key(self, ends, complete):
+        SigningKey.objects.order_by("signing_at").last().delete()
+        if not ends:
+            SigningKey.objects.update(retained_at=None, retired_at=None)
+        messages = found()
+        assert messages["django_at_jwt.W017"].msg == "No next key is announced for RS256."
+        assert list(messages) == ["django_at_jwt.W017"]
+
+    def test_two_that_sign_without_end(self, complete):
+        now = timezone.now()
+        SigningKey.objects.update(retained_at=None, retired_at=None, signing_at=now - timedelta(days=1))
+        messages = found()
+        assert "signs without end" in messages["django_at_jwt.W018"].msg
+        assert "RS256" in messages["django_at_jwt.W017"].msg
+
+    def test_key_that_signs_past_the_start_of_the_next_one(self, complete):
+        signing = SigningKey.objects.order_by("signing_at").first()
+        SigningKey.objects.filter(pk=signing.pk).update(retained_at=signing.retained_at + timedelta(days=1))
+        assert f"{signing.kid} signs until" in found()["django_at_jwt.W018"].msg
+
+    def test_lifetime_that_was_raised(self, complete, settings):
+        signing = SigningKey.objects.order_by("signing_at").first()
+        settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "ACCESS_TOKEN_EXPIRE_SECONDS": 7200}
+        messages = found()
+        assert list(messages) == ["django_at_jwt.W018"]
+        assert messages["django_at_jwt.W018"].msg == (
+            f"Signing key {signing.kid} is published until {signing.retired_at}, and its tokens may live until "
+            f"{signing.retired_at + timedelta(hours=1)}."
+        )
+        rotate_signing_keys()
+        assert found() == {}
+
+    def test_algorithm_that_is_not_in_use_any_more(self, settings, keys_made_quickly):
+        settings.AT_JWT = {**settings.AT_JWT, "SIGNING_ALGORITHMS": ["ES256", "EdDSA"]}
+        rotate_signing_keys()
+        settings.AT_JWT = {**settings.AT_JWT, "SIGNING_ALGORITHMS": ["ES256"]}
+        assert "is for EdDSA" in found()["django_at_jwt.W018"].msg
+        rotate_signing_keys()
+        assert found() == {}
 
 
 def test_keys_that_are_only_announced(complete):

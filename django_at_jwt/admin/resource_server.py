@@ -17,6 +17,7 @@ from oauth2_provider.scopes import get_scopes_backend
 
 from django_at_jwt.authorization_server.resource_servers import registry
 from django_at_jwt.conf import app_settings
+from django_at_jwt.core.algorithms import ALGORITHMS
 from django_at_jwt.core.resource_servers import read_scopes
 from django_at_jwt.models import ResourceServer
 
@@ -123,7 +124,8 @@ class ResourceServerForm(VersionedForm):
         super().__init__(*args, **kwargs)
         chosen = [self.instance.algorithm] if self.instance.algorithm else []
         names = dict.fromkeys((*app_settings().signing_algorithms, *chosen))
-        self.fields["algorithm"].choices = [("", _("the site's default")), *((name, name) for name in names)]  # type: ignore[attr-defined]
+        algorithms = [("", _("the site's default")), *((name, _with_size(name)) for name in names)]
+        self.fields["algorithm"].choices = algorithms  # type: ignore[attr-defined]
         rows = get_application_model()._default_manager.order_by("name", "client_id").values_list("client_id", "name")
         labels = {client_id: f"{name} ({client_id})" if name else client_id for client_id, name in rows}
         # A row that came from a fixture may have anything, and this is where it is mended.
@@ -135,6 +137,12 @@ class ResourceServerForm(VersionedForm):
             # Somebody deleted the client; the name stays until it is taken out here.
             labels.setdefault(client_id, gettext("%(client)s (no such client)") % {"client": client_id})
         self.fields["clients"].choices = labels.items()  # type: ignore[attr-defined]
+
+
+def _with_size(algorithm: str) -> str:
+    """Name an algorithm, and say how long its tokens are where that is more than many servers allow."""
+    size = ALGORITHMS[algorithm].large_token_bytes if algorithm in ALGORITHMS else None
+    return algorithm if size is None else _("%s (tokens of about %d bytes)") % (algorithm, size)
 
 
 @admin.register(ResourceServer)

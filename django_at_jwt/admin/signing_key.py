@@ -3,39 +3,45 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db import Error as AnyDatabaseError
-from django.db import transaction
+from django.db import connections, transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
-from django.utils.decorators import method_decorator
 from django.utils.html import format_html
 from django.utils.http import urlencode
+from django.utils.timezone import is_aware, localtime
 from django.utils.translation import gettext_lazy as _
 
 from django_at_jwt.authorization_server.revocation import live_tokens, revoke_signing_key
-from django_at_jwt.authorization_server.rotation import rotate_signing_keys, safe_to_purge_after
+from django_at_jwt.authorization_server.rotation import is_spent, rotate_signing_keys, safe_to_purge_after
 from django_at_jwt.conf import app_settings
-from django_at_jwt.core.errors import KeyChangeRefused
+from django_at_jwt.core.errors import KeyChangeRefused, NoSigningKey
 from django_at_jwt.core.lifecycle import KeyState
 from django_at_jwt.models import SigningKey
 
-from .timeline import timeline
+from .timeline import is_drawn, timeline
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
     from django.db.models import QuerySet
+    from django.utils.functional import _StrPromise as StrPromise
 
     _ModelAdmin = admin.ModelAdmin[SigningKey]
 else:
     _ModelAdmin = admin.ModelAdmin  # It is generic to the type checker alone.
+
+
+# What may keep the keys from being changed, and from being looked at before that.
+_REFUSALS: Final = (KeyChangeRefused, NoSigningKey, AnyDatabaseError, TimeoutError)
 
 
 class RevocationForm(forms.Form):
@@ -61,10 +67,10 @@ class SigningKeyAdmin(_ModelAdmin):
         "algorithm",
         "state",
         "live_tokens",
-        "last_token_expires_at",
-        "signing_at",
-        "retained_at",
-        "retired_at",
+        "last_expiry",
+        "signs_from",
+        "signs_until",
+        "published_until",
     )
     search_fields = ("kid",)
     actions = ("rotate_selected", "revoke_selected")
@@ -98,10 +104,32 @@ class SigningKeyAdmin(_ModelAdmin):
 
     @admin.display(description=_("tokens alive, at most"))
     def live_tokens(self, key: SigningKey) -> int:
-        """Count the unexpired tokens that the key may have signed."""
-        if key.state_at(timezone.now()) in {KeyState.ANNOUNCED, KeyState.RETIRED}:
+        """Count the unexpired tokens that the key may have signed; a key of the past costs no query for ever."""
+        now = timezone.now()
+        state = key.state_at(now)
+        if state in {KeyState.ANNOUNCED, KeyState.RETIRED} or (state is not KeyState.SIGNING and is_spent(key, now)):
             return 0
-        return live_tokens(key.times, timezone.now()).count()
+        return live_tokens(key.times, now).count()
+
+    @admin.display(description=_("last token expires"), ordering="last_token_expires_at")
+    def last_expiry(self, key: SigningKey) -> str:
+        """Give the instant at which the last token expires."""
+        return _in_short(key.last_token_expires_at)
+
+    @admin.display(description=_("signs from"), ordering="signing_at")
+    def signs_from(self, key: SigningKey) -> str:
+        """Give the instant from which the key signs."""
+        return _in_short(key.signing_at)
+
+    @admin.display(description=_("signs until"), ordering="retained_at")
+    def signs_until(self, key: SigningKey) -> str:
+        """Give the instant from which another key signs."""
+        return _in_short(_end(key, key.retained_at))
+
+    @admin.display(description=_("published until"), ordering="retired_at")
+    def published_until(self, key: SigningKey) -> str:
+        """Give the instant from which the key is not in the JWK set."""
+        return _in_short(_end(key, key.retired_at))
 
     @admin.display(description=_("safe to purge after"))
     def safe_to_purge_after(self, key: SigningKey) -> datetime | None:
@@ -116,6 +144,10 @@ class SigningKeyAdmin(_ModelAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[SigningKey]:
         """Leave the private half in the database: no page needs it."""
         return super().get_queryset(request).defer("private_jwe")
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
+        """Refuse: the list has no filters, and one by the private half would give it away letter by letter."""
+        return False
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Refuse: rotations make keys."""
@@ -140,17 +172,21 @@ class SigningKeyAdmin(_ModelAdmin):
     def get_urls(self) -> list[URLPattern]:
         """Add the pages that ask before keys are changed."""
         view = self.admin_site.admin_view
+        rotate, revoke = _outside_transactions(view(self.rotate_view)), _outside_transactions(view(self.revoke_view))
         return [
-            path("rotate/", view(self.rotate_view), name="django_at_jwt_signingkey_rotate"),
-            path("<int:pk>/revoke/", view(self.revoke_view), name="django_at_jwt_signingkey_revoke"),
+            path("rotate/", rotate, name="django_at_jwt_signingkey_rotate"),
+            path("<int:pk>/revoke/", revoke, name="django_at_jwt_signingkey_revoke"),
             *super().get_urls(),
         ]
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Show the list with the timeline above it."""
-        rows = SigningKey.objects.defer("private_jwe")
+        now = timezone.now()
+        rows = list(SigningKey.objects.defer("private_jwe"))
+        drawn = [row.times for row in rows if is_drawn(row, now)]
         context = {
-            "timeline": timeline([row.times for row in rows], timezone.now()),
+            "timeline": timeline(drawn, now),
+            "not_drawn": len(rows) - len(drawn),
             "may_rotate": self.has_rotate_permission(request),
             "timeline_states": ("announced", "signing", "retained"),
         }
@@ -180,20 +216,17 @@ class SigningKeyAdmin(_ModelAdmin):
             return None
         return HttpResponseRedirect(reverse("admin:django_at_jwt_signingkey_revoke", args=[keys[0].pk]))
 
-    @method_decorator(transaction.non_atomic_requests)
     def rotate_view(self, request: HttpRequest) -> HttpResponse:
         """Show what a rotation would do now; do it when that is confirmed."""
         if not self.has_rotate_permission(request):
             raise PermissionDenied
         chosen = request.GET.getlist("algorithm")
         early = [name for name in app_settings().signing_algorithms if not chosen or name in chosen]
+        try:
+            rotation = rotate_signing_keys(early=early, dry_run=request.method != "POST")
+        except _REFUSALS as error:
+            return self._refused(request, _("The signing keys were not rotated: %(problem)s"), error)
         if request.method == "POST":
-            try:
-                rotation = rotate_signing_keys(early=early)
-            except (AnyDatabaseError, TimeoutError) as error:
-                text = _("The signing keys were not rotated: %(problem)s")
-                self.message_user(request, text % {"problem": error}, messages.ERROR)
-                return HttpResponseRedirect(reverse("admin:django_at_jwt_signingkey_changelist"))
             for row in rotation.keys:
                 if row in rotation.made:
                     self.log_addition(request, row, "Made by a rotation.")
@@ -202,13 +235,8 @@ class SigningKeyAdmin(_ModelAdmin):
             text = _("The signing keys were rotated.") if rotation.plan else _("There was nothing to do.")
             self.message_user(request, text, messages.SUCCESS)
             return HttpResponseRedirect(reverse("admin:django_at_jwt_signingkey_changelist"))
-        context = {
-            "title": _("Rotate the signing keys now"),
-            "rotation": rotate_signing_keys(early=early, dry_run=True),
-        }
-        return self._page(request, "rotate", context)
+        return self._page(request, "rotate", {"title": _("Rotate the signing keys now"), "rotation": rotation})
 
-    @method_decorator(transaction.non_atomic_requests)
     def revoke_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Show whom the revocation of a key would concern; do it when that is confirmed."""
         key = self.get_object(request, str(pk))
@@ -234,12 +262,40 @@ class SigningKeyAdmin(_ModelAdmin):
                 )
                 return HttpResponseRedirect(reverse("admin:django_at_jwt_signingkey_changelist"))
             preview = revoke_signing_key(key.kid, reason="", dry_run=True)
-        except (KeyChangeRefused, AnyDatabaseError, TimeoutError) as refused:
-            self.message_user(request, str(refused), messages.ERROR)
-            return HttpResponseRedirect(reverse("admin:django_at_jwt_signingkey_changelist"))
+        except _REFUSALS as error:
+            return self._refused(request, _("The key was not revoked: %(problem)s"), error)
         context = {"title": _("Revoke a signing key"), "key": key, "form": form, "preview": preview}
+        context["state"] = key.state_at(timezone.now()).value
         return self._page(request, "revoke", context)
+
+    def _refused(self, request: HttpRequest, undone: StrPromise, error: Exception) -> HttpResponse:
+        text = str(error) if isinstance(error, KeyChangeRefused) else undone % {"problem": error}
+        self.message_user(request, text, messages.ERROR)
+        return HttpResponseRedirect(reverse("admin:django_at_jwt_signingkey_changelist"))
 
     def _page(self, request: HttpRequest, name: str, context: dict[str, Any]) -> HttpResponse:
         whole = {**self.admin_site.each_context(request), "opts": self.opts, "media": self.media, **context}
         return TemplateResponse(request, f"admin/django_at_jwt/signingkey/{name}.html", whole)
+
+
+def _outside_transactions(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """Exempt a view from ``ATOMIC_REQUESTS``, whichever database has the keys.
+
+    A change to them counts at once, and what is noted of it stays, whatever the request comes to.
+    """
+    for database in connections:
+        view = transaction.non_atomic_requests(database)(view)
+    return view
+
+
+def _end(key: SigningKey, planned: datetime | None) -> datetime | None:
+    """Give the end of a state: a revocation comes before whatever was planned."""
+    return min((at for at in (planned, key.times.revoked_at) if at is not None), default=None)
+
+
+def _in_short(instant: datetime | None) -> str:
+    """Write an instant in few letters, on two lines if need be; the timeline above the list names the time zone."""
+    if instant is None:
+        return "-"
+    local = localtime(instant) if is_aware(instant) else instant
+    return format_html('<span class="at-jwt-day">{}</span> {}', f"{local:%Y-%m-%d}", f"{local:%H:%M}")

@@ -6,11 +6,15 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from django_at_jwt.authorization_server.rotation import is_spent
+from django_at_jwt.conf import app_settings
 from django_at_jwt.core.lifecycle import KeyState, KeyTimes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
+
+    from django_at_jwt.models import SigningKey
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,8 +77,21 @@ def timeline(keys: Sequence[KeyTimes], now: datetime) -> Timeline | None:
     return Timeline(rows=tuple(rows), starts_at=starts, ends_at=ends, now=percent(now))
 
 
+def is_drawn(key: SigningKey, now: datetime) -> bool:
+    """Tell whether a key is in the timeline: the row of a revoked one stays for ever, and would squeeze the living.
+
+    It is drawn while a token of it may be alive, and for as long as the word of it spreads.
+    """
+    if key.state_at(now) is not KeyState.REVOKED:
+        return key.state_at(now) is not KeyState.RETIRED
+    heard_of = key.revoked_at is None or now < key.revoked_at + app_settings().propagation_time
+    return heard_of or not is_spent(key, now)
+
+
 def _instants(key: KeyTimes) -> list[datetime]:
-    return [at for at in (key.announced_at, key.signing_at, key.retained_at, key.retired_at, key.revoked_at) if at]
+    planned = (key.announced_at, key.signing_at, key.retained_at, key.retired_at)
+    # What was planned for after a revocation does not happen, and needs no room.
+    return [at if key.revoked_at is None else min(at, key.revoked_at) for at in planned if at]
 
 
 def _stretches(key: KeyTimes) -> list[tuple[KeyState, datetime, datetime | None]]:

@@ -20,7 +20,7 @@ from django_at_jwt.models import SigningKey
 
 from .keystore import key_store
 from .locking import changing_signing_keys
-from .rotation import carry_out_rotation, new_row
+from .rotation import carry_out_rotation, new_row, require_sound_policy
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -70,8 +70,8 @@ def import_signing_key(jwk: JWK, *, algorithm: str, dry_run: bool = False) -> Im
     """Store a private key and announce it; it signs after the propagation time, or at once if there is no other key.
 
     Raises:
-        KeyChangeRefused: the key is weak, of another kind, not for signatures, or there already; or the algorithm is
-            not in use.
+        KeyChangeRefused: the key is weak, of another kind, not for signatures, or there already; the algorithm is not
+            in use; or the policy would break tokens.
         TimeoutError: another change to the keys is running.
     """
     settings = app_settings()
@@ -83,7 +83,8 @@ def import_signing_key(jwk: JWK, *, algorithm: str, dry_run: bool = False) -> Im
         OpenKey.from_jwk(jwk, algorithm=algorithm, kid=kid)
     except UnacceptableKey as error:
         raise KeyChangeRefused(f"The key cannot be used: {error}.") from None
-    with changing_signing_keys() as database:
+    require_sound_policy()
+    with changing_signing_keys(dry_run=dry_run) as database:
         now = timezone.now()
         rows = list(SigningKey.objects.using(database))
         if any(row.kid == kid for row in rows):

@@ -18,10 +18,13 @@ _PATIENCE_SECONDS: Final = 60
 
 
 @contextmanager
-def changing_signing_keys() -> Iterator[str]:
+def changing_signing_keys(*, dry_run: bool = False) -> Iterator[str]:
     """Hold a lock of the database's own and a transaction; gives the alias of the primary database.
 
     Locking rows would not do: the first rotation has none to lock.
+
+    Args:
+        dry_run: take neither. Whoever only looks at what would be done waits for nobody, and nobody waits for him.
 
     The change is committed when this ends: it cannot be part of a larger transaction, since the lock would be given
     back before that one is committed.
@@ -31,6 +34,9 @@ def changing_signing_keys() -> Iterator[str]:
         ImproperlyConfigured: the database is none of those that are supported.
     """
     database = router.db_for_write(SigningKey)
+    if dry_run:
+        yield database
+        return
     connection = connections[database]
     match connection.vendor:
         case "postgresql":

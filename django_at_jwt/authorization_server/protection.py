@@ -24,8 +24,19 @@ _CONTEXT: Final = "django_at_jwt signing key"
 
 @sensitive_variables()
 def _key_encryption_keys() -> list[JWK]:
-    """Give the key-encryption keys, the one to encrypt with first."""
-    configured = [JWK(kty="oct", k=key) for key in app_settings().key_encryption_keys]
+    """Give the key-encryption keys, the one to encrypt with first.
+
+    Raises:
+        NoSigningKey: the setting holds none that can be used. Going on without it would encrypt with a key that the
+            site did not choose.
+    """
+    keys = app_settings().key_encryption_keys
+    if keys is None:
+        raise NoSigningKey(
+            "AT_JWT['KEY_ENCRYPTION_KEYS'] is no list of keys of 32 bytes in base64url, so that no private key can be "
+            "opened or encrypted; manage.py check says how to make one"
+        )
+    configured = [JWK(kty="oct", k=key) for key in keys]
     # Those derived from SECRET_KEY stay good for decrypting, so that a site can set keys of its own later on.
     return [*configured, *map(_derived, (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS))]
 
@@ -39,7 +50,11 @@ def _derived(secret: str | bytes) -> JWK:
 
 @sensitive_variables()
 def encrypt_private_key(private_jwk: JWK, *, kid: str) -> str:
-    """Encrypt a private JWK for the row that has this ``kid``, with the newest key-encryption key."""
+    """Encrypt a private JWK for the row that has this ``kid``, with the newest key-encryption key.
+
+    Raises:
+        NoSigningKey: it could not be encrypted.
+    """
     key = _key_encryption_keys()[0]
     # The header is authenticated, so the row that it names is the only one that it can be used in.
     header = {"alg": _ALGORITHM, "enc": _ENCRYPTION, "kid": key.thumbprint(), "ctx": f"{_CONTEXT} {kid}"}

@@ -98,7 +98,7 @@ def revoke_signing_key(
         KeyChangeRefused: no such key, revoked already, or the only usable one of its algorithm.
         TimeoutError: another change to the keys is running.
     """
-    with changing_signing_keys() as database:
+    with changing_signing_keys(dry_run=dry_run) as database:
         now = timezone.now()
         rows = {row.kid: row for row in SigningKey.objects.using(database)}
         # A key that only the settings call revoked is to be revoked in its row as well.

@@ -31,7 +31,7 @@ def rewrap_signing_keys(*, dry_run: bool = False) -> Rewrapping:
         TimeoutError: another change to the keys is running.
     """
     rewrapped, up_to_date, failed = [], [], []
-    with changing_signing_keys() as database:
+    with changing_signing_keys(dry_run=dry_run) as database:
         for row in SigningKey.objects.using(database).exclude(private_jwe=""):
             try:
                 private = decrypt_private_key(row.private_jwe, kid=row.kid)
@@ -46,4 +46,4 @@ def rewrap_signing_keys(*, dry_run: bool = False) -> Rewrapping:
                 row.private_jwe = encrypt_private_key(private, kid=row.kid)
                 row.save(using=database, update_fields=["private_jwe"])
     key_store.forget()
-    return Rewrapping(rewrapped=tuple(rewrapped), up_to_date=tuple(up_to_date), failed=tuple(failed))
+    return Rewrapping(rewrapped=tuple(rewrapped), up_to_date=tuple(up_to_date), failed=tuple(dict.fromkeys(failed)))

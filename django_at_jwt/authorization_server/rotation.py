@@ -11,6 +11,7 @@ from django.views.decorators.debug import sensitive_variables
 
 from django_at_jwt.conf import app_settings
 from django_at_jwt.core.algorithms import ALGORITHMS
+from django_at_jwt.core.errors import KeyChangeRefused
 from django_at_jwt.core.keys import public_members
 from django_at_jwt.core.lifecycle import KeyState, KeyTimes, NewKey, RotationPlan, plan_rotation
 from django_at_jwt.models import SigningKey
@@ -48,14 +49,45 @@ def rotate_signing_keys(*, early: Collection[str] = (), dry_run: bool = False) -
     Only one rotation runs at a time, on each supported database; a second one waits, then finds nothing to do.
 
     Raises:
+        KeyChangeRefused: under this policy a key would sign before everybody has it, or tokens outlive their key.
         NoSigningKey: a new private key could not be encrypted.
         TimeoutError, django.db.Error: another change to the keys is running, or the database failed.
     """
-    with changing_signing_keys() as database:
+    require_sound_policy()
+    with changing_signing_keys(dry_run=dry_run) as database:
         rotation = carry_out_rotation(database, early=early, dry_run=dry_run)
     if rotation.plan and not dry_run:
         key_store.forget()
     return rotation
+
+
+def require_sound_policy() -> None:
+    """Refuse to plan by a policy that ``manage.py check`` refuses.
+
+    A revocation does not ask: it goes ahead under any policy.
+
+    Raises:
+        KeyChangeRefused: with the rules that it breaks, and the numbers.
+    """
+    problems = policy_problems(registry.longest_lifetime())
+    if problems:
+        raise KeyChangeRefused(" ".join(problems))
+
+
+def policy_problems(longest_lifetime: int) -> tuple[str, ...]:
+    """Give a sentence for each rule that the site's policy breaks.
+
+    Args:
+        longest_lifetime: of any access token that can be issued, in seconds.
+    """
+    settings = app_settings()
+    problems = settings.rotation_policy(longest_lifetime=longest_lifetime).problems(
+        jwk_set_max_age=settings.jwk_set_max_age,
+        key_ring_max_age=timedelta(seconds=settings.key_ring_max_age),
+        longest_lifetime=timedelta(seconds=longest_lifetime),
+        leeway=timedelta(seconds=settings.leeway),
+    )
+    return tuple(problems)
 
 
 def carry_out_rotation(database: str, *, early: Collection[str] = (), dry_run: bool = False) -> Rotation:
@@ -90,7 +122,7 @@ def purge_signing_keys(*, force: bool = False, dry_run: bool = False) -> tuple[s
     Raises:
         TimeoutError: another change to the keys is running.
     """
-    with changing_signing_keys() as database:
+    with changing_signing_keys(dry_run=dry_run) as database:
         now = timezone.now()
         retired = [
             row
@@ -110,6 +142,12 @@ def safe_to_purge_after(row: SigningKey) -> datetime | None:
         return row.retired_at
     leeway = timedelta(seconds=app_settings().leeway + STEP_SECONDS)
     return max(row.retired_at, row.last_token_expires_at + leeway)
+
+
+def is_spent(row: SigningKey, now: datetime) -> bool:
+    """Tell whether all that a key has signed has expired, by what was recorded; of one that signs it says nothing."""
+    last = row.last_token_expires_at
+    return last is None or last + timedelta(seconds=app_settings().leeway + STEP_SECONDS) <= now
 
 
 @sensitive_variables("private_jwk")

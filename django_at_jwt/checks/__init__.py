@@ -36,6 +36,7 @@ from .resource_servers import (
     check_readable_rows,
     check_resource_servers,
 )
+from .rotation import check_rotation
 from .settings import (
     check_access_token_generator,
     check_issuer,
@@ -79,6 +80,7 @@ ALL_CHECKS: Final[Sequence[Callable[..., list[CheckMessage]]]] = (
     check_policy,
     check_size_of_signatures,
     check_signing_key,
+    check_rotation,
     check_revoked_kids,
     check_authentication_callables,
     check_authentication_backends,

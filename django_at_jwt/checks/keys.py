@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from django.core.checks import CheckMessage, Error, Warning  # noqa: A004 - Django's own name
 from django.db import Error as AnyDatabaseError
@@ -28,14 +27,6 @@ def check_policy(**_kwargs: Any) -> list[CheckMessage]:
     """No key signs before everybody has it, and no token outlives its key."""
     if not issues_tokens() or not readable():
         return []
-    settings = app_settings()
-    longest = _longest_lifetime()
-    problems = settings.rotation_policy(longest_lifetime=longest).problems(
-        jwk_set_max_age=settings.jwk_set_max_age,
-        key_ring_max_age=timedelta(seconds=settings.key_ring_max_age),
-        longest_lifetime=timedelta(seconds=longest),
-        leeway=timedelta(seconds=settings.leeway),
-    )
     return [
         Error(
             problem,
@@ -43,11 +34,19 @@ def check_policy(**_kwargs: Any) -> list[CheckMessage]:
             "OAUTH2_PROVIDER['OIDC_JWKS_MAX_AGE_SECONDS'].",
             id=CheckId.POLICY,
         )
-        for problem in problems
+        for problem in policy_problems()
     ]
 
 
-def _longest_lifetime() -> int:
+def policy_problems() -> tuple[str, ...]:
+    """Give a sentence for each rule that the site's policy breaks."""
+    from django_at_jwt.authorization_server.rotation import policy_problems as problems_of  # noqa: PLC0415 - as the models below
+
+    return problems_of(longest_lifetime())
+
+
+def longest_lifetime() -> int:
+    """Give the longest lifetime of an access token, in seconds; the site's own where no resource server can be read."""
     from django_at_jwt.authorization_server.resource_servers import registry  # noqa: PLC0415 - as the models below
 
     try:
@@ -60,7 +59,7 @@ def check_revoked_kids(**_kwargs: Any) -> list[CheckMessage]:
     """No restored backup has brought a revoked key back."""
     if not issues_tokens() or not readable() or not app_settings().revoked_kids:
         return []
-    rows = _signing_key_rows() or []
+    rows = signing_key_rows() or []
     back = [row.kid for row in rows if row.kid in app_settings().revoked_kids and row.revoked_at is None]
     return [
         Error(
@@ -74,29 +73,44 @@ def check_revoked_kids(**_kwargs: Any) -> list[CheckMessage]:
 
 def check_signing_keys_open(**_kwargs: Any) -> list[CheckMessage]:
     """Each private key can be opened with the key-encryption keys that are set."""
-    if not issues_tokens() or not readable():
+    if not issues_tokens() or not _can_open_keys():
         return []
     from django_at_jwt.authorization_server.protection import decrypt_private_key  # noqa: PLC0415 - as the models below
 
     messages: list[CheckMessage] = []
-    for row in _signing_key_rows() or []:
-        if row.state_at(timezone.now()) not in {KeyState.SIGNING, KeyState.ANNOUNCED}:
-            # The others never sign again; their public halves are all that is needed.
+    for row in signing_key_rows() or []:
+        signs = row.state_at(timezone.now()) in {KeyState.SIGNING, KeyState.ANNOUNCED}
+        if not (signs or row.private_jwe):
+            # A key that was revoked has no private half any more.
             continue
         try:
             decrypt_private_key(row.private_jwe, kid=row.kid)
         except NoSigningKey as error:
+            problem = f"{error.detail[0].upper()}{error.detail[1:]}."
             messages.append(
                 Error(
-                    f"{error.detail[0].upper()}{error.detail[1:]}.",
+                    problem,
                     hint="Until then it cannot sign. Its public half stays in the JWK set.",
                     id=CheckId.UNOPENABLE_KEY,
+                )
+                if signs
+                else Warning(
+                    problem,
+                    hint="It does not sign any more, so nothing fails but rewrap_signing_keys. Find out who or what "
+                    "has changed the row or the key-encryption keys: a key that signs may be next.",
+                    id=CheckId.UNOPENABLE_FORMER_KEY,
                 )
             )
     return messages
 
 
-def _signing_key_rows() -> list[SigningKey] | None:
+def _can_open_keys() -> bool:
+    """Tell whether key-encryption keys can be had from the settings; another check says why not."""
+    return readable() and app_settings().key_encryption_keys is not None
+
+
+def signing_key_rows() -> list[SigningKey] | None:
+    """Give the rows of all signing keys, or ``None`` where they cannot be read."""
     from django_at_jwt.models import SigningKey  # noqa: PLC0415 - a project that only verifies has no such table
     from django_at_jwt.models.primary import primary_rows  # noqa: PLC0415 - it is with the models
 
@@ -112,12 +126,11 @@ def check_size_of_signatures(**_kwargs: Any) -> list[CheckMessage]:
         return []
     messages: list[CheckMessage] = []
     for name in app_settings().signing_algorithms:
-        size = ALGORITHMS[name].signature_bytes or 0
-        if size > _LARGE_SIGNATURE:
+        size = ALGORITHMS[name].large_token_bytes
+        if size is not None:
             messages.append(
                 Warning(
-                    f"A token signed with {name} has some {size * 4 // 3 + _REST_OF_A_TOKEN} bytes, {size * 4 // 3} of "
-                    "them for the signature.",
+                    f"A token signed with {name} has some {size} bytes, most of them for the signature.",
                     hint="Many servers and proxies refuse headers over 8 KiB in all, and few resource servers verify "
                     "this algorithm yet. Silence this warning if that is what you want.",
                     id=CheckId.LARGE_TOKENS,
@@ -126,16 +139,12 @@ def check_size_of_signatures(**_kwargs: Any) -> list[CheckMessage]:
     return messages
 
 
-_LARGE_SIGNATURE: Final = 1024
-_REST_OF_A_TOKEN: Final = 500
-
-
 def check_signing_key(**_kwargs: Any) -> list[CheckMessage]:
     """There is a key to sign with."""
     if not issues_tokens() or not readable():
         return []
     now = timezone.now()
-    rows = _signing_key_rows()
+    rows = signing_key_rows()
     if rows is None:
         return [
             Warning(
@@ -167,7 +176,7 @@ def check_signing_key(**_kwargs: Any) -> list[CheckMessage]:
 
 def check_key_encryption_keys(**_kwargs: Any) -> list[CheckMessage]:
     """Private keys are encrypted with a key of their own."""
-    if not issues_tokens() or not readable():
+    if not issues_tokens() or not _can_open_keys():
         return []
     if not app_settings().key_encryption_keys:
         return [
@@ -181,7 +190,7 @@ def check_key_encryption_keys(**_kwargs: Any) -> list[CheckMessage]:
     from django_at_jwt.authorization_server.protection import decrypt_private_key, is_newest  # noqa: PLC0415 - as the models
 
     old = 0
-    for row in _signing_key_rows() or []:
+    for row in signing_key_rows() or []:
         try:
             old += bool(decrypt_private_key(row.private_jwe, kid=row.kid)) and not is_newest(row.private_jwe)
         except NoSigningKey:

@@ -10,15 +10,26 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
 
-def setting(default: Any, read: Callable[[object], Any], **options: Any) -> Any:
-    """Declare a setting."""
-    return field(default=default, metadata={"read": read}, **options)
+def setting(
+    default: Any, read: Callable[[object], Any], *, examine: Callable[[object], Any] | None = None, **options: Any
+) -> Any:
+    """Declare a setting.
+
+    Args:
+        read: makes the typed value of what the site wrote, or raises a ValueError; then nothing works.
+        examine: raises the ValueError in its place, for ``manage.py check``, where ``read`` lets pass what only some of
+            the work needs.
+    """
+    return field(default=default, metadata={"read": read, "examine": examine or read}, **options)
 
 
 def problems_among(
-    values: Mapping[Any, object], known: Mapping[str, Field[Any]], where: str
+    values: Mapping[Any, object], known: Mapping[str, Field[Any]], where: str, *, by: str = "examine"
 ) -> Iterator[tuple[str, str]]:
-    """Give what is wrong with some values: pairs of a setting's name and a sentence."""
+    """Give what is wrong with some values: pairs of a setting's name and a sentence.
+
+    ``by`` is ``"read"`` for that alone with which nothing works.
+    """
     for name, value in values.items():
         if name not in known:
             nearest = difflib.get_close_matches(str(name), known, n=1)
@@ -26,6 +37,6 @@ def problems_among(
             yield f"{where}[{name!r}]", f"is no setting of this app; {meant}"
             continue
         try:
-            known[name].metadata["read"](value)
+            known[name].metadata[by](value)
         except ValueError as error:
             yield f"{where}[{name!r}]", str(error)

@@ -21,13 +21,16 @@ SETTING_NAME: Final = "AT_JWT"
 _FIELDS: Final[Mapping[str, Field[Any]]] = {each.name.upper(): each for each in fields(AppSettings)}
 
 
-def problems_in(values: object) -> Iterator[tuple[str, str]]:
-    """Give what is wrong with a value of ``AT_JWT``: pairs of a setting's name and a sentence."""
+def problems_in(values: object, *, by: str = "examine") -> Iterator[tuple[str, str]]:
+    """Give what is wrong with a value of ``AT_JWT``: pairs of a setting's name and a sentence.
+
+    ``by`` is ``"read"`` for that alone with which nothing works.
+    """
     if not isinstance(values, Mapping):
         yield SETTING_NAME, "must be a dict"
         return
     yield from problems_among(
-        {name: value for name, value in values.items() if name != _ISSUERS}, _FIELDS, SETTING_NAME
+        {name: value for name, value in values.items() if name != _ISSUERS}, _FIELDS, SETTING_NAME, by=by
     )
     if _ISSUERS in values:
         yield from problems_in_issuers(values[_ISSUERS], f"{SETTING_NAME}[{_ISSUERS!r}]")
@@ -59,7 +62,7 @@ def _read() -> AppSettings | str:
     global _last_read  # noqa: PLW0603 - remembers what the very same dict was read as, so that a request does not parse it
     written = getattr(django_settings, SETTING_NAME, None)
     values = written or _NOTHING
-    for name, problem in problems_in(values):
+    for name, problem in problems_in(values, by="read"):
         return f"{name} {problem}."
     read = AppSettings(
         **{each.name: each.metadata["read"](values[name]) for name, each in _FIELDS.items() if name in values}

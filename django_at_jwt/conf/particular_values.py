@@ -133,6 +133,14 @@ def read_key_encryption_keys(value: object) -> tuple[str, ...]:
     return read_several(value, read_key_encryption_key)
 
 
+def read_key_encryption_keys_if_usable(value: object) -> tuple[str, ...] | None:
+    """Give the keys, or ``None`` where one of them is none: whoever does not open private keys goes on."""
+    try:
+        return read_key_encryption_keys(value)
+    except ValueError:
+        return None
+
+
 def read_optional_key(value: object) -> str | None:
     key = None if value is None else read_key_bytes(value)
     if value is not None and key is None:

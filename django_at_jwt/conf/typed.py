@@ -19,6 +19,7 @@ from .particular_values import (
     read_field_or_path,
     read_hash_keys,
     read_key_encryption_keys,
+    read_key_encryption_keys_if_usable,
     read_local_user_mode,
     read_mappers,
     read_methods_by_name,
@@ -70,7 +71,8 @@ class AppSettings:
         rotation_interval: how long a key signs.
         propagation_time: how long a key is announced before it signs; for the slowest cache of any resource server.
         retention: how long a key is published after it has signed, or ``None`` for as long as its tokens can live.
-        key_encryption_keys: base64url keys of 32 bytes that private keys are encrypted with, newest first.
+        key_encryption_keys: base64url keys of 32 bytes that private keys are encrypted with, newest first; or ``None``
+            where what the site wrote is no list of such keys, so that no private key can be opened.
         key_ring_max_age: seconds for which a process uses the keys that it has read.
         unknown_kid_cooldown: seconds between two reads that unknown ``kid`` values may cause.
         key_ring_max_stale: seconds for which the keys that were read last are used while they cannot be read again.
@@ -118,7 +120,9 @@ class AppSettings:
     rotation_interval: timedelta = setting(timedelta(days=90), read_duration)
     propagation_time: timedelta = setting(timedelta(days=7), read_duration)
     retention: timedelta | None = setting(None, read_optional_duration)
-    key_encryption_keys: tuple[str, ...] = setting((), read_key_encryption_keys, repr=False)
+    key_encryption_keys: tuple[str, ...] | None = setting(
+        (), read_key_encryption_keys_if_usable, examine=read_key_encryption_keys, repr=False
+    )
     key_ring_max_age: float = setting(30.0, read_seconds)
     key_ring_max_stale: float = setting(3600.0, read_seconds)
     revoked_kids: tuple[str, ...] = setting((), read_texts)

@@ -12,17 +12,22 @@ from django_at_jwt.core.resource_servers import is_resource_identifier
 # "No more than a few minutes" (RFC 7519 §4.1.4): an expired token is accepted for so long. Two machines that are five
 # minutes off, one ahead and one behind, still understand each other.
 MOST_LEEWAY_SECONDS: Final = 600
+# A hundred years: the instants that follow from it have to be dates.
+_LONGEST: Final = timedelta(days=36525)
 
 
 def read_duration(value: object) -> timedelta:
     if isinstance(value, timedelta):
         duration = value
     elif isinstance(value, int) and not isinstance(value, bool):
-        duration = timedelta(seconds=value)
+        # More does not even fit into a timedelta.
+        duration = timedelta(seconds=min(max(value, -1), int(_LONGEST.total_seconds()) + 1))
     else:
         raise ValueError("must be a timedelta or a whole number of seconds")
     if duration < timedelta(0):
         raise ValueError("must not be negative")
+    if duration > _LONGEST:
+        raise ValueError(f"must be {_LONGEST.days} days at the most")
     return duration
 
 

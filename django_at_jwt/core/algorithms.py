@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 RSA_KEY_BITS: Final = 2048
+_USUAL_SIGNATURE_BYTES: Final = 1024
+_BYTES_WITHOUT_SIGNATURE: Final = 500
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -30,6 +32,16 @@ class Algorithm:
     key_type: str
     curve: str | None = None
     signature_bytes: int | None = None
+
+    @property
+    def large_token_bytes(self) -> int | None:
+        """How long a usual token is, where a signature makes it longer than many servers allow; else ``None``.
+
+        It counts the signature in base64url, and what an access token without mapped claims has beside it.
+        """
+        if self.signature_bytes is None or self.signature_bytes <= _USUAL_SIGNATURE_BYTES:
+            return None
+        return self.signature_bytes * 4 // 3 + _BYTES_WITHOUT_SIGNATURE
 
     def generate_key(self) -> JWK:
         """Make a new private key for this algorithm."""

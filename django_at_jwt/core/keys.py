@@ -18,7 +18,7 @@ from .algorithms import ALGORITHMS, RSA_KEY_BITS, Algorithm, signature_engine
 from .errors import UnacceptableKey
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
 PRIVATE_MEMBERS: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"})
 _PUBLIC_MEMBERS: Final = {
@@ -194,10 +194,11 @@ class SigningKey:
         """Make a signing key of a private JWK.
 
         Raises:
-            UnacceptableKey: as :meth:`VerificationKey.from_jwk`, or the JWK has no private half.
+            UnacceptableKey: as :meth:`VerificationKey.from_jwk`, or the JWK has no private half or is not for signing.
         """
         if jwk.is_symmetric or not jwk.has_private:
             raise UnacceptableKey("the key has no private half")
+        _check_purpose(jwk, {"sign"})
         public = VerificationKey.from_jwk(jwk.export_public(as_dict=True), algorithm=algorithm, kid=kid)
         try:
             key = cls(
@@ -239,12 +240,13 @@ def public_members(jwk: JWK) -> dict[str, str]:
     return {member: exported[member] for member in _PUBLIC_MEMBERS[exported["kty"]]}
 
 
-def _check_purpose(jwk: Mapping[str, Any]) -> None:
+def _check_purpose(jwk: Mapping[str, Any], allowed: Collection[str] = ("sign", "verify")) -> None:
     if jwk.get("use", "sig") != "sig":
         raise UnacceptableKey('the key is not for signatures: its "use" is not "sig"')
     operations = jwk.get("key_ops")
-    if operations is not None and not (isinstance(operations, list) and {"sign", "verify"} & {*map(str, operations)}):
-        raise UnacceptableKey('the key is not for signatures: "key_ops" has neither "sign" nor "verify"')
+    if operations is not None and not (isinstance(operations, list) and {*allowed} & {*map(str, operations)}):
+        lacking = " or ".join(f'"{operation}"' for operation in allowed)
+        raise UnacceptableKey(f'the key is not for signatures: "key_ops" lacks {lacking}')
 
 
 def _check_strength(members: Mapping[str, str], key: Any) -> None:

@@ -29,6 +29,11 @@ def refusing_in_one_line(undone: str, *, hint: str = "") -> Iterator[None]:
     try:
         yield
     except (KeyChangeRefused, ImproperlyConfigured, NoSigningKey) as error:
-        raise CommandError(str(error)) from None
+        raise CommandError(_in_one_line(error)) from None
     except (AnyDatabaseError, TimeoutError) as error:
-        raise CommandError(f"{undone}: {error}.{hint and f' {hint}'}") from None
+        raise CommandError(f"{undone}: {_in_one_line(error)}.{hint and f' {hint}'}") from None
+
+
+def _in_one_line(error: Exception) -> str:
+    # A driver's text may have several lines, and so may what somebody typed and is told of.
+    return " ".join(str(error).split())

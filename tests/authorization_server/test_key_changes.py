@@ -144,7 +144,7 @@ class TestRevoke:
         kid = in_state(KeyState.SIGNING).kid
         match what:
             case "unknown":
-                kid, expected = "no such kid", "There is no signing key"
+                kid, expected = "no such\nkid", "There is no signing key no such kid"
             case "revoked":
                 run("revoke_signing_key", kid, "--reason", "x")
                 expected = "already"
@@ -292,6 +292,30 @@ class TestImport:
     def test_bad_input(self, arguments, expected, db):
         with pytest.raises(CommandError, match=expected):
             run("import_signing_key", *arguments)
+
+    def test_setting_that_is_empty_is_named(self, db, settings):
+        for value in ("", None):
+            settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "OIDC_RSA_PRIVATE_KEY": value}
+            with pytest.raises(CommandError, match="OIDC_RSA_PRIVATE_KEY'] is not set"):
+                run("import_signing_key", "--from-oidc-setting")
+
+    @pytest.mark.parametrize(
+        ("operations", "taken"), [(["verify"], False), (["sign"], True), (["sign", "verify"], True)]
+    )
+    def test_key_that_is_to_verify_only(self, operations, taken, db, tmp_path):
+        jwk = JWK.generate(kty="RSA", size=2048)
+        (tmp_path / "key").write_text(json.dumps({**jwk.export_private(as_dict=True), "key_ops": operations}))
+        if taken:
+            assert jwk.thumbprint() in run("import_signing_key", str(tmp_path / "key"), "--dry-run")
+            return
+        with pytest.raises(CommandError, match='"key_ops" lacks "sign"'):
+            run("import_signing_key", str(tmp_path / "key"))
+
+    def test_policy_that_check_refuses(self, db, pem, tmp_path, settings):
+        settings.AT_JWT = {**settings.AT_JWT, "PROPAGATION_TIME": 60}
+        (tmp_path / "key.pem").write_bytes(pem)
+        with pytest.raises(CommandError, match="The propagation time is 0:01:00"):
+            run("import_signing_key", str(tmp_path / "key.pem"))
 
     def test_algorithm_that_is_not_in_use(self, db, pem, tmp_path):
         (tmp_path / "key.pem").write_bytes(pem)

@@ -6,8 +6,10 @@ import base64
 import json
 
 import pytest
+from django.core.management import CommandError, call_command
 from jwcrypto.jwk import JWK
 
+from django_at_jwt.authorization_server.keystore import key_store
 from django_at_jwt.authorization_server.protection import decrypt_private_key, encrypt_private_key, is_newest
 from django_at_jwt.core.errors import NoSigningKey
 
@@ -95,3 +97,24 @@ def test_keys_from_before_the_setting_can_still_be_opened(settings):
     settings.AT_JWT = {}
     with pytest.raises(NoSigningKey):
         decrypt_private_key(after, kid="a")
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("keys", [[""], ["abc"], [NEW, ""], "", None, 5, {NEW}], ids=repr)
+def test_setting_that_is_no_list_of_keys_takes_down_what_signs_alone(
+    keys, signing_keys, service, client, settings, caplog
+):
+    token = service.token("client_credentials").json()["access_token"]
+    key_store.__init__()
+    settings.AT_JWT = {**settings.AT_JWT, "KEY_ENCRYPTION_KEYS": keys}
+    published = client.get("/o/.well-known/jwks.json")
+    assert {key["kid"] for key in published.json()["keys"]} == {key.kid for key in signing_keys}
+    assert client.get("/whoami/", headers={"Authorization": f"Bearer {token}"}).status_code == 200
+    refused = service.token("client_credentials")
+    assert (refused.status_code, refused.json()["error"]) == (503, "server_error")
+    assert "AT_JWT['KEY_ENCRYPTION_KEYS'] is no list of keys of 32 bytes" in caplog.text
+    settings.AT_JWT = {**settings.AT_JWT, "SIGNING_ALGORITHMS": ["RS256", "ES256"]}
+    for command in ("rotate_signing_keys", "rewrap_signing_keys"):
+        with pytest.raises(CommandError, match="is no list of keys") as failed:
+            call_command(command)
+        assert str(failed.value).count("is no list of keys") == 1

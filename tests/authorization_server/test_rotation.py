@@ -9,10 +9,12 @@ from io import StringIO
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import OperationalError
+from django.db.models import F
 from django.utils import timezone
 
 from django_at_jwt.authorization_server import rotation
 from django_at_jwt.authorization_server.rotation import rotate_signing_keys
+from django_at_jwt.core.algorithms import ALGORITHMS
 from django_at_jwt.core.lifecycle import KeyState
 from django_at_jwt.models import SigningKey
 
@@ -68,7 +70,8 @@ def test_now_still_announces_for_the_propagation_time():
 
 
 def test_now_when_it_was_announced_long_enough(settings):
-    settings.AT_JWT = {**settings.AT_JWT, "PROPAGATION_TIME": 0, "KEY_RING_MAX_AGE": 0}
+    settings.AT_JWT = {**settings.AT_JWT, "PROPAGATION_TIME": 0, "KEY_RING_MAX_AGE": 0, "LEEWAY": 0}
+    settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "OIDC_JWKS_MAX_AGE_SECONDS": 0}
     run()
     before = next(row for row in SigningKey.objects.all() if row.state_at(timezone.now()) is KeyState.SIGNING)
     run("--now", "--algorithm", "RS256")
@@ -120,11 +123,19 @@ def test_wrong_settings_are_one_line(settings):
 
 def test_missing_table_is_one_line(monkeypatch):
     def fail(**_options):
-        raise OperationalError("no such table")
+        raise OperationalError("no such table:\n\tsigning keys\n")
 
     monkeypatch.setattr("django_at_jwt.management.commands.rotate_signing_keys.rotate_signing_keys", fail)
-    with pytest.raises(CommandError, match="migrate"):
+    with pytest.raises(CommandError, match=r"no such table: signing keys\. Was migrate run"):
         run()
+
+
+@pytest.mark.skipif("ML-DSA-44" not in ALGORITHMS, reason="this jwcrypto or cryptography has no ML-DSA")
+def test_size_of_post_quantum_tokens_is_said(settings):
+    settings.AT_JWT = {**settings.AT_JWT, "SIGNING_ALGORITHMS": ["ES256", "ML-DSA-44"]}
+    said = run()
+    assert said.count("A token with ML-DSA-44 has about 3726 bytes") == 1
+    assert "A token with ES256" not in said
 
 
 def test_half_a_rotation_is_none(monkeypatch):
@@ -143,9 +154,9 @@ def test_half_a_rotation_is_none(monkeypatch):
     assert not SigningKey.objects.exists()
 
 
-def test_now_waits_until_every_process_has_heard_of_it(settings):
-    settings.AT_JWT = {**settings.AT_JWT, "PROPAGATION_TIME": 0}
+def test_now_waits_until_every_process_has_heard_of_it():
     run()
+    SigningKey.objects.update(announced_at=F("announced_at") - timedelta(days=8))
     run("--now")
     signing = next(row for row in SigningKey.objects.all() if row.state_at(timezone.now()) is KeyState.SIGNING)
     announced = next(row for row in SigningKey.objects.all() if row.state_at(timezone.now()) is KeyState.ANNOUNCED)

@@ -24,9 +24,9 @@ def database_url(request, tmp_path):
         yield url
 
 
-def states(url):
+def states(url, **policy):
     """The states of all keys, which are as the policy wants them."""
-    document = json.loads(manage(url, "rotate_signing_keys", "--json", "--dry-run").stdout)
+    document = json.loads(manage(url, "rotate_signing_keys", "--json", "--dry-run", **policy).stdout)
     assert document["changed"] is False
     return Counter(key["state"] for key in document["keys"])
 
@@ -40,14 +40,23 @@ def test_many_processes_rotate_at_once(database_url):
 
 
 def test_killed_at_each_step_and_run_again(database_url):
-    at_once = {"TEST_POLICY": '{"PROPAGATION_TIME": 0, "KEY_RING_MAX_AGE": 0}'}
+    at_once = {"TEST_POLICY": '{"PROPAGATION_TIME": 0, "KEY_RING_MAX_AGE": 0, "LEEWAY": 0, "JWK_SET_MAX_AGE": 0}'}
     assert manage(database_url, "rotate_signing_keys", **at_once).returncode == 0
     for step in STEPS:
         killed = run(database_url, "tests.processes.rotate_and_die", step, **at_once)
         assert killed.returncode == -signal.SIGKILL, (step, killed.stderr)
         # Whatever was done of it was done whole: the key that signed still does, until the rotation was committed.
         expected = {"signing": 1, "announced": 1, **({"retained": 1} if step == "committed" else {})}
-        assert states(database_url) == expected, step
+        assert states(database_url, **at_once) == expected, step
     again = manage(database_url, "rotate_signing_keys", "--now", **at_once)
     assert again.returncode == 0, again.stderr
-    assert states(database_url) == {"signing": 1, "announced": 1, "retained": 2}
+    assert states(database_url, **at_once) == {"signing": 1, "announced": 1, "retained": 2}
+
+
+def test_whoever_only_looks_waits_for_nobody(database_url):
+    manage(database_url, "rotate_signing_keys")
+    done = run(database_url, "tests.processes.look_while_locked")
+    assert done.returncode == 0, done.stderr
+    looked = json.loads(done.stdout)
+    assert looked["answers"] == [200, 200]
+    assert looked["seconds"] < 4

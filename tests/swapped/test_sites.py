@@ -19,6 +19,7 @@ SUITES = (
     "tests/resource_server/test_drf.py",
     "tests/resource_server/test_user_modes.py",
     "tests/authorization_server/test_authentication.py",
+    "tests/test_admin.py",
     "tests/test_admin_resource_servers.py",
 )
 
@@ -56,6 +57,12 @@ def test_the_suites_pass(settings):
 def test_the_migrations_are_complete():
     done = run("tests.swapped.settings", "django", "makemigrations", "--check", "--dry-run")
     assert done.returncode == 0, done.stdout
+
+
+def test_signing_keys_are_changed_where_each_request_is_a_transaction():
+    done = run("tests.swapped.settings_atomic", "tests.swapped.change_keys")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == {"statuses": [302, 302], "is_revoked": True}
 
 
 @pytest.mark.django_db

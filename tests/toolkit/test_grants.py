@@ -275,8 +275,10 @@ def test_all_algorithms_through_the_endpoint(make_client, settings, client):
     from django_at_jwt.core.algorithms import ALGORITHMS
 
     service = make_client("client-credentials")
+    at_once = {"PROPAGATION_TIME": 0, "KEY_RING_MAX_AGE": 0, "LEEWAY": 0}
+    settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "OIDC_JWKS_MAX_AGE_SECONDS": 0}
     for algorithm in ALGORITHMS:
-        settings.AT_JWT = {**settings.AT_JWT, "SIGNING_ALGORITHMS": [algorithm], "PROPAGATION_TIME": 0}
+        settings.AT_JWT = {**settings.AT_JWT, "SIGNING_ALGORITHMS": [algorithm], **at_once}
         rotate_signing_keys()
         token = service.token("client_credentials").json()["access_token"]
         assert decoded(token)[0]["alg"] == algorithm

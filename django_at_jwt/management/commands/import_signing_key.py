@@ -58,7 +58,10 @@ def _read(options: dict[str, Any]) -> bytes:
     if options["from_oidc_setting"] == bool(options["file"]):
         raise CommandError("Name one file, or - for standard input, or --from-oidc-setting.")
     if options["from_oidc_setting"]:
-        return str(toolkit_setting("OIDC_RSA_PRIVATE_KEY", "")).encode()
+        key = str(toolkit_setting("OIDC_RSA_PRIVATE_KEY") or "").encode()
+        if not key.strip():
+            raise CommandError("OAUTH2_PROVIDER['OIDC_RSA_PRIVATE_KEY'] is not set.")
+        return key
     try:
         return sys.stdin.buffer.read() if options["file"] == "-" else Path(options["file"]).read_bytes()
     except OSError as error:

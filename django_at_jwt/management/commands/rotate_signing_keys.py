@@ -10,6 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from django_at_jwt.authorization_server.rotation import Rotation, rotate_signing_keys, safe_to_purge_after
 from django_at_jwt.conf import app_settings
+from django_at_jwt.core.algorithms import ALGORITHMS
 from django_at_jwt.core.lifecycle import KeyState, KeyTimes
 from django_at_jwt.management.refusing import refusing_in_one_line
 
@@ -81,6 +82,7 @@ class Command(BaseCommand):
 def _as_text(rotation: Rotation, *, dry_run: bool) -> list[str]:
     would = "Would make" if dry_run else "Made"
     lines = [f"{would} a key for {new.algorithm} that signs from {_said(new.signing_at)}." for new in rotation.plan.new]
+    lines += _sizes(rotation)
     lines += [
         f"{'Would let' if dry_run else 'Let'} {times.kid} sign until {_said(times.retained_at)} "
         f"and be published until {_said(times.retired_at)}."
@@ -93,6 +95,16 @@ def _as_text(rotation: Rotation, *, dry_run: bool) -> list[str]:
         states = ((row.times.state_at(rotation.at), row.times) for row in rotation.keys)
         lines += [_about(state, times) for state, times in states if state in {KeyState.SIGNING, KeyState.ANNOUNCED}]
     return lines
+
+
+def _sizes(rotation: Rotation) -> list[str]:
+    """Whoever gets keys of a post-quantum algorithm is told how long their tokens are."""
+    sizes = {new.algorithm: ALGORITHMS[new.algorithm].large_token_bytes for new in rotation.plan.new}
+    return [
+        f"A token with {algorithm} has about {size} bytes; many servers refuse headers over 8 KiB in all."
+        for algorithm, size in sizes.items()
+        if size is not None
+    ]
 
 
 def _about(state: KeyState, times: KeyTimes) -> str:

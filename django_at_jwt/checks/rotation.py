@@ -1,0 +1,73 @@
+"""Whether the rows of the signing keys are as the policy wants them: what a rotation would find to do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from django.core.checks import CheckMessage, Warning  # noqa: A004 - Django's own name
+from django.utils import timezone
+
+from django_at_jwt.conf import app_settings
+from django_at_jwt.core.lifecycle import KeyState, KeyTimes, plan_rotation
+
+from .applicability import CheckId, issues_tokens, readable
+from .keys import longest_lifetime, policy_problems, signing_key_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_RUN: Final = "Run: manage.py rotate_signing_keys"
+
+
+def check_rotation(**_kwargs: Any) -> list[CheckMessage]:
+    """Every algorithm in use has a key and a next one, and each key is published for as long as its tokens live."""
+    if not issues_tokens() or not readable() or policy_problems():
+        return []
+    keys = [row.times for row in signing_key_rows() or []]
+    if not keys:
+        # There is a check of its own for a table without keys, or none at all.
+        return []
+    settings, now = app_settings(), timezone.now()
+    plan = plan_rotation(
+        keys,
+        policy=settings.rotation_policy(longest_lifetime=longest_lifetime()),
+        algorithms=settings.signing_algorithms,
+        now=now,
+    )
+    usable = {
+        key.algorithm
+        for key in keys
+        if key.state_at(now) in {KeyState.SIGNING, KeyState.ANNOUNCED} and not key.never_signs
+    }
+    messages: list[CheckMessage] = [
+        Warning(
+            f"No next key is announced for {algorithm}."
+            if algorithm in usable
+            else f"{algorithm} is in AT_JWT['SIGNING_ALGORITHMS'], and there is no key for it.",
+            hint=f"{_RUN}, and see to it that it runs every day.",
+            id=CheckId.KEY_IS_MISSING,
+        )
+        for algorithm in dict.fromkeys(new.algorithm for new in plan.new)
+    ]
+    before = {key.kid: key for key in keys}
+    starts = {new.signing_at for new in plan.new}
+    for after in plan.changed:
+        # That a key ends where one begins that is missing yet has been said.
+        if before[after.kid].retained_at is not None or after.retained_at not in starts:
+            problem = _wrong_times(before[after.kid], after, settings.signing_algorithms)
+            messages.append(Warning(problem, hint=f"{_RUN}.", id=CheckId.WRONG_KEY_TIMES))
+    return messages
+
+
+def _wrong_times(before: KeyTimes, after: KeyTimes, in_use: Sequence[str]) -> str:
+    """Say what is wrong with a key that a rotation would change."""
+    kid = f"Signing key {before.kid}"
+    if before.algorithm not in in_use:
+        return (
+            f"{kid} is for {before.algorithm}, which AT_JWT['SIGNING_ALGORITHMS'] has not any more, and may still sign."
+        )
+    if before.retained_at is None:
+        return f"{kid} signs without end, although another key for {before.algorithm} follows it."
+    if before.retained_at != after.retained_at:
+        return f"{kid} signs until {before.retained_at}, and should until {after.retained_at or 'further notice'}."
+    return f"{kid} is published until {before.retired_at}, and its tokens may live until {after.retired_at}."

@@ -1,0 +1,60 @@
+"""Looks at what a change to the signing keys would do while another connection makes one; writes what came as JSON."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+import threading
+import time
+
+import django
+
+LIST = "/admin/django_at_jwt/signingkey/"
+
+
+def main():
+    django.setup()
+    from django.contrib.auth import get_user_model
+    from django.core.management import call_command
+    from django.db import connection
+    from django.test import Client
+
+    from django_at_jwt.authorization_server.locking import changing_signing_keys
+    from django_at_jwt.models import SigningKey
+
+    key = SigningKey.objects.order_by("signing_at").first()
+    administrator = Client()
+    administrator.force_login(get_user_model().objects.create_superuser("root"))
+    held, looked = threading.Event(), threading.Event()
+
+    def change():
+        try:
+            with changing_signing_keys():
+                held.set()
+                looked.wait(120)
+        finally:
+            connection.close()
+
+    changing = threading.Thread(target=change)
+    changing.start()
+    held.wait(60)
+    begun = time.monotonic()
+    try:
+        answers = [administrator.get(LIST + page).status_code for page in ("rotate/", f"{key.pk}/revoke/")]
+        for command in (
+            ["rotate_signing_keys", "--now"],
+            ["revoke_signing_key", key.kid, "--reason", "x"],
+            ["purge_signing_keys"],
+            ["rewrap_signing_keys"],
+        ):
+            call_command(*command, "--dry-run", stdout=io.StringIO())
+        seconds = time.monotonic() - begun
+    finally:
+        looked.set()
+        changing.join()
+    sys.stdout.write(json.dumps({"answers": answers, "seconds": seconds}))
+
+
+if __name__ == "__main__":
+    main()
