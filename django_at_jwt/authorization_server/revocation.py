@@ -11,16 +11,19 @@ from django.utils import timezone
 from oauth2_provider.models import get_access_token_model, get_refresh_token_model
 
 from django_at_jwt.conf import app_settings
-from django_at_jwt.core.lifecycle import KeyTimes, plan_revocation
+from django_at_jwt.core.revocation_plan import plan_revocation
 from django_at_jwt.models import SigningKey
 from django_at_jwt.models.primary import primary_rows
 
 from .keystore import key_store
 from .locking import changing_signing_keys
+from .resource_servers import registry
 from .rotation import carry_out_rotation
 
 if TYPE_CHECKING:
     from datetime import datetime
+
+    from django_at_jwt.core.lifecycle import KeyTimes
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -98,12 +101,20 @@ def revoke_signing_key(
         KeyChangeRefused: no such key, revoked already, or the only usable one of its algorithm.
         TimeoutError: another change to the keys is running.
     """
+    settings = app_settings()
     with changing_signing_keys(dry_run=dry_run) as database:
         now = timezone.now()
         rows = {row.kid: row for row in SigningKey.objects.using(database)}
         # A key that only the settings call revoked is to be revoked in its row as well.
         times_of = [row.stored_times if row.kid == kid else row.times for row in rows.values()]
-        changed = plan_revocation(times_of, kid, now=now)
+        changed = plan_revocation(
+            times_of,
+            kid,
+            policy=settings.rotation_policy(longest_lifetime=registry.longest_lifetime()),
+            algorithms=settings.signing_algorithms,
+            now=now,
+            leeway=timedelta(seconds=settings.leeway),
+        )
         before = rows[kid].stored_times
         made: tuple[SigningKey, ...] = ()
         if not dry_run:
