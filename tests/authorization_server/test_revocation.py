@@ -140,6 +140,17 @@ class TestWhenAPartFails:
         assert "Refresh tokens revoked: 1." in revoke(leaked.kid, "--revoke-refresh-tokens")
         assert not get_refresh_token_model().objects.filter(revoked=None).exists()
 
+    def test_many_that_cannot_be_revoked_are_one_entry_of_the_log(self, leaked, web, user, monkeypatch, caplog):
+        def fail(_token):
+            raise RuntimeError("a site's own revoke()")
+
+        monkeypatch.setattr(get_refresh_token_model(), "revoke", fail)
+        for _ in range(3):
+            web.code_flow(user)
+        with pytest.raises(CommandError, match="3 refresh tokens could not be revoked"):
+            revoke(leaked.kid, "--revoke-refresh-tokens")
+        assert [record.exc_info[0] for record in caplog.records if record.exc_info] == [RuntimeError]
+
     def test_refresh_tokens_that_cannot_be_read(self, leaked, monkeypatch):
         def fail(*_arguments, **_options):
             raise OperationalError
