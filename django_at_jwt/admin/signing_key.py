@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
-from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db import Error as AnyDatabaseError
@@ -19,13 +18,15 @@ from django.utils.http import urlencode
 from django.utils.timezone import is_aware, localtime
 from django.utils.translation import gettext_lazy as _
 
-from django_at_jwt.authorization_server.revocation import live_tokens, revoke_signing_key
+from django_at_jwt.authorization_server.blast_radius import live_tokens
+from django_at_jwt.authorization_server.revocation import revoke_signing_key, see_to_tokens
 from django_at_jwt.authorization_server.rotation import is_spent, rotate_signing_keys, safe_to_purge_after
 from django_at_jwt.conf import app_settings
 from django_at_jwt.core.errors import KeyChangeRefused, NoSigningKey
 from django_at_jwt.core.lifecycle import KeyState
 from django_at_jwt.models import SigningKey
 
+from .revoking import RevocationForm, after_revocation
 from .timeline import is_drawn, timeline
 
 if TYPE_CHECKING:
@@ -42,18 +43,6 @@ else:
 
 # What may keep the keys from being changed, and from being looked at before that.
 _REFUSALS: Final = (KeyChangeRefused, NoSigningKey, AnyDatabaseError, TimeoutError)
-
-
-class RevocationForm(forms.Form):
-    """Why a key is revoked, and what goes with it."""
-
-    reason = forms.CharField(
-        label=_("Reason"), max_length=200, widget=forms.TextInput(attrs={"class": "vTextField", "autofocus": True})
-    )
-    revoke_refresh_tokens = forms.BooleanField(
-        label=_("Also revoke the refresh tokens of these access tokens; their users have to log in again"),
-        required=False,
-    )
 
 
 @admin.register(SigningKey)
@@ -246,26 +235,17 @@ class SigningKeyAdmin(_ModelAdmin):
             self.message_user(request, _("There is no such signing key any more."), messages.ERROR)
             return HttpResponseRedirect(reverse("admin:django_at_jwt_signingkey_changelist"))
         form = RevocationForm(request.POST if request.method == "POST" else None)
+        confirmed = form.is_valid()
+        reason = form.cleaned_data["reason"] if confirmed else ""
         try:
-            if form.is_valid():
-                done = revoke_signing_key(key.kid, **form.cleaned_data)
-                self.log_change(request, key, f"Revoked: {form.cleaned_data['reason']}")
-                if done.successor is not None:
-                    successor = SigningKey.objects.get(kid=done.successor.kid)
-                    self.log_change(request, successor, f"Signs since {key.kid} was revoked.")
-                for row in done.made:
-                    self.log_addition(request, row, f"Announced when {key.kid} was revoked.")
-                self.message_user(
-                    request,
-                    _("The key was revoked. Add its kid to AT_JWT['REVOKED_KIDS']: %(kid)s") % {"kid": done.kid},
-                    messages.SUCCESS,
-                )
-                return HttpResponseRedirect(reverse("admin:django_at_jwt_signingkey_changelist"))
-            preview = revoke_signing_key(key.kid, reason="", dry_run=True)
+            revocation = revoke_signing_key(key.kid, reason=reason, dry_run=not confirmed)
         except _REFUSALS as error:
             return self._refused(request, _("The key was not revoked: %(problem)s"), error)
-        context = {"title": _("Revoke a signing key"), "key": key, "form": form, "preview": preview}
-        context["state"] = key.state_at(timezone.now()).value
+        if confirmed:
+            after_revocation(request, revocation, form.cleaned_data)
+            return HttpResponseRedirect(reverse("admin:django_at_jwt_signingkey_changelist"))
+        context = {"title": _("Revoke a signing key"), "key": key, "form": form, "preview": revocation}
+        context |= {"state": key.state_at(timezone.now()).value, "tokens": see_to_tokens(revocation, dry_run=True)}
         return self._page(request, "revoke", context)
 
     def _refused(self, request: HttpRequest, undone: StrPromise, error: Exception) -> HttpResponse:

@@ -1,145 +1,167 @@
-"""Revoking a signing key at once, and saying whom that concerns."""
+"""Revoking a signing key at once, and after that what concerns the tokens that it has signed."""
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from django.db.models import Count, Max, QuerySet
 from django.utils import timezone
-from oauth2_provider.models import get_access_token_model, get_refresh_token_model
 
 from django_at_jwt.conf import app_settings
-from django_at_jwt.core.lifecycle import KeyTimes, plan_revocation
+from django_at_jwt.core.lifecycle import KeyTimes, RotationPlan
+from django_at_jwt.core.revocation_plan import plan_revocation
 from django_at_jwt.models import SigningKey
-from django_at_jwt.models.primary import primary_rows
 
+from .blast_radius import BlastRadius, blast_radius, live_tokens
 from .keystore import key_store
 from .locking import changing_signing_keys
-from .rotation import carry_out_rotation
+from .refresh_token_revocation import Ended, RefreshTokens, revoke_refresh_tokens
+from .resource_servers import registry
+from .rotation import apply_plan, planned_rotation
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class BlastRadius:
-    """Whom the loss of a key concerns: the live tokens that it may have signed.
-
-    The rows of tokens do not name their key. These are all live ones that were issued while the key signed, give or
-    take what clocks and processes may lag behind; with several algorithms in use they are too many. Tokens that a
-    refresh without rotation replaced have no row any more and are not among them.
-
-    ``clients`` are pairs of a client's name and its number of tokens. ``last_expires_at`` is when the last of the
-    tokens would have expired, or ``None`` where there is none.
-    """
-
-    tokens: int
-    clients: tuple[tuple[str, int], ...]
-    users: int
-    last_expires_at: datetime | None
+logger = logging.getLogger("django_at_jwt")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Revocation:
-    """What a revocation did, or would do; ``made`` are the keys that were announced in turn.
+    """What the revocation of a key did, or would do.
 
-    ``reaches_every_worker_within`` is in seconds.
+    Attributes:
+        times: of the revoked key, as they were before.
+        already: it was revoked before, and nothing was done.
+        successor: the announced key that signs in its place, if it was signing.
+        plan: all that changes for other keys, the successor among them: new keys, and other ends.
+        made: the new keys.
+        reaches_every_worker_within: seconds.
+        last_token_expires_at: when the last of its tokens expires, as far as that was recorded.
     """
 
-    kid: str
+    times: KeyTimes
+    already: bool
     successor: KeyTimes | None
+    plan: RotationPlan
     made: tuple[SigningKey, ...]
-    blast_radius: BlastRadius
-    refresh_tokens_revoked: int
     reaches_every_worker_within: float
+    last_token_expires_at: datetime | None
+
+    @property
+    def kid(self) -> str:
+        """The key's ``kid``."""
+        return self.times.kid
 
 
-def live_tokens(key: KeyTimes, now: datetime) -> QuerySet[Any]:
-    """Give the rows of unexpired access tokens that were issued while a key signed."""
-    settings = app_settings()
-    lag = timedelta(seconds=settings.leeway + settings.key_ring_max_age)
-    rows = primary_rows(get_access_token_model()).filter(expires__gt=now, updated__gte=key.signing_at - lag)
-    ended = min((at for at in (key.retained_at, key.revoked_at) if at is not None), default=None)
-    live: QuerySet[Any] = rows if ended is None else rows.filter(updated__lt=ended + lag)
-    return live
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Aftermath:
+    """What concerns the tokens of a revoked key.
+
+    ``blast_radius`` is ``None`` where they could not be counted. ``problems`` are sentences about what did not work.
+    """
+
+    blast_radius: BlastRadius | None
+    refresh_tokens: Ended
+    problems: tuple[str, ...]
 
 
-def blast_radius(key: KeyTimes, now: datetime, *, last_token_expires_at: datetime | None = None) -> BlastRadius:
-    """Count the live tokens that a key may have signed, and whose they are."""
-    live = live_tokens(key, now)
-    totals = live.aggregate(tokens=Count("pk"), users=Count("user", distinct=True), last=Max("expires"))
-    clients = live.values("application__client_id", "application__name").annotate(number=Count("pk"))
-    return BlastRadius(
-        tokens=totals["tokens"],
-        users=totals["users"],
-        last_expires_at=max(
-            (at for at in (totals["last"], last_token_expires_at) if at is not None and at > now), default=None
-        ),
-        clients=tuple(
-            (each["application__name"] or each["application__client_id"] or "a deleted client", each["number"])
-            for each in clients.order_by("-number", "application__client_id")
-        ),
-    )
-
-
-def revoke_signing_key(
-    kid: str, *, reason: str, revoke_refresh_tokens: bool = False, dry_run: bool = False
-) -> Revocation:
+def revoke_signing_key(kid: str, *, reason: str, once_more: bool = False, dry_run: bool = False) -> Revocation:
     """Withdraw a key at once: out of the JWK set, its private half erased; the announced key signs from now on.
+
+    Its tokens are not looked at: nothing that happens to them can hold up the revocation, or undo it. That is what
+    :func:`see_to_tokens` is for, afterwards.
 
     Args:
         reason: for whoever reads the row later; at most 200 characters are kept.
-        revoke_refresh_tokens: revoke the refresh tokens of the live tokens that it may have signed, too.
+        once_more: let a key be that is revoked already, instead of refusing, so that its tokens can be seen to.
         dry_run: say what would be done, and change nothing.
 
     Raises:
-        KeyChangeRefused: no such key, revoked already, or the only usable one of its algorithm.
-        TimeoutError: another change to the keys is running.
+        KeyChangeRefused: no such key, revoked already, or nothing could sign in its place.
+        NoSigningKey: the private half of the key that is announced next could not be encrypted.
+        TimeoutError, django.db.Error: another change to the keys is running, or the database failed.
     """
     with changing_signing_keys(dry_run=dry_run) as database:
         now = timezone.now()
         rows = {row.kid: row for row in SigningKey.objects.using(database)}
-        # A key that only the settings call revoked is to be revoked in its row as well.
-        times_of = [row.stored_times if row.kid == kid else row.times for row in rows.values()]
-        changed = plan_revocation(times_of, kid, now=now)
-        before = rows[kid].stored_times
+        already = once_more and kid in rows and rows[kid].revoked_at is not None
+        plan, successor = (RotationPlan(), None) if already else _plan(rows, kid, now)
+        times = rows[kid].stored_times
         made: tuple[SigningKey, ...] = ()
-        if not dry_run:
-            for times in changed:
-                rows[times.kid].take_times(times, using=database)
-            _erase(rows[kid], reason, database)
-            # The announced key may sign now, so the one after it must be announced.
-            made = carry_out_rotation(database).made
-    # The key comes first: nothing that happens to the tokens can hold up its revocation, or undo it.
+        if not (dry_run or already):
+            _erase(rows[kid], reason, now, database)
+            made = apply_plan(plan, rows, database)
     if not dry_run:
         key_store.forget()
-    radius = blast_radius(before, now, last_token_expires_at=rows[kid].last_token_expires_at)
-    ended = 0
-    if revoke_refresh_tokens:
-        ended = _revoke_refresh_tokens(live_tokens(before, now), dry_run=dry_run)
     return Revocation(
-        kid=kid,
-        successor=changed[1] if len(changed) > 1 else None,
+        times=times,
+        already=already,
+        successor=successor,
+        plan=plan,
         made=made,
-        blast_radius=radius,
-        refresh_tokens_revoked=ended,
         reaches_every_worker_within=app_settings().key_ring_max_age,
+        last_token_expires_at=rows[kid].last_token_expires_at,
     )
 
 
-def _erase(row: SigningKey, reason: str, database: str) -> None:
+def _plan(rows: Mapping[str, SigningKey], kid: str, now: datetime) -> tuple[RotationPlan, KeyTimes | None]:
+    """What changes for the other keys, and which of them takes over."""
+    settings = app_settings()
+    # A key that only the settings call revoked is to be revoked in its row as well.
+    before = {row.kid: row.stored_times if row.kid == kid else row.times for row in rows.values()}
+    changed = plan_revocation(
+        tuple(before.values()),
+        kid,
+        policy=settings.rotation_policy(longest_lifetime=registry.longest_lifetime()),
+        algorithms=settings.signing_algorithms,
+        now=now,
+        leeway=timedelta(seconds=settings.leeway),
+    )
+    promoted = {key.kid: key for key in changed}
+    # The announced key may sign now, so the one after it must be announced.
+    following = planned_rotation(tuple({**before, **promoted}.values()), now)
+    others = {**promoted, **{key.kid: key for key in following.changed}}
+    del others[kid]
+    successor = next((others[key.kid] for key in changed if key.kid != kid), None)
+    return RotationPlan(new=following.new, changed=tuple(others.values())), successor
+
+
+def _erase(row: SigningKey, reason: str, now: datetime, database: str) -> None:
+    row.revoked_at = now
     row.private_jwe = ""
     row.revocation_reason = reason[:200]
-    row.save(using=database, update_fields=["private_jwe", "revocation_reason"])
+    row.save(using=database, update_fields=["revoked_at", "private_jwe", "revocation_reason"])
 
 
-def _revoke_refresh_tokens(tokens: QuerySet[Any], *, dry_run: bool) -> int:
-    # One by one, as the toolkit does it: a site may have swapped the model and its revoke(). Revoking one deletes its
-    # access token, so the rows are read first.
-    refresh_tokens = primary_rows(get_refresh_token_model())
-    living = list(refresh_tokens.filter(access_token__in=tokens, revoked__isnull=True))
-    for token in () if dry_run else living:
-        token.revoke()
-    return len(living)
+def see_to_tokens(
+    revocation: Revocation, *, refresh_tokens: RefreshTokens = RefreshTokens.NONE, dry_run: bool = False
+) -> Aftermath:
+    """Count the tokens that a revoked key has signed, and revoke refresh tokens.
+
+    It may be done again, and takes up what was left. Whatever goes wrong is in what it gives: the key is revoked, and
+    whoever did that has to be told.
+    """
+    now, problems = timezone.now(), []
+    radius = None
+    try:
+        radius = blast_radius(revocation.times, now, last_token_expires_at=revocation.last_token_expires_at)
+    except Exception as error:
+        logger.exception("The tokens of signing key %s could not be counted", revocation.kid)
+        problems.append(f"The tokens that it has signed could not be counted: {_in_one_line(error)}")
+    ended = Ended()
+    try:
+        tokens = live_tokens(revocation.times, now)
+        ended = revoke_refresh_tokens(refresh_tokens, access_tokens=tokens, dry_run=dry_run)
+    except Exception as error:
+        logger.exception("The refresh tokens of signing key %s could not be revoked", revocation.kid)
+        problems.append(f"The refresh tokens could not be revoked: {_in_one_line(error)}")
+    if ended.failed:
+        problems.append(f"{ended.failed} refresh tokens could not be revoked; the log says why.")
+    return Aftermath(blast_radius=radius, refresh_tokens=ended, problems=tuple(problems))
+
+
+def _in_one_line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__

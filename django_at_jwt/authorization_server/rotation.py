@@ -23,7 +23,7 @@ from .protection import encrypt_private_key
 from .resource_servers import registry
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping, Sequence
     from datetime import datetime
 
     from jwcrypto.jwk import JWK
@@ -37,6 +37,12 @@ class Rotation:
     made: tuple[SigningKey, ...]
     keys: tuple[SigningKey, ...]
     at: datetime
+
+    @property
+    def times_after(self) -> tuple[KeyTimes, ...]:
+        """The times of all keys as the plan wants them, whether or not it was carried out; a new one has no kid yet."""
+        times = {row.kid: row.times for row in self.keys} | {key.kid: key for key in self.plan.changed}
+        return (*times.values(), *(() if self.made else (_times(new, "a new key") for new in self.plan.new)))
 
 
 def rotate_signing_keys(*, early: Collection[str] = (), dry_run: bool = False) -> Rotation:
@@ -92,25 +98,44 @@ def policy_problems(longest_lifetime: int) -> tuple[str, ...]:
 
 def carry_out_rotation(database: str, *, early: Collection[str] = (), dry_run: bool = False) -> Rotation:
     """Rotate within a change that is under way already, which holds the lock and the transaction."""
-    settings = app_settings()
     now = timezone.now()
     rows = {row.kid: row for row in SigningKey.objects.using(database).order_by("signing_at", "kid")}
-    plan = plan_rotation(
-        [row.times for row in rows.values()],
+    plan = planned_rotation([row.times for row in rows.values()], now, early=early)
+    made = () if dry_run else apply_plan(plan, rows, database)
+    return Rotation(plan=plan, made=made, keys=(*rows.values(), *made), at=now)
+
+
+def planned_rotation(keys: Sequence[KeyTimes], now: datetime, *, early: Collection[str] = ()) -> RotationPlan:
+    """Plan a rotation by the site's policy.
+
+    Raises:
+        django.db.Error: the resource servers cannot be read, whose tokens may live the longest.
+    """
+    settings = app_settings()
+    return plan_rotation(
+        keys,
         policy=settings.rotation_policy(longest_lifetime=registry.longest_lifetime()),
         algorithms=settings.signing_algorithms,
         now=now,
         early=early,
     )
-    made: tuple[SigningKey, ...] = ()
-    if plan and not dry_run:
-        for times in plan.changed:
-            rows[times.kid].take_times(times, using=database)
-        made = tuple(_make(new) for new in plan.new)
-        for row in made:
-            row.save(using=database, force_insert=True)
-            rows[row.kid] = row
-    return Rotation(plan=plan, made=made, keys=tuple(rows.values()), at=now)
+
+
+def apply_plan(plan: RotationPlan, rows: Mapping[str, SigningKey], database: str) -> tuple[SigningKey, ...]:
+    """Store what was planned, and give the keys that were made.
+
+    Args:
+        rows: those that the plan was made from, by their kids.
+
+    Raises:
+        NoSigningKey: a new private key could not be encrypted.
+    """
+    for times in plan.changed:
+        rows[times.kid].take_times(times, using=database)
+    made = tuple(_make(new) for new in plan.new)
+    for row in made:
+        row.save(using=database, force_insert=True)
+    return made
 
 
 def purge_signing_keys(*, force: bool = False, dry_run: bool = False) -> tuple[str, ...]:
@@ -150,13 +175,8 @@ def is_spent(row: SigningKey, now: datetime) -> bool:
     return last is None or last + timedelta(seconds=app_settings().leeway + STEP_SECONDS) <= now
 
 
-@sensitive_variables("private_jwk")
-def _make(new: NewKey) -> SigningKey:
-    private_jwk = ALGORITHMS[new.algorithm].generate_key()
-    while (kid := private_jwk.thumbprint()).startswith("-"):
-        # On a command line such a kid would read as an option.
-        private_jwk = ALGORITHMS[new.algorithm].generate_key()
-    times = KeyTimes(
+def _times(new: NewKey, kid: str) -> KeyTimes:
+    return KeyTimes(
         kid=kid,
         algorithm=new.algorithm,
         announced_at=new.announced_at,
@@ -164,7 +184,15 @@ def _make(new: NewKey) -> SigningKey:
         retained_at=new.retained_at,
         retired_at=new.retired_at,
     )
-    return new_row(private_jwk, times)
+
+
+@sensitive_variables("private_jwk")
+def _make(new: NewKey) -> SigningKey:
+    private_jwk = ALGORITHMS[new.algorithm].generate_key()
+    while (kid := private_jwk.thumbprint()).startswith("-"):
+        # On a command line such a kid would read as an option.
+        private_jwk = ALGORITHMS[new.algorithm].generate_key()
+    return new_row(private_jwk, _times(new, kid))
 
 
 @sensitive_variables("private_jwk")

@@ -52,15 +52,16 @@ class KeyRing:
 
         Args:
             algorithm: the one wanted, or ``None`` for the default. What comes into use is announced before it signs;
-                until then the first of :attr:`algorithms` that has a signing key goes on in its place.
+                until then the first of :attr:`algorithms` that has a signing key goes on in its place, or else one
+                that was in use before.
 
         Raises:
             NoSigningKey: there is none, or the algorithm is not in use.
         """
         if algorithm is not None and algorithm not in self.algorithms:
             raise NoSigningKey(f"no key signs with {algorithm}; add it to AT_JWT['SIGNING_ALGORITHMS']")
-        wanted = (*self.algorithms, *self.signers) if algorithm is None else (algorithm, *self.algorithms)
-        for name in wanted:
+        first = () if algorithm is None else (algorithm,)
+        for name in (*first, *self.algorithms, *self.signers):
             if name in self.signers:
                 return self.signers[name]
         raise NoSigningKey("there is no signing key; make one with: manage.py rotate_signing_keys")

@@ -13,8 +13,6 @@ from enum import StrEnum
 from itertools import pairwise
 from typing import TYPE_CHECKING, TypeVar
 
-from .errors import KeyChangeRefused
-
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
     from datetime import datetime
@@ -167,6 +165,9 @@ def plan_rotation(
 ) -> RotationPlan:
     """Work out what it takes for every algorithm to have a signing key and an announced one after it.
 
+    An algorithm that is not in use any more is kept like the others until each of those in use has a key that signs: it
+    signs in their place, and its key may leak meanwhile. Then it is withdrawn.
+
     Applying the plan and planning again at the same instant gives an empty plan.
 
     Args:
@@ -175,70 +176,58 @@ def plan_rotation(
         now: an aware datetime.
         early: algorithms whose announced key shall sign as soon as it was announced long enough.
     """
-    new: list[NewKey] = []
-    changed: list[KeyTimes] = []
     # Nobody can have a stale copy of a set that was never published, so the very first keys sign at once.
     nothing_published = not any(key.state_at(now) in PUBLISHED_STATES for key in keys)
-    for algorithm in dict.fromkeys((*algorithms, *(key.algorithm for key in keys))):
-        line = _line_of(keys, algorithm, now)
+    after: list[KeyTimes | NewKey] = []
+    for algorithm in dict.fromkeys(algorithms):
+        line = line_of(keys, algorithm, now)
         if algorithm in early:
             line = _brought_forward(line, policy, now)
-        in_use = algorithm in algorithms
-        added = _missing(line, algorithm, policy, now, sign_at_once=nothing_published) if in_use else []
-        linked = _linked([*line, *added], policy, now)
-        new += (key for key in linked if isinstance(key, NewKey))
-        changed += (key for key in linked if isinstance(key, KeyTimes))
+        after += _continued(line, algorithm, policy, now, sign_at_once=nothing_published)
+    signing = {key.algorithm for key in after if _reached(key.signing_at, now) and not _reached(key.retained_at, now)}
+    for algorithm in dict.fromkeys(key.algorithm for key in keys if key.algorithm not in algorithms):
+        line = line_of(keys, algorithm, now)
+        if signing.issuperset(algorithms) or not any(is_usable(key, now) for key in line):
+            after += _linked([_withdrawn(key, policy, now) for key in line], policy, now)
+        else:
+            # It signs in place of an algorithm that has yet to begin, for which it needs all that others need.
+            after += _continued(line, algorithm, policy, now)
     before = {key.kid: key for key in keys}
-    after = before | {key.kid: key for key in changed}
-    made_at_once = {key.algorithm for key in new if key.signing_at <= now}
-    if all(algorithm in made_at_once or signer_at(after.values(), algorithm, now) for algorithm in algorithms):
-        after |= {key.kid: key for key in _withdrawn(after.values(), algorithms, policy, now)}
-    return RotationPlan(new=tuple(new), changed=tuple(key for key in after.values() if key != before[key.kid]))
+    changed = (key for key in after if isinstance(key, KeyTimes) and key != before[key.kid])
+    return RotationPlan(new=tuple(key for key in after if isinstance(key, NewKey)), changed=tuple(changed))
 
 
-def plan_revocation(keys: Sequence[KeyTimes], kid: str, *, now: datetime) -> tuple[KeyTimes, ...]:
-    """Work out what changes when a key is revoked: it itself, and the announced key that takes over if it was signing.
-
-    Raises:
-        KeyChangeRefused: there is no such key, it is revoked already, or no other key of its algorithm could sign.
-    """
-    revoked = next((key for key in keys if key.kid == kid), None)
-    if revoked is None:
-        raise KeyChangeRefused(f"There is no signing key {kid}.")
-    state = revoked.state_at(now)
-    if state is KeyState.REVOKED:
-        raise KeyChangeRefused(f"Signing key {kid} has been revoked already, at {revoked.revoked_at}.")
-    changed = [replace(revoked, revoked_at=now)]
-    line = _line_of(keys, revoked.algorithm, now)
-    usable = [key for key in line if key.state_at(now) is not KeyState.RETAINED and not key.never_signs]
-    others = [key for key in usable if key.kid != kid]
-    if revoked in usable and not others:
-        raise KeyChangeRefused(
-            f"Signing key {kid} is the only usable key for {revoked.algorithm}. "
-            "Make the next one first with: manage.py rotate_signing_keys"
-        )
-    if state is KeyState.SIGNING and all(key.state_at(now) is KeyState.ANNOUNCED for key in others):
-        # It was published ahead for this very moment.
-        changed.append(replace(others[0], signing_at=now))
-    return tuple(changed)
-
-
-def _line_of(keys: Iterable[KeyTimes], algorithm: str, now: datetime) -> list[KeyTimes]:
-    """The keys of one algorithm that still matter, in the order in which they sign."""
+def line_of(keys: Iterable[KeyTimes], algorithm: str, now: datetime) -> list[KeyTimes]:
+    """Give the keys of one algorithm that are published at ``now``, in the order in which they sign."""
     living = (key for key in keys if key.algorithm == algorithm and key.state_at(now) in PUBLISHED_STATES)
     return sorted(living, key=lambda key: (key.signing_at, key.kid))
+
+
+def is_usable(key: KeyTimes, now: datetime) -> bool:
+    """Tell whether a key signs at ``now`` or is announced to do so."""
+    return key.state_at(now) in {KeyState.ANNOUNCED, KeyState.SIGNING} and not key.never_signs
+
+
+def _continued(
+    line: Sequence[KeyTimes], algorithm: str, policy: RotationPolicy, now: datetime, *, sign_at_once: bool = False
+) -> list[KeyTimes | NewKey]:
+    """The keys of an algorithm that is needed, with those that it lacks, each signing until the next one does."""
+    return _linked([*line, *_missing(line, algorithm, policy, now, sign_at_once=sign_at_once)], policy, now)
 
 
 def _missing(
     line: Sequence[KeyTimes], algorithm: str, policy: RotationPolicy, now: datetime, *, sign_at_once: bool
 ) -> list[NewKey]:
-    """The keys to make, so that one signs and one is announced after it."""
+    """The keys to make, so that one signs, one is announced after it, and none ends with no other after it."""
     signing = [key for key in line if key.state_at(now) is KeyState.SIGNING]
     announced = [key for key in line if key.state_at(now) is KeyState.ANNOUNCED and not key.never_signs]
     # Of several that could sign, for instance because an announced one was just brought forward, the last one does.
-    starts = [key.signing_at for key in (*signing[-1:], *announced)]
+    to_come = [*signing[-1:], *announced]
+    starts = [key.signing_at for key in to_come]
+    # The last one was to end where another begins that has been revoked since: its end is put off to a new one's start.
+    ends = bool(to_come) and to_come[-1].retained_at is not None
     added: list[NewKey] = []
-    while len(starts) < _SIGNING_AND_ANNOUNCED:
+    while len(starts) < _SIGNING_AND_ANNOUNCED or (ends and not added):
         if starts:
             starts.append(max(starts[-1] + policy.rotation_interval, now + policy.propagation_time))
         else:
@@ -285,13 +274,10 @@ def _ending(key: _KeyT, ends: datetime, policy: RotationPolicy) -> _KeyT:
     return replace(key, retained_at=ends, retired_at=ends + max(policy.retention, promised))
 
 
-def _withdrawn(
-    keys: Iterable[KeyTimes], algorithms: Collection[str], policy: RotationPolicy, now: datetime
-) -> Iterable[KeyTimes]:
-    """Keys of algorithms that are not in use any more: they stop signing, and what they signed is let to expire."""
-    for key in keys:
-        usable = key.state_at(now) in {KeyState.SIGNING, KeyState.ANNOUNCED} and not key.never_signs
-        if key.algorithm not in algorithms and usable:
-            # No process acts before all have heard of it. A key that has not begun never does.
-            ends = now if key.state_at(now) is KeyState.ANNOUNCED else now + policy.notice
-            yield _ending(key, ends if key.retained_at is None else min(key.retained_at, ends), policy)
+def _withdrawn(key: KeyTimes, policy: RotationPolicy, now: datetime) -> KeyTimes:
+    """Let a key of an algorithm that is not needed any more stop signing, and what it signed expire."""
+    if not is_usable(key, now):
+        return key
+    # No process acts before all have heard of it. A key that has not begun never does.
+    ends = now if key.state_at(now) is KeyState.ANNOUNCED else now + policy.notice
+    return _ending(key, ends if key.retained_at is None else min(key.retained_at, ends), policy)

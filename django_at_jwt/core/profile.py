@@ -201,7 +201,8 @@ def with_mapped(protocol: Mapping[str, Any], mapped: Mapping[str, Any]) -> dict[
 
 
 @lru_cache(maxsize=256)
-def _header_segment(algorithm: str, kid: str) -> bytes:
+def header_segment_of(algorithm: str, kid: str) -> bytes:
+    """Give the encoded header of the tokens that the key with this algorithm and ``kid`` signs."""
     return encode_segment(encode_json(_header(algorithm, kid)))
 
 
@@ -216,7 +217,7 @@ def token_header(key: SigningKey | VerificationKey) -> dict[str, str]:
 
 def header_segment(key: SigningKey | VerificationKey) -> bytes:
     """Give the same header, encoded."""
-    return _header_segment(key.algorithm.name, key.kid)
+    return header_segment_of(key.algorithm.name, key.kid)
 
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode

@@ -7,6 +7,7 @@ import io
 import json
 import sys
 from datetime import timedelta
+from itertools import pairwise
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -14,7 +15,7 @@ from django.utils import timezone
 from jwcrypto.jwk import JWK
 from oauth2_provider.models import get_access_token_model, get_refresh_token_model
 
-from django_at_jwt.authorization_server.high_water import high_water_marks
+from django_at_jwt.authorization_server.high_water import HighWaterMarks, as_datetime, high_water_marks
 from django_at_jwt.authorization_server.keystore import key_store
 from django_at_jwt.authorization_server.rotation import rotate_signing_keys, safe_to_purge_after
 from django_at_jwt.core.lifecycle import KeyState
@@ -128,7 +129,7 @@ class TestRevoke:
     def test_tokens_of_other_times_do_not_count(self, signing_keys, service):
         service.token("client_credentials")
         get_access_token_model().objects.update(updated=timezone.now() - timedelta(days=1))
-        assert "At most 0 live" in run("revoke_signing_key", in_state(KeyState.SIGNING).kid, "--reason", "x")
+        assert "\n0 live" in run("revoke_signing_key", in_state(KeyState.SIGNING).kid, "--reason", "x")
 
     def test_announced_key(self, signing_keys):
         signing, announced = in_state(KeyState.SIGNING), in_state(KeyState.ANNOUNCED)
@@ -385,6 +386,38 @@ class TestHighWaterMark:
             with django_assert_num_queries(4):
                 service.token("client_credentials")
 
+    def test_many_processes_together_write_it_once_a_minute(self, signing_keys):
+        kid = in_state(KeyState.SIGNING).kid
+        processes, written = [HighWaterMarks() for _ in range(8)], []
+        for second in range(600):
+            expires_at = 2_000_000_000 + second
+            processes[second * 7 % 8].record(kid, expires_at)
+            mark = SigningKey.objects.get(kid=kid).last_token_expires_at.timestamp()
+            assert mark >= expires_at
+            if mark not in written:
+                written.append(mark)
+        assert len(written) <= 10
+        assert all(later - earlier > 60 for earlier, later in pairwise(written))
+
+    def test_what_another_process_wrote_is_read_once_a_minute(self, signing_keys, django_assert_num_queries):
+        kid = in_state(KeyState.SIGNING).kid
+        HighWaterMarks().record(kid, 2_000_000_000)
+        process = HighWaterMarks()
+        with django_assert_num_queries(2):
+            for second in range(61):
+                process.record(kid, 2_000_000_000 + second)
+
+    def test_key_that_is_gone_has_no_mark(self, signing_keys):
+        high_water_marks.record("a key that was deleted", 2_000_000_000)
+        assert not SigningKey.objects.exclude(last_token_expires_at=None).exists()
+
+    def test_site_without_time_zones(self, signing_keys, settings):
+        kid = in_state(KeyState.SIGNING).kid
+        settings.USE_TZ = False
+        HighWaterMarks().record(kid, 2_000_000_000)
+        HighWaterMarks().record(kid, 2_000_000_030)
+        assert SigningKey.objects.get(kid=kid).last_token_expires_at == as_datetime(2_000_000_060)
+
     def test_another_process_does_not_lower_it(self, signing_keys):
         key = in_state(KeyState.SIGNING)
         high_water_marks.record(key.kid, 2_000_000_000)
@@ -452,7 +485,7 @@ class TestCommandsThatMend:
             raise RuntimeError("a site's own revoke()")
 
         monkeypatch.setattr(get_refresh_token_model(), "revoke", fail)
-        with pytest.raises(RuntimeError):
+        with pytest.raises(CommandError, match=f"{leaked.kid} is revoked, but: 1 refresh tokens could not be revoked"):
             run("revoke_signing_key", leaked.kid, "--reason", "x", "--revoke-refresh-tokens")
         leaked.refresh_from_db()
         assert leaked.revoked_at is not None

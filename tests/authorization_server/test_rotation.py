@@ -54,6 +54,41 @@ def test_dry_run_changes_nothing():
     assert not SigningKey.objects.exists()
 
 
+@pytest.mark.usefixtures("keys_made_quickly")
+def test_dry_run_says_what_comes_next():
+    def next_steps(said):
+        return [line for line in said.splitlines() if line.startswith("ES256: ")]
+
+    dry = next_steps(run("--dry-run"))
+    assert len(dry) == 2
+    assert dry[0].startswith("ES256: a new key signs until ")
+    assert dry[1].startswith("ES256: a new key is announced and signs from ")
+    done = next_steps(run())
+    assert next_steps(run("--dry-run")) == done
+    early = next_steps(run("--now", "--dry-run"))
+    assert early != done
+    assert early == next_steps(run("--now"))
+
+
+@pytest.mark.usefixtures("keys_made_quickly")
+def test_json_of_a_dry_run():
+    document = json.loads(run("--json", "--dry-run"))
+    assert document["changed"] is False
+    assert (document["made"], document["keys"]) == ([], [])
+    first, second = document["planned"]["new"]
+    assert first["algorithm"] == second["algorithm"] == "ES256"
+    assert first["retained_at"] == second["signing_at"]
+    run()
+    document = json.loads(run("--json", "--dry-run", "--now"))
+    assert document["changed"] is False
+    signing, announced = (
+        next(key for key in document["keys"] if key["state"] == each) for each in ("signing", "announced")
+    )
+    changed = {key["kid"]: key for key in document["planned"]["changed"]}
+    assert changed[announced["kid"]]["signing_at"] < announced["signing_at"]
+    assert changed[signing["kid"]]["retained_at"] == changed[announced["kid"]]["signing_at"]
+
+
 def test_json():
     document = json.loads(run("--json"))
     assert document["changed"] is True

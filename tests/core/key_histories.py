@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import TYPE_CHECKING
 
 from hypothesis import strategies as st
 
+from django_at_jwt.core.errors import KeyChangeRefused
 from django_at_jwt.core.lifecycle import (
     PUBLISHED_STATES,
     KeyState,
@@ -16,8 +17,8 @@ from django_at_jwt.core.lifecycle import (
     RotationPlan,
     RotationPolicy,
     plan_rotation,
-    signer_at,
 )
+from django_at_jwt.core.revocation_plan import plan_revocation
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -89,15 +90,19 @@ class Keys:
         [key] = self.in_state(state, now, algorithm)
         return key
 
-    def revoke_signer(self, now: datetime, algorithm: str = "RS256") -> str | None:
-        """Revoke what signs, and let the announced key sign at once; give its ``kid``."""
-        signer = signer_at(self, algorithm, now)
-        announced = self.in_state(KeyState.ANNOUNCED, now, algorithm)
-        if signer is None or not announced:
-            return None
-        self.by_kid[signer.kid] = replace(signer, revoked_at=now)
-        self.by_kid[announced[0].kid] = replace(announced[0], signing_at=now)
-        return announced[0].kid
+    def revoke(
+        self,
+        kid: str,
+        now: datetime,
+        *,
+        policy: RotationPolicy = POLICY,
+        algorithms: Sequence[str] = ("RS256",),
+        leeway: timedelta = timedelta(0),
+    ) -> tuple[KeyTimes, ...]:
+        """Revoke a key, and give what changed; a rotation has to follow."""
+        changed = plan_revocation(list(self), kid, policy=policy, algorithms=algorithms, now=now, leeway=leeway)
+        self.by_kid |= {key.kid: key for key in changed}
+        return changed
 
     def instants(self, now: datetime) -> list[datetime]:
         """Give what is worth looking at: each change of a state, a little before and after, for slow clocks too."""
@@ -135,8 +140,10 @@ class SetAlgorithms:
 
 
 @dataclass(frozen=True)
-class RevokeSigner:
-    algorithm: str
+class Revoke:
+    """Revoke the key in a place of the list, which goes round, as the command does it: a rotation follows."""
+
+    place: int
 
 
 DURATIONS = st.sampled_from(
@@ -167,7 +174,7 @@ TIME = st.one_of(
 EVENTS = st.one_of(
     st.builds(SetPolicy, POLICIES),
     st.builds(SetAlgorithms, st.lists(st.sampled_from(ALGORITHMS), min_size=1, unique=True).map(tuple)),
-    st.builds(RevokeSigner, st.sampled_from(ALGORITHMS)),
+    st.builds(Revoke, st.integers(0, 20)),
 )
 ROTATIONS = st.builds(Rotate, st.just(frozenset()) | st.frozensets(st.sampled_from(ALGORITHMS), min_size=1))
 # Time passes, something is changed, and the next rotation takes it up or has yet to come.
@@ -188,8 +195,26 @@ class Moment:
     before: dict[str, KeyTimes]
     plan: RotationPlan | None = None
     made: list[KeyTimes] = field(default_factory=list)
+    revoked: str | None = None
     promoted: str | None = None
+    refused: str | None = None
     was: datetime = START
+
+    def rotate(self, early: Collection[str] = ()) -> None:
+        self.plan = self.keys.plan(self.now, policy=self.policy, algorithms=self.algorithms, early=early)
+        self.made = self.keys.apply(self.plan)
+
+    def revoke(self, kid: str) -> None:
+        try:
+            _, *successor = self.keys.revoke(
+                kid, self.now, policy=self.policy, algorithms=self.algorithms, leeway=MOST_BACKWARDS
+            )
+        except KeyChangeRefused:
+            self.refused = kid
+            return
+        self.revoked = kid
+        self.promoted = next((key.kid for key in successor), None)
+        self.rotate()
 
     @property
     def early(self) -> frozenset[str]:
@@ -205,24 +230,25 @@ class Moment:
 def replay(history: Iterable[object]) -> Iterator[Moment]:
     """Go through a history, which begins with the very first rotation, moment by moment."""
     now, policy, algorithms, keys = START, POLICY, ("RS256",), Keys()
+    furthest = now
     for step in (Rotate(), *history):
         moment = Moment(step, now, policy, algorithms, keys, dict(keys.by_kid), was=now)
         match step:
             case Wait(duration):
                 moment.now = now = now + duration
+                furthest = max(furthest, now)
             case ClockStepsBack(duration):
-                moment.now = now = now - duration
+                # No clock is further behind, however often it steps back.
+                moment.now = now = max(now - duration, furthest - MOST_BACKWARDS)
             case SetPolicy(new_policy):
                 moment.policy = policy = new_policy
             case SetAlgorithms(new_algorithms):
                 moment.algorithms = algorithms = new_algorithms
-            case RevokeSigner(algorithm):
-                moment.promoted = keys.revoke_signer(now, algorithm)
+            case Revoke(place):
+                moment.revoke(sorted(keys.by_kid)[place % len(keys.by_kid)])
             case Rotate(early):
                 # Two keys that begin at one instant would be in no order, and clocks are too fine for that to happen.
-                early -= {key.algorithm for key in keys if key.signing_at == now}
-                moment.plan = keys.plan(now, policy=policy, algorithms=algorithms, early=early)
-                moment.made = keys.apply(moment.plan)
+                moment.rotate(early - {key.algorithm for key in keys if key.signing_at == now})
         yield moment
 
 
@@ -238,20 +264,20 @@ class Promises:
     since: dict[str, datetime] = field(default_factory=dict)
 
     def follow(self, moment: Moment) -> None:
-        if moment.promoted:
-            # Nobody knows of a revocation before it, so clocks that are behind have nothing to sign with until then.
-            promoted = moment.keys.by_kid[moment.promoted]
-            if promoted.algorithm in self.since:
-                self.since[promoted.algorithm] = promoted.signing_at
         if moment.plan is None:
             return
         now = moment.now
-        for algorithm in {key.algorithm for key in moment.plan.changed if key.algorithm not in moment.algorithms}:
-            self.since.pop(algorithm, None)
-        for algorithm in moment.algorithms:
+        signing = {key.algorithm for key in moment.keys if key.state_at(now) is KeyState.SIGNING}
+        for algorithm in ALGORITHMS:
             starts = [key.signing_at for key in moment.keys if key.algorithm == algorithm and is_usable(key, now)]
-            if algorithm not in self.since and starts:
-                self.since[algorithm] = min(starts)
+            in_use = algorithm in moment.algorithms
+            if not starts or (not in_use and signing.issuperset(moment.algorithms)):
+                self.since.pop(algorithm, None)
+            elif in_use:
+                self.since.setdefault(algorithm, min(starts))
+            if moment.revoked and algorithm in self.since:
+                # Nobody knows of a revocation before it: clocks that are behind have nothing to sign with until then.
+                self.since[algorithm] = max(self.since[algorithm], min(starts))
 
 
 def nothing_published(keys: Iterable[KeyTimes], now: datetime) -> bool:

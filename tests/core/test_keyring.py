@@ -39,6 +39,7 @@ def test_the_default_algorithm_is_the_first_that_has_a_signing_key():
     assert announced.signing_key().algorithm.name == "ES256"
     withdrawn = dataclasses.replace(ring, algorithms=("EdDSA",))
     assert withdrawn.signing_key().algorithm.name == "RS256"
+    assert withdrawn.signing_key("EdDSA").algorithm.name == "RS256"
 
 
 @pytest.mark.parametrize("algorithm", ["ES256", "none", "HS256", "", "rs256"])

@@ -461,7 +461,7 @@ def test_it_does_so_without_a_gap_while_its_earlier_keys_are_still_published():
 def test_after_a_revocation_the_announced_key_signs_and_the_next_is_announced():
     keys, now = begun(), START + days(30)
     first, second = keys.only(KeyState.SIGNING, START), keys.only(KeyState.ANNOUNCED, START)
-    assert keys.revoke_signer(now) == second.kid
+    assert keys.revoke(first.kid, now)[1].kid == second.kid
     plan = keys.rotate(now)
     assert_signs(keys, keys.by_kid[second.kid], now, now + SECOND)
     assert keys.by_kid[first.kid] == replace(first, revoked_at=now)

@@ -7,20 +7,25 @@ from datetime import timedelta
 
 from hypothesis import example, given, settings
 
+from django_at_jwt.core.errors import KeyChangeRefused
 from django_at_jwt.core.lifecycle import KeyState, signer_at
 
 from .key_histories import (
     ALGORITHMS,
     HISTORIES,
+    MOST_BACKWARDS,
     POLICY,
     START,
     ClockStepsBack,
+    Keys,
     Promises,
+    Revoke,
     Rotate,
     SetAlgorithms,
     SetPolicy,
     Wait,
     days,
+    is_usable,
     nothing_published,
     replay,
 )
@@ -41,6 +46,13 @@ AWAY_AND_BACK = [
     *(SetAlgorithms(("RS256", "ES256")), Rotate()),
     *(SetAlgorithms(("RS256",)), Rotate(), Wait(days(1))),
     *(SetAlgorithms(("RS256", "ES256")), Rotate(), Rotate(), Wait(days(120))),
+]
+# The keys leak while ES256 is announced in place of RS256: the announced one is revoked first, then the one that signs.
+LEAKED_WHILE_REPLACED = [SetAlgorithms(("ES256",)), Rotate(), *(Revoke(place) for place in range(6))]
+# RS256 was to go over to its next key in a week, before which ES256 cannot sign.
+REVOKED_NEXT_KEY = [
+    *(Wait(timedelta(hours=2)), Rotate(frozenset({"RS256"}))),
+    *(Wait(days(1)), SetAlgorithms(("ES256",)), Revoke(1), Wait(days(7))),
 ]
 
 
@@ -70,6 +82,37 @@ def test_exactly_one_signs_from_the_first_on(history):
             for algorithm, since in promises.since.items():
                 if at >= since:
                     assert len(signing(moment.keys, algorithm, at)) == 1, (moment.step, algorithm, at)
+
+
+@moderate
+@given(HISTORIES)
+@example(LEAKED_WHILE_REPLACED)
+@example(REVOKED_NEXT_KEY)
+def test_something_signs_at_every_instant_from_the_first_key_on(history):
+    since = START
+    for moment in replay(history):
+        if moment.revoked:
+            since = max(since, moment.now)
+        for at in moment.instants:
+            if at >= since:
+                signers = [signer_at(moment.keys, algorithm, at) for algorithm in ALGORITHMS]
+                assert any(signers), (moment.step, at)
+
+
+@moderate
+@given(HISTORIES)
+@example(LEAKED_WHILE_REPLACED)
+def test_what_is_refused_is_done_after_the_rotation_that_was_advised(history):
+    for moment in replay(history):
+        if moment.refused is None or moment.before[moment.refused].revoked_at is not None:
+            continue
+        state = {"policy": moment.policy, "algorithms": moment.algorithms}
+        trial = Keys(dict(moment.keys.by_kid))
+        trial.rotate(moment.now, **state)
+        try:
+            assert trial.revoke(moment.refused, moment.now, leeway=MOST_BACKWARDS, **state)
+        except KeyChangeRefused as refused:
+            raise AssertionError((moment.refused, moment.now)) from refused
 
 
 @moderate
@@ -163,7 +206,7 @@ def test_no_key_is_retired_earlier_than_was_said(history):
         for kid, before in moment.before.items():
             after = moment.keys.by_kid[kid]
             # One that stops signing sooner than was planned may go sooner: nobody has had a token of it since.
-            sooner = before.algorithm in moment.early or before.algorithm not in moment.algorithms
+            sooner = before.algorithm in moment.early or before.algorithm not in moment.algorithms or moment.revoked
             if (
                 before.retired_at is None
                 or before.revoked_at is not None
@@ -180,9 +223,11 @@ def test_nothing_but_the_plan_is_done_to_keys(history):
         for kid, before in moment.before.items():
             after = moment.keys.by_kid[kid]
             assert (after.algorithm, after.announced_at) == (before.algorithm, before.announced_at)
-            if moment.plan is not None:
+            if kid == moment.revoked:
+                assert after == replace(before, revoked_at=moment.now)
+            elif moment.plan is not None:
                 assert after.revoked_at == before.revoked_at
-                assert (after != before) == (after in moment.plan.changed)
+                assert (after != before) == (after in moment.plan.changed or kid == moment.promoted)
                 assert before.state_at(moment.now) not in {KeyState.RETIRED, KeyState.REVOKED} or after == before
                 assert after.signing_at <= before.signing_at
         assert len(moment.keys.by_kid) == len(moment.before) + len(moment.made)
@@ -194,8 +239,9 @@ def test_keys_do_not_pile_up(history):
     made, rotations_due = 0, 0
     for moment in replay(history):
         made += len(moment.made)
-        if isinstance(moment.step, Rotate):
-            rotations_due += 2 * len(moment.algorithms)
+        if moment.plan is not None:
+            standing_in = {key.algorithm for key in moment.before.values() if is_usable(key, moment.now)}
+            rotations_due += 2 * len({*moment.algorithms, *standing_in})
         assert made <= rotations_due
-        if not isinstance(moment.step, (Wait, Rotate, SetPolicy)):
+        if not isinstance(moment.step, (Wait, Rotate, SetPolicy, Revoke)):
             assert moment.made == []

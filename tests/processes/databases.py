@@ -20,6 +20,18 @@ def environment(url: str, **extra: str) -> dict[str, str]:
     return {**os.environ, "DATABASE_URL": url, "DJANGO_SETTINGS_MODULE": "tests.processes.settings", **extra}
 
 
+def start(url: str, *arguments: str, **options) -> subprocess.Popen:
+    """Start ``python -m ...`` against a database, warnings being errors."""
+    return subprocess.Popen(
+        [sys.executable, "-W", "error", "-m", *arguments],
+        env=environment(url),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **options,
+    )
+
+
 def run(url: str, *arguments: str, **extra: str) -> subprocess.CompletedProcess:
     """Run ``python -m ...`` against a database, warnings being errors."""
     return subprocess.run(

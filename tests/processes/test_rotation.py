@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 import signal
+import subprocess
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 
 import pytest
 
-from .databases import KINDS, manage, new_database, run
+from .databases import KINDS, manage, new_database, run, start
 from .rotate_and_die import STEPS
 
 PROCESSES = 20
-AT_ONCE = 10
 
 
 @pytest.fixture(params=KINDS)
@@ -31,11 +31,24 @@ def states(url, **policy):
     return Counter(key["state"] for key in document["keys"])
 
 
+def rotate_together(url):
+    """Start all processes, let them go at one moment when each is ready to rotate, and give their ends."""
+    with ExitStack() as stack:
+        processes = [
+            stack.enter_context(start(url, "tests.processes.rotate_when_told", stdin=subprocess.PIPE))
+            for _ in range(PROCESSES)
+        ]
+        for process in processes:
+            assert process.stdout.readline() == "ready\n", process.stderr.read()
+        for process in processes:
+            process.stdin.close()
+        return [(process.wait(timeout=180), process.stderr.read()) for process in processes]
+
+
 def test_many_processes_rotate_at_once(database_url):
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        runs = list(pool.map(lambda _: manage(database_url, "rotate_signing_keys", "--json"), range(PROCESSES)))
+    ends = rotate_together(database_url)
     # One of them did it; the others found nothing to do.
-    assert sorted(run.returncode for run in runs) == [0, *[3] * (PROCESSES - 1)], [run.stderr for run in runs]
+    assert sorted(status for status, _ in ends) == [0, *[3] * (PROCESSES - 1)], ends
     assert states(database_url) == {"signing": 1, "announced": 1}
 
 

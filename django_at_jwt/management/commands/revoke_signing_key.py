@@ -8,13 +8,21 @@ from typing import TYPE_CHECKING, Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from django_at_jwt.authorization_server.revocation import Revocation, revoke_signing_key
+from django_at_jwt.authorization_server.refresh_token_revocation import RefreshTokens
+from django_at_jwt.authorization_server.revocation import Aftermath, Revocation, revoke_signing_key, see_to_tokens
+from django_at_jwt.management.key_plans import as_json, iso, lines_about, said
 from django_at_jwt.management.refusing import refusing_in_one_line
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
 
+    from django_at_jwt.authorization_server.blast_radius import BlastRadius
 
+
+_TRY_AGAIN = (
+    "To try that again, repeat the command with --revoke-refresh-tokens or --revoke-all-refresh-tokens; with --dry-run "
+    "too it only counts."
+)
 _DASHED_KID = re.compile(r"-[A-Za-z0-9_-]{42}")
 
 
@@ -32,10 +40,21 @@ class Command(BaseCommand):
         """Declare the options."""
         parser.add_argument("kid", help="the key's kid, as the admin and rotate_signing_keys show it")
         parser.add_argument("--reason", required=True, help="why, for whoever reads the list of keys later")
-        parser.add_argument(
+        refresh_tokens = parser.add_mutually_exclusive_group()
+        refresh_tokens.add_argument(
             "--revoke-refresh-tokens",
-            action="store_true",
-            help="also revoke the refresh tokens of the tokens that the key may have signed",
+            action="store_const",
+            const=RefreshTokens.OF_ITS_TOKENS,
+            dest="refresh_tokens",
+            default=RefreshTokens.NONE,
+            help="also revoke the refresh tokens of the live tokens that the key may have signed",
+        )
+        refresh_tokens.add_argument(
+            "--revoke-all-refresh-tokens",
+            action="store_const",
+            const=RefreshTokens.ALL,
+            dest="refresh_tokens",
+            help="also revoke all refresh tokens that were issued up to now, for instance since the database leaked",
         )
         parser.add_argument("--dry-run", action="store_true", help="say what would happen, and change nothing")
         parser.add_argument("--json", action="store_true", help="say it as JSON")
@@ -51,49 +70,64 @@ class Command(BaseCommand):
         """Revoke, and report.
 
         Raises:
-            CommandError: exit status 1 and one line; nothing was changed.
+            CommandError: exit status 1 and one line, which says whether the key was revoked.
         """
         # The command line may hold bytes that are no text; a database takes text alone.
         reason = options["reason"].encode(errors="replace").decode().strip()
         if not reason:
             raise CommandError("--reason needs some text.")
+        which, dry_run = options["refresh_tokens"], options["dry_run"]
         with refusing_in_one_line("The key was not revoked"):
             revocation = revoke_signing_key(
-                options["kid"],
-                reason=reason,
-                revoke_refresh_tokens=options["revoke_refresh_tokens"],
-                dry_run=options["dry_run"],
+                options["kid"], reason=reason, once_more=which is not RefreshTokens.NONE, dry_run=dry_run
             )
-        lines = _as_json(revocation) if options["json"] else _as_text(revocation, options)
+        if not options["json"]:
+            # Before anything else can go wrong.
+            self.stdout.write("\n".join(_about_key(revocation, dry_run=dry_run)))
+            self.stdout.flush()
+        aftermath = see_to_tokens(revocation, refresh_tokens=which, dry_run=dry_run)
+        lines = _as_json(revocation, aftermath) if options["json"] else _about_tokens(aftermath, which, dry_run=dry_run)
         self.stdout.write("\n".join(lines))
+        if aftermath.problems:
+            raise CommandError(
+                f"Signing key {revocation.kid} {'would be' if dry_run else 'is'} revoked, but: "
+                f"{' '.join(aftermath.problems)} {_TRY_AGAIN}"
+            )
 
 
-def _as_text(revocation: Revocation, options: dict[str, Any]) -> list[str]:
-    radius = revocation.blast_radius
-    dry = options["dry_run"]
-    lines = [f"{'Would revoke' if dry else 'Revoked'} signing key {revocation.kid}."]
-    if dry:
-        lines.append("Nothing was changed. What follows is what a revocation would mean.")
+def _about_key(revocation: Revocation, *, dry_run: bool) -> list[str]:
+    if revocation.already:
+        lines = [f"Signing key {revocation.kid} was revoked before, at {said(revocation.times.revoked_at)}."]
+    else:
+        lines = [f"{'Would revoke' if dry_run else 'Revoked'} signing key {revocation.kid}."]
+        if dry_run:
+            lines.append("Nothing was changed. What follows is what a revocation would mean.")
     lines.append(
         "It is out of the JWK set, its private half is erased, and each process of the issuer refuses it within "
         f"{revocation.reaches_every_worker_within:g} seconds."
     )
     if revocation.successor is not None:
         lines.append(f"Signing key {revocation.successor.kid}, announced before, signs now.")
-    lines.append(
-        f"At most {radius.tokens} live access tokens were signed by it, for {len(radius.clients)} clients and "
-        f"{radius.users} users."
-    )
-    lines += [f"  {name}: {number}" for name, number in radius.clients]
-    if radius.last_expires_at is not None:
-        lines.append(f"The last of them would have expired at {radius.last_expires_at:%Y-%m-%d %H:%M:%S %Z}.")
-    if options["revoke_refresh_tokens"]:
-        did = "to be revoked" if dry else "revoked"
-        lines.append(f"Refresh tokens {did}: {revocation.refresh_tokens_revoked}. Their users log in again.")
+    return [
+        *lines,
+        *lines_about(revocation.plan, dry_run=dry_run),
+        "So that no restored backup brings the key back, add its kid to the settings:",
+        f'  AT_JWT = {{..., "REVOKED_KIDS": ["{revocation.kid}"]}}',
+    ]
+
+
+def _about_tokens(aftermath: Aftermath, which: RefreshTokens, *, dry_run: bool) -> list[str]:
+    lines = [] if aftermath.blast_radius is None else _about_radius(aftermath.blast_radius)
+    if which is not RefreshTokens.NONE:
+        did = "to be revoked" if dry_run else "revoked"
+        lines.append(f"Refresh tokens {did}: {aftermath.refresh_tokens.revoked}. Their users log in again.")
     else:
         lines.append("Their refresh tokens still work and bring tokens of the new key.")
-        if dry:
-            lines.append("If those leaked as well, revoke the key with --revoke-refresh-tokens.")
+        if dry_run:
+            lines.append(
+                "If those leaked as well, revoke the key with --revoke-refresh-tokens, or, if the database did, with "
+                "--revoke-all-refresh-tokens."
+            )
     return [
         *lines,
         "Tell the clients: requests with an old access token are answered 401 now; refresh, or ask for a new token.",
@@ -101,22 +135,42 @@ def _as_text(revocation: Revocation, options: dict[str, Any]) -> list[str]:
             "Tell resource servers in other projects: fetch the JWK set again now. Until they do, they accept the key "
             "for as long as they cache the set."
         ),
-        "So that no restored backup brings the key back, add its kid to the settings:",
-        f'  AT_JWT = {{..., "REVOKED_KIDS": ["{revocation.kid}"]}}',
     ]
 
 
-def _as_json(revocation: Revocation) -> list[str]:
-    radius = revocation.blast_radius
+def _about_radius(radius: BlastRadius) -> list[str]:
+    # Where some have no row, nobody can say how many there are at the most.
+    at_most = "At most " if radius.unproven and not radius.without_rows else ""
+    concerned = f"{len(radius.clients)} clients and {radius.users} users"
+    lines = [f"{at_most}{radius.tokens} live access tokens were signed by it, for {concerned}."]
+    lines += [f"  {name}: {number}" for name, number in radius.clients]
+    if radius.without_rows:
+        lines.append(
+            "ROTATE_REFRESH_TOKEN is off: tokens that a refresh has replaced have no row, and are not counted."
+        )
+    if radius.last_expires_at is not None:
+        lines.append(f"The last of them would have expired at {radius.last_expires_at:%Y-%m-%d %H:%M:%S %Z}.")
+    return lines
+
+
+def _as_json(revocation: Revocation, aftermath: Aftermath) -> list[str]:
+    radius = aftermath.blast_radius
     document = {
         "kid": revocation.kid,
+        "already_revoked": revocation.already,
         "successor": revocation.successor.kid if revocation.successor else None,
+        "made": [row.kid for row in revocation.made],
+        "planned": as_json(revocation.plan),
         "reaches_every_worker_within_seconds": revocation.reaches_every_worker_within,
-        "live_tokens": radius.tokens,
-        "clients": [{"name": name, "tokens": number} for name, number in radius.clients],
-        "users": radius.users,
-        "last_expires_at": radius.last_expires_at.isoformat() if radius.last_expires_at else None,
-        "refresh_tokens_revoked": revocation.refresh_tokens_revoked,
+        "live_tokens": radius.tokens if radius else None,
+        "live_tokens_with_a_hash_alone": radius.unproven if radius else None,
+        "replaced_tokens_have_no_rows": radius.without_rows if radius else None,
+        "clients": [{"name": name, "tokens": number} for name, number in radius.clients] if radius else None,
+        "users": radius.users if radius else None,
+        "last_expires_at": iso(radius.last_expires_at) if radius else None,
+        "refresh_tokens_revoked": aftermath.refresh_tokens.revoked,
+        "refresh_tokens_failed": aftermath.refresh_tokens.failed,
+        "problems": list(aftermath.problems),
         "settings": {"REVOKED_KIDS": [revocation.kid]},
     }
     return [json.dumps(document, indent=2)]

@@ -10,14 +10,12 @@ from django.core.management.base import BaseCommand, CommandError
 
 from django_at_jwt.authorization_server.rotation import Rotation, rotate_signing_keys, safe_to_purge_after
 from django_at_jwt.conf import app_settings
-from django_at_jwt.core.algorithms import ALGORITHMS
-from django_at_jwt.core.lifecycle import KeyState, KeyTimes
+from django_at_jwt.management.key_plans import as_json, iso, lines_about, lines_about_next
 from django_at_jwt.management.refusing import refusing_in_one_line
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
     from collections.abc import Sequence
-    from datetime import datetime
 
 
 NOTHING_TO_DO = 3
@@ -64,7 +62,7 @@ class Command(BaseCommand):
         with refusing_in_one_line("The keys were not rotated", hint="Was migrate run?"):
             rotation = rotate_signing_keys(early=self._early(options), dry_run=options["dry_run"])
         self.changed = bool(rotation.plan)
-        lines = _as_json(rotation) if options["json"] else _as_text(rotation, dry_run=options["dry_run"])
+        lines = (_as_json if options["json"] else _as_text)(rotation, dry_run=options["dry_run"])
         self.stdout.write("\n".join(lines))
 
     def _early(self, options: dict[str, Any]) -> Sequence[str]:
@@ -80,62 +78,30 @@ class Command(BaseCommand):
 
 
 def _as_text(rotation: Rotation, *, dry_run: bool) -> list[str]:
-    would = "Would make" if dry_run else "Made"
-    lines = [f"{would} a key for {new.algorithm} that signs from {_said(new.signing_at)}." for new in rotation.plan.new]
-    lines += _sizes(rotation)
-    lines += [
-        f"{'Would let' if dry_run else 'Let'} {times.kid} sign until {_said(times.retained_at)} "
-        f"and be published until {_said(times.retired_at)}."
-        for times in rotation.plan.changed
-        if times.retained_at is not None
-    ]
-    if not rotation.plan:
-        lines.append("Nothing to do.")
-    if not dry_run:
-        states = ((row.times.state_at(rotation.at), row.times) for row in rotation.keys)
-        lines += [_about(state, times) for state, times in states if state in {KeyState.SIGNING, KeyState.ANNOUNCED}]
-    return lines
-
-
-def _sizes(rotation: Rotation) -> list[str]:
-    """Whoever gets keys of a post-quantum algorithm is told how long their tokens are."""
-    sizes = {new.algorithm: ALGORITHMS[new.algorithm].large_token_bytes for new in rotation.plan.new}
     return [
-        f"A token with {algorithm} has about {size} bytes; many servers refuse headers over 8 KiB in all."
-        for algorithm, size in sizes.items()
-        if size is not None
+        *(lines_about(rotation.plan, dry_run=dry_run) if rotation.plan else ["Nothing to do."]),
+        *lines_about_next(rotation.times_after, rotation.at),
     ]
-
-
-def _about(state: KeyState, times: KeyTimes) -> str:
-    if state is KeyState.SIGNING:
-        until = f" until {_said(times.retained_at)}" if times.retained_at else ""
-        return f"{times.algorithm}: {times.kid} signs{until}."
-    return f"{times.algorithm}: {times.kid} is announced and signs from {_said(times.signing_at)}."
-
-
-def _said(instant: datetime | None) -> str:
-    return instant.isoformat(sep=" ", timespec="seconds") if instant else "further notice"
 
 
 _INSTANTS = ("announced_at", "signing_at", "retained_at", "retired_at", "revoked_at", "last_token_expires_at")
 
 
-def _iso(instant: datetime | None) -> str | None:
-    return instant.isoformat() if instant else None
-
-
-def _as_json(rotation: Rotation) -> list[str]:
+def _as_json(rotation: Rotation, *, dry_run: bool) -> list[str]:
     keys = [
         {
             "kid": row.kid,
             "algorithm": row.algorithm,
             "state": row.times.state_at(rotation.at).value,
-            **{name: _iso(getattr(row, name)) for name in _INSTANTS},
-            "safe_to_purge_after": _iso(safe_to_purge_after(row)),
+            **{name: iso(getattr(row, name)) for name in _INSTANTS},
+            "safe_to_purge_after": iso(safe_to_purge_after(row)),
         }
         for row in rotation.keys
     ]
-    return [
-        json.dumps({"changed": bool(rotation.plan), "made": [row.kid for row in rotation.made], "keys": keys}, indent=2)
-    ]
+    document = {
+        "changed": bool(rotation.plan) and not dry_run,
+        "made": [row.kid for row in rotation.made],
+        "planned": as_json(rotation.plan),
+        "keys": keys,
+    }
+    return [json.dumps(document, indent=2)]

@@ -1,0 +1,61 @@
+"""What a revocation does to the other keys of the same algorithm: a pure function, as those of the lifecycle are."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from .errors import KeyChangeRefused
+from .lifecycle import KeyState, KeyTimes, RotationPolicy, is_usable, line_of, signer_at
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+    from datetime import datetime
+
+
+def plan_revocation(
+    keys: Sequence[KeyTimes],
+    kid: str,
+    *,
+    policy: RotationPolicy,
+    algorithms: Collection[str],
+    now: datetime,
+    leeway: timedelta = timedelta(0),
+) -> tuple[KeyTimes, ...]:
+    """Work out what changes when a key is revoked: it itself, and the announced key that takes over if it was signing.
+
+    A rotation has to follow, which announces the next key.
+
+    Args:
+        keys: all keys there are.
+        algorithms: those in use.
+        leeway: how far this process' clock may be behind, as :func:`~django_at_jwt.core.lifecycle.signer_at` takes it.
+
+    Raises:
+        KeyChangeRefused: there is no such key, it is revoked already, or nothing could sign in its place.
+    """
+    revoked = next((key for key in keys if key.kid == kid), None)
+    if revoked is None:
+        raise KeyChangeRefused(f"There is no signing key {kid}.")
+    if revoked.state_at(now) is KeyState.REVOKED:
+        raise KeyChangeRefused(f"Signing key {kid} has been revoked already, at {revoked.revoked_at}.")
+    gone = replace(revoked, revoked_at=now)
+    if not is_usable(revoked, now):
+        return (gone,)
+    others = [key for key in line_of(keys, revoked.algorithm, now) if key.kid != kid and is_usable(key, now)]
+    if not others:
+        elsewhere = {key.algorithm for key in keys} - {revoked.algorithm}
+        if revoked.algorithm in algorithms or not any(signer_at(keys, name, now, leeway=leeway) for name in elsewhere):
+            raise KeyChangeRefused(
+                f"Signing key {kid} is the only usable key for {revoked.algorithm}. "
+                "Make the next one first with: manage.py rotate_signing_keys"
+            )
+        return (gone,)
+    if signer_at(keys, revoked.algorithm, now, leeway=leeway) == revoked:
+        # The next one was published ahead for this very moment. A clock that is behind still sees the key announced.
+        starts = max(now, revoked.signing_at)
+    else:
+        # The algorithm has yet to begin, and begins no later for it; another one signs until then.
+        starts = max(revoked.signing_at, others[0].announced_at + policy.propagation_time)
+    return (gone, replace(others[0], signing_at=starts)) if others[0].signing_at > starts else (gone,)
