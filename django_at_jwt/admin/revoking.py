@@ -51,6 +51,8 @@ def after_revocation(request: HttpRequest, done: Revocation, asked: Mapping[str,
     if asked["refresh_tokens"] is not RefreshTokens.NONE:
         told.append(_("Refresh tokens revoked: %(number)s.") % {"number": aftermath.refresh_tokens.revoked})
     messages.success(request, " ".join(told))
+    if done.problem is not None:
+        messages.warning(request, done.problem)
     for problem in aftermath.problems:
         messages.warning(request, problem)
     if aftermath.problems:

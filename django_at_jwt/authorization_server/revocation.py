@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from django.utils import timezone
 
 from django_at_jwt.conf import app_settings
+from django_at_jwt.core.errors import NoSigningKey
 from django_at_jwt.core.lifecycle import KeyTimes, RotationPlan
 from django_at_jwt.core.revocation_plan import plan_revocation
 from django_at_jwt.models import SigningKey
@@ -38,6 +39,7 @@ class Revocation:
         successor: the announced key that signs in its place, if it was signing.
         plan: all that changes for other keys, the successor among them: new keys, and other ends.
         made: the new keys.
+        problem: why there are none although they were planned, in a sentence, or ``None``.
         reaches_every_worker_within: seconds.
         last_token_expires_at: when the last of its tokens expires, as far as that was recorded.
     """
@@ -47,6 +49,7 @@ class Revocation:
     successor: KeyTimes | None
     plan: RotationPlan
     made: tuple[SigningKey, ...]
+    problem: str | None
     reaches_every_worker_within: float
     last_token_expires_at: datetime | None
 
@@ -71,8 +74,8 @@ class Aftermath:
 def revoke_signing_key(kid: str, *, reason: str, once_more: bool = False, dry_run: bool = False) -> Revocation:
     """Withdraw a key at once: out of the JWK set, its private half erased; the announced key signs from now on.
 
-    Its tokens are not looked at: nothing that happens to them can hold up the revocation, or undo it. That is what
-    :func:`see_to_tokens` is for, afterwards.
+    Nothing else can hold that up, or undo it. Where the next key cannot be made, what is given says so. The tokens are
+    not looked at: that is what :func:`see_to_tokens` is for, afterwards.
 
     Args:
         reason: for whoever reads the row later; at most 200 characters are kept.
@@ -81,34 +84,46 @@ def revoke_signing_key(kid: str, *, reason: str, once_more: bool = False, dry_ru
 
     Raises:
         KeyChangeRefused: no such key, revoked already, or nothing could sign in its place.
-        NoSigningKey: the private half of the key that is announced next could not be encrypted.
         TimeoutError, django.db.Error: another change to the keys is running, or the database failed.
     """
     with changing_signing_keys(dry_run=dry_run) as database:
         now = timezone.now()
         rows = {row.kid: row for row in SigningKey.objects.using(database)}
         already = once_more and kid in rows and rows[kid].revoked_at is not None
-        plan, successor = (RotationPlan(), None) if already else _plan(rows, kid, now)
+        effect = _Effect() if already else _effect_on_others(rows, kid, now)
         times = rows[kid].stored_times
         made: tuple[SigningKey, ...] = ()
         if not (dry_run or already):
             _erase(rows[kid], reason, now, database)
-            made = apply_plan(plan, rows, database)
+            effect, made = _carry_out(effect, rows, database)
     if not dry_run:
         key_store.forget()
     return Revocation(
         times=times,
         already=already,
-        successor=successor,
-        plan=plan,
+        successor=effect.successor,
+        plan=effect.plan,
         made=made,
+        problem=effect.problem,
         reaches_every_worker_within=app_settings().key_ring_max_age,
         last_token_expires_at=rows[kid].last_token_expires_at,
     )
 
 
-def _plan(rows: Mapping[str, SigningKey], kid: str, now: datetime) -> tuple[RotationPlan, KeyTimes | None]:
-    """What changes for the other keys, and which of them takes over."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Effect:
+    """What a revocation means for the other keys.
+
+    ``takeover`` is what the revocation itself changes, ``plan`` that and the rotation which follows.
+    """
+
+    takeover: RotationPlan = field(default_factory=RotationPlan)
+    plan: RotationPlan = field(default_factory=RotationPlan)
+    successor: KeyTimes | None = None
+    problem: str | None = None
+
+
+def _effect_on_others(rows: Mapping[str, SigningKey], kid: str, now: datetime) -> _Effect:
     settings = app_settings()
     # A key that only the settings call revoked is to be revoked in its row as well.
     before = {row.kid: row.stored_times if row.kid == kid else row.times for row in rows.values()}
@@ -124,9 +139,28 @@ def _plan(rows: Mapping[str, SigningKey], kid: str, now: datetime) -> tuple[Rota
     # The announced key may sign now, so the one after it must be announced.
     following = planned_rotation(tuple({**before, **promoted}.values()), now)
     others = {**promoted, **{key.kid: key for key in following.changed}}
-    del others[kid]
-    successor = next((others[key.kid] for key in changed if key.kid != kid), None)
-    return RotationPlan(new=following.new, changed=tuple(others.values())), successor
+    del others[kid], promoted[kid]
+    return _Effect(
+        takeover=RotationPlan(changed=tuple(promoted.values())),
+        plan=RotationPlan(new=following.new, changed=tuple(others.values())),
+        successor=next((others[taking_over] for taking_over in promoted), None),
+    )
+
+
+def _carry_out(
+    effect: _Effect, rows: Mapping[str, SigningKey], database: str
+) -> tuple[_Effect, tuple[SigningKey, ...]]:
+    """Change the other keys, and give what was done and the keys that were made.
+
+    A key that leaked must not go on signing because its next but one cannot be made: then a rotation has to, later.
+    """
+    try:
+        return effect, apply_plan(effect.plan, rows, database)
+    except NoSigningKey as error:
+        logger.error("The next signing key could not be made: %s", error)  # noqa: TRY400 - the text says all
+        problem = f"The next key could not be made: {error}. Mend that, and run: manage.py rotate_signing_keys."
+        effect = replace(effect, plan=effect.takeover, problem=problem)
+        return effect, apply_plan(effect.takeover, rows, database)
 
 
 def _erase(row: SigningKey, reason: str, now: datetime, database: str) -> None:

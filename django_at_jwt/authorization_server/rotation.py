@@ -128,11 +128,11 @@ def apply_plan(plan: RotationPlan, rows: Mapping[str, SigningKey], database: str
         rows: those that the plan was made from, by their kids.
 
     Raises:
-        NoSigningKey: a new private key could not be encrypted.
+        NoSigningKey: a new private key could not be encrypted; nothing was stored.
     """
+    made = tuple(_make(new) for new in plan.new)
     for times in plan.changed:
         rows[times.kid].take_times(times, using=database)
-    made = tuple(_make(new) for new in plan.new)
     for row in made:
         row.save(using=database, force_insert=True)
     return made

@@ -160,6 +160,34 @@ class TestWhenAPartFails:
             revoke(leaked.kid, "--revoke-refresh-tokens")
 
 
+class TestWhenTheNextKeyCannotBeMade:
+    @pytest.fixture(autouse=True)
+    def nothing_encrypts(self, keys_made_quickly, leaked, configure):
+        configure(KEY_ENCRYPTION_KEYS=["too short"])
+
+    def test_the_key_is_revoked_and_the_announced_one_takes_over(self, leaked, capsys):
+        announced = in_state(KeyState.ANNOUNCED)
+        with pytest.raises(CommandError, match=r"is revoked, but: The next key could not be made: .*KEY_ENCRYPTION"):
+            run("revoke_signing_key", leaked.kid, "--reason", "x")
+        assert in_state(KeyState.REVOKED).kid == leaked.kid
+        assert SigningKey.objects.get(kid=leaked.kid).private_jwe == ""
+        assert in_state(KeyState.SIGNING).kid == announced.kid
+        assert set(key_store.current().verification_keys) == {announced.kid}
+
+    def test_a_rotation_makes_up_for_it(self, leaked, configure):
+        with pytest.raises(CommandError):
+            revoke(leaked.kid)
+        configure(KEY_ENCRYPTION_KEYS=[])
+        run("rotate_signing_keys")
+        assert in_state(KeyState.ANNOUNCED)
+
+    def test_so_says_the_admin(self, leaked, admin_client):
+        form = {"reason": "x", "refresh_tokens": "none"}
+        page = admin_client.post(f"{LIST}{leaked.pk}/revoke/", form, follow=True).content.decode()
+        assert "The key was revoked." in page
+        assert "The next key could not be made" in page
+
+
 class TestRefreshTokensAfterwards:
     def test_of_a_key_that_is_revoked_already(self, leaked, web, user):
         web.code_flow(user)

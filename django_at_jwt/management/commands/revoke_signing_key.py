@@ -88,11 +88,12 @@ class Command(BaseCommand):
         aftermath = see_to_tokens(revocation, refresh_tokens=which, dry_run=dry_run)
         lines = _as_json(revocation, aftermath) if options["json"] else _about_tokens(aftermath, which, dry_run=dry_run)
         self.stdout.write("\n".join(lines))
+        problems = [problem for problem in (revocation.problem,) if problem]
         if aftermath.problems:
-            raise CommandError(
-                f"Signing key {revocation.kid} {'would be' if dry_run else 'is'} revoked, but: "
-                f"{' '.join(aftermath.problems)} {_TRY_AGAIN}"
-            )
+            problems += [*aftermath.problems, _TRY_AGAIN]
+        if problems:
+            state = "would be" if dry_run else "is"
+            raise CommandError(f"Signing key {revocation.kid} {state} revoked, but: {' '.join(problems)}")
 
 
 def _about_key(revocation: Revocation, *, dry_run: bool) -> list[str]:
@@ -170,7 +171,7 @@ def _as_json(revocation: Revocation, aftermath: Aftermath) -> list[str]:
         "last_expires_at": iso(radius.last_expires_at) if radius else None,
         "refresh_tokens_revoked": aftermath.refresh_tokens.revoked,
         "refresh_tokens_failed": aftermath.refresh_tokens.failed,
-        "problems": list(aftermath.problems),
+        "problems": [*([revocation.problem] if revocation.problem else []), *aftermath.problems],
         "settings": {"REVOKED_KIDS": [revocation.kid]},
     }
     return [json.dumps(document, indent=2)]
