@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from authlib.oauth2 import OAuth2Error
 from authlib.oauth2.rfc9068 import JWTBearerTokenValidator
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from django.conf import settings as django_settings
 from django.contrib.auth import get_user_model
 from django.db import connection
 from django.test.utils import CaptureQueriesContext, override_settings
@@ -28,12 +29,12 @@ from django_at_jwt.authorization_server.keystore import key_store
 from django_at_jwt.authorization_server.rotation import rotate_signing_keys
 from django_at_jwt.rest_framework import AccessTokenAuthentication
 
-from . import workload
+from . import remote_issuers, workload
 from .interleave import WARM_UP_CALLS, Variant, interleave
 from .report import Table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from rest_framework.request import Request
 
@@ -103,6 +104,13 @@ def _variants(count: int) -> Iterator[Variant]:
         _REPEATED, ours, itertools.repeat(workload.token(rsa)), "remembered: no signature, all else is checked"
     )
     yield _variant("django-at-jwt, ES256, repeated token", ours, itertools.repeat(workload.token(ec)))
+    remote = remote_issuers.serve(ring.jwk_set())
+    of_remote = [workload.token(rsa, issuer=remote.identifiers[-1]) for _ in range(count)]
+    for name, tokens, remarks in (
+        ("each token once", of_remote, "which of the two it is, the token says"),
+        ("repeated token", itertools.repeat(of_remote[0]), "remembered, with its issuer"),
+    ):
+        yield _variant(f"two remote issuers, RS256, {name}", ours, tokens, remarks, settings=remote.settings)
     yield _variant("django-at-jwt, RS256, with the user", ours, of_user, "the user's row is read")
     yield _variant("simplejwt stateless, RS256", [simplejwt.JWTStatelessUserAuthentication], of_user)
     yield _variant("simplejwt with the user, RS256", [simplejwt.JWTAuthentication], of_user, "the user's row is read")
@@ -115,7 +123,14 @@ def _variants(count: int) -> Iterator[Variant]:
     )
 
 
-def _variant(name: str, authentication: Sequence[type], tokens: Iterable[str | None], remarks: str = "") -> Variant:
+def _variant(
+    name: str,
+    authentication: Sequence[type],
+    tokens: Iterable[str | None],
+    remarks: str = "",
+    *,
+    settings: Mapping[str, Any] | None = None,
+) -> Variant:
     class TrivialView(APIView):
         authentication_classes = list(authentication)
 
@@ -124,7 +139,11 @@ def _variant(name: str, authentication: Sequence[type], tokens: Iterable[str | N
 
     view, make, endless = TrivialView.as_view(), APIRequestFactory().get, iter(tokens)
 
+    of_this_project = {name: getattr(django_settings, name) for name in ("DEBUG", "OAUTH2_PROVIDER", "AT_JWT")}
+
     def prepare(count: int) -> list[Any]:
+        for setting, value in (settings or of_this_project).items():
+            setattr(django_settings, setting, value)
         return [
             make("/api/", **({"HTTP_AUTHORIZATION": f"Bearer {token}"} if token else {}))
             for token in itertools.islice(endless, count)

@@ -31,10 +31,10 @@ _ATTRIBUTES: Final[dict[str, Any]] = {
 }
 
 
-def claims(subject: str = CLIENT_ID) -> dict[str, Any]:
+def claims(subject: str = CLIENT_ID, *, issuer: str = ISSUER) -> dict[str, Any]:
     """Make the claims of one token, each with its own ``jti``."""
     return assemble(
-        issuer=ISSUER,
+        issuer=issuer,
         subject=subject,
         audience=[AUDIENCE],
         client_id=CLIENT_ID,
@@ -46,6 +46,6 @@ def claims(subject: str = CLIENT_ID) -> dict[str, Any]:
     )
 
 
-def token(key: SigningKey, subject: str = CLIENT_ID) -> str:
+def token(key: SigningKey, subject: str = CLIENT_ID, *, issuer: str = ISSUER) -> str:
     """Make one token, signed with ``key``."""
-    return sign_compact(key, header_segment(key), encode_json(claims(subject)))
+    return sign_compact(key, header_segment(key), encode_json(claims(subject, issuer=issuer)))

@@ -57,7 +57,9 @@ def verify_token(token: str, *, audience: str | None = None) -> AccessTokenClaim
         before = _prepared[audience] = _prepare(settings, local, audience)
     if settings.accept_opaque_tokens and local and token.count(".") < _DOTS_OF_A_JWT:
         return _read_opaque(token, before.issuers[local].expected)
-    accepted = before.only or _issuer_of(token, before.issuers, settings)
+    accepted = before.only or before.issuers.get(verified_tokens.issuer_of(token) or "")
+    if accepted is None:
+        accepted = _issuer_of(token, before.issuers, settings)
     return verified_tokens.verify(token, keys=accepted.keys, expected=accepted.expected, now=time.time())
 
 

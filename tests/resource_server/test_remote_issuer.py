@@ -12,6 +12,7 @@ import pytest
 from django.core.cache import caches
 
 from django_at_jwt.core.errors import KeysUnavailable, RejectionReason, TokenRejected
+from django_at_jwt.resource_server import verification
 from django_at_jwt.resource_server.issuers import RETRY_AFTER, UNKNOWN_KID_MEMORY, RemoteKeySource, remote_key_source
 from django_at_jwt.resource_server.verification import verify_token
 from django_at_jwt.signals import issuer_fetched
@@ -32,7 +33,6 @@ def reason(token, **options):
 def new_worker():
     """As in another process: what this one holds in memory is gone, and the shared cache is not."""
     remote_key_source.cache_clear()
-    from django_at_jwt.resource_server import verification
     from django_at_jwt.resource_server.verified_tokens import verified_tokens
 
     verification._prepared.clear()
@@ -148,6 +148,20 @@ class TestSeveralIssuers:
             assert verify_token(other.token(NEW, header=header)).issuer == other.issuer
             assert reason(issuer.token(NEW, header=header)) is RejectionReason.BAD_SIGNATURE
             assert reason(other.token(OLD, header=header)) is RejectionReason.BAD_SIGNATURE
+
+    def test_remembered_token_is_not_read_again_and_is_still_its_issuers(self, other, issuer, api, monkeypatch):
+        token, another = issuer.token(), other.token()
+        for _ in ("known", "remembered"):
+            assert verify_token(token).issuer == issuer.issuer
+            assert verify_token(another).issuer == other.issuer
+        read = []
+        monkeypatch.setattr(verification, "claimed_issuer", lambda token, **_: read.append(token))
+        assert verify_token(token).issuer == issuer.issuer
+        assert verify_token(another).issuer == other.issuer
+        assert not read
+        api.AT_JWT = {"ISSUERS": issuer.settings()}
+        assert verify_token(token).issuer == issuer.issuer
+        assert reason(another) in {RejectionReason.WRONG_ISSUER, RejectionReason.UNKNOWN_KEY}
 
     @pytest.mark.parametrize("iss", ["https://nobody.example.com/", "", 1, None, ["x"], {"x": 1}, True])
     def test_any_other_issuer_is_refused_without_a_request(self, iss, other, issuer):
