@@ -39,6 +39,12 @@ def test_list_and_detail(signing_keys, admin_client):
     assert signing_keys[0].public_jwk["n"] in detail.content.decode()
 
 
+def test_says_when_a_row_is_safe_to_purge_or_that_it_is_not_planned(signing_keys, admin_client):
+    first, last = sorted(signing_keys, key=lambda key: key.signing_at)
+    assert "not planned yet" not in admin_client.get(f"{LIST}{first.pk}/change/").content.decode()
+    assert "not planned yet: no key follows it" in admin_client.get(f"{LIST}{last.pk}/change/").content.decode()
+
+
 def test_key_of_the_past_costs_no_query(signing_keys, admin_client):
     now = timezone.now()
 

@@ -16,6 +16,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.http import urlencode
 from django.utils.timezone import is_aware, localtime
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from django_at_jwt.authorization_server.blast_radius import live_tokens
@@ -121,9 +122,9 @@ class SigningKeyAdmin(_ModelAdmin):
         return _in_short(_end(key, key.retired_at))
 
     @admin.display(description=_("safe to purge after"))
-    def safe_to_purge_after(self, key: SigningKey) -> datetime | None:
+    def safe_to_purge_after(self, key: SigningKey) -> datetime | str:
         """Give the instant from which no token of the key can be alive."""
-        return safe_to_purge_after(key)
+        return safe_to_purge_after(key) or gettext("not planned yet: no key follows it")
 
     @admin.display(description=_("public JWK"))
     def public_key(self, key: SigningKey) -> str:
