@@ -199,7 +199,7 @@ def test_every_kind_of_transform_has_a_step():
 
 
 def test_every_kind_of_source_is_offered():
-    from django_at_jwt.admin.mapper_form import SOURCE_KINDS
+    from django_at_jwt.admin.mapper_choices import SOURCE_KINDS
     from django_at_jwt.core.mappers.parsing import SOURCE_KINDS as RULE_KINDS
 
     assert set(SOURCE_KINDS) == {*RULE_KINDS, "text"}

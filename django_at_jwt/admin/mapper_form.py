@@ -8,36 +8,18 @@ from typing import Any, ClassVar, Final
 from django import forms
 from django.contrib.admin.widgets import AdminTextareaWidget, AdminTextInputWidget
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
-from django.utils.html import format_html_join
-from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
-from oauth2_provider.scopes import get_scopes_backend
 
-from django_at_jwt.claims import registered_claim_sources
-from django_at_jwt.conf import app_settings
 from django_at_jwt.core.mappers import Match, TokensFor, UnusableRule, ValueType, WhenMissing
 from django_at_jwt.core.mappers.written_json import read_json
 from django_at_jwt.models import ClaimMapper
 from django_at_jwt.models.claim_mapper import in_words
-from django_at_jwt.models.mappable import RESOURCE_SERVER_FIELDS, groups_field, permissions_field, usable_user_fields
 
-from .mapper_sentences import GRANTS, Names, client_field_label, user_path_label
+from .mapper_choices import SOURCE_KINDS, offer_conditions, offer_sources
 from .mapper_transforms import TransformsField
 from .resource_server import ClientsWidget
 from .row_versions import VersionedForm
 
-SOURCE_KINDS: Final = {
-    "user": _("a field of the user"),
-    "groups": _("the user's groups"),
-    "permissions": _("the user's permissions"),
-    "template": _("a text with places for other sources"),
-    "text": _("always the same text"),
-    "constant": _("always the same value, as JSON"),
-    "client": _("a field of the client"),
-    "resource_server": _("a field of the API"),
-    "claim": _("another claim of the token"),
-    "registered": _("a function of this site"),
-}
 # For each kind that has one, the member of the rule's data that the form's field of that name fills.
 _MEMBER: Final = {
     "user": "path",
@@ -160,8 +142,8 @@ class ClaimMapperForm(VersionedForm):
         super().__init__(*args, **kwargs)
         self.initial = {**self.initial, **self._initial_source(), **self._initial_conditions()}
         self.initial["default"] = _default_as_text(self.instance)
-        self._offer_sources()
-        self._offer_conditions()
+        offer_sources(self)
+        offer_conditions(self)
 
     def _initial_source(self) -> dict[str, Any]:
         source = self.instance.source
@@ -181,62 +163,6 @@ class ClaimMapperForm(VersionedForm):
         if not isinstance(conditions, dict):
             return {}
         return {name: conditions[name] for name in CONDITION_FIELDS if name in conditions}
-
-    def _offer_sources(self) -> None:
-        settings = app_settings()
-        registered = registered_claim_sources()
-        self._offer("source_user", {path: user_path_label(path) for path in usable_user_fields()})
-        self._offer("source_client", {name: client_field_label(name) for name in settings.mappable_client_fields})
-        self._offer("source_resource_server", {name: name for name in RESOURCE_SERVER_FIELDS})
-        self._offer("source_registered", {name: str(each.label) for name, each in registered.items()})
-        kinds = dict(SOURCE_KINDS)
-        for kind, is_there in (
-            ("groups", groups_field() is not None),
-            ("permissions", permissions_field() is not None),
-            ("registered", bool(registered)),
-        ):
-            if not is_there and self.initial.get("source_kind") != kind:
-                del kinds[kind]
-        self.fields["source_kind"].choices = [("", _("choose one")), *kinds.items()]  # type: ignore[attr-defined]
-        places = [
-            *(f"{{user:{path}}}" for path in usable_user_fields()),
-            *(f"{{client:{name}}}" for name in settings.mappable_client_fields),
-            *(f"{{resource_server:{name}}}" for name in RESOURCE_SERVER_FIELDS),
-            *(f"{{registered:{name}}}" for name in registered),
-            "{claim:sub}",
-        ]
-        self.fields["source_template"].help_text = format_html_join(
-            " ", "<code>{}</code>", ((each,) for each in places)
-        ) + _(" If one of them has no value, neither has the text. Write {{ and }} for braces.")
-        # The script sets the type that a source gives; whoever has none is told.
-        self.fields["source_registered"].widget.attrs["data-types"] = json.dumps(
-            {name: each.type.value for name, each in registered.items()}
-        )
-
-    def _offer(self, name: str, choices: dict[str, str]) -> None:
-        chosen = self.initial.get(name)
-        if isinstance(chosen, str) and chosen not in choices:
-            choices[chosen] = str(_("may not be mapped"))
-        labels = ((value, f"{label} ({value})") for value, label in choices.items())
-        self.fields[name].widget.choices = [("", _("choose one")), *labels]
-
-    def _offer_conditions(self) -> None:
-        names = Names.current()
-        self._offer_several("clients", {each: _labelled(label, each) for each, label in names.clients.items()})
-        self._offer_several(
-            "resource_servers", {each: _labelled(label, each) for each, label in names.resource_servers.items()}
-        )
-        scopes = get_scopes_backend().get_all_scopes()
-        self._offer_several("scopes", {scope: f"{scope}: {text}" for scope, text in scopes.items()})
-        self._offer_several("grants", {grant: str(label) for grant, label in GRANTS.items()})
-        self._offer_several("groups", {name: name for name in names.groups})
-
-    def _offer_several(self, name: str, choices: dict[str, str]) -> None:
-        chosen = self.initial.get(name)
-        for each in chosen if isinstance(chosen, list) else ():
-            # It was there when it was chosen; it stays until it is taken out here.
-            choices.setdefault(str(each), gettext("%(name)s (not on this site)") % {"name": each})
-        self.fields[name].choices = choices.items()  # type: ignore[attr-defined]
 
     def clean(self) -> dict[str, Any]:
         """Put the rule together. Whether it is one is then checked by the model's own rules."""
@@ -262,13 +188,9 @@ class ClaimMapperForm(VersionedForm):
                 f"source_{kind}", ValidationError(_("Fill this in, or choose another source."), code="required")
             )
         elif kind == "constant":
-            try:
-                value = read_json(value, where="source_constant")
-            except UnusableRule as error:
-                self.add_error(None, ValidationError(in_words(error.problems)))
-            except ValueError:
-                text = _("This is no JSON. For a text, choose the source “%(kind)s”.")
-                self.add_error("source_constant", ValidationError(text, params={"kind": SOURCE_KINDS["text"]}))
+            text = _("This is no JSON. For a text, choose the source “%(kind)s”.")
+            no_json = ValidationError(text, params={"kind": SOURCE_KINDS["text"]})
+            value = self._read_json(value, "source_constant", no_json)
         return {"kind": "constant" if kind == "text" else kind, _MEMBER[kind]: value}
 
     def _default(self, cleaned: dict[str, Any]) -> Any:
@@ -280,14 +202,17 @@ class ClaimMapperForm(VersionedForm):
             return text
         if value_type == ValueType.STRINGS and not text.lstrip().startswith("["):
             return [line.strip() for line in text.splitlines() if line.strip()]
+        return self._read_json(text, "default", ValidationError(_("For this type, the default is written as JSON.")))
+
+    def _read_json(self, text: str, field: str, no_json: ValidationError) -> Any:
+        """Read what is written in a field as JSON; where it is none, add an error to the field and give ``None``."""
         try:
-            return read_json(text, where="default")
+            return read_json(text, where=field)
         except UnusableRule as error:
             self.add_error(None, ValidationError(in_words(error.problems)))
-            return None
         except ValueError:
-            self.add_error("default", ValidationError(_("For this type, the default is written as JSON.")))
-            return None
+            self.add_error(field, no_json)
+        return None
 
     def add_error(self, field: str | None, error: Any) -> None:
         """Add an error where the reader can mend it: the model names columns that the form has in other fields."""
@@ -308,10 +233,6 @@ class ClaimMapperForm(VersionedForm):
         if column == "conditions":
             return "tokens_for"
         return None if column == NON_FIELD_ERRORS else column
-
-
-def _labelled(label: str, name: str) -> str:
-    return name if label == name else f"{label} ({name})"
 
 
 def _default_as_text(mapper: ClaimMapper) -> str:
