@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from django import forms
 from django.contrib import messages
@@ -17,6 +17,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from django.http import HttpRequest
+
+
+# The same once more on a command line; whoever left the refresh tokens alone has them counted and nothing else.
+_ONCE_MORE: Final = {
+    RefreshTokens.NONE: "--revoke-refresh-tokens --dry-run",
+    RefreshTokens.OF_ITS_TOKENS: "--revoke-refresh-tokens",
+    RefreshTokens.ALL: "--revoke-all-refresh-tokens",
+}
 
 
 class RevocationForm(forms.Form):
@@ -56,7 +64,7 @@ def after_revocation(request: HttpRequest, done: Revocation, asked: Mapping[str,
     for problem in aftermath.problems:
         messages.warning(request, problem)
     if aftermath.problems:
-        command = f"manage.py revoke_signing_key {done.kid} --reason … --revoke-refresh-tokens"
+        command = f"manage.py revoke_signing_key {done.kid} --reason … {_ONCE_MORE[asked['refresh_tokens']]}"
         messages.warning(request, _("To try that again, run: %(command)s") % {"command": command})
 
 

@@ -131,6 +131,19 @@ class TestWhenAPartFails:
             "The refresh tokens of its access tokens were revoked: 1. 1 could not be.",
         ]
 
+    @pytest.mark.parametrize(
+        ("chosen", "options"),
+        [
+            ("none", "--revoke-refresh-tokens --dry-run"),
+            ("of its tokens", "--revoke-refresh-tokens"),
+            ("all", "--revoke-all-refresh-tokens"),
+        ],
+    )
+    def test_the_admin_says_how_to_do_the_very_same_again(self, chosen, options, leaked, uncountable, admin_client):
+        data = {"reason": "x", "refresh_tokens": chosen}
+        page = admin_client.post(f"{LIST}{leaked.pk}/revoke/", data, follow=True).content.decode()
+        assert f"manage.py revoke_signing_key {leaked.kid} --reason … {options}</li>" in page
+
     def test_the_same_again_does_what_was_left(self, leaked, web, user, unrevokable):
         web.code_flow(user)
         web.code_flow(user)
