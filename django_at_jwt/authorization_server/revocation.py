@@ -12,6 +12,7 @@ from django.utils import timezone
 from django_at_jwt.conf import app_settings
 from django_at_jwt.core.errors import NoSigningKey
 from django_at_jwt.core.lifecycle import KeyTimes, RotationPlan
+from django_at_jwt.core.quotation import in_one_line
 from django_at_jwt.core.revocation_plan import plan_revocation
 from django_at_jwt.models import SigningKey
 
@@ -184,18 +185,14 @@ def see_to_tokens(
         radius = blast_radius(revocation.times, now, last_token_expires_at=revocation.last_token_expires_at)
     except Exception as error:
         logger.exception("The tokens of signing key %s could not be counted", revocation.kid)
-        problems.append(f"The tokens that it has signed could not be counted: {_in_one_line(error)}")
+        problems.append(f"The tokens that it has signed could not be counted: {in_one_line(error)}")
     ended = Ended()
     try:
         tokens = live_tokens(revocation.times, now)
         ended = revoke_refresh_tokens(refresh_tokens, access_tokens=tokens, dry_run=dry_run)
     except Exception as error:
         logger.exception("The refresh tokens of signing key %s could not be revoked", revocation.kid)
-        problems.append(f"The refresh tokens could not be revoked: {_in_one_line(error)}")
+        problems.append(f"The refresh tokens could not be revoked: {in_one_line(error)}")
     if ended.failed:
         problems.append(f"{ended.failed} refresh tokens could not be revoked; the log says why.")
     return Aftermath(blast_radius=radius, refresh_tokens=ended, problems=tuple(problems))
-
-
-def _in_one_line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__

@@ -8,7 +8,7 @@ from django.core.checks import CheckMessage, Warning  # noqa: A004 - Django's ow
 from django.utils import timezone
 
 from django_at_jwt.conf import app_settings
-from django_at_jwt.core.lifecycle import KeyState, KeyTimes, plan_rotation
+from django_at_jwt.core.lifecycle import KeyTimes, is_usable, plan_rotation
 
 from .applicability import CheckId, issues_tokens, readable
 from .keys import longest_lifetime, policy_problems, signing_key_rows
@@ -34,11 +34,7 @@ def check_rotation(**_kwargs: Any) -> list[CheckMessage]:
         algorithms=settings.signing_algorithms,
         now=now,
     )
-    usable = {
-        key.algorithm
-        for key in keys
-        if key.state_at(now) in {KeyState.SIGNING, KeyState.ANNOUNCED} and not key.never_signs
-    }
+    usable = {key.algorithm for key in keys if is_usable(key, now)}
     messages: list[CheckMessage] = [
         Warning(
             f"No next key is announced for {algorithm}."

@@ -90,5 +90,9 @@ def _problems() -> list[CheckMessage]:
 
 
 def _is_running(function: Callable[..., Any]) -> bool:
-    """Tell whether a function is being run at this moment, in this thread."""
+    """Tell whether a function is being run at this moment, in this thread.
+
+    Django keeps no note of that. ``sys.argv`` would only say how a script is called, and a site calls its own as it
+    likes; and a process in which the code for commands was merely imported runs none.
+    """
     return any(frame.f_code is function.__code__ for frame, _ in walk_stack(None))

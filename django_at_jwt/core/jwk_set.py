@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from .algorithms import ALGORITHMS
 from .errors import UnacceptableDocument, UnacceptableKey
-from .keys import PRIVATE_MEMBERS, VerificationKey
+from .keys import PRIVATE_MEMBERS, VerificationKey, check_purpose
 from .quotation import shown
 
 if TYPE_CHECKING:
@@ -86,9 +86,7 @@ def _accept(entry: object, algorithms: Collection[str]) -> VerificationKey:
     kid = entry.get("kid")
     if not isinstance(kid, str) or not 0 < len(kid) <= _LONGEST_KID:
         raise UnacceptableKey("it has no kid that a token could name")
-    operations = entry.get("key_ops")
-    if isinstance(operations, list) and "verify" not in operations:
-        raise UnacceptableKey('the key is not for signatures here: its "key_ops" has no "verify"')
+    check_purpose(entry, allowed=("verify",))
     name = entry["alg"] if "alg" in entry else _only_algorithm(entry, algorithms)
     if algorithms and isinstance(name, str) and name in ALGORITHMS and name not in algorithms:
         raise UnacceptableKey(f"{name} is not accepted of this issuer")

@@ -144,7 +144,7 @@ class VerificationKey:
         if algorithm is not None and name != algorithm:
             raise UnacceptableKey(f"the key is for {name}, not for {algorithm}")
         allowed = ALGORITHMS[name]
-        _check_purpose(jwk)
+        check_purpose(jwk)
         if jwk.get("kty") != allowed.key_type or jwk.get("crv") != allowed.curve:
             wanted = " ".join(filter(None, (allowed.key_type, allowed.curve)))
             raise UnacceptableKey(f"{name} needs a key of type {wanted}")
@@ -198,7 +198,7 @@ class SigningKey:
         """
         if jwk.is_symmetric or not jwk.has_private:
             raise UnacceptableKey("the key has no private half")
-        _check_purpose(jwk, {"sign"})
+        check_purpose(jwk, allowed=("sign",))
         public = VerificationKey.from_jwk(jwk.export_public(as_dict=True), algorithm=algorithm, kid=kid)
         try:
             key = cls(
@@ -240,7 +240,15 @@ def public_members(jwk: JWK) -> dict[str, str]:
     return {member: exported[member] for member in _PUBLIC_MEMBERS[exported["kty"]]}
 
 
-def _check_purpose(jwk: Mapping[str, Any], allowed: Collection[str] = ("sign", "verify")) -> None:
+def check_purpose(jwk: Mapping[str, Any], *, allowed: Collection[str] = ("sign", "verify")) -> None:
+    """Refuse a JWK that says that it is not for this (RFC 7517 §4.2 and §4.3); one that says nothing is for anything.
+
+    Args:
+        allowed: of these operations it has to have one, where it has ``key_ops``.
+
+    Raises:
+        UnacceptableKey: it is for other uses or operations.
+    """
     if jwk.get("use", "sig") != "sig":
         raise UnacceptableKey('the key is not for signatures: its "use" is not "sig"')
     operations = jwk.get("key_ops")

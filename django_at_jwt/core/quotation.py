@@ -1,4 +1,4 @@
-"""Quoting what somebody else chose, for a log or a terminal."""
+"""Quoting what somebody else chose or wrote, for a log or a terminal."""
 
 from __future__ import annotations
 
@@ -13,3 +13,11 @@ def shown(value: object) -> str:
         return "missing"
     text = ascii(value)
     return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}..."
+
+
+def in_one_line(error: Exception) -> str:
+    """Give an exception's text in one line, or its type where it has none.
+
+    A database driver's text may have several lines, and so may what somebody typed and is told of.
+    """
+    return " ".join(str(error).split()) or type(error).__name__

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from django_at_jwt.core.algorithms import ALGORITHMS
-from django_at_jwt.core.lifecycle import KeyState
+from django_at_jwt.core.lifecycle import KeyState, is_usable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -52,8 +52,7 @@ def _sizes(plan: RotationPlan) -> list[str]:
 
 def lines_about_next(keys: Iterable[KeyTimes], now: datetime) -> list[str]:
     """Say which keys sign and which are announced, and until and from when."""
-    states = ((key.state_at(now), key) for key in keys if not key.never_signs)
-    return [_next_of(state, key) for state, key in states if state in {KeyState.SIGNING, KeyState.ANNOUNCED}]
+    return [_next_of(key.state_at(now), key) for key in keys if is_usable(key, now)]
 
 
 def _next_of(state: KeyState, key: KeyTimes) -> str:

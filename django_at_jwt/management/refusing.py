@@ -10,6 +10,7 @@ from django.core.management.base import CommandError
 from django.db import Error as AnyDatabaseError
 
 from django_at_jwt.core.errors import KeyChangeRefused, NoSigningKey
+from django_at_jwt.core.quotation import in_one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,11 +30,6 @@ def refusing_in_one_line(undone: str, *, hint: str = "") -> Iterator[None]:
     try:
         yield
     except (KeyChangeRefused, ImproperlyConfigured, NoSigningKey) as error:
-        raise CommandError(_in_one_line(error)) from None
+        raise CommandError(in_one_line(error)) from None
     except (AnyDatabaseError, TimeoutError) as error:
-        raise CommandError(f"{undone}: {_in_one_line(error)}.{hint and f' {hint}'}") from None
-
-
-def _in_one_line(error: Exception) -> str:
-    # A driver's text may have several lines, and so may what somebody typed and is told of.
-    return " ".join(str(error).split())
+        raise CommandError(f"{undone}: {in_one_line(error)}.{hint and f' {hint}'}") from None

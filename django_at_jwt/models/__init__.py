@@ -1,9 +1,10 @@
 """The tables: of the authorization server, and the subjects that a resource server knows."""
 
 from .authorization import Authorization
-from .claim_mapper import ClaimMapper, TokenPreview
+from .claim_mapper import ClaimMapper
 from .issuer_subject import IssuerSubject
 from .resource_server import ResourceServer
 from .signing_key import SigningKey
+from .token_preview import TokenPreview
 
 __all__ = ["Authorization", "ClaimMapper", "IssuerSubject", "ResourceServer", "SigningKey", "TokenPreview"]

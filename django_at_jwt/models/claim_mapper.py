@@ -180,16 +180,6 @@ class ClaimMapper(models.Model):
             raise ValidationError(in_words(problems))
 
 
-class TokenPreview(ClaimMapper):
-    """No rows of its own: what the index of the admin lists the page under that shows a token before it is issued."""
-
-    class Meta:  # noqa: D106 - Django's own
-        proxy = True
-        default_permissions: ClassVar = ()
-        verbose_name = _("preview of an access token")
-        verbose_name_plural = _("previews of access tokens")
-
-
 def refuse_rule(rule: MapperRule) -> None:
     """Refuse a rule that this site cannot apply.
 

@@ -397,7 +397,7 @@ class TestKeys:
             ({"kty": "oct", "k": "c2VjcmV0", "kid": "hmac", "alg": "HS256"}, "symmetric"),
             (NEW.jwk | {"use": "enc"}, "not for signatures"),
             (NEW.jwk | {"key_ops": ["encrypt"]}, "not for signatures"),
-            (NEW.jwk | {"key_ops": ["sign"]}, '"key_ops" has no "verify"'),
+            (NEW.jwk | {"key_ops": ["sign"]}, '"key_ops" lacks "verify"'),
             (NEW.jwk | {"key_ops": "verify"}, "not for signatures"),
             (NEW.jwk | {"alg": "HS256"}, "algorithm is none of"),
             (NEW.jwk | {"alg": "none"}, "algorithm is none of"),
