@@ -26,7 +26,7 @@ from django_at_jwt.core.mappers import (
 from . import workload
 from .interleave import Variant, interleave
 from .report import Table
-from .token_endpoint import SECRET, configure, endpoint_variant, statements_of
+from .token_endpoint import SECRET, configure, endpoint_variant, rows_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -125,16 +125,7 @@ def _in_token_requests(rounds: int) -> Table:
     try:
         variants = [_request(count, client.client_id) for count in _COUNTS]
         comparison = interleave(variants, calls=_CALLS // 10, rounds=rounds // 2)
-        rows = [
-            {
-                "variant": each.variant.name,
-                "us": each.microseconds,
-                "ratio": each.ratio,
-                "SQL": statements_of(each.variant),
-                "remarks": each.variant.remarks,
-            }
-            for each in comparison.measurements
-        ]
+        rows = rows_of(comparison)
     finally:
         configure(*before)
     return Table(

@@ -27,6 +27,8 @@ from .report import Table
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from .interleave import Comparison
+
 _CALLS: Final = 15
 SECRET: Final = "the client's secret"
 _SCOPES: Final = {"SCOPES": {"read": "Read", "write": "Write"}}
@@ -45,16 +47,7 @@ def tables(rounds: int) -> Iterator[Table]:
     before = settings.OAUTH2_PROVIDER, settings.AT_JWT
     try:
         comparison = interleave(list(_variants(client.client_id)), calls=_CALLS, rounds=rounds // 2)
-        rows = [
-            {
-                "variant": each.variant.name,
-                "us": each.microseconds,
-                "ratio": each.ratio,
-                "SQL": statements_of(each.variant),
-                "remarks": each.variant.remarks,
-            }
-            for each in comparison.measurements
-        ]
+        rows = rows_of(comparison)
     finally:
         configure(*before)
     yield Table(
@@ -126,6 +119,20 @@ def configure(oauth2_provider: dict[str, Any], at_jwt: dict[str, Any]) -> None:
         setattr(settings, name, value)
         setting_changed.send(sender=None, setting=name, value=value, enter=True)
     key_store.forget()
+
+
+def rows_of(comparison: Comparison) -> list[dict[str, Any]]:
+    """Give a row for each variant; while the settings are those of the comparison, since each is asked once more."""
+    return [
+        {
+            "variant": each.variant.name,
+            "us": each.microseconds,
+            "ratio": each.ratio,
+            "SQL": statements_of(each.variant),
+            "remarks": each.variant.remarks,
+        }
+        for each in comparison.measurements
+    ]
 
 
 def statements_of(variant: Variant) -> int:

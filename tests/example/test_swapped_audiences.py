@@ -9,13 +9,7 @@ import pytest
 
 from example_project.server_process import environment_for, run_manage, running_server
 
-from .test_audiences import (
-    FIRST_REQUESTS,
-    GRANTS,
-    SPECIAL_REQUESTS,
-    assert_issued,
-    rows_of,
-)
+from .test_audiences import FIRST_REQUESTS, GRANTS, SPECIAL_REQUESTS, assert_answered, rows_of
 from .ways_to_the_neighbour import WAYS_TO_THE_NEIGHBOUR
 from .wider_site import WiderSite
 
@@ -43,13 +37,7 @@ def cells():
 
 @pytest.mark.parametrize(("grant", "resource", "scope", "expected"), cells())
 def test_first_request(site, grant, resource, scope, expected):
-    before = site.rows.snapshot()
-    answer = getattr(site, grant)(resource, scope)
-    if ":" in expected:
-        assert_issued(site, answer.values, expected)
-    else:
-        assert (answer.error, answer.where) == (expected, GRANTS[grant])
-        assert site.rows.snapshot() == before
+    assert_answered(site, grant, resource, scope, expected)
 
 
 @pytest.mark.parametrize("way", WAYS_TO_THE_NEIGHBOUR, ids=lambda way: way.__name__)
