@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import difflib
 from dataclasses import Field, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+
+# What a setting's value is looked at by: ``read`` refuses that with which nothing works, ``examine`` all that is wrong.
+Reader = Literal["read", "examine"]
 
 
 def setting(
@@ -24,7 +27,7 @@ def setting(
 
 
 def problems_among(
-    values: Mapping[Any, object], known: Mapping[str, Field[Any]], where: str, *, by: str = "examine"
+    values: Mapping[Any, object], known: Mapping[str, Field[Any]], where: str, *, by: Reader = "examine"
 ) -> Iterator[tuple[str, str]]:
     """Give what is wrong with some values: pairs of a setting's name and a sentence.
 

@@ -10,18 +10,17 @@ from django.apps import apps
 from django.conf import settings as django_settings
 from django.core.exceptions import ImproperlyConfigured
 
-from .declaring import problems_among
+from .declaring import Reader, problems_among
 from .issuers import problems_in_issuers
 from .toolkit import local_issuer
 from .typed import AppSettings
 
 SETTING_NAME: Final = "AT_JWT"
 
-
 _FIELDS: Final[Mapping[str, Field[Any]]] = {each.name.upper(): each for each in fields(AppSettings)}
 
 
-def problems_in(values: object, *, by: str = "examine") -> Iterator[tuple[str, str]]:
+def problems_in(values: object, *, by: Reader = "examine") -> Iterator[tuple[str, str]]:
     """Give what is wrong with a value of ``AT_JWT``: pairs of a setting's name and a sentence.
 
     ``by`` is ``"read"`` for that alone with which nothing works.

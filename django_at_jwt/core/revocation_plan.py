@@ -52,10 +52,16 @@ def plan_revocation(
                 "Make the next one first with: manage.py rotate_signing_keys"
             )
         return (gone,)
-    if signer_at(keys, revoked.algorithm, now, leeway=leeway) == revoked:
+    successor, signs = others[0], signer_at(keys, revoked.algorithm, now, leeway=leeway) == revoked
+    starts = _start_of(successor, instead_of=revoked, signs=signs, policy=policy, now=now)
+    return (gone, replace(successor, signing_at=starts)) if successor.signing_at > starts else (gone,)
+
+
+def _start_of(
+    successor: KeyTimes, *, instead_of: KeyTimes, signs: bool, policy: RotationPolicy, now: datetime
+) -> datetime:
+    if signs:
         # The next one was published ahead for this very moment. A clock that is behind still sees the key announced.
-        starts = max(now, revoked.signing_at)
-    else:
-        # The algorithm has yet to begin, and begins no later for it; another one signs until then.
-        starts = max(revoked.signing_at, others[0].announced_at + policy.propagation_time)
-    return (gone, replace(others[0], signing_at=starts)) if others[0].signing_at > starts else (gone,)
+        return max(now, instead_of.signing_at)
+    # The algorithm has yet to begin, and begins no later for it; another one signs until then.
+    return max(instead_of.signing_at, successor.announced_at + policy.propagation_time)

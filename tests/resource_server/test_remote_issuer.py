@@ -380,6 +380,7 @@ def test_proxies_of_the_environment_are_not_used(variable, api, issuer, monkeypa
 
 def test_nothing_of_the_site_is_sent(api, issuer):
     verify_token(issuer.token())
+    assert issuer.seen
     for request in issuer.seen:
         assert request.keys() == {"path", "host", "accept", "accept-encoding", "connection", "user-agent"}
         assert request["host"] == issuer.root.removeprefix("http://")
