@@ -25,7 +25,7 @@ from django_at_jwt.core.verifier import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from django_at_jwt.core.verifier import Expectations, KeySource
 
@@ -54,6 +54,10 @@ class _RecalledClaims(AccessTokenClaims):
         """Every claim as it was in the token."""
         copy: Mapping[str, Any] = _copy(self[-1], _MOST_LEVELS)
         return copy
+
+    def __iter__(self) -> Iterator[Any]:
+        """Give the items; taken apart or as a dict, they must not bring out what is remembered either."""
+        return iter((*self[:-1], self.raw))
 
 
 class VerifiedTokens:

@@ -166,6 +166,15 @@ class TestHit:
                 spoilt.raw["is_staff"] = True
         assert "is_staff" not in verify(cache, keys, token).raw
 
+    def test_claims_that_are_taken_as_a_whole_are_the_callers_too(self, cache, keys):
+        token = FORGE.with_claims(groups=["a"])
+        remember(cache, keys, token)
+        for whole in (verify(cache, keys, token)._asdict(), verify(cache, keys, token)._replace(scope="x")._asdict()):
+            whole["raw"]["groups"].append("staff")
+        *_, raw = verify(cache, keys, token)
+        raw["groups"].append("staff")
+        assert verify(cache, keys, token).raw["groups"] == ["a"]
+
 
 class TestMemory:
     def test_token_that_came_once_is_not_in_it(self, cache, keys):
