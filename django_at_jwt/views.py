@@ -81,10 +81,15 @@ class AccessTokenRequiredMixin:
     def as_view(cls, **initial: Any) -> View:
         """Make the view.
 
+        Args:
+            initial: attributes of this view in place of those of the class, as for Django's own, and so ``permission``,
+                ``required_scopes`` and ``audience`` as well.
+
         Raises:
-            ImproperlyConfigured: it says neither a permission nor scopes.
+            ImproperlyConfigured: neither a permission nor scopes are said.
         """
-        gate = _gate(cls.permission, cls.required_scopes, cls.audience, name=cls.__name__)
+        said = {name: initial.get(name, getattr(cls, name)) for name in ("permission", "required_scopes", "audience")}
+        gate = _gate(said["permission"], said["required_scopes"], said["audience"], name=cls.__name__)
         view: View = super().as_view(**initial, _gate=gate)  # type: ignore[misc]
         return _open_to_all(view)
 

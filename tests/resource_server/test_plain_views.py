@@ -11,7 +11,7 @@ from django.views import View
 
 from django_at_jwt.authorization_server.keystore import key_store
 from django_at_jwt.core.errors import KeysUnavailable
-from django_at_jwt.rest_framework import IsUser
+from django_at_jwt.rest_framework import HasRole, IsUser
 from django_at_jwt.views import AccessTokenRequiredMixin, access_token_required
 
 from .forged import bearer
@@ -169,6 +169,35 @@ def teapot(error, context):
     from rest_framework.response import Response
 
     return Response({"error": type(error).__name__}, status=418)
+
+
+class TestArgumentsOfAsView:
+    class Asked(AccessTokenRequiredMixin, View):
+        required_scopes = ["read"]
+
+        def get(self, request):
+            return HttpResponse(" ".join(self.required_scopes))
+
+    def test_count_in_place_of_what_the_class_says(self, rf, settings):
+        scopes = self.Asked.as_view(required_scopes=["write"])
+        assert scopes(rf.get("/", headers=bearer("read"))).status_code == 403
+        assert scopes(rf.get("/", headers=bearer("write"))).content == b"write"
+        permission = self.Asked.as_view(permission=HasRole("editor"))
+        assert permission(rf.get("/", headers=bearer("read"))).status_code == 403
+        assert permission(rf.get("/", headers=bearer("read", roles=["editor"]))).status_code == 200
+        audience = self.Asked.as_view(audience=settings.REPORTS)
+        assert audience(rf.get("/", headers=bearer("read"))).status_code == 401
+        assert audience(rf.get("/", headers=bearer("read", aud=settings.REPORTS))).status_code == 200
+
+    def test_are_enough_for_a_class_that_says_nothing(self, rf):
+        class Unsaid(AccessTokenRequiredMixin, View):
+            def get(self, request):
+                return HttpResponse()
+
+        view = Unsaid.as_view(required_scopes=[])
+        assert (view(rf.get("/")).status_code, view(rf.get("/", headers=bearer())).status_code) == (401, 200)
+        with pytest.raises(ImproperlyConfigured, match="needs scopes or a permission"):
+            self.Asked.as_view(required_scopes=None)
 
 
 class TestMistakes:
