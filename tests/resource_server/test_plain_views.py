@@ -211,6 +211,14 @@ class TestMistakes:
         with pytest.raises(ImproperlyConfigured, match="Open needs scopes or a permission"):
             Open.as_view()
 
+    def test_mixin_that_stands_behind_the_view(self):
+        class Listing(View):
+            pass
+
+        for first in View, Listing:
+            with pytest.raises(ImproperlyConfigured, match="Open has AccessTokenRequiredMixin behind a view"):
+                type("Open", (first, AccessTokenRequiredMixin), {"required_scopes": []})
+
     def test_called_without_brackets(self):
         with pytest.raises(ImproperlyConfigured, match="is called first"):
 
