@@ -232,6 +232,13 @@ class TestMistakes:
             view(rf.get("/", headers=bearer("read")))
 
 
+def test_error_of_a_permission_is_shown_while_debugging(settings, rf):
+    settings.DEBUG = True
+    view = access_token_required(HasRole)(HttpResponse)
+    with pytest.raises(ImproperlyConfigured, match="HasRole"):
+        view(rf.get("/", headers=bearer()))
+
+
 def test_view_keeps_its_name_and_its_methods():
     @access_token_required(IsUser)
     def view(request):
