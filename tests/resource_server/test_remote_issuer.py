@@ -325,6 +325,10 @@ BAD_PAGES = {
         Page(b"5\r\n     \r\n" * 200_000, headers={"Content-Type": "application/json", "Transfer-Encoding": "chunked"}),
         "longer than",
     ),
+    "a chunk of a length below zero": (
+        Page(b"-1\r\n" + b" " * 10_000_000, headers={"Content-Type": "application/json", "Transfer-Encoding": "chunked"}),
+        "longer than",
+    ),
     "too short": (Page(b"{", headers={"Content-Type": "application/json", "Content-Length": "100"}), "too early"),
     "compressed": (
         Page(b"x", headers={"Content-Type": "application/json", "Content-Encoding": "gzip"}),
