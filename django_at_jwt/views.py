@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from asgiref.sync import iscoroutinefunction, sync_to_async
 from django.contrib.auth.decorators import login_not_required
 from django.core.exceptions import ImproperlyConfigured
+from django.views import View
 from django.views.decorators.csrf import csrf_exempt
 
 from .resource_server.rest_framework.gate import Gate, depends_on_token
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from django.http import HttpRequest, HttpResponseBase
 
-    View = Callable[..., Any]
+    ViewFunction = Callable[..., Any]
     Scopes = Sequence[str] | Mapping[str, Sequence[str]]
 
 __all__ = ["AccessTokenRequiredMixin", "access_token_required"]
@@ -27,7 +28,7 @@ __all__ = ["AccessTokenRequiredMixin", "access_token_required"]
 
 def access_token_required(
     permission: Any = None, *, scopes: Scopes | None = None, audience: str | None = None
-) -> Callable[[View], View]:
+) -> Callable[[ViewFunction], ViewFunction]:
     """Let only requests with an access token reach a view, which may be asynchronous.
 
     The view gets ``request.access_token``, an :class:`~django_at_jwt.rest_framework.AccessToken`, and ``request.user``.
@@ -46,7 +47,7 @@ def access_token_required(
     """
     gate = _gate(permission, scopes, audience, name="access_token_required")
 
-    def decorated(view: View) -> View:
+    def decorated(view: ViewFunction) -> ViewFunction:
         if iscoroutinefunction(view):
 
             @wraps(view)
@@ -71,21 +72,38 @@ class AccessTokenRequiredMixin:
 
     Attributes:
         required_scopes, permission, audience: as for :func:`access_token_required`.
+
+    Raises:
+        ImproperlyConfigured: a class names it behind a view.
     """
 
     required_scopes: ClassVar[Scopes | None] = None
     permission: ClassVar[Any] = None
     audience: ClassVar[str | None] = None
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        bases = cls.__mro__
+        if View in bases and bases.index(View) < bases.index(AccessTokenRequiredMixin):
+            # View.dispatch() would answer at once, and nobody would look for a token.
+            raise ImproperlyConfigured(
+                f"{cls.__name__} has AccessTokenRequiredMixin behind a view: name the mixin first."
+            )
+
     @classmethod
-    def as_view(cls, **initial: Any) -> View:
+    def as_view(cls, **initial: Any) -> ViewFunction:
         """Make the view.
 
+        Args:
+            initial: attributes of this view in place of those of the class, as for Django's own, and so ``permission``,
+                ``required_scopes`` and ``audience`` as well.
+
         Raises:
-            ImproperlyConfigured: it says neither a permission nor scopes.
+            ImproperlyConfigured: neither a permission nor scopes are said.
         """
-        gate = _gate(cls.permission, cls.required_scopes, cls.audience, name=cls.__name__)
-        view: View = super().as_view(**initial, _gate=gate)  # type: ignore[misc]
+        said = {name: initial.get(name, getattr(cls, name)) for name in ("permission", "required_scopes", "audience")}
+        gate = _gate(said["permission"], said["required_scopes"], said["audience"], name=cls.__name__)
+        view: ViewFunction = super().as_view(**initial, _gate=gate)  # type: ignore[misc]
         return _open_to_all(view)
 
     _gate: ClassVar[type[Gate] | None] = None
@@ -132,6 +150,6 @@ def _of_token(response: HttpResponseBase) -> HttpResponseBase:
     return response
 
 
-def _open_to_all(view: View) -> View:
+def _open_to_all(view: ViewFunction) -> ViewFunction:
     # The token is what decides here. A login page and a CSRF token are for browsers with a session.
     return csrf_exempt(login_not_required(view))

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import doctest
+import os
 import re
+import subprocess
+import sys
 import time
 
 import jwt
@@ -190,6 +193,37 @@ def test_hostile_tokens_of_other_algorithms_and_audiences(algorithm):
 def test_hostile_token_that_is_not_there(access_token_issuer):
     with pytest.raises(KeyError):
         hostile_token("friendly", access_token_issuer)
+
+
+SETTINGS_ONLY = """
+import django
+from django.test.utils import setup_test_environment
+
+from django_at_jwt.testing import AccessTokenClient, InMemoryIssuer
+
+django.setup()
+setup_test_environment(debug=False)
+with InMemoryIssuer().installed() as issuer:
+    # The views are imported by this request, and django_at_jwt.rest_framework by the views.
+    print(AccessTokenClient(issuer, {"sub": "ann"}).get("/whoami/").json()["subject"])
+"""
+
+
+def test_project_that_has_nothing_but_settings():
+    left_out = {"DJANGO_SETTINGS_MODULE", "DATABASE_URL"}
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", SETTINGS_ONLY],
+        env={name: value for name, value in os.environ.items() if name not in left_out}
+        | {
+            "DJANGO_SETTINGS_MODULE": "example_project.remote_api.settings",
+            "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.stdout == "ann\n", done.stderr
 
 
 @pytest.mark.parametrize("module", [client_module, hostile_module, issuer_module], ids=lambda module: module.__name__)

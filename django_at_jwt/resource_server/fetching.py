@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 MOST_BYTES: Final = 512 * 1024
+# With the headers, and with what each chunk of a body has around it.
+_MOST_BYTES_IN_ALL: Final = MOST_BYTES + 128 * 1024
 # application/json, and types on top of it such as application/jwk-set+json (RFC 7517 §8.5).
 _JSON_TYPE: Final = re.compile(r"application/(?:[^/\s]+\+)?json")
 _CHUNK: Final = 16 * 1024
@@ -161,15 +163,19 @@ class _Connection(HTTPConnection):
         def limit_next_read() -> None:
             sock.settimeout(_remaining(self._deadline))
 
-        response.fp = io.BufferedReader(_TimedReader(unbuffered, limit_next_read))
+        response.fp = io.BufferedReader(_BoundedReader(unbuffered, limit_next_read))
         return response
 
 
-class _TimedReader(io.RawIOBase):
-    """A socket's reader that does something before each read."""
+class _BoundedReader(io.RawIOBase):
+    """A socket's reader that does something before each read, and that reads no more than an answer may have.
+
+    The standard library reads all there is for a chunk whose length is said to be -1, before anybody can count.
+    """
 
     def __init__(self, inner: Any, before_each: Callable[[], None]) -> None:
         self._inner, self._before_each = inner, before_each
+        self._left = _MOST_BYTES_IN_ALL
 
     def readable(self) -> bool:
         return True
@@ -177,6 +183,9 @@ class _TimedReader(io.RawIOBase):
     def readinto(self, buffer: Any) -> int | None:
         self._before_each()
         read: int | None = self._inner.readinto(buffer)
+        self._left -= read or 0
+        if self._left < 0:
+            raise UnacceptableDocument(f"it is longer than {MOST_BYTES} bytes")
         return read
 
     def close(self) -> None:

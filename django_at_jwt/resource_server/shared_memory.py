@@ -1,7 +1,8 @@
 """What all workers know of a remote issuer together, in Django's cache.
 
 The cache is convenience, not authority. What is read from it is signed with the site's secret key, and read as strictly
-as what an issuer sends. A cache that is empty, broken or away costs requests to the issuer, and nothing else.
+as what an issuer sends. A cache that is empty, broken or away costs requests to the issuer, and nothing else. A slow one
+is left alone for a while, but how long it may take to answer at all is the matter of its own settings.
 """
 
 from __future__ import annotations
@@ -34,6 +35,9 @@ UNKNOWN_KID: Final = "unknown-kid"
 _TAKEN: Final = "taken"
 _FAILED: Final = "failed"
 _SECONDS_BETWEEN_COMPLAINTS: Final = 60.0
+# Seconds: whoever asks takes a dozen steps one after the other, and with a cache that hangs would wait for each.
+_SLOW: Final = 1.0
+_LEFT_ALONE_FOR: Final = 30.0
 _LONGEST_TEXT: Final = 1024 * 1024
 
 
@@ -44,7 +48,7 @@ class SharedMemory:
         self._issuer = issuer
         identity = "\n".join((issuer.issuer, *issuer.algorithms))
         self._prefix = f"django_at_jwt:{hashlib.sha256(identity.encode()).hexdigest()[:32]}"
-        self._complained_at = float("-inf")
+        self._complained_at = self._left_alone_until = float("-inf")
         self._last_text: object = None
         self._last_snapshot: IssuerSnapshot | None = None
 
@@ -101,11 +105,21 @@ class SharedMemory:
             self._try(lambda cache, key: cache.delete(key), name)
 
     def _try(self, operation: Callable[[Any, str], Any], name: str) -> Any:
-        try:
-            return operation(caches[app_settings().issuer_cache], f"{self._prefix}:{name}")
-        except Exception as error:  # noqa: BLE001 - each backend raises what its own library does
-            self._complain(f"it cannot be used: {type(error).__name__}")
+        began = time.monotonic()
+        if began < self._left_alone_until:
             return None
+        try:
+            result = operation(caches[app_settings().issuer_cache], f"{self._prefix}:{name}")
+        except Exception as error:  # noqa: BLE001 - each backend raises what its own library does
+            self._leave_alone(f"it cannot be used: {type(error).__name__}")
+            return None
+        if time.monotonic() - began > _SLOW:
+            self._leave_alone(f"it took longer than {_SLOW:.0f} s")
+        return result
+
+    def _leave_alone(self, problem: str) -> None:
+        self._left_alone_until = time.monotonic() + _LEFT_ALONE_FOR
+        self._complain(problem)
 
     def _complain(self, problem: str) -> None:
         now = time.monotonic()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from django.conf import settings
 from django.test import override_settings
 
+from django_at_jwt.checks.applicability import CheckId
 from django_at_jwt.conf import SETTING_NAME, app_settings, local_issuer
 from django_at_jwt.core.algorithms import ALGORITHMS
 from django_at_jwt.core.jws import sign_compact
@@ -97,9 +98,14 @@ class InMemoryIssuer:
             "AUDIENCE": self.audience,
             "LOCAL_KEY_RING": f"{__name__}.installed_keys",
         }
+        # An issuer in ISSUERS stays there, for its user mode. A project without this app is checked when its views are
+        # imported, which may be by the first request of a test, and need not hear that it is its own issuer as well.
+        silenced = [*settings.SILENCED_SYSTEM_CHECKS, CheckId.BAD_REMOTE_ISSUER]
         _installed.append(self)
         try:
-            with override_settings(**{"OAUTH2_PROVIDER": toolkit, SETTING_NAME: own}):
+            with override_settings(
+                **{"OAUTH2_PROVIDER": toolkit, SETTING_NAME: own, "SILENCED_SYSTEM_CHECKS": silenced}
+            ):
                 yield self
         finally:
             _installed.remove(self)

@@ -11,7 +11,7 @@ from django.views import View
 
 from django_at_jwt.authorization_server.keystore import key_store
 from django_at_jwt.core.errors import KeysUnavailable
-from django_at_jwt.rest_framework import IsUser
+from django_at_jwt.rest_framework import HasRole, IsUser
 from django_at_jwt.views import AccessTokenRequiredMixin, access_token_required
 
 from .forged import bearer
@@ -171,6 +171,35 @@ def teapot(error, context):
     return Response({"error": type(error).__name__}, status=418)
 
 
+class TestArgumentsOfAsView:
+    class Asked(AccessTokenRequiredMixin, View):
+        required_scopes = ["read"]
+
+        def get(self, request):
+            return HttpResponse(" ".join(self.required_scopes))
+
+    def test_count_in_place_of_what_the_class_says(self, rf, settings):
+        scopes = self.Asked.as_view(required_scopes=["write"])
+        assert scopes(rf.get("/", headers=bearer("read"))).status_code == 403
+        assert scopes(rf.get("/", headers=bearer("write"))).content == b"write"
+        permission = self.Asked.as_view(permission=HasRole("editor"))
+        assert permission(rf.get("/", headers=bearer("read"))).status_code == 403
+        assert permission(rf.get("/", headers=bearer("read", roles=["editor"]))).status_code == 200
+        audience = self.Asked.as_view(audience=settings.REPORTS)
+        assert audience(rf.get("/", headers=bearer("read"))).status_code == 401
+        assert audience(rf.get("/", headers=bearer("read", aud=settings.REPORTS))).status_code == 200
+
+    def test_are_enough_for_a_class_that_says_nothing(self, rf):
+        class Unsaid(AccessTokenRequiredMixin, View):
+            def get(self, request):
+                return HttpResponse()
+
+        view = Unsaid.as_view(required_scopes=[])
+        assert (view(rf.get("/")).status_code, view(rf.get("/", headers=bearer())).status_code) == (401, 200)
+        with pytest.raises(ImproperlyConfigured, match="needs scopes or a permission"):
+            self.Asked.as_view(required_scopes=None)
+
+
 class TestMistakes:
     def test_nothing_said(self):
         with pytest.raises(ImproperlyConfigured, match=r"say scopes=\[\]"):
@@ -181,6 +210,14 @@ class TestMistakes:
 
         with pytest.raises(ImproperlyConfigured, match="Open needs scopes or a permission"):
             Open.as_view()
+
+    def test_mixin_that_stands_behind_the_view(self):
+        class Listing(View):
+            pass
+
+        for first in View, Listing:
+            with pytest.raises(ImproperlyConfigured, match="Open has AccessTokenRequiredMixin behind a view"):
+                type("Open", (first, AccessTokenRequiredMixin), {"required_scopes": []})
 
     def test_called_without_brackets(self):
         with pytest.raises(ImproperlyConfigured, match="is called first"):
@@ -193,6 +230,13 @@ class TestMistakes:
         view = access_token_required(scopes="read")(HttpResponse)
         with pytest.raises(ImproperlyConfigured, match="list of scopes"):
             view(rf.get("/", headers=bearer("read")))
+
+
+def test_error_of_a_permission_is_shown_while_debugging(settings, rf):
+    settings.DEBUG = True
+    view = access_token_required(HasRole)(HttpResponse)
+    with pytest.raises(ImproperlyConfigured, match="HasRole"):
+        view(rf.get("/", headers=bearer()))
 
 
 def test_view_keeps_its_name_and_its_methods():

@@ -325,6 +325,12 @@ BAD_PAGES = {
         Page(b"5\r\n     \r\n" * 200_000, headers={"Content-Type": "application/json", "Transfer-Encoding": "chunked"}),
         "longer than",
     ),
+    "a chunk of a length below zero": (
+        Page(
+            b"-1\r\n" + b" " * 10_000_000, headers={"Content-Type": "application/json", "Transfer-Encoding": "chunked"}
+        ),
+        "longer than",
+    ),
     "too short": (Page(b"{", headers={"Content-Type": "application/json", "Content-Length": "100"}), "too early"),
     "compressed": (
         Page(b"x", headers={"Content-Type": "application/json", "Content-Encoding": "gzip"}),
@@ -920,6 +926,27 @@ class TestSharing:
             assert verify_token(issuer.token())
             clock.pass_by(2)
         assert issuer.fetches == 2
+
+    @pytest.mark.parametrize("fails", [True, False])
+    def test_cache_that_hangs_holds_up_one_request_and_not_each(self, fails, api, issuer, clock, monkeypatch, caplog):
+        verify_token(issuer.token())
+        asked = []
+
+        def hang(cache, key, *_arguments, **_options):
+            asked.append(key)
+            clock.pass_by(2)
+            if fails:
+                raise TimeoutError
+
+        for operation in "get", "set", "add", "delete":
+            monkeypatch.setattr(type(caches["default"]), operation, hang)
+        for number in range(3):
+            clock.pass_by(35)
+            # It is asked again after a while, since it may be well by then.
+            assert reason(issuer.token(NEW, header=NEW.header(kid=f"kid {number}"))) is RejectionReason.UNKNOWN_KEY
+            assert len(asked) == number + 1
+        assert verify_token(issuer.token())
+        assert "does not help" in caplog.text
 
     @pytest.mark.parametrize("kind", ["away", "dummy", "unknown alias"])
     def test_without_a_cache_that_works(self, kind, api, issuer, caplog, clock):

@@ -40,6 +40,9 @@ class Gate(APIView):
             self.perform_authentication(self.request)
             self.check_permissions(self.request)
         except Exception as error:  # noqa: BLE001 - what is not the framework's is raised again by it
+            # While debugging, the framework asks for this before it raises again what is not its own.
+            negotiated = self.perform_content_negotiation(self.request, force=True)
+            self.request.accepted_renderer, self.request.accepted_media_type = negotiated
             response = self.finalize_response(self.request, self.handle_exception(error), *args, **kwargs)
             depends_on_token(response)
             rendered: HttpResponseBase = response.render()
