@@ -48,4 +48,7 @@ class UserInfoView(OwnCoreMixin, toolkit_views.UserInfoView):
         if "access_token" in request.GET:
             return refusal("invalid_request", "Send the access token in a header.", HTTPStatus.BAD_REQUEST)
         response: HttpResponse = super()._create_userinfo_response(request)
+        if response.status_code != HTTPStatus.OK:
+            # oauthlib's errors come without a type, which Django makes HTML of.
+            response["Content-Type"] = "application/json"
         return response

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+from oauthlib.openid.connect.core.exceptions import InvalidTokenError
+
 from django_at_jwt.authorization_server.authentication import authentication_by_password
 from django_at_jwt.authorization_server.subjects import subject_of
 from django_at_jwt.core.errors import IssuanceError
@@ -18,6 +20,13 @@ if TYPE_CHECKING:
 
 class IdentityMixin:
     """Makes ID tokens and userinfo agree with the access tokens (OpenID Connect Core §2 and §5.3.2)."""
+
+    def get_userinfo_claims(self, request: Request) -> dict[str, Any]:
+        """Give what userinfo answers; a client's own token is about nobody (OpenID Connect Core §5.3)."""
+        if request.user is None:
+            raise InvalidTokenError(request=request)
+        claims: dict[str, Any] = super().get_userinfo_claims(request)  # type: ignore[misc]
+        return claims
 
     def get_claim_dict(self, request: Request) -> dict[str, Any]:
         """Give the claims about the user, with the ``sub`` of the access tokens."""

@@ -70,6 +70,9 @@ class StoringMixin:
         """Keep the grant at hand, and what was settled with it."""
         valid = bool(super().validate_code(client_id, code, client, request, *args, **kwargs))  # type: ignore[misc]
         if valid:
+            if not (request.code_verifier or "").isascii():
+                # No challenge is made of it (RFC 7636 §4.1), and oauthlib cannot compare it with one.
+                raise InvalidGrantError("The code_verifier is not ASCII.", request=request)
             setattr(request, CODE_GRANT, get_grant_model().objects.filter(code=code, application=client).first())
             recall(request, Authorization.objects.of_code(code))
         return valid
@@ -89,6 +92,13 @@ class StoringMixin:
         return grant.code_challenge_method or None
 
     # Refresh tokens
+
+    def rotate_refresh_token(self, request: Request) -> bool:
+        """Tell whether the answer has a new refresh token; only a refresh can keep the one that it was asked with.
+
+        oauthlib would take a ``refresh_token`` parameter of any other request for the token to hand out.
+        """
+        return token_grant(request) != "refresh_token" or bool(super().rotate_refresh_token(request))  # type: ignore[misc]
 
     def validate_refresh_token(
         self, refresh_token: str, client: Any, request: Request, *args: Any, **kwargs: Any

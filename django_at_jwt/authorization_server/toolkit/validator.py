@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 from oauthlib.oauth2 import InvalidRequestError
@@ -21,7 +22,10 @@ if TYPE_CHECKING:
 
     from oauthlib.common import Request
 
-_LONGEST: Final = {"nonce": 255, "code_challenge": 128}
+# The column of the toolkit's grant; some databases refuse what does not fit, others cut it off.
+_LONGEST_NONCE: Final = 255
+# RFC 7636 §4.2. oauthlib compares the challenge with a function that takes no other characters than ASCII.
+_CODE_CHALLENGE: Final = re.compile(r"[A-Za-z0-9._~-]{43,128}")
 
 
 class AccessTokenValidatorMixin(StoringMixin, DeviceMixin, IdentityMixin, AcceptingMixin):
@@ -44,10 +48,7 @@ class AccessTokenValidatorMixin(StoringMixin, DeviceMixin, IdentityMixin, Accept
         # oauthlib takes parameters for attributes: a "grant_type" in the address of an authorization request would
         # make the toolkit store somebody's token as the client's own.
         request.grant_type = None
-        for name, longest in _LONGEST.items():
-            # The columns of the toolkit's grant; some databases refuse what does not fit, others cut it off.
-            if len(getattr(request, name) or "") > longest:
-                raise InvalidRequestError(f"The {name} is longer than {longest} characters.", request=request)
+        _refuse_unusable_values(request)
         if not super().validate_scopes(client_id, scopes, client, request, *args, **kwargs):  # type: ignore[misc]
             return False
         try:
@@ -66,3 +67,12 @@ class AccessTokenValidatorMixin(StoringMixin, DeviceMixin, IdentityMixin, Accept
     def validate_silent_authorization(self, request: Request) -> bool:
         """Tell whether no consent page is needed, for ``prompt=none``: only where the client skips it always."""
         return bool(request.client.skip_authorization)
+
+
+def _refuse_unusable_values(request: Request) -> None:
+    # The consent form's hidden fields come this way too, and may have been changed.
+    if len(request.nonce or "") > _LONGEST_NONCE:
+        raise InvalidRequestError(f"The nonce is longer than {_LONGEST_NONCE} characters.", request=request)
+    if request.code_challenge and not _CODE_CHALLENGE.fullmatch(request.code_challenge):
+        description = "The code_challenge is not 43 to 128 letters, digits and characters of '-._~'."
+        raise InvalidRequestError(description, request=request)

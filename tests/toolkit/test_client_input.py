@@ -1,0 +1,87 @@
+"""What a client sends that nobody foresaw: the answer is an error of the standards, and never a crash or a present."""
+
+from __future__ import annotations
+
+import pytest
+from oauth2_provider.models import get_refresh_token_model
+
+from tests.conftest import REDIRECT_URI
+from tests.toolkit.test_grants import OIDC_KEY
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def openid(settings):
+    settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "OIDC_ENABLED": True, "OIDC_RSA_PRIVATE_KEY": OIDC_KEY}
+
+
+@pytest.mark.parametrize("generator", ["django_at_jwt.generators.generate_access_token", None])
+def test_userinfo_of_a_client_that_acts_for_itself(generator, signing_keys, service, client, openid, settings):
+    settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "ACCESS_TOKEN_GENERATOR": generator}
+    token = service.token("client_credentials", scope="openid").json()["access_token"]
+    assert (token.count(".") == 2) is (generator is not None)
+    answer = client.get("/o/userinfo/", headers={"Authorization": f"Bearer {token}"})
+    assert (answer.status_code, answer.json()["error"]) == (401, "invalid_token")
+    assert 'error="invalid_token"' in answer["WWW-Authenticate"]
+
+
+class TestCodeChallenge:
+    UNUSABLE = ("é" * 43, "c" * 42, "c" * 129, "c" * 42 + "=", "c" * 43 + "\n")
+
+    @pytest.mark.parametrize("challenge", UNUSABLE)
+    def test_in_the_request(self, challenge, signing_keys, web, user):
+        answer = web.authorize(user, code_challenge=challenge)
+        assert (answer["error"], answer["state"]) == ("invalid_request", "a state")
+
+    @pytest.mark.parametrize("challenge", ["é" * 43, "c" * 129])
+    def test_in_the_consent_form(self, challenge, signing_keys, web, user):
+        web.browser.force_login(user)
+        form = {
+            "client_id": web.application.client_id,
+            "response_type": "code",
+            "redirect_uri": REDIRECT_URI,
+            "scope": "read",
+            "code_challenge": challenge,
+            "code_challenge_method": "S256",
+            "allow": "on",
+        }
+        answer = web.browser.post("/o/authorize/", form)
+        assert answer.status_code == 302
+        assert "error=invalid_request" in answer["Location"]
+
+    @pytest.mark.filterwarnings("ignore:The PKCE .plain. code_challenge_method:DeprecationWarning")
+    @pytest.mark.parametrize("method", ["plain", "S256"])
+    def test_verifier_that_is_not_ascii(self, method, signing_keys, web, user, settings):
+        settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "COMPLIANT_BCP_RFC9700_PKCE_METHOD": False}
+        code = web.authorize(user, code_challenge="c" * 43, code_challenge_method=method)["code"]
+        web.verifier = "é" * 43
+        answer = web.exchange(code)
+        assert (answer.status_code, answer.json()["error"]) == (400, "invalid_grant")
+
+
+class TestRefreshTokenOfTheClientsChoice:
+    """Where refresh tokens are kept at a refresh, no other grant takes one from the client."""
+
+    @pytest.fixture(autouse=True)
+    def _not_rotating(self, settings):
+        settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "ROTATE_REFRESH_TOKEN": False}
+
+    def test_with_a_code(self, signing_keys, web, user):
+        chosen = web.code_flow(user, exchange={"refresh_token": "chosen"}).json()
+        assert chosen["refresh_token"] != "chosen"
+        again = web.token("refresh_token", refresh_token=chosen["refresh_token"]).json()
+        assert again["refresh_token"] == chosen["refresh_token"]
+        assert web.token("refresh_token", refresh_token="chosen").json()["error"] == "invalid_grant"
+
+    def test_with_a_password(self, signing_keys, make_client, user):
+        client = make_client("password")
+        asked = {"username": "alice", "password": "correct horse", "refresh_token": "chosen"}
+        assert client.token("password", **asked).json()["refresh_token"] != "chosen"
+
+    def test_of_another_client(self, signing_keys, web, make_client, user):
+        theirs = web.code_flow(user).json()["refresh_token"]
+        taken = make_client().code_flow(user, exchange={"refresh_token": theirs}).json()
+        assert taken["refresh_token"] != theirs
+        assert get_refresh_token_model().objects.count() == 2
+        assert web.token("refresh_token", refresh_token=theirs).status_code == 200
