@@ -1,8 +1,8 @@
 """What all workers know of a remote issuer together, in Django's cache.
 
 The cache is convenience, not authority. What is read from it is signed with the site's secret key, and read as strictly
-as what an issuer sends. A cache that is empty, broken or away costs requests to the issuer, and nothing else. A slow one
-is left alone for a while, but how long it may take to answer at all is the matter of its own settings.
+as what an issuer sends. A cache that is empty, broken or away costs requests to the issuer, and nothing else. A slow
+one is left alone for a while, but how long it may take to answer at all is the matter of its own settings.
 """
 
 from __future__ import annotations
