@@ -43,6 +43,12 @@ class Algorithm:
             return None
         return self.signature_bytes * 4 // 3 + _BYTES_WITHOUT_SIGNATURE
 
+    def may_have_made(self, signature: bytes) -> bool:
+        """Tell whether a signature is as long as those of this algorithm are, by any key that is accepted."""
+        if self.signature_bytes is None:
+            return len(signature) >= RSA_KEY_BITS // 8
+        return len(signature) == self.signature_bytes
+
     def generate_key(self) -> JWK:
         """Make a new private key for this algorithm."""
         if self.key_type == "RSA":

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
 _MOST_KEYS: Final = 100
-_LONGEST_KID: Final = 512
+LONGEST_KID: Final = 512
 # Ed25519 has two names, and tokens may have either: RFC 8037's is the one that issuers leave out.
 _USUAL_NAME: Final = {"Ed25519": "EdDSA"}
 
@@ -84,7 +84,7 @@ def _accept(entry: object, algorithms: Collection[str]) -> VerificationKey:
     if not PRIVATE_MEMBERS.isdisjoint(entry):
         raise UnacceptableKey("it has its private half: whoever reads the set could sign with it")
     kid = entry.get("kid")
-    if not isinstance(kid, str) or not 0 < len(kid) <= _LONGEST_KID:
+    if not isinstance(kid, str) or not 0 < len(kid) <= LONGEST_KID:
         raise UnacceptableKey("it has no kid that a token could name")
     check_purpose(entry, allowed=("verify",))
     name = entry["alg"] if "alg" in entry else _only_algorithm(entry, algorithms)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from .algorithms import ALGORITHMS
 from .errors import RejectionReason, TokenRejected
+from .jwk_set import LONGEST_KID
 from .jws import CompactJws, decode_object
 from .profile import AccessTokenClaims, parse_claims, parse_header
 
@@ -184,6 +185,10 @@ def check_without_key(token: str, *, expected: Expectations, now: float) -> KeyR
     reference = parse_header(jws.header)
     if reference.algorithm not in (expected.algorithms or ALGORITHMS):
         raise TokenRejected(RejectionReason.ALGORITHM_MISMATCH, "no key is for this algorithm")
+    if not 0 < len(reference.kid) <= LONGEST_KID:
+        raise TokenRejected(RejectionReason.UNKNOWN_KEY, 'no key has a "kid" of this length')
+    if not ALGORITHMS[reference.algorithm].may_have_made(jws.signature):
+        raise TokenRejected(RejectionReason.BAD_SIGNATURE, "no key makes a signature of this length")
     check_claims(parse_claims(decode_object(jws.payload, RejectionReason.BAD_CLAIMS)), expected=expected, now=now)
     return reference
 

@@ -185,7 +185,8 @@ class _BoundedReader(io.RawIOBase):
         read: int | None = self._inner.readinto(buffer)
         self._left -= read or 0
         if self._left < 0:
-            raise UnacceptableDocument(f"it is longer than {MOST_BYTES} bytes")
+            # The standard library would take a ValueError for a chunk without a length.
+            raise OSError(f"it is longer than {MOST_BYTES} bytes")
         return read
 
     def close(self) -> None:

@@ -713,6 +713,12 @@ HOPELESS = {
     "another audience": lambda issuer: issuer.token(NEW, aud=REPORTS),
     "expired": lambda issuer: issuer.token(NEW, exp=1),
     "not yet": lambda issuer: issuer.token(NEW, nbf=int(time.time()) + 3600),
+    "no signature": lambda issuer: issuer.token(NEW).rpartition(".")[0] + ".",
+    "signature that is too short": lambda issuer: issuer.token(NEW)[:-4],
+    "signature that is too short for RSA": lambda issuer: issuer.token(NEW, header=NEW.header(alg="RS256")),
+    "signature with another spelling": lambda issuer: issuer.token(NEW)[:-1] + "_",
+    "empty kid": lambda issuer: issuer.token(NEW, header=NEW.header(kid="")),
+    "long kid": lambda issuer: issuer.token(NEW, header=NEW.header(kid="k" * 513)),
 }
 
 
