@@ -51,7 +51,10 @@ class RequiresAuthentication(TokenPermission):
         auth_time = token.get("auth_time")
         if isinstance(auth_time, bool) or not isinstance(auth_time, int | float):
             return False
-        return time.time() - auth_time <= wanted.max_age + app_settings().leeway
+        # Compared before it is subtracted from: JSON's integers may be larger than any float. Nobody has logged in in
+        # the future, and whoever says so would be believed for as long as they like.
+        now, leeway = time.time(), app_settings().leeway
+        return 0 <= auth_time <= now + leeway and now - auth_time <= wanted.max_age + leeway
 
     def remedies(self, token: AccessToken | None, request: Request, view: APIView, *, wanted: bool) -> Remedies:
         """Say what would help: another login, where there is a user who could log in."""
