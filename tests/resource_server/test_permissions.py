@@ -517,6 +517,19 @@ class TestStepUp:
             RequiresAuthentication(**arguments)
 
 
+class AsksForItsToken(APIView):
+    authentication_classes = [AccessTokenAuthentication]
+
+    def get_permissions(self):
+        return [HasScopes(*self.request.auth["scope"].split())]
+
+
+def test_permissions_that_need_a_token_are_not_asked_for_because_of_a_bad_one(caplog):
+    view = AsksForItsToken.as_view()
+    assert ask(view, {"Authorization": "Bearer a.b.c"}).status_code == 401
+    assert "cannot be told" not in caplog.text
+
+
 SCOPES = "abcd"
 leaves = st.builds(
     lambda any_of, scopes: ("any" if any_of else "all", *scopes),

@@ -153,9 +153,13 @@ class AccessTokenAuthentication(BaseAuthentication):
         return user, access_token
 
     def authenticate_header(self, request: Request) -> str:
-        """Say that a token is wanted, with which scopes and from whom, to a request without one (RFC 6750 §3)."""
+        """Say that a token is wanted, with which scopes and from whom, to a request without one (RFC 6750 §3).
+
+        A request with a bad token has its own challenge, and the view is not asked because of it: its permissions may
+        make queries, or rely on a token.
+        """
         view = (request.parser_context or {}).get("view")
-        scopes = () if view is None else scopes_to_ask_for(request, view)
+        scopes = () if view is None or _has_bearer_credentials(request) else scopes_to_ask_for(request, view)
         return str(Challenge(scopes=scopes, resource_metadata=self.metadata_url()))
 
     def metadata_url(self) -> str | None:
@@ -169,6 +173,13 @@ class AccessTokenAuthentication(BaseAuthentication):
             TokenRejected: there is no such user, or the account is not active.
         """
         return principal_for(claims, token)
+
+
+def _has_bearer_credentials(request: Request) -> bool:
+    try:
+        return bearer_token(request._request.META.get("HTTP_AUTHORIZATION", "")) is not None
+    except MalformedCredentials:
+        return True
 
 
 def _sent_elsewhere_too(request: HttpRequest) -> bool:

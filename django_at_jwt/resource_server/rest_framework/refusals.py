@@ -7,6 +7,7 @@ replace its exception handler.
 
 from __future__ import annotations
 
+import logging
 from functools import reduce
 from typing import TYPE_CHECKING, Any, Final
 
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 
     from .authentication import AccessTokenAuthentication
     from .principal import AccessToken
+
+logger = logging.getLogger("django_at_jwt")
 
 
 class InsufficientUserAuthentication(exceptions.APIException):
@@ -118,6 +121,10 @@ def scopes_to_ask_for(request: Request, view: APIView) -> tuple[str, ...]:
     try:
         ways = helpful(needs_of(view, request), frozenset())
     except (exceptions.APIException, ImproperlyConfigured):
+        return ()
+    except Exception:
+        # The view's own code expects a user here, or a token. That must not make a 500 of a 401.
+        logger.exception("The scopes that %s asks for cannot be told to a client without a token", type(view).__name__)
         return ()
     return ways[0].scopes if ways else ()
 
