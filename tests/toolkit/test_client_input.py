@@ -140,3 +140,49 @@ class TestAuthorizationAnswers:
         client.browser.force_login(user)
         query = {**self.QUERY, "client_id": client.application.client_id, "redirect_uri": "http://localhost:99999999/"}
         assert client.browser.get("/o/authorize/", query).status_code == 400
+
+
+class TestRegistration:
+    GOOD = {"client_name": "a", "redirect_uris": ["https://client.example.com/"]}
+
+    @pytest.fixture(autouse=True)
+    def _open_to_everybody(self, settings):
+        settings.OAUTH2_PROVIDER = {
+            **settings.OAUTH2_PROVIDER,
+            "DCR_ENABLED": True,
+            "DCR_REGISTRATION_PERMISSION_CLASSES": ["oauth2_provider.dcr.AllowAllDCRPermission"],
+        }
+
+    @pytest.mark.parametrize(
+        ("changed", "error"),
+        [
+            *(({"client_name": name}, "invalid_client_metadata") for name in (None, 1, True, ["a"], {"a": "b"})),
+            ({"redirect_uris": [None]}, "invalid_client_metadata"),
+            ({"redirect_uris": ["http://localhost:99999999/"]}, "invalid_redirect_uri"),
+            ({"redirect_uris": ["https://[/"]}, "invalid_redirect_uri"),
+            ({"redirect_uris": ["https://a.example/ https://b.example/"]}, "invalid_redirect_uri"),
+            ({"redirect_uris": ["https://a.example/\nhttps://b.example/"]}, "invalid_redirect_uri"),
+            ({"redirect_uris": [""]}, "invalid_redirect_uri"),
+        ],
+    )
+    def test_metadata_of_the_wrong_kind(self, changed, error, client):
+        refused = client.post("/o/register/", {**self.GOOD, **changed}, content_type="application/json")
+        assert (refused.status_code, refused.json()["error"]) == (400, error)
+        made = client.post("/o/register/", self.GOOD, content_type="application/json").json()
+        header = {"Authorization": f"Bearer {made['registration_access_token']}"}
+        where = urlsplit(made["registration_client_uri"]).path
+        refused = client.put(where, {**self.GOOD, **changed}, content_type="application/json", headers=header)
+        assert (refused.status_code, refused.json()["error"]) == (400, error)
+
+    def test_address_of_the_client_follows_the_issuer(self, client):
+        host = {"Host": "evil.example.com"}
+        made = client.post("/o/register/", self.GOOD, content_type="application/json", headers=host)
+        document = made.json()
+        where = f"https://as.example.com/o/register/{document['client_id']}/"
+        assert (made.status_code, document["registration_client_uri"]) == (201, where)
+        assert "no-store" in made["Cache-Control"]
+        header = host | {"Authorization": f"Bearer {document['registration_access_token']}"}
+        address = urlsplit(where).path
+        assert client.get(address, headers=header).json()["registration_client_uri"] == where
+        changed = client.put(address, self.GOOD, content_type="application/json", headers=header)
+        assert changed.json()["registration_client_uri"] == where
