@@ -186,3 +186,19 @@ class TestRegistration:
         assert client.get(address, headers=header).json()["registration_client_uri"] == where
         changed = client.put(address, self.GOOD, content_type="application/json", headers=header)
         assert changed.json()["registration_client_uri"] == where
+
+
+@pytest.mark.parametrize("address", ["/o/token/", "/o/revoke_token/", "/o/introspect/", "/o/userinfo/"])
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [
+        ("application/x-www-form-urlencoded; charset=utf-16", "a=b"),
+        ("application/x-www-form-urlencoded; charset=utf-7", "a=b"),
+        ("multipart/form-data", "a=b"),
+        ("application/x-www-form-urlencoded", "&".join(["a=b"] * 1001)),
+    ],
+    ids=["utf-16", "utf-7", "no boundary", "many fields"],
+)
+def test_form_that_cannot_be_read(content_type, body, address, client):
+    answer = client.generic("POST", address, body, content_type=content_type)
+    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
