@@ -76,6 +76,13 @@ class InvalidScope(IssuanceError):
     status = 400
 
 
+class LoginRequired(IssuanceError):
+    """Nobody has logged in, or not recently enough, and no login page may be shown (OpenID Connect Core §3.1.2.6)."""
+
+    code = "login_required"
+    status = 400
+
+
 class UnmetAuthenticationRequirements(IssuanceError):
     """The user has logged in, and not as strongly as the client asks for (RFC 9470 §5)."""
 

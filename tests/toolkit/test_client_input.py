@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from urllib.parse import parse_qs, urlsplit
+
 import pytest
 from oauth2_provider.models import get_refresh_token_model
 
@@ -85,3 +88,117 @@ class TestRefreshTokenOfTheClientsChoice:
         assert taken["refresh_token"] != theirs
         assert get_refresh_token_model().objects.count() == 2
         assert web.token("refresh_token", refresh_token=theirs).status_code == 200
+
+
+class TestAuthorizationAnswers:
+    QUERY = {"response_type": "code", "redirect_uri": REDIRECT_URI, "state": "a state", "code_challenge": "c" * 43}
+
+    @pytest.fixture
+    def ask(self, web):
+        def ask(**parameters):
+            query = {**self.QUERY, "client_id": web.application.client_id, "code_challenge_method": "S256"}
+            return web.browser.get("/o/authorize/", query | parameters)
+
+        return ask
+
+    @pytest.mark.parametrize("asked", [{"scope": "nope"}, {"resource": "https://x.example/"}, {"prompt": "none"}])
+    def test_errors_name_the_issuer(self, asked, signing_keys, ask, settings):
+        named = {**settings.OAUTH2_PROVIDER, "COMPLIANT_BCP_RFC9700_AUTHZ_RESPONSE_ISS": True}
+        settings.OAUTH2_PROVIDER = named
+        answer = parse_qs(urlsplit(ask(**{"prompt": "none", **asked})["Location"]).query)
+        assert "error" in answer
+        assert (answer["iss"], answer["state"]) == ([settings.ISSUER], ["a state"])
+
+    def test_denial_names_the_issuer_and_so_does_a_code_once(self, signing_keys, web, user, settings):
+        named = {**settings.OAUTH2_PROVIDER, "COMPLIANT_BCP_RFC9700_AUTHZ_RESPONSE_ISS": True}
+        settings.OAUTH2_PROVIDER = named
+        assert web.authorize(user, allow=False)["iss"] == settings.ISSUER
+        assert web.authorize(user)["iss"] == settings.ISSUER
+
+    @pytest.mark.parametrize("skip", [False, True])
+    def test_nobody_logged_in_and_no_page_wanted(self, skip, signing_keys, web, openid, ask):
+        web.application.skip_authorization = skip
+        web.application.algorithm = "RS256"
+        web.application.save()
+        answer = parse_qs(urlsplit(ask(scope="openid", prompt="none")["Location"]).query)
+        assert (answer["error"], answer["state"]) == (["login_required"], ["a state"])
+
+    def test_prompt_login_is_met_by_a_login_alone(self, signing_keys, web, user, ask, monkeypatch):
+        web.browser.force_login(user)
+        later = time.time() + 100
+        monkeypatch.setattr("django_at_jwt.authorization_server.authentication.time.time", lambda: later)
+        for prompt in ("login", "login consent"):
+            sent = ask(prompt=prompt)
+            assert sent.status_code == 302
+            way_back = parse_qs(urlsplit(sent["Location"]).query)["next"][0]
+            assert web.browser.get(way_back).status_code == 302
+        web.browser.force_login(user)
+        assert web.browser.get(way_back).status_code == 200
+
+    def test_redirect_uri_with_a_port_that_is_none(self, signing_keys, make_client, user):
+        client = make_client(redirect_uris="http://localhost:99999999/")
+        client.browser.force_login(user)
+        query = {**self.QUERY, "client_id": client.application.client_id, "redirect_uri": "http://localhost:99999999/"}
+        assert client.browser.get("/o/authorize/", query).status_code == 400
+
+
+class TestRegistration:
+    GOOD = {"client_name": "a", "redirect_uris": ["https://client.example.com/"]}
+
+    @pytest.fixture(autouse=True)
+    def _open_to_everybody(self, settings):
+        settings.OAUTH2_PROVIDER = {
+            **settings.OAUTH2_PROVIDER,
+            "DCR_ENABLED": True,
+            "DCR_REGISTRATION_PERMISSION_CLASSES": ["oauth2_provider.dcr.AllowAllDCRPermission"],
+        }
+
+    @pytest.mark.parametrize(
+        ("changed", "error"),
+        [
+            *(({"client_name": name}, "invalid_client_metadata") for name in (None, 1, True, ["a"], {"a": "b"})),
+            ({"redirect_uris": [None]}, "invalid_client_metadata"),
+            ({"redirect_uris": ["http://localhost:99999999/"]}, "invalid_redirect_uri"),
+            ({"redirect_uris": ["https://[/"]}, "invalid_redirect_uri"),
+            ({"redirect_uris": ["https://a.example/ https://b.example/"]}, "invalid_redirect_uri"),
+            ({"redirect_uris": ["https://a.example/\nhttps://b.example/"]}, "invalid_redirect_uri"),
+            ({"redirect_uris": [""]}, "invalid_redirect_uri"),
+        ],
+    )
+    def test_metadata_of_the_wrong_kind(self, changed, error, client):
+        refused = client.post("/o/register/", {**self.GOOD, **changed}, content_type="application/json")
+        assert (refused.status_code, refused.json()["error"]) == (400, error)
+        made = client.post("/o/register/", self.GOOD, content_type="application/json").json()
+        header = {"Authorization": f"Bearer {made['registration_access_token']}"}
+        where = urlsplit(made["registration_client_uri"]).path
+        refused = client.put(where, {**self.GOOD, **changed}, content_type="application/json", headers=header)
+        assert (refused.status_code, refused.json()["error"]) == (400, error)
+
+    def test_address_of_the_client_follows_the_issuer(self, client):
+        host = {"Host": "evil.example.com"}
+        made = client.post("/o/register/", self.GOOD, content_type="application/json", headers=host)
+        document = made.json()
+        where = f"https://as.example.com/o/register/{document['client_id']}/"
+        assert (made.status_code, document["registration_client_uri"]) == (201, where)
+        assert "no-store" in made["Cache-Control"]
+        header = host | {"Authorization": f"Bearer {document['registration_access_token']}"}
+        address = urlsplit(where).path
+        assert client.get(address, headers=header).json()["registration_client_uri"] == where
+        changed = client.put(address, self.GOOD, content_type="application/json", headers=header)
+        assert changed.json()["registration_client_uri"] == where
+
+
+@pytest.mark.parametrize("address", ["/o/token/", "/o/revoke_token/", "/o/introspect/", "/o/userinfo/"])
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [
+        ("application/x-www-form-urlencoded; charset=utf-16", "a=b"),
+        ("application/x-www-form-urlencoded; charset=utf-7", "a=b"),
+        ("multipart/form-data", "a=b"),
+        ("application/x-www-form-urlencoded", "&".join(["a=b"] * 1001)),
+    ],
+    ids=["utf-16", "utf-7", "no boundary", "many fields"],
+)
+def test_form_that_cannot_be_read(content_type, body, address, client):
+    answer = client.generic("POST", address, body, content_type=content_type)
+    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")

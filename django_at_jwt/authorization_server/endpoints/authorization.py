@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from django import forms
 from django.contrib.auth.views import redirect_to_login
@@ -20,7 +21,7 @@ from django_at_jwt.authorization_server.consent import Consent
 from django_at_jwt.authorization_server.resource_servers import registry
 from django_at_jwt.authorization_server.toolkit import AUTHENTICATION, redirectable, resolved_audience
 from django_at_jwt.conf import app_settings
-from django_at_jwt.core.errors import UnmetAuthenticationRequirements
+from django_at_jwt.core.errors import IssuanceError, LoginRequired, UnmetAuthenticationRequirements
 from django_at_jwt.core.step_up import LoginDemand, Verdict
 
 from .answers import OwnCoreMixin, page_of_consent, refusal
@@ -54,7 +55,12 @@ class AuthorizationView(OwnCoreMixin, toolkit_views.AuthorizationView):
         """
         verdict = _demand(request).judge(authentication_of(request), now=time.time())
         if verdict is not Verdict.ENOUGH:
-            return self._refuse_login(request) if verdict is Verdict.UNMET else self._ask_for_login(request)
+            return self._refuse_unmet() if verdict is Verdict.UNMET else self._ask_for_login(request)
+        if "login" in _prompts(request):
+            # It was asked for and is done; the toolkit would send the user to log in whenever they did.
+            query = request.GET.copy()
+            query["prompt"] = " ".join(value for value in _prompts(request) if value != "login")
+            request.GET = query  # type: ignore[assignment]
         response: HttpResponse = super().get(request, *args, **kwargs)
         return response
 
@@ -79,27 +85,47 @@ class AuthorizationView(OwnCoreMixin, toolkit_views.AuthorizationView):
 
     def _ask_for_login(self, request: HttpRequest) -> HttpResponse:
         answer: HttpResponse
-        if "none" in request.GET.get("prompt", "").split():
-            # The toolkit's answer to somebody who is not logged in: login_required, if the request is a good one.
+        if "none" in _prompts(request):
             answer = self.handle_no_permission()
         else:
             answer = redirect_to_login(request.get_full_path(), self.get_login_url(), self.get_redirect_field_name())
         return answer
 
-    def _refuse_login(self, request: HttpRequest) -> HttpResponse:
-        """Tell the client that this user cannot log in as strongly as it asks (RFC 9470 §5)."""
+    def handle_no_permission(self) -> HttpResponse:
+        """Answer a request of somebody who is not logged in, or not recently enough."""
+        if "none" in _prompts(self.request):
+            return self._refuse_login(LoginRequired("The user has to log in."))
+        answer: HttpResponse = super().handle_no_permission()
+        return answer
+
+    def _refuse_unmet(self) -> HttpResponse:
+        # This user cannot log in as strongly as the client asks (RFC 9470 §5).
+        text = "The user's login is of none of the requested authentication contexts."
+        return self._refuse_login(UnmetAuthenticationRequirements(text))
+
+    def _refuse_login(self, error: IssuanceError) -> HttpResponse:
+        """Tell the client what is wrong with the user's login, if the request is a good one."""
         answer: HttpResponse
         try:
-            _, credentials = self.validate_authorization_request(request)
+            _, credentials = self.validate_authorization_request(self.request)
+            state, redirect_uri = credentials.get("state"), credentials["redirect_uri"]
         except OAuthToolkitError as refused:
-            answer = self.error_response(refused, application=None)
-            return answer
-        unmet = UnmetAuthenticationRequirements("The user's login is of none of the requested authentication contexts.")
-        error = redirectable(unmet, state=credentials.get("state"))
-        application = get_application_model().objects.get(client_id=credentials["client_id"])
-        answer = self.error_response(
-            OAuthToolkitError(error=error, redirect_uri=credentials["redirect_uri"]), application
-        )
+            if refused.oauthlib_error.error != "consent_required":
+                answer = self.error_response(refused, application=None)
+                return answer
+            # With prompt=none oauthlib asks for a consent at the very end, and there is nobody yet to give it.
+            state, redirect_uri = refused.oauthlib_error.state, refused.oauthlib_error.redirect_uri
+        application = get_application_model().objects.get(client_id=self.request.GET["client_id"])
+        told = OAuthToolkitError(error=redirectable(error, state=state), redirect_uri=redirect_uri)
+        answer = self.error_response(told, application)
+        return answer
+
+    def redirect(self, redirect_to: str, application: Any) -> HttpResponse:
+        """Send the user back to the client; the toolkit names the issuer where all went well alone (RFC 9207 §2)."""
+        if oauth2_settings.COMPLIANT_BCP_RFC9700_AUTHZ_RESPONSE_ISS:
+            issuer = oauth2_settings.oauth2_authorization_server_issuer(self.request)
+            redirect_to = _with_issuer(redirect_to, issuer)
+        answer: HttpResponse = super().redirect(redirect_to, application)
         return answer
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
@@ -133,12 +159,26 @@ class AuthorizationView(OwnCoreMixin, toolkit_views.AuthorizationView):
         return super().create_authorization_response(request, scopes, credentials, allow)
 
 
+def _prompts(request: HttpRequest) -> list[str]:
+    return request.GET.get("prompt", "").split()
+
+
+def _with_issuer(address: str, issuer: str) -> str:
+    parts = urlsplit(address)
+    if ("iss", issuer) in [*parse_qsl(parts.query), *parse_qsl(parts.fragment)]:
+        return address
+    query = [(name, value) for name, value in parse_qsl(parts.query, keep_blank_values=True) if name != "iss"]
+    return parts._replace(query=urlencode([*query, ("iss", issuer)])).geturl()
+
+
 def _demand(request: HttpRequest) -> LoginDemand:
     settings = app_settings()
     # Where the site gives no acr to any login, acr_values is but a wish (OpenID Connect Core §3.1.2.1).
     has_contexts = settings.authentication_contexts is not None or settings.authentication_event is not None
     acr_values = request.GET.get("acr_values", "") if has_contexts else ""
-    return LoginDemand.of(max_age=request.GET.get("max_age", ""), acr_values=acr_values)
+    # prompt=login asks for a login now, which the user cannot get round by coming back without one.
+    max_age = "0" if "login" in _prompts(request) else request.GET.get("max_age", "")
+    return LoginDemand.of(max_age=max_age, acr_values=acr_values)
 
 
 def _has_agreed(request: HttpRequest, audience: Audience) -> bool:

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
+from django.http import HttpResponse, JsonResponse
+from django.urls import reverse
 from oauth2_provider import views as toolkit_views
 
+from django_at_jwt.conf import local_issuer
 from django_at_jwt.core.errors import RejectionReason, TokenRejected
 from django_at_jwt.core.jws import decode_object
+from django_at_jwt.core.metadata import with_path
 
 from .answers import refusal
 
 if TYPE_CHECKING:
-    from django.http import HttpRequest, HttpResponse
+    from django.http import HttpRequest
 
 
 class RegistrationView(toolkit_views.DynamicClientRegistrationView):
@@ -21,32 +27,55 @@ class RegistrationView(toolkit_views.DynamicClientRegistrationView):
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Register a client (RFC 7591 §3.1)."""
-        if not _is_acceptable(request.body):
-            return _refusal()
-        response: HttpResponse = super().post(request, *args, **kwargs)
-        return response
+        return _refused(request.body) or _at_the_issuer(super().post(request, *args, **kwargs))
 
 
 class RegistrationManagementView(toolkit_views.DynamicClientRegistrationManagementView):
     """The toolkit's endpoint where clients change what they registered, for documents that can be read and stored."""
 
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Give what a client registered (RFC 7592 §2.1)."""
+        return _at_the_issuer(super().get(request, *args, **kwargs))
+
     def put(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Change what a client registered (RFC 7592 §2.2)."""
-        if not _is_acceptable(request.body):
-            return _refusal()
-        response: HttpResponse = super().put(request, *args, **kwargs)
-        return response
+        return _refused(request.body) or _at_the_issuer(super().put(request, *args, **kwargs))
 
 
-def _is_acceptable(body: bytes) -> bool:
+def _refused(body: bytes) -> HttpResponse | None:
+    """Give the answer to a document that the toolkit would stumble over, and ``None`` for any other."""
     try:
-        decode_object(body, RejectionReason.BAD_CLAIMS)
+        document = decode_object(body, RejectionReason.BAD_CLAIMS)
     except TokenRejected:
-        return False
+        document = None
     # PostgreSQL takes no text with a NUL character, and JSON can write it in this way alone.
-    return b"\\u0000" not in body
+    if document is None or b"\\u0000" in body:
+        text = "The body must be a JSON object in UTF-8 with each member once, and no NUL character."
+        return refusal("invalid_client_metadata", text, HTTPStatus.BAD_REQUEST)
+    if not isinstance(document.get("client_name", ""), str):
+        return refusal("invalid_client_metadata", "client_name must be a string.", HTTPStatus.BAD_REQUEST)
+    uris = document.get("redirect_uris")
+    if isinstance(uris, list) and not all(_can_be_compared(uri) for uri in uris if isinstance(uri, str)):
+        text = "Each of redirect_uris must be one URI without white space, and its port a number up to 65535."
+        return refusal("invalid_redirect_uri", text, HTTPStatus.BAD_REQUEST)
+    return None
 
 
-def _refusal() -> HttpResponse:
-    text = "The body must be a JSON object in UTF-8 with each member once, and no NUL character."
-    return refusal("invalid_client_metadata", text, HTTPStatus.BAD_REQUEST)
+def _can_be_compared(uri: str) -> bool:
+    """Whether the toolkit can keep a URI, in a list that white space separates, and read it again."""
+    try:
+        _ = urlsplit(uri).port
+    except ValueError:
+        return False
+    return uri.split() == [uri]
+
+
+def _at_the_issuer(response: HttpResponse) -> HttpResponse:
+    """Give the answer with an address for the client that follows the issuer, and no ``Host`` that somebody sent."""
+    if not local_issuer() or response.status_code not in {HTTPStatus.OK, HTTPStatus.CREATED}:
+        return response
+    document = json.loads(response.content)
+    path = reverse("oauth2_provider:dcr-register-management", kwargs={"client_id": document["client_id"]})
+    document["registration_client_uri"] = with_path(local_issuer(), path)
+    # It holds the client's secret (RFC 7591 §3.2.1).
+    return JsonResponse(document, status=response.status_code, headers={"Cache-Control": "no-store"})

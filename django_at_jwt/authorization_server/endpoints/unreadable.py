@@ -8,7 +8,9 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote_plus
 
+from django.core.exceptions import BadRequest, SuspiciousOperation
 from django.http import QueryDict
+from django.http.multipartparser import MultiPartParserError
 
 from .answers import refusal
 
@@ -31,7 +33,12 @@ def refusing_unreadable(view: Callable[..., Any]) -> Callable[..., Any]:
         credentials = _basic_credentials(request)
         if not credentials.isascii():
             return refusal("invalid_request", "The Authorization header is not ASCII.", HTTPStatus.BAD_REQUEST)
-        sent = (value for query in (request.GET, _form(request)) for _, values in query.lists() for value in values)
+        try:
+            form = _form(request)
+        except (BadRequest, LookupError, MultiPartParserError, SuspiciousOperation):
+            # Of another character set, without the boundary that it names, or with more fields than the site takes.
+            return refusal("invalid_request", "The form cannot be read.", HTTPStatus.BAD_REQUEST)
+        sent = (value for query in (request.GET, form) for _, values in query.lists() for value in values)
         if any("\x00" in value for value in sent) or "\x00" in _decoded(credentials):
             return refusal("invalid_request", "A parameter holds a NUL character.", HTTPStatus.BAD_REQUEST)
         return view(request, *args, **kwargs)

@@ -57,10 +57,20 @@ class AccessTokenValidatorMixin(StoringMixin, DeviceMixin, IdentityMixin, Accept
             refuse(error, request)
         return True
 
-    def validate_silent_login(self, request: Request) -> bool:
-        """Tell whether somebody is logged in, for ``prompt=none`` (OpenID Connect Core §3.1.2.1).
+    def validate_redirect_uri(
+        self, client_id: str, redirect_uri: str, request: Request, *args: Any, **kwargs: Any
+    ) -> bool:
+        """Tell whether a redirect URI is the client's; one whose port is no port is nobody's, and no crash."""
+        try:
+            return bool(super().validate_redirect_uri(client_id, redirect_uri, request, *args, **kwargs))  # type: ignore[misc]
+        except ValueError:
+            # The toolkit's forms take such a URI, and what compares it with others cannot read it.
+            return False
 
-        The authorization endpoint has sent anybody else to the client with ``login_required`` before.
+    def validate_silent_login(self, request: Request) -> bool:
+        """Say yes, for ``prompt=none``: whether somebody is logged in is the authorization endpoint's to know.
+
+        It answers ``login_required`` for anybody else, whatever is said here (OpenID Connect Core §3.1.2.6).
         """
         return True
 

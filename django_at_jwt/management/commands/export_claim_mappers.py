@@ -9,6 +9,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import router
 
 from django_at_jwt.authorization_server.mapper_exchange import UnusableFile, export_mappers
+from django_at_jwt.management.refusing import refusing_in_one_line
 from django_at_jwt.models import ClaimMapper
 
 if TYPE_CHECKING:
@@ -28,10 +29,14 @@ class Command(BaseCommand):
         """Write them."""
         rows = ClaimMapper.objects.using(router.db_for_write(ClaimMapper))
         try:
-            text = export_mappers(rows)
+            with refusing_in_one_line("Nothing was exported"):
+                text = export_mappers(rows)
         except UnusableFile as error:
             raise CommandError(f"Mend or delete these first:\n{error}") from None
         if output is None:
             self.stdout.write(text, ending="")
         else:
-            output.write_text(text, encoding="utf-8")
+            try:
+                output.write_text(text, encoding="utf-8")
+            except (OSError, ValueError) as error:
+                raise CommandError(f"The file cannot be written: {error}") from None

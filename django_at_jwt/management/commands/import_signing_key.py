@@ -74,4 +74,5 @@ def _password(variable: str | None) -> bytes | None:
     password = os.environ.get(variable)
     if password is None:
         raise CommandError(f"The environment variable {variable} is not set.")
-    return password.encode()
+    # The bytes that the environment has, whether or not they are text.
+    return os.fsencode(password)

@@ -15,6 +15,7 @@ from django_at_jwt.authorization_server.naming import client_named, user_named
 from django_at_jwt.authorization_server.preview import SIZE_MARKS, PreviewRequest, preview_access_token
 from django_at_jwt.authorization_server.toolkit.eligibility import known_grants, usual_grant
 from django_at_jwt.core.resource_servers import TokenFormat
+from django_at_jwt.management.refusing import refusing_in_one_line
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
@@ -49,35 +50,48 @@ class Command(BaseCommand):
         """Preview, and report.
 
         Raises:
-            CommandError: exit status 1 and one line, where there is no such user or client.
+            CommandError: exit status 1 and one line, where there is no such user or client, or the database fails.
         """
-        try:
-            client = client_named(options["client"])
-            user = None if options["user"] is None else user_named(options["user"])
-        except LookupError as error:
-            raise CommandError(str(error.args[0])) from None
-        grant, now = options["grant"] or usual_grant(client, user), time.time()
-        if (grant == "client_credentials") != (user is None):
-            raise CommandError(
-                "With client_credentials the client acts for itself: leave --user out."
-                if user is not None
-                else f"{grant} is a grant of a user's: name one with --user."
-            )
-        preview = preview_access_token(
-            PreviewRequest(
-                client=client,
-                user=user,
-                grant=grant,
-                scopes=" ".join(options["scope"]).split(),
-                resources=options["resource"],
-                authentication=None if user is None else authentication_by_password(user, now),
-                now=now,
-            )
-        )
+        _require_text(options)
+        with refusing_in_one_line("Nothing was previewed"):
+            preview = _preview(options)
         self.stdout.write(_as_json(preview) if options["json"] else _as_text(preview))
         if preview.refusal is not None:
             # The report is the whole answer; an exception would add a line that says less.
             sys.exit(1)
+
+
+def _require_text(options: dict[str, Any]) -> None:
+    try:
+        "".join([options["client"], options["user"] or "", *options["scope"], *options["resource"]]).encode()
+    except UnicodeEncodeError:
+        raise CommandError("A name, an id, a scope or a resource is not text in UTF-8.") from None
+
+
+def _preview(options: dict[str, Any]) -> Preview:
+    try:
+        client = client_named(options["client"])
+        user = None if options["user"] is None else user_named(options["user"])
+    except LookupError as error:
+        raise CommandError(str(error.args[0])) from None
+    grant, now = options["grant"] or usual_grant(client, user), time.time()
+    if (grant == "client_credentials") != (user is None):
+        raise CommandError(
+            "With client_credentials the client acts for itself: leave --user out."
+            if user is not None
+            else f"{grant} is a grant of a user's: name one with --user."
+        )
+    return preview_access_token(
+        PreviewRequest(
+            client=client,
+            user=user,
+            grant=grant,
+            scopes=" ".join(options["scope"]).split(),
+            resources=options["resource"],
+            authentication=None if user is None else authentication_by_password(user, now),
+            now=now,
+        )
+    )
 
 
 def _as_text(preview: Preview) -> str:
