@@ -209,6 +209,17 @@ with InMemoryIssuer().installed() as issuer:
 """
 
 
+def test_each_issuer_has_a_key_of_its_own():
+    one, other = InMemoryIssuer(issuer="https://one.example.com"), InMemoryIssuer(issuer="https://other.example.com")
+    assert one.signing_key.kid != other.signing_key.kid
+    assert InMemoryIssuer(issuer="https://one.example.com").signing_key is one.signing_key
+
+
+def test_algorithm_that_nobody_knows_is_refused_with_those_that_there_are():
+    with pytest.raises(ValueError, match=r"'rs256' is none of RS256, "):
+        InMemoryIssuer(algorithm="rs256")
+
+
 def test_project_that_has_nothing_but_settings():
     left_out = {"DJANGO_SETTINGS_MODULE", "DATABASE_URL"}
     done = subprocess.run(

@@ -28,11 +28,20 @@ _LIFETIME: Final = 600
 
 
 def new_signing_key(algorithm: str) -> SigningKey:
-    """Make a key for one of the allowed algorithms."""
+    """Make a key for one of the allowed algorithms.
+
+    Raises:
+        ValueError: it is none of them.
+    """
+    if algorithm not in ALGORITHMS:
+        raise ValueError(f"{algorithm!r} is none of {', '.join(ALGORITHMS)}")
     return SigningKey.from_jwk(ALGORITHMS[algorithm].generate_key(), algorithm=algorithm)
 
 
-_key_of_this_process: Final = cache(new_signing_key)
+@cache
+def _key_of_this_process(algorithm: str, issuer: str) -> SigningKey:  # noqa: ARG001 - it is what is remembered by
+    """Make the key of an issuer once: each has its own, so that no test takes one issuer for another."""
+    return new_signing_key(algorithm)
 
 
 class InMemoryIssuer:
@@ -44,6 +53,9 @@ class InMemoryIssuer:
         audience: what its tokens say in ``aud`` unless told otherwise, and what the API expects unless its view names
             an audience; without it the (first) one that the settings have for this issuer, else one made up.
         algorithm: what it signs with.
+
+    Raises:
+        ValueError: the algorithm is none of those that this app knows.
 
     Its keys are made once in a process, since an RSA key takes a while. Of an issuer in ``AT_JWT["ISSUERS"]`` the user
     mode counts as ever; ``algorithms``, ``leeway`` and ``required_claims`` are *not* looked at.
@@ -61,7 +73,7 @@ class InMemoryIssuer:
         self.issuer: Final = issuer or local_issuer() or next(iter(audiences), ISSUER)
         of_settings = next(iter(audiences.get(self.issuer, ())), configured.local_audience)
         self.audience: Final = audience or of_settings or AUDIENCE
-        self.signing_key: Final = _key_of_this_process(algorithm)
+        self.signing_key: Final = _key_of_this_process(algorithm, self.issuer)
         self.key_ring: Final = KeyRing.of([self.signing_key.verification_key])
 
     def claims(self, **changes: Any) -> dict[str, Any]:
