@@ -15,6 +15,7 @@ INVALID_REQUEST: Final = "invalid_request"
 INSUFFICIENT_SCOPE: Final = "insufficient_scope"
 INSUFFICIENT_USER_AUTHENTICATION: Final = "insufficient_user_authentication"
 
+_WHITE_SPACE: Final = " \t"
 _UNQUOTABLE: Final = re.compile(r"[^\x20-\x7e]")
 
 
@@ -31,13 +32,15 @@ def bearer_token(authorization: str) -> str | None:
     Raises:
         MalformedCredentials: the scheme is ``Bearer``, and there is no token or more than one.
     """
-    scheme, _, credentials = authorization.strip().partition(" ")
+    # Only what HTTP calls white space (RFC 9110 §5.6.3); str.strip() would take away more, and one token would have
+    # several spellings.
+    scheme, _, credentials = authorization.strip(_WHITE_SPACE).partition(" ")
     if scheme.lower() != "bearer":
         return None
-    parts = credentials.split()
-    if len(parts) != 1:
+    token = credentials.strip(_WHITE_SPACE)
+    if not token or " " in token or "\t" in token:
         raise MalformedCredentials("Bearer needs exactly one token after it")
-    return parts[0]
+    return token
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
