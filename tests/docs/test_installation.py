@@ -87,6 +87,8 @@ def test_pages_in_a_new_project_and_back_again(project):
     assert answers[1] == {"audience": f"{project.address}/reports/"}
     assert status(project, "/reports/", "$TOKEN") == 401
     assert status(project, "/orders/", "$REPORTS_TOKEN") == 401
+    without_a_token = "curl --silent --output /dev/null --write-out '%{http_code}' https://www.example.com/reports/"
+    assert project.run(without_a_token) == "401"
 
     assert status(project, "/order-set/", "$TOKEN") == 200
     assert status(project, "/order-set/", "$REPORTS_TOKEN") == 401
