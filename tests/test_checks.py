@@ -472,6 +472,11 @@ class TestRemoteIssuers:
     def test_http_on_a_loopback_is_for_development(self, complete, settings):
         settings.DEBUG = True
         assert self.of(settings, "http://127.0.0.1:8000/o", "http://localhost", audience=settings.API) == {}
+        # As in "manage.py test", which says then how to leave it on.
+        settings.DEBUG = False
+        [message] = self.of(settings, "http://127.0.0.1:8000/o", audience=settings.API).values()
+        assert "--debug-mode" in message.hint
+        settings.DEBUG = True
         assert list(self.of(settings, "http://as.example.com", audience=settings.API)) == ["django_at_jwt.E015"]
 
     def test_this_very_project(self, complete, settings):

@@ -83,7 +83,8 @@ def check_remote_issuers(**_kwargs: Any) -> list[CheckMessage]:
                 Error(
                     f"AT_JWT['ISSUERS'] has {each.issuer!r}, which is no https URL without query and fragment.",
                     hint="Write the issuer as its tokens have it in iss. Plain http is for 127.0.0.1 and localhost, "
-                    "while DEBUG is on: anybody on the way could put keys of their own in place of the issuer's.",
+                    "while DEBUG is on: anybody on the way could put keys of their own in place of the issuer's. "
+                    "manage.py test switches DEBUG off unless it is given --debug-mode.",
                     id=CheckId.BAD_REMOTE_ISSUER,
                 )
             )

@@ -38,11 +38,6 @@ class Orders(APIView):
 
 urlpatterns = [path("orders/", Orders.as_view())]
 """,
-    "pytest.ini": """
-[pytest]
-DJANGO_SETTINGS_MODULE = settings
-pythonpath = .
-""",
     "test_nothing_else.py": """
 import sys
 
@@ -63,17 +58,29 @@ def folder(tmp_path):
     for block in blocks_of(TESTING):
         if block.language == "python":
             (tmp_path / block.file).write_text(block.text)
+    [ini] = [block.text for block in blocks_of(TESTING) if block.language == "ini"]
+    # In the page there is a package for the settings, and a manage.py by which pytest-django finds it.
+    (tmp_path / "pytest.ini").write_text(ini.replace("mysite.settings", "settings") + "pythonpath = .\n")
     examples = [block.text for block in blocks_of(TESTING) if block.language == "pycon"]
     (tmp_path / "test_examples.txt").write_text("\n".join(examples))
     return tmp_path
 
 
-def test_page(folder):
+# Those of the page that need neither a database nor a user, where a user has to be one of this project.
+NEED_NO_USER = ["test_hostile_tokens.py", "test_statuses.py", "test_orders.py::test_client_that_acts_for_itself"]
+
+
+@pytest.mark.parametrize(("user_mode", "run"), [("stateless", []), ("local", NEED_NO_USER)])
+def test_page(folder, user_mode, run):
+    settings = PROJECT["settings.py"].replace("stateless", user_mode)
+    if user_mode == "local":
+        settings = settings.replace('["rest', '["django.contrib.auth", "django.contrib.contenttypes", "rest')
+    (folder / "settings.py").write_text(settings)
     left_out = {"DJANGO_SETTINGS_MODULE", "DATABASE_URL", "PYTEST_ADDOPTS"}
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_XDIST")}
     environment = {name: value for name, value in environment.items() if name not in left_out}
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider", "-p", "no:randomly"],
+        [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider", "-p", "no:randomly", *run],
         cwd=folder,
         env=environment | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
         capture_output=True,
