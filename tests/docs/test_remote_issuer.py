@@ -22,7 +22,7 @@ from example_project.server_process import running_server
 from tests.processes.servers import free_port
 
 from .blocks import REMOTE_ISSUER, ROOT, blocks_of, table_rows
-from .new_project import NewProject
+from .new_project import ADDRESS_IN_THE_PAGES, NewProject
 
 needs_a_shell = pytest.mark.skipif(
     not shutil.which("curl") or not shutil.which("bash"), reason="the page's commands need bash and curl"
@@ -36,22 +36,21 @@ def test_page_in_a_new_project(tmp_path):
     with running_server(tmp_path / "issuer") as server:
         description = server.description()
         client, audience = description["clients"]["service"], description["resource_servers"][0]["identifier"]
-        replaced = {"https://as.example.com/o": description["issuer"], "https://api.example.com/": audience}
+        replaced = {
+            # The API of the page is the new project; its identifier is one that the example has registered.
+            "https://api.example.com/orders/": f"{ADDRESS_IN_THE_PAGES}/orders/",
+            "https://as.example.com/o": description["issuer"],
+            "https://api.example.com/": audience,
+            "first-look:first-look-secret": f"{client['client_id']}:{client['client_secret']}",
+        }
         project = NewProject(tmp_path / "api", settings="", urls="", replaced=replaced)
         try:
-            follow(project, server, description, client)
+            follow(project, description, client)
         finally:
             project.stop()
 
 
-def follow(project, server, description, client):
-    data = {
-        "grant_type": "client_credentials",
-        "client_id": client["client_id"],
-        "client_secret": client["client_secret"],
-    }
-    token = requests.post(f"{server.base_url}/o/token/", data=data, timeout=20).json()["access_token"]
-    project.run(f"TOKEN={token}")
+def follow(project, description, client):
     blocks = blocks_of(REMOTE_ISSUER)
     before_options = next(index for index, block in enumerate(blocks) if "login.example.net" in block.text)
     printed = project.follow(blocks[:before_options])

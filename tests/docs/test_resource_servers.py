@@ -52,6 +52,11 @@ class TestDecisionPath:
     identifiers = {server.name: server.identifier for server in registry}
     rows = table_rows(RESOURCE_SERVERS, columns=5)
 
+    def test_their_scopes_can_be_asked_for(self):
+        [block] = [block for block in blocks_of(RESOURCE_SERVERS) if 'OAUTH2_PROVIDER["SCOPES"]' in block.text]
+        exec(block.text, {"OAUTH2_PROVIDER": (provider := {"SCOPES": {}})})
+        assert set(provider["SCOPES"]) == {scope for server in self.registry for scope in server.scopes or ()}
+
     def named(self, cell):
         return [self.identifiers[name] for name in cell.split(", ") if name != "-"]
 
