@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import io
+import json
+import os
 import re
+import shutil
+import subprocess
+import sys
 from dataclasses import fields
+from pathlib import Path
 
 import pytest
 from django.core.management import call_command
@@ -17,6 +23,7 @@ from django_at_jwt.core.mappers.parsing import SOURCE_KINDS, TRANSFORM_KINDS
 from django_at_jwt.core.mappers.ready_made import READY_MADE
 from django_at_jwt.core.profile import RESERVED_CLAIMS
 from django_at_jwt.models import ClaimMapper
+from django_at_jwt.testing import InMemoryIssuer
 
 from .blocks import CLAIM_MAPPERS, blocks_of, table_rows
 
@@ -90,6 +97,21 @@ def test_function_of_your_own(user, monkeypatch):
     context = claims.ClaimContext(user=user, client=None, scopes=(), resource_servers=(), grant="authorization_code")
     assert source.function(context) == "example.com"
     assert not source.is_personal
+
+
+@pytest.mark.skipif(not shutil.which("bash"), reason="the page's command needs bash")
+@pytest.mark.parametrize("length", range(3))
+def test_look_into_a_token(length):
+    claims = {"sub": "ü" + "x" * length}
+    token = InMemoryIssuer(issuer="https://a.example", audience="https://b.example").token(**claims)
+    [[command]] = [block.commands for block in blocks_of(CLAIM_MAPPERS) if block.language == "sh"]
+    environment = {
+        **os.environ,
+        "TOKEN": token,
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    }
+    shown = subprocess.run(["bash", "-c", command], env=environment, capture_output=True, text=True, check=True).stdout
+    assert json.loads(shown).items() >= claims.items()
 
 
 @pytest.mark.django_db
