@@ -191,6 +191,11 @@ class TestBlocks:
         inside = [target for target in targets if not target.startswith("https://")]
         assert [target for target in inside if not (ROOT / target).exists()] == []
 
+    @pytest.mark.parametrize("page", [*PAGES, README, CHANGELOG, CONTRIBUTING], ids=lambda page: page.name)
+    def test_links_have_a_text(self, page):
+        # Sphinx would put a title in; where the file itself is read, there would be nothing.
+        assert "[](" not in page.read_text()
+
     def test_make_targets_are_all_named(self):
         targets = re.findall(r"^([a-z]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE)
         named = re.findall(r"^\| `make ([a-z]+)` \|", CONTRIBUTING.read_text(), re.MULTILINE)
