@@ -13,17 +13,17 @@ from django_at_jwt.conf import app_settings
 from django_at_jwt.core.algorithms import ALGORITHMS
 from django_at_jwt.core.errors import KeyChangeRefused
 from django_at_jwt.core.keys import public_members
-from django_at_jwt.core.lifecycle import KeyState, KeyTimes, NewKey, RotationPlan, plan_rotation
+from django_at_jwt.core.lifecycle import KeyState, KeyTimes, NewKey, RotationPlan, is_usable, plan_rotation
 from django_at_jwt.models import SigningKey
 
 from .high_water import STEP_SECONDS
 from .keystore import key_store
 from .locking import changing_signing_keys
-from .protection import encrypt_private_key
+from .protection import decrypt_private_key, encrypt_private_key
 from .resource_servers import registry
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from datetime import datetime
 
     from jwcrypto.jwk import JWK
@@ -103,6 +103,17 @@ def carry_out_rotation(database: str, *, early: Collection[str] = (), dry_run: b
     plan = planned_rotation([row.times for row in rows.values()], now, early=early)
     made = () if dry_run else apply_plan(plan, rows, database)
     return Rotation(plan=plan, made=made, keys=(*rows.values(), *made), at=now)
+
+
+def require_keys_that_open(rows: Iterable[SigningKey], now: datetime) -> None:
+    """Open the private half of each key that signs or is announced to sign, and throw it away again.
+
+    Raises:
+        NoSigningKey: one cannot be opened; the text names it and says why.
+    """
+    for row in rows:
+        if is_usable(row.times, now):
+            decrypt_private_key(row.private_jwe, kid=row.kid)
 
 
 def planned_rotation(keys: Sequence[KeyTimes], now: datetime, *, early: Collection[str] = ()) -> RotationPlan:

@@ -49,6 +49,28 @@ def test_second_run_does_nothing(django_assert_max_num_queries):
     assert list(SigningKey.objects.values()) == before
 
 
+@pytest.mark.usefixtures("keys_made_quickly")
+@pytest.mark.parametrize("arguments", [(), ("--dry-run",), ("--json",)])
+@pytest.mark.parametrize("state", [KeyState.SIGNING, KeyState.ANNOUNCED])
+def test_key_that_cannot_be_opened_is_not_nothing(state, arguments, settings):
+    run()
+    now = timezone.now()
+    key = next(row for row in SigningKey.objects.all() if row.state_at(now) is state)
+    SigningKey.objects.filter(kid=key.kid).update(private_jwe="no JWE")
+    with pytest.raises(CommandError, match=f"private half of signing key {key.kid} is no compact JWE") as refused:
+        run(*arguments)
+    assert "\n" not in str(refused.value)
+    assert refused.value.returncode == 1
+
+
+@pytest.mark.usefixtures("keys_made_quickly")
+def test_key_encryption_key_that_was_lost_is_not_nothing(settings):
+    run()
+    settings.SECRET_KEY = "another one"
+    with pytest.raises(CommandError, match="key-encryption key that is not set any more"):
+        run("--dry-run")
+
+
 def test_dry_run_changes_nothing():
     assert "Would make a key for RS256" in run("--dry-run")
     assert not SigningKey.objects.exists()

@@ -8,8 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from django_at_jwt.authorization_server.rotation import Rotation, rotate_signing_keys, safe_to_purge_after
+from django_at_jwt.authorization_server.rotation import (
+    Rotation,
+    require_keys_that_open,
+    rotate_signing_keys,
+    safe_to_purge_after,
+)
 from django_at_jwt.conf import app_settings
+from django_at_jwt.core.errors import NoSigningKey
+from django_at_jwt.core.quotation import in_one_line
 from django_at_jwt.management.key_plans import as_json, iso, lines_about, lines_about_next
 from django_at_jwt.management.refusing import refusing_in_one_line
 
@@ -57,11 +64,14 @@ class Command(BaseCommand):
         """Rotate, and say what was done and what comes next.
 
         Raises:
-            CommandError: exit status 1 and one line; nothing was changed.
+            CommandError: exit status 1 and one line; nothing was changed. Also where nothing is to be done, but a key
+                that signs or is announced cannot be opened: whoever watches this command learns of it.
         """
         with refusing_in_one_line("The keys were not rotated", hint="Was migrate run?"):
             rotation = rotate_signing_keys(early=self._early(options), dry_run=options["dry_run"])
         self.changed = bool(rotation.plan)
+        if not rotation.plan:
+            _require_keys_that_open(rotation)
         lines = (_as_json if options["json"] else _as_text)(rotation, dry_run=options["dry_run"])
         self.stdout.write("\n".join(lines))
 
@@ -75,6 +85,13 @@ class Command(BaseCommand):
         if not options["now"]:
             raise CommandError("--algorithm goes with --now: without it every algorithm is rotated as it is due.")
         return (algorithm,)
+
+
+def _require_keys_that_open(rotation: Rotation) -> None:
+    try:
+        require_keys_that_open(rotation.keys, rotation.at)
+    except NoSigningKey as error:
+        raise CommandError(f"Nothing is to be rotated, but {in_one_line(error)}.") from None
 
 
 def _as_text(rotation: Rotation, *, dry_run: bool) -> list[str]:
