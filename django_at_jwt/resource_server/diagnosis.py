@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from django_at_jwt.conf import app_settings
 from django_at_jwt.core.diagnosis import Outcome, RuleResult, diagnose
-from django_at_jwt.core.errors import KeysUnavailable, TokenRejected
-from django_at_jwt.core.jws import CompactJws
+from django_at_jwt.core.errors import KeysUnavailable, RejectionReason, TokenRejected
+from django_at_jwt.core.issuer_subject import UserMode
+from django_at_jwt.core.jws import CompactJws, decode_object
+from django_at_jwt.core.profile import parse_claims
 from django_at_jwt.core.verifier import Expectations
 
+from .subjects import known_user, user_options
 from .verification import accepted_issuers, claimed_issuer
 
 if TYPE_CHECKING:
@@ -31,18 +34,27 @@ class Diagnosis:
 
     @property
     def is_accepted(self) -> bool:
-        """Whether every rule holds, which is what :func:`~.verification.verify_token` asks for."""
+        """Whether every rule holds, which is what the authentication class asks for."""
         return all(rule.outcome is Outcome.PASSED for rule in self.rules)
 
 
 def diagnose_token(token: str, *, audience: str | None = None) -> Diagnosis:
     """Look at a token with the rules of :func:`~.verification.verify_token`, and go on after the first that fails.
 
+    The last rule is about the user, who is looked for if all others hold: the site's own lookup is promised claims that
+    were verified. No user is made.
+
     Raises:
-        ImproperlyConfigured: no issuer is set, or one without an audience.
+        ImproperlyConfigured: no issuer is set, or one without an audience, or the table of subjects is missing.
+        django.db.Error: the user cannot be read.
 
     It may ask the issuer for its keys, and does *not* look up opaque tokens.
     """
+    diagnosis = _diagnose_token(token, audience=audience)
+    return replace(diagnosis, rules=(*diagnosis.rules, _about_user(token, diagnosis)))
+
+
+def _diagnose_token(token: str, *, audience: str | None) -> Diagnosis:
     issuers, now = accepted_issuers(audience=audience), time.time()
     issuer = _issuer_to_ask(token, tuple(issuers))
     if issuer is None:
@@ -61,6 +73,27 @@ def diagnose_token(token: str, *, audience: str | None = None) -> Diagnosis:
         rules = diagnose(token, key_ring=None, expected=expected, now=now)
         return Diagnosis(issuer=issuer, keys_problem=str(error), rules=rules)
     return Diagnosis(issuer=issuer, keys_problem="", rules=diagnose(token, key_ring=ring, expected=expected, now=now))
+
+
+def _about_user(token: str, diagnosis: Diagnosis) -> RuleResult:
+    result = RuleResult(rule="user", outcome=Outcome.PASSED, expected="exists and is active")
+    if diagnosis.issuer is None:
+        return replace(result, outcome=Outcome.NOT_REACHED)
+    options = user_options(diagnosis.issuer)
+    if options.mode is UserMode.STATELESS:
+        return replace(result, expected="anybody: users of this issuer are not looked up")
+    if not diagnosis.is_accepted:
+        return replace(result, outcome=Outcome.NOT_REACHED)
+    jws = CompactJws.split(token, max_bytes=app_settings().max_token_bytes)
+    claims = parse_claims(decode_object(jws.payload, RejectionReason.BAD_CLAIMS))
+    if claims.is_machine:
+        return replace(result, expected="none: the client acts for itself")
+    try:
+        user = known_user(claims, token, options)
+    except TokenRejected as rejected:
+        return replace(result, outcome=Outcome.FAILED, reason=rejected.reason, detail=rejected.detail)
+    found = "nobody yet, whom the first request makes" if user is None else f"primary key {user.pk}"
+    return replace(result, found=found)
 
 
 def _issuer_to_ask(token: str, issuers: Sequence[str]) -> str | None:

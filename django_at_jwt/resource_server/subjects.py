@@ -43,13 +43,28 @@ def principal_for(claims: AccessTokenClaims, token: str) -> Any:
     options = user_options(claims.issuer)
     if options.mode is UserMode.STATELESS:
         return TokenPrincipal(claims)
+    user = known_user(claims, token, options)
+    return _active(user_at_first_sight(claims, options)) if user is None else user
+
+
+def known_user(claims: AccessTokenClaims, token: str, options: UserOptions) -> Any | None:
+    """Look for the user of a verified token, and make none: ``None`` where the first request would make one.
+
+    Raises:
+        TokenRejected: there is no such user and none would be made, or the account is not active.
+        ImproperlyConfigured: the table of subjects is needed, and the app is not installed.
+    """
     if not can_be_stored(claims.subject):
         raise TokenRejected(RejectionReason.UNKNOWN_SUBJECT, "no user can have this identifier")
     user = existing_user(claims, token, options)
-    if user is None:
-        if options.mode is not UserMode.CREATED:
-            raise TokenRejected(RejectionReason.UNKNOWN_SUBJECT, "no user has this identifier")
-        user = user_at_first_sight(claims, options)
+    if user is not None:
+        return _active(user)
+    if options.mode is not UserMode.CREATED:
+        raise TokenRejected(RejectionReason.UNKNOWN_SUBJECT, "no user has this identifier")
+    return None
+
+
+def _active(user: Any) -> Any:
     if not user.is_active:
         raise TokenRejected(RejectionReason.INACTIVE_SUBJECT, "the user is not active")
     return user

@@ -7,8 +7,10 @@ import json
 import time
 
 import pytest
+from django.contrib.auth import get_user_model
 from django.core.cache import caches
 from django.core.management import CommandError, call_command
+from django.db import OperationalError
 
 from django_at_jwt.resource_server.verification import verify_token
 from tests.core.forge import API, REPORTS, Forge
@@ -143,6 +145,52 @@ class TestToken:
     def test_local_issuer(self, signing_keys, service):
         document, _ = rules_of(service.token("client_credentials").json()["access_token"])
         assert document["accepted"]
+
+    @pytest.mark.django_db
+    def test_client_that_acts_for_itself_has_no_user(self, signing_keys, service):
+        _, rules = rules_of(service.token("client_credentials").json()["access_token"])
+        assert rules["user"]["expected"] == "none: the client acts for itself"
+
+    @pytest.mark.django_db
+    def test_user_who_is_refused(self, access_token_issuer, user):
+        token = access_token_issuer.token(sub=str(user.pk))
+        document, rules = rules_of(token)
+        assert document["accepted"]
+        assert rules["user"]["found"] == f"primary key {user.pk}"
+        user.is_active = False
+        user.save()
+        assert rules_of(token)[1]["user"]["reason"] == "inactive_subject"
+        user.delete()
+        status, text = run("verify_access_token", token)
+        assert status == 1
+        assert "unknown_subject" in text
+        assert text.rstrip().endswith("The token is refused.")
+
+    @pytest.mark.django_db
+    def test_user_is_looked_for_last(self, access_token_issuer):
+        _, rules = rules_of(access_token_issuer.token(sub="x", exp=1))
+        assert rules["user"]["outcome"] == "not reached"
+
+    def test_user_who_is_not_looked_up(self, api, issuer):
+        assert "not looked up" in rules_of(issuer.token())[1]["user"]["expected"]
+
+    @pytest.mark.django_db
+    def test_user_who_is_yet_to_come_is_not_made(self, api, issuer):
+        api.AT_JWT = {"ISSUERS": issuer.settings(user_mode="created")}
+        before = get_user_model().objects.count()
+        document, rules = rules_of(issuer.token())
+        assert document["accepted"]
+        assert rules["user"]["found"] == "nobody yet, whom the first request makes"
+        assert get_user_model().objects.count() == before
+
+    @pytest.mark.django_db
+    def test_user_who_cannot_be_read(self, access_token_issuer, monkeypatch):
+        def fail(*_arguments):
+            raise OperationalError("the database\nis away")
+
+        monkeypatch.setattr("django_at_jwt.resource_server.diagnosis.known_user", fail)
+        with pytest.raises(CommandError, match="The user could not be looked up: the database is away"):
+            run("verify_access_token", access_token_issuer.token(sub="1"))
 
 
 class TestIssuers:

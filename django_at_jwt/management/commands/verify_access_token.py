@@ -6,10 +6,10 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
-from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError
 
 from django_at_jwt.core.diagnosis import Outcome
+from django_at_jwt.management.refusing import refusing_in_one_line
 from django_at_jwt.resource_server.diagnosis import Diagnosis, diagnose_token
 
 if TYPE_CHECKING:
@@ -46,17 +46,16 @@ class Command(BaseCommand):
         """Diagnose, and report.
 
         Raises:
-            CommandError: exit status 1 and one line, where the settings do not say whose tokens are accepted.
+            CommandError: exit status 1 and one line, where the settings do not say whose tokens are accepted, or the
+                user cannot be read.
         """
         given = options["token"]
         token = sys.stdin.read(_LONGEST_INPUT) if given == "-" else given
         token = token.strip().removeprefix("Bearer ").strip()
         if not token:
             raise CommandError("There is no token.")
-        try:
+        with refusing_in_one_line("The user could not be looked up"):
             diagnosis = diagnose_token(token, audience=options["audience"])
-        except ImproperlyConfigured as error:
-            raise CommandError(str(error)) from None
         self.stdout.write(_as_json(diagnosis) if options["json"] else _as_text(diagnosis))
         if not diagnosis.is_accepted:
             # The report is the whole answer; an exception would add a line that says less.
