@@ -21,6 +21,11 @@ def said(instant: datetime | None) -> str:
     return instant.isoformat(sep=" ", timespec="seconds") if instant else "further notice"
 
 
+def counted(number: int, noun: str) -> str:
+    """Write a number and a noun that has a plural with s."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def iso(instant: datetime | None) -> str | None:
     """Write an instant for programs."""
     return instant.isoformat() if instant else None

@@ -52,7 +52,7 @@ class TestRevoke:
 
         said = run("revoke_signing_key", leaked.kid, "--reason", "in a public repository")
 
-        assert "At most 2 live access tokens were signed by it, for 2 clients and 1 users." in said
+        assert "At most 2 live access tokens were signed by it, for 2 clients and 1 user." in said
         assert f'"REVOKED_KIDS": ["{leaked.kid}"]' in said
         assert client.get("/whoami/", headers={"Authorization": f"Bearer {token}"}).status_code == 401
         kids = {key["kid"] for key in client.get("/o/.well-known/jwks.json").json()["keys"]}
@@ -73,6 +73,10 @@ class TestRevoke:
         before = list(SigningKey.objects.values())
         said = run("revoke_signing_key", in_state(KeyState.SIGNING).kid, "--reason", "x", "--dry-run")
         assert "Would revoke" in said
+        assert "It would leave the JWK set" in said
+        assert f"{in_state(KeyState.ANNOUNCED).kid}, announced before, would sign from then on." in said
+        assert "its kid would have to be added" in said
+        assert not any(told in said for told in ("It is", "signs now", "still work and", "answered 401 now", "Tell "))
         assert list(SigningKey.objects.values()) == before
 
     def test_refresh_tokens_too(self, signing_keys, web, user):
@@ -82,6 +86,22 @@ class TestRevoke:
         assert not get_access_token_model().objects.exists()
         assert not get_refresh_token_model().objects.filter(revoked=None).exists()
         assert web.token("refresh_token", refresh_token=answer["refresh_token"]).json()["error"] == "invalid_grant"
+
+    def test_dry_run_with_tokens_speaks_of_what_would_be(self, signing_keys, web, user):
+        web.code_flow(user)
+        kid = in_state(KeyState.SIGNING).kid
+        said = run("revoke_signing_key", kid, "--reason", "x", "--dry-run")
+        assert "Their refresh tokens would still work" in said
+        assert "The clients would have to be told" in said
+        said = run("revoke_signing_key", kid, "--reason", "x", "--dry-run", "--revoke-refresh-tokens")
+        assert "Refresh tokens to be revoked: 1. Their users would log in again." in said
+
+    @pytest.mark.parametrize("options", [(), ("--revoke-refresh-tokens",)])
+    def test_key_without_tokens_concerns_nobody(self, options, signing_keys):
+        said = run("revoke_signing_key", in_state(KeyState.SIGNING).kid, "--reason", "x", *options)
+        assert "\n0 live access tokens were signed by it, for 0 clients and 0 users." in said
+        assert not any(told in said for told in ("refresh tokens still", "the clients", "log in again"))
+        assert "Tell resource servers in other projects" in said
 
     def test_without_that_they_bring_tokens_of_the_new_key(self, signing_keys, web, user):
         answer = web.code_flow(user).json()

@@ -290,7 +290,7 @@ class TestBlastRadius:
         service.token("client_credentials")
         said = revoke(leaked.kid, "--dry-run")
         assert ("At most 1 live" in said) == (storage == "hashed")
-        assert "1 live access tokens were signed by it" in said
+        assert "1 live access token was signed by it" in said
         assert "ROTATE_REFRESH_TOKEN" not in said
         configure(toolkit={"ROTATE_REFRESH_TOKEN": False})
         said = revoke(leaked.kid, "--dry-run")

@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from django_at_jwt.authorization_server.refresh_token_revocation import RefreshTokens
 from django_at_jwt.authorization_server.revocation import Aftermath, Revocation, revoke_signing_key, see_to_tokens
-from django_at_jwt.management.key_plans import as_json, iso, lines_about, said
+from django_at_jwt.management.key_plans import as_json, counted, iso, lines_about, said
 from django_at_jwt.management.refusing import refusing_in_one_line
 
 if TYPE_CHECKING:
@@ -103,38 +103,70 @@ def _about_key(revocation: Revocation, *, dry_run: bool) -> list[str]:
         lines = [f"{'Would revoke' if dry_run else 'Revoked'} signing key {revocation.kid}."]
         if dry_run:
             lines.append("Nothing was changed. What follows is what a revocation would mean.")
+    would = dry_run and not revocation.already
+    within = f"within {revocation.reaches_every_worker_within:g} seconds."
     lines.append(
-        "It is out of the JWK set, its private half is erased, and each process of the issuer refuses it within "
-        f"{revocation.reaches_every_worker_within:g} seconds."
+        f"It would leave the JWK set, lose its private half, and be refused by each process of the issuer {within}"
+        if would
+        else f"It is out of the JWK set, its private half is erased, and each process of the issuer refuses it {within}"
     )
     if revocation.successor is not None:
-        lines.append(f"Signing key {revocation.successor.kid}, announced before, signs now.")
+        signs = "would sign from then on" if would else "signs now"
+        lines.append(f"Signing key {revocation.successor.kid}, announced before, {signs}.")
+    add = "its kid would have to be added to the settings" if would else "add its kid to the settings"
     return [
         *lines,
         *lines_about(revocation.plan, dry_run=dry_run),
-        "So that no restored backup brings the key back, add its kid to the settings:",
+        f"So that no restored backup brings the key back, {add}:",
         f'  AT_JWT = {{..., "REVOKED_KIDS": ["{revocation.kid}"]}}',
     ]
 
 
 def _about_tokens(aftermath: Aftermath, which: RefreshTokens, *, dry_run: bool) -> list[str]:
-    lines = [] if aftermath.blast_radius is None else _about_radius(aftermath.blast_radius)
+    radius = aftermath.blast_radius
+    concerns_anybody = radius is None or _may_have_live_tokens(radius)
+    lines = [] if radius is None else _about_radius(radius)
     if which is not RefreshTokens.NONE:
-        did = "to be revoked" if dry_run else "revoked"
-        lines.append(f"Refresh tokens {did}: {aftermath.refresh_tokens.revoked}. Their users log in again.")
-    else:
-        lines.append("Their refresh tokens still work and bring tokens of the new key.")
-        if dry_run:
-            lines.append(
-                "If those leaked as well, revoke the key with --revoke-refresh-tokens, or, if the database did, with "
-                "--revoke-all-refresh-tokens."
-            )
+        did, number = ("to be revoked" if dry_run else "revoked"), aftermath.refresh_tokens.revoked
+        lines.append(f"Refresh tokens {did}: {number}." + (_log_in_again(dry_run=dry_run) if number else ""))
+    elif concerns_anybody:
+        lines += _about_refresh_tokens(dry_run=dry_run)
+    if concerns_anybody:
+        lines.append(
+            "The clients would have to be told: requests with an old access token are answered 401; refresh, or ask "
+            "for a new token."
+            if dry_run
+            else "Tell the clients: requests with an old access token are answered 401 now; refresh, or ask for a new "
+            "token."
+        )
+    tell = (
+        "Resource servers in other projects would have to be told"
+        if dry_run
+        else "Tell resource servers in other projects"
+    )
+    lines.append(
+        f"{tell}: fetch the JWK set again now. Until they do, they accept the key for as long as they cache the set."
+    )
+    return lines
+
+
+def _may_have_live_tokens(radius: BlastRadius) -> bool:
+    """Whether a token may be alive: one whose row was overwritten or deleted is not counted, and works all the same."""
+    return bool(radius.tokens) or radius.without_rows or radius.last_expires_at is not None
+
+
+def _log_in_again(*, dry_run: bool) -> str:
+    return f" Their users {'would ' if dry_run else ''}log in again."
+
+
+def _about_refresh_tokens(*, dry_run: bool) -> list[str]:
+    if not dry_run:
+        return ["Their refresh tokens still work and bring tokens of the new key."]
     return [
-        *lines,
-        "Tell the clients: requests with an old access token are answered 401 now; refresh, or ask for a new token.",
+        "Their refresh tokens would still work and bring tokens of the new key.",
         (
-            "Tell resource servers in other projects: fetch the JWK set again now. Until they do, they accept the key "
-            "for as long as they cache the set."
+            "If those leaked as well, revoke the key with --revoke-refresh-tokens, or, if the database did, with "
+            "--revoke-all-refresh-tokens."
         ),
     ]
 
@@ -142,8 +174,9 @@ def _about_tokens(aftermath: Aftermath, which: RefreshTokens, *, dry_run: bool) 
 def _about_radius(radius: BlastRadius) -> list[str]:
     # Where some have no row, nobody can say how many there are at the most.
     at_most = "At most " if radius.unproven and not radius.without_rows else ""
-    concerned = f"{len(radius.clients)} clients and {radius.users} users"
-    lines = [f"{at_most}{radius.tokens} live access tokens were signed by it, for {concerned}."]
+    tokens = f"{counted(radius.tokens, 'live access token')} {'was' if radius.tokens == 1 else 'were'}"
+    concerned = f"{counted(len(radius.clients), 'client')} and {counted(radius.users, 'user')}"
+    lines = [f"{at_most}{tokens} signed by it, for {concerned}."]
     lines += [f"  {name}: {number}" for name, number in radius.clients]
     if radius.without_rows:
         lines.append(
