@@ -86,6 +86,22 @@ def test_refusal(service):
     assert "No token: invalid_target" in run(service, "--resource", "https://unknown.example.com/", status=1)
 
 
+def test_grant_that_is_not_the_client_s(web, service, user):
+    its_id = web.application.client_id
+    said = run(web, status=1)
+    assert f"('{its_id}' is for authorization_code, not for client_credentials: name a user with --user)" in said
+    its_id = service.application.client_id
+    said = run(service, "--user", "alice", status=1)
+    assert f"('{its_id}' is for client_credentials, not for authorization_code: leave --user out)" in said
+    said = run(service, "--user", "alice", "--grant", "password", status=1)
+    assert f"('{its_id}' is for client_credentials, not for password)" in said
+
+
+def test_unknown_scope_is_named(service):
+    said = run(service, "--scope", "read no:such", status=1)
+    assert said.startswith("No token: invalid_scope (unknown, or not for this client: 'no:such')")
+
+
 def test_opaque(service):
     ResourceServer.objects.create(identifier="https://old.example.com/", token_format="opaque")
     assert "opaque and holds nothing" in run(service, "--resource", "https://old.example.com/")

@@ -10,6 +10,7 @@ from oauthlib.common import Request
 from oauthlib.oauth2 import InvalidScopeError, OAuth2Error, UnauthorizedClientError
 
 from django_at_jwt.core.errors import IssuanceError
+from django_at_jwt.core.quotation import shown
 
 from .requests import DEVICE_CODE_GRANT
 
@@ -22,10 +23,16 @@ _NOT_THE_FIRST: Final = ("client_credentials", "refresh_token")
 
 
 class RefusedByTheToolkit(IssuanceError):
-    """What the validator of the site refuses before a token is thought of, with its own code (RFC 6749 §5.2)."""
+    """What the validator of the site refuses before a token is thought of, with its own code (RFC 6749 §5.2).
 
-    def __init__(self, error: OAuth2Error) -> None:
-        super().__init__(error.description or error.error, detail=f"the validator of this site refuses it: {error}")
+    Args:
+        error: what the validator raised, or would have a request answered with.
+        detail: why, where that is known. An error's own text has a request in it, as programs see one.
+    """
+
+    def __init__(self, error: OAuth2Error, *, detail: str = "") -> None:
+        description = error.description or error.error
+        super().__init__(description, detail=detail or f"the validator of this site refuses it: {description}")
         self.code, self.status = error.error, error.status_code
 
 
@@ -48,13 +55,27 @@ def eligible_scopes(client: Any, *, grant: str, user: Any, asked: Sequence[str])
     request.client, request.user = client, user
     try:
         if not _may_use(grant, validator, request):
-            raise UnauthorizedClientError(request=request)
+            raise RefusedByTheToolkit(UnauthorizedClientError(), detail=_not_its_grant(client, grant))
         request.scopes = list(asked or validator.get_default_scopes(client.client_id, request))
         if not validator.validate_scopes(client.client_id, request.scopes, client, request):
-            raise InvalidScopeError(request=request)
+            refused = [
+                each
+                for each in request.scopes
+                if not validator.validate_scopes(client.client_id, [each], client, request)
+            ]
+            named = ", ".join(map(shown, refused or request.scopes))
+            raise RefusedByTheToolkit(InvalidScopeError(), detail=f"unknown, or not for this client: {named}")
     except OAuth2Error as error:
         raise RefusedByTheToolkit(error) from None
     return list(request.scopes)
+
+
+def _not_its_grant(client: Any, grant: str) -> str:
+    own = [each for each, kinds in GRANT_TYPE_MAPPING.items() if client.authorization_grant_type in kinds]
+    if client.authorization_grant_type == client.GRANT_IMPLICIT:
+        own = [IMPLICIT]
+    grants = " and ".join(each for each in own if each != "refresh_token") or client.authorization_grant_type
+    return f"{shown(client.client_id)} is for {grants}, not for {grant}"
 
 
 def _may_use(grant: str, validator: Any, request: Request) -> bool:

@@ -55,7 +55,8 @@ class Command(BaseCommand):
         _require_text(options)
         with refusing_in_one_line("Nothing was previewed"):
             preview = _preview(options)
-        self.stdout.write(_as_json(preview) if options["json"] else _as_text(preview))
+        remedy = _remedy(preview, has_user=options["user"] is not None) if options["grant"] is None else ""
+        self.stdout.write(_as_json(preview) if options["json"] else _as_text(preview, remedy))
         if preview.refusal is not None:
             # The report is the whole answer; an exception would add a line that says less.
             sys.exit(1)
@@ -94,10 +95,17 @@ def _preview(options: dict[str, Any]) -> Preview:
     )
 
 
-def _as_text(preview: Preview) -> str:
+def _remedy(preview: Preview, *, has_user: bool) -> str:
+    """What to do where the grant follows from whether a user was named, and the client may not use it."""
+    if preview.refusal is None or preview.refusal.code != "unauthorized_client":
+        return ""
+    return ": leave --user out" if has_user else ": name a user with --user"
+
+
+def _as_text(preview: Preview, remedy: str) -> str:
     lines = []
     if preview.refusal is not None:
-        lines += [f"No token: {preview.refusal.code} ({preview.refusal.reason})"]
+        lines += [f"No token: {preview.refusal.code} ({preview.refusal.reason}{remedy})"]
     if preview.audience:
         lines += [f"Audience: {' '.join(preview.audience)}", f"Scopes: {' '.join(preview.scopes) or 'none'}"]
     if preview.token_format is TokenFormat.OPAQUE:
