@@ -15,12 +15,12 @@ from django_at_jwt.conf import app_settings
 from django_at_jwt.core.errors import KeyChangeRefused, UnacceptableKey
 from django_at_jwt.core.keys import PRIVATE_MEMBERS
 from django_at_jwt.core.keys import SigningKey as OpenKey
-from django_at_jwt.core.lifecycle import PUBLISHED_STATES, KeyTimes
+from django_at_jwt.core.lifecycle import PUBLISHED_STATES, KeyTimes, RotationPlan
 from django_at_jwt.models import SigningKey
 
 from .keystore import key_store
 from .locking import changing_signing_keys
-from .rotation import carry_out_rotation, new_row, require_sound_policy
+from .rotation import carry_out_rotation, new_row, planned_rotation, require_sound_policy
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -28,11 +28,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Import:
-    """A key that was taken in, or would be: its kid, its algorithm, and from when it signs."""
+    """A key that was taken in, or would be: its kid, its algorithm, from when it signs, and the rotation that follows.
+
+    The plan has the other keys that end where this one begins, and this one, with the end that it gets.
+    """
 
     kid: str
     algorithm: str
     signing_at: datetime
+    plan: RotationPlan
 
 
 @sensitive_variables()
@@ -91,10 +95,12 @@ def import_signing_key(jwk: JWK, *, algorithm: str, dry_run: bool = False) -> Im
             raise KeyChangeRefused(f"Signing key {kid} is there already.")
         first = not any(row.state_at(now) in PUBLISHED_STATES for row in rows)
         signing_at = now if first else now + settings.propagation_time
-        if not dry_run:
-            times = KeyTimes(kid=kid, algorithm=algorithm, announced_at=now, signing_at=signing_at)
+        times = KeyTimes(kid=kid, algorithm=algorithm, announced_at=now, signing_at=signing_at)
+        if dry_run:
+            plan = planned_rotation([*(row.times for row in rows), times], now)
+        else:
             new_row(jwk, times).save(using=database, force_insert=True)
-            carry_out_rotation(database)
+            plan = carry_out_rotation(database).plan
     if not dry_run:
         key_store.forget()
-    return Import(kid=kid, algorithm=algorithm, signing_at=signing_at)
+    return Import(kid=kid, algorithm=algorithm, signing_at=signing_at, plan=plan)

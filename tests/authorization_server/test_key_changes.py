@@ -213,8 +213,14 @@ class TestImport:
 
     def test_beside_others_it_is_announced_first(self, signing_keys, pem, tmp_path):
         (tmp_path / "key.pem").write_bytes(pem)
-        run("import_signing_key", str(tmp_path / "key.pem"))
+        former = in_state(KeyState.SIGNING).kid
+        dry = run("import_signing_key", str(tmp_path / "key.pem"), "--dry-run")
+        said = run("import_signing_key", str(tmp_path / "key.pem"))
         row = SigningKey.objects.get(kid=JWK.from_pem(pem).thumbprint())
+        assert f"Would let {former} sign until " in dry
+        assert (
+            f"Let {former} sign until {row.signing_at.isoformat(sep=' ', timespec='seconds')} and be published" in said
+        )
         assert row.state_at(timezone.now()) is KeyState.ANNOUNCED
         assert row.signing_at == row.announced_at + timedelta(days=7)
         assert in_state(KeyState.SIGNING).retained_at == row.signing_at

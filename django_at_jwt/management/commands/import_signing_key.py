@@ -12,6 +12,7 @@ from django.views.decorators.debug import sensitive_variables
 
 from django_at_jwt.authorization_server.importing import import_signing_key, read_private_key
 from django_at_jwt.conf import app_settings, toolkit_setting
+from django_at_jwt.management.key_plans import lines_about
 from django_at_jwt.management.refusing import refusing_in_one_line
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class Command(BaseCommand):
 
     @sensitive_variables()
     def handle(self, *_args: Any, **options: Any) -> None:
-        """Import, and say from when the key signs.
+        """Import, and say from when the key signs and what that changes for others.
 
         Raises:
             CommandError: exit status 1 and one line that quotes nothing of the key; nothing was changed.
@@ -49,9 +50,8 @@ class Command(BaseCommand):
             jwk = read_private_key(_read(options), password=_password(options["password_variable"]))
             done = import_signing_key(jwk, algorithm=algorithm, dry_run=options["dry_run"])
         did = "Would import" if options["dry_run"] else "Imported"
-        self.stdout.write(
-            f"{did} {done.kid} for {done.algorithm}; it signs from {done.signing_at:%Y-%m-%d %H:%M:%S %Z}."
-        )
+        lines = [f"{did} {done.kid} for {done.algorithm}; it signs from {done.signing_at:%Y-%m-%d %H:%M:%S %Z}."]
+        self.stdout.write("\n".join([*lines, *lines_about(done.plan, dry_run=options["dry_run"])]))
 
 
 def _read(options: dict[str, Any]) -> bytes:
