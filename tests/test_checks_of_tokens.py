@@ -105,7 +105,7 @@ class TestResourceServers:
         rules(RESOURCE_SERVERS={MAIL: {"scopes": ["read", "mail:send", "mail:read"]}})
         message = found()["django_at_jwt.W013"]
         assert f"{MAIL} names scopes that no client can ask for: mail:send, mail:read." in message.msg
-        assert 'Add "mail:send" to OAUTH2_PROVIDER["SCOPES"]' in message.hint
+        assert 'Add "mail:send" and "mail:read" to OAUTH2_PROVIDER["SCOPES"], with a text for each' in message.hint
 
     def test_scopes_in_a_table_that_is_not_there_yet(self, rules, monkeypatch):
         class FromTable:

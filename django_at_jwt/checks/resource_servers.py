@@ -14,7 +14,7 @@ from django_at_jwt.core.resource_servers import ResourceServers, TokenFormat
 from .applicability import CheckId, issues_tokens, readable, views_take_access_tokens
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from django_at_jwt.core.resource_servers import ResourceServer
     from django_at_jwt.models import ResourceServer as ResourceServerRow
@@ -92,13 +92,21 @@ def check_known_scopes(**_kwargs: Any) -> list[CheckMessage]:
     return [
         Warning(
             f"Resource server {identifier} names scopes that no client can ask for: {', '.join(scopes)}.",
-            hint=f'Add "{scopes[0]}" to OAUTH2_PROVIDER["SCOPES"], with a text for the consent page, or take it out of '
-            "the resource server.",
+            hint=_scopes_to_add(scopes),
             id=CheckId.UNKNOWN_SCOPE,
         )
         for identifier, scopes in unknown.items()
         if scopes
     ]
+
+
+def _scopes_to_add(scopes: Sequence[str]) -> str:
+    named = " and ".join(f'"{scope}"' for scope in scopes)
+    texts, them = ("a text", "it") if len(scopes) == 1 else ("a text for each", "them")
+    return (
+        f'Add {named} to OAUTH2_PROVIDER["SCOPES"], with {texts} for the consent page, or take {them} out of the '
+        "resource server."
+    )
 
 
 def check_resource_servers(**_kwargs: Any) -> list[CheckMessage]:
