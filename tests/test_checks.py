@@ -363,8 +363,9 @@ def test_issuer_with_a_slash_is_told_what_to_write(complete, settings):
     assert "Write 'https://as.example.com/o'." in messages["django_at_jwt.E008"].hint
 
 
+@pytest.mark.parametrize("missing", ["django_at_jwt", "oauth2_provider"])
 @pytest.mark.parametrize("module", ["urls", "well_known_urls", "generators", "validators"])
-def test_app_that_is_not_installed(module, monkeypatch):
+def test_app_that_is_not_installed(module, missing, monkeypatch):
     import importlib
 
     from django.core.exceptions import ImproperlyConfigured
@@ -373,8 +374,8 @@ def test_app_that_is_not_installed(module, monkeypatch):
 
     loaded = importlib.import_module(f"django_at_jwt.{module}")
     with monkeypatch.context() as patch:
-        patch.setattr(live.apps, "is_installed", lambda _app: False)
-        with pytest.raises(ImproperlyConfigured, match="INSTALLED_APPS"):
+        patch.setattr(live.apps, "is_installed", lambda app: app != missing)
+        with pytest.raises(ImproperlyConfigured, match=f'Add "{missing}" to INSTALLED_APPS'):
             importlib.reload(loaded)
 
 

@@ -85,10 +85,11 @@ def known_issuers() -> tuple[str, ...]:
 
 
 def require_installed() -> None:
-    """Say what is missing where this app's tables are used and it is not in ``INSTALLED_APPS``.
+    """Say what is missing where this app's tables and the toolkit's are used and they are not in ``INSTALLED_APPS``.
 
     Raises:
         ImproperlyConfigured: with the line to add. Django's own error would speak of an ``app_label``.
     """
-    if not apps.is_installed("django_at_jwt"):
-        raise ImproperlyConfigured('Add "django_at_jwt" to INSTALLED_APPS.')
+    for app in ("django_at_jwt", "oauth2_provider"):
+        if not apps.is_installed(app):
+            raise ImproperlyConfigured(f'Add "{app}" to INSTALLED_APPS.')
