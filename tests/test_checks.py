@@ -99,6 +99,7 @@ def test_insecure_issuer_is_an_error_in_production(complete, settings):
         ({"DEFAULT_RESOURSE": "https://api.example.com/"}, "'DEFAULT_RESOURCE' is the nearest"),
         ({"xyz": 1}, "there are ACCEPT_OPAQUE_TOKENS, AUDIENCE, "),
         ({1: 1}, "is no setting of this app"),
+        ({"ISSUERS": {"https://as.example.com/o": {"audiance": "x"}}}, "is no option of an issuer; 'audience' is the"),
         ({"DEFAULT_RESOURCE": "/api/"}, "absolute URI"),
         ({"DEFAULT_RESOURCE": 1}, "absolute URI"),
         ({"RESOURCE_SERVERS": "https://api.example.com/"}, "or a list of identifiers"),

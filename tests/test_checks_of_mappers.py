@@ -72,6 +72,7 @@ class TestMappableFields:
         assert f"AT_JWT['MAPPABLE_USER_FIELDS'] lists '{path}', which no claim mapper can read." in message.msg
         assert says in message.msg
         assert "take it out" in message.hint
+        assert ".md" not in message.hint
 
     def test_of_the_client(self, rules):
         rules(MAPPABLE_CLIENT_FIELDS=["name", "client_secret"])

@@ -61,6 +61,7 @@ def _unreadable(setting: str, refuse: Callable[[str], None]) -> Iterator[CheckMe
             [problem] = error.problems
             yield Warning(
                 f"AT_JWT[{setting.upper()!r}] lists {name!r}, which no claim mapper can read. {problem}",
-                hint="Correct it, or take it out. docs/claim-mappers.md says what can be read.",
+                hint="Correct it, or take it out. A field of the model can be read, also through foreign keys and "
+                "one-to-one fields, but for a password, a private name, a method, a file and another user.",
                 id=CheckId.UNMAPPABLE_FIELD,
             )

@@ -27,7 +27,11 @@ _SPREAD: Final = "OAUTH2_PROVIDER = {**oauth2_provider_settings(), ...}"
 def check_settings(**_kwargs: Any) -> list[CheckMessage]:
     """``AT_JWT`` holds nothing unknown and nothing that cannot be used."""
     return [
-        Error(f"{name} {problem}.", hint="docs/settings.md says what each setting takes.", id=CheckId.UNUSABLE_SETTING)
+        Error(
+            f"{name} {problem}.",
+            hint="The page Settings of the documentation says what each takes.",
+            id=CheckId.UNUSABLE_SETTING,
+        )
         for name, problem in problems_in(getattr(django_settings, SETTING_NAME, None) or {})
     ]
 

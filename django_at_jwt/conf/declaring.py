@@ -27,17 +27,22 @@ def setting(
 
 
 def problems_among(
-    values: Mapping[Any, object], known: Mapping[str, Field[Any]], where: str, *, by: Reader = "examine"
+    values: Mapping[Any, object],
+    known: Mapping[str, Field[Any]],
+    where: str,
+    *,
+    by: Reader = "examine",
+    unknown: str = "is no setting of this app",
 ) -> Iterator[tuple[str, str]]:
     """Give what is wrong with some values: pairs of a setting's name and a sentence.
 
-    ``by`` is ``"read"`` for that alone with which nothing works.
+    ``by`` is ``"read"`` for that alone with which nothing works. ``unknown`` is said of a name that is not known.
     """
     for name, value in values.items():
         if name not in known:
             nearest = difflib.get_close_matches(str(name), known, n=1)
             meant = f"{nearest[0]!r} is the nearest" if nearest else f"there are {', '.join(sorted(known))}"
-            yield f"{where}[{name!r}]", f"is no setting of this app; {meant}"
+            yield f"{where}[{name!r}]", f"{unknown}; {meant}"
             continue
         try:
             known[name].metadata[by](value)

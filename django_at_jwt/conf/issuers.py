@@ -100,6 +100,8 @@ def problems_in_issuers(value: object, where: str) -> Iterator[tuple[str, str]]:
         if not isinstance(issuer, str) or not isinstance(options, Mapping):
             yield f"{where}[{issuer!r}]", "must be an issuer's URL, and a dict of its options"
         else:
-            yield from problems_among(options, _ISSUER_OPTIONS, f"{where}[{issuer!r}]")
+            yield from problems_among(
+                options, _ISSUER_OPTIONS, f"{where}[{issuer!r}]", unknown="is no option of an issuer"
+            )
             if options.get("authorization_endpoint") and not options.get("token_endpoint"):
                 yield f"{where}[{issuer!r}]", "has an 'authorization_endpoint', and needs a 'token_endpoint' beside it"
