@@ -45,6 +45,14 @@ def test_says_when_a_row_is_safe_to_purge_or_that_it_is_not_planned(signing_keys
     assert "not planned yet: no key follows it" in admin_client.get(f"{LIST}{last.pk}/change/").content.decode()
 
 
+def test_key_that_was_revoked_before_it_signed_never_did(signing_keys, admin_client):
+    announced = max(signing_keys, key=lambda key: key.signing_at)
+    cells = '<td class="field-signs_from">{}</td><td class="field-signs_until">-</td>'.format
+    assert cells("never") not in admin_client.get(LIST).content.decode()
+    SigningKey.objects.filter(kid=announced.kid).update(revoked_at=timezone.now())
+    assert admin_client.get(LIST).content.decode().count(cells("never")) == 1
+
+
 def test_key_of_the_past_costs_no_query(signing_keys, admin_client):
     now = timezone.now()
 
@@ -69,7 +77,9 @@ def test_page_of_a_change_says_in_which_state_and_time_zone(signing_keys, admin_
 
 
 def test_revoked_key_signs_and_is_published_until_it_was_revoked(signing_keys, admin_client):
-    SigningKey.objects.filter(pk=signing_keys[0].pk).update(revoked_at=timezone.now() - timedelta(days=400))
+    revoked_at = timezone.now() - timedelta(days=400)
+    begun = {"announced_at": revoked_at - timedelta(days=9), "signing_at": revoked_at - timedelta(days=2)}
+    SigningKey.objects.filter(pk=signing_keys[0].pk).update(revoked_at=revoked_at, **begun)
     page = admin_client.get(LIST).content.decode()
     day = f"{timezone.now() - timedelta(days=400):%Y-%m-%d}"
     assert all(

@@ -109,12 +109,12 @@ class SigningKeyAdmin(_ModelAdmin):
     @admin.display(description=_("signs from"), ordering="signing_at")
     def signs_from(self, key: SigningKey) -> str:
         """Give the instant from which the key signs."""
-        return _in_short(key.signing_at)
+        return gettext("never") if _never_signed(key) else _in_short(key.signing_at)
 
     @admin.display(description=_("signs until"), ordering="retained_at")
     def signs_until(self, key: SigningKey) -> str:
         """Give the instant from which another key signs."""
-        return _in_short(_end(key, key.retained_at))
+        return "-" if _never_signed(key) else _in_short(_end(key, key.retained_at))
 
     @admin.display(description=_("published until"), ordering="retired_at")
     def published_until(self, key: SigningKey) -> str:
@@ -272,6 +272,12 @@ def _outside_transactions(view: Callable[..., HttpResponse]) -> Callable[..., Ht
 def _end(key: SigningKey, planned: datetime | None) -> datetime | None:
     """Give the end of a state: a revocation comes before whatever was planned."""
     return min((at for at in (planned, key.times.revoked_at) if at is not None), default=None)
+
+
+def _never_signed(key: SigningKey) -> bool:
+    """Whether the key was revoked, or withdrawn, before it got to sign."""
+    end = _end(key, key.retained_at)
+    return end is not None and end <= key.signing_at
 
 
 def _in_short(instant: datetime | None) -> str:
