@@ -12,6 +12,7 @@ from jwcrypto.common import JWException
 from jwcrypto.jwk import JWK
 
 from django_at_jwt.conf import app_settings
+from django_at_jwt.core.algorithms import ALGORITHMS
 from django_at_jwt.core.errors import KeyChangeRefused, UnacceptableKey
 from django_at_jwt.core.keys import PRIVATE_MEMBERS
 from django_at_jwt.core.keys import SigningKey as OpenKey
@@ -53,6 +54,8 @@ def read_private_key(data: bytes, *, password: bytes | None = None) -> JWK:
     except (JWException, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         known = False
     if not known:
+        if password is None and b"ENCRYPTED" in data:
+            raise KeyChangeRefused("This key is encrypted: name the variable of its password with --password-variable.")
         raise KeyChangeRefused("This is no private key in PEM or JWK form, or its password is another one.")
     if jwk.is_symmetric or not jwk.has_private:
         raise KeyChangeRefused("This is no private key of a key pair.")
@@ -86,7 +89,10 @@ def import_signing_key(jwk: JWK, *, algorithm: str, dry_run: bool = False) -> Im
     try:
         OpenKey.from_jwk(jwk, algorithm=algorithm, kid=kid)
     except UnacceptableKey as error:
-        raise KeyChangeRefused(f"The key cannot be used: {error}.") from None
+        wanted = ALGORITHMS[algorithm]
+        other = (jwk.get("kty"), jwk.get("crv")) != (wanted.key_type, wanted.curve)
+        remedy = ", or name another algorithm with --algorithm" if other else ""
+        raise KeyChangeRefused(f"The key cannot be used: {error}{remedy}.") from None
     require_sound_policy()
     with changing_signing_keys(dry_run=dry_run) as database:
         now = timezone.now()

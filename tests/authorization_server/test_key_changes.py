@@ -240,13 +240,21 @@ class TestImport:
     def test_encrypted_pem(self, db, tmp_path, monkeypatch):
         key = JWK.generate(kty="RSA", size=2048)
         (tmp_path / "key.pem").write_bytes(key.export_to_pem(private_key=True, password=b"secret"))
-        with pytest.raises(CommandError, match="password"):
+        with pytest.raises(CommandError, match="name the variable of its password with --password-variable"):
             run("import_signing_key", str(tmp_path / "key.pem"))
         with pytest.raises(CommandError, match="KEY_PASSWORD is not set"):
             run("import_signing_key", str(tmp_path / "key.pem"), "--password-variable", "KEY_PASSWORD")
         monkeypatch.setenv("KEY_PASSWORD", "secret")
         run("import_signing_key", str(tmp_path / "key.pem"), "--password-variable", "KEY_PASSWORD")
         assert SigningKey.objects.filter(kid=key.thumbprint()).exists()
+
+    def test_key_of_another_kind(self, db, tmp_path):
+        key = JWK.generate(kty="EC", crv="P-256")
+        (tmp_path / "key.pem").write_bytes(key.export_to_pem(private_key=True, password=None))
+        with pytest.raises(
+            CommandError, match=r"needs a key of type RSA, or name another algorithm with --algorithm\.$"
+        ):
+            run("import_signing_key", str(tmp_path / "key.pem"))
 
     def test_twice(self, db, pem, tmp_path):
         (tmp_path / "key.pem").write_bytes(pem)
