@@ -386,6 +386,13 @@ class TestList:
         monkeypatch.setattr("django_at_jwt.admin.mapper_sentences.gettext", lambda text: f"auf Deutsch: {text}")
         assert "auf Deutsch: For all tokens" in admin.get(LIST).content.decode()
 
+    def test_apis_of_one_name_are_told_apart(self, admin):
+        for identifier in ("https://a.example.com/", "https://b.example.com/"):
+            ResourceServer.objects.create(identifier=identifier, name="Notes")
+        conditions = {"resource_servers": ["https://b.example.com/"]}
+        ClaimMapper.objects.create(name="m", claim="c", source={"kind": "groups"}, conditions=conditions)
+        assert "Notes (https://b.example.com/)" in admin.get(LIST).content.decode()
+
     def test_declared_ones_and_broken_ones(self, admin, settings):
         declared = [
             {"name": "mail", "claim": "mail", "source": {"kind": "user", "path": "email"}, "enabled": False},

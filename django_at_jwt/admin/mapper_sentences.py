@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
@@ -65,7 +66,7 @@ class Names:
         return cls(
             clients={client_id: name or client_id for client_id, name in rows},
             # What somebody has registered a moment ago in another process can be chosen here.
-            resource_servers={server.identifier: str(server) for server in registry.latest()},
+            resource_servers=_told_apart({server.identifier: str(server) for server in registry.latest()}),
         )
 
     @cached_property
@@ -75,6 +76,12 @@ class Names:
         if field is None:
             return ()
         return tuple(field.remote_field.model._default_manager.order_by("name").values_list("name", flat=True))
+
+
+def _told_apart(names: Mapping[str, str]) -> dict[str, str]:
+    """Put the identifier behind a name that several have."""
+    times = Counter(names.values())
+    return {identifier: name if times[name] == 1 else f"{name} ({identifier})" for identifier, name in names.items()}
 
 
 def source_sentence(source: Source) -> str:  # noqa: C901, PLR0911 - one for each kind of source
