@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from django.db.models import Model
 
 _REDIRECT_URI = f"{settings.BASE_URL}/callback/"
+_LOOPBACK = ("127.0.0.1", "localhost")
 _DEVICE_CODE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 
 
@@ -111,6 +113,7 @@ def seed() -> None:
     alice, _admin = (_ensure_user(user) for user in USERS)
     for client in CLIENTS.values():
         _ensure_client(client)
+    _remove_apis_of_other_ports()
     for api in resource_servers():
         # What somebody has changed in the admin since stays as it is.
         ResourceServer.objects.get_or_create(
@@ -122,6 +125,16 @@ def seed() -> None:
             Note.objects.create(owner=alice, text=text)
     if not SigningKey.objects.exists():
         rotate_signing_keys()
+
+
+def _remove_apis_of_other_ports() -> None:
+    """Remove the example's APIs as they were called when it ran on another port: nobody answers there any more."""
+    here = {urlsplit(api.identifier)._replace(netloc=""): (api.name, api.identifier) for api in resource_servers()}
+    for row in ResourceServer.objects.all():
+        address = urlsplit(row.identifier)
+        name, identifier = here.get(address._replace(netloc=""), ("", row.identifier))
+        if row.name == name and row.identifier != identifier and address.hostname in _LOOPBACK:
+            row.delete()
 
 
 def _ensure_user(user: ExampleUser) -> Any:

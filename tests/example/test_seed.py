@@ -88,6 +88,26 @@ def test_a_second_run_changes_nothing_and_says_the_same(environment, first_run):
     assert contents(environment) == before
 
 
+def test_apis_of_another_port_are_removed_and_those_of_others_stay(environment, first_run):
+    theirs = ("http://127.0.0.1:9000/theirs/", "https://example.com/api/")
+    with sqlite3.connect(environment["DATABASE_URL"].removeprefix("sqlite:///")) as connection:
+        insert = (
+            "INSERT INTO django_at_jwt_resourceserver SELECT NULL, {columns} FROM django_at_jwt_resourceserver "
+            "WHERE identifier = ?"
+        )
+        names = [row[1] for row in connection.execute("PRAGMA table_info(django_at_jwt_resourceserver)")][1:]
+        columns = ", ".join("?" if name == "identifier" else f'"{name}"' for name in names)
+        for identifier in ("http://127.0.0.1:9000/api/", *theirs):
+            connection.execute(insert.format(columns=columns), (identifier, f"{BASE_URL}/api/"))
+    assert run_manage(environment, "seed_example", "--json").stdout == first_run.stdout
+    with sqlite3.connect(environment["DATABASE_URL"].removeprefix("sqlite:///")) as connection:
+        stored = {each for (each,) in connection.execute("SELECT identifier FROM django_at_jwt_resourceserver")}
+        connection.executemany(
+            "DELETE FROM django_at_jwt_resourceserver WHERE identifier = ?", [(each,) for each in theirs]
+        )
+    assert stored == {f"{BASE_URL}/api/", f"{BASE_URL}/reports/", *theirs}
+
+
 def test_the_system_checks_have_nothing_to_say(environment, first_run):
     checked = run_manage(environment, "check", "--fail-level", "WARNING")
     assert (checked.returncode, checked.stdout) == (0, "System check identified no issues (0 silenced).\n")
