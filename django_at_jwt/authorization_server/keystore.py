@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from django.db import Error as AnyDatabaseError
 from django.utils import timezone
@@ -46,6 +46,19 @@ class _Record:
     private_jwe: str
 
 
+class _Held(NamedTuple):
+    """A key ring that can be used without a look at anything else, while all of the rest holds.
+
+    ``read_at`` and ``until`` are on the monotonic clock, ``ends_at`` is in seconds since the epoch.
+    """
+
+    ring: KeyRing
+    settings: AppSettings
+    read_at: float
+    until: float
+    ends_at: float
+
+
 class KeyStore:
     """The key ring of the local issuer, shared by all threads of this process.
 
@@ -60,16 +73,22 @@ class KeyStore:
         # The ring and the instant up to which it holds, replaced together so that no reader sees one without the other.
         # The instant is in seconds since the epoch: it is compared for each token, and making a datetime takes longer.
         self._view: tuple[KeyRing, float] = (KeyRing(), math.inf)
+        self._held: _Held | None = None
         self._opened: dict[str, tuple[str, SigningKey]] = {}
         self._read_at = self._succeeded_at = _NEVER
         self._unknown_kid_read_at = _NEVER
 
     def at_hand(self) -> KeyRing | None:
         """Give the key ring if it holds now and it is not time to read the rows, else ``None``."""
-        (ring, ends), settings, now = self._view, app_settings(), time.monotonic()
-        if self._is_stale(settings, now) or self._is_too_old(settings, now):
+        held = self._held
+        if held is not None and held.settings is not app_settings() and self._lock.acquire(blocking=False):
+            try:
+                held = self._hold()
+            finally:
+                self._lock.release()
+        if held is None or held.read_at != self._read_at or time.monotonic() >= held.until:
             return None
-        return None if time.time() >= ends else ring
+        return None if time.time() >= held.ends_at else held.ring
 
     def current(self) -> KeyRing:
         """Give the key ring as it is now; reads the rows at most once in ``KEY_RING_MAX_AGE``.
@@ -152,11 +171,14 @@ class KeyStore:
         return int(min(usual.total_seconds(), max(_LEAST_MAX_AGE, ends - now.timestamp())))
 
     def _is_stale(self, settings: AppSettings, now: float) -> bool:
+        return now - self._read_at >= self._max_age(settings)
+
+    def _max_age(self, settings: AppSettings) -> float:
         # An empty table is looked at again soon: somebody is about to run the command that makes the first key.
-        return now - self._read_at >= (settings.key_ring_max_age if self._records else _EMPTY_MAX_AGE)
+        return settings.key_ring_max_age if self._records else _EMPTY_MAX_AGE
 
     def _is_too_old(self, settings: AppSettings, now: float) -> bool:
-        return now - self._succeeded_at > max(settings.key_ring_max_stale, settings.key_ring_max_age)
+        return now - self._succeeded_at > _max_stale(settings)
 
     def _read(self) -> None:
         try:
@@ -166,6 +188,7 @@ class KeyStore:
             logger.exception("The signing keys could not be read")
             # The next attempt comes with the next request after the usual age, not with each one.
             self._read_at = time.monotonic()
+            self._hold()
             return
         self._records = records
         usable = {record.times.kid for record in records if record.private_jwe}
@@ -198,6 +221,14 @@ class KeyStore:
         )
         transitions = (at.timestamp() for each in times for at in each.transitions_after(now))
         self._view = (ring, min(transitions, default=math.inf))
+        self._hold()
+
+    def _hold(self) -> _Held:
+        """Work out for how long the view can be used as it is, so that not every request has to."""
+        settings, (ring, ends) = app_settings(), self._view
+        until = min(self._read_at + self._max_age(settings), self._succeeded_at + _max_stale(settings))
+        self._held = _Held(ring, settings, self._read_at, until, ends)
+        return self._held
 
     def _open(self, record: _Record) -> SigningKey:
         kid = record.times.kid
@@ -212,6 +243,10 @@ class KeyStore:
                 raise NoSigningKey(f"the private half of signing key {kid} does not belong to its public half")
             self._opened[kid] = (record.private_jwe, key)
         return key
+
+
+def _max_stale(settings: AppSettings) -> float:
+    return max(settings.key_ring_max_stale, settings.key_ring_max_age)
 
 
 key_store = KeyStore()
