@@ -60,7 +60,8 @@ def verify_token(token: str, *, audience: str | None = None) -> AccessTokenClaim
     accepted = before.only or before.issuers.get(verified_tokens.issuer_of(token) or "")
     if accepted is None:
         accepted = _issuer_of(token, before.issuers, settings)
-    return verified_tokens.verify(token, keys=accepted.keys, expected=accepted.expected, now=time.time())
+    size = settings.verified_token_cache_size
+    return verified_tokens.verify(token, keys=accepted.keys, expected=accepted.expected, now=time.time(), size=size)
 
 
 def accepted_issuers(*, audience: str | None = None) -> Mapping[str, AcceptedIssuer]:

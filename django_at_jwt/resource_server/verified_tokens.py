@@ -14,7 +14,6 @@ from collections import OrderedDict
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from django_at_jwt.conf import app_settings
 from django_at_jwt.core.errors import RejectionReason, TokenRejected
 from django_at_jwt.core.profile import AccessTokenClaims
 from django_at_jwt.core.verifier import (
@@ -27,20 +26,49 @@ from django_at_jwt.core.verifier import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from django_at_jwt.core.keyring import KeyRing
     from django_at_jwt.core.verifier import Expectations, KeySource
 
 # How many tokens that were seen once are kept in mind, as one number each. A power of two.
 _SEEN_ONCE: Final = 8192
+# How many characters of a token say where it is looked for.
+_TAIL: Final = 24
 # How deep the claims of a remembered token may be nested; copying them may not exhaust the stack of any caller.
 _MOST_LEVELS: Final = 16
 _CONTAINERS: Final = frozenset({dict, list})
 
 
-class _Remembered(NamedTuple):
-    """An authentic token, by the SHA-256 of all its characters."""
+class _Verdict(NamedTuple):
+    """That a token was found acceptable: by which expectations, with which keys, and from when to when.
 
-    digest: bytes
-    authentic: AuthenticToken
+    All of it is compared by identity: settings and key rings are replaced as a whole, and never changed.
+    """
+
+    expected: Expectations
+    key_ring: KeyRing
+    since: float
+    until: float
+
+
+class _Remembered:
+    """An authentic token, by the SHA-256 of all its characters, and the last verdict on it."""
+
+    __slots__ = ("authentic", "digest", "verdict")
+
+    def __init__(self, digest: bytes, authentic: AuthenticToken) -> None:
+        self.digest: Final = digest
+        self.authentic: Final = authentic
+        self.verdict: _Verdict | None = None
+
+    def is_acceptable(self, keys: KeySource, expected: Expectations, now: float) -> bool:
+        """Tell whether the last verdict is one on these very expectations and keys, and for now."""
+        verdict = self.verdict
+        return (
+            verdict is not None
+            and verdict.expected is expected
+            and verdict.since <= now < verdict.until
+            and verdict.key_ring is keys.at_hand()
+        )
 
 
 class _RecalledClaims(AccessTokenClaims):
@@ -77,11 +105,13 @@ class VerifiedTokens:
     def __len__(self) -> int:
         return len(self._tokens)
 
-    def verify(self, token: str, *, keys: KeySource, expected: Expectations, now: float) -> AccessTokenClaims:
+    def verify(
+        self, token: str, *, keys: KeySource, expected: Expectations, now: float, size: int
+    ) -> AccessTokenClaims:
         """Verify as :func:`~django_at_jwt.core.verifier.verify_with_current_keys`, with the same outcome.
 
-        ``AT_JWT["VERIFIED_TOKEN_CACHE_SIZE"]`` says how many tokens to remember; with 0 this is that function and
-        nothing else.
+        Args:
+            size: how many tokens to remember; with 0 this is that function and nothing else.
 
         Raises:
             TokenRejected: as there.
@@ -89,34 +119,36 @@ class VerifiedTokens:
 
         As there, it does *not* check whether the token was revoked.
         """
-        size = app_settings().verified_token_cache_size
         if len(self._tokens) > size:
             self._shrink(size)
         if size == 0:
             return verify_with_current_keys(token, keys=keys, expected=expected, now=now)
-        place = hash(token)
-        known = self._recall(token, place, keys, expected, now) if place in self._tokens else None
-        if known is None:
-            authentic = verify_signature_with_current_keys(token, keys=keys, expected=expected, now=now)
-            check_expectations(authentic, expected=expected, now=now)
-            if self._was_seen(place):
-                self._remember(token, place, authentic, size)
-            return authentic.claims
-        try:
-            check_expectations(known.authentic, expected=expected, now=now)
-        except TokenRejected as rejected:
-            if rejected.reason is RejectionReason.EXPIRED:
-                self._drop(place)
-            raise
-        # The tuple is taken over as it is; going through the fields one by one takes longer than all other checks.
-        return tuple.__new__(_RecalledClaims, known.authentic.claims)
+        place = _place(token)
+        known = self._tokens.get(place)
+        if (
+            known is not None
+            and len(token) <= expected.max_bytes
+            and known.digest == _digest(token)
+            and (known.is_acceptable(keys, expected, now) or self._judge(known, place, keys, expected, now))
+        ):
+            try:  # noqa: SIM105 - contextlib.suppress() takes longer than all that is done here
+                self._tokens.move_to_end(place)
+            except KeyError:
+                pass  # Another thread has just dropped it, which does not make it unacceptable.
+            # The tuple is taken over as it is; going through its fields one by one takes longer than all other checks.
+            return tuple.__new__(_RecalledClaims, known.authentic.claims)
+        authentic = verify_signature_with_current_keys(token, keys=keys, expected=expected, now=now)
+        check_expectations(authentic, expected=expected, now=now)
+        if self._was_seen(place):
+            self._remember(token, place, authentic, size)
+        return authentic.claims
 
     def issuer_of(self, token: str) -> str | None:
         """Give the issuer of a token that is remembered, or ``None``, without reading the token.
 
         It says where to look and vouches for nothing: :meth:`verify` compares all of the token, and the issuer.
         """
-        known = self._tokens.get(hash(token))
+        known = self._tokens.get(_place(token))
         return None if known is None else known.authentic.claims.issuer
 
     def forget(self) -> None:
@@ -130,28 +162,37 @@ class VerifiedTokens:
         seen, self._seen[slot] = self._seen[slot] == place, place
         return seen
 
-    def _recall(
-        self, token: str, place: int, keys: KeySource, expected: Expectations, now: float
-    ) -> _Remembered | None:
-        if len(token) > expected.max_bytes:
-            return None
-        with self._lock:
-            known = self._tokens.get(place)
-            if known is None or known.digest != _digest(token):
-                return None
-            self._tokens.move_to_end(place)
-        # Another key may have got the same kid meanwhile; that one did not sign this token.
-        key = known.authentic.key
+    def _judge(self, known: _Remembered, place: int, keys: KeySource, expected: Expectations, now: float) -> bool:
+        """Check anew all of a remembered token but its signature, and keep the verdict.
+
+        Returns:
+            Whether the key that signed it is still one of those of now; if not, it is forgotten.
+
+        Raises:
+            TokenRejected: it is not acceptable.
+        """
         key_ring = keys.at_hand()
         if key_ring is None:
             # As for a token that was never seen: nobody is asked for keys because of one that has expired.
-            check_expectations(known.authentic, expected=expected, now=now)
+            self._check(known, place, expected, now)
             key_ring = keys.current()
+        # Another key may have got the same kid meanwhile; that one did not sign this token.
+        key = known.authentic.key
         held = key_ring.verification_keys.get(key.kid)
-        if held is key or held == key:
-            return known
-        self._drop(place)
-        return None
+        if held is not key and held != key:
+            self._drop(place)
+            return False
+        self._check(known, place, expected, now)
+        known.verdict = _Verdict(expected, key_ring, now, known.authentic.claims.expires_at + expected.leeway)
+        return True
+
+    def _check(self, known: _Remembered, place: int, expected: Expectations, now: float) -> None:
+        try:
+            check_expectations(known.authentic, expected=expected, now=now)
+        except TokenRejected as rejected:
+            if rejected.reason is RejectionReason.EXPIRED:
+                self._drop(place)
+            raise
 
     def _remember(self, token: str, place: int, authentic: AuthenticToken, size: int) -> None:
         try:
@@ -175,6 +216,11 @@ class VerifiedTokens:
 
 
 verified_tokens: Final = VerifiedTokens()
+
+
+def _place(token: str) -> int:
+    # Of the signature's last characters alone, which differ from token to token.
+    return hash(token[-_TAIL:])
 
 
 def _digest(token: str) -> bytes:

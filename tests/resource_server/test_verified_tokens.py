@@ -9,11 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
-from django.test import override_settings
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from django_at_jwt.conf import app_settings
 from django_at_jwt.core.errors import KeysUnavailable, RejectionReason, TokenRejected
 from django_at_jwt.core.keyring import KeyRing
 from django_at_jwt.core.keys import VerificationKey
@@ -64,7 +64,8 @@ def signatures(monkeypatch):
 
 
 def verify(cache, keys, token, *, expected=EXPECTED, now=NOW):
-    return cache.verify(token, keys=keys, expected=expected, now=now)
+    size = app_settings().verified_token_cache_size
+    return cache.verify(token, keys=keys, expected=expected, now=now, size=size)
 
 
 def remember(cache, keys, token):
@@ -338,8 +339,7 @@ def test_a_verdict_never_differs_from_a_fresh_one(steps):
                 expected = replace(expected, **{what: value})
         # The first time it is unknown, the second time it is remembered, and the third time it is a hit.
         for _ in range(3):
-            with override_settings(AT_JWT={"VERIFIED_TOKEN_CACHE_SIZE": size}):
-                given_now = outcome(cache.verify, token, keys=keys, expected=expected, now=now)
+            given_now = outcome(cache.verify, token, keys=keys, expected=expected, now=now, size=size)
             fresh = outcome(verify_with_current_keys, token, keys=never_seen(keys.ring), expected=expected, now=now)
             assert given_now == fresh
             assert len(cache) <= size
