@@ -91,13 +91,18 @@ def interleave(variants: Sequence[Variant], *, calls: int, rounds: int) -> Compa
 
 def _microseconds_per_call(variant: Variant, *, calls: int) -> float:
     inputs, call = variant.prepare(WARM_UP_CALLS + calls), variant.call
-    gc.collect()  # Each variant collects its own garbage while it is timed, and not what its neighbour left.
     for each in inputs[:WARM_UP_CALLS]:
         call(each)
     timed = inputs[WARM_UP_CALLS:]
+    # Python looks for unreachable cycles, such as a DRF view and its request, whenever so many objects were made. In
+    # a turn as short as this, one variant would pay for most of its own, and another that makes a few less for nothing.
+    # So each starts with nothing to collect, and collects before its clock stops: no more and no less than it
+    # made itself.
+    gc.collect()
     started = time.process_time()
     for each in timed:
         call(each)
+    gc.collect(0)
     return (time.process_time() - started) / calls * 1e6
 
 
