@@ -6,10 +6,10 @@ import logging
 import math
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from django.db import Error as AnyDatabaseError
 from django.utils import timezone
@@ -46,17 +46,18 @@ class _Record:
     private_jwe: str
 
 
-class _Held(NamedTuple):
-    """A key ring that can be used without a look at anything else, while all of the rest holds.
+@dataclass(frozen=True, slots=True)
+class _View:
+    """The key ring of now, and for how long it can be used without a look at anything else.
 
-    ``read_at`` and ``until`` are on the monotonic clock, ``ends_at`` is in seconds since the epoch.
+    It is until ``until`` on the monotonic clock and ``ends_at`` in seconds since the epoch, whichever comes first, and
+    as long as the settings are the same.
     """
 
     ring: KeyRing
-    settings: AppSettings
-    read_at: float
-    until: float
     ends_at: float
+    settings: AppSettings | None
+    until: float
 
 
 class KeyStore:
@@ -70,25 +71,18 @@ class KeyStore:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._records: Sequence[_Record] = ()
-        # The ring and the instant up to which it holds, replaced together so that no reader sees one without the other.
-        # The instant is in seconds since the epoch: it is compared for each token, and making a datetime takes longer.
-        self._view: tuple[KeyRing, float] = (KeyRing(), math.inf)
-        self._held: _Held | None = None
+        # Replaced as a whole, so that no reader sees one part without the other.
+        self._view = _View(KeyRing(), ends_at=math.inf, settings=None, until=_NEVER)
         self._opened: dict[str, tuple[str, SigningKey]] = {}
         self._read_at = self._succeeded_at = _NEVER
         self._unknown_kid_read_at = _NEVER
 
     def at_hand(self) -> KeyRing | None:
         """Give the key ring if it holds now and it is not time to read the rows, else ``None``."""
-        held = self._held
-        if held is not None and held.settings is not app_settings() and self._lock.acquire(blocking=False):
-            try:
-                held = self._hold()
-            finally:
-                self._lock.release()
-        if held is None or held.read_at != self._read_at or time.monotonic() >= held.until:
-            return None
-        return None if time.time() >= held.ends_at else held.ring
+        view = self._view
+        if view.settings is app_settings() and time.monotonic() < view.until and time.time() < view.ends_at:
+            return view.ring
+        return None
 
     def current(self) -> KeyRing:
         """Give the key ring as it is now; reads the rows at most once in ``KEY_RING_MAX_AGE``.
@@ -97,27 +91,27 @@ class KeyStore:
             KeysUnavailable: the rows could not be read, and never were, or not for ``KEY_RING_MAX_STALE``.
         """
         settings, now = app_settings(), time.monotonic()
-        if self._is_stale(settings, now):
+        if now >= self._stale_at(settings):
             # Whoever finds the lock taken goes on with the ring that there is: one read at a time is enough.
             first = self._read_at == _NEVER
             if self._lock.acquire(blocking=first):
                 try:
-                    if self._is_stale(settings, time.monotonic()):
+                    if time.monotonic() >= self._stale_at(settings):
                         self._read()
                 finally:
                     self._lock.release()
-        if self._is_too_old(settings, now):
+        if now > self._too_old_at(settings):
             raise KeysUnavailable("the signing keys cannot be read, and those read before are too old")
-        ring, ends = self._view
+        view = self._view
         # Whoever finds the lock taken goes on with the ring of a moment ago rather than wait for a database.
-        if time.time() >= ends and self._lock.acquire(blocking=False):
+        is_over = view.settings is not settings or time.time() >= view.ends_at
+        if is_over and self._lock.acquire(blocking=False):
             try:
-                if self._view[0] is ring:
+                if self._view is view:
                     self._arrange()
             finally:
                 self._lock.release()
-            ring, _ = self._view
-        return ring
+        return self._view.ring
 
     def after_unknown_kid(self, kid: str) -> KeyRing | None:
         """Read the rows again because a token named a ``kid`` that is not known, or do nothing.
@@ -134,7 +128,7 @@ class KeyStore:
                 return None
             self._unknown_kid_read_at = time.monotonic()
             self._read()
-            return self._view[0]
+            return self._view.ring
         finally:
             self._lock.release()
 
@@ -146,6 +140,7 @@ class KeyStore:
         with self._lock:
             # The old view stays until the new one is read: other threads are using it at this very moment.
             self._read_at = self._unknown_kid_read_at = _NEVER
+            self._view = replace(self._view, until=_NEVER)
 
     def end_of(self, kid: str) -> datetime | None:
         """Give the instant from which a key is no longer published, as far as that is planned."""
@@ -167,18 +162,17 @@ class KeyStore:
         revoked = (record.times.revoked_at for record in self._records)
         if any(at is not None and now - usual < at for at in revoked):
             return int(min(usual.total_seconds(), _LEAST_MAX_AGE))
-        _, ends = self._view
-        return int(min(usual.total_seconds(), max(_LEAST_MAX_AGE, ends - now.timestamp())))
+        return int(min(usual.total_seconds(), max(_LEAST_MAX_AGE, self._view.ends_at - now.timestamp())))
 
-    def _is_stale(self, settings: AppSettings, now: float) -> bool:
-        return now - self._read_at >= self._max_age(settings)
-
-    def _max_age(self, settings: AppSettings) -> float:
+    def _stale_at(self, settings: AppSettings) -> float:
         # An empty table is looked at again soon: somebody is about to run the command that makes the first key.
-        return settings.key_ring_max_age if self._records else _EMPTY_MAX_AGE
+        return self._read_at + (settings.key_ring_max_age if self._records else _EMPTY_MAX_AGE)
 
-    def _is_too_old(self, settings: AppSettings, now: float) -> bool:
-        return now - self._succeeded_at > _max_stale(settings)
+    def _too_old_at(self, settings: AppSettings) -> float:
+        return self._succeeded_at + max(settings.key_ring_max_stale, settings.key_ring_max_age)
+
+    def _until(self, settings: AppSettings) -> float:
+        return min(self._stale_at(settings), self._too_old_at(settings))
 
     def _read(self) -> None:
         try:
@@ -188,7 +182,7 @@ class KeyStore:
             logger.exception("The signing keys could not be read")
             # The next attempt comes with the next request after the usual age, not with each one.
             self._read_at = time.monotonic()
-            self._hold()
+            self._view = replace(self._view, until=self._until(app_settings()))
             return
         self._records = records
         usable = {record.times.kid for record in records if record.private_jwe}
@@ -206,29 +200,22 @@ class KeyStore:
         return _Record(times=row.times, verification_key=key, private_jwe=row.private_jwe)
 
     def _arrange(self) -> None:
-        now = timezone.now()
+        now, settings = timezone.now(), app_settings()
         times = [record.times for record in self._records]
         signers = {}
         for algorithm in dict.fromkeys(each.algorithm for each in times):
-            signer = signer_at(times, algorithm, now, leeway=timedelta(seconds=app_settings().leeway))
+            signer = signer_at(times, algorithm, now, leeway=timedelta(seconds=settings.leeway))
             record = next((each for each in self._records if each.times is signer), None)
             if record is not None:
                 signers[algorithm] = Signer(verification_key=record.verification_key, open=partial(self._open, record))
         ring = KeyRing.of(
             (each.verification_key for each in self._records if each.times.state_at(now) in PUBLISHED_STATES),
             signers=signers,
-            algorithms=app_settings().signing_algorithms,
+            algorithms=settings.signing_algorithms,
         )
         transitions = (at.timestamp() for each in times for at in each.transitions_after(now))
-        self._view = (ring, min(transitions, default=math.inf))
-        self._hold()
-
-    def _hold(self) -> _Held:
-        """Work out for how long the view can be used as it is, so that not every request has to."""
-        settings, (ring, ends) = app_settings(), self._view
-        until = min(self._read_at + self._max_age(settings), self._succeeded_at + _max_stale(settings))
-        self._held = _Held(ring, settings, self._read_at, until, ends)
-        return self._held
+        ends_at = min(transitions, default=math.inf)
+        self._view = _View(ring, ends_at=ends_at, settings=settings, until=self._until(settings))
 
     def _open(self, record: _Record) -> SigningKey:
         kid = record.times.kid
@@ -243,10 +230,6 @@ class KeyStore:
                 raise NoSigningKey(f"the private half of signing key {kid} does not belong to its public half")
             self._opened[kid] = (record.private_jwe, key)
         return key
-
-
-def _max_stale(settings: AppSettings) -> float:
-    return max(settings.key_ring_max_stale, settings.key_ring_max_age)
 
 
 key_store = KeyStore()
