@@ -7,13 +7,13 @@ from dataclasses import MISSING, Field, fields
 from typing import Any, Final
 
 from django.apps import apps
-from django.conf import settings as django_settings
 from django.core.exceptions import ImproperlyConfigured
 
 from .declaring import Reader, problems_among
 from .issuers import problems_in_issuers
 from .toolkit import local_issuer
 from .typed import AppSettings
+from .written import read_before, written_setting
 
 SETTING_NAME: Final = "AT_JWT"
 
@@ -48,7 +48,7 @@ def app_settings() -> AppSettings:
         ImproperlyConfigured: a value cannot be used; ``manage.py check`` says so before.
     """
     # The dict holds key-encryption keys, so no frame that an error report could show may have it as a local.
-    if _last_read is not None and _last_read[0] is getattr(django_settings, SETTING_NAME, None):
+    if _last_read is not None and _last_read[0] is (read_before.get(SETTING_NAME) or written_setting(SETTING_NAME)):
         return _last_read[1]
     read = _read()
     if isinstance(read, str):
@@ -59,7 +59,7 @@ def app_settings() -> AppSettings:
 def _read() -> AppSettings | str:
     """Give the settings, or a sentence that says what is wrong with them."""
     global _last_read  # noqa: PLW0603 - remembers what the very same dict was read as, so that a request does not parse it
-    written = getattr(django_settings, SETTING_NAME, None)
+    written = written_setting(SETTING_NAME)
     values = written or _NOTHING
     for name, problem in problems_in(values, by="read"):
         return f"{name} {problem}."

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any, Final
 
-from django.conf import settings as django_settings
+from .written import read_before, written_setting
 
 ACCESS_TOKEN_GENERATOR: Final = "django_at_jwt.generators.generate_access_token"  # noqa: S105 - an import path
 REFRESH_TOKEN_GENERATOR: Final = "oauthlib.oauth2.rfc6749.tokens.random_token_generator"  # noqa: S105
@@ -36,7 +36,7 @@ def oauth2_provider_settings() -> dict[str, Any]:
 
 def toolkit_setting(name: str, default: Any = None) -> Any:
     """Give an entry of ``OAUTH2_PROVIDER`` as the site wrote it, without needing django-oauth-toolkit."""
-    return (getattr(django_settings, "OAUTH2_PROVIDER", None) or {}).get(name, default)
+    return (written_setting("OAUTH2_PROVIDER") or {}).get(name, default)
 
 
 def local_issuer() -> str:
@@ -44,7 +44,10 @@ def local_issuer() -> str:
 
     The setting is the only source: an issuer taken from a request's ``Host`` would be whatever the client wrote there.
     """
-    return str(toolkit_setting("OIDC_ISS_ENDPOINT", "") or "")
+    # Asked for each token, and so without the functions above.
+    written = read_before.get("OAUTH2_PROVIDER") or written_setting("OAUTH2_PROVIDER") or {}
+    issuer = written.get("OIDC_ISS_ENDPOINT")
+    return issuer if type(issuer) is str else str(issuer or "")
 
 
 def access_token_lifetime() -> int:
