@@ -71,7 +71,7 @@ def decode_object(data: bytes, reason: RejectionReason) -> dict[str, Any]:
         # JSONDecoder.decode() finds the white space with two regular expressions, at a quarter of all its cost.
         text = data.decode().strip(_JSON_WHITE_SPACE)
         value, end = _json_at_start_of(text)
-        if "\\u" in text:
+        if "\\" in text and "\\u" in text:
             # An escape can say half of a character, which no UTF-8 has: whoever writes it anywhere would crash.
             _written(value).encode()
     except (ValueError, RecursionError):
@@ -87,8 +87,8 @@ def decode_object(data: bytes, reason: RejectionReason) -> dict[str, Any]:
 class CompactJws(NamedTuple):
     """The three segments of a compact JWS, and what the signature is over (RFC 7515 §5.2). Nothing in it is verified.
 
-    It is a tuple since one is made for each request: a frozen dataclass takes twice as long to make. The properties
-    decode anew each time.
+    It is a tuple since one is made for each request, by :meth:`split`: a frozen dataclass takes twice as long to make.
+    The properties decode anew each time.
     """
 
     signing_input: bytes
@@ -121,7 +121,7 @@ class CompactJws(NamedTuple):
             raise TokenRejected(RejectionReason.MALFORMED, "not three segments of base64url")
         signing_input, _, signature = data.rpartition(b".")
         header, _, payload = signing_input.partition(b".")
-        return cls(signing_input, header, payload, signature)
+        return tuple.__new__(cls, (signing_input, header, payload, signature))
 
     @property
     def header(self) -> dict[str, Any]:

@@ -34,13 +34,14 @@ class KeyRing:
 
     ``verification_keys`` has every published key by its ``kid``. ``signers`` has one for each algorithm that has a
     signing key: a private key is opened when it is first needed, so a verifying process never does. ``algorithms`` are
-    those in use, the default first.
+    those in use, the default first. ``known_headers`` are the encoded headers of tokens that one of the keys has
+    verified, which need not be examined again.
     """
 
     verification_keys: Mapping[str, VerificationKey] = field(default_factory=dict)
     signers: Mapping[str, Signer] = field(default_factory=dict, repr=False)
     algorithms: Sequence[str] = ()
-    _known_headers: dict[bytes, VerificationKey] = field(default_factory=dict, repr=False, compare=False)
+    known_headers: dict[bytes, VerificationKey] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def of(cls, verification_keys: Iterable[VerificationKey], **others: Any) -> KeyRing:
@@ -83,25 +84,21 @@ class KeyRing:
 
         It does *not* verify the signature.
         """
-        known = self._known_headers.get(jws.header_segment)
-        return known if known is not None else self._examine(jws.header)
-
-    def remember_header(self, jws: CompactJws, key: VerificationKey) -> None:
-        """Skip the rules for this very header from now on: a token that had it was verified with ``key``.
-
-        Only holders of a good signature get here, so nobody can fill the memory from outside. It is bounded too.
-        """
-        if len(self._known_headers) < _MOST_KNOWN_HEADERS:
-            self._known_headers[jws.header_segment] = key
-
-    def _examine(self, header: Mapping[str, Any]) -> VerificationKey:
-        kid, algorithm = parse_header(header)
+        kid, algorithm = parse_header(jws.header)
         key = self.verification_keys.get(kid)
         if key is None:
             raise TokenRejected(RejectionReason.UNKNOWN_KEY, "no published key has this kid")
         if key.algorithm.name != algorithm:
             raise TokenRejected(RejectionReason.ALGORITHM_MISMATCH, f"the key is for {key.algorithm.name}")
         return key
+
+    def remember_header(self, jws: CompactJws, key: VerificationKey) -> None:
+        """Skip the rules for this very header from now on: a token that had it was verified with ``key``.
+
+        Only holders of a good signature get here, so nobody can fill the memory from outside. It is bounded too.
+        """
+        if len(self.known_headers) < _MOST_KNOWN_HEADERS:
+            self.known_headers[jws.header_segment] = key
 
     def jwk_set(self) -> dict[str, list[dict[str, str]]]:
         """Give the JWK set that is published (RFC 7517 §5): public members alone."""

@@ -78,6 +78,19 @@ class _OperationKey:
         return self._members.get(member)
 
 
+class _RsaVerification:
+    """What jwcrypto's RSA engines do to verify, without asking for the key again on each call."""
+
+    __slots__ = ("_hash", "_key", "_padding")
+
+    def __init__(self, engine: Any, key: Any) -> None:
+        self._padding, self._hash = engine.padfn, engine.hashfn
+        self._key = key
+
+    def verify(self, signing_input: bytes, signature: bytes) -> None:
+        self._key.verify(signature, signing_input, self._padding, self._hash)
+
+
 class _EcdsaVerification:
     """What jwcrypto's ECDSA engines do to verify, without what they do again on each call.
 
@@ -101,6 +114,8 @@ class _EcdsaVerification:
 def _verification(algorithm: Algorithm, key: _OperationKey) -> Callable[[bytes, bytes], None]:
     """Give a function of signing input and signature that raises ``InvalidSignature`` where they do not fit."""
     engine = signature_engine(algorithm.name)
+    if algorithm.key_type == "RSA":
+        return _RsaVerification(engine, key.get_op_key("verify")).verify
     if algorithm.key_type == "EC":
         return _EcdsaVerification(engine, key.get_op_key("verify")).verify
     return partial(engine.verify, key)

@@ -104,50 +104,60 @@ def parse_claims(raw: Mapping[str, Any]) -> AccessTokenClaims:
     if "cnf" in raw:
         raise TokenRejected(RejectionReason.SENDER_CONSTRAINED, "bound to a sender, which is not checked here")
     scope = raw.get("scope", "")
-    if type(scope) is not str:
-        raise _bad_claim("scope", "a string")
-    # In the order of the fields, and not by their names: matching ten names is a third of what this function costs.
-    return AccessTokenClaims(
-        _text("iss", issuer),
-        _text("sub", subject),
-        _audience(audience),
-        _text("client_id", client_id),
-        _instant("iat", issued_at),
-        _instant("exp", expires_at),
-        _text("jti", token_id),
+    # All at once, since a token is read for each request: asking a function about each claim takes twice as long.
+    if not (
+        type(issuer) is type(subject) is type(client_id) is type(token_id) is type(scope) is str
+        and (issuer and subject and client_id and token_id)
+        and (type(issued_at) in _NUMBERS and 0 <= issued_at <= _LAST_INSTANT)
+        and (type(expires_at) in _NUMBERS and 0 <= expires_at <= _LAST_INSTANT)
+    ):
+        raise _first_bad_claim(raw)
+    if "nbf" in raw and not _is_instant(raw["nbf"]):
+        raise _bad_claim("nbf", _AN_INSTANT)
+    # In the order of the fields, and as the tuple that it is: NamedTuple's own way there takes twice as long.
+    fields = (
+        issuer,
+        subject,
+        (audience,) if type(audience) is str and audience else _audiences(audience),
+        client_id,
+        issued_at,
+        expires_at,
+        token_id,
         scope,
-        _instant("nbf", raw["nbf"]) if "nbf" in raw else None,
+        raw.get("nbf"),
         raw,
     )
+    return tuple.__new__(AccessTokenClaims, fields)
 
 
 _required_claims = itemgetter(*REQUIRED_CLAIMS)
+
+
+# A boolean is an int to Python, 1e400 reads as infinity, and int and float must both do (RFC 7519 §2, NumericDate).
+_NUMBERS: Final = frozenset({int, float})
+_LAST_INSTANT: Final = 253402300799  # The end of the year 9999, the last that a datetime can hold.
+_AN_INSTANT: Final = "a number of seconds since the epoch"
+
+
+def _is_instant(value: Any) -> bool:
+    return type(value) in _NUMBERS and 0 <= value <= _LAST_INSTANT
+
+
+def _first_bad_claim(raw: Mapping[str, Any]) -> TokenRejected:
+    """Say which of the texts and numbers is none; one of them is not."""
+    if type(raw.get("scope", "")) is not str:
+        return _bad_claim("scope", "a string")
+    for claim in ("iss", "sub", "client_id", "jti"):
+        if type(raw[claim]) is not str or not raw[claim]:
+            return _bad_claim(claim, "a string with something in it")
+    return _bad_claim("exp" if _is_instant(raw["iat"]) else "iat", _AN_INSTANT)
 
 
 def _bad_claim(claim: str, wanted: str) -> TokenRejected:
     return TokenRejected(RejectionReason.BAD_CLAIM, f"{claim} is not {wanted}")
 
 
-def _text(claim: str, value: object) -> str:
-    if type(value) is not str or not value:
-        raise _bad_claim(claim, "a string with something in it")
-    return value
-
-
-def _instant(claim: str, value: Any) -> float:
-    # A boolean is an int to Python, 1e400 reads as infinity, and int and float must both do (RFC 7519 §2, NumericDate).
-    if type(value) not in (int, float) or not 0 <= value <= _LAST_INSTANT:
-        raise _bad_claim(claim, "a number of seconds since the epoch")
-    instant: float = value
-    return instant
-
-
-_LAST_INSTANT: Final = 253402300799  # The end of the year 9999, the last that a datetime can hold.
-
-
-def _audience(value: object) -> tuple[str, ...]:
-    if type(value) is str and value:
-        return (value,)
+def _audiences(value: object) -> tuple[str, ...]:
     if type(value) is list and value and all(type(entry) is str and entry for entry in value):
         return tuple(value)
     raise _bad_claim("aud", "a string or a list of strings")

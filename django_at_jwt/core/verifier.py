@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from .algorithms import ALGORITHMS
 from .errors import RejectionReason, TokenRejected
 from .jwk_set import LONGEST_KID
-from .jws import CompactJws, decode_object
-from .profile import AccessTokenClaims, parse_claims, parse_header
+from .jws import CompactJws, decode_object, decode_segment
+from .profile import parse_claims, parse_header
 
 if TYPE_CHECKING:
     from .keyring import KeyRing
     from .keys import VerificationKey
-    from .profile import KeyReference
+    from .profile import AccessTokenClaims, KeyReference
 
 DEFAULT_LEEWAY: Final = 30
 DEFAULT_MAX_BYTES: Final = 16 * 1024
@@ -42,16 +42,6 @@ class Expectations:
     required_claims: tuple[str, ...] = ()
 
 
-class AuthenticToken(NamedTuple):
-    """What is true of a token for as long as its key is trusted: who signed it, and the claims that they signed.
-
-    Neither the time nor what a resource server expects has a part in it.
-    """
-
-    claims: AccessTokenClaims
-    key: VerificationKey
-
-
 def verify_access_token(token: str, *, key_ring: KeyRing, expected: Expectations, now: float) -> AccessTokenClaims:
     """Verify an access token and give its claims.
 
@@ -65,36 +55,45 @@ def verify_access_token(token: str, *, key_ring: KeyRing, expected: Expectations
 
     It does *not* check whether the token was revoked, whether its subject still exists and is active, nor any scope.
     """
-    authentic = verify_signature(token, key_ring=key_ring, expected=expected)
-    check_expectations(authentic, expected=expected, now=now)
-    return authentic.claims
+    claims, _ = verify_signature(token, key_ring=key_ring, expected=expected)
+    check_claims(claims, expected=expected, now=now)
+    return claims
 
 
-def verify_signature(token: str, *, key_ring: KeyRing, expected: Expectations) -> AuthenticToken:
+def verify_signature(
+    token: str, *, key_ring: KeyRing, expected: Expectations
+) -> tuple[AccessTokenClaims, VerificationKey]:
     """Verify all that does not change from one moment to the next: form, header, signature, and the claims' types.
 
+    Returns:
+        The claims, and the key that they were signed with: true of the token for as long as the key is trusted.
+
     Raises:
         TokenRejected: with the reason, for the first rule that does not hold.
 
-    It does *not* compare issuer, audience and times: :func:`check_expectations` does.
+    It does *not* compare issuer, audience and times: :func:`check_claims` does.
     """
     jws = CompactJws.split(token, max_bytes=expected.max_bytes)
-    key = key_ring.key_for(jws)
-    _check_algorithm(key, expected)
-    if not key.verifies(jws.signing_input, jws.signature):
+    known = key_ring.known_headers.get(jws.header_segment)
+    key = known or key_ring.key_for(jws)
+    if expected.algorithms is not None:
+        check_algorithm(key, expected=expected)
+    if not key.verifies(jws.signing_input, decode_segment(jws.signature_segment)):
         raise TokenRejected(RejectionReason.BAD_SIGNATURE, "the signature does not fit")
-    key_ring.remember_header(jws, key)
-    return AuthenticToken(parse_claims(decode_object(jws.payload, RejectionReason.BAD_CLAIMS)), key)
+    if known is None:
+        key_ring.remember_header(jws, key)
+    payload = decode_segment(jws.payload_segment)
+    return parse_claims(decode_object(payload, RejectionReason.BAD_CLAIMS)), key
 
 
-def check_expectations(authentic: AuthenticToken, *, expected: Expectations, now: float) -> None:
-    """Check all that depends on the moment and on the resource server, in the order of the pipeline.
+def check_algorithm(key: VerificationKey, *, expected: Expectations) -> None:
+    """Check that the algorithm of the key that a token was signed with is one of those to accept.
 
     Raises:
-        TokenRejected: with the reason, for the first rule that does not hold.
+        TokenRejected: it is not.
     """
-    _check_algorithm(authentic.key, expected)
-    check_claims(authentic.claims, expected=expected, now=now)
+    if expected.algorithms is not None and key.algorithm.name not in expected.algorithms:
+        raise TokenRejected(RejectionReason.ALGORITHM_MISMATCH, f"{key.algorithm.name} is not accepted here")
 
 
 def check_claims(claims: AccessTokenClaims, *, expected: Expectations, now: float) -> None:
@@ -142,14 +141,14 @@ def verify_with_current_keys(token: str, *, keys: KeySource, expected: Expectati
     Raises:
         TokenRejected: as there.
     """
-    authentic = verify_signature_with_current_keys(token, keys=keys, expected=expected, now=now)
-    check_expectations(authentic, expected=expected, now=now)
-    return authentic.claims
+    claims, _ = verify_signature_with_current_keys(token, keys=keys, expected=expected, now=now)
+    check_claims(claims, expected=expected, now=now)
+    return claims
 
 
 def verify_signature_with_current_keys(
     token: str, *, keys: KeySource, expected: Expectations, now: float
-) -> AuthenticToken:
+) -> tuple[AccessTokenClaims, VerificationKey]:
     """Verify as :func:`verify_signature`, and once more with new keys where the token names one that is unknown.
 
     Keys are asked for because of a token alone that could be accepted if there were a key for it. Whoever sends
@@ -191,8 +190,3 @@ def check_without_key(token: str, *, expected: Expectations, now: float) -> KeyR
         raise TokenRejected(RejectionReason.BAD_SIGNATURE, "no key makes a signature of this length")
     check_claims(parse_claims(decode_object(jws.payload, RejectionReason.BAD_CLAIMS)), expected=expected, now=now)
     return reference
-
-
-def _check_algorithm(key: VerificationKey, expected: Expectations) -> None:
-    if expected.algorithms is not None and key.algorithm.name not in expected.algorithms:
-        raise TokenRejected(RejectionReason.ALGORITHM_MISMATCH, f"{key.algorithm.name} is not accepted here")

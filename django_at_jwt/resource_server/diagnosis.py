@@ -66,9 +66,9 @@ def _diagnose_token(token: str, *, audience: str | None) -> Diagnosis:
             max_bytes=app_settings().max_token_bytes,
         )
         return Diagnosis(issuer=None, keys_problem="", rules=diagnose(token, key_ring=None, expected=nobody, now=now))
-    keys, expected = issuers[issuer]
+    expected = issuers[issuer].expected
     try:
-        ring = _ring_for(token, keys, expected)
+        ring = _ring_for(token, issuers[issuer].keys, expected)
     except KeysUnavailable as error:
         rules = diagnose(token, key_ring=None, expected=expected, now=now)
         return Diagnosis(issuer=issuer, keys_problem=str(error), rules=rules)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
-from typing import TYPE_CHECKING, Final, NamedTuple
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
 
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 _DOTS_OF_A_JWT: Final = 2
 
 
-class AcceptedIssuer(NamedTuple):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AcceptedIssuer:
     """One issuer whose tokens are accepted here: its keys, and what its tokens must say."""
 
     keys: KeySource
@@ -87,7 +88,8 @@ def claimed_issuer(token: str, *, max_bytes: int) -> str | None:
     return issuer if isinstance(issuer, str) else None
 
 
-class _Prepared(NamedTuple):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Prepared:
     """What verifying needs, and the settings that it was made of: they are live, and seldom change.
 
     ``only`` is the issuer where there is but one, so that its tokens are not read twice.
@@ -139,7 +141,7 @@ def _local(issuer: str, settings: AppSettings, audience: str | None) -> Accepted
 def _for_one_audience(issuers: Mapping[str, AcceptedIssuer], audience: str) -> dict[str, AcceptedIssuer]:
     """Leave out the issuers that the settings do not trust with this audience, whatever a view says."""
     return {
-        issuer: accepted._replace(expected=replace(accepted.expected, audiences=frozenset({audience})))
+        issuer: replace(accepted, expected=replace(accepted.expected, audiences=frozenset({audience})))
         for issuer, accepted in issuers.items()
         if audience in (accepted.expected.audiences or ())
     }

@@ -11,14 +11,15 @@ import hashlib
 import threading
 from array import array
 from collections import OrderedDict
+from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 from django_at_jwt.core.errors import RejectionReason, TokenRejected
 from django_at_jwt.core.profile import AccessTokenClaims
 from django_at_jwt.core.verifier import (
-    AuthenticToken,
-    check_expectations,
+    check_algorithm,
+    check_claims,
     verify_signature_with_current_keys,
     verify_with_current_keys,
 )
@@ -27,18 +28,20 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from django_at_jwt.core.keyring import KeyRing
+    from django_at_jwt.core.keys import VerificationKey
     from django_at_jwt.core.verifier import Expectations, KeySource
 
 # How many tokens that were seen once are kept in mind, as one number each. A power of two.
 _SEEN_ONCE: Final = 8192
-# How many characters of a token say where it is looked for.
+# How many of a token's last characters say where it is looked for: of the signature, so that they differ.
 _TAIL: Final = 24
 # How deep the claims of a remembered token may be nested; copying them may not exhaust the stack of any caller.
 _MOST_LEVELS: Final = 16
 _CONTAINERS: Final = frozenset({dict, list})
 
 
-class _Verdict(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class _Verdict:
     """That a token was found acceptable: by which expectations, with which keys, and from when to when.
 
     All of it is compared by identity: settings and key rings are replaced as a whole, and never changed.
@@ -51,24 +54,19 @@ class _Verdict(NamedTuple):
 
 
 class _Remembered:
-    """An authentic token, by the SHA-256 of all its characters, and the last verdict on it."""
+    """An authentic token, by the SHA-256 of all its characters: its claims and its key, and the last verdict on it.
 
-    __slots__ = ("authentic", "digest", "verdict")
+    ``fields`` are the claims' fields as a plain tuple, which is quicker to make another one of.
+    """
 
-    def __init__(self, digest: bytes, authentic: AuthenticToken) -> None:
+    __slots__ = ("claims", "digest", "fields", "key", "verdict")
+
+    def __init__(self, digest: bytes, claims: AccessTokenClaims, key: VerificationKey) -> None:
         self.digest: Final = digest
-        self.authentic: Final = authentic
+        self.claims: Final = claims
+        self.fields: Final = tuple(claims)
+        self.key: Final = key
         self.verdict: _Verdict | None = None
-
-    def is_acceptable(self, keys: KeySource, expected: Expectations, now: float) -> bool:
-        """Tell whether the last verdict is one on these very expectations and keys, and for now."""
-        verdict = self.verdict
-        return (
-            verdict is not None
-            and verdict.expected is expected
-            and verdict.since <= now < verdict.until
-            and verdict.key_ring is keys.at_hand()
-        )
 
 
 class _RecalledClaims(AccessTokenClaims):
@@ -123,33 +121,34 @@ class VerifiedTokens:
             self._shrink(size)
         if size == 0:
             return verify_with_current_keys(token, keys=keys, expected=expected, now=now)
-        place = _place(token)
+        place = hash(token[-_TAIL:])
         known = self._tokens.get(place)
         if (
             known is not None
             and len(token) <= expected.max_bytes
             and known.digest == _digest(token)
-            and (known.is_acceptable(keys, expected, now) or self._judge(known, place, keys, expected, now))
+            and self._is_acceptable(known, place, keys, expected, now)
         ):
             try:  # noqa: SIM105 - contextlib.suppress() takes longer than all that is done here
                 self._tokens.move_to_end(place)
             except KeyError:
                 pass  # Another thread has just dropped it, which does not make it unacceptable.
-            # The tuple is taken over as it is; going through its fields one by one takes longer than all other checks.
-            return tuple.__new__(_RecalledClaims, known.authentic.claims)
-        authentic = verify_signature_with_current_keys(token, keys=keys, expected=expected, now=now)
-        check_expectations(authentic, expected=expected, now=now)
+            # As the tuple that it is: NamedTuple's own way there takes longer than all other checks.
+            return tuple.__new__(_RecalledClaims, known.fields)
+        claims, key = verify_signature_with_current_keys(token, keys=keys, expected=expected, now=now)
+        check_claims(claims, expected=expected, now=now)
         if self._was_seen(place):
-            self._remember(token, place, authentic, size)
-        return authentic.claims
+            self._remember(token, place, claims, key)
+            self._shrink(size)
+        return claims
 
     def issuer_of(self, token: str) -> str | None:
         """Give the issuer of a token that is remembered, or ``None``, without reading the token.
 
         It says where to look and vouches for nothing: :meth:`verify` compares all of the token, and the issuer.
         """
-        known = self._tokens.get(_place(token))
-        return None if known is None else known.authentic.claims.issuer
+        known = self._tokens.get(hash(token[-_TAIL:]))
+        return None if known is None else known.claims.issuer
 
     def forget(self) -> None:
         """Forget all tokens."""
@@ -162,8 +161,12 @@ class VerifiedTokens:
         seen, self._seen[slot] = self._seen[slot] == place, place
         return seen
 
-    def _judge(self, known: _Remembered, place: int, keys: KeySource, expected: Expectations, now: float) -> bool:
-        """Check anew all of a remembered token but its signature, and keep the verdict.
+    def _is_acceptable(
+        self, known: _Remembered, place: int, keys: KeySource, expected: Expectations, now: float
+    ) -> bool:
+        """Check all of a remembered token but its signature.
+
+        Nothing is looked at again while the last verdict is one on these very expectations and keys, and for now.
 
         Returns:
             Whether the key that signed it is still one of those of now; if not, it is forgotten.
@@ -171,39 +174,44 @@ class VerifiedTokens:
         Raises:
             TokenRejected: it is not acceptable.
         """
-        key_ring = keys.at_hand()
+        verdict, key_ring = known.verdict, keys.at_hand()
+        if (
+            verdict is not None
+            and verdict.expected is expected
+            and verdict.key_ring is key_ring
+            and verdict.since <= now < verdict.until
+        ):
+            return True
         if key_ring is None:
             # As for a token that was never seen: nobody is asked for keys because of one that has expired.
             self._check(known, place, expected, now)
             key_ring = keys.current()
         # Another key may have got the same kid meanwhile; that one did not sign this token.
-        key = known.authentic.key
-        held = key_ring.verification_keys.get(key.kid)
-        if held is not key and held != key:
+        held = key_ring.verification_keys.get(known.key.kid)
+        if held is not known.key and held != known.key:
             self._drop(place)
             return False
         self._check(known, place, expected, now)
-        known.verdict = _Verdict(expected, key_ring, now, known.authentic.claims.expires_at + expected.leeway)
+        known.verdict = _Verdict(expected, key_ring, now, known.claims.expires_at + expected.leeway)
         return True
 
     def _check(self, known: _Remembered, place: int, expected: Expectations, now: float) -> None:
         try:
-            check_expectations(known.authentic, expected=expected, now=now)
+            check_algorithm(known.key, expected=expected)
+            check_claims(known.claims, expected=expected, now=now)
         except TokenRejected as rejected:
             if rejected.reason is RejectionReason.EXPIRED:
                 self._drop(place)
             raise
 
-    def _remember(self, token: str, place: int, authentic: AuthenticToken, size: int) -> None:
+    def _remember(self, token: str, place: int, claims: AccessTokenClaims, key: VerificationKey) -> None:
         try:
             # The caller keeps the claims that it was given, and may do to them what it likes.
-            claims = authentic.claims._replace(raw=_copy(authentic.claims.raw, _MOST_LEVELS))
+            own = claims._replace(raw=_copy(claims.raw, _MOST_LEVELS))
         except _TooDeep:
             return
-        remembered = _Remembered(_digest(token), authentic._replace(claims=claims))
         with self._lock:
-            self._tokens[place] = remembered
-        self._shrink(size)
+            self._tokens[place] = _Remembered(_digest(token), own, key)
 
     def _shrink(self, size: int) -> None:
         with self._lock:
@@ -216,11 +224,6 @@ class VerifiedTokens:
 
 
 verified_tokens: Final = VerifiedTokens()
-
-
-def _place(token: str) -> int:
-    # Of the signature's last characters alone, which differ from token to token.
-    return hash(token[-_TAIL:])
 
 
 def _digest(token: str) -> bytes:

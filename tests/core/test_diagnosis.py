@@ -136,4 +136,4 @@ def test_diagnosing_remembers_no_more_than_verifying():
     ring = forge.ring()
     good_token(forge)
     diagnose(forge.token(signature=bytes(64)), key_ring=ring, expected=EXPECTED, now=NOW)
-    assert ring._known_headers == {}
+    assert ring.known_headers == {}

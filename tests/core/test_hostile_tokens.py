@@ -116,7 +116,7 @@ def test_hostile_token(row, forge, signatures_tried):
     elif row.reason is not RejectionReason.MALFORMED:
         assert signatures_tried == [forge.kid]
     if row.reason in BEFORE_CRYPTOGRAPHY | {RejectionReason.BAD_SIGNATURE}:
-        assert ring._known_headers == {}
+        assert ring.known_headers == {}
 
     told = (str(refused), refused.detail, repr(refused), "".join(map(str, refused.args)))
     for message in told:

@@ -118,9 +118,9 @@ def test_a_header_is_examined_once():
     forge, ring = Forge("ES256"), Forge("ES256").ring()
     jws = split(forge.token())
     key = ring.key_for(jws)
-    assert ring._known_headers == {}
+    assert ring.known_headers == {}
     ring.remember_header(jws, key)
-    assert ring._known_headers == {jws.header_segment: key}
+    assert ring.known_headers == {jws.header_segment: key}
     assert ring.key_for(jws) is key
 
 
@@ -129,14 +129,14 @@ def test_remembered_headers_are_bounded():
     forge, ring = Forge("EdDSA"), Forge("EdDSA").ring()
     for number in range(300):
         accept(forge.with_header(x=number), ring)
-    assert len(ring._known_headers) == 256
+    assert len(ring.known_headers) == 256
     assert accept(forge.with_header(x=299), ring).issued_at == NOW
 
 
 def test_a_new_ring_has_forgotten_the_headers_of_withdrawn_keys():
     forge, ring = Forge("ES256"), Forge("ES256").ring()
     accept(forge.token(), ring)
-    without = dataclasses.replace(ring, verification_keys={}, _known_headers={})
+    without = dataclasses.replace(ring, verification_keys={}, known_headers={})
     assert refuse(forge.token(), without).reason is RejectionReason.UNKNOWN_KEY
     assert refuse(forge.token(), KeyRing.of([])).reason is RejectionReason.UNKNOWN_KEY
 
