@@ -93,8 +93,7 @@ class _Principal:
     is_staff: Literal[False] = False
     is_superuser: Literal[False] = False
 
-    def __init__(self, *, issuer: str) -> None:
-        self.issuer: Final = issuer
+    issuer: str
 
     @property
     def pk(self) -> str:
@@ -161,8 +160,8 @@ class MachinePrincipal(_Principal):
     different issuers are different, whatever their ids.
     """
 
-    def __init__(self, client_id: str, *, issuer: str) -> None:
-        super().__init__(issuer=issuer)
+    def __init__(self, client_id: str, issuer: str) -> None:
+        self.issuer = issuer
         self.client_id: Final = client_id
 
     @property
@@ -181,7 +180,7 @@ class TokenPrincipal(_Principal):
     """
 
     def __init__(self, claims: AccessTokenClaims) -> None:
-        super().__init__(issuer=claims.issuer)
+        self.issuer = claims.issuer
         self.claims: Final = claims
         self.subject: Final = claims.subject
 

@@ -32,7 +32,7 @@ from .required_scopes import scope_alternatives
 from .token_permission import TokenPermission
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from rest_framework.request import Request
     from rest_framework.views import APIView
@@ -57,7 +57,9 @@ class InsufficientUserAuthentication(exceptions.APIException):
 
 def explain_refusals(view: APIView, token: AccessToken, authentication: AccessTokenAuthentication) -> None:
     """Let the view's answer say what the token lacks, and where the API's metadata is."""
-    listener = _Listener(view, token, authentication)
+    listener = _Listener()
+    listener.view, listener.token, listener.authentication, listener.asked = view, token, authentication, ()
+    listener.permissions_of_view, listener.deny = view.get_permissions, view.permission_denied
     view.get_permissions = listener.get_permissions  # type: ignore[method-assign]
     view.permission_denied = listener.permission_denied  # type: ignore[assignment, method-assign]
 
@@ -67,27 +69,29 @@ class _Listener:
 
     It is one small object, since a view and its request are only freed by Python's search for cycles, and whatever
     hangs on them is searched as well: closures in its place would take a third of all the time for a remembered token.
+    For the same reason :func:`explain_refusals` fills it in, and not a function of its own.
     """
 
-    __slots__ = ("_asked", "_authentication", "_deny", "_get_permissions", "_token", "_view")
+    __slots__ = ("asked", "authentication", "deny", "permissions_of_view", "token", "view")
 
-    def __init__(self, view: APIView, token: AccessToken, authentication: AccessTokenAuthentication) -> None:
-        self._view, self._token, self._authentication = view, token, authentication
-        self._get_permissions, self._deny = view.get_permissions, view.permission_denied
-        self._asked: Iterable[Any] = ()
+    view: APIView
+    token: AccessToken
+    authentication: AccessTokenAuthentication
+    permissions_of_view: Callable[[], Iterable[Any]]
+    deny: Callable[..., None]
+    asked: Sequence[Any]
 
     def get_permissions(self) -> list[Any]:
-        asked = [_observed(permission, self._token) for permission in self._get_permissions()]
-        self._asked = tuple(asked)
+        self.asked = asked = [_observed(permission, self.token) for permission in self.permissions_of_view()]
         return asked
 
     def permission_denied(self, request: Request, message: str | None = None, code: str | None = None) -> None:
         try:
-            self._deny(request, message=message, code=code)
+            self.deny(request, message=message, code=code)
         except exceptions.PermissionDenied as denied:
-            remedies = _remedies_of_all(self._asked, self._token, request, self._view)
-            metadata_url = self._authentication.metadata_url()
-            challenge = challenge_of(remedies, self._token.scopes, resource_metadata=metadata_url)
+            remedies = _remedies_of_all(self.asked, self.token, request, self.view)
+            metadata_url = self.authentication.metadata_url()
+            challenge = challenge_of(remedies, self.token.scopes, resource_metadata=metadata_url)
             if challenge is None:
                 raise
             if challenge.error == INSUFFICIENT_USER_AUTHENTICATION:
