@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from .algorithms import ALGORITHMS
 from .errors import RejectionReason, TokenRejected
 from .jwk_set import LONGEST_KID
-from .jws import CompactJws, decode_object, decode_segment
+from .jws import CompactJws, decode_object
 from .profile import parse_claims, parse_header
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def verify_access_token(token: str, *, key_ring: KeyRing, expected: Expectations
 
 
 def verify_signature(
-    token: str, *, key_ring: KeyRing, expected: Expectations
+    token: str, key_ring: KeyRing, expected: Expectations
 ) -> tuple[AccessTokenClaims, VerificationKey]:
     """Verify all that does not change from one moment to the next: form, header, signature, and the claims' types.
 
@@ -73,17 +73,16 @@ def verify_signature(
 
     It does *not* compare issuer, audience and times: :func:`check_claims` does.
     """
-    jws = CompactJws.split(token, max_bytes=expected.max_bytes)
+    jws = CompactJws.split(token, expected.max_bytes)
     known = key_ring.known_headers.get(jws.header_segment)
     key = known or key_ring.key_for(jws)
     if expected.algorithms is not None:
         check_algorithm(key, expected=expected)
-    if not key.verifies(jws.signing_input, decode_segment(jws.signature_segment)):
+    if not key.verifies(jws.signing_input, jws.signature):
         raise TokenRejected(RejectionReason.BAD_SIGNATURE, "the signature does not fit")
     if known is None:
         key_ring.remember_header(jws, key)
-    payload = decode_segment(jws.payload_segment)
-    return parse_claims(decode_object(payload, RejectionReason.BAD_CLAIMS)), key
+    return parse_claims(decode_object(jws.payload, RejectionReason.BAD_CLAIMS)), key
 
 
 def check_algorithm(key: VerificationKey, *, expected: Expectations) -> None:
@@ -96,7 +95,7 @@ def check_algorithm(key: VerificationKey, *, expected: Expectations) -> None:
         raise TokenRejected(RejectionReason.ALGORITHM_MISMATCH, f"{key.algorithm.name} is not accepted here")
 
 
-def check_claims(claims: AccessTokenClaims, *, expected: Expectations, now: float) -> None:
+def check_claims(claims: AccessTokenClaims, expected: Expectations, now: float) -> None:
     """Check what claims say against what is expected of them: issuer, audience, times, further claims.
 
     Raises:
@@ -147,7 +146,7 @@ def verify_with_current_keys(token: str, *, keys: KeySource, expected: Expectati
 
 
 def verify_signature_with_current_keys(
-    token: str, *, keys: KeySource, expected: Expectations, now: float
+    token: str, keys: KeySource, expected: Expectations, now: float
 ) -> tuple[AccessTokenClaims, VerificationKey]:
     """Verify as :func:`verify_signature`, and once more with new keys where the token names one that is unknown.
 
@@ -162,14 +161,14 @@ def verify_signature_with_current_keys(
         check_without_key(token, expected=expected, now=now)
         key_ring = keys.current()
     try:
-        return verify_signature(token, key_ring=key_ring, expected=expected)
+        return verify_signature(token, key_ring, expected)
     except TokenRejected as rejected:
         if rejected.reason is not RejectionReason.UNKNOWN_KEY:
             raise
         renewed = keys.after_unknown_kid(check_without_key(token, expected=expected, now=now).kid)
         if renewed is None:
             raise
-    return verify_signature(token, key_ring=renewed, expected=expected)
+    return verify_signature(token, renewed, expected)
 
 
 def check_without_key(token: str, *, expected: Expectations, now: float) -> KeyReference:

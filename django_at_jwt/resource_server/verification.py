@@ -35,7 +35,7 @@ class AcceptedIssuer:
     expected: Expectations
 
 
-def verify_token(token: str, *, audience: str | None = None) -> AccessTokenClaims:
+def verify_token(token: str, audience: str | None = None) -> AccessTokenClaims:
     """Verify an access token of this project's own issuer, or of one in ``AT_JWT["ISSUERS"]``.
 
     Args:
@@ -62,7 +62,8 @@ def verify_token(token: str, *, audience: str | None = None) -> AccessTokenClaim
     if accepted is None:
         accepted = _issuer_of(token, before.issuers, settings)
     size = settings.verified_token_cache_size
-    return verified_tokens.verify(token, keys=accepted.keys, expected=accepted.expected, now=time.time(), size=size)
+    # In the order of the parameters: matching names takes longer, and this is done for each request.
+    return verified_tokens.verify(token, accepted.keys, accepted.expected, time.time(), size)
 
 
 def accepted_issuers(*, audience: str | None = None) -> Mapping[str, AcceptedIssuer]:

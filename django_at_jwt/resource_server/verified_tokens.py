@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from array import array
 from collections import OrderedDict
 from dataclasses import dataclass
 from functools import cached_property
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
     from django_at_jwt.core.keys import VerificationKey
     from django_at_jwt.core.verifier import Expectations, KeySource
 
-# How many tokens that were seen once are kept in mind, as one number each. A power of two.
+# How many tokens that were seen once are kept in mind, as one number each, before all of them are forgotten.
 _SEEN_ONCE: Final = 8192
 # How many of a token's last characters say where it is looked for: of the signature, so that they differ.
 _TAIL: Final = 24
@@ -98,14 +97,12 @@ class VerifiedTokens:
         # By Python's own hash, which is quick to make, differs from process to process, and decides nothing: what is
         # found by it is compared by its digest.
         self._tokens: OrderedDict[int, _Remembered] = OrderedDict()
-        self._seen = array("q", bytes(8 * _SEEN_ONCE))
+        self._seen: set[int] = set()
 
     def __len__(self) -> int:
         return len(self._tokens)
 
-    def verify(
-        self, token: str, *, keys: KeySource, expected: Expectations, now: float, size: int
-    ) -> AccessTokenClaims:
+    def verify(self, token: str, keys: KeySource, expected: Expectations, now: float, size: int) -> AccessTokenClaims:
         """Verify as :func:`~django_at_jwt.core.verifier.verify_with_current_keys`, with the same outcome.
 
         Args:
@@ -135,8 +132,8 @@ class VerifiedTokens:
                 pass  # Another thread has just dropped it, which does not make it unacceptable.
             # As the tuple that it is: NamedTuple's own way there takes longer than all other checks.
             return tuple.__new__(_RecalledClaims, known.fields)
-        claims, key = verify_signature_with_current_keys(token, keys=keys, expected=expected, now=now)
-        check_claims(claims, expected=expected, now=now)
+        claims, key = verify_signature_with_current_keys(token, keys, expected, now)
+        check_claims(claims, expected, now)
         if self._was_seen(place):
             self._remember(token, place, claims, key)
             self._shrink(size)
@@ -153,13 +150,16 @@ class VerifiedTokens:
     def forget(self) -> None:
         """Forget all tokens."""
         self._shrink(0)
-        self._seen = array("q", bytes(8 * _SEEN_ONCE))
+        self._seen.clear()
 
     def _was_seen(self, place: int) -> bool:
         """Tell whether a token was verified before, as far as that is still known, and keep it in mind."""
-        slot = place % _SEEN_ONCE
-        seen, self._seen[slot] = self._seen[slot] == place, place
-        return seen
+        if place in self._seen:
+            return True
+        if len(self._seen) >= _SEEN_ONCE:
+            self._seen.clear()
+        self._seen.add(place)
+        return False
 
     def _is_acceptable(
         self, known: _Remembered, place: int, keys: KeySource, expected: Expectations, now: float
@@ -198,7 +198,7 @@ class VerifiedTokens:
     def _check(self, known: _Remembered, place: int, expected: Expectations, now: float) -> None:
         try:
             check_algorithm(known.key, expected=expected)
-            check_claims(known.claims, expected=expected, now=now)
+            check_claims(known.claims, expected, now)
         except TokenRejected as rejected:
             if rejected.reason is RejectionReason.EXPIRED:
                 self._drop(place)

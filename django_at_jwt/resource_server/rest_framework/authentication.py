@@ -139,7 +139,7 @@ class AccessTokenAuthentication(BaseAuthentication):
         if _sent_elsewhere_too(plain):
             raise AmbiguousCredentials("The access token was sent in more than one way.", self.metadata_url())
         try:
-            claims = verify_token(token, audience=self.audience)
+            claims = verify_token(token, self.audience)
             user = self.get_user(claims, token)
         except KeysUnavailable as error:
             logger.error("No access token can be verified: %s", error)  # noqa: TRY400 - the cause is logged where it is
