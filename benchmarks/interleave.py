@@ -70,7 +70,8 @@ class Comparison:
 def interleave(variants: Sequence[Variant], *, calls: int, rounds: int) -> Comparison:
     """Let the variants take turns, ``calls`` calls at a time, for so many rounds; the first one is the baseline.
 
-    The baseline takes part twice, at both ends of each round. The ratio of the two is the null control.
+    The baseline takes part twice, at both ends of each round. Variants are compared with the mean of the two, and their
+    ratio is the null control.
     """
     turns = [*variants, replace(variants[0], name=f"{variants[0].name}, again (null control)")]
     for variant in turns:
@@ -84,9 +85,14 @@ def interleave(variants: Sequence[Variant], *, calls: int, rounds: int) -> Compa
             costs[place].append(_microseconds_per_call(variant, calls=calls))
         order.reverse()
     gc.unfreeze()
-    measurements = [_measurement(*each, baseline=costs[0]) for each in zip(turns, costs, strict=True)]
-    low, middle, high = statistics.quantiles(costs[0], n=4)
-    return Comparison(measurements=measurements, null_control=measurements[-1].ratio, unrest=(high - low) / middle)
+    first, again = costs[0], costs[-1]
+    baseline = [(one + other) / 2 for one, other in zip(first, again, strict=True)]
+    low, middle, high = statistics.quantiles(baseline, n=4)
+    return Comparison(
+        measurements=[_measurement(*each, baseline=baseline) for each in zip(turns, costs, strict=True)],
+        null_control=statistics.median(other / one for one, other in zip(first, again, strict=True)),
+        unrest=(high - low) / middle,
+    )
 
 
 def _microseconds_per_call(variant: Variant, *, calls: int) -> float:
