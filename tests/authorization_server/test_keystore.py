@@ -56,6 +56,51 @@ def test_read_once_and_again_when_it_is_too_old(signing_keys, clock, django_asse
         store.current()
 
 
+def test_ring_at_hand_is_the_current_one_for_as_long_as_it_holds(signing_keys, clock, django_assert_num_queries):
+    store = KeyStore()
+    assert store.at_hand() is None
+    ring = store.current()
+    with django_assert_num_queries(0):
+        assert store.at_hand() is ring
+        clock.ahead = timedelta(seconds=29)
+        assert store.at_hand() is ring
+        clock.ahead = timedelta(seconds=31)
+        assert store.at_hand() is None
+    assert store.current() is store.at_hand() is not ring
+    store.forget()
+    assert store.at_hand() is None
+
+
+def test_settings_that_change_are_seen_without_a_read(signing_keys, settings, django_assert_num_queries):
+    store = KeyStore()
+    assert store.current().algorithms == ("RS256",)
+    settings.AT_JWT = {**settings.AT_JWT, "SIGNING_ALGORITHMS": ["ES256", "RS256"]}
+    with django_assert_num_queries(0):
+        assert store.at_hand() is None
+        assert store.current().algorithms == ("ES256", "RS256")
+        assert store.at_hand() is store.current()
+
+
+def test_ring_is_at_hand_while_the_database_is_down_and_until_it_is_too_old(signing_keys, clock, monkeypatch, settings):
+    settings.AT_JWT = {**settings.AT_JWT, "KEY_RING_MAX_STALE": 70}
+    store = KeyStore()
+    ring = store.current()
+    monkeypatch.setattr(keystore, "primary_rows", _raise_operational_error)
+    clock.ahead = timedelta(seconds=31)
+    assert store.at_hand() is None
+    assert store.current() is ring
+    clock.ahead = timedelta(seconds=60)
+    assert store.at_hand() is ring
+    clock.ahead = timedelta(seconds=71)
+    assert store.at_hand() is None
+    with pytest.raises(KeysUnavailable):
+        store.current()
+
+
+def _raise_operational_error(*_arguments):
+    raise OperationalError("the database is down")
+
+
 def test_empty_table_is_looked_at_again_soon(clock, django_assert_num_queries):
     store = KeyStore()
     with django_assert_num_queries(1):

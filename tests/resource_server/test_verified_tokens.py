@@ -187,6 +187,16 @@ class TestMemory:
             verify(cache, keys, token)
         assert len(cache) == 5
 
+    def test_tokens_that_came_once_are_kept_in_mind_within_bounds(self, cache, keys, monkeypatch):
+        monkeypatch.setattr(verified_tokens, "_SEEN_ONCE", 3)
+        tokens = [FORGE.with_claims(jti=f"t{number}") for number in range(4)]
+        for token in (*tokens, tokens[0]):
+            verify(cache, keys, token)
+        assert len(cache) == 0
+        for token in (tokens[3], tokens[0]):
+            verify(cache, keys, token)
+        assert len(cache) == 2
+
     def test_tokens_of_one_place_are_told_apart(self, cache, keys, monkeypatch):
         monkeypatch.setattr(verified_tokens, "hash", lambda _token: 1, raising=False)
         tokens = [FORGE.with_claims(jti=f"t{number}") for number in range(3)]

@@ -1,0 +1,52 @@
+"""Settings are read as they are now, however they change."""
+
+from __future__ import annotations
+
+import pytest
+from django.conf import settings as django_settings
+from django.test import override_settings
+
+from django_at_jwt.conf import app_settings, local_issuer, toolkit_setting
+
+OTHER = "https://other.example.com/o"
+
+
+def what_is_read():
+    return app_settings().leeway, local_issuer(), toolkit_setting("OIDC_ISS_ENDPOINT")
+
+
+@pytest.fixture
+def usual():
+    return what_is_read()
+
+
+def test_overridden_and_put_back(usual):
+    with override_settings(AT_JWT={"LEEWAY": 7}, OAUTH2_PROVIDER={"OIDC_ISS_ENDPOINT": OTHER}):
+        assert what_is_read() == (7, OTHER, OTHER)
+        with override_settings(AT_JWT={"LEEWAY": 8}):
+            assert what_is_read() == (8, OTHER, OTHER)
+        assert what_is_read() == (7, OTHER, OTHER)
+    assert what_is_read() == usual
+
+
+def test_assigned(usual):
+    written = django_settings.AT_JWT
+    django_settings.AT_JWT = {"LEEWAY": 9}
+    try:
+        assert app_settings().leeway == 9
+    finally:
+        django_settings.AT_JWT = written
+    assert what_is_read() == usual
+
+
+@pytest.mark.parametrize("nothing", [None, {}])
+def test_absent_then_there_and_absent_again(nothing, settings):
+    default = 30
+    settings.AT_JWT, settings.OAUTH2_PROVIDER = nothing, {}
+    assert what_is_read() == (default, "", None)
+    settings.AT_JWT, settings.OAUTH2_PROVIDER = {"LEEWAY": 7}, {"OIDC_ISS_ENDPOINT": OTHER}
+    assert what_is_read() == (7, OTHER, OTHER)
+    del settings.AT_JWT, settings.OAUTH2_PROVIDER
+    assert what_is_read() == (default, "", None)
+    settings.AT_JWT, settings.OAUTH2_PROVIDER = {"LEEWAY": 8}, {"OIDC_ISS_ENDPOINT": OTHER}
+    assert what_is_read() == (8, OTHER, OTHER)
