@@ -1,4 +1,4 @@
-"""Run the benchmarks: ``python -m benchmarks [--quick] [--only NAME]``."""
+"""Run the benchmarks: ``python -m benchmarks [--quick] [--only NAME] [--results FOLDER]``."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ import importlib
 import os
 import sys
 import warnings
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import django
 from django.core.management import call_command
 
-from .report import show, versions, write
+from .report import RESULTS, show, versions, write
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,6 +27,9 @@ def main(arguments: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="CPU time as ratios to the peers.")
     parser.add_argument("--quick", action="store_true", help="a few seconds: enough to see that it runs")
     parser.add_argument("--only", choices=_GROUPS, metavar="NAME", help=f"one group of {', '.join(_GROUPS)}")
+    parser.add_argument(
+        "--results", type=Path, default=RESULTS, metavar="FOLDER", help="where to write the run as JSON"
+    )
     options = parser.parse_args(arguments)
     rounds = _QUICK_ROUNDS if options.quick else _ROUNDS
     _set_up_django()
@@ -40,7 +44,7 @@ def main(arguments: Sequence[str]) -> None:
     void = sum(table.is_void for table in tables)
     if void:
         print(f"\n{void} of {len(tables)} tables are void: the machine was too busy to tell.")
-    print(f"\nWritten to {os.path.relpath(write(tables, rounds=rounds))}")
+    print(f"\nWritten to {os.path.relpath(write(tables, rounds=rounds, folder=options.results))}")
 
 
 def _set_up_django() -> None:

@@ -91,7 +91,7 @@ def _variants(count: int) -> Iterator[Variant]:
     """
     ring = key_store.current()
     rsa, ec = ring.signing_key("RS256"), ring.signing_key("ES256")
-    user = get_user_model().objects.create_user("adele", "adele@example.com")
+    user = get_user_model().objects.create_user("user of the API")
     of_client = [workload.token(rsa) for _ in range(count)]
     of_user = [workload.token(rsa, str(user.pk)) for _ in range(count)]
     ours = [AccessTokenAuthentication]

@@ -15,7 +15,7 @@ from .interleave import NULL_CONTROL_TOLERANCE
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-_RESULTS: Final = Path(__file__).parent / "results"
+RESULTS: Final = Path(__file__).parent / "results"
 _COMPARED: Final = (
     "django-at-jwt",
     "cryptography",
@@ -87,11 +87,11 @@ def versions() -> dict[str, str]:
     return found
 
 
-def write(tables: Sequence[Table], *, rounds: int) -> Path:
+def write(tables: Sequence[Table], *, rounds: int, folder: Path = RESULTS) -> Path:
     """Write a run as JSON, in a file of its own, and give its path."""
     now = datetime.now(UTC)
-    _RESULTS.mkdir(exist_ok=True)
-    path = _RESULTS / f"{now:%Y%m%dT%H%M%SZ}.json"
+    folder.mkdir(exist_ok=True)
+    path = folder / f"{now:%Y%m%dT%H%M%SZ}.json"
     run = {
         "at": now.isoformat(timespec="seconds"),
         "machine": f"{platform.system()} {platform.machine()}",
