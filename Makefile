@@ -54,7 +54,7 @@ docs: $(VENV)/group-docs $(VENV)/group-test  ## Build the documentation, and the
 	@$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
 	@echo "make docs: open docs/_build/html/index.html"
 
-bench: $(VENV)/group-bench  ## Measure speed against the peers, as ratios of one run
+bench: $(VENV)/group-test  ## Measure speed against the peers, as ratios of one run
 	@$(BIN)/python -m benchmarks
 
 tox: $(VENV)/group-test  ## Run the tests on all supported versions that are installed here
