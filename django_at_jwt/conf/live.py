@@ -47,7 +47,8 @@ def app_settings() -> AppSettings:
     Raises:
         ImproperlyConfigured: a value cannot be used; ``manage.py check`` says so before.
     """
-    # The dict holds key-encryption keys, so no frame that an error report could show may have it as a local.
+    # The dict holds key-encryption keys, so no frame that an error report could show may have it as a local. A request
+    # needs it several times, so it is looked up here first.
     if _last_read is not None and _last_read[0] is (read_before.get(SETTING_NAME) or written_setting(SETTING_NAME)):
         return _last_read[1]
     read = _read()

@@ -76,8 +76,7 @@ def verify_signature(
     jws = CompactJws.split(token, expected.max_bytes)
     known = key_ring.known_headers.get(jws.header_segment)
     key = known or key_ring.key_for(jws)
-    if expected.algorithms is not None:
-        check_algorithm(key, expected=expected)
+    check_algorithm(key, expected=expected)
     if not key.verifies(jws.signing_input, jws.signature):
         raise TokenRejected(RejectionReason.BAD_SIGNATURE, "the signature does not fit")
     if known is None:

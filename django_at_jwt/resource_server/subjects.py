@@ -38,7 +38,7 @@ def principal_for(claims: AccessTokenClaims, token: str) -> Any:
 
     No claim makes anybody staff or a superuser, or gives a permission.
     """
-    if claims.subject == claims.client_id:
+    if claims.is_machine:
         return MachinePrincipal(claims.client_id, claims.issuer)
     options = user_options(claims.issuer)
     if options.mode is UserMode.STATELESS:

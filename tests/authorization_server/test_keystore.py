@@ -85,7 +85,7 @@ def test_ring_is_at_hand_while_the_database_is_down_and_until_it_is_too_old(sign
     settings.AT_JWT = {**settings.AT_JWT, "KEY_RING_MAX_STALE": 70}
     store = KeyStore()
     ring = store.current()
-    monkeypatch.setattr(keystore, "primary_rows", _raise_operational_error)
+    monkeypatch.setattr(keystore, "primary_rows", down)
     clock.ahead = timedelta(seconds=31)
     assert store.at_hand() is None
     assert store.current() is ring
@@ -95,10 +95,6 @@ def test_ring_is_at_hand_while_the_database_is_down_and_until_it_is_too_old(sign
     assert store.at_hand() is None
     with pytest.raises(KeysUnavailable):
         store.current()
-
-
-def _raise_operational_error(*_arguments):
-    raise OperationalError("the database is down")
 
 
 def test_empty_table_is_looked_at_again_soon(clock, django_assert_num_queries):

@@ -4,10 +4,12 @@ import dataclasses
 
 import pytest
 
+from django_at_jwt.core import keyring
 from django_at_jwt.core.errors import IssuanceError, NoSigningKey, RejectionReason, TokenRejected
 from django_at_jwt.core.jws import CompactJws
 from django_at_jwt.core.keyring import KeyRing, Signer
 from django_at_jwt.core.keys import PRIVATE_MEMBERS, VerificationKey
+from django_at_jwt.core.profile import parse_header
 
 from .forge import ALL_ALGORITHMS, EXPECTED, NOW, Forge, thumbprint
 from .open_keys import ring_of, signing_key
@@ -114,14 +116,19 @@ def test_each_of_many_keys_verifies_its_own_tokens():
             assert refuse(renamed, ring).reason is RejectionReason.BAD_SIGNATURE
 
 
-def test_a_header_is_examined_once():
+def test_a_header_is_examined_until_a_token_that_has_it_was_verified(monkeypatch):
+    examined = []
+    monkeypatch.setattr(keyring, "parse_header", lambda header: examined.append(header) or parse_header(header))
     forge, ring = Forge("ES256"), Forge("ES256").ring()
-    jws = split(forge.token())
-    key = ring.key_for(jws)
-    assert ring.known_headers == {}
-    ring.remember_header(jws, key)
-    assert ring.known_headers == {jws.header_segment: key}
-    assert ring.key_for(jws) is key
+    for _ in range(2):
+        refuse(forge.token(signature=bytes(64)), ring)
+    assert (len(examined), ring.known_headers) == (2, {})
+    for _ in range(2):
+        accept(forge.token(), ring)
+    assert len(examined) == 3
+    assert ring.known_headers == {split(forge.token()).header_segment: ring.verification_keys[forge.kid]}
+    accept(forge.with_header(x=1), ring)
+    assert len(examined) == 4
 
 
 def test_remembered_headers_are_bounded():

@@ -192,6 +192,9 @@ def test_text_that_decodes_is_what_its_bytes_encode_to(segment):
 @pytest.mark.compliance("8725-14")
 @settings(moderate, max_examples=300)
 @given(st.text(alphabet=BASE64URL, max_size=12), st.integers(0, 12), st.integers(0, 255))
+@example("AAA", 3, ord("="))
+@example("AAA", 1, ord("+"))
+@example("AAA", 1, ord("/"))
 def test_no_other_character_is_passed_over(segment, place, character):
     # The decoder of the standard library skips what it does not know unless it is told not to, and knows "+", "/", "=".
     odd = segment[:place].encode() + bytes([character]) + segment[place:].encode()
