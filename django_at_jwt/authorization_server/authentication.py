@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
+from django.conf import settings as django_settings
 from django.contrib.auth import BACKEND_SESSION_KEY, SESSION_KEY
 from django.contrib.auth.signals import user_logged_in
 from django.core.exceptions import ImproperlyConfigured
+from django.http import parse_cookie
 from django.utils.module_loading import import_string
 
 from django_at_jwt.conf import SETTING_NAME, app_settings
@@ -52,6 +55,24 @@ def authentication_of(request: HttpRequest) -> AuthenticationEvent | None:
     session, user = getattr(request, "session", None), getattr(request, "user", None)
     if session is None or user is None or not user.is_authenticated:
         return None
+    return _authentication_in(session, user)
+
+
+def authentication_by_cookie(cookies: str, user: AbstractBaseUser) -> AuthenticationEvent | None:
+    """Return the login in the session that a ``Cookie`` header names, for code that has no request of Django's.
+
+    Args:
+        cookies: the header's value.
+        user: the user that the authentication middleware has taken from that session. The session is read again here;
+            ``None`` is returned if it is another user's, or nothing was recorded in it.
+    """
+    key = parse_cookie(cookies).get(django_settings.SESSION_COOKIE_NAME)
+    if not key:
+        return None
+    return _authentication_in(import_module(django_settings.SESSION_ENGINE).SessionStore(key), user)
+
+
+def _authentication_in(session: Any, user: AbstractBaseUser) -> AuthenticationEvent | None:
     entry = session.get(_ENTRY)
     if not isinstance(entry, dict) or not entry.get("user") == session.get(SESSION_KEY) == _id_of(user):
         return None

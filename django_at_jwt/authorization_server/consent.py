@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from django.utils import timezone
+from oauth2_provider.models import get_access_token_model
 from oauth2_provider.scopes import get_scopes_backend
 
 from .resource_servers import registry
@@ -56,3 +58,17 @@ class Consent:
     def texts(self) -> Iterable[str]:
         """All that the client may do, one text each, for a page that has one list."""
         return [*self.own_scopes, *(text for server in self.servers for text in server.scopes)]
+
+
+def has_agreed(user: Any, client_id: str, audience: Audience) -> bool:
+    """Return whether a living token of the client shows that the user has agreed to an audience before.
+
+    The scopes alone do not show it: the token must name the same resources.
+    """
+    living = get_access_token_model().objects.filter(
+        user=user, application__client_id=client_id, expires__gt=timezone.now()
+    )
+    wanted = set(audience.identifiers)
+    # A token from before this app was installed names no resource; what nobody asks for is what the default gets.
+    default = [registry.current().default]
+    return any(wanted <= set(token.resource or default) and token.allow_scopes(audience.scopes) for token in living)

@@ -10,7 +10,6 @@ from urllib.parse import urlsplit
 
 from django.contrib.auth.decorators import login_not_required
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
-from django.urls import reverse
 from django.utils.cache import patch_cache_control
 from django.utils.decorators import method_decorator
 from django.views.decorators.http import conditional_page, require_safe
@@ -24,10 +23,12 @@ from django_at_jwt.core.errors import KeysUnavailable, UnacceptableKey
 from django_at_jwt.core.keys import VerificationKey
 from django_at_jwt.core.metadata import authorization_server_metadata, with_path
 
+from .endpoints import EndpointMixin
 from .keystore import key_store
+from .mounted import MountedView, endpoint_views, mounted_views
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 
 @method_decorator([login_not_required, require_safe, conditional_page], name="dispatch")
@@ -105,18 +106,18 @@ class MetadataView(PublicDocumentView):
             Http404: the address was made for another issuer than this one.
         """
         self._refuse_other_issuers()
-        oauth = _toolkit_document(toolkit_views.OAuthServerMetadataView, request)
+        oauth = _toolkit_document(_OAuthDocument, request)
         issuer = local_issuer() or oauth["issuer"]
         # RFC 8628 §4; the toolkit has the endpoint and does not say so.
-        oauth["device_authorization_endpoint"] = with_path(issuer, reverse("oauth2_provider:device-authorization"))
+        oauth["device_authorization_endpoint"] = _address("device-authorization", issuer)
         openid = None
         if oauth2_settings.OIDC_ENABLED:
-            openid = _toolkit_document(toolkit_views.ConnectDiscoveryInfoView, request)
+            openid = _toolkit_document(_OpenIdDocument, request)
         return authorization_server_metadata(
             oauth,
             openid,
             issuer=issuer,
-            jwks_uri=with_path(issuer, reverse("oauth2_provider:jwks-info")),
+            jwks_uri=_at(_first_path(mounted_views(JwkSetView)), issuer),
             signing_algorithms=app_settings().signing_algorithms,
             authentication_contexts=_contexts(),
         )
@@ -150,3 +151,33 @@ def _contexts() -> list[str]:
 def _toolkit_document(view: Any, request: HttpRequest) -> dict[str, Any]:
     document: dict[str, Any] = json.loads(view.as_view()(request).content)
     return document
+
+
+class _SiteEndpoints:
+    """Makes the toolkit's documents name each endpoint where the site has mounted it, and leave out the others."""
+
+    def _get_endpoint_url(self, request: HttpRequest, view_name: str, required: bool = False) -> str | None:  # noqa: FBT001, FBT002 - the toolkit's own signature
+        return _address(view_name, local_issuer() or request.build_absolute_uri("/"))
+
+
+class _OAuthDocument(_SiteEndpoints, toolkit_views.OAuthServerMetadataView):
+    """What the toolkit says of OAuth."""
+
+
+class _OpenIdDocument(_SiteEndpoints, toolkit_views.ConnectDiscoveryInfoView):
+    """What the toolkit says of OpenID Connect."""
+
+
+def _address(name: str, issuer: str) -> str | None:
+    """Return the address of an endpoint: the first in the URLconf that has this app's protection, else the first."""
+    views = endpoint_views(name)
+    protected = [view for view in views if view.view_class is not None and issubclass(view.view_class, EndpointMixin)]
+    return _at(_first_path(protected) or _first_path(views), issuer)
+
+
+def _first_path(views: Iterable[MountedView]) -> str | None:
+    return next((path for view in views if (path := view.path()) is not None), None)
+
+
+def _at(path: str | None, issuer: str) -> str | None:
+    return None if path is None else with_path(issuer, path)

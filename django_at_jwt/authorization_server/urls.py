@@ -12,20 +12,28 @@ from .endpoints import (
     AuthorizationView,
     DeviceAuthorizationView,
     DeviceConfirmView,
+    DeviceUserCodeView,
+    EndpointMixin,
+    IntrospectTokenView,
     RegistrationManagementView,
     RegistrationView,
+    RevokeTokenView,
     TokenView,
     UserInfoView,
     refusing_unreadable,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
-_OWN_VIEWS: Final[dict[str, Any]] = {
+# By the toolkit's URL names.
+OWN_VIEWS: Final[dict[str, Any]] = {
     "authorize": AuthorizationView,
     "token": TokenView,
+    "revoke-token": RevokeTokenView,
+    "introspect": IntrospectTokenView,
     "device-authorization": DeviceAuthorizationView,
+    "device": DeviceUserCodeView,
     "device-confirm": DeviceConfirmView,
     "user-info": UserInfoView,
     "dcr-register": RegistrationView,
@@ -35,21 +43,29 @@ _OWN_VIEWS: Final[dict[str, Any]] = {
     "oauth-server-metadata-issuer": MetadataView,
     "oidc-connect-discovery-info": DiscoveryView,
 }
+_DOCUMENTS: Final = frozenset(name for name, view in OWN_VIEWS.items() if issubclass(view, (JwkSetView, MetadataView)))
+
+
+def _callback(pattern: URLPattern) -> Callable[..., Any]:
+    view = OWN_VIEWS.get(pattern.name or "")
+    if view is None:
+        return refusing_unreadable(pattern.callback)
+    callback: Callable[..., Any] = view.as_view()
+    return callback if issubclass(view, EndpointMixin) else refusing_unreadable(callback)
 
 
 def _with_own_views(patterns: Iterable[URLPattern]) -> list[URLPattern]:
-    return [
-        URLPattern(
-            pattern.pattern,
-            refusing_unreadable(_OWN_VIEWS[pattern.name].as_view() if pattern.name in _OWN_VIEWS else pattern.callback),
-            pattern.default_args,
-            pattern.name,
-        )
-        for pattern in patterns
-    ]
+    return [URLPattern(pattern.pattern, _callback(pattern), pattern.default_args, pattern.name) for pattern in patterns]
 
 
-toolkit_patterns = _with_own_views(toolkit_urls.urlpatterns)
+metadata_urlpatterns = _with_own_views(toolkit_urls.metadata_urlpatterns)
+base_urlpatterns = _with_own_views(toolkit_urls.base_urlpatterns)
+management_urlpatterns = _with_own_views(toolkit_urls.management_urlpatterns)
+oidc_urlpatterns = _with_own_views(toolkit_urls.oidc_urlpatterns)
+dcr_urlpatterns = _with_own_views(toolkit_urls.dcr_urlpatterns)
+
+device_urlpatterns = [pattern for pattern in base_urlpatterns if str(pattern.name).startswith("device")]
+document_urlpatterns = [pattern for pattern in (*metadata_urlpatterns, *oidc_urlpatterns) if pattern.name in _DOCUMENTS]
 
 # RFC 8414 §3.1 puts the well-known part between the issuer's host and its path, at the root of the site.
 well_known_patterns = [

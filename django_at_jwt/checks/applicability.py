@@ -39,6 +39,7 @@ class CheckId(StrEnum):
     NO_SIGNING_KEY = "django_at_jwt.W001"
     NO_WELL_KNOWN_URLS = "django_at_jwt.W002"
     ISSUER_ELSEWHERE = "django_at_jwt.W003"
+    UNPROTECTED_ENDPOINT = "django_at_jwt.W024"
     NO_TABLE_OF_SUBJECTS = "django_at_jwt.W021"
     INSECURE_ISSUER = "django_at_jwt.E101"
     UNOPENABLE_KEY = "django_at_jwt.E102"

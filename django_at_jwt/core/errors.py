@@ -83,6 +83,13 @@ class LoginRequired(IssuanceError):
     status = 400
 
 
+class ConsentRequired(IssuanceError):
+    """The user has not agreed to what is asked for, and no consent page was shown (OpenID Connect Core §3.1.2.6)."""
+
+    code = "consent_required"
+    status = 400
+
+
 class UnmetAuthenticationRequirements(IssuanceError):
     """The user has logged in, and not as strongly as the client asks for (RFC 9470 §5)."""
 

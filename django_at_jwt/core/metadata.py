@@ -13,6 +13,11 @@ PROTECTED_RESOURCE_PATH: Final = ".well-known/oauth-protected-resource"
 RESOURCE_DESCRIPTION: Final = frozenset(
     {"scopes_supported", "resource_name", "resource_documentation", "resource_policy_uri", "resource_tos_uri"}
 )
+# What describes an endpoint, and means nothing without it.
+_CAPABILITIES: Final = {
+    "authorization_endpoint": "code_challenge_methods_supported",
+    "token_endpoint": "token_endpoint_auth_methods_supported",
+}
 _ID_TOKEN_ALGORITHMS: Final = "id_token_signing_alg_values_supported"  # noqa: S105 - a member's name
 
 
@@ -21,7 +26,7 @@ def authorization_server_metadata(
     openid: Mapping[str, Any] | None,
     *,
     issuer: str,
-    jwks_uri: str,
+    jwks_uri: str | None,
     signing_algorithms: Sequence[str],
     authentication_contexts: Sequence[str] = (),
 ) -> dict[str, Any]:
@@ -30,10 +35,11 @@ def authorization_server_metadata(
     Args:
         oauth: what the server says of OAuth.
         openid: what it says of OpenID Connect, or ``None`` where that is off.
+        jwks_uri: where the keys are, or ``None`` if they are not published.
         signing_algorithms: those of the access tokens.
         authentication_contexts: the ``acr`` values that a login may be of, as far as they are known (RFC 9470 §7).
 
-    Empty lists are left out (RFC 8414 §2).
+    Empty lists and endpoints that are ``None`` are left out (RFC 8414 §2).
     """
     merged: dict[str, Any] = {**oauth, **(openid or {})} | {"issuer": issuer, "jwks_uri": jwks_uri}
     merged["acr_values_supported"] = list(authentication_contexts)
@@ -44,6 +50,9 @@ def authorization_server_metadata(
         # Some resource servers take the algorithms that they permit in access tokens from this member.
         told = openid.get(_ID_TOKEN_ALGORITHMS, ())
         merged[_ID_TOKEN_ALGORITHMS] = list(dict.fromkeys((*told, *signing_algorithms)))
+    for endpoint, capability in _CAPABILITIES.items():
+        if merged.get(endpoint) is None:
+            merged.pop(capability, None)
     return {member: value for member, value in merged.items() if value not in ([], None)}
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent.parent
 DOCS = ROOT / "docs"
 INSTALLATION = DOCS / "installation.md"
+OWN_VIEWS = DOCS / "own-views.md"
 PROTECT = DOCS / "protect-an-api.md"
 AUTHENTICATION = DOCS / "authentication.md"
 REMOTE_ISSUER = DOCS / "remote-issuer.md"
@@ -26,7 +27,7 @@ README = ROOT / "README.md"
 CONTRIBUTING = ROOT / "CONTRIBUTING.md"
 CHANGELOG = ROOT / "CHANGELOG.md"
 # Their blocks are run in a brand-new project.
-RUN_IN_A_PROJECT = {INSTALLATION, PROTECT, PLAIN_VIEWS, MCP, REMOTE_ISSUER, README, TESTING}
+RUN_IN_A_PROJECT = {INSTALLATION, OWN_VIEWS, PROTECT, PLAIN_VIEWS, MCP, REMOTE_ISSUER, README, TESTING}
 # compliance.md is written from the tests, and changelog.md includes CHANGELOG.md.
 PAGES = sorted(page for page in DOCS.glob("*.md") if page.name not in {"compliance.md", "changelog.md"})
 

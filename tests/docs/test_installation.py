@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 
-from .blocks import INSTALLATION, MCP, PLAIN_VIEWS, PROTECT, README, blocks_of
+from .blocks import INSTALLATION, MCP, OWN_VIEWS, PLAIN_VIEWS, PROTECT, README, blocks_of
 from .new_project import ADDRESS_IN_THE_PAGES, NewProject
 
 pytestmark = pytest.mark.skipif(
@@ -129,6 +129,24 @@ def test_pages_in_a_new_project_and_back_again(project):
     again = refreshed(project, now)
     assert not again["access_token"].startswith("eyJ")
     assert status(project, "/view/", again["access_token"]) == 200
+
+
+def test_page_on_own_views_in_a_new_project(project):
+    *installing, _ = blocks_of(INSTALLATION)
+    project.follow(
+        [block for block in installing if block.language == "python" and block.file == "mysite/settings.py"][:1]
+    )
+    project.follow(blocks_of(OWN_VIEWS))
+    project.run("python manage.py migrate --verbosity 0")
+    project.run("python manage.py rotate_signing_keys")
+    assert "no issues" in project.run("python manage.py check")
+
+    head = "curl --silent --output /dev/null --dump-header - https://www.example.com/o"
+    assert "x-served-by: mysite" in project.run(f"{head}/token/ --data grant_type=x").lower()
+    assert " 200 " in project.run(f"{head}/.well-known/jwks.json").splitlines()[0]
+    # What the page says that this site has left out.
+    for left_out in ("applications", "authorized_tokens"):
+        assert " 404 " in project.run(f"{head}/{left_out}/").splitlines()[0]
 
 
 def test_readme_in_a_new_project(project):

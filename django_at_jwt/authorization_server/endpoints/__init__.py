@@ -1,17 +1,22 @@
 """The toolkit's endpoints where they need a hand."""
 
 from .authorization import AuthorizationView
-from .devices import DeviceAuthorizationView, DeviceConfirmView
+from .devices import DeviceAuthorizationView, DeviceConfirmView, DeviceUserCodeView
+from .endpoint import EndpointMixin
 from .registration import RegistrationManagementView, RegistrationView
-from .tokens import TokenView, UserInfoView
+from .tokens import IntrospectTokenView, RevokeTokenView, TokenView, UserInfoView
 from .unreadable import refusing_unreadable
 
 __all__ = [
     "AuthorizationView",
     "DeviceAuthorizationView",
     "DeviceConfirmView",
+    "DeviceUserCodeView",
+    "EndpointMixin",
+    "IntrospectTokenView",
     "RegistrationManagementView",
     "RegistrationView",
+    "RevokeTokenView",
     "TokenView",
     "UserInfoView",
     "refusing_unreadable",

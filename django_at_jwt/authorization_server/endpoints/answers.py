@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from django.http import JsonResponse
-from django.utils.decorators import method_decorator
-from django.views.decorators.cache import never_cache
-from django.views.decorators.clickjacking import xframe_options_deny
 
 if TYPE_CHECKING:
     from django.http import QueryDict
-
-
-# Where a user agrees to something: another site must not put the page under its own (RFC 6749 §10.13, RFC 9700 §4.16),
-# and no cache may keep it. A site may have no middleware for either.
-page_of_consent: Final = method_decorator([xframe_options_deny, never_cache], name="dispatch")
 
 
 class OwnCoreMixin:

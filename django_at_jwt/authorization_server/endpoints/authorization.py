@@ -7,25 +7,22 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
-from django import forms
 from django.contrib.auth.views import redirect_to_login
-from django.utils import timezone
 from oauth2_provider import views as toolkit_views
 from oauth2_provider.exceptions import OAuthToolkitError
-from oauth2_provider.forms import AllowForm
-from oauth2_provider.models import get_access_token_model, get_application_model
+from oauth2_provider.models import get_application_model
 from oauth2_provider.settings import oauth2_settings
 
 from django_at_jwt.authorization_server.authentication import authentication_of
-from django_at_jwt.authorization_server.consent import Consent
-from django_at_jwt.authorization_server.resource_servers import registry
+from django_at_jwt.authorization_server.consent import Consent, has_agreed
 from django_at_jwt.authorization_server.toolkit import AUTHENTICATION, redirectable, resolved_audience
 from django_at_jwt.conf import app_settings
 from django_at_jwt.core.errors import IssuanceError, LoginRequired, UnmetAuthenticationRequirements
 from django_at_jwt.core.step_up import LoginDemand, Verdict
 
-from .answers import OwnCoreMixin, page_of_consent, refusal
+from .answers import OwnCoreMixin, refusal
 from .consent_templates import own_or_ours
+from .endpoint import ConsentPageMixin
 
 if TYPE_CHECKING:
     from django.http import HttpRequest, HttpResponse
@@ -33,17 +30,9 @@ if TYPE_CHECKING:
     from django_at_jwt.core.audience import Audience
 
 
-class ConsentForm(AllowForm):
-    """The toolkit's form; a request may ask for no scope at all, or for none that means anything to the API."""
-
-    scope = forms.CharField(required=False, widget=forms.HiddenInput())
-
-
-@page_of_consent
-class AuthorizationView(OwnCoreMixin, toolkit_views.AuthorizationView):
+class AuthorizationView(ConsentPageMixin, OwnCoreMixin, toolkit_views.AuthorizationView):
     """The toolkit's authorization endpoint; consent is to one API, and says what the client may do there."""
 
-    form_class = ConsentForm
     _audience: Audience | None = None
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
@@ -78,7 +67,8 @@ class AuthorizationView(OwnCoreMixin, toolkit_views.AuthorizationView):
             query = request.GET.copy()
             query.setlist("resource", audience.identifiers)
             prompt = query.get("approval_prompt", oauth2_settings.REQUEST_APPROVAL_PROMPT)
-            if prompt == "auto" and not _has_agreed(request, audience):
+            client_id = request.GET.get("client_id", "")
+            if prompt == "auto" and not has_agreed(request.user, client_id, audience):
                 query["approval_prompt"] = "force"
             request.GET = query  # type: ignore[assignment]
         return scopes, credentials
@@ -137,8 +127,16 @@ class AuthorizationView(OwnCoreMixin, toolkit_views.AuthorizationView):
         return context
 
     def get_template_names(self) -> list[str]:
-        """Take the site's own template if it has one, else this app's."""
-        return [own_or_ours("oauth2_provider/authorize.html", "django_at_jwt/authorize.html")]
+        """Return the view's own template, or the site's in place of the toolkit's, or else this app's."""
+        names: list[str] = super().get_template_names()
+        of_toolkit = toolkit_views.AuthorizationView.template_name
+        return [own_or_ours(of_toolkit, "django_at_jwt/authorize.html")] if names == [of_toolkit] else names
+
+    def get_form(self, form_class: Any = None) -> Any:
+        """Return the form; a request may ask for no scope, or for scopes that mean nothing to the API."""
+        form = super().get_form(form_class)
+        form.fields["scope"].required = False
+        return form
 
     def form_valid(self, form: Any) -> HttpResponse:
         """Take the answer to the consent page."""
@@ -179,13 +177,3 @@ def _demand(request: HttpRequest) -> LoginDemand:
     # prompt=login asks for a login now, which the user cannot get round by coming back without one.
     max_age = "0" if "login" in _prompts(request) else request.GET.get("max_age", "")
     return LoginDemand.of(max_age=max_age, acr_values=acr_values)
-
-
-def _has_agreed(request: HttpRequest, audience: Audience) -> bool:
-    living = get_access_token_model().objects.filter(
-        user=request.user, application__client_id=request.GET.get("client_id", ""), expires__gt=timezone.now()
-    )
-    wanted = set(audience.identifiers)
-    # A token from before this app was installed names no resource; what nobody asks for is what the default gets.
-    default = [registry.current().default]
-    return any(wanted <= set(token.resource or default) and token.allow_scopes(audience.scopes) for token in living)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.db import router, transaction
 from django.http import Http404
+from django.urls import NoReverseMatch
 from django.utils import timezone
 from oauth2_provider import views as toolkit_views
 from oauth2_provider.models import get_application_model, get_device_grant_model
@@ -16,19 +17,21 @@ from oauth2_provider.scopes import get_scopes_backend
 
 from django_at_jwt.authorization_server.authentication import authentication_of
 from django_at_jwt.authorization_server.consent import Consent
+from django_at_jwt.authorization_server.mounted import endpoint_path
 from django_at_jwt.authorization_server.toolkit import resolve
 from django_at_jwt.core.audience import Audience, AudienceRequest
 from django_at_jwt.core.errors import InvalidScope, IssuanceError
 from django_at_jwt.models import Authorization
 
-from .answers import OwnCoreMixin, page_of_consent, values_of
+from .answers import OwnCoreMixin, values_of
 from .consent_templates import own_or_ours
+from .endpoint import ConsentPageMixin, EndpointMixin
 
 if TYPE_CHECKING:
     from django.http import HttpRequest, HttpResponse
 
 
-class DeviceAuthorizationView(OwnCoreMixin, toolkit_views.DeviceAuthorizationView):
+class DeviceAuthorizationView(EndpointMixin, OwnCoreMixin, toolkit_views.DeviceAuthorizationView):
     """The toolkit's device authorization endpoint; what was asked for is kept with the device code."""
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
@@ -79,8 +82,21 @@ def _device_audience(request: HttpRequest) -> Audience:
     )
 
 
-@page_of_consent
-class DeviceConfirmView(toolkit_views.DeviceConfirmView):
+class DeviceUserCodeView(ConsentPageMixin, toolkit_views.DeviceUserCodeView):
+    """The toolkit's page where a user enters a device's code (RFC 8628 §3.3)."""
+
+    def get_success_url(self) -> str:
+        """Return where the user confirms the device."""
+        device = self.device_grant
+        try:
+            address: str = super().get_success_url()
+        except NoReverseMatch:
+            # The toolkit looks in its own namespace alone.
+            address = _mounted("device-confirm", client_id=device.client_id, user_code=device.user_code)
+        return address
+
+
+class DeviceConfirmView(ConsentPageMixin, toolkit_views.DeviceConfirmView):
     """The toolkit's page where a user approves a device; it says which API that is about (RFC 8628 §3.3)."""
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
@@ -104,8 +120,18 @@ class DeviceConfirmView(toolkit_views.DeviceConfirmView):
         return context
 
     def get_template_names(self) -> list[str]:
-        """Take the site's own template if it has one, else this app's."""
-        return [own_or_ours("oauth2_provider/device/accept_deny.html", "django_at_jwt/accept_deny.html")]
+        """Return the view's own template, or the site's in place of the toolkit's, or else this app's."""
+        names: list[str] = super().get_template_names()
+        of_toolkit = toolkit_views.DeviceConfirmView.template_name
+        return [own_or_ours(of_toolkit, "django_at_jwt/accept_deny.html")] if names == [of_toolkit] else names
+
+    def get_success_url(self) -> str:
+        """Return where the user sees what became of the device."""
+        try:
+            address: str = super().get_success_url()
+        except NoReverseMatch:
+            address = _mounted("device-grant-status", **self.kwargs)
+        return address
 
     def form_valid(self, form: Any) -> HttpResponse:
         """Take the user's answer, and keep how they had logged in before the device can get its token.
@@ -124,3 +150,10 @@ class DeviceConfirmView(toolkit_views.DeviceConfirmView):
                 Authorization.objects.remember_login(device.device_code, event.to_session())
             response: HttpResponse = super().form_valid(form)
         return response
+
+
+def _mounted(name: str, **parameters: str) -> str:
+    path = endpoint_path(name, **parameters)
+    if path is None:
+        raise NoReverseMatch(f"No view of the URLconf serves the endpoint {name}. Mount device_urlpatterns.")
+    return path

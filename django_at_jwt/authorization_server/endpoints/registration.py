@@ -8,21 +8,22 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from django.http import HttpResponse, JsonResponse
-from django.urls import reverse
 from oauth2_provider import views as toolkit_views
 
+from django_at_jwt.authorization_server.mounted import endpoint_path
 from django_at_jwt.conf import local_issuer
 from django_at_jwt.core.errors import RejectionReason, TokenRejected
 from django_at_jwt.core.jws import decode_object
 from django_at_jwt.core.metadata import with_path
 
 from .answers import refusal
+from .endpoint import EndpointMixin
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
 
 
-class RegistrationView(toolkit_views.DynamicClientRegistrationView):
+class RegistrationView(EndpointMixin, toolkit_views.DynamicClientRegistrationView):
     """The toolkit's endpoint where clients register, for documents that can be read and stored."""
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
@@ -30,7 +31,7 @@ class RegistrationView(toolkit_views.DynamicClientRegistrationView):
         return _refused(request.body) or _at_the_issuer(super().post(request, *args, **kwargs))
 
 
-class RegistrationManagementView(toolkit_views.DynamicClientRegistrationManagementView):
+class RegistrationManagementView(EndpointMixin, toolkit_views.DynamicClientRegistrationManagementView):
     """The toolkit's endpoint where clients change what they registered, for documents that can be read and stored."""
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
@@ -75,7 +76,8 @@ def _at_the_issuer(response: HttpResponse) -> HttpResponse:
     if not local_issuer() or response.status_code not in {HTTPStatus.OK, HTTPStatus.CREATED}:
         return response
     document = json.loads(response.content)
-    path = reverse("oauth2_provider:dcr-register-management", kwargs={"client_id": document["client_id"]})
-    document["registration_client_uri"] = with_path(local_issuer(), path)
+    path = endpoint_path("dcr-register-management", client_id=document["client_id"])
+    if path is not None:
+        document["registration_client_uri"] = with_path(local_issuer(), path)
     # It holds the client's secret (RFC 7591 §3.2.1).
     return JsonResponse(document, status=response.status_code, headers={"Cache-Control": "no-store"})

@@ -13,15 +13,19 @@ from oauth2_provider.signals import app_authorized
 from django_at_jwt.authorization_server.toolkit import DEVICE_CODE_GRANT
 
 from .answers import OwnCoreMixin, refusal
+from .endpoint import EndpointMixin
 
 
-class TokenView(OwnCoreMixin, toolkit_views.TokenView):
+class TokenView(EndpointMixin, OwnCoreMixin, toolkit_views.TokenView):
     """The toolkit's token endpoint, where what a client does wrong or two clients do at once is never a crash."""
 
     def authorization_flow_token_response(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Answer with a token; it is read back from the database only if somebody listens for it."""
-        if app_authorized.has_listeners(type(self)):
-            whole: HttpResponse = super().authorization_flow_token_response(request, *args, **kwargs)
+        following = super().authorization_flow_token_response
+        # A site's own view may come next, before the toolkit's.
+        is_the_toolkits = following.__func__ is toolkit_views.TokenView.authorization_flow_token_response
+        if app_authorized.has_listeners(type(self)) or not is_the_toolkits:
+            whole: HttpResponse = following(request, *args, **kwargs)
             return whole
         _, headers, body, status = self.create_token_response(request)
         return HttpResponse(content=body, status=status, headers=headers)
@@ -41,7 +45,15 @@ class TokenView(OwnCoreMixin, toolkit_views.TokenView):
         return response
 
 
-class UserInfoView(OwnCoreMixin, toolkit_views.UserInfoView):
+class RevokeTokenView(EndpointMixin, OwnCoreMixin, toolkit_views.RevokeTokenView):
+    """The toolkit's revocation endpoint (RFC 7009)."""
+
+
+class IntrospectTokenView(EndpointMixin, OwnCoreMixin, toolkit_views.IntrospectTokenView):
+    """The toolkit's introspection endpoint (RFC 7662)."""
+
+
+class UserInfoView(EndpointMixin, OwnCoreMixin, toolkit_views.UserInfoView):
     """The toolkit's userinfo endpoint; a token in the address would stand in every log on the way (RFC 6750 §2.3)."""
 
     def _create_userinfo_response(self, request: HttpRequest) -> HttpResponse:

@@ -7,9 +7,8 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
-from django.urls import NoReverseMatch, reverse
-
 from django_at_jwt.authorization_server.keystore import key_store
+from django_at_jwt.authorization_server.mounted import is_endpoint
 from django_at_jwt.conf import app_settings, local_issuer
 from django_at_jwt.core.bearer import INVALID_TOKEN
 from django_at_jwt.core.errors import KeysUnavailable, RejectionReason, TokenRejected
@@ -112,11 +111,4 @@ def check_row(row: Any, request: Request) -> None:
 
 def _is_own_endpoint(address: str) -> bool:
     """Whether an address is one of the issuer's own endpoints, which take each of its tokens: a scope decides there."""
-    return urlsplit(address).path in {path for name in _OWN_ENDPOINTS if (path := _path_of(name))}
-
-
-def _path_of(name: str) -> str | None:
-    try:
-        return reverse(f"oauth2_provider:{name}")
-    except NoReverseMatch:
-        return None
+    return is_endpoint(urlsplit(address).path, *_OWN_ENDPOINTS)

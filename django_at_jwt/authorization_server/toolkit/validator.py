@@ -12,6 +12,7 @@ from django_at_jwt.core.errors import IssuanceError
 from .accepting import AcceptingMixin
 from .audiences import resolve_for_authorization
 from .devices import DeviceMixin
+from .foreign_views import is_being_answered, judge, was_judged
 from .identity import IdentityMixin
 from .issuing import refuse
 from .requests import is_authorization_request
@@ -52,7 +53,9 @@ class AccessTokenValidatorMixin(StoringMixin, DeviceMixin, IdentityMixin, Accept
         if not super().validate_scopes(client_id, scopes, client, request, *args, **kwargs):  # type: ignore[misc]
             return False
         try:
-            resolve_for_authorization(request)
+            audience = resolve_for_authorization(request)
+            if is_being_answered(request) and not was_judged(request):
+                judge(request, audience)
         except IssuanceError as error:
             refuse(error, request)
         return True

@@ -1,0 +1,192 @@
+"""Where the site has mounted the authorization server's endpoints: by the class of each view, not by its name.
+
+A site may serve an endpoint with a subclass, at any path, under any name and in any namespace.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final
+
+from django.conf import settings as django_settings
+from django.urls import (
+    NoReverseMatch,
+    Resolver404,
+    URLPattern,
+    URLResolver,
+    get_resolver,
+    get_script_prefix,
+    get_urlconf,
+    resolve,
+    reverse,
+)
+from django.urls.resolvers import LocalePrefixPattern, RoutePattern
+from oauth2_provider import views as toolkit_views
+from oauth2_provider.views.base import BaseAuthorizationView
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+_TOOLKIT_APP: Final = "oauth2_provider"
+# The toolkit's URL names, and the class that every view of that endpoint derives from.
+TOOLKIT_VIEWS: Final[Mapping[str, type]] = {
+    "authorize": BaseAuthorizationView,
+    "token": toolkit_views.TokenView,
+    "revoke-token": toolkit_views.RevokeTokenView,
+    "introspect": toolkit_views.IntrospectTokenView,
+    "device-authorization": toolkit_views.DeviceAuthorizationView,
+    "device": toolkit_views.DeviceUserCodeView,
+    "device-confirm": toolkit_views.DeviceConfirmView,
+    "device-grant-status": toolkit_views.DeviceGrantStatusView,
+    "user-info": toolkit_views.UserInfoView,
+    "rp-initiated-logout": toolkit_views.RPInitiatedLogoutView,
+    "dcr-register": toolkit_views.DynamicClientRegistrationView,
+    "dcr-register-management": toolkit_views.DynamicClientRegistrationManagementView,
+    "jwks-info": toolkit_views.JwksInfoView,
+    "oauth-server-metadata": toolkit_views.OAuthServerMetadataView,
+    "oidc-connect-discovery-info": toolkit_views.ConnectDiscoveryInfoView,
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MountedView:
+    """A view of the site's URLconf."""
+
+    callback: Callable[..., Any]
+    view_class: type | None
+    name: str | None
+    namespaces: tuple[str, ...]
+    app_names: tuple[str, ...]
+    patterns: tuple[Any, ...]
+
+    @property
+    def route(self) -> str:
+        """The route as the URLconf spells it, with its parameters, for messages."""
+        return "/" + "".join(str(pattern) for pattern in self.patterns)
+
+    def path(self, **parameters: str) -> str | None:
+        """Return the path at which this view answers.
+
+        Args:
+            parameters: values of the route's parameters.
+
+        Returns:
+            ``None`` if another view answers there, or if no path can be made: a regular expression has no name, or the
+            route has other parameters.
+        """
+        path = self._made_path(parameters)
+        return path if path is not None and self.answers_at(path) else None
+
+    def is_shadowed(self, **parameters: str) -> bool:
+        """Return whether an earlier pattern of the URLconf takes all requests to this view."""
+        path = self._made_path(parameters)
+        return path is not None and not self.answers_at(path)
+
+    def answers_at(self, path: str) -> bool:
+        """Return whether a request to a path, with the script prefix, reaches this view."""
+        return bool(_callback_at(path) == self.callback)
+
+    def _made_path(self, parameters: dict[str, str]) -> str | None:
+        if all(_is_literal(pattern) for pattern in self.patterns):
+            # Independent of names, which two views may share.
+            return get_script_prefix() + self.route[1:]
+        try:
+            return reverse(":".join((*self.namespaces, self.name)) if self.name else self.callback, kwargs=parameters)
+        except NoReverseMatch:
+            return None
+
+
+def mounted_views(*classes: type) -> tuple[MountedView, ...]:
+    """Return the views of these classes and of their subclasses, in the order of the URLconf."""
+    return _views_of(get_resolver(get_urlconf() or django_settings.ROOT_URLCONF), classes)
+
+
+def endpoint_views(name: str) -> tuple[MountedView, ...]:
+    """Return the views that serve an endpoint, in the order of the URLconf.
+
+    Args:
+        name: the toolkit's URL name of the endpoint. A view without a class counts if it has this name in the
+            toolkit's namespace.
+    """
+    return _endpoint_views(get_resolver(get_urlconf() or django_settings.ROOT_URLCONF), name)
+
+
+def endpoint_path(name: str, **parameters: str) -> str | None:
+    """Return the path of an endpoint, or ``None`` if the site has not mounted it."""
+    paths = (view.path(**parameters) for view in endpoint_views(name))
+    return next((path for path in paths if path is not None), None)
+
+
+def is_endpoint(path: str, *names: str) -> bool:
+    """Return whether a view that serves one of these endpoints, which have no parameters, answers at a path."""
+    callback = _callback_at(path)
+    return callback is not None and any(view.callback == callback for name in names for view in endpoint_views(name))
+
+
+def _callback_at(path: str) -> Any:
+    try:
+        return resolve("/" + path.removeprefix(get_script_prefix())).func
+    except Resolver404:
+        return None
+
+
+@lru_cache(maxsize=256)
+def _endpoint_views(resolver: URLResolver, name: str) -> tuple[MountedView, ...]:
+    return tuple(
+        view
+        for view in _views(resolver)
+        if (view.view_class is not None and issubclass(view.view_class, TOOLKIT_VIEWS[name]))
+        or (view.view_class is None and view.name == name and _TOOLKIT_APP in view.app_names)
+    )
+
+
+@lru_cache(maxsize=256)
+def _views_of(resolver: URLResolver, classes: tuple[type, ...]) -> tuple[MountedView, ...]:
+    return tuple(view for view in _views(resolver) if view.view_class and issubclass(view.view_class, classes))
+
+
+# By the resolver, which Django replaces if the URLconf changes.
+@lru_cache(maxsize=8)
+def _views(resolver: URLResolver) -> tuple[MountedView, ...]:
+    return tuple(_walk(resolver.url_patterns))
+
+
+def _walk(
+    patterns: Iterable[URLPattern | URLResolver],
+    before: tuple[Any, ...] = (),
+    namespaces: tuple[str, ...] = (),
+    app_names: tuple[str, ...] = (),
+) -> Iterator[MountedView]:
+    for each in patterns:
+        here = (*before, each.pattern)
+        if isinstance(each, URLResolver):
+            yield from _walk(
+                each.url_patterns,
+                here,
+                (*namespaces, each.namespace) if each.namespace else namespaces,
+                (*app_names, each.app_name) if each.app_name else app_names,
+            )
+            continue
+        yield MountedView(
+            callback=each.callback,
+            view_class=_class_of(each.callback),
+            name=each.name,
+            namespaces=namespaces,
+            app_names=app_names,
+            patterns=here,
+        )
+
+
+def _class_of(callback: Any) -> type | None:
+    """The class behind a view, through decorators and ``functools.partial``."""
+    while callback is not None:
+        view_class = getattr(callback, "view_class", None)
+        if isinstance(view_class, type):
+            return view_class
+        callback = getattr(callback, "__wrapped__", None) or getattr(callback, "func", None)
+    return None
+
+
+def _is_literal(pattern: Any) -> bool:
+    return isinstance(pattern, LocalePrefixPattern) or (isinstance(pattern, RoutePattern) and "<" not in str(pattern))

@@ -1,0 +1,1 @@
+"""Sites that serve the authorization server's endpoints with views of their own."""

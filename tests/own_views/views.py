@@ -1,0 +1,64 @@
+"""Views as a site has them before it adds this app, and as the documentation says to change them."""
+
+from django.contrib.auth.decorators import login_not_required
+from django.http import HttpResponse
+from django.views.decorators.csrf import csrf_exempt
+from oauth2_provider import views as toolkit_views
+from oauth2_provider.forms import AllowForm
+
+from django_at_jwt import oauth2_views
+
+
+class SiteForm(AllowForm):
+    """A site's own consent form."""
+
+
+class SiteAuthorization(toolkit_views.AuthorizationView):
+    template_name = "own_views/authorize.html"
+    form_class = SiteForm
+
+    def get_context_data(self, **kwargs):
+        return super().get_context_data(**kwargs) | {"site": "the site's own"}
+
+
+class SiteToken(toolkit_views.TokenView):
+    def authorization_flow_token_response(self, request, *args, **kwargs):
+        response = super().authorization_flow_token_response(request, *args, **kwargs)
+        response["X-Site"] = "token"
+        return response
+
+
+class SiteUserInfo(toolkit_views.UserInfoView):
+    pass
+
+
+class SiteRegistration(toolkit_views.DynamicClientRegistrationView):
+    pass
+
+
+class Authorization(oauth2_views.AuthorizationView, SiteAuthorization):
+    pass
+
+
+class Token(oauth2_views.TokenView, SiteToken):
+    pass
+
+
+class UserInfo(oauth2_views.UserInfoView):
+    pass
+
+
+class NamedLikeOurs(toolkit_views.TokenView):
+    """Its name says nothing: it is no class of this app."""
+
+    __module__ = "django_at_jwt.views"
+
+
+@csrf_exempt
+@login_not_required
+def token_function(request):
+    return toolkit_views.TokenView.as_view()(request)
+
+
+def function_that_answers(request):
+    return HttpResponse("shadow")
