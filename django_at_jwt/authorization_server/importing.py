@@ -14,7 +14,7 @@ from jwcrypto.jwk import JWK
 from django_at_jwt.conf import app_settings
 from django_at_jwt.core.algorithms import ALGORITHMS
 from django_at_jwt.core.errors import KeyChangeRefused, UnacceptableKey
-from django_at_jwt.core.keys import PRIVATE_MEMBERS
+from django_at_jwt.core.keys import PRIVATE_MEMBERS, canonical_private_jwk
 from django_at_jwt.core.keys import SigningKey as OpenKey
 from django_at_jwt.core.lifecycle import PUBLISHED_STATES, KeyTimes, RotationPlan
 from django_at_jwt.models import SigningKey
@@ -85,14 +85,15 @@ def import_signing_key(jwk: JWK, *, algorithm: str, dry_run: bool = False) -> Im
     if algorithm not in settings.signing_algorithms:
         in_use = ", ".join(settings.signing_algorithms)
         raise KeyChangeRefused(f"{algorithm} is not in AT_JWT['SIGNING_ALGORITHMS'] ({in_use}).")
-    kid = jwk.thumbprint()
     try:
-        OpenKey.from_jwk(jwk, algorithm=algorithm, kid=kid)
+        OpenKey.from_jwk(jwk, algorithm=algorithm)
     except UnacceptableKey as error:
         wanted = ALGORITHMS[algorithm]
         other = (jwk.get("kty"), jwk.get("crv")) != (wanted.key_type, wanted.curve)
         remedy = ", or name another algorithm with --algorithm" if other else ""
         raise KeyChangeRefused(f"The key cannot be used: {error}{remedy}.") from None
+    jwk = canonical_private_jwk(jwk)
+    kid = jwk.thumbprint()
     require_sound_policy()
     with changing_signing_keys(dry_run=dry_run) as database:
         now = timezone.now()

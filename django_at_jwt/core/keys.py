@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -28,7 +29,11 @@ _PUBLIC_MEMBERS: Final = {
     "AKP": ("kty", "alg", "pub"),
 }
 _LEAST_RSA_EXPONENT: Final = 65537
+_MOST_RSA_EXPONENT_BITS: Final = 64
 _MOST_RSA_BITS: Final = 8192
+_BASE64URL: Final = re.compile(r"[A-Za-z0-9_-]+")
+# Members that are names, not numbers in base64url.
+_NAMES: Final = frozenset({"kty", "crv", "alg"})
 
 # y coordinates of the Ed25519 points of order 1, 2, 4 and 8, and their encodings that are not reduced modulo p. With
 # such a public key one signature fits any message, so nobody may publish one.
@@ -146,10 +151,14 @@ class VerificationKey:
             algorithm: the algorithm to use it with, where the JWK itself has no ``alg``.
             kid: the name to know it by, where the JWK itself has no ``kid``; else its RFC 7638 thumbprint.
 
+        Zero bytes in front of a number are removed, as some issuers write them; ``public_jwk`` and the thumbprint are
+        of the canonical form (RFC 7518 section 6, RFC 7638 section 3.3).
+
         Raises:
             UnacceptableKey: not an allowed algorithm, key and algorithm do not go together, not meant for signatures
-                (``use``, ``key_ops``), or weak: RSA under 2048 bits, with a small exponent or made by the ROCA
-                library, an Ed25519 point of small order, an EC point that is not on its curve.
+                (``use``, ``key_ops``), members that are not base64url without padding (RFC 7515 section 2), or weak:
+                RSA under 2048 bits, with an exponent under 65537 or above 64 bits or made by the ROCA library, an
+                Ed25519 point of small order, an EC point that is not on its curve.
 
         It does *not* check whose key it is: that follows from where the JWK came from.
         """
@@ -163,10 +172,11 @@ class VerificationKey:
         if jwk.get("kty") != allowed.key_type or jwk.get("crv") != allowed.curve:
             wanted = " ".join(filter(None, (allowed.key_type, allowed.curve)))
             raise UnacceptableKey(f"{name} needs a key of type {wanted}")
+        _check_spelling(jwk, _PUBLIC_MEMBERS[allowed.key_type])
         try:
             written = JWK(**{member: jwk[member] for member in _PUBLIC_MEMBERS[allowed.key_type]})
             operation_key = _OperationKey(written, "verify")
-            # Padding and zero bytes in front make other spellings of the same key, which would have other thumbprints.
+            # Zero bytes in front, or unused bits that are set, would give the same key another thumbprint.
             public = JWK.from_pyca(operation_key.get_op_key("verify"))
             members = public_members(public)
         except (KeyError, TypeError, ValueError, AttributeError, JWException):
@@ -255,6 +265,22 @@ def public_members(jwk: JWK) -> dict[str, str]:
     return {member: exported[member] for member in _PUBLIC_MEMBERS[exported["kty"]]}
 
 
+def canonical_private_jwk(jwk: JWK) -> JWK:
+    """Return a private JWK with its numbers in their canonical form and without optional members.
+
+    It does *not* check the key: :meth:`SigningKey.from_jwk` has to accept it first.
+    """
+    return JWK.from_pyca(_OperationKey(jwk, "sign").get_op_key("sign"))
+
+
+def _check_spelling(jwk: Mapping[str, Any], members: Collection[str]) -> None:
+    # Python's decoder skips any character outside the alphabet, so what it accepts says nothing.
+    for member in members:
+        value = jwk.get(member)
+        if member not in _NAMES and isinstance(value, str) and not _BASE64URL.fullmatch(value):
+            raise UnacceptableKey(f'the key\'s "{member}" is not base64url without padding (RFC 7515 section 2)')
+
+
 def check_purpose(jwk: Mapping[str, Any], *, allowed: Collection[str] = ("sign", "verify")) -> None:
     """Refuse a JWK that says that it is not for this (RFC 7517 §4.2 and §4.3); one that says nothing is for anything.
 
@@ -283,6 +309,11 @@ def _check_strength(members: Mapping[str, str], key: Any) -> None:
             raise UnacceptableKey("the RSA modulus is even, so it is no product of two large primes")
         if numbers.e < _LEAST_RSA_EXPONENT or numbers.e % 2 == 0:
             raise UnacceptableKey(f"the RSA exponent must be odd and at least {_LEAST_RSA_EXPONENT}")
+        if numbers.e.bit_length() > _MOST_RSA_EXPONENT_BITS:
+            # Each bit costs the verifier a multiplication; one of 2048 bits makes a signature 100 times as expensive.
+            raise UnacceptableKey(
+                f"the RSA exponent must have at most {_MOST_RSA_EXPONENT_BITS} bits (got {numbers.e.bit_length()})"
+            )
         if all(numbers.n % prime in powers for prime, powers in _ROCA_MARKERS.items()):
             raise UnacceptableKey("the RSA key was made by a library with a known flaw (ROCA, CVE-2017-15361)")
     elif members["kty"] == "OKP":

@@ -10,6 +10,7 @@ from datetime import timedelta
 from itertools import pairwise
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 from jwcrypto.jwk import JWK
@@ -37,6 +38,10 @@ def run(*arguments) -> str:
     out = io.StringIO()
     call_command(*arguments, stdout=out)
     return out.getvalue()
+
+
+def base64url_uint(value: int) -> str:
+    return base64.urlsafe_b64encode(value.to_bytes((value.bit_length() + 7) // 8, "big")).rstrip(b"=").decode()
 
 
 def in_state(state, now=None):
@@ -267,6 +272,21 @@ class TestImport:
         (tmp_path / "key").write_text(json.dumps({**jwk.export_private(as_dict=True), "generate": "RSA"}))
         assert jwk.thumbprint() in run("import_signing_key", str(tmp_path / "key"))
 
+    @pytest.mark.compliance("7638-1")
+    def test_zero_bytes_in_front_of_numbers_are_removed(self, db, tmp_path, service):
+        jwk = JWK.generate(kty="RSA", size=2048)
+        members = jwk.export_private(as_dict=True)
+        for name in ("n", "e", "d", "p", "q"):
+            number = base64.urlsafe_b64decode(members[name] + "=" * (-len(members[name]) % 4))
+            members[name] = base64.urlsafe_b64encode(b"\0" + number).rstrip(b"=").decode()
+        (tmp_path / "key").write_text(json.dumps(members))
+        assert jwk.thumbprint() in run("import_signing_key", str(tmp_path / "key"))
+        assert SigningKey.objects.get(kid=jwk.thumbprint()).public_jwk == {
+            name: jwk[name] for name in ("kty", "n", "e")
+        }
+        token = service.token("client_credentials").json()["access_token"]
+        assert decoded(token)[0]["kid"] == jwk.thumbprint()
+
     def test_ed25519_with_another_public_half(self, db, tmp_path, settings):
         settings.AT_JWT = {**settings.AT_JWT, "SIGNING_ALGORITHMS": ["EdDSA"]}
         one, other = (JWK.generate(kty="OKP", crv="Ed25519") for _ in range(2))
@@ -279,7 +299,20 @@ class TestImport:
         assert "Would import" in run("import_signing_key", str(tmp_path / "key.pem"), "--dry-run")
         assert not SigningKey.objects.exists()
 
+    @staticmethod
+    def _with_exponent(exponent: int) -> str:
+        numbers = rsa.generate_private_key(public_exponent=65537, key_size=2048).private_numbers()
+        p, q, n = numbers.p, numbers.q, numbers.public_numbers.n
+        d = pow(exponent, -1, (p - 1) * (q - 1))
+        values = {"n": n, "e": exponent, "d": d, "p": p, "q": q, "dp": d % (p - 1), "dq": d % (q - 1)}
+        values["qi"] = pow(q, -1, p)
+        return json.dumps({"kty": "RSA", **{name: base64url_uint(value) for name, value in values.items()}})
+
     WEAK = {
+        "large exponent": lambda: TestImport._with_exponent(2**89 - 1),
+        "padded": lambda: json.dumps(
+            {**(jwk := JWK.generate(kty="RSA", size=2048).export_private(as_dict=True)), "n": f"{jwk['n']}=="}
+        ),
         "small": lambda: JWK.generate(kty="RSA", size=1024).export_private(),
         "exponent": lambda: JWK.generate(kty="RSA", size=2048, public_exponent=3).export_private(),
         "other type": lambda: JWK.generate(kty="EC", crv="P-256").export_private(),

@@ -12,7 +12,7 @@ from django_at_jwt.core.issuer_snapshot import IssuerSnapshot
 from django_at_jwt.core.jwk_set import accept_keys
 from django_at_jwt.core.keys import PRIVATE_MEMBERS
 
-from .forge import ALL_ALGORITHMS, NOW, Forge
+from .forge import ALL_ALGORITHMS, NOW, Forge, b64url
 
 GOOD = Forge("ES256")
 ISSUER = "https://as.example.com/o"
@@ -31,6 +31,20 @@ def test_each_algorithm(algorithm):
     forge = Forge(algorithm)
     [key] = accept_keys({"keys": [forge.jwk]}).keys
     assert (key.kid, key.algorithm.name) == (forge.kid, algorithm)
+
+
+@pytest.mark.compliance("7517-1", "8725-5")
+def test_keys_that_are_costly_or_written_in_another_way():
+    rsa = Forge("RS256").jwk
+    costly = {**rsa, "kid": "costly", "e": b64url((2**64 + 1).to_bytes(9, "big"))}
+    padded = {**rsa, "kid": "padded", "n": rsa["n"] + "=="}
+    zeros = {**rsa, "kid": "zeros", "e": "AAEAAQ"}
+    accepted = accept_keys({"keys": [costly, padded, zeros]})
+    assert [(key.kid, key.public_jwk["e"]) for key in accepted.keys] == [("zeros", "AQAB")]
+    assert [(key.kid, key.reason) for key in accepted.skipped] == [
+        ("'costly'", "the RSA exponent must have at most 64 bits (got 65)"),
+        ("'padded'", 'the key\'s "n" is not base64url without padding (RFC 7515 section 2)'),
+    ]
 
 
 @pytest.mark.compliance("8725-1")

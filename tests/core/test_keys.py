@@ -157,6 +157,9 @@ def test_weak_rsa_keys_are_refused():
     assert "exponent" in refuse(rsa_jwk(public_numbers(2048, 3).n, 3))
     for exponent in (0, 1, 2, 3, 5, 17, 257, 65535, 65536, 65538, 2**32, n - 1, n, n + 2):
         refuse(rsa_jwk(n, exponent))
+    assert "64 bits (got 65)" in refuse(rsa_jwk(n, 2**64 + 1))
+    assert "64 bits (got 2047)" in refuse(rsa_jwk(n, 2**2046 + 1))
+    assert VerificationKey.from_jwk(rsa_jwk(n, 2**64 - 1)).kid
     assert VerificationKey.from_jwk(rsa_jwk(n)).kid
 
 
@@ -334,29 +337,44 @@ def test_members_that_are_missing_or_no_text_are_refused(algorithm, value):
         refuse(changed(jwk, **{member: value}))
 
 
-RESPELLINGS = {
-    "padded": lambda value: f"{value}=",
+NUMBERS = [("RS256", "n"), ("RS256", "e"), ("ES256", "x"), ("ES256", "y"), ("EdDSA", "x")]
+NOT_BASE64URL = {
+    "padded": lambda value: value + "=" * (-len(value) % 4),
+    "padded once": lambda value: f"{value}=",
     "padded twice": lambda value: f"{value}==",
     "after a space": lambda value: f" {value}",
     "before a newline": lambda value: f"{value}\n",
     "with another character": lambda value: f"{value[:2]}!{value[2:]}",
-    "with zero bytes in front": lambda value: f"AAAA{value}",
+    "in the alphabet of base64": lambda value: f"+/{value[2:]}",
 }
 
 
+@pytest.mark.compliance("7517-1")
+@pytest.mark.parametrize(("algorithm", "member"), NUMBERS)
+@pytest.mark.parametrize("respell", NOT_BASE64URL.values(), ids=NOT_BASE64URL)
+def test_a_member_that_is_not_base64url_without_padding_is_refused(algorithm, member, respell):
+    jwk = Forge(algorithm).jwk
+    respelled = respell(jwk[member])
+    if respelled != jwk[member]:
+        assert f'"{member}" is not base64url' in refuse({**jwk, member: respelled})
+
+
 @pytest.mark.compliance("7638-1", "7517-1")
-@pytest.mark.parametrize(
-    ("algorithm", "member"), [("RS256", "n"), ("RS256", "e"), ("ES256", "x"), ("ES256", "y"), ("EdDSA", "x")]
-)
-@pytest.mark.parametrize("respell", RESPELLINGS.values(), ids=RESPELLINGS)
-def test_a_key_has_one_thumbprint_however_it_is_written(algorithm, member, respell):
-    # Else one key would be published under two names, or with a member that other programs cannot read.
+@pytest.mark.parametrize(("algorithm", "member"), NUMBERS[:-1])
+@pytest.mark.parametrize("zeros", [1, 2, 3])
+def test_zero_bytes_in_front_of_a_number_do_not_change_the_key(algorithm, member, zeros):
+    # Else one key would be published under two names.
     jwk = changed(Forge(algorithm).jwk, kid=ABSENT)
-    try:
-        key = VerificationKey.from_jwk({**jwk, member: respell(jwk[member])})
-    except UnacceptableKey:
-        return
+    data = base64.urlsafe_b64decode(jwk[member] + "=" * (-len(jwk[member]) % 4))
+    key = VerificationKey.from_jwk({**jwk, member: b64url(bytes(zeros) + data)})
     assert key.public_jwk == Forge(algorithm).jwk
+    assert key.kid == thumbprint(Forge(algorithm).members)
+
+
+@pytest.mark.compliance("7517-1")
+def test_an_ed25519_key_has_32_bytes():
+    jwk = Forge("EdDSA").jwk
+    refuse({**jwk, "x": f"AAAA{jwk['x']}"})
 
 
 JSON_VALUES = st.recursive(
