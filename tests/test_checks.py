@@ -267,6 +267,22 @@ def test_private_keys_that_cannot_be_opened_are_named(complete, settings):
         assert any(key.kid in error.msg for error in errors)
 
 
+def test_public_halves_that_were_swapped_are_named(complete):
+    one, other = SigningKey.objects.order_by("signing_at")
+    SigningKey.objects.filter(pk=one.pk).update(public_jwk=other.public_jwk)
+    SigningKey.objects.filter(pk=other.pk).update(public_jwk=one.public_jwk)
+    assert found() == {}
+    errors = [message for message in run_checks(include_deployment_checks=True) if message.id == "django_at_jwt.E102"]
+    assert [error.msg for error in errors] == [
+        f"The private half of signing key {row.kid} does not belong to its public half."
+        for row in SigningKey.objects.order_by("pk")
+    ]
+    assert "revoke" in errors[0].hint
+    SigningKey.objects.filter(pk=one.pk).update(public_jwk={"kty": "RSA"})
+    errors = [message for message in run_checks(include_deployment_checks=True) if message.id == "django_at_jwt.E102"]
+    assert any(f"The public half of signing key {one.kid} cannot be used" in error.msg for error in errors)
+
+
 def test_former_keys_that_cannot_be_opened_are_named_too(complete):
     [signing, announced] = SigningKey.objects.order_by("signing_at")
     now = timezone.now()

@@ -21,7 +21,7 @@ from django_at_jwt.models import SigningKey
 
 from .keystore import key_store
 from .locking import changing_signing_keys
-from .rotation import carry_out_rotation, new_row, planned_rotation, require_sound_policy
+from .rotation import carry_out_rotation, new_row, planned_rotation, require_keys_that_open, require_sound_policy
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -79,6 +79,7 @@ def import_signing_key(jwk: JWK, *, algorithm: str, dry_run: bool = False) -> Im
     Raises:
         KeyChangeRefused: the key is weak, of another kind, not for signatures, or there already; the algorithm is not
             in use; or the policy would break tokens.
+        NoSigningKey: a key that signs or is announced cannot be opened, or this one could not be encrypted.
         TimeoutError: another change to the keys is running.
     """
     settings = app_settings()
@@ -100,6 +101,7 @@ def import_signing_key(jwk: JWK, *, algorithm: str, dry_run: bool = False) -> Im
         rows = list(SigningKey.objects.using(database))
         if any(row.kid == kid for row in rows):
             raise KeyChangeRefused(f"Signing key {kid} is there already.")
+        require_keys_that_open(rows, now)
         first = not any(row.state_at(now) in PUBLISHED_STATES for row in rows)
         signing_at = now if first else now + settings.propagation_time
         times = KeyTimes(kid=kid, algorithm=algorithm, announced_at=now, signing_at=signing_at)

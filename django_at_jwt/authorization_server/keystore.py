@@ -15,14 +15,14 @@ from django.db import Error as AnyDatabaseError
 from django.utils import timezone
 
 from django_at_jwt.conf import app_settings
-from django_at_jwt.core.errors import KeysUnavailable, NoSigningKey, UnacceptableKey
+from django_at_jwt.core.errors import KeysUnavailable, UnacceptableKey
 from django_at_jwt.core.keyring import KeyRing, Signer
 from django_at_jwt.core.keys import SigningKey, VerificationKey
 from django_at_jwt.core.lifecycle import PUBLISHED_STATES, KeyTimes, signer_at
 from django_at_jwt.models import SigningKey as SigningKeyRow
 from django_at_jwt.models.primary import primary_rows
 
-from .protection import decrypt_private_key
+from .protection import open_signing_key
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -221,13 +221,7 @@ class KeyStore:
         kid = record.times.kid
         encrypted, key = self._opened.get(kid, (None, None))
         if key is None or encrypted != record.private_jwe:
-            private = decrypt_private_key(record.private_jwe, kid=kid)
-            try:
-                key = SigningKey.from_jwk(private, algorithm=record.times.algorithm, kid=kid)
-            except UnacceptableKey as error:
-                raise NoSigningKey(f"signing key {kid} cannot be used: {error}") from None
-            if key.verification_key != record.verification_key:
-                raise NoSigningKey(f"the private half of signing key {kid} does not belong to its public half")
+            key = open_signing_key(record.private_jwe, record.verification_key, kid=kid)
             self._opened[kid] = (record.private_jwe, key)
         return key
 

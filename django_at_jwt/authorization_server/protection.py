@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
@@ -15,7 +15,11 @@ from jwcrypto.jwe import JWE
 from jwcrypto.jwk import JWK
 
 from django_at_jwt.conf import KEY_ENCRYPTION_KEY_BYTES, app_settings
-from django_at_jwt.core.errors import NoSigningKey
+from django_at_jwt.core.errors import NoSigningKey, UnacceptableKey
+from django_at_jwt.core.keys import SigningKey, VerificationKey
+
+if TYPE_CHECKING:
+    from django_at_jwt.models import SigningKey as SigningKeyRow
 
 _ALGORITHM: Final = "A256GCMKW"
 _ENCRYPTION: Final = "A256GCM"
@@ -100,11 +104,46 @@ def decrypt_private_key(encrypted: str, *, kid: str) -> JWK:
     key = next((key for key in _key_encryption_keys() if key.thumbprint() == header.get("kid")), None)
     if key is None:
         raise NoSigningKey(
-            f"signing key {kid} was encrypted with a key-encryption key that is not set any more; put the former one "
-            "back behind the new one, in AT_JWT['KEY_ENCRYPTION_KEYS'] or in SECRET_KEY_FALLBACKS"
+            f"signing key {kid} is encrypted with a key-encryption key that this process does not have; add it after "
+            "the newest one in AT_JWT['KEY_ENCRYPTION_KEYS'], or the former SECRET_KEY to SECRET_KEY_FALLBACKS"
         )
     try:
         jwe.decrypt(key)
         return JWK(**json.loads(jwe.payload))
     except (JWException, ValueError):
         raise NoSigningKey(f"the private half of signing key {kid} cannot be decrypted") from None
+
+
+@sensitive_variables()
+def open_signing_key(encrypted: str, public: VerificationKey, *, kid: str) -> SigningKey:
+    """Return the signing key of the row that has this ``kid``.
+
+    Args:
+        encrypted: the private half, as :func:`encrypt_private_key` returned it.
+        public: the public half that the row has.
+
+    Raises:
+        NoSigningKey: it cannot be decrypted or used, or does not belong to ``public``.
+    """
+    private = decrypt_private_key(encrypted, kid=kid)
+    try:
+        key = SigningKey.from_jwk(private, algorithm=public.algorithm.name, kid=kid)
+    except UnacceptableKey as error:
+        raise NoSigningKey(f"signing key {kid} cannot be used: {error}") from None
+    if key.verification_key != public:
+        raise NoSigningKey(f"the private half of signing key {kid} does not belong to its public half")
+    return key
+
+
+@sensitive_variables()
+def require_row_that_opens(row: SigningKeyRow) -> None:
+    """Open the private half of a row, compare it with the public half, and discard it.
+
+    Raises:
+        NoSigningKey: as :func:`open_signing_key`, or the public half cannot be used.
+    """
+    try:
+        public = VerificationKey.from_jwk(row.public_jwk, algorithm=row.algorithm)
+    except UnacceptableKey as error:
+        raise NoSigningKey(f"the public half of signing key {row.kid} cannot be used: {error}") from None
+    open_signing_key(row.private_jwe, public, kid=row.kid)

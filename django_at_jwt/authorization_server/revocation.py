@@ -21,7 +21,7 @@ from .keystore import key_store
 from .locking import changing_signing_keys
 from .refresh_token_revocation import Ended, RefreshTokens, revoke_refresh_tokens
 from .resource_servers import registry
-from .rotation import apply_plan, planned_rotation
+from .rotation import apply_plan, planned_rotation, require_keys_that_open
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -123,6 +123,14 @@ class _Effect:
     successor: KeyTimes | None = None
     problem: str | None = None
 
+    def without_new_keys(self, error: NoSigningKey) -> _Effect:
+        """Return what can be done where the next key cannot be made.
+
+        A key that leaked must not go on signing because of that: a rotation has to make it, later.
+        """
+        problem = f"The next key could not be made: {error}. Then run: manage.py rotate_signing_keys."
+        return replace(self, plan=self.takeover, problem=problem)
+
 
 def _effect_on_others(rows: Mapping[str, SigningKey], kid: str, now: datetime) -> _Effect:
     settings = app_settings()
@@ -141,27 +149,29 @@ def _effect_on_others(rows: Mapping[str, SigningKey], kid: str, now: datetime) -
     following = planned_rotation(tuple({**before, **promoted}.values()), now)
     others = {**promoted, **{key.kid: key for key in following.changed}}
     del others[kid], promoted[kid]
-    return _Effect(
+    effect = _Effect(
         takeover=RotationPlan(changed=tuple(promoted.values())),
         plan=RotationPlan(new=following.new, changed=tuple(others.values())),
         successor=next((others[taking_over] for taking_over in promoted), None),
     )
+    if following.new:
+        try:
+            require_keys_that_open((row for row in rows.values() if row.kid != kid), now)
+        except NoSigningKey as error:
+            return effect.without_new_keys(error)
+    return effect
 
 
 def _carry_out(
     effect: _Effect, rows: Mapping[str, SigningKey], database: str
 ) -> tuple[_Effect, tuple[SigningKey, ...]]:
-    """Change the other keys, and give what was done and the keys that were made.
-
-    A key that leaked must not go on signing because its next but one cannot be made: then a rotation has to, later.
-    """
+    """Change the other keys, and return what was done and the keys that were made."""
     try:
         return effect, apply_plan(effect.plan, rows, database)
     except NoSigningKey as error:
         logger.error("The next signing key could not be made: %s", error)  # noqa: TRY400 - the text says all
-        problem = f"The next key could not be made: {error}. Mend that, and run: manage.py rotate_signing_keys."
-        effect = replace(effect, plan=effect.takeover, problem=problem)
-        return effect, apply_plan(effect.takeover, rows, database)
+        effect = effect.without_new_keys(error)
+        return effect, apply_plan(effect.plan, rows, database)
 
 
 def _erase(row: SigningKey, reason: str, now: datetime, database: str) -> None:

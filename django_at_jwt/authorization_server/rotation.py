@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 
 from django_at_jwt.conf import app_settings
 from django_at_jwt.core.algorithms import ALGORITHMS
-from django_at_jwt.core.errors import KeyChangeRefused
+from django_at_jwt.core.errors import KeyChangeRefused, NoSigningKey
 from django_at_jwt.core.keys import public_members
 from django_at_jwt.core.lifecycle import KeyState, KeyTimes, NewKey, RotationPlan, is_usable, plan_rotation
 from django_at_jwt.models import SigningKey
@@ -19,7 +19,7 @@ from django_at_jwt.models import SigningKey
 from .high_water import STEP_SECONDS
 from .keystore import key_store
 from .locking import changing_signing_keys
-from .protection import decrypt_private_key, encrypt_private_key
+from .protection import encrypt_private_key, require_row_that_opens
 from .resource_servers import registry
 
 if TYPE_CHECKING:
@@ -45,22 +45,27 @@ class Rotation:
         return (*times.values(), *(() if self.made else (_times(new, "a new key") for new in self.plan.new)))
 
 
-def rotate_signing_keys(*, early: Collection[str] = (), dry_run: bool = False) -> Rotation:
+def rotate_signing_keys(
+    *, early: Collection[str] = (), dry_run: bool = False, key_encryption_key_lost: bool = False
+) -> Rotation:
     """Bring the signing keys to where the policy wants them; do nothing where they are there already.
 
     Args:
         early: algorithms whose announced key shall sign as soon as it has been announced for the propagation time.
         dry_run: say what would be done, and change nothing.
+        key_encryption_key_lost: go on although a key that signs or is announced cannot be opened here.
 
     Only one rotation runs at a time, on each supported database; a second one waits, then finds nothing to do.
 
     Raises:
         KeyChangeRefused: under this policy a key would sign before everybody has it, or tokens outlive their key.
-        NoSigningKey: a new private key could not be encrypted.
+        NoSigningKey: a key that signs or is announced cannot be opened, or a new private key could not be encrypted.
         TimeoutError, django.db.Error: another change to the keys is running, or the database failed.
     """
     require_sound_policy()
     with changing_signing_keys(dry_run=dry_run) as database:
+        if not key_encryption_key_lost:
+            require_keys_that_open(SigningKey.objects.using(database).order_by("signing_at"), timezone.now())
         rotation = carry_out_rotation(database, early=early, dry_run=dry_run)
     if rotation.plan and not dry_run:
         key_store.forget()
@@ -106,14 +111,26 @@ def carry_out_rotation(database: str, *, early: Collection[str] = (), dry_run: b
 
 
 def require_keys_that_open(rows: Iterable[SigningKey], now: datetime) -> None:
-    """Open the private half of each key that signs or is announced to sign, and throw it away again.
+    """Open each key that signs or is announced, before a new one is made next to them.
+
+    A process that cannot open them has other key-encryption keys than those that issue tokens. What it made, they could
+    not open.
 
     Raises:
-        NoSigningKey: one cannot be opened; the text names it and says why.
+        NoSigningKey: one cannot be opened; the text names it, the reason and the remedy.
     """
     for row in rows:
         if is_usable(row.times, now):
-            decrypt_private_key(row.private_jwe, kid=row.kid)
+            try:
+                require_row_that_opens(row)
+            except NoSigningKey as error:
+                raise NoSigningKey(f"{error}. {_REMEDY}") from None
+
+
+_REMEDY: Final = (
+    "Run this with the settings of the processes that issue tokens. If they cannot open it either, put back what was "
+    "changed, or revoke the key. If its key-encryption key is lost, see rotate_signing_keys --key-encryption-key-lost"
+)
 
 
 def planned_rotation(keys: Sequence[KeyTimes], now: datetime, *, early: Collection[str] = ()) -> RotationPlan:

@@ -72,10 +72,10 @@ def check_revoked_kids(**_kwargs: Any) -> list[CheckMessage]:
 
 
 def check_signing_keys_open(**_kwargs: Any) -> list[CheckMessage]:
-    """Each private key can be opened with the key-encryption keys that are set."""
+    """Each private key can be opened with the key-encryption keys that are set, and belongs to its public half."""
     if not issues_tokens() or not _can_open_keys():
         return []
-    from django_at_jwt.authorization_server.protection import decrypt_private_key  # noqa: PLC0415 - as the models below
+    from django_at_jwt.authorization_server.protection import require_row_that_opens  # noqa: PLC0415 - as the models below
 
     messages: list[CheckMessage] = []
     for row in signing_key_rows() or []:
@@ -84,13 +84,14 @@ def check_signing_keys_open(**_kwargs: Any) -> list[CheckMessage]:
             # A key that was revoked has no private half any more.
             continue
         try:
-            decrypt_private_key(row.private_jwe, kid=row.kid)
+            require_row_that_opens(row)
         except NoSigningKey as error:
             problem = f"{error.detail[0].upper()}{error.detail[1:]}."
             messages.append(
                 Error(
                     problem,
-                    hint="Until then it cannot sign. Its public half stays in the JWK set.",
+                    hint="It cannot sign, and rotate_signing_keys makes no key. Its public half stays in the JWK set. Put "
+                    "back what was changed, in the settings or in the row, or revoke the key.",
                     id=CheckId.UNOPENABLE_KEY,
                 )
                 if signs

@@ -21,7 +21,7 @@ def refusing_in_one_line(undone: str, *, hint: str = "") -> Iterator[None]:
     """Let a command fail with one line where it is refused, the settings are wrong, or the database fails.
 
     Args:
-        undone: what was not done, in front of what the database said.
+        undone: what was not done, in front of what the database or a key that does not open said.
         hint: a sentence behind it.
 
     Raises:
@@ -29,7 +29,9 @@ def refusing_in_one_line(undone: str, *, hint: str = "") -> Iterator[None]:
     """
     try:
         yield
-    except (KeyChangeRefused, ImproperlyConfigured, NoSigningKey) as error:
+    except (KeyChangeRefused, ImproperlyConfigured) as error:
         raise CommandError(in_one_line(error)) from None
+    except NoSigningKey as error:
+        raise CommandError(f"{undone}: {in_one_line(error)}.") from None
     except (AnyDatabaseError, TimeoutError) as error:
         raise CommandError(f"{undone}: {in_one_line(error)}.{hint and f' {hint}'}") from None

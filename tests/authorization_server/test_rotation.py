@@ -67,7 +67,7 @@ def test_key_that_cannot_be_opened_is_not_nothing(state, arguments, settings):
 def test_key_encryption_key_that_was_lost_is_not_nothing(settings):
     run()
     settings.SECRET_KEY = "another one"
-    with pytest.raises(CommandError, match="key-encryption key that is not set any more"):
+    with pytest.raises(CommandError, match="key-encryption key that this process does not have"):
         run("--dry-run")
 
 

@@ -8,15 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from django_at_jwt.authorization_server.rotation import (
-    Rotation,
-    require_keys_that_open,
-    rotate_signing_keys,
-    safe_to_purge_after,
-)
+from django_at_jwt.authorization_server.rotation import Rotation, rotate_signing_keys, safe_to_purge_after
 from django_at_jwt.conf import app_settings
-from django_at_jwt.core.errors import NoSigningKey
-from django_at_jwt.core.quotation import in_one_line
 from django_at_jwt.management.key_plans import as_json, iso, lines_about, lines_about_next
 from django_at_jwt.management.refusing import refusing_in_one_line
 
@@ -53,6 +46,12 @@ class Command(BaseCommand):
         parser.add_argument("--algorithm", help="with --now: only the keys of this algorithm")
         parser.add_argument("--dry-run", action="store_true", help="say what would be done, and change nothing")
         parser.add_argument("--json", action="store_true", help="say it as JSON")
+        parser.add_argument(
+            "--key-encryption-key-lost",
+            action="store_true",
+            help="make keys although one that signs or is announced cannot be opened: no process has its "
+            "key-encryption key any more",
+        )
 
     def run_from_argv(self, argv: list[str]) -> None:
         """Run from the command line, where the exit status tells whether there was anything to do."""
@@ -64,14 +63,16 @@ class Command(BaseCommand):
         """Rotate, and say what was done and what comes next.
 
         Raises:
-            CommandError: exit status 1 and one line; nothing was changed. Also where nothing is to be done, but a key
-                that signs or is announced cannot be opened: whoever watches this command learns of it.
+            CommandError: exit status 1 and one line; nothing was changed. Also where nothing is due, but a key that
+                signs or is announced cannot be opened, so that monitoring reports it.
         """
-        with refusing_in_one_line("The keys were not rotated", hint="Was migrate run?"):
-            rotation = rotate_signing_keys(early=self._early(options), dry_run=options["dry_run"])
+        with refusing_in_one_line("The signing keys were not rotated", hint="Was migrate run?"):
+            rotation = rotate_signing_keys(
+                early=self._early(options),
+                dry_run=options["dry_run"],
+                key_encryption_key_lost=options["key_encryption_key_lost"],
+            )
         self.changed = bool(rotation.plan)
-        if not rotation.plan:
-            _require_keys_that_open(rotation)
         lines = (_as_json if options["json"] else _as_text)(rotation, dry_run=options["dry_run"])
         self.stdout.write("\n".join(lines))
 
@@ -85,13 +86,6 @@ class Command(BaseCommand):
         if not options["now"]:
             raise CommandError("--algorithm goes with --now: without it every algorithm is rotated as it is due.")
         return (algorithm,)
-
-
-def _require_keys_that_open(rotation: Rotation) -> None:
-    try:
-        require_keys_that_open(rotation.keys, rotation.at)
-    except NoSigningKey as error:
-        raise CommandError(f"Nothing is to be rotated, but {in_one_line(error)}.") from None
 
 
 def _as_text(rotation: Rotation, *, dry_run: bool) -> list[str]:
