@@ -273,10 +273,9 @@ def test_public_halves_that_were_swapped_are_named(complete):
     SigningKey.objects.filter(pk=other.pk).update(public_jwk=one.public_jwk)
     assert found() == {}
     errors = [message for message in run_checks(include_deployment_checks=True) if message.id == "django_at_jwt.E102"]
-    assert [error.msg for error in errors] == [
-        f"The private half of signing key {row.kid} does not belong to its public half."
-        for row in SigningKey.objects.order_by("pk")
-    ]
+    assert {error.msg for error in errors} == {
+        f"The private half of signing key {row.kid} does not belong to its public half." for row in (one, other)
+    }
     assert "revoke" in errors[0].hint
     SigningKey.objects.filter(pk=one.pk).update(public_jwk={"kty": "RSA"})
     errors = [message for message in run_checks(include_deployment_checks=True) if message.id == "django_at_jwt.E102"]
@@ -317,6 +316,25 @@ class TestRows:
         messages = found()
         assert messages["django_at_jwt.W017"].msg == "No next key is announced for RS256."
         assert list(messages) == ["django_at_jwt.W017"]
+
+    @pytest.mark.parametrize(("days", "said"), [(80, False), (82, False), (84, True)])
+    def test_next_key_but_one_when_a_daily_run_has_not_announced_it(self, days, said, complete):
+        past = timedelta(days=days)
+        for key in SigningKey.objects.all():
+            key.signing_at, key.announced_at = key.signing_at - past, key.announced_at - past
+            if key.retained_at is not None:
+                key.retained_at, key.retired_at = key.retained_at - past, key.retired_at - past
+            key.save()
+        announced = SigningKey.objects.order_by("signing_at").last()
+        messages = found()
+        assert list(messages) == (["django_at_jwt.W017"] if said else [])
+        if said:
+            assert messages["django_at_jwt.W017"].msg == (
+                f"The last announced key for RS256 signs from {announced.signing_at}, and none is announced after it "
+                "yet."
+            )
+            rotate_signing_keys()
+            assert found() == {}
 
     def test_two_that_sign_without_end(self, complete):
         now = timezone.now()

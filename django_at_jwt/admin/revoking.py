@@ -73,7 +73,8 @@ def _note_keys(request: HttpRequest, done: Revocation, reason: str) -> None:
     _note(request, rows[done.kid], CHANGE, f"Revoked: {reason}")
     for times in done.plan.changed:
         takes_over = done.successor is not None and times.kid == done.successor.kid
-        what = f"Signs since {done.kid} was revoked" if takes_over else f"Rescheduled when {done.kid} was revoked"
+        signs = takes_over and done.signs_now
+        what = f"Signs since {done.kid} was revoked" if signs else f"Rescheduled when {done.kid} was revoked"
         until = "" if times.retained_at is None else f": until {times.retained_at:%Y-%m-%d %H:%M:%S %Z}"
         _note(request, rows[times.kid], CHANGE, f"{what}{until}.")
     for row in done.made:

@@ -37,7 +37,8 @@ class Revocation:
     Attributes:
         times: of the revoked key, as they were before.
         already: it was revoked before, and nothing was done.
-        successor: the announced key that signs in its place, if it was signing.
+        successor: the announced key that takes its place sooner than was planned.
+        signs_now: whether the successor signs from now on, because the revoked key was signing.
         plan: all that changes for other keys, the successor among them: new keys, and other ends.
         made: the new keys.
         problem: why there are none although they were planned, in a sentence, or ``None``.
@@ -48,6 +49,7 @@ class Revocation:
     times: KeyTimes
     already: bool
     successor: KeyTimes | None
+    signs_now: bool
     plan: RotationPlan
     made: tuple[SigningKey, ...]
     problem: str | None
@@ -103,12 +105,18 @@ def revoke_signing_key(kid: str, *, reason: str, once_more: bool = False, dry_ru
         times=times,
         already=already,
         successor=effect.successor,
+        signs_now=_signs(effect.successor, now),
         plan=effect.plan,
         made=made,
         problem=effect.problem,
         reaches_every_worker_within=app_settings().key_ring_max_age,
         last_token_expires_at=rows[kid].last_token_expires_at,
     )
+
+
+def _signs(successor: KeyTimes | None, now: datetime) -> bool:
+    # A process whose clock is behind plans it for an instant that is still to come.
+    return successor is not None and successor.signing_at <= now + timedelta(seconds=app_settings().leeway)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -90,8 +90,8 @@ def check_signing_keys_open(**_kwargs: Any) -> list[CheckMessage]:
             messages.append(
                 Error(
                     problem,
-                    hint="It cannot sign, and rotate_signing_keys makes no key. Its public half stays in the JWK set. Put "
-                    "back what was changed, in the settings or in the row, or revoke the key.",
+                    hint="It cannot sign, and rotate_signing_keys makes no key. Its public half stays in the JWK set. "
+                    "Put back what was changed, in the settings or in the row, or revoke the key.",
                     id=CheckId.UNOPENABLE_KEY,
                 )
                 if signs

@@ -8,13 +8,14 @@ from django.core.checks import CheckMessage, Warning  # noqa: A004 - Django's ow
 from django.utils import timezone
 
 from django_at_jwt.conf import app_settings
-from django_at_jwt.core.lifecycle import KeyTimes, is_usable, plan_rotation
+from django_at_jwt.core.lifecycle import KeyState, KeyTimes, is_usable, plan_rotation
 
 from .applicability import CheckId, issues_tokens, readable
 from .keys import longest_lifetime, policy_problems, signing_key_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
 _RUN: Final = "Run: manage.py rotate_signing_keys"
 
@@ -34,16 +35,10 @@ def check_rotation(**_kwargs: Any) -> list[CheckMessage]:
         algorithms=settings.signing_algorithms,
         now=now,
     )
-    usable = {key.algorithm for key in keys if is_usable(key, now)}
     messages: list[CheckMessage] = [
-        Warning(
-            f"No next key is announced for {algorithm}."
-            if algorithm in usable
-            else f"{algorithm} is in AT_JWT['SIGNING_ALGORITHMS'], and there is no key for it.",
-            hint=f"{_RUN}, and see to it that it runs every day.",
-            id=CheckId.KEY_IS_MISSING,
-        )
+        Warning(problem, hint=f"{_RUN}, and schedule it daily.", id=CheckId.KEY_IS_MISSING)
         for algorithm in dict.fromkeys(new.algorithm for new in plan.new)
+        if (problem := _missing([key for key in keys if key.algorithm == algorithm], algorithm, now)) is not None
     ]
     before = {key.kid: key for key in keys}
     starts = {new.signing_at for new in plan.new}
@@ -53,6 +48,20 @@ def check_rotation(**_kwargs: Any) -> list[CheckMessage]:
             problem = _wrong_times(before[after.kid], after, settings.signing_algorithms)
             messages.append(Warning(problem, hint=f"{_RUN}.", id=CheckId.WRONG_KEY_TIMES))
     return messages
+
+
+def _missing(keys: Sequence[KeyTimes], algorithm: str, now: datetime) -> str | None:
+    """Return what is wrong where a rotation would make a key, or ``None`` where the daily run is still in time."""
+    usable = [key for key in keys if is_usable(key, now)]
+    if not usable:
+        return f"{algorithm} is in AT_JWT['SIGNING_ALGORITHMS'], and there is no key for it."
+    announced = [key for key in usable if key.state_at(now) is KeyState.ANNOUNCED]
+    if not announced or len(announced) == len(usable) == 1:
+        return f"No next key is announced for {algorithm}."
+    last = max(key.signing_at for key in announced)
+    if last <= now + app_settings().propagation_time:
+        return f"The last announced key for {algorithm} signs from {last}, and none is announced after it yet."
+    return None
 
 
 def _wrong_times(before: KeyTimes, after: KeyTimes, in_use: Sequence[str]) -> str:

@@ -30,6 +30,9 @@ class KeyState(StrEnum):
 
 PUBLISHED_STATES = frozenset({KeyState.ANNOUNCED, KeyState.SIGNING, KeyState.RETAINED})
 
+# Rotations run once a day, and one run may be late or fail.
+_TIME_BETWEEN_ROTATIONS = timedelta(days=2)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RotationPolicy:
@@ -45,6 +48,17 @@ class RotationPolicy:
     propagation_time: timedelta
     retention: timedelta
     notice: timedelta = timedelta(0)
+
+    @property
+    def lead_time(self) -> timedelta:
+        """How long before a key begins to sign the key after it is announced, at the latest.
+
+        If rotations are no further apart than this, a key is announced at every instant, takeovers included. The key
+        that is announced at a takeover has then been announced for the propagation time, so that it can sign at once if
+        the new signing key has to be revoked. It is never longer than the rotation interval: at most two keys are
+        announced.
+        """
+        return min(self.rotation_interval, self.propagation_time + _TIME_BETWEEN_ROTATIONS)
 
     def problems(
         self, *, jwk_set_max_age: timedelta, key_ring_max_age: timedelta, longest_lifetime: timedelta, leeway: timedelta
@@ -163,7 +177,9 @@ def plan_rotation(
     now: datetime,
     early: Collection[str] = (),
 ) -> RotationPlan:
-    """Work out what it takes for every algorithm to have a signing key and an announced one after it.
+    """Return what it takes for every algorithm to have a signing key and an announced one after it.
+
+    Where the announced key begins to sign within the policy's lead time, the one after it is announced too.
 
     An algorithm that is not in use any more is kept like the others until each of those in use has a key that signs: it
     signs in their place, and its key may leak meanwhile. Then it is withdrawn.
@@ -218,7 +234,7 @@ def _continued(
 def _missing(
     line: Sequence[KeyTimes], algorithm: str, policy: RotationPolicy, now: datetime, *, sign_at_once: bool
 ) -> list[NewKey]:
-    """The keys to make, so that one signs, one is announced after it, and none ends with no other after it."""
+    """Return the keys to make: one signs, the last one begins after the lead time, and each end has a successor."""
     signing = [key for key in line if key.state_at(now) is KeyState.SIGNING]
     announced = [key for key in line if key.state_at(now) is KeyState.ANNOUNCED and not key.never_signs]
     # Of several that could sign, for instance because an announced one was just brought forward, the last one does.
@@ -227,7 +243,7 @@ def _missing(
     # The last one was to end where another begins that has been revoked since: its end is put off to a new one's start.
     ends = bool(to_come) and to_come[-1].retained_at is not None
     added: list[NewKey] = []
-    while len(starts) < _SIGNING_AND_ANNOUNCED or (ends and not added):
+    while len(starts) < _SIGNING_AND_ANNOUNCED or starts[-1] <= now + policy.lead_time or (ends and not added):
         if starts:
             starts.append(max(starts[-1] + policy.rotation_interval, now + policy.propagation_time))
         else:

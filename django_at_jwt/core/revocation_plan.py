@@ -23,7 +23,7 @@ def plan_revocation(
     now: datetime,
     leeway: timedelta = timedelta(0),
 ) -> tuple[KeyTimes, ...]:
-    """Work out what changes when a key is revoked: it itself, and the announced key that takes over if it was signing.
+    """Return what changes when a key is revoked: the key itself, and the next one, which takes its place.
 
     A rotation has to follow, which announces the next key.
 
@@ -52,7 +52,11 @@ def plan_revocation(
                 "Make the next one first with: manage.py rotate_signing_keys"
             )
         return (gone,)
-    successor, signs = others[0], signer_at(keys, revoked.algorithm, now, leeway=leeway) == revoked
+    successor = next((key for key in others if key.signing_at >= revoked.signing_at), None)
+    if successor is None:
+        # The rotation that follows makes a key in place of the last one.
+        return (gone,)
+    signs = signer_at(keys, revoked.algorithm, now, leeway=leeway) == revoked
     starts = _start_of(successor, instead_of=revoked, signs=signs, policy=policy, now=now)
     return (gone, replace(successor, signing_at=starts)) if successor.signing_at > starts else (gone,)
 
@@ -63,5 +67,5 @@ def _start_of(
     if signs:
         # The next one was published ahead for this very moment. A clock that is behind still sees the key announced.
         return max(now, instead_of.signing_at)
-    # The algorithm has yet to begin, and begins no later for it; another one signs until then.
+    # Another key signs until then, and signs no longer than planned if the next one was announced early enough.
     return max(instead_of.signing_at, successor.announced_at + policy.propagation_time)

@@ -20,6 +20,7 @@ from django_at_jwt.core.lifecycle import (
 from .key_histories import POLICY, SECOND, START, Keys, days
 
 INTERVAL, PROPAGATION, RETENTION = POLICY.rotation_interval, POLICY.propagation_time, POLICY.retention
+LEAD = POLICY.lead_time
 
 
 def begun(**options):
@@ -166,7 +167,7 @@ def test_the_next_key_is_announced_for_the_propagation_time_even_if_that_is_long
 
 
 @pytest.mark.parametrize("algorithms", [["RS256"], ["RS256", "ES256", "EdDSA"]])
-@pytest.mark.parametrize("later", [timedelta(0), SECOND, days(1), INTERVAL - SECOND])
+@pytest.mark.parametrize("later", [timedelta(0), SECOND, days(1), INTERVAL - LEAD - SECOND])
 def test_a_second_rotation_does_nothing(algorithms, later):
     keys = begun(algorithms=algorithms)
     plan = keys.plan(START + later, algorithms=algorithms)
@@ -185,11 +186,42 @@ def test_after_everything_was_revoked_or_retired_it_begins_again():
 # Rotations in time, and too late
 
 
-def test_a_rotation_one_second_either_side_of_the_change():
+def test_the_lead_time_is_the_propagation_time_and_a_run_that_failed():
+    assert PROPAGATION + days(2) == LEAD
+    assert replace(POLICY, rotation_interval=days(8)).lead_time == days(8)
+
+
+@pytest.mark.parametrize("interval", [INTERVAL, LEAD + SECOND, days(30)])
+def test_a_rotation_one_second_either_side_of_the_lead_time(interval):
+    policy = replace(POLICY, rotation_interval=interval)
+    keys = begun(policy=policy)
+    first, second = keys.only(KeyState.SIGNING, START), keys.only(KeyState.ANNOUNCED, START)
+    due = second.signing_at - LEAD
+    assert not keys.plan(due - SECOND, policy=policy)
+    [third] = keys.rotate(due, policy=policy).new
+    assert third.signing_at == second.signing_at + interval
+    assert keys.by_kid[first.kid] == first
+    assert keys.by_kid[second.kid].retained_at == third.signing_at
+    assert len(keys.in_state(KeyState.ANNOUNCED, second.signing_at - SECOND)) == 2
+    assert len(keys.in_state(KeyState.ANNOUNCED, second.signing_at)) == 1
+    assert not keys.plan(second.signing_at, policy=policy)
+
+
+@pytest.mark.parametrize("interval", [LEAD, PROPAGATION])
+def test_two_keys_are_always_announced_where_the_interval_is_no_longer_than_the_lead_time(interval):
+    policy = replace(POLICY, rotation_interval=interval)
+    keys = begun(policy=policy)
+    for day in range(60):
+        now = START + days(day)
+        keys.rotate(now, policy=policy)
+        assert len(keys.in_state(KeyState.SIGNING, now)) == 1
+        assert len(keys.in_state(KeyState.ANNOUNCED, now)) == 2
+
+
+def test_a_rotation_after_the_change_that_none_was_before():
     keys = begun()
     first, second = keys.only(KeyState.SIGNING, START), keys.only(KeyState.ANNOUNCED, START)
     change = second.signing_at
-    assert not keys.plan(change - SECOND)
     assert_signs(keys, first, START, change - SECOND)
     assert_signs(keys, second, change, change + SECOND)
     plan = keys.rotate(change)
@@ -218,8 +250,9 @@ def test_without_rotations_the_last_key_signs_until_the_next_was_announced_long_
     second = keys.only(KeyState.ANNOUNCED, START)
     late = START + 5 * INTERVAL
     assert_signs(keys, second, late)
-    [third] = keys.rotate(late).new
+    third, fourth = keys.rotate(late).new
     assert third.signing_at == late + PROPAGATION
+    assert fourth.signing_at == third.signing_at + INTERVAL
     second = keys.by_kid[second.kid]
     assert (second.retained_at, second.retired_at) == (third.signing_at, third.signing_at + RETENTION)
     assert_signs(keys, second, late, third.signing_at - SECOND)
@@ -238,11 +271,13 @@ def test_ten_years_of_rotations():
     for day in range(3650):
         now = START + days(day)
         keys.rotate(now)
-        assert len(keys.in_state(KeyState.ANNOUNCED, now)) == 1
+        announced = keys.in_state(KeyState.ANNOUNCED, now)
+        assert len(announced) == (2 if announced[0].signing_at <= now + LEAD else 1)
         signer = keys.only(KeyState.SIGNING, now)
         if signer.kid not in signers:
             signers.append(signer.kid)
     assert len(signers) == 3650 // 90 + 1
+    # The last takeover of the ten years is 50 days ago, so one is announced.
     assert len(keys.by_kid) == len(signers) + 1
 
 
@@ -285,7 +320,9 @@ def test_an_early_rotation_gives_all_processes_notice():
     assert_signs(keys, keys.by_kid[second.kid], change, change + SECOND)
     assert not keys.plan(now, policy=policy)
     assert not keys.plan(now, policy=policy, early=["RS256"])
-    assert [key.signing_at for key in keys.rotate(change, policy=policy).new] == [change + INTERVAL]
+    # The key after it is announced by the same rotation, so that there is one when it takes over.
+    assert [key.signing_at for key in keys.in_state(KeyState.ANNOUNCED, change)] == [change + INTERVAL]
+    assert not keys.plan(change, policy=policy)
 
 
 @pytest.mark.parametrize("announced_for", [days(1), days(30)])

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from django_at_jwt.core.errors import KeyChangeRefused
 from django_at_jwt.core.lifecycle import KeyState, signer_at
@@ -15,6 +16,7 @@ from .key_histories import (
     HISTORIES,
     MOST_BACKWARDS,
     POLICY,
+    SECOND,
     START,
     ClockStepsBack,
     Keys,
@@ -123,6 +125,44 @@ def test_after_a_rotation_the_next_key_is_announced(history):
         if moment.plan is not None:
             for algorithm in moment.algorithms:
                 assert moment.keys.in_state(KeyState.ANNOUNCED, moment.now, algorithm), (moment.step, moment.now)
+
+
+@moderate
+@given(HISTORIES)
+@example(EARLY_TO_A_KNOWN_KEY)
+@example(EARLY_TO_ANOTHER_ALGORITHM)
+@example(LEAKED_WHILE_REPLACED)
+def test_for_the_lead_time_after_a_rotation_one_is_announced_at_every_instant(history):
+    for moment in replay(history):
+        if moment.plan is not None:
+            until = moment.now + moment.policy.lead_time
+            for at in (*moment.keys.instants(moment.now), until):
+                if moment.now <= at <= until:
+                    for algorithm in moment.algorithms:
+                        announced = moment.keys.in_state(KeyState.ANNOUNCED, at, algorithm)
+                        assert any(is_usable(key, at) for key in announced), (moment.step, moment.now, at)
+
+
+DAILY = st.lists(st.integers(1, 2 * 86400).map(lambda seconds: timedelta(seconds=seconds)), min_size=40, max_size=90)
+
+
+@moderate
+@given(DAILY, st.sampled_from([9, 10, 30, 90]).map(days))
+def test_whenever_the_signing_key_is_revoked_the_next_one_was_announced_long_enough(gaps, interval):
+    # The command runs daily, at any time of the day, and may fail now and then.
+    policy = replace(POLICY, rotation_interval=interval)
+    keys, now, began = Keys(), START, START + policy.propagation_time
+    keys.rotate(now, policy=policy)
+    for gap in gaps:
+        changes = {at + step for key in keys for at in key.transitions_after(now) for step in (-SECOND, 0 * SECOND)}
+        now += gap
+        for at in sorted(at for at in {*changes, now} if began <= at <= now):
+            trial = Keys(dict(keys.by_kid))
+            signer = signer_at(trial, "RS256", at)
+            _, successor = trial.revoke(signer.kid, at, policy=policy)
+            assert successor.signing_at == at
+            assert successor.announced_at + policy.propagation_time <= at
+        keys.rotate(now, policy=policy)
 
 
 @moderate
@@ -241,7 +281,7 @@ def test_keys_do_not_pile_up(history):
         made += len(moment.made)
         if moment.plan is not None:
             standing_in = {key.algorithm for key in moment.before.values() if is_usable(key, moment.now)}
-            rotations_due += 2 * len({*moment.algorithms, *standing_in})
+            rotations_due += 3 * len({*moment.algorithms, *standing_in})
         assert made <= rotations_due
         if not isinstance(moment.step, (Wait, Rotate, SetPolicy, Revoke)):
             assert moment.made == []

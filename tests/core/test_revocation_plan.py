@@ -42,6 +42,48 @@ def test_a_revoked_announced_key_changes_nothing_for_the_one_that_signs(keys):
     assert third.signing_at == first.retained_at
 
 
+def test_a_revoked_announced_key_is_followed_by_the_next_one_in_its_place(keys):
+    # Else the key that signs would go on for a whole interval more.
+    first, second = keys.only(KeyState.SIGNING, NOW), keys.only(KeyState.ANNOUNCED, NOW)
+    due = second.signing_at - POLICY.lead_time
+    keys.rotate(due)
+    third = keys.in_state(KeyState.ANNOUNCED, due)[1]
+    for now, starts in (
+        (due + days(1), second.signing_at),
+        (second.signing_at - SECOND, second.signing_at),
+    ):
+        trial = Keys(dict(keys.by_kid), keys.numbers)
+        gone = replace(trial.by_kid[second.kid], revoked_at=now)
+        assert revoke(trial, second.kid, now) == (gone, replace(third, signing_at=starts))
+        trial.rotate(now)
+        assert trial.by_kid[first.kid].retained_at == starts
+        assert len(trial.in_state(KeyState.ANNOUNCED, now)) == 2
+
+
+def test_it_waits_until_it_was_announced_long_enough(keys):
+    first, second = keys.only(KeyState.SIGNING, NOW), keys.only(KeyState.ANNOUNCED, NOW)
+    now = second.signing_at - days(1)
+    keys.rotate(now)
+    third = keys.in_state(KeyState.ANNOUNCED, now)[1]
+    assert revoke(keys, second.kid, now)[1:] == (replace(third, signing_at=now + POLICY.propagation_time),)
+    keys.rotate(now)
+    assert signer_at(keys, "RS256", now + POLICY.propagation_time - SECOND).kid == first.kid
+
+
+@pytest.mark.parametrize("before_the_run", [True, False])
+def test_right_after_a_takeover_an_announced_key_takes_over(keys, before_the_run):
+    second = keys.only(KeyState.ANNOUNCED, NOW)
+    takeover = second.signing_at
+    keys.rotate(takeover - POLICY.propagation_time - days(1))
+    now = takeover + timedelta(hours=1)
+    if not before_the_run:
+        keys.rotate(now)
+    third = keys.only(KeyState.ANNOUNCED, now)
+    assert revoke(keys, second.kid, now)[1] == replace(third, signing_at=now)
+    assert third.announced_at <= now - POLICY.propagation_time
+    assert len(keys.rotate(now).new) == 1
+
+
 @pytest.mark.parametrize("after", [timedelta(0), SECOND, POLICY.retention + days(1)])
 def test_a_key_that_has_signed_can_be_revoked(keys, after):
     first = keys.only(KeyState.SIGNING, START)
@@ -150,10 +192,11 @@ def test_an_end_that_another_key_was_to_follow_is_put_off_when_that_is_revoked()
     keys = Keys()
     keys.rotate(START)
     keys.rotate(START + SECOND, early=["RS256"])
-    first, second = keys.only(KeyState.SIGNING, START), keys.only(KeyState.ANNOUNCED, START)
+    first, (second, third) = keys.only(KeyState.SIGNING, START), keys.in_state(KeyState.ANNOUNCED, START)
     assert first.retained_at == START + POLICY.propagation_time
     now = START + days(1)
     revoke(keys, second.kid, now, algorithms=["ES256"])
+    revoke(keys, third.kid, now, algorithms=["ES256"])
     keys.rotate(now, algorithms=["ES256"])
     for at in (first.retained_at, now + POLICY.propagation_time - SECOND):
         assert signer_at(keys, "RS256", at).kid == first.kid

@@ -111,7 +111,11 @@ def _about_key(revocation: Revocation, *, dry_run: bool) -> list[str]:
         else f"It is out of the JWK set, its private half is erased, and each process of the issuer refuses it {within}"
     )
     if revocation.successor is not None:
-        signs = "would sign from then on" if would else "signs now"
+        if revocation.signs_now:
+            signs = "would sign from then on" if would else "signs now"
+        else:
+            signs = f"{'would take' if would else 'takes'} its place and {'sign' if would else 'signs'}"
+            signs += f" from {said(revocation.successor.signing_at)}"
         lines.append(f"Signing key {revocation.successor.kid}, announced before, {signs}.")
     add = "its kid would have to be added to the settings" if would else "add its kid to the settings"
     return [
