@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from django_at_jwt.authorization_server import keystore
 from django_at_jwt.authorization_server.keystore import KeyStore, key_store
+from django_at_jwt.authorization_server.protection import decrypt_private_key
 from django_at_jwt.authorization_server.rotation import rotate_signing_keys
 from django_at_jwt.core.errors import KeysUnavailable, NoSigningKey
 from django_at_jwt.models import SigningKey
@@ -160,9 +161,11 @@ def down(_model):
 
 def test_private_keys_are_opened_when_they_sign_and_once(signing_keys, monkeypatch):
     opened = []
-    decrypt = keystore.decrypt_private_key
+    open_key = keystore.open_signing_key
     monkeypatch.setattr(
-        keystore, "decrypt_private_key", lambda encrypted, *, kid: opened.append(kid) or decrypt(encrypted, kid=kid)
+        keystore,
+        "open_signing_key",
+        lambda encrypted, public, *, kid: opened.append(kid) or open_key(encrypted, public, kid=kid),
     )
     store = KeyStore()
     store.current().jwk_set()
@@ -233,7 +236,7 @@ def test_no_private_member_in_pages_logs_or_reprs(mode, admin_client, caplog, se
     address = "/admin/django_at_jwt/signingkey/" + ("" if mode == "list" else f"{row.pk}/change/")
     page = admin_client.get(address)
     service.token("client_credentials")
-    private = keystore.decrypt_private_key(row.private_jwe, kid=row.kid).export_private(as_dict=True)
+    private = decrypt_private_key(row.private_jwe, kid=row.kid).export_private(as_dict=True)
     secrets = [row.private_jwe, *(private[name] for name in ("d", "p", "q", "dp", "dq", "qi"))]
     shown = [
         page.content.decode(),
@@ -254,7 +257,7 @@ def test_dumpdata_has_ciphertext_alone(signing_keys):
     from django.core.management import call_command
 
     row = SigningKey.objects.first()
-    private = json.loads(keystore.decrypt_private_key(row.private_jwe, kid=row.kid).export_private())
+    private = json.loads(decrypt_private_key(row.private_jwe, kid=row.kid).export_private())
     out = StringIO()
     call_command("dumpdata", "django_at_jwt", stdout=out)
     assert not any(private[name] in out.getvalue() for name in ("d", "p", "q", "dp", "dq", "qi"))

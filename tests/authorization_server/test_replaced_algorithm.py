@@ -68,9 +68,9 @@ def test_the_one_that_signs_goes_on_until_the_new_algorithm_does(use, service):
     use("ES256")
     run("rotate_signing_keys")
     run("rotate_signing_keys", "--now")
-    signing, announced = in_state(KeyState.SIGNING, "ES256"), in_state(KeyState.ANNOUNCED, "ES256")
+    signing, announced, after_it = SigningKey.objects.order_by("signing_at")
     # A day later, so that the new algorithm is announced for a day longer than the old key would go on.
-    for key in (signing, announced):
+    for key in (signing, announced, after_it):
         SigningKey.objects.filter(pk=key.pk).update(
             announced_at=key.announced_at - timedelta(days=1),
             signing_at=key.signing_at - timedelta(days=1),
@@ -78,7 +78,8 @@ def test_the_one_that_signs_goes_on_until_the_new_algorithm_does(use, service):
             retired_at=key.retired_at and key.retired_at - timedelta(days=1),
         )
     use("EdDSA")
-    run("revoke_signing_key", announced.kid, "--reason", "x")
+    for key in (announced, after_it):
+        run("revoke_signing_key", key.kid, "--reason", "x")
     signing.refresh_from_db()
     assert signing.retained_at >= min(key.signing_at for key in SigningKey.objects.filter(algorithm="EdDSA"))
     assert signed_with(service.token("client_credentials")) == signing.kid
