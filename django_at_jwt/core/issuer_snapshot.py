@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -106,8 +105,9 @@ class IssuerSnapshot:
 
 def _instant(document: dict[str, Any], member: str, *, latest: float) -> float:
     value = document.get(member)
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        raise UnacceptableDocument(f"its {member} is no instant")
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise UnacceptableDocument(f"its {member} is not a number")
+    # Compared before it is converted: JSON has integers that no float can hold, and 1e400 reads as infinity.
     if not 0 <= value <= latest:
-        raise UnacceptableDocument(f"its {member} is too far in the future")
+        raise UnacceptableDocument(f"its {member} is negative or too far in the future")
     return float(value)

@@ -923,6 +923,33 @@ class TestSharing:
         assert issuer.fetches >= 2
         assert entry is None or "is ignored" in caplog.text
 
+    @pytest.mark.parametrize(
+        "number",
+        [
+            pytest.param("1" + "0" * 400, id="more than a float holds"),
+            pytest.param("-1" + "0" * 400, id="less than a float holds"),
+            pytest.param("9" * 5000, id="5000 digits"),
+            "1e400",
+            "-1",
+            "true",
+            '"1"',
+        ],
+    )
+    @pytest.mark.parametrize("member", ["confirmed_at", "metadata_until", "fresh_until"])
+    def test_entry_with_an_absurd_instant_is_ignored(self, member, number, api, issuer, client, caplog):
+        from django.core.signing import Signer
+
+        verify_token(issuer.token())
+        key, text = self.text()
+        document = json.loads(text.rpartition(":")[0])
+        absurd = json.dumps(document | {member: "absurd"}).replace('"absurd"', number)
+        caches["default"].set(key, Signer(salt="django_at_jwt.issuers").sign(absurd))
+        new_worker()
+        answer = client.get("/whoami/", headers={"Authorization": f"Bearer {issuer.token()}"})
+        assert answer.status_code == 200
+        assert issuer.fetches == 2
+        assert "is ignored" in caplog.text
+
     def test_cache_that_never_lets_go_of_a_claim(self, api, issuer, clock, caplog):
         verify_token(issuer.token())
         key = next(key for key in cache_keys() if key.endswith("snapshot"))
