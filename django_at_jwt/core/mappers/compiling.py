@@ -12,7 +12,7 @@ from .names import ClaimPath, parse_claim_name, refuse_reserved
 from .problems import FailureReason, MapperFailure, UnusableRule, gettext_noop, refuse
 from .rules import Hash, MapperRule, Merge, WhenMissing
 from .sources import Needs, Reader, SourceValues, compile_source, parts_of
-from .transforms import compile_transform, refuse_immense
+from .transforms import apply_transforms, compile_transform
 from .values import SINGLE_TYPES, copy_json, fitting, is_missing, measure
 
 if TYPE_CHECKING:
@@ -55,10 +55,7 @@ class CompiledMapper:
         Raises:
             MapperFailure: the source failed, or its value does not fit.
         """
-        value = self.read(values, mapped)
-        for transform in self.transforms:
-            refuse_immense(value)
-            value = transform(value)
+        value = apply_transforms(self.transforms, self.read(values, mapped))
         if is_missing(value):
             return self._missing()
         return self.fit(value)

@@ -42,6 +42,11 @@ class Pattern:
         """How many texts a match looks for, at the most."""
         return len(self._middle) + 1 + (self._last is not None)
 
+    @property
+    def reads_whole_texts(self) -> bool:
+        """Whether a match may read a text from end to end, and not its beginning and its end alone."""
+        return bool(self._middle)
+
     def matches(self, text: str) -> bool:
         """Tell whether the pattern describes the whole of ``text``."""
         if self._last is None:

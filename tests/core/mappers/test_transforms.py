@@ -11,9 +11,10 @@ import pytest
 from django_at_jwt.core.mappers import FailureReason, Outcome
 from django_at_jwt.core.mappers.parsing import parse_transform
 from django_at_jwt.core.mappers.problems import MapperFailure
-from django_at_jwt.core.mappers.transforms import compile_transform
+from django_at_jwt.core.mappers.transforms import apply_transforms, compile_transform
 
-from .rules_in_short import from_source
+from .rules_in_short import from_source, mapped, rule, values
+from .rules_in_short import step as step_of
 
 SCALARS = ["string", "integer", "number", "boolean"]
 MIDNIGHT = datetime(2026, 1, 1, 1, tzinfo=timezone(timedelta(hours=1)))
@@ -59,17 +60,48 @@ def test_cast(value, to, expected):
     [
         (10_000, [f"group {number}" for number in range(10)]),
         (500, [f"group {number}*" for number in range(100)]),
-        (1_000, ["*" + "a*" * 98]),
+        (1_000, ["*" + "a*" * 96]),
     ],
 )
-def test_filter_looks_at_no_more_than_it_can_in_a_moment(most, patterns):
+def test_filter_compares_no_more_than_it_can_in_a_moment(most, patterns):
     step = {"kind": "filter", "patterns": patterns, "drop": True}
     groups = [f"no group {number}" for number in range(most)]
-    apply = compile_transform(parse_transform(step))
-    assert apply(groups) == groups
-    with pytest.raises(MapperFailure, match=f"there are {most + 1} entries") as failed:
-        apply([*groups, "one more"])
-    assert failed.value.reason is FailureReason.TOO_LARGE
+    assert filtered(groups, step) == groups
+    assert is_too_much([*groups, *groups], step)
+
+
+def filtered(value, *steps):
+    return apply_transforms([compile_transform(parse_transform(step)) for step in steps], value)
+
+
+def is_too_much(value, *steps):
+    with pytest.raises(MapperFailure) as failed:
+        filtered(value, *steps)
+    return failed.value.reason is FailureReason.TOO_LARGE
+
+
+def test_all_filters_of_a_mapper_compare_no_more_than_one_may():
+    step = {"kind": "filter", "patterns": [f"group {number}" for number in range(100)], "drop": True}
+    groups = [f"no group {number}" for number in range(400)]
+    assert filtered(groups, step, step) == groups
+    assert is_too_much(groups, step, step, step)
+    # Each mapper has its own bound, and a failure is the mapper's alone.
+    rules = [
+        rule(claim=claim, source={"kind": "groups"}, type="strings", transforms=[step] * filters)
+        for claim, filters in (("x", 2), ("y", 2), ("z", 3))
+    ]
+    result = mapped(rules, values(groups=groups))
+    assert result.claims == {"x": groups, "y": groups}
+    assert step_of(result, "z").failure is FailureReason.TOO_LARGE
+
+
+def test_filter_reads_no_more_text_than_it_can_in_a_moment():
+    texts = ["a" * 60_000] * 16
+    step = {"kind": "filter", "patterns": [f"*b{number}*" for number in range(200)]}
+    assert filtered(texts[:2], step) == []
+    assert is_too_much(texts, step)
+    # A pattern that looks at the two ends of a text is not slower for a long one.
+    assert filtered(texts, {"kind": "filter", "patterns": [f"b{number}*c" for number in range(200)]}) == []
 
 
 @pytest.mark.parametrize(
