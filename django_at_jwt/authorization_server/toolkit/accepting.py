@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from django_at_jwt.authorization_server.keystore import key_store
 from django_at_jwt.authorization_server.mounted import is_endpoint
+from django_at_jwt.authorization_server.resource_servers import registry
 from django_at_jwt.conf import app_settings, local_issuer
 from django_at_jwt.core.bearer import INVALID_TOKEN
 from django_at_jwt.core.errors import KeysUnavailable, RejectionReason, TokenRejected
@@ -27,24 +28,46 @@ _OWN_ENDPOINTS: Final = ("user-info", "introspect", "dcr-register")
 
 
 class AcceptingMixin:
-    """Accepts access tokens on the authorization server's own views, and on views that the toolkit protects."""
+    """Accepts access tokens on the authorization server's own views, and on views that the toolkit protects.
+
+    Attributes:
+        audience: the identifier of the API that tokens must be for; ``None`` to compare with the request's address or,
+            if it has none, with the project's own identifier. The issuer's own endpoints take tokens for any API.
+    """
+
+    audience: str | None = None
 
     def validate_jwt_bearer_token(self, token: str, scopes: Sequence[str], request: Request) -> bool:
         """Treat what looks like a JWT as an access token: an ID token is none (RFC 9068 §5)."""
         return self.validate_bearer_token(token, scopes, request)
 
     def validate_bearer_token(self, token: str, scopes: Sequence[str], request: Request) -> bool:
-        """Verify an ``at+jwt`` token of this issuer and look up its row; leave any other to the toolkit.
+        """Return whether the token is valid, has the scopes and is for this API; set the request's user and client.
 
-        A token without a row was revoked or replaced by a refresh, and is refused here.
+        An ``at+jwt`` token of this issuer is verified, and must have a row: one without was revoked or replaced by a
+        refresh. Any other token is left to the toolkit, unless it is for certain resources and has to be compared with
+        an audience, where the toolkit would compare with the request's address alone.
+
+        Args:
+            token: the access token, without the scheme.
+            scopes: the scopes that the token must all have.
+            request: the request; its ``uri`` may be empty, as for a WebSocket. Parameters of the request never choose
+                the audience.
         """
-        if not token or not claims_to_be_ours(token):
+        if not token:
             return bool(super().validate_bearer_token(token, scopes, request))  # type: ignore[misc]
+        audience = self._expected_audience(request)
         row = None
         try:
-            verify_own(token)
-            row = self._load_access_token(token)  # type: ignore[attr-defined]
-            check_row(row, request)
+            if claims_to_be_ours(token):
+                verify_own(token)
+                row = self._load_access_token(token)  # type: ignore[attr-defined]
+            else:
+                if audience is not None:
+                    row = self._load_access_token(token)  # type: ignore[attr-defined]
+                if row is None or not row.resource:
+                    return bool(super().validate_bearer_token(token, scopes, request))  # type: ignore[misc]
+            check_row(row, request, audience=audience)
         except TokenRejected as rejected:
             logger.info("An access token was refused (%s)", rejected)
             request.oauth2_error = {"error": INVALID_TOKEN, "error_description": "The access token is invalid."}
@@ -57,6 +80,16 @@ class AcceptingMixin:
         request.scopes = list(row.scopes)
         request.access_token = row
         return True
+
+    def _expected_audience(self, request: Request) -> str | None:
+        """Return the identifier that tokens must be for, or ``None`` to compare with the request's address."""
+        address = _address_of(request)
+        if _is_own_endpoint(address):
+            return None
+        if self.audience is not None or urlsplit(address).netloc:
+            return self.audience
+        # Without any default the empty identifier remains, and no token is for that.
+        return app_settings().audience or registry.current().default or ""
 
 
 def claims_to_be_ours(token: str) -> bool:
@@ -92,11 +125,14 @@ def verify_own(token: str) -> None:
         raise TokenRejected(RejectionReason.UNKNOWN_KEY, str(error)) from None
 
 
-def check_row(row: Any, request: Request) -> None:
-    """Check what only the database knows of a verified token: that it, its user and its client are still good.
+def check_row(row: Any, request: Request, *, audience: str | None) -> None:
+    """Check what only the database knows of a token: that it, its user and its client are still good.
+
+    Args:
+        audience: the identifier of the API that the token must be for; ``None`` to compare with the request's address.
 
     Raises:
-        TokenRejected: one of them is not, or the token is for another place than the one that it was sent to.
+        TokenRejected: one of them is not, or the token is for another API or address.
     """
     if row is None:
         raise TokenRejected(RejectionReason.REVOKED, "no row holds this token any more")
@@ -104,9 +140,18 @@ def check_row(row: Any, request: Request) -> None:
         raise TokenRejected(RejectionReason.INACTIVE_SUBJECT, "the user is not active")
     if row.application is not None and not row.application.is_usable(request):
         raise TokenRejected(RejectionReason.REVOKED, "the client is not usable any more")
-    address = (getattr(request, "uri", None) or "").split("?")[0]
+    if audience is not None:
+        if audience not in row.resource:
+            raise TokenRejected(RejectionReason.WRONG_AUDIENCE, f"the token is not for {audience or 'any API here'}")
+        return
+    address = _address_of(request)
     if not _is_own_endpoint(address) and not row.allows_audience(address):
         raise TokenRejected(RejectionReason.WRONG_AUDIENCE, "no resource of the token covers this address")
+
+
+def _address_of(request: Request) -> str:
+    """Return the request's address without its query, or an empty text."""
+    return (getattr(request, "uri", None) or "").split("?")[0]
 
 
 def _is_own_endpoint(address: str) -> bool:
