@@ -161,7 +161,7 @@ class TestSubject:
             class Meta:
                 app_label = "people"
 
-        monkeypatch.setattr("django_at_jwt.checks.subjects.get_user_model", lambda: User)
+        monkeypatch.setattr("django_at_jwt.checks.subjects.token_user_model", lambda: User)
         rules(SUBJECT=rule)
         [message] = check_subject()
         assert (message.id, f"{rule!r}, the e-mail address, which" in message.msg) == ("django_at_jwt.W008", True)

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
-from django.contrib.auth import get_user_model
 from django.utils.text import capfirst, get_text_list
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
@@ -16,6 +15,7 @@ from oauth2_provider.models import get_application_model
 
 from django_at_jwt.authorization_server.resource_servers import registry
 from django_at_jwt.claims import registered_claim_sources
+from django_at_jwt.conf import token_user_model
 from django_at_jwt.core.mappers import ConditionName, Conditions, Match, TokensFor, UnusableRule
 from django_at_jwt.core.mappers.rules import (
     ClientField,
@@ -116,7 +116,7 @@ def _shortened(text: str) -> str:
 
 def user_path_label(path: str) -> str:
     """Name a user's field by the verbose names on its way."""
-    return _label(get_user_model(), path)
+    return _label(token_user_model(), path)
 
 
 def client_field_label(name: str) -> str:

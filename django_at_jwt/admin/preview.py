@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from django.contrib.admin.models import CHANGE, LogEntry
-from django.contrib.auth import get_user_model
 from django.core.exceptions import PermissionDenied
 from django.template.response import TemplateResponse
 from django.utils.translation import gettext as _
@@ -15,6 +14,7 @@ from oauth2_provider.models import get_application_model
 
 from django_at_jwt.authorization_server.explanations import explained
 from django_at_jwt.authorization_server.preview import SIZE_MARKS, preview_access_token
+from django_at_jwt.conf import token_user_model
 from django_at_jwt.models import ClaimMapper
 
 from .preview_form import PREFIX, PreviewForm
@@ -85,7 +85,7 @@ def _is_carried(name: str) -> bool:
 def _initial(request: HttpRequest, admin_site: AdminSite) -> dict[str, Any]:
     """Take what a link names, and only rows that the administrator may look at anyway."""
     initial: dict[str, Any] = {}
-    models = {"user": get_user_model(), "client": get_application_model()}
+    models = {"user": token_user_model(), "client": get_application_model()}
     for name, model in models.items():
         registered = admin_site._registry.get(model)
         row = registered.get_object(request, request.GET[name]) if registered and name in request.GET else None

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib.admin.widgets import AutocompleteSelect
-from django.contrib.auth import get_user_model
 from django.utils.translation import gettext_lazy as _
 from oauth2_provider.models import get_access_token_model, get_application_model
 from oauth2_provider.scopes import get_scopes_backend
@@ -17,6 +16,7 @@ from django_at_jwt.authorization_server.naming import client_named, user_named
 from django_at_jwt.authorization_server.preview import PreviewRequest
 from django_at_jwt.authorization_server.resource_servers import registry
 from django_at_jwt.authorization_server.toolkit.eligibility import known_grants, usual_grant
+from django_at_jwt.conf import token_user_model
 
 if TYPE_CHECKING:
     from django.contrib.admin import AdminSite
@@ -40,7 +40,7 @@ class PreviewForm(forms.Form):
     )
     user = forms.ModelChoiceField(
         label=_("User"),
-        queryset=get_user_model()._base_manager.none(),
+        queryset=token_user_model()._base_manager.none(),
         required=False,
         help_text=_("Empty for a client that acts for itself."),
     )
@@ -67,7 +67,7 @@ class PreviewForm(forms.Form):
 
     def __init__(self, *args: Any, request: HttpRequest, admin_site: AdminSite, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["user"].queryset = get_user_model()._base_manager.all()  # type: ignore[attr-defined]
+        self.fields["user"].queryset = token_user_model()._base_manager.all()  # type: ignore[attr-defined]
         self.fields["client"].queryset = get_application_model()._default_manager.all()  # type: ignore[attr-defined]
         tokens = get_access_token_model()._meta
         self.can_search = {

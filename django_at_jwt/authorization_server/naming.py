@@ -5,10 +5,11 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Any
 
-from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 from oauth2_provider.models import get_application_model
+
+from django_at_jwt.conf import token_user_model
 
 
 def user_named(text: str) -> Any:
@@ -17,8 +18,10 @@ def user_named(text: str) -> Any:
     Raises:
         LookupError: there is none, or the text is the name of one user and the key of another.
     """
-    model = get_user_model()
-    found = {user.pk: user for user in model._base_manager.filter(**{model.USERNAME_FIELD: text})}
+    model = token_user_model()
+    name_field = getattr(model, "USERNAME_FIELD", None)
+    named = [] if name_field is None else model._base_manager.filter(**{name_field: text})
+    found: dict[Any, Any] = {user.pk: user for user in named}
     # A text that is no key is no reason to stop.
     with suppress(ValidationError, ValueError, OverflowError):
         found |= {user.pk: user for user in model._base_manager.filter(pk=model._meta.pk.to_python(text))}

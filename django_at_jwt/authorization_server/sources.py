@@ -5,11 +5,10 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from django.contrib.auth import get_user_model
 from django.db.models import Q
 
 from django_at_jwt.claims import ClaimContext, ClaimSource, registered_claim_sources
-from django_at_jwt.conf import app_settings
+from django_at_jwt.conf import app_settings, token_user_model
 from django_at_jwt.core.mappers import SourceValues
 from django_at_jwt.core.mappers.values import fitting, is_missing
 from django_at_jwt.models.mappable import groups_field, permissions_field
@@ -70,7 +69,7 @@ def _user_and_groups(needs: Needs, user: Any) -> tuple[dict[str, Any], Collectio
     columns = [path.replace(".", "__") for path in related]
     # A row for each group, with the same related fields in each, and one row where the user is in no group.
     rows = list(
-        get_user_model()
+        token_user_model()
         ._base_manager.using(user._state.db)
         .filter(pk=user.pk)
         .order_by()

@@ -9,13 +9,12 @@ import uuid
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from django.contrib.auth import get_user_model
-from django.core.exceptions import FieldDoesNotExist, ValidationError
+from django.core.exceptions import FieldDoesNotExist, ImproperlyConfigured, ValidationError
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext_lazy as _
 from oauth2_provider.models import get_access_token_model, get_application_model
 
-from django_at_jwt.conf import app_settings
+from django_at_jwt.conf import app_settings, token_user_model
 from django_at_jwt.core.errors import InvalidGrant, IssuanceUnavailable
 from django_at_jwt.core.subjects import AmbiguousSector, is_subject, pairwise_subject, sector_of
 
@@ -65,12 +64,19 @@ def token_subject(user: Any, application: Any, *, grant: str | None) -> str | No
                 detail="the client's id is also a user's identifier (RFC 9068 section 5); give the client another id",
             )
         return None
-    if not user.is_active:
+    if not getattr(user, "is_active", True):
         raise InvalidGrant("The resource owner's account is not active.")
     return subject_of(user, application)
 
 
 def _local_subject(user: Any) -> str:
+    model = token_user_model()._meta.concrete_model
+    if model is None or not isinstance(user, model):
+        # Users of different models can have the same identifier, and the row of the token could not hold this one.
+        raise IssuanceUnavailable(
+            f"the user is a {user._meta.label}, and access tokens are about {token_user_model()._meta.label} "
+            "(AccessToken.user)"
+        )
     rule = app_settings().subject
     is_computed = "." in rule
     value = _called("SUBJECT", rule, user) if is_computed else getattr(user, rule)
@@ -105,10 +111,13 @@ def user_of_computed_subject(claims: AccessTokenClaims, token: str) -> Any:
 
     Where no callable knows the way back, the token's row does. A token that was revoked or replaced by a refresh has
     none. It does *not* tell whether the account is active.
+
+    Raises:
+        ImproperlyConfigured: the callable gives a user of another model than tokens are about.
     """
     settings = app_settings()
     if settings.pairwise_subject_key is None and settings.user_by_subject is not None:
-        return _called("USER_BY_SUBJECT", settings.user_by_subject, claims.subject)
+        return _user_by_callable(settings.user_by_subject, claims.subject)
     checksum = hashlib.sha256(token.encode()).hexdigest()
     row = get_access_token_model().objects.select_related("user").filter(token_checksum=checksum).first()
     return row.user if row is not None else None
@@ -121,6 +130,7 @@ def is_subject_of_somebody(text: str) -> bool:
 
     Raises:
         IssuanceUnavailable: the counterpart fails.
+        ImproperlyConfigured: the counterpart gives a user of another model than tokens are about.
     """
     settings = app_settings()
     if settings.pairwise_subject_key is not None:
@@ -128,7 +138,17 @@ def is_subject_of_somebody(text: str) -> bool:
     if "." not in settings.subject:
         return _user_by_field(settings.subject, text) is not None
     path = settings.user_by_subject
-    return path is not None and _called("USER_BY_SUBJECT", path, text) is not None
+    return path is not None and _user_by_callable(path, text) is not None
+
+
+def _user_by_callable(path: str, subject: str) -> Any:
+    user, meta = _called("USER_BY_SUBJECT", path, subject), token_user_model()._meta
+    if user is not None and not isinstance(user, meta.concrete_model or ()):
+        raise ImproperlyConfigured(
+            f"AT_JWT['USER_BY_SUBJECT'], which is {path!r}, returned an object that is not of {meta.label}, the model "
+            "that access tokens are about (AccessToken.user)."
+        )
+    return user
 
 
 def refuse_subject_as_client_id(client_id: str) -> None:
@@ -153,7 +173,7 @@ def guard_client_ids() -> None:
 
 
 def subject_field() -> Field[Any, Any] | None:
-    """Give the field of the user model that ``sub`` is read from, or ``None`` where a callable makes it.
+    """Return the field of the tokens' user model that ``sub`` is read from, or ``None`` where a callable makes it.
 
     Raises:
         FieldDoesNotExist: the user model has no such field.
@@ -161,13 +181,13 @@ def subject_field() -> Field[Any, Any] | None:
     rule = app_settings().subject
     if "." in rule:
         return None
-    meta = get_user_model()._meta
+    meta = token_user_model()._meta
     field: Field[Any, Any] = meta.pk if rule == "pk" else meta.get_field(rule)  # type: ignore[assignment]
     return field
 
 
 def _user_by_field(rule: str, subject: str) -> Any:
-    model = get_user_model()
+    model = token_user_model()
     try:
         field = subject_field()
         value = field.to_python(subject) if field is not None else None

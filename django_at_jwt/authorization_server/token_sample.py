@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
-from django.contrib.auth import get_user_model
 from oauth2_provider.models import get_application_model
 from oauth2_provider.scopes import get_scopes_backend
 
+from django_at_jwt.conf import token_user_model
 from django_at_jwt.core.mappers import TokensFor
 from django_at_jwt.models.mappable import groups_field
 
@@ -120,14 +120,14 @@ def _clients(conditions: Sequence[Conditions], named_clients: Collection[str]) -
 
 
 def _users(conditions: Sequence[Conditions]) -> list[Any]:
-    rows = _who_may_log_in(get_user_model()._default_manager.order_by("pk"))
+    rows = _who_may_log_in(token_user_model()._default_manager.order_by("pk"))
     named = {group for each in conditions for group in each.groups}
     if not named or groups_field() is None:
         users = list(rows[:MOST_USERS])
     else:
         first = list(rows.filter(pk__in=rows.filter(groups__name__in=named).values("pk"))[:MOST_USERS])
         users = [*first, *rows.exclude(pk__in=[user.pk for user in first])[: MOST_USERS - len(first)]]
-    return [user for user in users if user.is_active]
+    return [user for user in users if getattr(user, "is_active", True)]
 
 
 def _who_may_log_in(users: QuerySet[Any]) -> QuerySet[Any]:

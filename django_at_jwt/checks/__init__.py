@@ -46,7 +46,7 @@ from .settings import (
 )
 from .subjects import check_sectors, check_subject, check_way_back
 from .urls import check_urls
-from .user_modes import check_table_of_subjects, check_user_modes
+from .user_modes import check_table_of_subjects, check_user_model, check_user_modes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -87,6 +87,7 @@ ALL_CHECKS: Final[Sequence[Callable[..., list[CheckMessage]]]] = (
     check_authentication_methods,
     check_allauth,
     check_user_modes,
+    check_user_model,
     check_table_of_subjects,
 )
 DEPLOYMENT_CHECKS: Final[Sequence[Callable[..., list[CheckMessage]]]] = (

@@ -36,6 +36,7 @@ class CheckId(StrEnum):
     UNUSABLE_MAPPER = "django_at_jwt.E017"
     UNUSABLE_USER_MODE = "django_at_jwt.E021"
     NO_ISSUER_FOR_AUDIENCE = "django_at_jwt.E022"
+    WRONG_USER_MODEL = "django_at_jwt.E023"
     NO_SIGNING_KEY = "django_at_jwt.W001"
     NO_WELL_KNOWN_URLS = "django_at_jwt.W002"
     ISSUER_ELSEWHERE = "django_at_jwt.W003"

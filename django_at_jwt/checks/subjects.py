@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib.auth import get_user_model
 from django.core.checks import CheckMessage, Error, Warning  # noqa: A004 - Django's own name
 from django.core.exceptions import FieldDoesNotExist
 from django.db import Error as AnyDatabaseError
 from django.utils.connection import ConnectionDoesNotExist
 
-from django_at_jwt.conf import app_settings
+from django_at_jwt.conf import app_settings, token_user_model
 from django_at_jwt.core.subjects import AmbiguousSector, sector_of
 
 from .applicability import CheckId, issues_tokens, readable
@@ -57,7 +56,8 @@ def check_way_back(**_kwargs: Any) -> list[CheckMessage]:
 
 
 def _check_field(rule: str) -> list[CheckMessage]:
-    meta = get_user_model()._meta
+    model = token_user_model()
+    meta = model._meta
     try:
         field: Any = meta.pk if rule == "pk" else meta.get_field(rule)
     except FieldDoesNotExist:
@@ -76,7 +76,7 @@ def _check_field(rule: str) -> list[CheckMessage]:
                 id=CheckId.UNUSABLE_SUBJECT,
             )
         ]
-    if field.name in {getattr(get_user_model(), "USERNAME_FIELD", ""), "username", "email"}:
+    if field.name in {getattr(model, "USERNAME_FIELD", ""), "username", "email"}:
         other = "a field" if field.primary_key else "'pk' or a field"
         return [
             Warning(

@@ -12,9 +12,10 @@ from django.db import Error as AnyDatabaseError
 from django.db import router
 from django.utils.connection import ConnectionDoesNotExist
 
-from django_at_jwt.conf import known_issuers
+from django_at_jwt.conf import AppSettings, known_issuers, local_issuer
 from django_at_jwt.core.issuer_subject import UserMode
 from django_at_jwt.resource_server.subjects import user_options
+from django_at_jwt.resource_server.users import wrong_user_model
 
 from .applicability import CheckId, readable
 from .dotted_paths import problem_with_callable
@@ -41,6 +42,15 @@ def check_user_modes(**_kwargs: Any) -> list[CheckMessage]:
         for field in sorted({field for field in fields if fields.count(field) > 1})
     ]
     return [Error(problem, hint=hint, id=CheckId.UNUSABLE_USER_MODE) for problem, hint in problems]
+
+
+def check_user_model(**_kwargs: Any) -> list[CheckMessage]:
+    """The local issuer's subjects are not looked up in another table than they come from."""
+    options = _with_users().get(local_issuer())
+    if options is None or options.lookup != AppSettings().local_subject_lookup:
+        return []
+    problem = wrong_user_model()
+    return [] if problem is None else [Error(problem[0], hint=problem[1], id=CheckId.WRONG_USER_MODEL)]
 
 
 def check_table_of_subjects(**_kwargs: Any) -> list[CheckMessage]:

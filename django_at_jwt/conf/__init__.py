@@ -13,6 +13,8 @@ from .toolkit import (
     access_token_lifetime,
     local_issuer,
     oauth2_provider_settings,
+    token_user_model,
+    toolkit_model,
     toolkit_setting,
 )
 from .typed import AppSettings
@@ -39,5 +41,7 @@ __all__ = [
     "oauth2_provider_settings",
     "problems_in",
     "require_installed",
+    "token_user_model",
+    "toolkit_model",
     "toolkit_setting",
 ]

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+from django.apps import apps
 
 from .written import read_before, written_setting
+
+if TYPE_CHECKING:
+    from django.db.models import Model
 
 ACCESS_TOKEN_GENERATOR: Final = "django_at_jwt.generators.generate_access_token"  # noqa: S105 - an import path
 REFRESH_TOKEN_GENERATOR: Final = "oauthlib.oauth2.rfc6749.tokens.random_token_generator"  # noqa: S105
@@ -37,6 +42,32 @@ def oauth2_provider_settings() -> dict[str, Any]:
 def toolkit_setting(name: str, default: Any = None) -> Any:
     """Give an entry of ``OAUTH2_PROVIDER`` as the site wrote it, without needing django-oauth-toolkit."""
     return (written_setting("OAUTH2_PROVIDER") or {}).get(name, default)
+
+
+def toolkit_model(name: str) -> type[Model]:
+    """Return one of the toolkit's models, or what the site has swapped it for, without importing the toolkit.
+
+    Args:
+        name: the end of the setting that swaps it, such as ``ACCESS_TOKEN_MODEL``.
+
+    Raises:
+        LookupError: django-oauth-toolkit is not installed.
+    """
+    usual = f"oauth2_provider.{name.removesuffix('_MODEL').title().replace('_', '')}"
+    return apps.get_model(toolkit_setting(name) or written_setting(f"OAUTH2_PROVIDER_{name}") or usual)
+
+
+def token_user_model() -> type[Model]:
+    """Return the model of the users that access tokens are about.
+
+    It is that of ``AccessToken.user``, which a site that swaps the model can point at another model than
+    ``AUTH_USER_MODEL``. Without django-oauth-toolkit it is ``AUTH_USER_MODEL``.
+    """
+    if not apps.is_installed("oauth2_provider"):
+        return apps.get_model(written_setting("AUTH_USER_MODEL"))
+    model = toolkit_model("ACCESS_TOKEN_MODEL")._meta.get_field("user").related_model
+    assert model is not None  # noqa: S101 - models are loaded
+    return model
 
 
 def local_issuer() -> str:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING, Any, Final
 
-from django.apps import apps
 from django.contrib.auth import get_user_model
 from django.core.exceptions import FieldDoesNotExist
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from django_at_jwt.claims import registered_claim_sources
-from django_at_jwt.conf import app_settings, toolkit_setting
+from django_at_jwt.conf import app_settings, token_user_model, toolkit_model
 from django_at_jwt.core.mappers import UnusableRule
 from django_at_jwt.core.mappers.problems import gettext_noop, refuse
 from django_at_jwt.core.mappers.rules import (
@@ -83,7 +82,7 @@ def refuse_user_path(path: str) -> None:
     Raises:
         UnusableRule: as :func:`refuse_source`. Whether the path is listed is not checked.
     """
-    resolve_path(get_user_model(), path)
+    resolve_path(token_user_model(), path)
 
 
 def refuse_client_field(name: str) -> None:
@@ -94,11 +93,7 @@ def refuse_client_field(name: str) -> None:
     """
     if "." in name:
         raise refuse("source", gettext_noop("Only fields of the client itself can be mapped, without a dot."))
-    resolve_path(_application_model(), name)
-
-
-def _application_model() -> type[models.Model]:
-    return apps.get_model(toolkit_setting("APPLICATION_MODEL", "oauth2_provider.Application"))
+    resolve_path(toolkit_model("APPLICATION_MODEL"), name)
 
 
 def resolve_path(model: type[models.Model], path: str) -> list[Any]:
@@ -132,8 +127,11 @@ def _leads_to_another_user(relation: Any) -> bool:
 
     From a user's row to the part of it that is in a parent's or a child's table, it leads to the same user.
     """
-    users: Any = get_user_model()._meta.concrete_model
-    is_of_users = issubclass(relation.related_model, users) or issubclass(users, relation.related_model)
+    is_of_users = any(
+        issubclass(relation.related_model, users) or issubclass(users, relation.related_model)
+        for model in (token_user_model(), get_user_model())
+        if (users := model._meta.concrete_model) is not None
+    )
     link = relation.remote_field if relation.concrete else relation
     return is_of_users and not link.parent_link
 
@@ -174,7 +172,7 @@ def permissions_field() -> Any:
 
 def _many_to_many(name: str) -> Any:
     try:
-        field: Any = get_user_model()._meta.get_field(name)
+        field: Any = token_user_model()._meta.get_field(name)
     except FieldDoesNotExist:
         return None
     return field if field.many_to_many else None

@@ -65,6 +65,7 @@ def known_user(claims: AccessTokenClaims, token: str, options: UserOptions) -> A
 
 
 def _active(user: Any) -> Any:
-    if not user.is_active:
+    # As Django's own authentication backend: a model without the attribute has active users alone.
+    if not getattr(user, "is_active", True):
         raise TokenRejected(RejectionReason.INACTIVE_SUBJECT, "the user is not active")
     return user

@@ -10,7 +10,7 @@ from django.contrib.auth import get_user_model
 from django.core.exceptions import ImproperlyConfigured, ObjectDoesNotExist, ValidationError
 from django.utils.module_loading import import_string
 
-from django_at_jwt.conf import COMPUTED_SUBJECT_LOOKUP, app_settings
+from django_at_jwt.conf import COMPUTED_SUBJECT_LOOKUP, app_settings, token_user_model
 from django_at_jwt.core.issuer_subject import UserMode, subject_digest
 
 if TYPE_CHECKING:
@@ -40,12 +40,42 @@ class UserOptions:
 
 
 def user_for_local_subject(claims: AccessTokenClaims, token: str) -> Any | None:
-    """Find the user of this project's own issuer, by the rule that ``sub`` was made by: ``AT_JWT["SUBJECT"]``."""
+    """Return the user of this project's own issuer by ``AT_JWT["SUBJECT"]``, or ``None`` if there is none.
+
+    Raises:
+        ImproperlyConfigured: tokens are about another model than ``AUTH_USER_MODEL``, see :func:`wrong_user_model`.
+    """
     settings = app_settings()
-    if "." in settings.subject or settings.pairwise_subject_key is not None:
+    if _is_computed():
         # Only the authorization server knows its way back from what was computed.
         return import_string(COMPUTED_SUBJECT_LOOKUP)(claims, token)
+    if (problem := wrong_user_model()) is not None:
+        raise ImproperlyConfigured(" ".join(problem))
     return user_by_field(settings.subject, claims.subject)
+
+
+def _is_computed() -> bool:
+    settings = app_settings()
+    return "." in settings.subject or settings.pairwise_subject_key is not None
+
+
+def wrong_user_model() -> tuple[str, str] | None:
+    """Return why :func:`user_for_local_subject` cannot look a subject up, and what to do; ``None`` if it can.
+
+    Two models can have rows with the same primary key, so that a lookup in the wrong one would find another account.
+    """
+    tokens_are_about, users = token_user_model()._meta, get_user_model()._meta
+    if tokens_are_about.concrete_model is users.concrete_model or _is_computed():
+        return None
+    problem = (
+        f"Access tokens are about {tokens_are_about.label} (AccessToken.user), and AUTH_USER_MODEL is {users.label}: a "
+        "subject that is looked up there could be another account."
+    )
+    hint = (
+        "Set AT_JWT['LOCAL_SUBJECT_LOOKUP'] to the dotted path of a function that is given the claims and the token, "
+        f"and returns the {tokens_are_about.label} or None; or set AT_JWT['USER_MODE'] to 'stateless'."
+    )
+    return problem, hint
 
 
 def user_by_field(field: str, subject: str, *, using: str | None = None) -> Any | None:

@@ -90,13 +90,12 @@ def test_pages_in_a_new_project_and_back_again(project):
     without_a_token = "curl --silent --output /dev/null --write-out '%{http_code}' https://www.example.com/reports/"
     assert project.run(without_a_token) == "401"
 
-    assert status(project, "/order-set/", "$TOKEN") == 200
-    assert status(project, "/order-set/", "$REPORTS_TOKEN") == 401
+    assert [status(project, "/order-set/", token) for token in ("$TOKEN", "$REPORTS_TOKEN")] == [200, 401]
 
     printed = project.follow(blocks_of(PLAIN_VIEWS))
     *answers, of_the_validator = printed.values()
-    assert of_the_validator.split()[-1] == "first-look"
-    assert [json.loads(text) for text in answers] == [
+    assert [of_the_validator.split()[-1], *map(json.loads, answers)] == [
+        "first-look",
         {"client": "first-look"},
         {"for": "client:first-look"},
         {"audience": f"{project.address}/reports/"},

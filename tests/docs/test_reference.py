@@ -181,7 +181,7 @@ class TestBlocks:
                     KEYS: {"mysite/tasks.py", "mysite/routers.py"},
                     AUTHENTICATION: {"mysite/contexts.py", "mysite/logins.py"},
                     CLAIM_MAPPERS: {"mysite/tenants.py"},
-                    SUBJECTS: {"mysite/subjects.py"},
+                    SUBJECTS: {"mysite/subjects.py", "mysite/mailboxes.py"},
                 }
                 assert block.file in {"mysite/settings.py", *modules.get(page, ())}, f"{block} is run by no test"
 

@@ -136,7 +136,7 @@ def check_row(row: Any, request: Request, *, audience: str | None) -> None:
     """
     if row is None:
         raise TokenRejected(RejectionReason.REVOKED, "no row holds this token any more")
-    if row.user is not None and not row.user.is_active:
+    if row.user is not None and not getattr(row.user, "is_active", True):
         raise TokenRejected(RejectionReason.INACTIVE_SUBJECT, "the user is not active")
     if row.application is not None and not row.application.is_usable(request):
         raise TokenRejected(RejectionReason.REVOKED, "the client is not usable any more")
