@@ -12,7 +12,7 @@ from django.db import models
 from django.test.utils import isolate_apps
 from django.urls import reverse
 
-from django_at_jwt.authorization_server import token_sample
+from django_at_jwt.authorization_server import subjects, token_sample
 from django_at_jwt.authorization_server.keystore import key_store
 from django_at_jwt.core.profile import encode_json
 from django_at_jwt.models import ClaimMapper, ResourceServer, SigningKey
@@ -394,7 +394,8 @@ class TestSample:
                 db_table = "auth_user"
                 managed = False
 
-        monkeypatch.setattr(token_sample, "get_user_model", lambda: Member)
+        for module in (token_sample, subjects):
+            monkeypatch.setattr(module, "token_user_model", lambda: Member)
         monkeypatch.setattr(token_sample, "groups_field", lambda: None)
         effects = send(admin, ADD, **MAIL).context["effects"]
         assert {each.token.user.username for each in effects.tokens} == {"admin", "alice"}
