@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 import secrets
+import threading
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -51,6 +52,15 @@ def _no_keys_of_other_tests():
     forget()
     yield
     forget()
+
+
+@pytest.fixture(autouse=True)
+def _no_threads_of_other_tests():
+    before = {*threading.enumerate()}
+    yield
+    # One that goes on would change what a later test counts or patches. Servers are daemons, and do nothing unasked.
+    left = [thread for thread in threading.enumerate() if thread not in before and not thread.daemon]
+    assert not left, f"the test left threads running: {left}"
 
 
 @pytest.fixture(scope="session")

@@ -35,9 +35,10 @@ UNKNOWN_KID: Final = "unknown-kid"
 _TAKEN: Final = "taken"
 _FAILED: Final = "failed"
 _SECONDS_BETWEEN_COMPLAINTS: Final = 60.0
-# Seconds: whoever asks takes a dozen steps one after the other, and with a cache that hangs would wait for each.
-_SLOW: Final = 1.0
-_LEFT_ALONE_FOR: Final = 30.0
+# One refresh asks the cache up to a dozen times in a row, so a cache that hangs would hold it up for longer than the
+# issuer itself may. This is the part of ISSUER_TIMEOUT that one answer of the cache may take.
+_PART_OF_TIMEOUT: Final = 0.2
+_LEFT_ALONE_FOR: Final = 30.0  # Seconds.
 _LONGEST_TEXT: Final = 1024 * 1024
 
 
@@ -113,8 +114,9 @@ class SharedMemory:
         except Exception as error:  # noqa: BLE001 - each backend raises what its own library does
             self._leave_alone(f"it cannot be used: {type(error).__name__}")
             return None
-        if time.monotonic() - began > _SLOW:
-            self._leave_alone(f"it took longer than {_SLOW:.0f} s")
+        longest = app_settings().issuer_timeout * _PART_OF_TIMEOUT
+        if time.monotonic() - began > longest:
+            self._leave_alone(f"it took longer than {longest:g} s")
         return result
 
     def _leave_alone(self, problem: str) -> None:

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from .blocks import Block
 
 ADDRESS_IN_THE_PAGES = "https://www.example.com"
-_PATIENCE_SECONDS = 60
+# It bounds how long a test takes to fail, and is no expectation of how fast a command is.
+PATIENCE_SECONDS = 180
 
 # A site as django-oauth-toolkit's own tutorial leaves it.
 _SETTINGS = """
@@ -42,16 +43,13 @@ class NewProject:
     """
 
     folder: Path
+    port: int
     settings: str = _SETTINGS
     urls: str = _URLS
     replaced: Mapping[str, str] = field(default_factory=dict)
-    port: int = field(init=False)
     _server: subprocess.Popen[bytes] | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
         self.run("python -m django startproject mysite .")
         self._append("mysite/settings.py", self.settings)
         self._append("mysite/urls.py", self.urls)
@@ -94,7 +92,7 @@ class NewProject:
             capture_output=True,
             text=True,
             check=False,
-            timeout=_PATIENCE_SECONDS,
+            timeout=PATIENCE_SECONDS,
         )
         assert finished.returncode == 0, f"{command}\n{finished.stdout}{finished.stderr}\n{self._server_log()}"
         return finished.stdout
@@ -103,7 +101,7 @@ class NewProject:
         """Stop the server, if it runs; the next command that needs it starts it again."""
         if self._server is not None:
             self._server.terminate()
-            self._server.wait(_PATIENCE_SECONDS)
+            self._server.wait(PATIENCE_SECONDS)
             self._server = None
 
     def _append(self, name: str, text: str) -> None:
@@ -127,16 +125,7 @@ class NewProject:
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
-        deadline = time.monotonic() + _PATIENCE_SECONDS
-        while time.monotonic() < deadline:
-            assert self._server.poll() is None, self._server_log()
-            try:
-                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
-            except OSError:
-                time.sleep(0.05)
-            else:
-                return
-        raise TimeoutError(self._server_log())
+        wait_until_it_listens(self.port, self._server, self.folder / "server.log")
 
     def _server_log(self) -> str:
         log = self.folder / "server.log"
@@ -146,4 +135,25 @@ class NewProject:
         # pytest's settings module and database are not those of the new project.
         left_out = {"DJANGO_SETTINGS_MODULE", "DATABASE_URL", "PYTHONPATH", "PYTHONWARNINGS"}
         environment = {name: value for name, value in os.environ.items() if name not in left_out}
-        return environment | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+        # What the site prints is in the server's log at once.
+        written = {"PYTHONUNBUFFERED": "1"}
+        return environment | written | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+
+
+def wait_until_it_listens(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+    """Wait for a server.
+
+    Raises:
+        AssertionError: it ended.
+        TimeoutError: it does not listen after ``PATIENCE_SECONDS``.
+    """
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < deadline:
+        assert process.poll() is None, log.read_text()
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_SECONDS).close()
+        except OSError:
+            time.sleep(0.05)
+        else:
+            return
+    raise TimeoutError(log.read_text())

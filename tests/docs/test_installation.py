@@ -7,6 +7,8 @@ import shutil
 
 import pytest
 
+from tests.ports import reserved_port
+
 from .blocks import INSTALLATION, MCP, OWN_VIEWS, PLAIN_VIEWS, PROTECT, README, blocks_of
 from .new_project import ADDRESS_IN_THE_PAGES, NewProject
 
@@ -50,9 +52,10 @@ urlpatterns += [path("view/", protected_resource()(lambda request: HttpResponse(
 
 @pytest.fixture
 def project(tmp_path):
-    project = NewProject(tmp_path)
-    yield project
-    project.stop()
+    with reserved_port() as port:
+        project = NewProject(tmp_path, port)
+        yield project
+        project.stop()
 
 
 def status(project, path, token):

@@ -6,10 +6,8 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -17,12 +15,12 @@ import requests
 
 from django_at_jwt.conf import AppSettings
 from django_at_jwt.core import jwk_set
-from django_at_jwt.resource_server import fetching, issuers
+from django_at_jwt.resource_server import fetching, issuers, shared_memory
 from example_project.server_process import running_server
-from tests.processes.servers import free_port
+from tests.ports import reserved_port
 
 from .blocks import REMOTE_ISSUER, ROOT, blocks_of, table_rows
-from .new_project import ADDRESS_IN_THE_PAGES, NewProject
+from .new_project import ADDRESS_IN_THE_PAGES, PATIENCE_SECONDS, NewProject, wait_until_it_listens
 
 needs_a_shell = pytest.mark.skipif(
     not shutil.which("curl") or not shutil.which("bash"), reason="the page's commands need bash and curl"
@@ -33,7 +31,7 @@ needs_a_shell = pytest.mark.skipif(
 def test_page_in_a_new_project(tmp_path):
     (tmp_path / "issuer").mkdir()
     (tmp_path / "api").mkdir()
-    with running_server(tmp_path / "issuer") as server:
+    with running_server(tmp_path / "issuer") as server, reserved_port() as port:
         description = server.description()
         client, audience = description["clients"]["service"], description["resource_servers"][0]["identifier"]
         replaced = {
@@ -43,7 +41,7 @@ def test_page_in_a_new_project(tmp_path):
             "https://api.example.com/": audience,
             "first-look:first-look-secret": f"{client['client_id']}:{client['client_secret']}",
         }
-        project = NewProject(tmp_path / "api", settings="", urls="", replaced=replaced)
+        project = NewProject(tmp_path / "api", port, settings="", urls="", replaced=replaced)
         try:
             follow(project, description, client)
         finally:
@@ -68,7 +66,7 @@ def follow(project, description, client):
     curl = next(command for command in printed if command.startswith("curl"))
     assert json.loads(project.run(curl)) == json.loads(answer)
     assert re.search(
-        rf"^{re.escape(description['issuer'])} jwk_set fetched 0\.\d+$", project._server_log(), re.MULTILINE
+        rf"^{re.escape(description['issuer'])} jwk_set fetched \d+\.\d+$", project._server_log(), re.MULTILINE
     )
 
 
@@ -76,8 +74,7 @@ def follow(project, description, client):
 def test_two_projects_side_by_side(tmp_path):
     [block] = [block for block in blocks_of(REMOTE_ISSUER) if block.language == "sh"]
     serve, get_token, call = block.commands
-    with running_server(tmp_path) as server:
-        port = free_port()
+    with running_server(tmp_path) as server, reserved_port() as port:
         environment = {
             name: value for name, value in os.environ.items() if name not in {"DJANGO_SETTINGS_MODULE", "DATABASE_URL"}
         } | {
@@ -93,12 +90,17 @@ def test_two_projects_side_by_side(tmp_path):
             [sys.executable, *arguments, "--noreload"], cwd=ROOT, env=environment, stdout=log, stderr=log
         )
         try:
-            wait_for(port, api, log)
+            wait_until_it_listens(port, api, tmp_path / "api.log")
             script = f"{get_token}\n{call}"
             for written, meant in {"http://127.0.0.1:8000": server.base_url, "8001": str(port)}.items():
                 script = script.replace(written, meant)
             done = subprocess.run(
-                ["bash", "-c", script], env=environment, capture_output=True, text=True, timeout=60, check=False
+                ["bash", "-c", script],
+                env=environment,
+                capture_output=True,
+                text=True,
+                timeout=PATIENCE_SECONDS,
+                check=False,
             )
             assert done.returncode == 0, done.stderr
             assert json.loads(done.stdout) == {
@@ -106,25 +108,11 @@ def test_two_projects_side_by_side(tmp_path):
                 "subject": "example-service",
                 "client": "example-service",
             }
-            assert requests.get(f"http://127.0.0.1:{port}/whoami/", timeout=20).status_code == 401
+            assert requests.get(f"http://127.0.0.1:{port}/whoami/", timeout=PATIENCE_SECONDS).status_code == 401
         finally:
             api.terminate()
-            api.wait(20)
+            api.wait(PATIENCE_SECONDS)
             log.close()
-
-
-def wait_for(port, process, log):
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        log.seek(0)
-        assert process.poll() is None, log.read()
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except OSError:
-            time.sleep(0.05)
-        else:
-            return
-    raise TimeoutError
 
 
 def test_numbers():
@@ -143,3 +131,7 @@ def test_numbers():
         [fetching.MOST_BYTES],
         [jwk_set._MOST_KEYS],
     ]
+    assert (
+        "a fifth of [`ISSUER_TIMEOUT`](settings.md#issuer_timeout) (1 second by default)" in REMOTE_ISSUER.read_text()
+    )
+    assert defaults.issuer_timeout * shared_memory._PART_OF_TIMEOUT == 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import sys
 import time
@@ -10,24 +9,23 @@ from contextlib import contextmanager
 
 import requests
 
+from tests.ports import reserved_port
+
 from .databases import environment
 
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+# It bounds how long a test takes to fail, and is no expectation of how fast a server is.
+PATIENCE_SECONDS = 120
 
 
 @contextmanager
 def gunicorn(url: str, log, *, workers: int = 1, threads: int = 4, **extra: str):
     """Run the test site under gunicorn against a database, and give its address."""
-    port = free_port()
-    command = [
-        *(sys.executable, "-m", "gunicorn", "tests.processes.wsgi:application", "--bind", f"127.0.0.1:{port}"),
-        *("--workers", str(workers), "--threads", str(threads), "--graceful-timeout", "2", "--log-level", "warning"),
-    ]
-    with log.open("wb") as output:
+    with reserved_port() as port, log.open("wb") as output:
+        command = [
+            *(sys.executable, "-m", "gunicorn", "tests.processes.wsgi:application", "--bind", f"127.0.0.1:{port}"),
+            *("--workers", str(workers), "--threads", str(threads), "--timeout", str(PATIENCE_SECONDS)),
+            *("--graceful-timeout", "2", "--log-level", "warning"),
+        ]
         server = subprocess.Popen(command, env=environment(url, **extra), stdout=output, stderr=output)
         try:
             address = f"http://127.0.0.1:{port}"
@@ -43,11 +41,11 @@ def gunicorn(url: str, log, *, workers: int = 1, threads: int = 4, **extra: str)
 
 
 def _wait_for(address: str, server: subprocess.Popen, log) -> None:
-    deadline = time.monotonic() + 40
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < deadline:
         assert server.poll() is None, log.read_text()
         try:
-            requests.get(f"{address}/.well-known/oauth-authorization-server/o", timeout=5)
+            requests.get(f"{address}/.well-known/oauth-authorization-server/o", timeout=PATIENCE_SECONDS)
         except (requests.ConnectionError, requests.Timeout):
             time.sleep(0.1)
         else:

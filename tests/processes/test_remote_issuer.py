@@ -16,10 +16,11 @@ import requests
 
 from example_project.server_process import running_server
 from tests.core.forge import API, Forge
+from tests.ports import reserved_port
 from tests.resource_server.remote_issuer import KEYS, METADATA, running_issuer
 
 from .databases import run
-from .servers import gunicorn
+from .servers import PATIENCE_SECONDS, gunicorn
 
 REDIS = os.environ.get("TEST_REDIS_URL", "redis://127.0.0.1:6379")
 NEW = Forge("ES256", "a newer key")
@@ -42,16 +43,18 @@ def shared_cache(request, tmp_path):
 
 
 def environment(cache, issuers, **settings):
+    # However slow this machine is, neither the issuer nor the cache counts as slow.
+    at_jwt = {"ISSUERS": issuers, "ISSUER_TIMEOUT": PATIENCE_SECONDS, **settings}
     return {
         "DJANGO_SETTINGS_MODULE": "tests.processes.api_settings",
         "TEST_CACHE": json.dumps(cache),
-        "TEST_AT_JWT": json.dumps({"ISSUERS": issuers, **settings}),
+        "TEST_AT_JWT": json.dumps(at_jwt),
     }
 
 
 def ask(address, token):
     headers = {"Authorization": f"Bearer {token}", "Connection": "close"}
-    answer = requests.get(f"{address}/whoami/", headers=headers, timeout=20)
+    answer = requests.get(f"{address}/whoami/", headers=headers, timeout=PATIENCE_SECONDS)
     return answer.status_code, answer.headers["X-Process"]
 
 
@@ -64,7 +67,7 @@ def until_all_workers_accept(address, token):
     """Send a token until each of the four workers has accepted it; give the statuses that were answered."""
     statuses: Counter[int] = Counter()
     accepted: set[int] = set()
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while len(accepted) < 4 and time.monotonic() < deadline:
         for status, pid in ask_all(address, [token] * 32):
             statuses[status] += 1
@@ -78,7 +81,8 @@ def until_all_workers_accept(address, token):
 def api(shared_cache, tmp_path):
     with running_issuer() as issuer:
         issuer.pages[KEYS].wait = 0.5
-        extra = environment(shared_cache, issuer.settings())
+        # Neither a second cool-down nor a second refresh begins while the test runs.
+        extra = environment(shared_cache, issuer.settings(), UNKNOWN_KID_COOLDOWN=3600, ISSUER_MIN_AGE=3600)
         with gunicorn("", tmp_path / "log", workers=4, threads=4, **extra) as address:
             yield issuer, address
 
@@ -95,13 +99,11 @@ def test_four_workers_share_one_fetch_and_one_cool_down(api, shared_cache):
     assert issuer.requests[METADATA] in exactly(1, shared_cache)
     assert issuer.fetches in exactly(1, shared_cache)
 
-    before, began = issuer.fetches, time.monotonic()
+    before = issuer.fetches
     flood = [issuer.token(NEW, header=NEW.header(kid=f"kid {number}")) for number in range(300)]
     answers = Counter(status for status, _ in ask_all(address, flood + [issuer.token()] * 50))
     assert answers == {401: 300, 200: 50}
-    # A machine that is very busy may take longer than one cool-down.
-    cool_downs = 1 + int((time.monotonic() - began) / 30)
-    assert 1 <= issuer.fetches - before <= exactly(cool_downs, shared_cache)[-1]
+    assert issuer.fetches - before in exactly(1, shared_cache)
 
 
 def test_new_key_reaches_all_workers_with_one_fetch(api, shared_cache):
@@ -115,7 +117,6 @@ def test_new_key_reaches_all_workers_with_one_fetch(api, shared_cache):
 
 # The example project as the issuer: keys are announced for 3 seconds, and its JWK set may be cached for 1.
 ISSUER = {"EXAMPLE_PROPAGATION_SECONDS": 3, "EXAMPLE_ROTATION_SECONDS": 3600, "EXAMPLE_ACCESS_TOKEN_SECONDS": 900}
-MAX_AGE, MAX_STALE = 2, 6
 
 
 def issued(server, client):
@@ -124,15 +125,16 @@ def issued(server, client):
         "client_id": client["client_id"],
         "client_secret": client["client_secret"],
     }
-    return requests.post(f"{server.base_url}/o/token/", data=data, timeout=20).json()["access_token"]
+    answer = requests.post(f"{server.base_url}/o/token/", data=data, timeout=PATIENCE_SECONDS)
+    return answer.json()["access_token"]
 
 
 def kid_of(token):
     return jwt.get_unverified_header(token)["kid"]
 
 
-def wait_for(status, address, token, *, seconds):
-    deadline = time.monotonic() + seconds
+def wait_for(status, address, token):
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while (answered := ask(address, token)[0]) != status:
         assert time.monotonic() < deadline, answered
         time.sleep(0.2)
@@ -141,41 +143,46 @@ def wait_for(status, address, token, *, seconds):
 @pytest.mark.compliance("7009-2", "9068-25")
 def test_through_rotation_revocation_outage_and_return(tmp_path):
     with ExitStack() as stack:
-        server = stack.enter_context(running_server(tmp_path, **ISSUER))
+        # The issuer comes back where it was.
+        issuers_address = f"http://127.0.0.1:{stack.enter_context(reserved_port())}"
+        outage = stack.enter_context(ExitStack())
+        server = outage.enter_context(running_server(tmp_path, **ISSUER, EXAMPLE_BASE_URL=issuers_address))
         description = server.description()
         client, audience = description["clients"]["service"], description["resource_servers"][0]["identifier"]
-        extra = environment(
-            {"BACKEND": "django.core.cache.backends.filebased.FileBasedCache", "LOCATION": str(tmp_path / "cache")},
-            {description["issuer"]: {"audience": audience}},
-            ISSUER_MIN_AGE=1,
-            ISSUER_MAX_AGE=MAX_AGE,
-            ISSUER_MAX_STALE=MAX_STALE,
-            UNKNOWN_KID_COOLDOWN=1,
-        )
-        with gunicorn("", tmp_path / "api.log", workers=2, **extra) as address:
-            first = issued(server, client)
-            assert ask(address, first)[0] == 200
 
-            time.sleep(3.5)
-            server.manage("rotate_signing_keys", "--now")
-            wait = time.monotonic() + 30
-            while kid_of(second := issued(server, client)) == kid_of(first):
-                assert time.monotonic() < wait
-                time.sleep(0.2)
-            assert ask(address, second)[0] == 200
-            assert ask(address, first)[0] == 200
+        def api(name, **settings):
+            cache = {"BACKEND": "django.core.cache.backends.filebased.FileBasedCache"}
+            extra = environment(
+                cache | {"LOCATION": str(tmp_path / f"{name} cache")},
+                {description["issuer"]: {"audience": audience}},
+                **{"ISSUER_MIN_AGE": 1, "ISSUER_MAX_AGE": 2, "UNKNOWN_KID_COOLDOWN": 1, **settings},
+            )
+            return stack.enter_context(gunicorn("", tmp_path / f"{name} log", workers=2, **extra))
 
-            server.manage("revoke_signing_key", kid_of(first), "--reason", "a test")
-            wait_for(401, address, first, seconds=MAX_AGE + 8)
-            assert ask(address, second)[0] == 200
+        # How long an outage may last is far more than the test takes for one, and next to nothing for the other.
+        patient, impatient = api("patient", ISSUER_MAX_STALE=7200), api("impatient", ISSUER_MAX_STALE=0)
+        first = issued(server, client)
+        assert ask(patient, first)[0] == 200
 
-            stack.close()
-            down = time.monotonic()
-            assert ask(address, second)[0] == 200
-            wait_for(503, address, second, seconds=MAX_STALE + 15)
-            assert time.monotonic() - down > MAX_STALE - MAX_AGE - 1
-            with running_server(tmp_path, **ISSUER, EXAMPLE_BASE_URL=server.base_url):
-                wait_for(200, address, second, seconds=40)
+        time.sleep(ISSUER["EXAMPLE_PROPAGATION_SECONDS"] + 0.5)
+        server.manage("rotate_signing_keys", "--now")
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while kid_of(second := issued(server, client)) == kid_of(first):
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+        assert [ask(patient, token)[0] for token in (second, first)] == [200, 200]
+
+        server.manage("revoke_signing_key", kid_of(first), "--reason", "a test")
+        wait_for(401, patient, first)
+        assert ask(patient, second)[0] == 200
+        wait_for(200, impatient, second)
+
+        outage.close()
+        wait_for(503, impatient, second)
+        assert ask(patient, second)[0] == 200
+        stack.enter_context(running_server(tmp_path, **ISSUER, EXAMPLE_BASE_URL=server.base_url))
+        wait_for(200, impatient, second)
+        assert ask(patient, second)[0] == 200
 
 
 def test_checks_of_an_api_that_has_nothing_else():

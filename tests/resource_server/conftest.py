@@ -16,23 +16,24 @@ def issuer():
 
 @pytest.fixture
 def api(settings, issuer):
-    """Make this project an API of the remote issuer alone: four lines of settings."""
+    """Make this project an API of the remote issuer alone: four lines of settings, and a time-out for slow machines."""
     settings.DEBUG = True
     settings.OAUTH2_PROVIDER = {}
-    settings.AT_JWT = {"ISSUERS": issuer.settings()}
+    # Neither the issuer nor the cache counts as slow because this machine is.
+    settings.AT_JWT = {"ISSUERS": issuer.settings(), "ISSUER_TIMEOUT": 60}
     caches["default"].clear()
     yield settings
     caches["default"].clear()
 
 
 class Clock:
-    """Both clocks of this process, moved forward together."""
+    """Both clocks of this process: they stand still, and are moved forward together."""
 
     def __init__(self, monkeypatch):
         self.ahead = 0.0
-        wall, monotonic = time.time, time.monotonic
-        monkeypatch.setattr(time, "time", lambda: wall() + self.ahead)
-        monkeypatch.setattr(time, "monotonic", lambda: monotonic() + self.ahead)
+        wall, monotonic = time.time(), time.monotonic()
+        monkeypatch.setattr(time, "time", lambda: wall + self.ahead)
+        monkeypatch.setattr(time, "monotonic", lambda: monotonic + self.ahead)
 
     def pass_by(self, seconds):
         self.ahead += seconds

@@ -7,11 +7,15 @@ import threading
 import time
 from collections import Counter
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tests.core.forge import API, Forge
+from tests.ports import reserved_port
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 METADATA = "/.well-known/oauth-authorization-server/o"
 OPENID = "/o/.well-known/openid-configuration"
@@ -20,7 +24,10 @@ KEYS = "/o/keys"
 
 @dataclass
 class Page:
-    """What is answered at one path. ``drip`` is a pause before each byte, ``wait`` one before the first."""
+    """What is answered at one path. ``drip`` is a pause in seconds before each byte, ``wait`` one before the first.
+
+    ``asked`` is set when a request arrives; it is answered once ``released`` is set. Stopping the server ends all waits.
+    """
 
     body: bytes = b""
     status: int = 200
@@ -28,6 +35,8 @@ class Page:
     wait: float = 0
     drip: float = 0
     drip_headers: bool = False
+    asked: threading.Event = field(default_factory=threading.Event)
+    released: threading.Event | None = None
 
 
 class RemoteIssuer:
@@ -40,6 +49,7 @@ class RemoteIssuer:
         self.seen: list[dict[str, str]] = []
         self.pages: dict[str, Page] = {}
         self.etag: str | None = None
+        self.stopped = threading.Event()
         self.publish(Forge("ES256"))
         self.describe()
 
@@ -60,6 +70,16 @@ class RemoteIssuer:
             page.headers["ETag"] = etag
         self.pages[KEYS] = page
         return page
+
+    @contextmanager
+    def holding(self, path: str) -> Iterator[threading.Event]:
+        """Answer no request for a path until the block ends; yield the event that one arrived."""
+        released = threading.Event()
+        page = self.pages[path] = replace(self.pages[path], asked=threading.Event(), released=released)
+        try:
+            yield page.asked
+        finally:
+            released.set()
 
     @property
     def fetches(self) -> int:
@@ -85,7 +105,10 @@ class _Handler(BaseHTTPRequestHandler):
         issuer.requests[self.path] += 1
         issuer.seen.append({"path": self.path, **{name.lower(): value for name, value in self.headers.items()}})
         page = issuer.pages.get(self.path, Page(status=404))
-        time.sleep(page.wait)
+        page.asked.set()
+        if page.released is not None:
+            page.released.wait()
+        issuer.stopped.wait(page.wait)
         if issuer.etag and self.headers.get("If-None-Match") == issuer.etag and self.path == KEYS:
             page = Page(status=304, headers={**page.headers, "Content-Length": "0"})
         head = f"HTTP/1.1 {page.status} Status\r\n"
@@ -108,7 +131,8 @@ class _Handler(BaseHTTPRequestHandler):
         for byte in data:
             self.wfile.write(bytes([byte]))
             self.wfile.flush()
-            time.sleep(pause)
+            if self.issuer.stopped.wait(pause):
+                return
 
     def log_message(self, *_arguments: Any) -> None:
         pass
@@ -126,30 +150,26 @@ class _Server(ThreadingHTTPServer):
 def running_issuer():
     """Run an issuer until the block ends. Its ``stop()`` and ``start()`` make it unreachable and bring it back."""
     servers: list[_Server] = []
+    with reserved_port() as port:
+        issuer = RemoteIssuer(port)
+        handler = type("Handler", (_Handler,), {"issuer": issuer})
 
-    def start(port: int) -> _Server:
-        handler = type("Handler", (_Handler,), {})
-        server = _Server(("127.0.0.1", port), handler)
-        servers.append(server)
-        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-        return server
+        def start() -> None:
+            issuer.stopped.clear()
+            server = _Server(("127.0.0.1", port), handler)
+            servers.append(server)
+            threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
 
-    def stop() -> None:
-        while servers:
-            server = servers.pop()
-            server.shutdown()
-            server.server_close()
+        def stop() -> None:
+            issuer.stopped.set()
+            while servers:
+                server = servers.pop()
+                server.shutdown()
+                server.server_close()
 
-    first = start(0)
-    issuer = RemoteIssuer(first.server_address[1])
-    first.RequestHandlerClass.issuer = issuer
-    issuer.stop = stop
-
-    def start_again() -> None:
-        start(first.server_address[1]).RequestHandlerClass.issuer = issuer
-
-    issuer.start = start_again
-    try:
-        yield issuer
-    finally:
-        stop()
+        issuer.start, issuer.stop = start, stop
+        start()
+        try:
+            yield issuer
+        finally:
+            stop()

@@ -99,7 +99,7 @@ def oidc_provider(api):
     )
     try:
         said = next(line.split() for line in process.stdout if line.startswith("ID_TOKEN "))
-        api.AT_JWT = {"ISSUERS": {issuer: {"audience": API}}}
+        api.AT_JWT = {**api.AT_JWT, "ISSUERS": {issuer: {"audience": API}}}
         yield issuer, said[1]
     finally:
         process.kill()

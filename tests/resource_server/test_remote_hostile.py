@@ -36,11 +36,11 @@ class IssuersForge(Forge):
 
 @pytest.fixture(params=["one issuer", "two issuers"])
 def forge(request, api, issuer, clock):
-    clock.ahead = NOW - time.time()
+    clock.pass_by(NOW - time.time())
     with running_issuer() as other:
         other.publish(Forge("ES256", "an attacker"))
         if request.param == "two issuers":
-            api.AT_JWT = {"ISSUERS": issuer.settings() | other.settings()}
+            api.AT_JWT = {**api.AT_JWT, "ISSUERS": issuer.settings() | other.settings()}
         yield IssuersForge("ES256", issuer=issuer.issuer)
         assert not other.requests
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -69,14 +68,14 @@ class TestApi:
         assert issuer.issuer in caplog.text
 
     def test_audience_of_a_view(self, api, issuer, client):
-        api.AT_JWT = {"ISSUERS": issuer.settings(audience=[API, REPORTS])}
+        api.AT_JWT = {**api.AT_JWT, "ISSUERS": issuer.settings(audience=[API, REPORTS])}
         assert get(client, issuer.token(aud=REPORTS), "/reports/").status_code == 200
         assert get(client, issuer.token(), "/reports/").status_code == 401
 
 
 class TestOptions:
     def options(self, settings, issuer, **options):
-        settings.AT_JWT = {"ISSUERS": issuer.settings(**options)}
+        settings.AT_JWT = {**settings.AT_JWT, "ISSUERS": issuer.settings(**options)}
 
     def test_several_audiences(self, api, issuer):
         self.options(api, issuer, audience=[API, REPORTS])
@@ -90,7 +89,7 @@ class TestOptions:
         answer = get(client, issuer.token())
         assert (answer.status_code, answer["WWW-Authenticate"]) == (401, INVALID)
 
-    def test_leeway(self, api, issuer):
+    def test_leeway(self, api, issuer, clock):
         token = issuer.token(exp=int(time.time()) - 10)
         assert verify_token(token)
         self.options(api, issuer, leeway=5)
@@ -129,7 +128,7 @@ class TestSeveralIssuers:
     @pytest.fixture
     def other(self, api, issuer):
         with running_issuer() as other:
-            api.AT_JWT = {"ISSUERS": issuer.settings() | other.settings()}
+            api.AT_JWT = {**api.AT_JWT, "ISSUERS": issuer.settings() | other.settings()}
             yield other
 
     def test_each_has_keys_of_its_own(self, other, issuer):
@@ -159,7 +158,7 @@ class TestSeveralIssuers:
         assert verify_token(token).issuer == issuer.issuer
         assert verify_token(another).issuer == other.issuer
         assert not read
-        api.AT_JWT = {"ISSUERS": issuer.settings()}
+        api.AT_JWT = {**api.AT_JWT, "ISSUERS": issuer.settings()}
         assert verify_token(token).issuer == issuer.issuer
         assert reason(another) in {RejectionReason.WRONG_ISSUER, RejectionReason.UNKNOWN_KEY}
 
@@ -211,7 +210,7 @@ class TestAudiencesOfEachIssuer:
         with running_issuer() as partner:
             partner.publish(NEW)
             api.ROOT_URLCONF = Urls
-            api.AT_JWT = {"ISSUERS": issuer.settings(audience=API) | partner.settings(audience=REPORTS)}
+            api.AT_JWT = {**api.AT_JWT, "ISSUERS": issuer.settings(audience=API) | partner.settings(audience=REPORTS)}
             yield partner
 
     @pytest.mark.parametrize("aud", [API, REPORTS, [API, REPORTS]], ids=["admin", "partner", "both"])
@@ -235,7 +234,10 @@ class TestAudiencesOfEachIssuer:
             verify_token(issuer.token(OLD, aud="x:y"), audience="x:y")
 
     def test_both_may_give_tokens_for_one_api(self, partner, issuer, client, settings):
-        settings.AT_JWT = {"ISSUERS": issuer.settings(audience=API) | partner.settings(audience=[API, REPORTS])}
+        settings.AT_JWT = {
+            **settings.AT_JWT,
+            "ISSUERS": issuer.settings(audience=API) | partner.settings(audience=[API, REPORTS]),
+        }
         assert get(client, issuer.token(OLD), "/admin/").status_code == 200
         assert get(client, partner.token(NEW), "/admin/").status_code == 200
         assert get(client, issuer.token(OLD, aud=REPORTS), "/partner/").status_code == 401
@@ -256,7 +258,7 @@ class TestAudiencesOfEachIssuer:
 @pytest.mark.django_db
 def test_beside_the_local_issuer(settings, issuer, signing_keys, service, client):
     settings.DEBUG = True
-    settings.AT_JWT = {**settings.AT_JWT, "ISSUERS": issuer.settings()}
+    settings.AT_JWT = {**settings.AT_JWT, "ISSUERS": issuer.settings(), "ISSUER_TIMEOUT": 60}
     caches["default"].clear()
     local = service.token("client_credentials").json()["access_token"]
     assert get(client, local).status_code == 200
@@ -365,17 +367,18 @@ def test_no_redirect_is_followed(path, status, api, issuer, caplog):
 @pytest.mark.parametrize("path", [METADATA, KEYS])
 @pytest.mark.parametrize(
     "slowness",
-    [{"wait": 10}, {"drip": 0.2}, {"drip": 0.2, "drip_headers": True}],
+    [{"wait": 300}, {"drip": 0.2}, {"drip": 0.2, "drip_headers": True}],
     ids=["waits", "drips", "drips headers"],
 )
 def test_slow_issuer_takes_no_longer_than_the_time_limit(path, slowness, api, issuer):
     api.AT_JWT = {**api.AT_JWT, "ISSUER_TIMEOUT": 1}
+    page = issuer.pages[path]
+    # Without the limit, the answer would be complete after 300 seconds, and good.
+    page.body += b" " * 1500
     for name, value in slowness.items():
-        setattr(issuer.pages[path], name, value)
-    began = time.monotonic()
+        setattr(page, name, value)
     with pytest.raises(KeysUnavailable):
         verify_token(issuer.token())
-    assert time.monotonic() - began < 5
 
 
 @pytest.mark.parametrize("variable", ["http_proxy", "HTTP_PROXY", "all_proxy"])
@@ -739,10 +742,9 @@ class TestTokensThatNoKeyCouldHelp:
         assert get(client, hopeless(issuer)).status_code == 401
 
     def test_while_another_request_waits_for_a_slow_issuer(self, hopeless, api, issuer, client):
-        began = time.monotonic()
+        # A request that waits for the keys in vain is answered with 503.
         with remote_key_source(*source_settings())._lock:
             assert get(client, hopeless(issuer)).status_code == 401
-        assert time.monotonic() - began < 5
 
     def test_once_there_are_keys(self, hopeless, api, issuer, client, clock):
         assert get(client, issuer.token()).status_code == 200
@@ -781,9 +783,9 @@ class TestUnknownKids:
         for number in range(2):
             reason(issuer.token(NEW, header=NEW.header(kid=f"kid {number}")))
             reason(issuer.token(NEW, header=NEW.header(kid=f"another {number}")))
-            time.sleep(1.1)
-        # Without a cool-down there would be five; a very busy machine may need more than a second for two tokens.
-        assert issuer.fetches in {3, 4}
+            clock.pass_by(1.1)
+        # Without a cool-down there would be five.
+        assert issuer.fetches == 3
 
     def test_kid_that_the_issuer_does_not_know_is_remembered(self, api, issuer, clock):
         verify_token(issuer.token())
@@ -818,16 +820,14 @@ class TestUnknownKids:
 
     def test_others_do_not_wait_for_it(self, api, issuer):
         verify_token(issuer.token())
-        issuer.pages[KEYS].wait = 4
-        slow = threading.Thread(target=lambda: reason(issuer.token(NEW)))
-        slow.start()
-        time.sleep(0.3)
-        began = time.monotonic()
-        for _ in range(10):
-            assert verify_token(issuer.token())
-            reason(issuer.token(NEW, header=NEW.header(kid="another")))
-        assert time.monotonic() - began < 3
-        slow.join()
+        with ThreadPoolExecutor() as threads, issuer.holding(KEYS) as asked:
+            waiting = threads.submit(reason, issuer.token(NEW))
+            assert asked.wait(60)
+            for _ in range(10):
+                assert verify_token(issuer.token())
+                reason(issuer.token(NEW, header=NEW.header(kid="another")))
+            assert not waiting.done()
+        assert waiting.result() is RejectionReason.UNKNOWN_KEY
 
 
 def cache_keys():
@@ -870,14 +870,14 @@ class TestSharing:
 
     def test_nobody_waits_while_there_are_keys(self, api, issuer, clock):
         verify_token(issuer.token())
-        issuer.pages[KEYS].wait = 4
         clock.pass_by(300)
-        threading.Thread(target=verify_token, args=(issuer.token(),)).start()
-        time.sleep(0.3)
-        began = time.monotonic()
-        assert verify_token(issuer.token())
-        assert reason(issuer.token(NEW)) is RejectionReason.UNKNOWN_KEY
-        assert time.monotonic() - began < 3
+        with ThreadPoolExecutor() as threads, issuer.holding(KEYS) as asked:
+            waiting = threads.submit(verify_token, issuer.token())
+            assert asked.wait(60)
+            assert verify_token(issuer.token())
+            assert reason(issuer.token(NEW)) is RejectionReason.UNKNOWN_KEY
+            assert not waiting.done()
+        assert waiting.result()
 
     def text(self):
         [key] = [key for key in cache_keys() if key.endswith("snapshot")]
@@ -957,7 +957,7 @@ class TestSharing:
         clock.pass_by(300)
         for _ in range(50):
             assert verify_token(issuer.token())
-            clock.pass_by(2)
+            clock.pass_by(4)
         assert issuer.fetches == 2
 
     @pytest.mark.parametrize("fails", [True, False])
@@ -967,7 +967,8 @@ class TestSharing:
 
         def hang(cache, key, *_arguments, **_options):
             asked.append(key)
-            clock.pass_by(2)
+            # A fifth of ISSUER_TIMEOUT is too long.
+            clock.pass_by(12.1)
             if fails:
                 raise TimeoutError
 
@@ -1004,7 +1005,7 @@ class TestFigures:
 
         def receive(sender, **figures):
             seen.append((figures["issuer"], figures["what"], figures["outcome"]))
-            assert 0 <= figures["seconds"] < 10
+            assert 0 <= figures["seconds"] <= 60
 
         issuer_fetched.connect(receive)
         yield seen

@@ -273,7 +273,7 @@ class TestMemory:
         started = threading.Barrier(8)
 
         def work(offset):
-            started.wait(10)
+            started.wait(60)
             for number in itertools.islice(itertools.cycle(range(8)), offset, offset + 200):
                 assert verify(cache, keys, tokens[number]).token_id == f"t{number}"
                 if number == offset:
