@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 _SECONDS_TO_STOP: Final = 10
-_SECONDS_FOR_A_COMMAND: Final = 120
+_SECONDS_FOR_A_COMMAND: Final = 300
 
 
 class ServerFailed(Exception):

@@ -16,6 +16,8 @@ from django.db import connections
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 from oauth2_provider.models import get_application_model
 
 from django_at_jwt.authorization_server.claim_mappers import claim_mappers
@@ -31,6 +33,10 @@ from django_at_jwt.resource_server.verification import _prepared
 from django_at_jwt.resource_server.verified_tokens import verified_tokens
 
 pytest_plugins = ["django_at_jwt.testing.fixtures"]
+
+# No property depends on how fast this machine finds and tries examples.
+hypothesis_settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis_settings.load_profile("any machine")
 
 DEVICE_CODE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 REDIRECT_URI = "https://client.example.com/callback"

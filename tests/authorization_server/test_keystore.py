@@ -24,21 +24,21 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def clock(monkeypatch):
-    """A clock to set, for the age of what was read and for the keys' own times."""
+    """A clock that stands still unless it is set, for the age of what was read and for the keys' own times."""
 
     class Clock:
         ahead = timedelta(0)
 
         def now(self):
-            return real_now() + self.ahead
+            return began_now + self.ahead
 
         def time(self):
-            return real_time() + self.ahead.total_seconds()
+            return began_time + self.ahead.total_seconds()
 
         def monotonic(self):
-            return real_monotonic() + self.ahead.total_seconds()
+            return began_monotonic + self.ahead.total_seconds()
 
-    real_now, real_time, real_monotonic = timezone.now, keystore.time.time, keystore.time.monotonic
+    began_now, began_time, began_monotonic = timezone.now(), keystore.time.time(), keystore.time.monotonic()
     clock = Clock()
     monkeypatch.setattr(keystore.timezone, "now", clock.now)
     monkeypatch.setattr(keystore.time, "time", clock.time)

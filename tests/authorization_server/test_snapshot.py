@@ -108,14 +108,14 @@ def test_nobody_waits_for_a_read_that_is_under_way(snapshot, rows, clock):
 
     def slow(database):
         asked.set()
-        go_on.wait(10)
+        go_on.wait(60)
         return "new"
 
     snapshot._read = slow
     reader = threading.Thread(target=snapshot.current)
     reader.start()
-    assert asked.wait(10)
+    assert asked.wait(60)
     assert snapshot.current() == "default 1"
     go_on.set()
-    reader.join(10)
+    reader.join(60)
     assert snapshot.current() == "new"

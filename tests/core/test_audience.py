@@ -260,7 +260,7 @@ def registries(draw):
 
 
 @pytest.mark.compliance("8707-3", "9068-12", "9068-15")
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(
     registry=registries(),
     resources=st.lists(identifiers | st.just("nonsense") | st.none(), max_size=3),

@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from django_at_jwt.core.algorithms import ALGORITHMS
@@ -110,7 +110,6 @@ mutations = st.dictionaries(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.lists(
         st.tuples(st.sampled_from(["ES256", "RS256", "EdDSA"]), st.booleans(), mutations) | json_values, max_size=4

@@ -384,7 +384,7 @@ JSON_VALUES = st.recursive(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     algorithm=st.sampled_from(ALL_ALGORITHMS),
     changes=st.dictionaries(

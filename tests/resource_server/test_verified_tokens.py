@@ -333,7 +333,7 @@ def never_seen(ring):
 
 
 @pytest.mark.compliance("9068-24", "9068-25", "9068-26")
-@hypothesis_settings(deadline=None, max_examples=200)
+@hypothesis_settings(max_examples=200)
 @given(STEPS)
 def test_a_verdict_never_differs_from_a_fresh_one(steps):
     cache, keys, now, expected, size = VerifiedTokens(), Keys(FORGE), NOW, EXPECTED, 100

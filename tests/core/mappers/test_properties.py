@@ -24,7 +24,7 @@ from django_at_jwt.core.profile import RESERVED_CLAIMS, encode_json
 from .rules_in_short import PROTOCOL
 from .strategies import FACTS, JSON_VALUES, LIMITS, RULE_SETS, SOURCE_VALUES, VALUES, rules
 
-thorough = settings(max_examples=300, deadline=None)
+thorough = settings(max_examples=300)
 
 
 def outcome(rule_set, facts, values, limits):
