@@ -286,8 +286,10 @@ def test_readers_never_see_half_a_view(signing_keys):
     seen, stop, interval = [], threading.Event(), sys.getswitchinterval()
 
     def read():
-        while not stop.is_set():
+        while True:
             seen.append(len(store.current().verification_keys))
+            if stop.is_set():
+                return
 
     sys.setswitchinterval(1e-6)
     try:

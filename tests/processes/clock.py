@@ -1,23 +1,51 @@
-"""A clock that goes faster than the real one, and is wrong: ``TEST_CLOCK="BEGIN SPEED OFFSET"``, in seconds."""
+"""A clock that several processes share: it stands still until a test moves it, and a process may read it wrong.
+
+``TEST_CLOCK`` is the path of its file, and ``TEST_CLOCK_ERROR`` the seconds by which the process is ahead.
+"""
 
 from __future__ import annotations
 
+import mmap
 import os
+import struct
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 
-_real_time = time.time
+_SECONDS = struct.Struct("d")
 
 
-def now() -> float:
-    """Give the seconds since the epoch as this process is to believe."""
-    begin, speed, offset = (float(part) for part in os.environ["TEST_CLOCK"].split())
-    return begin + (_real_time() - begin) * speed + offset
+class SharedClock:
+    """Seconds since the epoch, in a file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        with path.open("r+b") as file:
+            self._memory = mmap.mmap(file.fileno(), _SECONDS.size)
+
+    @classmethod
+    def create(cls, path: Path) -> SharedClock:
+        path.write_bytes(_SECONDS.pack(time.time()))
+        return cls(path)
+
+    def now(self) -> float:
+        return _SECONDS.unpack_from(self._memory)[0]
+
+    def move(self, seconds: float) -> None:
+        _SECONDS.pack_into(self._memory, 0, self.now() + seconds)
+
+    def environment(self, error: int = 0) -> dict[str, str]:
+        return {"TEST_CLOCK": str(self.path), "TEST_CLOCK_ERROR": str(error)}
 
 
 def set_it() -> None:
-    """Let this process believe it. The monotonic clock, by which ages are measured, stays the real one."""
+    """Let this process believe the shared clock, for instants and for ages."""
     from django.utils import timezone
 
-    time.time = now
+    clock, error = SharedClock(Path(os.environ["TEST_CLOCK"])), float(os.environ["TEST_CLOCK_ERROR"])
+
+    def now() -> float:
+        return clock.now() + error
+
+    time.time = time.monotonic = now
     timezone.now = lambda: datetime.fromtimestamp(now(), tz=UTC)
