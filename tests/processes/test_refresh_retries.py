@@ -1,0 +1,42 @@
+"""Refreshes of one family at the same moment: whatever their order, one lineage is left once a sibling was used."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from .databases import manage, new_database, run
+
+OK = [200, None]
+REFUSED = [400, "invalid_grant"]
+
+
+# SQLite has no row locks: its writers follow one another, or fail.
+@pytest.mark.parametrize("kind", ["postgresql", "mysql"])
+def test_refreshes_at_once(kind, tmp_path):
+    with new_database(kind, tmp_path) as url:
+        for command in (("migrate", "-v0"), ("rotate_signing_keys",)):
+            assert manage(url, *command).returncode == 0
+        done = run(url, "tests.processes.refresh_at_once")
+        assert done.returncode == 0, done.stderr
+        results = json.loads(done.stdout)
+
+    for each in results["same 0"]:
+        assert sorted(each["answers"]) == [OK, REFUSED, REFUSED, REFUSED]
+        assert (each["live"], each["later"], each["in_the_end"]) == (1, [200], 1)
+    for each in results["same 120"]:
+        assert each["answers"] == [OK] * 4
+        # All are siblings, of which the first that is used ends the others.
+        assert (each["live"], each["later"], each["in_the_end"]) == (4, [200, 400, 400, 400], 1)
+    for each in results["siblings 120"]:
+        assert sorted(each["answers"]) == [OK, REFUSED, REFUSED, REFUSED]
+        assert (each["live"], each["later"], each["in_the_end"]) == (1, [200], 1)
+    for each in results["retries_and_siblings 120"]:
+        assert each["live"] == each["in_the_end"] == 1
+        assert each["later"].count(200) == 1
+        assert sum(each["answers"][which] == OK for which in (1, 3)) == 1
+    for each in results["retry_and_first_use 120"]:
+        assert each["answers"][1] == OK
+        assert each["live"] == each["in_the_end"] == 1
+        assert each["later"].count(200) == 1
