@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 from django.conf import settings
+from django.core.checks import run_checks
 from django.utils import timezone
 from oauth2_provider.models import get_access_token_model, get_refresh_token_model
 
@@ -311,6 +312,12 @@ def test_retry_after_the_replacement_was_deleted(hashed, configure, web, user):
         assert again["access_token"] == lost["access_token"]
         refreshed(web, again["refresh_token"])
         refused(web, first["refresh_token"])
+
+
+def test_the_toolkit_still_reports_a_grace_period_with_hashes(configure):
+    # What the page on installation says of SILENCED_SYSTEM_CHECKS.
+    found = {problem.id for problem in run_checks(tags=["security"], include_deployment_checks=True)}
+    assert "oauth2_provider.E001" in found
 
 
 def test_refresh_token_without_a_family_is_not_retried_where_only_hashes_are_stored(configure, web, user):
