@@ -79,6 +79,64 @@ class TestDeviceResources:
         assert not get_access_token_model().objects.exists()
 
 
+class TestDeviceScopes:
+    """RFC 8628 section 3.4: the scopes are those of the device authorization request; a token request has none."""
+
+    POLLED = ({}, {"scope": "write openid"}, {"scope": "made-up"}, {"scope": ""})
+
+    def scope_of(self, device, code, **polled):
+        answer = device.poll(code, **polled)
+        assert answer.status_code == 200, answer.content
+        assert decoded(answer.json()["access_token"])[1].get("scope", "") == answer.json()["scope"]
+        return answer.json()["scope"]
+
+    @pytest.mark.parametrize("polled", POLLED)
+    @pytest.mark.parametrize("later", [[], ["read", "write"]], ids=["no default scopes", "new default scopes"])
+    def test_device_that_was_given_none_gets_none(self, later, polled, device, settings):
+        settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "DEFAULT_SCOPES": []}
+        started = device.client.post("/o/device-authorization/", {}).json()
+        browser = device.client.browser
+        browser.force_login(device.user)
+        confirm = browser.post("/o/device/", {"user_code": started["user_code"]})["Location"]
+        assert "with no permission in particular" in browser.get(confirm).content.decode()
+        browser.post(confirm, {"action": "accept"})
+        settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "DEFAULT_SCOPES": later}
+        assert self.scope_of(device, started["device_code"], **polled) == ""
+
+    @pytest.mark.parametrize("polled", POLLED)
+    def test_device_gets_what_it_was_given(self, polled, device):
+        assert self.scope_of(device, device.start(), **polled) == "read"
+
+    def test_refresh_gets_no_more(self, device):
+        refresh_token = device.poll(device.start(), scope="read write").json()["refresh_token"]
+        for scope in ("write", "read write", "openid"):
+            refused = device.client.token("refresh_token", refresh_token=refresh_token, scope=scope)
+            assert (refused.status_code, refused.json()["error"]) == (400, "invalid_scope")
+        assert device.client.token("refresh_token", refresh_token=refresh_token).json()["scope"] == "read"
+
+    def test_page_and_token_are_about_the_authorization(self, device):
+        started = device.client.post("/o/device-authorization/", {"scope": "read"}).json()
+        get_device_grant_model().objects.update(scope="read write")
+        browser = device.client.browser
+        browser.force_login(device.user)
+        confirm = browser.post("/o/device/", {"user_code": started["user_code"]})["Location"]
+        assert browser.get(confirm).context["scopes_descriptions"] == ["Read"]
+        browser.post(confirm, {"action": "accept"})
+        assert self.scope_of(device, started["device_code"]) == "read"
+
+    @pytest.mark.parametrize("polled", POLLED)
+    def test_code_from_before_this_app(self, polled, device):
+        code = device.start()
+        Authorization.objects.all().delete()
+        assert self.scope_of(device, code, **polled) == "read"
+
+    def test_scope_that_the_site_has_withdrawn(self, device, settings):
+        code = device.start()
+        settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "SCOPES": {"write": "Write"}}
+        refused = device.poll(code, scope="write")
+        assert (refused.status_code, refused.json()["error"]) == (400, "invalid_scope")
+
+
 class TestDeviceApproval:
     """Between two steps of one user's request comes another request."""
 

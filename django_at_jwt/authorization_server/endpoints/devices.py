@@ -109,7 +109,7 @@ class DeviceConfirmView(ConsentPageMixin, toolkit_views.DeviceConfirmView):
                 AudienceRequest(
                     client_id=device.client_id,
                     resources=authorization.resources if authorization is not None else (),
-                    scopes=(device.scope or "").split(),
+                    scopes=str((device.scope if authorization is None else authorization.scopes) or "").split(),
                 )
             )
         except IssuanceError:

@@ -45,12 +45,12 @@ class AccessTokenValidatorMixin(StoringMixin, DeviceMixin, IdentityMixin, Accept
         So an unknown resource is refused before anybody is asked for consent, and the redirect carries the ``state``.
         """
         if not is_authorization_request(request):
-            return bool(super().validate_scopes(client_id, scopes, client, request, *args, **kwargs))  # type: ignore[misc]
+            return bool(super().validate_scopes(client_id, scopes, client, request, *args, **kwargs))
         # oauthlib takes parameters for attributes: a "grant_type" in the address of an authorization request would
         # make the toolkit store somebody's token as the client's own.
         request.grant_type = None
         _refuse_unusable_values(request)
-        if not super().validate_scopes(client_id, scopes, client, request, *args, **kwargs):  # type: ignore[misc]
+        if not super().validate_scopes(client_id, scopes, client, request, *args, **kwargs):
             return False
         try:
             audience = resolve_for_authorization(request)
