@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 from dataclasses import replace
 from importlib import import_module
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from django.http import HttpRequest
 
 _ENTRY: Final = "django_at_jwt.authentication"
+# Another text after each login. It is kept even where the site says nothing of a login.
+_LOGIN: Final = "django_at_jwt.login"
 _METHODS_OF_DJANGO: Final[Mapping[str, tuple[str, ...]]] = {
     "django.contrib.auth.backends.ModelBackend": (PASSWORD,),
     "django.contrib.auth.backends.AllowAllUsersModelBackend": (PASSWORD,),
@@ -79,6 +82,16 @@ def _authentication_in(session: Any, user: AbstractBaseUser) -> AuthenticationEv
     return AuthenticationEvent.from_session(entry.get("event"), now=time.time() + app_settings().leeway)
 
 
+def login_of(request: HttpRequest) -> str | None:
+    """Return the identifier of the session's latest login, or ``None`` if there is none since this app was installed.
+
+    It changes with each login and each reauthentication in the session. Two sessions never have the same.
+    """
+    session = getattr(request, "session", None)
+    login: str | None = None if session is None else session.get(_LOGIN)
+    return login
+
+
 def authentication_by_password(user: AbstractBaseUser, now: float) -> AuthenticationEvent:
     """Give the login that a password grant is: no session, and a password that a client passes on (RFC 6749 §4.3).
 
@@ -110,6 +123,7 @@ def _step_completed(*, request: HttpRequest, user: AbstractBaseUser, **_kwargs: 
 
 
 def _record(request: HttpRequest, user: AbstractBaseUser, steps: Sequence[AuthenticationStep]) -> None:
+    request.session[_LOGIN] = secrets.token_urlsafe(12)
     event = _event(request, user, steps)
     if event is None:
         request.session.pop(_ENTRY, None)

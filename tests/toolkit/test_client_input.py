@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -122,18 +121,6 @@ class TestAuthorizationAnswers:
         web.application.save()
         answer = parse_qs(urlsplit(ask(scope="openid", prompt="none")["Location"]).query)
         assert (answer["error"], answer["state"]) == (["login_required"], ["a state"])
-
-    def test_prompt_login_is_met_by_a_login_alone(self, signing_keys, web, user, ask, monkeypatch):
-        web.browser.force_login(user)
-        later = time.time() + 100
-        monkeypatch.setattr("django_at_jwt.authorization_server.authentication.time.time", lambda: later)
-        for prompt in ("login", "login consent"):
-            sent = ask(prompt=prompt)
-            assert sent.status_code == 302
-            way_back = parse_qs(urlsplit(sent["Location"]).query)["next"][0]
-            assert web.browser.get(way_back).status_code == 302
-        web.browser.force_login(user)
-        assert web.browser.get(way_back).status_code == 200
 
     def test_redirect_uri_with_a_port_that_is_none(self, signing_keys, make_client, user):
         client = make_client(redirect_uris="http://localhost:99999999/")

@@ -5,16 +5,18 @@ from __future__ import annotations
 import time
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit
 
 from django.contrib.auth.views import redirect_to_login
+from django.shortcuts import resolve_url
 from oauth2_provider import views as toolkit_views
 from oauth2_provider.exceptions import OAuthToolkitError
 from oauth2_provider.models import get_application_model
 from oauth2_provider.settings import oauth2_settings
 
-from django_at_jwt.authorization_server.authentication import authentication_of
+from django_at_jwt.authorization_server.authentication import authentication_of, login_of
 from django_at_jwt.authorization_server.consent import Consent, has_agreed
+from django_at_jwt.authorization_server.login_asks import forget_ask, login_ask, remember_ask
 from django_at_jwt.authorization_server.toolkit import AUTHENTICATION, redirectable, resolved_audience
 from django_at_jwt.conf import app_settings
 from django_at_jwt.core.errors import IssuanceError, LoginRequired, UnmetAuthenticationRequirements
@@ -42,14 +44,14 @@ class AuthorizationView(ConsentPageMixin, OwnCoreMixin, toolkit_views.Authorizat
         ``approval_prompt=auto`` asks for no consent page where the user has agreed before. The toolkit compares scopes
         alone; here the resources must have been agreed to as well.
         """
-        verdict = _demand(request).judge(authentication_of(request), now=time.time())
-        if verdict is not Verdict.ENOUGH:
-            return self._refuse_unmet() if verdict is Verdict.UNMET else self._ask_for_login(request)
-        if "login" in _prompts(request):
-            # It was asked for and is done; the toolkit would send the user to log in whenever they did.
-            query = request.GET.copy()
-            query["prompt"] = " ".join(value for value in _prompts(request) if value != "login")
-            request.GET = query  # type: ignore[assignment]
+        ask, login = login_ask(request, request.GET), login_of(request)
+        verdict = _demand(request).judge(authentication_of(request), login=login, ask=ask, now=time.time())
+        if verdict is Verdict.LOG_IN:
+            return self._ask_for_login(request)
+        if ask is not None:
+            forget_ask(request, ask)
+        if verdict is Verdict.UNMET:
+            return self._refuse_unmet()
         response: HttpResponse = super().get(request, *args, **kwargs)
         return response
 
@@ -74,17 +76,17 @@ class AuthorizationView(ConsentPageMixin, OwnCoreMixin, toolkit_views.Authorizat
         return scopes, credentials
 
     def _ask_for_login(self, request: HttpRequest) -> HttpResponse:
-        answer: HttpResponse
         if "none" in _prompts(request):
-            answer = self.handle_no_permission()
-        else:
-            answer = redirect_to_login(request.get_full_path(), self.get_login_url(), self.get_redirect_field_name())
-        return answer
+            return self._refuse_login(LoginRequired("The user has to log in."))
+        remember_ask(request, request.GET, required=_demand(request).new_login)
+        login_url = resolve_url(self.get_login_url())
+        return redirect_to_login(_way_back(request, login_url), login_url, self.get_redirect_field_name())
 
     def handle_no_permission(self) -> HttpResponse:
-        """Answer a request of somebody who is not logged in, or not recently enough."""
-        if "none" in _prompts(self.request):
-            return self._refuse_login(LoginRequired("The user has to log in."))
+        """Answer a request of a user who is not logged in."""
+        prompts = _prompts(self.request)
+        if "none" in prompts or (_demand(self.request) != LoginDemand() and "create" not in prompts):
+            return self._ask_for_login(self.request)
         answer: HttpResponse = super().handle_no_permission()
         return answer
 
@@ -139,7 +141,10 @@ class AuthorizationView(ConsentPageMixin, OwnCoreMixin, toolkit_views.Authorizat
         return form
 
     def form_valid(self, form: Any) -> HttpResponse:
-        """Take the answer to the consent page."""
+        """Take the answer to the consent page; not from a user who has yet to log in for this request."""
+        ask = login_ask(self.request, self.request.POST)
+        if ask is not None and ask.required and not ask.is_followed_by(login_of(self.request)):
+            return self._ask_for_login(self.request)
         try:
             response: HttpResponse = super().form_valid(form)
         except get_application_model().DoesNotExist:
@@ -174,6 +179,19 @@ def _demand(request: HttpRequest) -> LoginDemand:
     # Where the site gives no acr to any login, acr_values is but a wish (OpenID Connect Core §3.1.2.1).
     has_contexts = settings.authentication_contexts is not None or settings.authentication_event is not None
     acr_values = request.GET.get("acr_values", "") if has_contexts else ""
-    # prompt=login asks for a login now, which the user cannot get round by coming back without one.
-    max_age = "0" if "login" in _prompts(request) else request.GET.get("max_age", "")
-    return LoginDemand.of(max_age=max_age, acr_values=acr_values)
+    asked = {name: request.GET.get(name, "") for name in ("prompt", "max_age")}
+    return LoginDemand.of(**asked, acr_values=acr_values)
+
+
+def _way_back(request: HttpRequest, login_url: str) -> str:
+    """Return the address to come back to after the login, without ``prompt=login``, which the session remembers."""
+    path = request.get_full_path()
+    if "login" in _prompts(request):
+        query = request.GET.copy()
+        query["prompt"] = " ".join(value for value in _prompts(request) if value != "login")
+        if not query["prompt"]:
+            del query["prompt"]
+        path = f"{path.partition('?')[0]}?{query.urlencode()}"
+    here = request.build_absolute_uri("/")
+    is_elsewhere = urlsplit(urljoin(here, login_url))[:2] != urlsplit(here)[:2]
+    return request.build_absolute_uri(path) if is_elsewhere else path
