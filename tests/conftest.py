@@ -21,6 +21,7 @@ from hypothesis import settings as hypothesis_settings
 from oauth2_provider.models import get_application_model
 
 from django_at_jwt.authorization_server.claim_mappers import claim_mappers
+from django_at_jwt.authorization_server.documents import special_clients
 from django_at_jwt.authorization_server.high_water import high_water_marks
 from django_at_jwt.authorization_server.keystore import key_store
 from django_at_jwt.authorization_server.resource_servers import registry
@@ -50,6 +51,7 @@ def _no_keys_of_other_tests():
         key_store.__init__()
         high_water_marks.forget()
         registry.forget()
+        special_clients.forget()
         verified_tokens.forget()
         remote_key_source.cache_clear()
         _prepared.clear()
@@ -169,7 +171,7 @@ class OAuthClient:
             **({"code_challenge": challenge, "code_challenge_method": "S256"} if "code" in response_type else {}),
             **parameters,
         }
-        page = self.browser.get("/o/authorize/", query)
+        page = self.browser.get("/o/authorize/", {name: value for name, value in query.items() if value is not None})
         if page.status_code == 200:
             form = {name: value for name, value in page.context["form"].initial.items() if value is not None}
             address = f"/o/authorize/?{page.wsgi_request.META['QUERY_STRING']}"

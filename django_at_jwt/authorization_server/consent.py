@@ -65,6 +65,8 @@ def has_agreed(user: Any, client_id: str, audience: Audience) -> bool:
 
     The scopes alone do not show it: the token must name the same resources.
     """
+    if not user.is_authenticated:
+        return False
     living = get_access_token_model().objects.filter(
         user=user, application__client_id=client_id, expires__gt=timezone.now()
     )

@@ -5,27 +5,31 @@ from __future__ import annotations
 import json
 from functools import lru_cache
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from django.contrib.auth.decorators import login_not_required
+from django.db import Error as AnyDatabaseError
+from django.db.models import Q
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.utils.cache import patch_cache_control
 from django.utils.decorators import method_decorator
 from django.views.decorators.http import conditional_page, require_safe
 from django.views.generic import View
 from oauth2_provider import views as toolkit_views
+from oauth2_provider.models import AbstractApplication, get_application_model
 from oauth2_provider.settings import oauth2_settings
 from oauth2_provider.utils import jwk_from_pem
 
 from django_at_jwt.conf import app_settings, local_issuer
 from django_at_jwt.core.errors import KeysUnavailable, UnacceptableKey
 from django_at_jwt.core.keys import VerificationKey
-from django_at_jwt.core.metadata import authorization_server_metadata, with_path
+from django_at_jwt.core.metadata import Offer, authorization_server_metadata, with_path
 
-from .endpoints import EndpointMixin
+from .endpoints import EndpointMixin, TokenView
 from .keystore import key_store
 from .mounted import MountedView, endpoint_views, mounted_views
+from .snapshot import Snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -40,11 +44,11 @@ class PublicDocumentView(View):
         raise NotImplementedError
 
     def get(self, request: HttpRequest, *_args: Any, **_kwargs: Any) -> HttpResponse:
-        """Answer with the document, or with 503 where the keys cannot be read."""
+        """Answer with the document, or with 503 if the rows that it is made of cannot be read."""
         try:
             response = JsonResponse(self.document(request))
-        except KeysUnavailable:
-            told = {"error": "temporarily_unavailable", "error_description": "The keys cannot be read."}
+        except (KeysUnavailable, AnyDatabaseError):
+            told = {"error": "temporarily_unavailable", "error_description": "The database cannot be read."}
             return JsonResponse(told, status=HTTPStatus.SERVICE_UNAVAILABLE, headers={"Cache-Control": "no-store"})
         response["Access-Control-Allow-Origin"] = "*"
         fresh, stale = self.cache_seconds()
@@ -120,6 +124,7 @@ class MetadataView(PublicDocumentView):
             jwks_uri=_at(_first_path(mounted_views(JwkSetView)), issuer),
             signing_algorithms=app_settings().signing_algorithms,
             authentication_contexts=_contexts(),
+            offer=_offer(),
         )
 
     def _refuse_other_issuers(self) -> None:
@@ -140,6 +145,34 @@ class DiscoveryView(MetadataView):
         if not oauth2_settings.OIDC_ENABLED:
             raise Http404("OpenID Connect is not switched on.")
         return super().document(request)
+
+
+def _read_special_clients(database: str) -> frozenset[str]:
+    special = Q(authorization_grant_type=AbstractApplication.GRANT_OPENID_HYBRID)
+    special |= Q(algorithm=AbstractApplication.HS256_ALGORITHM)
+    rows = get_application_model()._base_manager.using(database).filter(special)
+    return frozenset(
+        value for row in rows.values_list("authorization_grant_type", "algorithm").distinct() for value in row
+    )
+
+
+# The hybrid grant and HS256, if a client has them. Only an administrator gives them to a client: it cannot register for
+# them, so a site without such a client does not offer them.
+special_clients: Final = Snapshot(get_application_model(), _read_special_clients)
+
+
+def _offer() -> Offer:
+    server = TokenView.get_oauthlib_core().server
+    special = special_clients.current() if oauth2_settings.OIDC_ENABLED else frozenset()
+    # oauthlib's servers for some grants, such as BackendApplicationServer, have one endpoint only. If a server has
+    # neither, nothing is known of it.
+    is_known = hasattr(server, "response_types") or hasattr(server, "grant_types")
+    return Offer(
+        response_types=getattr(server, "response_types", ()) if is_known else None,
+        grant_types=getattr(server, "grant_types", ()) if is_known else None,
+        hybrid=AbstractApplication.GRANT_OPENID_HYBRID in special,
+        hmac=AbstractApplication.HS256_ALGORITHM in special,
+    )
 
 
 def _contexts() -> list[str]:

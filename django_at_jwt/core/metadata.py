@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
 PROTECTED_RESOURCE_PATH: Final = ".well-known/oauth-protected-resource"
 # What a site may say of an API in its own words (RFC 9728 §2).
@@ -19,6 +20,67 @@ _CAPABILITIES: Final = {
     "token_endpoint": "token_endpoint_auth_methods_supported",
 }
 _ID_TOKEN_ALGORITHMS: Final = "id_token_signing_alg_values_supported"  # noqa: S105 - a member's name
+_RESPONSE_TYPES: Final = "response_types_supported"
+_GRANT_TYPES: Final = "grant_types_supported"
+_WITH_RESPONSE_TYPE: Final = frozenset({"authorization_code", "implicit"})
+_DEVICE_CODE: Final = "urn:ietf:params:oauth:grant-type:device_code"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Offer:
+    """What a server can do, and what its clients may use of that.
+
+    Attributes:
+        response_types: those that the authorization endpoint answers, or ``None`` if that is not known.
+        grant_types: those that the token endpoint answers, or ``None`` if that is not known.
+        hybrid: whether a client may use response types with ``code`` and a token (OpenID Connect Core §3.3).
+        hmac: whether a client may get ID tokens that are signed with its secret (``HS256``).
+    """
+
+    response_types: Collection[str] | None = None
+    grant_types: Collection[str] | None = None
+    hybrid: bool = True
+    hmac: bool = True
+
+    def restrict(self, document: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a metadata document without what the server does not offer, or its own members contradict.
+
+        ``implicit`` and the response types of the implicit grant are announced together or not at all, and so are
+        ``authorization_code`` and the response types with ``code``, the device grant and its endpoint.
+        """
+        restricted = dict(document)
+        types = [each for each in document.get(_RESPONSE_TYPES, ()) if self._answers(each)]
+        if _GRANT_TYPES in document:
+            answered = {_grant_of(each) for each in types}
+            grants = [
+                each
+                for each in document[_GRANT_TYPES]
+                if (each in answered or each not in _WITH_RESPONSE_TYPE) and self._exchanges(each)
+            ]
+            types = [each for each in types if _grant_of(each) in grants]
+            restricted[_GRANT_TYPES] = grants
+            if _DEVICE_CODE not in grants:
+                restricted.pop("device_authorization_endpoint", None)
+        if _RESPONSE_TYPES in document:
+            restricted[_RESPONSE_TYPES] = types
+        if _ID_TOKEN_ALGORITHMS in document and not self.hmac:
+            restricted[_ID_TOKEN_ALGORITHMS] = [each for each in document[_ID_TOKEN_ALGORITHMS] if each != "HS256"]
+        return restricted
+
+    def _exchanges(self, grant_type: str) -> bool:
+        # The token endpoint has no part in the implicit grant.
+        return self.grant_types is None or grant_type == "implicit" or grant_type in self.grant_types
+
+    def _answers(self, response_type: str) -> bool:
+        values = frozenset(response_type.split())
+        if "code" in values and len(values) > 1 and not self.hybrid:
+            return False
+        # The values may come in any order.
+        return self.response_types is None or values in {frozenset(each.split()) for each in self.response_types}
+
+
+def _grant_of(response_type: str) -> str:
+    return "authorization_code" if "code" in response_type.split() else "implicit"
 
 
 def authorization_server_metadata(
@@ -29,6 +91,7 @@ def authorization_server_metadata(
     jwks_uri: str | None,
     signing_algorithms: Sequence[str],
     authentication_contexts: Sequence[str] = (),
+    offer: Offer | None = None,
 ) -> dict[str, Any]:
     """Make the one document that is served as RFC 8414 metadata and as OpenID Connect discovery, so that both agree.
 
@@ -38,17 +101,20 @@ def authorization_server_metadata(
         jwks_uri: where the keys are, or ``None`` if they are not published.
         signing_algorithms: those of the access tokens.
         authentication_contexts: the ``acr`` values that a login may be of, as far as they are known (RFC 9470 §7).
+        offer: to leave out what is not offered; ``None`` takes what the server says.
 
     Empty lists and endpoints that are ``None`` are left out (RFC 8414 §2).
     """
     merged: dict[str, Any] = {**oauth, **(openid or {})} | {"issuer": issuer, "jwks_uri": jwks_uri}
+    if offer is not None:
+        merged = offer.restrict(merged)
     merged["acr_values_supported"] = list(authentication_contexts)
     for member in ("scopes_supported", "claims_supported"):
         if member in merged:
             merged[member] = sorted(merged[member])
     if openid is not None:
         # Some resource servers take the algorithms that they permit in access tokens from this member.
-        told = openid.get(_ID_TOKEN_ALGORITHMS, ())
+        told = merged.get(_ID_TOKEN_ALGORITHMS, ())
         merged[_ID_TOKEN_ALGORITHMS] = list(dict.fromkeys((*told, *signing_algorithms)))
     for endpoint, capability in _CAPABILITIES.items():
         if merged.get(endpoint) is None:

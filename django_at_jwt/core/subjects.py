@@ -55,6 +55,14 @@ def _reads_in_two_ways(redirect_uri: str) -> bool:
     return "\\" in redirect_uri or "@" in urlsplit(redirect_uri).netloc
 
 
+def is_on_own_device(redirect_uri: str) -> bool:
+    """Return whether a redirect URI is for an app on the user's own device (RFC 8252 §7.1 and §7.3).
+
+    It has a loopback host or a private-use scheme, and another app on the device can receive what is sent to it.
+    """
+    return _host(redirect_uri) is None
+
+
 def _host(redirect_uri: str) -> str | None:
     parts = urlsplit(redirect_uri)
     host = parts.hostname

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from django_at_jwt.core.metadata import authorization_server_metadata
+from django_at_jwt.core.metadata import Offer, authorization_server_metadata
 
 from .forge import ISSUER
 
@@ -94,3 +94,73 @@ def test_what_is_given_is_not_changed():
     metadata(openid=OPENID)
     assert (json.dumps(OAUTH), sorted(OPENID)) == before
     assert OPENID["id_token_signing_alg_values_supported"] == ["RS256", "HS256"]
+
+
+DEVICE = "urn:ietf:params:oauth:grant-type:device_code"
+EVERYTHING = {
+    **OAUTH,
+    "response_types_supported": [
+        "code",
+        "token",
+        "id_token token",
+        "code token",
+        "code id_token",
+        "token id_token code",
+    ],
+    "grant_types_supported": ["authorization_code", "implicit", "password", "refresh_token", DEVICE],
+    "device_authorization_endpoint": f"{ISSUER}/device-authorization/",
+}
+SERVER = {
+    "response_types": ["code", "token", "id_token token", "code token", "code id_token", "code id_token token", "none"],
+    "grant_types": ["authorization_code", "password", "client_credentials", "refresh_token", DEVICE],
+}
+
+
+class TestOffer:
+    def offered(self, oauth=EVERYTHING, openid=None, **offer):
+        return metadata(oauth, openid, offer=Offer(**{**SERVER, **offer}))
+
+    def test_all_that_there_is(self):
+        document = self.offered(openid={**OPENID, "scopes_supported": ["read"]})
+        assert document["response_types_supported"] == EVERYTHING["response_types_supported"]
+        assert document["grant_types_supported"] == EVERYTHING["grant_types_supported"]
+        assert document["id_token_signing_alg_values_supported"] == ["RS256", "HS256", "ES256"]
+        assert "device_authorization_endpoint" in document
+
+    def test_no_hybrid_response_types(self):
+        assert self.offered(hybrid=False)["response_types_supported"] == ["code", "token", "id_token token"]
+
+    def test_no_hmac(self):
+        document = self.offered(openid=OPENID, hmac=False)
+        assert document["id_token_signing_alg_values_supported"] == ["RS256", "ES256"]
+
+    @pytest.mark.parametrize(
+        ("left_out", "types"),
+        [
+            ("implicit", ["code", "code token", "code id_token", "token id_token code"]),
+            ("authorization_code", ["token", "id_token token"]),
+        ],
+    )
+    def test_response_types_follow_the_grants(self, left_out, types):
+        grants = [each for each in EVERYTHING["grant_types_supported"] if each != left_out]
+        document = self.offered({**EVERYTHING, "grant_types_supported": grants})
+        assert (document["grant_types_supported"], document["response_types_supported"]) == (grants, types)
+
+    @pytest.mark.parametrize(("types", "missing"), [(["code"], "implicit"), (["token"], "authorization_code")])
+    def test_grants_follow_the_response_types(self, types, missing):
+        document = self.offered({**EVERYTHING, "response_types_supported": types})
+        assert missing not in document["grant_types_supported"]
+        assert document["response_types_supported"] == types
+
+    def test_server_for_one_grant(self):
+        document = self.offered(response_types=(), grant_types=["password"])
+        assert document["grant_types_supported"] == ["password"]
+        assert document.keys().isdisjoint({"response_types_supported", "device_authorization_endpoint"})
+
+    def test_server_of_which_nothing_is_known(self):
+        document = self.offered(response_types=None, grant_types=None)
+        assert document == metadata(EVERYTHING)
+
+    def test_document_that_says_nothing(self):
+        silent = {name: value for name, value in OAUTH.items() if name != "response_types_supported"}
+        assert self.offered(silent) == metadata(silent)

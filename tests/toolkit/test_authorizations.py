@@ -393,6 +393,52 @@ class TestApprovalPrompt:
         assert "code" in self.answer(web, user, scope=None)
         assert self.answer(web, user) is None
 
+    @pytest.mark.parametrize(
+        ("client_type", "redirect_uri", "asks_again"),
+        [
+            *(
+                ("public", uri, True)
+                for uri in (
+                    "http://127.0.0.1:8000/callback",
+                    "http://[::1]/callback",
+                    "http://localhost/callback",
+                    "https://localhost:4443/callback",
+                    "com.example.app:/callback",
+                )
+            ),
+            ("public", "https://client.example.com/callback", False),
+            ("confidential", "http://127.0.0.1:8000/callback", False),
+        ],
+    )
+    @pytest.mark.parametrize("by", ["request", "setting"])
+    def test_another_app_cannot_pass_for_the_client(
+        self, by, client_type, redirect_uri, asks_again, signing_keys, make_client, user, settings
+    ):
+        """RFC 8252 section 8.6."""
+        settings.OAUTH2_PROVIDER = {
+            **settings.OAUTH2_PROVIDER,
+            "ALLOWED_REDIRECT_URI_SCHEMES": ["https", "http", "com.example.app"],
+            "REQUEST_APPROVAL_PROMPT": "auto" if by == "setting" else "force",
+        }
+        client = make_client(client_type=client_type, redirect_uris=redirect_uri)
+        assert "code" in client.authorize(user, redirect_uri=redirect_uri)
+        get_access_token_model().objects.create(
+            user=user,
+            application=client.application,
+            scope="read",
+            resource=[settings.API],
+            token="of an earlier consent",
+            expires=timezone.now() + timedelta(hours=1),
+        )
+        asked = {"approval_prompt": "auto"} if by == "request" else {}
+        page = TestConsentPage().page(client, user, scope="read", **asked)
+        assert page.status_code == (200 if asks_again else 302)
+        # What an administrator has set stays.
+        client.application.skip_authorization = True
+        client.application.save()
+        page = TestConsentPage().page(client, user, scope="read", **asked)
+        assert (page.status_code, "code=" in page["Location"]) == (302, True)
+
     def answer(self, web, user, *, scope="read", **parameters):
         asked = {"scope": scope, **parameters} if scope else parameters
         page = TestConsentPage().page(web, user, approval_prompt="auto", **asked)

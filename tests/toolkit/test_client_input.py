@@ -62,6 +62,29 @@ class TestCodeChallenge:
         assert (answer.status_code, answer.json()["error"]) == (400, "invalid_grant")
 
 
+class TestCodeVerifier:
+    """A code_challenge that was taken out of the request (RFC 9700 section 2.1.1)."""
+
+    def exchange(self, web, user, verifier, **parameters):
+        code = web.authorize(user, **parameters)["code"]
+        verifier = web.verifier if verifier is None else verifier
+        return web.token("authorization_code", code=code, redirect_uri=REDIRECT_URI, code_verifier=verifier)
+
+    @pytest.mark.parametrize("openid", [True, False])
+    def test_for_a_code_without_a_challenge(self, openid, signing_keys, web, user, settings):
+        changed = {"PKCE_REQUIRED": False, "OIDC_ENABLED": openid, "OIDC_RSA_PRIVATE_KEY": OIDC_KEY}
+        settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, **changed}
+        web.application.algorithm = "RS256"
+        web.application.save()
+        without = {"code_challenge": None, "code_challenge_method": None, "scope": "openid read"}
+        refused = self.exchange(web, user, "v" * 43, **without)
+        assert (refused.status_code, refused.json()["error"]) == (400, "invalid_grant")
+        # A parameter without a value is as if it were left out (RFC 6749 section 3.2).
+        assert self.exchange(web, user, "", **without).status_code == 200
+        assert self.exchange(web, user, None, scope="openid read").status_code == 200
+        assert self.exchange(web, user, "v" * 43, scope="openid read").json()["error"] == "invalid_grant"
+
+
 class TestRefreshTokenOfTheClientsChoice:
     """Where refresh tokens are kept at a refresh, no other grant takes one from the client."""
 
@@ -173,6 +196,20 @@ class TestRegistration:
         assert client.get(address, headers=header).json()["registration_client_uri"] == where
         changed = client.put(address, self.GOOD, content_type="application/json", headers=header)
         assert changed.json()["registration_client_uri"] == where
+
+    @pytest.mark.parametrize("issuer", ["https://as.example.com/o", ""])
+    def test_secret_that_never_expires(self, issuer, client, settings):
+        """RFC 7591 section 3.2.1, and RFC 7592 section 3 for what comes later."""
+        settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "OIDC_ISS_ENDPOINT": issuer}
+        for method, expires_at in (("client_secret_basic", 0), ("client_secret_post", 0), ("none", None)):
+            asked = {**self.GOOD, "token_endpoint_auth_method": method}
+            made = client.post("/o/register/", asked, content_type="application/json").json()
+            assert ("client_secret" in made, made.get("client_secret_expires_at")) == (expires_at == 0, expires_at)
+            where = urlsplit(made["registration_client_uri"]).path
+            header = {"Authorization": f"Bearer {made['registration_access_token']}"}
+            assert client.get(where, headers=header).json().get("client_secret_expires_at") == expires_at
+            changed = client.put(where, asked, content_type="application/json", headers=header).json()
+            assert changed.get("client_secret_expires_at") == expires_at
 
 
 @pytest.mark.parametrize("address", ["/o/token/", "/o/revoke_token/", "/o/introspect/", "/o/userinfo/"])

@@ -14,6 +14,7 @@ from django_at_jwt.authorization_server.endpoints import TokenView
 from django_at_jwt.authorization_server.keystore import key_store
 from django_at_jwt.models import SigningKey
 from tests.conftest import DEVICE_CODE_GRANT, REDIRECT_URI, decoded
+from tests.toolkit.test_grants import OIDC_KEY
 
 pytestmark = pytest.mark.django_db
 
@@ -324,6 +325,56 @@ class TestDocuments:
         settings.AT_JWT = {**settings.AT_JWT, "SIGNING_ALGORITHMS": ["ES256"]}
         document = client.get("/o/.well-known/openid-configuration").json()
         assert "ES256" in document["id_token_signing_alg_values_supported"]
+
+    def announced(self, client, toolkit, settings):
+        settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "OIDC_RSA_PRIVATE_KEY": OIDC_KEY, **toolkit}
+        document = client.get("/.well-known/oauth-authorization-server/o").json()
+        if toolkit.get("OIDC_ENABLED"):
+            assert client.get("/o/.well-known/openid-configuration").json() == document
+        return document
+
+    @pytest.mark.parametrize("openid", [True, False], ids=["with OpenID Connect", "without"])
+    def test_no_more_is_announced_than_the_site_allows(self, openid, signing_keys, client, settings):
+        gates = ("COMPLIANT_BCP_RFC9700_IMPLICIT_GRANT", "COMPLIANT_BCP_RFC9700_PASSWORD_GRANT")
+        document = self.announced(client, {"OIDC_ENABLED": openid} | dict.fromkeys(gates, True), settings)
+        assert document["response_types_supported"] == ["code"]
+        assert {"implicit", "password"}.isdisjoint(document["grant_types_supported"])
+        assert document.get("id_token_signing_alg_values_supported") == (["RS256"] if openid else None)
+        document = self.announced(client, {"OIDC_ENABLED": openid} | dict.fromkeys(gates, False), settings)
+        assert "token" in document["response_types_supported"]
+        assert {"implicit", "password"} <= {*document["grant_types_supported"]}
+
+    def test_hybrid_and_hs256_are_announced_where_a_client_has_them(self, signing_keys, client, make_client, settings):
+        hybrid = {"code token", "code id_token", "code id_token token"}
+        document = self.announced(client, {"OIDC_ENABLED": True}, settings)
+        assert hybrid.isdisjoint(document["response_types_supported"])
+        assert "HS256" not in document["id_token_signing_alg_values_supported"]
+        made = make_client("openid-hybrid", algorithm="HS256", hash_client_secret=False)
+        document = self.announced(client, {"OIDC_ENABLED": True}, settings)
+        assert hybrid <= {*document["response_types_supported"]}
+        assert "HS256" in document["id_token_signing_alg_values_supported"]
+        made.application.delete()
+        document = self.announced(client, {"OIDC_ENABLED": True}, settings)
+        assert hybrid.isdisjoint(document["response_types_supported"])
+
+    def test_metadata_with_openid_connect_makes_no_query_again(
+        self, signing_keys, client, settings, django_assert_num_queries
+    ):
+        self.announced(client, {"OIDC_ENABLED": True}, settings)
+        with django_assert_num_queries(0):
+            client.get("/o/.well-known/openid-configuration")
+
+    def test_grants_that_the_site_does_not_list(self, signing_keys, client, settings):
+        listed = {"OIDC_ENABLED": True, "OAUTH2_GRANT_TYPES_SUPPORTED": ["authorization_code", "refresh_token"]}
+        document = self.announced(client, listed, settings)
+        assert document["response_types_supported"] == ["code"]
+        assert "device_authorization_endpoint" not in document
+
+    def test_server_class_for_one_grant(self, signing_keys, client, settings):
+        server = "oauthlib.oauth2.BackendApplicationServer"
+        document = self.announced(client, {"OAUTH2_SERVER_CLASS": server}, settings)
+        assert document["grant_types_supported"] == ["client_credentials"]
+        assert "response_types_supported" not in document
 
     @pytest.mark.compliance("7517-1", "7638-1", "9068-2")
     def test_jwk_set_has_public_members_and_thumbprints(self, signing_keys, client):

@@ -21,6 +21,7 @@ from django_at_jwt.authorization_server.toolkit import AUTHENTICATION, redirecta
 from django_at_jwt.conf import app_settings
 from django_at_jwt.core.errors import IssuanceError, LoginRequired, UnmetAuthenticationRequirements
 from django_at_jwt.core.step_up import LoginDemand, Verdict
+from django_at_jwt.core.subjects import is_on_own_device
 
 from .answers import OwnCoreMixin, refusal
 from .consent_templates import own_or_ours
@@ -42,7 +43,8 @@ class AuthorizationView(ConsentPageMixin, OwnCoreMixin, toolkit_views.Authorizat
 
         What the audience is resolved to is what the consent page is about, and what its form sends back.
         ``approval_prompt=auto`` asks for no consent page where the user has agreed before. The toolkit compares scopes
-        alone; here the resources must have been agreed to as well.
+        alone; here the resources must have been agreed to as well, and another app must not be able to pass for the
+        client (RFC 8252 §8.6).
         """
         ask, login = login_ask(request, request.GET), login_of(request)
         verdict = _demand(request).judge(authentication_of(request), login=login, ask=ask, now=time.time())
@@ -65,14 +67,16 @@ class AuthorizationView(ConsentPageMixin, OwnCoreMixin, toolkit_views.Authorizat
         """
         scopes, credentials = super().validate_authorization_request(request)
         self._audience = audience = resolved_audience(credentials["request"])
+        query = request.GET.copy()
         if audience is not None:
-            query = request.GET.copy()
             query.setlist("resource", audience.identifiers)
-            prompt = query.get("approval_prompt", oauth2_settings.REQUEST_APPROVAL_PROMPT)
-            client_id = request.GET.get("client_id", "")
-            if prompt == "auto" and not has_agreed(request.user, client_id, audience):
-                query["approval_prompt"] = "force"
-            request.GET = query  # type: ignore[assignment]
+        client_id = request.GET.get("client_id", "")
+        if query.get("approval_prompt", oauth2_settings.REQUEST_APPROVAL_PROMPT) == "auto" and (
+            (audience is not None and not has_agreed(request.user, client_id, audience))
+            or _can_be_impersonated(credentials["request"].client, credentials["redirect_uri"])
+        ):
+            query["approval_prompt"] = "force"
+        request.GET = query  # type: ignore[assignment]
         return scopes, credentials
 
     def _ask_for_login(self, request: HttpRequest) -> HttpResponse:
@@ -195,3 +199,8 @@ def _way_back(request: HttpRequest, login_url: str) -> str:
     here = request.build_absolute_uri("/")
     is_elsewhere = urlsplit(urljoin(here, login_url))[:2] != urlsplit(here)[:2]
     return request.build_absolute_uri(path) if is_elsewhere else path
+
+
+def _can_be_impersonated(client: Any, redirect_uri: str) -> bool:
+    """Return whether another app on the user's device can pass for a client: neither a secret nor a host tells it."""
+    return client.client_type == client.CLIENT_PUBLIC and is_on_own_device(redirect_uri)

@@ -28,7 +28,7 @@ class RegistrationView(EndpointMixin, toolkit_views.DynamicClientRegistrationVie
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Register a client (RFC 7591 §3.1)."""
-        return _refused(request.body) or _at_the_issuer(super().post(request, *args, **kwargs))
+        return _refused(request.body) or _completed(super().post(request, *args, **kwargs))
 
 
 class RegistrationManagementView(EndpointMixin, toolkit_views.DynamicClientRegistrationManagementView):
@@ -36,11 +36,11 @@ class RegistrationManagementView(EndpointMixin, toolkit_views.DynamicClientRegis
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Give what a client registered (RFC 7592 §2.1)."""
-        return _at_the_issuer(super().get(request, *args, **kwargs))
+        return _completed(super().get(request, *args, **kwargs))
 
     def put(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Change what a client registered (RFC 7592 §2.2)."""
-        return _refused(request.body) or _at_the_issuer(super().put(request, *args, **kwargs))
+        return _refused(request.body) or _completed(super().put(request, *args, **kwargs))
 
 
 def _refused(body: bytes) -> HttpResponse | None:
@@ -71,13 +71,19 @@ def _can_be_compared(uri: str) -> bool:
     return uri.split() == [uri]
 
 
-def _at_the_issuer(response: HttpResponse) -> HttpResponse:
-    """Give the answer with an address for the client that follows the issuer, and no ``Host`` that somebody sent."""
-    if not local_issuer() or response.status_code not in {HTTPStatus.OK, HTTPStatus.CREATED}:
+def _completed(response: HttpResponse) -> HttpResponse:
+    """Return the client information response with what the toolkit leaves out (RFC 7591 §3.2.1).
+
+    That is when the client's secret expires, which is never, and an address for the client that follows the issuer and
+    not the request's ``Host``.
+    """
+    if response.status_code not in {HTTPStatus.OK, HTTPStatus.CREATED}:
         return response
     document = json.loads(response.content)
+    if document["token_endpoint_auth_method"] != "none":  # noqa: S105 - the name of a method
+        document["client_secret_expires_at"] = 0
     path = endpoint_path("dcr-register-management", client_id=document["client_id"])
-    if path is not None:
+    if local_issuer() and path is not None:
         document["registration_client_uri"] = with_path(local_issuer(), path)
     # It holds the client's secret (RFC 7591 §3.2.1).
     return JsonResponse(document, status=response.status_code, headers={"Cache-Control": "no-store"})

@@ -70,13 +70,21 @@ class StoringMixin:
     def validate_code(
         self, client_id: str, code: str, client: Any, request: Request, *args: Any, **kwargs: Any
     ) -> bool:
-        """Keep the grant at hand, and what was settled with it."""
+        """Keep the grant at hand, and what was settled with it.
+
+        A verifier for a code that was issued without a challenge is refused: the challenge may have been taken out of
+        the authorization request on its way (RFC 9700 §2.1.1). oauthlib refuses it only where PKCE is required.
+        """
         valid = bool(super().validate_code(client_id, code, client, request, *args, **kwargs))  # type: ignore[misc]
         if valid:
             if not (request.code_verifier or "").isascii():
                 # No challenge is made of it (RFC 7636 §4.1), and oauthlib cannot compare it with one.
                 raise InvalidGrantError("The code_verifier is not ASCII.", request=request)
-            setattr(request, CODE_GRANT, get_grant_model().objects.filter(code=code, application=client).first())
+            grant = get_grant_model().objects.filter(code=code, application=client).first()
+            if request.code_verifier and grant is not None and not grant.code_challenge:
+                description = "The code was issued without a code_challenge, so there is nothing to verify."
+                raise InvalidGrantError(description, request=request)
+            setattr(request, CODE_GRANT, grant)
             recall(request, Authorization.objects.of_code(code))
         return valid
 
