@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from django.db import Error as AnyDatabaseError
 from django.utils import timezone
+from django.views.decorators.debug import sensitive_variables
 
 from django_at_jwt.conf import app_settings
 from django_at_jwt.core.errors import KeysUnavailable, UnacceptableKey
@@ -22,10 +23,11 @@ from django_at_jwt.core.lifecycle import PUBLISHED_STATES, KeyTimes, signer_at
 from django_at_jwt.models import SigningKey as SigningKeyRow
 from django_at_jwt.models.primary import primary_rows
 
+from .bounded_read import BoundedRead
 from .protection import open_signing_key
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
     from django_at_jwt.conf import AppSettings
@@ -64,11 +66,14 @@ class KeyStore:
     """The key ring of the local issuer, shared by all threads of this process.
 
     It is read from the primary database again when it is older than ``KEY_RING_MAX_AGE``. Transitions that the rows
-    already name happen on time without a read. If a read fails, the keys that were read before go on being used,
-    for ``KEY_RING_MAX_STALE``: after that, nobody can say any more whether one of them was revoked.
+    already name happen on time without a read. If a read fails or hangs, the keys that were read before are used for
+    ``KEY_RING_MAX_STALE``: after that, one of them may have been revoked without this process knowing. No request waits
+    longer than :data:`~.bounded_read.READ_PATIENCE` for a read.
     """
 
     def __init__(self) -> None:
+        self._reader = BoundedRead(SigningKeyRow, self._read, self._put_off)
+        # Held while what was read is taken over, never while rows are read.
         self._lock = threading.Lock()
         self._records: Sequence[_Record] = ()
         # Replaced as a whole, so that no reader sees one part without the other.
@@ -92,18 +97,13 @@ class KeyStore:
         """
         settings, now = app_settings(), time.monotonic()
         if now >= self._stale_at(settings):
-            # Whoever finds the lock taken goes on with the ring that there is: one read at a time is enough.
-            first = self._read_at == _NEVER
-            if self._lock.acquire(blocking=first):
-                try:
-                    if time.monotonic() >= self._stale_at(settings):
-                        self._read()
-                finally:
-                    self._lock.release()
+            # If another thread is reading, use the current key ring, unless there is none yet or it was changed here.
+            self._reader.run(
+                due=lambda: time.monotonic() >= self._stale_at(settings), join=self._read_at == _NEVER
+            )
         if now > self._too_old_at(settings):
             raise KeysUnavailable("the signing keys cannot be read, and those read before are too old")
         view = self._view
-        # Whoever finds the lock taken goes on with the ring of a moment ago rather than wait for a database.
         is_over = view.settings is not settings or time.time() >= view.ends_at
         if is_over and self._lock.acquire(blocking=False):
             try:
@@ -121,22 +121,18 @@ class KeyStore:
             flood of invented ``kid`` values costs one read in that time.
         """
         # Neither the cool-down nor another thread's read is waited for: anybody can send such tokens.
-        if self._is_cooling_down() or not self._lock.acquire(blocking=False):
-            return None
-        try:
+        with self._lock:
             if self._is_cooling_down():
                 return None
             self._unknown_kid_read_at = time.monotonic()
-            self._read()
-            return self._view.ring
-        finally:
-            self._lock.release()
+        return self._view.ring if self._reader.run(due=lambda: True, join=False) else None
 
     def _is_cooling_down(self) -> bool:
         return time.monotonic() - self._unknown_kid_read_at < app_settings().unknown_kid_cooldown
 
     def forget(self) -> None:
         """Read the rows again at the next use, for instance because this process has just changed them."""
+        self._reader.forget()
         with self._lock:
             # The old view stays until the new one is read: other threads are using it at this very moment.
             self._read_at = self._unknown_kid_read_at = _NEVER
@@ -174,21 +170,32 @@ class KeyStore:
     def _until(self, settings: AppSettings) -> float:
         return min(self._stale_at(settings), self._too_old_at(settings))
 
-    def _read(self) -> None:
+    def _put_off(self) -> None:
+        # The next attempt comes with the next request after the usual age, not with each one.
+        with self._lock:
+            self._read_at = time.monotonic()
+            self._view = replace(self._view, until=self._until(app_settings()))
+
+    def _read(self, _database: str, is_latest: Callable[[], bool]) -> None:
+        began = time.monotonic()
         try:
             rows = primary_rows(SigningKeyRow).order_by("signing_at", "kid")
             records = [record for row in rows if (record := self._record(row)) is not None]
         except AnyDatabaseError:
             logger.exception("The signing keys could not be read")
-            # The next attempt comes with the next request after the usual age, not with each one.
-            self._read_at = time.monotonic()
-            self._view = replace(self._view, until=self._until(app_settings()))
+            if is_latest():
+                self._put_off()
             return
-        self._records = records
-        usable = {record.times.kid for record in records if record.private_jwe}
-        self._opened = {kid: opened for kid, opened in self._opened.items() if kid in usable}
-        self._read_at = self._succeeded_at = time.monotonic()
-        self._arrange()
+        with self._lock:
+            if began < self._succeeded_at:
+                return
+            self._records = records
+            usable = {record.times.kid for record in records if record.private_jwe}
+            self._opened = {kid: opened for kid, opened in self._opened.items() if kid in usable}
+            self._succeeded_at = began
+            # Otherwise a change that came while the rows were read may be missing, so they are read again.
+            self._read_at = began if is_latest() else _NEVER
+            self._arrange()
 
     def _record(self, row: SigningKeyRow) -> _Record | None:
         known = next((each for each in self._records if each.times.kid == row.kid), None)
@@ -217,6 +224,7 @@ class KeyStore:
         ends_at = min(transitions, default=math.inf)
         self._view = _View(ring, ends_at=ends_at, settings=settings, until=self._until(settings))
 
+    @sensitive_variables()
     def _open(self, record: _Record) -> SigningKey:
         kid = record.times.kid
         encrypted, key = self._opened.get(kid, (None, None))

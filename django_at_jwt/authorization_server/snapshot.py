@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from django.db import Error as AnyDatabaseError
-from django.db import router, transaction
+from django.db import OperationalError, transaction
 from django.db.models.signals import post_delete, post_save
 
 from django_at_jwt.conf import app_settings
+
+from .bounded_read import READ_PATIENCE, BoundedRead
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,16 +30,16 @@ ValueT = TypeVar("ValueT")
 class Snapshot(Generic[ValueT]):
     """A value that is read again when it is older than ``KEY_RING_MAX_AGE``, or after a change in this process.
 
-    If a read fails, the value that was read before goes on being used, for ``KEY_RING_MAX_STALE``.
+    If a read fails or hangs, the value that was read before is used for ``KEY_RING_MAX_STALE``. No request waits longer
+    than :data:`~.bounded_read.READ_PATIENCE` for a read.
     """
 
     def __init__(self, model: type[Model], read: Callable[[str], ValueT]) -> None:
         """Make a snapshot of the rows of ``model``; ``read`` is given the name of the primary database."""
         self._model, self._read = model, read
-        self._lock = threading.Lock()
+        self._reader = BoundedRead(model, self._refresh, self._put_off)
         self._value: ValueT | None = None
-        self._read_at = self._succeeded_at = _NEVER
-        self._changes = 0
+        self._read_at = self._succeeded_at = self._value_began = _NEVER
         for signal in (post_save, post_delete):
             signal.connect(self._changed, sender=model)
 
@@ -60,36 +61,47 @@ class Snapshot(Generic[ValueT]):
 
     def forget(self) -> None:
         """Read again at the next use."""
-        self._changes += 1
+        self._reader.forget()
         self._read_at = self._succeeded_at = _NEVER
 
     def _younger_than(self, seconds: float) -> ValueT:
         value = self._value
         if value is not None and time.monotonic() - self._read_at < seconds:
             return value
-        # Whoever finds the lock taken goes on with the value that there is: one read at a time is enough.
-        if self._lock.acquire(blocking=self._succeeded_at == _NEVER):
-            try:
-                if time.monotonic() - self._read_at >= seconds:
-                    self._refresh()
-            finally:
-                self._lock.release()
+        # If another thread is reading, use the current value, unless there is none yet or it was changed here.
+        ended = self._reader.run(
+            due=lambda: time.monotonic() - self._read_at >= seconds, join=self._succeeded_at == _NEVER
+        )
         value = self._value
+        if not ended:
+            too_old_at = self._succeeded_at + app_settings().key_ring_max_stale
+            if value is None or time.monotonic() > too_old_at:
+                raise OperationalError(
+                    f"the rows of {self._model.__name__} could not be read within {READ_PATIENCE} seconds"
+                )
         assert value is not None  # noqa: S101 - a read that fails with nothing to go on with has raised
         return value
 
-    def _refresh(self) -> None:
-        started_at, changes = time.monotonic(), self._changes
+    def _put_off(self) -> None:
+        # The next attempt comes with the next request after the usual age, not with each one.
+        self._read_at = time.monotonic()
+
+    def _refresh(self, database: str, is_latest: Callable[[], bool]) -> None:
+        began = time.monotonic()
         try:
-            self._value = self._read(router.db_for_write(self._model))
-            if changes == self._changes:
-                # A change that came while the rows were read may be missing from them.
-                self._succeeded_at = self._read_at = started_at
+            value = self._read(database)
         except AnyDatabaseError:
-            if started_at - self._succeeded_at > app_settings().key_ring_max_stale:
+            if began - self._succeeded_at > app_settings().key_ring_max_stale:
                 raise
             logger.exception("The rows of %s could not be read; those read before are used", self._model.__name__)
-            self._read_at = started_at
+            if is_latest():
+                self._put_off()
+            return
+        if began >= self._value_began:
+            self._value, self._value_began = value, began
+        if is_latest():
+            # Otherwise a change that came while the rows were read may be missing, so they are read again.
+            self._succeeded_at = self._read_at = began
 
     def _changed(self, using: str, **_kwargs: object) -> None:
         self.forget()

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
 import time
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 from django.db import OperationalError
 from django.utils import timezone
 
-from django_at_jwt.authorization_server import keystore
+from django_at_jwt.authorization_server import bounded_read, keystore
 from django_at_jwt.authorization_server.keystore import KeyStore, key_store
 from django_at_jwt.authorization_server.protection import decrypt_private_key
 from django_at_jwt.authorization_server.rotation import rotate_signing_keys
@@ -263,26 +265,109 @@ def test_dumpdata_has_ciphertext_alone(signing_keys):
     assert not any(private[name] in out.getvalue() for name in ("d", "p", "q", "dp", "dq", "qi"))
 
 
-def test_the_bound_holds_for_threads_that_do_not_read(signing_keys, clock):
+@pytest.fixture
+def hang(monkeypatch, signing_keys):
+    """A database that answers no read of signing keys before it is told to, to reads apart from this transaction."""
+    answer, reads = threading.Event(), []
+    rows = list(SigningKey.objects.order_by("signing_at", "kid"))
+
+    class Rows:
+        def order_by(self, *_names):
+            reads.append(threading.current_thread())
+            answer.wait(30)
+            return rows
+
+    def hang():
+        answer.clear()
+        monkeypatch.setattr(bounded_read, "_is_bound_to_its_connection", lambda database: False)
+        monkeypatch.setattr(bounded_read, "READ_PATIENCE", 0.05)
+        monkeypatch.setattr(keystore, "primary_rows", lambda model: Rows())
+        return SimpleNamespace(answer=answer, reads=reads)
+
+    yield hang
+    answer.set()
+    for thread in reads:
+        thread.join()
+
+
+def test_a_hanging_read_holds_no_request_and_the_old_keys_go_on_being_used(hang, clock):
     store = KeyStore()
-    store.current()
-    # Another thread hangs in a read that will fail.
-    assert store._lock.acquire(blocking=False)
+    ring = store.current()
+    hung = hang()
+    clock.ahead = timedelta(seconds=31)
+    for _ in range(5):
+        assert store.current() is ring
+    # It is put off until the usual age is reached again.
+    assert store.at_hand() is ring
+    assert store.after_unknown_kid("a kid") is None
     clock.ahead = timedelta(minutes=59)
-    assert store.current().verification_keys
+    assert store.current() is ring
     clock.ahead = timedelta(minutes=61)
     with pytest.raises(KeysUnavailable):
         store.current()
-    assert store.after_unknown_kid("a kid") is None
+    assert all(thread is not threading.current_thread() for thread in hung.reads)
+
+
+def test_a_hanging_read_is_not_begun_twice_and_is_given_up_in_the_end(hang, clock):
+    store = KeyStore()
+    store.current()
+    hung = hang()
+    for seconds in (31, 62, 89):
+        clock.ahead = timedelta(seconds=seconds)
+        store.current()
+    assert len(hung.reads) == 1
+    clock.ahead = timedelta(seconds=123)
+    store.current()
+    assert len(hung.reads) == 2
+
+
+def test_a_late_answer_is_taken(hang, clock):
+    store = KeyStore()
+    hung = hang()
+    with pytest.raises(KeysUnavailable):
+        store.current()
+    hung.answer.set()
+    hung.reads[0].join()
+    assert store.current().signing_key()
+    assert len(hung.reads) == 1
+
+
+def test_a_late_answer_from_before_a_change_is_not_kept(hang, clock):
+    store = KeyStore()
+    store.current()
+    hung = hang()
+    clock.ahead = timedelta(seconds=31)
+    store.current()
+    store.forget()
+    hung.answer.set()
+    hung.reads[0].join()
+    assert store.at_hand() is None
+    store.current()
+    assert len(hung.reads) == 2
+
+
+def test_all_wait_for_the_first_read(hang, clock, monkeypatch):
+    store = KeyStore()
+    hung = hang()
+    monkeypatch.setattr(bounded_read, "READ_PATIENCE", 30)
+    rings = []
+    threads = [threading.Thread(target=lambda: rings.append(store.current())) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    hung.answer.set()
+    for thread in threads:
+        thread.join()
+    assert len(hung.reads) == 1
+    assert [len(ring.verification_keys) for ring in rings] == [2] * 4
 
 
 def test_readers_never_see_half_a_view(signing_keys):
     import sys
-    import threading
 
     store = KeyStore()
     store.current()
-    store._read = lambda: None  # The rows are the same; what is tested is what readers see in between.
+    # The rows are the same; what is tested is what readers see in between.
+    store._reader.run = lambda **_options: True
     seen, stop, interval = [], threading.Event(), sys.getswitchinterval()
 
     def read():
