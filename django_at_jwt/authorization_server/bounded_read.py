@@ -39,7 +39,7 @@ class BoundedRead:
         Args:
             read: reads and keeps the rows. It gets the name of the primary database, and a function that returns
                 whether the read is still the latest: not after :meth:`forget` or when it was given up as hanging.
-            put_off: lets the rows count as read just now, since a read takes too long and no request should wait for it.
+            put_off: lets the rows count as read just now, since a read takes too long.
         """
         self._model, self._read, self._put_off = model, read, put_off
         self._lock = threading.Lock()

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 from functools import lru_cache
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from django.contrib.auth.decorators import login_not_required
-from django.db import Error as AnyDatabaseError
 from django.db.models import Q
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.utils.cache import patch_cache_control
@@ -22,7 +20,7 @@ from oauth2_provider.settings import oauth2_settings
 from oauth2_provider.utils import jwk_from_pem
 
 from django_at_jwt.conf import app_settings, local_issuer
-from django_at_jwt.core.errors import KeysUnavailable, UnacceptableKey
+from django_at_jwt.core.errors import UnacceptableKey
 from django_at_jwt.core.keys import VerificationKey
 from django_at_jwt.core.metadata import Offer, authorization_server_metadata, with_path
 
@@ -36,7 +34,7 @@ if TYPE_CHECKING:
 
 
 @method_decorator([login_not_required, require_safe, conditional_page], name="dispatch")
-class PublicDocumentView(View):
+class PublicDocumentView(EndpointMixin, View):
     """A JSON document for everybody: readable from any origin, cacheable, and 304 where it has not changed."""
 
     def document(self, request: HttpRequest) -> dict[str, Any]:
@@ -44,12 +42,8 @@ class PublicDocumentView(View):
         raise NotImplementedError
 
     def get(self, request: HttpRequest, *_args: Any, **_kwargs: Any) -> HttpResponse:
-        """Answer with the document, or with 503 if the rows that it is made of cannot be read."""
-        try:
-            response = JsonResponse(self.document(request))
-        except (KeysUnavailable, AnyDatabaseError):
-            told = {"error": "temporarily_unavailable", "error_description": "The database cannot be read."}
-            return JsonResponse(told, status=HTTPStatus.SERVICE_UNAVAILABLE, headers={"Cache-Control": "no-store"})
+        """Answer with the document."""
+        response = JsonResponse(self.document(request))
         response["Access-Control-Allow-Origin"] = "*"
         fresh, stale = self.cache_seconds()
         patch_cache_control(response, public=True, max_age=fresh, stale_while_revalidate=stale, stale_if_error=stale)

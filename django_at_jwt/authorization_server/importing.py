@@ -72,7 +72,7 @@ def _known_members(members: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in members.items() if name in _KNOWN_MEMBERS}
 
 
-@sensitive_variables("jwk")
+@sensitive_variables()
 def import_signing_key(jwk: JWK, *, algorithm: str, dry_run: bool = False) -> Import:
     """Store a private key and announce it; it signs after the propagation time, or at once if there is no other key.
 

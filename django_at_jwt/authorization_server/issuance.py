@@ -6,6 +6,8 @@ import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
+from django.views.decorators.debug import sensitive_variables
+
 from django_at_jwt.claims import ClaimContext
 from django_at_jwt.conf import local_issuer
 from django_at_jwt.core.errors import IssuanceUnavailable
@@ -108,6 +110,7 @@ def compose_access_token(
     return ComposedAccessToken(protocol=protocol, mapped=mapped, signer=signer)
 
 
+@sensitive_variables()
 def sign_access_token(composed: ComposedAccessToken) -> IssuedAccessToken:
     """Sign an access token.
 

@@ -98,9 +98,7 @@ class KeyStore:
         settings, now = app_settings(), time.monotonic()
         if now >= self._stale_at(settings):
             # If another thread is reading, use the current key ring, unless there is none yet or it was changed here.
-            self._reader.run(
-                due=lambda: time.monotonic() >= self._stale_at(settings), join=self._read_at == _NEVER
-            )
+            self._reader.run(due=lambda: time.monotonic() >= self._stale_at(settings), join=self._read_at == _NEVER)
         if now > self._too_old_at(settings):
             raise KeysUnavailable("the signing keys cannot be read, and those read before are too old")
         view = self._view

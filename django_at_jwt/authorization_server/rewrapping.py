@@ -23,7 +23,7 @@ class Rewrapping:
     failed: tuple[str, ...]
 
 
-@sensitive_variables("private")
+@sensitive_variables()
 def rewrap_signing_keys(*, dry_run: bool = False) -> Rewrapping:
     """Encrypt every private key with the newest key-encryption key; one that cannot be opened is left as it is.
 

@@ -214,7 +214,7 @@ def _times(new: NewKey, kid: str) -> KeyTimes:
     )
 
 
-@sensitive_variables("private_jwk")
+@sensitive_variables()
 def _make(new: NewKey) -> SigningKey:
     private_jwk = ALGORITHMS[new.algorithm].generate_key()
     while (kid := private_jwk.thumbprint()).startswith("-"):
@@ -223,7 +223,7 @@ def _make(new: NewKey) -> SigningKey:
     return new_row(private_jwk, _times(new, kid))
 
 
-@sensitive_variables("private_jwk")
+@sensitive_variables()
 def new_row(private_jwk: JWK, times: KeyTimes) -> SigningKey:
     """Make the unsaved row of a key pair, with its private half encrypted for it.
 

@@ -83,8 +83,10 @@ class Snapshot(Generic[ValueT]):
         return value
 
     def _put_off(self) -> None:
-        # The next attempt comes with the next request after the usual age, not with each one.
-        self._read_at = time.monotonic()
+        # The next attempt comes with the next request after the usual age, not with each one. After a change here, the
+        # value from before must not be used meanwhile.
+        if self._succeeded_at != _NEVER:
+            self._read_at = time.monotonic()
 
     def _refresh(self, database: str, is_latest: Callable[[], bool]) -> None:
         began = time.monotonic()

@@ -13,13 +13,13 @@ from .endpoints import (
     DeviceAuthorizationView,
     DeviceConfirmView,
     DeviceUserCodeView,
-    EndpointMixin,
     IntrospectTokenView,
     RegistrationManagementView,
     RegistrationView,
     RevokeTokenView,
     TokenView,
     UserInfoView,
+    guarded,
     refusing_unreadable,
 )
 
@@ -48,10 +48,8 @@ _DOCUMENTS: Final = frozenset(name for name, view in OWN_VIEWS.items() if issubc
 
 def _callback(pattern: URLPattern) -> Callable[..., Any]:
     view = OWN_VIEWS.get(pattern.name or "")
-    if view is None:
-        return refusing_unreadable(pattern.callback)
-    callback: Callable[..., Any] = view.as_view()
-    return callback if issubclass(view, EndpointMixin) else refusing_unreadable(callback)
+    callback: Callable[..., Any] = guarded(refusing_unreadable(pattern.callback)) if view is None else view.as_view()
+    return callback
 
 
 def _with_own_views(patterns: Iterable[URLPattern]) -> list[URLPattern]:
@@ -69,9 +67,10 @@ document_urlpatterns = [pattern for pattern in (*metadata_urlpatterns, *oidc_url
 
 # RFC 8414 §3.1 puts the well-known part between the issuer's host and its path, at the root of the site.
 well_known_patterns = [
-    path(".well-known/oauth-authorization-server", MetadataView.as_view(), name="metadata"),
-    path(
-        ".well-known/oauth-authorization-server/<path:issuer_path>", MetadataView.as_view(), name="metadata-of-issuer"
-    ),
-    path(".well-known/openid-configuration/<path:issuer_path>", DiscoveryView.as_view(), name="discovery-of-issuer"),
+    path(pattern, view.as_view(), name=name)
+    for pattern, view, name in (
+        (".well-known/oauth-authorization-server", MetadataView, "metadata"),
+        (".well-known/oauth-authorization-server/<path:issuer_path>", MetadataView, "metadata-of-issuer"),
+        (".well-known/openid-configuration/<path:issuer_path>", DiscoveryView, "discovery-of-issuer"),
+    )
 ]

@@ -7,7 +7,7 @@ from dataclasses import Field, field
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
 # What a setting's value is looked at by: ``read`` refuses that with which nothing works, ``examine`` all that is wrong.
 Reader = Literal["read", "examine"]
@@ -33,18 +33,20 @@ def problems_among(
     *,
     by: Reader = "examine",
     unknown: str = "is no setting of this app",
-) -> Iterator[tuple[str, str]]:
-    """Give what is wrong with some values: pairs of a setting's name and a sentence.
+) -> list[tuple[str, str]]:
+    """Return what is wrong with some values: pairs of a setting's name and a sentence.
 
     ``by`` is ``"read"`` for that alone with which nothing works. ``unknown`` is said of a name that is not known.
     """
+    problems = []
     for name, value in values.items():
         if name not in known:
             nearest = difflib.get_close_matches(str(name), known, n=1)
             meant = f"{nearest[0]!r} is the nearest" if nearest else f"there are {', '.join(sorted(known))}"
-            yield f"{where}[{name!r}]", f"{unknown}; {meant}"
+            problems.append((f"{where}[{name!r}]", f"{unknown}; {meant}"))
             continue
         try:
             known[name].metadata[by](value)
         except ValueError as error:
-            yield f"{where}[{name!r}]", str(error)
+            problems.append((f"{where}[{name!r}]", str(error)))
+    return problems

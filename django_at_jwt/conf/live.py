@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import MISSING, Field, fields
 from typing import Any, Final
 
 from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured
+from django.views.decorators.debug import sensitive_variables
 
 from .declaring import Reader, problems_among
 from .issuers import problems_in_issuers
@@ -20,19 +21,21 @@ SETTING_NAME: Final = "AT_JWT"
 _FIELDS: Final[Mapping[str, Field[Any]]] = {each.name.upper(): each for each in fields(AppSettings)}
 
 
-def problems_in(values: object, *, by: Reader = "examine") -> Iterator[tuple[str, str]]:
-    """Give what is wrong with a value of ``AT_JWT``: pairs of a setting's name and a sentence.
+@sensitive_variables()
+def problems_in(values: object, *, by: Reader = "examine") -> list[tuple[str, str]]:
+    """Return what is wrong with a value of ``AT_JWT``: pairs of a setting's name and a sentence.
 
     ``by`` is ``"read"`` for that alone with which nothing works.
     """
     if not isinstance(values, Mapping):
-        yield SETTING_NAME, "must be a dict"
-        return
-    yield from problems_among(
+        return [(SETTING_NAME, "must be a dict")]
+    # No generator: Django could not tell that the variables of its frame are sensitive.
+    problems = problems_among(
         {name: value for name, value in values.items() if name != _ISSUERS}, _FIELDS, SETTING_NAME, by=by
     )
     if _ISSUERS in values:
-        yield from problems_in_issuers(values[_ISSUERS], f"{SETTING_NAME}[{_ISSUERS!r}]")
+        problems += problems_in_issuers(values[_ISSUERS], f"{SETTING_NAME}[{_ISSUERS!r}]")
+    return problems
 
 
 _ISSUERS: Final = "ISSUERS"
@@ -57,6 +60,7 @@ def app_settings() -> AppSettings:
     return read
 
 
+@sensitive_variables()
 def _read() -> AppSettings | str:
     """Give the settings, or a sentence that says what is wrong with them."""
     global _last_read  # noqa: PLW0603 - remembers what the very same dict was read as, so that a request does not parse it

@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from django.views.decorators.debug import sensitive_variables
+
 from django_at_jwt.core.issuer_subject import UserMode
 from django_at_jwt.core.mappers import MapperRule, Oversize, UnusableRule, parse_rule
 from django_at_jwt.core.mappers.parsing import LONGEST_HASH_KEY, SHORTEST_HASH_KEY
@@ -106,6 +108,7 @@ def read_oversize(value: object) -> str:
 _BASE64URL: Final = re.compile(r"[A-Za-z0-9_-]+")
 
 
+@sensitive_variables()
 def read_key_bytes(value: object) -> str | None:
     """Give a key of 32 bytes as base64url without padding, or ``None`` if it is none."""
     text = str(value).rstrip("=")
@@ -121,6 +124,7 @@ _MAKE_A_KEY: Final = (
 )
 
 
+@sensitive_variables()
 def read_key_encryption_key(value: object) -> str:
     # The text of a wrong key is not repeated: it may be the right one with a slip in it.
     key = read_key_bytes(value)
@@ -129,10 +133,12 @@ def read_key_encryption_key(value: object) -> str:
     return key
 
 
+@sensitive_variables()
 def read_key_encryption_keys(value: object) -> tuple[str, ...]:
     return read_several(value, read_key_encryption_key)
 
 
+@sensitive_variables()
 def read_key_encryption_keys_if_usable(value: object) -> tuple[str, ...] | None:
     """Give the keys, or ``None`` where one of them is none: whoever does not open private keys goes on."""
     try:
@@ -141,6 +147,7 @@ def read_key_encryption_keys_if_usable(value: object) -> tuple[str, ...] | None:
         return None
 
 
+@sensitive_variables()
 def read_optional_key(value: object) -> str | None:
     key = None if value is None else read_key_bytes(value)
     if value is not None and key is None:

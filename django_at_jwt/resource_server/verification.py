@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
+from django.views.decorators.debug import sensitive_variables
 
 from django_at_jwt.conf import OPAQUE_TOKEN_READER, AppSettings, IssuerSettings, app_settings, local_issuer
 from django_at_jwt.core.discovery import is_remote_issuer
@@ -35,6 +36,7 @@ class AcceptedIssuer:
     expected: Expectations
 
 
+@sensitive_variables()
 def verify_token(token: str, audience: str | None = None) -> AccessTokenClaims:
     """Verify an access token of this project's own issuer, or of one in ``AT_JWT["ISSUERS"]``.
 

@@ -7,6 +7,7 @@ import threading
 import pytest
 from django.db import OperationalError, transaction
 
+from django_at_jwt.authorization_server import bounded_read
 from django_at_jwt.authorization_server import snapshot as module
 from django_at_jwt.authorization_server.snapshot import Snapshot
 from django_at_jwt.models import ResourceServer
@@ -119,3 +120,39 @@ def test_nobody_waits_for_a_read_that_is_under_way(snapshot, rows, clock):
     go_on.set()
     reader.join(60)
     assert snapshot.current() == "new"
+
+
+def test_a_read_that_hangs(rows, clock, monkeypatch):
+    monkeypatch.setattr(bounded_read, "_is_bound_to_its_connection", lambda database: False)
+    monkeypatch.setattr(bounded_read, "READ_PATIENCE", 0.05)
+    answers = iter([threading.Event() for _ in range(3)])
+    asked = []
+
+    def slow(database):
+        asked.append(next(answers))
+        asked[-1].wait(30)
+        return rows(database)
+
+    snapshot = Snapshot(ResourceServer, slow)
+    for _ in range(3):
+        with pytest.raises(OperationalError, match="within"):
+            snapshot.current()
+    assert len(asked) == 1
+    _answer(snapshot, asked[0])
+    assert snapshot.current() == "default 1"
+    clock.now += 30
+    # What was read before is used while the database hangs, but not after a change in this process.
+    assert snapshot.current() == snapshot.current() == "default 1"
+    snapshot.forget()
+    with pytest.raises(OperationalError, match="within"):
+        snapshot.current()
+    assert len(asked) == 3
+    asked[1].set()
+    _answer(snapshot, asked[2])
+    assert snapshot.current().startswith("default")
+
+
+def _answer(snapshot, event):
+    hanging = snapshot._reader._latest
+    event.set()
+    assert hanging.done.wait(30)

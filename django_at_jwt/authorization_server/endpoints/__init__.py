@@ -3,6 +3,7 @@
 from .authorization import AuthorizationView
 from .devices import DeviceAuthorizationView, DeviceConfirmView, DeviceUserCodeView
 from .endpoint import EndpointMixin
+from .guard import guarded
 from .registration import RegistrationManagementView, RegistrationView
 from .tokens import IntrospectTokenView, RevokeTokenView, TokenView, UserInfoView
 from .unreadable import refusing_unreadable
@@ -19,5 +20,6 @@ __all__ = [
     "RevokeTokenView",
     "TokenView",
     "UserInfoView",
+    "guarded",
     "refusing_unreadable",
 ]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from django.views.decorators.cache import never_cache
 from django.views.decorators.clickjacking import xframe_options_deny
 
+from .guard import guarded
 from .unreadable import refusing_unreadable
 
 if TYPE_CHECKING:
@@ -21,8 +22,8 @@ class EndpointMixin:
 
     @classmethod
     def as_view(cls, **initkwargs: Any) -> Callable[..., Any]:
-        """Return the view, for requests that can be read."""
-        return refusing_unreadable(super().as_view(**initkwargs))  # type: ignore[misc]
+        """Return the view, guarded, for requests that can be read."""
+        return guarded(refusing_unreadable(super().as_view(**initkwargs)))  # type: ignore[misc]
 
 
 class ConsentPageMixin(EndpointMixin):

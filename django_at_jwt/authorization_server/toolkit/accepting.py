@@ -7,6 +7,8 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
+from django.views.decorators.debug import sensitive_variables
+
 from django_at_jwt.authorization_server.keystore import key_store
 from django_at_jwt.authorization_server.mounted import is_endpoint
 from django_at_jwt.authorization_server.resource_servers import registry
@@ -37,10 +39,12 @@ class AcceptingMixin:
 
     audience: str | None = None
 
+    @sensitive_variables()
     def validate_jwt_bearer_token(self, token: str, scopes: Sequence[str], request: Request) -> bool:
         """Treat what looks like a JWT as an access token: an ID token is none (RFC 9068 §5)."""
         return self.validate_bearer_token(token, scopes, request)
 
+    @sensitive_variables()
     def validate_bearer_token(self, token: str, scopes: Sequence[str], request: Request) -> bool:
         """Return whether the token is valid, has the scopes and is for this API; set the request's user and client.
 
@@ -60,7 +64,7 @@ class AcceptingMixin:
         row = None
         try:
             if claims_to_be_ours(token):
-                verify_own(token)
+                _verify(token, request)
                 row = self._load_access_token(token)  # type: ignore[attr-defined]
             else:
                 if audience is not None:
@@ -103,26 +107,34 @@ def claims_to_be_ours(token: str) -> bool:
     return isinstance(typ, str) and typ.lower() in ACCEPTED_TYPES and issuer == local_issuer()
 
 
+def _verify(token: str, request: Request) -> None:
+    try:
+        verify_own(token)
+    except KeysUnavailable as error:
+        if _is_own_endpoint(_address_of(request)):
+            # The endpoint answers 503.
+            raise
+        # The toolkit's other views know no 503. Refusing is what is safe, and the log says why.
+        raise TokenRejected(RejectionReason.UNKNOWN_KEY, str(error)) from None
+
+
 def verify_own(token: str) -> None:
     """Verify a token of this issuer, for whatever audience.
 
     Raises:
-        TokenRejected: it must not be accepted, or the keys to say so cannot be had.
+        TokenRejected: it must not be accepted.
+        KeysUnavailable: the keys cannot be read.
     """
     settings = app_settings()
-    try:
-        verify_with_current_keys(
-            token,
-            keys=key_store,
-            # The audience is looked at below, together with the address of the view that the token was sent to.
-            expected=Expectations(
-                issuer=local_issuer(), audiences=None, leeway=settings.leeway, max_bytes=settings.max_token_bytes
-            ),
-            now=time.time(),
-        )
-    except KeysUnavailable as error:
-        # The toolkit's views know no 503. Refusing is what is safe, and the log says why.
-        raise TokenRejected(RejectionReason.UNKNOWN_KEY, str(error)) from None
+    verify_with_current_keys(
+        token,
+        keys=key_store,
+        # The audience is looked at below, together with the address of the view that the token was sent to.
+        expected=Expectations(
+            issuer=local_issuer(), audiences=None, leeway=settings.leeway, max_bytes=settings.max_token_bytes
+        ),
+        now=time.time(),
+    )
 
 
 def check_row(row: Any, request: Request, *, audience: str | None) -> None:
@@ -151,7 +163,8 @@ def check_row(row: Any, request: Request, *, audience: str | None) -> None:
 
 def _address_of(request: Request) -> str:
     """Return the request's address without its query, or an empty text."""
-    return (getattr(request, "uri", None) or "").split("?")[0]
+    address: str = (getattr(request, "uri", None) or "").split("?")[0]
+    return address
 
 
 def _is_own_endpoint(address: str) -> bool:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import time
+from http import HTTPStatus
 from typing import TYPE_CHECKING, NoReturn
 
 from django.db import Error as AnyDatabaseError
+from django.views.decorators.debug import sensitive_variables
 from oauthlib.oauth2 import OAuth2Error
 from oauthlib.oauth2.rfc6749.errors import CustomOAuth2Error
 from oauthlib.oauth2.rfc6749.tokens import random_token_generator
@@ -20,6 +22,7 @@ from django_at_jwt.authorization_server.issuance import (
     sign_access_token,
 )
 from django_at_jwt.authorization_server.mapping import log_problems
+from django_at_jwt.authorization_server.outages import RETRY_AFTER
 from django_at_jwt.authorization_server.subjects import token_subject
 from django_at_jwt.core.errors import IssuanceError, IssuanceUnavailable
 from django_at_jwt.core.resource_servers import TokenFormat
@@ -45,7 +48,10 @@ class IssuanceFailed(OAuth2Error):
     @property
     def headers(self) -> dict[str, str]:
         """The headers of the answer; oauthlib's own errors say no content type, which Django makes HTML of."""
-        return {"Content-Type": "application/json", "Cache-Control": "no-store", "Pragma": "no-cache"}
+        headers = {"Content-Type": "application/json", "Cache-Control": "no-store", "Pragma": "no-cache"}
+        if self.status_code == HTTPStatus.SERVICE_UNAVAILABLE:
+            headers["Retry-After"] = str(RETRY_AFTER)
+        return headers
 
 
 def redirectable(error: IssuanceError, *, state: str | None) -> OAuth2Error:
@@ -53,6 +59,7 @@ def redirectable(error: IssuanceError, *, state: str | None) -> OAuth2Error:
     return CustomOAuth2Error(error=error.code, description=error.description, state=state)
 
 
+@sensitive_variables()
 def generate_access_token(request: Request) -> str:
     """Issue the access token for a request that oauthlib has validated: ``ACCESS_TOKEN_GENERATOR``.
 

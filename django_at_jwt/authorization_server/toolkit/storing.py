@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from django.db import router, transaction
 from django.utils import timezone
+from django.views.decorators.debug import sensitive_variables
 from oauth2_provider.models import get_device_grant_model, get_grant_model, get_refresh_token_model
 from oauthlib.oauth2 import InvalidGrantError
 
@@ -172,6 +173,7 @@ class StoringMixin:
             token_instance.expires = as_datetime(raw_token.expires_at)
         super()._set_token_value(token_instance, str(raw_token))  # type: ignore[misc]
 
+    @sensitive_variables()
     def _save_bearer_token(self, token: dict[str, Any], request: Request, *args: Any, **kwargs: Any) -> Any:
         # The toolkit looks for this attribute, which a parameter of the same name would be.
         request.refresh_token_instance = stored(request, "refresh_token_instance")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+from django.views.decorators.debug import sensitive_variables
 from rest_framework import exceptions, status
 from rest_framework.authentication import BaseAuthentication
 
@@ -113,6 +114,7 @@ class AccessTokenAuthentication(BaseAuthentication):
         """Make the authentication class of an API that has its own identifier."""
         return type(cls.__name__, (cls,), {"audience": audience, "__doc__": cls.__doc__, "__module__": cls.__module__})
 
+    @sensitive_variables()
     def authenticate(self, request: Request) -> tuple[Any, Any] | None:
         """Give the user and the token.
 

@@ -1,0 +1,159 @@
+"""What holds for every endpoint: 503 while the database cannot be used, and no secret in an error report."""
+
+from __future__ import annotations
+
+import logging
+from functools import lru_cache, wraps
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final
+
+from django.db import DatabaseError, InterfaceError, connections, transaction
+from django.utils.datastructures import MultiValueDict
+from django.views.debug import (
+    ExceptionReporter,
+    SafeExceptionReporterFilter,
+    get_exception_reporter_class,
+    get_exception_reporter_filter,
+)
+
+from django_at_jwt.authorization_server.outages import RETRY_AFTER, is_outage
+from django_at_jwt.core.errors import KeysUnavailable
+from django_at_jwt.core.quotation import in_one_line
+
+from .answers import refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+    from django.http import HttpRequest, HttpResponse
+
+logger = logging.getLogger("django_at_jwt")
+
+SECRET_PARAMETERS: Final = frozenset(
+    {
+        "access_token",
+        "actor_token",
+        "assertion",
+        "client_assertion",
+        "client_secret",
+        "code",
+        "code_verifier",
+        "device_code",
+        "id_token_hint",
+        "password",
+        "refresh_token",
+        "subject_token",
+        "token",
+        "user_code",
+    }
+)
+"""The parameters that no error report shows."""
+
+
+def guarded(view: Callable[..., Any]) -> Callable[..., Any]:
+    """Answer 503 as JSON with ``Retry-After`` while the database cannot be used, and keep secrets out of error reports.
+
+    Any other error stays what it is. Where the site sets ``ATOMIC_REQUESTS``, the transaction begins and ends in here,
+    so that an error in beginning or committing it is answered too, and all is rolled back before the answer.
+    """
+
+    @wraps(view)
+    def wrapper(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        if hasattr(request, _GUARDED):
+            return view(request, *args, **kwargs)
+        setattr(request, _GUARDED, True)
+        _hide_secrets(request)
+        try:
+            return _in_transactions(view)(request, *args, **kwargs)
+        except (DatabaseError, InterfaceError) as error:
+            if not is_outage(error):
+                raise
+            problem = in_one_line(error)
+        except KeysUnavailable as error:
+            problem = str(error)
+        logger.error("%s %s was answered with 503: %s", request.method, request.path, problem)
+        return unavailable()
+
+    wrapper._non_atomic_requests = set(connections)  # type: ignore[attr-defined]
+    return wrapper
+
+
+def unavailable() -> HttpResponse:
+    """Return the answer of an endpoint that cannot do its work now."""
+    response = refusal(
+        "temporarily_unavailable",
+        "The authorization server cannot answer this request now. Try again later.",
+        HTTPStatus.SERVICE_UNAVAILABLE,
+    )
+    response["Retry-After"] = str(RETRY_AFTER)
+    return response
+
+
+_GUARDED: Final = "_at_jwt_guarded"
+
+
+def _in_transactions(view: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the view as Django would call it: in a transaction for each database with ``ATOMIC_REQUESTS``."""
+    outside: Collection[str] = getattr(view, "_non_atomic_requests", ())
+    for alias, database in connections.settings.items():
+        if database["ATOMIC_REQUESTS"] and alias not in outside:
+            view = transaction.atomic(using=alias)(view)
+    return view
+
+
+def _hide_secrets(request: HttpRequest) -> None:
+    # Django's own switches for error reports. The site's filter and reporter stay in charge of all else.
+    kind: Any = type(get_exception_reporter_filter(request))
+    request.exception_reporter_filter = _hiding_filter(kind)()
+    request.exception_reporter_class = _hiding_reporter(get_exception_reporter_class(request))
+
+
+@lru_cache
+def _hiding_filter(kind: type[SafeExceptionReporterFilter]) -> type[SafeExceptionReporterFilter]:
+    # sensitive_variables() would not do: Python 3.11 forgets who called a generator, so that Django does not find the
+    # decorator from a frame that a query set was evaluated in, and Django's authenticate() has a narrower one.
+    class HidingFilter(kind):  # type: ignore[misc, valid-type]
+        """The site's filter, which shows neither a secret parameter nor a local variable."""
+
+        def get_post_parameters(self, request: HttpRequest | None) -> Any:
+            return _masked(self, request, super().get_post_parameters(request))
+
+        def get_safe_request_meta(self, request: HttpRequest) -> dict[str, Any]:
+            meta: dict[str, Any] = super().get_safe_request_meta(request)
+            if self.is_active(request) and not SECRET_PARAMETERS.isdisjoint(request.GET):
+                meta["QUERY_STRING"] = self.cleansed_substitute
+            return meta
+
+        def get_traceback_frame_variables(self, request: HttpRequest | None, tb_frame: Any) -> Any:
+            variables = super().get_traceback_frame_variables(request, tb_frame)
+            if not self.is_active(request):
+                return variables
+            return [(name, self.cleansed_substitute) for name, _ in variables]
+
+    return HidingFilter
+
+
+@lru_cache
+def _hiding_reporter(kind: type[ExceptionReporter]) -> type[ExceptionReporter]:
+    class HidingReporter(kind):  # type: ignore[misc, valid-type]
+        """The site's reporter, which shows no secret parameter of the address either."""
+
+        def get_traceback_data(self) -> dict[str, Any]:
+            data: dict[str, Any] = super().get_traceback_data()
+            masked = _masked(self.filter, self.request, self.request.GET)
+            if masked is not self.request.GET:
+                data["request_GET_items"] = list(masked.items())
+                data["request_insecure_uri"] = data["request_insecure_uri"].partition("?")[0]
+            return data
+
+    return HidingReporter
+
+
+def _masked(own: SafeExceptionReporterFilter, request: HttpRequest | None, parameters: Any) -> Any:
+    secret = SECRET_PARAMETERS.intersection(parameters)
+    if not secret or not own.is_active(request):
+        return parameters
+    shown = MultiValueDict(dict(parameters.lists()))
+    for name in secret:
+        shown[name] = own.cleansed_substitute
+    return shown

@@ -1,0 +1,75 @@
+"""Which database errors mean that the database cannot be used now, and which are errors of the site or its code."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from django.db import DatabaseError, InterfaceError, OperationalError
+
+RETRY_AFTER: Final = 10
+"""Seconds after which a client that was answered with 503 is told to try again."""
+
+# PostgreSQL raises this one as an InternalError: the transaction is read-only, as on a standby.
+_READ_ONLY_TRANSACTION: Final = "25006"
+# SQLite's only code for errors in a statement, such as a table that does not exist.
+_SQLITE_ERROR: Final = 1
+# MySQL and MariaDB raise errors in a statement as OperationalErrors too, so that those of an outage are listed. All
+# from 2000 to 2999 are the client library's, about the connection.
+_MYSQL_CLIENT_ERRORS: Final = range(2000, 3000)
+_MYSQL_OUTAGES: Final = frozenset(
+    {
+        1021,  # disk full
+        1037,  # out of memory
+        1038,  # out of sort memory
+        1040,  # too many connections
+        1041,  # out of memory
+        1044,  # access to the database denied
+        1045,  # access denied
+        1049,  # unknown database
+        1053,  # the server shuts down
+        1114,  # the table is full
+        1129,  # the host is blocked
+        1152,  # the connection was aborted
+        1158,  # reading from the network failed
+        1159,  # reading from the network took too long
+        1160,  # writing to the network failed
+        1161,  # writing to the network took too long
+        1180,  # the commit failed
+        1203,  # too many connections of this user
+        1205,  # waiting for a lock took too long
+        1213,  # deadlock
+        1226,  # the user has used up a resource
+        1290,  # read_only is on
+        1317,  # the query was interrupted
+        1792,  # the transaction is read-only
+        1836,  # the server is read-only
+        1927,  # MariaDB: the connection was killed
+        1969,  # MariaDB: max_statement_time was exceeded
+        3024,  # MySQL: max_execution_time was exceeded
+    }
+)
+
+
+def is_outage(error: Exception) -> bool:
+    """Return whether a database error means that the same request can succeed later.
+
+    True if the database cannot be reached, is overloaded, read-only or too slow, or two transactions were in each
+    other's way. False for an error in a statement: a table or a column that does not exist, a value that does not fit.
+    """
+    if isinstance(error, InterfaceError):
+        return True
+    cause = error.__cause__
+    if not isinstance(error, OperationalError):
+        return isinstance(error, DatabaseError) and _sqlstate(cause) == _READ_ONLY_TRANSACTION
+    sqlite = getattr(cause, "sqlite_errorcode", None)
+    if sqlite is not None:
+        return bool(sqlite != _SQLITE_ERROR)
+    if type(cause).__module__.partition(".")[0] in {"MySQLdb", "pymysql"}:
+        code = error.args[0] if error.args else None
+        return code in _MYSQL_OUTAGES or code in _MYSQL_CLIENT_ERRORS
+    return True
+
+
+def _sqlstate(cause: BaseException | None) -> str | None:
+    # psycopg 3 has the one, psycopg2 the other.
+    return getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None)
