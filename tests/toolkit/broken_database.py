@@ -34,9 +34,7 @@ class Call:
         client = self.browser or Client()
         client.raise_request_exception = False
         data = urlencode(self.data or {}, doseq=True) if self.content_type == FORM else self.data
-        return getattr(client, self.method)(
-            self.path, data=data, content_type=self.content_type, headers=self.headers
-        )
+        return getattr(client, self.method)(self.path, data=data, content_type=self.content_type, headers=self.headers)
 
 
 class Site:

@@ -7,14 +7,8 @@ from functools import lru_cache, wraps
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
-from django.db import DatabaseError, InterfaceError, connections, transaction
-from django.utils.datastructures import MultiValueDict
-from django.views.debug import (
-    ExceptionReporter,
-    SafeExceptionReporterFilter,
-    get_exception_reporter_class,
-    get_exception_reporter_filter,
-)
+from django.db import connections, transaction
+from django.views.debug import SafeExceptionReporterFilter, get_exception_reporter_filter
 
 from django_at_jwt.authorization_server.outages import RETRY_AFTER, is_outage
 from django_at_jwt.core.errors import KeysUnavailable
@@ -65,13 +59,11 @@ def guarded(view: Callable[..., Any]) -> Callable[..., Any]:
         _hide_secrets(request)
         try:
             return _in_transactions(view)(request, *args, **kwargs)
-        except (DatabaseError, InterfaceError) as error:
-            if not is_outage(error):
+        except Exception as error:
+            if not (isinstance(error, KeysUnavailable) or is_outage(error)):
+                _mask_query(request)
                 raise
-            problem = in_one_line(error)
-        except KeysUnavailable as error:
-            problem = str(error)
-        logger.error("%s %s was answered with 503: %s", request.method, request.path, problem)
+            logger.error("%s %s was answered with 503: %s", request.method, request.path, in_one_line(error))  # noqa: TRY400 - the text says all
         return unavailable()
 
     wrapper._non_atomic_requests = set(connections)  # type: ignore[attr-defined]
@@ -102,10 +94,17 @@ def _in_transactions(view: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _hide_secrets(request: HttpRequest) -> None:
-    # Django's own switches for error reports. The site's filter and reporter stay in charge of all else.
+    # Django's own switch for error reports. The site's filter stays in charge of all else.
     kind: Any = type(get_exception_reporter_filter(request))
     request.exception_reporter_filter = _hiding_filter(kind)()
-    request.exception_reporter_class = _hiding_reporter(get_exception_reporter_class(request))
+
+
+def _mask_query(request: HttpRequest) -> None:
+    # No filter is asked about the address, so that the report gets another one.
+    if SECRET_PARAMETERS.isdisjoint(request.GET):
+        return
+    request.GET = _masked(request.GET, SafeExceptionReporterFilter.cleansed_substitute)
+    request.META["QUERY_STRING"] = request.GET.urlencode()
 
 
 @lru_cache
@@ -116,13 +115,8 @@ def _hiding_filter(kind: type[SafeExceptionReporterFilter]) -> type[SafeExceptio
         """The site's filter, which shows neither a secret parameter nor a local variable."""
 
         def get_post_parameters(self, request: HttpRequest | None) -> Any:
-            return _masked(self, request, super().get_post_parameters(request))
-
-        def get_safe_request_meta(self, request: HttpRequest) -> dict[str, Any]:
-            meta: dict[str, Any] = super().get_safe_request_meta(request)
-            if self.is_active(request) and not SECRET_PARAMETERS.isdisjoint(request.GET):
-                meta["QUERY_STRING"] = self.cleansed_substitute
-            return meta
+            parameters = super().get_post_parameters(request)
+            return _masked(parameters, self.cleansed_substitute) if self.is_active(request) else parameters
 
         def get_traceback_frame_variables(self, request: HttpRequest | None, tb_frame: Any) -> Any:
             variables = super().get_traceback_frame_variables(request, tb_frame)
@@ -133,27 +127,11 @@ def _hiding_filter(kind: type[SafeExceptionReporterFilter]) -> type[SafeExceptio
     return HidingFilter
 
 
-@lru_cache
-def _hiding_reporter(kind: type[ExceptionReporter]) -> type[ExceptionReporter]:
-    class HidingReporter(kind):  # type: ignore[misc, valid-type]
-        """The site's reporter, which shows no secret parameter of the address either."""
-
-        def get_traceback_data(self) -> dict[str, Any]:
-            data: dict[str, Any] = super().get_traceback_data()
-            masked = _masked(self.filter, self.request, self.request.GET)
-            if masked is not self.request.GET:
-                data["request_GET_items"] = list(masked.items())
-                data["request_insecure_uri"] = data["request_insecure_uri"].partition("?")[0]
-            return data
-
-    return HidingReporter
-
-
-def _masked(own: SafeExceptionReporterFilter, request: HttpRequest | None, parameters: Any) -> Any:
+def _masked(parameters: Any, substitute: str) -> Any:
     secret = SECRET_PARAMETERS.intersection(parameters)
-    if not secret or not own.is_active(request):
+    if not secret:
         return parameters
-    shown = MultiValueDict(dict(parameters.lists()))
+    shown = parameters.copy()
     for name in secret:
-        shown[name] = own.cleansed_substitute
+        shown[name] = substitute
     return shown
