@@ -6,9 +6,6 @@ from typing import Final
 
 from django.db import DatabaseError, InterfaceError, OperationalError
 
-RETRY_AFTER: Final = 10
-"""Seconds after which a client that was answered with 503 is told to try again."""
-
 # PostgreSQL raises this one as an InternalError: the transaction is read-only, as on a standby.
 _READ_ONLY_TRANSACTION: Final = "25006"
 # SQLite's only code for errors in a statement, such as a table that does not exist.

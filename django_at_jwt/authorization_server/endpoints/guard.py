@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from django.db import connections, transaction
 from django.views.debug import SafeExceptionReporterFilter, get_exception_reporter_filter
 
-from django_at_jwt.authorization_server.outages import RETRY_AFTER, is_outage
+from django_at_jwt.authorization_server.outages import is_outage
 from django_at_jwt.core.errors import KeysUnavailable
 from django_at_jwt.core.quotation import in_one_line
 
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from django.http import HttpRequest, HttpResponse
 
 logger = logging.getLogger("django_at_jwt")
+
+RETRY_AFTER: Final = 10
+"""Seconds after which a client that was answered with 503 is told to try again."""
 
 SECRET_PARAMETERS: Final = frozenset(
     {
@@ -58,27 +61,27 @@ def guarded(view: Callable[..., Any]) -> Callable[..., Any]:
         setattr(request, _GUARDED, True)
         _hide_secrets(request)
         try:
-            return _in_transactions(view)(request, *args, **kwargs)
+            response = _in_transactions(view)(request, *args, **kwargs)
         except Exception as error:
             if not (isinstance(error, KeysUnavailable) or is_outage(error)):
                 _mask_query(request)
                 raise
             logger.error("%s %s was answered with 503: %s", request.method, request.path, in_one_line(error))  # noqa: TRY400 - the text says all
-        return unavailable()
+            response = _unavailable()
+        if response.status_code == HTTPStatus.SERVICE_UNAVAILABLE:
+            response.headers.setdefault("Retry-After", str(RETRY_AFTER))
+        return response
 
     wrapper._non_atomic_requests = set(connections)  # type: ignore[attr-defined]
     return wrapper
 
 
-def unavailable() -> HttpResponse:
-    """Return the answer of an endpoint that cannot do its work now."""
-    response = refusal(
+def _unavailable() -> HttpResponse:
+    return refusal(
         "temporarily_unavailable",
         "The authorization server cannot answer this request now. Try again later.",
         HTTPStatus.SERVICE_UNAVAILABLE,
     )
-    response["Retry-After"] = str(RETRY_AFTER)
-    return response
 
 
 _GUARDED: Final = "_at_jwt_guarded"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from http import HTTPStatus
 from typing import TYPE_CHECKING, NoReturn
 
 from django.db import Error as AnyDatabaseError
@@ -22,7 +21,6 @@ from django_at_jwt.authorization_server.issuance import (
     sign_access_token,
 )
 from django_at_jwt.authorization_server.mapping import log_problems
-from django_at_jwt.authorization_server.outages import RETRY_AFTER
 from django_at_jwt.authorization_server.subjects import token_subject
 from django_at_jwt.core.errors import IssuanceError, IssuanceUnavailable
 from django_at_jwt.core.resource_servers import TokenFormat
@@ -48,10 +46,7 @@ class IssuanceFailed(OAuth2Error):
     @property
     def headers(self) -> dict[str, str]:
         """The headers of the answer; oauthlib's own errors say no content type, which Django makes HTML of."""
-        headers = {"Content-Type": "application/json", "Cache-Control": "no-store", "Pragma": "no-cache"}
-        if self.status_code == HTTPStatus.SERVICE_UNAVAILABLE:
-            headers["Retry-After"] = str(RETRY_AFTER)
-        return headers
+        return {"Content-Type": "application/json", "Cache-Control": "no-store", "Pragma": "no-cache"}
 
 
 def redirectable(error: IssuanceError, *, state: str | None) -> OAuth2Error:
