@@ -13,20 +13,21 @@ from .resource_server.rest_framework.authentication import (
     InvalidAccessToken,
     KeysAreUnavailable,
 )
+from .resource_server.rest_framework.challenges import InsufficientUserAuthentication
 from .resource_server.rest_framework.permissions import (
+    HasAnyScope,
     HasEntitlement,
     HasRole,
+    HasScopes,
     InGroup,
     IsClient,
     IsIssuedBy,
     IsMachine,
     IsUser,
+    RequiresAuthentication,
 )
 from .resource_server.rest_framework.principal import AccessToken, MachinePrincipal, TokenPrincipal
-from .resource_server.rest_framework.refusals import InsufficientUserAuthentication
 from .resource_server.rest_framework.required_scopes import scope_alternatives
-from .resource_server.rest_framework.scope_permissions import HasAnyScope, HasScopes
-from .resource_server.rest_framework.step_up import RequiresAuthentication
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

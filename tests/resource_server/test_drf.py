@@ -109,7 +109,6 @@ class TestToken:
         assert auth.is_valid()
         assert auth.is_valid(["read"])
         assert not auth.is_valid(["read", "write"])
-        assert auth.refused_scopes == ("read", "write")
         assert auth.allow_scopes([])
         assert auth.allow_scopes(None)
         assert not auth.is_expired()

@@ -10,6 +10,7 @@ urlpatterns = [
     path("whoami/", views.WhoAmI.as_view()),
     path("reports/", views.Reports.as_view()),
     path("needs-write/", views.NeedsWrite.as_view()),
+    path("toolkit-needs-write/", views.ToolkitNeedsWrite.as_view()),
     path("authenticated-or-write/", views.AuthenticatedOrWrite.as_view()),
     path("alternatives/", views.Alternatives.as_view()),
     path("write-or-staff/", views.WriteOrStaff.as_view()),

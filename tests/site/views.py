@@ -15,7 +15,7 @@ from rest_framework.permissions import BasePermission, IsAdminUser, IsAuthentica
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from django_at_jwt.rest_framework import AccessTokenAuthentication
+from django_at_jwt.rest_framework import AccessTokenAuthentication, HasScopes
 
 
 class _Api(APIView):
@@ -44,12 +44,17 @@ class Reports(_Api):
 
 
 class NeedsWrite(_Api):
+    permission_classes = [HasScopes]
+    required_scopes = ["write"]
+
+
+class ToolkitNeedsWrite(_Api):
     permission_classes = [TokenHasScope]
     required_scopes = ["write"]
 
 
 class AuthenticatedOrWrite(_Api):
-    authentication_classes = [SessionAuthentication, AccessTokenAuthentication]
+    authentication_classes = [AccessTokenAuthentication, SessionAuthentication]
     permission_classes = [IsAuthenticatedOrTokenHasScope]
     required_scopes = ["write"]
 

@@ -101,13 +101,18 @@ def test_15_and_17_errors_are_json(signing_keys, service):
 
 @pytest.mark.parametrize(
     ("address", "status"),
-    [("/authenticated-or-write/", 403), ("/needs-write/", 403), ("/alternatives/", 403), ("/write-or-staff/", 403)],
+    [
+        ("/authenticated-or-write/", 403),
+        ("/toolkit-needs-write/", 403),
+        ("/alternatives/", 403),
+        ("/write-or-staff/", 403),
+    ],
 )
 def test_16_permission_classes_of_the_toolkit_check_the_scope(address, status, signing_keys, service, client):
     token = service.token("client_credentials", scope="read").json()["access_token"]
     refused = client.get(address, headers={"Authorization": f"Bearer {token}"})
     assert refused.status_code == status
-    assert refused["WWW-Authenticate"].startswith('Bearer error="insufficient_scope", scope="')
+    assert "WWW-Authenticate" not in refused
     enough = service.token("client_credentials", scope="read write").json()["access_token"]
     assert client.get(address, headers={"Authorization": f"Bearer {enough}"}).status_code == 200
 

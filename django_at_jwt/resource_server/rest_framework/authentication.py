@@ -27,7 +27,7 @@ from django_at_jwt.resource_server.subjects import principal_for
 from django_at_jwt.resource_server.verification import verify_token
 
 from .principal import AccessToken
-from .refusals import ask_for_token, explain_refusals, scopes_to_ask_for
+from .required_scopes import scopes_to_ask_for
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
@@ -116,7 +116,7 @@ class AccessTokenAuthentication(BaseAuthentication):
 
     @sensitive_variables()
     def authenticate(self, request: Request) -> tuple[Any, Any] | None:
-        """Give the user and the token.
+        """Return the user and the token.
 
         Returns:
             ``None`` where the request has no credentials or those of another scheme.
@@ -129,14 +129,11 @@ class AccessTokenAuthentication(BaseAuthentication):
         It does *not* check any scope (permission classes do), nor whether the token was revoked before it expired.
         """
         plain = request._request  # DRF's own request looks up every attribute in three steps.
-        view = (request.parser_context or {}).get("view")
         try:
             token = bearer_token(plain.META.get("HTTP_AUTHORIZATION", ""))
         except MalformedCredentials as error:
             raise AmbiguousCredentials(str(error), self.metadata_url()) from None
         if token is None:
-            if view is not None:
-                ask_for_token(view, lambda: self.authenticate_header(request))
             return None
         if _sent_elsewhere_too(plain):
             raise AmbiguousCredentials("The access token was sent in more than one way.", self.metadata_url())
@@ -149,23 +146,20 @@ class AccessTokenAuthentication(BaseAuthentication):
         except TokenRejected as rejected:
             logger.info("An access token was refused (%s)", rejected)
             raise InvalidAccessToken(self.metadata_url()) from None
-        access_token = AccessToken(claims)
-        if view is not None:
-            explain_refusals(view, access_token, self)
-        return user, access_token
+        return user, AccessToken(claims)
 
     def authenticate_header(self, request: Request) -> str:
-        """Say that a token is wanted, with which scopes and from whom, to a request without one (RFC 6750 §3).
+        """Return the challenge for a request without a token: the scopes, and who issues tokens (RFC 6750 section 3).
 
-        A request with a bad token has its own challenge, and the view is not asked because of it: its permissions may
-        make queries, or rely on a token.
+        Django REST framework sends it if this class is the first in the view's ``authentication_classes``. A bad token
+        has a challenge of its own. The view's permissions are not asked then, since they may rely on a token.
         """
         view = (request.parser_context or {}).get("view")
         scopes = () if view is None or _has_bearer_credentials(request) else scopes_to_ask_for(request, view)
         return str(Challenge(scopes=scopes, resource_metadata=self.metadata_url()))
 
     def metadata_url(self) -> str | None:
-        """Give the address of the API's metadata document, or ``None`` where it has none (RFC 9728 §5.1)."""
+        """Return the address of the API's metadata document, or ``None`` where it has none (RFC 9728 §5.1)."""
         return metadata_url(self.audience or default_identifier())
 
     def get_user(self, claims: AccessTokenClaims, token: str) -> Any:

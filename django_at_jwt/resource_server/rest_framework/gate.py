@@ -19,7 +19,7 @@ class Gate(APIView):
     So a plain view has no rules of its own, and its clients are answered as those of any API of the site.
 
     Attributes:
-        required_scopes: as for :class:`~.scope_permissions.HasScopes`.
+        required_scopes: as for :class:`~.permissions.HasScopes`.
     """
 
     renderer_classes = [JSONRenderer]

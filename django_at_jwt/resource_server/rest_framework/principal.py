@@ -24,11 +24,10 @@ class AccessToken:
     It offers the claims, and what django-oauth-toolkit's permission classes ask of a token.
     """
 
-    __slots__ = ("claims", "refused_scopes")
+    __slots__ = ("claims",)
 
     def __init__(self, claims: AccessTokenClaims) -> None:
         self.claims: Final = claims
-        self.refused_scopes: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         # Neither the token nor its claims: a repr ends up in logs and tracebacks.
@@ -69,15 +68,11 @@ class AccessToken:
         return time.time() >= self.claims.expires_at
 
     def allow_scopes(self, scopes: Iterable[str] | None) -> bool:
-        """Tell whether the token has all of ``scopes``. A refusal is remembered for the challenge of the answer."""
-        wanted = tuple(scopes or ())
-        allowed = self.scopes.issuperset(wanted)
-        if not allowed:
-            self.refused_scopes = wanted
-        return allowed
+        """Return whether the token has all of ``scopes``."""
+        return self.scopes.issuperset(scopes or ())
 
     def is_valid(self, scopes: Iterable[str] | None = None) -> bool:
-        """Tell whether the token has all of ``scopes``. Its times were checked, with leeway, when it was accepted."""
+        """Return whether the token has all of ``scopes``. Its times were checked, with leeway, when it was accepted."""
         return self.allow_scopes(scopes)
 
 

@@ -18,7 +18,7 @@ from django_at_jwt.core.metadata import with_path
 from django_at_jwt.resource_server.protected_resources import default_identifier, issuers_for
 
 from .authentication import AccessTokenAuthentication
-from .refusals import needs_of
+from .required_scopes import sufficient_scopes_for_view
 
 if TYPE_CHECKING:
     from drf_spectacular.openapi import AutoSchema
@@ -50,11 +50,10 @@ class AccessTokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-unty
         return [_definition(issuer, self._identifier) for issuer in self._issuers]
 
     def get_security_requirement(self, auto_schema: AutoSchema) -> list[dict[str, list[str]]]:
-        """Give the sets of scopes of which each is enough for the operation, at any of the issuers."""
-        ways = needs_of(auto_schema.view, auto_schema.view.request)
+        """Return the sets of scopes of which each is enough for the operation, at any of the issuers."""
         # What the token must not have, or how the user must have logged in, cannot be said in such a document.
         # No requirement at all would say that the operation is open.
-        alternatives = dict.fromkeys(way.scopes for way in ways) or [()]
+        alternatives = sufficient_scopes_for_view(auto_schema.view, auto_schema.view.request) or [()]
         return [{name: list(scopes)} for name in self.name for scopes in alternatives]
 
 

@@ -1,0 +1,183 @@
+"""What a client is told if a permission refuses its token (RFC 6750 section 3.1, RFC 9470 section 3).
+
+A permission that the view lists itself raises an exception that carries the challenge. It is an ``APIException``, since
+the answer to ``OPTIONS`` and the browsable API try a view's permissions and catch only that. Elsewhere, as in Django
+REST framework's own operators, the permission returns ``False``: another operand may let the request in.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+from rest_framework import exceptions, status
+from rest_framework.permissions import AND, OR, OperandHolder, OperationHolderMixin
+
+from django_at_jwt.core.bearer import INSUFFICIENT_SCOPE, INSUFFICIENT_USER_AUTHENTICATION, Challenge
+
+from .authentication import AccessTokenAuthentication
+from .principal import AccessToken
+from .required_scopes import joined, sufficient_scopes
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rest_framework.request import Request
+    from rest_framework.views import APIView
+
+    from .required_scopes import ScopeSets
+
+STEP_UP_NEEDED: Final = "The user has to log in again, or in a stronger way."
+_MOST_TOLD: Final = 5
+
+
+class InsufficientUserAuthentication(exceptions.APIException):
+    """The user has to log in again, or in a stronger way: 401 and the challenge of RFC 9470 section 3."""
+
+    status_code = status.HTTP_401_UNAUTHORIZED
+    default_detail = STEP_UP_NEEDED
+    default_code = INSUFFICIENT_USER_AUTHENTICATION
+
+    def __init__(self, challenge: str) -> None:
+        super().__init__()
+        self.auth_header: Final = challenge
+
+
+class Combinable(OperationHolderMixin):
+    """What makes ``ours & other`` and ``ours | other`` our own expression."""
+
+    def __and__(self, other: Any) -> _Expression:
+        return _Expression(_And, self, other)  # type: ignore[arg-type]
+
+    def __or__(self, other: Any) -> _Expression:
+        return _Expression(_Or, self, other)  # type: ignore[arg-type]
+
+
+class _Expression(Combinable, OperandHolder):
+    """Two permission classes whose left one is ours; Django REST framework calls it to get a permission."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        operation: Any = super().__call__(*args, **kwargs)
+        operation.expression = self
+        return operation
+
+
+class Challenging:
+    """A permission that can tell the client what its token lacks."""
+
+    def challenge(self, token: AccessToken, request: Request, view: APIView) -> Challenge | None:
+        """Return what a refused token lacks, or ``None`` if no other token would help.
+
+        ``scopes`` is not filled in: the view's other permissions may ask for some as well.
+        """
+        return None
+
+    def refuse(self, request: Request, view: APIView) -> bool:
+        """Return ``False``, or raise the challenge if the view lists this very permission.
+
+        Raises:
+            PermissionDenied: 403 with ``insufficient_scope``, or what else the view's ``permission_denied`` raises.
+            InsufficientUserAuthentication: 401, the user has to log in again.
+        """
+        token = request.auth
+        if not isinstance(token, AccessToken) or not hasattr(view, "get_permissions"):
+            return False
+        # Whether it is listed comes first: the challenge of an operation asks its operands again, and each of these
+        # would do so as well.
+        listed: Sequence[object] = view.get_permissions()
+        challenge = self.challenge(token, request, view) if self in listed else None
+        if challenge is None:
+            return False
+        try:
+            view.permission_denied(request, message=getattr(self, "message", None), code=getattr(self, "code", None))
+        except exceptions.PermissionDenied as denied:
+            challenge = self._for_all(listed, challenge, request, view)
+            if challenge is None:
+                raise
+            if challenge.error == INSUFFICIENT_USER_AUTHENTICATION:
+                raise InsufficientUserAuthentication(str(challenge)) from denied
+            denied.auth_header = str(challenge)  # type: ignore[attr-defined]
+            raise
+        return False
+
+    def _for_all(
+        self, listed: Sequence[object], challenge: Challenge, request: Request, view: APIView
+    ) -> Challenge | None:
+        """Complete a challenge, so that one new token is enough for all permissions that the view lists.
+
+        Returns:
+            ``None`` if no scopes are enough for all of them.
+        """
+        token: Any = request.auth
+        lacks_scope = challenge.error == INSUFFICIENT_SCOPE
+
+        def enough_for(permission: object) -> ScopeSets:
+            if not lacks_scope or permission != self:
+                return sufficient_scopes(permission, request, view)
+            sets = sufficient_scopes(permission, request, view, by_scopes_alone=True)
+            # Sets that the token already has did not help it.
+            return [scopes for scopes in sets if not token.scopes.issuperset(scopes)]
+
+        def missing(scopes: Sequence[str]) -> int:
+            return len(set(scopes) - token.scopes)
+
+        nearest_first = sorted(joined(map(enough_for, listed)), key=missing)
+        if not nearest_first:
+            return None
+        if lacks_scope:
+            challenge = replace(challenge, description=_told(nearest_first))
+            # An operation is not asked: its operands may be foreign, and rely on permissions that come before it.
+            simple = (each for each in listed if isinstance(each, Challenging) and not isinstance(each, _Operation))
+            others = (each.challenge(token, request, view) for each in simple)
+            step_ups = (each for each in others if each and each.error == INSUFFICIENT_USER_AUTHENTICATION)
+            challenge = next(step_ups, challenge)
+        authenticator = request.successful_authenticator
+        return replace(
+            challenge,
+            scopes=nearest_first[0] if missing(nearest_first[0]) else (),
+            resource_metadata=(
+                authenticator.metadata_url() if isinstance(authenticator, AccessTokenAuthentication) else None
+            ),
+        )
+
+
+class _Operation(Challenging):
+    """Django REST framework's operator, which decides, with the challenge of its operands."""
+
+    expression: _Expression
+    op1: Any
+    op2: Any
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and other.expression == self.expression
+
+    def __hash__(self) -> int:
+        return hash(self.expression)
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        return super().has_permission(request, view) or self.refuse(request, view)  # type: ignore[misc]
+
+    def has_object_permission(self, request: Request, view: APIView, obj: Any) -> bool:
+        return super().has_object_permission(request, view, obj) or self.refuse(request, view)  # type: ignore[misc]
+
+
+class _And(_Operation, AND):
+    def challenge(self, token: AccessToken, request: Request, view: APIView) -> Challenge | None:
+        refused_by = self.op2 if self.op1.has_permission(request, view) else self.op1
+        return _challenge_of(refused_by, token, request, view)
+
+
+class _Or(_Operation, OR):
+    def challenge(self, token: AccessToken, request: Request, view: APIView) -> Challenge | None:
+        return _challenge_of(self.op1, token, request, view) or _challenge_of(self.op2, token, request, view)
+
+
+def _challenge_of(permission: object, token: AccessToken, request: Request, view: APIView) -> Challenge | None:
+    return permission.challenge(token, request, view) if isinstance(permission, Challenging) else None
+
+
+def _told(alternatives: Sequence[Sequence[str]]) -> str | None:
+    if len(alternatives) == 1:
+        return None
+    told = "; ".join(" ".join(scopes) for scopes in alternatives[:_MOST_TOLD])
+    return f"One of these is enough: {told}{'; ...' if len(alternatives) > _MOST_TOLD else ''}"
