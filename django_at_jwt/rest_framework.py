@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from django.apps import apps
 
-from .checks.starting import look_after_a_project_without_the_app
 from .resource_server.rest_framework.authentication import AccessTokenAuthentication as _AccessTokenAuthentication
 from .resource_server.rest_framework.authentication import (
     AmbiguousCredentials,
@@ -68,8 +67,6 @@ else:
 if apps.is_installed("drf_spectacular"):
     # This registers the extension; drf-spectacular finds it once it is imported.
     from .resource_server.rest_framework import schema as _schema  # noqa: F401
-
-look_after_a_project_without_the_app()
 
 __all__ = [
     "AccessToken",

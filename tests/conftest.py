@@ -20,18 +20,11 @@ from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from oauth2_provider.models import get_application_model
 
-from django_at_jwt.authorization_server.claim_mappers import claim_mappers
-from django_at_jwt.authorization_server.documents import special_clients
-from django_at_jwt.authorization_server.high_water import high_water_marks
 from django_at_jwt.authorization_server.keystore import key_store
-from django_at_jwt.authorization_server.resource_servers import registry
 from django_at_jwt.authorization_server.rotation import rotate_signing_keys
-from django_at_jwt.conf import app_settings
+from django_at_jwt.conf import app_settings, clear_process_caches
 from django_at_jwt.core.jws import CompactJws
 from django_at_jwt.models import SigningKey
-from django_at_jwt.resource_server.issuers import remote_key_source
-from django_at_jwt.resource_server.verification import _prepared
-from django_at_jwt.resource_server.verified_tokens import verified_tokens
 
 pytest_plugins = ["django_at_jwt.testing.fixtures"]
 
@@ -46,20 +39,10 @@ SECRET = "the client's secret"
 
 @pytest.fixture(autouse=True)
 def _no_keys_of_other_tests():
-    def forget():
-        # As in a new process: what was read before is not even kept for the time when the database is down.
-        key_store.__init__()
-        high_water_marks.forget()
-        registry.forget()
-        special_clients.forget()
-        verified_tokens.forget()
-        remote_key_source.cache_clear()
-        _prepared.clear()
-        claim_mappers.forget()
-
-    forget()
+    # As in a new process: what was read before is not even kept for the time when the database is down.
+    clear_process_caches()
     yield
-    forget()
+    clear_process_caches()
 
 
 @pytest.fixture(autouse=True)

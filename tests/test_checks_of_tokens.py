@@ -74,7 +74,7 @@ class TestDefaultResource:
         settings.AT_JWT = {}
         with connection.schema_editor() as editor:
             editor.delete_model(ResourceServer)
-        registry.__init__()
+        registry.forget()
         try:
             assert "django_at_jwt.E003" not in found()
             settings.AT_JWT = {"DEFAULT_RESOURCE": MAIL}

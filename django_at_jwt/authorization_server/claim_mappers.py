@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from django.db import Error as AnyDatabaseError
 
-from django_at_jwt.conf import AppSettings, app_settings
+from django_at_jwt.conf import app_settings, register_process_cache
 from django_at_jwt.core.errors import IssuanceUnavailable
 from django_at_jwt.core.mappers import CompiledMappers, MapperRule, compile_rules
 from django_at_jwt.models import ClaimMapper
@@ -21,56 +21,50 @@ if TYPE_CHECKING:
 logger = logging.getLogger("django_at_jwt")
 
 
-def _read(database: str) -> tuple[MapperRule, ...]:
-    return tuple(row.rule_or_broken() for row in ClaimMapper.objects.using(database))
+def _read(database: str) -> CompiledMappers:
+    compiled = compile_site_rules(tuple(row.rule_or_broken() for row in ClaimMapper.objects.using(database)))
+    for mapper in compiled:
+        if mapper.broken is not None:
+            logger.error("Claim mapper %r cannot be used: %s", mapper.rule.key, mapper.broken.detail)
+    return compiled
 
 
 class ClaimMappers:
     """All claim mappers, compiled and shared by all threads of this process.
 
-    What the settings declare wins over a row of the same name.
+    A mapper declared in the settings replaces a row of the same name.
     """
 
     def __init__(self) -> None:
-        self._rows = Snapshot(ClaimMapper, _read)
-        self._compiled: tuple[tuple[MapperRule, ...], AppSettings, CompiledMappers] | None = None
+        self._mappers = Snapshot(ClaimMapper, _read)
 
     def current(self) -> CompiledMappers:
-        """Give the mappers as they are now; no query while what was read before is young enough.
+        """Return the current mappers, without a query while the last read is recent enough.
 
         Raises:
-            IssuanceUnavailable: they cannot be read. Without them a token might lack a claim that it must have.
+            IssuanceUnavailable: they cannot be read. Without them a token could lack a required claim.
         """
-        return self._compile(self._rows.current)
+        return self._available(self._mappers.current)
 
     def latest(self) -> CompiledMappers:
-        """Give the mappers as they were a second ago or later, whichever process has changed them.
+        """Return the mappers as of at most a second ago, whichever process changed them.
 
         Raises:
             IssuanceUnavailable: as :meth:`current`.
         """
-        return self._compile(self._rows.latest)
+        return self._available(self._mappers.latest)
 
-    def _compile(self, read: Callable[[], tuple[MapperRule, ...]]) -> CompiledMappers:
+    @staticmethod
+    def _available(read: Callable[[], CompiledMappers]) -> CompiledMappers:
         try:
-            rows = read()
+            return read()
         except AnyDatabaseError:
             logger.exception("The claim mappers could not be read")
             raise IssuanceUnavailable("the claim mappers cannot be read") from None
-        settings = app_settings()
-        before = self._compiled
-        if before is not None and before[0] is rows and before[1] is settings:
-            return before[2]
-        compiled = compile_site_rules(rows)
-        for mapper in compiled:
-            if mapper.broken is not None:
-                logger.error("Claim mapper %r cannot be used: %s", mapper.rule.key, mapper.broken.detail)
-        self._compiled = (rows, settings, compiled)
-        return compiled
 
     def forget(self) -> None:
         """Read the rows again at the next use."""
-        self._rows.forget()
+        self._mappers.forget()
 
 
 def compile_site_rules(rows: tuple[MapperRule, ...]) -> CompiledMappers:
@@ -84,3 +78,4 @@ def compile_site_rules(rows: tuple[MapperRule, ...]) -> CompiledMappers:
 
 
 claim_mappers = ClaimMappers()
+register_process_cache(claim_mappers.forget)

@@ -19,7 +19,7 @@ from oauth2_provider.models import AbstractApplication, get_application_model
 from oauth2_provider.settings import oauth2_settings
 from oauth2_provider.utils import jwk_from_pem
 
-from django_at_jwt.conf import app_settings, local_issuer
+from django_at_jwt.conf import app_settings, local_issuer, register_process_cache
 from django_at_jwt.core.errors import UnacceptableKey
 from django_at_jwt.core.keys import VerificationKey
 from django_at_jwt.core.metadata import Offer, authorization_server_metadata, with_path
@@ -153,6 +153,7 @@ def _read_special_clients(database: str) -> frozenset[str]:
 # The hybrid grant and HS256, if a client has them. Only an administrator gives them to a client: it cannot register for
 # them, so a site without such a client does not offer them.
 special_clients: Final = Snapshot(get_application_model(), _read_special_clients)
+register_process_cache(special_clients.forget)
 
 
 def _offer() -> Offer:

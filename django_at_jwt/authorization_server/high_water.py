@@ -10,6 +10,7 @@ from django.conf import settings as django_settings
 from django.db.models import Q
 from django.utils import timezone
 
+from django_at_jwt.conf import register_process_cache
 from django_at_jwt.models import SigningKey
 from django_at_jwt.models.primary import primary_rows
 
@@ -69,3 +70,4 @@ def as_datetime(seconds: int) -> datetime:
 
 
 high_water_marks = HighWaterMarks()
+register_process_cache(high_water_marks.forget)

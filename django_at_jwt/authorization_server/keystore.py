@@ -15,7 +15,7 @@ from django.db import Error as AnyDatabaseError
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 
-from django_at_jwt.conf import app_settings
+from django_at_jwt.conf import app_settings, register_process_cache
 from django_at_jwt.core.errors import KeysUnavailable, UnacceptableKey
 from django_at_jwt.core.keyring import KeyRing, Signer
 from django_at_jwt.core.keys import SigningKey, VerificationKey
@@ -75,6 +75,11 @@ class KeyStore:
         self._reader = BoundedRead(SigningKeyRow, self._read, self._put_off)
         # Held while what was read is taken over, never while rows are read.
         self._lock = threading.Lock()
+        self.clear()
+
+    def clear(self) -> None:
+        """Discard everything read so far, as in a new process."""
+        self._reader.forget()
         self._records: Sequence[_Record] = ()
         # Replaced as a whole, so that no reader sees one part without the other.
         self._view = _View(KeyRing(), ends_at=math.inf, settings=None, until=_NEVER)
@@ -233,3 +238,4 @@ class KeyStore:
 
 
 key_store = KeyStore()
+register_process_cache(key_store.clear)

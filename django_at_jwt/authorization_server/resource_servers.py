@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from django_at_jwt.conf import AppSettings, access_token_lifetime, app_settings
+from django_at_jwt.conf import access_token_lifetime, app_settings, register_process_cache
 from django_at_jwt.core.audience import requested_servers, resolve_audience
 from django_at_jwt.core.resource_servers import ResourceServer, ResourceServers
 from django_at_jwt.models import ResourceServer as ResourceServerRow
@@ -20,17 +20,12 @@ if TYPE_CHECKING:
 logger = logging.getLogger("django_at_jwt")
 
 
-class _Rows(NamedTuple):
-    servers: tuple[ResourceServer, ...]
-    default: str | None
-
-
-def _read(database: str) -> _Rows:
-    # Of several that are marked as the default, as fixtures can leave them behind, it is the one that was registered
-    # first: what was loaded after it does not change what existing clients get.
+def _read(database: str) -> ResourceServers:
+    # Fixtures can leave several rows marked as the default. The first one registered wins, so that rows loaded later
+    # don't change what existing clients get.
     rows = list(ResourceServerRow.objects.using(database).order_by("pk"))
-    return _Rows(
-        servers=tuple(registered_or_disabled(row) for row in rows),
+    return with_declared(
+        [registered_or_disabled(row) for row in rows],
         default=next((row.identifier for row in rows if row.is_default), None),
     )
 
@@ -55,8 +50,7 @@ class ResourceServerRegistry:
     """
 
     def __init__(self) -> None:
-        self._rows = Snapshot(ResourceServerRow, _read)
-        self._merged: tuple[_Rows, AppSettings, ResourceServers] | None = None
+        self._servers = Snapshot(ResourceServerRow, _read)
 
     def current(self) -> ResourceServers:
         """Give the resource servers as they are now; no query while what was read before is young enough.
@@ -64,7 +58,7 @@ class ResourceServerRegistry:
         Raises:
             django.db.Error: they cannot be read.
         """
-        return self._with_settings(self._rows.current())
+        return self._servers.current()
 
     def latest(self) -> ResourceServers:
         """Give the resource servers as they were a second ago or later.
@@ -72,7 +66,7 @@ class ResourceServerRegistry:
         Raises:
             django.db.Error: they cannot be read.
         """
-        return self._with_settings(self._rows.latest())
+        return self._servers.latest()
 
     def resolve(self, request: AudienceRequest) -> Audience:
         """Resolve the audience of a token.
@@ -111,16 +105,7 @@ class ResourceServerRegistry:
 
     def forget(self) -> None:
         """Read the rows again at the next use."""
-        self._rows.forget()
-
-    def _with_settings(self, rows: _Rows) -> ResourceServers:
-        settings = app_settings()
-        before = self._merged
-        if before is not None and before[0] is rows and before[1] is settings:
-            return before[2]
-        merged = with_declared(rows.servers, default=rows.default)
-        self._merged = (rows, settings, merged)
-        return merged
+        self._servers.forget()
 
 
 def with_declared(servers: Iterable[ResourceServer], *, default: str | None) -> ResourceServers:
@@ -134,3 +119,4 @@ def with_declared(servers: Iterable[ResourceServer], *, default: str | None) -> 
 
 
 registry = ResourceServerRegistry()
+register_process_cache(registry.forget)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from django.core import checks
+
 from .applicability import CheckId
 from .authentication import (
     check_allauth,
@@ -53,7 +55,7 @@ if TYPE_CHECKING:
 
     from django.core.checks import CheckMessage
 
-__all__ = ["ALL_CHECKS", "DEPLOYMENT_CHECKS", "CheckId"]
+__all__ = ["ALL_CHECKS", "DEPLOYMENT_CHECKS", "CheckId", "register_checks"]
 
 ALL_CHECKS: Final[Sequence[Callable[..., list[CheckMessage]]]] = (
     check_settings,
@@ -98,3 +100,11 @@ DEPLOYMENT_CHECKS: Final[Sequence[Callable[..., list[CheckMessage]]]] = (
     check_token_storage,
     check_issuer_cache,
 )
+
+
+def register_checks() -> None:
+    """Register all system checks. Registering them again has no effect."""
+    for check in ALL_CHECKS:
+        checks.register(check, checks.Tags.security)
+    for check in DEPLOYMENT_CHECKS:
+        checks.register(check, checks.Tags.security, deploy=True)

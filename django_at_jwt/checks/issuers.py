@@ -10,6 +10,7 @@ from django.core.checks import CheckMessage, Error, Warning  # noqa: A004 - Djan
 from django_at_jwt.conf import app_settings, known_issuers, local_issuer
 from django_at_jwt.core.discovery import is_remote_issuer
 from django_at_jwt.resource_server.protected_resources import issuers_for, named_by_views
+from django_at_jwt.resource_server.verification import NO_AUDIENCE, NOT_A_REMOTE_ISSUER
 
 from .applicability import CheckId, issues_tokens, readable, views_take_access_tokens
 
@@ -38,7 +39,7 @@ def check_issuer_audiences(**_kwargs: Any) -> list[CheckMessage]:
         return []
     return [
         Error(
-            f"AT_JWT['ISSUERS'][{each.issuer!r}] has no 'audience', so tokens for any API would be accepted.",
+            NO_AUDIENCE.format(each.issuer),
             hint="Set it to the identifier of this API, for instance "
             f'"ISSUERS": {{"{each.issuer}": {{"audience": "https://api.example.com/"}}}}.',
             id=CheckId.NO_AUDIENCE_FOR_ISSUER,
@@ -81,7 +82,7 @@ def check_remote_issuers(**_kwargs: Any) -> list[CheckMessage]:
         elif not is_remote_issuer(each.issuer, loopback_http=django_settings.DEBUG):
             messages.append(
                 Error(
-                    f"AT_JWT['ISSUERS'] has {each.issuer!r}, which is no https URL without query and fragment.",
+                    NOT_A_REMOTE_ISSUER.format(each.issuer),
                     hint="Write the issuer as its tokens have it in iss. Plain http is for 127.0.0.1 and localhost, "
                     "while DEBUG is on: anybody on the way could put keys of their own in place of the issuer's. "
                     "manage.py test switches DEBUG off unless it is given --debug-mode.",

@@ -5,6 +5,7 @@ from typing import Final
 from .issuers import IssuerSettings
 from .live import SETTING_NAME, app_settings, known_issuers, problems_in, require_installed
 from .particular_values import KEY_ENCRYPTION_KEY_BYTES
+from .process_cache import clear_process_caches, process_cached, register_process_cache
 from .toolkit import (
     ACCESS_TOKEN_GENERATOR,
     LONGEST_SENSIBLE_LIFETIME,
@@ -36,10 +37,13 @@ __all__ = [
     "IssuerSettings",
     "access_token_lifetime",
     "app_settings",
+    "clear_process_caches",
     "known_issuers",
     "local_issuer",
     "oauth2_provider_settings",
     "problems_in",
+    "process_cached",
+    "register_process_cache",
     "require_installed",
     "token_user_model",
     "toolkit_model",

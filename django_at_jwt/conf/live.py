@@ -1,4 +1,4 @@
-"""The settings as they are now: read anew whenever the site's dict is another one."""
+"""The settings: read once, and again after Django's ``setting_changed``."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from dataclasses import MISSING, Field, fields
 from typing import Any, Final
 
 from django.apps import apps
+from django.conf import settings as django_settings
 from django.core.exceptions import ImproperlyConfigured
 from django.views.decorators.debug import sensitive_variables
 
 from .declaring import Reader, problems_among
 from .issuers import problems_in_issuers
+from .process_cache import process_cached
 from .toolkit import local_issuer
 from .typed import AppSettings
-from .written import read_before, written_setting
 
 SETTING_NAME: Final = "AT_JWT"
 
@@ -41,19 +42,13 @@ def problems_in(values: object, *, by: Reader = "examine") -> list[tuple[str, st
 _ISSUERS: Final = "ISSUERS"
 
 
-_last_read: tuple[object, AppSettings] | None = None
-
-
+@process_cached
 def app_settings() -> AppSettings:
-    """Give the settings as they are now.
+    """Return the settings of this app.
 
     Raises:
-        ImproperlyConfigured: a value cannot be used; ``manage.py check`` says so before.
+        ImproperlyConfigured: a value cannot be used; ``manage.py check`` reports it too.
     """
-    # The dict holds key-encryption keys, so no frame that an error report could show may have it as a local. A request
-    # needs it several times, so it is looked up here first.
-    if _last_read is not None and _last_read[0] is (read_before.get(SETTING_NAME) or written_setting(SETTING_NAME)):
-        return _last_read[1]
     read = _read()
     if isinstance(read, str):
         raise ImproperlyConfigured(read)
@@ -62,20 +57,19 @@ def app_settings() -> AppSettings:
 
 @sensitive_variables()
 def _read() -> AppSettings | str:
-    """Give the settings, or a sentence that says what is wrong with them."""
-    global _last_read  # noqa: PLW0603 - remembers what the very same dict was read as, so that a request does not parse it
-    written = written_setting(SETTING_NAME)
-    values = written or _NOTHING
+    """Return the settings, or a sentence that says what is wrong with them.
+
+    The dict holds key-encryption keys. It is a local variable of this frame only, which no traceback can show: the
+    exception is raised by the caller.
+    """
+    values = getattr(django_settings, SETTING_NAME, None) or {}
     for name, problem in problems_in(values, by="read"):
         return f"{name} {problem}."
-    read = AppSettings(
+    return AppSettings(
         **{each.name: each.metadata["read"](values[name]) for name, each in _FIELDS.items() if name in values}
     )
-    _last_read = (written, read)
-    return read
 
 
-_NOTHING: Final[Mapping[str, Any]] = {}
 assert all(each.default is not MISSING for each in _FIELDS.values())  # noqa: S101 - each setting may be left out
 
 

@@ -6,10 +6,13 @@ import math
 from typing import TYPE_CHECKING, Any, Final
 
 from django.apps import apps
+from django.conf import settings as django_settings
 
-from .written import read_before, written_setting
+from .process_cache import process_cached
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from django.db.models import Model
 
 ACCESS_TOKEN_GENERATOR: Final = "django_at_jwt.generators.generate_access_token"  # noqa: S105 - an import path
@@ -40,8 +43,8 @@ def oauth2_provider_settings() -> dict[str, Any]:
 
 
 def toolkit_setting(name: str, default: Any = None) -> Any:
-    """Give an entry of ``OAUTH2_PROVIDER`` as the site wrote it, without needing django-oauth-toolkit."""
-    return (written_setting("OAUTH2_PROVIDER") or {}).get(name, default)
+    """Return an entry of ``OAUTH2_PROVIDER`` as the site wrote it, without importing django-oauth-toolkit."""
+    return _oauth2_provider().get(name, default)
 
 
 def toolkit_model(name: str) -> type[Model]:
@@ -54,7 +57,7 @@ def toolkit_model(name: str) -> type[Model]:
         LookupError: django-oauth-toolkit is not installed.
     """
     usual = f"oauth2_provider.{name.removesuffix('_MODEL').title().replace('_', '')}"
-    return apps.get_model(toolkit_setting(name) or written_setting(f"OAUTH2_PROVIDER_{name}") or usual)
+    return apps.get_model(toolkit_setting(name) or getattr(django_settings, f"OAUTH2_PROVIDER_{name}", None) or usual)
 
 
 def token_user_model() -> type[Model]:
@@ -64,21 +67,24 @@ def token_user_model() -> type[Model]:
     ``AUTH_USER_MODEL``. Without django-oauth-toolkit it is ``AUTH_USER_MODEL``.
     """
     if not apps.is_installed("oauth2_provider"):
-        return apps.get_model(written_setting("AUTH_USER_MODEL"))
+        return apps.get_model(django_settings.AUTH_USER_MODEL)
     model = toolkit_model("ACCESS_TOKEN_MODEL")._meta.get_field("user").related_model
     assert model is not None  # noqa: S101 - models are loaded
     return model
 
 
-def local_issuer() -> str:
-    """Give this project's own issuer identifier, or an empty string where it is not one.
+@process_cached
+def _oauth2_provider() -> Mapping[str, Any]:
+    return getattr(django_settings, "OAUTH2_PROVIDER", None) or {}
 
-    The setting is the only source: an issuer taken from a request's ``Host`` would be whatever the client wrote there.
+
+@process_cached
+def local_issuer() -> str:
+    """Return this project's issuer identifier, or an empty string if it issues no tokens.
+
+    It comes from ``OIDC_ISS_ENDPOINT`` alone: the ``Host`` of a request is whatever the client wrote.
     """
-    # Asked for each token, and so without the functions above.
-    written = read_before.get("OAUTH2_PROVIDER") or written_setting("OAUTH2_PROVIDER") or {}
-    issuer = written.get("OIDC_ISS_ENDPOINT")
-    return issuer if type(issuer) is str else str(issuer or "")
+    return str(toolkit_setting("OIDC_ISS_ENDPOINT") or "")
 
 
 def access_token_lifetime() -> int:

@@ -55,7 +55,7 @@ def diagnose_token(token: str, *, audience: str | None = None) -> Diagnosis:
 
 
 def _diagnose_token(token: str, *, audience: str | None) -> Diagnosis:
-    issuers, now = accepted_issuers(audience=audience), time.time()
+    issuers, now = accepted_issuers(audience), time.time()
     issuer = _issuer_to_ask(token, tuple(issuers))
     if issuer is None:
         nobody = Expectations(

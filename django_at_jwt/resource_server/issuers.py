@@ -6,10 +6,9 @@ import hashlib
 import logging
 import threading
 import time
-from functools import cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from django_at_jwt.conf import app_settings
+from django_at_jwt.conf import app_settings, process_cached
 from django_at_jwt.core.errors import KeysUnavailable
 from django_at_jwt.core.keyring import KeyRing
 from django_at_jwt.core.quotation import shown
@@ -231,7 +230,7 @@ class RemoteKeySource:
         self._view = _View(snapshot, ring, ends_at)
 
 
-@cache
+@process_cached
 def remote_key_source(issuer: IssuerSettings) -> RemoteKeySource:
-    """Give the one key source that this process has for an issuer."""
+    """Return the key source that this process has for an issuer."""
     return RemoteKeySource(issuer)

@@ -10,7 +10,14 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 from django.views.decorators.debug import sensitive_variables
 
-from django_at_jwt.conf import OPAQUE_TOKEN_READER, AppSettings, IssuerSettings, app_settings, local_issuer
+from django_at_jwt.conf import (
+    OPAQUE_TOKEN_READER,
+    AppSettings,
+    IssuerSettings,
+    app_settings,
+    local_issuer,
+    process_cached,
+)
 from django_at_jwt.core.discovery import is_remote_issuer
 from django_at_jwt.core.errors import RejectionReason, TokenRejected
 from django_at_jwt.core.jws import CompactJws, decode_object
@@ -26,6 +33,9 @@ if TYPE_CHECKING:
     from django_at_jwt.core.profile import AccessTokenClaims
 
 _DOTS_OF_A_JWT: Final = 2
+# What `manage.py check` reports as well.
+NOT_A_REMOTE_ISSUER: Final = "AT_JWT['ISSUERS'] has {!r}, which is not an https URL without query and fragment."
+NO_AUDIENCE: Final = "AT_JWT['ISSUERS'][{!r}] has no 'audience', so tokens for any API would be accepted."
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,22 +64,21 @@ def verify_token(token: str, audience: str | None = None) -> AccessTokenClaims:
     memory, unless ``AT_JWT["ACCEPT_OPAQUE_TOKENS"]`` is on and the token is one. It does *not* check whether the token
     was revoked or its subject is active.
     """
-    settings, local = app_settings(), local_issuer()
-    before = _prepared.get(audience)
-    if before is None or before.settings is not settings or before.local != local:
-        before = _prepared[audience] = _prepare(settings, local, audience)
-    if settings.accept_opaque_tokens and local and token.count(".") < _DOTS_OF_A_JWT:
-        return _read_opaque(token, before.issuers[local].expected)
-    accepted = before.only or before.issuers.get(verified_tokens.issuer_of(token) or "")
-    if accepted is None:
-        accepted = _issuer_of(token, before.issuers, settings)
-    size = settings.verified_token_cache_size
-    # In the order of the parameters: matching names takes longer, and this is done for each request.
-    return verified_tokens.verify(token, accepted.keys, accepted.expected, time.time(), size)
+    settings, issuers = app_settings(), accepted_issuers(audience)
+    if settings.accept_opaque_tokens and (local := local_issuer()) and token.count(".") < _DOTS_OF_A_JWT:
+        return _read_opaque(token, issuers[local].expected)
+    if len(issuers) == 1:
+        [accepted] = issuers.values()
+    else:
+        accepted = issuers.get(verified_tokens.issuer_of(token) or "") or _issuer_of(token, issuers, settings)
+    return verified_tokens.verify(
+        token, accepted.keys, accepted.expected, time.time(), settings.verified_token_cache_size
+    )
 
 
-def accepted_issuers(*, audience: str | None = None) -> Mapping[str, AcceptedIssuer]:
-    """Give all issuers whose tokens are accepted, by their identifiers; of one that is in twice, the local one.
+@process_cached
+def accepted_issuers(audience: str | None = None) -> Mapping[str, AcceptedIssuer]:
+    """Return all issuers whose tokens are accepted, by identifier. An issuer that is listed twice counts as local.
 
     Args:
         audience: as for :func:`verify_token`.
@@ -77,37 +86,7 @@ def accepted_issuers(*, audience: str | None = None) -> Mapping[str, AcceptedIss
     Raises:
         ImproperlyConfigured: as :func:`verify_token`.
     """
-    return _prepare(app_settings(), local_issuer(), audience).issuers
-
-
-def claimed_issuer(token: str, *, max_bytes: int) -> str | None:
-    """Give the issuer that a token says it is of, which anybody can write there.
-
-    Raises:
-        TokenRejected: it is no JWT.
-    """
-    jws = CompactJws.split(token, max_bytes=max_bytes)
-    issuer = decode_object(jws.payload, RejectionReason.BAD_CLAIMS).get("iss")
-    return issuer if isinstance(issuer, str) else None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Prepared:
-    """What verifying needs, and the settings that it was made of: they are live, and seldom change.
-
-    ``only`` is the issuer where there is but one, so that its tokens are not read twice.
-    """
-
-    settings: AppSettings
-    local: str
-    issuers: Mapping[str, AcceptedIssuer]
-    only: AcceptedIssuer | None
-
-
-_prepared: dict[str | None, _Prepared] = {}
-
-
-def _prepare(settings: AppSettings, local: str, audience: str | None) -> _Prepared:
+    settings, local = app_settings(), local_issuer()
     remote = {each.issuer: _remote(each, settings) for each in settings.issuers if each.issuer != local}
     issuers = remote if audience is None else _for_one_audience(remote, audience)
     if local:
@@ -119,8 +98,18 @@ def _prepare(settings: AppSettings, local: str, audience: str | None) -> _Prepar
             else "Neither OAUTH2_PROVIDER['OIDC_ISS_ENDPOINT'] nor AT_JWT['ISSUERS'] is set, so no issuer can be "
             "expected."
         )
-    only = next(iter(issuers.values())) if len(issuers) == 1 else None
-    return _Prepared(settings=settings, local=local, issuers=issuers, only=only)
+    return issuers
+
+
+def claimed_issuer(token: str, *, max_bytes: int) -> str | None:
+    """Give the issuer that a token says it is of, which anybody can write there.
+
+    Raises:
+        TokenRejected: it is no JWT.
+    """
+    jws = CompactJws.split(token, max_bytes=max_bytes)
+    issuer = decode_object(jws.payload, RejectionReason.BAD_CLAIMS).get("iss")
+    return issuer if isinstance(issuer, str) else None
 
 
 def _local(issuer: str, settings: AppSettings, audience: str | None) -> AcceptedIssuer:
@@ -151,11 +140,10 @@ def _for_one_audience(issuers: Mapping[str, AcceptedIssuer], audience: str) -> d
 
 
 def _remote(issuer: IssuerSettings, settings: AppSettings) -> AcceptedIssuer:
-    where = f"AT_JWT['ISSUERS'][{issuer.issuer!r}]"
     if not is_remote_issuer(issuer.issuer, loopback_http=loopback_http()):
-        raise ImproperlyConfigured(f"{where}: the issuer is no https URL.")
+        raise ImproperlyConfigured(NOT_A_REMOTE_ISSUER.format(issuer.issuer))
     if not issuer.audience:
-        raise ImproperlyConfigured(f"{where} has no 'audience', so tokens for any API would be accepted.")
+        raise ImproperlyConfigured(NO_AUDIENCE.format(issuer.issuer))
     expected = Expectations(
         issuer=issuer.issuer,
         audiences=frozenset(issuer.audience),

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
+from django_at_jwt.conf import register_process_cache
 from django_at_jwt.core.errors import RejectionReason, TokenRejected
 from django_at_jwt.core.profile import AccessTokenClaims
 from django_at_jwt.core.verifier import (
@@ -224,6 +225,7 @@ class VerifiedTokens:
 
 
 verified_tokens: Final = VerifiedTokens()
+register_process_cache(verified_tokens.forget)
 
 
 def _digest(token: str) -> bytes:

@@ -105,7 +105,7 @@ def test_setting_that_is_no_list_of_keys_takes_down_what_signs_alone(
     keys, signing_keys, service, client, settings, caplog
 ):
     token = service.token("client_credentials").json()["access_token"]
-    key_store.__init__()
+    key_store.clear()
     settings.AT_JWT = {**settings.AT_JWT, "KEY_ENCRYPTION_KEYS": keys}
     published = client.get("/o/.well-known/jwks.json")
     assert {key["kid"] for key in published.json()["keys"]} == {key.kid for key in signing_keys}

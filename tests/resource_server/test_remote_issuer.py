@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from django.core.cache import caches
 
+from django_at_jwt.conf import clear_process_caches
 from django_at_jwt.core.errors import KeysUnavailable, RejectionReason, TokenRejected
 from django_at_jwt.resource_server import verification
 from django_at_jwt.resource_server.issuers import RETRY_AFTER, UNKNOWN_KID_MEMORY, RemoteKeySource, remote_key_source
@@ -31,11 +32,7 @@ def reason(token, **options):
 
 def new_worker():
     """As in another process: what this one holds in memory is gone, and the shared cache is not."""
-    remote_key_source.cache_clear()
-    from django_at_jwt.resource_server.verified_tokens import verified_tokens
-
-    verification._prepared.clear()
-    verified_tokens.forget()
+    clear_process_caches()
 
 
 def get(client, token, address="/whoami/"):
@@ -307,7 +304,7 @@ class TestMetadata:
         from django.core.exceptions import ImproperlyConfigured
 
         api.DEBUG = False
-        with pytest.raises(ImproperlyConfigured, match="no https URL"):
+        with pytest.raises(ImproperlyConfigured, match="not an https URL"):
             verify_token(issuer.token())
         assert not issuer.requests
 

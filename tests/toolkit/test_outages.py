@@ -36,7 +36,7 @@ def endpoints(settings, signing_keys):
 
 
 def as_in_a_new_process():
-    key_store.__init__()
+    key_store.clear()
     registry.forget()
     claim_mappers.forget()
     high_water_marks.forget()
