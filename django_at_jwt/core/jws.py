@@ -95,6 +95,16 @@ def decode_object(data: bytes, reason: RejectionReason) -> dict[str, Any]:
     return value
 
 
+def check_length(token: str, max_bytes: int) -> None:
+    """Check that a token is short enough to be parsed.
+
+    Raises:
+        TokenRejected: it is longer than ``max_bytes``.
+    """
+    if len(token) > max_bytes:
+        raise TokenRejected(RejectionReason.TOO_LARGE, f"longer than {max_bytes} bytes")
+
+
 class CompactJws(NamedTuple):
     """The segments of a compact JWS, and what the signature is over (RFC 7515 §5.2). Nothing in it is verified.
 
@@ -119,8 +129,7 @@ class CompactJws(NamedTuple):
         Raises:
             TokenRejected: too long, encrypted (five segments), or anything but three segments of base64url.
         """
-        if len(token) > max_bytes:
-            raise TokenRejected(RejectionReason.TOO_LARGE, f"longer than {max_bytes} bytes")
+        check_length(token, max_bytes)
         try:
             data = token.encode("ascii")
         except UnicodeEncodeError:

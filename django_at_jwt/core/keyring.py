@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from .errors import NoSigningKey, RejectionReason, TokenRejected
-from .profile import parse_header
+from .errors import NoSigningKey
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -74,23 +73,6 @@ class KeyRing:
             NoSigningKey: as :meth:`signer`, or it cannot be opened.
         """
         return self.signer(algorithm).open()
-
-    def key_for(self, jws: CompactJws) -> VerificationKey:
-        """Find the key that a token's header names, after every rule for headers (RFC 9068 §4, RFC 8725 §3).
-
-        Raises:
-            TokenRejected: not an access token by its ``typ``, critical extensions, no such key, or another algorithm
-                than the key's. ``jwk``, ``jku``, ``x5u`` and ``x5c`` are never looked at.
-
-        It does *not* verify the signature.
-        """
-        kid, algorithm = parse_header(jws.header)
-        key = self.verification_keys.get(kid)
-        if key is None:
-            raise TokenRejected(RejectionReason.UNKNOWN_KEY, "no published key has this kid")
-        if key.algorithm.name != algorithm:
-            raise TokenRejected(RejectionReason.ALGORITHM_MISMATCH, f"the key is for {key.algorithm.name}")
-        return key
 
     def remember_header(self, jws: CompactJws, key: VerificationKey) -> None:
         """Skip the rules for this very header from now on: a token that had it was verified with ``key``.

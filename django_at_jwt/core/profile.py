@@ -66,19 +66,35 @@ class AccessTokenClaims(NamedTuple):
         return self.subject == self.client_id
 
 
-def parse_header(header: Mapping[str, Any]) -> KeyReference:
-    """Check a header by every rule that takes no key (RFC 9068 §4, RFC 8725 §3), and give what it says of the key.
+def check_type(header: Mapping[str, Any]) -> None:
+    """Check that a header's ``typ`` is that of an access token, in any case (RFC 9068 section 4).
 
     Raises:
-        TokenRejected: not an access token by its ``typ``, critical extensions, or no text in ``kid`` or ``alg``.
-
-    It does *not* know whether there is such a key or such an algorithm.
+        TokenRejected: it is missing, another type, or not a string.
     """
     typ = header.get("typ")
     if not isinstance(typ, str) or not typ.isascii() or typ.lower() not in ACCEPTED_TYPES:
         raise TokenRejected(RejectionReason.UNEXPECTED_TYPE, 'the "typ" is not at+jwt')
+
+
+def check_extensions(header: Mapping[str, Any]) -> None:
+    """Check that a header has no critical extensions; none are supported (RFC 7515 section 4.1.11).
+
+    Raises:
+        TokenRejected: it has ``crit``.
+    """
     if "crit" in header:
         raise TokenRejected(RejectionReason.CRITICAL_HEADER, "critical header extensions")
+
+
+def key_reference(header: Mapping[str, Any]) -> KeyReference:
+    """Return what a header says of the key.
+
+    Raises:
+        TokenRejected: ``kid`` or ``alg`` is missing or not a string, or a member changes what the token means.
+
+    Not checked: whether such a key or algorithm exists.
+    """
     if not _REFUSED_MEMBERS.isdisjoint(header):
         raise TokenRejected(RejectionReason.BAD_HEADER, "a header member that access tokens have no use for")
     kid, algorithm = header.get("kid"), header.get("alg")
@@ -87,22 +103,29 @@ def parse_header(header: Mapping[str, Any]) -> KeyReference:
     return KeyReference(kid, algorithm)
 
 
-def parse_claims(raw: Mapping[str, Any]) -> AccessTokenClaims:
-    """Check that the claims of RFC 9068 §2.2 are there and of the right type.
+def check_sender_constraint(raw: Mapping[str, Any]) -> None:
+    """Check that a token is not bound to a sender, which nothing here can verify (RFC 7800, RFC 9449 section 6).
 
     Raises:
-        TokenRejected: a required claim is missing, ``null``, empty or of the wrong type, or the token is bound to a
-            sender (``cnf``), which nothing here can check.
+        TokenRejected: it has ``cnf``.
+    """
+    if "cnf" in raw:
+        raise TokenRejected(RejectionReason.SENDER_CONSTRAINED, "bound to a sender, which is not checked here")
 
-    It does *not* compare any value: issuer, audience and times are the verifier's.
+
+def parse_claims(raw: Mapping[str, Any]) -> AccessTokenClaims:
+    """Check that the claims of RFC 9068 section 2.2 are present and of the right type, and return them typed.
+
+    Raises:
+        TokenRejected: a required claim is missing, ``null``, empty or of the wrong type.
+
+    Not checked: any value (issuer, audience and times are the verifier's), and ``cnf``.
     """
     try:
         issuer, expires_at, audience, subject, client_id, issued_at, token_id = _required_claims(raw)
     except KeyError:
         missing = ", ".join(claim for claim in REQUIRED_CLAIMS if claim not in raw)
         raise TokenRejected(RejectionReason.MISSING_CLAIM, missing) from None
-    if "cnf" in raw:
-        raise TokenRejected(RejectionReason.SENDER_CONSTRAINED, "bound to a sender, which is not checked here")
     scope = raw.get("scope", "")
     # All at once, since a token is read for each request: asking a function about each claim takes twice as long.
     if not (

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from django_at_jwt.conf import app_settings
-from django_at_jwt.core.diagnosis import Outcome, RuleResult, diagnose
+from django_at_jwt.core.diagnosis import RuleOutcome, RuleResult, diagnose
 from django_at_jwt.core.errors import KeysUnavailable, RejectionReason, TokenRejected
 from django_at_jwt.core.issuer_subject import UserMode
 from django_at_jwt.core.jws import CompactJws, decode_object
@@ -35,7 +35,7 @@ class Diagnosis:
     @property
     def is_accepted(self) -> bool:
         """Whether every rule holds, which is what the authentication class asks for."""
-        return all(rule.outcome is Outcome.PASSED for rule in self.rules)
+        return all(rule.outcome is RuleOutcome.PASSED for rule in self.rules)
 
 
 def diagnose_token(token: str, *, audience: str | None = None) -> Diagnosis:
@@ -76,14 +76,14 @@ def _diagnose_token(token: str, *, audience: str | None) -> Diagnosis:
 
 
 def _about_user(token: str, diagnosis: Diagnosis) -> RuleResult:
-    result = RuleResult(rule="user", outcome=Outcome.PASSED, expected="exists and is active")
+    result = RuleResult(rule="user", outcome=RuleOutcome.PASSED, expected="exists and is active")
     if diagnosis.issuer is None:
-        return replace(result, outcome=Outcome.NOT_REACHED)
+        return replace(result, outcome=RuleOutcome.NOT_REACHED)
     options = user_options(diagnosis.issuer)
     if options.mode is UserMode.STATELESS:
         return replace(result, expected="anybody: users of this issuer are not looked up")
     if not diagnosis.is_accepted:
-        return replace(result, outcome=Outcome.NOT_REACHED)
+        return replace(result, outcome=RuleOutcome.NOT_REACHED)
     jws = CompactJws.split(token, max_bytes=app_settings().max_token_bytes)
     claims = parse_claims(decode_object(jws.payload, RejectionReason.BAD_CLAIMS))
     if claims.is_machine:
@@ -91,7 +91,7 @@ def _about_user(token: str, diagnosis: Diagnosis) -> RuleResult:
     try:
         user = known_user(claims, token, options)
     except TokenRejected as rejected:
-        return replace(result, outcome=Outcome.FAILED, reason=rejected.reason, detail=rejected.detail)
+        return replace(result, outcome=RuleOutcome.FAILED, reason=rejected.reason, detail=rejected.detail)
     found = "nobody yet, whom the first request makes" if user is None else f"primary key {user.pk}"
     return replace(result, found=found)
 

@@ -198,7 +198,7 @@ class VerifiedTokens:
 
     def _check(self, known: _Remembered, place: int, expected: Expectations, now: float) -> None:
         try:
-            check_algorithm(known.key, expected=expected)
+            check_algorithm(known.key, expected)
             check_claims(known.claims, expected, now)
         except TokenRejected as rejected:
             if rejected.reason is RejectionReason.EXPIRED:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from django_at_jwt.core.diagnosis import Outcome
+from django_at_jwt.core.diagnosis import RuleOutcome
 from django_at_jwt.management.refusing import refusing_in_one_line
 from django_at_jwt.resource_server.diagnosis import Diagnosis, diagnose_token
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from django_at_jwt.core.diagnosis import RuleResult
 
-_MARKS = {Outcome.PASSED: "ok", Outcome.FAILED: "FAILED", Outcome.NOT_REACHED: "-"}
+_MARKS = {RuleOutcome.PASSED: "ok", RuleOutcome.FAILED: "FAILED", RuleOutcome.NOT_REACHED: "-"}
 _LONGEST_INPUT = 4 * 1024 * 1024
 
 
@@ -68,7 +68,7 @@ def _as_text(diagnosis: Diagnosis) -> str:
         lines.append(f"Its keys: {diagnosis.keys_problem}")
     width = max(len(rule.rule) for rule in diagnosis.rules)
     lines += [f"{_MARKS[rule.outcome]:<7}{rule.rule:<{width}}  {_explained(rule)}" for rule in diagnosis.rules]
-    if any(rule.rule == "signature" and rule.outcome is not Outcome.PASSED for rule in diagnosis.rules):
+    if any(rule.rule == "signature" and rule.outcome is not RuleOutcome.PASSED for rule in diagnosis.rules):
         lines.append("Nobody vouches for the claims: the signature was not verified.")
     lines.append("The token is accepted." if diagnosis.is_accepted else "The token is refused.")
     return "\n".join(lines)
