@@ -5,13 +5,13 @@ There is no ``none`` and no HMAC here, so no code path can reach them, whatever 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from jwcrypto import jwk
-from jwcrypto.jwa import JWA
 from jwcrypto.jwk import JWK
+
+from .signatures import Scheme, scheme_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -30,6 +30,7 @@ class Algorithm:
 
     name: str
     key_type: str
+    scheme: Scheme = field(repr=False)
     curve: str | None = None
     signature_bytes: int | None = None
 
@@ -59,23 +60,28 @@ class Algorithm:
 
 
 def _rsa(name: str) -> Algorithm:
-    return Algorithm(name=name, key_type="RSA")
+    return Algorithm(name=name, key_type="RSA", scheme=scheme_of(name))
 
 
 def _ec(name: str, curve: str, coordinate_bytes: int) -> Algorithm:
-    # A JWS carries R and S side by side in fixed length, never as DER (RFC 7518 §3.4).
-    return Algorithm(name=name, key_type="EC", curve=curve, signature_bytes=2 * coordinate_bytes)
+    return Algorithm(
+        name=name,
+        key_type="EC",
+        scheme=scheme_of(name, coordinate_bytes=coordinate_bytes),
+        curve=curve,
+        signature_bytes=2 * coordinate_bytes,
+    )
 
 
 def _ed25519(name: str) -> Algorithm:
-    return Algorithm(name=name, key_type="OKP", curve="Ed25519", signature_bytes=64)
+    return Algorithm(name=name, key_type="OKP", scheme=scheme_of(name), curve="Ed25519", signature_bytes=64)
 
 
 def _ml_dsa() -> Iterable[Algorithm]:
     """The post-quantum signatures of FIPS 204, where the installed jwcrypto and cryptography have them."""
     for name, signature_bytes in (("ML-DSA-44", 2420), ("ML-DSA-65", 3309)):
         if name in getattr(jwk, "ImplementedAKPAlgorithms", ()):
-            yield Algorithm(name=name, key_type="AKP", signature_bytes=signature_bytes)
+            yield Algorithm(name=name, key_type="AKP", scheme=scheme_of(name), signature_bytes=signature_bytes)
 
 
 ALGORITHMS: Final[Mapping[str, Algorithm]] = {
@@ -96,13 +102,3 @@ ALGORITHMS: Final[Mapping[str, Algorithm]] = {
         *_ml_dsa(),
     )
 }
-
-
-@cache
-def signature_engine(name: str) -> JWA:
-    """Give jwcrypto's engine for an allowed algorithm, made once.
-
-    Raises:
-        KeyError: the algorithm is not in :data:`ALGORITHMS`.
-    """
-    return JWA.signing_alg(ALGORITHMS[name].name)

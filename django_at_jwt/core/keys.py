@@ -5,21 +5,18 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, field
-from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from jwcrypto.common import JWException, base64url_decode
 from jwcrypto.jwk import JWK
 
-from .algorithms import ALGORITHMS, RSA_KEY_BITS, Algorithm, signature_engine
+from .algorithms import ALGORITHMS, RSA_KEY_BITS, Algorithm
 from .errors import UnacceptableKey
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Collection, Mapping
 
 PRIVATE_MEMBERS: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"})
 _PUBLIC_MEMBERS: Final = {
@@ -62,68 +59,10 @@ _ROCA_MARKERS: Final = {
 }
 
 
-class _OperationKey:
-    """The one method that jwcrypto's engines ask of a key, answered without searching the JWK again on each call."""
-
-    __slots__ = ("_key", "_members")
-
-    def __init__(self, jwk: JWK, operation: str) -> None:
-        # What the engines for Ed25519 and ML-DSA ask of a key, beside the key itself.
-        self._members = {member: jwk.get(member) for member in ("kty", "crv", "alg")}
-        curve = (jwk["crv"],) if jwk["kty"] == "EC" else ()
-        self._key = jwk.get_op_key(operation, *curve)
-
-    def get_op_key(self, _operation: str, _curve: str | None = None) -> Any:
-        return self._key
-
-    def __getitem__(self, member: str) -> Any:
-        return self._members[member]
-
-    def get(self, member: str) -> Any:
-        return self._members.get(member)
-
-
-class _RsaVerification:
-    """What jwcrypto's RSA engines do to verify, without asking for the key again on each call."""
-
-    __slots__ = ("_hash", "_key", "_padding")
-
-    def __init__(self, engine: Any, key: Any) -> None:
-        self._padding, self._hash = engine.padfn, engine.hashfn
-        self._key = key
-
-    def verify(self, signing_input: bytes, signature: bytes) -> None:
-        self._key.verify(signature, signing_input, self._padding, self._hash)
-
-
-class _EcdsaVerification:
-    """What jwcrypto's ECDSA engines do to verify, without what they do again on each call.
-
-    They write the two numbers of a signature as hexadecimal text to read them, and make a new scheme object, which
-    costs a verifier 6 % of all its time.
-    """
-
-    __slots__ = ("_key", "_scheme")
-
-    def __init__(self, engine: Any, key: Any) -> None:
-        self._scheme = ECDSA(engine.hashfn)
-        self._key = key
-
-    def verify(self, signing_input: bytes, signature: bytes) -> None:
-        # R and S side by side in a JWS (RFC 7518 §3.4), a DER sequence of two numbers for whoever does the arithmetic.
-        half = len(signature) // 2
-        numbers = encode_dss_signature(int.from_bytes(signature[:half], "big"), int.from_bytes(signature[half:], "big"))
-        self._key.verify(numbers, signing_input, self._scheme)
-
-
-def _verification(algorithm: Algorithm, key: _OperationKey) -> Callable[[bytes, bytes], None]:
-    """Give a function of signing input and signature that raises ``InvalidSignature`` where they do not fit."""
-    engine = signature_engine(algorithm.name)
-    if algorithm.key_type == "RSA":
-        return _RsaVerification(engine, key.get_op_key("verify")).verify
-    if algorithm.key_type == "EC":
-        return _EcdsaVerification(engine, key.get_op_key("verify")).verify
-    return partial(engine.verify, key)
+def _operation_key(jwk: JWK, operation: str) -> Any:
+    """Return the key of ``cryptography`` for an operation: ``"sign"`` or ``"verify"``."""
+    curve = (jwk["crv"],) if jwk["kty"] == "EC" else ()
+    return jwk.get_op_key(operation, *curve)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +77,7 @@ class VerificationKey:
     algorithm: Algorithm
     public_jwk: Mapping[str, str]
     signature_bytes: int = field(repr=False, compare=False)
-    _verify: Callable[[bytes, bytes], None] = field(repr=False, compare=False)
+    _public_key: Any = field(repr=False, compare=False)
 
     @classmethod
     def from_jwk(
@@ -175,14 +114,14 @@ class VerificationKey:
         _check_spelling(jwk, _PUBLIC_MEMBERS[allowed.key_type])
         try:
             written = JWK(**{member: jwk[member] for member in _PUBLIC_MEMBERS[allowed.key_type]})
-            operation_key = _OperationKey(written, "verify")
+            public_key = _operation_key(written, "verify")
             # Zero bytes in front, or unused bits that are set, would give the same key another thumbprint.
-            public = JWK.from_pyca(operation_key.get_op_key("verify"))
+            public = JWK.from_pyca(public_key)
             members = public_members(public)
         except (KeyError, TypeError, ValueError, AttributeError, JWException):
             # The reason is not passed on: its text may quote the key.
             raise UnacceptableKey("the key's members are missing or not a valid point or number") from None
-        _check_strength(members, operation_key.get_op_key("verify"))
+        _check_strength(members, public_key)
         own_kid = kid or jwk.get("kid") or public.thumbprint()
         if not isinstance(own_kid, str):
             raise UnacceptableKey("the key's kid is not a string")
@@ -190,8 +129,8 @@ class VerificationKey:
             kid=own_kid,
             algorithm=allowed,
             public_jwk=members | {"use": "sig", "alg": name, "kid": own_kid},
-            signature_bytes=allowed.signature_bytes or (operation_key.get_op_key("verify").key_size + 7) // 8,
-            _verify=_verification(allowed, operation_key),
+            signature_bytes=allowed.signature_bytes or (public_key.key_size + 7) // 8,
+            _public_key=public_key,
         )
 
     def verifies(self, signing_input: bytes, signature: bytes) -> bool:
@@ -200,7 +139,7 @@ class VerificationKey:
             # An RSA signature is as long as its modulus (RFC 8017 §8.1.2); OpenSSL may take it without leading zeros.
             return False
         try:
-            self._verify(signing_input, signature)
+            self.algorithm.scheme.verify(self._public_key, signing_input, signature)
         except (InvalidSignature, ValueError):
             return False
         return True
@@ -211,8 +150,7 @@ class SigningKey:
     """A private key, opened and ready to sign, with the public key that belongs to it."""
 
     verification_key: VerificationKey
-    _engine: Any = field(repr=False, compare=False)
-    _operation_key: _OperationKey = field(repr=False, compare=False)
+    _private_key: Any = field(repr=False, compare=False)
 
     @classmethod
     def from_jwk(cls, jwk: JWK, *, algorithm: str, kid: str | None = None) -> SigningKey:
@@ -226,11 +164,7 @@ class SigningKey:
         check_purpose(jwk, allowed=("sign",))
         public = VerificationKey.from_jwk(jwk.export_public(as_dict=True), algorithm=algorithm, kid=kid)
         try:
-            key = cls(
-                verification_key=public,
-                _engine=signature_engine(algorithm),
-                _operation_key=_OperationKey(jwk, "sign"),
-            )
+            key = cls(verification_key=public, _private_key=_operation_key(jwk, "sign"))
             belongs = public.verifies(_PROBE, key.sign(_PROBE))
         except (KeyError, TypeError, ValueError, AttributeError, JWException):
             # Neither the reason nor the frames below are passed on: they hold the private numbers.
@@ -250,9 +184,8 @@ class SigningKey:
         return self.verification_key.algorithm
 
     def sign(self, signing_input: bytes) -> bytes:
-        """Give the JWS signature over ``signing_input`` (RFC 7515 §5.1)."""
-        signature: bytes = self._engine.sign(self._operation_key, signing_input)
-        return signature
+        """Return the JWS signature over ``signing_input`` (RFC 7515 section 5.1)."""
+        return self.algorithm.scheme.sign(self._private_key, signing_input)
 
     def __reduce__(self) -> str:
         # A pickled key would carry the private half into a cache or another process.
@@ -270,7 +203,7 @@ def canonical_private_jwk(jwk: JWK) -> JWK:
 
     It does *not* check the key: :meth:`SigningKey.from_jwk` has to accept it first.
     """
-    return JWK.from_pyca(_OperationKey(jwk, "sign").get_op_key("sign"))
+    return JWK.from_pyca(_operation_key(jwk, "sign"))
 
 
 def _check_spelling(jwk: Mapping[str, Any], members: Collection[str]) -> None:

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jwcrypto.jwk import JWK
 
-from django_at_jwt.core.algorithms import ALGORITHMS, signature_engine
+from django_at_jwt.core.algorithms import ALGORITHMS
 from django_at_jwt.core.errors import UnacceptableKey
 from django_at_jwt.core.keys import PRIVATE_MEMBERS, SigningKey, VerificationKey, public_members
 
@@ -55,9 +55,7 @@ def test_the_allow_list_is_the_asymmetric_algorithms():
     post_quantum = {"ML-DSA-44", "ML-DSA-65"}
     assert tuple(name for name in ALGORITHMS if name not in post_quantum) == ALL_ALGORITHMS
     assert {"none", "HS256", "HS384", "HS512"}.isdisjoint(ALGORITHMS)
-    for name in ("none", "HS256", "RSA1_5", "ES256K", "Ed448", ""):
-        with pytest.raises(KeyError):
-            signature_engine(name)
+    assert ALGORITHMS.keys().isdisjoint({"RSA1_5", "ES256K", "Ed448", ""})
 
 
 @pytest.mark.compliance("9068-2", "8725-5")
