@@ -25,8 +25,8 @@ from rest_framework.response import Response
 from rest_framework.test import APIRequestFactory
 from rest_framework.views import APIView
 
-from django_at_jwt.authorization_server.keystore import key_store
-from django_at_jwt.authorization_server.rotation import rotate_signing_keys
+from django_at_jwt.authorization_server.keys.rotation import rotate_signing_keys
+from django_at_jwt.authorization_server.keys.store import key_store
 from django_at_jwt.rest_framework import AccessTokenAuthentication
 
 from . import remote_issuers, workload
@@ -95,7 +95,7 @@ def _variants(count: int) -> Iterator[Variant]:
     of_client = [workload.token(rsa) for _ in range(count)]
     of_user = [workload.token(rsa, str(user.pk)) for _ in range(count)]
     ours = [AccessTokenAuthentication]
-    simplejwt = _simplejwt(rsa.verification_key.public_jwk)
+    simplejwt = _simplejwt(rsa.public_key.public_jwk)
     authlib = [_authlib_authentication(KeySet.import_key_set(ring.jwk_set()))]
     yield _variant(_NONE, [], itertools.repeat(None))
     yield _variant(_COLD, ours, of_client, "a client's token, every rule of RFC 9068")

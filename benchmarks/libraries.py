@@ -18,9 +18,9 @@ import jwt
 from jwcrypto.jwk import JWK, JWKSet
 from jwcrypto.jwt import JWT
 
-from django_at_jwt.core.jws import sign_compact
-from django_at_jwt.core.keyring import KeyRing
-from django_at_jwt.core.keys import SigningKey, VerificationKey
+from django_at_jwt.core.jose.jws import sign_compact
+from django_at_jwt.core.jose.keyring import KeyRing
+from django_at_jwt.core.jose.keys import PrivateKey, PublicKey
 from django_at_jwt.core.profile import encode_json, header_segment
 from django_at_jwt.core.verifier import Expectations, verify_access_token
 
@@ -53,13 +53,13 @@ class Library:
 
 
 def _our_signer(private: Jwk, algorithm: str) -> Callable[[Claims], object]:
-    key = SigningKey.from_jwk(JWK(**private), algorithm=algorithm, kid=private["kid"])
+    key = PrivateKey.from_jwk(JWK(**private), algorithm=algorithm, kid=private["kid"])
     return lambda claims: sign_compact(key, header_segment(key), encode_json(claims))
 
 
 def _our_verifier(public: Jwk | list[Jwk], algorithm: str) -> Callable[[str], object]:
     jwks = public if isinstance(public, list) else [public]
-    ring = KeyRing.of(VerificationKey.from_jwk(jwk, algorithm=algorithm) for jwk in jwks)
+    ring = KeyRing.of(PublicKey.from_jwk(jwk, algorithm=algorithm) for jwk in jwks)
     expected = Expectations(issuer=ISSUER, audiences=frozenset({AUDIENCE}))
     return lambda token: verify_access_token(token, key_ring=ring, expected=expected, now=time.time())
 

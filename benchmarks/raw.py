@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from jwcrypto.jwk import JWK
 
-from django_at_jwt.core.jws import CompactJws
+from django_at_jwt.core.jose.jws import CompactJws
 
 if TYPE_CHECKING:
     from collections.abc import Callable

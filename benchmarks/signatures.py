@@ -6,9 +6,9 @@ import itertools
 import json
 from typing import TYPE_CHECKING, Any, Final
 
-from django_at_jwt.core.algorithms import ALGORITHMS
-from django_at_jwt.core.jws import encode_segment
-from django_at_jwt.core.keys import SigningKey
+from django_at_jwt.core.jose.algorithms import ALGORITHMS
+from django_at_jwt.core.jose.jws import encode_segment
+from django_at_jwt.core.jose.keys import PrivateKey
 from django_at_jwt.core.profile import encode_json, header_segment
 
 from . import raw, workload
@@ -32,8 +32,8 @@ class _Keys:
     def __init__(self, algorithm: str) -> None:
         jwk = ALGORITHMS[algorithm].generate_key()
         self.algorithm = algorithm
-        self.signing_key = SigningKey.from_jwk(jwk, algorithm=algorithm)
-        self.public: dict[str, Any] = dict(self.signing_key.verification_key.public_jwk)
+        self.signing_key = PrivateKey.from_jwk(jwk, algorithm=algorithm)
+        self.public: dict[str, Any] = dict(self.signing_key.public_key.public_jwk)
         self.private: dict[str, Any] = {**json.loads(jwk.export_private()), "kid": self.signing_key.kid}
         self.tokens = [workload.token(self.signing_key) for _ in range(_POOL)]
 
@@ -118,8 +118,8 @@ def _key_sets(rounds: int) -> Table:
 
 
 def _public_jwk(algorithm: str) -> dict[str, Any]:
-    key = SigningKey.from_jwk(ALGORITHMS[algorithm].generate_key(), algorithm=algorithm)
-    return dict(key.verification_key.public_jwk)
+    key = PrivateKey.from_jwk(ALGORITHMS[algorithm].generate_key(), algorithm=algorithm)
+    return dict(key.public_key.public_jwk)
 
 
 def _cycle(pool: Sequence[Any]) -> Callable[[int], Sequence[Any]]:

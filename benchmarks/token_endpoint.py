@@ -16,9 +16,9 @@ from oauth2_provider.models import get_application_model
 from oauth2_provider.views import TokenView as ToolkitTokenView
 
 from django_at_jwt import oauth2_provider_settings
-from django_at_jwt.authorization_server.endpoints import TokenView
-from django_at_jwt.authorization_server.keystore import key_store
-from django_at_jwt.authorization_server.rotation import rotate_signing_keys
+from django_at_jwt.authorization_server.keys.rotation import rotate_signing_keys
+from django_at_jwt.authorization_server.keys.store import key_store
+from django_at_jwt.authorization_server.views import TokenView
 
 from . import workload
 from .interleave import Variant, interleave

@@ -6,11 +6,11 @@ import time
 import uuid
 from typing import TYPE_CHECKING, Any, Final
 
-from django_at_jwt.core.jws import sign_compact
+from django_at_jwt.core.jose.jws import sign_compact
 from django_at_jwt.core.profile import assemble, encode_json, header_segment
 
 if TYPE_CHECKING:
-    from django_at_jwt.core.keys import SigningKey
+    from django_at_jwt.core.jose.keys import PrivateKey
 
 ISSUER: Final = "https://as.example.com/o"
 AUDIENCE: Final = "https://api.example.com/"
@@ -46,6 +46,6 @@ def claims(subject: str = CLIENT_ID, *, issuer: str = ISSUER) -> dict[str, Any]:
     )
 
 
-def token(key: SigningKey, subject: str = CLIENT_ID, *, issuer: str = ISSUER) -> str:
+def token(key: PrivateKey, subject: str = CLIENT_ID, *, issuer: str = ISSUER) -> str:
     """Make one token, signed with ``key``."""
     return sign_compact(key, header_segment(key), encode_json(claims(subject, issuer=issuer)))

@@ -19,7 +19,8 @@ class DjangoAtJwtConfig(AppConfig):
 
         register_checks()
         if apps.is_installed("oauth2_provider"):
-            from .authorization_server import authentication, subjects  # noqa: PLC0415 - they need the models
+            from .authorization_server import subject  # noqa: PLC0415 - it needs the models
+            from .authorization_server.login import events  # noqa: PLC0415 - the same
 
-            authentication.connect()
-            subjects.guard_client_ids()
+            events.connect()
+            subject.guard_client_ids()

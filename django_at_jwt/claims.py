@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar, overload
 
-from .core.mappers import ValueType
+from django_at_jwt.core.claims import ValueType
 
 __all__ = ["ClaimContext", "ClaimSource", "ValueType", "register_claim_source", "registered_claim_sources"]
 

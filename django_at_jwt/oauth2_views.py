@@ -15,8 +15,7 @@ from .conf import require_installed
 
 require_installed()
 
-from .authorization_server.documents import DiscoveryView, JwkSetView, MetadataView  # noqa: E402 - it needs the tables
-from .authorization_server.endpoints import (  # noqa: E402
+from .authorization_server.views import (  # noqa: E402 - it needs the tables of the app
     AuthorizationView,
     DeviceAuthorizationView,
     DeviceConfirmView,
@@ -28,6 +27,7 @@ from .authorization_server.endpoints import (  # noqa: E402
     TokenView,
     UserInfoView,
 )
+from .authorization_server.views.metadata import DiscoveryView, JwkSetView, MetadataView  # noqa: E402
 
 __all__ = [
     "AuthorizationView",

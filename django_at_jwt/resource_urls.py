@@ -5,9 +5,9 @@ A project that only accepts tokens includes these too. They need neither django-
 
 from django.urls import re_path
 
-from .core.metadata import PROTECTED_RESOURCE_PATH
-from .resource_server.protected_resources import URL_NAMESPACE
-from .resource_server.views import ProtectedResourceMetadataView
+from django_at_jwt.core.metadata import PROTECTED_RESOURCE_PATH
+from django_at_jwt.resource_server.protected_resources import URL_NAMESPACE
+from django_at_jwt.resource_server.views import ProtectedResourceMetadataView
 
 app_name = URL_NAMESPACE
 urlpatterns = [

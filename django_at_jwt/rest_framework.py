@@ -6,14 +6,16 @@ from typing import TYPE_CHECKING
 
 from django.apps import apps
 
-from .resource_server.rest_framework.authentication import AccessTokenAuthentication as _AccessTokenAuthentication
-from .resource_server.rest_framework.authentication import (
+from django_at_jwt.resource_server.rest_framework.authentication import (
+    AccessTokenAuthentication as _AccessTokenAuthentication,
+)
+from django_at_jwt.resource_server.rest_framework.authentication import (
     AmbiguousCredentials,
     InvalidAccessToken,
     KeysAreUnavailable,
 )
-from .resource_server.rest_framework.challenges import InsufficientUserAuthentication
-from .resource_server.rest_framework.permissions import (
+from django_at_jwt.resource_server.rest_framework.challenges import InsufficientUserAuthentication
+from django_at_jwt.resource_server.rest_framework.permissions import (
     HasAnyScope,
     HasEntitlement,
     HasRole,
@@ -25,8 +27,8 @@ from .resource_server.rest_framework.permissions import (
     IsUser,
     RequiresAuthentication,
 )
-from .resource_server.rest_framework.principal import AccessToken, MachinePrincipal, TokenPrincipal
-from .resource_server.rest_framework.required_scopes import scope_alternatives
+from django_at_jwt.resource_server.rest_framework.principal import AccessToken, MachinePrincipal, TokenPrincipal
+from django_at_jwt.resource_server.rest_framework.required_scopes import scope_alternatives
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -66,7 +68,7 @@ else:
 
 if apps.is_installed("drf_spectacular"):
     # This registers the extension; drf-spectacular finds it once it is imported.
-    from .resource_server.rest_framework import schema as _schema  # noqa: F401
+    from django_at_jwt.resource_server.rest_framework import schema as _schema  # noqa: F401
 
 __all__ = [
     "AccessToken",

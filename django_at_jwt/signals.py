@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from .resource_server.retrieval import issuer_fetched
+from django_at_jwt.resource_server.remote.discovery import issuer_fetched
 
 __all__ = ["issuer_fetched"]

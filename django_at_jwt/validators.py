@@ -6,7 +6,7 @@ from .conf import require_installed
 
 require_installed()
 
-from .authorization_server.toolkit import AccessTokenValidatorMixin  # noqa: E402 - it needs the tables of the app
+from django_at_jwt.authorization_server.oauthlib_bridge import AccessTokenValidatorMixin  # noqa: E402 - it needs the tables of the app
 
 
 class OAuth2Validator(AccessTokenValidatorMixin, ToolkitValidator):

@@ -12,7 +12,8 @@ from django.core.exceptions import ImproperlyConfigured
 from django.views import View
 from django.views.decorators.csrf import csrf_exempt
 
-from .resource_server.rest_framework.gate import Gate, depends_on_token
+from django_at_jwt.resource_server.rest_framework.guard import Guard, depends_on_token
+
 from .rest_framework import AccessTokenAuthentication, HasScopes
 
 if TYPE_CHECKING:
@@ -45,21 +46,21 @@ def access_token_required(
     Raises:
         ImproperlyConfigured: neither a permission nor scopes are given.
     """
-    gate = _gate(permission, scopes, audience, name="access_token_required")
+    guard = _gate(permission, scopes, audience, name="access_token_required")
 
     def decorated(view: ViewFunction) -> ViewFunction:
         if iscoroutinefunction(view):
 
             @wraps(view)
             async def guarded_async(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-                refusal = await _refusal_async(gate, request, *args, **kwargs)
+                refusal = await _refusal_async(guard, request, *args, **kwargs)
                 return refusal or _of_token(await view(request, *args, **kwargs))
 
             return _open_to_all(guarded_async)
 
         @wraps(view)
         def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-            refusal = gate().refusal(request, *args, **kwargs)
+            refusal = guard().refusal(request, *args, **kwargs)
             return refusal or _of_token(view(request, *args, **kwargs))
 
         return _open_to_all(guarded)
@@ -102,11 +103,11 @@ class AccessTokenRequiredMixin:
             ImproperlyConfigured: neither a permission nor scopes are said.
         """
         said = {name: initial.get(name, getattr(cls, name)) for name in ("permission", "required_scopes", "audience")}
-        gate = _gate(said["permission"], said["required_scopes"], said["audience"], name=cls.__name__)
-        view: ViewFunction = super().as_view(**initial, _gate=gate)  # type: ignore[misc]
+        guard = _gate(said["permission"], said["required_scopes"], said["audience"], name=cls.__name__)
+        view: ViewFunction = super().as_view(**initial, _gate=guard)  # type: ignore[misc]
         return _open_to_all(view)
 
-    _gate: ClassVar[type[Gate] | None] = None
+    _gate: ClassVar[type[Guard] | None] = None
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         """Answer, or let the view do so."""
@@ -122,7 +123,7 @@ class AccessTokenRequiredMixin:
         return refusal or _of_token(await super().dispatch(request, *args, **kwargs))  # type: ignore[misc]
 
 
-def _gate(permission: Any, scopes: Any, audience: str | None, *, name: str) -> type[Gate]:
+def _gate(permission: Any, scopes: Any, audience: str | None, *, name: str) -> type[Guard]:
     if permission is None and scopes is None:
         raise ImproperlyConfigured(f"{name} needs scopes or a permission. Where any token will do, say scopes=[].")
     if isfunction(permission):
@@ -135,14 +136,14 @@ def _gate(permission: Any, scopes: Any, audience: str | None, *, name: str) -> t
         "permission_classes": asked,
         "required_scopes": scopes,
     }
-    return type("Gate", (Gate,), {"__module__": __name__, **attributes})
+    return type("Guard", (Guard,), {"__module__": __name__, **attributes})
 
 
 def _refusal_async(
-    gate: type[Gate], request: HttpRequest, *args: Any, **kwargs: Any
+    guard: type[Guard], request: HttpRequest, *args: Any, **kwargs: Any
 ) -> Awaitable[HttpResponseBase | None]:
     # Verifying may read the user or the keys from the database, which Django does not let an event loop do.
-    return sync_to_async(gate().refusal)(request, *args, **kwargs)
+    return sync_to_async(guard().refusal)(request, *args, **kwargs)
 
 
 def _of_token(response: HttpResponseBase) -> HttpResponseBase:

@@ -4,7 +4,7 @@ from .conf import require_installed
 
 require_installed()
 
-from .authorization_server.urls import well_known_patterns  # noqa: E402 - it needs the tables of the app
+from django_at_jwt.authorization_server.urls import well_known_patterns  # noqa: E402 - it needs the tables of the app
 
 app_name = "django_at_jwt"
 urlpatterns = well_known_patterns

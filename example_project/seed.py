@@ -12,7 +12,7 @@ from django.contrib.auth.hashers import check_password
 from django.urls import reverse
 from oauth2_provider.models import get_application_model
 
-from django_at_jwt.authorization_server.rotation import rotate_signing_keys
+from django_at_jwt.authorization_server.keys.rotation import rotate_signing_keys
 from django_at_jwt.models import ResourceServer, SigningKey
 
 from .models import Department, Note, Profile

@@ -20,10 +20,10 @@ from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from oauth2_provider.models import get_application_model
 
-from django_at_jwt.authorization_server.keystore import key_store
-from django_at_jwt.authorization_server.rotation import rotate_signing_keys
+from django_at_jwt.authorization_server.keys.rotation import rotate_signing_keys
+from django_at_jwt.authorization_server.keys.store import key_store
 from django_at_jwt.conf import app_settings, clear_process_caches
-from django_at_jwt.core.jws import CompactJws
+from django_at_jwt.core.jose.jws import CompactJws
 from django_at_jwt.models import SigningKey
 
 pytest_plugins = ["django_at_jwt.testing.fixtures"]

@@ -7,9 +7,9 @@ from .issuer_subject import IssuerSubjectAdmin
 __all__ = ["IssuerSubjectAdmin"]
 
 if apps.is_installed("oauth2_provider"):
-    from .claim_mapper import ClaimMapperAdmin
+    from .claim_mapper.admin import ClaimMapperAdmin
+    from .preview import TokenPreviewAdmin
     from .resource_server import ResourceServerAdmin
-    from .signing_key import SigningKeyAdmin
-    from .token_preview import TokenPreviewAdmin
+    from .signing_key.admin import SigningKeyAdmin
 
     __all__ += ["ClaimMapperAdmin", "ResourceServerAdmin", "SigningKeyAdmin", "TokenPreviewAdmin"]

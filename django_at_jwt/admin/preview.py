@@ -4,28 +4,79 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
+from django.contrib import admin
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.core.exceptions import PermissionDenied
 from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
 from django.utils.translation import gettext as _
 from oauth2_provider.models import get_application_model
 
-from django_at_jwt.authorization_server.explanations import explained
-from django_at_jwt.authorization_server.preview import SIZE_MARKS, preview_access_token
+from django_at_jwt.authorization_server.claims.messages import explained
+from django_at_jwt.authorization_server.claims.preview import SIZE_MARKS, preview_access_token
 from django_at_jwt.conf import token_user_model
-from django_at_jwt.models import ClaimMapper
+from django_at_jwt.models import ClaimMapper, TokenPreview
 
+from .optimistic_lock import BACK
 from .preview_form import PREFIX, PreviewForm
-from .row_versions import BACK
 
 if TYPE_CHECKING:
     from django.contrib.admin import AdminSite
     from django.http import HttpRequest, HttpResponse
 
-    from django_at_jwt.authorization_server.preview import Preview, PreviewRequest
-    from django_at_jwt.core.mappers import CompiledMappers
+    from django_at_jwt.authorization_server.claims.change_impact import ChangeImpact
+    from django_at_jwt.authorization_server.claims.preview import Preview, PreviewRequest
+    from django_at_jwt.core.claims import CompiledMappers
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest
+
+    _ModelAdmin = admin.ModelAdmin[TokenPreview]
+else:
+    _ModelAdmin = admin.ModelAdmin  # It is generic to the type checker alone.
+
+
+@admin.register(TokenPreview)
+class TokenPreviewAdmin(_ModelAdmin):
+    """One page, which is about users, clients, APIs and mappers alike; in place of a list there is the preview."""
+
+    def get_urls(self) -> list[URLPattern]:
+        """Give the page under the name of the links to it, and under the name that the index looks for."""
+        view = self.admin_site.admin_view(partial(preview_page, admin_site=self.admin_site))
+        names = ("django_at_jwt_preview", f"{self.opts.app_label}_{self.opts.model_name}_changelist")
+        return [path("", view, name=name) for name in names]
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        """Tell whether the index has a line for it."""
+        return request.user.has_perm(PERMISSION)
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Tell whether somebody may preview tokens."""
+        return request.user.has_perm(PERMISSION)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """There is nothing to add."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """There is nothing to change."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """There is nothing to delete."""
+        return False
+
+
+def record_preview(request: HttpRequest, effects: ChangeImpact) -> None:
+    """Record that the claims of the users in a sample were shown, as far as there were any to show."""
+    users = {effect.token.user.pk: effect.token.user for effect in effects.tokens if effect.token.user is not None}
+    if users and request.user.pk is not None:
+        message = _("Claims in access tokens were previewed.")
+        LogEntry.objects.log_actions(request.user.pk, users.values(), CHANGE, message)
+
 
 PERMISSION = "django_at_jwt.preview_claimmapper"
 _TEMPLATE = "admin/django_at_jwt/preview/page.html"

@@ -11,18 +11,18 @@ from django.utils.translation import gettext_lazy as _
 from oauth2_provider.models import get_access_token_model, get_application_model
 from oauth2_provider.scopes import get_scopes_backend
 
-from django_at_jwt.authorization_server.authentication import authentication_by_password
-from django_at_jwt.authorization_server.naming import client_named, user_named
-from django_at_jwt.authorization_server.preview import PreviewRequest
+from django_at_jwt.authorization_server.claims.lookup import find_client, find_user
+from django_at_jwt.authorization_server.claims.preview import PreviewRequest
+from django_at_jwt.authorization_server.login.events import authentication_by_password
+from django_at_jwt.authorization_server.oauthlib_bridge.client_policy import known_grants, usual_grant
 from django_at_jwt.authorization_server.resource_servers import registry
-from django_at_jwt.authorization_server.toolkit.eligibility import known_grants, usual_grant
 from django_at_jwt.conf import token_user_model
 
 if TYPE_CHECKING:
     from django.contrib.admin import AdminSite
     from django.http import HttpRequest
 
-    from django_at_jwt.core.mappers import CompiledMappers
+    from django_at_jwt.core.claims import CompiledMappers
 
 PREFIX = "preview"
 
@@ -97,7 +97,7 @@ class PreviewForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         """Find the rows that were named, and see that the grant goes with them."""
         cleaned = {**(super().clean() or {}), **self.cleaned_data}
-        for name, chosen, find in (("user_name", "user", user_named), ("client_id", "client", client_named)):
+        for name, chosen, find in (("user_name", "user", find_user), ("client_id", "client", find_client)):
             if not cleaned["typed"] and chosen in self.fields:
                 continue
             cleaned[chosen] = None

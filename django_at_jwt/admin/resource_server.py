@@ -17,18 +17,18 @@ from oauth2_provider.scopes import get_scopes_backend
 
 from django_at_jwt.authorization_server.resource_servers import registry
 from django_at_jwt.conf import app_settings
-from django_at_jwt.core.algorithms import ALGORITHMS
+from django_at_jwt.core.jose.algorithms import ALGORITHMS
 from django_at_jwt.core.resource_servers import read_scopes
 from django_at_jwt.models import ResourceServer
 
-from .confirming import ConfirmingAdmin
-from .row_versions import VersionedForm
+from .confirmation import ConfirmingAdmin
+from .optimistic_lock import VersionedForm
 
 if TYPE_CHECKING:
     from django.http import HttpRequest, HttpResponse
     from django.utils.safestring import SafeString
 
-    from django_at_jwt.authorization_server.arrangement import Arrangement
+    from django_at_jwt.authorization_server.claims.configuration import ClaimConfiguration
 
 
 class ScopesField(forms.CharField):
@@ -170,7 +170,9 @@ class ResourceServerAdmin(ConfirmingAdmin):
         (_("Its tokens"), {"fields": ("scopes", "lifetime", "token_format", "algorithm", "version")}),
     )
 
-    def arranged(self, now: Arrangement, *, before: list[ResourceServer], after: list[ResourceServer]) -> Arrangement:
+    def apply_change(
+        self, now: ClaimConfiguration, *, before: list[ResourceServer], after: list[ResourceServer]
+    ) -> ClaimConfiguration:
         """Give the arrangement after some resource servers were replaced."""
         then = now.with_server(None, in_place_of={row.identifier for row in before})
         for row in after:

@@ -8,22 +8,21 @@ from typing import TYPE_CHECKING, Any, Self
 
 from django.views.decorators.debug import sensitive_variables
 
+from django_at_jwt.authorization_server.claims.mapping import map_claims
+from django_at_jwt.authorization_server.keys.store import key_store
 from django_at_jwt.claims import ClaimContext
 from django_at_jwt.conf import local_issuer
 from django_at_jwt.core.errors import IssuanceUnavailable
-from django_at_jwt.core.jws import sign_compact
+from django_at_jwt.core.jose.jws import sign_compact
 from django_at_jwt.core.profile import assemble, encode_json, header_segment, with_mapped
-
-from .keystore import key_store
-from .mapping import map_claims
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from django_at_jwt.core.audience import Audience
     from django_at_jwt.core.authentication import AuthenticationEvent
-    from django_at_jwt.core.keyring import Signer
-    from django_at_jwt.core.mappers import CompiledMappers, MappedClaims
+    from django_at_jwt.core.claims import CompiledMappers, MappedClaims
+    from django_at_jwt.core.jose.keyring import Signer
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,12 +77,12 @@ class IssuedAccessToken(str):
 
 
 def compose_access_token(
-    request: IssuanceRequest, mappers: CompiledMappers, *, discards_writes: bool = False
+    request: IssuanceRequest, mappers: CompiledMappers, *, rollback: bool = False
 ) -> ComposedAccessToken:
     """Put an RFC 9068 access token together, up to its signature. Nothing is written, and no key is opened.
 
     Args:
-        discards_writes: undo what the site's own sources of claims write to databases, as for a preview.
+        rollback: undo what the site's own sources of claims write to databases, as for a preview.
 
     Raises:
         IssuanceUnavailable: there is no issuer or no key to sign with, the token would outlive its key, or the user's
@@ -92,7 +91,7 @@ def compose_access_token(
     """
     protocol = _protocol_claims(request)
     signer = key_store.current().signer(request.audience.algorithm)
-    _hold_to_the_end_of(signer.verification_key.kid, expires_at=protocol["exp"])
+    _hold_to_the_end_of(signer.public_key.kid, expires_at=protocol["exp"])
     context = ClaimContext(
         user=None if request.subject is None else request.user,
         client=request.client,
@@ -105,7 +104,7 @@ def compose_access_token(
         context,
         servers=request.audience.servers,
         protocol=protocol,
-        discards_writes=discards_writes,
+        rollback=rollback,
     )
     return ComposedAccessToken(protocol=protocol, mapped=mapped, signer=signer)
 

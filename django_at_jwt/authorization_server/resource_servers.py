@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from django_at_jwt.conf import access_token_lifetime, app_settings, register_process_cache
 from django_at_jwt.core.audience import requested_servers, resolve_audience
-from django_at_jwt.core.resource_servers import ResourceServer, ResourceServers
+from django_at_jwt.core.resource_servers import ResourceServerConfig, ResourceServers
 from django_at_jwt.models import ResourceServer as ResourceServerRow
 
-from .snapshot import Snapshot
+from .row_cache import RowCache
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -30,7 +30,7 @@ def _read(database: str) -> ResourceServers:
     )
 
 
-def registered_or_disabled(row: ResourceServerRow) -> ResourceServer:
+def registered_or_disabled(row: ResourceServerRow) -> ResourceServerConfig:
     """Give a row as a plain value or, in place of one that cannot be read, an API that is switched off.
 
     It stops its own tokens and nobody else's. Were it left out, and the default, tokens would be for it by no rule.
@@ -40,7 +40,7 @@ def registered_or_disabled(row: ResourceServerRow) -> ResourceServer:
     except ValueError as error:
         # A traceback would say nothing more.
         logger.error("No tokens for resource server %s: its row cannot be read: %s", row.identifier, error)  # noqa: TRY400
-        return ResourceServer(identifier=row.identifier, name=row.name, scopes={}, enabled=False)
+        return ResourceServerConfig(identifier=row.identifier, name=row.name, scopes={}, enabled=False)
 
 
 class ResourceServerRegistry:
@@ -50,7 +50,7 @@ class ResourceServerRegistry:
     """
 
     def __init__(self) -> None:
-        self._servers = Snapshot(ResourceServerRow, _read)
+        self._servers = RowCache(ResourceServerRow, _read)
 
     def current(self) -> ResourceServers:
         """Give the resource servers as they are now; no query while what was read before is young enough.
@@ -76,7 +76,7 @@ class ResourceServerRegistry:
         """
         return resolve_audience(request, self._knowing(request.resources))
 
-    def requested(self, request: AudienceRequest) -> tuple[ResourceServer, ...]:
+    def requested(self, request: AudienceRequest) -> tuple[ResourceServerConfig, ...]:
         """Give the resource servers that a request names.
 
         Raises:
@@ -108,7 +108,7 @@ class ResourceServerRegistry:
         self._servers.forget()
 
 
-def with_declared(servers: Iterable[ResourceServer], *, default: str | None) -> ResourceServers:
+def with_declared(servers: Iterable[ResourceServerConfig], *, default: str | None) -> ResourceServers:
     """Give the resource servers of rows together with those that the settings declare, which win."""
     settings = app_settings()
     return ResourceServers.of(

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, Final
 from django.urls import URLPattern, path
 from oauth2_provider import urls as toolkit_urls
 
-from .documents import DiscoveryView, JwkSetView, MetadataView
-from .endpoints import (
+from django_at_jwt.authorization_server.views.metadata import DiscoveryView, JwkSetView, MetadataView
+
+from .views import (
     AuthorizationView,
     DeviceAuthorizationView,
     DeviceConfirmView,

@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING, Final
 
 from django.core import checks
 
-from .applicability import CheckId
 from .authentication import (
     check_allauth,
     check_authentication_backends,
     check_authentication_callables,
     check_authentication_methods,
 )
+from .claim_mappers import check_declared_mappers, check_mappable_fields
+from .deployment import check_issuer_is_secure, check_lifetime, check_token_storage
+from .ids import CheckId
 from .issuers import (
     check_audiences_that_views_name,
     check_issuer_audiences,
@@ -24,12 +26,11 @@ from .keys import (
     check_key_encryption_keys,
     check_policy,
     check_revoked_kids,
+    check_rotation,
     check_signing_key,
     check_signing_keys_open,
     check_size_of_signatures,
 )
-from .mappers import check_declared_mappers, check_mappable_fields
-from .production import check_issuer_is_secure, check_lifetime, check_token_storage
 from .resource_servers import (
     check_audience_of_views,
     check_default_resource,
@@ -38,7 +39,6 @@ from .resource_servers import (
     check_readable_rows,
     check_resource_servers,
 )
-from .rotation import check_rotation
 from .settings import (
     check_access_token_generator,
     check_issuer,

@@ -11,8 +11,7 @@ from django.core.checks import CheckMessage, Error, Warning  # noqa: A004 - Djan
 from django_at_jwt.conf import app_settings
 from django_at_jwt.core.authentication import REGISTERED_METHODS
 
-from .applicability import CheckId, issues_tokens, readable
-from .dotted_paths import problem_with_callable
+from .ids import CheckId, issues_tokens, problem_with_callable, readable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -84,7 +83,7 @@ def check_allauth(**_kwargs: Any) -> list[CheckMessage]:
     """The installed django-allauth says whose login it has recorded."""
     if not issues_tokens():
         return []
-    from django_at_jwt.authorization_server import allauth_records  # noqa: PLC0415 - only where tokens are issued
+    from django_at_jwt.authorization_server.login import allauth as allauth_records  # noqa: PLC0415 - only where tokens are issued
 
     if not allauth_records.is_installed() or allauth_records.names_the_user():
         return []

@@ -8,11 +8,11 @@ from django.conf import settings as django_settings
 from django.core.checks import CheckMessage, Error, Warning  # noqa: A004 - Django's own name
 
 from django_at_jwt.conf import app_settings, known_issuers, local_issuer
-from django_at_jwt.core.discovery import is_remote_issuer
+from django_at_jwt.core.metadata import is_remote_issuer
 from django_at_jwt.resource_server.protected_resources import issuers_for, named_by_views
 from django_at_jwt.resource_server.verification import NO_AUDIENCE, NOT_A_REMOTE_ISSUER
 
-from .applicability import CheckId, issues_tokens, readable, views_take_access_tokens
+from .ids import CheckId, issues_tokens, readable, views_take_access_tokens
 
 _NOT_SHARED: Final = frozenset(
     f"django.core.cache.backends.{name}" for name in ("locmem.LocMemCache", "dummy.DummyCache")

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from django.core.checks import CheckMessage, Error, Warning  # noqa: A004 - Django's own name
 from django.db import Error as AnyDatabaseError
 from django.utils import timezone
 from django.utils.connection import ConnectionDoesNotExist
 
-from django_at_jwt.conf import (
-    access_token_lifetime,
-    app_settings,
-)
-from django_at_jwt.core.algorithms import ALGORITHMS
+from django_at_jwt.conf import access_token_lifetime, app_settings
 from django_at_jwt.core.errors import NoSigningKey
-from django_at_jwt.core.lifecycle import KeyState
+from django_at_jwt.core.jose.algorithms import ALGORITHMS
+from django_at_jwt.core.key_lifecycle import KeyState, KeyTimes, is_usable, plan_rotation
 
-from .applicability import CheckId, issues_tokens, readable
+from .ids import CheckId, issues_tokens, readable
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
     from django_at_jwt.models import SigningKey
 
 
@@ -40,7 +40,7 @@ def check_policy(**_kwargs: Any) -> list[CheckMessage]:
 
 def policy_problems() -> tuple[str, ...]:
     """Give a sentence for each rule that the site's policy breaks."""
-    from django_at_jwt.authorization_server.rotation import policy_problems as problems_of  # noqa: PLC0415 - as the models below
+    from django_at_jwt.authorization_server.keys.rotation import policy_problems as problems_of  # noqa: PLC0415 - as the models below
 
     return problems_of(longest_lifetime())
 
@@ -75,7 +75,7 @@ def check_signing_keys_open(**_kwargs: Any) -> list[CheckMessage]:
     """Each private key can be opened with the key-encryption keys that are set, and belongs to its public half."""
     if not issues_tokens() or not _can_open_keys():
         return []
-    from django_at_jwt.authorization_server.protection import require_row_that_opens  # noqa: PLC0415 - as the models below
+    from django_at_jwt.authorization_server.keys.encryption import require_row_that_opens  # noqa: PLC0415 - as the models below
 
     messages: list[CheckMessage] = []
     for row in signing_key_rows() or []:
@@ -188,7 +188,7 @@ def check_key_encryption_keys(**_kwargs: Any) -> list[CheckMessage]:
                 id=CheckId.DERIVED_KEY_ENCRYPTION_KEY,
             )
         ]
-    from django_at_jwt.authorization_server.protection import decrypt_private_key, is_newest  # noqa: PLC0415 - as the models
+    from django_at_jwt.authorization_server.keys.encryption import decrypt_private_key, is_newest  # noqa: PLC0415 - as the models
 
     old = 0
     for row in signing_key_rows() or []:
@@ -205,3 +205,64 @@ def check_key_encryption_keys(**_kwargs: Any) -> list[CheckMessage]:
             id=CheckId.OLD_KEY_ENCRYPTION_KEY,
         )
     ]
+
+
+_RUN: Final = "Run: manage.py rotate_signing_keys"
+
+
+def check_rotation(**_kwargs: Any) -> list[CheckMessage]:
+    """Every algorithm in use has a key and a next one, and each key is published for as long as its tokens live."""
+    if not issues_tokens() or not readable() or policy_problems():
+        return []
+    keys = [row.times for row in signing_key_rows() or []]
+    if not keys:
+        # There is a check of its own for a table without keys, or none at all.
+        return []
+    settings, now = app_settings(), timezone.now()
+    plan = plan_rotation(
+        keys,
+        policy=settings.rotation_policy(longest_lifetime=longest_lifetime()),
+        algorithms=settings.signing_algorithms,
+        now=now,
+    )
+    messages: list[CheckMessage] = [
+        Warning(problem, hint=f"{_RUN}, and schedule it daily.", id=CheckId.KEY_IS_MISSING)
+        for algorithm in dict.fromkeys(new.algorithm for new in plan.new)
+        if (problem := _missing([key for key in keys if key.algorithm == algorithm], algorithm, now)) is not None
+    ]
+    before = {key.kid: key for key in keys}
+    starts = {new.signing_at for new in plan.new}
+    for after in plan.changed:
+        # That a key ends where one begins that is missing yet has been said.
+        if before[after.kid].retained_at is not None or after.retained_at not in starts:
+            problem = _wrong_times(before[after.kid], after, settings.signing_algorithms)
+            messages.append(Warning(problem, hint=f"{_RUN}.", id=CheckId.WRONG_KEY_TIMES))
+    return messages
+
+
+def _missing(keys: Sequence[KeyTimes], algorithm: str, now: datetime) -> str | None:
+    """Return what is wrong where a rotation would make a key, or ``None`` where the daily run is still in time."""
+    usable = [key for key in keys if is_usable(key, now)]
+    if not usable:
+        return f"{algorithm} is in AT_JWT['SIGNING_ALGORITHMS'], and there is no key for it."
+    announced = [key for key in usable if key.state_at(now) is KeyState.ANNOUNCED]
+    if not announced or len(announced) == len(usable) == 1:
+        return f"No next key is announced for {algorithm}."
+    last = max(key.signing_at for key in announced)
+    if last <= now + app_settings().propagation_time:
+        return f"The last announced key for {algorithm} signs from {last}, and none is announced after it yet."
+    return None
+
+
+def _wrong_times(before: KeyTimes, after: KeyTimes, in_use: Sequence[str]) -> str:
+    """Say what is wrong with a key that a rotation would change."""
+    kid = f"Signing key {before.kid}"
+    if before.algorithm not in in_use:
+        return (
+            f"{kid} is for {before.algorithm}, which AT_JWT['SIGNING_ALGORITHMS'] has not any more, and may still sign."
+        )
+    if before.retained_at is None:
+        return f"{kid} signs without end, although another key for {before.algorithm} follows it."
+    if before.retained_at != after.retained_at:
+        return f"{kid} signs until {before.retained_at}, and should until {after.retained_at or 'further notice'}."
+    return f"{kid} is published until {before.retired_at}, and its tokens may live until {after.retired_at}."

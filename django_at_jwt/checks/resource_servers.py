@@ -11,12 +11,12 @@ from django.utils.connection import ConnectionDoesNotExist
 from django_at_jwt.conf import app_settings
 from django_at_jwt.core.resource_servers import ResourceServers, TokenFormat
 
-from .applicability import CheckId, issues_tokens, readable, views_take_access_tokens
+from .ids import CheckId, issues_tokens, readable, views_take_access_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from django_at_jwt.core.resource_servers import ResourceServer
+    from django_at_jwt.core.resource_servers import ResourceServerConfig
     from django_at_jwt.models import ResourceServer as ResourceServerRow
 
 
@@ -154,7 +154,7 @@ def check_readable_rows(**_kwargs: Any) -> list[CheckMessage]:
     return messages
 
 
-def _problems_of(server: ResourceServer, registered: ResourceServers) -> Iterator[tuple[str, str]]:
+def _problems_of(server: ResourceServerConfig, registered: ResourceServers) -> Iterator[tuple[str, str]]:
     in_use = app_settings().signing_algorithms
     if server.token_format is TokenFormat.AT_JWT and server.algorithm is not None and server.algorithm not in in_use:
         yield (

@@ -19,7 +19,7 @@ from django_at_jwt.conf import (
     toolkit_setting,
 )
 
-from .applicability import CheckId, is_issuer, issues_tokens
+from .ids import CheckId, is_issuer, issues_tokens
 
 _SPREAD: Final = "OAUTH2_PROVIDER = {**oauth2_provider_settings(), ...}"
 
@@ -97,7 +97,7 @@ def check_validator(**_kwargs: Any) -> list[CheckMessage]:
     """The toolkit's validator has this app's mixin."""
     if not issues_tokens():
         return []
-    from django_at_jwt.authorization_server.toolkit import AccessTokenValidatorMixin  # noqa: PLC0415 - it needs the toolkit
+    from django_at_jwt.authorization_server.oauthlib_bridge import AccessTokenValidatorMixin  # noqa: PLC0415 - it needs the toolkit
 
     validator = _imported(toolkit_setting("OAUTH2_VALIDATOR_CLASS"))
     if isinstance(validator, type) and issubclass(validator, AccessTokenValidatorMixin):

@@ -12,8 +12,7 @@ from django.utils.connection import ConnectionDoesNotExist
 from django_at_jwt.conf import app_settings, token_user_model
 from django_at_jwt.core.subjects import AmbiguousSector, sector_of
 
-from .applicability import CheckId, issues_tokens, readable
-from .dotted_paths import problem_with_callable
+from .ids import CheckId, issues_tokens, problem_with_callable, readable
 
 
 def check_subject(**_kwargs: Any) -> list[CheckMessage]:

@@ -9,17 +9,14 @@ from django.conf import settings as django_settings
 from django.core.checks import CheckMessage, Error, Warning  # noqa: A004 - Django's own name
 from django.urls import NoReverseMatch, Resolver404, resolve, reverse
 
-from django_at_jwt.conf import (
-    local_issuer,
-    toolkit_setting,
-)
+from django_at_jwt.conf import local_issuer, toolkit_setting
 
-from .applicability import CheckId, is_issuer, issues_tokens
+from .ids import CheckId, is_issuer, issues_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from django_at_jwt.authorization_server.mounted import MountedView
+    from django_at_jwt.authorization_server.endpoint_urls import MountedView
 
 _BELOW_THE_ISSUER: Final = ("/.well-known/openid-configuration", "/.well-known/oauth-authorization-server")
 _JWK_SET: Final = "/.well-known/jwks.json"
@@ -57,8 +54,8 @@ def check_urls(**_kwargs: Any) -> list[CheckMessage]:
     """This app's views serve the endpoints, and the metadata is where the issuer says."""
     if not issues_tokens() or not getattr(django_settings, "ROOT_URLCONF", None):
         return []
-    from django_at_jwt.authorization_server.documents import JwkSetView  # noqa: PLC0415 - it needs the toolkit
-    from django_at_jwt.authorization_server.mounted import endpoint_views, mounted_views  # noqa: PLC0415
+    from django_at_jwt.authorization_server.endpoint_urls import endpoint_views, mounted_views  # noqa: PLC0415
+    from django_at_jwt.authorization_server.views.metadata import JwkSetView  # noqa: PLC0415 - it needs the toolkit
 
     keys_path = next((path for view in mounted_views(JwkSetView) if (path := view.path()) is not None), None)
     if keys_path is not None:
@@ -121,7 +118,7 @@ def _elsewhere(issuer_path: str, keys_path: str) -> CheckMessage:
 
 
 def _has_metadata(path: str) -> bool:
-    from django_at_jwt.authorization_server.documents import MetadataView  # noqa: PLC0415 - it needs the toolkit
+    from django_at_jwt.authorization_server.views.metadata import MetadataView  # noqa: PLC0415 - it needs the toolkit
 
     try:
         view = getattr(resolve(path).func, "view_class", None)
@@ -136,7 +133,7 @@ def _check_classes() -> list[CheckMessage]:
 
 def _unprotected() -> Iterator[tuple[MountedView, CheckMessage]]:
     """Each view that serves an endpoint without this app's protection, and the message about it."""
-    from django_at_jwt.authorization_server.mounted import endpoint_views  # noqa: PLC0415 - it needs the toolkit
+    from django_at_jwt.authorization_server.endpoint_urls import endpoint_views  # noqa: PLC0415 - it needs the toolkit
     from django_at_jwt.authorization_server.urls import OWN_VIEWS  # noqa: PLC0415
 
     for name, lost in _LOST.items():
@@ -167,7 +164,7 @@ def _is_toolkits(view: MountedView) -> bool:
 
 def _check_registration() -> list[CheckMessage]:
     """The toolkit's registration view finds its management endpoint by one name alone."""
-    from django_at_jwt.authorization_server.mounted import endpoint_views  # noqa: PLC0415 - it needs the toolkit
+    from django_at_jwt.authorization_server.endpoint_urls import endpoint_views  # noqa: PLC0415 - it needs the toolkit
 
     if not toolkit_setting("DCR_ENABLED") or not endpoint_views("dcr-register"):
         return []

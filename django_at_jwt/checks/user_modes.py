@@ -13,17 +13,16 @@ from django.db import router
 from django.utils.connection import ConnectionDoesNotExist
 
 from django_at_jwt.conf import AppSettings, known_issuers, local_issuer
-from django_at_jwt.core.issuer_subject import UserMode
-from django_at_jwt.resource_server.subjects import user_options
-from django_at_jwt.resource_server.users import wrong_user_model
+from django_at_jwt.core.subjects import UserMode
+from django_at_jwt.resource_server.users.lookup import wrong_user_model
+from django_at_jwt.resource_server.users.principal import user_options
 
-from .applicability import CheckId, readable
-from .dotted_paths import problem_with_callable
+from .ids import CheckId, problem_with_callable, readable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from django_at_jwt.resource_server.users import UserOptions
+    from django_at_jwt.resource_server.users.lookup import UserOptions
 
 
 def check_user_modes(**_kwargs: Any) -> list[CheckMessage]:

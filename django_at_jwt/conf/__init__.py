@@ -2,11 +2,10 @@
 
 from typing import Final
 
+from .app_settings import AppSettings
 from .issuers import IssuerSettings
-from .live import SETTING_NAME, app_settings, known_issuers, problems_in, require_installed
-from .particular_values import KEY_ENCRYPTION_KEY_BYTES
-from .process_cache import clear_process_caches, process_cached, register_process_cache
-from .toolkit import (
+from .loader import SETTING_NAME, app_settings, known_issuers, problems_in, require_installed
+from .oauth2_provider import (
     ACCESS_TOKEN_GENERATOR,
     LONGEST_SENSIBLE_LIFETIME,
     REFRESH_TOKEN_GENERATOR,
@@ -18,11 +17,12 @@ from .toolkit import (
     toolkit_model,
     toolkit_setting,
 )
-from .typed import AppSettings
+from .process_cache import clear_process_caches, process_cached, register_process_cache
+from .validators import KEY_ENCRYPTION_KEY_BYTES
 
 # Where the side that accepts tokens reaches the one that issues them, which it may not import.
-COMPUTED_SUBJECT_LOOKUP: Final = "django_at_jwt.authorization_server.subjects.user_of_computed_subject"
-OPAQUE_TOKEN_READER: Final = "django_at_jwt.authorization_server.toolkit.opaque.read_opaque_token"  # noqa: S105
+COMPUTED_SUBJECT_LOOKUP: Final = "django_at_jwt.authorization_server.subject.user_of_computed_subject"
+OPAQUE_TOKEN_READER: Final = "django_at_jwt.authorization_server.oauthlib_bridge.opaque_token.read_opaque_token"  # noqa: S105
 
 __all__ = [
     "ACCESS_TOKEN_GENERATOR",

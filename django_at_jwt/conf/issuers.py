@@ -6,16 +6,17 @@ from collections.abc import Iterator, Mapping
 from dataclasses import Field, dataclass, fields
 from typing import Any, Final
 
-from django_at_jwt.core.discovery import is_fetchable
-from django_at_jwt.core.issuer_subject import UserMode
+from django_at_jwt.core.metadata import is_fetchable
+from django_at_jwt.core.subjects import UserMode
 
-from .declaring import problems_among, setting
-from .values import (
+from .validators import (
+    problems_among,
     read_algorithms,
     read_leeway,
     read_optional_dotted_path,
     read_optional_text,
     read_texts,
+    setting,
 )
 
 

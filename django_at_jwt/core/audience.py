@@ -11,7 +11,7 @@ from .resource_servers import TokenFormat, is_resource_identifier
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from .resource_servers import ResourceServer, ResourceServers
+    from .resource_servers import ResourceServerConfig, ResourceServers
 
 _ONE_EACH: Final = "Ask for one token for each resource."
 
@@ -46,7 +46,7 @@ class Audience:
         scopes: those that mean something to one of them, or to the issuer itself.
     """
 
-    servers: tuple[ResourceServer, ...]
+    servers: tuple[ResourceServerConfig, ...]
     scopes: tuple[str, ...]
 
     @property
@@ -93,7 +93,7 @@ def resolve_audience(request: AudienceRequest, registry: ResourceServers) -> Aud
     return Audience(servers=servers, scopes=scopes)
 
 
-def requested_servers(request: AudienceRequest, registry: ResourceServers) -> tuple[ResourceServer, ...]:
+def requested_servers(request: AudienceRequest, registry: ResourceServers) -> tuple[ResourceServerConfig, ...]:
     """Give the resource servers that a request names, each once; whether they can share a token is not looked at.
 
     Raises:
@@ -106,9 +106,9 @@ def requested_servers(request: AudienceRequest, registry: ResourceServers) -> tu
 
 def _named(
     resources: Iterable[object], request: AudienceRequest, registry: ResourceServers
-) -> tuple[ResourceServer, ...]:
+) -> tuple[ResourceServerConfig, ...]:
     """The resource servers that were asked for by name, each once."""
-    servers: dict[str, ResourceServer] = {}
+    servers: dict[str, ResourceServerConfig] = {}
     for resource in resources:
         # The text of the request is not repeated in the answer: it may end up in a page or a log.
         if not isinstance(resource, str) or not is_resource_identifier(resource):
@@ -125,7 +125,7 @@ def _named(
 
 def _still_available(
     granted: Sequence[str], request: AudienceRequest, registry: ResourceServers
-) -> tuple[ResourceServer, ...]:
+) -> tuple[ResourceServerConfig, ...]:
     """The resource servers that were granted before, where the request itself names none."""
     servers = [registry.available(identifier, client_id=request.client_id) for identifier in dict.fromkeys(granted)]
     available = tuple(server for server in servers if server is not None)
@@ -136,7 +136,7 @@ def _still_available(
     return available
 
 
-def _refuse_escalation(servers: Iterable[ResourceServer], granted: Sequence[str] | None) -> None:
+def _refuse_escalation(servers: Iterable[ResourceServerConfig], granted: Sequence[str] | None) -> None:
     for server in servers:
         if granted and server.identifier not in granted:
             # This one is registered, so it is no text of the client's own.
@@ -146,12 +146,12 @@ def _refuse_escalation(servers: Iterable[ResourceServer], granted: Sequence[str]
             )
 
 
-def _implied(request: AudienceRequest, registry: ResourceServers) -> ResourceServer | None:
+def _implied(request: AudienceRequest, registry: ResourceServers) -> ResourceServerConfig | None:
     """The one resource server where all scopes mean something that the client asked for, or ``None`` if none does.
 
     A scope without a meaning anywhere implies nothing, and an isolated resource server is never implied.
     """
-    candidates: list[ResourceServer] | None = None
+    candidates: list[ResourceServerConfig] | None = None
     for scope in request.asked_scopes:
         meant = [server for server in registry if registry.has_meaning(scope, server) and not server.isolated]
         if not meant:
@@ -170,7 +170,7 @@ def _implied(request: AudienceRequest, registry: ResourceServers) -> ResourceSer
     return (default or candidates)[0]
 
 
-def _default(request: AudienceRequest, registry: ResourceServers) -> ResourceServer:
+def _default(request: AudienceRequest, registry: ResourceServers) -> ResourceServerConfig:
     if registry.default is None:
         raise NoDefaultResource
     server = registry.available(registry.default, client_id=request.client_id)
@@ -179,7 +179,9 @@ def _default(request: AudienceRequest, registry: ResourceServers) -> ResourceSer
     return server
 
 
-def _narrowed(scopes: Sequence[str], servers: Sequence[ResourceServer], registry: ResourceServers) -> tuple[str, ...]:
+def _narrowed(
+    scopes: Sequence[str], servers: Sequence[ResourceServerConfig], registry: ResourceServers
+) -> tuple[str, ...]:
     """The scopes that mean something to one of the resource servers, or to the issuer itself (RFC 9068 §2.2.3)."""
     return tuple(
         scope
@@ -188,7 +190,9 @@ def _narrowed(scopes: Sequence[str], servers: Sequence[ResourceServer], registry
     )
 
 
-def _refuse_ambiguity(servers: Sequence[ResourceServer], scopes: Sequence[str], registry: ResourceServers) -> None:
+def _refuse_ambiguity(
+    servers: Sequence[ResourceServerConfig], scopes: Sequence[str], registry: ResourceServers
+) -> None:
     """Refuse a token that says to two resource servers what was meant for one of them (RFC 9068 §3 and §5)."""
     for scope in scopes:
         if scope not in registry.issuer_scopes and sum(registry.has_meaning(scope, server) for server in servers) > 1:

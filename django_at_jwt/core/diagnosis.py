@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from .errors import RejectionReason, TokenRejected
 from .profile import REQUIRED_CLAIMS, TOKEN_TYPE
-from .quotation import shown
+from .quotation import quote
 from .verifier import RULES, Examination, Expectations
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from .keyring import KeyRing
+    from django_at_jwt.core.jose.keyring import KeyRing
 
 _MOST_LISTED: Final = 5
 
@@ -107,7 +107,7 @@ def _expected(rule: str, examined: Examination) -> str:
 
 def _known_kids(examined: Examination) -> str:
     ring = getattr(examined, "key_ring", None)
-    kids = [] if ring is None else [shown(kid) for kid in ring.verification_keys]
+    kids = [] if ring is None else [quote(kid) for kid in ring.public_keys]
     more = ", ..." if len(kids) > _MOST_LISTED else ""
     return f"one of {', '.join(kids[:_MOST_LISTED])}{more}" if kids else "the kid of one of the issuer's keys"
 
@@ -122,9 +122,9 @@ def _found(rule: str, examined: Examination) -> str:
         case "form":
             found = f"{examined.token.count('.') + 1} segments"
         case "typ" | "crit" | "kid" | "alg" if header:
-            found = shown(header.get(rule))
+            found = quote(header.get(rule))
         case "iss" | "aud" | "exp" | "cnf" | "iat, nbf" if claims:
-            found = ", ".join(shown(claims.get(name)) for name in rule.split(", "))
+            found = ", ".join(quote(claims.get(name)) for name in rule.split(", "))
         case "required claims":
             found = _present(REQUIRED_CLAIMS, claims)
         case "claims of the settings":

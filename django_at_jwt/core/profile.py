@@ -7,13 +7,14 @@ from functools import lru_cache
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from django_at_jwt.core.jose.jws import encode_segment
+
 from .errors import RejectionReason, TokenRejected
-from .jws import encode_segment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from .keys import SigningKey, VerificationKey
+    from django_at_jwt.core.jose.keys import PrivateKey, PublicKey
 
 TOKEN_TYPE: Final = "at+jwt"  # noqa: S105 - a media type
 ACCEPTED_TYPES: Final = frozenset({"at+jwt", "application/at+jwt"})
@@ -243,12 +244,12 @@ def _header(algorithm: str, kid: str) -> dict[str, str]:
     return {"typ": TOKEN_TYPE, "alg": algorithm, "kid": kid}
 
 
-def token_header(key: SigningKey | VerificationKey) -> dict[str, str]:
+def token_header(key: PrivateKey | PublicKey) -> dict[str, str]:
     """Give the header of the tokens that ``key`` signs (RFC 9068 §2.1)."""
     return _header(key.algorithm.name, key.kid)
 
 
-def header_segment(key: SigningKey | VerificationKey) -> bytes:
+def header_segment(key: PrivateKey | PublicKey) -> bytes:
     """Give the same header, encoded."""
     return header_segment_of(key.algorithm.name, key.kid)
 

@@ -7,7 +7,7 @@ from typing import Final
 _MOST_SHOWN: Final = 100
 
 
-def shown(value: object) -> str:
+def quote(value: object) -> str:
     """Give a value that somebody else chose as short text in one line, for a log or a terminal."""
     if value is None:
         return "missing"
@@ -15,7 +15,7 @@ def shown(value: object) -> str:
     return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}..."
 
 
-def in_one_line(error: Exception) -> str:
+def single_line(error: Exception) -> str:
     """Give an exception's text in one line, or its type where it has none.
 
     A database driver's text may have several lines, and so may what somebody typed and is told of.

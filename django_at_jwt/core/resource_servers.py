@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
-from .algorithms import ALGORITHMS
+from django_at_jwt.core.jose.algorithms import ALGORITHMS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
@@ -38,7 +38,7 @@ def is_resource_identifier(value: object) -> bool:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ResourceServer:
+class ResourceServerConfig:
     """A registered API.
 
     Attributes:
@@ -86,7 +86,7 @@ class ResourceServers:
             them, and none says anything about an audience.
     """
 
-    by_identifier: Mapping[str, ResourceServer] = field(default_factory=dict)
+    by_identifier: Mapping[str, ResourceServerConfig] = field(default_factory=dict)
     marked_default: str | None = None
     issuer_scopes: Collection[str] = ISSUER_SCOPES
     default: str | None = field(init=False)
@@ -102,7 +102,7 @@ class ResourceServers:
     @classmethod
     def of(
         cls,
-        servers: Iterable[ResourceServer],
+        servers: Iterable[ResourceServerConfig],
         *,
         default: str | None = None,
         issuer_scopes: Collection[str] = ISSUER_SCOPES,
@@ -110,18 +110,18 @@ class ResourceServers:
         """Make the view of resource servers; the default one need not be among them."""
         by_identifier = {server.identifier: server for server in servers}
         if default is not None:
-            by_identifier.setdefault(default, ResourceServer(identifier=default))
+            by_identifier.setdefault(default, ResourceServerConfig(identifier=default))
         return cls(by_identifier=by_identifier, marked_default=default, issuer_scopes=frozenset(issuer_scopes))
 
-    def __iter__(self) -> Iterator[ResourceServer]:
+    def __iter__(self) -> Iterator[ResourceServerConfig]:
         return iter(self.by_identifier.values())
 
-    def available(self, identifier: str, *, client_id: str) -> ResourceServer | None:
+    def available(self, identifier: str, *, client_id: str) -> ResourceServerConfig | None:
         """Give the resource server if there is an enabled one of this name that the client may ask for."""
         server = self.by_identifier.get(identifier)
         return server if server is not None and server.is_open_to(client_id) else None
 
-    def has_meaning(self, scope: str, server: ResourceServer) -> bool:
+    def has_meaning(self, scope: str, server: ResourceServerConfig) -> bool:
         """Tell whether a scope means something at a resource server (RFC 9068 §2.2.3).
 
         Where a resource server names no scopes, that is each scope that no other one names: a site whose first API
@@ -132,7 +132,7 @@ class ResourceServers:
         return scope in server.scopes
 
 
-def declared_resource_servers(value: object) -> tuple[ResourceServer, ...]:
+def declared_resource_servers(value: object) -> tuple[ResourceServerConfig, ...]:
     """Read what a site declares in its settings: identifiers alone, or each with a dict of what is said of it.
 
     The options are the attributes of :class:`ResourceServer` but for two: ``format`` is the token format by its name,
@@ -147,7 +147,7 @@ def declared_resource_servers(value: object) -> tuple[ResourceServer, ...]:
     return tuple(read_resource_server(identifier, options) for identifier, options in entries)
 
 
-def read_resource_server(identifier: object, options: object) -> ResourceServer:
+def read_resource_server(identifier: object, options: object) -> ResourceServerConfig:
     """Read one resource server: its identifier, and a dict with the options of :func:`declared_resource_servers`.
 
     Raises:
@@ -169,7 +169,7 @@ def read_resource_server(identifier: object, options: object) -> ResourceServer:
             values[attribute] = read(option)
         except ValueError as error:
             raise ValueError(f"has a {name!r} for {identifier} that {error}") from None
-    return ResourceServer(identifier=identifier, **values)
+    return ResourceServerConfig(identifier=identifier, **values)
 
 
 def _text(value: object) -> str:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+from enum import StrEnum
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
 
 # As the toolkit names them. In the other grants nothing is sent to a redirect URI, so that it may be anybody's.
 _GRANTS_WITH_REDIRECTS: Final = frozenset({"authorization-code", "implicit", "openid-hybrid"})
@@ -84,3 +84,33 @@ def pairwise_subject(subject: str, *, sector: str, key: bytes) -> str:
     # The length keeps two pairs of texts apart that would read the same one after the other.
     message = f"{len(sector)} {sector} {subject}".encode()
     return base64.urlsafe_b64encode(hmac.digest(key, message, hashlib.sha256)).rstrip(b"=").decode()
+
+
+class UserMode(StrEnum):
+    """What the subjects of an issuer are at this site.
+
+    ``LOCAL``: users that the site has. ``CREATED``: the same, and a user is made where there is none yet.
+    ``STATELESS``: nobody that the site keeps; all that is known of them is in the token.
+    """
+
+    LOCAL = "local"
+    CREATED = "created"
+    STATELESS = "stateless"
+
+
+def subject_digest(issuer: str, subject: str) -> str:
+    """Give 64 characters that stand for a subject of an issuer, and for no other.
+
+    They can be compared where the subject itself cannot: a database may take "A" for "a", and has a longest key.
+    """
+    # An issuer is a URL and has no NUL in it, so the first one ends it. JSON can say lone surrogates, UTF-8 cannot.
+    return hashlib.sha256(f"{issuer}\x00{subject}".encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def can_be_stored(subject: str) -> bool:
+    """Tell whether a database can hold a subject: no NUL character and no lone surrogate is in it."""
+    try:
+        subject.encode()
+    except UnicodeEncodeError:
+        return False
+    return "\x00" not in subject

@@ -5,17 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from .algorithms import ALGORITHMS
+from django_at_jwt.core.jose.algorithms import ALGORITHMS
+from django_at_jwt.core.jose.jwk_set import LONGEST_KID
+from django_at_jwt.core.jose.jws import CompactJws, check_length, decode_object
+
 from .errors import RejectionReason, TokenRejected
-from .jwk_set import LONGEST_KID
-from .jws import CompactJws, check_length, decode_object
 from .profile import check_extensions, check_sender_constraint, check_type, key_reference, parse_claims
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from .keyring import KeyRing
-    from .keys import VerificationKey
+    from django_at_jwt.core.jose.keyring import KeyRing
+    from django_at_jwt.core.jose.keys import PublicKey
+
     from .profile import AccessTokenClaims, KeyReference
 
 DEFAULT_LEEWAY: Final = 30
@@ -77,8 +79,8 @@ class Examination:
     jws: CompactJws
     header: dict[str, Any]
     reference: KeyReference
-    named_key: VerificationKey
-    key: VerificationKey
+    named_key: PublicKey
+    key: PublicKey
     raw: dict[str, Any]
     claims: AccessTokenClaims
 
@@ -133,7 +135,7 @@ def _key_reference(token: Examination) -> None:
 
 def _key_id(token: Examination) -> None:
     # ``jwk``, ``jku``, ``x5u`` and ``x5c`` are never read (RFC 8725 section 3.10).
-    key = token.key_ring.verification_keys.get(token.reference.kid)
+    key = token.key_ring.public_keys.get(token.reference.kid)
     if key is None:
         raise TokenRejected(RejectionReason.UNKNOWN_KEY, "no published key has this kid")
     token.named_key = key
@@ -247,9 +249,7 @@ def verify_access_token(token: str, *, key_ring: KeyRing, expected: Expectations
     return claims
 
 
-def verify_signature(
-    token: str, key_ring: KeyRing, expected: Expectations
-) -> tuple[AccessTokenClaims, VerificationKey]:
+def verify_signature(token: str, key_ring: KeyRing, expected: Expectations) -> tuple[AccessTokenClaims, PublicKey]:
     """Verify everything that does not change with time: form, header, signature, and the types of the claims.
 
     Returns:
@@ -278,7 +278,7 @@ def verify_signature(
     return examined.claims, examined.key
 
 
-def check_algorithm(key: VerificationKey, expected: Expectations) -> None:
+def check_algorithm(key: PublicKey, expected: Expectations) -> None:
     """Check that the algorithm of a key is accepted.
 
     Raises:
@@ -330,7 +330,7 @@ def verify_with_current_keys(token: str, *, keys: KeySource, expected: Expectati
 
 def verify_signature_with_current_keys(
     token: str, keys: KeySource, expected: Expectations, now: float
-) -> tuple[AccessTokenClaims, VerificationKey]:
+) -> tuple[AccessTokenClaims, PublicKey]:
     """Verify as :func:`verify_signature`, and once more with renewed keys if the token names an unknown one.
 
     Keys are requested only for a token that some key could make acceptable. Any other token is rejected at once,

@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from django_at_jwt.claims import registered_claim_sources
 from django_at_jwt.conf import app_settings
-from django_at_jwt.core.mappers import (
+from django_at_jwt.core.claims import (
     Conditions,
     MapperRule,
     Merge,
@@ -23,8 +23,8 @@ from django_at_jwt.core.mappers import (
     parse_conditions,
     parse_rule,
 )
-from django_at_jwt.core.mappers.problems import gettext_noop, refuse
-from django_at_jwt.core.mappers.rules import RegisteredSource, Unreadable
+from django_at_jwt.core.claims.errors import gettext_noop, refuse
+from django_at_jwt.core.claims.rules import RegisteredSource, Unreadable
 
 from .mappable import groups_field, refuse_source
 

@@ -8,7 +8,7 @@ from django.conf import settings
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from django_at_jwt.core.issuer_subject import subject_digest
+from django_at_jwt.core.subjects import subject_digest
 
 
 class SubjectDigestField(models.CharField):  # type: ignore[type-arg] # It is generic to the type checker alone.

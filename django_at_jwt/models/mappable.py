@@ -12,9 +12,9 @@ from django.utils.translation import gettext_lazy as _
 
 from django_at_jwt.claims import registered_claim_sources
 from django_at_jwt.conf import app_settings, token_user_model, toolkit_model
-from django_at_jwt.core.mappers import UnusableRule
-from django_at_jwt.core.mappers.problems import gettext_noop, refuse
-from django_at_jwt.core.mappers.rules import (
+from django_at_jwt.core.claims import UnusableRule
+from django_at_jwt.core.claims.errors import gettext_noop, refuse
+from django_at_jwt.core.claims.rules import (
     ClientField,
     Groups,
     Permissions,
@@ -26,7 +26,7 @@ from django_at_jwt.core.mappers.rules import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from django_at_jwt.core.mappers.rules import Source
+    from django_at_jwt.core.claims.rules import Source
 
 RESOURCE_SERVER_FIELDS: Final = ("identifier", "name")
 # These are never mapped, whatever the settings list.

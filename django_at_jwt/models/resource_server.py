@@ -10,7 +10,7 @@ from django.db import models, router, transaction
 from django.utils.translation import gettext_lazy as _
 
 from django_at_jwt.conf import app_settings
-from django_at_jwt.core.resource_servers import ResourceServer as RegisteredServer
+from django_at_jwt.core.resource_servers import ResourceServerConfig as RegisteredServer
 from django_at_jwt.core.resource_servers import (
     TokenFormat,
     is_resource_identifier,

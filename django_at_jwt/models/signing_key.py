@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from django_at_jwt.conf import app_settings
-from django_at_jwt.core.lifecycle import KeyState, KeyTimes
+from django_at_jwt.core.key_lifecycle import KeyState, KeyTimes
 
 if TYPE_CHECKING:
     from datetime import datetime

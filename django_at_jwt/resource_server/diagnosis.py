@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING
 from django_at_jwt.conf import app_settings
 from django_at_jwt.core.diagnosis import RuleOutcome, RuleResult, diagnose
 from django_at_jwt.core.errors import KeysUnavailable, RejectionReason, TokenRejected
-from django_at_jwt.core.issuer_subject import UserMode
-from django_at_jwt.core.jws import CompactJws, decode_object
+from django_at_jwt.core.jose.jws import CompactJws, decode_object
 from django_at_jwt.core.profile import parse_claims
+from django_at_jwt.core.subjects import UserMode
 from django_at_jwt.core.verifier import Expectations
+from django_at_jwt.resource_server.users.principal import known_user, user_options
 
-from .subjects import known_user, user_options
 from .verification import accepted_issuers, claimed_issuer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from django_at_jwt.core.keyring import KeyRing
+    from django_at_jwt.core.jose.keyring import KeyRing
     from django_at_jwt.core.verifier import KeySource
 
 
@@ -114,7 +114,7 @@ def _ring_for(token: str, keys: KeySource, expected: Expectations) -> KeyRing:
         kid = CompactJws.split(token, max_bytes=expected.max_bytes).header.get("kid")
     except TokenRejected:
         return ring
-    if isinstance(kid, str) and kid not in ring.verification_keys:
+    if isinstance(kid, str) and kid not in ring.public_keys:
         # Whatever else is wrong with the header, the rule for kid is tried too.
         return keys.after_unknown_kid(kid) or ring
     return ring

@@ -18,14 +18,14 @@ from django_at_jwt.conf import (
     local_issuer,
     process_cached,
 )
-from django_at_jwt.core.discovery import is_remote_issuer
 from django_at_jwt.core.errors import RejectionReason, TokenRejected
-from django_at_jwt.core.jws import CompactJws, decode_object
+from django_at_jwt.core.jose.jws import CompactJws, decode_object
+from django_at_jwt.core.metadata import is_remote_issuer
 from django_at_jwt.core.verifier import Expectations, KeySource
+from django_at_jwt.resource_server.remote.discovery import loopback_http
+from django_at_jwt.resource_server.remote.key_source import remote_key_source
 
-from .issuers import remote_key_source
-from .retrieval import loopback_http
-from .verified_tokens import verified_tokens
+from .token_cache import token_cache
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -70,10 +70,8 @@ def verify_token(token: str, audience: str | None = None) -> AccessTokenClaims:
     if len(issuers) == 1:
         [accepted] = issuers.values()
     else:
-        accepted = issuers.get(verified_tokens.issuer_of(token) or "") or _issuer_of(token, issuers, settings)
-    return verified_tokens.verify(
-        token, accepted.keys, accepted.expected, time.time(), settings.verified_token_cache_size
-    )
+        accepted = issuers.get(token_cache.issuer_of(token) or "") or _issuer_of(token, issuers, settings)
+    return token_cache.verify(token, accepted.keys, accepted.expected, time.time(), settings.verified_token_cache_size)
 
 
 @process_cached

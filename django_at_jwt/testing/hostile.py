@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from jwcrypto.jwk import JWK
 
-from django_at_jwt.core.jws import encode_segment, sign_compact
+from django_at_jwt.core.jose.jws import encode_segment, sign_compact
 from django_at_jwt.core.profile import TOKEN_TYPE, encode_json
 
 from .issuer import new_signing_key
@@ -19,7 +19,7 @@ from .issuer import new_signing_key
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from django_at_jwt.core.keys import SigningKey
+    from django_at_jwt.core.jose.keys import PrivateKey
 
     from .issuer import InMemoryIssuer
 
@@ -38,11 +38,11 @@ class _Forge:
     claims: Mapping[str, Any]
 
     @property
-    def key(self) -> SigningKey:
+    def key(self) -> PrivateKey:
         return self.issuer.signing_key
 
     @property
-    def attacker(self) -> SigningKey:
+    def attacker(self) -> PrivateKey:
         return _attackers_key(self.key.algorithm.name)
 
     @property
@@ -54,7 +54,7 @@ class _Forge:
     def header(self) -> dict[str, Any]:
         return {"typ": TOKEN_TYPE, "alg": self.key.algorithm.name, "kid": self.key.kid}
 
-    def sign(self, header: Mapping[str, Any], payload: bytes | None = None, *, key: SigningKey | None = None) -> str:
+    def sign(self, header: Mapping[str, Any], payload: bytes | None = None, *, key: PrivateKey | None = None) -> str:
         segment = encode_segment(encode_json(header))
         return sign_compact(key or self.key, segment, encode_json(self.claims) if payload is None else payload)
 
@@ -70,30 +70,30 @@ class _Forge:
         return self.sign(self.header).split(".")
 
 
-def _unsigned(forge: _Forge, algorithm: str = "none") -> str:
-    return forge.with_header(alg=algorithm).rpartition(".")[0] + "."
+def _unsigned(factory: _Forge, algorithm: str = "none") -> str:
+    return factory.with_header(alg=algorithm).rpartition(".")[0] + "."
 
 
-def _keyed_with_the_public_key(forge: _Forge) -> str:
-    pem = JWK(**forge.key.verification_key.public_jwk).export_to_pem()
-    signing_input = forge.with_header(alg="HS256").rpartition(".")[0]
+def _keyed_with_the_public_key(factory: _Forge) -> str:
+    pem = JWK(**factory.key.public_key.public_jwk).export_to_pem()
+    signing_input = factory.with_header(alg="HS256").rpartition(".")[0]
     mac = hmac.new(pem, signing_input.encode(), hashlib.sha256).digest()
     return f"{signing_input}.{encode_segment(mac).decode()}"
 
 
-def _changed_afterwards(forge: _Forge) -> str:
-    header, _, signature = forge.segments
-    claims = encode_segment(encode_json({**forge.claims, "is_superuser": True})).decode()
+def _changed_afterwards(factory: _Forge) -> str:
+    header, _, signature = factory.segments
+    claims = encode_segment(encode_json({**factory.claims, "is_superuser": True})).decode()
     return f"{header}.{claims}.{signature}"
 
 
-def _claim_twice(forge: _Forge) -> str:
-    payload = encode_json(forge.claims)
-    return forge.sign(forge.header, payload[:-1] + b',"sub":"somebody else"}')
+def _claim_twice(factory: _Forge) -> str:
+    payload = encode_json(factory.claims)
+    return factory.sign(factory.header, payload[:-1] + b',"sub":"somebody else"}')
 
 
-def _encrypted(forge: _Forge) -> str:
-    header = encode_segment(encode_json({**forge.header, "alg": "RSA-OAEP-256", "enc": "A256GCM"})).decode()
+def _encrypted(factory: _Forge) -> str:
+    header = encode_segment(encode_json({**factory.header, "alg": "RSA-OAEP-256", "enc": "A256GCM"})).decode()
     return ".".join([header, *(encode_segment(bytes([part]) * 32).decode() for part in range(4))])
 
 
@@ -101,66 +101,68 @@ def _in_a_while(seconds: int) -> int:
     return int(time.time()) + seconds
 
 
-def _key_in_the_header(forge: _Forge) -> str:
-    own = dict(forge.attacker.verification_key.public_jwk)
-    return forge.sign({**forge.header, "jwk": {**own, "kid": forge.key.kid}}, key=forge.attacker)
+def _key_in_the_header(factory: _Forge) -> str:
+    own = dict(factory.attacker.public_key.public_jwk)
+    return factory.sign({**factory.header, "jwk": {**own, "kid": factory.key.kid}}, key=factory.attacker)
 
 
 _MAKERS: Final[Mapping[str, Callable[[_Forge], str]]] = {
     # The signature and the key.
     "alg none, unsigned": _unsigned,
-    "alg NONE, unsigned": lambda forge: _unsigned(forge, "NONE"),
-    "alg none, signed": lambda forge: forge.with_header(alg="none"),
-    "alg missing": lambda forge: forge.with_header("alg"),
+    "alg NONE, unsigned": lambda factory: _unsigned(factory, "NONE"),
+    "alg none, signed": lambda factory: factory.with_header(alg="none"),
+    "alg missing": lambda factory: factory.with_header("alg"),
     "HS256 keyed with the public key": _keyed_with_the_public_key,
-    "signed with another key": lambda forge: forge.sign(forge.header, key=forge.attacker),
+    "signed with another key": lambda factory: factory.sign(factory.header, key=factory.attacker),
     "signed with the key in its header": _key_in_the_header,
-    "signed with a key that nobody published": lambda forge: forge.sign(
-        {**forge.header, "kid": forge.attacker.kid}, key=forge.attacker
+    "signed with a key that nobody published": lambda factory: factory.sign(
+        {**factory.header, "kid": factory.attacker.kid}, key=factory.attacker
     ),
-    "kid missing": lambda forge: forge.with_header("kid"),
-    "kid as a path": lambda forge: forge.with_header(kid="../../../../dev/null"),
-    "signature missing": lambda forge: ".".join([*forge.segments[:2], ""]),
+    "kid missing": lambda factory: factory.with_header("kid"),
+    "kid as a path": lambda factory: factory.with_header(kid="../../../../dev/null"),
+    "signature missing": lambda factory: ".".join([*factory.segments[:2], ""]),
     "claims changed after signing": _changed_afterwards,
     # What kind of token it is.
-    "typ missing": lambda forge: forge.with_header("typ"),
-    "typ JWT": lambda forge: forge.with_header(typ="JWT"),
-    "ID token": lambda forge: forge.sign(
-        {**forge.header, "typ": "JWT"},
-        encode_json({**forge.claims, "aud": forge.claims["client_id"], "nonce": "n-0S6"}),
+    "typ missing": lambda factory: factory.with_header("typ"),
+    "typ JWT": lambda factory: factory.with_header(typ="JWT"),
+    "ID token": lambda factory: factory.sign(
+        {**factory.header, "typ": "JWT"},
+        encode_json({**factory.claims, "aud": factory.claims["client_id"], "nonce": "n-0S6"}),
     ),
-    "logout token": lambda forge: forge.with_header(typ="logout+jwt"),
-    "crit that nobody knows": lambda forge: forge.with_header(crit=["x"], x=1),
+    "logout token": lambda factory: factory.with_header(typ="logout+jwt"),
+    "crit that nobody knows": lambda factory: factory.with_header(crit=["x"], x=1),
     "encrypted": _encrypted,
     "opaque": lambda _forge: "Mbj2yGdfYYrJHTuw1LqGeVdVJZ5iSN",
-    "too long": lambda forge: forge.with_claims(x="x" * _LONG),
-    "padded": lambda forge: f"{forge.sign(forge.header)}=",
-    "claims that are no JSON": lambda forge: forge.sign(forge.header, b"not JSON"),
-    "claims that are a list": lambda forge: forge.sign(forge.header, b"[]"),
+    "too long": lambda factory: factory.with_claims(x="x" * _LONG),
+    "padded": lambda factory: f"{factory.sign(factory.header)}=",
+    "claims that are no JSON": lambda factory: factory.sign(factory.header, b"not JSON"),
+    "claims that are a list": lambda factory: factory.sign(factory.header, b"[]"),
     "sub twice": _claim_twice,
     # Who issued it, for whom and when.
-    "another issuer": lambda forge: forge.with_claims(iss="https://issuer.attacker.example"),
-    "issuer with a slash more": lambda forge: forge.with_claims(iss=f"{forge.claims['iss']}/"),
-    "issuer in upper case": lambda forge: forge.with_claims(iss=forge.claims["iss"].upper()),
-    "another audience": lambda forge: forge.with_claims(aud="https://api.attacker.example/"),
-    "audience that begins with this one": lambda forge: forge.with_claims(aud=f"{forge.audience}x"),
-    "audience that is the client": lambda forge: forge.with_claims(aud=forge.claims["client_id"]),
-    "empty audience": lambda forge: forge.with_claims(aud=[]),
-    "expired": lambda forge: forge.with_claims(exp=_in_a_while(-_DAY), iat=_in_a_while(-2 * _DAY)),
-    "exp as text": lambda forge: forge.with_claims(exp=str(_in_a_while(_DAY))),
-    "exp true": lambda forge: forge.with_claims(exp=True),
-    "not valid yet": lambda forge: forge.with_claims(nbf=_in_a_while(_DAY), exp=_in_a_while(2 * _DAY)),
-    "issued in the future": lambda forge: forge.with_claims(iat=_in_a_while(_DAY), exp=_in_a_while(2 * _DAY)),
+    "another issuer": lambda factory: factory.with_claims(iss="https://issuer.attacker.example"),
+    "issuer with a slash more": lambda factory: factory.with_claims(iss=f"{factory.claims['iss']}/"),
+    "issuer in upper case": lambda factory: factory.with_claims(iss=factory.claims["iss"].upper()),
+    "another audience": lambda factory: factory.with_claims(aud="https://api.attacker.example/"),
+    "audience that begins with this one": lambda factory: factory.with_claims(aud=f"{factory.audience}x"),
+    "audience that is the client": lambda factory: factory.with_claims(aud=factory.claims["client_id"]),
+    "empty audience": lambda factory: factory.with_claims(aud=[]),
+    "expired": lambda factory: factory.with_claims(exp=_in_a_while(-_DAY), iat=_in_a_while(-2 * _DAY)),
+    "exp as text": lambda factory: factory.with_claims(exp=str(_in_a_while(_DAY))),
+    "exp true": lambda factory: factory.with_claims(exp=True),
+    "not valid yet": lambda factory: factory.with_claims(nbf=_in_a_while(_DAY), exp=_in_a_while(2 * _DAY)),
+    "issued in the future": lambda factory: factory.with_claims(iat=_in_a_while(_DAY), exp=_in_a_while(2 * _DAY)),
     **{
-        f"{claim} missing": lambda forge, claim=claim: forge.with_claims(claim)  # type: ignore[misc]
+        f"{claim} missing": lambda factory, claim=claim: factory.with_claims(claim)  # type: ignore[misc]
         for claim in ("iss", "exp", "aud", "sub", "client_id", "iat", "jti")
     },
-    "sub null": lambda forge: forge.with_claims(sub=None),
-    "sub empty": lambda forge: forge.with_claims(sub=""),
-    "sub that is a number": lambda forge: forge.with_claims(sub=1),
-    "sub that is a list": lambda forge: forge.with_claims(sub=["1"]),
-    "scope that is a list": lambda forge: forge.with_claims(scope=["read"]),
-    "bound to a sender": lambda forge: forge.with_claims(cnf={"jkt": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"}),
+    "sub null": lambda factory: factory.with_claims(sub=None),
+    "sub empty": lambda factory: factory.with_claims(sub=""),
+    "sub that is a number": lambda factory: factory.with_claims(sub=1),
+    "sub that is a list": lambda factory: factory.with_claims(sub=["1"]),
+    "scope that is a list": lambda factory: factory.with_claims(scope=["read"]),
+    "bound to a sender": lambda factory: factory.with_claims(
+        cnf={"jkt": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"}
+    ),
 }
 
 HOSTILE_TOKENS: Final = tuple(_MAKERS)

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from django.conf import settings
 from django.test import override_settings
 
-from django_at_jwt.checks.applicability import CheckId
+from django_at_jwt.checks.ids import CheckId
 from django_at_jwt.conf import SETTING_NAME, app_settings, local_issuer
-from django_at_jwt.core.algorithms import ALGORITHMS
-from django_at_jwt.core.jws import sign_compact
-from django_at_jwt.core.keyring import KeyRing
-from django_at_jwt.core.keys import SigningKey
+from django_at_jwt.core.jose.algorithms import ALGORITHMS
+from django_at_jwt.core.jose.jws import sign_compact
+from django_at_jwt.core.jose.keyring import KeyRing
+from django_at_jwt.core.jose.keys import PrivateKey
 from django_at_jwt.core.profile import encode_json, header_segment
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ AUDIENCE: Final = "https://api.example.com/"
 _LIFETIME: Final = 600
 
 
-def new_signing_key(algorithm: str) -> SigningKey:
+def new_signing_key(algorithm: str) -> PrivateKey:
     """Make a key for one of the allowed algorithms.
 
     Raises:
@@ -35,11 +35,11 @@ def new_signing_key(algorithm: str) -> SigningKey:
     """
     if algorithm not in ALGORITHMS:
         raise ValueError(f"{algorithm!r} is none of {', '.join(ALGORITHMS)}")
-    return SigningKey.from_jwk(ALGORITHMS[algorithm].generate_key(), algorithm=algorithm)
+    return PrivateKey.from_jwk(ALGORITHMS[algorithm].generate_key(), algorithm=algorithm)
 
 
 @cache
-def _key_of_this_process(algorithm: str, issuer: str) -> SigningKey:  # noqa: ARG001 - it is what is remembered by
+def _key_of_this_process(algorithm: str, issuer: str) -> PrivateKey:  # noqa: ARG001 - it is what is remembered by
     """Make the key of an issuer once: each has its own, so that no test takes one issuer for another."""
     return new_signing_key(algorithm)
 
@@ -74,7 +74,7 @@ class InMemoryIssuer:
         of_settings = next(iter(audiences.get(self.issuer, ())), configured.local_audience)
         self.audience: Final = audience or of_settings or AUDIENCE
         self.signing_key: Final = _key_of_this_process(algorithm, self.issuer)
-        self.key_ring: Final = KeyRing.of([self.signing_key.verification_key])
+        self.key_ring: Final = KeyRing.of([self.signing_key.public_key])
 
     def claims(self, **changes: Any) -> dict[str, Any]:
         """Give the claims of a token that is good for ten minutes, with changes."""

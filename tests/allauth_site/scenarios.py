@@ -19,9 +19,10 @@ from django.contrib.sessions.backends.db import SessionStore
 from django.core.checks import run_checks
 from django.test import Client
 
-from django_at_jwt.authorization_server.authentication import authentication_of
-from tests.allauth_site.passkey import Passkey
-from tests.authorization_server.test_authentication import ENTRY, event_in, request_in, time_passes
+from django_at_jwt.authorization_server.login.events import authentication_of
+from tests.authorization_server.login.test_events import ENTRY, event_in, request_in, time_passes
+
+from .passkey import Passkey
 
 pytestmark = pytest.mark.django_db
 

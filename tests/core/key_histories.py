@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 from hypothesis import strategies as st
 
 from django_at_jwt.core.errors import KeyChangeRefused
-from django_at_jwt.core.lifecycle import (
+from django_at_jwt.core.key_lifecycle import (
     PUBLISHED_STATES,
     KeyState,
     KeyTimes,
     RotationPlan,
     RotationPolicy,
+    plan_revocation,
     plan_rotation,
 )
-from django_at_jwt.core.revocation_plan import plan_revocation
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence

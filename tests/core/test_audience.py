@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from django_at_jwt.core.audience import AudienceRequest, resolve_audience
 from django_at_jwt.core.errors import InvalidScope, InvalidTarget, NoDefaultResource
-from django_at_jwt.core.resource_servers import ResourceServer, ResourceServers, TokenFormat
+from django_at_jwt.core.resource_servers import ResourceServerConfig, ResourceServers, TokenFormat
 
-from .forge import API, REPORTS
+from .token_factory import API, REPORTS
 
 MAIL = "https://mail.example.com/"
 NEIGHBOUR = "https://neighbour.example.com/"
@@ -21,13 +21,13 @@ ME, OTHER = "me", "other"
 
 SERVERS = (
     # The default names no scopes: it has those that no other one names.
-    ResourceServer(identifier=API),
-    ResourceServer(identifier=REPORTS, scopes={"reports": "Read reports", "shared": ""}, lifetime=60),
-    ResourceServer(identifier=MAIL, scopes={"mail": "Send mail", "shared": ""}, lifetime=30, algorithm=None),
-    ResourceServer(identifier=NEIGHBOUR, scopes={"secrets": ""}, client_ids=frozenset({OTHER})),
-    ResourceServer(identifier=VAULT, scopes={"open": ""}, isolated=True),
-    ResourceServer(identifier=CLOSED, scopes={"closed": ""}, enabled=False),
-    ResourceServer(identifier=OPAQUE, scopes={"old": ""}, token_format=TokenFormat.OPAQUE),
+    ResourceServerConfig(identifier=API),
+    ResourceServerConfig(identifier=REPORTS, scopes={"reports": "Read reports", "shared": ""}, lifetime=60),
+    ResourceServerConfig(identifier=MAIL, scopes={"mail": "Send mail", "shared": ""}, lifetime=30, algorithm=None),
+    ResourceServerConfig(identifier=NEIGHBOUR, scopes={"secrets": ""}, client_ids=frozenset({OTHER})),
+    ResourceServerConfig(identifier=VAULT, scopes={"open": ""}, isolated=True),
+    ResourceServerConfig(identifier=CLOSED, scopes={"closed": ""}, enabled=False),
+    ResourceServerConfig(identifier=OPAQUE, scopes={"old": ""}, token_format=TokenFormat.OPAQUE),
 )
 REGISTRY = ResourceServers.of(SERVERS, default=API)
 
@@ -230,7 +230,7 @@ def test_what_the_token_looks_like():
     assert resolve(OPAQUE).token_format is TokenFormat.OPAQUE
     assert resolve(API).token_format is TokenFormat.AT_JWT
     registry = ResourceServers.of(
-        [*SERVERS, ResourceServer(identifier=CLOSED, scopes={}, algorithm="ES256")], default=API
+        [*SERVERS, ResourceServerConfig(identifier=CLOSED, scopes={}, algorithm="ES256")], default=API
     )
     assert resolve(CLOSED, registry=registry).algorithm == "ES256"
     with pytest.raises(InvalidTarget, match="different kinds"):
@@ -245,7 +245,7 @@ scope_lists = st.lists(scope_names, max_size=4)
 @st.composite
 def registries(draw):
     servers = [
-        ResourceServer(
+        ResourceServerConfig(
             identifier=identifier,
             scopes=draw(st.none() | st.dictionaries(scope_names, st.just(""), max_size=3)),
             client_ids=draw(st.none() | st.frozensets(st.sampled_from([ME, OTHER]))),

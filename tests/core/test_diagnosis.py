@@ -9,8 +9,8 @@ import pytest
 from django_at_jwt.core.diagnosis import RuleOutcome, diagnose
 from django_at_jwt.core.errors import RejectionReason
 
-from .forge import API, EXPECTED, NOW, Forge
 from .test_hostile_tokens import ACCEPTED, ROWS, good_token, quotations
+from .token_factory import API, EXPECTED, NOW, TokenFactory
 
 
 def outcomes(results):
@@ -23,9 +23,9 @@ def failed(results):
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.threat}-{ascii(row.name)[1:-1]}")
 def test_hostile_token(row):
-    forge = Forge("ES256" if "ES256" in row.algorithms else row.algorithms[0])
-    token = row.change(forge)
-    results = diagnose(token, key_ring=forge.ring(), expected=row.expected, now=NOW)
+    factory = TokenFactory("ES256" if "ES256" in row.algorithms else row.algorithms[0])
+    token = row.change(factory)
+    results = diagnose(token, key_ring=factory.ring(), expected=row.expected, now=NOW)
     assert row.reason in failed(results).values()
     signature = token.rpartition(".")[2]
     for result in results:
@@ -38,16 +38,16 @@ def test_hostile_token(row):
 
 @pytest.mark.parametrize("change", ACCEPTED.values(), ids=map(ascii, ACCEPTED))
 def test_good_token(change):
-    forge = Forge("ES256")
-    results = diagnose(change(forge), key_ring=forge.ring(), expected=EXPECTED, now=NOW)
+    factory = TokenFactory("ES256")
+    results = diagnose(change(factory), key_ring=factory.ring(), expected=EXPECTED, now=NOW)
     assert {result.outcome for result in results} == {RuleOutcome.PASSED}
 
 
 def test_every_rule_that_fails_is_named():
-    forge = Forge("ES256")
+    factory = TokenFactory("ES256")
     expected = replace(EXPECTED, required_claims=("tenant",))
-    token = forge.with_claims(iss="https://x.example/", aud="y", exp=1, iat=NOW + 999)
-    results = diagnose(token, key_ring=forge.ring(), expected=expected, now=NOW)
+    token = factory.with_claims(iss="https://x.example/", aud="y", exp=1, iat=NOW + 999)
+    results = diagnose(token, key_ring=factory.ring(), expected=expected, now=NOW)
     assert failed(results) == {
         "iss": RejectionReason.WRONG_ISSUER,
         "aud": RejectionReason.WRONG_AUDIENCE,
@@ -94,53 +94,53 @@ ENVELOPES = {
 @pytest.mark.parametrize("name", ENVELOPES)
 def test_every_rule_of_the_envelope_that_fails_is_named(name):
     changes, reasons, untried = ENVELOPES[name]
-    forge = Forge("ES256")
-    signer = Forge("ES256", "another key") if "signature" in reasons else forge
-    token = signer.token(header=forge.header(**changes))
-    results = diagnose(token, key_ring=forge.ring(), expected=EXPECTED, now=NOW)
+    factory = TokenFactory("ES256")
+    signer = TokenFactory("ES256", "another key") if "signature" in reasons else factory
+    token = signer.token(header=factory.header(**changes))
+    results = diagnose(token, key_ring=factory.ring(), expected=EXPECTED, now=NOW)
     assert failed(results) == reasons
     assert {rule for rule, outcome in outcomes(results).items() if outcome is RuleOutcome.NOT_REACHED} == untried
 
 
 @pytest.mark.parametrize("typ", ["JWT", "at+jwt"])
 def test_good_signature_is_told_to_be_so_behind_a_rule_that_failed(typ):
-    forge = Forge("ES256")
+    factory = TokenFactory("ES256")
     expected = replace(EXPECTED, algorithms=frozenset({"RS256"}))
-    results = diagnose(forge.with_header(typ=typ), key_ring=forge.ring(), expected=expected, now=NOW)
+    results = diagnose(factory.with_header(typ=typ), key_ring=factory.ring(), expected=expected, now=NOW)
     type_failed = {} if typ == "at+jwt" else {"typ": TYPE}
     assert failed(results) == type_failed | {"alg": RejectionReason.ALGORITHM_MISMATCH}
     assert {outcomes(results)[rule] for rule in ("header", "crit", "kid", "signature")} == {RuleOutcome.PASSED}
 
 
 def test_claims_are_shown_though_nobody_vouches_for_them():
-    forge = Forge("ES256")
-    results = diagnose(forge.token(signature=bytes(64)), key_ring=forge.ring(), expected=EXPECTED, now=NOW)
+    factory = TokenFactory("ES256")
+    results = diagnose(factory.token(signature=bytes(64)), key_ring=factory.ring(), expected=EXPECTED, now=NOW)
     assert failed(results) == {"signature": RejectionReason.BAD_SIGNATURE}
     assert outcomes(results)["aud"] is RuleOutcome.PASSED
 
 
 def test_without_keys_the_rules_that_need_them_are_not_reached():
-    forge = Forge("ES256")
-    results = outcomes(diagnose(forge.token(), key_ring=None, expected=EXPECTED, now=NOW))
+    factory = TokenFactory("ES256")
+    results = outcomes(diagnose(factory.token(), key_ring=None, expected=EXPECTED, now=NOW))
     assert {rule for rule, outcome in results.items() if outcome is RuleOutcome.NOT_REACHED} == {
         "kid",
         "alg",
         "signature",
     }
-    wrong = diagnose(forge.with_header(typ="JWT"), key_ring=None, expected=EXPECTED, now=NOW)
+    wrong = diagnose(factory.with_header(typ="JWT"), key_ring=None, expected=EXPECTED, now=NOW)
     assert failed(wrong) == {"typ": RejectionReason.UNEXPECTED_TYPE}
 
 
 def test_no_jwt_at_all():
-    results = outcomes(diagnose("opaque", key_ring=Forge("ES256").ring(), expected=EXPECTED, now=NOW))
+    results = outcomes(diagnose("opaque", key_ring=TokenFactory("ES256").ring(), expected=EXPECTED, now=NOW))
     assert results["length"] is RuleOutcome.PASSED
     assert results["form"] is RuleOutcome.FAILED
     assert {outcome for rule, outcome in results.items() if rule not in {"length", "form"}} == {RuleOutcome.NOT_REACHED}
 
 
 def test_diagnosing_remembers_no_more_than_verifying():
-    forge = Forge("ES256")
-    ring = forge.ring()
-    good_token(forge)
-    diagnose(forge.token(signature=bytes(64)), key_ring=ring, expected=EXPECTED, now=NOW)
+    factory = TokenFactory("ES256")
+    ring = factory.ring()
+    good_token(factory)
+    diagnose(factory.token(signature=bytes(64)), key_ring=ring, expected=EXPECTED, now=NOW)
     assert ring.known_headers == {}

@@ -11,15 +11,27 @@ from functools import cache
 import pytest
 
 from django_at_jwt.core.errors import RejectionReason, TokenRejected
-from django_at_jwt.core.keys import VerificationKey
+from django_at_jwt.core.jose.keys import PublicKey
 from django_at_jwt.core.verifier import verify_access_token
+from tests.core.hostile.algorithms import ALGORITHMS
+from tests.core.hostile.claims import CLAIMS
+from tests.core.hostile.framing import FRAMES, MAX_BYTES, of_bytes
+from tests.core.hostile.headers import ATTACKERS_KEYS, HEADERS
+from tests.core.hostile.signatures import SIGNATURES
 
-from .forge import ABSENT, API, CLIENT_ID, EVERY_KIND, EXPECTED, NOW, REPORTS, SUBJECT, Forge, Raw, json_of
-from .hostile.algorithms import ALGORITHMS
-from .hostile.claims import CLAIMS
-from .hostile.framing import FRAMES, MAX_BYTES, of_bytes
-from .hostile.headers import ATTACKERS_KEYS, HEADERS
-from .hostile.signatures import SIGNATURES
+from .token_factory import (
+    ABSENT,
+    API,
+    CLIENT_ID,
+    EVERY_KIND,
+    EXPECTED,
+    NOW,
+    REPORTS,
+    SUBJECT,
+    Raw,
+    TokenFactory,
+    json_of,
+)
 
 ROWS = [*ALGORITHMS, *HEADERS, *SIGNATURES, *CLAIMS, *FRAMES]
 
@@ -64,9 +76,9 @@ def nothing_outside():
 @pytest.fixture
 def signatures_tried(monkeypatch):
     tried = []
-    verifies = VerificationKey.verifies
+    verifies = PublicKey.verifies
     monkeypatch.setattr(
-        VerificationKey, "verifies", lambda key, *arguments: tried.append(key.kid) or verifies(key, *arguments)
+        PublicKey, "verifies", lambda key, *arguments: tried.append(key.kid) or verifies(key, *arguments)
     )
     return tried
 
@@ -82,10 +94,10 @@ def refuse(token, ring, *, expected=EXPECTED, now=NOW):
 
 
 @cache
-def good_token(forge):
+def good_token(factory):
     """Make a token that breaks no rule, and let whatever is loaded at the first use be loaded by it."""
-    token = forge.token()
-    accept(token, forge.ring())
+    token = factory.token()
+    accept(token, factory.ring())
     return token
 
 
@@ -97,15 +109,15 @@ def quotations(message: str, source: str) -> list[str]:
 def param(row, algorithm):
     return pytest.param(
         row,
-        Forge(algorithm),
+        TokenFactory(algorithm),
         id=f"{row.threat}-{algorithm}-{ascii(row.name)[1:-1]}",
         marks=[pytest.mark.compliance(*row.requirements)] if row.requirements else [],
     )
 
 
-@pytest.mark.parametrize(("row", "forge"), [param(row, algorithm) for row in ROWS for algorithm in row.algorithms])
-def test_hostile_token(row, forge, signatures_tried):
-    ring, good, hostile = forge.ring(), good_token(forge), row.change(forge)
+@pytest.mark.parametrize(("row", "factory"), [param(row, algorithm) for row in ROWS for algorithm in row.algorithms])
+def test_hostile_token(row, factory, signatures_tried):
+    ring, good, hostile = factory.ring(), good_token(factory), row.change(factory)
     signatures_tried.clear()
 
     refused = refuse(hostile, ring, expected=row.expected)
@@ -114,7 +126,7 @@ def test_hostile_token(row, forge, signatures_tried):
     if row.reason in BEFORE_CRYPTOGRAPHY:
         assert signatures_tried == []
     elif row.reason is not RejectionReason.MALFORMED:
-        assert signatures_tried == [forge.kid]
+        assert signatures_tried == [factory.kid]
     if row.reason in BEFORE_CRYPTOGRAPHY | {RejectionReason.BAD_SIGNATURE}:
         assert ring.known_headers == {}
 
@@ -141,42 +153,46 @@ def test_every_threat_that_concerns_a_token_has_rows():
 
 
 ACCEPTED = {
-    "as issued": lambda forge: forge.token(),
+    "as issued": lambda factory: factory.token(),
     **{
-        f"typ {spelling}": lambda forge, spelling=spelling: forge.with_header(typ=spelling)
+        f"typ {spelling}": lambda factory, spelling=spelling: factory.with_header(typ=spelling)
         for spelling in ("AT+JWT", "At+Jwt", "application/at+jwt", "APPLICATION/AT+JWT", "Application/at+JWT")
     },
     **{
-        f"{label} in the header": lambda forge, members=members: forge.with_header(**members(forge))
+        f"{label} in the header": lambda factory, members=members: factory.with_header(**members(factory))
         for label, members in ATTACKERS_KEYS.items()
     },
-    "its own key in the header": lambda forge: forge.with_header(jwk=forge.jwk),
-    "header members that nobody knows": lambda forge: forge.with_header(x={"y": [1, None]}, cty="at+jwt"),
-    "header members in another order": lambda forge: forge.token(header=dict(reversed(list(forge.header().items())))),
-    "white space between the members": lambda forge: forge.token(
-        header=f" {json_of(forge.header())}\n".replace(",", " ,\r\n\t"),
-        payload=f"\t{json_of(forge.claims())} ".replace('":', '" : '),
+    "its own key in the header": lambda factory: factory.with_header(jwk=factory.jwk),
+    "header members that nobody knows": lambda factory: factory.with_header(x={"y": [1, None]}, cty="at+jwt"),
+    "header members in another order": lambda factory: factory.token(
+        header=dict(reversed(list(factory.header().items())))
     ),
-    "escapes in names and values": lambda forge: forge.token(
-        payload=json_of(forge.claims()).replace('"sub"', '"s\\u0075b"').replace(SUBJECT, "subject\\u002d0f9d3c")
+    "white space between the members": lambda factory: factory.token(
+        header=f" {json_of(factory.header())}\n".replace(",", " ,\r\n\t"),
+        payload=f"\t{json_of(factory.claims())} ".replace('":', '" : '),
     ),
-    "aud as a list of one": lambda forge: forge.with_claims(aud=[API]),
-    "aud as a list of two": lambda forge: forge.with_claims(aud=[REPORTS, API]),
-    "aud as a list with one twice": lambda forge: forge.with_claims(aud=[API, API]),
-    "exp as float": lambda forge: forge.with_claims(exp=NOW + 0.5),
-    "exp with an exponent": lambda forge: forge.with_claims(exp=Raw("1.9e9")),
-    "iat as float": lambda forge: forge.with_claims(iat=NOW - 0.5),
-    "iat zero": lambda forge: forge.with_claims(iat=0),
-    "exp at the end of the year 9999": lambda forge: forge.with_claims(exp=253402300799),
-    "nbf now": lambda forge: forge.with_claims(nbf=NOW),
-    "nbf as float": lambda forge: forge.with_claims(nbf=NOW - 0.5),
-    "no scope": lambda forge: forge.with_claims(scope=ABSENT),
-    "empty scope": lambda forge: forge.with_claims(scope=""),
-    "claims that nobody knows": lambda forge: forge.with_claims(x=None, y=[{"z": [1.5, True]}], **{"": "", "é": "ü"}),
-    "claims beyond ASCII, unescaped": lambda forge: forge.token(
-        payload=json_of(forge.claims(name=Raw('"Łukasz Müller 🔑"'))).encode()
+    "escapes in names and values": lambda factory: factory.token(
+        payload=json_of(factory.claims()).replace('"sub"', '"s\\u0075b"').replace(SUBJECT, "subject\\u002d0f9d3c")
     ),
-    "16 KiB exactly": lambda forge: of_bytes(forge, MAX_BYTES),
+    "aud as a list of one": lambda factory: factory.with_claims(aud=[API]),
+    "aud as a list of two": lambda factory: factory.with_claims(aud=[REPORTS, API]),
+    "aud as a list with one twice": lambda factory: factory.with_claims(aud=[API, API]),
+    "exp as float": lambda factory: factory.with_claims(exp=NOW + 0.5),
+    "exp with an exponent": lambda factory: factory.with_claims(exp=Raw("1.9e9")),
+    "iat as float": lambda factory: factory.with_claims(iat=NOW - 0.5),
+    "iat zero": lambda factory: factory.with_claims(iat=0),
+    "exp at the end of the year 9999": lambda factory: factory.with_claims(exp=253402300799),
+    "nbf now": lambda factory: factory.with_claims(nbf=NOW),
+    "nbf as float": lambda factory: factory.with_claims(nbf=NOW - 0.5),
+    "no scope": lambda factory: factory.with_claims(scope=ABSENT),
+    "empty scope": lambda factory: factory.with_claims(scope=""),
+    "claims that nobody knows": lambda factory: factory.with_claims(
+        x=None, y=[{"z": [1.5, True]}], **{"": "", "é": "ü"}
+    ),
+    "claims beyond ASCII, unescaped": lambda factory: factory.token(
+        payload=json_of(factory.claims(name=Raw('"Łukasz Müller 🔑"'))).encode()
+    ),
+    "16 KiB exactly": lambda factory: of_bytes(factory, MAX_BYTES),
 }
 
 
@@ -184,9 +200,9 @@ ACCEPTED = {
 @pytest.mark.parametrize("algorithm", EVERY_KIND)
 @pytest.mark.parametrize("change", ACCEPTED.values(), ids=map(ascii, ACCEPTED))
 def test_what_no_rule_forbids_is_accepted(change, algorithm):
-    forge = Forge(algorithm)
-    ring, token = forge.ring(), change(forge)
-    good_token(forge)
+    factory = TokenFactory(algorithm)
+    ring, token = factory.ring(), change(factory)
+    good_token(factory)
     for _ in ("examined", "remembered"):
         with nothing_outside():
             claims = accept(token, ring)
@@ -198,11 +214,11 @@ def test_what_no_rule_forbids_is_accepted(change, algorithm):
 @pytest.mark.parametrize("depth", [400, 800, 1600])
 def test_a_claim_nested_deeply_within_the_cap_is_a_claim_or_is_refused(depth, algorithm):
     # How deep Python's own JSON reader goes differs between its versions, so either answer will do, and no other.
-    forge = Forge(algorithm)
-    token = forge.with_claims(x=Raw('{"a":' * depth + "1" + "}" * depth))
+    factory = TokenFactory(algorithm)
+    token = factory.with_claims(x=Raw('{"a":' * depth + "1" + "}" * depth))
     assert len(token) <= EXPECTED.max_bytes
     try:
-        answer = accept(token, forge.ring()).subject
+        answer = accept(token, factory.ring()).subject
     except TokenRejected as rejected:
         answer = rejected.reason
     assert answer in {SUBJECT, RejectionReason.BAD_CLAIMS}

@@ -6,7 +6,7 @@ import pytest
 
 from django_at_jwt.core.metadata import Offer, authorization_server_metadata
 
-from .forge import ISSUER
+from .token_factory import ISSUER
 
 JWKS_URI = f"{ISSUER}/.well-known/jwks.json"
 OAUTH = {

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from django_at_jwt.core.errors import RejectionReason, TokenRejected
-from django_at_jwt.core.jws import CompactJws
+from django_at_jwt.core.jose.jws import CompactJws
 from django_at_jwt.core.profile import (
     REQUIRED_CLAIMS,
     RESERVED_CLAIMS,
@@ -16,8 +16,8 @@ from django_at_jwt.core.profile import (
     parse_claims,
 )
 
-from .forge import ALL_ALGORITHMS, API, CLIENT_ID, ISSUER, NOW, REPORTS, SUBJECT, Forge
-from .open_keys import signing_key
+from .signing_keys import signing_key
+from .token_factory import ALL_ALGORITHMS, API, CLIENT_ID, ISSUER, NOW, REPORTS, SUBJECT, TokenFactory
 
 
 def assembled(**changes):
@@ -93,7 +93,7 @@ def test_the_reserved_claims_are_those_of_the_protocol():
 def test_the_header_says_what_the_token_is(algorithm):
     key = signing_key(algorithm)
     jws = CompactJws.split(f"{header_segment(key).decode()}..", max_bytes=1000)
-    assert jws.header == {"typ": "at+jwt", "alg": algorithm, "kid": Forge(algorithm).kid}
+    assert jws.header == {"typ": "at+jwt", "alg": algorithm, "kid": TokenFactory(algorithm).kid}
     assert TOKEN_TYPE == "at+jwt"
     assert header_segment(key) is header_segment(key)
 

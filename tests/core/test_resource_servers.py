@@ -9,26 +9,29 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from django_at_jwt.core.resource_servers import (
-    ResourceServer,
+    ResourceServerConfig,
     ResourceServers,
     TokenFormat,
     declared_resource_servers,
     is_resource_identifier,
 )
 
-from .forge import API, REPORTS
+from .token_factory import API, REPORTS
 
 
 def test_who_may_ask():
-    server = ResourceServer(identifier=API, client_ids=frozenset({"one"}))
+    server = ResourceServerConfig(identifier=API, client_ids=frozenset({"one"}))
     assert server.is_open_to("one")
     assert not server.is_open_to("two")
-    assert ResourceServer(identifier=API).is_open_to("two")
-    assert not ResourceServer(identifier=API, enabled=False).is_open_to("two")
+    assert ResourceServerConfig(identifier=API).is_open_to("two")
+    assert not ResourceServerConfig(identifier=API, enabled=False).is_open_to("two")
 
 
 def test_scopes_that_nobody_names_belong_to_those_that_name_none():
-    first, second = ResourceServer(identifier=API), ResourceServer(identifier=REPORTS, scopes={"reports": "Read them"})
+    first, second = (
+        ResourceServerConfig(identifier=API),
+        ResourceServerConfig(identifier=REPORTS, scopes={"reports": "Read them"}),
+    )
     registry = ResourceServers.of([first, second], default=API)
     assert registry.has_meaning("read", first)
     assert not registry.has_meaning("read", second)
@@ -36,13 +39,13 @@ def test_scopes_that_nobody_names_belong_to_those_that_name_none():
     assert not registry.has_meaning("reports", first)
     assert not registry.has_meaning("openid", first)
     # A disabled API's scopes do not pass to another one.
-    closed = ResourceServer(identifier=REPORTS, scopes={"reports": ""}, enabled=False)
+    closed = ResourceServerConfig(identifier=REPORTS, scopes={"reports": ""}, enabled=False)
     assert not ResourceServers.of([first, closed]).has_meaning("reports", first)
 
 
 def test_the_default_need_not_be_described():
     registry = ResourceServers.of([], default=API)
-    assert registry.available(API, client_id="anybody") == ResourceServer(identifier=API)
+    assert registry.available(API, client_id="anybody") == ResourceServerConfig(identifier=API)
     assert str(registry.by_identifier[API]) == API
     assert registry.available(REPORTS, client_id="anybody") is None
 
@@ -60,8 +63,8 @@ def test_declared():
         "enabled": False,
     }
     assert declared_resource_servers({API: {}, REPORTS: everything}) == (
-        ResourceServer(identifier=API),
-        ResourceServer(
+        ResourceServerConfig(identifier=API),
+        ResourceServerConfig(
             identifier=REPORTS,
             name="Reports",
             description="Figures.",

@@ -13,13 +13,15 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
 from django_at_jwt.core.errors import RejectionReason, TokenRejected
-from django_at_jwt.core.jws import CompactJws, sign_compact
-from django_at_jwt.core.keyring import KeyRing
-from django_at_jwt.core.keys import VerificationKey
+from django_at_jwt.core.jose.jws import CompactJws, sign_compact
+from django_at_jwt.core.jose.keyring import KeyRing
+from django_at_jwt.core.jose.keys import PublicKey
 from django_at_jwt.core.profile import assemble, encode_json, header_segment
 from django_at_jwt.core.verifier import verify_with_current_keys
 
-from .forge import (
+from .signing_keys import ring_of
+from .test_hostile_tokens import accept, refuse
+from .token_factory import (
     ALL_ALGORITHMS,
     API,
     CLIENT_ID,
@@ -29,11 +31,9 @@ from .forge import (
     NOW,
     REPORTS,
     SUBJECT,
-    Forge,
+    TokenFactory,
     private_members,
 )
-from .open_keys import ring_of
-from .test_hostile_tokens import accept, refuse
 
 
 def issued(algorithm, *, now=NOW, **changes):
@@ -58,7 +58,7 @@ def issued(algorithm, *, now=NOW, **changes):
 
 def verify_by_hand(algorithm, signing_input, signature):
     """Verify with ``cryptography`` alone."""
-    public = Forge(algorithm).key.public_key()
+    public = TokenFactory(algorithm).key.public_key()
     if isinstance(public, ed25519.Ed25519PublicKey):
         public.verify(signature, signing_input)
         return
@@ -85,7 +85,7 @@ def test_what_is_issued_verifies_here_and_by_hand(algorithm):
     with pytest.raises(InvalidSignature):
         verify_by_hand(algorithm, jws.signing_input + b"x", jws.signature)
     # And with nothing but what is published.
-    published = KeyRing.of(VerificationKey.from_jwk(jwk) for jwk in ring.jwk_set()["keys"])
+    published = KeyRing.of(PublicKey.from_jwk(jwk) for jwk in ring.jwk_set()["keys"])
     assert dict(accept(token, published).raw) == claims
 
 
@@ -99,7 +99,9 @@ def test_pyjwt_verifies_what_is_issued_and_the_other_way_round(algorithm):
     assert jwt.get_unverified_header(token) == {"typ": "at+jwt", "alg": algorithm, "kid": jwk.key_id}
     read = jwt.decode(token, jwk.key, algorithms=[algorithm], audience=API, issuer=ISSUER)
     assert read == claims
-    theirs = jwt.encode(claims, Forge(algorithm).key, algorithm=algorithm, headers=Forge(algorithm).header())
+    theirs = jwt.encode(
+        claims, TokenFactory(algorithm).key, algorithm=algorithm, headers=TokenFactory(algorithm).header()
+    )
     assert dict(accept(theirs, ring, now=now).raw) == claims
 
 
@@ -112,13 +114,13 @@ def test_joserfc_verifies_what_is_issued_and_the_other_way_round(algorithm):
     token, ring, claims = issued(algorithm, now=now)
     jwk_set = joserfc.jwk.KeySet.import_key_set(ring.jwk_set())
     read = joserfc.jwt.decode(token, jwk_set, algorithms=[algorithm])
-    assert read.header == Forge(algorithm).header()
+    assert read.header == TokenFactory(algorithm).header()
     assert read.claims == claims
     joserfc.jwt.JWTClaimsRegistry(
         iss={"essential": True, "value": ISSUER}, aud={"essential": True, "value": API}, exp={"essential": True}
     ).validate(read.claims)
-    private = joserfc.jwk.import_key(private_members(Forge(algorithm).key))
-    theirs = joserfc.jwt.encode(Forge(algorithm).header(), claims, private, algorithms=[algorithm])
+    private = joserfc.jwk.import_key(private_members(TokenFactory(algorithm).key))
+    theirs = joserfc.jwt.encode(TokenFactory(algorithm).header(), claims, private, algorithms=[algorithm])
     assert dict(accept(theirs, ring, now=now).raw) == claims
 
 
@@ -129,8 +131,8 @@ def test_joserfc_verifies_what_is_issued_and_the_other_way_round(algorithm):
 @pytest.mark.parametrize("algorithm", EVERY_KIND)
 @pytest.mark.parametrize("leeway", [0, 30, 300])
 def test_a_token_expires_when_its_leeway_is_over(leeway, algorithm):
-    forge, expected = Forge(algorithm), replace(EXPECTED, leeway=leeway)
-    token, ring = forge.with_claims(iat=NOW - 3600, exp=NOW), forge.ring()
+    factory, expected = TokenFactory(algorithm), replace(EXPECTED, leeway=leeway)
+    token, ring = factory.with_claims(iat=NOW - 3600, exp=NOW), factory.ring()
     for now in (NOW - 1, NOW + leeway - 1, NOW + leeway - 0.001):
         assert accept(token, ring, expected=expected, now=now).expires_at == NOW
     for now in (NOW + leeway, NOW + leeway + 0.001, NOW + leeway + 1, NOW + 10**9):
@@ -142,8 +144,8 @@ def test_a_token_expires_when_its_leeway_is_over(leeway, algorithm):
 @pytest.mark.parametrize("claim", ["iat", "nbf"])
 @pytest.mark.parametrize("leeway", [0, 30, 300])
 def test_a_token_begins_when_its_leeway_allows(leeway, claim, algorithm):
-    forge, expected = Forge(algorithm), replace(EXPECTED, leeway=leeway)
-    token, ring = forge.with_claims(**{"iat": NOW - 10_000, claim: NOW, "exp": NOW + 10_000}), forge.ring()
+    factory, expected = TokenFactory(algorithm), replace(EXPECTED, leeway=leeway)
+    token, ring = factory.with_claims(**{"iat": NOW - 10_000, claim: NOW, "exp": NOW + 10_000}), factory.ring()
     for now in (NOW - leeway, NOW - leeway + 0.001, NOW - leeway + 1, NOW + 1):
         assert accept(token, ring, expected=expected, now=now).subject == SUBJECT
     for now in (NOW - leeway - 0.001, NOW - leeway - 1, NOW - 9000):
@@ -158,10 +160,10 @@ def test_the_usual_leeway_is_short():
 
 @pytest.mark.parametrize("algorithm", EVERY_KIND)
 def test_fractions_of_a_second_count(algorithm):
-    forge, expected = Forge(algorithm), replace(EXPECTED, leeway=0)
-    token = forge.with_claims(exp=NOW + 0.5)
-    assert accept(token, forge.ring(), expected=expected, now=NOW + 0.25)
-    assert refuse(token, forge.ring(), expected=expected, now=NOW + 0.5).reason is RejectionReason.EXPIRED
+    factory, expected = TokenFactory(algorithm), replace(EXPECTED, leeway=0)
+    token = factory.with_claims(exp=NOW + 0.5)
+    assert accept(token, factory.ring(), expected=expected, now=NOW + 0.25)
+    assert refuse(token, factory.ring(), expected=expected, now=NOW + 0.5).reason is RejectionReason.EXPIRED
 
 
 # What a resource server expects
@@ -181,44 +183,44 @@ def test_fractions_of_a_second_count(algorithm):
     ],
 )
 def test_one_expected_audience_suffices(audiences, aud, accepted):
-    forge = Forge("ES256")
+    factory = TokenFactory("ES256")
     expected = replace(EXPECTED, audiences=None if audiences is None else frozenset(audiences))
-    token = forge.with_claims(aud=aud)
+    token = factory.with_claims(aud=aud)
     if accepted:
-        assert accept(token, forge.ring(), expected=expected)
+        assert accept(token, factory.ring(), expected=expected)
     else:
-        assert refuse(token, forge.ring(), expected=expected).reason is RejectionReason.WRONG_AUDIENCE
+        assert refuse(token, factory.ring(), expected=expected).reason is RejectionReason.WRONG_AUDIENCE
 
 
 @pytest.mark.parametrize("aud", [None, "", [], [""], {}, 7, [["x"]]], ids=str)
 def test_an_audience_that_is_not_compared_must_be_one_all_the_same(aud):
-    forge = Forge("ES256")
-    refused = refuse(forge.with_claims(aud=aud), forge.ring(), expected=replace(EXPECTED, audiences=None))
+    factory = TokenFactory("ES256")
+    refused = refuse(factory.with_claims(aud=aud), factory.ring(), expected=replace(EXPECTED, audiences=None))
     assert refused.reason is RejectionReason.BAD_CLAIM
 
 
 @pytest.mark.compliance("8725-1")
 @pytest.mark.parametrize("algorithm", EVERY_KIND)
 def test_a_resource_server_may_accept_fewer_algorithms(algorithm):
-    forge, others = Forge(algorithm), frozenset(EVERY_KIND) - {algorithm}
-    assert accept(forge.token(), forge.ring(), expected=replace(EXPECTED, algorithms=frozenset({algorithm})))
+    factory, others = TokenFactory(algorithm), frozenset(EVERY_KIND) - {algorithm}
+    assert accept(factory.token(), factory.ring(), expected=replace(EXPECTED, algorithms=frozenset({algorithm})))
     for algorithms in (others, frozenset()):
-        ring = forge.ring()
+        ring = factory.ring()
         expected = replace(EXPECTED, algorithms=algorithms)
-        assert refuse(forge.token(), ring, expected=expected).reason is RejectionReason.ALGORITHM_MISMATCH
+        assert refuse(factory.token(), ring, expected=expected).reason is RejectionReason.ALGORITHM_MISMATCH
         # Nor once the ring knows the header, because another resource server has accepted it.
-        accept(forge.token(), ring)
-        assert refuse(forge.token(), ring, expected=expected).reason is RejectionReason.ALGORITHM_MISMATCH
+        accept(factory.token(), ring)
+        assert refuse(factory.token(), ring, expected=expected).reason is RejectionReason.ALGORITHM_MISMATCH
 
 
 def test_the_first_rule_that_does_not_hold_is_the_reason():
     # Nothing is said about claims that nobody vouches for.
-    forge = Forge("ES256")
-    wrong = forge.claims(iss="https://attacker.example/", aud="x", exp=1)
-    unsigned = forge.token(payload=wrong, signature=bytes(64))
-    assert refuse(unsigned, forge.ring()).reason is RejectionReason.BAD_SIGNATURE
-    assert refuse(forge.token(payload=wrong), forge.ring()).reason is RejectionReason.WRONG_ISSUER
-    assert refuse(forge.with_claims(aud="x", exp=1), forge.ring()).reason is RejectionReason.WRONG_AUDIENCE
+    factory = TokenFactory("ES256")
+    wrong = factory.claims(iss="https://attacker.example/", aud="x", exp=1)
+    unsigned = factory.token(payload=wrong, signature=bytes(64))
+    assert refuse(unsigned, factory.ring()).reason is RejectionReason.BAD_SIGNATURE
+    assert refuse(factory.token(payload=wrong), factory.ring()).reason is RejectionReason.WRONG_ISSUER
+    assert refuse(factory.with_claims(aud="x", exp=1), factory.ring()).reason is RejectionReason.WRONG_AUDIENCE
 
 
 # Keys that are read anew (threat 6)
@@ -258,14 +260,14 @@ def reason_with(keys, token):
 
 
 def test_a_known_key_causes_no_renewal():
-    forge = Forge("ES256")
-    keys = Keys(forge.ring())
-    assert verify_with(keys, forge.token()).subject == SUBJECT
+    factory = TokenFactory("ES256")
+    keys = Keys(factory.ring())
+    assert verify_with(keys, factory.token()).subject == SUBJECT
     assert keys.asked == 0
 
 
 def test_a_new_key_is_found_by_one_renewal():
-    old, new = Forge("ES256", "an earlier key"), Forge("ES256")
+    old, new = TokenFactory("ES256", "an earlier key"), TokenFactory("ES256")
     keys = Keys(old.ring(), new.ring())
     assert verify_with(keys, new.token()).subject == SUBJECT
     assert keys.asked == 1
@@ -275,26 +277,26 @@ def test_a_new_key_is_found_by_one_renewal():
 
 @pytest.mark.compliance("8725-10")
 def test_a_flood_of_unknown_kids_renews_no_more_than_the_source_allows():
-    forge = Forge("ES256")
-    keys = Keys(forge.ring(), forge.ring(), forge.ring())
+    factory = TokenFactory("ES256")
+    keys = Keys(factory.ring(), factory.ring(), factory.ring())
     for number in range(50):
-        assert reason_with(keys, forge.with_header(kid=f"unknown {number}")) is RejectionReason.UNKNOWN_KEY
+        assert reason_with(keys, factory.with_header(kid=f"unknown {number}")) is RejectionReason.UNKNOWN_KEY
     assert keys.asked == 50
     assert keys.renewals == 0
     assert len(keys.rings) == 2
     # The last good keys are kept all the while.
-    assert verify_with(keys, forge.token()).subject == SUBJECT
+    assert verify_with(keys, factory.token()).subject == SUBJECT
 
 
 def test_no_other_refusal_causes_a_renewal():
-    forge = Forge("ES256")
-    keys = Keys(forge.ring())
+    factory = TokenFactory("ES256")
+    keys = Keys(factory.ring())
     for token, reason in (
-        (forge.token(signature=bytes(64)), RejectionReason.BAD_SIGNATURE),
-        (forge.with_header(alg="none"), RejectionReason.ALGORITHM_MISMATCH),
-        (forge.with_header(typ="JWT"), RejectionReason.UNEXPECTED_TYPE),
-        (forge.with_header(kid=None), RejectionReason.BAD_HEADER),
-        (forge.with_claims(exp=1), RejectionReason.EXPIRED),
+        (factory.token(signature=bytes(64)), RejectionReason.BAD_SIGNATURE),
+        (factory.with_header(alg="none"), RejectionReason.ALGORITHM_MISMATCH),
+        (factory.with_header(typ="JWT"), RejectionReason.UNEXPECTED_TYPE),
+        (factory.with_header(kid=None), RejectionReason.BAD_HEADER),
+        (factory.with_claims(exp=1), RejectionReason.EXPIRED),
         ("opaque", RejectionReason.MALFORMED),
     ):
         assert reason_with(keys, token) is reason
@@ -302,6 +304,6 @@ def test_no_other_refusal_causes_a_renewal():
 
 
 def test_a_renewed_ring_verifies_by_the_same_rules():
-    old, new = Forge("ES256", "an earlier key"), Forge("ES256")
+    old, new = TokenFactory("ES256", "an earlier key"), TokenFactory("ES256")
     assert reason_with(Keys(old.ring(), new.ring()), new.with_claims(exp=1)) is RejectionReason.EXPIRED
     assert reason_with(Keys(old.ring(), new.ring()), new.token(signature=bytes(64))) is RejectionReason.BAD_SIGNATURE

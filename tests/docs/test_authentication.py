@@ -11,10 +11,10 @@ import pytest
 from django.contrib.auth import authenticate, login
 from django.contrib.sessions.backends.db import SessionStore
 
-from django_at_jwt.authorization_server.allauth_records import login_timeout, step_of
-from django_at_jwt.authorization_server.authentication import authentication_of
+from django_at_jwt.authorization_server.login.allauth import login_timeout, step_of
+from django_at_jwt.authorization_server.login.events import authentication_of
 from django_at_jwt.core.authentication import combined_methods, context_for
-from tests.authorization_server.test_authentication import request_in
+from tests.authorization_server.login.test_events import request_in
 
 from .blocks import AUTHENTICATION, blocks_of, table_rows
 

@@ -16,11 +16,11 @@ import pytest
 from django.core.management import call_command
 
 from django_at_jwt import claims
-from django_at_jwt.authorization_server import token_sample
+from django_at_jwt.authorization_server.claims import sampling as token_sample
 from django_at_jwt.conf import problems_in
-from django_at_jwt.core.mappers import Conditions, Merge, ValueType, WhenMissing
-from django_at_jwt.core.mappers.parsing import SOURCE_KINDS, TRANSFORM_KINDS
-from django_at_jwt.core.mappers.ready_made import READY_MADE
+from django_at_jwt.core.claims import Conditions, Merge, ValueType, WhenMissing
+from django_at_jwt.core.claims.presets import READY_MADE
+from django_at_jwt.core.claims.schema import SOURCE_KINDS, TRANSFORM_KINDS
 from django_at_jwt.core.profile import RESERVED_CLAIMS
 from django_at_jwt.models import ClaimMapper
 from django_at_jwt.testing import InMemoryIssuer

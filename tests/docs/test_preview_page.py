@@ -10,7 +10,7 @@ from django.core.management import call_command
 from django.template import engines
 from django.urls import reverse
 
-from django_at_jwt.authorization_server.preview import SIZE_MARKS
+from django_at_jwt.authorization_server.claims.preview import SIZE_MARKS
 
 from .blocks import PREVIEW, blocks_of, table_rows
 

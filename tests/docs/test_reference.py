@@ -12,9 +12,9 @@ from django.core.management import BaseCommand, load_command_class
 from django_at_jwt.checks import ALL_CHECKS, DEPLOYMENT_CHECKS, CheckId
 from django_at_jwt.conf import problems_in
 from django_at_jwt.conf.issuers import _ISSUER_OPTIONS
-from django_at_jwt.conf.live import _FIELDS
-from django_at_jwt.core.algorithms import ALGORITHMS
-from django_at_jwt.core.lifecycle import PUBLISHED_STATES, KeyState
+from django_at_jwt.conf.loader import _FIELDS
+from django_at_jwt.core.jose.algorithms import ALGORITHMS
+from django_at_jwt.core.key_lifecycle import PUBLISHED_STATES, KeyState
 
 from .blocks import (
     AUTHENTICATION,

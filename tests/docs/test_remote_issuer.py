@@ -14,8 +14,10 @@ import pytest
 import requests
 
 from django_at_jwt.conf import AppSettings
-from django_at_jwt.core import jwk_set
-from django_at_jwt.resource_server import fetching, issuers, shared_memory
+from django_at_jwt.core.jose import jwk_set
+from django_at_jwt.resource_server.remote import http as fetching
+from django_at_jwt.resource_server.remote import key_source as issuers
+from django_at_jwt.resource_server.remote import shared_cache as shared_memory
 from example_project.server_process import running_server
 from tests.ports import reserved_port
 

@@ -13,16 +13,21 @@ from django.contrib.auth import get_user_model
 from django.core.checks import run_checks
 from django.core.management import call_command
 
-from django_at_jwt.authorization_server.keystore import key_store
+from django_at_jwt.authorization_server.keys.store import key_store
 from django_at_jwt.core.audience import AudienceRequest, resolve_audience
 from django_at_jwt.core.errors import IssuanceError
-from django_at_jwt.core.resource_servers import _OPTIONS, ResourceServer, ResourceServers, declared_resource_servers
+from django_at_jwt.core.resource_servers import (
+    _OPTIONS,
+    ResourceServerConfig,
+    ResourceServers,
+    declared_resource_servers,
+)
 from django_at_jwt.models import ResourceServer as Row
-from django_at_jwt.resource_server.users import user_for_local_subject
+from django_at_jwt.resource_server.users.lookup import user_for_local_subject
 from tests.conftest import decoded
 
 from .blocks import RESOURCE_SERVERS, SUBJECTS, blocks_of, table_rows
-from .test_statements import let_time_pass
+from .test_documented_facts import let_time_pass
 
 WORDS = " ".join(RESOURCE_SERVERS.read_text().split())
 SITE_SCOPES = "read write openid reports:read export mail:send pay old"
@@ -91,10 +96,10 @@ API, OTHER, SHUT, ALONE = (f"https://{name}.example.com/" for name in ("api", "o
 class TestErrors:
     registry = ResourceServers.of(
         [
-            ResourceServer(identifier=API, scopes={"read": "", "both": ""}),
-            ResourceServer(identifier=OTHER, scopes={"write": "", "both": ""}),
-            ResourceServer(identifier=SHUT, scopes={"shut": ""}, client_ids=frozenset()),
-            ResourceServer(identifier=ALONE, scopes={}, isolated=True, algorithm="ES256"),
+            ResourceServerConfig(identifier=API, scopes={"read": "", "both": ""}),
+            ResourceServerConfig(identifier=OTHER, scopes={"write": "", "both": ""}),
+            ResourceServerConfig(identifier=SHUT, scopes={"shut": ""}, client_ids=frozenset()),
+            ResourceServerConfig(identifier=ALONE, scopes={}, isolated=True, algorithm="ES256"),
         ],
         default=SHUT,
     )
@@ -122,7 +127,7 @@ class TestErrors:
         resources, scopes, granted = self.cases[words]
         registry = self.registry
         if "kinds" in words:
-            shared = ResourceServer(identifier=ALONE, scopes={}, algorithm="ES256")
+            shared = ResourceServerConfig(identifier=ALONE, scopes={}, algorithm="ES256")
             registry = ResourceServers.of([*registry, shared], default=SHUT)
         with pytest.raises(IssuanceError) as refused:
             resolve_audience(

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from django.contrib.auth import get_user_model
 
-from django_at_jwt.core.issuer_subject import UserMode
 from django_at_jwt.core.profile import parse_claims
-from django_at_jwt.resource_server import first_sight
-from django_at_jwt.resource_server.subjects import user_options
-from django_at_jwt.resource_server.users import UserOptions
+from django_at_jwt.core.subjects import UserMode
+from django_at_jwt.resource_server.users import provisioning as first_sight
+from django_at_jwt.resource_server.users.lookup import UserOptions
+from django_at_jwt.resource_server.users.principal import user_options
 
 from .blocks import PROTECT, blocks_of, table_rows
 

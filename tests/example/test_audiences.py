@@ -13,8 +13,8 @@ import pytest
 from example_project.http_client import Browser
 from example_project.server_process import running_server
 
+from .cross_audience_requests import WAYS_TO_THE_NEIGHBOUR
 from .one_time_password import ONE_TIME_PASSWORD
-from .ways_to_the_neighbour import WAYS_TO_THE_NEIGHBOUR
 from .wider_site import WiderSite
 
 # Down: the "resource" parameters. Across: the "scope" parameter. A hyphen is none, where DEFAULT_SCOPES is api:read.

@@ -9,8 +9,8 @@ import pytest
 
 from example_project.server_process import environment_for, run_manage, running_server
 
+from .cross_audience_requests import WAYS_TO_THE_NEIGHBOUR
 from .test_audiences import FIRST_REQUESTS, GRANTS, SPECIAL_REQUESTS, assert_answered, rows_of
-from .ways_to_the_neighbour import WAYS_TO_THE_NEIGHBOUR
 from .wider_site import WiderSite
 
 SETTINGS = {"DJANGO_SETTINGS_MODULE": "tests.example.swapped_settings"}

@@ -16,7 +16,7 @@ from django.core.management.base import SystemCheckError
 from django.test import Client
 from oauth2_provider.models import get_access_token_model
 
-from django_at_jwt.authorization_server.subjects import refuse_subject_as_client_id
+from django_at_jwt.authorization_server.subject import refuse_subject_as_client_id
 from tests.conftest import decoded
 from tests.docs.blocks import SUBJECTS, blocks_of
 

@@ -19,7 +19,7 @@ def main():
     from django.db import connection
     from django.test import Client
 
-    from django_at_jwt.authorization_server.locking import changing_signing_keys
+    from django_at_jwt.authorization_server.keys.lock import signing_key_lock
     from django_at_jwt.models import SigningKey
 
     key = SigningKey.objects.order_by("signing_at").first()
@@ -29,7 +29,7 @@ def main():
 
     def change():
         try:
-            with changing_signing_keys():
+            with signing_key_lock():
                 held.set()
                 looked.wait()
         finally:

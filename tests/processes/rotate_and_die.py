@@ -12,7 +12,7 @@ STEPS = ("before the lock", "with the lock", "after a change", "after the keys",
 
 
 def die_at(step: str) -> None:
-    from django_at_jwt.authorization_server import rotation
+    from django_at_jwt.authorization_server.keys import rotation
     from django_at_jwt.models import SigningKey
 
     def die(*_args, **_kwargs):
@@ -32,7 +32,7 @@ def die_at(step: str) -> None:
 
     SigningKey.save, SigningKey.take_times = save_and_die, take_times_and_die
     if step == "before the lock":
-        rotation.changing_signing_keys = die
+        rotation.signing_key_lock = die
     if step == "with the lock":
         rotation.plan_rotation = die
     if step == "committed":

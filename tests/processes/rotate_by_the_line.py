@@ -6,12 +6,12 @@ import sys
 
 import django
 
-from tests.processes import clock
+from . import clock
 
 if __name__ == "__main__":
     clock.set_it()
     django.setup()
-    from django_at_jwt.authorization_server.rotation import rotate_signing_keys
+    from django_at_jwt.authorization_server.keys.rotation import rotate_signing_keys
 
     for _ in sys.stdin:
         rotate_signing_keys()

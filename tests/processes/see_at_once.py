@@ -22,11 +22,11 @@ def main():
     from django.contrib.auth import get_user_model
     from django.db import connection
 
-    from django_at_jwt.core.issuer_subject import UserMode
     from django_at_jwt.core.profile import parse_claims
+    from django_at_jwt.core.subjects import UserMode
     from django_at_jwt.models import IssuerSubject
-    from django_at_jwt.resource_server import subjects
-    from django_at_jwt.resource_server.users import UserOptions
+    from django_at_jwt.resource_server.users import principal as subjects
+    from django_at_jwt.resource_server.users.lookup import UserOptions
 
     options = UserOptions(mode=UserMode.CREATED, fill=f"{__spec__.name}.fill")
     subjects.user_options = lambda _issuer: options

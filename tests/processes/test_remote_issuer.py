@@ -15,15 +15,15 @@ import pytest
 import requests
 
 from example_project.server_process import running_server
-from tests.core.forge import API, Forge
+from tests.core.token_factory import API, TokenFactory
 from tests.ports import reserved_port
-from tests.resource_server.remote_issuer import KEYS, METADATA, running_issuer
+from tests.resource_server.remote.issuer_process import KEYS, METADATA, running_issuer
 
 from .databases import run
 from .servers import PATIENCE_SECONDS, gunicorn
 
 REDIS = os.environ.get("TEST_REDIS_URL", "redis://127.0.0.1:6379")
-NEW = Forge("ES256", "a newer key")
+NEW = TokenFactory("ES256", "a newer key")
 
 
 @pytest.fixture(params=["redis", "file"])
@@ -110,7 +110,7 @@ def test_new_key_reaches_all_workers_with_one_fetch(api, shared_cache):
     issuer, address = api
     until_all_workers_accept(address, issuer.token())
     before = issuer.fetches
-    issuer.publish(Forge("ES256"), NEW)
+    issuer.publish(TokenFactory("ES256"), NEW)
     until_all_workers_accept(address, issuer.token(NEW))
     assert issuer.fetches - before in exactly(1, shared_cache)
 

@@ -5,7 +5,7 @@ import time
 import pytest
 from django.core.cache import caches
 
-from .remote_issuer import running_issuer
+from tests.resource_server.remote.issuer_process import running_issuer
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from oauth2_provider.models import get_access_token_model, get_application_model
 
 from django_at_jwt.core.errors import TokenRejected
 from django_at_jwt.resource_server.verification import verify_token
-from tests.toolkit.test_subjects import KEY
+from tests.authorization_server.test_subject import KEY
 
 pytestmark = pytest.mark.django_db
 
@@ -78,7 +78,7 @@ def test_user_whose_subject_is_the_clients_id_is_not_taken_for_the_client(moving
 
 
 @pytest.mark.parametrize(
-    "rules", [{"SUBJECT": "tests.toolkit.test_subjects.by_callable"}, {"PAIRWISE_SUBJECT_KEY": KEY}]
+    "rules", [{"SUBJECT": "tests.authorization_server.test_subject.by_callable"}, {"PAIRWISE_SUBJECT_KEY": KEY}]
 )
 def test_subject_is_that_of_the_other_tokens(rules, moving, row, client, web, user):
     moving.AT_JWT = {**moving.AT_JWT, **rules}
@@ -132,7 +132,7 @@ def test_permissions_work(moving, row, client):
     "values",
     [
         {"SUBJECT": "username"},
-        {"SUBJECT": "tests.toolkit.test_subjects.by_callable"},
+        {"SUBJECT": "tests.authorization_server.test_subject.by_callable"},
         {"PAIRWISE_SUBJECT_KEY": base64.urlsafe_b64encode(b"k" * 32).decode()},
     ],
     ids=["field", "callable", "pairwise"],

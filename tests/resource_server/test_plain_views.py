@@ -9,12 +9,12 @@ from django.http import HttpResponse
 from django.test import AsyncClient, Client
 from django.views import View
 
-from django_at_jwt.authorization_server.keystore import key_store
+from django_at_jwt.authorization_server.keys.store import key_store
 from django_at_jwt.core.errors import KeysUnavailable
 from django_at_jwt.rest_framework import HasRole, IsUser
 from django_at_jwt.views import AccessTokenRequiredMixin, access_token_required
 
-from .forged import bearer
+from .signed_tokens import bearer
 
 pytestmark = [
     pytest.mark.django_db,

@@ -14,7 +14,7 @@ from django_at_jwt.core.metadata import place_of_metadata, protected_resource_me
 from django_at_jwt.resource_server import protected_resources
 from django_at_jwt.rest_framework import AccessTokenAuthentication
 
-from .forged import bearer
+from .signed_tokens import bearer
 
 WELL_KNOWN = "/.well-known/oauth-protected-resource"
 

@@ -15,7 +15,7 @@ def main():
     from django.db import connections
     from django.test import Client
 
-    from django_at_jwt.authorization_server.rotation import rotate_signing_keys
+    from django_at_jwt.authorization_server.keys.rotation import rotate_signing_keys
     from django_at_jwt.models import SigningKey
 
     for database in connections:

@@ -15,12 +15,12 @@ from django_at_jwt.models import ResourceServer
 
 ROOT = Path(__file__).resolve().parents[2]
 SUITES = (
-    "tests/toolkit",
-    "tests/resource_server/test_drf.py",
-    "tests/resource_server/test_user_modes.py",
-    "tests/authorization_server/test_authentication.py",
-    "tests/test_admin.py",
-    "tests/test_admin_resource_servers.py",
+    "tests/authorization_server/oauthlib_bridge",
+    "tests/resource_server/rest_framework/test_authentication.py",
+    "tests/resource_server/users/test_user_modes.py",
+    "tests/authorization_server/login/test_events.py",
+    "tests/admin/test_signing_keys.py",
+    "tests/admin/test_resource_servers.py",
 )
 
 

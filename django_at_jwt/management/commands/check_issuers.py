@@ -11,9 +11,9 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError
 
 from django_at_jwt.conf import app_settings
-from django_at_jwt.resource_server.fetching import FetchFailed
-from django_at_jwt.resource_server.retrieval import retrieve
-from django_at_jwt.resource_server.shared_memory import SharedMemory
+from django_at_jwt.resource_server.remote.discovery import retrieve
+from django_at_jwt.resource_server.remote.http import FetchFailed
+from django_at_jwt.resource_server.remote.shared_cache import SharedCache
 from django_at_jwt.resource_server.verification import accepted_issuers
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class Command(BaseCommand):
 
 def _report(issuer: IssuerSettings) -> dict[str, Any]:
     now = time.time()
-    shared = SharedMemory(issuer).read()
+    shared = SharedCache(issuer).read()
     report: dict[str, Any] = {
         "issuer": issuer.issuer,
         "audience": list(issuer.audience),

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import router
 
-from django_at_jwt.authorization_server.mapper_exchange import UnusableFile, export_mappers
-from django_at_jwt.management.refusing import refusing_in_one_line
+from django_at_jwt.authorization_server.claims.import_export import UnusableFile, export_mappers
+from django_at_jwt.management.errors import as_command_error
 from django_at_jwt.models import ClaimMapper
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class Command(BaseCommand):
         """Write them."""
         rows = ClaimMapper.objects.using(router.db_for_write(ClaimMapper))
         try:
-            with refusing_in_one_line("Nothing was exported"):
+            with as_command_error("Nothing was exported"):
                 text = export_mappers(rows)
         except UnusableFile as error:
             raise CommandError(f"Mend or delete these first:\n{error}") from None

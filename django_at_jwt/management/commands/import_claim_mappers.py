@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from django_at_jwt.authorization_server.mapper_exchange import Difference, UnusableFile, import_mappers, read_mappers
+from django_at_jwt.authorization_server.claims.import_export import (
+    Difference,
+    UnusableFile,
+    import_mappers,
+    read_mappers,
+)
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 from django.core.management.base import BaseCommand, CommandError
 from django.views.decorators.debug import sensitive_variables
 
-from django_at_jwt.authorization_server.importing import import_signing_key, read_private_key
+from django_at_jwt.authorization_server.keys.key_import import import_signing_key, read_private_key
 from django_at_jwt.conf import app_settings, toolkit_setting
-from django_at_jwt.management.key_plans import lines_about
-from django_at_jwt.management.refusing import refusing_in_one_line
+from django_at_jwt.management.errors import as_command_error
+from django_at_jwt.management.output import lines_about
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
@@ -45,7 +45,7 @@ class Command(BaseCommand):
         Raises:
             CommandError: exit status 1 and one line that quotes nothing of the key; nothing was changed.
         """
-        with refusing_in_one_line("The key was not imported"):
+        with as_command_error("The key was not imported"):
             algorithm = options["algorithm"] or app_settings().signing_algorithms[0]
             jwk = read_private_key(_read(options), password=_password(options["password_variable"]))
             done = import_signing_key(jwk, algorithm=algorithm, dry_run=options["dry_run"])

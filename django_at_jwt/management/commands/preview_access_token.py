@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from django_at_jwt.authorization_server.authentication import authentication_by_password
-from django_at_jwt.authorization_server.explanations import explained
-from django_at_jwt.authorization_server.naming import client_named, user_named
-from django_at_jwt.authorization_server.preview import SIZE_MARKS, PreviewRequest, preview_access_token
-from django_at_jwt.authorization_server.toolkit.eligibility import known_grants, usual_grant
+from django_at_jwt.authorization_server.claims.lookup import find_client, find_user
+from django_at_jwt.authorization_server.claims.messages import explained
+from django_at_jwt.authorization_server.claims.preview import SIZE_MARKS, PreviewRequest, preview_access_token
+from django_at_jwt.authorization_server.login.events import authentication_by_password
+from django_at_jwt.authorization_server.oauthlib_bridge.client_policy import known_grants, usual_grant
 from django_at_jwt.core.resource_servers import TokenFormat
-from django_at_jwt.management.refusing import refusing_in_one_line
+from django_at_jwt.management.errors import as_command_error
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
 
-    from django_at_jwt.authorization_server.preview import Preview
+    from django_at_jwt.authorization_server.claims.preview import Preview
 
 
 class Command(BaseCommand):
@@ -53,7 +53,7 @@ class Command(BaseCommand):
             CommandError: exit status 1 and one line, where there is no such user or client, or the database fails.
         """
         _require_text(options)
-        with refusing_in_one_line("Nothing was previewed"):
+        with as_command_error("Nothing was previewed"):
             preview = _preview(options)
         remedy = _remedy(preview, has_user=options["user"] is not None) if options["grant"] is None else ""
         self.stdout.write(_as_json(preview) if options["json"] else _as_text(preview, remedy))
@@ -71,8 +71,8 @@ def _require_text(options: dict[str, Any]) -> None:
 
 def _preview(options: dict[str, Any]) -> Preview:
     try:
-        client = client_named(options["client"])
-        user = None if options["user"] is None else user_named(options["user"])
+        client = find_client(options["client"])
+        user = None if options["user"] is None else find_user(options["user"])
     except LookupError as error:
         raise CommandError(str(error.args[0])) from None
     grant, now = options["grant"] or usual_grant(client, user), time.time()

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from django.core.management.base import BaseCommand
 
-from django_at_jwt.authorization_server.clean_up import purge_authorizations
-from django_at_jwt.management.refusing import refusing_in_one_line
+from django_at_jwt.authorization_server.login.purge import purge_authorizations
+from django_at_jwt.management.errors import as_command_error
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
@@ -30,7 +30,7 @@ class Command(BaseCommand):
         Raises:
             CommandError: exit status 1 and one line.
         """
-        with refusing_in_one_line("The clean-up stopped"):
+        with as_command_error("The clean-up stopped"):
             ended = purge_authorizations(dry_run=options["dry_run"])
         did = "Would delete" if options["dry_run"] else "Deleted"
         self.stdout.write(f"{did} {ended} authorization{'' if ended == 1 else 's'}.")

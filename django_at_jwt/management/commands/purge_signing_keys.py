@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from django.core.management.base import BaseCommand
 
-from django_at_jwt.authorization_server.rotation import purge_signing_keys
-from django_at_jwt.management.refusing import refusing_in_one_line
+from django_at_jwt.authorization_server.keys.rotation import purge_signing_keys
+from django_at_jwt.management.errors import as_command_error
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
@@ -31,7 +31,7 @@ class Command(BaseCommand):
         Raises:
             CommandError: exit status 1 and one line; nothing was deleted.
         """
-        with refusing_in_one_line("Nothing was deleted"):
+        with as_command_error("Nothing was deleted"):
             kids = purge_signing_keys(force=options["force"], dry_run=options["dry_run"])
         did = "Would delete" if options["dry_run"] else "Deleted"
         self.stdout.write("\n".join(f"{did} signing key {kid}." for kid in kids) or "Nothing to delete.")

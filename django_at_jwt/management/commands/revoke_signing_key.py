@@ -8,15 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from django_at_jwt.authorization_server.refresh_token_revocation import RefreshTokens
-from django_at_jwt.authorization_server.revocation import Aftermath, Revocation, revoke_signing_key, see_to_tokens
-from django_at_jwt.management.key_plans import as_json, counted, iso, lines_about, said
-from django_at_jwt.management.refusing import refusing_in_one_line
+from django_at_jwt.authorization_server.keys.revocation import (
+    RefreshTokens,
+    Revocation,
+    RevocationReport,
+    revoke_issued_tokens,
+    revoke_signing_key,
+)
+from django_at_jwt.management.errors import as_command_error
+from django_at_jwt.management.output import as_json, counted, iso, lines_about, said
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
 
-    from django_at_jwt.authorization_server.blast_radius import BlastRadius
+    from django_at_jwt.authorization_server.keys.affected_tokens import AffectedTokens
 
 
 _TRY_AGAIN = (
@@ -77,7 +82,7 @@ class Command(BaseCommand):
         if not reason:
             raise CommandError("--reason needs some text.")
         which, dry_run = options["refresh_tokens"], options["dry_run"]
-        with refusing_in_one_line("The key was not revoked"):
+        with as_command_error("The key was not revoked"):
             revocation = revoke_signing_key(
                 options["kid"], reason=reason, once_more=which is not RefreshTokens.NONE, dry_run=dry_run
             )
@@ -85,7 +90,7 @@ class Command(BaseCommand):
             # Before anything else can go wrong.
             self.stdout.write("\n".join(_about_key(revocation, dry_run=dry_run)))
             self.stdout.flush()
-        aftermath = see_to_tokens(revocation, refresh_tokens=which, dry_run=dry_run)
+        aftermath = revoke_issued_tokens(revocation, refresh_tokens=which, dry_run=dry_run)
         lines = _as_json(revocation, aftermath) if options["json"] else _about_tokens(aftermath, which, dry_run=dry_run)
         self.stdout.write("\n".join(lines))
         problems = [problem for problem in (revocation.problem,) if problem]
@@ -126,8 +131,8 @@ def _about_key(revocation: Revocation, *, dry_run: bool) -> list[str]:
     ]
 
 
-def _about_tokens(aftermath: Aftermath, which: RefreshTokens, *, dry_run: bool) -> list[str]:
-    radius = aftermath.blast_radius
+def _about_tokens(aftermath: RevocationReport, which: RefreshTokens, *, dry_run: bool) -> list[str]:
+    radius = aftermath.affected_tokens
     concerns_anybody = radius is None or _may_have_live_tokens(radius)
     lines = [] if radius is None else _about_radius(radius)
     if which is not RefreshTokens.NONE:
@@ -154,7 +159,7 @@ def _about_tokens(aftermath: Aftermath, which: RefreshTokens, *, dry_run: bool) 
     return lines
 
 
-def _may_have_live_tokens(radius: BlastRadius) -> bool:
+def _may_have_live_tokens(radius: AffectedTokens) -> bool:
     """Whether a token may be alive: one whose row was overwritten or deleted is not counted, and works all the same."""
     return bool(radius.tokens) or radius.without_rows or radius.last_expires_at is not None
 
@@ -175,7 +180,7 @@ def _about_refresh_tokens(*, dry_run: bool) -> list[str]:
     ]
 
 
-def _about_radius(radius: BlastRadius) -> list[str]:
+def _about_radius(radius: AffectedTokens) -> list[str]:
     # Where some have no row, nobody can say how many there are at the most.
     at_most = "At most " if radius.unproven and not radius.without_rows else ""
     tokens = f"{counted(radius.tokens, 'live access token')} {'was' if radius.tokens == 1 else 'were'}"
@@ -191,8 +196,8 @@ def _about_radius(radius: BlastRadius) -> list[str]:
     return lines
 
 
-def _as_json(revocation: Revocation, aftermath: Aftermath) -> list[str]:
-    radius = aftermath.blast_radius
+def _as_json(revocation: Revocation, aftermath: RevocationReport) -> list[str]:
+    radius = aftermath.affected_tokens
     document = {
         "kid": revocation.kid,
         "already_revoked": revocation.already,

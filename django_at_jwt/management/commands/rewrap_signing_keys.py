@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from django_at_jwt.authorization_server.rewrapping import rewrap_signing_keys
-from django_at_jwt.management.refusing import refusing_in_one_line
+from django_at_jwt.authorization_server.keys.reencryption import rewrap_signing_keys
+from django_at_jwt.management.errors import as_command_error
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
@@ -30,7 +30,7 @@ class Command(BaseCommand):
         Raises:
             CommandError: exit status 1; a key could not be opened. The others were encrypted anew.
         """
-        with refusing_in_one_line("The keys were not encrypted anew"):
+        with as_command_error("The keys were not encrypted anew"):
             done = rewrap_signing_keys(dry_run=options["dry_run"])
         would = "Would encrypt" if options["dry_run"] else "Encrypted"
         self.stdout.write(f"{would} {len(done.rewrapped)} private keys anew; {len(done.up_to_date)} were up to date.")

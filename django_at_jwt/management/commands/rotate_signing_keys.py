@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from django_at_jwt.authorization_server.rotation import Rotation, rotate_signing_keys, safe_to_purge_after
+from django_at_jwt.authorization_server.keys.rotation import Rotation, rotate_signing_keys, safe_to_purge_after
 from django_at_jwt.conf import app_settings
-from django_at_jwt.management.key_plans import as_json, iso, lines_about, lines_about_next
-from django_at_jwt.management.refusing import refusing_in_one_line
+from django_at_jwt.management.errors import as_command_error
+from django_at_jwt.management.output import as_json, iso, lines_about, lines_about_next
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
@@ -66,7 +66,7 @@ class Command(BaseCommand):
             CommandError: exit status 1 and one line; nothing was changed. Also where nothing is due, but a key that
                 signs or is announced cannot be opened, so that monitoring reports it.
         """
-        with refusing_in_one_line("The signing keys were not rotated", hint="Was migrate run?"):
+        with as_command_error("The signing keys were not rotated", hint="Was migrate run?"):
             rotation = rotate_signing_keys(
                 early=self._early(options),
                 dry_run=options["dry_run"],

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from django.core.management.base import BaseCommand, CommandError
 
 from django_at_jwt.core.diagnosis import RuleOutcome
-from django_at_jwt.management.refusing import refusing_in_one_line
+from django_at_jwt.management.errors import as_command_error
 from django_at_jwt.resource_server.diagnosis import Diagnosis, diagnose_token
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class Command(BaseCommand):
         token = token.strip().removeprefix("Bearer ").strip()
         if not token:
             raise CommandError("There is no token.")
-        with refusing_in_one_line("The user could not be looked up"):
+        with as_command_error("The user could not be looked up"):
             diagnosis = diagnose_token(token, audience=options["audience"])
         self.stdout.write(_as_json(diagnosis) if options["json"] else _as_text(diagnosis))
         if not diagnosis.is_accepted:

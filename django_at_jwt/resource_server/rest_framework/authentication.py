@@ -9,21 +9,11 @@ from django.views.decorators.debug import sensitive_variables
 from rest_framework import exceptions, status
 from rest_framework.authentication import BaseAuthentication
 
-from django_at_jwt.core.bearer import (
-    INVALID_REQUEST,
-    INVALID_TOKEN,
-    Challenge,
-    MalformedCredentials,
-    bearer_token,
-)
+from django_at_jwt.core.bearer import INVALID_REQUEST, INVALID_TOKEN, Challenge, MalformedCredentials, bearer_token
 from django_at_jwt.core.errors import KeysUnavailable, TokenRejected
-from django_at_jwt.resource_server.issuers import RETRY_AFTER
-from django_at_jwt.resource_server.protected_resources import (
-    default_identifier,
-    metadata_url,
-    name_protected_resource,
-)
-from django_at_jwt.resource_server.subjects import principal_for
+from django_at_jwt.resource_server.protected_resources import default_identifier, metadata_url, name_protected_resource
+from django_at_jwt.resource_server.remote.key_source import RETRY_AFTER
+from django_at_jwt.resource_server.users.principal import principal_for
 from django_at_jwt.resource_server.verification import verify_token
 
 from .principal import AccessToken

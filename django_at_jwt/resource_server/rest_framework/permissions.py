@@ -23,7 +23,7 @@ from django_at_jwt.core.scim import values_of
 
 from .challenges import STEP_UP_NEEDED, Challenging, Combinable
 from .principal import AccessToken
-from .required_scopes import checked_mapping, checked_scopes, said_by_view, scope_alternatives, scopes_for_request
+from .required_scopes import checked_mapping, checked_scopes, scope_alternatives, scopes_for_request, view_attribute
 
 if TYPE_CHECKING:
     from rest_framework.permissions import SingleOperandHolder as _Holder
@@ -154,7 +154,7 @@ class _ScopePermission(TokenPermission):
         """
         if self.scopes is not None:
             return scopes_for_request(self.scopes, request, view, where=type(self).__name__)
-        said = said_by_view(view, self.attribute, permission=self)
+        said = view_attribute(view, self.attribute, permission=self)
         return scopes_for_request(said, request, view, where=f"{type(view).__name__}.{self.attribute}")
 
     def alternatives(self, request: Request, view: APIView) -> list[tuple[str, ...]]:
@@ -216,7 +216,7 @@ class _NamePermission(TokenPermission):
         """Return whether the token has one of the names."""
         names = self.names
         if names is None:
-            said = said_by_view(view, self.attribute, permission=self)
+            said = view_attribute(view, self.attribute, permission=self)
             names = _checked_names(said, where=f"{type(view).__name__}.{self.attribute}")
         return not self.held_by(token).isdisjoint(names)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from django.apps import apps
 from django.db.models.manager import EmptyManager
 
-from django_at_jwt.core.issuer_subject import subject_digest
+from django_at_jwt.core.subjects import subject_digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

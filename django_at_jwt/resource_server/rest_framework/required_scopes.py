@@ -94,7 +94,7 @@ def checked_mapping(said: Mapping[Any, object], *, where: str) -> dict[str, tupl
     return {key: checked_scopes(scopes, where=f"{where}[{key!r}]") for key, scopes in said.items()}
 
 
-def said_by_view(view: APIView, attribute: str, *, permission: object) -> Any:
+def view_attribute(view: APIView, attribute: str, *, permission: object) -> Any:
     """Return an attribute that a view must have.
 
     Raises:

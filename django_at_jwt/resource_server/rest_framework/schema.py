@@ -13,8 +13,7 @@ from drf_spectacular.drainage import set_override
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 
 from django_at_jwt.conf import app_settings, local_issuer, toolkit_setting
-from django_at_jwt.core.discovery import metadata_addresses
-from django_at_jwt.core.metadata import with_path
+from django_at_jwt.core.metadata import metadata_addresses, with_path
 from django_at_jwt.resource_server.protected_resources import default_identifier, issuers_for
 
 from .authentication import AccessTokenAuthentication

@@ -5,25 +5,25 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tests.core.forge import EVERY_KIND, EXPECTED
+from tests.core.token_factory import EVERY_KIND, EXPECTED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from django_at_jwt.core.errors import RejectionReason
     from django_at_jwt.core.verifier import Expectations
-    from tests.core.forge import Forge
+    from tests.core.token_factory import TokenFactory
 
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One hostile token: ``change`` makes it of a forge that holds the issuer's own key."""
+    """One hostile token: ``change`` makes it of a factory that holds the issuer's own key."""
 
     name: str
     threat: int
     section: str
     requirements: tuple[str, ...]
-    change: Callable[[Forge], str]
+    change: Callable[[TokenFactory], str]
     reason: RejectionReason
     algorithms: tuple[str, ...]
     expected: Expectations
@@ -33,7 +33,7 @@ def rows(
     threat: int,
     section: str,
     reason: RejectionReason,
-    changes: Mapping[str, Callable[[Forge], str]],
+    changes: Mapping[str, Callable[[TokenFactory], str]],
     *,
     shows: tuple[str, ...] = (),
     algorithms: tuple[str, ...] = EVERY_KIND,

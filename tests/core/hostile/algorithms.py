@@ -8,7 +8,7 @@ import json
 from typing import Any
 
 from django_at_jwt.core.errors import RejectionReason
-from tests.core.forge import ABSENT, Forge, b64url, der, json_of, pem, raw_signature
+from tests.core.token_factory import ABSENT, TokenFactory, b64url, der, json_of, pem, raw_signature
 
 from . import rows
 
@@ -20,8 +20,8 @@ ED25519 = ("EdDSA", "Ed25519")
 def unsecured(algorithm: Any):
     """Name an algorithm that is none, once with a signature that fits, once with an empty one."""
     return {
-        "signed": lambda forge: forge.with_header(alg=algorithm),
-        "unsigned": lambda forge: forge.token(header=forge.header(alg=algorithm), signature=b""),
+        "signed": lambda factory: factory.with_header(alg=algorithm),
+        "unsigned": lambda factory: factory.token(header=factory.header(alg=algorithm), signature=b""),
     }
 
 
@@ -56,7 +56,7 @@ ALG_NONE = [
             for how, change in unsecured(value).items()
         }
         | {
-            "alg none and no kid": lambda forge: forge.token(
+            "alg none and no kid": lambda factory: factory.token(
                 header={"typ": "at+jwt", "alg": "none"},
                 signature=b"",
             ),
@@ -67,24 +67,24 @@ ALG_NONE = [
 
 
 def hmac_keyed(secret, *, algorithm="HS256", name=None):
-    def change(forge: Forge) -> str:
-        header = b64url(json_of(forge.header(alg=name or algorithm)).encode())
-        payload = b64url(json_of(forge.claims()).encode())
+    def change(factory: TokenFactory) -> str:
+        header = b64url(json_of(factory.header(alg=name or algorithm)).encode())
+        payload = b64url(json_of(factory.claims()).encode())
         digest = {"HS256": hashlib.sha256, "HS384": hashlib.sha384, "HS512": hashlib.sha512}[algorithm]
-        mac = hmac.new(secret(forge), f"{header}.{payload}".encode(), digest).digest()
+        mac = hmac.new(secret(factory), f"{header}.{payload}".encode(), digest).digest()
         return f"{header}.{payload}.{b64url(mac)}"
 
     return change
 
 
 PUBLIC_SPELLINGS = {
-    "PEM": lambda forge: pem(forge.key),
-    "PEM without its last newline": lambda forge: pem(forge.key).rstrip(b"\n"),
-    "DER": lambda forge: der(forge.key),
-    "JWK": lambda forge: json.dumps(forge.jwk).encode(),
-    "bare JWK": lambda forge: json.dumps(forge.members, separators=(",", ":"), sort_keys=True).encode(),
-    "JWK set": lambda forge: json.dumps({"keys": [forge.jwk]}).encode(),
-    "kid": lambda forge: forge.kid.encode(),
+    "PEM": lambda factory: pem(factory.key),
+    "PEM without its last newline": lambda factory: pem(factory.key).rstrip(b"\n"),
+    "DER": lambda factory: der(factory.key),
+    "JWK": lambda factory: json.dumps(factory.jwk).encode(),
+    "bare JWK": lambda factory: json.dumps(factory.members, separators=(",", ":"), sort_keys=True).encode(),
+    "JWK set": lambda factory: json.dumps({"keys": [factory.jwk]}).encode(),
+    "kid": lambda factory: factory.kid.encode(),
     "nothing": lambda _forge: b"",
 }
 HMAC = [
@@ -96,7 +96,7 @@ HMAC = [
         | {
             "HS384 keyed with PEM": hmac_keyed(PUBLIC_SPELLINGS["PEM"], algorithm="HS384"),
             "HS512 keyed with PEM": hmac_keyed(PUBLIC_SPELLINGS["PEM"], algorithm="HS512"),
-            "HS256 named, with the true signature": lambda forge: forge.with_header(alg="HS256"),
+            "HS256 named, with the true signature": lambda factory: factory.with_header(alg="HS256"),
         },
         shows=("8725-1", "9068-25"),
     ),
@@ -118,10 +118,10 @@ HMAC = [
 def other_algorithm(name: str, *, signed_as: str | None = None):
     """Name another algorithm than the key's, and sign as that one does with the very same key."""
 
-    def change(forge: Forge) -> str:
-        header = b64url(json_of(forge.header(alg=name)).encode())
-        payload = b64url(json_of(forge.claims()).encode())
-        signature = raw_signature(signed_as or name, forge.key, f"{header}.{payload}".encode())
+    def change(factory: TokenFactory) -> str:
+        header = b64url(json_of(factory.header(alg=name)).encode())
+        payload = b64url(json_of(factory.claims()).encode())
+        signature = raw_signature(signed_as or name, factory.key, f"{header}.{payload}".encode())
         return f"{header}.{payload}.{b64url(signature)}"
 
     return change
@@ -176,12 +176,12 @@ OTHER_ALGORITHM = [
         "RFC 7515 §4.1.1",
         RejectionReason.ALGORITHM_MISMATCH,
         {
-            "alg in lower case": lambda forge: forge.with_header(alg=forge.algorithm.lower()),
-            "alg with a space": lambda forge: forge.with_header(alg=f"{forge.algorithm} "),
-            "alg with NUL": lambda forge: forge.with_header(alg=f"{forge.algorithm}\x00"),
-            "alg ES256K": lambda forge: forge.with_header(alg="ES256K"),
-            "alg of an encryption": lambda forge: forge.with_header(alg="RSA-OAEP"),
-            "alg that is not registered": lambda forge: forge.with_header(alg="XX256"),
+            "alg in lower case": lambda factory: factory.with_header(alg=factory.algorithm.lower()),
+            "alg with a space": lambda factory: factory.with_header(alg=f"{factory.algorithm} "),
+            "alg with NUL": lambda factory: factory.with_header(alg=f"{factory.algorithm}\x00"),
+            "alg ES256K": lambda factory: factory.with_header(alg="ES256K"),
+            "alg of an encryption": lambda factory: factory.with_header(alg="RSA-OAEP"),
+            "alg that is not registered": lambda factory: factory.with_header(alg="XX256"),
         },
         shows=("8725-1",),
     ),

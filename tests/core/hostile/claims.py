@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from django_at_jwt.core.errors import RejectionReason
-from tests.core.forge import ABSENT, API, CLIENT_ID, ISSUER, NOW, REPORTS, Raw
+from tests.core.token_factory import ABSENT, API, CLIENT_ID, ISSUER, NOW, REPORTS, Raw
 
 from . import rows
 
 
 def claim(**changes: Any):
-    return lambda forge: forge.with_claims(**changes)
+    return lambda factory: factory.with_claims(**changes)
 
 
 NO_INSTANT = {
@@ -207,11 +207,11 @@ REQUIRED = [
         RejectionReason.MISSING_CLAIM,
         {f"{name} missing": claim(**{name: ABSENT}) for name in (*TEXTS, "aud", "iat", "exp")}
         | {
-            "all missing": lambda forge: forge.token(payload="{}"),
-            "required claims in other case": lambda forge: forge.token(
-                payload={name.upper(): value for name, value in forge.claims().items()}
+            "all missing": lambda factory: factory.token(payload="{}"),
+            "required claims in other case": lambda factory: factory.token(
+                payload={name.upper(): value for name, value in factory.claims().items()}
             ),
-            "required claims one level down": lambda forge: forge.token(payload={"claims": forge.claims()}),
+            "required claims one level down": lambda factory: factory.token(payload={"claims": factory.claims()}),
         },
     ),
     *rows(

@@ -6,7 +6,7 @@ import json
 from dataclasses import replace
 
 from django_at_jwt.core.errors import RejectionReason
-from tests.core.forge import EXPECTED, NOW, Forge, b64url, json_of
+from tests.core.token_factory import EXPECTED, NOW, TokenFactory, b64url, json_of
 
 from . import rows
 
@@ -14,11 +14,11 @@ MAX_BYTES = EXPECTED.max_bytes
 
 
 def twice_in_claims(member: str):
-    return lambda forge: forge.token(payload=f"{json_of(forge.claims())[:-1]},{member}}}")
+    return lambda factory: factory.token(payload=f"{json_of(factory.claims())[:-1]},{member}}}")
 
 
 def twice_in_header(member):
-    return lambda forge: forge.token(header=f"{json_of(forge.header())[:-1]},{member(forge)}}}")
+    return lambda factory: factory.token(header=f"{json_of(factory.header())[:-1]},{member(factory)}}}")
 
 
 DUPLICATES = [
@@ -37,7 +37,9 @@ DUPLICATES = [
             "nested member twice": twice_in_claims('"x":{"y":1,"y":2}'),
             "member twice deep in a list": twice_in_claims('"x":[[{"y":{"z":1,"z":1}}]]'),
             "empty name twice": twice_in_claims('"":1,"":2'),
-            "aud first of another": lambda forge: forge.token(payload='{"aud":"x",' + json_of(forge.claims())[1:]),
+            "aud first of another": lambda factory: factory.token(
+                payload='{"aud":"x",' + json_of(factory.claims())[1:]
+            ),
         },
         shows=("7515-1",),
     ),
@@ -47,10 +49,10 @@ DUPLICATES = [
         RejectionReason.BAD_HEADER,
         {
             "alg twice": twice_in_header(lambda _forge: '"alg":"none"'),
-            "alg twice, both the same": twice_in_header(lambda forge: f'"alg":"{forge.algorithm}"'),
+            "alg twice, both the same": twice_in_header(lambda factory: f'"alg":"{factory.algorithm}"'),
             "alg twice, once with an escape": twice_in_header(lambda _forge: '"a\\u006cg":"none"'),
             "typ twice": twice_in_header(lambda _forge: '"typ":"JWT"'),
-            "kid twice": twice_in_header(lambda forge: f'"kid":"{forge.attacker.kid}"'),
+            "kid twice": twice_in_header(lambda factory: f'"kid":"{factory.attacker.kid}"'),
             "unknown header member twice": twice_in_header(lambda _forge: '"x":1,"x":2'),
             "nested header member twice": twice_in_header(lambda _forge: '"jwk":{"kty":"RSA","kty":"oct"}'),
         },
@@ -76,9 +78,9 @@ def of_length(members: dict, rest: int) -> str:
 
 
 def unused_bits_in(which: str, rest: int):
-    def change(forge: Forge) -> str:
-        header, payload = of_length(forge.header(), rest), of_length(forge.claims(), rest)
-        return forge.frame(
+    def change(factory: TokenFactory) -> str:
+        header, payload = of_length(factory.header(), rest), of_length(factory.claims(), rest)
+        return factory.frame(
             unused_bit_set(header) if which == "header" else header,
             unused_bit_set(payload) if which == "payload" else payload,
         )
@@ -86,33 +88,33 @@ def unused_bits_in(which: str, rest: int):
     return change
 
 
-def unused_bits_in_signature(forge: Forge) -> str:
-    signing_input, _, signature = forge.token().rpartition(".")
+def unused_bits_in_signature(factory: TokenFactory) -> str:
+    signing_input, _, signature = factory.token().rpartition(".")
     return f"{signing_input}.{unused_bit_set(signature)}"
 
 
 def between(segment: int, text: str, *, at: int | None = None):
     """Put text into one segment (at its end by default) and sign what comes out."""
 
-    def change(forge: Forge) -> str:
-        header, payload, signature = forge.token().split(".")
+    def change(factory: TokenFactory) -> str:
+        header, payload, signature = factory.token().split(".")
         segments = [header, payload, signature]
         position = len(segments[segment]) if at is None else at
         segments[segment] = segments[segment][:position] + text + segments[segment][position:]
         if segment < len(segments) - 1:
-            return forge.frame(segments[0], segments[1])
+            return factory.frame(segments[0], segments[1])
         return ".".join(segments)
 
     return change
 
 
-def flattened(forge: Forge) -> str:
-    header, payload, signature = forge.token().split(".")
+def flattened(factory: TokenFactory) -> str:
+    header, payload, signature = factory.token().split(".")
     return json.dumps({"protected": header, "payload": payload, "signature": signature})
 
 
-def general(forge: Forge) -> str:
-    header, payload, signature = forge.token().split(".")
+def general(factory: TokenFactory) -> str:
+    header, payload, signature = factory.token().split(".")
     return json.dumps({"payload": payload, "signatures": [{"protected": header, "signature": signature}]})
 
 
@@ -152,25 +154,25 @@ FRAMING = [
             for segment in range(3)
         }
         | {
-            "lone surrogate in the signature": lambda forge: forge.token() + "\ud800",
+            "lone surrogate in the signature": lambda factory: factory.token() + "\ud800",
             "two characters of padding": between(1, "=="),
-            "leading space": lambda forge: f" {forge.token()}",
-            "leading newline": lambda forge: f"\n{forge.token()}",
-            "leading byte order mark": lambda forge: f"\ufeff{forge.token()}",
-            "scheme in front": lambda forge: f"Bearer {forge.token()}",
-            "quotes around": lambda forge: f'"{forge.token()}"',
-            "two tokens": lambda forge: f"{forge.token()} {forge.token()}",
-            "two tokens with a comma": lambda forge: f"{forge.token()},{forge.token()}",
+            "leading space": lambda factory: f" {factory.token()}",
+            "leading newline": lambda factory: f"\n{factory.token()}",
+            "leading byte order mark": lambda factory: f"\ufeff{factory.token()}",
+            "scheme in front": lambda factory: f"Bearer {factory.token()}",
+            "quotes around": lambda factory: f'"{factory.token()}"',
+            "two tokens": lambda factory: f"{factory.token()} {factory.token()}",
+            "two tokens with a comma": lambda factory: f"{factory.token()},{factory.token()}",
             "JSON, flattened": flattened,
             "JSON, general": general,
-            "full-width dots": lambda forge: forge.token().replace(".", "\uff0e"),
+            "full-width dots": lambda factory: factory.token().replace(".", "\uff0e"),
             "nothing": lambda _forge: "",
             "one dot": lambda _forge: ".",
-            "no signature segment": lambda forge: forge.token().rpartition(".")[0],
-            "a fourth segment": lambda forge: f"{forge.token()}.",
-            "a fourth segment with text": lambda forge: f"{forge.token()}.AAAA",
-            "a dot in front": lambda forge: f".{forge.token()}",
-            "six segments": lambda forge: f"{forge.token()}.{forge.token()}",
+            "no signature segment": lambda factory: factory.token().rpartition(".")[0],
+            "a fourth segment": lambda factory: f"{factory.token()}.",
+            "a fourth segment with text": lambda factory: f"{factory.token()}.AAAA",
+            "a dot in front": lambda factory: f".{factory.token()}",
+            "six segments": lambda factory: f"{factory.token()}.{factory.token()}",
         },
         shows=("8725-14",),
     ),
@@ -186,11 +188,11 @@ FRAMING = [
         }
         | {"unused bits set in the signature": unused_bits_in_signature}
         | {
-            "header of an impossible length": lambda forge: forge.frame(
-                of_length(forge.header(), 0) + "A", of_length(forge.claims(), 0)
+            "header of an impossible length": lambda factory: factory.frame(
+                of_length(factory.header(), 0) + "A", of_length(factory.claims(), 0)
             ),
-            "payload of an impossible length": lambda forge: forge.frame(
-                of_length(forge.header(), 0), of_length(forge.claims(), 0) + "A"
+            "payload of an impossible length": lambda factory: factory.frame(
+                of_length(factory.header(), 0), of_length(factory.claims(), 0) + "A"
             ),
         },
         shows=("8725-14",),
@@ -243,7 +245,7 @@ ENCODINGS = [
         RejectionReason.BAD_CLAIMS,
         {
             f"claims: {label}": (
-                lambda forge, label=label: forge.token(payload=not_an_object(json_of(forge.claims()))[label])
+                lambda factory, label=label: factory.token(payload=not_an_object(json_of(factory.claims()))[label])
             )
             for label in NOT_AN_OBJECT
         },
@@ -255,7 +257,7 @@ ENCODINGS = [
         RejectionReason.BAD_HEADER,
         {
             f"header: {label}": (
-                lambda forge, label=label: forge.token(header=not_an_object(json_of(forge.header()))[label])
+                lambda factory, label=label: factory.token(header=not_an_object(json_of(factory.header()))[label])
             )
             for label in NOT_AN_OBJECT
         },
@@ -264,14 +266,14 @@ ENCODINGS = [
 ]
 
 
-def of_bytes(forge: Forge, size: int) -> str:
+def of_bytes(factory: TokenFactory, size: int) -> str:
     """Make a token of exactly so many bytes, which only its size could tell from any other."""
     for filler in ("", "a", "aa", "aaa"):
         # Base64url has no length of 4n + 1 characters, so the header too takes up some of the bytes.
-        header = forge.header(x=filler)
-        missing = size - len(forge.token(header=header, payload=forge.claims(x="")))
+        header = factory.header(x=filler)
+        missing = size - len(factory.token(header=header, payload=factory.claims(x="")))
         for length in range(missing * 3 // 4 - 3, missing * 3 // 4 + 4):
-            token = forge.token(header=header, payload=forge.claims(x="a" * length))
+            token = factory.token(header=header, payload=factory.claims(x="a" * length))
             if len(token) == size:
                 return token
     raise AssertionError("no such size")
@@ -288,12 +290,12 @@ SIZES = [
         "RFC 8725 §2.5",
         RejectionReason.TOO_LARGE,
         {
-            "one byte over 16 KiB": lambda forge: of_bytes(forge, MAX_BYTES + 1),
-            "2 MB": lambda forge: forge.with_claims(x="a" * 1_500_000),
+            "one byte over 16 KiB": lambda factory: of_bytes(factory, MAX_BYTES + 1),
+            "2 MB": lambda factory: factory.with_claims(x="a" * 1_500_000),
             "2 MB that is nothing": lambda _forge: "a" * 2_000_000,
             "2 MB of dots": lambda _forge: "." * 2_000_000,
             "2 MB of emoji": lambda _forge: "\U0001f511" * 500_000,
-            "JSON 100,000 deep": lambda forge: forge.token(payload=deep("[", "]", 100_000)),
+            "JSON 100,000 deep": lambda factory: factory.token(payload=deep("[", "]", 100_000)),
         },
     ),
     *rows(
@@ -301,8 +303,10 @@ SIZES = [
         "RFC 8259 §9",
         RejectionReason.BAD_CLAIMS,
         {
-            "lists 100,000 deep under a higher cap": lambda forge: forge.token(payload=deep("[", "]", 100_000)),
-            "objects 100,000 deep under a higher cap, cut off": lambda forge: forge.token(payload='{"a":' * 100_000),
+            "lists 100,000 deep under a higher cap": lambda factory: factory.token(payload=deep("[", "]", 100_000)),
+            "objects 100,000 deep under a higher cap, cut off": lambda factory: factory.token(
+                payload='{"a":' * 100_000
+            ),
         },
         expected=replace(EXPECTED, max_bytes=2_000_000),
     ),
@@ -310,7 +314,7 @@ SIZES = [
         20,
         "RFC 8259 §9",
         RejectionReason.BAD_HEADER,
-        {"header 100,000 deep under a higher cap": lambda forge: forge.token(header=deep("[", "]", 100_000))},
+        {"header 100,000 deep under a higher cap": lambda factory: factory.token(header=deep("[", "]", 100_000))},
         expected=replace(EXPECTED, max_bytes=2_000_000),
     ),
     *rows(
@@ -318,16 +322,16 @@ SIZES = [
         "RFC 8259 §9",
         RejectionReason.BAD_CLAIMS,
         {
-            "lists 5,500 deep": lambda forge: forge.token(payload=deep("[", "]", WITHIN_THE_CAP)),
-            "lists 5,500 deep, cut off": lambda forge: forge.token(payload="[" * WITHIN_THE_CAP),
-            "objects 2,000 deep, cut off": lambda forge: forge.token(payload='{"a":' * 2000),
+            "lists 5,500 deep": lambda factory: factory.token(payload=deep("[", "]", WITHIN_THE_CAP)),
+            "lists 5,500 deep, cut off": lambda factory: factory.token(payload="[" * WITHIN_THE_CAP),
+            "objects 2,000 deep, cut off": lambda factory: factory.token(payload='{"a":' * 2000),
         },
     ),
     *rows(
         20,
         "RFC 8259 §9",
         RejectionReason.BAD_HEADER,
-        {"header 5,500 deep": lambda forge: forge.token(header=deep("[", "]", WITHIN_THE_CAP))},
+        {"header 5,500 deep": lambda factory: factory.token(header=deep("[", "]", WITHIN_THE_CAP))},
     ),
 ]
 

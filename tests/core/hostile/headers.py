@@ -7,28 +7,28 @@ import zlib
 from typing import Any
 
 from django_at_jwt.core.errors import RejectionReason
-from tests.core.forge import ABSENT, NOW, Forge, Raw, b64url, der, json_of
+from tests.core.token_factory import ABSENT, NOW, Raw, TokenFactory, b64url, der, json_of
 
 from . import rows
 
 
-def key_in_header(forge: Forge, kid: str, **members: Any) -> str:
+def key_in_header(factory: TokenFactory, kid: str, **members: Any) -> str:
     """Let an attacker sign, and offer the attacker's key in the header."""
-    return forge.attacker.token(header=forge.header(kid=kid, **members))
+    return factory.attacker.token(header=factory.header(kid=kid, **members))
 
 
 ATTACKERS_KEYS = {
-    "jwk": lambda forge: {"jwk": forge.attacker.jwk},
+    "jwk": lambda factory: {"jwk": factory.attacker.jwk},
     "jku": lambda _forge: {"jku": "https://attacker.example/jwks.json"},
     "jku to a file": lambda _forge: {"jku": "file:///etc/passwd"},
     "x5u": lambda _forge: {"x5u": "https://attacker.example/chain.pem"},
-    "x5c": lambda forge: {"x5c": [b64url(der(forge.attacker.key))]},
+    "x5c": lambda factory: {"x5c": [b64url(der(factory.attacker.key))]},
     "x5t": lambda _forge: {"x5t": b64url(b"\1" * 20), "x5t#S256": b64url(b"\1" * 32)},
-    "all of them": lambda forge: {
-        "jwk": forge.attacker.jwk,
+    "all of them": lambda factory: {
+        "jwk": factory.attacker.jwk,
         "jku": "https://attacker.example/jwks.json",
         "x5u": "https://attacker.example/chain.pem",
-        "x5c": [b64url(der(forge.attacker.key))],
+        "x5c": [b64url(der(factory.attacker.key))],
     },
 }
 KEYS_IN_HEADER = [
@@ -38,7 +38,7 @@ KEYS_IN_HEADER = [
         RejectionReason.UNKNOWN_KEY,
         {
             f"{label} of the attacker under the attacker's kid": (
-                lambda forge, members=members: key_in_header(forge, forge.attacker.kid, **members(forge))
+                lambda factory, members=members: key_in_header(factory, factory.attacker.kid, **members(factory))
             )
             for label, members in ATTACKERS_KEYS.items()
         },
@@ -50,7 +50,7 @@ KEYS_IN_HEADER = [
         RejectionReason.BAD_SIGNATURE,
         {
             f"{label} of the attacker under the issuer's kid": (
-                lambda forge, members=members: key_in_header(forge, forge.kid, **members(forge))
+                lambda factory, members=members: key_in_header(factory, factory.kid, **members(factory))
             )
             for label, members in ATTACKERS_KEYS.items()
         },
@@ -64,26 +64,26 @@ KID = [
         "RFC 8725 §3.10",
         RejectionReason.UNKNOWN_KEY,
         {
-            f"kid {label}": (lambda forge, text=text: forge.with_header(kid=text(forge)))
+            f"kid {label}": (lambda factory, text=text: factory.with_header(kid=text(factory)))
             for label, text in {
                 "path": lambda _forge: "../../../../../../dev/null",
                 "absolute path": lambda _forge: "/proc/sys/kernel/randomize_va_space",
                 "address": lambda _forge: "http://169.254.169.254/latest/meta-data/",
                 "SQL": lambda _forge: "' UNION SELECT 'a key' -- ",
-                "SQL after the true kid": lambda forge: f"{forge.kid}' OR '1'='1",
+                "SQL after the true kid": lambda factory: f"{factory.kid}' OR '1'='1",
                 "command": lambda _forge: "key.pem|/bin/id",
                 "NUL": lambda _forge: "\x00",
-                "true kid and NUL": lambda forge: f"{forge.kid}\x00",
-                "other case": lambda forge: forge.kid.swapcase(),
-                "lower case": lambda forge: forge.kid.lower(),
-                "true kid and a space": lambda forge: f"{forge.kid} ",
-                "true kid and padding": lambda forge: f"{forge.kid}=",
-                "prefix of the true kid": lambda forge: forge.kid[:-1],
-                "twice the true kid": lambda forge: forge.kid * 2,
+                "true kid and NUL": lambda factory: f"{factory.kid}\x00",
+                "other case": lambda factory: factory.kid.swapcase(),
+                "lower case": lambda factory: factory.kid.lower(),
+                "true kid and a space": lambda factory: f"{factory.kid} ",
+                "true kid and padding": lambda factory: f"{factory.kid}=",
+                "prefix of the true kid": lambda factory: factory.kid[:-1],
+                "twice the true kid": lambda factory: factory.kid * 2,
                 "empty": lambda _forge: "",
                 "number as text": lambda _forge: "0",
                 "template": lambda _forge: "{0.__class__}%s${7*7}",
-                "of the attacker": lambda forge: forge.attacker.kid,
+                "of the attacker": lambda factory: factory.attacker.kid,
                 "8,000 characters": lambda _forge: "k" * 8000,
             }.items()
         },
@@ -94,7 +94,7 @@ KID = [
         "RFC 7515 §4.1.4",
         RejectionReason.BAD_HEADER,
         {
-            f"kid {label}": (lambda forge, value=value: forge.with_header(kid=value(forge)))
+            f"kid {label}": (lambda factory, value=value: factory.with_header(kid=value(factory)))
             for label, value in {
                 "missing": lambda _forge: ABSENT,
                 "null": lambda _forge: None,
@@ -102,8 +102,8 @@ KID = [
                 "true": lambda _forge: True,
                 "float": lambda _forge: 1.5,
                 "empty list": lambda _forge: [],
-                "list with the true one": lambda forge: [forge.kid],
-                "object": lambda forge: {"kid": forge.kid},
+                "list with the true one": lambda factory: [factory.kid],
+                "object": lambda factory: {"kid": factory.kid},
             }.items()
         },
         shows=("8725-10",),
@@ -134,7 +134,7 @@ TYPE = [
         "RFC 9068 §4",
         RejectionReason.UNEXPECTED_TYPE,
         {
-            f"typ {label}": (lambda forge, value=value: forge.with_header(typ=value))
+            f"typ {label}": (lambda factory, value=value: factory.with_header(typ=value))
             for label, value in {
                 "missing": ABSENT,
                 "empty": "",
@@ -173,30 +173,30 @@ OTHER_TOKENS = [
         "RFC 9068 §5",
         RejectionReason.UNEXPECTED_TYPE,
         {
-            "ID token": lambda forge: forge.token(
-                header=forge.header(typ="JWT"),
-                payload=forge.claims(aud="a-client-of-the-tests", nonce="n-0S6", at_hash="77QmUPtjPfzWtF2AnpK9RQ"),
+            "ID token": lambda factory: factory.token(
+                header=factory.header(typ="JWT"),
+                payload=factory.claims(aud="a-client-of-the-tests", nonce="n-0S6", at_hash="77QmUPtjPfzWtF2AnpK9RQ"),
             ),
-            "ID token without a typ": lambda forge: forge.token(
-                header=forge.header(typ=ABSENT), payload=forge.claims(aud="a-client-of-the-tests", nonce="n-0S6")
+            "ID token without a typ": lambda factory: factory.token(
+                header=factory.header(typ=ABSENT), payload=factory.claims(aud="a-client-of-the-tests", nonce="n-0S6")
             ),
-            "ID token for this audience": lambda forge: forge.token(
-                header=forge.header(typ="JWT"), payload=forge.claims(nonce="n-0S6")
+            "ID token for this audience": lambda factory: factory.token(
+                header=factory.header(typ="JWT"), payload=factory.claims(nonce="n-0S6")
             ),
-            "DPoP proof": lambda forge: forge.token(
-                header=forge.header(typ="dpop+jwt", jwk=forge.members),
+            "DPoP proof": lambda factory: factory.token(
+                header=factory.header(typ="dpop+jwt", jwk=factory.members),
                 payload={"jti": "-BwC3ESc6acc2lTc", "htm": "GET", "htu": "https://api.example.com/", "iat": NOW},
             ),
-            "DPoP proof with all claims": lambda forge: forge.with_header(typ="dpop+jwt"),
-            "logout token": lambda forge: forge.token(
-                header=forge.header(typ="logout+jwt"),
-                payload=forge.claims(events={"http://schemas.openid.net/event/backchannel-logout": {}}),
+            "DPoP proof with all claims": lambda factory: factory.with_header(typ="dpop+jwt"),
+            "logout token": lambda factory: factory.token(
+                header=factory.header(typ="logout+jwt"),
+                payload=factory.claims(events={"http://schemas.openid.net/event/backchannel-logout": {}}),
             ),
-            "security event token": lambda forge: forge.with_header(typ="secevent+jwt"),
-            "authorization request object": lambda forge: forge.with_header(typ="oauth-authz-req+jwt"),
-            "client assertion": lambda forge: forge.with_header(typ="client-authentication+jwt"),
-            "introspection response": lambda forge: forge.with_header(typ="token-introspection+jwt"),
-            "entity statement": lambda forge: forge.with_header(typ="entity-statement+jwt"),
+            "security event token": lambda factory: factory.with_header(typ="secevent+jwt"),
+            "authorization request object": lambda factory: factory.with_header(typ="oauth-authz-req+jwt"),
+            "client assertion": lambda factory: factory.with_header(typ="client-authentication+jwt"),
+            "introspection response": lambda factory: factory.with_header(typ="token-introspection+jwt"),
+            "entity statement": lambda factory: factory.with_header(typ="entity-statement+jwt"),
         },
         shows=("9068-29", "8725-11"),
     ),
@@ -214,17 +214,17 @@ OTHER_TOKENS = [
 ]
 
 
-def over_raw_payload(forge: Forge) -> str:
+def over_raw_payload(factory: TokenFactory) -> str:
     """Sign as RFC 7797 §3 says for ``b64: false``, and send the payload encoded all the same."""
-    header = b64url(json_of(forge.header(b64=False, crit=["b64"])).encode())
-    claims = json_of(forge.claims())
-    return f"{header}.{b64url(claims.encode())}.{b64url(forge.sign(f'{header}.{claims}'.encode()))}"
+    header = b64url(json_of(factory.header(b64=False, crit=["b64"])).encode())
+    claims = json_of(factory.claims())
+    return f"{header}.{b64url(claims.encode())}.{b64url(factory.sign(f'{header}.{claims}'.encode()))}"
 
 
-def with_raw_payload(forge: Forge) -> str:
-    header = b64url(json_of(forge.header(b64=False, crit=["b64"])).encode())
-    claims = json_of(forge.claims())
-    return f"{header}.{claims}.{b64url(forge.sign(f'{header}.{claims}'.encode()))}"
+def with_raw_payload(factory: TokenFactory) -> str:
+    header = b64url(json_of(factory.header(b64=False, crit=["b64"])).encode())
+    claims = json_of(factory.claims())
+    return f"{header}.{claims}.{b64url(factory.sign(f'{header}.{claims}'.encode()))}"
 
 
 CRITICAL = [
@@ -233,18 +233,18 @@ CRITICAL = [
         "RFC 7515 §4.1.11",
         RejectionReason.CRITICAL_HEADER,
         {
-            "crit unknown": lambda forge: forge.with_header(crit=["x"], x=1),
-            "crit of what is not there": lambda forge: forge.with_header(crit=["exp"]),
-            "crit of a registered member": lambda forge: forge.with_header(crit=["alg"]),
-            "crit twice the same": lambda forge: forge.with_header(crit=["x", "x"], x=1),
-            "crit empty list": lambda forge: forge.with_header(crit=[]),
-            "crit string": lambda forge: forge.with_header(crit="x", x=1),
-            "crit null": lambda forge: forge.with_header(crit=None),
-            "crit object": lambda forge: forge.with_header(crit={}),
-            "crit list of a number": lambda forge: forge.with_header(crit=[1]),
-            "b64 false with crit": lambda forge: forge.with_header(b64=False, crit=["b64"]),
+            "crit unknown": lambda factory: factory.with_header(crit=["x"], x=1),
+            "crit of what is not there": lambda factory: factory.with_header(crit=["exp"]),
+            "crit of a registered member": lambda factory: factory.with_header(crit=["alg"]),
+            "crit twice the same": lambda factory: factory.with_header(crit=["x", "x"], x=1),
+            "crit empty list": lambda factory: factory.with_header(crit=[]),
+            "crit string": lambda factory: factory.with_header(crit="x", x=1),
+            "crit null": lambda factory: factory.with_header(crit=None),
+            "crit object": lambda factory: factory.with_header(crit={}),
+            "crit list of a number": lambda factory: factory.with_header(crit=[1]),
+            "b64 false with crit": lambda factory: factory.with_header(b64=False, crit=["b64"]),
             "b64 false with crit, signed so": over_raw_payload,
-            "b64 true with crit": lambda forge: forge.with_header(b64=True, crit=["b64"]),
+            "b64 true with crit": lambda factory: factory.with_header(b64=True, crit=["b64"]),
         },
         shows=("7515-1",),
     ),
@@ -253,9 +253,9 @@ CRITICAL = [
         "RFC 7797 §6",
         RejectionReason.BAD_HEADER,
         {
-            "b64 false without crit": lambda forge: forge.with_header(b64=False),
-            "b64 true without crit": lambda forge: forge.with_header(b64=True),
-            "b64 null": lambda forge: forge.with_header(b64=None),
+            "b64 false without crit": lambda factory: factory.with_header(b64=False),
+            "b64 true without crit": lambda factory: factory.with_header(b64=True),
+            "b64 null": lambda factory: factory.with_header(b64=None),
         },
         shows=("7515-1",),
     ),
@@ -269,10 +269,10 @@ CRITICAL = [
 ]
 
 
-def compressed(forge: Forge) -> str:
+def compressed(factory: TokenFactory) -> str:
     deflate = zlib.compressobj(wbits=-15)
-    data = deflate.compress(json_of(forge.claims()).encode()) + deflate.flush()
-    return forge.token(header=forge.header(zip="DEF"), payload=data)
+    data = deflate.compress(json_of(factory.claims()).encode()) + deflate.flush()
+    return factory.token(header=factory.header(zip="DEF"), payload=data)
 
 
 def five_segments(header: dict[str, Any]) -> str:
@@ -286,7 +286,7 @@ ENCRYPTED = [
         "RFC 9068 §4",
         RejectionReason.ENCRYPTED,
         {
-            f"JWE {label}": (lambda forge, members=members: five_segments(forge.header(**members)))
+            f"JWE {label}": (lambda factory, members=members: five_segments(factory.header(**members)))
             for label, members in {
                 "to the issuer's key": {"alg": "RSA-OAEP-256", "enc": "A256GCM", "cty": "at+jwt"},
                 "agreed": {"alg": "ECDH-ES", "enc": "A256GCM"},
@@ -311,9 +311,9 @@ ENCRYPTED = [
         RejectionReason.BAD_HEADER,
         {
             "zip DEF": compressed,
-            "zip null": lambda forge: forge.with_header(zip=None),
-            "zip empty": lambda forge: forge.with_header(zip=""),
-            "enc in a signed token": lambda forge: forge.with_header(enc="A256GCM"),
+            "zip null": lambda factory: factory.with_header(zip=None),
+            "zip empty": lambda factory: factory.with_header(zip=""),
+            "enc in a signed token": lambda factory: factory.with_header(enc="A256GCM"),
         },
         shows=("9068-22", "8725-15"),
     ),
@@ -322,10 +322,10 @@ ENCRYPTED = [
         "RFC 9068 §4",
         RejectionReason.ALGORITHM_MISMATCH,
         {
-            "PBES2 in three segments": lambda forge: forge.with_header(
+            "PBES2 in three segments": lambda factory: factory.with_header(
                 alg="PBES2-HS256+A128KW", p2s="c2FsdA", p2c=2**31 - 1
             ),
-            "dir in three segments": lambda forge: forge.with_header(alg="dir"),
+            "dir in three segments": lambda factory: factory.with_header(alg="dir"),
         },
         shows=("9068-22", "8725-15"),
     ),
@@ -334,9 +334,9 @@ ENCRYPTED = [
         "RFC 7519 §5.2",
         RejectionReason.BAD_CLAIMS,
         {
-            "nested token": lambda forge: forge.token(header=forge.header(cty="JWT"), payload=forge.token()),
-            "nested token as JSON text": lambda forge: forge.token(payload=json.dumps(forge.token())),
-            "nested token without cty": lambda forge: forge.token(payload=forge.token()),
+            "nested token": lambda factory: factory.token(header=factory.header(cty="JWT"), payload=factory.token()),
+            "nested token as JSON text": lambda factory: factory.token(payload=json.dumps(factory.token())),
+            "nested token without cty": lambda factory: factory.token(payload=factory.token()),
         },
         shows=("9068-22",),
     ),

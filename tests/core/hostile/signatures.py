@@ -5,7 +5,15 @@ from __future__ import annotations
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
 from django_at_jwt.core.errors import RejectionReason
-from tests.core.forge import Forge, b64url, coordinate_bytes, group_order, json_of, kind_of, raw_signature
+from tests.core.token_factory import (
+    TokenFactory,
+    b64url,
+    coordinate_bytes,
+    group_order,
+    json_of,
+    kind_of,
+    raw_signature,
+)
 
 from . import rows
 from .algorithms import EC, ED25519, RSA
@@ -16,9 +24,9 @@ ED25519_ORDER = 2**252 + 27742317777372353535851937790883648493
 def signed_with(alter):
     """Give the token another signature: what ``alter`` makes of the right one."""
 
-    def change(forge: Forge) -> str:
-        signing_input, _, _ = forge.token().rpartition(".")
-        return f"{signing_input}.{b64url(alter(forge, forge.sign(signing_input.encode())))}"
+    def change(factory: TokenFactory) -> str:
+        signing_input, _, _ = factory.token().rpartition(".")
+        return f"{signing_input}.{b64url(alter(factory, factory.sign(signing_input.encode())))}"
 
     return change
 
@@ -26,58 +34,58 @@ def signed_with(alter):
 def ecdsa(make):
     """Write r and s as JWS does, computed from the right ones and the order of the group."""
 
-    def alter(forge: Forge, signature: bytes) -> bytes:
+    def alter(factory: TokenFactory, signature: bytes) -> bytes:
         half = len(signature) // 2
         r, s = int.from_bytes(signature[:half], "big"), int.from_bytes(signature[half:], "big")
-        size = coordinate_bytes(kind_of(forge.algorithm))
-        return b"".join(value.to_bytes(size, "big") for value in make(r, s, group_order(forge.algorithm)))
+        size = coordinate_bytes(kind_of(factory.algorithm))
+        return b"".join(value.to_bytes(size, "big") for value in make(r, s, group_order(factory.algorithm)))
 
     return signed_with(alter)
 
 
-def as_der(_forge: Forge, signature: bytes) -> bytes:
+def as_der(_forge: TokenFactory, signature: bytes) -> bytes:
     half = len(signature) // 2
     return encode_dss_signature(int.from_bytes(signature[:half], "big"), int.from_bytes(signature[half:], "big"))
 
 
-def padded_halves(_forge: Forge, signature: bytes) -> bytes:
+def padded_halves(_forge: TokenFactory, signature: bytes) -> bytes:
     half = len(signature) // 2
     return b"\0" + signature[:half] + b"\0" + signature[half:]
 
 
-def flipped(_forge: Forge, signature: bytes) -> bytes:
+def flipped(_forge: TokenFactory, signature: bytes) -> bytes:
     return bytes([signature[0] ^ 1]) + signature[1:]
 
 
-def malleable(_forge: Forge, signature: bytes) -> bytes:
+def malleable(_forge: TokenFactory, signature: bytes) -> bytes:
     s = int.from_bytes(signature[32:], "little") + ED25519_ORDER
     return signature[:32] + s.to_bytes(32, "little")
 
 
-def plus_the_modulus(forge: Forge, signature: bytes) -> bytes:
-    larger = int.from_bytes(signature, "big") + forge.key.private_numbers().public_numbers.n
+def plus_the_modulus(factory: TokenFactory, signature: bytes) -> bytes:
+    larger = int.from_bytes(signature, "big") + factory.key.private_numbers().public_numbers.n
     return larger.to_bytes(len(signature) + 1, "big")
 
 
-def salted(forge: Forge, salt_bytes: int) -> str:
-    signing_input, _, _ = forge.token().rpartition(".")
-    signature = raw_signature(forge.algorithm, forge.key, signing_input.encode(), salt_bytes=salt_bytes)
+def salted(factory: TokenFactory, salt_bytes: int) -> str:
+    signing_input, _, _ = factory.token().rpartition(".")
+    signature = raw_signature(factory.algorithm, factory.key, signing_input.encode(), salt_bytes=salt_bytes)
     return f"{signing_input}.{b64url(signature)}"
 
 
-def with_another_payload(forge: Forge) -> str:
-    header, _, signature = forge.token().split(".")
-    return f"{header}.{b64url(json_of(forge.claims(scope='admin')).encode())}.{signature}"
+def with_another_payload(factory: TokenFactory) -> str:
+    header, _, signature = factory.token().split(".")
+    return f"{header}.{b64url(json_of(factory.claims(scope='admin')).encode())}.{signature}"
 
 
-def with_another_header(forge: Forge) -> str:
-    _, payload, signature = forge.token().split(".")
-    return f"{b64url(json_of(forge.header(x=1)).encode())}.{payload}.{signature}"
+def with_another_header(factory: TokenFactory) -> str:
+    _, payload, signature = factory.token().split(".")
+    return f"{b64url(json_of(factory.header(x=1)).encode())}.{payload}.{signature}"
 
 
 ANY_SIGNATURE = {
     "signature empty": lambda _forge, _signature: b"",
-    "signature of another token": lambda forge, _signature: forge.sign(b"another token"),
+    "signature of another token": lambda factory, _signature: factory.sign(b"another token"),
     "signature with one bit flipped": flipped,
     "signature short by a byte": lambda _forge, signature: signature[:-1],
     "signature without its first byte": lambda _forge, signature: signature[1:],
@@ -95,7 +103,7 @@ SIGNATURES = [
         RejectionReason.BAD_SIGNATURE,
         {name: signed_with(alter) for name, alter in ANY_SIGNATURE.items()}
         | {
-            "signed by somebody else": lambda forge: forge.attacker.token(header=forge.header()),
+            "signed by somebody else": lambda factory: factory.attacker.token(header=factory.header()),
             "claims exchanged under the signature": with_another_payload,
             "header exchanged under the signature": with_another_header,
         },
@@ -117,7 +125,7 @@ SIGNATURES = [
             "r = s = n - 1": ecdsa(lambda _r, _s, n: (n - 1, n - 1)),
             "r and s exchanged": ecdsa(lambda r, s, _n: (s, r)),
             "DER": signed_with(as_der),
-            "DER cut to length": signed_with(lambda forge, good: as_der(forge, good)[: len(good)]),
+            "DER cut to length": signed_with(lambda factory, good: as_der(factory, good)[: len(good)]),
             "each half long by a zero byte": signed_with(padded_halves),
         },
         shows=("7515-1",),
@@ -142,7 +150,7 @@ SIGNATURES = [
             "signature plus the modulus": signed_with(plus_the_modulus),
             "signature = 1": signed_with(lambda _forge, good: (1).to_bytes(len(good), "big")),
             "signature = the modulus": signed_with(
-                lambda forge, good: forge.key.private_numbers().public_numbers.n.to_bytes(len(good), "big")
+                lambda factory, good: factory.key.private_numbers().public_numbers.n.to_bytes(len(good), "big")
             ),
         },
         algorithms=RSA,
@@ -152,8 +160,8 @@ SIGNATURES = [
         "RFC 7518 §3.5",
         RejectionReason.BAD_SIGNATURE,
         {
-            "salt of another length": lambda forge: salted(forge, 20),
-            "no salt": lambda forge: salted(forge, 0),
+            "salt of another length": lambda factory: salted(factory, 20),
+            "no salt": lambda factory: salted(factory, 0),
         },
         algorithms=("PS256", "PS384", "PS512"),
     ),

@@ -1,0 +1,1 @@
+"""Claim mappers in the admin."""

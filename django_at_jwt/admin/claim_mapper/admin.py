@@ -1,0 +1,277 @@
+"""The claim mappers in the admin: made, changed, ordered and deleted, each time after what that does was shown."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.db import router, transaction
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
+from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext_lazy as _
+
+from django_at_jwt.admin.confirmation import ConfirmingAdmin, is_confirmed, lock_rows
+from django_at_jwt.admin.preview import preview_page
+from django_at_jwt.authorization_server.claims.configuration import ClaimConfiguration
+from django_at_jwt.conf import app_settings
+from django_at_jwt.core.claims import Conditions
+from django_at_jwt.core.claims.presets import READY_MADE
+from django_at_jwt.models import ClaimMapper
+
+from .display import Names, conditions_sentence, described, state_of, value_sentence, why_never_applied, why_unusable
+from .form import ClaimMapperForm
+
+if TYPE_CHECKING:
+    _ModelForm = forms.ModelForm[ClaimMapper]
+else:
+    _ModelForm = forms.ModelForm  # It is generic to the type checker alone.
+
+READY_MADE_LABELS = {
+    "profile": _("profile"),
+    "email": _("e-mail"),
+    "groups": _("groups"),
+    "roles": _("roles"),
+    "entitlements": _("entitlements"),
+}
+
+
+# The name of the button that shows a token with what the form has, and saves nothing.
+PREVIEW = "_preview"
+FURTHER_CONDITIONS = ("clients", "groups", "grants")
+
+
+class RowForm(_ModelForm):
+    """One row of the list, where the order and the switch can be changed."""
+
+    def add_error(self, field: str | None, error: Any) -> None:
+        """Leave out what is wrong with columns that are not here: a broken mapper can be switched off all the same."""
+        problems = getattr(error, "error_dict", None)
+        if field is None and problems is not None:
+            error = ValidationError({name: each for name, each in problems.items() if name in self.fields})
+            if not error.error_dict:
+                return
+        super().add_error(field, error)
+
+
+@admin.register(ClaimMapper)
+class ClaimMapperAdmin(ConfirmingAdmin):
+    """Claim mappers, and above them those that the settings declare."""
+
+    form = ClaimMapperForm
+    always_told = frozenset({_("for which tokens")})
+    change_form_template = "admin/django_at_jwt/claimmapper/change_form.html"
+    change_list_template = "admin/django_at_jwt/claimmapper/change_list.html"
+    list_display = ("name", "claim", "order", "enabled")  # More in get_list_display.
+    list_display_links = ("name",)
+    list_editable = ("order", "enabled")
+    search_fields = ("name", "claim", "note")
+    fieldsets = (
+        (None, {"fields": ("name", "claim", "note", "enabled")}),
+        (
+            _("Where the value comes from"),
+            {
+                "fields": (
+                    "source_kind",
+                    "source_user",
+                    "source_template",
+                    "source_text",
+                    "source_constant",
+                    "source_client",
+                    "source_resource_server",
+                    "source_claim",
+                    "source_registered",
+                ),
+                "description": _("Of the fields below the source, the one that belongs to it counts."),
+            },
+        ),
+        (_("What is done to it"), {"fields": ("transforms", "type")}),
+        (_("If something is missing"), {"fields": ("when_missing", "default", "required")}),
+        (
+            _("For which tokens"),
+            {
+                "fields": ("tokens_for", "scopes", "scopes_match", "resource_servers"),
+                "description": _("All of these have to be met. What is left open is always met."),
+            },
+        ),
+        (_("Only for some clients, groups or grants"), {"fields": FURTHER_CONDITIONS}),
+        (_("Beside other mappers"), {"fields": ("order", "merge", "version")}),
+    )
+
+    class Media:
+        """The script shows what the chosen source needs; without it all is there."""
+
+        css = {"all": ["django_at_jwt/claim_mappers.css"]}
+        js = ["django_at_jwt/claim_mapper.js"]
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """Preview a token with the mapper as the form has it, if that is what was asked for."""
+        sent = self.sent_row(request, object_id) if request.method == "POST" and PREVIEW in request.POST else None
+        if sent is None:
+            context = {"preview_name": PREVIEW, **(extra_context or {})}
+            return super().changeform_view(request, object_id, form_url, context)
+        before, row = sent
+        mappers = self.apply_change(ClaimConfiguration.stored(), before=before, after=[row]).mappers
+        title = gettext("Preview an access token with “%(name)s” as it is in the form") % {"name": row.name}
+        return preview_page(request, self.admin_site, mappers=mappers, title=title)
+
+    def get_list_display(self, request: HttpRequest) -> list[Any]:
+        """Give the columns, with the names of clients and APIs read once for all rows."""
+        names = Names.current()
+
+        @admin.display(description=_("value"))
+        def value(mapper: ClaimMapper) -> str:
+            return value_sentence(mapper.rule_or_broken())
+
+        @admin.display(description=_("for which tokens"))
+        def conditions(mapper: ClaimMapper) -> str:
+            return conditions_sentence(mapper.rule_or_broken().conditions, names)
+
+        @admin.display(description=_("problem"))
+        def problem(mapper: ClaimMapper) -> str:
+            return _marked(state_of(mapper, names))
+
+        return ["name", "claim", value, conditions, "order", "enabled", problem]
+
+    @admin.display(description=_("problem"))
+    def problem(self, mapper: ClaimMapper) -> str:
+        """Say why the mapper is not applied as it is written."""
+        return _marked(state_of(mapper, Names.current()))
+
+    def get_fieldsets(self, request: HttpRequest, obj: ClaimMapper | None = None) -> Any:
+        """Give sentences in place of the form to those who may only look."""
+        if obj is not None and not self.has_change_permission(request, obj):
+            in_words = ("value_in_words", "conditions_in_words")
+            plain = ("type", "when_missing", "default", "required", "merge", "order")
+            return ((None, {"fields": ("name", "claim", "note", "enabled", *in_words, *plain, "problem")}),)
+        sets = super().get_fieldsets(request, obj)
+        conditions = Conditions() if obj is None else obj.rule_or_broken().conditions
+        if request.method == "POST" or any(getattr(conditions, name) for name in FURTHER_CONDITIONS):
+            return sets
+        # Few mappers need these; they are folded up where none of them is chosen.
+        return [
+            (name, {**options, "classes": ["collapse"]} if options["fields"] == FURTHER_CONDITIONS else options)
+            for name, options in sets
+        ]
+
+    @admin.display(description=_("value"))
+    def value_in_words(self, mapper: ClaimMapper) -> str:
+        """Say where the value comes from."""
+        return value_sentence(mapper.rule_or_broken())
+
+    @admin.display(description=_("for which tokens"))
+    def conditions_in_words(self, mapper: ClaimMapper) -> str:
+        """Say for which tokens the mapper is meant."""
+        return conditions_sentence(mapper.rule_or_broken().conditions, Names.current())
+
+    def get_changelist_form(self, request: HttpRequest, **kwargs: Any) -> Any:
+        """Give the form of a row."""
+        return super().get_changelist_form(request, **{"form": RowForm, **kwargs})
+
+    def apply_change(
+        self, now: ClaimConfiguration, *, before: list[ClaimMapper], after: list[ClaimMapper]
+    ) -> ClaimConfiguration:
+        """Give the arrangement after some mappers were replaced."""
+        rules = (row.rule_or_broken() for row in after)
+        return now.with_rules(rules, in_place_of={row.name for row in before})
+
+    def described(self, row: ClaimMapper) -> list[tuple[Any, str]]:
+        """Give a mapper in words."""
+        return described(row, Names.current())
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add the pages of the ready-made sets."""
+        view = self.admin_site.admin_view(self.ready_made_view)
+        return [
+            path("ready-made/<str:name>/", view, name="django_at_jwt_claimmapper_ready_made"),
+            *super().get_urls(),
+        ]
+
+    def ready_made_view(self, request: HttpRequest, name: str) -> HttpResponse:
+        """Show the mappers of a set that are not there yet, and what they do; add them when that is confirmed."""
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+        if name not in READY_MADE:
+            raise Http404
+        with transaction.atomic(using=router.db_for_write(ClaimMapper)):
+            version = lock_rows()
+            rows, problems = _of_ready_made(name)
+            if request.method != "POST" or not is_confirmed(request, version):
+                context = {"problems": problems, "title": _("Add the ready-made set “%s”") % READY_MADE_LABELS[name]}
+                return self.page_for_change(request, before=[], after=rows, version=version, context=context)
+            for row in rows:
+                row.save()
+                self.log_addition(request, row, [{"added": {}}])
+        text = ngettext("%(number)d claim mapper was added.", "%(number)d claim mappers were added.", len(rows))
+        self.message_user(request, text % {"number": len(rows)}, messages.SUCCESS)
+        return HttpResponseRedirect(reverse("admin:django_at_jwt_claimmapper_changelist"))
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """Keep the order's field in the list narrow."""
+        formfield = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if db_field.name == "order" and isinstance(formfield, forms.Field):
+            formfield.widget.attrs["class"] = "at-jwt-order"
+        return formfield
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """Show the list, with what the settings declare above it; save its rows when what that does was confirmed."""
+        if request.method == "POST" and "_save" in request.POST and self.has_change_permission(request):
+            with transaction.atomic(using=router.db_for_write(ClaimMapper)):
+                version = lock_rows()
+                page = None if is_confirmed(request, version) else self._page_for_list(request, version)
+                return page or self._list(request, extra_context)
+        return self._list(request, extra_context)
+
+    def _page_for_list(self, request: HttpRequest, version: str) -> HttpResponse | None:
+        formset = self.get_changelist_formset(request)(request.POST, queryset=self.get_queryset(request))
+        if not formset.is_valid():
+            return None
+        changed = [form.instance for form in formset.forms if form.has_changed()]
+        stored = ClaimMapper._base_manager.filter(pk__in=[row.pk for row in changed])
+        return self.page_for_change(request, before=list(stored), after=changed, version=version)
+
+    def _list(self, request: HttpRequest, extra_context: dict[str, Any] | None) -> HttpResponse:
+        names = Names.current()
+        context = {
+            "declared": [
+                {
+                    "rule": rule,
+                    "value": value_sentence(rule),
+                    "conditions": conditions_sentence(rule.conditions, names),
+                    "problem": why_unusable(rule) or why_never_applied(rule, names),
+                }
+                for rule in sorted(app_settings().claim_mappers, key=lambda rule: (rule.order, rule.key))
+            ],
+            "ready_made": {name: READY_MADE_LABELS.get(name, name) for name in READY_MADE},
+            "may_add": self.has_add_permission(request),
+        }
+        return super().changelist_view(request, {**context, **(extra_context or {})})
+
+
+def _marked(problem: str) -> str:
+    return format_html('<span class="at-jwt-problem">{}</span>', problem) if problem else ""
+
+
+def _of_ready_made(name: str) -> tuple[list[ClaimMapper], list[str]]:
+    """The mappers of a set that can be added, and sentences about the others."""
+    rows, problems, names = [], [], Names.current()
+    for data in READY_MADE[name]:
+        row = ClaimMapper(**data)
+        try:
+            row.full_clean()
+        except ValidationError as error:
+            problems.append(f"{row.name}: {' '.join(error.messages)}")
+        else:
+            rows.append(row)
+            if problem := why_never_applied(row.rule, names):
+                problems.append(f"{row.name}: {problem}")
+    return rows, problems

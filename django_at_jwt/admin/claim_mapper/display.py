@@ -1,0 +1,282 @@
+"""Claim mappers in sentences: where the value comes from, what is done to it, and for which tokens it is meant."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final
+
+from django.utils.text import capfirst, get_text_list
+from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext_lazy as _
+from oauth2_provider.models import get_application_model
+from oauth2_provider.scopes import get_scopes_backend
+
+from django_at_jwt.authorization_server.resource_servers import registry
+from django_at_jwt.claims import registered_claim_sources
+from django_at_jwt.conf import app_settings, token_user_model
+from django_at_jwt.core.claims import ConditionName, Conditions, Match, TokensFor, UnusableRule
+from django_at_jwt.core.claims.rules import (
+    ClientField,
+    Constant,
+    ExistingClaim,
+    Groups,
+    Permissions,
+    RegisteredSource,
+    ResourceServerField,
+    Source,
+    Template,
+    Unreadable,
+    UserField,
+)
+from django_at_jwt.models.claim_mapper import in_words, refuse_rule
+from django_at_jwt.models.mappable import groups_field, resolve_path
+
+from .transforms import AS_JSON, STEPS, TransformRow, row_of
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping
+
+    from django_at_jwt.core.claims import Conditions, MapperRule
+    from django_at_jwt.models import ClaimMapper
+
+
+DEVICE_CODE: Final = "urn:ietf:params:oauth:grant-type:device_code"
+GRANTS: Final = {
+    "authorization_code": _("authorization code"),
+    "refresh_token": _("refresh token"),
+    "client_credentials": _("client credentials"),
+    DEVICE_CODE: _("device code"),
+    "implicit": _("implicit"),
+    "password": _("password"),
+}
+_LONGEST_VALUE: Final = 60
+
+
+@dataclass(frozen=True, kw_only=True)
+class Names:
+    """How pages call clients and APIs, by what rules have of them: ids and identifiers; and the names of groups."""
+
+    clients: Mapping[str, str] = field(default_factory=dict)
+    resource_servers: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def current(cls) -> Names:
+        """Read the names of all clients and APIs: one statement for the clients."""
+        rows = get_application_model()._default_manager.order_by("name", "client_id").values_list("client_id", "name")
+        return cls(
+            clients={client_id: name or client_id for client_id, name in rows},
+            # What somebody has registered a moment ago in another process can be chosen here.
+            resource_servers=_told_apart({server.identifier: str(server) for server in registry.latest()}),
+        )
+
+    @cached_property
+    def groups(self) -> tuple[str, ...]:
+        """The names of the groups, in their order; they are read when somebody asks."""
+        field = groups_field()
+        if field is None:
+            return ()
+        return tuple(field.remote_field.model._default_manager.order_by("name").values_list("name", flat=True))
+
+
+def _told_apart(names: Mapping[str, str]) -> dict[str, str]:
+    """Put the identifier behind a name that several have."""
+    times = Counter(names.values())
+    return {identifier: name if times[name] == 1 else f"{name} ({identifier})" for identifier, name in names.items()}
+
+
+def source_sentence(source: Source) -> str:  # noqa: C901, PLR0911 - one for each kind of source
+    """Say where the value comes from."""
+    match source:
+        case UserField(path=path):
+            return gettext("the user's %(field)s") % {"field": user_path_label(path)}
+        case Groups():
+            return gettext("the user's groups")
+        case Permissions():
+            return gettext("the user's permissions")
+        case ClientField(name=name):
+            return gettext("the client's %(field)s") % {"field": client_field_label(name)}
+        case ResourceServerField(name=name):
+            return gettext("the API's %(field)s") % {"field": name}
+        case Constant(value=value):
+            return gettext("always %(value)s") % {"value": _shortened(json.dumps(value, ensure_ascii=False))}
+        case Template(text=text):
+            return gettext("the text “%(text)s”") % {"text": _shortened(text)}
+        case RegisteredSource(name=name):
+            registered = registered_claim_sources().get(name)
+            return str(registered.label) if registered else name
+        case ExistingClaim(claim=claim):
+            return gettext("what is in the claim %(claim)s") % {"claim": claim}
+        case Unreadable():
+            return gettext("unreadable")
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}…"
+
+
+def user_path_label(path: str) -> str:
+    """Name a user's field by the verbose names on its way."""
+    return _label(token_user_model(), path)
+
+
+def client_field_label(name: str) -> str:
+    """Name a field of the client application."""
+    return _label(get_application_model(), name)
+
+
+def _label(model: Any, path: str) -> str:
+    try:
+        way = resolve_path(model, path)
+    except UnusableRule:
+        return path
+    # A one-to-one field that is followed backwards has no name of its own; what is there has one.
+    names = [
+        each.verbose_name if hasattr(each, "verbose_name") else each.related_model._meta.verbose_name for each in way
+    ]
+    return " / ".join(str(name) for name in names)
+
+
+def conditions_sentence(conditions: Conditions, names: Names) -> str:
+    """Say for which tokens a mapper is meant, all conditions in one sentence."""
+    parts = [_condition(name, values, conditions.scopes_match, names) for name, values in conditions.parts()]
+    return capfirst(", ".join(parts)) if parts else gettext("For all tokens")
+
+
+def _condition(name: ConditionName, values: tuple[str, ...], match_of_scopes: Match, names: Names) -> str:  # noqa: PLR0911
+    any_of, all_of = get_text_list(list(values), gettext("or")), get_text_list(list(values), gettext("and"))
+    match name:
+        case ConditionName.TOKENS_FOR:
+            is_machine = values == (TokensFor.MACHINES.value,)
+            return gettext("for clients that act for themselves") if is_machine else gettext("for users")
+        case ConditionName.CLIENT:
+            text = ngettext("for client %(names)s", "for clients %(names)s", len(values))
+            return text % {"names": _named(values, names.clients)}
+        case ConditionName.SCOPE if len(values) == 1:
+            return gettext("when scope %(scope)s was granted") % {"scope": values[0]}
+        case ConditionName.SCOPE if match_of_scopes is Match.ALL:
+            return gettext("when the scopes %(scopes)s were all granted") % {"scopes": all_of}
+        case ConditionName.SCOPE:
+            return gettext("when one of the scopes %(scopes)s was granted") % {"scopes": any_of}
+        case ConditionName.RESOURCE_SERVER:
+            text = ngettext("for API %(names)s", "for APIs %(names)s", len(values))
+            return text % {"names": _named(values, names.resource_servers)}
+        case ConditionName.GRANT:
+            labels = get_text_list([str(GRANTS.get(each, each)) for each in values], gettext("or"))
+            return ngettext("by the grant %(names)s", "by the grants %(names)s", len(values)) % {"names": labels}
+        case ConditionName.USER_GROUP:
+            text = ngettext("for users in the group %(names)s", "for users in one of the groups %(names)s", len(values))
+            return text % {"names": any_of}
+
+
+def _named(values: tuple[str, ...], names: Mapping[str, str]) -> str:
+    return get_text_list([names.get(each, each) for each in values], gettext("and"))
+
+
+def value_sentence(rule: MapperRule) -> str:
+    """Say where the value comes from, how many steps there are on its way, and whether it has to be there."""
+    parts = [source_sentence(rule.source)]
+    if rule.transforms:
+        steps = ngettext("in %(count)d step", "in %(count)d steps", len(rule.transforms))
+        parts.append(steps % {"count": len(rule.transforms)})
+    if rule.required:
+        parts.append(gettext("required"))
+    return ", ".join(parts)
+
+
+def described(mapper: ClaimMapper, names: Names) -> list[tuple[Any, str]]:
+    """Give a mapper in words: labels, each with a text, of all that decides about tokens."""
+    rule = mapper.rule_or_broken()
+    steps = [_step(row) for row in map(row_of, mapper.transforms)]
+    labels: dict[str, Any] = {field.name: field.verbose_name for field in mapper._meta.fields}
+    return [
+        (labels["enabled"], gettext("yes") if mapper.enabled else gettext("no")),
+        (labels["claim"], mapper.claim),
+        (_("value"), source_sentence(rule.source)),
+        (labels["transforms"], "; ".join(steps)),
+        (labels["type"], str(mapper.get_type_display())),
+        (_("for which tokens"), conditions_sentence(rule.conditions, names)),
+        (labels["when_missing"], _missing(mapper)),
+        (labels["required"], gettext("yes") if mapper.required else gettext("no")),
+        (labels["merge"], str(mapper.get_merge_display())),
+        (labels["order"], str(mapper.order)),
+        (labels["name"], mapper.name),
+    ]
+
+
+def _step(row: TransformRow) -> str:
+    if row.step == AS_JSON:
+        return row.text
+    # The key of a hash is a secret, and this is a page to be read by others over one's shoulder.
+    text = "…" if row.step == "hash" else ", ".join(row.text.splitlines())
+    return f"{STEPS[row.step].label}: “{text}”" if text else str(STEPS[row.step].label)
+
+
+def _missing(mapper: ClaimMapper) -> str:
+    if mapper.default is None:
+        return str(mapper.get_when_missing_display())
+    return f"{mapper.get_when_missing_display()}: {json.dumps(mapper.default, ensure_ascii=False)}"
+
+
+def why_unusable(rule: MapperRule) -> str:
+    """Say why a rule fails whenever its conditions are met; nothing where it can be used."""
+    try:
+        refuse_rule(rule)
+    except UnusableRule as error:
+        return _joined(error)
+    return ""
+
+
+def why_never_applied(rule: MapperRule, names: Names) -> str:
+    """Say which scopes, clients, APIs or groups there are not, without which no token meets the conditions."""
+    return " ".join(_never_met(rule.conditions, names))
+
+
+def _never_met(conditions: Conditions, names: Names) -> Iterator[str]:
+    scopes = get_scopes_backend().get_all_scopes()
+    if conditions.scopes_match is Match.ALL:
+        missing = [scope for scope in conditions.scopes if scope not in scopes]
+    else:
+        missing = _if_all_are_missing(conditions.scopes, scopes)
+    if missing:
+        text = gettext("Never applied: this site has no scope %(scopes)s. Add it to OAUTH2_PROVIDER[“SCOPES”].")
+        yield text % {"scopes": get_text_list(missing, gettext("or"))}
+    for named, known, text in (
+        (conditions.clients, names.clients, gettext("Never applied: there is no client %(names)s here.")),
+        (
+            conditions.resource_servers,
+            names.resource_servers,
+            gettext("Never applied: there is no API %(names)s here."),
+        ),
+        # They are read only where a rule names some.
+        (
+            conditions.groups,
+            names.groups if conditions.groups else (),
+            gettext("Never applied: there is no group %(names)s here. Was it renamed?"),
+        ),
+    ):
+        gone = _if_all_are_missing(named, known)
+        if gone:
+            yield text % {"names": get_text_list(gone, gettext("or"))}
+
+
+def _if_all_are_missing(named: Collection[str], known: Collection[str]) -> list[str]:
+    """One that there is can be enough, so that the others are no problem."""
+    missing = [name for name in named if name not in known]
+    return missing if len(missing) == len(named) else []
+
+
+def state_of(mapper: ClaimMapper, names: Names) -> str:
+    """Say what is wrong with a row; nothing where it is applied as it is written."""
+    if any(mapper.name == rule.key for rule in app_settings().claim_mappers):
+        return gettext("Not applied: the settings declare a mapper of this name.")
+    try:
+        return why_unusable(mapper.rule) or why_never_applied(mapper.rule, names)
+    except UnusableRule as error:
+        return _joined(error)
+
+
+def _joined(error: UnusableRule) -> str:
+    return " ".join(" ".join(each) for each in in_words(error.problems).values())

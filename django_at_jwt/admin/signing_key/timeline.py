@@ -1,0 +1,112 @@
+"""The timeline of the signing keys, to scale: one row for each key, as percentages of the time that is shown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from django_at_jwt.authorization_server.keys.rotation import is_spent
+from django_at_jwt.conf import app_settings
+from django_at_jwt.core.key_lifecycle import KeyState, KeyTimes
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from django_at_jwt.models import SigningKey
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Span:
+    """A stretch of time in one state. ``left`` and ``width`` are percentages of the whole timeline."""
+
+    state: KeyState
+    starts_at: datetime
+    ends_at: datetime | None
+    left: float
+    width: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TimelineRow:
+    """One key and its spans."""
+
+    kid: str
+    algorithm: str
+    state: KeyState
+    spans: tuple[Span, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Timeline:
+    """All rows, the instants at both ends, and where the present is, in percent."""
+
+    rows: tuple[TimelineRow, ...]
+    starts_at: datetime
+    ends_at: datetime
+    now: float
+
+
+def timeline(keys: Sequence[KeyTimes], now: datetime) -> Timeline | None:
+    """Lay out the keys that are or will be published; ``None`` where there is none."""
+    shown = [key for key in keys if key.state_at(now) is not KeyState.RETIRED]
+    if not shown:
+        return None
+    instants = [now, *(at for key in shown for at in _instants(key))]
+    starts, ends = min(instants), max(instants)
+    margin = max((ends - starts) * 0.04, timedelta(seconds=1))
+    starts, ends = starts - margin, ends + margin
+    whole = (ends - starts).total_seconds()
+
+    def percent(at: datetime) -> float:
+        return round(100 * (at - starts).total_seconds() / whole, 3)
+
+    def spans(key: KeyTimes) -> tuple[Span, ...]:
+        laid_out = []
+        for state, begin, end in _stretches(key):
+            left = percent(begin)
+            width = max(0.0, percent(end if end is not None else ends) - left)
+            laid_out.append(Span(state=state, starts_at=begin, ends_at=end, left=left, width=width))
+        return tuple(laid_out)
+
+    rows = (
+        TimelineRow(kid=key.kid, algorithm=key.algorithm, state=key.state_at(now), spans=spans(key))
+        for key in sorted(shown, key=lambda key: (key.algorithm, key.signing_at, key.kid))
+    )
+    return Timeline(rows=tuple(rows), starts_at=starts, ends_at=ends, now=percent(now))
+
+
+def is_drawn(key: SigningKey, now: datetime) -> bool:
+    """Tell whether a key is in the timeline: the row of a revoked one stays for ever, and would squeeze the living.
+
+    It is drawn while a token of it may be alive, and for as long as the word of it spreads.
+    """
+    if key.state_at(now) is not KeyState.REVOKED:
+        return key.state_at(now) is not KeyState.RETIRED
+    heard_of = key.revoked_at is None or now < key.revoked_at + app_settings().propagation_time
+    return heard_of or not is_spent(key, now)
+
+
+def _instants(key: KeyTimes) -> list[datetime]:
+    planned = (key.announced_at, key.signing_at, key.retained_at, key.retired_at)
+    # What was planned for after a revocation does not happen, and needs no room.
+    return [at if key.revoked_at is None else min(at, key.revoked_at) for at in planned if at]
+
+
+def _stretches(key: KeyTimes) -> list[tuple[KeyState, datetime, datetime | None]]:
+    planned = [
+        (KeyState.ANNOUNCED, key.announced_at, key.signing_at),
+        (KeyState.SIGNING, key.signing_at, key.retained_at),
+        (KeyState.RETAINED, key.retained_at, key.retired_at),
+    ]
+    stretches = []
+    for state, begin, planned_end in planned:
+        if begin is None or (key.revoked_at is not None and begin >= key.revoked_at):
+            continue
+        end = planned_end
+        if key.revoked_at is not None and (end is None or end > key.revoked_at):
+            end = key.revoked_at
+        if end is None or end > begin:
+            stretches.append((state, begin, end))
+    return stretches

@@ -1,0 +1,1 @@
+"""Claim mappers applied to tokens: registry, sources, preview, change impact, import and export."""

@@ -1,0 +1,44 @@
+"""Users and clients by what people call them, where somebody types a name on a page or a command line."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext as _
+from oauth2_provider.models import get_application_model
+
+from django_at_jwt.conf import token_user_model
+
+
+def find_user(text: str) -> Any:
+    """Find a user by name or primary key.
+
+    Raises:
+        LookupError: there is none, or the text is the name of one user and the key of another.
+    """
+    model = token_user_model()
+    name_field = getattr(model, "USERNAME_FIELD", None)
+    named = [] if name_field is None else model._base_manager.filter(**{name_field: text})
+    found: dict[Any, Any] = {user.pk: user for user in named}
+    # A text that is no key is no reason to stop.
+    with suppress(ValidationError, ValueError, OverflowError):
+        found |= {user.pk: user for user in model._base_manager.filter(pk=model._meta.pk.to_python(text))}
+    if not found:
+        raise LookupError(_("There is no user with this name or primary key."))
+    if len(found) > 1:
+        raise LookupError(_("This is the name of one user and the primary key of another."))
+    return next(iter(found.values()))
+
+
+def find_client(client_id: str) -> Any:
+    """Find a client by its id.
+
+    Raises:
+        LookupError: there is none.
+    """
+    client = get_application_model()._default_manager.filter(client_id=client_id).first()
+    if client is None:
+        raise LookupError(_("There is no client with this id."))
+    return client

@@ -1,0 +1,80 @@
+"""The claim mappers that are in use: those that the settings declare, and those that administrators keep."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from django.db import Error as AnyDatabaseError
+
+from django_at_jwt.authorization_server.row_cache import RowCache
+from django_at_jwt.conf import app_settings, register_process_cache
+from django_at_jwt.core.claims import CompiledMappers, MapperRule, compile_rules
+from django_at_jwt.core.errors import IssuanceUnavailable
+from django_at_jwt.models import ClaimMapper
+from django_at_jwt.models.mappable import refuse_source
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+logger = logging.getLogger("django_at_jwt")
+
+
+def _read(database: str) -> CompiledMappers:
+    compiled = compile_site_rules(tuple(row.rule_or_broken() for row in ClaimMapper.objects.using(database)))
+    for mapper in compiled:
+        if mapper.broken is not None:
+            logger.error("Claim mapper %r cannot be used: %s", mapper.rule.key, mapper.broken.detail)
+    return compiled
+
+
+class ClaimMappers:
+    """All claim mappers, compiled and shared by all threads of this process.
+
+    A mapper declared in the settings replaces a row of the same name.
+    """
+
+    def __init__(self) -> None:
+        self._mappers = RowCache(ClaimMapper, _read)
+
+    def current(self) -> CompiledMappers:
+        """Return the current mappers, without a query while the last read is recent enough.
+
+        Raises:
+            IssuanceUnavailable: they cannot be read. Without them a token could lack a required claim.
+        """
+        return self._available(self._mappers.current)
+
+    def latest(self) -> CompiledMappers:
+        """Return the mappers as of at most a second ago, whichever process changed them.
+
+        Raises:
+            IssuanceUnavailable: as :meth:`current`.
+        """
+        return self._available(self._mappers.latest)
+
+    @staticmethod
+    def _available(read: Callable[[], CompiledMappers]) -> CompiledMappers:
+        try:
+            return read()
+        except AnyDatabaseError:
+            logger.exception("The claim mappers could not be read")
+            raise IssuanceUnavailable("the claim mappers cannot be read") from None
+
+    def forget(self) -> None:
+        """Read the rows again at the next use."""
+        self._mappers.forget()
+
+
+def compile_site_rules(rows: tuple[MapperRule, ...]) -> CompiledMappers:
+    """Compile the rules of rows together with those that the settings declare, by what this site allows."""
+    settings = app_settings()
+    declared = {rule.key: rule for rule in settings.claim_mappers}
+    kept = (rule for rule in rows if rule.key not in declared)
+    return compile_rules(
+        [*declared.values(), *kept], refuse_source=refuse_source, hash_keys=dict(settings.claim_hash_keys)
+    )
+
+
+claim_mappers = ClaimMappers()
+register_process_cache(claim_mappers.forget)

@@ -1,0 +1,158 @@
+"""A few tokens to look at: chosen so that a change shows in them, and always the same ones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, Final
+
+from oauth2_provider.models import get_application_model
+from oauth2_provider.scopes import get_scopes_backend
+
+from django_at_jwt.conf import token_user_model
+from django_at_jwt.core.claims import TokensFor
+from django_at_jwt.models.mappable import groups_field
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from django.db.models import QuerySet
+
+    from django_at_jwt.core.claims import Conditions
+    from django_at_jwt.core.resource_servers import ResourceServerConfig
+
+MOST_USERS: Final = 5
+MOST_CLIENTS: Final = 5
+MOST_TOKENS: Final = 200
+# The toolkit's types of clients, as the grant types of their first token requests.
+_MACHINES: Final = "client-credentials"
+_GRANTS: Final = {
+    "authorization-code": "authorization_code",
+    "openid-hybrid": "authorization_code",
+    "implicit": "implicit",
+    "password": "password",
+    _MACHINES: "client_credentials",
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SampledToken:
+    """Whose token, at which client, for which API. Of the scopes, it has all that the client may have."""
+
+    user: Any
+    client: Any
+    server: ResourceServerConfig
+    grant: str
+    scopes: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TokenSample:
+    """Some tokens, of ``possible`` ones that these users could have at these clients for the site's APIs."""
+
+    tokens: tuple[SampledToken, ...]
+    possible: int
+
+
+def sample_tokens(
+    conditions: Sequence[Conditions], servers: Sequence[ResourceServerConfig], *, named_clients: Collection[str] = ()
+) -> TokenSample:
+    """Choose tokens.
+
+    Args:
+        conditions: of the mappers that changed. Clients that they name come first, and users in groups that they name.
+        servers: the APIs, as far as clients may ask for them; those that matter most first.
+        named_clients: further clients that come first.
+    """
+    clients = _clients(conditions, named_clients)
+    users = _users(conditions) if any(_is_for_users(client) for client in clients) else []
+    of_each = [
+        _tokens(user, client, servers, conditions)
+        for client in clients
+        for user in (users if _is_for_users(client) else [None])
+    ]
+    return TokenSample(tokens=_in_turns(of_each), possible=sum(map(len, of_each)))
+
+
+def _in_turns(of_each: Sequence[Sequence[SampledToken]]) -> tuple[SampledToken, ...]:
+    """Take one token of each user at each client, then a second one, until there are enough; in their own order.
+
+    With many APIs, the tokens of one client alone would be enough, and show nothing of the others.
+    """
+    numbered = [(turn, place, token) for place, tokens in enumerate(of_each) for turn, token in enumerate(tokens)]
+    taken = sorted(numbered, key=itemgetter(0, 1))[:MOST_TOKENS]
+    return tuple(token for _turn, _place, token in sorted(taken, key=itemgetter(1, 0)))
+
+
+def _tokens(
+    user: Any, client: Any, servers: Sequence[ResourceServerConfig], conditions: Sequence[Conditions]
+) -> list[SampledToken]:
+    scopes = tuple(get_scopes_backend().get_available_scopes(application=client))
+    grant = _grant(client, conditions)
+    return [
+        SampledToken(user=user, client=client, server=server, grant=grant, scopes=scopes)
+        for server in servers
+        if server.is_open_to(client.client_id)
+    ]
+
+
+def _is_for_users(client: Any) -> bool:
+    return bool(client.authorization_grant_type != _MACHINES)
+
+
+def _grant(client: Any, conditions: Sequence[Conditions]) -> str:
+    first = _GRANTS.get(client.authorization_grant_type, client.authorization_grant_type)
+    named = {grant for each in conditions for grant in each.grants}
+    # A mapper for refreshed tokens alone shows nothing in a first one.
+    return "refresh_token" if first not in named and "refresh_token" in named and _is_for_users(client) else first
+
+
+def _clients(conditions: Sequence[Conditions], named_clients: Collection[str]) -> list[Any]:
+    rows = get_application_model()._default_manager.order_by("client_id")
+    kinds = {each.tokens_for for each in conditions}
+    if kinds == {TokensFor.MACHINES}:
+        rows = rows.filter(authorization_grant_type=_MACHINES)
+    elif kinds == {TokensFor.USERS}:
+        rows = rows.exclude(authorization_grant_type=_MACHINES)
+    named = {client_id for each in conditions for client_id in each.clients} | {*named_clients}
+    first = list(rows.filter(client_id__in=named)[:MOST_CLIENTS])
+    return [*first, *rows.exclude(client_id__in=named)[: MOST_CLIENTS - len(first)]]
+
+
+def _users(conditions: Sequence[Conditions]) -> list[Any]:
+    rows = _who_may_log_in(token_user_model()._default_manager.order_by("pk"))
+    named = {group for each in conditions for group in each.groups}
+    if not named or groups_field() is None:
+        users = list(rows[:MOST_USERS])
+    else:
+        first = list(rows.filter(pk__in=rows.filter(groups__name__in=named).values("pk"))[:MOST_USERS])
+        users = [*first, *rows.exclude(pk__in=[user.pk for user in first])[: MOST_USERS - len(first)]]
+    return [user for user in users if getattr(user, "is_active", True)]
+
+
+def _who_may_log_in(users: QuerySet[Any]) -> QuerySet[Any]:
+    """Leave the others out where that is a column. In Django's base class it is a plain attribute."""
+    names = {field.name for field in users.model._meta.concrete_fields}
+    return users.filter(is_active=True) if "is_active" in names else users
+
+
+def clients_concerned(conditions: Sequence[Conditions], servers: Sequence[ResourceServerConfig]) -> tuple[int, int]:
+    """Count the clients whose tokens one of these conditions or resource servers can be about, and all clients."""
+    rows = get_application_model()._default_manager.values_list("client_id", "authorization_grant_type")
+    all_clients = list(rows)
+    concerned = sum(
+        any(_can_be_met(each, client_id, kind) for each in conditions)
+        or any(server.is_open_to(client_id) for server in servers)
+        for client_id, kind in all_clients
+    )
+    return concerned, len(all_clients)
+
+
+def _can_be_met(conditions: Conditions, client_id: str, kind: str) -> bool:
+    if conditions.clients and client_id not in conditions.clients:
+        return False
+    is_machine = kind == _MACHINES
+    if conditions.tokens_for is not None and (conditions.tokens_for is TokensFor.MACHINES) is not is_machine:
+        return False
+    grants = {_GRANTS.get(kind, kind)} | (set() if is_machine else {"refresh_token"})
+    return not conditions.grants or not grants.isdisjoint(conditions.grants)

@@ -1,0 +1,149 @@
+"""Private keys encrypted at rest: each is a compact JWE that is bound to its own row (RFC 7516)."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import TYPE_CHECKING, Final
+
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from django.conf import settings
+from django.views.decorators.debug import sensitive_variables
+from jwcrypto.common import JWException, json_encode
+from jwcrypto.jwe import JWE
+from jwcrypto.jwk import JWK
+
+from django_at_jwt.conf import KEY_ENCRYPTION_KEY_BYTES, app_settings
+from django_at_jwt.core.errors import NoSigningKey, UnacceptableKey
+from django_at_jwt.core.jose.keys import PrivateKey, PublicKey
+
+if TYPE_CHECKING:
+    from django_at_jwt.models import SigningKey as SigningKeyRow
+
+_ALGORITHM: Final = "A256GCMKW"
+_ENCRYPTION: Final = "A256GCM"
+_CONTEXT: Final = "django_at_jwt signing key"
+
+
+@sensitive_variables()
+def _key_encryption_keys() -> list[JWK]:
+    """Give the key-encryption keys, the one to encrypt with first.
+
+    Raises:
+        NoSigningKey: the setting holds none that can be used. Going on without it would encrypt with a key that the
+            site did not choose.
+    """
+    keys = app_settings().key_encryption_keys
+    if keys is None:
+        raise NoSigningKey(
+            "AT_JWT['KEY_ENCRYPTION_KEYS'] is no list of keys of 32 bytes in base64url, so that no private key can be "
+            "opened or encrypted; manage.py check says how to make one"
+        )
+    configured = [JWK(kty="oct", k=key) for key in keys]
+    # Those derived from SECRET_KEY stay good for decrypting, so that a site can set keys of its own later on.
+    return [*configured, *map(_derived, (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS))]
+
+
+@sensitive_variables()
+def _derived(secret: str | bytes) -> JWK:
+    material = secret.encode() if isinstance(secret, str) else secret
+    derivation = HKDF(algorithm=SHA256(), length=KEY_ENCRYPTION_KEY_BYTES, salt=None, info=_CONTEXT.encode())
+    return JWK(kty="oct", k=base64.urlsafe_b64encode(derivation.derive(material)).rstrip(b"=").decode())
+
+
+@sensitive_variables()
+def encrypt_private_key(private_jwk: JWK, *, kid: str) -> str:
+    """Encrypt a private JWK for the row that has this ``kid``, with the newest key-encryption key.
+
+    Raises:
+        NoSigningKey: it could not be encrypted.
+    """
+    key = _key_encryption_keys()[0]
+    # The header is authenticated, so the row that it names is the only one that it can be used in.
+    header = {"alg": _ALGORITHM, "enc": _ENCRYPTION, "kid": key.thumbprint(), "ctx": f"{_CONTEXT} {kid}"}
+    try:
+        # Until it is encrypted, a JWE shows its plaintext to whoever prints it, so it is never a local of this frame.
+        encrypted: str = JWE(
+            private_jwk.export_private().encode(), protected=json_encode(header), recipient=key
+        ).serialize(compact=True)
+    except (JWException, ValueError, TypeError):
+        encrypted = ""
+    if not encrypted:
+        raise NoSigningKey(f"signing key {kid} could not be encrypted")
+    return encrypted
+
+
+@sensitive_variables()
+def is_newest(encrypted: str) -> bool:
+    """Tell whether a private key is encrypted with the newest key-encryption key."""
+    jwe = JWE(algs=[_ALGORITHM, _ENCRYPTION])
+    jwe.deserialize(encrypted)
+    newest: str = _key_encryption_keys()[0].thumbprint()
+    return bool(jwe.jose_header.get("kid") == newest)
+
+
+@sensitive_variables()
+def decrypt_private_key(encrypted: str, *, kid: str) -> JWK:
+    """Open the private JWK of the row that has this ``kid``.
+
+    Raises:
+        NoSigningKey: it is empty, was encrypted with a key-encryption key that is not set, was tampered with, or
+            belongs to another row.
+    """
+    if not encrypted:
+        raise NoSigningKey(f"signing key {kid} has no private half any more")
+    jwe = JWE(algs=[_ALGORITHM, _ENCRYPTION])
+    try:
+        jwe.deserialize(encrypted)
+        header = jwe.jose_header
+    except (JWException, ValueError):
+        raise NoSigningKey(f"the private half of signing key {kid} is no compact JWE") from None
+    if header.get("ctx") != f"{_CONTEXT} {kid}":
+        raise NoSigningKey(f"the private half in the row of signing key {kid} belongs to another key")
+    key = next((key for key in _key_encryption_keys() if key.thumbprint() == header.get("kid")), None)
+    if key is None:
+        raise NoSigningKey(
+            f"signing key {kid} is encrypted with a key-encryption key that this process does not have; add it after "
+            "the newest one in AT_JWT['KEY_ENCRYPTION_KEYS'], or the former SECRET_KEY to SECRET_KEY_FALLBACKS"
+        )
+    try:
+        jwe.decrypt(key)
+        return JWK(**json.loads(jwe.payload))
+    except (JWException, ValueError):
+        raise NoSigningKey(f"the private half of signing key {kid} cannot be decrypted") from None
+
+
+@sensitive_variables()
+def open_signing_key(encrypted: str, public: PublicKey, *, kid: str) -> PrivateKey:
+    """Return the signing key of the row that has this ``kid``.
+
+    Args:
+        encrypted: the private half, as :func:`encrypt_private_key` returned it.
+        public: the public half that the row has.
+
+    Raises:
+        NoSigningKey: it cannot be decrypted or used, or does not belong to ``public``.
+    """
+    private = decrypt_private_key(encrypted, kid=kid)
+    try:
+        key = PrivateKey.from_jwk(private, algorithm=public.algorithm.name, kid=kid)
+    except UnacceptableKey as error:
+        raise NoSigningKey(f"signing key {kid} cannot be used: {error}") from None
+    if key.public_key != public:
+        raise NoSigningKey(f"the private half of signing key {kid} does not belong to its public half")
+    return key
+
+
+@sensitive_variables()
+def require_row_that_opens(row: SigningKeyRow) -> None:
+    """Open the private half of a row, compare it with the public half, and discard it.
+
+    Raises:
+        NoSigningKey: as :func:`open_signing_key`, or the public half cannot be used.
+    """
+    try:
+        public = PublicKey.from_jwk(row.public_jwk, algorithm=row.algorithm)
+    except UnacceptableKey as error:
+        raise NoSigningKey(f"the public half of signing key {row.kid} cannot be used: {error}") from None
+    open_signing_key(row.private_jwe, public, kid=row.kid)

@@ -1,0 +1,115 @@
+"""Taking in a key that was made elsewhere, such as the one in ``OIDC_RSA_PRIVATE_KEY``."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from django.utils import timezone
+from django.views.decorators.debug import sensitive_variables
+from jwcrypto.common import JWException
+from jwcrypto.jwk import JWK
+
+from django_at_jwt.conf import app_settings
+from django_at_jwt.core.errors import KeyChangeRefused, UnacceptableKey
+from django_at_jwt.core.jose.algorithms import ALGORITHMS
+from django_at_jwt.core.jose.keys import PRIVATE_MEMBERS, canonical_private_jwk
+from django_at_jwt.core.jose.keys import PrivateKey as OpenKey
+from django_at_jwt.core.key_lifecycle import PUBLISHED_STATES, KeyTimes, RotationPlan
+from django_at_jwt.models import SigningKey
+
+from .lock import signing_key_lock
+from .rotation import carry_out_rotation, new_row, planned_rotation, require_keys_that_open, require_sound_policy
+from .store import key_store
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Import:
+    """A key that was taken in, or would be: its kid, its algorithm, from when it signs, and the rotation that follows.
+
+    The plan has the other keys that end where this one begins, and this one, with the end that it gets.
+    """
+
+    kid: str
+    algorithm: str
+    signing_at: datetime
+    plan: RotationPlan
+
+
+@sensitive_variables()
+def read_private_key(data: bytes, *, password: bytes | None = None) -> JWK:
+    """Read a private key that is written as PEM or as JWK.
+
+    Raises:
+        KeyChangeRefused: it is neither, has no private half, or the password does not fit. The text quotes nothing.
+    """
+    try:
+        is_jwk = data.lstrip().startswith(b"{")
+        jwk = JWK(**_known_members(json.loads(data))) if is_jwk else JWK.from_pem(data, password=password)
+        known = jwk.get("kty") is not None
+    except (JWException, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        known = False
+    if not known:
+        if password is None and b"ENCRYPTED" in data:
+            raise KeyChangeRefused("This key is encrypted: name the variable of its password with --password-variable.")
+        raise KeyChangeRefused("This is no private key in PEM or JWK form, or its password is another one.")
+    if jwk.is_symmetric or not jwk.has_private:
+        raise KeyChangeRefused("This is no private key of a key pair.")
+    return jwk
+
+
+_KNOWN_MEMBERS: Final = frozenset({"kty", "crv", "alg", "use", "key_ops", "kid", "n", "e", "x", "y", "pub"}) | (
+    PRIVATE_MEMBERS - {"k", "oth"}
+)
+
+
+def _known_members(members: dict[str, Any]) -> dict[str, Any]:
+    # jwcrypto takes some other members for orders, such as to generate a new key.
+    return {name: value for name, value in members.items() if name in _KNOWN_MEMBERS}
+
+
+@sensitive_variables()
+def import_signing_key(jwk: JWK, *, algorithm: str, dry_run: bool = False) -> Import:
+    """Store a private key and announce it; it signs after the propagation time, or at once if there is no other key.
+
+    Raises:
+        KeyChangeRefused: the key is weak, of another kind, not for signatures, or there already; the algorithm is not
+            in use; or the policy would break tokens.
+        NoSigningKey: a key that signs or is announced cannot be opened, or this one could not be encrypted.
+        TimeoutError: another change to the keys is running.
+    """
+    settings = app_settings()
+    if algorithm not in settings.signing_algorithms:
+        in_use = ", ".join(settings.signing_algorithms)
+        raise KeyChangeRefused(f"{algorithm} is not in AT_JWT['SIGNING_ALGORITHMS'] ({in_use}).")
+    try:
+        OpenKey.from_jwk(jwk, algorithm=algorithm)
+    except UnacceptableKey as error:
+        wanted = ALGORITHMS[algorithm]
+        other = (jwk.get("kty"), jwk.get("crv")) != (wanted.key_type, wanted.curve)
+        remedy = ", or name another algorithm with --algorithm" if other else ""
+        raise KeyChangeRefused(f"The key cannot be used: {error}{remedy}.") from None
+    jwk = canonical_private_jwk(jwk)
+    kid = jwk.thumbprint()
+    require_sound_policy()
+    with signing_key_lock(dry_run=dry_run) as database:
+        now = timezone.now()
+        rows = list(SigningKey.objects.using(database))
+        if any(row.kid == kid for row in rows):
+            raise KeyChangeRefused(f"Signing key {kid} is there already.")
+        require_keys_that_open(rows, now)
+        first = not any(row.state_at(now) in PUBLISHED_STATES for row in rows)
+        signing_at = now if first else now + settings.propagation_time
+        times = KeyTimes(kid=kid, algorithm=algorithm, announced_at=now, signing_at=signing_at)
+        if dry_run:
+            plan = planned_rotation([*(row.times for row in rows), times], now)
+        else:
+            new_row(jwk, times).save(using=database, force_insert=True)
+            plan = carry_out_rotation(database).plan
+    if not dry_run:
+        key_store.forget()
+    return Import(kid=kid, algorithm=algorithm, signing_at=signing_at, plan=plan)

@@ -1,0 +1,49 @@
+"""Private keys encrypted anew with the newest key-encryption key."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.views.decorators.debug import sensitive_variables
+
+from django_at_jwt.core.errors import NoSigningKey
+from django_at_jwt.models import SigningKey
+
+from .encryption import decrypt_private_key, encrypt_private_key, is_newest
+from .lock import signing_key_lock
+from .store import key_store
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rewrapping:
+    """The kids that were encrypted anew, those that were up to date, and the reasons of those that failed."""
+
+    rewrapped: tuple[str, ...]
+    up_to_date: tuple[str, ...]
+    failed: tuple[str, ...]
+
+
+@sensitive_variables()
+def rewrap_signing_keys(*, dry_run: bool = False) -> Rewrapping:
+    """Encrypt every private key with the newest key-encryption key; one that cannot be opened is left as it is.
+
+    Raises:
+        TimeoutError: another change to the keys is running.
+    """
+    rewrapped, up_to_date, failed = [], [], []
+    with signing_key_lock(dry_run=dry_run) as database:
+        for row in SigningKey.objects.using(database).exclude(private_jwe=""):
+            try:
+                private = decrypt_private_key(row.private_jwe, kid=row.kid)
+            except NoSigningKey as error:
+                failed.append(error.detail)
+                continue
+            if is_newest(row.private_jwe):
+                up_to_date.append(row.kid)
+                continue
+            rewrapped.append(row.kid)
+            if not dry_run:
+                row.private_jwe = encrypt_private_key(private, kid=row.kid)
+                row.save(using=database, update_fields=["private_jwe"])
+    key_store.forget()
+    return Rewrapping(rewrapped=tuple(rewrapped), up_to_date=tuple(up_to_date), failed=tuple(dict.fromkeys(failed)))

@@ -1,0 +1,242 @@
+"""Carrying out a rotation: the plan of :mod:`django_at_jwt.core.key_lifecycle`, applied in one transaction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from django.utils import timezone
+from django.views.decorators.debug import sensitive_variables
+
+from django_at_jwt.authorization_server.resource_servers import registry
+from django_at_jwt.conf import app_settings
+from django_at_jwt.core.errors import KeyChangeRefused, NoSigningKey
+from django_at_jwt.core.jose.algorithms import ALGORITHMS
+from django_at_jwt.core.jose.keys import public_members
+from django_at_jwt.core.key_lifecycle import KeyState, KeyTimes, NewKey, RotationPlan, is_usable, plan_rotation
+from django_at_jwt.models import SigningKey
+
+from .encryption import encrypt_private_key, require_row_that_opens
+from .last_expiry import STEP_SECONDS
+from .lock import signing_key_lock
+from .store import key_store
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from datetime import datetime
+
+    from jwcrypto.jwk import JWK
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rotation:
+    """What a rotation did, or would do: the plan, and the rows as they are after it."""
+
+    plan: RotationPlan
+    made: tuple[SigningKey, ...]
+    keys: tuple[SigningKey, ...]
+    at: datetime
+
+    @property
+    def times_after(self) -> tuple[KeyTimes, ...]:
+        """The times of all keys as the plan wants them, whether or not it was carried out; a new one has no kid yet."""
+        times = {row.kid: row.times for row in self.keys} | {key.kid: key for key in self.plan.changed}
+        return (*times.values(), *(() if self.made else (_times(new, "a new key") for new in self.plan.new)))
+
+
+def rotate_signing_keys(
+    *, early: Collection[str] = (), dry_run: bool = False, key_encryption_key_lost: bool = False
+) -> Rotation:
+    """Bring the signing keys to where the policy wants them; do nothing where they are there already.
+
+    Args:
+        early: algorithms whose announced key shall sign as soon as it has been announced for the propagation time.
+        dry_run: say what would be done, and change nothing.
+        key_encryption_key_lost: go on although a key that signs or is announced cannot be opened here.
+
+    Only one rotation runs at a time, on each supported database; a second one waits, then finds nothing to do.
+
+    Raises:
+        KeyChangeRefused: under this policy a key would sign before everybody has it, or tokens outlive their key.
+        NoSigningKey: a key that signs or is announced cannot be opened, or a new private key could not be encrypted.
+        TimeoutError, django.db.Error: another change to the keys is running, or the database failed.
+    """
+    require_sound_policy()
+    with signing_key_lock(dry_run=dry_run) as database:
+        if not key_encryption_key_lost:
+            require_keys_that_open(SigningKey.objects.using(database).order_by("signing_at"), timezone.now())
+        rotation = carry_out_rotation(database, early=early, dry_run=dry_run)
+    if rotation.plan and not dry_run:
+        key_store.forget()
+    return rotation
+
+
+def require_sound_policy() -> None:
+    """Refuse to plan by a policy that ``manage.py check`` refuses.
+
+    A revocation does not ask: it goes ahead under any policy.
+
+    Raises:
+        KeyChangeRefused: with the rules that it breaks, and the numbers.
+    """
+    problems = policy_problems(registry.longest_lifetime())
+    if problems:
+        raise KeyChangeRefused(" ".join(problems))
+
+
+def policy_problems(longest_lifetime: int) -> tuple[str, ...]:
+    """Give a sentence for each rule that the site's policy breaks.
+
+    Args:
+        longest_lifetime: of any access token that can be issued, in seconds.
+    """
+    settings = app_settings()
+    problems = settings.rotation_policy(longest_lifetime=longest_lifetime).problems(
+        jwk_set_max_age=settings.jwk_set_max_age,
+        key_ring_max_age=timedelta(seconds=settings.key_ring_max_age),
+        longest_lifetime=timedelta(seconds=longest_lifetime),
+        leeway=timedelta(seconds=settings.leeway),
+    )
+    return tuple(problems)
+
+
+def carry_out_rotation(database: str, *, early: Collection[str] = (), dry_run: bool = False) -> Rotation:
+    """Rotate within a change that is under way already, which holds the lock and the transaction."""
+    now = timezone.now()
+    rows = {row.kid: row for row in SigningKey.objects.using(database).order_by("signing_at", "kid")}
+    plan = planned_rotation([row.times for row in rows.values()], now, early=early)
+    made = () if dry_run else apply_plan(plan, rows, database)
+    return Rotation(plan=plan, made=made, keys=(*rows.values(), *made), at=now)
+
+
+def require_keys_that_open(rows: Iterable[SigningKey], now: datetime) -> None:
+    """Open each key that signs or is announced, before a new one is made next to them.
+
+    A process that cannot open them has other key-encryption keys than those that issue tokens. What it made, they could
+    not open.
+
+    Raises:
+        NoSigningKey: one cannot be opened; the text names it, the reason and the remedy.
+    """
+    for row in rows:
+        if is_usable(row.times, now):
+            try:
+                require_row_that_opens(row)
+            except NoSigningKey as error:
+                raise NoSigningKey(f"{error}. {_REMEDY}") from None
+
+
+_REMEDY: Final = (
+    "Run this with the settings of the processes that issue tokens. If they cannot open it either, put back what was "
+    "changed, or revoke the key. If its key-encryption key is lost, see rotate_signing_keys --key-encryption-key-lost"
+)
+
+
+def planned_rotation(keys: Sequence[KeyTimes], now: datetime, *, early: Collection[str] = ()) -> RotationPlan:
+    """Plan a rotation by the site's policy.
+
+    Raises:
+        django.db.Error: the resource servers cannot be read, whose tokens may live the longest.
+    """
+    settings = app_settings()
+    return plan_rotation(
+        keys,
+        policy=settings.rotation_policy(longest_lifetime=registry.longest_lifetime()),
+        algorithms=settings.signing_algorithms,
+        now=now,
+        early=early,
+    )
+
+
+def apply_plan(plan: RotationPlan, rows: Mapping[str, SigningKey], database: str) -> tuple[SigningKey, ...]:
+    """Store what was planned, and give the keys that were made.
+
+    Args:
+        rows: those that the plan was made from, by their kids.
+
+    Raises:
+        NoSigningKey: a new private key could not be encrypted; nothing was stored.
+    """
+    made = tuple(_make(new) for new in plan.new)
+    for times in plan.changed:
+        rows[times.kid].take_times(times, using=database)
+    for row in made:
+        row.save(using=database, force_insert=True)
+    return made
+
+
+def purge_signing_keys(*, force: bool = False, dry_run: bool = False) -> tuple[str, ...]:
+    """Delete retired keys, and give their kids.
+
+    A key is left where it is while a token that it signed may be alive, unless ``force``. A revoked key is always left:
+    its row is what says that it is revoked.
+
+    Raises:
+        TimeoutError: another change to the keys is running.
+    """
+    with signing_key_lock(dry_run=dry_run) as database:
+        now = timezone.now()
+        retired = [
+            row
+            for row in SigningKey.objects.using(database)
+            if row.state_at(now) is KeyState.RETIRED
+            and (force or ((safe := safe_to_purge_after(row)) is not None and safe <= now))
+        ]
+        if not dry_run:
+            for row in retired:
+                row.delete(using=database)
+    return tuple(row.kid for row in retired)
+
+
+def safe_to_purge_after(row: SigningKey) -> datetime | None:
+    """Give the instant from which no token of a key can be alive, or ``None`` where its end is not planned yet."""
+    if row.retired_at is None or row.last_token_expires_at is None:
+        return row.retired_at
+    leeway = timedelta(seconds=app_settings().leeway + STEP_SECONDS)
+    return max(row.retired_at, row.last_token_expires_at + leeway)
+
+
+def is_spent(row: SigningKey, now: datetime) -> bool:
+    """Tell whether all that a key has signed has expired, by what was recorded; of one that signs it says nothing."""
+    last = row.last_token_expires_at
+    return last is None or last + timedelta(seconds=app_settings().leeway + STEP_SECONDS) <= now
+
+
+def _times(new: NewKey, kid: str) -> KeyTimes:
+    return KeyTimes(
+        kid=kid,
+        algorithm=new.algorithm,
+        announced_at=new.announced_at,
+        signing_at=new.signing_at,
+        retained_at=new.retained_at,
+        retired_at=new.retired_at,
+    )
+
+
+@sensitive_variables()
+def _make(new: NewKey) -> SigningKey:
+    private_jwk = ALGORITHMS[new.algorithm].generate_key()
+    while (kid := private_jwk.thumbprint()).startswith("-"):
+        # On a command line such a kid would read as an option.
+        private_jwk = ALGORITHMS[new.algorithm].generate_key()
+    return new_row(private_jwk, _times(new, kid))
+
+
+@sensitive_variables()
+def new_row(private_jwk: JWK, times: KeyTimes) -> SigningKey:
+    """Make the unsaved row of a key pair, with its private half encrypted for it.
+
+    Raises:
+        NoSigningKey: the private half could not be encrypted.
+    """
+    return SigningKey(
+        kid=times.kid,
+        algorithm=times.algorithm,
+        public_jwk=public_members(private_jwk),
+        private_jwe=encrypt_private_key(private_jwk, kid=times.kid),
+        announced_at=times.announced_at,
+        signing_at=times.signing_at,
+        retained_at=times.retained_at,
+        retired_at=times.retired_at,
+    )

@@ -1,0 +1,16 @@
+"""The bridge to django-oauth-toolkit and oauthlib: the only package that knows how they pass things around."""
+
+from .audience import resolve, resolved_audience
+from .generator import generate_access_token, redirectable
+from .request import AUTHENTICATION, DEVICE_CODE_GRANT
+from .validator import AccessTokenValidatorMixin
+
+__all__ = [
+    "AUTHENTICATION",
+    "DEVICE_CODE_GRANT",
+    "AccessTokenValidatorMixin",
+    "generate_access_token",
+    "redirectable",
+    "resolve",
+    "resolved_audience",
+]

@@ -1,0 +1,172 @@
+"""Accepting: our tokens on the authorization server's own views, and on views that the toolkit protects."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+from django.views.decorators.debug import sensitive_variables
+
+from django_at_jwt.authorization_server.endpoint_urls import is_endpoint
+from django_at_jwt.authorization_server.keys.store import key_store
+from django_at_jwt.authorization_server.resource_servers import registry
+from django_at_jwt.conf import app_settings, local_issuer
+from django_at_jwt.core.bearer import INVALID_TOKEN
+from django_at_jwt.core.errors import KeysUnavailable, RejectionReason, TokenRejected
+from django_at_jwt.core.jose.jws import CompactJws, decode_object
+from django_at_jwt.core.profile import ACCEPTED_TYPES
+from django_at_jwt.core.verifier import Expectations, verify_with_current_keys
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from oauthlib.common import Request
+
+logger = logging.getLogger("django_at_jwt")
+
+_OWN_ENDPOINTS: Final = ("user-info", "introspect", "dcr-register")
+
+
+class AcceptingMixin:
+    """Accepts access tokens on the authorization server's own views, and on views that the toolkit protects.
+
+    Attributes:
+        audience: the identifier of the API that tokens must be for; ``None`` to compare with the request's address or,
+            if it has none, with the project's own identifier. The issuer's own endpoints take tokens for any API.
+    """
+
+    audience: str | None = None
+
+    @sensitive_variables()
+    def validate_jwt_bearer_token(self, token: str, scopes: Sequence[str], request: Request) -> bool:
+        """Treat what looks like a JWT as an access token: an ID token is none (RFC 9068 §5)."""
+        return self.validate_bearer_token(token, scopes, request)
+
+    @sensitive_variables()
+    def validate_bearer_token(self, token: str, scopes: Sequence[str], request: Request) -> bool:
+        """Return whether the token is valid, has the scopes and is for this API; set the request's user and client.
+
+        An ``at+jwt`` token of this issuer is verified, and must have a row: one without was revoked or replaced by a
+        refresh. Any other token is left to the toolkit, unless it is for certain resources and has to be compared with
+        an audience, where the toolkit would compare with the request's address alone.
+
+        Args:
+            token: the access token, without the scheme.
+            scopes: the scopes that the token must all have.
+            request: the request; its ``uri`` may be empty, as for a WebSocket. Parameters of the request never choose
+                the audience.
+        """
+        if not token:
+            return bool(super().validate_bearer_token(token, scopes, request))  # type: ignore[misc]
+        audience = self._expected_audience(request)
+        row = None
+        try:
+            if claims_to_be_ours(token):
+                _verify(token, request)
+                row = self._load_access_token(token)  # type: ignore[attr-defined]
+            else:
+                if audience is not None:
+                    row = self._load_access_token(token)  # type: ignore[attr-defined]
+                if row is None or not row.resource:
+                    return bool(super().validate_bearer_token(token, scopes, request))  # type: ignore[misc]
+            check_row(row, request, audience=audience)
+        except TokenRejected as rejected:
+            logger.info("An access token was refused (%s)", rejected)
+            request.oauth2_error = {"error": INVALID_TOKEN, "error_description": "The access token is invalid."}
+            return False
+        if not row.is_valid(scopes):
+            self._set_oauth2_error_on_request(request, row, scopes)  # type: ignore[attr-defined]
+            return False
+        request.client = row.application
+        request.user = row.user
+        request.scopes = list(row.scopes)
+        request.access_token = row
+        return True
+
+    def _expected_audience(self, request: Request) -> str | None:
+        """Return the identifier that tokens must be for, or ``None`` to compare with the request's address."""
+        address = _address_of(request)
+        if _is_own_endpoint(address):
+            return None
+        if self.audience is not None or urlsplit(address).netloc:
+            return self.audience
+        # Without any default the empty identifier remains, and no token is for that.
+        return app_settings().audience or registry.current().default or ""
+
+
+def claims_to_be_ours(token: str) -> bool:
+    """Whether a token says that it is an ``at+jwt`` of this issuer, without believing it."""
+    try:
+        jws = CompactJws.split(token, max_bytes=app_settings().max_token_bytes)
+        typ = jws.header.get("typ")
+        issuer = decode_object(jws.payload, RejectionReason.BAD_CLAIMS).get("iss")
+    except TokenRejected:
+        return False
+    return isinstance(typ, str) and typ.lower() in ACCEPTED_TYPES and issuer == local_issuer()
+
+
+def _verify(token: str, request: Request) -> None:
+    try:
+        verify_own(token)
+    except KeysUnavailable as error:
+        if _is_own_endpoint(_address_of(request)):
+            # The endpoint answers 503.
+            raise
+        # The toolkit's other views know no 503. Refusing is what is safe, and the log says why.
+        raise TokenRejected(RejectionReason.UNKNOWN_KEY, str(error)) from None
+
+
+def verify_own(token: str) -> None:
+    """Verify a token of this issuer, for whatever audience.
+
+    Raises:
+        TokenRejected: it must not be accepted.
+        KeysUnavailable: the keys cannot be read.
+    """
+    settings = app_settings()
+    verify_with_current_keys(
+        token,
+        keys=key_store,
+        # The audience is looked at below, together with the address of the view that the token was sent to.
+        expected=Expectations(
+            issuer=local_issuer(), audiences=None, leeway=settings.leeway, max_bytes=settings.max_token_bytes
+        ),
+        now=time.time(),
+    )
+
+
+def check_row(row: Any, request: Request, *, audience: str | None) -> None:
+    """Check what only the database knows of a token: that it, its user and its client are still good.
+
+    Args:
+        audience: the identifier of the API that the token must be for; ``None`` to compare with the request's address.
+
+    Raises:
+        TokenRejected: one of them is not, or the token is for another API or address.
+    """
+    if row is None:
+        raise TokenRejected(RejectionReason.REVOKED, "no row holds this token any more")
+    if row.user is not None and not getattr(row.user, "is_active", True):
+        raise TokenRejected(RejectionReason.INACTIVE_SUBJECT, "the user is not active")
+    if row.application is not None and not row.application.is_usable(request):
+        raise TokenRejected(RejectionReason.REVOKED, "the client is not usable any more")
+    if audience is not None:
+        if audience not in row.resource:
+            raise TokenRejected(RejectionReason.WRONG_AUDIENCE, f"the token is not for {audience or 'any API here'}")
+        return
+    address = _address_of(request)
+    if not _is_own_endpoint(address) and not row.allows_audience(address):
+        raise TokenRejected(RejectionReason.WRONG_AUDIENCE, "no resource of the token covers this address")
+
+
+def _address_of(request: Request) -> str:
+    """Return the request's address without its query, or an empty text."""
+    address: str = (getattr(request, "uri", None) or "").split("?")[0]
+    return address
+
+
+def _is_own_endpoint(address: str) -> bool:
+    """Whether an address is one of the issuer's own endpoints, which take each of its tokens: a scope decides there."""
+    return is_endpoint(urlsplit(address).path, *_OWN_ENDPOINTS)

@@ -1,0 +1,82 @@
+"""The device flow, where oauthlib and the toolkit leave a step to each other (RFC 8628)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from oauth2_provider.models import get_device_grant_model
+from oauthlib.oauth2 import InvalidGrantError
+from oauthlib.oauth2.rfc8628.errors import AccessDenied, AuthorizationPendingError, ExpiredTokenError
+
+from django_at_jwt.models import Authorization
+
+from .grants import recall
+from .request import AUTHORIZATION, DEVICE_CODE_GRANT, DEVICE_GRANT, stored
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from oauthlib.common import Request
+
+
+class DeviceMixin:
+    """Validates a device code before a token is issued for it, and issues only the scopes that were consented to."""
+
+    def validate_grant_type(
+        self, client_id: str, grant_type: str, client: Any, request: Request, *args: Any, **kwargs: Any
+    ) -> bool:
+        """Refuse a device code that is another client's or expired; oauthlib 3 has no step for it (RFC 8628 §3.5)."""
+        allowed = bool(
+            super().validate_grant_type(client_id, grant_type, client, request, *args, **kwargs)  # type: ignore[misc]
+        )
+        if allowed and grant_type == DEVICE_CODE_GRANT:
+            device = _device_grant(request)
+            if device is None:
+                raise InvalidGrantError(request=request)
+            if device.is_expired():
+                raise ExpiredTokenError(request=request)
+            setattr(request, DEVICE_GRANT, device)
+            recall(request, Authorization.objects.of_code(request.device_code))
+        return allowed
+
+    def validate_device_code(
+        self, client_id: str, device_code: str, request: Request, *args: Any, **kwargs: Any
+    ) -> Any:
+        """Return the status of a device code for oauthlib 4, which the toolkit does not do yet (RFC 8628 §3.5)."""
+        device = stored(request, DEVICE_GRANT)
+        if device is None:
+            return None
+        if device.status == device.DENIED:
+            return AccessDenied.error
+        if device.status != device.AUTHORIZED:
+            return AuthorizationPendingError.error
+        request.user = device.user
+        request.scopes = _consented_scopes(request)
+        return "authorized"
+
+    def validate_scopes(
+        self, client_id: str, scopes: Sequence[str], client: Any, request: Request, *args: Any, **kwargs: Any
+    ) -> bool:
+        """Validate the scopes that were consented to for a device, whatever its token request says.
+
+        A token request of this grant has no ``scope`` (RFC 8628 §3.4). For a device with no scopes oauthlib takes the
+        request's, or else the default ones, before it calls this.
+        """
+        if stored(request, DEVICE_GRANT) is not None:
+            request.scope = None
+            scopes = request.scopes = _consented_scopes(request)
+        return bool(super().validate_scopes(client_id, scopes, client, request, *args, **kwargs))  # type: ignore[misc]
+
+
+def _consented_scopes(request: Request) -> list[str]:
+    """Return the scopes that the user was shown: of the authorization, or of the device grant if there is none."""
+    authorization: Authorization | None = stored(request, AUTHORIZATION)
+    if authorization is not None:
+        return authorization.scopes.split()
+    return str(stored(request, DEVICE_GRANT).scope or "").split()
+
+
+def _device_grant(request: Request) -> Any:
+    """Return the device grant of a token request, or ``None`` if it does not belong to the client that asks."""
+    grants = get_device_grant_model().objects
+    return grants.filter(device_code=request.device_code, client_id=request.client.client_id).first()

@@ -1,0 +1,119 @@
+"""Issuing: from oauthlib's request to a token."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING, NoReturn
+
+from django.db import Error as AnyDatabaseError
+from django.views.decorators.debug import sensitive_variables
+from oauthlib.oauth2 import OAuth2Error
+from oauthlib.oauth2.rfc6749.errors import CustomOAuth2Error
+from oauthlib.oauth2.rfc6749.tokens import random_token_generator
+
+from django_at_jwt.authorization_server.claims.mapping import log_problems
+from django_at_jwt.authorization_server.claims.registry import claim_mappers
+from django_at_jwt.authorization_server.issuance import (
+    IssuanceRequest,
+    IssuedAccessToken,
+    compose_access_token,
+    sign_access_token,
+)
+from django_at_jwt.authorization_server.keys.last_expiry import last_token_expiry
+from django_at_jwt.authorization_server.subject import token_subject
+from django_at_jwt.core.errors import IssuanceError, IssuanceUnavailable
+from django_at_jwt.core.resource_servers import TokenFormat
+
+from .audience import resolve_for_token
+from .request import AUTHENTICATION, ISSUED, LIFETIME, stored, token_grant
+
+if TYPE_CHECKING:
+    from oauthlib.common import Request
+
+    from django_at_jwt.core.audience import Audience
+
+logger = logging.getLogger("django_at_jwt")
+
+
+class IssuanceFailed(OAuth2Error):
+    """An :class:`IssuanceError` on its way through oauthlib to the client, as JSON (RFC 6749 §5.2)."""
+
+    def __init__(self, error: IssuanceError, request: Request) -> None:
+        self.error = error.code
+        super().__init__(description=error.description, status_code=error.status, request=request)
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The headers of the answer; oauthlib's own errors say no content type, which Django makes HTML of."""
+        return {"Content-Type": "application/json", "Cache-Control": "no-store", "Pragma": "no-cache"}
+
+
+def redirectable(error: IssuanceError, *, state: str | None) -> OAuth2Error:
+    """Give an error as oauthlib sends it to the client's redirect URI (RFC 6749 §4.1.2.1)."""
+    return CustomOAuth2Error(error=error.code, description=error.description, state=state)
+
+
+@sensitive_variables()
+def generate_access_token(request: Request) -> str:
+    """Issue the access token for a request that oauthlib has validated: ``ACCESS_TOKEN_GENERATOR``.
+
+    Where a site has not set ``REFRESH_TOKEN_GENERATOR``, oauthlib asks here for the refresh token as well, right after
+    the access token. A second token for the same request is therefore an opaque one.
+
+    Raises:
+        IssuanceFailed: what the client is told as JSON or in the redirect. The reason is in the log.
+    """
+    if stored(request, ISSUED) is True:
+        logger.error("OAUTH2_PROVIDER['REFRESH_TOKEN_GENERATOR'] is not set; see manage.py check")
+        return _opaque_token(request)
+    try:
+        audience = resolve_for_token(request)
+        subject = token_subject(stored(request, "user"), request.client, grant=token_grant(request))
+        lifetime = audience.lifetime(stored(request, "expires_in"))
+        setattr(request, LIFETIME, lifetime)
+        if audience.token_format is TokenFormat.OPAQUE:
+            token = _opaque_token(request)
+        else:
+            token = _sign(request, audience, subject, lifetime)
+    except IssuanceError as error:
+        refuse(error, request)
+    setattr(request, ISSUED, True)
+    return token
+
+
+def _sign(request: Request, audience: Audience, subject: str | None, lifetime: int) -> IssuedAccessToken:
+    composed = compose_access_token(
+        IssuanceRequest(
+            user=stored(request, "user"),
+            client=request.client,
+            subject=subject,
+            # The authorization endpoint issues tokens for the implicit grant, and for the front half of a hybrid flow.
+            grant=token_grant(request) or "implicit",
+            audience=audience,
+            lifetime=lifetime,
+            now=time.time(),
+            authentication=stored(request, AUTHENTICATION),
+        ),
+        claim_mappers.current(),
+    )
+    log_problems(composed.mapped)
+    token = sign_access_token(composed)
+    try:
+        last_token_expiry.record(token.kid, token.expires_at)
+    except AnyDatabaseError:
+        logger.exception("The last expiry of signing key %s could not be recorded", token.kid)
+        raise IssuanceUnavailable("what the key signed could not be recorded") from None
+    return token
+
+
+def _opaque_token(request: Request) -> str:
+    token: str = random_token_generator(request)
+    return token
+
+
+def refuse(error: IssuanceError, request: Request) -> NoReturn:
+    """Log why no token is issued, and raise what the client is told."""
+    level = logging.ERROR if error.code == "server_error" else logging.INFO
+    logger.log(level, "No access token was issued (%s): %s", error.code, error)
+    raise IssuanceFailed(error, request) from error

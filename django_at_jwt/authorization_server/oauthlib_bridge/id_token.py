@@ -1,0 +1,63 @@
+"""The ID token beside an access token: about the same user, by the same name, who logged in at the same time."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from oauthlib.openid.connect.core.exceptions import InvalidTokenError
+
+from django_at_jwt.authorization_server.login.events import authentication_by_password
+from django_at_jwt.authorization_server.subject import subject_of
+from django_at_jwt.core.errors import IssuanceError
+
+from .generator import refuse
+from .request import AUTHENTICATION, stored
+
+if TYPE_CHECKING:
+    from oauthlib.common import Request
+
+
+class IdentityMixin:
+    """Makes ID tokens and userinfo agree with the access tokens (OpenID Connect Core §2 and §5.3.2)."""
+
+    def get_userinfo_claims(self, request: Request) -> dict[str, Any]:
+        """Give what userinfo answers; a client's own token is about nobody (OpenID Connect Core §5.3)."""
+        if request.user is None:
+            raise InvalidTokenError(request=request)
+        claims: dict[str, Any] = super().get_userinfo_claims(request)  # type: ignore[misc]
+        return claims
+
+    def get_claim_dict(self, request: Request) -> dict[str, Any]:
+        """Give the claims about the user, with the ``sub`` of the access tokens."""
+        claims: dict[str, Any] = super().get_claim_dict(request)  # type: ignore[misc]
+        # The toolkit has a function here where the claims are made without a request, and calls it with the right one.
+        claims["sub"] = _subject if callable(claims.get("sub")) else _subject(request)
+        return claims
+
+    def get_id_token_dictionary(self, token: Any, token_handler: Any, request: Request) -> tuple[dict[str, Any], Any]:
+        """Give the claims of an ID token, with how and when the user logged in.
+
+        The toolkit takes ``auth_time`` from the user's last login, which is another one as soon as they log in again
+        anywhere. Where nothing was recorded, nothing is claimed.
+        """
+        claims, expires = super().get_id_token_dictionary(token, token_handler, request)  # type: ignore[misc]
+        claims.pop("auth_time", None)
+        event = stored(request, AUTHENTICATION)
+        if event is not None:
+            claims.update(event.as_claims())
+        return claims, expires
+
+    def validate_user(self, username: str, password: str, client: Any, request: Request, *args: Any, **kw: Any) -> bool:
+        """Record a login by password, for the password grant (RFC 6749 §4.3)."""
+        valid = bool(super().validate_user(username, password, client, request, *args, **kw))  # type: ignore[misc]
+        if valid:
+            setattr(request, AUTHENTICATION, authentication_by_password(request.user, time.time()))
+        return valid
+
+
+def _subject(request: Request) -> str:
+    try:
+        return subject_of(request.user, request.client)
+    except IssuanceError as error:
+        refuse(error, request)

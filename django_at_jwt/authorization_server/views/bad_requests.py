@@ -1,0 +1,66 @@
+"""Requests that would crash whoever reads them on the way: no endpoint takes them."""
+
+from __future__ import annotations
+
+from base64 import b64decode
+from functools import wraps
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote_plus
+
+from django.core.exceptions import BadRequest, SuspiciousOperation
+from django.http import QueryDict
+from django.http.multipartparser import MultiPartParserError
+
+from .base import refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from django.http import HttpRequest
+
+_FORMS: Final = frozenset({"application/x-www-form-urlencoded", "multipart/form-data"})
+
+
+def refusing_unreadable(view: Callable[..., Any]) -> Callable[..., Any]:
+    """Answer a request with 400 that has a NUL character in a parameter, or client credentials that are not ASCII.
+
+    PostgreSQL takes no text with a NUL, and the toolkit decodes no base64 with other characters than ASCII.
+    """
+
+    @wraps(view)
+    def wrapper(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        credentials = _basic_credentials(request)
+        if not credentials.isascii():
+            return refusal("invalid_request", "The Authorization header is not ASCII.", HTTPStatus.BAD_REQUEST)
+        try:
+            form = _form(request)
+        except (BadRequest, LookupError, MultiPartParserError, SuspiciousOperation):
+            # Of another character set, without the boundary that it names, or with more fields than the site takes.
+            return refusal("invalid_request", "The form cannot be read.", HTTPStatus.BAD_REQUEST)
+        sent = (value for query in (request.GET, form) for _, values in query.lists() for value in values)
+        if any("\x00" in value for value in sent) or "\x00" in _decoded(credentials):
+            return refusal("invalid_request", "A parameter holds a NUL character.", HTTPStatus.BAD_REQUEST)
+        return view(request, *args, **kwargs)
+
+    return wrapper
+
+
+def _form(request: HttpRequest) -> QueryDict:
+    if request.content_type not in _FORMS:
+        return QueryDict()
+    # Once it was read, the view can have it both ways: as a form, and whole.
+    _ = request.body
+    return request.POST
+
+
+def _basic_credentials(request: HttpRequest) -> str:
+    scheme, _, credentials = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
+    return credentials if scheme.lower() == "basic" else ""
+
+
+def _decoded(credentials: str) -> str:
+    try:
+        return unquote_plus(b64decode(credentials).decode("latin-1"))
+    except ValueError:
+        return ""

@@ -1,0 +1,66 @@
+"""The token endpoint and userinfo, where what a client does wrong is never a crash."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from oauth2_provider import views as toolkit_views
+from oauth2_provider.models import get_access_token_model, get_grant_model
+from oauth2_provider.signals import app_authorized
+
+from django_at_jwt.authorization_server.oauthlib_bridge import DEVICE_CODE_GRANT
+
+from .base import OwnCoreMixin, refusal
+from .endpoint import EndpointMixin
+
+
+class TokenView(EndpointMixin, OwnCoreMixin, toolkit_views.TokenView):
+    """The toolkit's token endpoint, where what a client does wrong or two clients do at once is never a crash."""
+
+    def authorization_flow_token_response(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Answer with a token; it is read back from the database only if somebody listens for it."""
+        following = super().authorization_flow_token_response
+        # A site's own view may come next, before the toolkit's.
+        is_the_toolkits = following.__func__ is toolkit_views.TokenView.authorization_flow_token_response
+        if app_authorized.has_listeners(type(self)) or not is_the_toolkits:
+            whole: HttpResponse = following(request, *args, **kwargs)
+            return whole
+        _, headers, body, status = self.create_token_response(request)
+        return HttpResponse(content=body, status=status, headers=headers)
+
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Answer a token request (RFC 6749 §3.2)."""
+        if request.POST.get("grant_type") == DEVICE_CODE_GRANT and not request.POST.get("device_code"):
+            return refusal("invalid_request", "The device_code parameter is missing.", HTTPStatus.BAD_REQUEST)
+        try:
+            response: HttpResponse = super().post(request, *args, **kwargs)
+        except (get_access_token_model().DoesNotExist, get_grant_model().DoesNotExist):
+            # Another request has used the same code or refresh token up while this one was under way.
+            return refusal("invalid_grant", "The grant was used by another request.", HTTPStatus.BAD_REQUEST)
+        # oauthlib's early errors come without a type, and the toolkit drops the headers of a device's errors.
+        response["Content-Type"] = "application/json"
+        response["Cache-Control"] = "no-store"
+        return response
+
+
+class RevokeTokenView(EndpointMixin, OwnCoreMixin, toolkit_views.RevokeTokenView):
+    """The toolkit's revocation endpoint (RFC 7009)."""
+
+
+class IntrospectTokenView(EndpointMixin, OwnCoreMixin, toolkit_views.IntrospectTokenView):
+    """The toolkit's introspection endpoint (RFC 7662)."""
+
+
+class UserInfoView(EndpointMixin, OwnCoreMixin, toolkit_views.UserInfoView):
+    """The toolkit's userinfo endpoint; a token in the address would stand in every log on the way (RFC 6750 §2.3)."""
+
+    def _create_userinfo_response(self, request: HttpRequest) -> HttpResponse:
+        if "access_token" in request.GET:
+            return refusal("invalid_request", "Send the access token in a header.", HTTPStatus.BAD_REQUEST)
+        response: HttpResponse = super()._create_userinfo_response(request)
+        if response.status_code != HTTPStatus.OK:
+            # oauthlib's errors come without a type, which Django makes HTML of.
+            response["Content-Type"] = "application/json"
+        return response

@@ -1,0 +1,104 @@
+"""The ids of the checks, and what must be so for most of them to have a say."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from importlib import import_module
+from urllib.parse import urlsplit
+
+from django.apps import apps
+from django.conf import settings as django_settings
+from django.core.exceptions import ImproperlyConfigured
+from django.utils.module_loading import import_string
+
+from django_at_jwt.conf import app_settings
+
+
+class CheckId(StrEnum):
+    """The ids of this app's checks."""
+
+    UNUSABLE_SETTING = "django_at_jwt.E001"
+    NO_ISSUER = "django_at_jwt.E002"
+    NO_DEFAULT_RESOURCE = "django_at_jwt.E003"
+    NO_ACCESS_TOKEN_GENERATOR = "django_at_jwt.E004"  # noqa: S105 - an id
+    NO_REFRESH_TOKEN_GENERATOR = "django_at_jwt.E005"  # noqa: S105 - an id
+    NO_VALIDATOR = "django_at_jwt.E006"
+    TOOLKIT_URLS = "django_at_jwt.E007"
+    BAD_ISSUER = "django_at_jwt.E008"
+    POLICY = "django_at_jwt.E009"
+    REVOKED_KEY_IS_BACK = "django_at_jwt.E010"
+    UNUSABLE_RESOURCE_SERVER = "django_at_jwt.E012"
+    UNUSABLE_SUBJECT = "django_at_jwt.E013"
+    AUTHENTICATION_CALLABLE = "django_at_jwt.E011"
+    NO_AUDIENCE_FOR_ISSUER = "django_at_jwt.E014"
+    BAD_REMOTE_ISSUER = "django_at_jwt.E015"
+    UNREADABLE_RESOURCE_SERVER = "django_at_jwt.E016"
+    UNUSABLE_MAPPER = "django_at_jwt.E017"
+    UNUSABLE_USER_MODE = "django_at_jwt.E021"
+    NO_ISSUER_FOR_AUDIENCE = "django_at_jwt.E022"
+    WRONG_USER_MODEL = "django_at_jwt.E023"
+    NO_SIGNING_KEY = "django_at_jwt.W001"
+    NO_WELL_KNOWN_URLS = "django_at_jwt.W002"
+    ISSUER_ELSEWHERE = "django_at_jwt.W003"
+    UNPROTECTED_ENDPOINT = "django_at_jwt.W024"
+    NO_TABLE_OF_SUBJECTS = "django_at_jwt.W021"
+    INSECURE_ISSUER = "django_at_jwt.E101"
+    UNOPENABLE_KEY = "django_at_jwt.E102"
+    DERIVED_KEY_ENCRYPTION_KEY = "django_at_jwt.W101"
+    LARGE_TOKENS = "django_at_jwt.W004"
+    REUSABLE_SUBJECT = "django_at_jwt.W008"
+    AMBIGUOUS_SECTOR = "django_at_jwt.W009"
+    REGISTERED_TWICE = "django_at_jwt.W010"
+    NO_AUDIENCE_FOR_VIEWS = "django_at_jwt.W011"
+    SEVERAL_DEFAULTS = "django_at_jwt.W012"
+    UNKNOWN_SCOPE = "django_at_jwt.W013"
+    NO_ISSUERS = "django_at_jwt.W014"
+    NO_WAY_BACK = "django_at_jwt.W015"
+    UNMAPPABLE_FIELD = "django_at_jwt.W016"
+    KEY_IS_MISSING = "django_at_jwt.W017"
+    WRONG_KEY_TIMES = "django_at_jwt.W018"
+    UNUSED_AUTHENTICATION_BACKEND = "django_at_jwt.W005"
+    UNREGISTERED_AUTHENTICATION_METHOD = "django_at_jwt.W006"
+    OLD_ALLAUTH = "django_at_jwt.W007"
+    OLD_KEY_ENCRYPTION_KEY = "django_at_jwt.W104"
+    UNOPENABLE_FORMER_KEY = "django_at_jwt.W106"
+    LONG_LIFETIME = "django_at_jwt.W102"
+    PLAINTEXT_TOKENS = "django_at_jwt.W103"
+    ISSUERS_NOT_SHARED = "django_at_jwt.W105"
+
+
+def issues_tokens() -> bool:
+    """Tell whether this project is an authorization server."""
+    return apps.is_installed("oauth2_provider")
+
+
+def readable() -> bool:
+    """Tell whether ``AT_JWT`` can be used; another check says why not."""
+    try:
+        app_settings()
+    except ImproperlyConfigured:
+        return False
+    return True
+
+
+def views_take_access_tokens() -> bool:
+    """Tell whether some view of this project can do so, by what importing all of them has imported."""
+    if getattr(django_settings, "ROOT_URLCONF", None):
+        import_module(django_settings.ROOT_URLCONF)
+    return "django_at_jwt.rest_framework" in sys.modules
+
+
+def is_issuer(issuer: str) -> bool:
+    """Tell whether a text can be an issuer identifier (RFC 8414 §2)."""
+    parts = urlsplit(issuer)
+    is_url = parts.scheme in {"https", "http"} and bool(parts.netloc)
+    return is_url and not (parts.query or parts.fragment or issuer.endswith("/") or issuer.split() != [issuer])
+
+
+def problem_with_callable(path: str) -> str | None:
+    """Say what is wrong with the dotted path of something to be called, after its name, or give ``None``."""
+    try:
+        return None if callable(import_string(path)) else "cannot be called"
+    except ImportError as error:
+        return f"cannot be imported ({error})"

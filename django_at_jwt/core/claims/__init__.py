@@ -1,0 +1,64 @@
+"""Claim mappers: an administrator's rules as data, applied with a trace of what each did.
+
+Rules are parsed (:func:`parse_rule`), compiled once (:func:`compile_rules`), selected for a token by their conditions
+(:meth:`CompiledMappers.select`, which says what has to be read) and applied to what was read (:func:`apply_mappers`).
+"""
+
+from __future__ import annotations
+
+from .compiler import CompiledMapper, CompiledMappers, Selection, compile_rule, compile_rules
+from .conditions import ConditionName, Conditions, Match, TokenFacts, TokensFor
+from .engine import (
+    ClaimsRefused,
+    ClaimsTooLarge,
+    MappedClaims,
+    MapperOutcome,
+    MapperStep,
+    Oversize,
+    RequiredMapperFailed,
+    SizeLimits,
+    apply_mappers,
+)
+from .errors import FailureReason, RuleProblem, UnusableRule
+from .personal_data import personal_mappers, personal_protocol_claims
+from .rules import MapperRule, Merge, WhenMissing
+from .schema import parse_conditions, parse_rule, write_rule
+from .sources import Needs, SourceValues, parts_of
+from .values import ValueType
+
+__all__ = [
+    "ClaimsRefused",
+    "ClaimsTooLarge",
+    "CompiledMapper",
+    "CompiledMappers",
+    "ConditionName",
+    "Conditions",
+    "FailureReason",
+    "MappedClaims",
+    "MapperOutcome",
+    "MapperRule",
+    "MapperStep",
+    "Match",
+    "Merge",
+    "Needs",
+    "Oversize",
+    "RequiredMapperFailed",
+    "RuleProblem",
+    "Selection",
+    "SizeLimits",
+    "SourceValues",
+    "TokenFacts",
+    "TokensFor",
+    "UnusableRule",
+    "ValueType",
+    "WhenMissing",
+    "apply_mappers",
+    "compile_rule",
+    "compile_rules",
+    "parse_conditions",
+    "parse_rule",
+    "parts_of",
+    "personal_mappers",
+    "personal_protocol_claims",
+    "write_rule",
+]

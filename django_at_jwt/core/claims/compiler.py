@@ -1,0 +1,207 @@
+"""Rules made ready for use, once: parsed, in their order, and with what they need worked out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final
+
+from .conditions import CompiledConditions, ConditionName, Conditions, TokenFacts
+from .errors import FailureReason, MapperFailure, UnusableRule, gettext_noop, refuse
+from .rules import ClaimPath, Hash, MapperRule, Merge, WhenMissing, parse_claim_name, refuse_reserved
+from .sources import Needs, Reader, SourceValues, compile_source, parts_of
+from .transforms import apply_transforms, compile_transform
+from .values import SINGLE_TYPES, copy_json, fitting, is_missing, measure
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from .rules import Source, Transform
+
+    RefuseSource = Callable[[Source], None]
+
+_NOTHING: Final = Needs()
+_NO_KEYS: Final[Mapping[str, str]] = MappingProxyType({})
+_UNCONDITIONAL: Final = CompiledConditions(Conditions())
+
+
+def _nothing(_values: SourceValues, _mapped: Mapping[str, Any]) -> None:
+    return None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CompiledMapper:
+    """One rule, ready for use.
+
+    ``name_bytes`` is what each segment of the name takes in JSON, with a colon and a comma. ``broken`` says why the
+    mapper always fails, where its rule should not have been there at all.
+    """
+
+    rule: MapperRule
+    path: ClaimPath = ()
+    name_bytes: tuple[int, ...] = ()
+    conditions: CompiledConditions = _UNCONDITIONAL
+    read: Reader = _nothing
+    transforms: tuple[Callable[[Any], Any], ...] = ()
+    fit: Callable[[Any], Any] = copy_json
+    needs: Needs = _NOTHING
+    broken: MapperFailure | None = None
+
+    def value(self, values: SourceValues, mapped: Mapping[str, Any]) -> Any:
+        """Give the value for one token, copied; ``None`` where there is none and the claim is left out.
+
+        Raises:
+            MapperFailure: the source failed, or its value does not fit.
+        """
+        value = apply_transforms(self.transforms, self.read(values, mapped))
+        if is_missing(value):
+            return self._missing()
+        return self.fit(value)
+
+    def _missing(self) -> Any:
+        match self.rule.when_missing:
+            case WhenMissing.DEFAULT:
+                return self.fit(self.rule.default)
+            case WhenMissing.FAIL:
+                raise MapperFailure(FailureReason.NO_VALUE, "there is no value")
+        return None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Selection:
+    """The mappers for one token, each with the condition that is not met, and what has to be read for the others."""
+
+    mappers: Sequence[tuple[CompiledMapper, ConditionName | None]]
+    needs: Needs
+
+
+class CompiledMappers:
+    """All rules, in the order of application. One object serves all threads."""
+
+    __slots__ = ("_mappers",)
+
+    def __init__(self, mappers: Iterable[CompiledMapper]) -> None:
+        self._mappers = tuple(mappers)
+
+    def __len__(self) -> int:
+        return len(self._mappers)
+
+    def __iter__(self) -> Iterator[CompiledMapper]:
+        return iter(self._mappers)
+
+    def select(self, facts: TokenFacts) -> Selection:
+        """Look at the conditions, and work out what has to be read for the mappers that are left.
+
+        Whether a user is in a group is looked at later, when the groups were read.
+        """
+        mappers = [(mapper, mapper.conditions.first_unmet(facts)) for mapper in self._mappers]
+        needed = [mapper.needs for mapper, unmet in mappers if unmet is None and mapper.needs is not _NOTHING]
+        return Selection(mappers=mappers, needs=Needs.of_all(needed) if needed else _NOTHING)
+
+
+def compile_rules(
+    rules: Iterable[MapperRule],
+    *,
+    refuse_source: RefuseSource | None = None,
+    hash_keys: Mapping[str, str] = _NO_KEYS,
+) -> CompiledMappers:
+    """Make rules ready, whatever the order in which they come.
+
+    Args:
+        refuse_source: raises :class:`UnusableRule` for a source that the site does not allow. Templates are asked about
+            place by place.
+        hash_keys: the keys that hashes may name.
+
+    A rule that cannot be used is kept, and fails whenever its conditions are met: a row that was changed behind the
+    forms' back must do no harm, and must not stop the other mappers. So do all rules of which two have the same key.
+    """
+    ordered = sorted(rules, key=lambda rule: (rule.order, rule.key, str(rule.claim)))
+    counts = Counter(rule.key for rule in ordered)
+    return CompiledMappers(
+        [_compiled(rule, refuse_source, hash_keys, is_alone=counts[rule.key] == 1) for rule in ordered]
+    )
+
+
+def _compiled(
+    rule: MapperRule, refuse_source: RefuseSource | None, hash_keys: Mapping[str, str], *, is_alone: bool
+) -> CompiledMapper:
+    conditions = _UNCONDITIONAL
+    try:
+        conditions = CompiledConditions(rule.conditions)
+        if not is_alone:
+            raise refuse("key", gettext_noop("Another mapper has this name as well."))
+        return compile_rule(rule, refuse_source=refuse_source, hash_keys=hash_keys)
+    except UnusableRule as error:
+        broken = MapperFailure(FailureReason.UNUSABLE_RULE, str(error))
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        # A rule that was put together in Python and holds parts of the wrong types.
+        broken = MapperFailure(FailureReason.UNUSABLE_RULE, f"the rule is malformed ({type(error).__name__})")
+    return CompiledMapper(rule=rule, conditions=conditions, broken=broken)
+
+
+def compile_rule(
+    rule: MapperRule, *, refuse_source: RefuseSource | None = None, hash_keys: Mapping[str, str] = _NO_KEYS
+) -> CompiledMapper:
+    """Make one rule ready.
+
+    Raises:
+        UnusableRule: its claim is reserved or no name, its default does not fit, its source is not allowed, or a hash
+            has no key.
+    """
+    path = parse_claim_name(rule.claim)
+    refuse_reserved(path)
+    conditions = CompiledConditions(rule.conditions)
+    if refuse_source is not None:
+        for source in parts_of(rule.source):
+            refuse_source(source)
+    read, needs = compile_source(rule.source)
+    if conditions.needs_groups:
+        needs = Needs.of_all([needs, Needs(groups=True)])
+    fit = _fitting(rule)
+    if rule.when_missing is WhenMissing.DEFAULT:
+        _refuse_default_that_does_not_fit(rule, fit)
+    return CompiledMapper(
+        rule=rule,
+        path=path,
+        name_bytes=tuple(measure(segment) + 2 for segment in path),
+        conditions=conditions,
+        read=read,
+        transforms=tuple(compile_transform(_with_its_key(transform, hash_keys)) for transform in rule.transforms),
+        fit=fit,
+        needs=needs if rule.enabled and needs != _NOTHING else _NOTHING,
+    )
+
+
+def _with_its_key(transform: Transform, hash_keys: Mapping[str, str]) -> Transform:
+    """Give a hash the key that it names; any other transform is as it is."""
+    if not isinstance(transform, Hash):
+        return transform
+    if bool(transform.key) is bool(transform.key_name):
+        raise refuse("transforms", gettext_noop("A hash has either a “key” or a “key_name”."))
+    if transform.key:
+        return transform
+    if transform.key_name not in hash_keys:
+        problem = gettext_noop("There is no key “%(name)s” in AT_JWT[“CLAIM_HASH_KEYS”].")
+        raise refuse("transforms", problem, name=transform.key_name)
+    return Hash(key=hash_keys[transform.key_name])
+
+
+def _fitting(rule: MapperRule) -> Callable[[Any], Any]:
+    fit = fitting(rule.value_type)
+    if rule.merge is Merge.APPEND and rule.value_type in SINGLE_TYPES:
+        # What is appended is a list, of one entry if need be.
+        return lambda value: [fit(value)]
+    return fit
+
+
+def _refuse_default_that_does_not_fit(rule: MapperRule, fit: Callable[[Any], Any]) -> None:
+    try:
+        measure(fit(rule.default))
+    except MapperFailure as failure:
+        raise refuse(
+            "default",
+            gettext_noop("The default does not fit the type “%(type)s”: %(reason)s."),
+            type=rule.value_type.value,
+            reason=failure.detail,
+        ) from None

@@ -1,0 +1,259 @@
+"""Reading sources: from the plain values that are known when a token is issued."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import singledispatch
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from .errors import FailureReason, MapperFailure, gettext_noop, refuse
+from .rules import (
+    ClaimPath,
+    ClientField,
+    Constant,
+    ExistingClaim,
+    Groups,
+    Permissions,
+    RegisteredSource,
+    ResourceServerField,
+    Source,
+    Template,
+    Unreadable,
+    UserField,
+    parse_claim_name,
+)
+from .transforms import refuse_immense
+
+if TYPE_CHECKING:
+    from .rules import Source
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Needs:
+    """What has to be read for some mappers, beside the client and the resource server.
+
+    ``user_fields`` are paths, ``registered`` the names of registered sources.
+    """
+
+    user_fields: frozenset[str] = frozenset()
+    groups: bool = False
+    permissions: bool = False
+    registered: frozenset[str] = frozenset()
+
+    @classmethod
+    def of_all(cls, needs: Iterable[Needs]) -> Self:
+        """Give what has to be read for all of these."""
+        needs = list(needs)
+        return cls(
+            user_fields=frozenset().union(*(each.user_fields for each in needs)),
+            groups=any(each.groups for each in needs),
+            permissions=any(each.permissions for each in needs),
+            registered=frozenset().union(*(each.registered for each in needs)),
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SourceValues:
+    """The values of all sources for one token, plain and read before.
+
+    Attributes:
+        user: the user's fields by their paths; empty where a client acts for itself.
+        groups: the names of the user's groups, sorted.
+        permissions: ``app.codename``, sorted.
+        client: fields of the client.
+        resource_server: fields of the one resource server that the token is for, or empty.
+        registered: functions without arguments, by the names of the registered sources. They are called when their
+            mapper's turn comes, and any exception makes that mapper fail.
+        protocol: the claims of the protocol, as they will be signed.
+    """
+
+    user: Mapping[str, Any] = field(default_factory=dict)
+    groups: Collection[str] = ()
+    permissions: Collection[str] = ()
+    client: Mapping[str, Any] = field(default_factory=dict)
+    resource_server: Mapping[str, Any] = field(default_factory=dict)
+    registered: Mapping[str, Callable[[], Any]] = field(default_factory=dict)
+    protocol: Mapping[str, Any] = field(default_factory=dict)
+
+
+Reader = Callable[[SourceValues, Mapping[str, Any]], Any]
+"""Reads a source; the second argument is what was mapped so far."""
+
+
+@singledispatch
+def compile_source(source: Any) -> tuple[Reader, Needs]:
+    """Give the function that reads a source, and what has to be read for it."""
+    raise TypeError(f"{type(source).__name__} is no source")
+
+
+@compile_source.register
+def _(source: UserField) -> tuple[Reader, Needs]:
+    return lambda values, _mapped: values.user.get(source.path), Needs(user_fields=frozenset({source.path}))
+
+
+@compile_source.register
+def _(source: Groups) -> tuple[Reader, Needs]:  # noqa: ARG001 - its type says all
+    return lambda values, _mapped: list(values.groups), Needs(groups=True)
+
+
+@compile_source.register
+def _(source: Permissions) -> tuple[Reader, Needs]:  # noqa: ARG001 - its type says all
+    return lambda values, _mapped: list(values.permissions), Needs(permissions=True)
+
+
+@compile_source.register
+def _(source: ClientField) -> tuple[Reader, Needs]:
+    return lambda values, _mapped: values.client.get(source.name), Needs()
+
+
+@compile_source.register
+def _(source: ResourceServerField) -> tuple[Reader, Needs]:
+    return lambda values, _mapped: values.resource_server.get(source.name), Needs()
+
+
+@compile_source.register
+def _(source: Constant) -> tuple[Reader, Needs]:
+    return lambda _values, _mapped: source.value, Needs()
+
+
+@compile_source.register
+def _(source: RegisteredSource) -> tuple[Reader, Needs]:
+    def call(values: SourceValues, _mapped: Mapping[str, Any]) -> Any:
+        function = values.registered.get(source.name)
+        if function is None:
+            raise MapperFailure(FailureReason.SOURCE_FAILED, f"no source is registered as {source.name!r}")
+        try:
+            return function()
+        except MapperFailure:
+            raise
+        except Exception as error:  # noqa: BLE001 - it is the site's own code, and the other claims are issued
+            # Its text may hold anything, such as the user's data; where it was raised holds nothing.
+            raise MapperFailure(FailureReason.SOURCE_FAILED, _where_raised(error, source.name)) from None
+
+    return call, Needs(registered=frozenset({source.name}))
+
+
+@compile_source.register
+def _(source: Unreadable) -> tuple[Reader, Needs]:
+    raise refuse("source", gettext_noop("The rule cannot be used: %(problem)s"), problem=source.problem)
+
+
+@compile_source.register
+def _(source: ExistingClaim) -> tuple[Reader, Needs]:
+    path = parse_claim_name(source.claim, where="source")
+
+    def read(values: SourceValues, mapped: Mapping[str, Any]) -> Any:
+        # No name is in both, since reserved claims are never mapped.
+        return _at(values.protocol if path[0] in values.protocol else mapped, path)
+
+    return read, Needs()
+
+
+def _at(claims: Any, path: ClaimPath) -> Any:
+    for segment in path:
+        if not isinstance(claims, Mapping) or segment not in claims:
+            return None
+        claims = claims[segment]
+    return claims
+
+
+@compile_source.register
+def _(source: Template) -> tuple[Reader, Needs]:
+    compiled = [part if isinstance(part, str) else compile_source(part) for part in parse_template(source.text)]
+    parts = [part if isinstance(part, str) else part[0] for part in compiled]
+
+    def fill(values: SourceValues, mapped: Mapping[str, Any]) -> str | None:
+        texts = []
+        for part in parts:
+            value = part if isinstance(part, str) else part(values, mapped)
+            if value is None or value == "":
+                return None
+            texts.append(_as_text(value))
+        return "".join(texts)
+
+    return fill, Needs.of_all(part[1] for part in compiled if not isinstance(part, str))
+
+
+def _as_text(value: Any) -> str:
+    if isinstance(value, bool) or not isinstance(value, (str, int)):
+        raise MapperFailure(
+            FailureReason.WRONG_TYPE,
+            f"a place of the template is of type {type(value).__name__}, and takes texts and integers only",
+        )
+    refuse_immense(value)
+    return str(value)
+
+
+def _where_raised(error: Exception, name: str) -> str:
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None:
+        return f"the source {name!r} raised {type(error).__name__}"
+    code = trace.tb_frame.f_code
+    return f"the source {name!r} raised {type(error).__name__} in {code.co_qualname}, line {trace.tb_lineno}"
+
+
+def parts_of(source: Source) -> tuple[Source, ...]:
+    """Give the sources in the places of a template, or the source itself."""
+    if isinstance(source, Template):
+        return tuple(part for part in parse_template(source.text) if not isinstance(part, str))
+    return (source,)
+
+
+LONGEST_TEMPLATE: Final = 1000
+MOST_PLACES: Final = 20
+
+_PLACES: Final[dict[str, Callable[[str], Source]]] = {
+    "user": lambda name: UserField(path=name),
+    "client": lambda name: ClientField(name=name),
+    "resource_server": lambda name: ResourceServerField(name=name),
+    "claim": lambda name: ExistingClaim(claim=name),
+    "registered": lambda name: RegisteredSource(name=name),
+}
+
+
+def parse_template(text: object, *, where: str = "source") -> tuple[str | Source, ...]:
+    """Take a template apart into texts and sources.
+
+    Raises:
+        UnusableRule: it is too long or has too many places, a brace is alone, or a place names no kind of source.
+    """
+    if not isinstance(text, str) or not text or len(text) > LONGEST_TEMPLATE:
+        raise refuse(
+            where, gettext_noop("A template is a text of 1 to %(longest)d characters."), longest=LONGEST_TEMPLATE
+        )
+    parts: list[str | Source] = []
+    at = 0
+    while at < len(text):
+        letter = text[at]
+        if letter not in "{}":
+            end = min((found for brace in "{}" if (found := text.find(brace, at)) >= 0), default=len(text))
+            parts.append(text[at:end])
+        elif text.startswith(letter, at + 1):
+            parts.append(letter)
+            end = at + 2
+        else:
+            close = text.find("}", at)
+            if letter == "}" or close < 0:
+                raise refuse(where, gettext_noop("A brace is alone. Write {{ or }} for a brace."))
+            parts.append(_place(text[at + 1 : close], where))
+            end = close + 1
+        at = end
+    if sum(not isinstance(part, str) for part in parts) > MOST_PLACES:
+        raise refuse(where, gettext_noop("A template has at most %(most)d places."), most=MOST_PLACES)
+    return tuple(parts)
+
+
+def _place(text: str, where: str) -> Source:
+    kind, colon, name = text.partition(":")
+    if not colon or not name or kind not in _PLACES:
+        raise refuse(
+            where,
+            gettext_noop(
+                "“{%(place)s}” names no source. Write for instance {user:email}, {client:name} or {claim:sub}."
+            ),
+            place=text,
+        )
+    return _PLACES[kind](name)

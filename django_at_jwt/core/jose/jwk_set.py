@@ -1,0 +1,113 @@
+"""Which keys of an issuer's JWK set are taken, and why the others are not (RFC 7517 §5, RFC 8725 §3)."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from django_at_jwt.core.errors import UnacceptableDocument, UnacceptableKey
+from django_at_jwt.core.quotation import quote
+
+from .algorithms import ALGORITHMS
+from .keys import PRIVATE_MEMBERS, PublicKey, check_purpose
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping
+
+_MOST_KEYS: Final = 100
+LONGEST_KID: Final = 512
+# Ed25519 has two names, and tokens may have either: RFC 8037's is the one that issuers leave out.
+_USUAL_NAME: Final = {"Ed25519": "EdDSA"}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SkippedKey:
+    """A key of a JWK set that nothing is verified with; ``kid`` is shortened and safe to show."""
+
+    kid: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AcceptedKeys:
+    """The keys that a JWK set brings, each with its own ``kid``. There may be none: the issuer withdrew its last."""
+
+    keys: tuple[PublicKey, ...]
+    skipped: tuple[SkippedKey, ...]
+
+
+def accept_keys(document: Mapping[str, Any], *, algorithms: Collection[str] = ()) -> AcceptedKeys:
+    """Take the keys of a JWK set that may verify access tokens.
+
+    Args:
+        document: the JWK set.
+        algorithms: those that the resource server accepts of this issuer; none for each allowed one.
+
+    A private or symmetric key is skipped, since whoever reads the set could sign with it. Of two different keys with
+    one ``kid`` neither is taken: a token would not say which one it means.
+
+    Raises:
+        UnacceptableDocument: it is no JWK set, or has too many keys.
+    """
+    entries = document.get("keys")
+    if not isinstance(entries, list):
+        raise UnacceptableDocument('it has no list of "keys"')
+    if len(entries) > _MOST_KEYS:
+        raise UnacceptableDocument(f"it has {len(entries)} keys, more than {_MOST_KEYS}")
+    usable: defaultdict[str, list[PublicKey]] = defaultdict(list)
+    skipped: list[SkippedKey] = []
+    for entry in entries:
+        try:
+            key = _accept(entry, algorithms)
+        except UnacceptableKey as error:
+            kid = entry.get("kid") if isinstance(entry, dict) else None
+            skipped.append(SkippedKey(kid=quote(kid), reason=str(error)))
+        else:
+            if key not in usable[key.kid]:
+                usable[key.kid].append(key)
+    keys = tuple(same[0] for same in usable.values() if len(same) == 1)
+    skipped += _ambiguous(usable)
+    return AcceptedKeys(keys=keys, skipped=tuple(skipped))
+
+
+def _ambiguous(usable: Mapping[str, list[PublicKey]]) -> Iterator[SkippedKey]:
+    for kid, same in usable.items():
+        if len(same) > 1:
+            yield SkippedKey(kid=quote(kid), reason=f"{len(same)} different keys have this kid")
+
+
+def _accept(entry: object, algorithms: Collection[str]) -> PublicKey:
+    if not isinstance(entry, dict):
+        raise UnacceptableKey("it is no JSON object")
+    if entry.get("kty") == "oct" or "k" in entry:
+        raise UnacceptableKey("it is symmetric: whoever reads the set could sign with it")
+    if not PRIVATE_MEMBERS.isdisjoint(entry):
+        raise UnacceptableKey("it has its private half: whoever reads the set could sign with it")
+    kid = entry.get("kid")
+    if not isinstance(kid, str) or not 0 < len(kid) <= LONGEST_KID:
+        raise UnacceptableKey("it has no kid that a token could name")
+    check_purpose(entry, allowed=("verify",))
+    name = entry["alg"] if "alg" in entry else _only_algorithm(entry, algorithms)
+    if algorithms and isinstance(name, str) and name in ALGORITHMS and name not in algorithms:
+        raise UnacceptableKey(f"{name} is not accepted of this issuer")
+    return PublicKey.from_jwk(entry, algorithm=name if isinstance(name, str) else None)
+
+
+def _only_algorithm(entry: Mapping[str, Any], algorithms: Collection[str]) -> str:
+    """Give the algorithm of a key that does not name it, where only one can be meant."""
+    key_type, curve = entry.get("kty"), entry.get("crv")
+    fitting = [
+        name
+        for name in algorithms or ALGORITHMS
+        if (ALGORITHMS[name].key_type, ALGORITHMS[name].curve) == (key_type, curve)
+    ]
+    if not algorithms and isinstance(curve, str) and curve in _USUAL_NAME:
+        return _USUAL_NAME[curve]
+    match fitting:
+        case [one]:
+            return one
+        case []:
+            raise UnacceptableKey("no accepted algorithm goes with a key of this type")
+        case _:
+            raise UnacceptableKey(f'it has no "alg", and {", ".join(fitting)} all go with it: accept only one of them')

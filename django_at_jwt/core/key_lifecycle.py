@@ -1,0 +1,371 @@
+"""The life of a signing key: pure functions of timestamps, a policy and the time.
+
+A key is announced (published, so that everybody has fetched it before it is needed), then signs, is then retained
+(still published, so that what it signed can be verified), and is retired in the end. Every instant is stored, none is
+counted from when somebody looked, so all workers agree without talking to each other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from enum import StrEnum
+from itertools import pairwise
+from typing import TYPE_CHECKING, TypeVar
+
+from .errors import KeyChangeRefused
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Sequence
+    from datetime import datetime
+
+
+class KeyState(StrEnum):
+    """What a key is used for at an instant."""
+
+    ANNOUNCED = "announced"
+    SIGNING = "signing"
+    RETAINED = "retained"
+    RETIRED = "retired"
+    REVOKED = "revoked"
+
+
+PUBLISHED_STATES = frozenset({KeyState.ANNOUNCED, KeyState.SIGNING, KeyState.RETAINED})
+
+# Rotations run once a day, and one run may be late or fail.
+_TIME_BETWEEN_ROTATIONS = timedelta(days=2)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RotationPolicy:
+    """How long a key spends in each state.
+
+    ``propagation_time`` is how long a key is announced at the least before it signs, ``rotation_interval`` how long it
+    signs, ``retention`` how long it is published after that. For no token to outlive its key, ``retention`` must be at
+    least the longest lifetime of a token plus the leeway. ``notice`` is how long all processes need to learn of a
+    change to a key that they know; until then none acts upon it, so that no two keys ever sign at once.
+    """
+
+    rotation_interval: timedelta
+    propagation_time: timedelta
+    retention: timedelta
+    notice: timedelta = timedelta(0)
+
+    @property
+    def lead_time(self) -> timedelta:
+        """How long before a key begins to sign the key after it is announced, at the latest.
+
+        If rotations are no further apart than this, a key is announced at every instant, takeovers included. The key
+        that is announced at a takeover has then been announced for the propagation time, so that it can sign at once if
+        the new signing key has to be revoked. It is never longer than the rotation interval: at most two keys are
+        announced.
+        """
+        return min(self.rotation_interval, self.propagation_time + _TIME_BETWEEN_ROTATIONS)
+
+    def problems(
+        self, *, jwk_set_max_age: timedelta, key_ring_max_age: timedelta, longest_lifetime: timedelta, leeway: timedelta
+    ) -> Iterable[str]:
+        """Give a sentence with the numbers for each rule that this policy breaks.
+
+        Args:
+            jwk_set_max_age: how long anybody may use a copy of the JWK set.
+            key_ring_max_age: how long a process of the issuer uses the keys that it has read.
+            longest_lifetime: of any access token that can be issued.
+        """
+        needed = jwk_set_max_age + key_ring_max_age + leeway
+        if self.propagation_time < needed:
+            yield (
+                f"The propagation time is {self.propagation_time}, shorter than {needed}: the JWK set may be cached "
+                f"for {jwk_set_max_age}, a process keeps its keys for {key_ring_max_age}, and clocks may differ by "
+                f"{leeway}. A new key would sign before everybody has it."
+            )
+        if self.retention < longest_lifetime + leeway:
+            yield (
+                f"The retention is {self.retention}, shorter than the longest lifetime of an access token, "
+                f"{longest_lifetime}, plus the leeway of {leeway}. Tokens would outlive the key that verifies them."
+            )
+        if self.rotation_interval < self.propagation_time:
+            yield (
+                f"The rotation interval is {self.rotation_interval}, shorter than the propagation time of "
+                f"{self.propagation_time}. The next key could not be announced for long enough."
+            )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class KeyTimes:
+    """The instants (aware datetimes) at which a key enters its states; ``None`` where that is not planned yet."""
+
+    kid: str
+    algorithm: str
+    announced_at: datetime
+    signing_at: datetime
+    retained_at: datetime | None = None
+    retired_at: datetime | None = None
+    revoked_at: datetime | None = None
+
+    def state_at(self, now: datetime) -> KeyState:
+        """Give the state that the key is in at ``now``."""
+        if self.revoked_at is not None:
+            # Whatever the time: a process whose clock is behind must not go on trusting the key until it catches up.
+            return KeyState.REVOKED
+        if _reached(self.retired_at, now):
+            return KeyState.RETIRED
+        if _reached(self.retained_at, now):
+            return KeyState.RETAINED
+        if _reached(self.signing_at, now):
+            return KeyState.SIGNING
+        return KeyState.ANNOUNCED
+
+    @property
+    def never_signs(self) -> bool:
+        """Whether the key was withdrawn before it ever got to sign."""
+        return self.retained_at is not None and self.retained_at <= self.signing_at
+
+    def transitions_after(self, now: datetime) -> Iterable[datetime]:
+        """Give the instants later than ``now`` at which the state changes."""
+        instants = (self.signing_at, self.retained_at, self.retired_at)
+        return (instant for instant in instants if instant is not None and instant > now)
+
+
+def _reached(instant: datetime | None, now: datetime) -> bool:
+    return instant is not None and instant <= now
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NewKey:
+    """A step of a plan: make a key of ``algorithm``, announce it now and let it sign from ``signing_at``."""
+
+    algorithm: str
+    announced_at: datetime
+    signing_at: datetime
+    retained_at: datetime | None = None
+    retired_at: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RotationPlan:
+    """What a rotation has to do: keys to make, and keys whose times change. Empty when all is as it should be."""
+
+    new: tuple[NewKey, ...] = ()
+    changed: tuple[KeyTimes, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.new or self.changed)
+
+
+def signer_at(
+    keys: Iterable[KeyTimes], algorithm: str, now: datetime, *, leeway: timedelta = timedelta(0)
+) -> KeyTimes | None:
+    """Give the one key of ``algorithm`` that signs at ``now``, or ``None``.
+
+    Args:
+        leeway: how far this process' clock may be behind. Where no key signs yet, the one that does within the leeway
+            is taken: by the clock that planned it, it signs already, after the first rotation or a revocation.
+    """
+    usable = [key for key in keys if key.algorithm == algorithm]
+    signing = [key for key in usable if key.state_at(now) is KeyState.SIGNING]
+    if signing:
+        return max(signing, key=lambda key: (key.signing_at, key.kid))
+    announced = (key for key in usable if key.state_at(now) is KeyState.ANNOUNCED and not key.never_signs)
+    about_to = [key for key in announced if key.signing_at <= now + leeway]
+    return min(about_to, key=lambda key: (key.signing_at, key.kid), default=None)
+
+
+def plan_rotation(
+    keys: Sequence[KeyTimes],
+    *,
+    policy: RotationPolicy,
+    algorithms: Sequence[str],
+    now: datetime,
+    early: Collection[str] = (),
+) -> RotationPlan:
+    """Return what it takes for every algorithm to have a signing key and an announced one after it.
+
+    Where the announced key begins to sign within the policy's lead time, the one after it is announced too.
+
+    An algorithm that is not in use any more is kept like the others until each of those in use has a key that signs: it
+    signs in their place, and its key may leak meanwhile. Then it is withdrawn.
+
+    Applying the plan and planning again at the same instant gives an empty plan.
+
+    Args:
+        keys: all keys there are, retired and revoked ones too.
+        algorithms: those in use, the default first.
+        now: an aware datetime.
+        early: algorithms whose announced key shall sign as soon as it was announced long enough.
+    """
+    # Nobody can have a stale copy of a set that was never published, so the very first keys sign at once.
+    nothing_published = not any(key.state_at(now) in PUBLISHED_STATES for key in keys)
+    after: list[KeyTimes | NewKey] = []
+    for algorithm in dict.fromkeys(algorithms):
+        line = line_of(keys, algorithm, now)
+        if algorithm in early:
+            line = _brought_forward(line, policy, now)
+        after += _continued(line, algorithm, policy, now, sign_at_once=nothing_published)
+    signing = {key.algorithm for key in after if _reached(key.signing_at, now) and not _reached(key.retained_at, now)}
+    for algorithm in dict.fromkeys(key.algorithm for key in keys if key.algorithm not in algorithms):
+        line = line_of(keys, algorithm, now)
+        if signing.issuperset(algorithms) or not any(is_usable(key, now) for key in line):
+            after += _linked([_withdrawn(key, policy, now) for key in line], policy, now)
+        else:
+            # It signs in place of an algorithm that has yet to begin, for which it needs all that others need.
+            after += _continued(line, algorithm, policy, now)
+    before = {key.kid: key for key in keys}
+    changed = (key for key in after if isinstance(key, KeyTimes) and key != before[key.kid])
+    return RotationPlan(new=tuple(key for key in after if isinstance(key, NewKey)), changed=tuple(changed))
+
+
+def line_of(keys: Iterable[KeyTimes], algorithm: str, now: datetime) -> list[KeyTimes]:
+    """Give the keys of one algorithm that are published at ``now``, in the order in which they sign."""
+    living = (key for key in keys if key.algorithm == algorithm and key.state_at(now) in PUBLISHED_STATES)
+    return sorted(living, key=lambda key: (key.signing_at, key.kid))
+
+
+def is_usable(key: KeyTimes, now: datetime) -> bool:
+    """Tell whether a key signs at ``now`` or is announced to do so."""
+    return key.state_at(now) in {KeyState.ANNOUNCED, KeyState.SIGNING} and not key.never_signs
+
+
+def _continued(
+    line: Sequence[KeyTimes], algorithm: str, policy: RotationPolicy, now: datetime, *, sign_at_once: bool = False
+) -> list[KeyTimes | NewKey]:
+    """The keys of an algorithm that is needed, with those that it lacks, each signing until the next one does."""
+    return _linked([*line, *_missing(line, algorithm, policy, now, sign_at_once=sign_at_once)], policy, now)
+
+
+def _missing(
+    line: Sequence[KeyTimes], algorithm: str, policy: RotationPolicy, now: datetime, *, sign_at_once: bool
+) -> list[NewKey]:
+    """Return the keys to make: one signs, the last one begins after the lead time, and each end has a successor."""
+    signing = [key for key in line if key.state_at(now) is KeyState.SIGNING]
+    announced = [key for key in line if key.state_at(now) is KeyState.ANNOUNCED and not key.never_signs]
+    # Of several that could sign, for instance because an announced one was just brought forward, the last one does.
+    to_come = [*signing[-1:], *announced]
+    starts = [key.signing_at for key in to_come]
+    # The last one was to end where another begins that has been revoked since: its end is put off to a new one's start.
+    ends = bool(to_come) and to_come[-1].retained_at is not None
+    added: list[NewKey] = []
+    while len(starts) < _SIGNING_AND_ANNOUNCED or starts[-1] <= now + policy.lead_time or (ends and not added):
+        if starts:
+            starts.append(max(starts[-1] + policy.rotation_interval, now + policy.propagation_time))
+        else:
+            starts.append(now if sign_at_once else now + policy.propagation_time)
+        added.append(NewKey(algorithm=algorithm, announced_at=now, signing_at=starts[-1]))
+    return added
+
+
+_SIGNING_AND_ANNOUNCED = 2
+
+
+def _brought_forward(line: list[KeyTimes], policy: RotationPolicy, now: datetime) -> list[KeyTimes]:
+    if any(key.signing_at == now for key in line):
+        # It has just been done: a plan that was applied is not made again.
+        return line
+    for key in line:
+        if key.state_at(now) is KeyState.ANNOUNCED and not key.never_signs:
+            earliest = max(now + policy.notice, key.announced_at + policy.propagation_time)
+            return [replace(key, signing_at=min(key.signing_at, earliest)) if other is key else other for other in line]
+    return line
+
+
+def _linked(line: Sequence[KeyTimes | NewKey], policy: RotationPolicy, now: datetime) -> list[KeyTimes | NewKey]:
+    """Let each key stop signing when the next one starts, and be published until what it signed has expired."""
+    existing = [key for key in line if isinstance(key, KeyTimes)]
+    over = [key for key in existing if key.never_signs or key.state_at(now) is KeyState.RETAINED]
+    to_come = [key for key in line if key not in over]
+    linked: list[KeyTimes | NewKey] = [_ending(key, key.retained_at, policy) for key in over if key.retained_at]
+    linked += [_ending(key, successor.signing_at, policy) for key, successor in pairwise(to_come)]
+    return [*linked, *to_come[-1:]]
+
+
+_KeyT = TypeVar("_KeyT", KeyTimes, NewKey, "KeyTimes | NewKey")
+
+
+def _ending(key: _KeyT, ends: datetime, policy: RotationPolicy) -> _KeyT:
+    """Let a key stop signing at an instant.
+
+    A retention that was promised before is kept when the policy gets shorter: what the key has signed lives as long.
+    """
+    promised = timedelta(0)
+    if key.retained_at is not None and key.retired_at is not None:
+        promised = key.retired_at - key.retained_at
+    return replace(key, retained_at=ends, retired_at=ends + max(policy.retention, promised))
+
+
+def _withdrawn(key: KeyTimes, policy: RotationPolicy, now: datetime) -> KeyTimes:
+    """Let a key of an algorithm that is not needed any more stop signing, and what it signed expire."""
+    if not is_usable(key, now):
+        return key
+    # No process acts before all have heard of it. A key that has not begun never does.
+    ends = now if key.state_at(now) is KeyState.ANNOUNCED else now + policy.notice
+    return _ending(key, ends if key.retained_at is None else min(key.retained_at, ends), policy)
+
+
+def plan_revocation(
+    keys: Sequence[KeyTimes],
+    kid: str,
+    *,
+    policy: RotationPolicy,
+    algorithms: Collection[str],
+    now: datetime,
+    leeway: timedelta = timedelta(0),
+) -> tuple[KeyTimes, ...]:
+    """Return what changes when a key is revoked: the key itself, and the next one, which takes its place.
+
+    A rotation has to follow, which announces the next key.
+
+    Args:
+        keys: all keys there are.
+        algorithms: those in use.
+        leeway: how far this process' clock may be behind, as :func:`signer_at` takes it.
+
+    Raises:
+        KeyChangeRefused: there is no such key, it is revoked already, or nothing could sign in its place.
+    """
+    revoked = next((key for key in keys if key.kid == kid), None)
+    if revoked is None:
+        raise KeyChangeRefused(f"There is no signing key {kid}.")
+    if revoked.state_at(now) is KeyState.REVOKED:
+        raise KeyChangeRefused(f"Signing key {kid} has been revoked already, at {revoked.revoked_at}.")
+    gone = replace(revoked, revoked_at=now)
+    if not is_usable(revoked, now):
+        return (gone,)
+    others = [key for key in line_of(keys, revoked.algorithm, now) if key.kid != kid and is_usable(key, now)]
+    if not others:
+        elsewhere = {key.algorithm for key in keys} - {revoked.algorithm}
+        if revoked.algorithm in algorithms or not any(signer_at(keys, name, now, leeway=leeway) for name in elsewhere):
+            raise KeyChangeRefused(
+                f"Signing key {kid} is the only usable key for {revoked.algorithm}. "
+                "Make the next one first with: manage.py rotate_signing_keys"
+            )
+        return (gone,)
+    successor = next((key for key in others if key.signing_at >= revoked.signing_at), None)
+    if successor is None:
+        # The rotation that follows makes a key in place of the last one.
+        return (gone,)
+    signs = signer_at(keys, revoked.algorithm, now, leeway=leeway) == revoked
+    starts = _start_of(successor, instead_of=revoked, signs=signs, policy=policy, now=now)
+    return (gone, replace(successor, signing_at=starts)) if successor.signing_at > starts else (gone,)
+
+
+def _start_of(
+    successor: KeyTimes, *, instead_of: KeyTimes, signs: bool, policy: RotationPolicy, now: datetime
+) -> datetime:
+    if signs:
+        # The next one was published ahead for this very moment. A clock that is behind still sees the key announced.
+        return max(now, instead_of.signing_at)
+    # Another key signs until then, and signs no longer than planned if the next one was announced early enough.
+    return max(instead_of.signing_at, successor.announced_at + policy.propagation_time)
+
+
+def signs_throughout(keys: Iterable[KeyTimes], algorithm: str, starts: datetime, ends: datetime) -> bool:
+    """Tell whether a key of an algorithm signed at each instant of a span, those that were revoked since included.
+
+    A row that was deleted cannot be looked at: then the answer is no.
+    """
+    covered = starts
+    for key in sorted((key for key in keys if key.algorithm == algorithm), key=lambda key: key.signing_at):
+        if key.signing_at <= covered:
+            stops = min((at for at in (key.retained_at, key.revoked_at) if at is not None), default=ends)
+            covered = max(covered, stops)
+    return covered >= ends

@@ -1,0 +1,37 @@
+"""How a command ends that could not do its work: one line and exit status 1."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management.base import CommandError
+from django.db import Error as AnyDatabaseError
+
+from django_at_jwt.core.errors import KeyChangeRefused, NoSigningKey
+from django_at_jwt.core.quotation import single_line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@contextmanager
+def as_command_error(undone: str, *, hint: str = "") -> Iterator[None]:
+    """Let a command fail with one line where it is refused, the settings are wrong, or the database fails.
+
+    Args:
+        undone: what was not done, in front of what the database or a key that does not open said.
+        hint: a sentence behind it.
+
+    Raises:
+        CommandError: with a text that holds no key and no token.
+    """
+    try:
+        yield
+    except (KeyChangeRefused, ImproperlyConfigured) as error:
+        raise CommandError(single_line(error)) from None
+    except NoSigningKey as error:
+        raise CommandError(f"{undone}: {single_line(error)}.") from None
+    except (AnyDatabaseError, TimeoutError) as error:
+        raise CommandError(f"{undone}: {single_line(error)}.{hint and f' {hint}'}") from None

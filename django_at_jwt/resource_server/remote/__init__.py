@@ -1,0 +1,1 @@
+"""Issuers in other projects: discovery, fetching and caching of their keys."""

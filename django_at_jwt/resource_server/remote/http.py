@@ -1,0 +1,201 @@
+"""One GET request to an issuer, with bounds on everything that the issuer could make large or slow."""
+
+from __future__ import annotations
+
+import io
+import re
+import socket
+import ssl
+import time
+from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPException, HTTPResponse
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+from django_at_jwt import __version__
+from django_at_jwt.core.errors import UnacceptableDocument
+from django_at_jwt.core.metadata import is_fetchable, read_document
+from django_at_jwt.core.quotation import quote
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+MOST_BYTES: Final = 512 * 1024
+# With the headers, and with what each chunk of a body has around it.
+_MOST_BYTES_IN_ALL: Final = MOST_BYTES + 128 * 1024
+# application/json, and types on top of it such as application/jwk-set+json (RFC 7517 §8.5).
+_JSON_TYPE: Final = re.compile(r"application/(?:[^/\s]+\+)?json")
+_CHUNK: Final = 16 * 1024
+_OK: Final = 200
+_NOT_MODIFIED: Final = 304
+_PORTS: Final = {"https": 443, "http": 80}
+
+
+class FetchFailed(Exception):
+    """An issuer could not be asked, or its answer must not be used; the text says why and is safe to log."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Answer:
+    """What an issuer answered: a JSON object, or ``None`` where the one from before is still good (304)."""
+
+    document: Mapping[str, Any] | None
+    etag: str | None
+    cache_control: str | None
+    age: str | None
+
+
+def fetch(address: str, *, etag: str | None, loopback_http: bool, deadline: float) -> Answer:
+    """Ask for a JSON object.
+
+    Args:
+        address: an https URL, or http on a loopback where ``loopback_http`` is true.
+        etag: the tag of the answer that is at hand, if any.
+        deadline: when it has to be done, connecting and the last byte included, on the monotonic clock. Only the
+            lookup of the host's name has a time limit of its own, the system's.
+
+    No redirect is followed, no proxy is used, no cookie and no credential is sent.
+
+    Raises:
+        FetchFailed: in every other case than a JSON object with status 200, or a 304 to a request with ``etag``.
+    """
+    if not is_fetchable(address, loopback_http=loopback_http):
+        raise FetchFailed(f"{quote(address)} is no https URL")
+    try:
+        return _ask(address, etag, deadline)
+    except UnacceptableDocument as error:
+        raise FetchFailed(f"the answer of {quote(address)} cannot be used: {error}") from None
+    except (OSError, HTTPException, ValueError) as error:
+        # An SSLError says what is wrong with the certificate; an HTTPException may quote what the issuer sent.
+        raise FetchFailed(f"{quote(address)} cannot be read: {type(error).__name__}: {quote(str(error))}") from None
+
+
+def _ask(address: str, etag: str | None, deadline: float) -> Answer:
+    parts = urlsplit(address)
+    connection = _Connection(str(parts.hostname), parts.port, is_https=parts.scheme == "https", deadline=deadline)
+    headers = {
+        "Accept": "application/json",
+        "Accept-Encoding": "identity",
+        "Connection": "close",
+        "User-Agent": f"django-at-jwt/{__version__}",
+    }
+    if etag is not None:
+        headers["If-None-Match"] = etag
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    try:
+        connection.request("GET", target, headers=headers)
+        with connection.getresponse() as response:
+            return _read(response, is_conditional=etag is not None)
+    finally:
+        connection.close()
+
+
+def _read(response: HTTPResponse, *, is_conditional: bool) -> Answer:
+    if response.status == _NOT_MODIFIED and is_conditional:
+        document = None
+    elif response.status == _OK:
+        document = read_document(_body(response))
+    else:
+        raise UnacceptableDocument(f"its status is {response.status}")
+    return Answer(
+        document=document,
+        etag=response.getheader("ETag"),
+        cache_control=response.getheader("Cache-Control"),
+        age=response.getheader("Age"),
+    )
+
+
+def _body(response: HTTPResponse) -> bytes:
+    media_type = response.getheader("Content-Type", "").partition(";")[0].strip().lower()
+    if not _JSON_TYPE.fullmatch(media_type):
+        raise UnacceptableDocument(f"its content type is {quote(media_type or None)}, not application/json")
+    if response.getheader("Content-Encoding", "identity").lower() != "identity":
+        raise UnacceptableDocument("it is compressed, which was not asked for")
+    body = bytearray()
+    # What Content-Length says is believed if it is too much, and else counted.
+    while (response.length or 0) + len(body) <= MOST_BYTES and (chunk := response.read(_CHUNK)):
+        body += chunk
+    if (response.length or 0) + len(body) > MOST_BYTES:
+        raise UnacceptableDocument(f"it is longer than {MOST_BYTES} bytes")
+    if response.length:
+        raise UnacceptableDocument("it ends too early")
+    return bytes(body)
+
+
+class _Connection(HTTPConnection):
+    """A connection all of whose steps share one deadline. The standard ones begin a new time-out with each read."""
+
+    def __init__(self, host: str, port: int | None, *, is_https: bool, deadline: float) -> None:
+        # It leaves the port out of the Host header where it is the default one.
+        self.default_port = _PORTS["https" if is_https else "http"]
+        super().__init__(host, port)
+        self._is_https = is_https
+        self._deadline = deadline
+        # A function that makes one will do.
+        self.response_class = self._timed_response  # type: ignore[assignment]
+
+    def connect(self) -> None:
+        self.sock = self._connected()
+        if self._is_https:
+            self.sock.settimeout(_remaining(self._deadline))
+            # Trust anchors are read anew each time: a process may live longer than they do.
+            self.sock = ssl.create_default_context().wrap_socket(self.sock, server_hostname=self.host)
+        self.sock.settimeout(_remaining(self._deadline))
+
+    def _connected(self) -> socket.socket:
+        problem = OSError("the name has no address")
+        for family, kind, protocol, _, where in socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM):
+            candidate = socket.socket(family, kind, protocol)
+            try:
+                candidate.settimeout(_remaining(self._deadline))
+                candidate.connect(where)
+            except OSError as error:
+                candidate.close()
+                problem = error
+            else:
+                return candidate
+        raise problem
+
+    def _timed_response(self, sock: socket.socket, *args: Any, **kwargs: Any) -> HTTPResponse:
+        response = HTTPResponse(sock, *args, **kwargs)
+        unbuffered = response.fp.detach()
+
+        def limit_next_read() -> None:
+            sock.settimeout(_remaining(self._deadline))
+
+        response.fp = io.BufferedReader(_BoundedReader(unbuffered, limit_next_read))
+        return response
+
+
+class _BoundedReader(io.RawIOBase):
+    """A socket's reader that does something before each read, and that reads no more than an answer may have.
+
+    The standard library reads all there is for a chunk whose length is said to be -1, before anybody can count.
+    """
+
+    def __init__(self, inner: Any, before_each: Callable[[], None]) -> None:
+        self._inner, self._before_each = inner, before_each
+        self._left = _MOST_BYTES_IN_ALL
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        self._before_each()
+        read: int | None = self._inner.readinto(buffer)
+        self._left -= read or 0
+        if self._left < 0:
+            # The standard library would take a ValueError for a chunk without a length.
+            raise OSError(f"it is longer than {MOST_BYTES} bytes")
+        return read
+
+    def close(self) -> None:
+        self._inner.close()
+        super().close()
+
+
+def _remaining(deadline: float) -> float:
+    remaining = deadline - time.monotonic()
+    if remaining <= 0:
+        raise TimeoutError("it took too long")
+    return remaining

@@ -1,0 +1,1 @@
+"""From the subject of a token to ``request.user``."""

@@ -1,0 +1,71 @@
+"""From the claims of a verified token to ``request.user``: whom a subject of an issuer is at this site."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django_at_jwt.conf import app_settings, local_issuer
+from django_at_jwt.core.errors import RejectionReason, TokenRejected
+from django_at_jwt.core.subjects import UserMode, can_be_stored
+from django_at_jwt.resource_server.rest_framework.principal import MachinePrincipal, TokenPrincipal
+
+from .lookup import UserOptions, existing_user
+from .provisioning import user_at_first_sight
+
+if TYPE_CHECKING:
+    from django_at_jwt.core.profile import AccessTokenClaims
+
+
+def user_options(issuer: str) -> UserOptions:
+    """Give the options of an issuer whose token was verified."""
+    settings = app_settings()
+    entry = next((each for each in settings.issuers if each.issuer == issuer), None)
+    if entry is not None:
+        return UserOptions(mode=entry.user_mode, field=entry.user_field, fill=entry.fill_user)
+    if issuer == local_issuer():
+        return UserOptions(mode=settings.user_mode, lookup=settings.local_subject_lookup)
+    return UserOptions(mode=UserMode.STATELESS)
+
+
+def principal_for(claims: AccessTokenClaims, token: str) -> Any:
+    """Find who a verified token speaks for: a user of this site, or somebody who has no row here.
+
+    A client that acts for itself, and anybody in stateless mode, costs no query; a user costs one.
+
+    Raises:
+        TokenRejected: there is no such user, or the account is not active.
+        ImproperlyConfigured: the table of subjects is needed, and the app is not installed.
+
+    No claim makes anybody staff or a superuser, or gives a permission.
+    """
+    if claims.is_machine:
+        return MachinePrincipal(claims.client_id, claims.issuer)
+    options = user_options(claims.issuer)
+    if options.mode is UserMode.STATELESS:
+        return TokenPrincipal(claims)
+    user = known_user(claims, token, options)
+    return _active(user_at_first_sight(claims, options)) if user is None else user
+
+
+def known_user(claims: AccessTokenClaims, token: str, options: UserOptions) -> Any | None:
+    """Look for the user of a verified token, and make none: ``None`` where the first request would make one.
+
+    Raises:
+        TokenRejected: there is no such user and none would be made, or the account is not active.
+        ImproperlyConfigured: the table of subjects is needed, and the app is not installed.
+    """
+    if not can_be_stored(claims.subject):
+        raise TokenRejected(RejectionReason.UNKNOWN_SUBJECT, "no user can have this identifier")
+    user = existing_user(claims, token, options)
+    if user is not None:
+        return _active(user)
+    if options.mode is not UserMode.CREATED:
+        raise TokenRejected(RejectionReason.UNKNOWN_SUBJECT, "no user has this identifier")
+    return None
+
+
+def _active(user: Any) -> Any:
+    # As Django's own authentication backend: a model without the attribute has active users alone.
+    if not getattr(user, "is_active", True):
+        raise TokenRejected(RejectionReason.INACTIVE_SUBJECT, "the user is not active")
+    return user

@@ -1,0 +1,566 @@
+"""The form and the list of claim mappers in the admin, over HTTP and without JavaScript."""
+
+from __future__ import annotations
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Group, Permission
+from django.urls import reverse
+
+from django_at_jwt.authorization_server.resource_servers import registry
+from django_at_jwt.claims import register_claim_source
+from django_at_jwt.core.claims.presets import READY_MADE
+from django_at_jwt.core.profile import RESERVED_CLAIMS
+from django_at_jwt.models import ClaimMapper, ResourceServer
+from tests.conftest import decoded
+from tests.people.models import Department, Profile
+
+from .pages import confirm, fields_of, fill_in, is_shown, send
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("signing_keys")]
+
+LIST = "/admin/django_at_jwt/claimmapper/"
+ADD = f"{LIST}add/"
+
+
+@register_claim_source("tests.house", type="integer", label="House", is_personal=False)
+def tenant(context):
+    return 7
+
+
+@pytest.fixture
+def admin(client, db):
+    client.force_login(get_user_model().objects.create_superuser("admin"))
+    return client
+
+
+@pytest.fixture(autouse=True)
+def _mappable(settings):
+    fields = ["email", "first_name", "last_name", "profile.department.code", "profile.badge"]
+    settings.AT_JWT = {**settings.AT_JWT, "MAPPABLE_USER_FIELDS": fields}
+
+
+def change(row):
+    return reverse("admin:django_at_jwt_claimmapper_change", args=[row.pk])
+
+
+def add(admin, **values):
+    page = send(admin, ADD, **values)
+    assert is_shown(page), errors(page)
+    assert not ClaimMapper.objects.filter(name=values["name"]).exists()
+    assert confirm(admin, page).status_code == 302
+    return ClaimMapper.objects.get(name=values["name"])
+
+
+def errors(page):
+    assert page.status_code == 200
+    form = page.context["adminform"].form
+    return {field: " ".join(messages) for field, messages in form.errors.items()}
+
+
+DEPARTMENT = {
+    "name": "department",
+    "claim": "department",
+    "source_kind": "user",
+    "source_user": "profile.department.code",
+}
+
+
+def test_department_by_the_form_alone(admin, user, web):
+    Profile.objects.create(user=user, department=Department.objects.create(code="R+D"))
+    row = add(admin, **DEPARTMENT, scopes=["read"], tokens_for="users")
+    assert row.source == {"kind": "user", "path": "profile.department.code"}
+    assert row.conditions == {"tokens_for": "users", "scopes": ["read"]}
+    assert row.transforms == []
+    assert decoded(web.code_flow(user).json()["access_token"])[1]["department"] == "R+D"
+    assert LogEntry.objects.get(object_id=str(row.pk), object_repr="department").get_change_message() == "Added."
+
+
+@pytest.mark.parametrize(
+    ("values", "source", "more"),
+    [
+        ({"source_kind": "groups", "type": "strings"}, {"kind": "groups"}, {}),
+        ({"source_kind": "permissions", "type": "strings"}, {"kind": "permissions"}, {}),
+        ({"source_kind": "client", "source_client": "name"}, {"kind": "client", "name": "name"}, {}),
+        (
+            {"source_kind": "resource_server", "source_resource_server": "identifier"},
+            {"kind": "resource_server", "name": "identifier"},
+            {},
+        ),
+        ({"source_kind": "text", "source_text": "5"}, {"kind": "constant", "value": "5"}, {}),
+        (
+            {"source_kind": "constant", "source_constant": '{"a": [1, null]}', "type": "object"},
+            {"kind": "constant", "value": {"a": [1, None]}},
+            {},
+        ),
+        (
+            {"source_kind": "template", "source_template": "{user:first_name} {{x}} "},
+            {"kind": "template", "text": "{user:first_name} {{x}} "},
+            {},
+        ),
+        ({"source_kind": "claim", "source_claim": "sub"}, {"kind": "claim", "claim": "sub"}, {}),
+        (
+            {"source_kind": "registered", "source_registered": "tests.house", "type": "integer"},
+            {"kind": "registered", "name": "tests.house"},
+            {},
+        ),
+        # What belongs to another source is not looked at, so that the form works without JavaScript.
+        (
+            {"source_kind": "user", "source_user": "email", "source_constant": "{", "default": "unused"},
+            {"kind": "user", "path": "email"},
+            {"default": None},
+        ),
+        (
+            {"source_kind": "user", "source_user": "email", "when_missing": "default", "default": "5"},
+            {"kind": "user", "path": "email"},
+            {"default": "5"},
+        ),
+        (
+            {"source_kind": "groups", "type": "strings", "when_missing": "default", "default": '["a", "b"]'},
+            {"kind": "groups"},
+            {"default": ["a", "b"]},
+        ),
+        (
+            {"source_kind": "groups", "type": "strings", "when_missing": "default", "default": "a"},
+            {"kind": "groups"},
+            {"default": ["a"]},
+        ),
+        (
+            {
+                "source_kind": "registered",
+                "source_registered": "tests.house",
+                "type": "integer",
+                "when_missing": "default",
+                "default": "5",
+            },
+            {"kind": "registered", "name": "tests.house"},
+            {"default": 5},
+        ),
+    ],
+)
+def test_every_source_is_stored_and_shown_as_it_was_written(admin, values, source, more):
+    row = add(admin, name="m", claim="c", **values)
+    assert row.source == source
+    assert {name: getattr(row, name) for name in more} == more
+    # The same form sent again changes nothing, and there is nothing to confirm.
+    assert admin.post(change(row), fill_in(admin, change(row))).status_code == 302
+    before = {name: getattr(row, name) for name in ("source", "default", "conditions", "transforms")}
+    row.refresh_from_db()
+    assert {name: getattr(row, name) for name in before} == before
+    assert LogEntry.objects.filter(object_id=str(row.pk)).first().get_change_message() == "No fields changed."
+
+
+STEPS = [
+    (("cast", "string"), {"kind": "cast", "to": "string"}),
+    (("join", ", "), {"kind": "join", "separator": ", "}),
+    (("split", " "), {"kind": "split", "separator": " "}),
+    (("pick", "first"), {"kind": "pick", "which": "first"}),
+    (("keep", "app-*\r\nx"), {"kind": "filter", "patterns": ["app-*", "x"]}),
+    (("drop", "app-*"), {"kind": "filter", "patterns": ["app-*"], "drop": True}),
+    (("prefix", "a "), {"kind": "prefix", "text": "a "}),
+    (("strip_prefix", "role-"), {"kind": "strip", "prefix": "role-"}),
+    (("strip_suffix", "x"), {"kind": "strip", "suffix": "x"}),
+    (("rename", "a = b\r\nc=d"), {"kind": "rename", "table": {"a": "b", "c": "d"}}),
+    (("rename_only", "a = b"), {"kind": "rename", "table": {"a": "b"}, "others": "drop"}),
+    (("lower", ""), {"kind": "lower"}),
+    (("default", "none"), {"kind": "default", "value": "none"}),
+    (("hash", "a key of 16 letters"), {"kind": "hash", "key": "a key of 16 letters"}),
+    (("hash_by_name", "tenant"), {"kind": "hash", "key_name": "tenant"}),
+    (("wrap", "value"), {"kind": "wrap", "member": "value"}),
+    (("json", '{"kind": "default", "value": 0}'), {"kind": "default", "value": 0}),
+    (
+        ("json", '{"kind": "strip", "prefix": "a\\nb", "suffix": "c"}'),
+        {"kind": "strip", "prefix": "a\nb", "suffix": "c"},
+    ),
+    (
+        ("json", '{"kind": "rename", "table": {"a=b": " c"}}'),
+        {"kind": "rename", "table": {"a=b": " c"}},
+    ),
+]
+
+
+@pytest.mark.parametrize(("step", "transform"), STEPS, ids=lambda each: each[0] if isinstance(each, tuple) else "")
+def test_every_step_is_stored_and_shown_as_it_was_written(admin, step, transform, settings):
+    settings.AT_JWT = {**settings.AT_JWT, "CLAIM_HASH_KEYS": {"tenant": "a key that is nowhere else"}}
+    values = {"transforms-1-step": step[0], "transforms-1-text": step[1]}
+    row = add(admin, **{**DEPARTMENT, **values})
+    assert row.transforms == [transform]
+    shown = fields_of(admin.get(change(row)))
+    assert shown["transforms-0-step"] == [step[0]]
+    assert admin.post(change(row), fill_in(admin, change(row))).status_code == 302
+    row.refresh_from_db()
+    assert row.transforms == [transform]
+
+
+def test_every_kind_of_transform_has_a_step():
+    from django_at_jwt.core.claims.schema import TRANSFORM_KINDS
+
+    assert {transform["kind"] for _, transform in STEPS} == set(TRANSFORM_KINDS)
+
+
+def test_every_kind_of_source_is_offered():
+    from django_at_jwt.admin.claim_mapper.form import SOURCE_KINDS
+    from django_at_jwt.core.claims.schema import SOURCE_KINDS as RULE_KINDS
+
+    assert set(SOURCE_KINDS) == {*RULE_KINDS, "text"}
+
+
+@pytest.mark.parametrize(
+    ("values", "field", "says"),
+    [
+        ({"name": ""}, "name", "required"),
+        ({"claim": "a..b"}, "claim", "between dots"),
+        ({"source_kind": ""}, "source_kind", "required"),
+        ({"source_user": ""}, "source_user", "Fill this in"),
+        ({"source_user": "password"}, "source_user", "MAPPABLE_USER_FIELDS"),
+        ({"source_user": "profile.password"}, "source_user", "MAPPABLE_USER_FIELDS"),
+        ({"source_user": "_state"}, "source_user", "MAPPABLE_USER_FIELDS"),
+        ({"source_user": "get_full_name"}, "source_user", "MAPPABLE_USER_FIELDS"),
+        ({"source_user": "last_login"}, "source_user", "MAPPABLE_USER_FIELDS"),
+        ({"source_kind": "client", "source_client": "client_secret"}, "source_client", "MAPPABLE_CLIENT_FIELDS"),
+        ({"source_kind": "template", "source_template": "{user:password}"}, "source_template", "MAPPABLE_USER_FIELDS"),
+        ({"source_kind": "template", "source_template": "{user.__class__}"}, "source_template", "names no source"),
+        ({"source_kind": "template", "source_template": "{"}, "source_template", "A brace is alone"),
+        ({"source_kind": "constant", "source_constant": "{"}, "source_constant", "always the same text"),
+        ({"source_kind": "constant", "source_constant": "[" * 100_000}, "source_constant", "JSON"),
+        ({"source_kind": "constant", "source_constant": "NaN"}, "source_constant", "no NaN"),
+        ({"source_kind": "constant", "source_constant": r'"a\u0000b"'}, "source_constant", "NUL"),
+        ({"source_kind": "constant", "source_constant": r'{"\u0000": 1}', "type": "object"}, "source_constant", "NUL"),
+        (
+            {"source_kind": "constant", "source_constant": '{"a": 1, "a": 2}', "type": "object"},
+            "source_constant",
+            "“a” is there twice",
+        ),
+        ({"type": "object", "when_missing": "default", "default": '{"a": 1, "a": 2}'}, "default", "“a” is there twice"),
+        ({"type": "strings", "when_missing": "default", "default": r'["\u0000"]'}, "default", "NUL"),
+        (
+            {"transforms-0-step": "json", "transforms-0-text": r'{"kind": "default", "value": "\u0000"}'},
+            "transforms",
+            "NUL",
+        ),
+        (
+            {"transforms-0-step": "json", "transforms-0-text": '{"kind": "lower", "kind": "lower"}'},
+            "transforms",
+            "“kind” is there twice",
+        ),
+        ({"source_kind": "constant", "source_constant": "5"}, "source_constant", "does not become"),
+        ({"source_kind": "registered", "source_registered": "os.system"}, "source_registered", "registered"),
+        ({"source_kind": "groups"}, "type", "strings"),
+        ({"source_kind": "nonsense"}, "source_kind", "not one of the available choices"),
+        ({"type": "integers", "when_missing": "default", "default": "x"}, "default", "JSON"),
+        ({"type": "integer", "when_missing": "default", "default": '"x"'}, "default", "does not fit"),
+        ({"transforms-0-step": "cast", "transforms-0-text": "text"}, "transforms", "Step 1: This must be one of"),
+        ({"transforms-0-step": "rename", "transforms-0-text": "a"}, "transforms", "has no ="),
+        ({"transforms-0-step": "rename", "transforms-0-text": "a=b\na=c"}, "transforms", "twice"),
+        ({"transforms-0-text": "x"}, "transforms", "Choose what is done"),
+        ({"transforms-0-step": "eval", "transforms-0-text": "x"}, "transforms", "no step"),
+        ({"transforms-0-step": "json", "transforms-0-text": "{"}, "transforms", "no JSON"),
+        ({"transforms-0-step": "json", "transforms-0-text": "[" * 100_000}, "transforms", "no JSON"),
+        ({"transforms-0-step": "json", "transforms-0-text": "5"}, "transforms", "kind"),
+        ({"transforms-0-step": "hash", "transforms-0-text": "short"}, "transforms", "16"),
+        ({"transforms-0-step": "hash_by_name", "transforms-0-text": "x"}, "transforms", "no key “x” in AT_JWT"),
+        ({"transforms-0-step": "keep", "transforms-0-text": "a\\b"}, "transforms", "backslash"),
+        ({"scopes": ["no such"]}, "scopes", "not one of the available choices"),
+        ({"clients": ["no such"]}, "clients", "not one of the available choices"),
+        ({"groups": ["staff"], "tokens_for": "machines"}, "tokens_for", "in no group"),
+        ({"order": "3000000000"}, "order", "whole number"),
+    ],
+)
+@pytest.mark.usefixtures("web")
+def test_says_what_is_wrong(admin, values, field, says):
+    Group.objects.create(name="staff")
+    told = errors(send(admin, ADD, **{**DEPARTMENT, **values}))
+    assert says in told[field]
+    assert not ClaimMapper.objects.exists()
+
+
+@pytest.mark.parametrize("claim", [*sorted(RESERVED_CLAIMS), "SUB", "sub.x", "\uff53ub"])
+def test_reserved_claim(admin, claim):
+    assert "belongs to the protocol" in errors(send(admin, ADD, **{**DEPARTMENT, "claim": claim}))["claim"]
+    assert not ClaimMapper.objects.exists()
+
+
+def test_fields_have_the_names_that_people_know(admin):
+    page = admin.get(ADD).content.decode()
+    assert "profile / department / code (profile.department.code)" in page
+    assert "email address (email)" in page
+    assert "House (tests.house)" in page
+    assert "<code>{user:email}</code>" in page
+
+
+def test_what_is_no_longer_there_stays_until_it_is_taken_out(admin, settings):
+    row = ClaimMapper.objects.create(
+        name="old",
+        claim="old",
+        source={"kind": "user", "path": "email"},
+        conditions={"clients": ["gone"], "scopes": ["gone"], "groups": ["gone"], "resource_servers": ["gone"]},
+    )
+    settings.AT_JWT = {**settings.AT_JWT, "MAPPABLE_USER_FIELDS": ["first_name"]}
+    page = admin.get(change(row))
+    assert page.content.decode().count("gone (not on this site)") == 4
+    assert "may not be mapped (email)" in page.content.decode()
+    assert "MAPPABLE_USER_FIELDS" in errors(admin.post(change(row), fill_in(admin, change(row))))["source_user"]
+
+
+def test_api_that_another_process_has_registered(admin, user, web, monkeypatch):
+    registry.current()
+    monkeypatch.setattr("django_at_jwt.authorization_server.row_cache._LEAST_AGE", 0)
+    # No signal of this process tells of it.
+    ResourceServer.objects.bulk_create([ResourceServer(identifier="https://new.example.com/", name="New")])
+    row = add(admin, **DEPARTMENT, resource_servers=["https://new.example.com/"])
+    assert row.conditions == {"resource_servers": ["https://new.example.com/"]}
+
+
+def test_row_that_is_no_rule_can_be_opened_and_mended(admin):
+    row = ClaimMapper.objects.create(name="x", claim="sub", source=["nonsense"], conditions="x", transforms=[{"a": 1}])
+    page = admin.get(change(row))
+    assert page.status_code == 200
+    assert "belongs to the protocol" in admin.get(LIST).content.decode()
+    sent = {**DEPARTMENT, "name": "x", "transforms-0-step": "", "transforms-0-text": ""}
+    assert confirm(admin, send(admin, change(row), **sent)).status_code == 302
+    row.refresh_from_db()
+    assert (row.claim, row.transforms, row.conditions) == ("department", [], {})
+
+
+def test_markup_is_escaped(admin, user, web):
+    evil = "<script>alert(1)</script>"
+    web.application.name = evil
+    web.application.save()
+    row = add(
+        admin,
+        name=evil,
+        claim=evil,
+        source_kind="text",
+        source_text=evil,
+        clients=[web.application.client_id],
+        **{"transforms-0-step": "prefix", "transforms-0-text": evil},
+    )
+    page = send(admin, change(row), claim=f"{evil}2")
+    assert is_shown(page)
+    for shown in (page, admin.get(change(row)), admin.get(LIST), admin.get(f"{change(row)[:-7]}delete/")):
+        assert evil not in shown.content.decode()
+    assert "&lt;script&gt;" in page.content.decode()
+
+
+class TestList:
+    def test_sentences(self, admin, web, service):
+        for number, (source, conditions) in enumerate(
+            [
+                (
+                    {"kind": "user", "path": "profile.department.code"},
+                    {
+                        "tokens_for": "users",
+                        "clients": [web.application.client_id, service.application.client_id],
+                        "scopes": ["read"],
+                        "resource_servers": ["https://reports.example.com/"],
+                        "grants": ["refresh_token"],
+                        "groups": ["staff"],
+                    },
+                ),
+                ({"kind": "groups"}, {"scopes": ["read", "write"], "scopes_match": "all"}),
+                ({"kind": "permissions"}, {"scopes": ["read", "write"], "tokens_for": "machines"}),
+                ({"kind": "constant", "value": "x" * 100}, {}),
+                ({"kind": "registered", "name": "tests.house"}, {"groups": ["a", "b"]}),
+                ({"kind": "claim", "claim": "sub"}, {"clients": [web.application.client_id]}),
+            ]
+        ):
+            ClaimMapper.objects.create(name=f"m{number}", claim="c", source=source, conditions=conditions)
+        text = admin.get(LIST).content.decode()
+        for sentence in (
+            "the user&#x27;s profile / department / code",
+            "For users, for clients authorization-code client and client-credentials client, when scope read was",
+            "was granted, for API Reports, by the grant refresh token, for users in the group staff",
+            "When the scopes read and write were all granted",
+            "For clients that act for themselves, when one of the scopes read or write was granted",
+            "For all tokens",
+            "For users in one of the groups a or b",
+            "For client authorization-code client",
+            "House",
+            "what is in the claim sub",
+            "x…",
+        ):
+            assert sentence in text, sentence
+
+    def test_sentences_are_translated(self, admin, monkeypatch):
+        ClaimMapper.objects.create(name="m", claim="c", source={"kind": "groups"})
+        monkeypatch.setattr("django_at_jwt.admin.claim_mapper.display.gettext", lambda text: f"auf Deutsch: {text}")
+        assert "auf Deutsch: For all tokens" in admin.get(LIST).content.decode()
+
+    def test_apis_of_one_name_are_told_apart(self, admin):
+        for identifier in ("https://a.example.com/", "https://b.example.com/"):
+            ResourceServer.objects.create(identifier=identifier, name="Notes")
+        conditions = {"resource_servers": ["https://b.example.com/"]}
+        ClaimMapper.objects.create(name="m", claim="c", source={"kind": "groups"}, conditions=conditions)
+        assert "Notes (https://b.example.com/)" in admin.get(LIST).content.decode()
+
+    def test_declared_ones_and_broken_ones(self, admin, settings):
+        declared = [
+            {"name": "mail", "claim": "mail", "source": {"kind": "user", "path": "email"}, "enabled": False},
+            {"name": "secret", "claim": "x", "source": {"kind": "user", "path": "password"}},
+        ]
+        settings.AT_JWT = {**settings.AT_JWT, "CLAIM_MAPPERS": declared}
+        ClaimMapper.objects.create(name="mail", claim="other", source={"kind": "groups"})
+        ClaimMapper.objects.create(name="bad", claim="iss", source={"kind": "groups"}, type="strings")
+        text = admin.get(LIST).content.decode()
+        assert "Declared in the settings" in text
+        assert "mail (disabled)" in text
+        assert "“password” may not be mapped" in text
+        assert "Not applied: the settings declare a mapper of this name." in text
+        assert "“iss” belongs to the protocol" in text
+
+    @pytest.mark.parametrize(
+        ("conditions", "says"),
+        [
+            ({"scopes": ["gone", "read"]}, None),
+            ({"scopes": ["gone", "read"], "scopes_match": "all"}, "this site has no scope gone."),
+            ({"scopes": ["gone"]}, "this site has no scope gone."),
+            ({"groups": ["gone", "staff"]}, None),
+            ({"groups": ["gone", "lost"]}, "there is no group gone or lost here."),
+            ({"clients": ["gone"]}, "there is no client gone here."),
+            ({"clients": ["gone", "there"]}, None),
+            ({"resource_servers": ["https://gone.example.com/"]}, "there is no API https://gone.example.com/ here."),
+            ({"resource_servers": ["https://api.example.com/", "https://gone.example.com/"]}, None),
+        ],
+    )
+    def test_conditions_that_nothing_can_meet(self, admin, make_client, settings, conditions, says):
+        make_client(client_id="there")
+        Group.objects.create(name="staff")
+        data = {"claim": "c", "source": {"kind": "user", "path": "email"}, "conditions": conditions}
+        ClaimMapper.objects.create(name="row", **data)
+        settings.AT_JWT = {**settings.AT_JWT, "CLAIM_MAPPERS": [{"name": "declared", **data}]}
+        text = admin.get(LIST).content.decode()
+        assert text.count("Never applied: ") == (0 if says is None else 2)
+        assert says is None or text.count(f"Never applied: {says}") == 2
+
+    def test_number_of_statements_does_not_depend_on_the_rows(self, admin, django_assert_num_queries):
+        from tests.conftest import captured_statements
+
+        def statements():
+            with captured_statements() as captured:
+                admin.get(LIST)
+            return len(captured)
+
+        statements()
+        before = statements()
+        for number in range(5):
+            ClaimMapper.objects.create(name=f"m{number}", claim="c", source={"kind": "groups"})
+        assert statements() == before
+
+
+class TestReadyMade:
+    @pytest.mark.parametrize("name", READY_MADE)
+    def test_is_shown_and_added(self, admin, user, web, name):
+        address = f"{LIST}ready-made/{name}/"
+        assert address in admin.get(LIST).content.decode()
+        page = admin.get(address)
+        names = [data["name"] for data in READY_MADE[name]]
+        for each in names:
+            assert each in page.content.decode()
+        assert not ClaimMapper.objects.exists()
+        assert confirm(admin, page).status_code == 302
+        assert sorted(ClaimMapper.objects.values_list("name", flat=True)) == sorted(names)
+        assert LogEntry.objects.filter(content_type__model="claimmapper").count() == len(names)
+        # Once more, there is nothing to add.
+        again = admin.get(address).content.decode()
+        assert "already exists" in again
+        assert "Confirm and save" not in again
+
+    def test_unknown_and_unconfirmed(self, admin):
+        assert admin.get(f"{LIST}ready-made/nothing/").status_code == 404
+        assert is_shown(admin.post(f"{LIST}ready-made/email/"))
+        assert not ClaimMapper.objects.exists()
+
+    def test_permission(self, client):
+        staff = get_user_model().objects.create_user("staff", is_staff=True)
+        client.force_login(staff)
+        assert client.get(f"{LIST}ready-made/email/").status_code == 403
+        staff.user_permissions.add(Permission.objects.get(codename="view_claimmapper"))
+        assert client.get(f"{LIST}ready-made/email/").status_code == 403
+        assert "ready-made" not in client.get(LIST).content.decode()
+
+
+class TestPermissions:
+    @pytest.fixture
+    def staff(self, client):
+        staff = get_user_model().objects.create_user("staff", is_staff=True)
+        client.force_login(staff)
+        return staff
+
+    def test_without_any(self, client, staff):
+        row = ClaimMapper.objects.create(name="m", claim="c", source={"kind": "groups"}, type="strings")
+        for address in (LIST, ADD, change(row), f"{change(row)[:-7]}delete/"):
+            assert client.get(address).status_code == 403
+            assert client.post(address, {**DEPARTMENT, "post": "yes"}).status_code == 403
+        assert ClaimMapper.objects.get().claim == "c"
+
+    def test_view_only_is_sentences(self, client, staff):
+        row = ClaimMapper.objects.create(name="m", claim="c", source={"kind": "groups"}, type="strings")
+        staff.user_permissions.add(Permission.objects.get(codename="view_claimmapper"))
+        page = client.get(change(row))
+        assert page.status_code == 200
+        assert "the user&#x27;s groups" in page.content.decode()
+        assert "For all tokens" in page.content.decode()
+        assert client.post(change(row), DEPARTMENT).status_code == 403
+        listed = client.post(LIST, {"form-TOTAL_FORMS": 1, "form-0-id": row.pk, "form-0-order": 5, "_save": "Save"})
+        row.refresh_from_db()
+        assert row.order == 0
+        assert listed.status_code in {200, 302, 403}
+
+
+class TestPreview:
+    """The button below the form: a token with the mapper as it is written there, and nothing saved."""
+
+    def test_with_unsaved_values(self, admin, user, web):
+        Profile.objects.create(user=user, department=Department.objects.create(code="R+D"))
+        page = send(admin, ADD, **DEPARTMENT, _preview="Preview", _save=None)
+        assert "as it is in the form" in page.content.decode()
+        chosen = {"preview-typed": "on", "preview-user_name": user.get_username()}
+        asked = {**fields_of(page), **chosen, "preview-client_id": web.application.client_id}
+        shown = admin.post(ADD, asked)
+        claims = {claim.name: claim.value for claim, _ in shown.context["claims"]}
+        assert claims["department"] == "R+D"
+        assert not ClaimMapper.objects.exists()
+        # Looked at as often as one likes, and for others, with the same unsaved values.
+        again = admin.post(ADD, {**fields_of(shown), **chosen, "preview-client_id": "nobody"})
+        assert "claims" not in again.context
+        assert not ClaimMapper.objects.exists()
+
+    def test_leads_back_to_the_form(self, admin, user, web):
+        page = send(admin, ADD, **DEPARTMENT, _preview="Preview", _save=None)
+        text = page.content.decode()
+        assert f'<a href="{LIST}">Claim mappers</a>' in text
+        assert '<input type="submit" name="_back"' in text
+        chosen = {"preview-typed": "on", "preview-user_name": "alice"}
+        shown = admin.post(ADD, {**fields_of(page), **chosen, "preview-client_id": web.application.client_id})
+        back = admin.post(ADD, {**fields_of(shown), "_back": "Back to the form"})
+        assert errors(back) == {"__all__": "This is not saved yet."}
+        assert fields_of(back)["name"] == ["department"]
+        assert fields_of(back)["source_user"] == ["profile.department.code"]
+        assert not ClaimMapper.objects.exists()
+
+    def test_who_may_only_look_at_the_mapper(self, client, user, web):
+        row = ClaimMapper.objects.create(name="mail", claim="email", source={"kind": "user", "path": "email"})
+        viewer = get_user_model().objects.create_user("viewer", is_staff=True)
+        names = ["view_claimmapper", "add_claimmapper", "preview_claimmapper"]
+        viewer.user_permissions.set(Permission.objects.filter(codename__in=names))
+        client.force_login(viewer)
+        text = client.get(change(row)).content.decode()
+        # There is no form whose values could be shown, but the mapper as it is.
+        assert "_preview" not in text
+        assert reverse("admin:django_at_jwt_preview") in text.split('class="object-tools"')[1]
+        assert "_preview" in client.get(ADD).content.decode()
+
+    def test_form_with_errors_is_shown_again(self, admin):
+        page = send(admin, ADD, **{**DEPARTMENT, "claim": "sub"}, _preview="Preview", _save=None)
+        assert "claim" in errors(page)
+        assert not ClaimMapper.objects.exists()
+
+    def test_needs_the_permission(self, client, user):
+        editor = get_user_model().objects.create_user("editor", is_staff=True)
+        names = ["add_claimmapper", "view_claimmapper"]
+        editor.user_permissions.set(Permission.objects.filter(codename__in=names))
+        client.force_login(editor)
+        assert "_preview" not in client.get(ADD).content.decode()
+        assert send(client, ADD, **DEPARTMENT, _preview="Preview", _save=None).status_code == 403
+        assert not ClaimMapper.objects.exists()

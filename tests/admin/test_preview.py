@@ -1,0 +1,260 @@
+"""The page that previews access tokens: who may, what it shows and keeps, and from where one gets there."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+
+import pytest
+from django.conf import settings
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import Group, Permission
+from django.core.management import call_command
+from django.urls import reverse
+
+from django_at_jwt import claims
+from django_at_jwt.models import ClaimMapper, ResourceServer
+from tests.conftest import captured_statements, decoded
+
+from .pages import is_shown, send
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("signing_keys")]
+PAGE = "admin:django_at_jwt_preview"
+
+
+@pytest.fixture
+def staff(client, django_user_model):
+    person = django_user_model.objects.create_user("staff", is_staff=True)
+    person.user_permissions.add(Permission.objects.get(codename="preview_claimmapper"))
+    client.force_login(person)
+    return client
+
+
+@pytest.fixture
+def mail(db):
+    return ClaimMapper.objects.create(name="mail", claim="email", source={"kind": "user", "path": "email"})
+
+
+def asked(client, user=None, **others):
+    # Chosen by those who may search for rows, typed by the others.
+    chosen = {"client": client.application.pk, "user": user.pk if user else ""}
+    typed = {"client_id": client.application.client_id, "user_name": user.get_username() if user else ""}
+    data = {**chosen, **typed, "logged_in": "on", **others}
+    return {f"preview-{name}": value for name, value in data.items()}
+
+
+@pytest.mark.usefixtures("mail")
+def test_shows_the_claims_and_who_set_them(staff, web, user):
+    page = staff.post(reverse(PAGE), asked(web, user, scopes=["read"]))
+    assert page.status_code == 200
+    shown = json.loads(page.context["claims_json"])
+    assert (shown["email"], shown["sub"], shown["scope"]) == ("alice@example.com", str(user.pk), "read")
+    text = page.content.decode()
+    assert "alice@example.com" in text
+    assert "personal" in text
+    assert "no-store" in page["Cache-Control"]
+
+
+@pytest.mark.usefixtures("mail")
+def test_it_is_recorded_without_a_value(staff, web, service, user):
+    staff.post(reverse(PAGE), asked(web, user, resources=[settings.API]))
+    staff.post(reverse(PAGE), asked(service))
+    of_user, of_client = LogEntry.objects.order_by("pk")
+    assert of_user.get_edited_object() == user
+    assert of_client.get_edited_object() == service.application
+    assert web.application.client_id in of_user.change_message
+    assert settings.API in of_user.change_message
+    assert "alice@example.com" not in of_user.change_message + of_client.change_message
+
+
+def test_nothing_else_is_written(staff, web, user):
+    with captured_statements() as statements:
+        staff.post(reverse(PAGE), asked(web, user))
+    [written] = [each for each in statements if not each.startswith(("SELECT", "SAVEPOINT", "RELEASE"))]
+    assert "django_admin_log" in written
+
+
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_needs_its_permission(method, client, web, user, django_user_model):
+    client.force_login(django_user_model.objects.create_user("other", is_staff=True))
+    page = getattr(client, method)(reverse(PAGE), asked(web, user))
+    assert page.status_code == 403
+    assert not LogEntry.objects.exists()
+    client.logout()
+    assert client.get(reverse(PAGE)).status_code == 302
+
+
+def test_a_link_tells_nobody_who_a_user_is(staff, web, user):
+    page = staff.get(reverse(PAGE), {"user": user.pk, "client": web.application.pk})
+    assert page.status_code == 200
+    assert "alice" not in page.content.decode()
+    assert not LogEntry.objects.exists()
+
+
+def test_link_chooses_the_user_and_the_client(admin_client, web, user):
+    page = admin_client.get(reverse(PAGE), {"user": user.pk, "client": web.application.pk})
+    assert page.context["form"].initial == {
+        "user": user.pk,
+        "user_name": user.pk,
+        "client": web.application.pk,
+        "client_id": web.application.client_id,
+    }
+    assert "selected>alice</option>" in page.content.decode()
+    for data in ({"user": "nobody"}, {"client": "nobody"}, {"user": "9" * 40}):
+        assert admin_client.get(reverse(PAGE), data).context["form"].initial == {}
+
+
+def test_links_from_other_pages(admin_client, client, web, user):
+    for place, query in (
+        (reverse("admin:auth_user_change", args=[user.pk]), f"?user={user.pk}"),
+        (
+            reverse("admin:oauth2_provider_application_change", args=[web.application.pk]),
+            f"?client={web.application.pk}",
+        ),
+        (reverse("admin:django_at_jwt_resourceserver_changelist"), ""),
+        (reverse("admin:django_at_jwt_claimmapper_changelist"), ""),
+        (reverse("admin:index"), ""),
+    ):
+        assert f'href="{reverse(PAGE)}{query}"' in admin_client.get(place).content.decode()
+
+
+def test_no_link_without_the_permission(client, user, django_user_model):
+    person = django_user_model.objects.create_user("other", is_staff=True)
+    person.user_permissions.add(Permission.objects.get(codename="view_user"))
+    client.force_login(person)
+    page = client.get(reverse("admin:auth_user_change", args=[user.pk]))
+    assert page.status_code == 200
+    assert reverse(PAGE) not in page.content.decode()
+
+
+def test_who_may_see_nothing_else_finds_the_page_and_types_names(staff, web, user):
+    [app] = staff.get(reverse("admin:index")).context["app_list"]
+    [entry] = app["models"]
+    assert (entry["name"], entry["admin_url"], entry["add_url"]) == ("Previews of access tokens", reverse(PAGE), None)
+    page = staff.get(entry["admin_url"])
+    # A list to search in would stay empty: its entries are for those who may see users.
+    assert page.context["form"].can_search == {"user": False, "client": False}
+    assert "<noscript><div" not in page.content.decode()
+    assert 'name="preview-user_name"' in page.content.decode()
+    assert 'name="preview-user"' not in page.content.decode()
+    page = staff.post(reverse(PAGE), {"preview-user_name": "alice", "preview-client_id": web.application.client_id})
+    assert json.loads(page.context["claims_json"])["sub"] == str(user.pk)
+
+
+def test_who_may_see_users_and_clients_searches_for_them(admin_client):
+    page = admin_client.get(reverse(PAGE))
+    assert page.context["form"].can_search == {"user": True, "client": True}
+    assert 'name="preview-user"' in page.content.decode()
+
+
+def test_index_has_no_entry_without_the_permission(client, django_user_model):
+    person = django_user_model.objects.create_user("other", is_staff=True)
+    person.user_permissions.add(Permission.objects.get(codename="view_claimmapper"))
+    client.force_login(person)
+    page = client.get(reverse("admin:index"))
+    assert reverse("admin:django_at_jwt_claimmapper_changelist") in page.content.decode()
+    assert reverse(PAGE) not in page.content.decode()
+
+
+@pytest.mark.usefixtures("mail")
+def test_without_javascript_names_are_typed(staff, web, user):
+    typed = {"preview-typed": "on", "preview-client_id": web.application.client_id}
+    page = staff.post(reverse(PAGE), {**typed, "preview-user_name": "alice"})
+    assert json.loads(page.context["claims_json"])["email"] == "alice@example.com"
+    page = staff.post(reverse(PAGE), {**typed, "preview-user_name": "nobody"})
+    assert "There is no user" in page.content.decode()
+    page = staff.post(reverse(PAGE), {"preview-typed": "on", "preview-client_id": "nobody"})
+    assert "There is no client" in page.content.decode()
+    page = staff.post(reverse(PAGE), {"preview-typed": "on"})
+    assert page.context["form"].errors == {"client_id": ["Choose a client."]}
+
+
+def test_errors_of_the_form(staff, web, user):
+    page = staff.post(reverse(PAGE), {"preview-user_name": user.pk})
+    assert page.context["form"].errors == {"client_id": ["Choose a client."]}
+    page = staff.post(reverse(PAGE), asked(web, user, grant="client_credentials"))
+    assert "grant" in page.context["form"].errors
+    assert "preview" not in page.context
+    assert not LogEntry.objects.exists()
+
+
+def test_refusal_and_opaque(staff, web, user):
+    ResourceServer.objects.create(identifier="https://old.example.com/", name="Old", token_format="opaque")
+    page = staff.post(reverse(PAGE), asked(web, user, resources=["https://old.example.com/"]))
+    assert "The token is opaque" in page.content.decode()
+    type(user).objects.filter(pk=user.pk).update(is_active=False)
+    page = staff.post(reverse(PAGE), asked(web, user))
+    assert "invalid_grant" in page.content.decode()
+    assert "account is not active" in page.content.decode()
+
+
+def test_what_a_page_of_another_form_sent_is_sent_again(rf, web, user, django_user_model):
+    from django.contrib.admin import site
+
+    from django_at_jwt.admin.preview import preview_page
+    from django_at_jwt.authorization_server.claims.registry import compile_site_rules
+    from django_at_jwt.core.claims import parse_rule
+
+    rule = parse_rule({"name": "new", "claim": "new", "source": {"kind": "constant", "value": "<b>"}, "type": "string"})
+    request = rf.post("/", {"_preview": "1", "claim": '"new"', **asked(web, user)})
+    request.user = django_user_model.objects.create_superuser("root")
+    page = preview_page(request, site, mappers=compile_site_rules((rule,))).render()
+    text = page.content.decode()
+    assert '<input type="hidden" name="claim" value="&quot;new&quot;">' in text
+    assert '<input type="hidden" name="_preview" value="1">' in text
+    assert json.loads(page.context_data["claims_json"])["new"] == "<b>"
+    assert "<b>" not in text
+    assert "not saved" in LogEntry.objects.get().change_message
+
+
+def test_no_private_member_is_on_the_page(staff, web, user):
+    from django_at_jwt.authorization_server.keys.encryption import decrypt_private_key
+    from django_at_jwt.models import SigningKey
+
+    text = staff.post(reverse(PAGE), asked(web, user)).content.decode()
+    for row in SigningKey.objects.all():
+        private = decrypt_private_key(row.private_jwe, kid=row.kid).export_private(as_dict=True)
+        assert [member for member in ("d", "p", "q", "dp", "dq", "qi") if private.get(member, "\x00") in text] == []
+        assert row.private_jwe not in text
+
+
+def test_page_has_no_style_that_a_policy_for_content_would_block(admin_client, web, user):
+    shown = admin_client.post(reverse(PAGE), asked(web, user)).content.decode()
+    [main] = re.findall(r'<div id="content-start".*?</main>|<main.*?</main>', shown, re.DOTALL)
+    assert 'class="part claims" x="' in main
+    assert not re.findall(r"<style|style=", main)
+
+
+@pytest.fixture
+def writing_source(monkeypatch):
+    """A source that somebody wrote although it says that sources must not write."""
+    monkeypatch.setattr(claims, "_sources", {})
+
+    @claims.register_claim_source("tests.counted", type="string", label="Counted", is_personal=False)
+    def counted(context):
+        Group.objects.create(name=f"counted {Group.objects.count()}")
+        return str(Group.objects.count())
+
+    source = {"kind": "registered", "name": "tests.counted"}
+    return ClaimMapper.objects.create(name="counted", claim="counted", source=source)
+
+
+def test_what_a_source_writes_is_undone_and_who_looked_is_kept(writing_source, admin_client, web, user):
+    page = admin_client.post(reverse(PAGE), asked(web, user))
+    assert json.loads(page.context["claims_json"])["counted"] == "1"
+    assert LogEntry.objects.filter(object_repr="alice").count() == 1
+    assert "counted" in run_command("preview_access_token", "--client", web.application.client_id, "--user", "alice")
+    change = reverse("admin:django_at_jwt_claimmapper_change", args=[writing_source.pk])
+    assert is_shown(send(admin_client, change, claim="another"))
+    assert LogEntry.objects.filter(object_repr="alice").count() == 2
+    assert not Group.objects.exists()
+    # A real token is another matter.
+    assert decoded(web.code_flow(user).json()["access_token"])[1]["counted"] == "1"
+    assert Group.objects.count() == 1
+
+
+def run_command(*arguments):
+    out = io.StringIO()
+    call_command(*arguments, stdout=out)
+    return out.getvalue()

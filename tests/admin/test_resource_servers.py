@@ -1,0 +1,225 @@
+"""Resource servers in the admin: what the form takes, what it refuses and says, and what the list shows."""
+
+from __future__ import annotations
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Permission
+from django.urls import reverse
+
+from django_at_jwt.authorization_server.resource_servers import registry
+from django_at_jwt.core.jose.algorithms import ALGORITHMS
+from django_at_jwt.models import ResourceServer
+
+from .pages import confirm, fill_in, is_shown
+
+pytestmark = pytest.mark.django_db
+
+LIST = "admin:django_at_jwt_resourceserver_changelist"
+ADD = "admin:django_at_jwt_resourceserver_add"
+MAIL = "https://mail.example.com/"
+FORM = {"identifier": MAIL, "name": "Mail", "enabled": "on", "open_to_all_clients": "on", "token_format": "at+jwt"}
+
+
+@pytest.fixture
+def admin(client, db):
+    client.force_login(get_user_model().objects.create_superuser("admin"))
+    return client
+
+
+def save(client, address, sent):
+    """Send a form, and confirm what it does if it is shown."""
+    page = client.post(address, sent)
+    return confirm(client, page) if is_shown(page) else page
+
+
+def errors(page):
+    assert page.status_code == 200
+    return {field: " ".join(messages) for field, messages in page.context["adminform"].form.errors.items()}
+
+
+def test_registers(admin, service):
+    sent = {
+        **FORM,
+        "description": "Sends mail.",
+        "scopes": "  read   Read your mail \r\n\r\nwrite\r\n",
+        "open_to_all_clients": "",
+        "clients": [service.application.client_id],
+        "isolated": "on",
+        "lifetime": "300",
+        "algorithm": "RS256",
+    }
+    assert save(admin, reverse(ADD), sent).status_code == 302
+    row = ResourceServer.objects.get()
+    assert (row.scopes, row.clients) == ({"read": "Read your mail", "write": ""}, [service.application.client_id])
+    server = registry.current().by_identifier[MAIL]
+    assert (server.lifetime, server.algorithm, server.isolated) == (300, "RS256", True)
+    assert server.client_ids == {service.application.client_id}
+    assert LogEntry.objects.get().get_change_message() == "Added."
+
+
+@pytest.mark.skipif("ML-DSA-44" not in ALGORITHMS, reason="this jwcrypto or cryptography has no ML-DSA")
+def test_size_of_post_quantum_tokens_is_told_to_whoever_may_choose_them(admin, settings):
+    settings.AT_JWT = {**settings.AT_JWT, "SIGNING_ALGORITHMS": ["RS256", "ML-DSA-44"]}
+    page = admin.get(reverse(ADD)).content.decode()
+    assert '<option value="ML-DSA-44">ML-DSA-44 (tokens of about 3726 bytes)</option>' in page
+    assert '<option value="RS256">RS256</option>' in page
+
+
+def test_takes_back_what_it_shows(admin, service):
+    scopes = {"read": "Read your mail", "write": ""}
+    row = ResourceServer.objects.create(identifier=MAIL, name="Mail", scopes=scopes, clients=["gone"], lifetime=5)
+    address = reverse("admin:django_at_jwt_resourceserver_change", args=[row.pk])
+    page = admin.get(address)
+    assert "gone (no such client)" in page.content.decode()
+    form = page.context["adminform"].form
+    shown = {name: form[name].value() for name in form.fields}
+    assert shown["scopes"] == "read Read your mail\nwrite"
+    sent = {name: value for name, value in shown.items() if value not in (None, False)}
+    assert save(admin, address, sent).status_code == 302
+    row.refresh_from_db()
+    assert (row.scopes, row.clients, row.lifetime) == (scopes, ["gone"], 5)
+    assert LogEntry.objects.get().get_change_message() == "No fields changed."
+
+
+def test_without_scopes_it_has_those_that_nobody_names(admin):
+    save(admin, reverse(ADD), FORM)
+    assert ResourceServer.objects.get().scopes is None
+    assert "those that no other API names" in admin.get(reverse(LIST)).content.decode()
+
+
+@pytest.mark.parametrize(
+    ("sent", "field", "expected"),
+    [
+        ({"identifier": "/api/"}, "identifier", "absolute URI"),
+        ({"identifier": f"{MAIL}#part"}, "identifier", "no fragment"),
+        ({"identifier": "https://reports.example.com/"}, "identifier", "The settings declare this one"),
+        ({"name": ""}, "name", "required"),
+        ({"scopes": "raed Read"}, "scopes", "this site has the scopes read, write, reports:read"),
+        ({"scopes": "read Read\nread Again"}, "scopes", "twice there: read"),
+        ({"scopes": 'quo"te'}, "scopes", "cannot be a scope"),
+        ({"lifetime": "0"}, "lifetime", "a second at the least"),
+        ({"lifetime": "-5"}, "lifetime", "greater than or equal to 0"),
+        ({"lifetime": "an hour"}, "lifetime", "whole number"),
+        ({"algorithm": "ES256"}, "algorithm", "not one of the available choices"),
+        ({"token_format": "jwt"}, "token_format", "not one of the available choices"),
+        ({"clients": ["nobody"]}, "clients", "not one of the available choices"),
+        ({"is_default": "on"}, "is_default", "names another one"),
+        ({"is_default": "on", "isolated": "on"}, "is_default", "must be asked for by name"),
+        ({"is_default": "on", "enabled": ""}, "is_default", "must be enabled"),
+    ],
+)
+def test_says_what_is_wrong(admin, sent, field, expected):
+    told = errors(save(admin, reverse(ADD), {**FORM, **sent}))
+    assert expected in told[field]
+    assert not ResourceServer.objects.exists()
+
+
+def test_lifetime_beyond_the_retention(admin, settings):
+    settings.AT_JWT = {**settings.AT_JWT, "RETENTION": 7200}
+    assert "would outlive their keys" in errors(save(admin, reverse(ADD), {**FORM, "lifetime": "7171"}))["lifetime"]
+    assert save(admin, reverse(ADD), {**FORM, "lifetime": "7170"}).status_code == 302
+
+
+def test_same_identifier_twice(admin):
+    save(admin, reverse(ADD), FORM)
+    assert "already exists" in errors(save(admin, reverse(ADD), FORM))["identifier"]
+
+
+def test_another_default(admin, settings):
+    settings.AT_JWT = {}
+    other = ResourceServer.objects.create(identifier="https://other.example.com/", name="Other", is_default=True)
+    assert save(admin, reverse(ADD), {**FORM, "is_default": "on"}).status_code == 302
+    other.refresh_from_db()
+    assert not other.is_default
+    assert registry.current().default == MAIL
+
+
+def said(admin, address, sent):
+    """Save, and give what is said on the page that comes then."""
+    answer = admin.get(save(admin, address, fill_in(admin, address, **sent))["Location"])
+    return [(message.level_tag, str(message)) for message in answer.context["messages"]]
+
+
+def test_says_from_whom_scopes_were_taken(admin, settings):
+    settings.AT_JWT = {"DEFAULT_RESOURCE": settings.API}
+    sent = {**FORM, "scopes": "read\nwrite"}
+    (level, text), success = said(admin, reverse(ADD), sent)
+    assert (level, success[0]) == ("warning", "success")
+    assert "Mail has taken read, write from" in text
+    assert f"new tokens for {settings.API} will not" in text
+    # They are gone already, so the next one who names them takes nothing from anybody; nor does it from itself.
+    address = reverse("admin:django_at_jwt_resourceserver_change", args=[ResourceServer.objects.get().pk])
+    assert [level for level, _ in said(admin, address, sent)] == ["success"]
+    assert [level for level, _ in said(admin, address, {**sent, "scopes": ""})] == ["success"]
+    settings.AT_JWT = {}
+    renamed = {**sent, "identifier": "https://post.example.com/"}
+    assert [level for level, _ in said(admin, address, renamed)] == ["success"]
+
+
+def test_list_ticks_one_default_alone(admin, settings):
+    settings.AT_JWT = {}
+    for identifier in (MAIL, "https://first.example.com/"):
+        ResourceServer.objects.create(identifier=identifier, name=identifier)
+    ResourceServer.objects.update(is_default=True)
+    registry.forget()
+    changelist = admin.get(reverse(LIST)).context["cl"]
+    shown = {row.identifier: changelist.model_admin.default(row) for row in changelist.result_list}
+    assert shown == {MAIL: True, "https://first.example.com/": False}
+
+
+def test_list(admin, service):
+    ResourceServer.objects.create(
+        identifier=MAIL, name="Mail", scopes={"read": ""}, open_to_all_clients=False, clients=["a", "b"], lifetime=60
+    )
+    text = admin.get(reverse(LIST)).content.decode()
+    assert "Declared in the settings" in text
+    for expected in (
+        "https://reports.example.com/",
+        "https://api.example.com/, by AT_JWT",
+        "<code>read</code>",
+        "60 s",
+    ):
+        assert expected in text
+
+
+def test_list_shows_the_default_of_the_settings(admin, settings):
+    settings.AT_JWT = {"DEFAULT_RESOURCE": settings.API}
+    for identifier in (settings.API, "https://other.example.com/"):
+        ResourceServer.objects.create(identifier=identifier, name=identifier)
+    changelist = admin.get(reverse(LIST)).context["cl"]
+    shown = {row.identifier: changelist.model_admin.default(row) for row in changelist.result_list}
+    assert shown == {settings.API: True, "https://other.example.com/": False}
+
+
+def test_list_without_declared_ones(admin, settings):
+    settings.AT_JWT = {}
+    assert "Declared in the settings" not in admin.get(reverse(LIST)).content.decode()
+
+
+def test_permissions(client, db):
+    staff = get_user_model().objects.create_user("staff", is_staff=True)
+    client.force_login(staff)
+    assert client.get(reverse(LIST)).status_code == 403
+    staff.user_permissions.add(Permission.objects.get(codename="view_resourceserver"))
+    assert client.get(reverse(LIST)).status_code == 200
+    assert save(client, reverse(ADD), FORM).status_code == 403
+    assert not ResourceServer.objects.exists()
+
+
+def test_markup_is_escaped(admin):
+    ResourceServer.objects.create(identifier=MAIL, name="<b>x</b>", scopes={"read": "<i>"}, clients=["<u>"])
+    text = admin.get(reverse(LIST)).content.decode()
+    assert "<b>x</b>" not in text
+    page = admin.get(reverse("admin:django_at_jwt_resourceserver_change", args=[ResourceServer.objects.get().pk]))
+    assert "<u>" not in page.content.decode()
+
+
+def test_models_rules_hold_without_the_form():
+    from django.core.exceptions import ValidationError
+
+    row = ResourceServer(identifier="no uri", name="x", scopes="read", algorithm="ES256", is_default=True)
+    with pytest.raises(ValidationError) as refused:
+        row.full_clean()
+    assert set(refused.value.message_dict) == {"identifier", "scopes", "algorithm", "is_default"}

@@ -1,0 +1,154 @@
+"""Claim mappers as a file: what is written, and what an import does and refuses."""
+
+from __future__ import annotations
+
+import io
+import json
+from itertools import chain
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from django_at_jwt.authorization_server.claims.registry import claim_mappers
+from django_at_jwt.core.claims.presets import READY_MADE
+from django_at_jwt.models import ClaimMapper
+
+pytestmark = pytest.mark.django_db
+EMAIL = {"kind": "user", "path": "email"}
+
+
+def exported(**options):
+    out = io.StringIO()
+    call_command("export_claim_mappers", stdout=out, **options)
+    return out.getvalue()
+
+
+def imported(tmp_path, text, *options):
+    file, out = tmp_path / "mappers.json", io.StringIO()
+    file.write_text(text if isinstance(text, str) else json.dumps(text))
+    call_command("import_claim_mappers", str(file), *options, stdout=out)
+    return out.getvalue()
+
+
+def stored():
+    return list(ClaimMapper.objects.order_by("name").values())
+
+
+@pytest.fixture
+def ready_made():
+    for number, data in enumerate(chain.from_iterable(READY_MADE.values())):
+        ClaimMapper.objects.create(**data, order=number, note="Größe" if number == 2 else "")
+
+
+def test_file_is_sorted_and_says_no_more_than_it_must():
+    ClaimMapper.objects.create(name="b", claim="email", source=EMAIL, order=-1, note="For Zoë.")
+    ClaimMapper.objects.create(name="a", claim="c", source={"kind": "groups"}, type="strings", required=True)
+    assert exported() == (
+        "[\n"
+        '  {\n    "name": "a",\n    "claim": "c",\n    "source": {\n      "kind": "groups"\n    },\n'
+        '    "type": "strings",\n    "required": true\n  },\n'
+        '  {\n    "name": "b",\n    "claim": "email",\n    "source": {\n      "kind": "user",\n      "path": "email"\n'
+        '    },\n    "order": -1,\n    "note": "For Zoë."\n  }\n'
+        "]\n"
+    )
+
+
+@pytest.mark.usefixtures("ready_made")
+def test_what_was_exported_comes_back_and_again_is_nothing_to_do(tmp_path):
+    before, text = stored(), exported()
+    assert imported(tmp_path, text) == "Nothing to do.\n"
+    ClaimMapper.objects.all().delete()
+    assert imported(tmp_path, text).count("Added ") == len(before)
+    assert [{**row, "id": 0} for row in stored()] == [{**row, "id": 0} for row in before]
+    assert exported() == text
+    exported(output=tmp_path / "out.json")
+    assert (tmp_path / "out.json").read_text() == text
+
+
+@pytest.mark.usefixtures("ready_made")
+def test_file_can_be_declared_in_the_settings(settings):
+    data = [{name: value for name, value in each.items() if name != "note"} for each in json.loads(exported())]
+    before = [mapper.rule for mapper in claim_mappers.current()]
+    ClaimMapper.objects.all().delete()
+    settings.AT_JWT = {**settings.AT_JWT, "CLAIM_MAPPERS": data}
+    assert [mapper.rule for mapper in claim_mappers.current()] == before
+
+
+def test_dry_run_says_what_would_change_and_changes_nothing(tmp_path):
+    row = ClaimMapper.objects.create(name="a", claim="c", source=EMAIL, order=3)
+    ClaimMapper.objects.create(name="gone", claim="c", source=EMAIL)
+    file = [{"name": "a", "claim": "d", "source": EMAIL}, {"name": "new", "claim": "e", "source": EMAIL}]
+    before = stored()
+    assert imported(tmp_path, file, "--dry-run", "--delete-others") == (
+        'Would change a\n  - claim: "c"\n  + claim: "d"\n  - order: 3\nWould delete gone\n'
+        'Would add new\n  + claim: "e"\n  + name: "new"\n  + source: {"kind": "user", "path": "email"}\n'
+    )
+    assert stored() == before
+    assert "gone" not in imported(tmp_path, file)
+    assert ClaimMapper.objects.get(name="a").pk == row.pk
+    assert [each["name"] for each in stored()] == ["a", "gone", "new"]
+    assert imported(tmp_path, file, "--delete-others") == "Deleted gone\n"
+    assert [mapper.rule.claim for mapper in claim_mappers.current()] == ["d", "e"]
+
+
+@pytest.mark.parametrize(
+    ("file", "says"),
+    [
+        ("{", "no JSON"),
+        ("[" * 100_000, "no JSON"),
+        ({}, "must hold a list"),
+        ([5], "mapper 1: name: A mapper is an object"),
+        ([{"name": "x"}], "x: claim: This is required"),
+        ([{"name": "x", "claim": "sub", "source": EMAIL}], "x: claim: “sub” belongs to the protocol"),
+        ([{"name": "x", "claim": "c", "source": {"kind": "user", "path": "password"}}], "MAPPABLE_USER_FIELDS"),
+        ([{"name": "x", "claim": "c", "source": EMAIL, "note": 5}], "x: note"),
+        ([{"name": "x", "claim": "c", "source": EMAIL, "notes": ""}], "x: name: “notes” is not known here"),
+        ([{"name": "x", "claim": "c", "source": EMAIL, "note": "a\0b"}], "x: note"),
+        ([{"name": "x", "claim": "c", "source": {"kind": "constant", "value": ["\0"]}}], "x: source: No text"),
+        ([{"name": "x", "claim": "c", "source": EMAIL}] * 2, "x: it is there twice"),
+        ('[{"name": "x", "claim": "c", "claim": "d"}]', "The file: “claim” is there twice in one object"),
+    ],
+)
+def test_one_bad_mapper_keeps_all_out(tmp_path, file, says):
+    if isinstance(file, list):
+        file = [{"name": "good", "claim": "good", "source": EMAIL}, *file]
+        says = says.replace("mapper 1", "mapper 2")
+    with pytest.raises(CommandError, match="Nothing was imported") as refused:
+        imported(tmp_path, file)
+    assert says in str(refused.value)
+    assert stored() == []
+
+
+def test_file_that_cannot_be_read(tmp_path):
+    with pytest.raises(CommandError, match="cannot be read"):
+        call_command("import_claim_mappers", str(tmp_path / "nothing.json"))
+
+
+def test_standard_input(monkeypatch, capsys):
+    monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps([{"name": "x", "claim": "c", "source": EMAIL}])))
+    call_command("import_claim_mappers", "-")
+    assert capsys.readouterr().out.startswith("Added x\n")
+
+
+def test_failure_in_the_middle_leaves_nothing(tmp_path, monkeypatch):
+    file = [{"name": name, "claim": "c", "source": EMAIL} for name in "ab"]
+    save = ClaimMapper.save
+
+    def fail(self, **kwargs):
+        if self.name == "b":
+            raise RuntimeError
+        save(self, **kwargs)
+
+    monkeypatch.setattr(ClaimMapper, "save", fail)
+    with pytest.raises(RuntimeError):
+        imported(tmp_path, file)
+    assert stored() == []
+
+
+def test_broken_row_cannot_be_exported_and_is_replaced(tmp_path):
+    row = ClaimMapper.objects.create(name="x", claim="sub", source=EMAIL)
+    with pytest.raises(CommandError, match="x: claim: “sub” belongs to the protocol"):
+        exported()
+    imported(tmp_path, [{"name": "x", "claim": "c", "source": EMAIL}])
+    row.refresh_from_db()
+    assert row.claim == "c"

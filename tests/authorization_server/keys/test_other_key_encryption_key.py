@@ -1,0 +1,171 @@
+"""Changing keys in a process that has other key-encryption keys than those that issue tokens, or where one is lost."""
+
+from __future__ import annotations
+
+import base64
+import io
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.utils import timezone
+from jwcrypto.jwk import JWK
+
+from django_at_jwt.authorization_server.keys.encryption import is_newest
+from django_at_jwt.authorization_server.keys.store import key_store
+from django_at_jwt.core.key_lifecycle import KeyState
+from django_at_jwt.models import SigningKey
+from tests.conftest import decoded
+
+pytestmark = pytest.mark.django_db
+
+LIST = "/admin/django_at_jwt/signingkey/"
+OF_THE_SITE, ANOTHER = (base64.urlsafe_b64encode(letter * 32).decode() for letter in (b"1", b"2"))
+FLAG = "--key-encryption-key-lost"
+
+
+def run(*arguments) -> str:
+    out = io.StringIO()
+    call_command(*arguments, stdout=out)
+    return out.getvalue()
+
+
+def in_state(state):
+    return [key for key in SigningKey.objects.order_by("signing_at") if key.state_at(timezone.now()) is state]
+
+
+def rows():
+    return list(SigningKey.objects.order_by("pk").values())
+
+
+@pytest.fixture
+def process_with(settings):
+    """Go on as a process with other key-encryption keys, and nothing in memory."""
+
+    def process(*keys, **others):
+        settings.AT_JWT = {**settings.AT_JWT, "KEY_ENCRYPTION_KEYS": list(keys), **others}
+        key_store.clear()
+
+    return process
+
+
+@pytest.fixture(autouse=True)
+def _site(process_with, keys_made_quickly):
+    process_with(OF_THE_SITE)
+    run("rotate_signing_keys")
+    assert all(is_newest(row.private_jwe) for row in SigningKey.objects.all())
+
+
+@pytest.fixture
+def something_due(settings):
+    settings.AT_JWT = {**settings.AT_JWT, "SIGNING_ALGORITHMS": ["ES256", "EdDSA"]}
+
+
+@pytest.mark.parametrize("arguments", [(), ("--dry-run",), ("--now",), ("--json",)])
+@pytest.mark.parametrize("due", [True, False])
+def test_a_rotation_with_another_key_is_refused_in_one_line(arguments, due, process_with, request):
+    if due:
+        request.getfixturevalue("something_due")
+    process_with(ANOTHER)
+    before = rows()
+    with pytest.raises(CommandError) as refused:
+        run("rotate_signing_keys", *arguments)
+    said = str(refused.value)
+    assert "\n" not in said
+    assert refused.value.returncode == 1
+    assert said.startswith(f"The signing keys were not rotated: signing key {in_state(KeyState.SIGNING)[0].kid} ")
+    assert "AT_JWT['KEY_ENCRYPTION_KEYS']" in said
+    assert FLAG in said
+    assert rows() == before
+
+
+def test_a_new_key_signs_for_the_site_after_the_right_process_made_it(process_with, something_due, service):
+    process_with(ANOTHER)
+    with pytest.raises(CommandError):
+        run("rotate_signing_keys")
+    process_with(OF_THE_SITE)
+    assert "Made a key for EdDSA" in run("rotate_signing_keys")
+    assert service.token("client_credentials").status_code == 200
+
+
+def test_a_newer_key_before_the_one_of_the_site_is_no_other_one(process_with, something_due, service):
+    process_with(ANOTHER, OF_THE_SITE)
+    run("rotate_signing_keys")
+    assert [is_newest(row.private_jwe) for row in SigningKey.objects.filter(algorithm="EdDSA")] == [True, True]
+    assert service.token("client_credentials").status_code == 200
+    run("rewrap_signing_keys")
+    process_with(ANOTHER)
+    assert run("rotate_signing_keys").startswith("Nothing to do.")
+    assert service.token("client_credentials").status_code == 200
+
+
+def test_the_admin_refuses_as_the_command_does(process_with, something_due, admin_client):
+    process_with(ANOTHER)
+    before = rows()
+    for ask in (admin_client.get, admin_client.post):
+        page = ask(f"{LIST}rotate/", follow=True)
+        assert page.redirect_chain == [(LIST, 302)]
+        assert "The signing keys were not rotated: signing key" in page.content.decode()
+    assert rows() == before
+
+
+@pytest.mark.parametrize("arguments", [(), ("--dry-run",)])
+def test_so_does_an_import(arguments, process_with, tmp_path):
+    (tmp_path / "key").write_text(JWK.generate(kty="EC", crv="P-256").export_private())
+    process_with(ANOTHER)
+    before = rows()
+    with pytest.raises(CommandError, match="The key was not imported: signing key"):
+        run("import_signing_key", str(tmp_path / "key"), *arguments)
+    assert rows() == before
+
+
+@pytest.mark.parametrize("state", [KeyState.SIGNING, KeyState.ANNOUNCED])
+def test_a_key_that_leaked_is_revoked_all_the_same_and_none_is_made(state, process_with):
+    process_with(ANOTHER)
+    [leaked] = in_state(state)
+    others = SigningKey.objects.count()
+    for dry_run in (["--dry-run"], []):
+        with pytest.raises(CommandError, match="revoked, but: The next key could not be made: signing key"):
+            run("revoke_signing_key", leaked.kid, "--reason", "x", *dry_run)
+    assert [key.kid for key in in_state(KeyState.REVOKED)] == [leaked.kid]
+    assert len(in_state(KeyState.SIGNING)) == 1
+    assert SigningKey.objects.count() == others
+    process_with(OF_THE_SITE)
+    run("rotate_signing_keys")
+    assert len(in_state(KeyState.ANNOUNCED)) == 1
+
+
+def test_a_table_without_usable_keys_is_begun_with_any_key(process_with):
+    process_with(ANOTHER)
+    SigningKey.objects.update(revoked_at=timezone.now(), private_jwe="")
+    run("rotate_signing_keys")
+    assert len(in_state(KeyState.SIGNING)) == 1
+    SigningKey.objects.all().delete()
+    run("rotate_signing_keys")
+    assert len(in_state(KeyState.SIGNING)) == 1
+
+
+def test_after_the_key_encryption_key_was_lost(process_with, service):
+    # The steps of docs/keys.md.
+    process_with(ANOTHER)
+    assert service.token("client_credentials").status_code == 503
+    [signing], [announced] = in_state(KeyState.SIGNING), in_state(KeyState.ANNOUNCED)
+    with pytest.raises(CommandError, match="is revoked, but: The next key could not be made"):
+        run("revoke_signing_key", announced.kid, "--reason", "its key-encryption key is lost")
+    with pytest.raises(CommandError, match="not rotated"):
+        run("rotate_signing_keys")
+    assert "Made a key" in run("rotate_signing_keys", FLAG)
+    run("revoke_signing_key", signing.kid, "--reason", "its key-encryption key is lost")
+    token = service.token("client_credentials").json()["access_token"]
+    assert decoded(token)[0]["kid"] == in_state(KeyState.SIGNING)[0].kid
+    assert run("rotate_signing_keys").startswith("Nothing to do.")
+    assert len(in_state(KeyState.ANNOUNCED)) == 1
+
+
+def test_a_private_half_that_belongs_to_another_public_half_does_not_open(service):
+    one, other = SigningKey.objects.order_by("pk")
+    SigningKey.objects.filter(pk=one.pk).update(public_jwk=other.public_jwk)
+    SigningKey.objects.filter(pk=other.pk).update(public_jwk=one.public_jwk)
+    key_store.clear()
+    assert service.token("client_credentials").status_code == 503
+    with pytest.raises(CommandError, match="does not belong to its public half"):
+        run("rotate_signing_keys")

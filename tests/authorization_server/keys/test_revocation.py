@@ -1,0 +1,345 @@
+"""What follows a revocation: whom it concerns, refresh tokens, and what is said when a part of it fails."""
+
+from __future__ import annotations
+
+import io
+import json
+from datetime import timedelta
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.core.management import CommandError, call_command
+from django.db import OperationalError
+from django.utils import timezone
+from oauth2_provider.models import get_access_token_model, get_refresh_token_model
+
+from django_at_jwt.authorization_server.keys import revocation
+from django_at_jwt.authorization_server.keys.store import key_store
+from django_at_jwt.core.key_lifecycle import KeyState
+from django_at_jwt.models import SigningKey
+from tests.conftest import decoded
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("keys_made_quickly")]
+
+LIST = "/admin/django_at_jwt/signingkey/"
+OPAQUE, OTHER = "https://opaque.example.com/", "https://other.example.com/"
+
+
+def run(*arguments) -> str:
+    out = io.StringIO()
+    call_command(*arguments, stdout=out)
+    return out.getvalue()
+
+
+def revoke(kid, *options) -> str:
+    return run("revoke_signing_key", kid, "--reason", "x", *options)
+
+
+def document(kid, *options) -> dict:
+    return json.loads(revoke(kid, "--json", *options))
+
+
+def in_state(state, algorithm="ES256"):
+    keys = SigningKey.objects.filter(algorithm=algorithm)
+    return next(key for key in keys if key.state_at(timezone.now()) is state)
+
+
+def let_expire():
+    """As if an hour had passed since, in which nobody came back."""
+    long_ago = timezone.now() - timedelta(hours=2)
+    get_access_token_model().objects.update(updated=long_ago, expires=long_ago + timedelta(hours=1))
+
+
+@pytest.fixture
+def configure(settings):
+    def set_them(*, toolkit=(), **options):
+        settings.AT_JWT = {**settings.AT_JWT, **options}
+        settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, **dict(toolkit)}
+        key_store.forget()
+
+    return set_them
+
+
+@pytest.fixture
+def leaked(signing_keys):
+    return in_state(KeyState.SIGNING)
+
+
+@pytest.fixture
+def uncountable(monkeypatch):
+    def fail(*_arguments, **_options):
+        raise OperationalError("canceling statement due to\nstatement timeout")
+
+    monkeypatch.setattr(revocation, "affected_tokens", fail)
+
+
+@pytest.fixture
+def unrevokable(monkeypatch):
+    """A site's own ``revoke()`` that fails for the first refresh token."""
+    model = get_refresh_token_model()
+    proper = model.revoke
+
+    def fail(token):
+        if token.pk == model.objects.order_by("pk").first().pk:
+            raise RuntimeError("a site's own revoke()")
+        proper(token)
+
+    monkeypatch.setattr(model, "revoke", fail)
+    return monkeypatch
+
+
+class TestWhenAPartFails:
+    def test_the_command_says_that_the_key_is_revoked(self, leaked, uncountable, capsys):
+        with pytest.raises(CommandError) as failed:
+            call_command("revoke_signing_key", leaked.kid, "--reason", "x")
+        said = capsys.readouterr().out
+        assert f"Revoked signing key {leaked.kid}." in said
+        assert f'"REVOKED_KIDS": ["{leaked.kid}"]' in said
+        assert "is revoked, but" in str(failed.value)
+        assert "statement timeout" in str(failed.value)
+        assert "not revoked" not in str(failed.value)
+        assert "\n" not in str(failed.value)
+        leaked.refresh_from_db()
+        assert leaked.revoked_at is not None
+
+    def test_so_does_its_json(self, leaked, uncountable, capsys):
+        with pytest.raises(CommandError):
+            call_command("revoke_signing_key", leaked.kid, "--reason", "x", "--json")
+        said = json.loads(capsys.readouterr().out)
+        assert said["settings"] == {"REVOKED_KIDS": [leaked.kid]}
+        assert said["live_tokens"] is None
+        assert "statement timeout" in said["problems"][0]
+
+    def test_so_do_the_admin_and_its_history(self, leaked, uncountable, admin_client):
+        assert "statement timeout" in admin_client.get(f"{LIST}{leaked.pk}/revoke/").content.decode()
+        page = admin_client.post(f"{LIST}{leaked.pk}/revoke/", {"reason": "x"}, follow=True).content.decode()
+        assert "The key was revoked." in page
+        assert "statement timeout" in page
+        assert f"revoke_signing_key {leaked.kid}" in page
+        assert LogEntry.objects.filter(object_id=str(leaked.pk)).get().change_message == "Revoked: x"
+
+    def test_refresh_token_that_cannot_be_revoked_keeps_no_other(self, leaked, web, user, unrevokable, admin_client):
+        web.code_flow(user)
+        web.code_flow(user)
+        data = {"reason": "x", "refresh_tokens": "of its tokens"}
+        page = admin_client.post(f"{LIST}{leaked.pk}/revoke/", data, follow=True).content.decode()
+        assert "Refresh tokens revoked: 1." in page
+        assert "1 refresh tokens could not be revoked" in page
+        history = [entry.change_message for entry in LogEntry.objects.filter(object_id=str(leaked.pk)).order_by("pk")]
+        assert history == [
+            "Revoked: x",
+            "The refresh tokens of its access tokens were revoked: 1. 1 could not be.",
+        ]
+
+    @pytest.mark.parametrize(
+        ("chosen", "options"),
+        [
+            ("none", "--revoke-refresh-tokens --dry-run"),
+            ("of its tokens", "--revoke-refresh-tokens"),
+            ("all", "--revoke-all-refresh-tokens"),
+        ],
+    )
+    def test_the_admin_says_how_to_do_the_very_same_again(self, chosen, options, leaked, uncountable, admin_client):
+        data = {"reason": "x", "refresh_tokens": chosen}
+        page = admin_client.post(f"{LIST}{leaked.pk}/revoke/", data, follow=True).content.decode()
+        assert f"manage.py revoke_signing_key {leaked.kid} --reason … {options}</li>" in page
+
+    def test_the_same_again_does_what_was_left(self, leaked, web, user, unrevokable):
+        web.code_flow(user)
+        web.code_flow(user)
+        with pytest.raises(CommandError, match="1 refresh tokens could not be revoked"):
+            revoke(leaked.kid, "--revoke-refresh-tokens")
+        unrevokable.undo()
+        assert "Refresh tokens revoked: 1." in revoke(leaked.kid, "--revoke-refresh-tokens")
+        assert not get_refresh_token_model().objects.filter(revoked=None).exists()
+
+    def test_many_that_cannot_be_revoked_are_one_entry_of_the_log(self, leaked, web, user, monkeypatch, caplog):
+        def fail(_token):
+            raise RuntimeError("a site's own revoke()")
+
+        monkeypatch.setattr(get_refresh_token_model(), "revoke", fail)
+        for _ in range(3):
+            web.code_flow(user)
+        with pytest.raises(CommandError, match="3 refresh tokens could not be revoked"):
+            revoke(leaked.kid, "--revoke-refresh-tokens")
+        assert [record.exc_info[0] for record in caplog.records if record.exc_info] == [RuntimeError]
+
+    def test_refresh_tokens_that_cannot_be_read(self, leaked, monkeypatch):
+        def fail(*_arguments, **_options):
+            raise OperationalError
+
+        monkeypatch.setattr(revocation, "revoke_refresh_tokens", fail)
+        with pytest.raises(CommandError, match="is revoked, but: The refresh tokens could not be revoked: Operational"):
+            revoke(leaked.kid, "--revoke-refresh-tokens")
+
+
+class TestWhenTheNextKeyCannotBeMade:
+    @pytest.fixture(autouse=True)
+    def nothing_encrypts(self, keys_made_quickly, leaked, configure):
+        configure(KEY_ENCRYPTION_KEYS=["too short"])
+
+    def test_the_key_is_revoked_and_the_announced_one_takes_over(self, leaked, capsys):
+        announced = in_state(KeyState.ANNOUNCED)
+        with pytest.raises(CommandError, match=r"is revoked, but: The next key could not be made: .*KEY_ENCRYPTION"):
+            run("revoke_signing_key", leaked.kid, "--reason", "x")
+        assert in_state(KeyState.REVOKED).kid == leaked.kid
+        assert SigningKey.objects.get(kid=leaked.kid).private_jwe == ""
+        assert in_state(KeyState.SIGNING).kid == announced.kid
+        assert set(key_store.current().public_keys) == {announced.kid}
+
+    def test_a_rotation_makes_up_for_it(self, leaked, configure):
+        with pytest.raises(CommandError):
+            revoke(leaked.kid)
+        configure(KEY_ENCRYPTION_KEYS=[])
+        run("rotate_signing_keys")
+        assert in_state(KeyState.ANNOUNCED)
+
+    def test_so_says_the_admin(self, leaked, admin_client):
+        form = {"reason": "x", "refresh_tokens": "none"}
+        page = admin_client.post(f"{LIST}{leaked.pk}/revoke/", form, follow=True).content.decode()
+        assert "The key was revoked." in page
+        assert "The next key could not be made" in page
+
+
+class TestRefreshTokensAfterwards:
+    def test_of_a_key_that_is_revoked_already(self, leaked, web, user):
+        web.code_flow(user)
+        revoke(leaked.kid)
+        before = list(SigningKey.objects.values())
+        said = revoke(leaked.kid, "--revoke-refresh-tokens")
+        assert f"Signing key {leaked.kid} was revoked before, at " in said
+        assert f'"REVOKED_KIDS": ["{leaked.kid}"]' in said
+        assert "Refresh tokens revoked: 1." in said
+        assert list(SigningKey.objects.values()) == before
+        assert document(leaked.kid, "--revoke-refresh-tokens")["already_revoked"] is True
+        with pytest.raises(CommandError, match="already"):
+            revoke(leaked.kid)
+
+    def test_of_users_who_have_been_away_are_among_all(self, leaked, web, user):
+        answer = web.code_flow(user).json()
+        let_expire()
+        assert "Refresh tokens revoked: 0." in revoke(leaked.kid, "--revoke-refresh-tokens")
+        assert "Refresh tokens to be revoked: 1." in revoke(leaked.kid, "--revoke-all-refresh-tokens", "--dry-run")
+        assert "Refresh tokens revoked: 1." in revoke(leaked.kid, "--revoke-all-refresh-tokens")
+        refreshed = web.token("refresh_token", refresh_token=answer["refresh_token"])
+        assert refreshed.json()["error"] == "invalid_grant"
+
+    def test_all_of_them_in_the_admin(self, leaked, web, user, admin_client):
+        web.code_flow(user)
+        let_expire()
+        data = {"reason": "x", "refresh_tokens": "all"}
+        page = admin_client.post(f"{LIST}{leaked.pk}/revoke/", data, follow=True).content.decode()
+        assert "Refresh tokens revoked: 1." in page
+        history = [entry.change_message for entry in LogEntry.objects.filter(object_id=str(leaked.pk))]
+        assert "All refresh tokens were revoked: 1." in history
+
+    def test_more_than_one_batch(self, leaked, web, user, monkeypatch):
+        monkeypatch.setattr("django_at_jwt.authorization_server.keys.revocation._BATCH", 2)
+        for _ in range(3):
+            web.code_flow(user)
+        assert "Refresh tokens revoked: 3." in revoke(leaked.kid, "--revoke-refresh-tokens")
+
+    def test_not_both(self, leaked):
+        with pytest.raises(CommandError, match="not allowed with"):
+            revoke(leaked.kid, "--revoke-refresh-tokens", "--revoke-all-refresh-tokens")
+
+
+@pytest.fixture(params=[True, False], ids=["hashed", "in clear"])
+def storage(request, configure):
+    configure(toolkit={"COMPLIANT_BCP_RFC9700_TOKEN_STORAGE": request.param})
+    return "hashed" if request.param else "in clear"
+
+
+class TestBlastRadius:
+    def test_opaque_tokens_are_left_alone(self, leaked, web, user, service, configure, storage):
+        configure(RESOURCE_SERVERS={OPAQUE: {"format": "opaque"}})
+        refresh_token = web.code_flow(user, resource=OPAQUE).json()["refresh_token"]
+        service.token("client_credentials")
+        said = document(leaked.kid, "--revoke-refresh-tokens")
+        assert (said["live_tokens"], said["users"], said["refresh_tokens_revoked"]) == (1, 0, 0)
+        assert web.token("refresh_token", refresh_token=refresh_token, resource=OPAQUE).status_code == 200
+
+    def test_tokens_of_another_algorithm_are_left_alone(self, db, service, configure, storage):
+        configure(SIGNING_ALGORITHMS=["ES256", "EdDSA"], RESOURCE_SERVERS={OTHER: {"algorithm": "EdDSA"}})
+        run("rotate_signing_keys")
+        algorithms = [
+            decoded(service.token("client_credentials", **resource).json()["access_token"])[0]["alg"]
+            for resource in ({}, {"resource": OTHER}, {"resource": OTHER})
+        ]
+        assert algorithms == ["ES256", "EdDSA", "EdDSA"]
+        assert document(in_state(KeyState.SIGNING, "ES256").kid)["live_tokens"] == 1
+        assert document(in_state(KeyState.SIGNING, "EdDSA").kid)["live_tokens"] == 2
+
+    def test_tokens_that_it_signed_in_place_of_another_algorithm_count(self, leaked, service, configure, storage):
+        configure(SIGNING_ALGORITHMS=["ES256", "EdDSA"], RESOURCE_SERVERS={OTHER: {"algorithm": "EdDSA"}})
+        run("rotate_signing_keys")
+        token = service.token("client_credentials", resource=OTHER).json()["access_token"]
+        assert decoded(token)[0]["kid"] == leaked.kid
+        assert document(leaked.kid)["live_tokens"] == 1
+
+    @pytest.mark.parametrize("default", [None, OPAQUE])
+    def test_rows_from_before_this_app_are_of_the_default_resource(self, leaked, user, configure, default):
+        options = {"DEFAULT_RESOURCE": default} if default else {}
+        configure(RESOURCE_SERVERS={OPAQUE: {"format": "opaque"}}, **options)
+        row = get_access_token_model()(user=user, token="", expires=timezone.now() + timedelta(hours=1), scope="read")
+        row._raw_token = "a token of the toolkit's own"
+        row.save()
+        assert document(leaked.kid, "--dry-run")["live_tokens"] == (0 if default else 1)
+
+    def test_says_at_most_only_where_that_is_true(self, leaked, service, configure, storage):
+        service.token("client_credentials")
+        said = revoke(leaked.kid, "--dry-run")
+        assert ("At most 1 live" in said) == (storage == "hashed")
+        assert "1 live access token was signed by it" in said
+        assert "ROTATE_REFRESH_TOKEN" not in said
+        configure(toolkit={"ROTATE_REFRESH_TOKEN": False})
+        said = revoke(leaked.kid, "--dry-run")
+        assert "At most" not in said
+        assert (
+            "ROTATE_REFRESH_TOKEN is off: tokens that a refresh has replaced have no row, and are not counted." in said
+        )
+
+    def test_the_admin_says_so_too(self, leaked, service, configure, admin_client):
+        service.token("client_credentials")
+        configure(toolkit={"ROTATE_REFRESH_TOKEN": False})
+        page = admin_client.get(f"{LIST}{leaked.pk}/revoke/").content.decode()
+        assert "At most" not in page
+        assert "ROTATE_REFRESH_TOKEN is off" in page
+
+
+class TestWhatItDoesToOtherKeys:
+    def test_is_told_before_and_after(self, leaked, admin_client):
+        announced = in_state(KeyState.ANNOUNCED)
+        said, page = (
+            revoke(announced.kid, "--dry-run"),
+            admin_client.get(f"{LIST}{announced.pk}/revoke/").content.decode(),
+        )
+        assert "Would make a key for ES256 that signs from" in said
+        assert f"Would let {leaked.kid}" not in said
+        assert "a new key for ES256" in page
+        said = revoke(leaked.kid, "--dry-run")
+        assert f"Would let {announced.kid} sign until" in said
+        assert f"Let {announced.kid} sign until" in revoke(leaked.kid)
+
+    def test_is_in_the_history_of_each(self, leaked, admin_client):
+        announced = in_state(KeyState.ANNOUNCED)
+        soon = timezone.now() + timedelta(days=2)
+        SigningKey.objects.filter(pk=leaked.pk).update(retained_at=soon, retired_at=soon + timedelta(hours=2))
+        SigningKey.objects.filter(pk=announced.pk).update(signing_at=soon)
+        page = admin_client.get(f"{LIST}{announced.pk}/revoke/").content.decode()
+        assert leaked.kid in page
+        admin_client.post(f"{LIST}{announced.pk}/revoke/", {"reason": "x"})
+        leaked.refresh_from_db()
+        assert leaked.retained_at > soon
+        history = {entry.object_id: entry.change_message for entry in LogEntry.objects.all()}
+        assert history.keys() == {str(key.pk) for key in SigningKey.objects.all()}
+        until = f"{leaked.retained_at:%Y-%m-%d %H:%M:%S %Z}"
+        assert history[str(leaked.pk)] == f"Rescheduled when {announced.kid} was revoked: until {until}."
+
+    def test_is_in_the_json(self, leaked):
+        dry = document(leaked.kid, "--dry-run")
+        assert [new["algorithm"] for new in dry["planned"]["new"]] == ["ES256"]
+        assert [key["kid"] for key in dry["planned"]["changed"]] == [in_state(KeyState.ANNOUNCED).kid]
+        assert dry["made"] == []
+        done = document(leaked.kid)
+        assert done["made"] == [in_state(KeyState.ANNOUNCED).kid]

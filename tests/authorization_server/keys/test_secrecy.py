@@ -1,0 +1,194 @@
+"""No private member and no key-encryption key on an error page, in a traceback or in a log, with DEBUG on too."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import logging
+import traceback
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.test import Client
+from django.views.debug import ExceptionReporter
+from jwcrypto.jwe import JWE
+from jwcrypto.jwk import JWK
+
+from django_at_jwt.authorization_server.keys import encryption as protection
+from django_at_jwt.authorization_server.keys import rotation
+from django_at_jwt.authorization_server.keys.encryption import decrypt_private_key, encrypt_private_key
+from django_at_jwt.authorization_server.keys.key_import import read_private_key
+from django_at_jwt.authorization_server.keys.rotation import rotate_signing_keys
+from django_at_jwt.authorization_server.keys.store import key_store
+from django_at_jwt.core.jose.keys import PrivateKey as OpenKey
+from django_at_jwt.models import SigningKey
+
+pytestmark = pytest.mark.django_db
+
+KEK = base64.urlsafe_b64encode(b"the key-encryption key, 32 bytes").decode()
+PRIVATE = ("d", "p", "q", "dp", "dq", "qi", "k", "priv")
+
+
+class Broken(Exception):
+    """Stands in for whatever may go wrong."""
+
+
+_raised: list[Broken] = []
+
+
+@pytest.fixture(autouse=True)
+def _remember_what_was_raised(monkeypatch):
+    original = Broken.__init__
+
+    def remember(self, *args):
+        original(self, *args)
+        _raised.append(self)
+
+    _raised.clear()
+    monkeypatch.setattr(Broken, "__init__", remember)
+
+
+def broken(*_args, **_kwargs):
+    raise Broken("something went wrong")
+
+
+@pytest.fixture
+def secrets_of_the_site(settings):
+    settings.DEBUG = True
+    settings.AT_JWT = {**settings.AT_JWT, "KEY_ENCRYPTION_KEYS": [KEK]}
+    rotate_signing_keys()
+    secrets = {KEK, KEK.rstrip("="), "the key-encryption key, 32 bytes", settings.SECRET_KEY}
+    for row in SigningKey.objects.all():
+        private = decrypt_private_key(row.private_jwe, kid=row.kid).export_private(as_dict=True)
+        secrets |= {private[member] for member in PRIVATE if member in private}
+    key_store.forget()
+    return secrets - {"not-secret"}
+
+
+def assert_silent(secrets, *texts):
+    for text in texts:
+        for secret in secrets:
+            assert secret not in text
+
+
+@pytest.mark.parametrize(
+    ("where", "what"),
+    [
+        (JWE, "decrypt"),
+        (OpenKey, "from_jwk"),
+        (OpenKey, "sign"),
+        (protection.JWK, "has_private"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else value.__name__,
+)
+def test_error_page_of_the_token_endpoint(where, what, secrets_of_the_site, service, monkeypatch, caplog):
+    caplog.set_level(logging.DEBUG)
+    monkeypatch.setattr(where, what, property(broken) if what == "has_private" else broken)
+    browser = Client(raise_request_exception=False)
+    data = {"grant_type": "client_credentials", **service.credentials}
+    page = browser.post("/o/token/", data, headers={"Accept": "text/html"})
+    assert page.status_code >= 500
+    assert_silent(secrets_of_the_site, page.content.decode(), caplog.text)
+
+
+@pytest.mark.parametrize("what", ["export_private", "thumbprint"])
+def test_error_report_of_a_rotation(what, secrets_of_the_site, monkeypatch, rf):
+    made = []
+    generate = JWK.generate
+
+    def remember(**options):
+        made.append(generate(**options))
+        return made[-1]
+
+    monkeypatch.setattr(JWK, "generate", remember)
+    monkeypatch.setattr(JWK, what, broken)
+    SigningKey.objects.all().delete()
+    with pytest.raises(Broken):
+        rotate_signing_keys()
+    report = _report(rf)
+    monkeypatch.undo()
+    private = made[0].export_private(as_dict=True)
+    assert_silent(secrets_of_the_site | {private[member] for member in PRIVATE if member in private}, report)
+
+
+def test_error_report_of_an_import(secrets_of_the_site, monkeypatch, rf, tmp_path):
+    key = JWK.generate(kty="RSA", size=2048)
+    private = key.export_private(as_dict=True)
+    pem = key.export_to_pem(private_key=True, password=None)
+    (tmp_path / "key.pem").write_bytes(pem)
+    monkeypatch.setattr(rotation, "encrypt_private_key", broken)
+    with pytest.raises(Broken):
+        call_command("import_signing_key", str(tmp_path / "key.pem"), stdout=io.StringIO())
+    lines = pem.decode().splitlines()[1:-1]
+    assert_silent({private[member] for member in PRIVATE if member in private} | set(lines), _report(rf))
+
+
+def _report(rf) -> str:
+    """What Django would show or mail of the exception that was raised last, and what Python would print."""
+    error = _raised[-1]
+    trace = error.__traceback__
+    # The test's own frames know the secrets that it looks for. What counts is the package and what it calls.
+    while "django_at_jwt/" not in trace.tb_frame.f_code.co_filename:
+        trace = trace.tb_next
+    reporter = ExceptionReporter(rf.get("/"), type(error), error, trace)
+    printed = "".join(traceback.format_exception(type(error), error, trace))
+    return reporter.get_traceback_html() + reporter.get_traceback_text() + printed
+
+
+@pytest.mark.parametrize("text", ['{"kty": "RSA", "d": "a-private-member"}', "-----BEGIN a-private-member", "\x00"])
+def test_key_that_cannot_be_read_is_not_quoted(text):
+    from django_at_jwt.core.errors import KeyChangeRefused
+
+    with pytest.raises(KeyChangeRefused) as refused:
+        read_private_key(text.encode())
+    assert "a-private-member" not in "".join(traceback.format_exception(refused.value))
+
+
+def test_wrong_file_is_not_quoted_on_the_command_line(tmp_path):
+    (tmp_path / "key").write_text("a-private-member")
+    with pytest.raises(CommandError) as refused:
+        call_command("import_signing_key", str(tmp_path / "key"))
+    assert "a-private-member" not in str(refused.value)
+
+
+def test_dump_holds_ciphertext_alone(secrets_of_the_site):
+    out = io.StringIO()
+    call_command("dumpdata", stdout=out)
+    assert_silent(secrets_of_the_site, out.getvalue())
+    rows = [row for row in json.loads(out.getvalue()) if row["model"] == "django_at_jwt.signingkey"]
+    assert all(row["fields"]["private_jwe"].count(".") == 4 for row in rows)
+
+
+def test_ciphertext_is_never_the_same_twice(secrets_of_the_site):
+    key = JWK.generate(kty="EC", crv="P-256")
+    assert encrypt_private_key(key, kid="a") != encrypt_private_key(key, kid="a")
+
+
+@pytest.mark.parametrize("debug", [True, False])
+@pytest.mark.parametrize(
+    "wrong", [{"LEEWAY": "x"}, {"LEWAY": 1}, {"KEY_ENCRYPTION_KEYS": KEK}, {"KEY_ENCRYPTION_KEYS": [KEK, KEK[:-3]]}]
+)
+def test_wrong_settings_do_not_show_the_key_encryption_keys(debug, wrong, settings, signing_keys, service):
+    settings.DEBUG = debug
+    settings.AT_JWT = {**settings.AT_JWT, "KEY_ENCRYPTION_KEYS": [KEK], **wrong}
+    browser = Client(raise_request_exception=False)
+    for page in (
+        browser.get("/o/.well-known/jwks.json", headers={"Accept": "text/html"}),
+        browser.post("/o/token/", {"grant_type": "client_credentials", **service.credentials}),
+    ):
+        assert KEK not in page.content.decode()
+        assert KEK[:-3] not in page.content.decode()
+    assert page.status_code >= 500
+
+
+def test_encryption_that_fails_says_nothing(monkeypatch):
+    from django_at_jwt.core.errors import NoSigningKey
+
+    def fail(*_args, **_kwargs):
+        raise ValueError("a-private-member")
+
+    monkeypatch.setattr(JWE, "add_recipient", fail)
+    with pytest.raises(NoSigningKey) as failed:
+        encrypt_private_key(JWK.generate(kty="EC", crv="P-256"), kid="a")
+    assert "a-private-member" not in "".join(traceback.format_exception(failed.value))

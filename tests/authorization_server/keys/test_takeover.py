@@ -1,0 +1,126 @@
+"""Keys over HTTP around the instant at which the next one begins to sign, with a command that runs once a day."""
+
+from __future__ import annotations
+
+import io
+from datetime import timedelta
+
+import pytest
+from django.core.management import call_command
+from django.db.models import F
+from django.utils import timezone
+
+from django_at_jwt.authorization_server.keys.store import key_store
+from django_at_jwt.core.key_lifecycle import KeyState
+from django_at_jwt.models import SigningKey
+from tests.conftest import decoded
+
+pytestmark = pytest.mark.django_db
+
+LIST = "/admin/django_at_jwt/signingkey/"
+INSTANTS = ("announced_at", "signing_at", "retained_at", "retired_at")
+
+
+def run(*arguments) -> str:
+    out = io.StringIO()
+    call_command(*arguments, stdout=out)
+    return out.getvalue()
+
+
+def let_time_pass(**duration):
+    """Move all instants of the keys back, which is what later looks like."""
+    SigningKey.objects.update(**{name: F(name) - timedelta(**duration) for name in INSTANTS})
+    key_store.forget()
+
+
+def in_state(state):
+    return [key for key in SigningKey.objects.order_by("signing_at") if key.state_at(timezone.now()) is state]
+
+
+def published(client):
+    return {key["kid"] for key in client.get("/o/.well-known/jwks.json").json()["keys"]}
+
+
+def signed_by(service):
+    return decoded(service.token("client_credentials").json()["access_token"])[0]["kid"]
+
+
+@pytest.fixture
+def taken_over(keys_made_quickly):
+    """A takeover an hour ago, before which the command ran on each day, and since which it did not."""
+    run("rotate_signing_keys")
+    let_time_pass(days=80)
+    for _ in range(10):
+        run("rotate_signing_keys")
+        let_time_pass(days=1)
+    let_time_pass(hours=1)
+
+
+@pytest.mark.parametrize("way", ["command", "admin"])
+def test_the_signing_key_is_revoked_and_one_that_everybody_knows_takes_over(
+    way, taken_over, client, service, admin_client
+):
+    leaked, before = signed_by(service), published(client)
+    [announced] = in_state(KeyState.ANNOUNCED)
+    assert announced.announced_at < timezone.now() - timedelta(days=7)
+    if way == "command":
+        said = run("revoke_signing_key", leaked, "--reason", "x")
+        assert f"Signing key {announced.kid}, announced before, signs now." in said
+    else:
+        address = f"{LIST}{SigningKey.objects.get(kid=leaked).pk}/revoke/"
+        assert f"<code>{announced.kid}</code>, which was announced, signs from now on." in (
+            admin_client.get(address).content.decode()
+        )
+        admin_client.post(address, {"reason": "x", "refresh_tokens": "none"})
+    successor = signed_by(service)
+    assert successor == announced.kid
+    assert successor in before
+    assert leaked not in published(client)
+    assert len(in_state(KeyState.ANNOUNCED)) == 1
+
+
+@pytest.mark.parametrize("way", ["command", "admin"])
+def test_an_announced_key_is_revoked_and_the_next_one_takes_its_place(way, keys_made_quickly, service, admin_client):
+    run("rotate_signing_keys")
+    let_time_pass(days=88)
+    run("rotate_signing_keys")
+    let_time_pass(days=1)
+    signer = signed_by(service)
+    leaked, following = in_state(KeyState.ANNOUNCED)
+    address = f"{LIST}{leaked.pk}/revoke/"
+    starts = max(leaked.signing_at, following.announced_at + timedelta(days=7))
+    dry = run("revoke_signing_key", leaked.kid, "--reason", "x", "--dry-run")
+    sentence = f"{following.kid}, announced before, would take its place and sign from {starts:%Y-%m-%d %H:%M:%S}"
+    assert sentence in dry
+    page = admin_client.get(address).content.decode()
+    assert f"<code>{following.kid}</code>, which was announced, takes its place and signs from" in page
+    if way == "command":
+        said = run("revoke_signing_key", leaked.kid, "--reason", "x")
+        assert f"{following.kid}, announced before, takes its place and signs from {starts:%Y-%m-%d %H:%M:%S}" in said
+        assert "signs now" not in said
+    else:
+        admin_client.post(address, {"reason": "x", "refresh_tokens": "none"})
+    following.refresh_from_db()
+    assert following.signing_at == starts
+    assert SigningKey.objects.get(kid=signer).retained_at == starts
+    assert signed_by(service) == signer
+    assert len(in_state(KeyState.ANNOUNCED)) == 2
+
+
+def test_a_site_without_an_announced_key_gets_one_with_the_next_run(keys_made_quickly, client, service):
+    # As an earlier release left it, between a takeover and the next run.
+    run("rotate_signing_keys")
+    let_time_pass(days=90, hours=1)
+    assert in_state(KeyState.ANNOUNCED) == []
+    assert "Made a key" in run("rotate_signing_keys")
+    [announced] = in_state(KeyState.ANNOUNCED)
+    assert announced.kid in published(client)
+    assert announced.signing_at > timezone.now() + timedelta(days=80)
+
+
+def test_a_key_that_is_brought_forward_has_a_next_one_at_once(keys_made_quickly):
+    run("rotate_signing_keys")
+    let_time_pass(days=30)
+    assert "Made a key" in run("rotate_signing_keys", "--now")
+    let_time_pass(minutes=1)
+    assert len(in_state(KeyState.ANNOUNCED)) == 1

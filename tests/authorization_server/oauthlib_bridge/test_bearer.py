@@ -1,0 +1,164 @@
+"""Our tokens on the toolkit's own views, with OpenID Connect on and off, and what those refuse (traps 3, 9, 15)."""
+
+from __future__ import annotations
+
+import pytest
+from django.conf import settings
+from oauth2_provider.models import get_access_token_model
+
+from tests.conftest import decoded
+
+from .test_generator import OIDC_KEY
+
+pytestmark = pytest.mark.django_db
+
+ON_THE_API = {"headers": {"Host": "api.example.com"}, "secure": True}
+ON_ANOTHER_API = {"headers": {"Host": "reports.example.com"}, "secure": True}
+
+
+@pytest.fixture(params=[True, False], ids=["openid", "plain"], autouse=True)
+def openid_or_not(request, settings):
+    if request.param:
+        settings.OAUTH2_PROVIDER = {
+            **settings.OAUTH2_PROVIDER,
+            "OIDC_ENABLED": True,
+            "OIDC_RSA_PRIVATE_KEY": OIDC_KEY,
+        }
+    return request.param
+
+
+def get(client, address, token, *, headers, secure):
+    return client.get(address, headers={**headers, "Authorization": f"Bearer {token}"}, secure=secure)
+
+
+@pytest.fixture
+def token(signing_keys, make_client, user):
+    return make_client(algorithm="RS256").code_flow(user, scope="openid read").json()["access_token"]
+
+
+@pytest.mark.parametrize("address", ["/toolkit-drf/", "/toolkit-view/", "/toolkit-challenge/"])
+def test_accepted_where_the_audience_covers_the_address(address, token, client):
+    assert get(client, address, token, **ON_THE_API).status_code == 200
+    assert get(client, address, token, **ON_ANOTHER_API).status_code in {401, 403}
+
+
+def test_userinfo(token, client, user, openid_or_not):
+    answer = get(client, "/o/userinfo/", token, headers={}, secure=False)
+    if not openid_or_not:
+        assert answer.status_code == 404
+        return
+    assert answer.status_code == 200
+    assert answer.json()["sub"] == str(user.pk) == decoded(token)[1]["sub"]
+
+
+def test_userinfo_needs_its_scope(signing_keys, web, user, client, openid_or_not):
+    token = web.code_flow(user, scope="read").json()["access_token"]
+    answer = get(client, "/o/userinfo/", token, headers={}, secure=False)
+    assert answer.status_code == (401 if openid_or_not else 404)
+
+
+def test_introspection_by_token_and_by_secret(signing_keys, service, client):
+    # Introspection belongs to the issuer: a token for any audience may ask, if it has the scope.
+    asking = service.token("client_credentials", scope="introspection", resource=settings.REPORTS).json()[
+        "access_token"
+    ]
+    asked = service.token("client_credentials", scope="read").json()["access_token"]
+    for answer in (
+        client.post("/o/introspect/", {"token": asked}, headers={"Authorization": f"Bearer {asking}"}),
+        service.post("/o/introspect/", {"token": asked}),
+    ):
+        assert answer.json()["active"] is True
+        assert answer.json()["aud"] == [settings.API]
+        assert answer.json()["exp"] == decoded(asked)[1]["exp"]
+    refused = client.post("/o/introspect/", {"token": asked}, headers={"Authorization": f"Bearer {asked}"})
+    assert refused.status_code in {401, 403}
+
+
+MALFORMED = [
+    "ey..",
+    "ey.a.b",
+    "eyJ.eyJ.x",
+    "ey.a.b.c.d",
+    "eyJhbGciOiJub25lIn0.e30.",
+    "eyJhbGciOiJIUzI1NiJ9.eyJhdWQiOiJ4In0.AAAA",
+    "eyJ0eXAiOiJhdCtqd3QifQ.W10.AAAA",
+    "ey" + "a" * 100_000 + "..",
+    "opaque",
+]
+
+
+@pytest.mark.parametrize("malformed", MALFORMED, ids=range(len(MALFORMED)))
+@pytest.mark.parametrize("address", ["/o/userinfo/", "/toolkit-drf/", "/toolkit-challenge/", "/whoami/"])
+def test_malformed_bearer_is_401(address, malformed, db, client, openid_or_not):
+    answer = get(client, address, malformed, **ON_THE_API)
+    assert answer.status_code == (404 if address == "/o/userinfo/" and not openid_or_not else 401)
+
+
+@pytest.mark.compliance("9068-29")
+def test_id_token_is_no_access_token_even_if_its_payload_is(
+    token, signing_keys, make_client, user, client, openid_or_not
+):
+    if not openid_or_not:
+        pytest.skip("there are no ID tokens without OpenID Connect")
+    id_token = make_client(algorithm="RS256").code_flow(user, scope="openid read").json()["id_token"]
+    for address in ("/toolkit-drf/", "/toolkit-challenge/", "/o/userinfo/", "/whoami/"):
+        assert get(client, address, id_token, **ON_THE_API).status_code == 401
+
+
+def test_revoked_token_is_refused_by_the_toolkits_views(signing_keys, web, user, client):
+    token = web.code_flow(user).json()["access_token"]
+    assert get(client, "/toolkit-drf/", token, **ON_THE_API).status_code == 200
+    assert web.post("/o/revoke_token/", {"token": token}).status_code == 200
+    assert get(client, "/toolkit-drf/", token, **ON_THE_API).status_code == 401
+    introspected = web.post("/o/introspect/", {"token": token})
+    assert introspected.json() == {"active": False}
+
+
+def test_only_its_own_client_revokes_a_token(signing_keys, web, service, user, client):
+    token = web.code_flow(user).json()["access_token"]
+    assert service.post("/o/revoke_token/", {"token": token}).status_code == 200
+    assert get(client, "/toolkit-drf/", token, **ON_THE_API).status_code == 200
+
+
+def test_token_that_a_refresh_replaced_is_refused_by_the_toolkits_views(signing_keys, web, user, client, settings):
+    # Without rotation the toolkit overwrites the row, so the former token has none any more.
+    settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "ROTATE_REFRESH_TOKEN": False}
+    first = web.code_flow(user).json()
+    second = web.token("refresh_token", refresh_token=first["refresh_token"], scope="read").json()
+    assert get(client, "/toolkit-drf/", first["access_token"], **ON_THE_API).status_code == 401
+    assert get(client, "/toolkit-drf/", second["access_token"], **ON_THE_API).status_code == 200
+    # A view that asks no database cannot know, until the token expires.
+    assert get(client, "/whoami/", first["access_token"], **ON_THE_API).status_code == 200
+
+
+def test_inactive_user_is_refused(token, client, user):
+    user.is_active = False
+    user.save()
+    for address in ("/toolkit-drf/", "/toolkit-challenge/", "/whoami/"):
+        assert get(client, address, token, **ON_THE_API).status_code == 401
+
+
+def test_row_alone_is_not_enough(token, client, signing_keys):
+    # The row is there, but the key that signed the token is not published any more.
+    from django_at_jwt.authorization_server.keys.store import key_store
+    from django_at_jwt.models import SigningKey
+
+    SigningKey.objects.all().delete()
+    key_store.forget()
+    assert get_access_token_model().objects.exists()
+    assert get(client, "/toolkit-drf/", token, **ON_THE_API).status_code == 401
+
+
+def test_opaque_tokens_from_before_still_work(web, user, client, settings):
+    from datetime import timedelta
+
+    from django.utils import timezone
+
+    get_access_token_model().objects.create(
+        user=user,
+        token="opaque",
+        application=web.application,
+        expires=timezone.now() + timedelta(hours=1),
+        scope="read",
+    )
+    assert get(client, "/toolkit-drf/", "opaque", **ON_THE_API).status_code == 200

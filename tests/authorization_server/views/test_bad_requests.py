@@ -1,0 +1,228 @@
+"""What a client sends that nobody foresaw: the answer is an error of the standards, and never a crash or a present."""
+
+from __future__ import annotations
+
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from oauth2_provider.models import get_refresh_token_model
+
+from tests.authorization_server.oauthlib_bridge.test_generator import OIDC_KEY
+from tests.conftest import REDIRECT_URI
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def openid(settings):
+    settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "OIDC_ENABLED": True, "OIDC_RSA_PRIVATE_KEY": OIDC_KEY}
+
+
+@pytest.mark.parametrize("generator", ["django_at_jwt.generators.generate_access_token", None])
+def test_userinfo_of_a_client_that_acts_for_itself(generator, signing_keys, service, client, openid, settings):
+    settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "ACCESS_TOKEN_GENERATOR": generator}
+    token = service.token("client_credentials", scope="openid").json()["access_token"]
+    assert (token.count(".") == 2) is (generator is not None)
+    answer = client.get("/o/userinfo/", headers={"Authorization": f"Bearer {token}"})
+    assert (answer.status_code, answer.json()["error"]) == (401, "invalid_token")
+    assert 'error="invalid_token"' in answer["WWW-Authenticate"]
+
+
+class TestCodeChallenge:
+    UNUSABLE = ("é" * 43, "c" * 42, "c" * 129, "c" * 42 + "=", "c" * 43 + "\n")
+
+    @pytest.mark.parametrize("challenge", UNUSABLE)
+    def test_in_the_request(self, challenge, signing_keys, web, user):
+        answer = web.authorize(user, code_challenge=challenge)
+        assert (answer["error"], answer["state"]) == ("invalid_request", "a state")
+
+    @pytest.mark.parametrize("challenge", ["é" * 43, "c" * 129])
+    def test_in_the_consent_form(self, challenge, signing_keys, web, user):
+        web.browser.force_login(user)
+        form = {
+            "client_id": web.application.client_id,
+            "response_type": "code",
+            "redirect_uri": REDIRECT_URI,
+            "scope": "read",
+            "code_challenge": challenge,
+            "code_challenge_method": "S256",
+            "allow": "on",
+        }
+        answer = web.browser.post("/o/authorize/", form)
+        assert answer.status_code == 302
+        assert "error=invalid_request" in answer["Location"]
+
+    @pytest.mark.filterwarnings("ignore:The PKCE .plain. code_challenge_method:DeprecationWarning")
+    @pytest.mark.parametrize("method", ["plain", "S256"])
+    def test_verifier_that_is_not_ascii(self, method, signing_keys, web, user, settings):
+        settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "COMPLIANT_BCP_RFC9700_PKCE_METHOD": False}
+        code = web.authorize(user, code_challenge="c" * 43, code_challenge_method=method)["code"]
+        web.verifier = "é" * 43
+        answer = web.exchange(code)
+        assert (answer.status_code, answer.json()["error"]) == (400, "invalid_grant")
+
+
+class TestCodeVerifier:
+    """A code_challenge that was taken out of the request (RFC 9700 section 2.1.1)."""
+
+    def exchange(self, web, user, verifier, **parameters):
+        code = web.authorize(user, **parameters)["code"]
+        verifier = web.verifier if verifier is None else verifier
+        return web.token("authorization_code", code=code, redirect_uri=REDIRECT_URI, code_verifier=verifier)
+
+    @pytest.mark.parametrize("openid", [True, False])
+    def test_for_a_code_without_a_challenge(self, openid, signing_keys, web, user, settings):
+        changed = {"PKCE_REQUIRED": False, "OIDC_ENABLED": openid, "OIDC_RSA_PRIVATE_KEY": OIDC_KEY}
+        settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, **changed}
+        web.application.algorithm = "RS256"
+        web.application.save()
+        without = {"code_challenge": None, "code_challenge_method": None, "scope": "openid read"}
+        refused = self.exchange(web, user, "v" * 43, **without)
+        assert (refused.status_code, refused.json()["error"]) == (400, "invalid_grant")
+        # A parameter without a value is as if it were left out (RFC 6749 section 3.2).
+        assert self.exchange(web, user, "", **without).status_code == 200
+        assert self.exchange(web, user, None, scope="openid read").status_code == 200
+        assert self.exchange(web, user, "v" * 43, scope="openid read").json()["error"] == "invalid_grant"
+
+
+class TestRefreshTokenOfTheClientsChoice:
+    """Where refresh tokens are kept at a refresh, no other grant takes one from the client."""
+
+    @pytest.fixture(autouse=True)
+    def _not_rotating(self, settings):
+        settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "ROTATE_REFRESH_TOKEN": False}
+
+    def test_with_a_code(self, signing_keys, web, user):
+        chosen = web.code_flow(user, exchange={"refresh_token": "chosen"}).json()
+        assert chosen["refresh_token"] != "chosen"
+        again = web.token("refresh_token", refresh_token=chosen["refresh_token"]).json()
+        assert again["refresh_token"] == chosen["refresh_token"]
+        assert web.token("refresh_token", refresh_token="chosen").json()["error"] == "invalid_grant"
+
+    def test_with_a_password(self, signing_keys, make_client, user):
+        client = make_client("password")
+        asked = {"username": "alice", "password": "correct horse", "refresh_token": "chosen"}
+        assert client.token("password", **asked).json()["refresh_token"] != "chosen"
+
+    def test_of_another_client(self, signing_keys, web, make_client, user):
+        theirs = web.code_flow(user).json()["refresh_token"]
+        taken = make_client().code_flow(user, exchange={"refresh_token": theirs}).json()
+        assert taken["refresh_token"] != theirs
+        assert get_refresh_token_model().objects.count() == 2
+        assert web.token("refresh_token", refresh_token=theirs).status_code == 200
+
+
+class TestAuthorizationAnswers:
+    QUERY = {"response_type": "code", "redirect_uri": REDIRECT_URI, "state": "a state", "code_challenge": "c" * 43}
+
+    @pytest.fixture
+    def ask(self, web):
+        def ask(**parameters):
+            query = {**self.QUERY, "client_id": web.application.client_id, "code_challenge_method": "S256"}
+            return web.browser.get("/o/authorize/", query | parameters)
+
+        return ask
+
+    @pytest.mark.parametrize("asked", [{"scope": "nope"}, {"resource": "https://x.example/"}, {"prompt": "none"}])
+    def test_errors_name_the_issuer(self, asked, signing_keys, ask, settings):
+        named = {**settings.OAUTH2_PROVIDER, "COMPLIANT_BCP_RFC9700_AUTHZ_RESPONSE_ISS": True}
+        settings.OAUTH2_PROVIDER = named
+        answer = parse_qs(urlsplit(ask(**{"prompt": "none", **asked})["Location"]).query)
+        assert "error" in answer
+        assert (answer["iss"], answer["state"]) == ([settings.ISSUER], ["a state"])
+
+    def test_denial_names_the_issuer_and_so_does_a_code_once(self, signing_keys, web, user, settings):
+        named = {**settings.OAUTH2_PROVIDER, "COMPLIANT_BCP_RFC9700_AUTHZ_RESPONSE_ISS": True}
+        settings.OAUTH2_PROVIDER = named
+        assert web.authorize(user, allow=False)["iss"] == settings.ISSUER
+        assert web.authorize(user)["iss"] == settings.ISSUER
+
+    @pytest.mark.parametrize("skip", [False, True])
+    def test_nobody_logged_in_and_no_page_wanted(self, skip, signing_keys, web, openid, ask):
+        web.application.skip_authorization = skip
+        web.application.algorithm = "RS256"
+        web.application.save()
+        answer = parse_qs(urlsplit(ask(scope="openid", prompt="none")["Location"]).query)
+        assert (answer["error"], answer["state"]) == (["login_required"], ["a state"])
+
+    def test_redirect_uri_with_a_port_that_is_none(self, signing_keys, make_client, user):
+        client = make_client(redirect_uris="http://localhost:99999999/")
+        client.browser.force_login(user)
+        query = {**self.QUERY, "client_id": client.application.client_id, "redirect_uri": "http://localhost:99999999/"}
+        assert client.browser.get("/o/authorize/", query).status_code == 400
+
+
+class TestRegistration:
+    GOOD = {"client_name": "a", "redirect_uris": ["https://client.example.com/"]}
+
+    @pytest.fixture(autouse=True)
+    def _open_to_everybody(self, settings):
+        settings.OAUTH2_PROVIDER = {
+            **settings.OAUTH2_PROVIDER,
+            "DCR_ENABLED": True,
+            "DCR_REGISTRATION_PERMISSION_CLASSES": ["oauth2_provider.dcr.AllowAllDCRPermission"],
+        }
+
+    @pytest.mark.parametrize(
+        ("changed", "error"),
+        [
+            *(({"client_name": name}, "invalid_client_metadata") for name in (None, 1, True, ["a"], {"a": "b"})),
+            ({"redirect_uris": [None]}, "invalid_client_metadata"),
+            ({"redirect_uris": ["http://localhost:99999999/"]}, "invalid_redirect_uri"),
+            ({"redirect_uris": ["https://[/"]}, "invalid_redirect_uri"),
+            ({"redirect_uris": ["https://a.example/ https://b.example/"]}, "invalid_redirect_uri"),
+            ({"redirect_uris": ["https://a.example/\nhttps://b.example/"]}, "invalid_redirect_uri"),
+            ({"redirect_uris": [""]}, "invalid_redirect_uri"),
+        ],
+    )
+    def test_metadata_of_the_wrong_kind(self, changed, error, client):
+        refused = client.post("/o/register/", {**self.GOOD, **changed}, content_type="application/json")
+        assert (refused.status_code, refused.json()["error"]) == (400, error)
+        made = client.post("/o/register/", self.GOOD, content_type="application/json").json()
+        header = {"Authorization": f"Bearer {made['registration_access_token']}"}
+        where = urlsplit(made["registration_client_uri"]).path
+        refused = client.put(where, {**self.GOOD, **changed}, content_type="application/json", headers=header)
+        assert (refused.status_code, refused.json()["error"]) == (400, error)
+
+    def test_address_of_the_client_follows_the_issuer(self, client):
+        host = {"Host": "evil.example.com"}
+        made = client.post("/o/register/", self.GOOD, content_type="application/json", headers=host)
+        document = made.json()
+        where = f"https://as.example.com/o/register/{document['client_id']}/"
+        assert (made.status_code, document["registration_client_uri"]) == (201, where)
+        assert "no-store" in made["Cache-Control"]
+        header = host | {"Authorization": f"Bearer {document['registration_access_token']}"}
+        address = urlsplit(where).path
+        assert client.get(address, headers=header).json()["registration_client_uri"] == where
+        changed = client.put(address, self.GOOD, content_type="application/json", headers=header)
+        assert changed.json()["registration_client_uri"] == where
+
+    @pytest.mark.parametrize("issuer", ["https://as.example.com/o", ""])
+    def test_secret_that_never_expires(self, issuer, client, settings):
+        """RFC 7591 section 3.2.1, and RFC 7592 section 3 for what comes later."""
+        settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "OIDC_ISS_ENDPOINT": issuer}
+        for method, expires_at in (("client_secret_basic", 0), ("client_secret_post", 0), ("none", None)):
+            asked = {**self.GOOD, "token_endpoint_auth_method": method}
+            made = client.post("/o/register/", asked, content_type="application/json").json()
+            assert ("client_secret" in made, made.get("client_secret_expires_at")) == (expires_at == 0, expires_at)
+            where = urlsplit(made["registration_client_uri"]).path
+            header = {"Authorization": f"Bearer {made['registration_access_token']}"}
+            assert client.get(where, headers=header).json().get("client_secret_expires_at") == expires_at
+            changed = client.put(where, asked, content_type="application/json", headers=header).json()
+            assert changed.get("client_secret_expires_at") == expires_at
+
+
+@pytest.mark.parametrize("address", ["/o/token/", "/o/revoke_token/", "/o/introspect/", "/o/userinfo/"])
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [
+        ("application/x-www-form-urlencoded; charset=utf-16", "a=b"),
+        ("application/x-www-form-urlencoded; charset=utf-7", "a=b"),
+        ("multipart/form-data", "a=b"),
+        ("application/x-www-form-urlencoded", "&".join(["a=b"] * 1001)),
+    ],
+    ids=["utf-16", "utf-7", "no boundary", "many fields"],
+)
+def test_form_that_cannot_be_read(content_type, body, address, client):
+    answer = client.generic("POST", address, body, content_type=content_type)
+    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")

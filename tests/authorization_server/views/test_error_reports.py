@@ -1,0 +1,202 @@
+"""What Django mails to a site's administrators when a request fails holds no secret, code, token or key."""
+
+from __future__ import annotations
+
+import base64
+import logging
+import sys
+from datetime import timedelta
+from itertools import count
+from urllib.parse import parse_qsl, urlsplit
+
+import pytest
+from django.core import mail
+from django.core.signals import got_request_exception
+from django.db import ProgrammingError
+from django.test import Client
+from django.utils import timezone
+from django.utils.log import AdminEmailHandler
+from django.views.debug import ExceptionReporter
+from oauth2_provider.models import get_access_token_model
+
+from django_at_jwt.authorization_server.claims.registry import claim_mappers
+from django_at_jwt.authorization_server.keys.last_expiry import last_token_expiry
+from django_at_jwt.authorization_server.keys.store import key_store
+from django_at_jwt.authorization_server.resource_servers import registry
+from django_at_jwt.conf import app_settings, problems_in
+from django_at_jwt.conf import validators as particular_values
+from django_at_jwt.core.jose.keys import PrivateKey, PublicKey
+from django_at_jwt.core.verifier import CompactJws
+from django_at_jwt.resource_server.rest_framework import authentication
+from django_at_jwt.resource_server.token_cache import token_cache
+from tests.authorization_server.oauthlib_bridge.test_generator import OIDC_KEY
+
+from .broken_database import CALLS, Site, failing
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("signing_keys", "mailed")]
+
+
+@pytest.fixture
+def mailed(settings):
+    """Django's own handler for errors, which mails each as text and as HTML."""
+    settings.ADMINS = [("admin", "admin@example.com")]
+    settings.OAUTH2_PROVIDER = {
+        **settings.OAUTH2_PROVIDER,
+        "DCR_ENABLED": True,
+        "DCR_REGISTRATION_PERMISSION_CLASSES": ["oauth2_provider.dcr.AllowAllDCRPermission"],
+        "OIDC_ENABLED": True,
+        "OIDC_RSA_PRIVATE_KEY": OIDC_KEY,
+    }
+    handler = AdminEmailHandler(include_html=True)
+    handler.setLevel(logging.ERROR)
+    loggers = [logging.getLogger(name) for name in ("django.request", "django_at_jwt")]
+    for each in loggers:
+        each.addHandler(handler)
+    yield
+    for each in loggers:
+        each.removeHandler(handler)
+
+
+def forget():
+    key_store.forget()
+    registry.forget()
+    claim_mappers.forget()
+    last_token_expiry.forget()
+    token_cache.forget()
+
+
+def texts():
+    for message in mail.outbox:
+        yield message.body
+        yield from (alternative[0] for alternative in message.alternatives)
+
+
+def assert_secret(secrets):
+    assert any("Traceback" in text for text in texts())
+    assert any("<!DOCTYPE html>" in text for text in texts())
+    for text in texts():
+        for secret in secrets:
+            assert secret not in text
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_no_secret_whichever_statement_fails(name, make_client, user):
+    call = getattr(Site(make_client, user), name)()
+    number = 0
+    while True:
+        number += 1
+        forget()
+        mail.outbox.clear()
+        with failing(number, ProgrammingError("a statement is wrong")) as statements:
+            answer = call.send()
+        if statements.failed is None:
+            break
+        if answer.status_code == 500:
+            # Hashes of secrets, codes and tokens that are made on the way: all that the statements had, but for ids.
+            made = {value for value in statements.values if len(value) > 25}
+            assert_secret([*call.secrets, *(made - _known(call))])
+    assert number > 1
+    assert answer.status_code < 400, answer.content
+
+
+def _known(call):
+    """What is no secret: the client, its redirect URI and its challenge, and what a registration says."""
+    said = [*(call.data or {}).values(), *(value for _, value in parse_qsl(urlsplit(call.path).query))]
+    return {value for value in said if isinstance(value, str) and value not in call.secrets} | {*call.path.split("/")}
+
+
+@pytest.mark.parametrize("where", [(PrivateKey, "sign"), (PrivateKey, "from_jwk")], ids=["sign", "from_jwk"])
+def test_no_key_when_signing_fails(where, service, monkeypatch):
+    private = next(iter(key_store.current().signers.values())).open()
+    numbers = private._operation_key.get_op_key("sign").private_numbers()
+
+    def broken(*_args, **_kwargs):
+        raise RuntimeError("something went wrong")
+
+    forget()
+    key_store._opened.clear()
+    monkeypatch.setattr(*where, broken)
+    service_browser = Client(raise_request_exception=False)
+    answer = service_browser.post("/o/token/", {"grant_type": "client_credentials", **service.credentials})
+    assert answer.status_code == 500
+    assert_secret([service.credentials["client_secret"], str(numbers.d), str(numbers.p), str(numbers.q)])
+
+
+def failing_verification(monkeypatch, where):
+    def broken(*_args, **_kwargs):
+        raise RuntimeError("something went wrong")
+
+    monkeypatch.setattr(*where, broken)
+
+
+IN_VERIFYING = [(CompactJws, "split"), (PublicKey, "verifies"), (token_cache, "verify")]
+
+
+@pytest.mark.parametrize("where", [*IN_VERIFYING, (authentication, "principal_for")], ids=lambda where: where[1])
+def test_no_token_when_verifying_fails(where, service, monkeypatch):
+    token = service.token("client_credentials").json()["access_token"]
+    forget()
+    failing_verification(monkeypatch, where)
+    assert get("/whoami/", token).status_code == 500
+    assert_secret(parts_of(token))
+
+
+def test_no_token_whichever_statement_of_an_api_fails(web, user, settings):
+    settings.AT_JWT = {**settings.AT_JWT, "ACCEPT_OPAQUE_TOKENS": True}
+    opaque = get_access_token_model().objects.create(
+        user=user, application=web.application, scope="read", token="an-opaque-token-of-some-length",
+        expires=timezone.now() + timedelta(hours=1),
+    )  # fmt: skip
+    for token in (opaque.token, web.code_flow(user).json()["access_token"]):
+        for number in count(1):
+            forget()
+            mail.outbox.clear()
+            with failing(number, ProgrammingError("a statement is wrong")) as statements:
+                answer = get("/whoami/", token)
+            if statements.failed is None:
+                break
+            if answer.status_code == 500:
+                assert_secret(parts_of(token))
+        assert (answer.status_code, number > 1) == (200, True)
+
+
+@pytest.mark.parametrize("path", ["/toolkit-drf/", "/toolkit-view/"])
+@pytest.mark.parametrize("where", IN_VERIFYING[:2], ids=lambda where: where[1])
+def test_no_token_in_our_frames_where_the_toolkit_asks(path, where, service, monkeypatch):
+    token = service.token("client_credentials").json()["access_token"]
+    forget()
+    failing_verification(monkeypatch, where)
+    raised = []
+    got_request_exception.connect(lambda **_kwargs: raised.append(sys.exc_info()), weak=False, dispatch_uid="test")
+    try:
+        assert get(path, token).status_code == 500
+    finally:
+        got_request_exception.disconnect(dispatch_uid="test")
+    kind, error, trace = raised[0]
+    # The frames of oauthlib and the toolkit that lead here have the token as well, and are theirs.
+    while "django_at_jwt/" not in trace.tb_frame.f_code.co_filename:
+        trace = trace.tb_next
+    # Of the first frame, this is the decorator's.
+    report = ExceptionReporter(None, kind, error, trace).get_traceback_text()
+    assert not any(part in report for part in parts_of(token))
+
+
+def get(path, token):
+    return Client(raise_request_exception=False).get(path, headers={"Authorization": f"Bearer {token}"})
+
+
+def parts_of(token):
+    head, _, signature = token.rpartition(".")
+    return [token, *filter(None, [head, signature, repr(head.encode()) if head else ""])]
+
+
+def test_settings_that_cannot_be_read(settings, monkeypatch):
+    key = base64.urlsafe_b64encode(b"the key-encryption key, 32 bytes").decode()
+    settings.AT_JWT = {**settings.AT_JWT, "KEY_ENCRYPTION_KEYS": [key]}
+    monkeypatch.setattr(particular_values.base64, "urlsafe_b64decode", None)
+    for read in (app_settings, lambda: problems_in(settings.AT_JWT)):
+        with pytest.raises(TypeError) as failed:
+            read()
+        trace = failed.tb.tb_next
+        for report in ("get_traceback_text", "get_traceback_html"):
+            assert key not in getattr(ExceptionReporter(None, failed.type, failed.value, trace), report)()

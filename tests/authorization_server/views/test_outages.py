@@ -1,0 +1,176 @@
+"""While the database cannot be used, every endpoint answers 503 as JSON with Retry-After. Other errors stay errors."""
+
+from __future__ import annotations
+
+import json
+from itertools import count
+
+import pytest
+from django.db import DatabaseError, InterfaceError, InternalError, OperationalError, ProgrammingError, connection
+from django.db.transaction import get_connection
+from django.test import Client
+from django.utils import timezone
+
+from django_at_jwt.authorization_server.claims.registry import claim_mappers
+from django_at_jwt.authorization_server.keys.last_expiry import last_token_expiry
+from django_at_jwt.authorization_server.keys.store import key_store
+from django_at_jwt.authorization_server.resource_servers import registry
+from django_at_jwt.authorization_server.views import guarded
+from django_at_jwt.authorization_server.views.outages import is_outage
+from django_at_jwt.models import Authorization
+from tests.authorization_server.oauthlib_bridge.test_generator import OIDC_KEY
+
+from .broken_database import CALLS, Site, failing
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def endpoints(settings, signing_keys):
+    settings.OAUTH2_PROVIDER = {
+        **settings.OAUTH2_PROVIDER,
+        "DCR_ENABLED": True,
+        "DCR_REGISTRATION_PERMISSION_CLASSES": ["oauth2_provider.dcr.AllowAllDCRPermission"],
+        "OIDC_ENABLED": True,
+        "OIDC_RSA_PRIVATE_KEY": OIDC_KEY,
+    }
+
+
+def as_in_a_new_process():
+    key_store.clear()
+    registry.forget()
+    claim_mappers.forget()
+    last_token_expiry.forget()
+
+
+def assert_unavailable(answer):
+    assert answer.status_code == 503, answer.content
+    assert answer["Content-Type"] == "application/json"
+    assert answer["Cache-Control"] == "no-store"
+    assert int(answer["Retry-After"]) > 0
+    assert json.loads(answer.content)["error"] in {"temporarily_unavailable", "server_error"}
+
+
+@pytest.mark.usefixtures("endpoints", "keys_made_quickly")
+@pytest.mark.parametrize("name", CALLS)
+def test_whichever_statement_the_database_is_away_at(name, make_client, user):
+    call = getattr(Site(make_client, user), name)()
+    sessions = set()
+    for number in count(1):
+        as_in_a_new_process()
+        with failing(number, OperationalError("the server closed the connection")) as statements:
+            answer = call.send()
+        if statements.failed is None:
+            break
+        # A session is written after the view, by Django's middleware.
+        sessions |= {number} if "django_session" in statements.failed else set()
+        if not sessions:
+            assert_unavailable(answer)
+    assert number > 1
+    assert answer.status_code < 400, answer.content
+
+
+@pytest.mark.usefixtures("endpoints", "keys_made_quickly")
+def test_read_only_database(service, client):
+    if connection.vendor != "sqlite":
+        pytest.skip("SQLite: the database of these tests is another one")
+    with connection.cursor() as cursor:
+        cursor.execute("PRAGMA query_only = ON")
+    try:
+        assert client.get("/o/.well-known/jwks.json").status_code == 200
+        assert_unavailable(service.token("client_credentials"))
+    finally:
+        # The error has ended the test's own transaction, in which Django executes nothing any more.
+        connection.connection.execute("PRAGMA query_only = OFF")
+
+
+@pytest.mark.usefixtures("signing_keys")
+def test_table_that_does_not_exist_stays_an_error(web, user):
+    code = web.authorize(user)["code"]
+    with connection.schema_editor() if connection.vendor != "sqlite" else connection.cursor() as writer:
+        writer.execute(f"ALTER TABLE {Authorization._meta.db_table} RENAME TO away")
+    browser = Client(raise_request_exception=False)
+    data = {"grant_type": "authorization_code", "code": code, "code_verifier": web.verifier, **web.credentials}
+    assert browser.post("/o/token/", data).status_code == 500
+
+
+def with_cause(kind, *args, cause=None):
+    error = kind(*args)
+    error.__cause__ = cause
+    return error
+
+
+class PostgresError(Exception):
+    def __init__(self, sqlstate):
+        self.sqlstate = sqlstate
+
+
+class OldPostgresError(Exception):
+    def __init__(self, pgcode):
+        self.pgcode = pgcode
+
+
+class MysqlError(Exception):
+    pass
+
+
+MysqlError.__module__ = "MySQLdb.exceptions"
+
+
+class SqliteError(Exception):
+    def __init__(self, sqlite_errorcode):
+        self.sqlite_errorcode = sqlite_errorcode
+
+
+@pytest.mark.parametrize(
+    ("error", "outage"),
+    [
+        (InterfaceError("connection already closed"), True),
+        (OperationalError("a test's own"), True),
+        (with_cause(OperationalError, "no connection", cause=PostgresError(None)), True),
+        (with_cause(OperationalError, "cancelled", cause=PostgresError("57014")), True),
+        (with_cause(InternalError, "read-only", cause=PostgresError("25006")), True),
+        (with_cause(InternalError, "read-only", cause=OldPostgresError("25006")), True),
+        (with_cause(InternalError, "aborted", cause=PostgresError("25P02")), False),
+        (with_cause(ProgrammingError, "no such table", cause=PostgresError("42P01")), False),
+        (with_cause(OperationalError, 2006, "gone away", cause=MysqlError()), True),
+        (with_cause(OperationalError, 1290, "read-only", cause=MysqlError()), True),
+        (with_cause(OperationalError, 1054, "unknown column", cause=MysqlError()), False),
+        (with_cause(OperationalError, 1366, "incorrect string value", cause=MysqlError()), False),
+        (with_cause(OperationalError, "locked", cause=SqliteError(5)), True),
+        (with_cause(OperationalError, "read-only", cause=SqliteError(8)), True),
+        (with_cause(OperationalError, "no such table", cause=SqliteError(1)), False),
+        (DatabaseError("anything"), False),
+        (ValueError("anything"), False),
+    ],
+    ids=repr,
+)
+def test_what_is_an_outage(error, outage):
+    assert is_outage(error) is outage
+
+
+@pytest.mark.django_db(transaction=True)
+def test_transaction_of_a_request_is_rolled_back_before_the_answer(rf, settings, monkeypatch):
+    monkeypatch.setitem(settings.DATABASES["default"], "ATOMIC_REQUESTS", True)
+    seen = []
+
+    @guarded
+    def view(request):
+        seen.append(get_connection().in_atomic_block)
+        Authorization.for_code("a code", scopes=[], resources=[], expires_at=timezone.now()).save()
+        raise OperationalError("the server closed the connection")
+
+    # Django begins no transaction around it, which could fail where nobody answers.
+    assert view._non_atomic_requests == {"default"}
+    assert_unavailable(view(rf.post("/")))
+    assert seen == [True]
+    assert not Authorization.objects.exists()
+
+
+def test_other_errors_are_raised(rf):
+    @guarded
+    def view(request):
+        raise ProgrammingError("a statement is wrong")
+
+    with pytest.raises(ProgrammingError):
+        view(rf.post("/"))

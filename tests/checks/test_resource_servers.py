@@ -1,0 +1,215 @@
+"""System checks about resource servers and subjects: each is triggered, and says what to do."""
+
+from __future__ import annotations
+
+import base64
+from types import SimpleNamespace
+
+import pytest
+from django.contrib.auth.models import AbstractBaseUser
+from django.db import OperationalError, connection, models
+from django.test.utils import isolate_apps
+from oauth2_provider.models import get_application_model
+
+from django_at_jwt.authorization_server.resource_servers import registry
+from django_at_jwt.checks import ids as applicability
+from django_at_jwt.checks.subjects import check_subject
+from django_at_jwt.models import ResourceServer
+
+from .test_checks import found
+
+pytestmark = pytest.mark.django_db
+
+MAIL = "https://mail.example.com/"
+KEY = base64.urlsafe_b64encode(b"k" * 32).decode()
+
+
+@pytest.fixture
+def rules(settings, signing_keys):
+    def set_rules(**values):
+        settings.AT_JWT = {**settings.AT_JWT, **values}
+
+    return set_rules
+
+
+class TestDefaultResource:
+    def test_none(self, signing_keys, settings):
+        settings.AT_JWT = {}
+        message = found()["django_at_jwt.E003"]
+        assert "DEFAULT_RESOURCE" in message.hint
+        assert "in the admin" in message.hint
+
+    def test_row(self, signing_keys, settings):
+        settings.AT_JWT = {"AUDIENCE": MAIL}
+        ResourceServer.objects.create(identifier=MAIL, name="Mail", is_default=True)
+        assert found() == {}
+
+    def test_row_alone_while_views_have_no_audience(self, signing_keys, settings, monkeypatch):
+        settings.AT_JWT = {}
+        ResourceServer.objects.create(identifier=MAIL, name="Mail", is_default=True)
+        message = found()["django_at_jwt.W011"]
+        assert f"The default resource, {MAIL}, is marked in the admin alone" in message.msg
+        assert f'"AUDIENCE": "{MAIL}"' in message.hint
+        assert f'for_audience("{MAIL}")' in message.hint
+        monkeypatch.setattr(applicability, "sys", SimpleNamespace(modules={}))
+        assert found() == {}, "no view takes access tokens"
+
+    def test_several_rows(self, signing_keys, settings):
+        settings.AT_JWT = {"AUDIENCE": MAIL}
+        for identifier in (MAIL, "https://a.example.com/"):
+            ResourceServer.objects.create(identifier=identifier, name=identifier)
+        ResourceServer.objects.update(is_default=True)
+        registry.forget()
+        message = found()["django_at_jwt.W012"]
+        assert f"{MAIL}, https://a.example.com/. {MAIL} is it" in message.msg
+        assert registry.latest().default == MAIL
+        ResourceServer.objects.get(identifier="https://a.example.com/").save()
+        assert found() == {}
+        assert registry.latest().default == "https://a.example.com/"
+        ResourceServer.objects.update(is_default=True)
+        settings.AT_JWT = {"DEFAULT_RESOURCE": MAIL}
+        assert found() == {}, "the settings decide"
+
+    @pytest.mark.django_db(transaction=True)
+    def test_table_that_is_not_there_yet_does_not_hold_up_migrate(self, settings):
+        settings.AT_JWT = {}
+        with connection.schema_editor() as editor:
+            editor.delete_model(ResourceServer)
+        registry.forget()
+        try:
+            assert "django_at_jwt.E003" not in found()
+            settings.AT_JWT = {"DEFAULT_RESOURCE": MAIL}
+            assert "django_at_jwt.E012" not in found()
+        finally:
+            with connection.schema_editor() as editor:
+                editor.create_model(ResourceServer)
+
+
+class TestResourceServers:
+    def test_algorithm_that_is_not_in_use(self, rules):
+        rules(RESOURCE_SERVERS={MAIL: {"algorithm": "ES256"}})
+        message = found()["django_at_jwt.E012"]
+        assert MAIL in message.msg
+        assert "ES256" in message.hint
+        rules(RESOURCE_SERVERS={MAIL: {"algorithm": "ES256", "format": "opaque"}})
+        assert found() == {}
+        rules(RESOURCE_SERVERS={MAIL: {"algorithm": "ES256", "enabled": False}})
+        assert found() == {}
+
+    def test_default_that_is_isolated(self, rules):
+        rules(DEFAULT_RESOURCE=MAIL, RESOURCE_SERVERS={MAIL: {"isolated": True}})
+        messages = found()
+        assert "must be asked for by name" in messages["django_at_jwt.E012"].hint
+        assert "django_at_jwt.E003" not in messages
+
+    def test_scope_that_no_client_can_ask_for(self, rules):
+        rules(RESOURCE_SERVERS={MAIL: {"scopes": ["read", "mail:send", "mail:read"]}})
+        message = found()["django_at_jwt.W013"]
+        assert f"{MAIL} names scopes that no client can ask for: mail:send, mail:read." in message.msg
+        assert 'Add "mail:send" and "mail:read" to OAUTH2_PROVIDER["SCOPES"], with a text for each' in message.hint
+
+    def test_scopes_in_a_table_that_is_not_there_yet(self, rules, monkeypatch):
+        class FromTable:
+            def get_all_scopes(self):
+                raise OperationalError
+
+        rules(RESOURCE_SERVERS={MAIL: {"scopes": ["mail:send"]}})
+        monkeypatch.setattr("oauth2_provider.scopes.get_scopes_backend", FromTable)
+        assert found() == {}
+
+    def test_declared_and_registered(self, rules):
+        rules(RESOURCE_SERVERS=[MAIL])
+        ResourceServer.objects.create(identifier=MAIL, name="Mail")
+        message = found()["django_at_jwt.W010"]
+        assert MAIL in message.msg
+        assert "The settings win" in message.hint
+
+    def test_lifetime_beyond_the_retention(self, rules):
+        rules(RETENTION=7200)
+        ResourceServer.objects.create(identifier=MAIL, name="Mail", lifetime=8000)
+        assert "2:13:20" in found()["django_at_jwt.E009"].msg
+
+
+class TestSubject:
+    @pytest.mark.parametrize(
+        ("values", "expected"),
+        [
+            ({"SUBJECT": "nickname"}, "no field of auth.User"),
+            ({"SUBJECT": "first_name"}, "does not keep it unique"),
+            ({"SUBJECT": "groups"}, "does not keep it unique"),
+            ({"SUBJECT": "tests.no_such_module.subject"}, "cannot be imported"),
+            ({"SUBJECT": "tests.settings.ISSUER"}, "cannot be called"),
+            ({"USER_BY_SUBJECT": "tests.settings.ISSUER"}, "cannot be called"),
+        ],
+    )
+    def test_unusable(self, values, expected, rules):
+        rules(**values)
+        assert expected in found()["django_at_jwt.E013"].msg
+
+    def test_name_that_can_be_given_again(self, rules):
+        rules(SUBJECT="username")
+        message = found()["django_at_jwt.W008"]
+        assert "another user later" in message.msg
+        assert "pk" in message.hint
+
+    @pytest.mark.parametrize("rule", ["pk", "email"])
+    @isolate_apps("tests.people")
+    def test_name_that_is_the_primary_key(self, rule, rules, monkeypatch):
+        class User(AbstractBaseUser):
+            email = models.EmailField("e-mail address", primary_key=True)
+            USERNAME_FIELD = "email"
+
+            class Meta:
+                app_label = "people"
+
+        monkeypatch.setattr("django_at_jwt.checks.subjects.token_user_model", lambda: User)
+        rules(SUBJECT=rule)
+        [message] = check_subject()
+        assert (message.id, f"{rule!r}, the e-mail address, which" in message.msg) == ("django_at_jwt.W008", True)
+        assert "'pk'" not in message.hint
+
+    def test_callable_without_a_way_back(self, rules):
+        rules(SUBJECT="tests.authorization_server.test_subject.by_callable")
+        message = found()["django_at_jwt.W015"]
+        assert "whether a client's id is some user's sub" in message.msg
+        assert "Set AT_JWT['USER_BY_SUBJECT']" in message.hint
+        rules(PAIRWISE_SUBJECT_KEY=KEY)
+        assert found() == {}
+
+    @pytest.mark.parametrize("rule", ["pk", "id", "tests.authorization_server.test_subject.by_callable"])
+    def test_fine(self, rule, rules):
+        rules(SUBJECT=rule, USER_BY_SUBJECT="tests.authorization_server.test_subject.back_from_callable")
+        assert found() == {}
+
+    @pytest.mark.parametrize(
+        ("values", "expected"),
+        [
+            ({"SUBJECT": 7}, "name of a field"),
+            ({"SUBJECT": "user name"}, "name of a field"),
+            ({"USER_BY_SUBJECT": "nothing"}, "dotted path"),
+            ({"PAIRWISE_SUBJECT_KEY": "c2hvcnQ"}, "32 bytes"),
+            ({"SECTOR_IDENTIFIERS": ["x"]}, "client ids"),
+            ({"SECTOR_IDENTIFIERS": {"x": ""}}, "host of their sector"),
+            ({"SECTOR_IDENTIFIERS": {"x": 7}}, "host of their sector"),
+            ({"SECTOR_IDENTIFIERS": {7: "https://x.example.com"}}, "client ids"),
+            ({"ISSUER_SCOPES": "openid"}, "must be a list"),
+        ],
+    )
+    def test_unreadable(self, values, expected, rules):
+        rules(**values)
+        assert expected in found()["django_at_jwt.E001"].msg
+
+
+class TestSectors:
+    def test_client_with_several_hosts(self, rules, make_client):
+        make_client()
+        wide = make_client(redirect_uris="https://a.example.com/ https://b.example.com/").application
+        assert found() == {}
+        rules(PAIRWISE_SUBJECT_KEY=KEY)
+        message = found()["django_at_jwt.W009"]
+        assert wide.client_id in message.msg
+        rules(SECTOR_IDENTIFIERS={wide.client_id: "a.example.com"})
+        assert found() == {}
+        get_application_model().objects.all().delete()
+        rules(SECTOR_IDENTIFIERS={})
+        assert found() == {}

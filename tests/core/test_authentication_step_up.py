@@ -1,0 +1,124 @@
+"""Whether a login is recent and strong enough (RFC 9470 §4, §5)."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from django_at_jwt.core.authentication import (
+    MOST_ASKS,
+    AuthenticationEvent,
+    LoginAsk,
+    LoginAsks,
+    LoginDemand,
+    Verdict,
+    identity_of,
+)
+
+NOW = 1_000_000
+DEMAND = {"prompt": "", "max_age": "", "acr_values": ""}
+
+
+def login(seconds_ago, context=None):
+    return AuthenticationEvent(authenticated_at=NOW - seconds_ago, context=context)
+
+
+def asked(request="a request", *, after="before", required=False):
+    return LoginAsk(request=request, after=after, required=required)
+
+
+@pytest.mark.compliance("9470-1")
+@pytest.mark.parametrize(
+    ("demand", "event", "first", "after_the_login"),
+    [
+        ({}, None, Verdict.ENOUGH, Verdict.ENOUGH),
+        ({}, login(10**5), Verdict.ENOUGH, Verdict.ENOUGH),
+        ({"max_age": "60"}, None, Verdict.LOG_IN, Verdict.ENOUGH),
+        ({"max_age": "60"}, login(60), Verdict.ENOUGH, Verdict.ENOUGH),
+        ({"max_age": "60"}, login(61), Verdict.LOG_IN, Verdict.ENOUGH),
+        ({"max_age": "0"}, login(1), Verdict.LOG_IN, Verdict.ENOUGH),
+        ({"prompt": "login"}, login(0), Verdict.LOG_IN, Verdict.LOG_IN),
+        ({"prompt": "consent login"}, login(0), Verdict.LOG_IN, Verdict.LOG_IN),
+        ({"prompt": "logins"}, login(0), Verdict.ENOUGH, Verdict.ENOUGH),
+        ({"acr_values": "gold"}, None, Verdict.LOG_IN, Verdict.UNMET),
+        ({"acr_values": "gold"}, login(100, "gold"), Verdict.ENOUGH, Verdict.ENOUGH),
+        ({"acr_values": "silver gold"}, login(100, "gold"), Verdict.ENOUGH, Verdict.ENOUGH),
+        ({"acr_values": "gold"}, login(0, "silver"), Verdict.LOG_IN, Verdict.UNMET),
+        ({"acr_values": "gold"}, login(0), Verdict.LOG_IN, Verdict.UNMET),
+        ({"acr_values": "gold", "max_age": "60"}, login(61, "gold"), Verdict.LOG_IN, Verdict.ENOUGH),
+    ],
+)
+def test_verdict(demand, event, first, after_the_login):
+    demand = LoginDemand.of(**{**DEMAND, **demand})
+    assert demand.judge(event, login="before", ask=None, now=NOW) is first
+    assert demand.judge(event, login="before", ask=asked(), now=NOW) is first
+    assert demand.judge(event, login="another", ask=asked(), now=NOW) is after_the_login
+
+
+@pytest.mark.parametrize("after", ["before", None])
+def test_required_ask_is_met_by_another_login_alone(after):
+    ask = asked(after=after, required=True)
+    assert LoginDemand().judge(login(0), login=after, ask=ask, now=NOW) is Verdict.LOG_IN
+    assert LoginDemand().judge(login(0), login=None, ask=ask, now=NOW) is Verdict.LOG_IN
+    assert LoginDemand().judge(login(0), login="another", ask=ask, now=NOW) is Verdict.ENOUGH
+
+
+@given(st.text(max_size=20), st.text(max_size=20), st.integers(0, 10**6) | st.none())
+def test_any_text_is_a_demand_that_the_next_login_meets_or_never_will(max_age, acr_values, seconds_ago):
+    demand = LoginDemand.of(prompt="", max_age=max_age, acr_values=acr_values)
+    event = None if seconds_ago is None else login(seconds_ago)
+    assert demand.judge(event, login="another", ask=asked(), now=NOW) is not Verdict.LOG_IN
+
+
+class TestAsks:
+    def test_one_login_answers_one_request(self):
+        asks = LoginAsks().adding(asked("one", required=True)).adding(asked("two", required=True))
+        left = asks.answered(asks.of("one", login="new"), login="new")
+        assert left.of("one", login="new") is None
+        assert not left.of("two", login="new").is_followed_by("new")
+        assert left.of("two", login="newer").is_followed_by("newer")
+
+    def test_request_that_went_on_without_a_login_uses_none_up(self):
+        asks = LoginAsks().adding(asked("one")).adding(asked("two", required=True))
+        left = asks.answered(asks.of("one", login="before"), login="before")
+        assert left.of("two", login="new").is_followed_by("new")
+
+    def test_the_latest_of_one_request_counts(self):
+        asks = LoginAsks().adding(asked(after="before")).adding(asked(after="new", required=True))
+        assert asks.asks == (asked(after="new", required=True),)
+
+    def test_forgotten_ones_are_still_asked_for(self):
+        asks = LoginAsks()
+        for number in range(MOST_ASKS + 3):
+            asks = asks.adding(asked(str(number), required=True))
+            asks = LoginAsks.from_session(json.loads(json.dumps(asks.to_session())))
+        assert len(asks.asks) == MOST_ASKS + 1
+        for request in ("0", "of another client"):
+            assert LoginDemand().judge(login(0), login="before", ask=asks.of(request, login="before"), now=NOW) is (
+                Verdict.LOG_IN
+            )
+            assert asks.of(request, login="new") is None
+        left = asks.answered(asks.of("9", login="new"), login="new")
+        assert left.of("0", login="new") is None
+
+    def test_nothing_is_asked_for_where_the_forgotten_one_was_not_required(self):
+        asks = LoginAsks()
+        for number in range(MOST_ASKS + 3):
+            asks = asks.adding(asked(str(number)))
+        assert len(asks.asks) == MOST_ASKS
+        assert asks.of("0", login="before") is None
+
+    @pytest.mark.parametrize("value", [None, 1, "text", [1], [["a", "b"]], {"a": 1}, [None]])
+    def test_session_that_holds_something_else(self, value):
+        assert LoginAsks.from_session(value) == LoginAsks()
+
+
+def test_identity():
+    request = {"client_id": "c", "state": "s", "code_challenge": "x"}
+    assert identity_of(request) == identity_of({**request, "prompt": "login", "max_age": "0", "scope": "read"})
+    assert identity_of({"client_id": "c"}) == identity_of({"client_id": "c", "state": "", "code_challenge": ""})
+    different = [request, *({**request, name: "other"} for name in request), {"client_id": "c", "state": "sx"}]
+    assert len({identity_of(each) for each in different}) == len(different)

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from django_at_jwt.core.remote_issuer import Lifetimes, entity_tag, max_age, refresh_after
+
+LIFETIMES = Lifetimes(least=60, most=3600, usual=300)
+headers = st.none() | st.text() | st.from_regex(r"(public, )?max-age=-?[0-9]{1,30}(, no-cache)?", fullmatch=True)
+
+
+@given(headers, headers)
+def test_whatever_a_response_says_it_is_used_within_the_bounds(cache_control, age):
+    lifetime = LIFETIMES.of(cache_control, age)
+    assert 60 <= lifetime <= 3600
+    assert 0 < refresh_after(lifetime) < lifetime
+
+
+@given(st.integers(0, 10**9 - 1), st.integers(0, 10**9 - 1))
+def test_max_age_less_the_age(seconds, age):
+    assert LIFETIMES.of(f"max-age={seconds}", str(age)) == min(max(seconds - age, 60), 3600)
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        (None, None),
+        ("", None),
+        ("public", None),
+        ("max-age=5", 5),
+        ("MAX-AGE=5", 5),
+        ("private,max-age=5 , immutable", 5),
+        ('max-age="5"', 5),
+        ("x-max-age=5", None),
+        ("max-age", 0),
+        ("max-age=", 0),
+        ("max-age=5.5", 0),
+        ("max-age=\u0665", 0),
+        ("max-age=5, no-store", 0),
+        ('no-cache="set-cookie", max-age=5', 0),
+        ('community="max-age=7", max-age=5', 5),
+    ],
+)
+def test_cache_control(header, seconds):
+    assert max_age(header) == seconds
+
+
+@given(st.none() | st.text())
+def test_an_entity_tag_can_be_sent_back(value):
+    tag = entity_tag(value)
+    assert tag is None or (tag == value and tag.isascii() and tag.isprintable() and " " not in tag)
+
+
+def test_entity_tags():
+    for tag in ('""', '"x"', 'W/"x"', '"a-b/c=="'):
+        assert entity_tag(tag) == tag
+    for tag in (None, "x", '"x', 'w/"x"', '"x"\r\n', '"' + "x" * 257 + '"'):
+        assert entity_tag(tag) is None

@@ -1,0 +1,568 @@
+"""Revoking, importing, encrypting anew and purging signing keys, by the commands that an administrator types."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import sys
+from datetime import timedelta
+from itertools import pairwise
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from django.core.management import CommandError, call_command
+from django.utils import timezone
+from jwcrypto.jwk import JWK
+from oauth2_provider.models import get_access_token_model, get_refresh_token_model
+
+from django_at_jwt.authorization_server.keys.last_expiry import LastTokenExpiry, as_datetime, last_token_expiry
+from django_at_jwt.authorization_server.keys.rotation import rotate_signing_keys, safe_to_purge_after
+from django_at_jwt.authorization_server.keys.store import key_store
+from django_at_jwt.core.key_lifecycle import KeyState
+from django_at_jwt.management.commands.revoke_signing_key import Command as Revoke
+from django_at_jwt.management.commands.rotate_signing_keys import Command as Rotate
+from django_at_jwt.models import SigningKey
+from tests.conftest import decoded
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _connection_of_the_test(monkeypatch):
+    # A command that ends closes the connections, and with them the transaction that the test runs in.
+    monkeypatch.setattr("django.core.management.base.connections.close_all", lambda: None)
+
+
+def run(*arguments) -> str:
+    out = io.StringIO()
+    call_command(*arguments, stdout=out)
+    return out.getvalue()
+
+
+def base64url_uint(value: int) -> str:
+    return base64.urlsafe_b64encode(value.to_bytes((value.bit_length() + 7) // 8, "big")).rstrip(b"=").decode()
+
+
+def in_state(state, now=None):
+    return next(key for key in SigningKey.objects.all() if key.state_at(now or timezone.now()) is state)
+
+
+class TestRevoke:
+    def test_at_once_and_with_the_announced_key_signing(self, signing_keys, service, client, user, web):
+        leaked, announced = in_state(KeyState.SIGNING), in_state(KeyState.ANNOUNCED)
+        token = service.token("client_credentials").json()["access_token"]
+        web.code_flow(user)
+        assert client.get("/whoami/", headers={"Authorization": f"Bearer {token}"}).status_code == 200
+
+        said = run("revoke_signing_key", leaked.kid, "--reason", "in a public repository")
+
+        assert "At most 2 live access tokens were signed by it, for 2 clients and 1 user." in said
+        assert f'"REVOKED_KIDS": ["{leaked.kid}"]' in said
+        assert client.get("/whoami/", headers={"Authorization": f"Bearer {token}"}).status_code == 401
+        kids = {key["kid"] for key in client.get("/o/.well-known/jwks.json").json()["keys"]}
+        assert leaked.kid not in kids
+        assert announced.kid in kids
+        assert len(kids) == 2
+        new = service.token("client_credentials").json()["access_token"]
+        assert decoded(new)[0]["kid"] == announced.kid
+        leaked.refresh_from_db()
+        assert leaked.private_jwe == ""
+        assert leaked.revocation_reason == "in a public repository"
+
+    def test_the_set_is_cached_briefly_afterwards(self, signing_keys, client):
+        run("revoke_signing_key", in_state(KeyState.SIGNING).kid, "--reason", "x")
+        assert "max-age=60," in client.get("/o/.well-known/jwks.json")["Cache-Control"]
+
+    def test_dry_run_changes_nothing(self, signing_keys):
+        before = list(SigningKey.objects.values())
+        said = run("revoke_signing_key", in_state(KeyState.SIGNING).kid, "--reason", "x", "--dry-run")
+        assert "Would revoke" in said
+        assert "It would leave the JWK set" in said
+        assert f"{in_state(KeyState.ANNOUNCED).kid}, announced before, would sign from then on." in said
+        assert "its kid would have to be added" in said
+        assert not any(told in said for told in ("It is", "signs now", "still work and", "answered 401 now", "Tell "))
+        assert list(SigningKey.objects.values()) == before
+
+    def test_refresh_tokens_too(self, signing_keys, web, user):
+        answer = web.code_flow(user).json()
+        said = run("revoke_signing_key", in_state(KeyState.SIGNING).kid, "--reason", "x", "--revoke-refresh-tokens")
+        assert "Refresh tokens revoked: 1." in said
+        assert not get_access_token_model().objects.exists()
+        assert not get_refresh_token_model().objects.filter(revoked=None).exists()
+        assert web.token("refresh_token", refresh_token=answer["refresh_token"]).json()["error"] == "invalid_grant"
+
+    def test_dry_run_with_tokens_speaks_of_what_would_be(self, signing_keys, web, user):
+        web.code_flow(user)
+        kid = in_state(KeyState.SIGNING).kid
+        said = run("revoke_signing_key", kid, "--reason", "x", "--dry-run")
+        assert "Their refresh tokens would still work" in said
+        assert "The clients would have to be told" in said
+        said = run("revoke_signing_key", kid, "--reason", "x", "--dry-run", "--revoke-refresh-tokens")
+        assert "Refresh tokens to be revoked: 1. Their users would log in again." in said
+
+    @pytest.mark.parametrize("options", [(), ("--revoke-refresh-tokens",)])
+    def test_key_without_tokens_concerns_nobody(self, options, signing_keys):
+        said = run("revoke_signing_key", in_state(KeyState.SIGNING).kid, "--reason", "x", *options)
+        assert "\n0 live access tokens were signed by it, for 0 clients and 0 users." in said
+        assert not any(told in said for told in ("refresh tokens still", "the clients", "log in again"))
+        assert "Tell resource servers in other projects" in said
+
+    def test_without_that_they_bring_tokens_of_the_new_key(self, signing_keys, web, user):
+        answer = web.code_flow(user).json()
+        announced = in_state(KeyState.ANNOUNCED)
+        run("revoke_signing_key", in_state(KeyState.SIGNING).kid, "--reason", "x")
+        refreshed = web.token("refresh_token", refresh_token=answer["refresh_token"]).json()
+        assert decoded(refreshed["access_token"])[0]["kid"] == announced.kid
+
+    @pytest.mark.parametrize("reason", ["", "  "])
+    def test_reason_is_needed(self, reason, signing_keys):
+        with pytest.raises(CommandError, match="--reason needs some text"):
+            run("revoke_signing_key", in_state(KeyState.SIGNING).kid, "--reason", reason)
+
+    def test_reason_that_is_no_text(self, signing_keys):
+        key = in_state(KeyState.SIGNING)
+        run("revoke_signing_key", key.kid, "--reason", "a \udcff")
+        key.refresh_from_db()
+        assert key.revocation_reason == "a ?"
+
+    def test_dry_run_counts_the_refresh_tokens(self, signing_keys, web, user):
+        web.code_flow(user)
+        kid = in_state(KeyState.SIGNING).kid
+        said = run("revoke_signing_key", kid, "--reason", "x", "--dry-run", "--revoke-refresh-tokens")
+        assert "Refresh tokens to be revoked: 1." in said
+        assert get_refresh_token_model().objects.filter(revoked=None).count() == 1
+
+    def test_key_that_came_from_the_toolkits_setting_leaves_the_set_too(self, db, settings, client):
+        pem = JWK.generate(kty="RSA", size=2048).export_to_pem(private_key=True, password=None).decode()
+        settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "OIDC_RSA_PRIVATE_KEY": pem}
+        run("import_signing_key", "--from-oidc-setting")
+        kid = in_state(KeyState.SIGNING).kid
+        run("revoke_signing_key", kid, "--reason", "x")
+        assert kid not in {key["kid"] for key in client.get("/o/.well-known/jwks.json").json()["keys"]}
+
+    def test_json(self, signing_keys, service):
+        service.token("client_credentials")
+        kid = in_state(KeyState.SIGNING).kid
+        document = json.loads(run("revoke_signing_key", kid, "--reason", "x", "--json"))
+        assert document["kid"] == kid
+        assert document["live_tokens"] == 1
+        assert document["clients"] == [{"name": "client-credentials client", "tokens": 1}]
+        assert document["settings"] == {"REVOKED_KIDS": [kid]}
+        assert document["reaches_every_worker_within_seconds"] == 30
+
+    def test_tokens_of_other_times_do_not_count(self, signing_keys, service):
+        service.token("client_credentials")
+        get_access_token_model().objects.update(updated=timezone.now() - timedelta(days=1))
+        assert "\n0 live" in run("revoke_signing_key", in_state(KeyState.SIGNING).kid, "--reason", "x")
+
+    def test_announced_key(self, signing_keys):
+        signing, announced = in_state(KeyState.SIGNING), in_state(KeyState.ANNOUNCED)
+        run("revoke_signing_key", announced.kid, "--reason", "x")
+        assert in_state(KeyState.SIGNING) == signing
+        successor = in_state(KeyState.ANNOUNCED)
+        assert successor != announced
+        signing.refresh_from_db()
+        assert signing.retained_at == successor.signing_at
+
+    @pytest.mark.parametrize("what", ["unknown", "revoked", "only"])
+    def test_refusals_are_one_line_and_change_nothing(self, what, signing_keys):
+        kid = in_state(KeyState.SIGNING).kid
+        match what:
+            case "unknown":
+                kid, expected = "no such\nkid", "There is no signing key no such kid"
+            case "revoked":
+                run("revoke_signing_key", kid, "--reason", "x")
+                expected = "already"
+            case "only":
+                SigningKey.objects.exclude(kid=kid).delete()
+                expected = "only usable key"
+        before = list(SigningKey.objects.values())
+        with pytest.raises(CommandError, match=expected) as refused:
+            run("revoke_signing_key", kid, "--reason", "x")
+        assert "\n" not in str(refused.value)
+        assert list(SigningKey.objects.values()) == before
+
+    def test_restored_backup_does_not_bring_it_back(self, signing_keys, service, client, settings, tmp_path):
+        leaked = in_state(KeyState.SIGNING)
+        token = service.token("client_credentials").json()["access_token"]
+        backup = tmp_path / "backup.json"
+        call_command("dumpdata", "django_at_jwt", output=str(backup))
+        run("revoke_signing_key", leaked.kid, "--reason", "x")
+        settings.AT_JWT = {**settings.AT_JWT, "REVOKED_KIDS": [leaked.kid]}
+        SigningKey.objects.all().delete()
+        call_command("loaddata", str(backup), verbosity=0)
+        key_store.forget()
+        assert client.get("/whoami/", headers={"Authorization": f"Bearer {token}"}).status_code == 401
+        kids = {key["kid"] for key in client.get("/o/.well-known/jwks.json").json()["keys"]}
+        assert leaked.kid not in kids
+        assert service.token("client_credentials").status_code == 503
+        # As the check says: revoke it again, and all is well.
+        run("revoke_signing_key", leaked.kid, "--reason", "restored from a backup")
+        assert service.token("client_credentials").status_code == 200
+
+
+class TestImport:
+    @pytest.fixture
+    def pem(self):
+        return JWK.generate(kty="RSA", size=2048).export_to_pem(private_key=True, password=None)
+
+    def test_pem_into_an_empty_table_signs_at_once(self, db, pem, tmp_path, service):
+        (tmp_path / "key.pem").write_bytes(pem)
+        said = run("import_signing_key", str(tmp_path / "key.pem"))
+        kid = JWK.from_pem(pem).thumbprint()
+        assert kid in said
+        token = service.token("client_credentials").json()["access_token"]
+        assert decoded(token)[0]["kid"] == kid
+        assert in_state(KeyState.ANNOUNCED)
+
+    def test_beside_others_it_is_announced_first(self, signing_keys, pem, tmp_path):
+        (tmp_path / "key.pem").write_bytes(pem)
+        former = in_state(KeyState.SIGNING).kid
+        dry = run("import_signing_key", str(tmp_path / "key.pem"), "--dry-run")
+        said = run("import_signing_key", str(tmp_path / "key.pem"))
+        row = SigningKey.objects.get(kid=JWK.from_pem(pem).thumbprint())
+        assert f"Would let {former} sign until " in dry
+        assert (
+            f"Let {former} sign until {row.signing_at.isoformat(sep=' ', timespec='seconds')} and be published" in said
+        )
+        assert row.state_at(timezone.now()) is KeyState.ANNOUNCED
+        assert row.signing_at == row.announced_at + timedelta(days=7)
+        assert in_state(KeyState.SIGNING).retained_at == row.signing_at
+        assert row.retained_at is not None
+
+    def test_jwk_from_standard_input(self, db, monkeypatch, settings):
+        settings.AT_JWT = {**settings.AT_JWT, "SIGNING_ALGORITHMS": ["ES256"]}
+        jwk = JWK.generate(kty="EC", crv="P-256")
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(jwk.export_private().encode())))
+        assert jwk.thumbprint() in run("import_signing_key", "-")
+
+    def test_from_the_toolkits_setting(self, db, pem, settings):
+        settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "OIDC_RSA_PRIVATE_KEY": pem.decode()}
+        run("import_signing_key", "--from-oidc-setting")
+        assert SigningKey.objects.filter(kid=JWK.from_pem(pem).thumbprint()).exists()
+
+    def test_encrypted_pem(self, db, tmp_path, monkeypatch):
+        key = JWK.generate(kty="RSA", size=2048)
+        (tmp_path / "key.pem").write_bytes(key.export_to_pem(private_key=True, password=b"secret"))
+        with pytest.raises(CommandError, match="name the variable of its password with --password-variable"):
+            run("import_signing_key", str(tmp_path / "key.pem"))
+        with pytest.raises(CommandError, match="KEY_PASSWORD is not set"):
+            run("import_signing_key", str(tmp_path / "key.pem"), "--password-variable", "KEY_PASSWORD")
+        monkeypatch.setenv("KEY_PASSWORD", "secret")
+        run("import_signing_key", str(tmp_path / "key.pem"), "--password-variable", "KEY_PASSWORD")
+        assert SigningKey.objects.filter(kid=key.thumbprint()).exists()
+
+    def test_key_of_another_kind(self, db, tmp_path):
+        key = JWK.generate(kty="EC", crv="P-256")
+        (tmp_path / "key.pem").write_bytes(key.export_to_pem(private_key=True, password=None))
+        with pytest.raises(
+            CommandError, match=r"needs a key of type RSA, or name another algorithm with --algorithm\.$"
+        ):
+            run("import_signing_key", str(tmp_path / "key.pem"))
+
+    def test_twice(self, db, pem, tmp_path):
+        (tmp_path / "key.pem").write_bytes(pem)
+        run("import_signing_key", str(tmp_path / "key.pem"))
+        with pytest.raises(CommandError, match="there already"):
+            run("import_signing_key", str(tmp_path / "key.pem"))
+
+    def test_order_among_the_members_is_ignored(self, db, tmp_path):
+        jwk = JWK.generate(kty="RSA", size=2048)
+        (tmp_path / "key").write_text(json.dumps({**jwk.export_private(as_dict=True), "generate": "RSA"}))
+        assert jwk.thumbprint() in run("import_signing_key", str(tmp_path / "key"))
+
+    @pytest.mark.compliance("7638-1")
+    def test_zero_bytes_in_front_of_numbers_are_removed(self, db, tmp_path, service):
+        jwk = JWK.generate(kty="RSA", size=2048)
+        members = jwk.export_private(as_dict=True)
+        for name in ("n", "e", "d", "p", "q"):
+            number = base64.urlsafe_b64decode(members[name] + "=" * (-len(members[name]) % 4))
+            members[name] = base64.urlsafe_b64encode(b"\0" + number).rstrip(b"=").decode()
+        (tmp_path / "key").write_text(json.dumps(members))
+        assert jwk.thumbprint() in run("import_signing_key", str(tmp_path / "key"))
+        assert SigningKey.objects.get(kid=jwk.thumbprint()).public_jwk == {
+            name: jwk[name] for name in ("kty", "n", "e")
+        }
+        token = service.token("client_credentials").json()["access_token"]
+        assert decoded(token)[0]["kid"] == jwk.thumbprint()
+
+    def test_ed25519_with_another_public_half(self, db, tmp_path, settings):
+        settings.AT_JWT = {**settings.AT_JWT, "SIGNING_ALGORITHMS": ["EdDSA"]}
+        one, other = (JWK.generate(kty="OKP", crv="Ed25519") for _ in range(2))
+        (tmp_path / "key").write_text(json.dumps({**one.export_private(as_dict=True), "x": other["x"]}))
+        with pytest.raises(CommandError, match="does not belong"):
+            run("import_signing_key", str(tmp_path / "key"))
+
+    def test_dry_run(self, db, pem, tmp_path):
+        (tmp_path / "key.pem").write_bytes(pem)
+        assert "Would import" in run("import_signing_key", str(tmp_path / "key.pem"), "--dry-run")
+        assert not SigningKey.objects.exists()
+
+    @staticmethod
+    def _with_exponent(exponent: int) -> str:
+        numbers = rsa.generate_private_key(public_exponent=65537, key_size=2048).private_numbers()
+        p, q, n = numbers.p, numbers.q, numbers.public_numbers.n
+        d = pow(exponent, -1, (p - 1) * (q - 1))
+        values = {"n": n, "e": exponent, "d": d, "p": p, "q": q, "dp": d % (p - 1), "dq": d % (q - 1)}
+        values["qi"] = pow(q, -1, p)
+        return json.dumps({"kty": "RSA", **{name: base64url_uint(value) for name, value in values.items()}})
+
+    WEAK = {
+        "large exponent": lambda: TestImport._with_exponent(2**89 - 1),
+        "padded": lambda: json.dumps(
+            {**(jwk := JWK.generate(kty="RSA", size=2048).export_private(as_dict=True)), "n": f"{jwk['n']}=="}
+        ),
+        "small": lambda: JWK.generate(kty="RSA", size=1024).export_private(),
+        "exponent": lambda: JWK.generate(kty="RSA", size=2048, public_exponent=3).export_private(),
+        "other type": lambda: JWK.generate(kty="EC", crv="P-256").export_private(),
+        "for encryption": lambda: JWK.generate(kty="RSA", size=2048, use="enc").export_private(),
+        "public": lambda: JWK.generate(kty="RSA", size=2048).export_public(),
+        "symmetric": lambda: JWK.generate(kty="oct", size=256).export(),
+        "other private half": lambda: json.dumps(
+            {
+                **JWK.generate(kty="RSA", size=2048).export_private(as_dict=True),
+                "n": JWK.generate(kty="RSA", size=2048)["n"],
+            }
+        ),
+        "no primes": lambda: json.dumps(
+            {
+                name: value
+                for name, value in JWK.generate(kty="RSA", size=2048).export_private(as_dict=True).items()
+                if name in {"kty", "n", "e", "d"}
+            }
+        ),
+        "an order to make one": lambda: '{"generate": "RSA", "size": 2048}',
+        "deep": lambda: '{"kty":' * 100_000,
+        "nonsense": lambda: "nonsense",
+        "empty": lambda: "",
+        "broken JSON": lambda: "{",
+    }
+
+    @pytest.mark.compliance("8725-5")
+    @pytest.mark.parametrize("make", WEAK.values(), ids=WEAK)
+    def test_unacceptable_keys(self, make, db, tmp_path):
+        (tmp_path / "key").write_text(make())
+        with pytest.raises(CommandError) as refused:
+            run("import_signing_key", str(tmp_path / "key"))
+        assert "\n" not in str(refused.value)
+        assert not SigningKey.objects.exists()
+
+    @pytest.mark.parametrize(
+        ("arguments", "expected"),
+        [
+            ([], "Name one file"),
+            (["x", "--from-oidc-setting"], "Name one file"),
+            (["/no/such/file"], "No such file"),
+            (["/no/such/file", "--algorithm", "ES256"], "No such file"),
+        ],
+    )
+    def test_bad_input(self, arguments, expected, db):
+        with pytest.raises(CommandError, match=expected):
+            run("import_signing_key", *arguments)
+
+    def test_setting_that_is_empty_is_named(self, db, settings):
+        for value in ("", None):
+            settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "OIDC_RSA_PRIVATE_KEY": value}
+            with pytest.raises(CommandError, match="OIDC_RSA_PRIVATE_KEY'] is not set"):
+                run("import_signing_key", "--from-oidc-setting")
+
+    @pytest.mark.parametrize(
+        ("operations", "taken"), [(["verify"], False), (["sign"], True), (["sign", "verify"], True)]
+    )
+    def test_key_that_is_to_verify_only(self, operations, taken, db, tmp_path):
+        jwk = JWK.generate(kty="RSA", size=2048)
+        (tmp_path / "key").write_text(json.dumps({**jwk.export_private(as_dict=True), "key_ops": operations}))
+        if taken:
+            assert jwk.thumbprint() in run("import_signing_key", str(tmp_path / "key"), "--dry-run")
+            return
+        with pytest.raises(CommandError, match='"key_ops" lacks "sign"'):
+            run("import_signing_key", str(tmp_path / "key"))
+
+    def test_policy_that_check_refuses(self, db, pem, tmp_path, settings):
+        settings.AT_JWT = {**settings.AT_JWT, "PROPAGATION_TIME": 60}
+        (tmp_path / "key.pem").write_bytes(pem)
+        with pytest.raises(CommandError, match="The propagation time is 0:01:00"):
+            run("import_signing_key", str(tmp_path / "key.pem"))
+
+    def test_algorithm_that_is_not_in_use(self, db, pem, tmp_path):
+        (tmp_path / "key.pem").write_bytes(pem)
+        with pytest.raises(CommandError, match="SIGNING_ALGORITHMS"):
+            run("import_signing_key", str(tmp_path / "key.pem"), "--algorithm", "PS256")
+
+
+class TestRewrap:
+    NEW, OLD = (base64.urlsafe_b64encode(letter * 32).decode() for letter in (b"n", b"o"))
+
+    def test_to_the_newest(self, settings, service):
+        settings.AT_JWT = {**settings.AT_JWT, "KEY_ENCRYPTION_KEYS": [self.OLD]}
+        rotate_signing_keys()
+        settings.AT_JWT = {**settings.AT_JWT, "KEY_ENCRYPTION_KEYS": [self.NEW, self.OLD]}
+        assert "Would encrypt 2 private keys anew; 0 were up to date." in run("rewrap_signing_keys", "--dry-run")
+        assert "Encrypted 2 private keys anew; 0 were up to date." in run("rewrap_signing_keys")
+        assert "Encrypted 0 private keys anew; 2 were up to date." in run("rewrap_signing_keys")
+        settings.AT_JWT = {**settings.AT_JWT, "KEY_ENCRYPTION_KEYS": [self.NEW]}
+        key_store.forget()
+        assert service.token("client_credentials").status_code == 200
+
+    def test_keys_that_cannot_be_opened_are_named_and_left(self, settings, signing_keys):
+        settings.SECRET_KEY = "another secret"
+        before = list(SigningKey.objects.values())
+        with pytest.raises(CommandError) as failed:
+            run("rewrap_signing_keys")
+        for key in signing_keys:
+            assert key.kid in str(failed.value)
+        assert list(SigningKey.objects.values()) == before
+
+
+class TestPurge:
+    def retired(self, last_token_in=timedelta(0)):
+        now = timezone.now()
+        key = in_state(KeyState.SIGNING)
+        SigningKey.objects.filter(pk=key.pk).update(
+            signing_at=now - timedelta(days=9),
+            retained_at=now - timedelta(days=8),
+            retired_at=now - timedelta(days=7),
+            last_token_expires_at=now + last_token_in,
+        )
+        return key
+
+    def test_only_when_no_token_can_be_alive(self, signing_keys):
+        key = self.retired(last_token_in=timedelta(minutes=5))
+        assert "Nothing to delete." in run("purge_signing_keys")
+        assert f"Would delete signing key {key.kid}." in run("purge_signing_keys", "--force", "--dry-run")
+        assert f"Deleted signing key {key.kid}." in run("purge_signing_keys", "--force")
+        assert not SigningKey.objects.filter(pk=key.pk).exists()
+
+    def test_when_the_last_token_is_long_gone(self, signing_keys):
+        key = self.retired(last_token_in=-timedelta(days=7))
+        assert f"Deleted signing key {key.kid}." in run("purge_signing_keys")
+
+    def test_other_states_stay_even_by_force(self, signing_keys):
+        run("revoke_signing_key", in_state(KeyState.SIGNING).kid, "--reason", "x")
+        assert "Nothing to delete." in run("purge_signing_keys", "--force")
+
+
+class TestHighWaterMark:
+    def test_is_never_below_the_truth_and_seldom_written(self, signing_keys, service, django_assert_num_queries):
+        token = service.token("client_credentials").json()["access_token"]
+        key = in_state(KeyState.SIGNING)
+        exp = decoded(token)[1]["exp"]
+        assert exp <= key.last_token_expires_at.timestamp() <= exp + 61
+        for _ in range(3):
+            with django_assert_num_queries(4):
+                service.token("client_credentials")
+
+    def test_many_processes_together_write_it_once_a_minute(self, signing_keys):
+        kid = in_state(KeyState.SIGNING).kid
+        processes, written = [LastTokenExpiry() for _ in range(8)], []
+        for second in range(600):
+            expires_at = 2_000_000_000 + second
+            processes[second * 7 % 8].record(kid, expires_at)
+            mark = SigningKey.objects.get(kid=kid).last_token_expires_at.timestamp()
+            assert mark >= expires_at
+            if mark not in written:
+                written.append(mark)
+        assert len(written) <= 10
+        assert all(later - earlier > 60 for earlier, later in pairwise(written))
+
+    def test_what_another_process_wrote_is_read_once_a_minute(self, signing_keys, django_assert_num_queries):
+        kid = in_state(KeyState.SIGNING).kid
+        LastTokenExpiry().record(kid, 2_000_000_000)
+        process = LastTokenExpiry()
+        with django_assert_num_queries(2):
+            for second in range(61):
+                process.record(kid, 2_000_000_000 + second)
+
+    def test_key_that_is_gone_has_no_mark(self, signing_keys):
+        last_token_expiry.record("a key that was deleted", 2_000_000_000)
+        assert not SigningKey.objects.exclude(last_token_expires_at=None).exists()
+
+    def test_site_without_time_zones(self, signing_keys, settings):
+        kid = in_state(KeyState.SIGNING).kid
+        settings.USE_TZ = False
+        LastTokenExpiry().record(kid, 2_000_000_000)
+        LastTokenExpiry().record(kid, 2_000_000_030)
+        assert SigningKey.objects.get(kid=kid).last_token_expires_at == as_datetime(2_000_000_060)
+
+    def test_another_process_does_not_lower_it(self, signing_keys):
+        key = in_state(KeyState.SIGNING)
+        last_token_expiry.record(key.kid, 2_000_000_000)
+        last_token_expiry.forget()
+        last_token_expiry.record(key.kid, 1_900_000_000)
+        key.refresh_from_db()
+        assert key.last_token_expires_at.timestamp() == 2_000_000_060
+
+    def test_says_when_it_is_safe_to_purge(self, signing_keys, service):
+        service.token("client_credentials")
+        document = json.loads(run("rotate_signing_keys", "--json"))
+        signing = next(key for key in document["keys"] if key["state"] == "signing")
+        row = in_state(KeyState.SIGNING)
+        assert signing["safe_to_purge_after"] == safe_to_purge_after(row).isoformat() == row.retired_at.isoformat()
+
+    def test_token_never_outlives_its_key(self, signing_keys, service, settings, caplog):
+        settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "ACCESS_TOKEN_EXPIRE_SECONDS": 10 * 365 * 86400}
+        assert service.token("client_credentials").status_code == 503
+        assert "outlive" in caplog.text
+        assert not get_access_token_model().objects.exists()
+        run("rotate_signing_keys")
+        assert service.token("client_credentials").status_code == 200
+
+
+def test_exit_status_of_a_rotation(db, capsys):
+    Rotate().run_from_argv(["manage.py", "rotate_signing_keys"])
+    with pytest.raises(SystemExit) as nothing:
+        Rotate().run_from_argv(["manage.py", "rotate_signing_keys"])
+    assert nothing.value.code == 3
+    with pytest.raises(SystemExit) as failed:
+        Rotate().run_from_argv(["manage.py", "rotate_signing_keys", "--algorithm", "x", "--now"])
+    assert failed.value.code == 1
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_kid_that_reads_as_an_option(signing_keys, capsys):
+    kid = "-" + "A" * 42
+    SigningKey.objects.filter(pk=in_state(KeyState.SIGNING).pk).update(kid=kid)
+    Revoke().run_from_argv(["manage.py", "revoke_signing_key", kid, "--reason", "x", "--dry-run"])
+    assert f"Would revoke signing key {kid}." in capsys.readouterr().out
+
+
+class TestCommandsThatMend:
+    def test_checks_do_not_stand_in_their_way(self, signing_keys, settings, capsys):
+        leaked = in_state(KeyState.SIGNING)
+        settings.AT_JWT = {**settings.AT_JWT, "REVOKED_KIDS": [leaked.kid], "PROPAGATION_TIME": 1}
+        Revoke().run_from_argv(["manage.py", "revoke_signing_key", leaked.kid, "--reason", "restored"])
+        assert f"Revoked signing key {leaked.kid}." in capsys.readouterr().out
+        leaked.refresh_from_db()
+        assert leaked.revoked_at is not None
+        assert in_state(KeyState.SIGNING).kid != leaked.kid
+
+    def test_key_that_only_the_settings_revoke_is_revoked_everywhere(self, signing_keys, settings):
+        leaked = in_state(KeyState.SIGNING)
+        settings.AT_JWT = {**settings.AT_JWT, "REVOKED_KIDS": [leaked.kid]}
+        assert leaked.state_at(timezone.now()) is KeyState.REVOKED
+        document = json.loads(run("rotate_signing_keys", "--json"))
+        assert next(key for key in document["keys"] if key["kid"] == leaked.kid)["state"] == "revoked"
+
+    def test_refresh_tokens_that_cannot_be_revoked_do_not_save_the_key(self, signing_keys, web, user, monkeypatch):
+        web.code_flow(user)
+        leaked = in_state(KeyState.SIGNING)
+
+        def fail(_token):
+            raise RuntimeError("a site's own revoke()")
+
+        monkeypatch.setattr(get_refresh_token_model(), "revoke", fail)
+        with pytest.raises(CommandError, match=f"{leaked.kid} is revoked, but: 1 refresh tokens could not be revoked"):
+            run("revoke_signing_key", leaked.kid, "--reason", "x", "--revoke-refresh-tokens")
+        leaked.refresh_from_db()
+        assert leaked.revoked_at is not None
+        assert leaked.private_jwe == ""
+
+
+def test_lifetime_that_the_site_hands_to_oauthlib(settings):
+    from django_at_jwt.conf import access_token_lifetime, app_settings
+
+    settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "EXTRA_SERVER_KWARGS": {"token_expires_in": 86400.5}}
+    assert access_token_lifetime() == 86401
+    policy = app_settings().rotation_policy(longest_lifetime=access_token_lifetime())
+    assert policy.retention == timedelta(seconds=86401 + 30)
