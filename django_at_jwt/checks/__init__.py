@@ -49,6 +49,7 @@ from .settings import (
 from .subjects import check_sectors, check_subject, check_way_back
 from .urls import check_urls
 from .user_modes import check_table_of_subjects, check_user_model, check_user_modes
+from .views import check_authentication_classes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -91,6 +92,7 @@ ALL_CHECKS: Final[Sequence[Callable[..., list[CheckMessage]]]] = (
     check_user_modes,
     check_user_model,
     check_table_of_subjects,
+    check_authentication_classes,
 )
 DEPLOYMENT_CHECKS: Final[Sequence[Callable[..., list[CheckMessage]]]] = (
     check_issuer_is_secure,

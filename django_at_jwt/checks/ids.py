@@ -58,6 +58,7 @@ class CheckId(StrEnum):
     UNMAPPABLE_FIELD = "django_at_jwt.W016"
     KEY_IS_MISSING = "django_at_jwt.W017"
     WRONG_KEY_TIMES = "django_at_jwt.W018"
+    NOT_FIRST_AUTHENTICATION = "django_at_jwt.W019"
     UNUSED_AUTHENTICATION_BACKEND = "django_at_jwt.W005"
     UNREGISTERED_AUTHENTICATION_METHOD = "django_at_jwt.W006"
     OLD_ALLAUTH = "django_at_jwt.W007"

@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from django_at_jwt import checks
 from django_at_jwt.authorization_server.keys.rotation import rotate_signing_keys
-from django_at_jwt.checks import ids as applicability
+from django_at_jwt.checks import ids
 from django_at_jwt.checks.issuers import check_some_issuer
 from django_at_jwt.checks.settings import check_validator
 from django_at_jwt.conf import app_settings
@@ -192,7 +192,7 @@ def test_production(settings):
 
 def test_project_without_the_toolkit_is_not_asked_for_an_issuer(settings, monkeypatch):
     monkeypatch.setattr(apps, "is_installed", lambda _app: False)
-    monkeypatch.setattr(applicability, "sys", SimpleNamespace(modules={}))  # No view of it takes access tokens.
+    monkeypatch.setattr(ids, "sys", SimpleNamespace(modules={}))  # No view of it takes access tokens.
     settings.OAUTH2_PROVIDER = {}
     settings.AT_JWT = {}
     for check in (*checks.ALL_CHECKS, *checks.DEPLOYMENT_CHECKS):

@@ -12,7 +12,7 @@ from django.test.utils import isolate_apps
 from oauth2_provider.models import get_application_model
 
 from django_at_jwt.authorization_server.resource_servers import registry
-from django_at_jwt.checks import ids as applicability
+from django_at_jwt.checks import ids
 from django_at_jwt.checks.subjects import check_subject
 from django_at_jwt.models import ResourceServer
 
@@ -51,7 +51,7 @@ class TestDefaultResource:
         assert f"The default resource, {MAIL}, is marked in the admin alone" in message.msg
         assert f'"AUDIENCE": "{MAIL}"' in message.hint
         assert f'for_audience("{MAIL}")' in message.hint
-        monkeypatch.setattr(applicability, "sys", SimpleNamespace(modules={}))
+        monkeypatch.setattr(ids, "sys", SimpleNamespace(modules={}))
         assert found() == {}, "no view takes access tokens"
 
     def test_several_rows(self, signing_keys, settings):

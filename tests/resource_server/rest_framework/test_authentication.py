@@ -165,7 +165,7 @@ class TestWhatTheClientIsTold:
         assert answer.status_code == 200
         assert "WWW-Authenticate" not in answer
 
-    def test_bad_token_is_401_even_behind_an_authenticator_without_a_challenge(self, mint, client):
+    def test_bad_token_is_401_beside_a_session(self, mint, client):
         answer = get(client, mint(sub="a client", aud="https://other.example.com/"), "/authenticated-or-write/")
         assert answer.status_code == 401
         assert answer["WWW-Authenticate"] == INVALID
