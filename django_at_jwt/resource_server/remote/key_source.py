@@ -128,8 +128,11 @@ class RemoteKeySource:
         cooldown = app_settings().unknown_kid_cooldown
         if not self._shared.claim(UNKNOWN_KID, seconds=cooldown):
             return None
+        if not self._claim_refresh():
+            # Another worker is asking; what it learns is looked at after _LOOK_AGAIN_AFTER, not after the cool-down.
+            return None
         self._unknown_kid_at = time.monotonic() + cooldown
-        if not self._claim_refresh() or not self._fetch():
+        if not self._fetch():
             return None
         ring = self._usable_ring()
         if kid not in ring.public_keys:

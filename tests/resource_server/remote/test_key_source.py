@@ -820,6 +820,17 @@ class TestUnknownKids:
         assert NEW.kid in here.after_unknown_kid(NEW.kid).public_keys
         assert issuer.fetches == 2
 
+    def test_key_that_another_worker_is_fetching_is_found_a_second_later(self, api, issuer, clock):
+        verify_token(issuer.token())
+        here, another = remote_key_source(*source_settings()), RemoteKeySource(*source_settings())
+        issuer.publish(OLD, NEW)
+        assert another._claim_refresh()
+        assert here.after_unknown_kid(NEW.kid) is None
+        clock.pass_by(1.1)
+        assert another._fetch()
+        assert NEW.kid in here.after_unknown_kid(NEW.kid).verification_keys
+        assert issuer.fetches == 2
+
     def test_others_do_not_wait_for_it(self, api, issuer):
         verify_token(issuer.token())
         with ThreadPoolExecutor() as threads, issuer.holding(KEYS) as asked:
