@@ -16,7 +16,7 @@ from django.utils import timezone
 from django.utils.timezone import localtime
 from oauth2_provider.models import get_access_token_model
 
-from django_at_jwt.admin.signing_key.admin import admin as signing_key_admin
+from django_at_jwt.admin.signing_key import admin as signing_key_admin
 from django_at_jwt.admin.signing_key.timeline import timeline
 from django_at_jwt.authorization_server.keys import encryption as protection
 from django_at_jwt.core.errors import NoSigningKey

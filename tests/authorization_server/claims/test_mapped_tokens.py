@@ -182,7 +182,7 @@ def test_database_that_fails_is_a_clear_refusal(broken, alice, web, monkeypatch,
     answer = web.authorize(alice)
     if broken == "claim_mappers":
         claim_mappers.forget()
-        monkeypatch.setattr(claim_mappers._rows, "_read", fail)
+        monkeypatch.setattr(claim_mappers._mappers, "_read", fail)
     else:
         monkeypatch.setattr(broken, fail)
     answer = web.exchange(answer["code"])

@@ -279,6 +279,6 @@ def clock(monkeypatch):
     class Clock:
         now = 1_700_000_000.0
 
-    for module in ("authentication", "endpoints.authorization"):
+    for module in ("login.events", "views.authorize"):
         monkeypatch.setattr(f"django_at_jwt.authorization_server.{module}.time.time", lambda: Clock.now)
     return Clock

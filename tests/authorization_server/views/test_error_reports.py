@@ -108,7 +108,7 @@ def _known(call):
 @pytest.mark.parametrize("where", [(PrivateKey, "sign"), (PrivateKey, "from_jwk")], ids=["sign", "from_jwk"])
 def test_no_key_when_signing_fails(where, service, monkeypatch):
     private = next(iter(key_store.current().signers.values())).open()
-    numbers = private._operation_key.get_op_key("sign").private_numbers()
+    numbers = private._private_key.private_numbers()
 
     def broken(*_args, **_kwargs):
         raise RuntimeError("something went wrong")

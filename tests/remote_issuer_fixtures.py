@@ -1,3 +1,5 @@
+"""Fixtures of an API that accepts the tokens of a remote issuer."""
+
 from __future__ import annotations
 
 import time
