@@ -31,7 +31,7 @@ REQUIRED_CLAIMS: Final = ("iss", "exp", "aud", "sub", "client_id", "iat", "jti")
 # Short, so that a rotation can be watched. A real site announces a key for days before it signs.
 PROPAGATION_SECONDS: Final = 3
 SHORT_LIFETIME: Final = 2
-_PATIENCE_SECONDS: Final = 30
+_PATIENCE_SECONDS: Final = 300
 _LINES_OF_LOG: Final = 20
 _REFUSED_IN_LOG: Final = re.compile(r"An access token was refused \((\w+):")
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from requests.cookies import RequestsCookieJar
 
-_TIMEOUT: Final = 30
+_TIMEOUT: Final = 300
 DEVICE_CODE_GRANT: Final = "urn:ietf:params:oauth:grant-type:device_code"
 
 

@@ -25,7 +25,7 @@ from .server_process import running_server
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_TIMEOUT: Final = 60
+_TIMEOUT: Final = 300
 
 
 class Storage:

@@ -11,6 +11,7 @@ from django_at_jwt.authorization_server import row_cache as bounded_read
 from django_at_jwt.authorization_server import row_cache as module
 from django_at_jwt.authorization_server.row_cache import RowCache
 from django_at_jwt.models import ResourceServer
+from tests.patience import PATIENCE_SECONDS
 
 
 class Rows:
@@ -109,16 +110,16 @@ def test_nobody_waits_for_a_read_that_is_under_way(snapshot, rows, clock):
 
     def slow(database):
         asked.set()
-        go_on.wait(60)
+        go_on.wait(PATIENCE_SECONDS)
         return "new"
 
     snapshot._read = slow
     reader = threading.Thread(target=snapshot.current)
     reader.start()
-    assert asked.wait(60)
+    assert asked.wait(PATIENCE_SECONDS)
     assert snapshot.current() == "default 1"
     go_on.set()
-    reader.join(60)
+    reader.join(PATIENCE_SECONDS)
     assert snapshot.current() == "new"
 
 
@@ -130,7 +131,7 @@ def test_a_read_that_hangs(rows, clock, monkeypatch):
 
     def slow(database):
         asked.append(next(answers))
-        asked[-1].wait(30)
+        asked[-1].wait(PATIENCE_SECONDS)
         return rows(database)
 
     snapshot = RowCache(ResourceServer, slow)
@@ -155,4 +156,4 @@ def test_a_read_that_hangs(rows, clock, monkeypatch):
 def _answer(snapshot, event):
     hanging = snapshot._reader._latest
     event.set()
-    assert hanging.done.wait(30)
+    assert hanging.done.wait(PATIENCE_SECONDS)

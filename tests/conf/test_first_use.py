@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.patience import PATIENCE_SECONDS
+
 ISSUER = "https://as.example.com/o"
 SETTINGS = """
 SECRET_KEY = "x"
@@ -76,7 +78,7 @@ def project(tmp_path):
                 env={**os.environ, "DJANGO_SETTINGS_MODULE": "settings", "PYTHONPATH": os.pathsep.join(path)},
                 capture_output=True,
                 text=True,
-                timeout=60,
+                timeout=PATIENCE_SECONDS,
                 check=False,
             )
 

@@ -11,14 +11,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.patience import PATIENCE_SECONDS
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from .blocks import Block
 
 ADDRESS_IN_THE_PAGES = "https://www.example.com"
-# It bounds how long a test takes to fail, and is no expectation of how fast a command is.
-PATIENCE_SECONDS = 180
 
 # A site as django-oauth-toolkit's own tutorial leaves it.
 _SETTINGS = """

@@ -9,6 +9,8 @@ import sys
 import pytest
 from django.core.management.utils import get_random_secret_key
 
+from tests.patience import PATIENCE_SECONDS
+
 from .blocks import KEYS, blocks_of
 
 FILE = "# /etc/mysite.env"
@@ -71,7 +73,7 @@ class Site:
             env={"PATH": "/usr/bin:/bin", "HOME": "/", "SHELL": "/bin/sh", "LOGNAME": "www-data", "LANG": "C.UTF-8"},
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=PATIENCE_SECONDS,
             check=False,
         )
         calls = self.calls.read_text().splitlines() if self.calls.exists() else []

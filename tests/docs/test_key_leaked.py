@@ -20,6 +20,7 @@ from django.utils import timezone
 
 from django_at_jwt.models import SigningKey
 from example_project.server_process import RunningServer, running_server
+from tests.patience import PATIENCE_SECONDS
 
 from .blocks import KEY_LEAKED, ROOT, Block, blocks_of
 
@@ -57,7 +58,7 @@ class Shell:
             env={**self.server.environment, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=PATIENCE_SECONDS,
             check=False,
         )
         assert done.returncode == status, f"{command}\n{done.stdout}{done.stderr}"

@@ -19,10 +19,11 @@ from django_at_jwt.resource_server.remote import http as fetching
 from django_at_jwt.resource_server.remote import key_source as issuers
 from django_at_jwt.resource_server.remote import shared_cache as shared_memory
 from example_project.server_process import running_server
+from tests.patience import PATIENCE_SECONDS
 from tests.ports import reserved_port
 
 from .blocks import REMOTE_ISSUER, ROOT, blocks_of, table_rows
-from .new_project import ADDRESS_IN_THE_PAGES, PATIENCE_SECONDS, NewProject, wait_until_it_listens
+from .new_project import ADDRESS_IN_THE_PAGES, NewProject, wait_until_it_listens
 
 needs_a_shell = pytest.mark.skipif(
     not shutil.which("curl") or not shutil.which("bash"), reason="the page's commands need bash and curl"

@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+from tests.patience import PATIENCE_SECONDS
+
 from .blocks import TESTING, blocks_of
 
 PROJECT = {
@@ -86,7 +88,7 @@ def test_page(folder, user_mode, run):
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=PATIENCE_SECONDS,
     )
     assert done.returncode == 0, done.stdout
     assert "skipped" not in done.stdout

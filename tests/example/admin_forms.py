@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 
 import requests
 
-TIMEOUT = 60
+from tests.patience import PATIENCE_SECONDS
 
 
 class Form(HTMLParser):
@@ -74,7 +74,7 @@ class Admin:
 
     def _send(self, path, form_id, **filled_in):
         address = f"{self.base_url}{path}"
-        page = self._session.get(address, timeout=TIMEOUT)
+        page = self._session.get(address, timeout=PATIENCE_SECONDS)
         assert page.status_code == 200, page.text
         form = Form(page.text, form_id)
         # A box that is not ticked is not sent at all.
@@ -90,5 +90,5 @@ class Admin:
 
     def _post(self, address, values):
         return self._session.post(
-            address, data=values, headers={"Referer": address}, allow_redirects=False, timeout=TIMEOUT
+            address, data=values, headers={"Referer": address}, allow_redirects=False, timeout=PATIENCE_SECONDS
         )

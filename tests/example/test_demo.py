@@ -13,6 +13,7 @@ import pytest
 from example_project import demo
 from example_project.narration import Narration, UnexpectedResult
 from example_project.server_process import ROOT
+from tests.patience import PATIENCE_SECONDS
 
 ENVIRONMENT = {**os.environ, "DJANGO_SETTINGS_MODULE": "example_project.settings"}
 DEMO = [sys.executable, "-m", "example_project.demo"]
@@ -25,7 +26,9 @@ def is_listening(base_url):
 
 
 def test_the_demonstration_ends_well():
-    done = subprocess.run(DEMO, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run(
+        DEMO, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False
+    )
     assert (done.returncode, done.stderr) == (0, "")
     *_, last = done.stdout.splitlines()
     told = re.fullmatch(r" *All (\d+) checks passed in \d+ seconds. The servers are stopped.", last)
@@ -55,7 +58,7 @@ def test_an_interrupted_demonstration_stops_its_server():
         base_url = re.search(r"A server runs at (\S+)\. ", process.stdout.readline())[1]
         assert is_listening(base_url)
         process.send_signal(signal.SIGTERM)
-        _, complaint = process.communicate(timeout=60)
+        _, complaint = process.communicate(timeout=PATIENCE_SECONDS)
     assert (process.returncode, complaint) == (1, "\nStopped before the end.\n")
     assert not is_listening(base_url)
 

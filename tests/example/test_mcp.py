@@ -20,8 +20,7 @@ from mcp.client.auth.utils import extract_resource_metadata_from_www_auth
 from mcp.shared.auth import ProtectedResourceMetadata
 
 from example_project.mcp_client import McpClient
-
-TIMEOUT = 60
+from tests.patience import PATIENCE_SECONDS
 
 
 def client_of(site, address):
@@ -61,7 +60,7 @@ def test_the_sdk_reads_the_documents(site, name):
     api = getattr(site, name)
 
     async def document():
-        async with httpx2.AsyncClient(timeout=TIMEOUT) as client:
+        async with httpx2.AsyncClient(timeout=PATIENCE_SECONDS) as client:
             link = extract_resource_metadata_from_www_auth(await client.get(api["url"]))
             return link, await client.get(link)
 
@@ -87,7 +86,7 @@ def test_a_client_that_goes_elsewhere_refuses_the_document(site):
 def test_nothing_else_is_published(site):
     for path in "", "/", "/api", "/api/notes/", "/elsewhere/":
         address = f"{site.base_url}/.well-known/oauth-protected-resource{path}"
-        assert requests.get(address, timeout=TIMEOUT).status_code == 404
+        assert requests.get(address, timeout=PATIENCE_SECONDS).status_code == 404
 
 
 def test_it_is_a_program_too(tmp_path):
@@ -97,7 +96,7 @@ def test_it_is_a_program_too(tmp_path):
         env=environment_for(tmp_path),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE_SECONDS,
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")

@@ -8,8 +8,7 @@ import pytest
 import requests
 
 from example_project.http_client import DEVICE_CODE_GRANT, Browser, UnexpectedAnswer
-
-TIMEOUT = 60
+from tests.patience import PATIENCE_SECONDS
 
 
 def text_of(page):
@@ -28,7 +27,7 @@ def browser(site):
 
 
 def test_the_start_page_says_what_is_here_and_who_you_are(site, browser):
-    before = requests.get(site.base_url, timeout=TIMEOUT).text
+    before = requests.get(site.base_url, timeout=PATIENCE_SECONDS).text
     assert "You are not logged in." in text_of(before)
     browser.open(f"{site.base_url}/o/device/")
     after = browser.open(site.base_url).text
@@ -49,9 +48,9 @@ def test_the_start_page_says_what_is_here_and_who_you_are(site, browser):
 
 
 def test_the_style_is_served_and_knows_dark_and_narrow_windows(site):
-    page = requests.get(site.base_url, timeout=TIMEOUT).text
+    page = requests.get(site.base_url, timeout=PATIENCE_SECONDS).text
     [address] = re.findall(r'href="(/static/example_project/[^"]+)"', page)
-    style = requests.get(site.base_url + address, timeout=TIMEOUT)
+    style = requests.get(site.base_url + address, timeout=PATIENCE_SECONDS)
     assert style.headers["Content-Type"].startswith("text/css")
     assert "@media (prefers-color-scheme: dark)" in style.text
     assert "@media (max-width:" in style.text
@@ -63,9 +62,9 @@ def test_a_wrong_password_is_told(site):
         Browser(username="alice", password="wrong").open(f"{site.base_url}/try/")
     address = f"{site.base_url}/login/"
     session = requests.Session()
-    page = session.get(address, timeout=TIMEOUT)
+    page = session.get(address, timeout=PATIENCE_SECONDS)
     fields = dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', page.text))
-    answer = session.post(address, data={**fields, "username": "alice", "password": "wrong"}, timeout=TIMEOUT)
+    answer = session.post(address, data={**fields, "username": "alice", "password": "wrong"}, timeout=PATIENCE_SECONDS)
     assert "Please enter a correct username and password" in text_of(answer.text)
     assert has_no_foreign_parts(answer.text)
 
@@ -112,7 +111,7 @@ def test_an_error_that_cannot_go_to_the_client_is_a_page(site):
     browser = site.browser()
     browser.open(f"{site.base_url}/o/device/")
     session.cookies.update(browser.cookies)
-    answer = session.get(f"{site.issuer}/authorize/?client_id=nobody&response_type=code", timeout=TIMEOUT)
+    answer = session.get(f"{site.issuer}/authorize/?client_id=nobody&response_type=code", timeout=PATIENCE_SECONDS)
     assert answer.status_code == 400
     assert "This request cannot be answered Invalid client_id parameter value." in text_of(answer.text)
     assert "invalid_request" in answer.text
@@ -122,7 +121,7 @@ def test_trying_the_web_client_shows_how_to_exchange_the_code(site, browser):
     redirect = browser.agree(f"{site.base_url}/try/")
     page = browser.open(redirect).text
     sent = dict(re.findall(r"-d (\w+)=(\S+)", text_of(page)))
-    tokens = requests.post(site.description["token_endpoint"], data=sent, timeout=TIMEOUT).json()
+    tokens = requests.post(site.description["token_endpoint"], data=sent, timeout=PATIENCE_SECONDS).json()
     assert tokens["scope"] == "openid profile api:read api:write"
     assert "access_token" in tokens
 

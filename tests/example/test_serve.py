@@ -12,6 +12,7 @@ import requests
 from example_project.id_token_key import id_token_key
 from example_project.serve import READY, listen
 from example_project.server_process import ROOT, ServerFailed, environment_for, running_server
+from tests.patience import PATIENCE_SECONDS
 
 SERVE = [sys.executable, "-m", "example_project.serve"]
 
@@ -38,9 +39,9 @@ def test_serves_at_the_next_free_port_until_it_is_interrupted(tmp_path, taken_po
         [base_url] = [line.removeprefix(READY).strip() for line in lines if line.startswith(READY)]
         assert base_url != wanted
         assert f"{wanted} is taken, so another port was chosen.\n" in lines
-        metadata = requests.get(f"{base_url}/.well-known/oauth-authorization-server/o", timeout=60).json()
+        metadata = requests.get(f"{base_url}/.well-known/oauth-authorization-server/o", timeout=PATIENCE_SECONDS).json()
         process.send_signal(signal.SIGINT)
-        rest, _ = process.communicate(timeout=60)
+        rest, _ = process.communicate(timeout=PATIENCE_SECONDS)
     assert (process.returncode, rest) == (0, "\nStopped.\n")
     assert metadata["issuer"] == f"{base_url}/o"
     said = "".join(lines)
@@ -60,7 +61,9 @@ def test_serves_at_the_next_free_port_until_it_is_interrupted(tmp_path, taken_po
 )
 def test_says_what_is_wrong_with_a_base_url(tmp_path, base_url, complaint):
     environment = environment_for(tmp_path, EXAMPLE_BASE_URL=base_url)
-    done = subprocess.run(SERVE, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        SERVE, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False
+    )
     assert (done.returncode, done.stdout) == (1, "")
     assert f"EXAMPLE_BASE_URL, which is {base_url}" in done.stderr
     assert complaint in done.stderr

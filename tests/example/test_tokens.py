@@ -14,10 +14,10 @@ from authlib.oauth2.rfc9068 import JWTBearerTokenValidator
 from joserfc.jwk import KeySet
 
 from example_project.http_client import AuthorizationServer, UnexpectedAnswer, call_api
+from tests.patience import PATIENCE_SECONDS
 
 REQUIRED_CLAIMS = ("iss", "exp", "aud", "sub", "client_id", "iat", "jti")
 INVALID_TOKEN = 'Bearer error="invalid_token", error_description="The access token is invalid."'
-TIMEOUT = 60
 
 
 def with_link(challenge, resource_server):
@@ -111,8 +111,8 @@ def test_the_document_and_the_metadata_agree(site):
     endpoints = ("token", "authorization", "introspection", "revocation")
     names = ["issuer", "jwks_uri", *(f"{endpoint}_endpoint" for endpoint in endpoints)]
     assert {name: site.description[name] for name in names} == {name: metadata[name] for name in names}
-    appended = requests.get(f"{site.issuer}/.well-known/oauth-authorization-server", timeout=TIMEOUT).json()
-    discovery = requests.get(f"{site.issuer}/.well-known/openid-configuration", timeout=TIMEOUT).json()
+    appended = requests.get(f"{site.issuer}/.well-known/oauth-authorization-server", timeout=PATIENCE_SECONDS).json()
+    discovery = requests.get(f"{site.issuer}/.well-known/openid-configuration", timeout=PATIENCE_SECONDS).json()
     assert metadata == appended == discovery
 
 
@@ -156,10 +156,14 @@ class TestApis:
             username: {"Authorization": f"Bearer {self.user_token(site, username)}"} for username in ("alice", "admin")
         }
         text = f"Written at {time.time()}"
-        written = requests.post(site.notes["url"], json={"text": text}, headers=headers["alice"], timeout=TIMEOUT)
+        written = requests.post(
+            site.notes["url"], json={"text": text}, headers=headers["alice"], timeout=PATIENCE_SECONDS
+        )
         assert (written.status_code, written.json()["text"]) == (201, text)
         seen = {
-            username: [note["text"] for note in requests.get(site.notes["url"], headers=each, timeout=TIMEOUT).json()]
+            username: [
+                note["text"] for note in requests.get(site.notes["url"], headers=each, timeout=PATIENCE_SECONDS).json()
+            ]
             for username, each in headers.items()
         }
         assert seen["admin"] == []
@@ -169,14 +173,14 @@ class TestApis:
     def test_reading_is_not_writing(self, site):
         token = site.code_flow(scope="api:read")["access_token"]
         headers = {"Authorization": f"Bearer {token}"}
-        answer = requests.post(site.notes["url"], json={"text": "No"}, headers=headers, timeout=TIMEOUT)
+        answer = requests.post(site.notes["url"], json={"text": "No"}, headers=headers, timeout=PATIENCE_SECONDS)
         challenge = with_link('Bearer error="insufficient_scope", scope="api:write"', site.notes)
         assert (answer.status_code, answer.headers["WWW-Authenticate"]) == (403, challenge)
 
     def test_a_machine_has_no_notes(self, site):
         headers = {"Authorization": f"Bearer {site.service_token(site.notes, scope='api:read api:write')}"}
-        assert requests.get(site.notes["url"], headers=headers, timeout=TIMEOUT).json() == []
-        answer = requests.post(site.notes["url"], json={"text": "No"}, headers=headers, timeout=TIMEOUT)
+        assert requests.get(site.notes["url"], headers=headers, timeout=PATIENCE_SECONDS).json() == []
+        answer = requests.post(site.notes["url"], json={"text": "No"}, headers=headers, timeout=PATIENCE_SECONDS)
         assert (answer.status_code, "WWW-Authenticate" in answer.headers) == (403, False)
         assert answer.json() == {"detail": "A client that acts for itself has no notes to write."}
 
@@ -200,7 +204,7 @@ class TestAuthorizationServer:
                 site.description["introspection_endpoint"],
                 data={"token": token},
                 auth=(service["client_id"], service["client_secret"]),
-                timeout=TIMEOUT,
+                timeout=PATIENCE_SECONDS,
             ).json()
 
         assert introspected().items() >= {"active": True, "client_id": "example-web", "scope": "api:read"}.items()
@@ -208,7 +212,7 @@ class TestAuthorizationServer:
             site.description["revocation_endpoint"],
             data={"token": token},
             auth=(web["client_id"], web["client_secret"]),
-            timeout=TIMEOUT,
+            timeout=PATIENCE_SECONDS,
         )
         assert revoked.status_code == 200
         assert introspected() == {"active": False}
@@ -222,7 +226,7 @@ class TestAuthorizationServer:
         userinfo = requests.get(
             site.authorization_server.metadata["userinfo_endpoint"],
             headers={"Authorization": f"Bearer {tokens['access_token']}"},
-            timeout=TIMEOUT,
+            timeout=PATIENCE_SECONDS,
         )
         assert userinfo.json() == {"sub": claims["sub"]}
 

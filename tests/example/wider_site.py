@@ -13,8 +13,9 @@ import jwt
 import requests
 
 from example_project.http_client import DEVICE_CODE_GRANT
+from tests.patience import PATIENCE_SECONDS
 
-from .admin_forms import TIMEOUT, Admin
+from .admin_forms import Admin
 from .conftest import Site
 
 # The APIs beside the two that the example has, as an administrator registers them in the admin's form. Notes is the
@@ -161,7 +162,7 @@ class WiderSite(Site):
     def post(self, name, address, **parameters):
         client = self.description["clients"][name]
         credentials = {key: client[key] for key in ("client_id", "client_secret") if client[key]}
-        return Answer.in_body(requests.post(address, data=credentials | parameters, timeout=TIMEOUT))
+        return Answer.in_body(requests.post(address, data=credentials | parameters, timeout=PATIENCE_SECONDS))
 
     def begin(self, name, resource="-", scope="-", **others):
         return self.client(name).begin_authorization(**self.parameters(resource, scope, **others))
@@ -264,4 +265,4 @@ class WiderSite(Site):
         service = self.description["clients"]["service"]
         credentials = (service["client_id"], service["client_secret"])
         address = self.description["introspection_endpoint"]
-        return requests.post(address, data={"token": token}, auth=credentials, timeout=TIMEOUT).json()
+        return requests.post(address, data={"token": token}, auth=credentials, timeout=PATIENCE_SECONDS).json()

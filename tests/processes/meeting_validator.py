@@ -8,8 +8,7 @@ from contextlib import contextmanager
 from oauth2_provider.oauth2_validators import OAuth2Validator
 
 from django_at_jwt.validators import AccessTokenValidatorMixin
-
-_PATIENCE_SECONDS = 60
+from tests.patience import PATIENCE_SECONDS
 
 
 class MeetingValidator(AccessTokenValidatorMixin, OAuth2Validator):
@@ -27,5 +26,5 @@ class MeetingValidator(AccessTokenValidatorMixin, OAuth2Validator):
             cls.meeting = alone
 
     def save_bearer_token(self, token, request, *args, **kwargs):
-        self.meeting.wait(_PATIENCE_SECONDS)
+        self.meeting.wait(PATIENCE_SECONDS)
         return super().save_bearer_token(token, request, *args, **kwargs)

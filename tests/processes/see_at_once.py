@@ -9,6 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import django
 
+from tests.patience import PATIENCE_SECONDS
+
 THREADS = 12
 SUBJECTS = ("first", "second")
 
@@ -39,7 +41,7 @@ def main():
         claims = parse_claims(raw)
         try:
             connection.ensure_connection()
-            ready.wait(120)
+            ready.wait(PATIENCE_SECONDS)
             return subject, subjects.principal_for(claims, "").pk
         finally:
             connection.close()

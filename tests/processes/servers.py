@@ -9,12 +9,10 @@ from contextlib import contextmanager
 
 import requests
 
+from tests.patience import PATIENCE_SECONDS
 from tests.ports import reserved_port
 
 from .databases import environment
-
-# It bounds how long a test takes to fail, and is no expectation of how fast a server is.
-PATIENCE_SECONDS = 120
 
 
 @contextmanager

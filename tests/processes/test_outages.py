@@ -10,6 +10,8 @@ from urllib.parse import quote, urlsplit
 import pytest
 import requests
 
+from tests.patience import PATIENCE_SECONDS
+
 from .databases import manage, new_database, run
 from .servers import gunicorn
 
@@ -17,7 +19,6 @@ SECRET = "a secret for the test"
 # The keys are read again with nearly every request.
 POLICY = '{"KEY_RING_MAX_AGE": 0.001}'
 # Far more than an answer takes, on any machine; the database hangs for as long as the test.
-PATIENCE = 120
 READ_ONLY = {
     "postgresql": f"options={quote('-c default_transaction_read_only=on')}",
     "mysql": f"init_command={quote('SET SESSION TRANSACTION READ ONLY')}",
@@ -110,16 +111,16 @@ def proxied(url):
 
 def token(address):
     data = {"grant_type": "client_credentials", "client_id": "service", "client_secret": SECRET}
-    return requests.post(f"{address}/o/token/", data=data, timeout=PATIENCE)
+    return requests.post(f"{address}/o/token/", data=data, timeout=PATIENCE_SECONDS)
 
 
 def key_set(address):
-    return requests.get(f"{address}/o/.well-known/jwks.json", timeout=PATIENCE)
+    return requests.get(f"{address}/o/.well-known/jwks.json", timeout=PATIENCE_SECONDS)
 
 
 def api(address, access_token):
     header = {"Authorization": f"Bearer {access_token}"}
-    return requests.get(f"{address}/whoami/", headers=header, timeout=PATIENCE)
+    return requests.get(f"{address}/whoami/", headers=header, timeout=PATIENCE_SECONDS)
 
 
 def assert_unavailable(answer):
@@ -142,9 +143,9 @@ def test_database_that_hangs_and_is_then_away(database_url, tmp_path):
         assert_unavailable(token(at))
         for path in ("revoke_token/", "introspect/", "device-authorization/"):
             data = {"client_id": "service", "client_secret": SECRET, "token": access_token}
-            assert_unavailable(requests.post(f"{at}/o/{path}", data=data, timeout=PATIENCE))
+            assert_unavailable(requests.post(f"{at}/o/{path}", data=data, timeout=PATIENCE_SECONDS))
         session = {"sessionid": "x" * 32}
-        assert_unavailable(requests.get(f"{at}/o/authorize/", cookies=session, timeout=PATIENCE))
+        assert_unavailable(requests.get(f"{at}/o/authorize/", cookies=session, timeout=PATIENCE_SECONDS))
 
 
 def test_read_only_database(kind, database_url, tmp_path):
@@ -153,4 +154,4 @@ def test_read_only_database(kind, database_url, tmp_path):
         assert key_set(address).status_code == 200
         # A client that is not known needs no write.
         data = {"grant_type": "client_credentials", "client_id": "unknown", "client_secret": "x"}
-        assert requests.post(f"{address}/o/token/", data=data, timeout=PATIENCE).status_code == 401
+        assert requests.post(f"{address}/o/token/", data=data, timeout=PATIENCE_SECONDS).status_code == 401

@@ -16,11 +16,12 @@ import requests
 
 from example_project.server_process import running_server
 from tests.core.token_factory import API, TokenFactory
+from tests.patience import PATIENCE_SECONDS
 from tests.ports import reserved_port
 from tests.resource_server.remote.issuer_process import KEYS, METADATA, running_issuer
 
 from .databases import run
-from .servers import PATIENCE_SECONDS, gunicorn
+from .servers import gunicorn
 
 REDIS = os.environ.get("TEST_REDIS_URL", "redis://127.0.0.1:6379")
 NEW = TokenFactory("ES256", "a newer key")

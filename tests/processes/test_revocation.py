@@ -8,8 +8,9 @@ import jwt
 import pytest
 import requests
 
+from tests.patience import PATIENCE_SECONDS
+
 from .databases import KINDS, manage
-from .servers import PATIENCE_SECONDS
 from .two_workers import BOUND, CLIENT, POLICY, two_workers
 
 

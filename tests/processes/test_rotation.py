@@ -10,6 +10,8 @@ from contextlib import ExitStack
 
 import pytest
 
+from tests.patience import PATIENCE_SECONDS
+
 from .databases import KINDS, manage, new_database, run, start
 from .rotate_and_die import STEPS
 
@@ -42,7 +44,7 @@ def rotate_together(url):
             assert process.stdout.readline() == "ready\n", process.stderr.read()
         for process in processes:
             process.stdin.close()
-        return [(process.wait(timeout=300), process.stderr.read()) for process in processes]
+        return [(process.wait(timeout=PATIENCE_SECONDS), process.stderr.read()) for process in processes]
 
 
 def test_many_processes_rotate_at_once(database_url):

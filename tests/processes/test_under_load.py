@@ -15,9 +15,11 @@ import jwt
 import pytest
 import requests
 
+from tests.patience import PATIENCE_SECONDS
+
 from .clock import SharedClock
 from .databases import environment, manage, new_database
-from .servers import PATIENCE_SECONDS, gunicorn
+from .servers import gunicorn
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,6 +13,7 @@ from django.urls import reverse
 from django_at_jwt.core.metadata import place_of_metadata, protected_resource_metadata
 from django_at_jwt.resource_server import protected_resources
 from django_at_jwt.rest_framework import AccessTokenAuthentication
+from tests.patience import PATIENCE_SECONDS
 
 from .signed_tokens import bearer
 
@@ -309,7 +310,11 @@ assert not [name for name in sys.modules if name.startswith(("oauth2_provider", 
 
 def test_project_without_the_toolkit_and_without_tables():
     done = subprocess.run(
-        [sys.executable, "-c", WITHOUT_THE_TOOLKIT], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", WITHOUT_THE_TOOLKIT],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout)

@@ -21,6 +21,7 @@ from django_at_jwt.core.verifier import verify_with_current_keys
 from django_at_jwt.resource_server import token_cache
 from django_at_jwt.resource_server.token_cache import TokenCache
 from tests.core.token_factory import API, EXPECTED, NOW, REPORTS, Raw, TokenFactory
+from tests.patience import PATIENCE_SECONDS
 
 FORGE = TokenFactory("EdDSA")
 
@@ -273,7 +274,7 @@ class TestMemory:
         started = threading.Barrier(8)
 
         def work(offset):
-            started.wait(60)
+            started.wait(PATIENCE_SECONDS)
             for number in itertools.islice(itertools.cycle(range(8)), offset, offset + 200):
                 assert verify(cache, keys, tokens[number]).token_id == f"t{number}"
                 if number == offset:

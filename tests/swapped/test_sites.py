@@ -12,6 +12,7 @@ import pytest
 from django.core.management import call_command
 
 from django_at_jwt.models import ResourceServer
+from tests.patience import PATIENCE_SECONDS
 
 ROOT = Path(__file__).resolve().parents[2]
 SUITES = (
@@ -32,7 +33,7 @@ def run(settings, *arguments):
         env={**inherited, "DJANGO_SETTINGS_MODULE": settings},
         capture_output=True,
         text=True,
-        timeout=900,
+        timeout=PATIENCE_SECONDS,
         check=False,
     )
 

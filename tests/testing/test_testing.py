@@ -21,6 +21,7 @@ from django_at_jwt.testing import HOSTILE_TOKENS, AccessTokenClient, InMemoryIss
 from django_at_jwt.testing import client as client_module
 from django_at_jwt.testing import hostile as hostile_module
 from django_at_jwt.testing import issuer as issuer_module
+from tests.patience import PATIENCE_SECONDS
 
 MACHINE = {"sub": "service", "client_id": "service"}
 # The reason for which those have to be refused whose names begin like this.
@@ -232,7 +233,7 @@ def test_project_that_has_nothing_but_settings():
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=PATIENCE_SECONDS,
     )
     assert done.stdout == "ann\n", done.stderr
 

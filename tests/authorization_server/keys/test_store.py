@@ -21,6 +21,7 @@ from django_at_jwt.authorization_server.keys.store import KeyStore, key_store
 from django_at_jwt.core.errors import KeysUnavailable, NoSigningKey
 from django_at_jwt.models import SigningKey
 from tests.core.token_factory import TokenFactory
+from tests.patience import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.django_db
 
@@ -275,7 +276,7 @@ def hang(monkeypatch, signing_keys):
     class Rows:
         def order_by(self, *_names):
             reads.append(threading.current_thread())
-            answer.wait(30)
+            answer.wait(PATIENCE_SECONDS)
             return rows
 
     def hang():
@@ -350,7 +351,7 @@ def test_a_late_answer_from_before_a_change_is_not_kept(hang, clock):
 def test_all_wait_for_the_first_read(hang, clock, monkeypatch):
     store = KeyStore()
     hung = hang()
-    monkeypatch.setattr(bounded_read, "READ_PATIENCE", 30)
+    monkeypatch.setattr(bounded_read, "READ_PATIENCE", PATIENCE_SECONDS)
     rings = []
     threads = [threading.Thread(target=lambda: rings.append(store.current())) for _ in range(4)]
     for thread in threads:

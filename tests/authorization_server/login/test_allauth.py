@@ -13,6 +13,7 @@ from django_at_jwt.authorization_server.login import allauth as allauth_records
 from django_at_jwt.authorization_server.login.allauth import step_of
 from django_at_jwt.core.authentication import AuthenticationStep, Factor
 from tests.docs.blocks import ROOT
+from tests.patience import PATIENCE_SECONDS
 
 
 @pytest.mark.parametrize(
@@ -56,7 +57,9 @@ def test_real_logins():
     inner = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/allauth_site/scenarios.py"]
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "COV_CORE"))}
     environment["DJANGO_SETTINGS_MODULE"] = "tests.allauth_site.settings"
-    run = subprocess.run(inner, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=300)
+    run = subprocess.run(
+        inner, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=PATIENCE_SECONDS
+    )
     assert run.returncode == 0, run.stdout + run.stderr
     assert int(re.search(r"(\d+) passed", run.stdout)[1]) >= 18
     assert "skipped" not in run.stdout

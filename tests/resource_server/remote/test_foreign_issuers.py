@@ -19,6 +19,7 @@ from joserfc.jwk import KeySet, RSAKey
 from django_at_jwt.core.errors import RejectionReason, TokenRejected
 from django_at_jwt.resource_server.verification import verify_token
 from tests.core.token_factory import API
+from tests.patience import PATIENCE_SECONDS
 
 from .issuer_process import OPENID
 
@@ -111,7 +112,7 @@ def oidc_provider(api):
 def test_tokens_of_oidc_provider(oidc_provider):
     issuer, id_token = oidc_provider
     data = {"grant_type": "client_credentials", "client_id": "service", "client_secret": "a secret", "scope": "read"}
-    token = requests.post(f"{issuer}/token", data=data, timeout=10).json()["access_token"]
+    token = requests.post(f"{issuer}/token", data=data, timeout=PATIENCE_SECONDS).json()["access_token"]
     claims = verify_token(token)
     assert claims.is_machine
     assert (claims.issuer, claims.client_id, claims.scope) == (issuer, "service", "read")

@@ -22,6 +22,7 @@ from django_at_jwt.resource_server.remote.key_source import (
 from django_at_jwt.resource_server.verification import verify_token
 from django_at_jwt.signals import issuer_fetched
 from tests.core.token_factory import API, REPORTS, TokenFactory, private_members
+from tests.patience import PATIENCE_SECONDS
 
 from .issuer_process import KEYS, METADATA, OPENID, Page, running_issuer
 
@@ -835,7 +836,7 @@ class TestUnknownKids:
         verify_token(issuer.token())
         with ThreadPoolExecutor() as threads, issuer.holding(KEYS) as asked:
             waiting = threads.submit(reason, issuer.token(NEW))
-            assert asked.wait(60)
+            assert asked.wait(PATIENCE_SECONDS)
             for _ in range(10):
                 assert verify_token(issuer.token())
                 reason(issuer.token(NEW, header=NEW.header(kid="another")))
@@ -886,7 +887,7 @@ class TestSharing:
         clock.pass_by(300)
         with ThreadPoolExecutor() as threads, issuer.holding(KEYS) as asked:
             waiting = threads.submit(verify_token, issuer.token())
-            assert asked.wait(60)
+            assert asked.wait(PATIENCE_SECONDS)
             assert verify_token(issuer.token())
             assert reason(issuer.token(NEW)) is RejectionReason.UNKNOWN_KEY
             assert not waiting.done()

@@ -35,6 +35,7 @@ from django_at_jwt.rest_framework import (
     IsUser,
     RequiresAuthentication,
 )
+from tests.patience import PATIENCE_SECONDS
 
 
 class Nothing(serializers.Serializer):
@@ -302,7 +303,7 @@ def test_is_found_wherever_our_class_is_imported_first_and_without_this_app_or_t
         [sys.executable, "-W", "error", "-c", BEFORE_ANYTHING_ELSE],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_SECONDS,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -7,6 +7,8 @@ import os
 import subprocess
 import sys
 
+from tests.patience import PATIENCE_SECONDS
+
 SCRIPT = """
 import io, json, sys
 import django
@@ -88,7 +90,7 @@ def test_users_are_made_and_shown():
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=PATIENCE_SECONDS,
     )
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout.splitlines()[-1])
