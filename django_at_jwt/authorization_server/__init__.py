@@ -1,1 +1,1 @@
-"""What runs where access tokens are issued. It needs django-oauth-toolkit."""
+"""The authorization server: issues access tokens. Requires django-oauth-toolkit."""

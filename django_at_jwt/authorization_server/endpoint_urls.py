@@ -1,6 +1,7 @@
-"""Where the site has mounted the authorization server's endpoints: by the class of each view, not by its name.
+"""Find the authorization server's endpoints in the site's URLconf.
 
-A site may serve an endpoint with a subclass, at any path, under any name and in any namespace.
+Views are found by their class, since a site may serve an endpoint with a subclass, at any path, under any name and in
+any namespace.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
 _TOOLKIT_APP: Final = "oauth2_provider"
-# The toolkit's URL names, and the class that every view of that endpoint derives from.
+# DOT's URL names, and the class that every view of that endpoint derives from.
 TOOLKIT_VIEWS: Final[Mapping[str, type]] = {
     "authorize": BaseAuthorizationView,
     "token": toolkit_views.TokenView,
@@ -62,7 +63,7 @@ class MountedView:
 
     @property
     def route(self) -> str:
-        """The route as the URLconf spells it, with its parameters, for messages."""
+        """The route as written in the URLconf, with its parameters, for messages."""
         return "/" + "".join(str(pattern) for pattern in self.patterns)
 
     def path(self, **parameters: str) -> str | None:
@@ -72,24 +73,24 @@ class MountedView:
             parameters: values of the route's parameters.
 
         Returns:
-            ``None`` if another view answers there, or if no path can be made: a regular expression has no name, or the
-            route has other parameters.
+            ``None`` if another view answers there, or if the path cannot be built: a regular expression has no name, or
+            the route has other parameters.
         """
-        path = self._made_path(parameters)
+        path = self._candidate_path(parameters)
         return path if path is not None and self.answers_at(path) else None
 
     def is_shadowed(self, **parameters: str) -> bool:
-        """Return whether an earlier pattern of the URLconf takes all requests to this view."""
-        path = self._made_path(parameters)
+        """Return whether an earlier pattern of the URLconf matches all requests to this view."""
+        path = self._candidate_path(parameters)
         return path is not None and not self.answers_at(path)
 
     def answers_at(self, path: str) -> bool:
-        """Return whether a request to a path, with the script prefix, reaches this view."""
+        """Return whether a request to a path (including the script prefix) reaches this view."""
         return bool(_callback_at(path) == self.callback)
 
-    def _made_path(self, parameters: dict[str, str]) -> str | None:
+    def _candidate_path(self, parameters: dict[str, str]) -> str | None:
         if all(_is_literal(pattern) for pattern in self.patterns):
-            # Independent of names, which two views may share.
+            # Not reversed by name, which two views may share.
             return get_script_prefix() + self.route[1:]
         try:
             return reverse(":".join((*self.namespaces, self.name)) if self.name else self.callback, kwargs=parameters)
@@ -106,8 +107,7 @@ def endpoint_views(name: str) -> tuple[MountedView, ...]:
     """Return the views that serve an endpoint, in the order of the URLconf.
 
     Args:
-        name: the toolkit's URL name of the endpoint. A view without a class counts if it has this name in the
-            toolkit's namespace.
+        name: DOT's URL name of the endpoint. A view without a class counts if it has this name in DOT's namespace.
     """
     return _endpoint_views(get_resolver(get_urlconf() or django_settings.ROOT_URLCONF), name)
 
@@ -119,7 +119,7 @@ def endpoint_path(name: str, **parameters: str) -> str | None:
 
 
 def is_endpoint(path: str, *names: str) -> bool:
-    """Return whether a view that serves one of these endpoints, which have no parameters, answers at a path."""
+    """Return whether a path belongs to one of these endpoints, which must have no parameters."""
     callback = _callback_at(path)
     return callback is not None and any(view.callback == callback for name in names for view in endpoint_views(name))
 
@@ -146,7 +146,7 @@ def _views_of(resolver: URLResolver, classes: tuple[type, ...]) -> tuple[Mounted
     return tuple(view for view in _views(resolver) if view.view_class and issubclass(view.view_class, classes))
 
 
-# By the resolver, which Django replaces if the URLconf changes.
+# Keyed by the resolver, which Django replaces when the URLconf changes.
 @lru_cache(maxsize=8)
 def _views(resolver: URLResolver) -> tuple[MountedView, ...]:
     return tuple(_walk(resolver.url_patterns))
@@ -179,7 +179,7 @@ def _walk(
 
 
 def _class_of(callback: Any) -> type | None:
-    """The class behind a view, through decorators and ``functools.partial``."""
+    """Return the class of a view, unwrapping decorators and ``functools.partial``."""
     while callback is not None:
         view_class = getattr(callback, "view_class", None)
         if isinstance(view_class, type):

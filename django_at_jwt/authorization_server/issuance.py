@@ -1,4 +1,4 @@
-"""Composing one access token, and signing what was composed. Only the latter needs a private key."""
+"""Compose one access token, and sign it. Only signing needs a private key."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class IssuanceRequest:
-    """All that one token depends on.
+    """The input of one access token.
 
-    ``subject`` is the resource owner's identifier, or ``None`` where the client acts for itself: then ``user`` and
-    ``authentication`` are not looked at. ``grant`` is the grant type. ``lifetime`` is in seconds, ``now`` in seconds
+    ``subject`` is the resource owner's identifier, or ``None`` if the client acts for itself; ``user`` and
+    ``authentication`` are then ignored. ``grant`` is the grant type, ``lifetime`` is in seconds, and ``now`` in seconds
     since the epoch.
     """
 
@@ -46,9 +46,10 @@ class IssuanceRequest:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ComposedAccessToken:
-    """A token that lacks nothing but its signature: its claims, where they come from, and whose signature it will be.
+    """An unsigned access token.
 
-    ``protocol`` are the claims of RFC 9068, ``mapped`` what claim mappers add, with a step for each mapper.
+    ``protocol`` holds the claims of RFC 9068, ``mapped`` the claims that claim mappers add, with a step for each
+    mapper, and ``signer`` the key that will sign.
     """
 
     protocol: Mapping[str, Any]
@@ -57,12 +58,12 @@ class ComposedAccessToken:
 
     @property
     def claims(self) -> dict[str, Any]:
-        """The claims as they are signed."""
+        """All claims of the token."""
         return with_mapped(self.protocol, self.mapped.claims)
 
 
 class IssuedAccessToken(str):
-    """A signed access token that remembers which key signed it and when it expires (seconds since the epoch)."""
+    """A signed access token with the ``kid`` of its key and its expiry (seconds since the epoch)."""
 
     __slots__ = ("expires_at", "kid")
     expires_at: int
@@ -70,7 +71,7 @@ class IssuedAccessToken(str):
 
     @classmethod
     def of(cls, token: str, *, expires_at: int, kid: str) -> Self:
-        """Make one of the signed string."""
+        """Return a signed token together with its expiry and ``kid``."""
         issued = cls(token)
         issued.expires_at, issued.kid = expires_at, kid
         return issued
@@ -79,19 +80,19 @@ class IssuedAccessToken(str):
 def compose_access_token(
     request: IssuanceRequest, mappers: CompiledMappers, *, rollback: bool = False
 ) -> ComposedAccessToken:
-    """Put an RFC 9068 access token together, up to its signature. Nothing is written, and no key is opened.
+    """Compose an RFC 9068 access token without its signature. Write nothing, and decrypt no private key.
 
     Args:
-        rollback: undo what the site's own sources of claims write to databases, as for a preview.
+        rollback: roll back what the site's own claim sources write to databases, for instance in a preview.
 
     Raises:
-        IssuanceUnavailable: there is no issuer or no key to sign with, the token would outlive its key, or the user's
-            rows cannot be read.
+        IssuanceUnavailable: no issuer or signing key, the token would outlive its key, or the user's rows cannot be
+            read.
         ClaimsRefused: a required mapper failed, or the claims are too large.
     """
     protocol = _protocol_claims(request)
     signer = key_store.current().signer(request.audience.algorithm)
-    _hold_to_the_end_of(signer.public_key.kid, expires_at=protocol["exp"])
+    _require_expiry_before_end_of(signer.public_key.kid, expires_at=protocol["exp"])
     context = ClaimContext(
         user=None if request.subject is None else request.user,
         client=request.client,
@@ -114,7 +115,7 @@ def sign_access_token(composed: ComposedAccessToken) -> IssuedAccessToken:
     """Sign an access token.
 
     Raises:
-        NoSigningKey: the key cannot be opened.
+        NoSigningKey: the private key cannot be decrypted.
     """
     key = composed.signer.open()
     token = sign_compact(key, header_segment(key), encode_json(composed.claims))
@@ -124,7 +125,7 @@ def sign_access_token(composed: ComposedAccessToken) -> IssuedAccessToken:
 def _protocol_claims(request: IssuanceRequest) -> dict[str, Any]:
     issuer, client_id, event = local_issuer(), request.client.client_id, request.authentication
     if not issuer:
-        raise IssuanceUnavailable("OAUTH2_PROVIDER['OIDC_ISS_ENDPOINT'] is not set, so tokens would have no issuer")
+        raise IssuanceUnavailable("OAUTH2_PROVIDER['OIDC_ISS_ENDPOINT'] is not set; access tokens need an issuer")
     return assemble(
         issuer=issuer,
         subject=client_id if request.subject is None else request.subject,
@@ -134,15 +135,15 @@ def _protocol_claims(request: IssuanceRequest) -> dict[str, Any]:
         lifetime=request.lifetime,
         token_id=uuid.uuid4().hex,
         scopes=request.audience.scopes,
-        # Only a resource owner has logged in (RFC 9068 §2.2.1).
+        # RFC 9068 §2.2.1: only for a resource owner, who has logged in.
         authentication={} if request.subject is None or event is None else event.as_claims(),
     )
 
 
-def _hold_to_the_end_of(kid: str, *, expires_at: int) -> None:
+def _require_expiry_before_end_of(kid: str, *, expires_at: int) -> None:
     end = key_store.end_of(kid)
     if end is not None and expires_at > end.timestamp():
         raise IssuanceUnavailable(
-            f"the token would outlive signing key {kid}, which is published until {end}; after the lifetime of "
-            "access tokens was raised, run: manage.py rotate_signing_keys"
+            f"the token would outlive signing key {kid}, which is published until {end}; if the lifetime of access "
+            "tokens was raised, run manage.py rotate_signing_keys"
         )

@@ -1,4 +1,4 @@
-"""The registry of resource servers: those that the settings declare, and those that an administrator registered."""
+"""The registry of resource servers, declared in the settings or registered in the admin."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ logger = logging.getLogger("django_at_jwt")
 
 
 def _read(database: str) -> ResourceServers:
-    # Fixtures can leave several rows marked as the default. The first one registered wins, so that rows loaded later
-    # don't change what existing clients get.
+    # Fixtures can mark several rows as the default. The first one registered wins, so that rows loaded later don't
+    # change the tokens of existing clients.
     rows = list(ResourceServerRow.objects.using(database).order_by("pk"))
     return with_declared(
         [registered_or_disabled(row) for row in rows],
@@ -31,40 +31,41 @@ def _read(database: str) -> ResourceServers:
 
 
 def registered_or_disabled(row: ResourceServerRow) -> ResourceServerConfig:
-    """Give a row as a plain value or, in place of one that cannot be read, an API that is switched off.
+    """Return the configuration of a row or, if it cannot be read, a disabled resource server.
 
-    It stops its own tokens and nobody else's. Were it left out, and the default, tokens would be for it by no rule.
+    Disabled, it blocks its own tokens only. If it were left out and the default, tokens would be issued for it without
+    its rules.
     """
     try:
         return row.registered
     except ValueError as error:
-        # A traceback would say nothing more.
-        logger.error("No tokens for resource server %s: its row cannot be read: %s", row.identifier, error)  # noqa: TRY400
+        # A traceback would add nothing.
+        logger.error("No tokens are issued for resource server %s: its row cannot be read: %s", row.identifier, error)  # noqa: TRY400
         return ResourceServerConfig(identifier=row.identifier, name=row.name, scopes={}, enabled=False)
 
 
 class ResourceServerRegistry:
-    """All registered resource servers, shared by all threads of this process.
+    """All resource servers, shared by the threads of this process.
 
-    What the settings declare wins over a row of the same identifier.
+    The settings override a row with the same identifier.
     """
 
     def __init__(self) -> None:
         self._servers = RowCache(ResourceServerRow, _read)
 
     def current(self) -> ResourceServers:
-        """Give the resource servers as they are now; no query while what was read before is young enough.
+        """Return the resource servers, read again if older than ``KEY_RING_MAX_AGE``.
 
         Raises:
-            django.db.Error: they cannot be read.
+            django.db.Error: the rows cannot be read.
         """
         return self._servers.current()
 
     def latest(self) -> ResourceServers:
-        """Give the resource servers as they were a second ago or later.
+        """Return the resource servers, read at most a second ago.
 
         Raises:
-            django.db.Error: they cannot be read.
+            django.db.Error: the rows cannot be read.
         """
         return self._servers.latest()
 
@@ -74,20 +75,20 @@ class ResourceServerRegistry:
         Raises:
             InvalidTarget, InvalidScope, IssuanceUnavailable: as :func:`~django_at_jwt.core.audience.resolve_audience`.
         """
-        return resolve_audience(request, self._knowing(request.resources))
+        return resolve_audience(request, self._servers_with(request.resources))
 
     def requested(self, request: AudienceRequest) -> tuple[ResourceServerConfig, ...]:
-        """Give the resource servers that a request names.
+        """Return the resource servers that a request names.
 
         Raises:
             InvalidTarget: as :func:`~django_at_jwt.core.audience.requested_servers`.
         """
-        return requested_servers(request, self._knowing(request.resources))
+        return requested_servers(request, self._servers_with(request.resources))
 
-    def _knowing(self, resources: Iterable[object]) -> ResourceServers:
-        """Give the registry, with one that was registered a moment ago through another process.
+    def _servers_with(self, resources: Iterable[object]) -> ResourceServers:
+        """Return the resource servers; read them again if one of ``resources`` is unknown, at most once a second.
 
-        An unknown resource causes a read, once in a second at the most.
+        Another process may have just registered it.
         """
         registry = self.current()
         if any(isinstance(named, str) and named not in registry.by_identifier for named in resources):
@@ -95,7 +96,7 @@ class ResourceServerRegistry:
         return registry
 
     def longest_lifetime(self) -> int:
-        """Give the longest lifetime, in seconds, of any token that can be issued now.
+        """Return the longest lifetime (in seconds) of any token that can be issued now.
 
         Raises:
             django.db.Error: the resource servers cannot be read.
@@ -109,7 +110,7 @@ class ResourceServerRegistry:
 
 
 def with_declared(servers: Iterable[ResourceServerConfig], *, default: str | None) -> ResourceServers:
-    """Give the resource servers of rows together with those that the settings declare, which win."""
+    """Return the given resource servers and those declared in the settings, which override them."""
     settings = app_settings()
     return ResourceServers.of(
         (*servers, *settings.resource_servers),

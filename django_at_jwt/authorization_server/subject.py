@@ -1,4 +1,4 @@
-"""Who a token is about: from a user to ``sub``, and back (RFC 9068 §2.2, §5 and §6)."""
+"""The subject of a token: from a user to ``sub``, and back (RFC 9068 §2.2, §5 and §6)."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 
 
 def subject_of(user: Any, application: Any) -> str:
-    """Give the ``sub`` of a user in the tokens of a client, by ``AT_JWT["SUBJECT"]`` and the pairwise settings.
+    """Return the ``sub`` of a user in a client's tokens, by ``AT_JWT["SUBJECT"]`` and the pairwise settings.
 
     Raises:
-        InvalidGrant: it is the client's own id, so that a token would read as the client's.
-        IssuanceUnavailable: the user has no such identifier, or the client's sector is not clear.
+        InvalidGrant: it equals the client's id, so that the token would look like the client's own.
+        IssuanceUnavailable: the user has no such identifier, or the client's sector is ambiguous.
     """
     settings = app_settings()
     subject = _local_subject(user)
@@ -47,13 +47,13 @@ def subject_of(user: Any, application: Any) -> str:
 
 
 def token_subject(user: Any, application: Any, *, grant: str | None) -> str | None:
-    """Give the ``sub`` of the resource owner, or ``None`` where the client acts for itself (RFC 9068 §2.2).
+    """Return the ``sub`` of the resource owner, or ``None`` if the client acts for itself (RFC 9068 §2.2).
 
     Args:
-        grant: the grant type of the request, as far as it names one.
+        grant: the grant type of the request, if it names one.
 
     Raises:
-        InvalidGrant: the resource owner's account is not active, the client's id reads as somebody's ``sub``, or as
+        InvalidGrant: the resource owner's account is not active, the client's id is also a user's ``sub``, or as
             :func:`subject_of`.
         IssuanceUnavailable: as :func:`subject_of`.
     """
@@ -72,24 +72,24 @@ def token_subject(user: Any, application: Any, *, grant: str | None) -> str | No
 def _local_subject(user: Any) -> str:
     model = token_user_model()._meta.concrete_model
     if model is None or not isinstance(user, model):
-        # Users of different models can have the same identifier, and the row of the token could not hold this one.
+        # Users of different models can have the same identifier, and the token's row cannot refer to this one.
         raise IssuanceUnavailable(
-            f"the user is a {user._meta.label}, and access tokens are about {token_user_model()._meta.label} "
+            f"the user is of model {user._meta.label}; access tokens are for users of {token_user_model()._meta.label} "
             "(AccessToken.user)"
         )
     rule = app_settings().subject
     is_computed = "." in rule
     value = _called("SUBJECT", rule, user) if is_computed else getattr(user, rule)
     if value is None or value == "":
-        raise IssuanceUnavailable(f"user {user.pk} has no identifier by AT_JWT['SUBJECT'], which is {rule!r}")
-    # A field may have values of a class of its own. What else a function gives has seldom the same text twice.
+        raise IssuanceUnavailable(f"user {user.pk} has no identifier: AT_JWT['SUBJECT'] ({rule!r}) is empty")
+    # A field may have its own value type. Other objects that a function returns seldom have a stable text.
     if is_computed and (isinstance(value, bool) or not isinstance(value, (str, int, uuid.UUID))):
-        problem = f"a {type(value).__name__} in place of a str, int or UUID"
+        problem = f"a {type(value).__name__} instead of a str, int or UUID"
     elif not is_subject(str(value)):
-        problem = "what is not printable or longer than 255 characters (OpenID Connect Core section 2)"
+        problem = "an unprintable text or more than 255 characters (OpenID Connect Core section 2)"
     else:
         return str(value)
-    raise IssuanceUnavailable(f"AT_JWT['SUBJECT'], which is {rule!r}, gives user {user.pk} {problem}")
+    raise IssuanceUnavailable(f"AT_JWT['SUBJECT'] ({rule!r}) yields {problem} for user {user.pk}")
 
 
 def _sector(application: Any) -> str:
@@ -103,17 +103,17 @@ def _sector(application: Any) -> str:
             grant=application.authorization_grant_type,
         )
     except AmbiguousSector as error:
-        raise IssuanceUnavailable(f"{error}; name its sector in AT_JWT['SECTOR_IDENTIFIERS']") from None
+        raise IssuanceUnavailable(f"{error}; set its sector in AT_JWT['SECTOR_IDENTIFIERS']") from None
 
 
 def user_of_computed_subject(claims: AccessTokenClaims, token: str) -> Any:
-    """Find the user of a verified token whose ``sub`` was computed, or give ``None``.
+    """Return the user of a verified token whose ``sub`` was computed, or ``None``.
 
-    Where no callable knows the way back, the token's row does. A token that was revoked or replaced by a refresh has
-    none. It does *not* tell whether the account is active.
+    ``USER_BY_SUBJECT`` finds the user; without it, or with pairwise subjects, the token's row does. A token that was
+    revoked or replaced by a refresh has no row. Not checked: whether the account is active.
 
     Raises:
-        ImproperlyConfigured: the callable gives a user of another model than tokens are about.
+        ImproperlyConfigured: the callable returned a user of another model than ``AccessToken.user``.
     """
     settings = app_settings()
     if settings.pairwise_subject_key is None and settings.user_by_subject is not None:
@@ -124,13 +124,13 @@ def user_of_computed_subject(claims: AccessTokenClaims, token: str) -> Any:
 
 
 def is_subject_of_somebody(text: str) -> bool:
-    """Tell whether a text, such as a client's id, is the ``sub`` of some user (RFC 9068 §5).
+    """Return whether a text, such as a client's id, is the ``sub`` of a user (RFC 9068 §5).
 
-    A pairwise ``sub`` is never anything that somebody chose, and a callable without a counterpart cannot be asked.
+    Not checked: pairwise subjects, which cannot be chosen, and a callable ``SUBJECT`` without ``USER_BY_SUBJECT``.
 
     Raises:
-        IssuanceUnavailable: the counterpart fails.
-        ImproperlyConfigured: the counterpart gives a user of another model than tokens are about.
+        IssuanceUnavailable: ``USER_BY_SUBJECT`` failed.
+        ImproperlyConfigured: it returned a user of another model than ``AccessToken.user``.
     """
     settings = app_settings()
     if settings.pairwise_subject_key is not None:
@@ -145,35 +145,35 @@ def _user_by_callable(path: str, subject: str) -> Any:
     user, meta = _called("USER_BY_SUBJECT", path, subject), token_user_model()._meta
     if user is not None and not isinstance(user, meta.concrete_model or ()):
         raise ImproperlyConfigured(
-            f"AT_JWT['USER_BY_SUBJECT'], which is {path!r}, returned an object that is not of {meta.label}, the model "
-            "that access tokens are about (AccessToken.user)."
+            f"AT_JWT['USER_BY_SUBJECT'] ({path!r}) must return a {meta.label} (the model of AccessToken.user) or None "
+            f"(got a {type(user).__name__})."
         )
     return user
 
 
 def refuse_subject_as_client_id(client_id: str) -> None:
-    """Validate the id of a client, in each form that makes or changes one.
+    """Validate the id of a client in every form that creates or changes one.
 
     Raises:
-        ValidationError: some user has this identifier, so that the client would read as the user.
+        ValidationError: a user has this identifier, so that the client's tokens would look like the user's.
     """
     if is_subject_of_somebody(client_id):
         raise ValidationError(
-            _("A user of this site has this identifier in access tokens, so no client may have it (RFC 9068 §5)."),
+            _("A user of this site has this identifier in access tokens, so no client can use it (RFC 9068 §5)."),
             code="subject_of_user",
         )
 
 
 def guard_client_ids() -> None:
-    """Let the forms of the application model refuse such ids, the site's own forms among them."""
-    # The field's list of validators is no part of what a migration records.
+    """Add :func:`refuse_subject_as_client_id` to the application model, for all forms including the site's own."""
+    # Migrations don't record a field's list of validators.
     validators = get_application_model()._meta.get_field("client_id").validators
     if refuse_subject_as_client_id not in validators:
         validators.append(refuse_subject_as_client_id)
 
 
 def subject_field() -> Field[Any, Any] | None:
-    """Return the field of the tokens' user model that ``sub`` is read from, or ``None`` where a callable makes it.
+    """Return the field of the tokens' user model that ``sub`` is read from, or ``None`` if a callable computes it.
 
     Raises:
         FieldDoesNotExist: the user model has no such field.
@@ -193,8 +193,8 @@ def _user_by_field(rule: str, subject: str) -> Any:
         value = field.to_python(subject) if field is not None else None
     except (FieldDoesNotExist, ValidationError, ValueError, OverflowError):
         return None
-    # The database reads " 1" and "01" as numbers, and some compare without regard to case. One user has one identifier,
-    # letter by letter, and most texts that are none cost no query.
+    # The database reads " 1" and "01" as numbers, and some databases ignore case. An identifier must match exactly;
+    # this also saves a query for most other texts.
     if value is None or str(value) != subject:
         return None
     users = model._base_manager.filter(**{rule: value})
@@ -202,16 +202,14 @@ def _user_by_field(rule: str, subject: str) -> Any:
 
 
 def _called(setting: str, path: str, argument: Any) -> Any:
-    """Call the site's own function; a token must not depend on what it meant to say."""
+    """Call the site's own function, and turn any exception into :class:`IssuanceUnavailable`."""
     try:
         return _callable(path)(argument)
     except Exception as error:  # noqa: BLE001 - it is the site's own code
-        # Its text may hold anything, such as the user's data; where it was raised holds nothing.
+        # The error's text may contain the user's data; the place where it was raised does not.
         *_, last = traceback.extract_tb(error.__traceback__)
         where = f"in {last.name}, line {last.lineno}"
-        raise IssuanceUnavailable(
-            f"AT_JWT[{setting!r}], which is {path!r}, raised {type(error).__name__} {where}"
-        ) from None
+        raise IssuanceUnavailable(f"AT_JWT[{setting!r}] ({path!r}) raised {type(error).__name__} {where}") from None
 
 
 @lru_cache(maxsize=8)

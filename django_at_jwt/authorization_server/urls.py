@@ -1,4 +1,4 @@
-"""django-oauth-toolkit's URLs under its own names, with this app's views where they differ."""
+"""django-oauth-toolkit's URLs and URL names, with this app's views where they differ."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from .views import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-# By the toolkit's URL names.
+# Keyed by DOT's URL names.
 OWN_VIEWS: Final[dict[str, Any]] = {
     "authorize": AuthorizationView,
     "token": TokenView,
@@ -66,7 +66,7 @@ dcr_urlpatterns = _with_own_views(toolkit_urls.dcr_urlpatterns)
 device_urlpatterns = [pattern for pattern in base_urlpatterns if str(pattern.name).startswith("device")]
 document_urlpatterns = [pattern for pattern in (*metadata_urlpatterns, *oidc_urlpatterns) if pattern.name in _DOCUMENTS]
 
-# RFC 8414 §3.1 puts the well-known part between the issuer's host and its path, at the root of the site.
+# RFC 8414 §3.1: the well-known part is between the issuer's host and path, at the root of the site.
 well_known_patterns = [
     path(pattern, view.as_view(), name=name)
     for pattern, view, name in (

@@ -165,7 +165,7 @@ def test_refreshed_token_is_about_the_same_mailbox(answer, web, use):
 def test_user_of_the_other_model_gets_no_token(signing_keys, mailbox, web, caplog):
     response = web.token("password", scope="read", username="root", password="root's password")
     assert (response.status_code, response.json()["error"]) == (503, "server_error")
-    assert "is a auth.User, and access tokens are about mailboxes.Mailbox" in caplog.text
+    assert "is of model auth.User; access tokens are for users of mailboxes.Mailbox" in caplog.text
     assert not get_access_token_model().objects.exists()
 
 

@@ -29,7 +29,7 @@ def test_password_in_bytes_that_are_no_text(db, monkeypatch, tmp_path):
     monkeypatch.setenv("KEY_PASSWORD", "\udcff")
     file = tmp_path / "key.pem"
     file.write_text("no key")
-    with pytest.raises(CommandError, match="no private key in PEM or JWK form"):
+    with pytest.raises(CommandError, match="Not a PEM or JWK private key"):
         call_command("import_signing_key", str(file), "--password-variable", "KEY_PASSWORD")
 
 

@@ -1,1 +1,1 @@
-"""Signing keys: stored encrypted, rotated, revoked, imported, and read into a key ring."""
+"""Signing keys: encrypted storage, rotation, revocation, import, and the key ring."""

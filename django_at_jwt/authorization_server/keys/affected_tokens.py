@@ -1,4 +1,4 @@
-"""Whom the loss of a signing key concerns: the live tokens that it may have signed, and whose they are."""
+"""Tokens, clients and users affected by a compromised signing key."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AffectedTokens:
-    """Whom the loss of a key concerns.
+    """Live tokens that a key has signed or may have signed, and their clients and users.
 
-    A row that has its token in clear says which key signed it. Of one that has only a hash nobody can tell, so all are
-    counted that were issued while the key signed, give or take what clocks and processes may lag behind, but for those
-    of resource servers whose tokens, as they are registered now, are opaque or signed with another algorithm.
+    The header of a token stored in clear names its key. For a token stored as a hash the key is unknown: all are
+    counted that were issued while the key signed (extended at both ends by the leeway and ``KEY_RING_MAX_AGE``), except
+    those for resource servers that, as now registered, use opaque tokens or another algorithm.
 
     Attributes:
-        tokens: how many.
-        unproven: how many of them have only a hash.
+        tokens: number of tokens.
+        unproven: number of these tokens that are stored as a hash.
         clients: pairs of a client's name and its number of tokens.
-        users: how many.
-        last_expires_at: when the last of the tokens would have expired, or ``None`` where there is none.
-        without_rows: whether there may be others: where refresh tokens are not rotated, the row of a token is
-            overwritten by the one that replaces it, and the former is good until it expires.
+        users: number of users.
+        last_expires_at: when the last of the tokens expires, or ``None`` if there are none.
+        without_rows: whether there may be more. If refresh tokens are not rotated, a refresh overwrites the row of the
+            previous access token, which stays valid until it expires.
     """
 
     tokens: int
@@ -52,21 +52,21 @@ class AffectedTokens:
 
 
 def live_tokens(key: KeyTimes, now: datetime) -> QuerySet[Any]:
-    """Give the rows of unexpired access tokens that a key has signed, or may have."""
+    """Return the rows of unexpired access tokens that a key has signed or may have signed."""
     rows: QuerySet[Any] = primary_rows(get_access_token_model()).filter(expires__gt=now)
-    # The header of what a key signs is always the same text.
+    # All tokens of a key have the same header segment.
     in_clear = Q(token__startswith=f"{header_segment_of(key.algorithm, key.kid).decode()}.")
-    hashed = Q(token="") & _while_it_signed(key)
-    for resource in _resources_of_others(rows.filter(hashed), key, now):
+    hashed = Q(token="") & _issued_while_signing(key)
+    for resource in _resources_of_other_keys(rows.filter(hashed), key, now):
         hashed &= ~Q(resource=resource)
     return rows.filter(in_clear | hashed)
 
 
 def affected_tokens(key: KeyTimes, now: datetime, *, last_token_expires_at: datetime | None = None) -> AffectedTokens:
-    """Count the live tokens that a key may have signed, and whose they are.
+    """Count the live tokens that a key may have signed, and their clients and users.
 
     Args:
-        last_token_expires_at: when the last of its tokens expires, as far as that was recorded.
+        last_token_expires_at: recorded expiry of the key's last token, or ``None``.
     """
     live = live_tokens(key, now)
     totals = live.aggregate(
@@ -96,32 +96,32 @@ def _lag() -> timedelta:
     return timedelta(seconds=settings.leeway + settings.key_ring_max_age)
 
 
-def _while_it_signed(key: KeyTimes) -> Q:
+def _issued_while_signing(key: KeyTimes) -> Q:
     issued = Q(updated__gte=key.signing_at - _lag())
     ended = min((at for at in (key.retained_at, key.revoked_at) if at is not None), default=None)
     return issued if ended is None else issued & Q(updated__lt=ended + _lag())
 
 
-def _resources_of_others(rows: QuerySet[Any], key: KeyTimes, now: datetime) -> Sequence[Any]:
-    """What the rows of tokens have as their resources that this key cannot have signed."""
+def _resources_of_other_keys(rows: QuerySet[Any], key: KeyTimes, now: datetime) -> Sequence[Any]:
+    """Return the values of ``resource`` in ``rows`` whose tokens this key cannot have signed."""
     servers, default = registry.latest(), app_settings().signing_algorithms[0]
     others = {server.identifier for server in servers if server.token_format is TokenFormat.OPAQUE}
     elsewhere = {server.identifier: server.algorithm or default for server in servers}
     wanted = {*elsewhere.values()} - {key.algorithm}
     if wanted:
-        signed = _signed_themselves(wanted, key, now)
+        signed = _with_own_key(wanted, key, now)
         others |= {identifier for identifier, algorithm in elsewhere.items() if algorithm in signed}
     if not others:
         return ()
     found = rows.order_by().values_list("resource", flat=True).distinct()
-    # A row from before this app was installed has none, and is a token for the default resource.
+    # A row from before this app was installed has no resource; its token is for the default one.
     return [resource for resource in found if others.issuperset(resource or [servers.default])]
 
 
-def _signed_themselves(algorithms: Collection[str], key: KeyTimes, now: datetime) -> set[str]:
-    """Those that had a key of their own whenever a live token of this key can have been issued.
+def _with_own_key(algorithms: Collection[str], key: KeyTimes, now: datetime) -> set[str]:
+    """Return the algorithms that had a signing key for as long as live tokens of this key can have been issued.
 
-    Before an algorithm's first key signs, another one signs in its place, which may have been this key.
+    Before an algorithm's first key signs, a key of another algorithm signs instead, possibly this one.
     """
     keys = [row.times for row in primary_rows(SigningKey).defer("private_jwe")]
     retention = app_settings().rotation_policy(longest_lifetime=registry.longest_lifetime()).retention

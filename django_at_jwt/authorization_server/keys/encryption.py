@@ -1,4 +1,4 @@
-"""Private keys encrypted at rest: each is a compact JWE that is bound to its own row (RFC 7516)."""
+"""Private keys encrypted at rest, each as a compact JWE (RFC 7516) bound to its row."""
 
 from __future__ import annotations
 
@@ -28,20 +28,19 @@ _CONTEXT: Final = "django_at_jwt signing key"
 
 @sensitive_variables()
 def _key_encryption_keys() -> list[JWK]:
-    """Give the key-encryption keys, the one to encrypt with first.
+    """Return the key-encryption keys; the first one encrypts.
 
     Raises:
-        NoSigningKey: the setting holds none that can be used. Going on without it would encrypt with a key that the
-            site did not choose.
+        NoSigningKey: the setting is invalid. Ignoring it would encrypt with a key that the site did not choose.
     """
     keys = app_settings().key_encryption_keys
     if keys is None:
         raise NoSigningKey(
-            "AT_JWT['KEY_ENCRYPTION_KEYS'] is no list of keys of 32 bytes in base64url, so that no private key can be "
-            "opened or encrypted; manage.py check says how to make one"
+            "AT_JWT['KEY_ENCRYPTION_KEYS'] must be a list of 32-byte keys in base64url; private keys cannot be "
+            "decrypted or encrypted; run manage.py check to see how to make a key"
         )
     configured = [JWK(kty="oct", k=key) for key in keys]
-    # Those derived from SECRET_KEY stay good for decrypting, so that a site can set keys of its own later on.
+    # Keys derived from SECRET_KEY still decrypt, so that a site can set its own keys later.
     return [*configured, *map(_derived, (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS))]
 
 
@@ -57,13 +56,13 @@ def encrypt_private_key(private_jwk: JWK, *, kid: str) -> str:
     """Encrypt a private JWK for the row that has this ``kid``, with the newest key-encryption key.
 
     Raises:
-        NoSigningKey: it could not be encrypted.
+        NoSigningKey: the setting is invalid, or encryption failed.
     """
     key = _key_encryption_keys()[0]
-    # The header is authenticated, so the row that it names is the only one that it can be used in.
+    # The header is authenticated, so the JWE cannot be moved to another row.
     header = {"alg": _ALGORITHM, "enc": _ENCRYPTION, "kid": key.thumbprint(), "ctx": f"{_CONTEXT} {kid}"}
     try:
-        # Until it is encrypted, a JWE shows its plaintext to whoever prints it, so it is never a local of this frame.
+        # The repr of a JWE before encryption contains the plaintext, so it is never a local variable.
         encrypted: str = JWE(
             private_jwk.export_private().encode(), protected=json_encode(header), recipient=key
         ).serialize(compact=True)
@@ -76,7 +75,7 @@ def encrypt_private_key(private_jwk: JWK, *, kid: str) -> str:
 
 @sensitive_variables()
 def is_newest(encrypted: str) -> bool:
-    """Tell whether a private key is encrypted with the newest key-encryption key."""
+    """Return whether a private key is encrypted with the newest key-encryption key."""
     jwe = JWE(algs=[_ALGORITHM, _ENCRYPTION])
     jwe.deserialize(encrypted)
     newest: str = _key_encryption_keys()[0].thumbprint()
@@ -85,27 +84,27 @@ def is_newest(encrypted: str) -> bool:
 
 @sensitive_variables()
 def decrypt_private_key(encrypted: str, *, kid: str) -> JWK:
-    """Open the private JWK of the row that has this ``kid``.
+    """Decrypt the private JWK of the row that has this ``kid``.
 
     Raises:
-        NoSigningKey: it is empty, was encrypted with a key-encryption key that is not set, was tampered with, or
-            belongs to another row.
+        NoSigningKey: it is empty, encrypted with a key-encryption key that is not set, tampered with, or from another
+            row.
     """
     if not encrypted:
-        raise NoSigningKey(f"signing key {kid} has no private half any more")
+        raise NoSigningKey(f"signing key {kid} has no private half")
     jwe = JWE(algs=[_ALGORITHM, _ENCRYPTION])
     try:
         jwe.deserialize(encrypted)
         header = jwe.jose_header
     except (JWException, ValueError):
-        raise NoSigningKey(f"the private half of signing key {kid} is no compact JWE") from None
+        raise NoSigningKey(f"the private half of signing key {kid} is not a compact JWE") from None
     if header.get("ctx") != f"{_CONTEXT} {kid}":
         raise NoSigningKey(f"the private half in the row of signing key {kid} belongs to another key")
     key = next((key for key in _key_encryption_keys() if key.thumbprint() == header.get("kid")), None)
     if key is None:
         raise NoSigningKey(
-            f"signing key {kid} is encrypted with a key-encryption key that this process does not have; add it after "
-            "the newest one in AT_JWT['KEY_ENCRYPTION_KEYS'], or the former SECRET_KEY to SECRET_KEY_FALLBACKS"
+            f"signing key {kid} is encrypted with a key-encryption key that this process does not have; add that key "
+            "at the end of AT_JWT['KEY_ENCRYPTION_KEYS'], or the former SECRET_KEY to SECRET_KEY_FALLBACKS"
         )
     try:
         jwe.decrypt(key)
@@ -120,10 +119,10 @@ def open_signing_key(encrypted: str, public: PublicKey, *, kid: str) -> PrivateK
 
     Args:
         encrypted: the private half, as :func:`encrypt_private_key` returned it.
-        public: the public half that the row has.
+        public: the public half in the row.
 
     Raises:
-        NoSigningKey: it cannot be decrypted or used, or does not belong to ``public``.
+        NoSigningKey: the private half cannot be decrypted or used, or does not belong to ``public``.
     """
     private = decrypt_private_key(encrypted, kid=kid)
     try:
@@ -137,7 +136,7 @@ def open_signing_key(encrypted: str, public: PublicKey, *, kid: str) -> PrivateK
 
 @sensitive_variables()
 def require_row_that_opens(row: SigningKeyRow) -> None:
-    """Open the private half of a row, compare it with the public half, and discard it.
+    """Check that the private half of a row can be decrypted and belongs to its public half.
 
     Raises:
         NoSigningKey: as :func:`open_signing_key`, or the public half cannot be used.

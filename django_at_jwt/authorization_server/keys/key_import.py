@@ -1,4 +1,4 @@
-"""Taking in a key that was made elsewhere, such as the one in ``OIDC_RSA_PRIVATE_KEY``."""
+"""Import a private key made elsewhere, such as the one in ``OIDC_RSA_PRIVATE_KEY``."""
 
 from __future__ import annotations
 
@@ -28,10 +28,11 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Import:
-    """A key that was taken in, or would be: its kid, its algorithm, from when it signs, and the rotation that follows.
+class KeyImport:
+    """The result of an import, or of its dry run.
 
-    The plan has the other keys that end where this one begins, and this one, with the end that it gets.
+    ``signing_at`` is when the key starts signing. ``plan`` is the rotation that follows: it contains this key with its
+    end, and the keys whose end changes because this one takes over.
     """
 
     kid: str
@@ -42,10 +43,10 @@ class Import:
 
 @sensitive_variables()
 def read_private_key(data: bytes, *, password: bytes | None = None) -> JWK:
-    """Read a private key that is written as PEM or as JWK.
+    """Read a private key in PEM or JWK form.
 
     Raises:
-        KeyChangeRefused: it is neither, has no private half, or the password does not fit. The text quotes nothing.
+        KeyChangeRefused: it is neither, has no private half, or the password is wrong. The message quotes no input.
     """
     try:
         is_jwk = data.lstrip().startswith(b"{")
@@ -55,10 +56,12 @@ def read_private_key(data: bytes, *, password: bytes | None = None) -> JWK:
         known = False
     if not known:
         if password is None and b"ENCRYPTED" in data:
-            raise KeyChangeRefused("This key is encrypted: name the variable of its password with --password-variable.")
-        raise KeyChangeRefused("This is no private key in PEM or JWK form, or its password is another one.")
+            raise KeyChangeRefused(
+                "The key is encrypted. Name the environment variable of its password with --password-variable."
+            )
+        raise KeyChangeRefused("Not a PEM or JWK private key, or the password is wrong.")
     if jwk.is_symmetric or not jwk.has_private:
-        raise KeyChangeRefused("This is no private key of a key pair.")
+        raise KeyChangeRefused("Not the private key of a key pair.")
     return jwk
 
 
@@ -68,19 +71,19 @@ _KNOWN_MEMBERS: Final = frozenset({"kty", "crv", "alg", "use", "key_ops", "kid",
 
 
 def _known_members(members: dict[str, Any]) -> dict[str, Any]:
-    # jwcrypto takes some other members for orders, such as to generate a new key.
+    # jwcrypto interprets some other members as instructions, such as to generate a new key.
     return {name: value for name, value in members.items() if name in _KNOWN_MEMBERS}
 
 
 @sensitive_variables()
-def import_signing_key(jwk: JWK, *, algorithm: str, dry_run: bool = False) -> Import:
-    """Store a private key and announce it; it signs after the propagation time, or at once if there is no other key.
+def import_signing_key(jwk: JWK, *, algorithm: str, dry_run: bool = False) -> KeyImport:
+    """Store a private key and announce it; it signs after the propagation time, or at once if it is the only key.
 
     Raises:
-        KeyChangeRefused: the key is weak, of another kind, not for signatures, or there already; the algorithm is not
-            in use; or the policy would break tokens.
-        NoSigningKey: a key that signs or is announced cannot be opened, or this one could not be encrypted.
-        TimeoutError: another change to the keys is running.
+        KeyChangeRefused: the key is weak, of another type, not for signatures, or already exists; the algorithm is not
+            in ``SIGNING_ALGORITHMS``; or the rotation policy is unsound.
+        NoSigningKey: a signing or announced key cannot be decrypted, or this key could not be encrypted.
+        TimeoutError: another change to the signing keys is running.
     """
     settings = app_settings()
     if algorithm not in settings.signing_algorithms:
@@ -100,7 +103,7 @@ def import_signing_key(jwk: JWK, *, algorithm: str, dry_run: bool = False) -> Im
         now = timezone.now()
         rows = list(SigningKey.objects.using(database))
         if any(row.kid == kid for row in rows):
-            raise KeyChangeRefused(f"Signing key {kid} is there already.")
+            raise KeyChangeRefused(f"Signing key {kid} already exists.")
         require_keys_that_open(rows, now)
         first = not any(row.state_at(now) in PUBLISHED_STATES for row in rows)
         signing_at = now if first else now + settings.propagation_time
@@ -112,4 +115,4 @@ def import_signing_key(jwk: JWK, *, algorithm: str, dry_run: bool = False) -> Im
             plan = carry_out_rotation(database).plan
     if not dry_run:
         key_store.forget()
-    return Import(kid=kid, algorithm=algorithm, signing_at=signing_at, plan=plan)
+    return KeyImport(kid=kid, algorithm=algorithm, signing_at=signing_at, plan=plan)

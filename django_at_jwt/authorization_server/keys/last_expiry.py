@@ -1,4 +1,4 @@
-"""What was really issued: each signing key knows when the last token that it signed expires."""
+"""Record on each signing key when the last token that it signed expires."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ STEP_SECONDS: Final = 60
 
 
 class LastTokenExpiry:
-    """Keeps ``last_token_expires_at`` of the keys at or above the truth, with one write for each key and minute.
+    """Keep ``last_token_expires_at`` at or after the expiry of every issued token, with one write per key and minute.
 
-    What is written lies a minute ahead, so that the tokens of that minute need no further write, whichever process
-    issues them: each asks the row once in that time, and remembers what another one wrote.
+    The recorded value is a minute ahead, so that tokens of the next minute need no write. Each process reads the row
+    once in that time, and remembers what another process wrote.
     """
 
     def __init__(self) -> None:
@@ -29,10 +29,10 @@ class LastTokenExpiry:
         self._recorded: dict[str, int] = {}
 
     def record(self, kid: str, expires_at: int) -> None:
-        """Note that a key has signed a token that expires at ``expires_at`` (seconds since the epoch).
+        """Record that a key has signed a token that expires at ``expires_at`` (seconds since the epoch).
 
         Raises:
-            django.db.Error: it could not be written, and so the token must not be given out.
+            django.db.Error: the write failed; the token must not be issued.
         """
         if expires_at <= self._recorded.get(kid, 0):
             return
@@ -42,19 +42,19 @@ class LastTokenExpiry:
             mark = expires_at + STEP_SECONDS
             lower = Q(last_token_expires_at__isnull=True) | Q(last_token_expires_at__lt=as_datetime(expires_at))
             if not SigningKey.objects.filter(lower, kid=kid).update(last_token_expires_at=as_datetime(mark)):
-                # Another process has written a mark that covers this token. One that this transaction cannot see yet is
-                # read as an older one, after which the next token asks again.
-                mark = _stored_mark(kid)
-            # A request that is rolled back takes the mark with it, but not its memory; the next minute's mark makes up
-            # for that, and whoever deletes keys waits a minute longer.
+                # Another process has recorded a later expiry. If this transaction cannot see it yet, it reads an older
+                # one, and the next token asks again.
+                mark = _stored_expiry(kid)
+            # A rollback discards the row's value but not this one. The next minute's write corrects it, and keys are
+            # deleted a minute later because of it (see safe_to_purge_after).
             self._recorded[kid] = mark
 
     def forget(self) -> None:
-        """Write again at the next token."""
+        """Write again at the next token, as in a new process."""
         self._recorded.clear()
 
 
-def _stored_mark(kid: str) -> int:
+def _stored_expiry(kid: str) -> int:
     rows = primary_rows(SigningKey).filter(kid=kid)
     instant = rows.values_list("last_token_expires_at", flat=True).first()
     if instant is None:
@@ -64,7 +64,7 @@ def _stored_mark(kid: str) -> int:
 
 
 def as_datetime(seconds: int) -> datetime:
-    """Give an instant as the site's models hold it: aware, or in the site's time zone where ``USE_TZ`` is off."""
+    """Return a datetime as the site's models store it: aware, or in the site's time zone if ``USE_TZ`` is off."""
     instant = datetime.fromtimestamp(seconds, tz=UTC)
     return instant if django_settings.USE_TZ else timezone.make_naive(instant, timezone.get_default_timezone())
 

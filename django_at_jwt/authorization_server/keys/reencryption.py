@@ -1,4 +1,4 @@
-"""Private keys encrypted anew with the newest key-encryption key."""
+"""Re-encrypt private keys with the newest key-encryption key."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from .store import key_store
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Rewrapping:
-    """The kids that were encrypted anew, those that were up to date, and the reasons of those that failed."""
+class RewrapResult:
+    """The kids that were re-encrypted, those that were up to date, and the reasons of failures."""
 
     rewrapped: tuple[str, ...]
     up_to_date: tuple[str, ...]
@@ -24,11 +24,11 @@ class Rewrapping:
 
 
 @sensitive_variables()
-def rewrap_signing_keys(*, dry_run: bool = False) -> Rewrapping:
-    """Encrypt every private key with the newest key-encryption key; one that cannot be opened is left as it is.
+def rewrap_signing_keys(*, dry_run: bool = False) -> RewrapResult:
+    """Re-encrypt every private key with the newest key-encryption key; skip those that cannot be decrypted.
 
     Raises:
-        TimeoutError: another change to the keys is running.
+        TimeoutError: another change to the signing keys is running.
     """
     rewrapped, up_to_date, failed = [], [], []
     with signing_key_lock(dry_run=dry_run) as database:
@@ -46,4 +46,4 @@ def rewrap_signing_keys(*, dry_run: bool = False) -> Rewrapping:
                 row.private_jwe = encrypt_private_key(private, kid=row.kid)
                 row.save(using=database, update_fields=["private_jwe"])
     key_store.forget()
-    return Rewrapping(rewrapped=tuple(rewrapped), up_to_date=tuple(up_to_date), failed=tuple(dict.fromkeys(failed)))
+    return RewrapResult(rewrapped=tuple(rewrapped), up_to_date=tuple(up_to_date), failed=tuple(dict.fromkeys(failed)))

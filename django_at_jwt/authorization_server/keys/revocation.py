@@ -1,4 +1,4 @@
-"""Revoking a signing key at once, and after that what concerns the tokens that it has signed."""
+"""Revoke a signing key at once, and then the refresh tokens of the tokens that it signed."""
 
 from __future__ import annotations
 
@@ -36,54 +36,54 @@ _BATCH: Final = 500
 
 
 class RefreshTokens(StrEnum):
-    """Which refresh tokens go with a key."""
+    """Which refresh tokens to revoke together with a key."""
 
     NONE = "none"
     OF_ITS_TOKENS = "of its tokens"
     ALL = "all"
 
 
-class Ended(NamedTuple):
-    """How many refresh tokens were revoked, or would be, and how many could not be."""
+class RefreshTokenCounts(NamedTuple):
+    """How many refresh tokens were (or would be) revoked, and how many could not be."""
 
     revoked: int = 0
     failed: int = 0
 
 
-def revoke_refresh_tokens(which: RefreshTokens, *, access_tokens: QuerySet[Any], dry_run: bool) -> Ended:
-    """Revoke living refresh tokens that were issued up to now.
+def revoke_refresh_tokens(which: RefreshTokens, *, access_tokens: QuerySet[Any], dry_run: bool) -> RefreshTokenCounts:
+    """Revoke refresh tokens that were issued up to now and are not revoked yet.
 
-    One that cannot be revoked is left, and the log says why for the first of them. To run this again takes up those.
+    A token that cannot be revoked is skipped, and the first such error is logged. Run it again to retry.
 
     Args:
-        which: those of ``access_tokens``, or all that there are, or none.
+        which: none, those of ``access_tokens``, or all.
 
     Raises:
-        django.db.Error: they cannot be read.
+        django.db.Error: the refresh tokens cannot be read.
     """
     if which is RefreshTokens.NONE:
-        return Ended()
+        return RefreshTokenCounts()
     living = primary_rows(get_refresh_token_model()).filter(revoked__isnull=True, created__lte=timezone.now())
     if which is RefreshTokens.OF_ITS_TOKENS:
         living = living.filter(access_token__in=access_tokens)
     if dry_run:
-        return Ended(revoked=living.count())
+        return RefreshTokenCounts(revoked=living.count())
     revoked = failed = 0
     for token in _in_batches(living):
-        # One by one, as the toolkit does it: a site may have swapped the model and its revoke().
+        # One by one, as DOT does: a site may have swapped the model and its revoke().
         try:
             token.revoke()
             revoked += 1
         except Exception:
-            # Whatever a site's own revoke() raises is no reason to leave the others.
+            # A site's own revoke() may raise anything; go on with the others.
             if not failed:
                 logger.exception("A refresh token could not be revoked")
             failed += 1
-    return Ended(revoked=revoked, failed=failed)
+    return RefreshTokenCounts(revoked=revoked, failed=failed)
 
 
 def _in_batches(rows: QuerySet[Any]) -> Iterator[Any]:
-    # Revoking one deletes its access token, so a batch is read before; and all of them may be very many.
+    # In batches, since there may be very many; each is read first, since revoke() deletes the access token of a row.
     last: Any = None
     while batch := list((rows if last is None else rows.filter(pk__gt=last)).order_by("pk")[:_BATCH]):
         yield from batch
@@ -92,18 +92,18 @@ def _in_batches(rows: QuerySet[Any]) -> Iterator[Any]:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Revocation:
-    """What the revocation of a key did, or would do.
+    """The result of a revocation, or of its dry run.
 
     Attributes:
-        times: of the revoked key, as they were before.
-        already: it was revoked before, and nothing was done.
-        successor: the announced key that takes its place sooner than was planned.
+        times: times of the revoked key before the revocation.
+        already: whether it was already revoked, so that nothing was done.
+        successor: the announced key that replaces it sooner than planned, or ``None``.
         signs_now: whether the successor signs from now on, because the revoked key was signing.
-        plan: all that changes for other keys, the successor among them: new keys, and other ends.
+        plan: changes to other keys, including the successor: new keys and changed ends.
         made: the new keys.
-        problem: why there are none although they were planned, in a sentence, or ``None``.
-        reaches_every_worker_within: seconds.
-        last_token_expires_at: when the last of its tokens expires, as far as that was recorded.
+        problem: a sentence that explains why planned new keys were not made, or ``None``.
+        reaches_every_worker_within: seconds until every process has read the change.
+        last_token_expires_at: recorded expiry of the key's last token, or ``None``.
     """
 
     times: KeyTimes
@@ -124,30 +124,30 @@ class Revocation:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RevocationReport:
-    """What concerns the tokens of a revoked key.
+    """The tokens of a revoked key.
 
-    ``affected_tokens`` is ``None`` where they could not be counted. ``problems`` are sentences about what did not work.
+    ``affected_tokens`` is ``None`` if they could not be counted. ``problems`` has a sentence for each failure.
     """
 
     affected_tokens: AffectedTokens | None
-    refresh_tokens: Ended
+    refresh_tokens: RefreshTokenCounts
     problems: tuple[str, ...]
 
 
 def revoke_signing_key(kid: str, *, reason: str, once_more: bool = False, dry_run: bool = False) -> Revocation:
-    """Withdraw a key at once: out of the JWK set, its private half erased; the announced key signs from now on.
+    """Revoke a key: remove it from the JWK set and erase its private half. The announced key signs from now on.
 
-    Nothing else can hold that up, or undo it. Where the next key cannot be made, what is given says so. The tokens are
-    not looked at: that is what :func:`revoke_issued_tokens` is for, afterwards.
+    A failure to make the next key does not prevent the revocation; ``Revocation.problem`` reports it. The key's tokens
+    are not changed: call :func:`revoke_issued_tokens` afterwards.
 
     Args:
-        reason: for whoever reads the row later; at most 200 characters are kept.
-        once_more: let a key be that is revoked already, instead of refusing, so that its tokens can be seen to.
-        dry_run: say what would be done, and change nothing.
+        reason: shown to administrators; truncated to 200 characters.
+        once_more: accept a key that is already revoked and do nothing, so that its tokens can be revoked again.
+        dry_run: return what would be done, and change nothing.
 
     Raises:
-        KeyChangeRefused: no such key, revoked already, or nothing could sign in its place.
-        TimeoutError, django.db.Error: another change to the keys is running, or the database failed.
+        KeyChangeRefused: no such key, already revoked, or no other key could sign.
+        TimeoutError, django.db.Error: another change to the signing keys is running, or the database failed.
     """
     with signing_key_lock(dry_run=dry_run) as database:
         now = timezone.now()
@@ -157,7 +157,7 @@ def revoke_signing_key(kid: str, *, reason: str, once_more: bool = False, dry_ru
         times = rows[kid].stored_times
         made: tuple[SigningKey, ...] = ()
         if not (dry_run or already):
-            _erase(rows[kid], reason, now, database)
+            _revoke_row(rows[kid], reason, now, database)
             effect, made = _carry_out(effect, rows, database)
     if not dry_run:
         key_store.forget()
@@ -165,7 +165,7 @@ def revoke_signing_key(kid: str, *, reason: str, once_more: bool = False, dry_ru
         times=times,
         already=already,
         successor=effect.successor,
-        signs_now=_signs(effect.successor, now),
+        signs_now=_signs_now(effect.successor, now),
         plan=effect.plan,
         made=made,
         problem=effect.problem,
@@ -174,16 +174,16 @@ def revoke_signing_key(kid: str, *, reason: str, once_more: bool = False, dry_ru
     )
 
 
-def _signs(successor: KeyTimes | None, now: datetime) -> bool:
-    # A process whose clock is behind plans it for an instant that is still to come.
+def _signs_now(successor: KeyTimes | None, now: datetime) -> bool:
+    # On a process whose clock is behind, it is planned slightly in the future.
     return successor is not None and successor.signing_at <= now + timedelta(seconds=app_settings().leeway)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Effect:
-    """What a revocation means for the other keys.
+    """The effect of a revocation on the other keys.
 
-    ``takeover`` is what the revocation itself changes, ``plan`` that and the rotation which follows.
+    ``takeover`` has the changes of the revocation itself, ``plan`` these and the rotation that follows.
     """
 
     takeover: RotationPlan = field(default_factory=RotationPlan)
@@ -192,17 +192,17 @@ class _Effect:
     problem: str | None = None
 
     def without_new_keys(self, error: NoSigningKey) -> _Effect:
-        """Return what can be done where the next key cannot be made.
+        """Return the effect without the rotation, if the next key cannot be made.
 
-        A key that leaked must not go on signing because of that: a rotation has to make it, later.
+        A leaked key must not keep signing because of that; a later rotation makes the next key.
         """
-        problem = f"The next key could not be made: {error}. Then run: manage.py rotate_signing_keys."
+        problem = f"The next key could not be made: {error}. Once fixed, run manage.py rotate_signing_keys."
         return replace(self, plan=self.takeover, problem=problem)
 
 
 def _effect_on_others(rows: Mapping[str, SigningKey], kid: str, now: datetime) -> _Effect:
     settings = app_settings()
-    # A key that only the settings call revoked is to be revoked in its row as well.
+    # A key that is revoked only by REVOKED_KIDS must be revoked in its row too.
     before = {row.kid: row.stored_times if row.kid == kid else row.times for row in rows.values()}
     changed = plan_revocation(
         tuple(before.values()),
@@ -213,7 +213,7 @@ def _effect_on_others(rows: Mapping[str, SigningKey], kid: str, now: datetime) -
         leeway=timedelta(seconds=settings.leeway),
     )
     promoted = {key.kid: key for key in changed}
-    # The announced key may sign now, so the one after it must be announced.
+    # The announced key may sign now, so the next one must be announced.
     following = planned_rotation(tuple({**before, **promoted}.values()), now)
     others = {**promoted, **{key.kid: key for key in following.changed}}
     del others[kid], promoted[kid]
@@ -233,16 +233,16 @@ def _effect_on_others(rows: Mapping[str, SigningKey], kid: str, now: datetime) -
 def _carry_out(
     effect: _Effect, rows: Mapping[str, SigningKey], database: str
 ) -> tuple[_Effect, tuple[SigningKey, ...]]:
-    """Change the other keys, and return what was done and the keys that were made."""
+    """Apply the changes to the other keys; return the changes applied and the new keys."""
     try:
         return effect, apply_plan(effect.plan, rows, database)
     except NoSigningKey as error:
-        logger.error("The next signing key could not be made: %s", error)  # noqa: TRY400 - the text says all
+        logger.error("The next signing key could not be made: %s", error)  # noqa: TRY400 - no traceback is needed
         effect = effect.without_new_keys(error)
         return effect, apply_plan(effect.plan, rows, database)
 
 
-def _erase(row: SigningKey, reason: str, now: datetime, database: str) -> None:
+def _revoke_row(row: SigningKey, reason: str, now: datetime, database: str) -> None:
     row.revoked_at = now
     row.private_jwe = ""
     row.revocation_reason = reason[:200]
@@ -252,25 +252,25 @@ def _erase(row: SigningKey, reason: str, now: datetime, database: str) -> None:
 def revoke_issued_tokens(
     revocation: Revocation, *, refresh_tokens: RefreshTokens = RefreshTokens.NONE, dry_run: bool = False
 ) -> RevocationReport:
-    """Count the tokens that a revoked key has signed, and revoke refresh tokens.
+    """Count the tokens that a revoked key signed, and revoke refresh tokens.
 
-    It may be done again, and takes up what was left. Whatever goes wrong is in what it gives: the key is revoked, and
-    whoever did that has to be told.
+    It can be called again to retry what failed. Errors are reported in ``problems``, not raised: the key is already
+    revoked, and the administrator must see that too.
     """
     now, problems = timezone.now(), []
-    radius = None
+    affected = None
     try:
-        radius = affected_tokens(revocation.times, now, last_token_expires_at=revocation.last_token_expires_at)
+        affected = affected_tokens(revocation.times, now, last_token_expires_at=revocation.last_token_expires_at)
     except Exception as error:
         logger.exception("The tokens of signing key %s could not be counted", revocation.kid)
-        problems.append(f"The tokens that it has signed could not be counted: {single_line(error)}")
-    ended = Ended()
+        problems.append(f"The tokens that the key signed could not be counted: {single_line(error)}")
+    counts = RefreshTokenCounts()
     try:
         tokens = live_tokens(revocation.times, now)
-        ended = revoke_refresh_tokens(refresh_tokens, access_tokens=tokens, dry_run=dry_run)
+        counts = revoke_refresh_tokens(refresh_tokens, access_tokens=tokens, dry_run=dry_run)
     except Exception as error:
         logger.exception("The refresh tokens of signing key %s could not be revoked", revocation.kid)
         problems.append(f"The refresh tokens could not be revoked: {single_line(error)}")
-    if ended.failed:
-        problems.append(f"{ended.failed} refresh tokens could not be revoked; the log says why.")
-    return RevocationReport(affected_tokens=radius, refresh_tokens=ended, problems=tuple(problems))
+    if counts.failed:
+        problems.append(f"{counts.failed} refresh tokens could not be revoked; see the log.")
+    return RevocationReport(affected_tokens=affected, refresh_tokens=counts, problems=tuple(problems))

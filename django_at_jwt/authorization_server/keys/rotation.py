@@ -1,4 +1,4 @@
-"""Carrying out a rotation: the plan of :mod:`django_at_jwt.core.key_lifecycle`, applied in one transaction."""
+"""Rotate signing keys: apply the plan of :mod:`django_at_jwt.core.key_lifecycle` in one transaction."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Rotation:
-    """What a rotation did, or would do: the plan, and the rows as they are after it."""
+    """The result of a rotation, or of its dry run: the plan, and the rows afterwards."""
 
     plan: RotationPlan
     made: tuple[SigningKey, ...]
@@ -40,27 +40,27 @@ class Rotation:
 
     @property
     def times_after(self) -> tuple[KeyTimes, ...]:
-        """The times of all keys as the plan wants them, whether or not it was carried out; a new one has no kid yet."""
+        """The planned times of all keys, applied or not. Keys that were not made have no kid yet."""
         times = {row.kid: row.times for row in self.keys} | {key.kid: key for key in self.plan.changed}
-        return (*times.values(), *(() if self.made else (_times(new, "a new key") for new in self.plan.new)))
+        return (*times.values(), *(() if self.made else (_times_of(new, "a new key") for new in self.plan.new)))
 
 
 def rotate_signing_keys(
     *, early: Collection[str] = (), dry_run: bool = False, key_encryption_key_lost: bool = False
 ) -> Rotation:
-    """Bring the signing keys to where the policy wants them; do nothing where they are there already.
+    """Make and schedule signing keys as the policy requires, or do nothing if they already are.
+
+    Only one rotation runs at a time; a concurrent one waits, and then finds nothing to do.
 
     Args:
-        early: algorithms whose announced key shall sign as soon as it has been announced for the propagation time.
-        dry_run: say what would be done, and change nothing.
-        key_encryption_key_lost: go on although a key that signs or is announced cannot be opened here.
-
-    Only one rotation runs at a time, on each supported database; a second one waits, then finds nothing to do.
+        early: algorithms whose announced key must sign as soon as it has been announced for the propagation time.
+        dry_run: return what would be done, and change nothing.
+        key_encryption_key_lost: continue even if a signing or announced key cannot be decrypted.
 
     Raises:
-        KeyChangeRefused: under this policy a key would sign before everybody has it, or tokens outlive their key.
-        NoSigningKey: a key that signs or is announced cannot be opened, or a new private key could not be encrypted.
-        TimeoutError, django.db.Error: another change to the keys is running, or the database failed.
+        KeyChangeRefused: under this policy a key would sign before all APIs have it, or tokens would outlive their key.
+        NoSigningKey: a signing or announced key cannot be decrypted, or a new private key could not be encrypted.
+        TimeoutError, django.db.Error: another change to the signing keys is running, or the database failed.
     """
     require_sound_policy()
     with signing_key_lock(dry_run=dry_run) as database:
@@ -73,12 +73,12 @@ def rotate_signing_keys(
 
 
 def require_sound_policy() -> None:
-    """Refuse to plan by a policy that ``manage.py check`` refuses.
+    """Check that the rotation policy is one that ``manage.py check`` accepts.
 
-    A revocation does not ask: it goes ahead under any policy.
+    Revocations don't call it: they go ahead under any policy.
 
     Raises:
-        KeyChangeRefused: with the rules that it breaks, and the numbers.
+        KeyChangeRefused: with a sentence for each rule that it breaks.
     """
     problems = policy_problems(registry.longest_lifetime())
     if problems:
@@ -86,7 +86,7 @@ def require_sound_policy() -> None:
 
 
 def policy_problems(longest_lifetime: int) -> tuple[str, ...]:
-    """Give a sentence for each rule that the site's policy breaks.
+    """Return a sentence for each rule that the site's policy breaks.
 
     Args:
         longest_lifetime: of any access token that can be issued, in seconds.
@@ -102,7 +102,7 @@ def policy_problems(longest_lifetime: int) -> tuple[str, ...]:
 
 
 def carry_out_rotation(database: str, *, early: Collection[str] = (), dry_run: bool = False) -> Rotation:
-    """Rotate within a change that is under way already, which holds the lock and the transaction."""
+    """Rotate while the caller holds :func:`signing_key_lock`."""
     now = timezone.now()
     rows = {row.kid: row for row in SigningKey.objects.using(database).order_by("signing_at", "kid")}
     plan = planned_rotation([row.times for row in rows.values()], now, early=early)
@@ -111,13 +111,13 @@ def carry_out_rotation(database: str, *, early: Collection[str] = (), dry_run: b
 
 
 def require_keys_that_open(rows: Iterable[SigningKey], now: datetime) -> None:
-    """Open each key that signs or is announced, before a new one is made next to them.
+    """Check that each signing or announced key can be decrypted, before another key is made.
 
-    A process that cannot open them has other key-encryption keys than those that issue tokens. What it made, they could
-    not open.
+    Otherwise this process has other key-encryption keys than those that issue tokens, and they could not decrypt a key
+    made here.
 
     Raises:
-        NoSigningKey: one cannot be opened; the text names it, the reason and the remedy.
+        NoSigningKey: a key cannot be decrypted; the message has its kid, the reason and the remedy.
     """
     for row in rows:
         if is_usable(row.times, now):
@@ -128,8 +128,9 @@ def require_keys_that_open(rows: Iterable[SigningKey], now: datetime) -> None:
 
 
 _REMEDY: Final = (
-    "Run this with the settings of the processes that issue tokens. If they cannot open it either, put back what was "
-    "changed, or revoke the key. If its key-encryption key is lost, see rotate_signing_keys --key-encryption-key-lost"
+    "Run this with the settings of the processes that issue tokens. If they cannot decrypt it either, restore the "
+    "former key-encryption key or revoke the signing key. If the key-encryption key is lost, see rotate_signing_keys "
+    "--key-encryption-key-lost"
 )
 
 
@@ -137,7 +138,7 @@ def planned_rotation(keys: Sequence[KeyTimes], now: datetime, *, early: Collecti
     """Plan a rotation by the site's policy.
 
     Raises:
-        django.db.Error: the resource servers cannot be read, whose tokens may live the longest.
+        django.db.Error: the resource servers, which may set longer lifetimes, cannot be read.
     """
     settings = app_settings()
     return plan_rotation(
@@ -150,15 +151,15 @@ def planned_rotation(keys: Sequence[KeyTimes], now: datetime, *, early: Collecti
 
 
 def apply_plan(plan: RotationPlan, rows: Mapping[str, SigningKey], database: str) -> tuple[SigningKey, ...]:
-    """Store what was planned, and give the keys that were made.
+    """Store the planned changes, and return the new keys.
 
     Args:
-        rows: those that the plan was made from, by their kids.
+        rows: the rows that the plan was made from, by kid.
 
     Raises:
         NoSigningKey: a new private key could not be encrypted; nothing was stored.
     """
-    made = tuple(_make(new) for new in plan.new)
+    made = tuple(_make_key(new) for new in plan.new)
     for times in plan.changed:
         rows[times.kid].take_times(times, using=database)
     for row in made:
@@ -167,13 +168,13 @@ def apply_plan(plan: RotationPlan, rows: Mapping[str, SigningKey], database: str
 
 
 def purge_signing_keys(*, force: bool = False, dry_run: bool = False) -> tuple[str, ...]:
-    """Delete retired keys, and give their kids.
+    """Delete retired keys, and return their kids.
 
-    A key is left where it is while a token that it signed may be alive, unless ``force``. A revoked key is always left:
-    its row is what says that it is revoked.
+    A key is kept while tokens that it signed may be alive, unless ``force``. Revoked keys are always kept: their rows
+    record the revocation.
 
     Raises:
-        TimeoutError: another change to the keys is running.
+        TimeoutError: another change to the signing keys is running.
     """
     with signing_key_lock(dry_run=dry_run) as database:
         now = timezone.now()
@@ -190,7 +191,7 @@ def purge_signing_keys(*, force: bool = False, dry_run: bool = False) -> tuple[s
 
 
 def safe_to_purge_after(row: SigningKey) -> datetime | None:
-    """Give the instant from which no token of a key can be alive, or ``None`` where its end is not planned yet."""
+    """Return when the last token of a key has expired, or ``None`` if the key's end is not planned yet."""
     if row.retired_at is None or row.last_token_expires_at is None:
         return row.retired_at
     leeway = timedelta(seconds=app_settings().leeway + STEP_SECONDS)
@@ -198,12 +199,12 @@ def safe_to_purge_after(row: SigningKey) -> datetime | None:
 
 
 def is_spent(row: SigningKey, now: datetime) -> bool:
-    """Tell whether all that a key has signed has expired, by what was recorded; of one that signs it says nothing."""
+    """Return whether all recorded tokens of a key have expired. Not meaningful for a key that still signs."""
     last = row.last_token_expires_at
     return last is None or last + timedelta(seconds=app_settings().leeway + STEP_SECONDS) <= now
 
 
-def _times(new: NewKey, kid: str) -> KeyTimes:
+def _times_of(new: NewKey, kid: str) -> KeyTimes:
     return KeyTimes(
         kid=kid,
         algorithm=new.algorithm,
@@ -215,17 +216,17 @@ def _times(new: NewKey, kid: str) -> KeyTimes:
 
 
 @sensitive_variables()
-def _make(new: NewKey) -> SigningKey:
+def _make_key(new: NewKey) -> SigningKey:
     private_jwk = ALGORITHMS[new.algorithm].generate_key()
     while (kid := private_jwk.thumbprint()).startswith("-"):
-        # On a command line such a kid would read as an option.
+        # On a command line, such a kid would be parsed as an option.
         private_jwk = ALGORITHMS[new.algorithm].generate_key()
-    return new_row(private_jwk, _times(new, kid))
+    return new_row(private_jwk, _times_of(new, kid))
 
 
 @sensitive_variables()
 def new_row(private_jwk: JWK, times: KeyTimes) -> SigningKey:
-    """Make the unsaved row of a key pair, with its private half encrypted for it.
+    """Return the unsaved row of a key pair, with its private half encrypted.
 
     Raises:
         NoSigningKey: the private half could not be encrypted.

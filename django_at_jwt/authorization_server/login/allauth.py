@@ -1,4 +1,4 @@
-"""What django-allauth has written into a session about a login, as steps. It is imported only where it is installed."""
+"""Read django-allauth's login records from a session. It is imported only if installed."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _LOGIN_TIMEOUT: Final = 900
 
 
 def is_installed() -> bool:
-    """Tell whether users of this site can log in with django-allauth."""
+    """Return whether django-allauth is installed."""
     return apps.is_installed("allauth.account")
 
 
 def names_the_user() -> bool:
-    """Tell whether the installed django-allauth keeps the records of different users apart, as it does from 65.21 on.
+    """Return whether django-allauth keeps the records of different users apart, as it does since 65.21.
 
-    Before, whoever began to log in as one user and went on as another took the first one's password step along.
+    In earlier versions, a login begun as one user and finished as another keeps the first user's password step.
     """
     try:
         from allauth.account.authentication import get_authentication_records  # noqa: PLC0415 - see above
@@ -38,7 +38,7 @@ def names_the_user() -> bool:
 
 
 def connect(receiver: Callable[..., None], *, uid: str) -> None:
-    """Call ``receiver(request=..., user=...)`` after each step that django-allauth records; a login is not yet one."""
+    """Call ``receiver(request=..., user=...)`` after each step that django-allauth records (not after a login)."""
     if is_installed() and names_the_user():
         from allauth.account.signals import authentication_step_completed  # noqa: PLC0415 - see above
 
@@ -46,7 +46,7 @@ def connect(receiver: Callable[..., None], *, uid: str) -> None:
 
 
 def steps_of(request: HttpRequest, user: AbstractBaseUser) -> list[AuthenticationStep]:
-    """Give what django-allauth has recorded of this user in this session; nothing where it is not installed."""
+    """Return the steps that django-allauth recorded for this user in this session, or none if it is not installed."""
     if not is_installed() or not names_the_user():
         return []
     from allauth.account.authentication import get_authentication_records  # noqa: PLC0415 - see above
@@ -56,13 +56,13 @@ def steps_of(request: HttpRequest, user: AbstractBaseUser) -> list[Authenticatio
 
 
 def login_timeout() -> float:
-    """Give the seconds that django-allauth lets pass between the steps of one login."""
+    """Return the seconds that django-allauth allows between the steps of one login."""
     timeout: float = getattr(settings, "ACCOUNT_LOGIN_TIMEOUT", _LOGIN_TIMEOUT)
     return timeout
 
 
 def step_of(record: object) -> AuthenticationStep | None:
-    """Read one record, or give ``None`` for what is none."""
+    """Return the step of one record, or ``None`` if the record is malformed."""
     if not isinstance(record, dict) or type(record.get("at")) not in (int, float):
         return None
     methods, factors = _proved_by(record)
@@ -70,10 +70,10 @@ def step_of(record: object) -> AuthenticationStep | None:
 
 
 def _proved_by(record: dict[str, Any]) -> tuple[tuple[str, ...], tuple[Factor, ...]]:
-    """Give the methods of one record, and the factors that RFC 8176 has no name for.
+    """Return the methods of one record, and the factors that RFC 8176 has no name for.
 
-    Nothing is claimed of an account at another provider, which does not say how it knows the user; of a code or a new
-    password by e-mail, which shows that somebody reads the mail; and of what is not known here. The user did log in.
+    No method is claimed for a social account, whose provider does not say how it authenticated the user; for a code or
+    a password reset by e-mail, which only proves access to the mailbox; or for an unknown method.
     """
     match record.get("method"), record.get("type"):
         case "password", _:
@@ -85,8 +85,8 @@ def _proved_by(record: dict[str, Any]) -> tuple[tuple[str, ...], tuple[Factor, .
         case "mfa", "recovery_codes":
             return (), (Factor.POSSESSION,)
         case "mfa", "webauthn":
-            # No attestation is asked for, so nobody knows whether hardware guards the key. Only a login without a
-            # password makes the authenticator verify its user as well, by a PIN or by a biometric.
+            # Without attestation, it is unknown whether the key is in hardware. The authenticator verifies its user
+            # (by PIN or biometric) only in a login without a password.
             return ("pop", "user", *((MULTIPLE_FACTORS,) if record.get("passwordless") is True else ())), ()
         case _:
             return (), ()

@@ -1,4 +1,4 @@
-"""When, how and how strongly the user of a session logged in: recorded at login, in that session and nowhere else."""
+"""When, how and how strongly a user logged in, recorded in the session at login and nowhere else."""
 
 from __future__ import annotations
 
@@ -34,26 +34,26 @@ if TYPE_CHECKING:
     from django.http import HttpRequest
 
 _ENTRY: Final = "django_at_jwt.authentication"
-# Another text after each login. It is kept even where the site says nothing of a login.
+# A random identifier of the latest login, stored even if no authentication event is recorded.
 _LOGIN: Final = "django_at_jwt.login"
-_METHODS_OF_DJANGO: Final[Mapping[str, tuple[str, ...]]] = {
+_DJANGO_METHODS: Final[Mapping[str, tuple[str, ...]]] = {
     "django.contrib.auth.backends.ModelBackend": (PASSWORD,),
     "django.contrib.auth.backends.AllowAllUsersModelBackend": (PASSWORD,),
 }
 
 
 def connect() -> None:
-    """Record logins from now on."""
+    """Connect the signal receivers that record logins."""
     user_logged_in.connect(_logged_in, dispatch_uid=_ENTRY)
     allauth_records.connect(_step_completed, uid=_ENTRY)
 
 
 def authentication_of(request: HttpRequest) -> AuthenticationEvent | None:
-    """Give the login of the user who makes this request in a session.
+    """Return the authentication event of the user who makes this request.
 
-    ``None`` where nothing is known: nobody is logged in, the user was not taken from the session, or the session is
-    from before this app was installed. Then no token may claim anything; ``last_login`` is no substitute, since it
-    moves.
+    ``None`` if it is unknown: no user is logged in, the user was not taken from the session, or the session is older
+    than the installation of this app. Tokens then carry no authentication claims; ``last_login`` is no substitute,
+    since a login in another session changes it.
     """
     session, user = getattr(request, "session", None), getattr(request, "user", None)
     if session is None or user is None or not user.is_authenticated:
@@ -62,12 +62,12 @@ def authentication_of(request: HttpRequest) -> AuthenticationEvent | None:
 
 
 def authentication_by_cookie(cookies: str, user: AbstractBaseUser) -> AuthenticationEvent | None:
-    """Return the login in the session that a ``Cookie`` header names, for code that has no request of Django's.
+    """Return the authentication event in the session of a ``Cookie`` header, for code without a Django request.
 
     Args:
         cookies: the header's value.
-        user: the user that the authentication middleware has taken from that session. The session is read again here;
-            ``None`` is returned if it is another user's, or nothing was recorded in it.
+        user: the user whom the authentication middleware took from that session. The session is read again; the result
+            is ``None`` if it belongs to another user, or no event was recorded in it.
     """
     key = parse_cookie(cookies).get(django_settings.SESSION_COOKIE_NAME)
     if not key:
@@ -83,9 +83,9 @@ def _authentication_in(session: Any, user: AbstractBaseUser) -> AuthenticationEv
 
 
 def login_of(request: HttpRequest) -> str | None:
-    """Return the identifier of the session's latest login, or ``None`` if there is none since this app was installed.
+    """Return the identifier of the session's latest login, or ``None`` if none was recorded.
 
-    It changes with each login and each reauthentication in the session. Two sessions never have the same.
+    It changes with each login and reauthentication, and is unique across sessions.
     """
     session = getattr(request, "session", None)
     login: str | None = None if session is None else session.get(_LOGIN)
@@ -93,10 +93,10 @@ def login_of(request: HttpRequest) -> str | None:
 
 
 def authentication_by_password(user: AbstractBaseUser, now: float) -> AuthenticationEvent:
-    """Give the login that a password grant is: no session, and a password that a client passes on (RFC 6749 §4.3).
+    """Return the authentication event of a password grant (RFC 6749 §4.3), which has no session.
 
     Args:
-        user: as ``authenticate()`` gave it. What ``AUTHENTICATION_METHODS`` says of its backend goes before ``pwd``.
+        user: as returned by ``authenticate()``. ``AUTHENTICATION_METHODS`` of its backend override ``pwd``.
         now: seconds since the epoch.
     """
     methods = _methods_by_backend().get(getattr(user, "backend", ""), (PASSWORD,))
@@ -104,20 +104,20 @@ def authentication_by_password(user: AbstractBaseUser, now: float) -> Authentica
 
 
 def _logged_in(*, request: HttpRequest | None, user: AbstractBaseUser, **_kwargs: Any) -> None:
-    """Receive Django's signal, which other apps send as well, for logins that have no session."""
+    """Record a login. Other apps send this signal too, for logins without a session."""
     session = _session_of(request, user)
     if request is None or session is None:
         return
     now = time.time()
     steps = allauth_records.steps_of(request, user)
     earliest = now - allauth_records.login_timeout()
-    # Where django-allauth knows how, the backend is not asked: it may be any one that has the user.
+    # If django-allauth recorded the methods, ignore the backend: it may be any backend that has the user.
     methods = () if any(step.at >= earliest for step in steps) else _methods_of_login(session, user)
     _record(request, user, [*steps, AuthenticationStep(at=now, methods=methods)])
 
 
 def _step_completed(*, request: HttpRequest, user: AbstractBaseUser, **_kwargs: Any) -> None:
-    """Receive django-allauth's signal: a user who is logged in already has just confirmed it."""
+    """Record a step of django-allauth if the user is already logged in: a reauthentication."""
     if _session_of(request, user) is not None:
         _record(request, user, allauth_records.steps_of(request, user))
 
@@ -145,13 +145,13 @@ def _event(
 
 
 def _checked(answer: object, user: AbstractBaseUser, *, path: str, latest: float) -> AuthenticationEvent | None:
-    """Take what the site's own callable has given."""
+    """Return the event that the site's own callable returned, with a context."""
     if answer is None:
         return None
     if not isinstance(answer, AuthenticationEvent) or answer.authenticated_at > latest:
         raise ImproperlyConfigured(
-            f"{path}, which {SETTING_NAME}['AUTHENTICATION_EVENT'] names, must give an AuthenticationEvent that does "
-            "not lie in the future, None or NotImplemented."
+            f"{SETTING_NAME}['AUTHENTICATION_EVENT'] ({path}) must return an AuthenticationEvent that is not in the "
+            "future, None or NotImplemented."
         )
     return answer if answer.context is not None else _with_context(answer, user)
 
@@ -166,30 +166,30 @@ def _with_context(event: AuthenticationEvent, user: AbstractBaseUser) -> Authent
         return replace(event, context=import_string(contexts)(event, user))
     except ValueError as error:
         raise ImproperlyConfigured(
-            f"{contexts}, which {SETTING_NAME}['AUTHENTICATION_CONTEXTS'] names, must give an acr or None."
+            f"{SETTING_NAME}['AUTHENTICATION_CONTEXTS'] ({contexts}) must return an acr or None."
         ) from error
 
 
 def _session_of(request: HttpRequest | None, user: AbstractBaseUser) -> Any:
-    """Give the request's session if that is where this user is logged in."""
+    """Return the request's session if this user is logged in there, or ``None``."""
     session: Any = getattr(request, "session", None)
     return session if session is not None and session.get(SESSION_KEY) == _id_of(user) else None
 
 
 def _methods_of_login(session: Any, user: AbstractBaseUser) -> tuple[str, ...]:
-    """Give what the backend stands for, if it has authenticated this user.
+    """Return the methods of the session's backend if it authenticated this user.
 
-    ``authenticate()`` leaves its mark on the user that it gives. Without it, as after a password reset or behind a link
-    in an e-mail, the site has only named a backend to ``login()``, which has seen no password.
+    ``authenticate()`` sets ``user.backend``. Without it, as after a password reset or a login link in an e-mail, the
+    site only passed a backend to ``login()``, and the backend has checked no credentials.
     """
     backend = session.get(BACKEND_SESSION_KEY)
     return _methods_by_backend().get(backend, ()) if backend == getattr(user, "backend", None) else ()
 
 
 def _methods_by_backend() -> Mapping[str, tuple[str, ...]]:
-    return {**_METHODS_OF_DJANGO, **(app_settings().authentication_methods or {})}
+    return {**_DJANGO_METHODS, **(app_settings().authentication_methods or {})}
 
 
 def _id_of(user: AbstractBaseUser) -> str:
-    """Give the user's key as Django writes it into a session."""
+    """Return the user's primary key as Django stores it in a session."""
     return str(user._meta.pk.value_to_string(user))

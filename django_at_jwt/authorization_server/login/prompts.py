@@ -1,4 +1,4 @@
-"""The logins that authorization requests asked for, in the session of the user who was asked."""
+"""Logins requested by authorization requests (``prompt``, ``max_age``), stored in the user's session."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ _ENTRY: Final = "django_at_jwt.login_asks"
 
 
 def login_ask(request: HttpRequest, parameters: Mapping[str, str]) -> LoginAsk | None:
-    """Return what an authorization request has asked of this session's user before, if it still waits for it.
+    """Return the pending login that an authorization request asked this session's user for, or ``None``.
 
     Args:
-        parameters: of the authorization request, from its query or from its consent form.
+        parameters: parameters of the authorization request, from its query or its consent form.
     """
     return _asks(request).of(identity_of(parameters), login=login_of(request))
 
 
 def remember_ask(request: HttpRequest, parameters: Mapping[str, str], *, required: bool) -> None:
-    """Remember that an authorization request asks for a login, and which one the session has until then.
+    """Store that an authorization request asks for a login, together with the session's current login.
 
-    A session that is flushed, as when another user logs in, forgets it. Its next user has logged in since.
+    Flushing the session, as when another user logs in, drops it; that user has just logged in.
 
     Args:
-        parameters: of the authorization request, from its query or from its consent form.
-        required: whether the request must not go on without another login, as with ``prompt=login``. An ask that was
-            required stays so.
+        parameters: parameters of the authorization request, from its query or its consent form.
+        required: whether the request must not continue without another login, as with ``prompt=login``. An ask once
+            required stays required.
     """
     identity, asks = identity_of(parameters), _asks(request)
     before = asks.of(identity, login=login_of(request))
@@ -42,7 +42,7 @@ def remember_ask(request: HttpRequest, parameters: Mapping[str, str], *, require
 
 
 def forget_ask(request: HttpRequest, ask: LoginAsk) -> None:
-    """Forget an ask whose request goes on. If a login followed it, that login counts for no other ask."""
+    """Delete the ask of a request that continues. A login that answered it answers no other ask."""
     _store(request, _asks(request).answered(ask, login=login_of(request)))
 
 

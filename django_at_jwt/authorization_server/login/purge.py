@@ -1,4 +1,4 @@
-"""Deleting the rows of authorizations that nobody can use any more."""
+"""Delete authorizations that can no longer be used."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ _BATCH: Final = 1000
 
 
 def purge_authorizations(*, dry_run: bool = False) -> int:
-    """Delete what belongs to expired codes, and to refresh tokens that are no longer there.
+    """Delete the authorizations of expired codes and of deleted refresh tokens.
 
-    The toolkit's ``cleartokens`` deletes expired refresh tokens, so this is of most use after it.
+    Run it after DOT's ``cleartokens``, which deletes expired refresh tokens.
 
     Args:
-        dry_run: count, and delete nothing.
+        dry_run: only count.
 
     Returns:
-        The number of rows.
+        The number of rows deleted, or to be deleted.
     """
     ended = 0
     for batch in _batches():
@@ -38,7 +38,7 @@ def purge_authorizations(*, dry_run: bool = False) -> int:
 
 
 def _batches() -> Iterator[list[int]]:
-    """Primary keys, some at a time; the refresh tokens may be in another database, so nothing is joined."""
+    """Yield batches of primary keys. No join: refresh tokens may be in another database."""
     expired = primary_rows(Authorization).filter(expires_at__lt=timezone.now()).order_by("pk")
     last = 0
     while rows := list(expired.filter(pk__gt=last).values_list("pk", "key")[:_BATCH]):

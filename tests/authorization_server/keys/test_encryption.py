@@ -112,9 +112,9 @@ def test_setting_that_is_no_list_of_keys_takes_down_what_signs_alone(
     assert client.get("/whoami/", headers={"Authorization": f"Bearer {token}"}).status_code == 200
     refused = service.token("client_credentials")
     assert (refused.status_code, refused.json()["error"]) == (503, "server_error")
-    assert "AT_JWT['KEY_ENCRYPTION_KEYS'] is no list of keys of 32 bytes" in caplog.text
+    assert "AT_JWT['KEY_ENCRYPTION_KEYS'] must be a list of 32-byte keys" in caplog.text
     settings.AT_JWT = {**settings.AT_JWT, "SIGNING_ALGORITHMS": ["RS256", "ES256"]}
     for command in ("rotate_signing_keys", "rewrap_signing_keys"):
-        with pytest.raises(CommandError, match="is no list of keys") as failed:
+        with pytest.raises(CommandError, match="must be a list of 32-byte keys") as failed:
             call_command(command)
-        assert str(failed.value).count("is no list of keys") == 1
+        assert str(failed.value).count("must be a list of 32-byte keys") == 1

@@ -61,7 +61,7 @@ def test_key_that_cannot_be_opened_is_not_nothing(state, arguments, settings):
     now = timezone.now()
     key = next(row for row in SigningKey.objects.all() if row.state_at(now) is state)
     SigningKey.objects.filter(kid=key.kid).update(private_jwe="no JWE")
-    with pytest.raises(CommandError, match=f"private half of signing key {key.kid} is no compact JWE") as refused:
+    with pytest.raises(CommandError, match=f"private half of signing key {key.kid} is not a compact JWE") as refused:
         run(*arguments)
     assert "\n" not in str(refused.value)
     assert refused.value.returncode == 1
@@ -204,7 +204,7 @@ def test_size_of_post_quantum_tokens_is_said(settings):
 
 def test_half_a_rotation_is_none(monkeypatch):
     made = []
-    make = rotation._make
+    make = rotation._make_key
 
     def fail_the_second_time(new):
         if made:
@@ -212,7 +212,7 @@ def test_half_a_rotation_is_none(monkeypatch):
         made.append(make(new))
         return made[0]
 
-    monkeypatch.setattr(rotation, "_make", fail_the_second_time)
+    monkeypatch.setattr(rotation, "_make_key", fail_the_second_time)
     with pytest.raises(RuntimeError):
         rotate_signing_keys()
     assert not SigningKey.objects.exists()
