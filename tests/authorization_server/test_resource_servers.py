@@ -1,4 +1,4 @@
-"""Registered resource servers rule their tokens: who may ask, what the token looks like, and how long it lives."""
+"""Registered resource servers: allowed clients, default, token format, algorithm and lifetime."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_scopes_of_different_resources(signing_keys, service, web, user):
 
 
 @pytest.mark.compliance("9068-12")
-def test_answer_says_which_scopes_are_left(signing_keys, service):
+def test_response_has_the_granted_scopes(signing_keys, service):
     answer = service.token("client_credentials", scope="read reports:read openid", resource=settings.REPORTS)
     assert answer.json()["scope"] == claims(answer)["scope"] == "reports:read openid"
     assert get_access_token_model().objects.get().scope == "reports:read openid"
@@ -75,7 +75,7 @@ def test_scope_with_two_meanings(signing_keys, service, register):
 
 
 class TestClients:
-    def test_neighbours_api_by_any_route(self, signing_keys, service, web, user, register):
+    def test_client_that_is_not_allowed_gets_no_token_in_any_way(self, signing_keys, service, web, user, register):
         mine = register(open_to_all_clients=False, clients=[service.application.client_id], scopes={"write": ""})
         assert claims(service.token("client_credentials", resource=MAIL))["aud"] == MAIL
         get_access_token_model().objects.all().delete()
@@ -92,11 +92,11 @@ class TestClients:
         mine.save()
         assert claims(web.code_flow(user, resource=MAIL, scope="write"))["aud"] == MAIL
 
-    def test_empty_list_is_nobody(self, signing_keys, service, register):
+    def test_empty_list_allows_no_client(self, signing_keys, service, register):
         register(open_to_all_clients=False, clients=[])
         assert_refused(service.token("client_credentials", resource=MAIL))
 
-    def test_client_that_may_no_longer(self, signing_keys, web, user, register):
+    def test_client_that_is_no_longer_allowed(self, signing_keys, web, user, register):
         row = register()
         answer = web.code_flow(user, resource=MAIL).json()
         ResourceServer.objects.filter(pk=row.pk).update(open_to_all_clients=False)
@@ -135,7 +135,7 @@ class TestDefault:
         assert not first.is_default
         assert claims(service.token("client_credentials"))["aud"] == "https://other.example.com/"
 
-    def test_isolated_row_is_not_taken_where_nobody_asks(self, signing_keys, service, web, user, register, settings):
+    def test_isolated_default_needs_an_explicit_request(self, signing_keys, service, web, user, register, settings):
         row = register(is_default=True)
         settings.AT_JWT = {}
         before = web.code_flow(user).json()
@@ -149,7 +149,7 @@ class TestDefault:
             assert (refused.status_code, refused.json()["error"]) == (503, "server_error")
         assert claims(service.token("client_credentials", resource=MAIL))["aud"] == MAIL
 
-    def test_settings_win(self, signing_keys, service, register):
+    def test_settings_override_the_default_row(self, signing_keys, service, register):
         register(is_default=True)
         assert claims(service.token("client_credentials"))["aud"] == settings.API
 
@@ -158,7 +158,7 @@ class TestDefault:
         answer = service.token("client_credentials", scope="read write", resource=settings.API)
         assert claims(answer)["scope"] == "write"
 
-    def test_settings_win_over_a_row_of_the_same_identifier(self, signing_keys, service, register):
+    def test_settings_override_a_row_with_the_same_identifier(self, signing_keys, service, register):
         register(settings.REPORTS, enabled=False)
         assert claims(service.token("client_credentials", resource=settings.REPORTS))["aud"] == settings.REPORTS
 
@@ -206,13 +206,13 @@ class TestAlgorithm:
         settings.AT_JWT = {**settings.AT_JWT, "SIGNING_ALGORITHMS": ["RS256", "ES256"]}
         return rotate_signing_keys()
 
-    def test_each_has_its_own(self, two_algorithms, service, register):
+    def test_each_resource_server_has_its_algorithm(self, two_algorithms, service, register):
         register(algorithm="ES256")
         for resource, algorithm in ((MAIL, "ES256"), (settings.API, "RS256")):
             token = service.token("client_credentials", resource=resource).json()["access_token"]
             assert decoded(token)[0]["alg"] == algorithm
 
-    def test_one_that_is_announced_does_not_sign_yet(self, signing_keys, service, register, settings):
+    def test_announced_algorithm_does_not_sign_yet(self, signing_keys, service, register, settings):
         settings.AT_JWT = {**settings.AT_JWT, "SIGNING_ALGORITHMS": ["RS256", "ES256"]}
         rotate_signing_keys()
         register(algorithm="ES256")
@@ -224,13 +224,13 @@ class TestAlgorithm:
         token = service.token("client_credentials", resource=MAIL).json()["access_token"]
         assert decoded(token)[0]["alg"] == "ES256"
 
-    def test_one_that_is_not_in_use(self, signing_keys, service, register, caplog):
+    def test_algorithm_that_is_not_in_use(self, signing_keys, service, register, caplog):
         register(algorithm="ES256")
         refused = service.token("client_credentials", resource=MAIL)
         assert (refused.status_code, refused.json()["error"]) == (503, "server_error")
         assert "SIGNING_ALGORITHMS" in caplog.text
 
-    def test_two_cannot_share_a_token(self, two_algorithms, service, register):
+    def test_two_algorithms_cannot_share_a_token(self, two_algorithms, service, register):
         register(algorithm="ES256", scopes={})
         assert_refused(service.token("client_credentials", resource=[MAIL, settings.API]))
 
@@ -240,7 +240,7 @@ class TestOpaque:
     def _registered(self, register):
         register(token_format="opaque", scopes={"write": ""}, lifetime=90)
 
-    def test_is_the_toolkits_own_token(self, signing_keys, service, make_client):
+    def test_is_a_token_of_dot(self, signing_keys, service, make_client):
         before = timezone.now()
         answer = service.token("client_credentials", resource=MAIL, scope="write introspection").json()
         assert "." not in answer["access_token"]
@@ -251,7 +251,7 @@ class TestOpaque:
         asked = Client().post("/o/introspect/", {"token": answer["access_token"], **service.credentials}).json()
         assert (asked["active"], asked["aud"], asked["scope"]) == (True, [MAIL], "write introspection")
 
-    def test_beside_a_jwt_from_the_same_refresh_token(self, signing_keys, web, user):
+    def test_is_refreshed_as_an_opaque_token(self, signing_keys, web, user):
         answer = web.code_flow(user, resource=MAIL, scope="write").json()
         assert "." not in answer["access_token"]
         again = web.token("refresh_token", refresh_token=answer["refresh_token"]).json()
@@ -273,13 +273,13 @@ class TestOpaque:
 
 
 class TestRegistry:
-    def test_costs_no_query_once_it_is_read(self, signing_keys, service, register, django_assert_num_queries):
+    def test_costs_no_query_after_the_first_read(self, signing_keys, service, register, django_assert_num_queries):
         register()
         service.token("client_credentials", resource=MAIL)
         with django_assert_num_queries(4):
             service.token("client_credentials", resource=MAIL)
 
-    def test_one_that_another_process_has_just_registered(self, signing_keys, service, register, monkeypatch):
+    def test_resource_server_just_registered_by_another_process(self, signing_keys, service, register, monkeypatch):
         service.token("client_credentials")
         ResourceServer.objects.bulk_create([ResourceServer(identifier=MAIL, name="Mail")])
         get_access_token_model().objects.all().delete()

@@ -1,4 +1,4 @@
-"""Who a token is about: ``sub`` by each rule, in access tokens, ID tokens and userinfo (RFC 9068 §2.2, §5, §6)."""
+"""The ``sub`` claim by each rule, in access tokens, ID tokens and userinfo (RFC 9068 §2.2, §5, §6)."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def by_callable(user):
 
 
 def back_from_callable(subject):
-    # What comes after it may be no key at all.
+    # The subject may be any text.
     return next((user for user in get_user_model().objects.all() if by_callable(user) == subject), None)
 
 
@@ -67,7 +67,7 @@ def subject(answer):
 
 
 def whoami(answer):
-    """The user that an API of this project takes the token for."""
+    """Return the user name at an API of this project, or ``None`` if it refuses the token."""
     token = answer.json()["access_token"]
     response = Client().get("/whoami/", headers={"authorization": f"Bearer {token}"})
     return response.json()["user"] if response.status_code == 200 else None
@@ -101,7 +101,7 @@ def test_user_without_an_identifier(signing_keys, web, user, rules, caplog):
 
 
 @pytest.mark.parametrize("given", [*INVALID_SUBJECTS, "raises alice@example.com"])
-def test_callable_that_gives_what_cannot_be_a_subject(given, signing_keys, make_client, user, rules, caplog):
+def test_callable_that_returns_an_invalid_subject(given, signing_keys, make_client, user, rules, caplog):
     rules(SUBJECT="tests.authorization_server.test_subject.invalid_subject")
     get_user_model().objects.update(last_name=given)
     refused = make_client("password").token("password", username="alice", password="correct horse")
@@ -118,7 +118,7 @@ def test_longest_subject(signing_keys, web, user, rules, monkeypatch):
     assert subject(web.code_flow(user)) == "x" * 255
 
 
-def test_way_back_that_raises(signing_keys, service, rules, caplog):
+def test_user_by_subject_that_raises(signing_keys, service, rules, caplog):
     rules(
         SUBJECT="tests.authorization_server.test_subject.by_callable",
         USER_BY_SUBJECT="tests.authorization_server.test_subject.failing_lookup",
@@ -130,7 +130,7 @@ def test_way_back_that_raises(signing_keys, service, rules, caplog):
 
 
 @pytest.mark.compliance("9068-31")
-def test_subject_is_not_what_the_client_says(signing_keys, service, web, user):
+def test_client_cannot_choose_the_subject(signing_keys, service, web, user):
     answer = service.token("client_credentials", sub=str(user.pk), user=str(user.pk), username="alice")
     assert subject(answer) == service.application.client_id
     assert subject(web.code_flow(user, sub="1234", exchange={"sub": "1234", "user": "1234"})) == str(user.pk)
@@ -142,7 +142,7 @@ class TestPairwise:
     def _pairwise(self, rules):
         rules(PAIRWISE_SUBJECT_KEY=KEY)
 
-    def test_one_for_each_sector_and_the_same_each_time(self, signing_keys, make_client, user):
+    def test_is_stable_within_a_sector_and_differs_across_sectors(self, signing_keys, make_client, user):
         mine = make_client()
         brother = make_client(redirect_uris=f"{REDIRECT_URI} https://client.example.com/other")
         stranger = make_client(redirect_uris="https://stranger.example.com/callback")
@@ -187,12 +187,12 @@ class TestPairwise:
         get_access_token_model().objects.all().delete()
         assert whoami(answer) is None
 
-    def test_machines_stay_themselves(self, signing_keys, service):
+    def test_client_credentials_keep_the_client_id(self, signing_keys, service):
         assert subject(service.token("client_credentials")) == service.application.client_id
 
 
 @pytest.mark.compliance("9068-31")
-class TestClientThatReadsAsAUser:
+class TestClientIdOfAUser:
     @pytest.mark.parametrize(
         ("rule", "client_id"),
         [
@@ -201,13 +201,13 @@ class TestClientThatReadsAsAUser:
             ("tests.authorization_server.test_subject.by_callable", lambda user: f"user:{user.pk}"),
         ],
     )
-    def test_gets_no_token_and_no_form_takes_its_id(self, rule, client_id, signing_keys, make_client, user, rules):
+    def test_gets_no_token_and_is_refused_by_forms(self, rule, client_id, signing_keys, make_client, user, rules):
         rules(SUBJECT=rule, USER_BY_SUBJECT="tests.authorization_server.test_subject.back_from_callable")
         evil = make_client("client-credentials", client_id=client_id(user))
         refused = evil.token("client_credentials")
         assert (refused.status_code, refused.json()["error"]) == (400, "invalid_grant")
         assert not get_access_token_model().objects.exists()
-        self.assert_no_form_takes_it(client_id(user))
+        self.assert_refused_by_forms(client_id(user))
 
     @pytest.mark.parametrize(
         ("values", "client_id"),
@@ -215,9 +215,9 @@ class TestClientThatReadsAsAUser:
             ({}, lambda user: str(user.pk)),
             ({"SUBJECT": "tests.authorization_server.test_subject.by_callable"}, by_callable),
         ],
-        ids=["primary key", "callable without a way back"],
+        ids=["primary key", "callable without USER_BY_SUBJECT"],
     )
-    def test_acts_for_that_user_with_no_kind_of_token(self, values, client_id, signing_keys, make_client, user, rules):
+    def test_gets_no_token_for_that_user_in_any_format(self, values, client_id, signing_keys, make_client, user, rules):
         rules(RESOURCE_SERVERS={settings.REPORTS: {"format": "opaque"}}, **values)
         evil = make_client(client_id=client_id(user))
         for resource in (settings.API, settings.REPORTS):
@@ -227,7 +227,7 @@ class TestClientThatReadsAsAUser:
         other = evil.code_flow(get_user_model().objects.create_user("bob"), resource=settings.REPORTS)
         assert other.status_code == 200
 
-    def assert_no_form_takes_it(self, client_id):
+    def assert_refused_by_forms(self, client_id):
         admin = Client()
         admin.force_login(get_user_model().objects.create_superuser("admin"))
         get_application_model().objects.all().delete()
@@ -265,7 +265,7 @@ class TestOpenId:
         }
 
     @pytest.mark.compliance("9068-31")
-    def test_client_that_reads_as_the_user_gets_no_id_token(self, signing_keys, make_client, user):
+    def test_client_id_of_a_user_gets_no_id_token(self, signing_keys, make_client, user):
         evil = make_client("openid-hybrid", client_id=str(user.pk), algorithm="RS256")
         answer = evil.authorize(user, response_type="code id_token", scope="openid read")
         assert answer["error"] == "invalid_grant"

@@ -1,4 +1,4 @@
-"""Resource servers as no form would take them, from code or a fixture: they stop their own tokens and nothing else."""
+"""Invalid rows of resource servers, from code or a fixture: they block their own tokens only."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ UNREADABLE = [
     ({"clients": [1], **NOT_OPEN}, "clients"),
     ({"clients": {"a": 1}, **NOT_OPEN}, "clients"),
 ]
-HOWEVER_STORED = pytest.mark.parametrize("store", ["by code", "as a fixture"])
+STORED_BOTH_WAYS = pytest.mark.parametrize("store", ["by code", "as a fixture"])
 
 
 @pytest.fixture
@@ -58,8 +58,8 @@ def audience(answer):
     return decoded(answer.json()["access_token"])[1]["aud"]
 
 
-@HOWEVER_STORED
-def test_list_of_scopes_will_do_as_in_the_settings(stored, store, signing_keys, service):
+@STORED_BOTH_WAYS
+def test_scopes_can_be_a_list_as_in_the_settings(stored, store, signing_keys, service):
     row = stored(scopes=["read", "write"])
     assert row.scopes == ({"read": "", "write": ""} if store == "by code" else ["read", "write"])
     answer = service.token("client_credentials", resource=MAIL, scope="read openid")
@@ -69,7 +69,7 @@ def test_list_of_scopes_will_do_as_in_the_settings(stored, store, signing_keys, 
 
 @pytest.mark.parametrize("store", ["as a fixture"])
 @pytest.mark.parametrize(("fields", "option"), UNREADABLE, ids=json.dumps)
-def test_issuer_goes_on(stored, fields, option, signing_keys, service, web, user, client, caplog):
+def test_other_tokens_are_still_issued(stored, fields, option, signing_keys, service, web, user, client, caplog):
     row = stored(**fields)
     assert audience(service.token("client_credentials")) == settings.API
     assert audience(web.code_flow(user, scope="read")) == settings.API
@@ -96,8 +96,8 @@ def test_issuer_goes_on(stored, fields, option, signing_keys, service, web, user
     assert audience(service.token("client_credentials", resource=MAIL)) == MAIL
 
 
-@HOWEVER_STORED
-def test_default_that_cannot_be_read_is_not_opened_to_everybody(stored, signing_keys, service, settings):
+@STORED_BOTH_WAYS
+def test_unreadable_default_is_not_opened_to_all_clients(stored, signing_keys, service, settings):
     settings.AT_JWT = {"AUDIENCE": MAIL}
     stored(clients="abc", is_default=True, **NOT_OPEN)
     refused = service.token("client_credentials")
@@ -106,28 +106,28 @@ def test_default_that_cannot_be_read_is_not_opened_to_everybody(stored, signing_
     assert service.token("client_credentials").json()["error"] == "invalid_target"
 
 
-def test_keys_are_rotated_all_the_same(signing_keys, capsys):
+def test_keys_are_still_rotated(signing_keys, capsys):
     ResourceServer.objects.create(identifier=MAIL, name="Mail", lifetime=0, scopes=[["read"]])
     call_command("rotate_signing_keys")
     assert "othing" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("identifier", ["mail", f"{MAIL}#part"])
-def test_identifier_that_is_none(identifier, signing_keys, service, settings):
+def test_invalid_identifier(identifier, signing_keys, service, settings):
     settings.AT_JWT = {"AUDIENCE": MAIL}
     ResourceServer.objects.create(identifier=identifier, name="Mail", is_default=True)
     assert service.token("client_credentials").json()["error"] == "invalid_target"
     assert "absolute URI" in found()["django_at_jwt.E016"].msg
 
 
-def test_what_the_settings_say_of_the_same_api_counts(signing_keys, service):
+def test_settings_override_an_unreadable_row(signing_keys, service):
     ResourceServer.objects.create(identifier=settings.REPORTS, name="Reports", scopes=5)
     assert audience(service.token("client_credentials", resource=settings.REPORTS)) == settings.REPORTS
     assert registry.current().by_identifier[settings.REPORTS].enabled
 
 
 @pytest.mark.parametrize("clients", ["abc", 5, [1], {"a": 1}], ids=str)
-def test_models_rules_refuse_what_is_no_list_of_clients(clients):
+def test_validation_refuses_an_invalid_list_of_clients(clients):
     from django.core.exceptions import ValidationError
 
     with pytest.raises(ValidationError) as refused:

@@ -1,4 +1,4 @@
-"""Changing keys in a process that has other key-encryption keys than those that issue tokens, or where one is lost."""
+"""Changing keys with other key-encryption keys than the processes that issue tokens, or after losing one."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def rows():
 
 @pytest.fixture
 def process_with(settings):
-    """Go on as a process with other key-encryption keys, and nothing in memory."""
+    """Act as a new process with other key-encryption keys."""
 
     def process(*keys, **others):
         settings.AT_JWT = {**settings.AT_JWT, "KEY_ENCRYPTION_KEYS": list(keys), **others}
@@ -87,7 +87,7 @@ def test_a_new_key_signs_for_the_site_after_the_right_process_made_it(process_wi
     assert service.token("client_credentials").status_code == 200
 
 
-def test_a_newer_key_before_the_one_of_the_site_is_no_other_one(process_with, something_due, service):
+def test_a_newer_key_added_before_the_sites_own_is_accepted(process_with, something_due, service):
     process_with(ANOTHER, OF_THE_SITE)
     run("rotate_signing_keys")
     assert [is_newest(row.private_jwe) for row in SigningKey.objects.filter(algorithm="EdDSA")] == [True, True]
@@ -98,7 +98,7 @@ def test_a_newer_key_before_the_one_of_the_site_is_no_other_one(process_with, so
     assert service.token("client_credentials").status_code == 200
 
 
-def test_the_admin_refuses_as_the_command_does(process_with, something_due, admin_client):
+def test_a_rotation_in_the_admin_is_refused_too(process_with, something_due, admin_client):
     process_with(ANOTHER)
     before = rows()
     for ask in (admin_client.get, admin_client.post):
@@ -109,7 +109,7 @@ def test_the_admin_refuses_as_the_command_does(process_with, something_due, admi
 
 
 @pytest.mark.parametrize("arguments", [(), ("--dry-run",)])
-def test_so_does_an_import(arguments, process_with, tmp_path):
+def test_an_import_is_refused_too(arguments, process_with, tmp_path):
     (tmp_path / "key").write_text(JWK.generate(kty="EC", crv="P-256").export_private())
     process_with(ANOTHER)
     before = rows()
@@ -119,7 +119,7 @@ def test_so_does_an_import(arguments, process_with, tmp_path):
 
 
 @pytest.mark.parametrize("state", [KeyState.SIGNING, KeyState.ANNOUNCED])
-def test_a_key_that_leaked_is_revoked_all_the_same_and_none_is_made(state, process_with):
+def test_a_leaked_key_is_still_revoked_but_no_key_is_made(state, process_with):
     process_with(ANOTHER)
     [leaked] = in_state(state)
     others = SigningKey.objects.count()
@@ -134,7 +134,7 @@ def test_a_key_that_leaked_is_revoked_all_the_same_and_none_is_made(state, proce
     assert len(in_state(KeyState.ANNOUNCED)) == 1
 
 
-def test_a_table_without_usable_keys_is_begun_with_any_key(process_with):
+def test_first_keys_are_made_with_any_key_encryption_key(process_with):
     process_with(ANOTHER)
     SigningKey.objects.update(revoked_at=timezone.now(), private_jwe="")
     run("rotate_signing_keys")
@@ -144,7 +144,7 @@ def test_a_table_without_usable_keys_is_begun_with_any_key(process_with):
     assert len(in_state(KeyState.SIGNING)) == 1
 
 
-def test_after_the_key_encryption_key_was_lost(process_with, service):
+def test_recovery_from_a_lost_key_encryption_key(process_with, service):
     # The steps of docs/keys.md.
     process_with(ANOTHER)
     assert service.token("client_credentials").status_code == 503
@@ -161,7 +161,7 @@ def test_after_the_key_encryption_key_was_lost(process_with, service):
     assert len(in_state(KeyState.ANNOUNCED)) == 1
 
 
-def test_a_private_half_that_belongs_to_another_public_half_does_not_open(service):
+def test_a_private_half_with_another_public_half_is_refused(service):
     one, other = SigningKey.objects.order_by("pk")
     SigningKey.objects.filter(pk=one.pk).update(public_jwk=other.public_jwk)
     SigningKey.objects.filter(pk=other.pk).update(public_jwk=one.public_jwk)

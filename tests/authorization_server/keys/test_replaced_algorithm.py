@@ -1,4 +1,4 @@
-"""An algorithm that is being replaced: until the new one signs, its keys can leak, and are revoked like any others."""
+"""An algorithm that is being replaced: its keys can be revoked until the new algorithm signs."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def use(settings):
 
 @pytest.fixture
 def replaced(use):
-    """EdDSA is to replace ES256, and is announced: ES256 signs."""
+    """ES256 signs; EdDSA, which replaces it, is announced."""
     use("ES256")
     run("rotate_signing_keys")
     use("EdDSA")
@@ -64,12 +64,12 @@ def test_all_of_its_keys_can_be_revoked_in_the_runbooks_order(replaced, service)
     assert in_state(KeyState.ANNOUNCED, "EdDSA")
 
 
-def test_the_one_that_signs_goes_on_until_the_new_algorithm_does(use, service):
+def test_the_signing_key_signs_until_the_new_algorithm_does(use, service):
     use("ES256")
     run("rotate_signing_keys")
     run("rotate_signing_keys", "--now")
     signing, announced, after_it = SigningKey.objects.order_by("signing_at")
-    # A day later, so that the new algorithm is announced for a day longer than the old key would go on.
+    # A day later, so that the new algorithm is announced for a day longer than the old key would sign.
     for key in (signing, announced, after_it):
         SigningKey.objects.filter(pk=key.pk).update(
             announced_at=key.announced_at - timedelta(days=1),
@@ -90,13 +90,13 @@ def test_its_last_key_can_be_revoked_as_soon_as_another_algorithm_signs(use, ser
     run("rotate_signing_keys")
     use("EdDSA")
     run("rotate_signing_keys")
-    # Not all processes have heard of it, and so it still signs.
+    # It still signs, since not all processes have read the change.
     key = in_state(KeyState.SIGNING, "ES256")
     run("revoke_signing_key", key.kid, "--reason", "x")
     assert signed_with(service.token("client_credentials")) == in_state(KeyState.SIGNING, "EdDSA").kid
 
 
-def test_it_signs_for_an_api_that_wants_the_new_algorithm_by_name(use, service):
+def test_it_signs_for_an_api_registered_with_the_new_algorithm(use, service):
     use("ES256")
     run("rotate_signing_keys")
     use("EdDSA", RESOURCE_SERVERS={"https://new.example.com/": {"algorithm": "EdDSA"}})

@@ -1,4 +1,4 @@
-"""Keys are read and written on the primary database, whatever a site's router sends to a replica."""
+"""Keys are read and written on the primary database, even if a router sends reads to a replica."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.django_db
 
 
 class StaleReplica:
-    """Sends every read to a replica, which would still have the keys of yesterday."""
+    """Route every read to a replica that lags."""
 
     def db_for_read(self, model, **_hints):
         return "replica"
@@ -22,7 +22,7 @@ class StaleReplica:
         return "default"
 
 
-def test_a_replica_that_lags_is_never_asked(settings, monkeypatch, service, client):
+def test_a_replica_is_never_read(settings, monkeypatch, service, client):
     settings.DATABASE_ROUTERS = ["tests.authorization_server.keys.test_replica.StaleReplica"]
     asked = []
     using = type(SigningKey.objects).using
@@ -30,7 +30,7 @@ def test_a_replica_that_lags_is_never_asked(settings, monkeypatch, service, clie
         type(SigningKey.objects), "using", lambda self, alias: asked.append((self.model, alias)) or using(self, alias)
     )
     made = rotate_signing_keys()
-    # There is no database called "replica" in the tests: whoever asks it fails.
+    # The tests have no database called "replica", so reading from it fails.
     ring = KeyStore().current()
     assert set(ring.public_keys) == {row.kid for row in made.made}
     assert ring.signing_key()

@@ -1,4 +1,4 @@
-"""What follows a revocation: whom it concerns, refresh tokens, and what is said when a part of it fails."""
+"""After a revocation: affected tokens, refresh tokens, and reports of partial failures."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ def in_state(state, algorithm="ES256"):
     return next(key for key in keys if key.state_at(timezone.now()) is state)
 
 
-def let_expire():
-    """As if an hour had passed since, in which nobody came back."""
+def expire_access_tokens():
+    """Expire all access tokens, as if an hour had passed without a refresh."""
     long_ago = timezone.now() - timedelta(hours=2)
     get_access_token_model().objects.update(updated=long_ago, expires=long_ago + timedelta(hours=1))
 
@@ -75,7 +75,7 @@ def uncountable(monkeypatch):
 
 @pytest.fixture
 def unrevokable(monkeypatch):
-    """A site's own ``revoke()`` that fails for the first refresh token."""
+    """Make ``revoke()`` fail for the first refresh token."""
     model = get_refresh_token_model()
     proper = model.revoke
 
@@ -102,7 +102,7 @@ class TestWhenAPartFails:
         leaked.refresh_from_db()
         assert leaked.revoked_at is not None
 
-    def test_so_does_its_json(self, leaked, uncountable, capsys):
+    def test_the_json_says_so_too(self, leaked, uncountable, capsys):
         with pytest.raises(CommandError):
             call_command("revoke_signing_key", leaked.kid, "--reason", "x", "--json")
         said = json.loads(capsys.readouterr().out)
@@ -110,7 +110,7 @@ class TestWhenAPartFails:
         assert said["live_tokens"] is None
         assert "statement timeout" in said["problems"][0]
 
-    def test_so_do_the_admin_and_its_history(self, leaked, uncountable, admin_client):
+    def test_the_admin_and_its_history_say_so_too(self, leaked, uncountable, admin_client):
         assert "statement timeout" in admin_client.get(f"{LIST}{leaked.pk}/revoke/").content.decode()
         page = admin_client.post(f"{LIST}{leaked.pk}/revoke/", {"reason": "x"}, follow=True).content.decode()
         assert "The key was revoked." in page
@@ -118,7 +118,9 @@ class TestWhenAPartFails:
         assert f"revoke_signing_key {leaked.kid}" in page
         assert LogEntry.objects.filter(object_id=str(leaked.pk)).get().change_message == "Revoked: x"
 
-    def test_refresh_token_that_cannot_be_revoked_keeps_no_other(self, leaked, web, user, unrevokable, admin_client):
+    def test_refresh_token_that_cannot_be_revoked_does_not_stop_the_others(
+        self, leaked, web, user, unrevokable, admin_client
+    ):
         web.code_flow(user)
         web.code_flow(user)
         data = {"reason": "x", "refresh_tokens": "of its tokens"}
@@ -139,12 +141,12 @@ class TestWhenAPartFails:
             ("all", "--revoke-all-refresh-tokens"),
         ],
     )
-    def test_the_admin_says_how_to_do_the_very_same_again(self, chosen, options, leaked, uncountable, admin_client):
+    def test_the_admin_shows_the_command_to_retry(self, chosen, options, leaked, uncountable, admin_client):
         data = {"reason": "x", "refresh_tokens": chosen}
         page = admin_client.post(f"{LIST}{leaked.pk}/revoke/", data, follow=True).content.decode()
         assert f"manage.py revoke_signing_key {leaked.kid} --reason … {options}</li>" in page
 
-    def test_the_same_again_does_what_was_left(self, leaked, web, user, unrevokable):
+    def test_a_retry_revokes_the_remaining_tokens(self, leaked, web, user, unrevokable):
         web.code_flow(user)
         web.code_flow(user)
         with pytest.raises(CommandError, match="1 refresh tokens could not be revoked"):
@@ -153,7 +155,7 @@ class TestWhenAPartFails:
         assert "Refresh tokens revoked: 1." in revoke(leaked.kid, "--revoke-refresh-tokens")
         assert not get_refresh_token_model().objects.filter(revoked=None).exists()
 
-    def test_many_that_cannot_be_revoked_are_one_entry_of_the_log(self, leaked, web, user, monkeypatch, caplog):
+    def test_only_the_first_failure_is_logged(self, leaked, web, user, monkeypatch, caplog):
         def fail(_token):
             raise RuntimeError("a site's own revoke()")
 
@@ -187,14 +189,14 @@ class TestWhenTheNextKeyCannotBeMade:
         assert in_state(KeyState.SIGNING).kid == announced.kid
         assert set(key_store.current().public_keys) == {announced.kid}
 
-    def test_a_rotation_makes_up_for_it(self, leaked, configure):
+    def test_a_later_rotation_makes_the_key(self, leaked, configure):
         with pytest.raises(CommandError):
             revoke(leaked.kid)
         configure(KEY_ENCRYPTION_KEYS=[])
         run("rotate_signing_keys")
         assert in_state(KeyState.ANNOUNCED)
 
-    def test_so_says_the_admin(self, leaked, admin_client):
+    def test_the_admin_says_so_too(self, leaked, admin_client):
         form = {"reason": "x", "refresh_tokens": "none"}
         page = admin_client.post(f"{LIST}{leaked.pk}/revoke/", form, follow=True).content.decode()
         assert "The key was revoked." in page
@@ -202,7 +204,7 @@ class TestWhenTheNextKeyCannotBeMade:
 
 
 class TestRefreshTokensAfterwards:
-    def test_of_a_key_that_is_revoked_already(self, leaked, web, user):
+    def test_of_a_key_that_is_already_revoked(self, leaked, web, user):
         web.code_flow(user)
         revoke(leaked.kid)
         before = list(SigningKey.objects.values())
@@ -215,18 +217,18 @@ class TestRefreshTokensAfterwards:
         with pytest.raises(CommandError, match="already"):
             revoke(leaked.kid)
 
-    def test_of_users_who_have_been_away_are_among_all(self, leaked, web, user):
+    def test_without_a_live_access_token_are_revoked_with_all(self, leaked, web, user):
         answer = web.code_flow(user).json()
-        let_expire()
+        expire_access_tokens()
         assert "Refresh tokens revoked: 0." in revoke(leaked.kid, "--revoke-refresh-tokens")
         assert "Refresh tokens to be revoked: 1." in revoke(leaked.kid, "--revoke-all-refresh-tokens", "--dry-run")
         assert "Refresh tokens revoked: 1." in revoke(leaked.kid, "--revoke-all-refresh-tokens")
         refreshed = web.token("refresh_token", refresh_token=answer["refresh_token"])
         assert refreshed.json()["error"] == "invalid_grant"
 
-    def test_all_of_them_in_the_admin(self, leaked, web, user, admin_client):
+    def test_all_in_the_admin(self, leaked, web, user, admin_client):
         web.code_flow(user)
-        let_expire()
+        expire_access_tokens()
         data = {"reason": "x", "refresh_tokens": "all"}
         page = admin_client.post(f"{LIST}{leaked.pk}/revoke/", data, follow=True).content.decode()
         assert "Refresh tokens revoked: 1." in page
@@ -250,8 +252,8 @@ def storage(request, configure):
     return "hashed" if request.param else "in clear"
 
 
-class TestBlastRadius:
-    def test_opaque_tokens_are_left_alone(self, leaked, web, user, service, configure, storage):
+class TestAffectedTokens:
+    def test_opaque_tokens_are_not_counted(self, leaked, web, user, service, configure, storage):
         configure(RESOURCE_SERVERS={OPAQUE: {"format": "opaque"}})
         refresh_token = web.code_flow(user, resource=OPAQUE).json()["refresh_token"]
         service.token("client_credentials")
@@ -259,7 +261,7 @@ class TestBlastRadius:
         assert (said["live_tokens"], said["users"], said["refresh_tokens_revoked"]) == (1, 0, 0)
         assert web.token("refresh_token", refresh_token=refresh_token, resource=OPAQUE).status_code == 200
 
-    def test_tokens_of_another_algorithm_are_left_alone(self, db, service, configure, storage):
+    def test_tokens_of_another_algorithm_are_not_counted(self, db, service, configure, storage):
         configure(SIGNING_ALGORITHMS=["ES256", "EdDSA"], RESOURCE_SERVERS={OTHER: {"algorithm": "EdDSA"}})
         run("rotate_signing_keys")
         algorithms = [
@@ -270,7 +272,7 @@ class TestBlastRadius:
         assert document(in_state(KeyState.SIGNING, "ES256").kid)["live_tokens"] == 1
         assert document(in_state(KeyState.SIGNING, "EdDSA").kid)["live_tokens"] == 2
 
-    def test_tokens_that_it_signed_in_place_of_another_algorithm_count(self, leaked, service, configure, storage):
+    def test_tokens_signed_instead_of_another_algorithm_are_counted(self, leaked, service, configure, storage):
         configure(SIGNING_ALGORITHMS=["ES256", "EdDSA"], RESOURCE_SERVERS={OTHER: {"algorithm": "EdDSA"}})
         run("rotate_signing_keys")
         token = service.token("client_credentials", resource=OTHER).json()["access_token"]
@@ -286,7 +288,7 @@ class TestBlastRadius:
         row.save()
         assert document(leaked.kid, "--dry-run")["live_tokens"] == (0 if default else 1)
 
-    def test_says_at_most_only_where_that_is_true(self, leaked, service, configure, storage):
+    def test_says_at_most_only_for_an_upper_bound(self, leaked, service, configure, storage):
         service.token("client_credentials")
         said = revoke(leaked.kid, "--dry-run")
         assert ("At most 1 live" in said) == (storage == "hashed")
@@ -307,8 +309,8 @@ class TestBlastRadius:
         assert "ROTATE_REFRESH_TOKEN is off" in page
 
 
-class TestWhatItDoesToOtherKeys:
-    def test_is_told_before_and_after(self, leaked, admin_client):
+class TestOtherKeys:
+    def test_changes_are_shown_before_and_after(self, leaked, admin_client):
         announced = in_state(KeyState.ANNOUNCED)
         said, page = (
             revoke(announced.kid, "--dry-run"),
@@ -321,7 +323,7 @@ class TestWhatItDoesToOtherKeys:
         assert f"Would let {announced.kid} sign until" in said
         assert f"Let {announced.kid} sign until" in revoke(leaked.kid)
 
-    def test_is_in_the_history_of_each(self, leaked, admin_client):
+    def test_changes_are_in_the_history_of_each_key(self, leaked, admin_client):
         announced = in_state(KeyState.ANNOUNCED)
         soon = timezone.now() + timedelta(days=2)
         SigningKey.objects.filter(pk=leaked.pk).update(retained_at=soon, retired_at=soon + timedelta(hours=2))
@@ -336,7 +338,7 @@ class TestWhatItDoesToOtherKeys:
         until = f"{leaked.retained_at:%Y-%m-%d %H:%M:%S %Z}"
         assert history[str(leaked.pk)] == f"Rescheduled when {announced.kid} was revoked: until {until}."
 
-    def test_is_in_the_json(self, leaked):
+    def test_changes_are_in_the_json(self, leaked):
         dry = document(leaked.kid, "--dry-run")
         assert [new["algorithm"] for new in dry["planned"]["new"]] == ["ES256"]
         assert [key["kid"] for key in dry["planned"]["changed"]] == [in_state(KeyState.ANNOUNCED).kid]

@@ -1,4 +1,4 @@
-"""``rotate_signing_keys`` on a real database, and what the command says."""
+"""``rotate_signing_keys`` on a real database, and the output of the command."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_second_run_does_nothing(django_assert_max_num_queries):
 @pytest.mark.usefixtures("keys_made_quickly")
 @pytest.mark.parametrize("arguments", [(), ("--dry-run",), ("--json",)])
 @pytest.mark.parametrize("state", [KeyState.SIGNING, KeyState.ANNOUNCED])
-def test_key_that_cannot_be_opened_is_not_nothing(state, arguments, settings):
+def test_key_that_cannot_be_decrypted_is_an_error(state, arguments, settings):
     run()
     now = timezone.now()
     key = next(row for row in SigningKey.objects.all() if row.state_at(now) is state)
@@ -68,7 +68,7 @@ def test_key_that_cannot_be_opened_is_not_nothing(state, arguments, settings):
 
 
 @pytest.mark.usefixtures("keys_made_quickly")
-def test_key_encryption_key_that_was_lost_is_not_nothing(settings):
+def test_lost_key_encryption_key_is_an_error(settings):
     run()
     settings.SECRET_KEY = "another one"
     with pytest.raises(CommandError, match="key-encryption key that this process does not have"):
@@ -81,7 +81,7 @@ def test_dry_run_changes_nothing():
 
 
 @pytest.mark.usefixtures("keys_made_quickly")
-def test_dry_run_says_what_comes_next():
+def test_dry_run_shows_the_next_steps():
     def next_steps(said):
         return [line for line in said.splitlines() if line.startswith("ES256: ")]
 
@@ -133,7 +133,7 @@ def test_now_still_announces_for_the_propagation_time():
     assert announced.signing_at == announced.announced_at + timedelta(days=7)
 
 
-def test_now_when_it_was_announced_long_enough(settings):
+def test_now_with_a_key_announced_long_enough(settings):
     settings.AT_JWT = {**settings.AT_JWT, "PROPAGATION_TIME": 0, "KEY_RING_MAX_AGE": 0, "LEEWAY": 0}
     settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "OIDC_JWKS_MAX_AGE_SECONDS": 0}
     run()
@@ -195,14 +195,14 @@ def test_missing_table_is_one_line(monkeypatch):
 
 
 @pytest.mark.skipif("ML-DSA-44" not in ALGORITHMS, reason="this jwcrypto or cryptography has no ML-DSA")
-def test_size_of_post_quantum_tokens_is_said(settings):
+def test_size_of_post_quantum_tokens_is_shown(settings):
     settings.AT_JWT = {**settings.AT_JWT, "SIGNING_ALGORITHMS": ["ES256", "ML-DSA-44"]}
     said = run()
     assert said.count("A token with ML-DSA-44 has about 3726 bytes") == 1
     assert "A token with ES256" not in said
 
 
-def test_half_a_rotation_is_none(monkeypatch):
+def test_rotation_is_atomic(monkeypatch):
     made = []
     make = rotation._make_key
 
@@ -218,7 +218,7 @@ def test_half_a_rotation_is_none(monkeypatch):
     assert not SigningKey.objects.exists()
 
 
-def test_now_waits_until_every_process_has_heard_of_it():
+def test_now_waits_until_every_process_has_read_the_change():
     run()
     SigningKey.objects.update(announced_at=F("announced_at") - timedelta(days=8))
     before = timezone.now()

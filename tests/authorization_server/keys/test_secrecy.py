@@ -1,4 +1,4 @@
-"""No private member and no key-encryption key on an error page, in a traceback or in a log, with DEBUG on too."""
+"""No private member or key-encryption key in error pages, tracebacks or logs, even with DEBUG on."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ from django.views.debug import ExceptionReporter
 from jwcrypto.jwe import JWE
 from jwcrypto.jwk import JWK
 
-from django_at_jwt.authorization_server.keys import encryption as protection
-from django_at_jwt.authorization_server.keys import rotation
+from django_at_jwt.authorization_server.keys import encryption, rotation
 from django_at_jwt.authorization_server.keys.encryption import decrypt_private_key, encrypt_private_key
 from django_at_jwt.authorization_server.keys.key_import import read_private_key
 from django_at_jwt.authorization_server.keys.rotation import rotate_signing_keys
@@ -31,14 +30,14 @@ PRIVATE = ("d", "p", "q", "dp", "dq", "qi", "k", "priv")
 
 
 class Broken(Exception):
-    """Stands in for whatever may go wrong."""
+    """An unexpected error."""
 
 
 _raised: list[Broken] = []
 
 
 @pytest.fixture(autouse=True)
-def _remember_what_was_raised(monkeypatch):
+def _remember_errors(monkeypatch):
     original = Broken.__init__
 
     def remember(self, *args):
@@ -78,7 +77,7 @@ def assert_silent(secrets, *texts):
         (JWE, "decrypt"),
         (OpenKey, "from_jwk"),
         (OpenKey, "sign"),
-        (protection.JWK, "has_private"),
+        (encryption.JWK, "has_private"),
     ],
     ids=lambda value: value if isinstance(value, str) else value.__name__,
 )
@@ -125,10 +124,10 @@ def test_error_report_of_an_import(secrets_of_the_site, monkeypatch, rf, tmp_pat
 
 
 def _report(rf) -> str:
-    """What Django would show or mail of the exception that was raised last, and what Python would print."""
+    """Return Django's error report and Python's traceback of the exception that was raised last."""
     error = _raised[-1]
     trace = error.__traceback__
-    # The test's own frames know the secrets that it looks for. What counts is the package and what it calls.
+    # The test's own frames contain the secrets. Only frames of the package and its callees matter.
     while "django_at_jwt/" not in trace.tb_frame.f_code.co_filename:
         trace = trace.tb_next
     reporter = ExceptionReporter(rf.get("/"), type(error), error, trace)
@@ -152,7 +151,7 @@ def test_wrong_file_is_not_quoted_on_the_command_line(tmp_path):
     assert "a-private-member" not in str(refused.value)
 
 
-def test_dump_holds_ciphertext_alone(secrets_of_the_site):
+def test_dump_has_only_ciphertext(secrets_of_the_site):
     out = io.StringIO()
     call_command("dumpdata", stdout=out)
     assert_silent(secrets_of_the_site, out.getvalue())
@@ -160,7 +159,7 @@ def test_dump_holds_ciphertext_alone(secrets_of_the_site):
     assert all(row["fields"]["private_jwe"].count(".") == 4 for row in rows)
 
 
-def test_ciphertext_is_never_the_same_twice(secrets_of_the_site):
+def test_ciphertext_differs_each_time(secrets_of_the_site):
     key = JWK.generate(kty="EC", crv="P-256")
     assert encrypt_private_key(key, kid="a") != encrypt_private_key(key, kid="a")
 
@@ -182,7 +181,7 @@ def test_wrong_settings_do_not_show_the_key_encryption_keys(debug, wrong, settin
     assert page.status_code >= 500
 
 
-def test_encryption_that_fails_says_nothing(monkeypatch):
+def test_failed_encryption_quotes_nothing(monkeypatch):
     from django_at_jwt.core.errors import NoSigningKey
 
     def fail(*_args, **_kwargs):

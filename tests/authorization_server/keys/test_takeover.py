@@ -1,4 +1,4 @@
-"""Keys over HTTP around the instant at which the next one begins to sign, with a command that runs once a day."""
+"""Keys over HTTP around the time when the next key starts signing, with a daily rotation command."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def run(*arguments) -> str:
 
 
 def let_time_pass(**duration):
-    """Move all instants of the keys back, which is what later looks like."""
+    """Move all times of the keys into the past."""
     SigningKey.objects.update(**{name: F(name) - timedelta(**duration) for name in INSTANTS})
     key_store.forget()
 
@@ -47,7 +47,7 @@ def signed_by(service):
 
 @pytest.fixture
 def taken_over(keys_made_quickly):
-    """A takeover an hour ago, before which the command ran on each day, and since which it did not."""
+    """The next key started signing an hour ago; the daily command has not run since."""
     run("rotate_signing_keys")
     let_time_pass(days=80)
     for _ in range(10):
@@ -57,9 +57,7 @@ def taken_over(keys_made_quickly):
 
 
 @pytest.mark.parametrize("way", ["command", "admin"])
-def test_the_signing_key_is_revoked_and_one_that_everybody_knows_takes_over(
-    way, taken_over, client, service, admin_client
-):
+def test_the_signing_key_is_revoked_and_a_published_key_takes_over(way, taken_over, client, service, admin_client):
     leaked, before = signed_by(service), published(client)
     [announced] = in_state(KeyState.ANNOUNCED)
     assert announced.announced_at < timezone.now() - timedelta(days=7)
@@ -118,7 +116,7 @@ def test_a_site_without_an_announced_key_gets_one_with_the_next_run(keys_made_qu
     assert announced.signing_at > timezone.now() + timedelta(days=80)
 
 
-def test_a_key_that_is_brought_forward_has_a_next_one_at_once(keys_made_quickly):
+def test_an_early_rotation_announces_the_next_key_at_once(keys_made_quickly):
     run("rotate_signing_keys")
     let_time_pass(days=30)
     assert "Made a key" in run("rotate_signing_keys", "--now")

@@ -1,4 +1,4 @@
-"""What django-allauth records, one record at a time; and real logins by it, on a site of its own."""
+"""django-allauth's records one at a time, and real logins on a separate site."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ def test_record(record, methods, factors):
 
 
 @pytest.mark.parametrize("record", [None, "password", [], {"method": "password"}, {"method": "password", "at": "1"}])
-def test_what_is_no_record(record):
+def test_malformed_record(record):
     assert step_of(record) is None
     assert step_of({"method": "password", "at": True}) is None
 
 
-def test_nothing_is_read_where_it_is_not_in_use():
+def test_nothing_is_read_if_it_is_not_installed():
     assert not allauth_records.is_installed()
     assert allauth_records.steps_of(None, None) == []
 
@@ -53,7 +53,7 @@ def test_nothing_is_read_where_it_is_not_in_use():
 def test_real_logins():
     for module in "allauth.mfa", "fido2":
         pytest.importorskip(module, reason="django-allauth[mfa] is not installed")
-    # The apps of a process are settled when it starts.
+    # A process cannot change its installed apps.
     inner = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/allauth_site/scenarios.py"]
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "COV_CORE"))}
     environment["DJANGO_SETTINGS_MODULE"] = "tests.allauth_site.settings"

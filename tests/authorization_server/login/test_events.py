@@ -1,4 +1,4 @@
-"""How a user has logged in, recorded in the session by real logins."""
+"""Authentication events recorded in the session by real logins."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class TestDjangosLogin:
         assert before <= event.authenticated_at <= time.time()
         assert (event.methods, event.context) == (("pwd",), None)
 
-    def test_it_is_kept_in_the_session_alone(self, client, staff):
+    def test_event_is_stored_only_in_the_session(self, client, staff):
         log_in(client)
         get_user_model().objects.update(last_login=timezone.now() + timedelta(days=1))
         first = event_in(client)
@@ -101,7 +101,7 @@ class TestDjangosLogin:
         assert ENTRY not in client.session
         assert event_in(client) is None
 
-    def test_change_of_the_password_keeps_it(self, client, staff):
+    def test_changing_the_password_keeps_the_event(self, client, staff):
         staff.is_superuser = True
         staff.save()
         log_in(client)
@@ -126,12 +126,12 @@ class TestWhoseLogin:
         request_.session[ENTRY] = entry
         assert authentication_of(request_) is not None
 
-    def test_user_who_does_not_come_from_the_session(self, request_, user, staff):
+    def test_user_not_taken_from_the_session(self, request_, user, staff):
         login(request_, user, backend=MODEL_BACKEND)
         request_.user = staff
         assert authentication_of(request_) is None
 
-    def test_nobody(self, request_):
+    def test_no_user(self, request_):
         assert authentication_of(request_) is None
         assert authentication_of(HttpRequest()) is None
         assert authentication_of(SimpleNamespace(user=AnonymousUser(), session={})) is None
@@ -149,7 +149,7 @@ class TestWhoseLogin:
         assert authentication_of(request_) is None
 
     @pytest.mark.parametrize("odd", [None, [], "x", {}, {"event": {}}, {"user": None, "event": None}])
-    def test_entry_that_is_none(self, odd, request_, user):
+    def test_malformed_entry(self, odd, request_, user):
         login(request_, user, backend=MODEL_BACKEND)
         request_.session[ENTRY] = odd
         assert authentication_of(request_) is None
@@ -157,13 +157,13 @@ class TestWhoseLogin:
     def test_entry_from_the_future(self, request_, user, settings):
         login(request_, user, backend=MODEL_BACKEND)
         now, entry = int(time.time()), request_.session[ENTRY]
-        # Another server's clock may be ahead, by the leeway at the most.
+        # Another server's clock may be ahead, by at most the leeway.
         for ahead, known in (20, True), (90, False):
             request_.session[ENTRY] = {**entry, "event": {**entry["event"], "authenticated_at": now + ahead}}
             assert (authentication_of(request_) is not None) is known
 
     def test_login_without_a_session(self, request_, user):
-        # Apps with tokens of their own send the signal too, with a request of Django REST framework or with none.
+        # Apps with their own tokens send the signal too, with a Django REST framework request or none.
         for request in (request_, None, HttpRequest()):
             user_logged_in.send(sender=type(user), request=request, user=user)
         assert request_.session.is_empty()
@@ -179,7 +179,7 @@ class TestWhoseLogin:
         async def log_in_and_ask():
             await alogin(request_, user, backend=MODEL_BACKEND)
 
-        # Unlike asyncio.run(), it leaves no thread behind that has a connection to the database.
+        # Unlike asyncio.run(), it leaves no thread with a database connection behind.
         async_to_sync(log_in_and_ask)()
         assert request_.session[SESSION_KEY] == str(user.pk)
         assert authentication_of(request_) is not None
@@ -197,10 +197,10 @@ class TestMethodsOfABackend:
             "pwd",
         )
 
-    def test_nothing_is_claimed_of_a_backend_that_is_not_known(self, request_, user, settings):
+    def test_unknown_backend_has_no_methods(self, request_, user, settings):
         assert self.logged_in(request_, [f"{LOGINS}.BadgeBackend"], settings, badge="alice").methods == ()
 
-    def test_nor_of_a_subclass(self, request_, user, settings):
+    def test_subclass_of_a_known_backend_has_no_methods(self, request_, user, settings):
         backends = [f"{LOGINS}.Subclass"]
         assert self.logged_in(request_, backends, settings, username="alice", password="correct horse").methods == ()
 
@@ -211,13 +211,13 @@ class TestMethodsOfABackend:
         event = self.logged_in(request_, [MODEL_BACKEND], settings, username="alice", password="correct horse")
         assert event.methods == ("pwd",)
 
-    def test_djangos_backend_can_be_told_otherwise(self, request_, user, settings):
+    def test_methods_of_djangos_backend_can_be_overridden(self, request_, user, settings):
         settings.AT_JWT = {**settings.AT_JWT, "AUTHENTICATION_METHODS": {MODEL_BACKEND: []}}
         event = self.logged_in(request_, [MODEL_BACKEND], settings, username="alice", password="correct horse")
         assert event.methods == ()
 
-    def test_login_that_no_backend_has_authenticated(self, request_, user):
-        # As behind a link in an e-mail, and after a password reset: no password was asked for.
+    def test_login_without_authenticate_has_no_methods(self, request_, user):
+        # As with a link in an e-mail or after a password reset, no password was checked.
         login(request_, user, backend=MODEL_BACKEND)
         assert authentication_of(request_).methods == ()
 
@@ -240,11 +240,11 @@ class TestContext:
         event = self.event(request_, settings, AUTHENTICATION_CONTEXTS=f"{LOGINS}.context_of")
         assert event.context == "urn:example:alice:1"
 
-    def test_callable_that_gives_something_else(self, request_, user, settings):
+    def test_callable_that_returns_no_text(self, request_, user, settings):
         with pytest.raises(ImproperlyConfigured, match="AUTHENTICATION_CONTEXTS"):
             self.event(request_, settings, AUTHENTICATION_CONTEXTS=f"{LOGINS}.no_text")
 
-    def test_it_is_that_of_the_login_whatever_the_settings_say_later(self, request_, user, settings):
+    def test_context_is_decided_at_login(self, request_, user, settings):
         event = self.event(request_, settings, AUTHENTICATION_CONTEXTS=self.table)
         settings.AT_JWT = {**settings.AT_JWT, "AUTHENTICATION_CONTEXTS": {"urn:example:other": []}}
         assert authentication_of(request_) == event
@@ -256,29 +256,29 @@ class TestEventOfTheSite:
         login(request, authenticate(request, username="alice", password="correct horse"))
         return authentication_of(request)
 
-    def test_it_stands(self, request_, user, settings):
+    def test_event_is_recorded_unchanged(self, request_, user, settings):
         assert self.event(request_, settings, "by_smart_card") == AuthenticationEvent(
             authenticated_at=1_700_000_000, methods=("sc", "pin", "mfa")
         )
 
-    def test_it_gets_a_context_if_it_has_none(self, request_, user, settings):
+    def test_event_gets_a_context_if_it_has_none(self, request_, user, settings):
         table = {"urn:example:two": ["mfa"], "urn:example:any": []}
         event = self.event(request_, settings, "by_smart_card", AUTHENTICATION_CONTEXTS=table)
         assert event.context == "urn:example:two"
         event = self.event(request_, settings, "with_a_context", AUTHENTICATION_CONTEXTS=table)
         assert event.context == "urn:example:from-the-event"
 
-    def test_nothing_is_claimed(self, request_, user, settings):
+    def test_none_records_no_event(self, request_, user, settings):
         login(request_, user, backend=MODEL_BACKEND)
         assert ENTRY in request_.session
         assert self.event(request_, settings, "nothing_to_say") is None
         assert ENTRY not in request_.session
 
-    def test_it_is_left_to_this_app(self, request_, user, settings):
+    def test_not_implemented_leaves_it_to_this_app(self, request_, user, settings):
         assert self.event(request_, settings, "not_mine").methods == ("pwd",)
 
     @pytest.mark.parametrize("name", ["in_the_future", "no_event"])
-    def test_what_is_no_event(self, name, request_, user, settings):
+    def test_invalid_event(self, name, request_, user, settings):
         with pytest.raises(ImproperlyConfigured, match="AUTHENTICATION_EVENT"):
             self.event(request_, settings, name)
 
@@ -288,7 +288,7 @@ class TestByPassword:
         event = authentication_by_password(user, 1_700_000_000.9)
         assert event == AuthenticationEvent(authenticated_at=1_700_000_000, methods=("pwd",))
 
-    def test_what_is_said_of_the_backend(self, user, settings):
+    def test_methods_of_the_backend(self, user, settings):
         settings.AT_JWT = {
             **settings.AT_JWT,
             "AUTHENTICATION_METHODS": {"site.Ldap": ["pwd", "otp"], "site.Quiet": []},
