@@ -1,4 +1,4 @@
-"""The subjects of issuers in the admin: which user each of them is, looked at and cut off, and added by hand."""
+"""Issuer subjects in the admin: list, add and delete the links between subjects and users."""
 
 from __future__ import annotations
 
@@ -8,29 +8,36 @@ from django.contrib import admin
 
 from django_at_jwt.models import IssuerSubject
 
+from .dates import format_instant
+
 if TYPE_CHECKING:
     from django.http import HttpRequest
 
     _ModelAdmin = admin.ModelAdmin[IssuerSubject]
 else:
-    _ModelAdmin = admin.ModelAdmin  # It is generic to the type checker alone.
+    _ModelAdmin = admin.ModelAdmin  # Not generic at run time.
 
 
 @admin.register(IssuerSubject)
 class IssuerSubjectAdmin(_ModelAdmin):
-    """Which user a subject of an issuer is. A row is added or deleted, and never changed into another person's."""
+    """The user of each subject. Rows are added and deleted, but never changed to another user."""
 
-    list_display = ("subject", "issuer", "user", "created_at")
+    list_display = ("subject", "issuer", "user", "created")
     list_select_related = ("user",)
     search_fields = ("subject", "issuer")
-    fields = ("issuer", "subject", "user", "created_at")
-    readonly_fields = ("created_at",)
+    fields = ("issuer", "subject", "user", "created")
+    readonly_fields = ("created",)
     raw_id_fields = ("user",)
 
+    @admin.display(description=IssuerSubject._meta.get_field("created_at").verbose_name, ordering="created_at")
+    def created(self, row: IssuerSubject) -> str:
+        """Return when the row was created."""
+        return format_instant(row.created_at)
+
     def has_add_permission(self, request: HttpRequest) -> bool:
-        """Allow superusers alone: a row lets its subject in as that user, whoever the user is."""
+        """Return whether the user is a superuser: a row lets its subject authenticate as any chosen user."""
         return bool(getattr(request.user, "is_superuser", False)) and super().has_add_permission(request)
 
     def has_change_permission(self, request: HttpRequest, obj: IssuerSubject | None = None) -> bool:
-        """Refuse: who may change it could give anybody's subject to any account, and nobody would see from what."""
+        """Return ``False``: a change could move a subject to another account without a trace of the former one."""
         return False

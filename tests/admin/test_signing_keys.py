@@ -43,7 +43,7 @@ def test_list_and_detail(signing_keys, admin_client):
 def test_says_when_a_row_is_safe_to_purge_or_that_it_is_not_planned(signing_keys, admin_client):
     first, last = sorted(signing_keys, key=lambda key: key.signing_at)
     assert "not planned yet" not in admin_client.get(f"{LIST}{first.pk}/change/").content.decode()
-    assert "not planned yet: no key follows it" in admin_client.get(f"{LIST}{last.pk}/change/").content.decode()
+    assert "not planned yet: the key has no successor" in admin_client.get(f"{LIST}{last.pk}/change/").content.decode()
 
 
 def test_key_that_was_revoked_before_it_signed_never_did(signing_keys, admin_client):
@@ -139,12 +139,12 @@ class TestRotate:
         before = list(SigningKey.objects.values())
         page = admin_client.get(f"{LIST}rotate/").content.decode()
         assert in_state(KeyState.ANNOUNCED).kid in page
-        assert "Rotate now" in page
+        assert "Schedule early rotation" in page
         assert list(SigningKey.objects.values()) == before
 
     def test_does_it_and_leaves_it_in_the_history(self, signing_keys, admin_client):
         answer = admin_client.post(f"{LIST}rotate/", follow=True)
-        assert "The signing keys were rotated." in answer.content.decode()
+        assert "Early rotation scheduled." in answer.content.decode()
         announced = in_state(KeyState.ANNOUNCED)
         assert announced.signing_at == announced.announced_at + timedelta(days=7)
         # The one after it is announced at the same time.
@@ -153,8 +153,8 @@ class TestRotate:
             str(key.pk) for key in SigningKey.objects.all()
         }
         again = admin_client.get(f"{LIST}rotate/").content.decode()
-        assert "nothing to do" in again
-        assert "There was nothing to do." in admin_client.post(f"{LIST}rotate/", follow=True).content.decode()
+        assert "nothing to change" in again
+        assert "There was nothing to change." in admin_client.post(f"{LIST}rotate/", follow=True).content.decode()
 
     def test_action_leads_to_the_page(self, signing_keys, admin_client):
         action = {"action": "rotate_selected", "_selected_action": [signing_keys[0].pk]}
@@ -164,10 +164,10 @@ class TestRotate:
         may(staff, "view", "revoke")
         assert client.get(f"{LIST}rotate/").status_code == 403
         assert client.post(f"{LIST}rotate/").status_code == 403
-        assert "Rotate now" not in client.get(LIST).content.decode()
+        assert "Schedule early rotation" not in client.get(LIST).content.decode()
         may(staff, "rotate")
         assert client.get(f"{LIST}rotate/").status_code == 200
-        assert "Rotate now" in client.get(LIST).content.decode()
+        assert "Schedule early rotation" in client.get(LIST).content.decode()
 
     @pytest.mark.parametrize("address", ["rotate/", "{}/revoke/"])
     @pytest.mark.parametrize("method", ["get", "post"])
@@ -254,7 +254,10 @@ class TestRevoke:
         assert key.revoked_at is None
 
     def test_key_that_is_gone(self, signing_keys, admin_client):
-        assert "no such signing key" in admin_client.get(f"{LIST}99999/revoke/", follow=True).content.decode()
+        assert (
+            "This signing key no longer exists"
+            in admin_client.get(f"{LIST}99999/revoke/", follow=True).content.decode()
+        )
 
     def test_action_takes_exactly_one(self, signing_keys, admin_client):
         pks = [key.pk for key in signing_keys]
@@ -300,7 +303,7 @@ class TestTimeline:
 
     def test_key_that_was_revoked_long_ago_is_left_out_and_that_is_said(self, signing_keys, admin_client, settings):
         key, now = in_state(KeyState.SIGNING), timezone.now()
-        kid, said = f'title="{key.kid}">{key.kid[:8]}…', "1 retired or revoked key, of which no token is alive, is not"
+        kid, said = f'title="{key.kid}">{key.kid[:8]}…', "1 retired or revoked key without live tokens is not"
 
         def revoked(ago, *, last_token_in):
             at = now - ago

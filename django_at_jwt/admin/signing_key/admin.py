@@ -1,9 +1,9 @@
-"""The signing keys in the admin: looked at, rotated and revoked, and never made, edited or deleted by a form."""
+"""Signing keys in the admin: list, rotate and revoke. No form creates, edits or deletes a key."""
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
@@ -15,10 +15,10 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.http import urlencode
-from django.utils.timezone import is_aware, localtime
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from django_at_jwt.admin.dates import day_and_time, format_instant
 from django_at_jwt.authorization_server.keys.affected_tokens import live_tokens
 from django_at_jwt.authorization_server.keys.revocation import revoke_issued_tokens, revoke_signing_key
 from django_at_jwt.authorization_server.keys.rotation import is_spent, rotate_signing_keys, safe_to_purge_after
@@ -39,16 +39,28 @@ if TYPE_CHECKING:
 
     _ModelAdmin = admin.ModelAdmin[SigningKey]
 else:
-    _ModelAdmin = admin.ModelAdmin  # It is generic to the type checker alone.
+    _ModelAdmin = admin.ModelAdmin  # Not generic at run time.
 
 
-# What may keep the keys from being changed, and from being looked at before that.
+# Errors that prevent a change of the keys, and its dry run.
 _REFUSALS: Final = (KeyChangeRefused, NoSigningKey, AnyDatabaseError, TimeoutError)
+
+
+def _instant_field(name: str) -> Callable[[SigningKey], str]:
+    """Return a read-only field that shows an instant of the row in the format of all pages."""
+
+    @admin.display(description=SigningKey._meta.get_field(name).verbose_name)  # type: ignore[union-attr]
+    def instant(key: SigningKey) -> str:
+        return format_instant(getattr(key, name))
+
+    # Django looks up the field's help text by this name.
+    instant.__name__ = name
+    return instant
 
 
 @admin.register(SigningKey)
 class SigningKeyAdmin(_ModelAdmin):
-    """Signing keys with their states. The private half is in no page."""
+    """Signing keys and their states. No page shows private keys."""
 
     change_list_template = "admin/django_at_jwt/signingkey/change_list.html"
     change_form_template = "admin/django_at_jwt/signingkey/change_form.html"
@@ -64,37 +76,38 @@ class SigningKeyAdmin(_ModelAdmin):
     )
     search_fields = ("kid",)
     actions = ("rotate_selected", "revoke_selected")
-    fields = readonly_fields = (
+    fields: ClassVar[Any] = (
         "kid",
         "algorithm",
         "state",
-        "announced_at",
-        "signing_at",
-        "retained_at",
-        "retired_at",
+        _instant_field("announced_at"),
+        _instant_field("signing_at"),
+        _instant_field("retained_at"),
+        _instant_field("retired_at"),
         "live_tokens",
-        "last_token_expires_at",
+        _instant_field("last_token_expires_at"),
         "safe_to_purge_after",
-        "revoked_at",
+        _instant_field("revoked_at"),
         "revocation_reason",
         "public_key",
     )
+    readonly_fields = fields
 
     @admin.display(description=_("kid"), ordering="kid")
     def short_kid(self, key: SigningKey) -> str:
-        """Give the beginning of the kid, with the whole of it at hand."""
+        """Return the first characters of the kid, with the full kid as a tooltip."""
         return format_html('<code title="{}">{}…</code>', key.kid, key.kid[:12])
 
     @admin.display(description=_("state"))
     def state(self, key: SigningKey) -> str:
-        """Give the present state."""
+        """Return the current state."""
         return format_html(
             '<span class="at-jwt-state at-jwt-{}">{}</span>', key.state_at(timezone.now()).value, key.state_name()
         )
 
-    @admin.display(description=_("tokens alive, at most"))
+    @admin.display(description=_("live tokens (at most)"))
     def live_tokens(self, key: SigningKey) -> int:
-        """Count the unexpired tokens that the key may have signed; a key of the past costs no query for ever."""
+        """Return how many unexpired tokens the key may have signed; keys without live tokens cost no query."""
         now = timezone.now()
         state = key.state_at(now)
         if state in {KeyState.ANNOUNCED, KeyState.RETIRED} or (state is not KeyState.SIGNING and is_spent(key, now)):
@@ -103,64 +116,65 @@ class SigningKeyAdmin(_ModelAdmin):
 
     @admin.display(description=_("last token expires"), ordering="last_token_expires_at")
     def last_expiry(self, key: SigningKey) -> str:
-        """Give the instant at which the last token expires."""
-        return _in_short(key.last_token_expires_at)
+        """Return when the last token expires."""
+        return _two_lines(key.last_token_expires_at)
 
     @admin.display(description=_("signs from"), ordering="signing_at")
     def signs_from(self, key: SigningKey) -> str:
-        """Give the instant from which the key signs."""
-        return gettext("never") if _never_signed(key) else _in_short(key.signing_at)
+        """Return when the key starts to sign."""
+        return gettext("never") if _never_signed(key) else _two_lines(key.signing_at)
 
     @admin.display(description=_("signs until"), ordering="retained_at")
     def signs_until(self, key: SigningKey) -> str:
-        """Give the instant from which another key signs."""
-        return "-" if _never_signed(key) else _in_short(_end(key, key.retained_at))
+        """Return when the key stops signing."""
+        return "-" if _never_signed(key) else _two_lines(_end(key, key.retained_at))
 
     @admin.display(description=_("published until"), ordering="retired_at")
     def published_until(self, key: SigningKey) -> str:
-        """Give the instant from which the key is not in the JWK set."""
-        return _in_short(_end(key, key.retired_at))
+        """Return when the key leaves the JWK set."""
+        return _two_lines(_end(key, key.retired_at))
 
     @admin.display(description=_("safe to purge after"))
-    def safe_to_purge_after(self, key: SigningKey) -> datetime | str:
-        """Give the instant from which no token of the key can be alive."""
-        return safe_to_purge_after(key) or gettext("not planned yet: no key follows it")
+    def safe_to_purge_after(self, key: SigningKey) -> str:
+        """Return when the last token of the key has expired."""
+        instant = safe_to_purge_after(key)
+        return gettext("not planned yet: the key has no successor") if instant is None else format_instant(instant)
 
     @admin.display(description=_("public JWK"))
     def public_key(self, key: SigningKey) -> str:
-        """Give the public JWK in readable form."""
+        """Return the public JWK as indented JSON."""
         return format_html('<pre class="at-jwt-jwk">{}</pre>', json.dumps(key.public_jwk, indent=2))
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[SigningKey]:
-        """Leave the private half in the database: no page needs it."""
+        """Return the rows without their private keys, which no page needs."""
         return super().get_queryset(request).defer("private_jwe")
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
-        """Refuse: the list has no filters, and one by the private half would give it away letter by letter."""
+        """Return ``False``: a filter by the encrypted private key would reveal it character by character."""
         return False
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        """Refuse: rotations make keys."""
+        """Return ``False``: only rotations create keys."""
         return False
 
     def has_change_permission(self, request: HttpRequest, obj: SigningKey | None = None) -> bool:
-        """Refuse: rotations change keys."""
+        """Return ``False``: only rotations change keys."""
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: SigningKey | None = None) -> bool:
-        """Refuse: a key goes when nothing that it signed can be alive any more."""
+        """Return ``False``: keys are purged once all their tokens have expired."""
         return False
 
     def has_rotate_permission(self, request: HttpRequest) -> bool:
-        """Tell whether the user may rotate keys."""
+        """Return whether the user may rotate keys."""
         return request.user.has_perm("django_at_jwt.rotate_signingkey")
 
     def has_revoke_permission(self, request: HttpRequest) -> bool:
-        """Tell whether the user may revoke keys."""
+        """Return whether the user may revoke keys."""
         return request.user.has_perm("django_at_jwt.revoke_signingkey")
 
     def get_urls(self) -> list[URLPattern]:
-        """Add the pages that ask before keys are changed."""
+        """Return the URLs, with those of the pages that confirm a rotation or revocation."""
         view = self.admin_site.admin_view
         rotate, revoke = _outside_transactions(view(self.rotate_view)), _outside_transactions(view(self.revoke_view))
         return [
@@ -170,7 +184,7 @@ class SigningKeyAdmin(_ModelAdmin):
         ]
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """Show the list with the timeline above it."""
+        """Show the timeline above the list."""
         now = timezone.now()
         rows = list(SigningKey.objects.defer("private_jwe"))
         drawn = [row.times for row in rows if is_drawn(row, now)]
@@ -185,21 +199,23 @@ class SigningKeyAdmin(_ModelAdmin):
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """Show one key, with the way to revoke it."""
+        """Show one key, with a link to revoke it."""
         key = self.get_object(request, object_id)
         usable = key is not None and key.state_at(timezone.now()) not in {KeyState.REVOKED, KeyState.RETIRED}
         context = {"may_revoke": usable and self.has_revoke_permission(request)}
         return super().change_view(request, object_id, form_url, {**context, **(extra_context or {})})
 
-    @admin.action(description=_("Rotate the keys of these algorithms now…"), permissions=["rotate"])
+    @admin.action(
+        description=_("Schedule early rotation for the algorithms of the selected keys…"), permissions=["rotate"]
+    )
     def rotate_selected(self, request: HttpRequest, queryset: QuerySet[SigningKey]) -> HttpResponse:
-        """Ask before the announced keys of the selected algorithms sign early."""
+        """Redirect to the page that confirms an early rotation of the selected keys' algorithms."""
         algorithms = urlencode([("algorithm", name) for name in sorted({key.algorithm for key in queryset})])
         return HttpResponseRedirect(f"{reverse('admin:django_at_jwt_signingkey_rotate')}?{algorithms}")
 
-    @admin.action(description=_("Revoke this key…"), permissions=["revoke"])
+    @admin.action(description=_("Revoke the selected key…"), permissions=["revoke"])
     def revoke_selected(self, request: HttpRequest, queryset: QuerySet[SigningKey]) -> HttpResponse | None:
-        """Ask before the one selected key is revoked."""
+        """Redirect to the page that confirms the revocation of the selected key."""
         keys = list(queryset[:2])
         if len(keys) != 1:
             self.message_user(request, _("Select exactly one key to revoke."), messages.ERROR)
@@ -207,7 +223,7 @@ class SigningKeyAdmin(_ModelAdmin):
         return HttpResponseRedirect(reverse("admin:django_at_jwt_signingkey_revoke", args=[keys[0].pk]))
 
     def rotate_view(self, request: HttpRequest) -> HttpResponse:
-        """Show what a rotation would do now; do it when that is confirmed."""
+        """Show what an early rotation would change; apply it once that is confirmed."""
         if not self.has_rotate_permission(request):
             raise PermissionDenied
         chosen = request.GET.getlist("algorithm")
@@ -219,21 +235,21 @@ class SigningKeyAdmin(_ModelAdmin):
         if request.method == "POST":
             for row in rotation.keys:
                 if row in rotation.made:
-                    self.log_addition(request, row, "Made by a rotation.")
+                    self.log_addition(request, row, gettext("Created by a rotation."))
                 elif any(times.kid == row.kid for times in rotation.plan.changed):
-                    self.log_change(request, row, "Rescheduled by a rotation.")
-            text = _("The signing keys were rotated.") if rotation.plan else _("There was nothing to do.")
+                    self.log_change(request, row, gettext("Rescheduled by a rotation."))
+            text = _("Early rotation scheduled.") if rotation.plan else _("There was nothing to change.")
             self.message_user(request, text, messages.SUCCESS)
             return HttpResponseRedirect(reverse("admin:django_at_jwt_signingkey_changelist"))
-        return self._page(request, "rotate", {"title": _("Rotate the signing keys now"), "rotation": rotation})
+        return self._page(request, "rotate", {"title": _("Schedule early rotation"), "rotation": rotation})
 
     def revoke_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """Show whom the revocation of a key would concern; do it when that is confirmed."""
+        """Show the tokens, clients and users affected by a revocation; revoke the key once that is confirmed."""
         key = self.get_object(request, str(pk))
         if not self.has_revoke_permission(request):
             raise PermissionDenied
         if key is None:
-            self.message_user(request, _("There is no such signing key any more."), messages.ERROR)
+            self.message_user(request, _("This signing key no longer exists."), messages.ERROR)
             return HttpResponseRedirect(reverse("admin:django_at_jwt_signingkey_changelist"))
         form = RevocationForm(request.POST if request.method == "POST" else None)
         confirmed = form.is_valid()
@@ -252,20 +268,20 @@ class SigningKeyAdmin(_ModelAdmin):
         }
         return self._page(request, "revoke", context)
 
-    def _refused(self, request: HttpRequest, undone: StrPromise, error: Exception) -> HttpResponse:
-        text = str(error) if isinstance(error, KeyChangeRefused) else undone % {"problem": error}
+    def _refused(self, request: HttpRequest, message: StrPromise, error: Exception) -> HttpResponse:
+        text = str(error) if isinstance(error, KeyChangeRefused) else message % {"problem": error}
         self.message_user(request, text, messages.ERROR)
         return HttpResponseRedirect(reverse("admin:django_at_jwt_signingkey_changelist"))
 
     def _page(self, request: HttpRequest, name: str, context: dict[str, Any]) -> HttpResponse:
-        whole = {**self.admin_site.each_context(request), "opts": self.opts, "media": self.media, **context}
-        return TemplateResponse(request, f"admin/django_at_jwt/signingkey/{name}.html", whole)
+        context = {**self.admin_site.each_context(request), "opts": self.opts, "media": self.media, **context}
+        return TemplateResponse(request, f"admin/django_at_jwt/signingkey/{name}.html", context)
 
 
 def _outside_transactions(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
-    """Exempt a view from ``ATOMIC_REQUESTS``, whichever database has the keys.
+    """Return the view exempt from ``ATOMIC_REQUESTS`` for every database.
 
-    A change to them counts at once, and what is noted of it stays, whatever the request comes to.
+    A change of the keys takes effect at once, so neither it nor its history may be rolled back with the request.
     """
     for database in connections:
         view = transaction.non_atomic_requests(database)(view)
@@ -273,19 +289,18 @@ def _outside_transactions(view: Callable[..., HttpResponse]) -> Callable[..., Ht
 
 
 def _end(key: SigningKey, planned: datetime | None) -> datetime | None:
-    """Give the end of a state: a revocation comes before whatever was planned."""
+    """Return the end of a state: the planned one, or an earlier revocation."""
     return min((at for at in (planned, key.times.revoked_at) if at is not None), default=None)
 
 
 def _never_signed(key: SigningKey) -> bool:
-    """Whether the key was revoked, or withdrawn, before it got to sign."""
+    """Return whether the key was revoked or withdrawn before it could sign."""
     end = _end(key, key.retained_at)
     return end is not None and end <= key.signing_at
 
 
-def _in_short(instant: datetime | None) -> str:
-    """Write an instant in few letters, on two lines if need be; the timeline above the list names the time zone."""
+def _two_lines(instant: datetime | None) -> str:
+    """Return an instant for a narrow column: the day and the time may take two lines."""
     if instant is None:
         return "-"
-    local = localtime(instant) if is_aware(instant) else instant
-    return format_html('<span class="at-jwt-day">{}</span> {}', f"{local:%Y-%m-%d}", f"{local:%H:%M}")
+    return format_html('<span class="at-jwt-day">{}</span> <span class="at-jwt-day">{}</span>', *day_and_time(instant))

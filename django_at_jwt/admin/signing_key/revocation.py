@@ -1,4 +1,4 @@
-"""Revoking a signing key in the admin: what is asked for, what the history keeps of it, and what the user is told."""
+"""Revocation of a signing key in the admin: the form, the history and the messages."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from django import forms
 from django.contrib import messages
 from django.contrib.admin.models import ADDITION, CHANGE, LogEntry
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
+from django_at_jwt.admin.dates import format_instant
 from django_at_jwt.authorization_server.keys.revocation import (
     RefreshTokens,
     Revocation,
@@ -23,8 +25,8 @@ if TYPE_CHECKING:
     from django.http import HttpRequest
 
 
-# The same once more on a command line; whoever left the refresh tokens alone has them counted and nothing else.
-_ONCE_MORE: Final = {
+# Options of the command that retries; if the refresh tokens were kept, it only counts tokens.
+_RETRY_OPTIONS: Final = {
     RefreshTokens.NONE: "--revoke-refresh-tokens --dry-run",
     RefreshTokens.OF_ITS_TOKENS: "--revoke-refresh-tokens",
     RefreshTokens.ALL: "--revoke-all-refresh-tokens",
@@ -32,7 +34,7 @@ _ONCE_MORE: Final = {
 
 
 class RevocationForm(forms.Form):
-    """Why a key is revoked, and what goes with it."""
+    """Why a key is revoked, and which refresh tokens are revoked with it."""
 
     reason = forms.CharField(
         label=_("Reason"), max_length=200, widget=forms.TextInput(attrs={"class": "vTextField", "autofocus": True})
@@ -40,61 +42,74 @@ class RevocationForm(forms.Form):
     refresh_tokens = forms.ChoiceField(
         label=_("Refresh tokens"),
         choices=[
-            (RefreshTokens.NONE.value, _("Leave them be: they bring tokens of the new key")),
-            (RefreshTokens.OF_ITS_TOKENS.value, _("Revoke those of these access tokens: their users log in again")),
-            (RefreshTokens.ALL.value, _("Revoke all, since the database leaked: every user logs in again")),
+            (RefreshTokens.NONE.value, _("Keep them (they will yield tokens signed by the new key)")),
+            (
+                RefreshTokens.OF_ITS_TOKENS.value,
+                _("Revoke those issued with these access tokens (their users log in again)"),
+            ),
+            (RefreshTokens.ALL.value, _("Revoke all, because the database leaked (every user logs in again)")),
         ],
         initial=RefreshTokens.NONE.value,
         required=False,
     )
 
     def clean_refresh_tokens(self) -> RefreshTokens:
-        """Give the choice as a value."""
+        """Return the choice."""
         return RefreshTokens(self.cleaned_data["refresh_tokens"] or RefreshTokens.NONE)
 
 
 def after_revocation(request: HttpRequest, done: Revocation, asked: Mapping[str, Any]) -> None:
-    """Note what was done, see to the key's tokens, and tell the user."""
-    # What was done to keys is noted before anything is done to tokens, which may take long, or fail.
-    _note_keys(request, done, asked["reason"])
-    aftermath = revoke_issued_tokens(done, refresh_tokens=asked["refresh_tokens"])
-    _note_refresh_tokens(request, done, asked["refresh_tokens"], aftermath)
-    told = [_("The key was revoked. Add its kid to AT_JWT['REVOKED_KIDS']: %(kid)s") % {"kid": done.kid}]
+    """Record the revocation, revoke the chosen refresh tokens, and show messages."""
+    # Record the change of the keys first: revoking tokens may take long, or fail.
+    _record_keys(request, done, asked["reason"])
+    report = revoke_issued_tokens(done, refresh_tokens=asked["refresh_tokens"])
+    _record_refresh_tokens(request, done, asked["refresh_tokens"], report)
+    sentences = [_("The key was revoked. Add its kid to AT_JWT['REVOKED_KIDS']: %(kid)s") % {"kid": done.kid}]
     if asked["refresh_tokens"] is not RefreshTokens.NONE:
-        told.append(_("Refresh tokens revoked: %(number)s.") % {"number": aftermath.refresh_tokens.revoked})
-    messages.success(request, " ".join(told))
+        sentences.append(_("Refresh tokens revoked: %(number)s.") % {"number": report.refresh_tokens.revoked})
+    messages.success(request, " ".join(sentences))
     if done.problem is not None:
         messages.warning(request, done.problem)
-    for problem in aftermath.problems:
+    for problem in report.problems:
         messages.warning(request, problem)
-    if aftermath.problems:
-        command = f"manage.py revoke_signing_key {done.kid} --reason … {_ONCE_MORE[asked['refresh_tokens']]}"
-        messages.warning(request, _("To try that again, run: %(command)s") % {"command": command})
+    if report.problems:
+        command = f"manage.py revoke_signing_key {done.kid} --reason … {_RETRY_OPTIONS[asked['refresh_tokens']]}"
+        messages.warning(request, _("To retry, run: %(command)s") % {"command": command})
 
 
-def _note_keys(request: HttpRequest, done: Revocation, reason: str) -> None:
+def _record_keys(request: HttpRequest, done: Revocation, reason: str) -> None:
     rows = {row.kid: row for row in SigningKey.objects.defer("private_jwe")}
-    _note(request, rows[done.kid], CHANGE, f"Revoked: {reason}")
+    _record(request, rows[done.kid], CHANGE, gettext("Revoked: %(reason)s") % {"reason": reason})
     for times in done.plan.changed:
-        takes_over = done.successor is not None and times.kid == done.successor.kid
-        signs = takes_over and done.signs_now
-        what = f"Signs since {done.kid} was revoked" if signs else f"Rescheduled when {done.kid} was revoked"
-        until = "" if times.retained_at is None else f": until {times.retained_at:%Y-%m-%d %H:%M:%S %Z}"
-        _note(request, rows[times.kid], CHANGE, f"{what}{until}.")
+        is_successor = done.successor is not None and times.kid == done.successor.kid
+        names = {"kid": done.kid, "until": format_instant(times.retained_at)}
+        if is_successor and done.signs_now:
+            ends, is_open = (
+                _("Signs since %(kid)s was revoked: until %(until)s."),
+                _("Signs since %(kid)s was revoked."),
+            )
+        else:
+            ends = _("Rescheduled when %(kid)s was revoked: until %(until)s.")
+            is_open = _("Rescheduled when %(kid)s was revoked.")
+        _record(request, rows[times.kid], CHANGE, str(is_open if times.retained_at is None else ends) % names)
     for row in done.made:
-        _note(request, row, ADDITION, f"Announced when {done.kid} was revoked.")
+        _record(request, row, ADDITION, gettext("Announced when %(kid)s was revoked.") % {"kid": done.kid})
 
 
-def _note_refresh_tokens(
-    request: HttpRequest, done: Revocation, which: RefreshTokens, aftermath: RevocationReport
+def _record_refresh_tokens(
+    request: HttpRequest, done: Revocation, which: RefreshTokens, report: RevocationReport
 ) -> None:
     if which is RefreshTokens.NONE:
         return
-    whose = "All refresh tokens" if which is RefreshTokens.ALL else "The refresh tokens of its access tokens"
-    revoked, failed = aftermath.refresh_tokens
-    text = f"{whose} were revoked: {revoked}." + (f" {failed} could not be." if failed else "")
-    _note(request, SigningKey.objects.defer("private_jwe").get(kid=done.kid), CHANGE, text)
+    revoked, failed = report.refresh_tokens
+    if which is RefreshTokens.ALL:
+        text = gettext("All refresh tokens were revoked: %(number)d.") % {"number": revoked}
+    else:
+        text = gettext("The refresh tokens of its access tokens were revoked: %(number)d.") % {"number": revoked}
+    if failed:
+        text += " " + ngettext("%(number)d could not be.", "%(number)d could not be.", failed) % {"number": failed}
+    _record(request, SigningKey.objects.defer("private_jwe").get(kid=done.kid), CHANGE, text)
 
 
-def _note(request: HttpRequest, row: SigningKey, flag: int, message: str) -> None:
+def _record(request: HttpRequest, row: SigningKey, flag: int, message: str) -> None:
     LogEntry.objects.log_actions(cast("int", request.user.pk), [row], flag, message, single_object=True)

@@ -1,4 +1,4 @@
-"""The timeline of the signing keys, to scale: one row for each key, as percentages of the time that is shown."""
+"""The timeline of the signing keys, to scale: one row per key, in percent of the displayed period."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Span:
-    """A stretch of time in one state. ``left`` and ``width`` are percentages of the whole timeline."""
+    """A period in one state. ``left`` and ``width`` are percentages of the whole timeline."""
 
     state: KeyState
     starts_at: datetime
@@ -40,7 +40,7 @@ class TimelineRow:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Timeline:
-    """All rows, the instants at both ends, and where the present is, in percent."""
+    """All rows, the start and end of the displayed period, and the position of the current time in percent."""
 
     rows: tuple[TimelineRow, ...]
     starts_at: datetime
@@ -49,7 +49,7 @@ class Timeline:
 
 
 def timeline(keys: Sequence[KeyTimes], now: datetime) -> Timeline | None:
-    """Lay out the keys that are or will be published; ``None`` where there is none."""
+    """Return the timeline of the keys that are not retired, or ``None`` if there are none."""
     shown = [key for key in keys if key.state_at(now) is not KeyState.RETIRED]
     if not shown:
         return None
@@ -64,7 +64,7 @@ def timeline(keys: Sequence[KeyTimes], now: datetime) -> Timeline | None:
 
     def spans(key: KeyTimes) -> tuple[Span, ...]:
         laid_out = []
-        for state, begin, end in _stretches(key):
+        for state, begin, end in _periods(key):
             left = percent(begin)
             width = max(0.0, percent(end if end is not None else ends) - left)
             laid_out.append(Span(state=state, starts_at=begin, ends_at=end, left=left, width=width))
@@ -78,29 +78,30 @@ def timeline(keys: Sequence[KeyTimes], now: datetime) -> Timeline | None:
 
 
 def is_drawn(key: SigningKey, now: datetime) -> bool:
-    """Tell whether a key is in the timeline: the row of a revoked one stays for ever, and would squeeze the living.
+    """Return whether the timeline shows a key.
 
-    It is drawn while a token of it may be alive, and for as long as the word of it spreads.
+    The row of a revoked key is kept for ever, so it is shown only for the propagation time after the revocation, and
+    while a token of the key may be alive.
     """
     if key.state_at(now) is not KeyState.REVOKED:
         return key.state_at(now) is not KeyState.RETIRED
-    heard_of = key.revoked_at is None or now < key.revoked_at + app_settings().propagation_time
-    return heard_of or not is_spent(key, now)
+    is_recent = key.revoked_at is None or now < key.revoked_at + app_settings().propagation_time
+    return is_recent or not is_spent(key, now)
 
 
 def _instants(key: KeyTimes) -> list[datetime]:
     planned = (key.announced_at, key.signing_at, key.retained_at, key.retired_at)
-    # What was planned for after a revocation does not happen, and needs no room.
+    # A revocation cancels all later instants.
     return [at if key.revoked_at is None else min(at, key.revoked_at) for at in planned if at]
 
 
-def _stretches(key: KeyTimes) -> list[tuple[KeyState, datetime, datetime | None]]:
+def _periods(key: KeyTimes) -> list[tuple[KeyState, datetime, datetime | None]]:
     planned = [
         (KeyState.ANNOUNCED, key.announced_at, key.signing_at),
         (KeyState.SIGNING, key.signing_at, key.retained_at),
         (KeyState.RETAINED, key.retained_at, key.retired_at),
     ]
-    stretches = []
+    periods = []
     for state, begin, planned_end in planned:
         if begin is None or (key.revoked_at is not None and begin >= key.revoked_at):
             continue
@@ -108,5 +109,5 @@ def _stretches(key: KeyTimes) -> list[tuple[KeyState, datetime, datetime | None]
         if key.revoked_at is not None and (end is None or end > key.revoked_at):
             end = key.revoked_at
         if end is None or end > begin:
-            stretches.append((state, begin, end))
-    return stretches
+            periods.append((state, begin, end))
+    return periods
