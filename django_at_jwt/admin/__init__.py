@@ -1,4 +1,4 @@
-"""The administrator's pages: those of the authorization server only where there is one."""
+"""Admin pages; those of the authorization server only if django-oauth-toolkit is installed."""
 
 from django.apps import apps
 

@@ -1,8 +1,7 @@
-"""Changes that are shown before they are made: the same values are sent twice, and signed in between.
+"""Review pages: show the impact of a change before it is saved.
 
-A form that is sent is answered with a page that shows what it would do. That page sends the same values again, with a
-token that says which values they were, who was shown what they do, and how everything was that decides about claims. If
-one of these is another one by then, the page is shown anew.
+Submitting a form shows a review page. It submits the same values again, with a signed stamp of the values, the user and
+the version of all rows that determine claims. If any of these differs by then, the review page is shown again.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ from django_at_jwt.authorization_server.claims.configuration import ClaimConfigu
 from django_at_jwt.models import ClaimMapper, ResourceServer
 
 from .optimistic_lock import BACK, version_of
-from .preview import record_preview
+from .preview import PREVIEW_PERMISSION, record_preview
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -38,19 +37,18 @@ if TYPE_CHECKING:
 
     _ModelAdmin = admin.ModelAdmin[Any]
 else:
-    _ModelAdmin = admin.ModelAdmin  # It is generic to the type checker alone.
+    _ModelAdmin = admin.ModelAdmin  # Not generic at run time.
 
 CONFIRMATION: Final = "_shown"
-PREVIEW_PERMISSION: Final = "django_at_jwt.preview_claimmapper"
 _SALT: Final = "django_at_jwt.admin.confirmation"
 _MAX_AGE: Final = 3600
-_NOT_SENT_AGAIN: Final = frozenset({"csrfmiddlewaretoken", CONFIRMATION, BACK})
+_NOT_REPEATED: Final = frozenset({"csrfmiddlewaretoken", CONFIRMATION, BACK})
 
 
 def lock_rows() -> str:
-    """Keep others from changing what decides about claims until the transaction ends, and give its version.
+    """Lock all claim mappers and resource servers until the transaction ends, and return their version.
 
-    SQLite has no locks of rows; there a change that comes in between is seen unless it is written in the same moment.
+    Not prevented: SQLite has no row locks, so a change written at the same moment can go unnoticed there.
     """
     rows: list[Model] = []
     for model in (ClaimMapper, ResourceServer):
@@ -58,10 +56,10 @@ def lock_rows() -> str:
     return version_of(*rows)
 
 
-def sent_values(request: HttpRequest) -> Iterator[tuple[str, str]]:
-    """Give the values of a form, each with its name, to be sent again."""
+def submitted_values(request: HttpRequest) -> Iterator[tuple[str, str]]:
+    """Yield the names and values of the submitted form, to be submitted again."""
     for name, values in request.POST.lists():
-        if name not in _NOT_SENT_AGAIN:
+        if name not in _NOT_REPEATED:
             for value in values:
                 yield name, str(value)
 
@@ -72,35 +70,35 @@ def _stamp(request: HttpRequest, version: str, sent: Iterable[tuple[str, str]]) 
 
 
 def is_confirmed(request: HttpRequest, version: str) -> bool:
-    """Tell whether the user was shown what these very values do, with everything as it is now."""
+    """Return whether the user reviewed exactly these values against the current data."""
     try:
-        shown = signing.loads(request.POST.get(CONFIRMATION, ""), salt=_SALT, max_age=_MAX_AGE)
+        stamp = signing.loads(request.POST.get(CONFIRMATION, ""), salt=_SALT, max_age=_MAX_AGE)
     except signing.BadSignature:
         return False
-    return bool(shown == _stamp(request, version, sent_values(request)))
+    return bool(stamp == _stamp(request, version, submitted_values(request)))
 
 
 class ConfirmingAdmin(_ModelAdmin):
-    """An admin whose saving and deleting is shown first. A subclass says what a change makes of the arrangement."""
+    """An admin that shows a review page before it saves or deletes. Subclasses apply the change to a configuration."""
 
     confirm_template = "admin/django_at_jwt/confirm_change.html"
     delete_confirmation_template = "admin/django_at_jwt/confirm_deletion.html"
     delete_selected_confirmation_template = "admin/django_at_jwt/confirm_deletion.html"
     actions = ("delete_selected",)
-    # The labels of what is said of a new row although it is as it is by default.
-    always_told: frozenset[Any] = frozenset()
+    # Labels listed for a new row even if their values are the defaults.
+    always_listed: frozenset[Any] = frozenset()
 
     class Media:
-        """What the pages look like that show a change."""
+        """The style of the review pages."""
 
         css = {"all": ["django_at_jwt/claim_mappers.css"]}
 
     def apply_change(self, now: ClaimConfiguration, *, before: list[Any], after: list[Any]) -> ClaimConfiguration:
-        """Give the arrangement after some rows were replaced; ``before`` as they are stored."""
+        """Return the configuration with the rows ``before``, as stored, replaced by the rows ``after``."""
         raise NotImplementedError
 
-    def described(self, row: Any) -> list[tuple[Any, str]]:
-        """Give a row in words: labels, each with a text. The labels of all rows are the same."""
+    def describe(self, row: Any) -> list[tuple[Any, str]]:
+        """Return labels and texts that describe a row; the labels are the same for every row."""
         raise NotImplementedError
 
     def changeform_view(
@@ -110,22 +108,22 @@ class ConfirmingAdmin(_ModelAdmin):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
-        """Show what a form would do, and save it when that was confirmed."""
+        """Show the review page of a submitted form, and save the form once that is confirmed."""
         if request.method != "POST":
             return super().changeform_view(request, object_id, form_url, extra_context)
         with transaction.atomic(using=router.db_for_write(self.model)):
             version = lock_rows()
             if not is_confirmed(request, version):
-                page = self._page_for_form(request, object_id, version)
+                page = self._review_form(request, object_id, version)
                 if page is not None:
                     return page
             return super().changeform_view(request, object_id, form_url, extra_context)
 
-    def sent_row(self, request: HttpRequest, object_id: str | None) -> tuple[list[Any], Any] | None:
-        """Give the stored row, if there is one, and what a form would make of it; store nothing.
+    def submitted_row(self, request: HttpRequest, object_id: str | None) -> tuple[list[Any], Any] | None:
+        """Return the stored row, in a list that is empty for a new row, and the row the form would save.
 
         Returns:
-            ``None`` where Django has an answer to the form already: it is not allowed, or not valid.
+            ``None`` if Django itself rejects the form: it is not allowed or not valid.
         """
         row = None if object_id is None else self.get_object(request, unquote(object_id))
         may = self.has_add_permission(request) if row is None else self.has_change_permission(request, row)
@@ -137,23 +135,23 @@ class ConfirmingAdmin(_ModelAdmin):
         )
         return (stored, form.instance) if form.is_valid() else None
 
-    def _page_for_form(self, request: HttpRequest, object_id: str | None, version: str) -> HttpResponse | None:
-        """The page that shows what a form would do, or ``None`` where there is nothing to show."""
-        sent = self.sent_row(request, object_id)
-        if sent is None:
+    def _review_form(self, request: HttpRequest, object_id: str | None, version: str) -> HttpResponse | None:
+        """Return the review page of a form, or ``None`` if there is nothing to review."""
+        submitted = self.submitted_row(request, object_id)
+        if submitted is None:
             return None
-        stored, row = sent
-        if stored and not self._matters(row, stored[0]):
+        stored, row = submitted
+        if stored and not self._affects_tokens(row, stored[0]):
             return None
         context = {"may_go_back": True}
-        return self.page_for_change(request, before=stored, after=[row], version=version, context=context)
+        return self.review_page(request, before=stored, after=[row], version=version, context=context)
 
-    def _matters(self, row: Any, stored: Any) -> bool:
-        """Tell whether a changed row makes any difference to tokens; a note does not."""
+    def _affects_tokens(self, row: Any, stored: Any) -> bool:
+        """Return whether a changed row can affect tokens; a note cannot."""
         now = ClaimConfiguration.stored()
         return self.apply_change(now, before=[stored], after=[row]) != now
 
-    def page_for_change(
+    def review_page(
         self,
         request: HttpRequest,
         *,
@@ -162,40 +160,40 @@ class ConfirmingAdmin(_ModelAdmin):
         version: str,
         context: dict[str, Any] | None = None,
     ) -> HttpResponse:
-        """Give the page that shows what replacing rows does."""
+        """Return the review page for replacing rows."""
         now = ClaimConfiguration.stored()
         then = self.apply_change(now, before=before, after=after)
         if CONFIRMATION in request.POST:
-            text = _("Something was changed in the meantime. This is what it does now.")
+            text = _("The data changed since you opened this page. Review the updated impact.")
             self.message_user(request, text, messages.WARNING)
-        whole = {
+        context = {
             **self.admin_site.each_context(request),
-            **self.shown(request, now, then, version=version, sent=list(sent_values(request))),
+            **self.impact_context(request, now, then, version=version, sent=list(submitted_values(request))),
             "opts": self.opts,
             "media": self.media,
-            "title": _("This is what it does"),
+            "title": _("Review changes"),
             "rows": self._rows(before, after),
             **(context or {}),
         }
-        return TemplateResponse(request, self.confirm_template, whole)
+        return TemplateResponse(request, self.confirm_template, context)
 
     def _rows(self, before: list[Any], after: list[Any]) -> list[dict[str, Any]]:
-        """What is different in each row; of a new one, what is not as it is by default."""
-        plain = self.described(self.model())
+        """Return the differences of each row; for a new row, those from the defaults."""
+        defaults = self.describe(self.model())
         stored = {row.pk: row for row in before}
         rows = []
         for row in after:
-            old = self.described(stored[row.pk]) if row.pk in stored else None
-            new = self.described(row)
+            old = self.describe(stored[row.pk]) if row.pk in stored else None
+            new = self.describe(row)
             lines = [
                 {"label": label, "before": old[place][1] if old else "", "after": text}
                 for place, (label, text) in enumerate(new)
-                if text != (old or plain)[place][1] or (not old and label in self.always_told)
+                if text != (old or defaults)[place][1] or (not old and label in self.always_listed)
             ]
             rows.append({"name": str(row), "is_new": old is None, "lines": lines})
         return rows
 
-    def shown(
+    def impact_context(
         self,
         request: HttpRequest,
         now: ClaimConfiguration,
@@ -204,7 +202,7 @@ class ConfirmingAdmin(_ModelAdmin):
         version: str,
         sent: list[tuple[str, str]],
     ) -> dict[str, Any]:
-        """Give what the templates show of a change. Values are for those who may preview tokens."""
+        """Return the template context of a change. Only users who may preview tokens see values."""
         shows_values = request.user.has_perm(PREVIEW_PERMISSION)
         effects = change_impact(now, then, now=time.time())
         if shows_values:
@@ -221,7 +219,7 @@ class ConfirmingAdmin(_ModelAdmin):
     def delete_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """Show what deleting a row does, and delete it when that was confirmed."""
+        """Show the impact of deleting a row, and delete it once that is confirmed."""
         with transaction.atomic(using=router.db_for_write(self.model)):
             version = lock_rows()
             row = self.get_object(request, unquote(object_id))
@@ -230,34 +228,34 @@ class ConfirmingAdmin(_ModelAdmin):
             if request.method == "POST":
                 if is_confirmed(request, version):
                     return super().delete_view(request, object_id, extra_context)
-                self._say_that_it_is_not_done(request)
+                self._warn_not_deleted(request)
                 return HttpResponseRedirect(request.path)
-            context = self._shown_of_deletion(request, [row], version, [("post", "yes")])
+            context = self._deletion_context(request, [row], version, [("post", "yes")])
             return super().delete_view(request, object_id, {**context, **(extra_context or {})})
 
     @admin.action(permissions=["delete"], description=_("Delete selected %(verbose_name_plural)s"))
     def delete_selected(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
-        """Show what deleting rows does, and delete them when that was confirmed."""
+        """Show the impact of deleting rows, and delete them once that is confirmed."""
         with transaction.atomic(using=router.db_for_write(self.model)):
             version = lock_rows()
             if request.POST.get("post"):
                 if is_confirmed(request, version):
                     return delete_selected(self, request, queryset)
-                self._say_that_it_is_not_done(request)
+                self._warn_not_deleted(request)
                 return HttpResponseRedirect(request.get_full_path())
             page = delete_selected(self, request, queryset)
-            sent = [*sent_values(request), ("post", "yes")]
+            sent = [*submitted_values(request), ("post", "yes")]
             if isinstance(page, TemplateResponse) and page.context_data is not None:
-                page.context_data |= self._shown_of_deletion(request, list(queryset), version, sent)
+                page.context_data |= self._deletion_context(request, list(queryset), version, sent)
             return page
 
-    def _shown_of_deletion(
+    def _deletion_context(
         self, request: HttpRequest, rows: list[Any], version: str, sent: list[tuple[str, str]]
     ) -> dict[str, Any]:
         now = ClaimConfiguration.stored()
         then = self.apply_change(now, before=rows, after=[])
-        return {"deleted": rows, **self.shown(request, now, then, version=version, sent=sent)}
+        return {"deleted": rows, **self.impact_context(request, now, then, version=version, sent=sent)}
 
-    def _say_that_it_is_not_done(self, request: HttpRequest) -> None:
-        text = _("Nothing was deleted: something was changed in the meantime. Look at what it does now.")
+    def _warn_not_deleted(self, request: HttpRequest) -> None:
+        text = _("Nothing was deleted: the data changed since you opened this page. Review the updated impact.")
         self.message_user(request, text, messages.WARNING)

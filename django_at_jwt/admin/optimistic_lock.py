@@ -1,4 +1,4 @@
-"""Forms that notice when somebody else changed their row after they were opened."""
+"""Forms that detect a concurrent change of their row."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
     _ModelForm = forms.ModelForm[Any]
 else:
-    _ModelForm = forms.ModelForm  # It is generic to the type checker alone.
+    _ModelForm = forms.ModelForm  # Not generic at run time.
 
 BACK: Final = "_back"
-"""The name of the button that leads from the page which shows a change back to its form."""
+"""The name of the button that leads from a review page back to its form."""
 
 
 def version_of(*rows: Model) -> str:
-    """Give what rows hold, as a short text that is another one as soon as anything in them was changed."""
+    """Return a hash of the values of rows, which differs as soon as any value does."""
     values = [[row._meta.label, row.pk, *_values(row)] for row in rows]
     return hashlib.sha256(json.dumps(values, cls=DjangoJSONEncoder, sort_keys=True).encode()).hexdigest()
 
@@ -35,7 +35,7 @@ def _values(row: Model) -> Iterable[object]:
 
 
 class VersionedForm(_ModelForm):
-    """A form that knows which version of its row it was opened with."""
+    """A form that keeps the version of the row it was opened with."""
 
     version = forms.CharField(required=False, widget=forms.HiddenInput)
 
@@ -45,13 +45,14 @@ class VersionedForm(_ModelForm):
         self.initial["version"] = self._version
 
     def clean(self) -> dict[str, Any]:
-        """Refuse values for a row that is another one by now, and show the form again to whoever came back to it.
+        """Reject the form if its row changed since it was opened, or if the user only returned to it.
 
-        What a subclass makes of the values is made all the same: without it, they would be called wrong as well.
+        The values are kept either way: subclasses build the instance from them, and the model would report more errors
+        for an incomplete one.
         """
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
         if self.instance.pk and cleaned.get("version") != self._version:
-            text = _("Somebody else changed this after you opened it here. Open it again to see how it is now.")
+            text = _("This was changed by someone else since you opened it. Reload to see the latest version.")
             self.add_error(None, ValidationError(text))
         elif BACK in self.data:
             self.add_error(None, ValidationError(_("This is not saved yet.")))

@@ -1,11 +1,11 @@
-"""The page that shows a token before anybody gets one: reached from users, clients, APIs and mappers."""
+"""The page that previews an access token, linked from users, clients, APIs and claim mappers."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from django.contrib import admin
 from django.contrib.admin.models import CHANGE, LogEntry
@@ -31,60 +31,57 @@ if TYPE_CHECKING:
     from django_at_jwt.authorization_server.claims.preview import Preview, PreviewRequest
     from django_at_jwt.core.claims import CompiledMappers
 
-if TYPE_CHECKING:
-    from django.http import HttpRequest
-
     _ModelAdmin = admin.ModelAdmin[TokenPreview]
 else:
-    _ModelAdmin = admin.ModelAdmin  # It is generic to the type checker alone.
+    _ModelAdmin = admin.ModelAdmin  # Not generic at run time.
+
+# The template preview/link.html, which other models' pages include, checks the same permission.
+PREVIEW_PERMISSION: Final = "django_at_jwt.preview_claimmapper"
+_TEMPLATE: Final = "admin/django_at_jwt/preview/page.html"
 
 
 @admin.register(TokenPreview)
 class TokenPreviewAdmin(_ModelAdmin):
-    """One page, which is about users, clients, APIs and mappers alike; in place of a list there is the preview."""
+    """The preview page, in place of a list of rows."""
 
     def get_urls(self) -> list[URLPattern]:
-        """Give the page under the name of the links to it, and under the name that the index looks for."""
+        """Return the page's URL under the name used by links and the name expected by the admin index."""
         view = self.admin_site.admin_view(partial(preview_page, admin_site=self.admin_site))
         names = ("django_at_jwt_preview", f"{self.opts.app_label}_{self.opts.model_name}_changelist")
         return [path("", view, name=name) for name in names]
 
     def has_module_permission(self, request: HttpRequest) -> bool:
-        """Tell whether the index has a line for it."""
-        return request.user.has_perm(PERMISSION)
+        """Return whether the index lists the page."""
+        return request.user.has_perm(PREVIEW_PERMISSION)
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Tell whether somebody may preview tokens."""
-        return request.user.has_perm(PERMISSION)
+        """Return whether the user may preview tokens."""
+        return request.user.has_perm(PREVIEW_PERMISSION)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        """There is nothing to add."""
+        """Return ``False``: the page has no rows."""
         return False
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """There is nothing to change."""
+        """Return ``False``: the page has no rows."""
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """There is nothing to delete."""
+        """Return ``False``: the page has no rows."""
         return False
 
 
 def record_preview(request: HttpRequest, effects: ChangeImpact) -> None:
-    """Record that the claims of the users in a sample were shown, as far as there were any to show."""
+    """Record in the history of each sampled user that claims were shown."""
     users = {effect.token.user.pk: effect.token.user for effect in effects.tokens if effect.token.user is not None}
     if users and request.user.pk is not None:
         message = _("Claims in access tokens were previewed.")
         LogEntry.objects.log_actions(request.user.pk, users.values(), CHANGE, message)
 
 
-PERMISSION = "django_at_jwt.preview_claimmapper"
-_TEMPLATE = "admin/django_at_jwt/preview/page.html"
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Segment:
-    """A part of the bar: what it is, its bytes, and where it begins and its width in percent of the whole bar."""
+    """A part of the size bar. ``left`` and ``width`` are percentages of the whole bar."""
 
     name: str
     label: str
@@ -96,15 +93,15 @@ class Segment:
 def preview_page(
     request: HttpRequest, admin_site: AdminSite, *, mappers: CompiledMappers | None = None, title: str = ""
 ) -> HttpResponse:
-    """Ask whose token to preview and, when that was sent by POST, show it and record who looked.
+    """Return the page that asks which token to preview; after a POST, show the preview and record it.
 
-    A page with a form of its own, such as a mapper's, may call this for its own POST, with the mappers as they would
-    be: what was sent to it is sent again with each preview, to the same address.
+    Another form's view, such as a claim mapper's, can call this for its own POST, with the mappers as they would be
+    saved. The values of that form are submitted again, to the same URL, with each preview.
 
     Raises:
         PermissionDenied: the user may not preview access tokens.
     """
-    if not request.user.has_perm(PERMISSION):
+    if not request.user.has_perm(PREVIEW_PERMISSION):
         raise PermissionDenied
     sent = any(name.startswith(f"{PREFIX}-") for name in request.POST)
     initial = {} if request.method == "POST" else _initial(request, admin_site)
@@ -115,7 +112,7 @@ def preview_page(
         "opts": ClaimMapper._meta,
         "form": form,
         "media": form.media,
-        "carried": [(name, value) for name, values in request.POST.lists() for value in values if _is_carried(name)],
+        "carried": [(name, value) for name, values in request.POST.lists() for value in values if _is_repeated(name)],
         "is_unsaved": mappers is not None,
         "back": BACK,
     }
@@ -124,17 +121,17 @@ def preview_page(
         preview = preview_access_token(asked)
         _record(request, asked)
         context |= {"asked": asked, **_shown(preview)}
-    # What "admin:" means in the template, on a site with several admin sites.
+    # Resolve "admin:" URLs in the template to this admin site.
     request.current_app = admin_site.name
     return TemplateResponse(request, _TEMPLATE, context)
 
 
-def _is_carried(name: str) -> bool:
+def _is_repeated(name: str) -> bool:
     return name != "csrfmiddlewaretoken" and not name.startswith(f"{PREFIX}-")
 
 
 def _initial(request: HttpRequest, admin_site: AdminSite) -> dict[str, Any]:
-    """Take what a link names, and only rows that the administrator may look at anyway."""
+    """Return the user and client named by a link, if the administrator may view these rows."""
     initial: dict[str, Any] = {}
     models = {"user": token_user_model(), "client": get_application_model()}
     for name, model in models.items():
@@ -146,16 +143,16 @@ def _initial(request: HttpRequest, admin_site: AdminSite) -> dict[str, Any]:
 
 
 def _record(request: HttpRequest, asked: PreviewRequest) -> None:
-    """Write into the admin's history who looked at whose token. No claim is written."""
+    """Record the preview in the history of the user, or of the client. No claim is recorded."""
     about = asked.client if asked.user is None else asked.user
     names = {"client": asked.client.client_id, "grant": asked.grant}
-    parts = [_("An access token of client %(client)s by %(grant)s was previewed.") % names]
+    parts = [_("An access token of client %(client)s (grant: %(grant)s) was previewed.") % names]
     if asked.resources:
         parts.append(_("APIs: %(names)s.") % {"names": " ".join(asked.resources)})
     if asked.scopes:
         parts.append(_("Scopes: %(names)s.") % {"names": " ".join(asked.scopes)})
     if asked.mappers is not None:
-        parts.append(_("It was with changes to claim mappers that were not saved."))
+        parts.append(_("The preview included unsaved changes to claim mappers."))
     LogEntry.objects.log_actions(cast("int", request.user.pk), [about], CHANGE, " ".join(parts), single_object=True)
 
 
@@ -179,7 +176,7 @@ def _json(value: Any) -> str:
 
 
 def _whole(preview: Preview) -> int:
-    """The bytes that the bar is long: a little more than the last mark, or the token."""
+    """Return the length of the bar in bytes: slightly beyond the last mark, or the size of the token."""
     total = 0 if preview.size is None else preview.size.total
     return max(total, SIZE_MARKS[-1] * 17 // 16)
 

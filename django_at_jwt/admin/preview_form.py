@@ -1,4 +1,4 @@
-"""The form that asks whose token to preview: a user or none, a client, scopes, APIs and a grant."""
+"""The form that selects which token to preview: user, client, scopes, APIs and grant."""
 
 from __future__ import annotations
 
@@ -28,23 +28,23 @@ PREFIX = "preview"
 
 
 class PreviewForm(forms.Form):
-    """Whose token. Rows are searched for with JavaScript; without it, ``typed`` is sent and names are typed."""
+    """The token request to preview. Without JavaScript, ``typed`` is sent, and names are typed instead of searched."""
 
     prefix = PREFIX
     typed = forms.BooleanField(required=False)
     user_name = forms.CharField(
-        label=_("User, by name or primary key"),
+        label=_("User (name or primary key)"),
         required=False,
         max_length=254,
-        help_text=_("Empty for a client that acts for itself."),
+        help_text=_("Leave empty for a client acting on its own behalf."),
     )
     user = forms.ModelChoiceField(
         label=_("User"),
         queryset=token_user_model()._base_manager.none(),
         required=False,
-        help_text=_("Empty for a client that acts for itself."),
+        help_text=_("Leave empty for a client acting on its own behalf."),
     )
-    client_id = forms.CharField(label=_("Client, by its id"), required=False, max_length=255)
+    client_id = forms.CharField(label=_("Client (client_id)"), required=False, max_length=255)
     client = forms.ModelChoiceField(
         label=_("Client"), queryset=get_application_model()._default_manager.none(), required=False
     )
@@ -52,18 +52,16 @@ class PreviewForm(forms.Form):
         label=_("Scopes"),
         required=False,
         widget=forms.CheckboxSelectMultiple,
-        help_text=_("What the client asks for. Without any: the site's default scopes."),
+        help_text=_("Requested scopes. If none is selected: the site's default scopes."),
     )
     resources = forms.MultipleChoiceField(
         label=_("APIs"),
         required=False,
         widget=forms.CheckboxSelectMultiple,
-        help_text=_("Those that the client names. Without any: what its scopes imply, or the default."),
+        help_text=_("Requested APIs. If none is selected: those implied by the scopes, or the default."),
     )
     grant = forms.ChoiceField(label=_("Grant"), required=False)
-    logged_in = forms.BooleanField(
-        label=_("as after a login with a password, a moment ago"), required=False, initial=True
-    )
+    logged_in = forms.BooleanField(label=_("the user has just logged in with a password"), required=False, initial=True)
 
     def __init__(self, *args: Any, request: HttpRequest, admin_site: AdminSite, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -81,11 +79,11 @@ class PreviewForm(forms.Form):
             for server in registry.latest()
         ]
         self.fields["resources"].choices = servers  # type: ignore[attr-defined]
-        grants = [("", _("the client's own")), *((grant, grant) for grant in known_grants())]
+        grants = [("", _("the client's grant")), *((grant, grant) for grant in known_grants())]
         self.fields["grant"].choices = grants  # type: ignore[attr-defined]
 
     def _search(self, name: str, relation: Any, request: HttpRequest, admin_site: AdminSite) -> bool:
-        """Let a row be searched for as in the site's other forms, where its admin lets this user; else it is typed."""
+        """Make a field a search box if the user may view these rows in the admin; otherwise, remove the field."""
         registered = admin_site._registry.get(relation.remote_field.model)
         if registered is None or not registered.search_fields or not registered.has_view_permission(request):
             del self.fields[name]
@@ -95,7 +93,7 @@ class PreviewForm(forms.Form):
         return True
 
     def clean(self) -> dict[str, Any]:
-        """Find the rows that were named, and see that the grant goes with them."""
+        """Look up the named rows, and check that the grant fits them."""
         cleaned = {**(super().clean() or {}), **self.cleaned_data}
         for name, chosen, find in (("user_name", "user", find_user), ("client_id", "client", find_client)):
             if not cleaned["typed"] and chosen in self.fields:
@@ -115,12 +113,12 @@ class PreviewForm(forms.Form):
         if not self.errors:
             cleaned["grant"] = cleaned.get("grant") or usual_grant(client, user)
             if (cleaned["grant"] == "client_credentials") != (user is None):
-                text = _("The client acts for itself with client_credentials, and with no other grant.")
+                text = _("The client_credentials grant takes no user; every other grant requires one.")
                 self.add_error("grant", text)
         return cleaned
 
     def request(self, mappers: CompiledMappers | None) -> PreviewRequest:
-        """Give what to preview, of a valid form."""
+        """Return the preview request of a valid form."""
         cleaned, now = self.cleaned_data, time.time()
         user = cleaned.get("user")
         return PreviewRequest(

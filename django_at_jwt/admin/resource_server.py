@@ -1,4 +1,4 @@
-"""The resource servers in the admin: registered, changed and switched off by an administrator."""
+"""Resource servers in the admin."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ if TYPE_CHECKING:
 
 
 class ScopesField(forms.CharField):
-    """Scopes as text: one on each line, and after a space what it lets a client do."""
+    """Scopes as text: one per line, followed by a space and its description."""
 
     widget = AdminTextareaWidget
 
     def prepare_value(self, value: Any) -> Any:
-        """Write scopes as lines; a row that came from a fixture may have a list of them."""
+        """Return scopes as lines of text; a row loaded from a fixture may hold a list."""
         if isinstance(value, list):
             value = dict.fromkeys(map(str, value), "")
         if not isinstance(value, dict):
@@ -45,16 +45,19 @@ class ScopesField(forms.CharField):
         return "\n".join(f"{scope} {text}".rstrip() for scope, text in value.items())
 
     def to_python(self, value: Any) -> Any:
-        """Read lines as scopes; ``None`` where there is none.
+        """Return the scopes of the lines; ``None`` if there are none.
 
         Raises:
-            ValidationError: a line cannot be read, or the site has no such scope.
+            ValidationError: a line is invalid, or the site does not have the scope.
         """
         lines = [line.split(None, 1) for line in str(super().to_python(value)).splitlines() if line.strip()]
         named = [line[0] for line in lines]
         twice = sorted({scope for scope in named if named.count(scope) > 1})
         if twice:
-            raise ValidationError(_("Write each scope on one line only; twice there: %s") % ", ".join(twice))
+            raise ValidationError(
+                _("Duplicate scope: %(scopes)s. Write each scope on one line only."),
+                params={"scopes": ", ".join(twice)},
+            )
         try:
             scopes = read_scopes({line[0]: line[1].strip() if len(line) > 1 else "" for line in lines})
         except ValueError as error:
@@ -63,33 +66,33 @@ class ScopesField(forms.CharField):
         unknown = [scope for scope in scopes if scope not in known]
         if unknown:
             raise ValidationError(
-                _("No client can ask for %(unknown)s: this site has the scopes %(known)s (OAUTH2_PROVIDER['SCOPES'])."),
+                _("Unknown scope: %(unknown)s. OAUTH2_PROVIDER['SCOPES'] has %(known)s."),
                 params={"unknown": ", ".join(unknown), "known": ", ".join(known)},
             )
         return dict(scopes) or None
 
     def has_changed(self, initial: Any, data: Any) -> bool:
-        """Tell whether other scopes were written."""
+        """Return whether the scopes differ."""
         return str(self.prepare_value(initial) or "").split() != str(data or "").split()
 
 
 class ClientsWidget(FilteredSelectMultiple):
-    """Django's two lists, in an element of their own: its script puts them first in the one around them."""
+    """Django's two lists in a wrapper element: its script inserts them as the first child of their parent."""
 
     def render(self, *args: Any, **kwargs: Any) -> SafeString:
-        """Give the list as HTML; without JavaScript it is one list with several choices."""
+        """Return the HTML; without JavaScript it is one list with multiple choices."""
         return format_html('<div class="related-widget-wrapper">{}</div>', super().render(*args, **kwargs))
 
 
 class ResourceServerForm(VersionedForm):
-    """The form of a resource server, with the site's own scopes, algorithms and clients to choose from."""
+    """The form of a resource server, with the site's scopes, algorithms and clients as choices."""
 
     scopes = ScopesField(
         label=_("Scopes"),
         required=False,
         help_text=_(
-            "One scope on each line, and after a space what it lets a client do here, for the consent page: "
-            "reports:read Read reports. Without any: the scopes that no other API names."
+            "One scope per line, followed by its description for the consent page, for example: "
+            "reports:read Read reports. If empty: the scopes that no other API names."
         ),
     )
     algorithm = forms.ChoiceField(
@@ -128,26 +131,28 @@ class ResourceServerForm(VersionedForm):
         self.fields["algorithm"].choices = algorithms  # type: ignore[attr-defined]
         rows = get_application_model()._default_manager.order_by("name", "client_id").values_list("client_id", "name")
         labels = {client_id: f"{name} ({client_id})" if name else client_id for client_id, name in rows}
-        # A row that came from a fixture may have anything, and this is where it is mended.
+        # A row loaded from a fixture may hold anything; the form is where it is corrected.
         stored = self.instance.clients if isinstance(self.instance.clients, list) else []
         named = [each for each in stored if isinstance(each, str)]
         if named != self.instance.clients:
             self.initial["clients"] = named
         for client_id in named:
-            # Somebody deleted the client; the name stays until it is taken out here.
+            # A deleted client stays listed until an administrator removes it here.
             labels.setdefault(client_id, gettext("%(client)s (no such client)") % {"client": client_id})
         self.fields["clients"].choices = labels.items()  # type: ignore[attr-defined]
 
 
 def _with_size(algorithm: str) -> str:
-    """Name an algorithm, and say how long its tokens are where that is more than many servers allow."""
+    """Return the name of an algorithm, with the size of its tokens if many servers reject tokens of that size."""
     size = ALGORITHMS[algorithm].large_token_bytes if algorithm in ALGORITHMS else None
-    return algorithm if size is None else _("%s (tokens of about %d bytes)") % (algorithm, size)
+    if size is None:
+        return algorithm
+    return gettext("%(algorithm)s (tokens of about %(size)d bytes)") % {"algorithm": algorithm, "size": size}
 
 
 @admin.register(ResourceServer)
 class ResourceServerAdmin(ConfirmingAdmin):
-    """Resource servers, and above them those that the settings declare."""
+    """Resource servers, listed below those declared in the settings."""
 
     form = ResourceServerForm
     change_list_template = "admin/django_at_jwt/resourceserver/change_list.html"
@@ -157,8 +162,8 @@ class ResourceServerAdmin(ConfirmingAdmin):
         "enabled",
         "default",
         "scope_names",
-        "whose",
-        "kind",
+        "allowed_clients",
+        "tokens",
         "lifetime_or_default",
     )
     list_display_links = ("name", "identifier")
@@ -166,76 +171,78 @@ class ResourceServerAdmin(ConfirmingAdmin):
     search_fields = ("name", "identifier", "description")
     fieldsets = (
         (None, {"fields": ("identifier", "name", "description", "enabled")}),
-        (_("Who may ask for it, and how"), {"fields": ("open_to_all_clients", "clients", "is_default", "isolated")}),
-        (_("Its tokens"), {"fields": ("scopes", "lifetime", "token_format", "algorithm", "version")}),
+        (_("Access"), {"fields": ("open_to_all_clients", "clients", "is_default", "isolated")}),
+        (_("Tokens"), {"fields": ("scopes", "lifetime", "token_format", "algorithm", "version")}),
     )
 
     def apply_change(
         self, now: ClaimConfiguration, *, before: list[ResourceServer], after: list[ResourceServer]
     ) -> ClaimConfiguration:
-        """Give the arrangement after some resource servers were replaced."""
+        """Return the configuration with some resource servers replaced."""
         then = now.with_server(None, in_place_of={row.identifier for row in before})
         for row in after:
             then = then.with_server(row)
         return then
 
-    def described(self, row: ResourceServer) -> list[tuple[Any, str]]:
-        """Give the fields of a row in words."""
+    def describe(self, row: ResourceServer) -> list[tuple[Any, str]]:
+        """Return the labels and displayed values of a row's fields."""
         names = flatten_fieldsets(self.fieldsets)
         fields = [field for field in row._meta.fields if field.name in names]
         return [(field.verbose_name, display_for_field(getattr(row, field.name), field, "")) for field in fields]
 
     @admin.display(description=_("default"), boolean=True)
     def default(self, server: ResourceServer) -> bool:
-        """Tell whether tokens are for it where nobody asks for any; the settings have the last word."""
+        """Return whether it is the default audience; a default in the settings takes precedence."""
         return server.identifier == registry.latest().default
 
     @admin.display(description=_("scopes"))
     def scope_names(self, server: ResourceServer) -> str:
-        """Give the scopes by their names; of a row that cannot be read, why there are no tokens for it."""
+        """Return the names of the scopes, or why an invalid row gets no tokens."""
         try:
             scopes = server.registered.scopes
         except ValueError as error:
-            return str(_("No tokens, since the row cannot be read: %s") % error)
+            return gettext("Invalid row, no tokens are issued: %(problem)s") % {"problem": error}
         if scopes is None:
-            return str(_("those that no other API names"))
+            return gettext("those that no other API names")
         return format_html_join(" ", "<code>{}</code>", ((scope,) for scope in scopes))
 
     @admin.display(description=_("lifetime"), ordering="lifetime")
     def lifetime_or_default(self, server: ResourceServer) -> str:
-        """Give the lifetime of the tokens."""
-        return str(_("the site's")) if server.lifetime is None else f"{server.lifetime} s"
+        """Return the lifetime of the tokens in seconds, or a reference to the site's default."""
+        if server.lifetime is None:
+            return gettext("the site's default")
+        return gettext("%(seconds)d s") % {"seconds": server.lifetime}
 
     @admin.display(description=_("tokens"))
-    def kind(self, server: ResourceServer) -> str:
-        """Give the format, and the algorithm if it is not the site's."""
+    def tokens(self, server: ResourceServer) -> str:
+        """Return the format, and the algorithm unless it is the site's default."""
         return f"{server.token_format} {server.algorithm}".strip()
 
     @admin.display(description=_("clients"))
-    def whose(self, server: ResourceServer) -> str:
-        """Say how many clients may ask for it."""
+    def allowed_clients(self, server: ResourceServer) -> str:
+        """Return how many clients may request tokens for it."""
         if server.open_to_all_clients:
-            return str(_("all"))
+            return gettext("all")
         return str(len(server.clients)) if isinstance(server.clients, list) else ""
 
     def save_model(self, request: HttpRequest, obj: ResourceServer, form: Any, change: bool) -> None:  # noqa: FBT001
-        """Store it, and say which scopes it takes from APIs that name none: their next tokens are without these."""
+        """Save the row, and warn about scopes that APIs without a list of scopes lose to it."""
         before = registry.latest()
         super().save_model(request, obj, form, change)
-        itself = {obj.identifier, form.initial.get("identifier")}
-        without = [server for server in before if server.scopes is None and server.identifier not in itself]
+        same = {obj.identifier, form.initial.get("identifier")}
+        without = [server for server in before if server.scopes is None and server.identifier not in same]
         losing = [server for server in without if any(before.has_meaning(scope, server) for scope in obj.scopes or ())]
         taken = [scope for scope in obj.scopes or () if any(before.has_meaning(scope, server) for server in losing)]
         if taken:
             text = _(
-                "%(api)s has taken %(scopes)s from the APIs that name no scopes: new tokens for %(others)s will not "
-                "have it. An API that still needs such a scope has to name it too."
+                "New tokens for %(others)s will not include %(scopes)s, which %(api)s now names. If such an API still "
+                "needs the scope, name it there too."
             )
             others = ", ".join(server.identifier for server in losing)
             messages.warning(request, text % {"api": obj, "scopes": ", ".join(taken), "others": others})
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """Show the list, with what the settings declare above it."""
+        """Show the list below the resource servers declared in the settings."""
         settings = app_settings()
         context = {"declared": settings.resource_servers, "declared_default": settings.default_resource}
         return super().changelist_view(request, {**context, **(extra_context or {})})

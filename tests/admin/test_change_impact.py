@@ -1,4 +1,4 @@
-"""What a change of claim mappers and resource servers does is shown before it is made: over HTTP, in the real admin."""
+"""The review pages of claim mappers and resource servers: what they show before a change is saved, over HTTP."""
 
 from __future__ import annotations
 
@@ -65,8 +65,8 @@ def test_new_mapper_shows_claims_sizes_clients_and_personal_data(admin, user, we
     page = send(admin, ADD, **MAIL, tokens_for="users")
     text = text_of(page)
     assert "the user&#x27;s email address" in text
-    assert "It can be about the tokens of 1 of 2 clients." in text
-    assert "Personal data may be sent that was not sent before:</strong> <code>email</code>" in text
+    assert "Affects tokens of up to 1 of 2 clients." in text
+    assert "Additional personal data may be sent:</strong> <code>email</code>" in text
     assert "<code>&quot;alice@example.com&quot;</code>" in text
     effects = page.context["effects"]
     assert {effect.token.user.username for effect in effects.tokens} == {"admin", "alice"}
@@ -106,11 +106,11 @@ def test_changed_mapper_shows_both_sides(admin, user, web, mapper):
     page = send(admin, change(mapper), claim="mail", **{"transforms-0-step": "prefix", "transforms-0-text": "x:"})
     kinds = {(claim.name, claim.kind) for effect in page.context["effects"].tokens for claim in effect.claims}
     assert kinds == {("email", "removed"), ("mail", "added")}
-    assert "put a text before it: “x:”" in text_of(page)
+    assert "add prefix: “x:”" in text_of(page)
     page = send(admin, change(mapper), **{"transforms-0-step": "prefix", "transforms-0-text": "x:"})
     assert "x:alice@example.com" in text_of(page)
     assert page.context["effects"].newly_personal == ()
-    assert "No personal data is newly sent." in text_of(page)
+    assert "No additional personal data is sent." in text_of(page)
     confirm(admin, page)
     mapper.refresh_from_db()
     assert mapper.transforms == [{"kind": "prefix", "text": "x:"}]
@@ -128,7 +128,7 @@ def test_wider_conditions_send_personal_data_to_others(admin, user, web, make_cl
 
 def test_required_mapper_that_fails_shows_that_tokens_would_be_refused(admin, user, web):
     page = send(admin, ADD, **MAIL, required="on", type="integer")
-    assert "tokens would be refused that are issued now" in text_of(page)
+    assert "sampled tokens that are issued now would be refused" in text_of(page)
     assert "the required claim mapper" in text_of(page)
 
 
@@ -138,7 +138,10 @@ def test_says_why_no_token_can_be_tried(admin, user, web):
     page = send(admin, ADD, **MAIL)
     [(reason, number)] = page.context["effects"].never_issued
     assert number == page.context["effects"].sampled == 4
-    assert "4 tokens are issued neither now nor then, so nothing shows in them:</strong> " + reason in text_of(page)
+    assert (
+        "4 sampled tokens are not issued, before or after the change, so they show no difference:</strong> " + reason
+        in text_of(page)
+    )
     assert "signing key" in reason
 
 
@@ -155,7 +158,7 @@ class TestRaces:
         page = send(admin, ADD, **MAIL)
         again = confirm(admin, page, claim="mail")
         assert is_shown(again)
-        assert "Something was changed in the meantime" in text_of(again)
+        assert "The data changed since you opened this page" in text_of(again)
         assert mappers() == []
 
     def test_another_mapper_or_resource_server_changed_meanwhile(self, admin, user, web):
@@ -173,7 +176,7 @@ class TestRaces:
         ClaimMapper.objects.update(claim="theirs")
         again = confirm(admin, page)
         assert not is_shown(again)
-        assert "Somebody else changed this after you opened it here" in again.content.decode()
+        assert "This was changed by someone else since you opened it" in again.content.decode()
         assert mappers() == [("mail", "theirs", 0, True)]
 
     def test_row_deleted_meanwhile(self, admin, user, web, mapper):
@@ -291,7 +294,7 @@ class TestResourceServers:
     def test_switched_off_and_deleted(self, admin, user, web, mapper):
         row = ResourceServer.objects.create(identifier="https://mail.example.com/", name="Mail")
         page = send(admin, change(row), enabled=None)
-        assert "would be refused that" in text_of(page)
+        assert "issued now would be refused" in text_of(page)
         assert page.context["effects"].clients_concerned == 1
         assert is_shown(admin.get(delete(row)))
         confirm(admin, page)
@@ -302,7 +305,7 @@ class TestResourceServers:
         row = ResourceServer.objects.create(identifier="https://mail.example.com/", name="Mail")
         page = send(admin, change(row), lifetime="60")
         ResourceServer.objects.update(name="Post")
-        assert "Somebody else changed this" in confirm(admin, page).content.decode()
+        assert "This was changed by someone else" in confirm(admin, page).content.decode()
         row.refresh_from_db()
         assert (row.name, row.lifetime) == ("Post", None)
 
@@ -369,7 +372,7 @@ class TestSample:
         monkeypatch.setattr(token_sample, "MOST_TOKENS", 3)
         page = send(admin, ADD, **MAIL)
         assert page.context["effects"].sampled == 3
-        assert "They were taken in turns from 4 that these users, clients and APIs have." in text_of(page)
+        assert "The sample was taken from 4 combinations of these users, clients and APIs." in text_of(page)
 
     def test_many_apis_leave_nobody_out(self, admin, web, user, service, make_client, monkeypatch):
         monkeypatch.setattr(token_sample, "MOST_TOKENS", 6)
@@ -416,4 +419,4 @@ class TestSample:
 
     def test_without_users_and_clients(self, admin):
         page = send(admin, ADD, **MAIL)
-        assert "There are no users and clients yet" in text_of(page)
+        assert "there are no users and clients yet" in text_of(page)

@@ -222,7 +222,7 @@ def test_every_kind_of_source_is_offered():
         ({"source_kind": "template", "source_template": "{user:password}"}, "source_template", "MAPPABLE_USER_FIELDS"),
         ({"source_kind": "template", "source_template": "{user.__class__}"}, "source_template", "names no source"),
         ({"source_kind": "template", "source_template": "{"}, "source_template", "A brace is alone"),
-        ({"source_kind": "constant", "source_constant": "{"}, "source_constant", "always the same text"),
+        ({"source_kind": "constant", "source_constant": "{"}, "source_constant", "fixed text"),
         ({"source_kind": "constant", "source_constant": "[" * 100_000}, "source_constant", "JSON"),
         ({"source_kind": "constant", "source_constant": "NaN"}, "source_constant", "no NaN"),
         ({"source_kind": "constant", "source_constant": r'"a\u0000b"'}, "source_constant", "NUL"),
@@ -250,13 +250,13 @@ def test_every_kind_of_source_is_offered():
         ({"source_kind": "nonsense"}, "source_kind", "not one of the available choices"),
         ({"type": "integers", "when_missing": "default", "default": "x"}, "default", "JSON"),
         ({"type": "integer", "when_missing": "default", "default": '"x"'}, "default", "does not fit"),
-        ({"transforms-0-step": "cast", "transforms-0-text": "text"}, "transforms", "Step 1: This must be one of"),
+        ({"transforms-0-step": "cast", "transforms-0-text": "text"}, "transforms", "Transform 1: This must be one of"),
         ({"transforms-0-step": "rename", "transforms-0-text": "a"}, "transforms", "has no ="),
         ({"transforms-0-step": "rename", "transforms-0-text": "a=b\na=c"}, "transforms", "twice"),
-        ({"transforms-0-text": "x"}, "transforms", "Choose what is done"),
-        ({"transforms-0-step": "eval", "transforms-0-text": "x"}, "transforms", "no step"),
-        ({"transforms-0-step": "json", "transforms-0-text": "{"}, "transforms", "no JSON"),
-        ({"transforms-0-step": "json", "transforms-0-text": "[" * 100_000}, "transforms", "no JSON"),
+        ({"transforms-0-text": "x"}, "transforms", "Choose a transform"),
+        ({"transforms-0-step": "eval", "transforms-0-text": "x"}, "transforms", "Unknown transform “eval”"),
+        ({"transforms-0-step": "json", "transforms-0-text": "{"}, "transforms", "Not a JSON object"),
+        ({"transforms-0-step": "json", "transforms-0-text": "[" * 100_000}, "transforms", "Not a JSON object"),
         ({"transforms-0-step": "json", "transforms-0-text": "5"}, "transforms", "kind"),
         ({"transforms-0-step": "hash", "transforms-0-text": "short"}, "transforms", "16"),
         ({"transforms-0-step": "hash_by_name", "transforms-0-text": "x"}, "transforms", "no key “x” in AT_JWT"),
@@ -372,12 +372,12 @@ class TestList:
             "For users, for clients authorization-code client and client-credentials client, when scope read was",
             "was granted, for API Reports, by the grant refresh token, for users in the group staff",
             "When the scopes read and write were all granted",
-            "For clients that act for themselves, when one of the scopes read or write was granted",
+            "For clients acting on their own behalf, when one of the scopes read or write was granted",
             "For all tokens",
             "For users in one of the groups a or b",
             "For client authorization-code client",
             "House",
-            "what is in the claim sub",
+            "claim sub",
             "x…",
         ):
             assert sentence in text, sentence
@@ -406,7 +406,7 @@ class TestList:
         assert "Declared in the settings" in text
         assert "mail (disabled)" in text
         assert "“password” may not be mapped" in text
-        assert "Not applied: the settings declare a mapper of this name." in text
+        assert "Not applied: the settings declare a mapper with this name." in text
         assert "“iss” belongs to the protocol" in text
 
     @pytest.mark.parametrize(
@@ -416,10 +416,10 @@ class TestList:
             ({"scopes": ["gone", "read"], "scopes_match": "all"}, "this site has no scope gone."),
             ({"scopes": ["gone"]}, "this site has no scope gone."),
             ({"groups": ["gone", "staff"]}, None),
-            ({"groups": ["gone", "lost"]}, "there is no group gone or lost here."),
-            ({"clients": ["gone"]}, "there is no client gone here."),
+            ({"groups": ["gone", "lost"]}, "this site has no group gone or lost."),
+            ({"clients": ["gone"]}, "this site has no client gone."),
             ({"clients": ["gone", "there"]}, None),
-            ({"resource_servers": ["https://gone.example.com/"]}, "there is no API https://gone.example.com/ here."),
+            ({"resource_servers": ["https://gone.example.com/"]}, "this site has no API https://gone.example.com/."),
             ({"resource_servers": ["https://api.example.com/", "https://gone.example.com/"]}, None),
         ],
     )
@@ -514,7 +514,7 @@ class TestPreview:
     def test_with_unsaved_values(self, admin, user, web):
         Profile.objects.create(user=user, department=Department.objects.create(code="R+D"))
         page = send(admin, ADD, **DEPARTMENT, _preview="Preview", _save=None)
-        assert "as it is in the form" in page.content.decode()
+        assert "with the unsaved mapper" in page.content.decode()
         chosen = {"preview-typed": "on", "preview-user_name": user.get_username()}
         asked = {**fields_of(page), **chosen, "preview-client_id": web.application.client_id}
         shown = admin.post(ADD, asked)

@@ -205,7 +205,7 @@ def test_what_a_page_of_another_form_sent_is_sent_again(rf, web, user, django_us
     assert '<input type="hidden" name="_preview" value="1">' in text
     assert json.loads(page.context_data["claims_json"])["new"] == "<b>"
     assert "<b>" not in text
-    assert "not saved" in LogEntry.objects.get().change_message
+    assert "unsaved changes" in LogEntry.objects.get().change_message
 
 
 def test_no_private_member_is_on_the_page(staff, web, user):

@@ -96,8 +96,8 @@ def test_without_scopes_it_has_those_that_nobody_names(admin):
         ({"identifier": f"{MAIL}#part"}, "identifier", "no fragment"),
         ({"identifier": "https://reports.example.com/"}, "identifier", "The settings declare this one"),
         ({"name": ""}, "name", "required"),
-        ({"scopes": "raed Read"}, "scopes", "this site has the scopes read, write, reports:read"),
-        ({"scopes": "read Read\nread Again"}, "scopes", "twice there: read"),
+        ({"scopes": "raed Read"}, "scopes", "has read, write, reports:read"),
+        ({"scopes": "read Read\nread Again"}, "scopes", "Duplicate scope: read"),
         ({"scopes": 'quo"te'}, "scopes", "cannot be a scope"),
         ({"lifetime": "0"}, "lifetime", "a second at the least"),
         ({"lifetime": "-5"}, "lifetime", "greater than or equal to 0"),
@@ -147,8 +147,7 @@ def test_says_from_whom_scopes_were_taken(admin, settings):
     sent = {**FORM, "scopes": "read\nwrite"}
     (level, text), success = said(admin, reverse(ADD), sent)
     assert (level, success[0]) == ("warning", "success")
-    assert "Mail has taken read, write from" in text
-    assert f"new tokens for {settings.API} will not" in text
+    assert f"New tokens for {settings.API} will not include read, write, which Mail now names." in text
     # They are gone already, so the next one who names them takes nothing from anybody; nor does it from itself.
     address = reverse("admin:django_at_jwt_resourceserver_change", args=[ResourceServer.objects.get().pk])
     assert [level for level, _ in said(admin, address, sent)] == ["success"]
@@ -177,7 +176,7 @@ def test_list(admin, service):
     assert "Declared in the settings" in text
     for expected in (
         "https://reports.example.com/",
-        "https://api.example.com/, by AT_JWT",
+        "Default: https://api.example.com/ (AT_JWT",
         "<code>read</code>",
         "60 s",
     ):

@@ -1,4 +1,4 @@
-"""The claim mappers in the admin: made, changed, ordered and deleted, each time after what that does was shown."""
+"""Claim mappers in the admin. Every change is reviewed before it is saved."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from django_at_jwt.admin.confirmation import ConfirmingAdmin, is_confirmed, lock_rows
-from django_at_jwt.admin.preview import preview_page
+from django_at_jwt.admin.preview import PREVIEW_PERMISSION, preview_page
 from django_at_jwt.authorization_server.claims.configuration import ClaimConfiguration
 from django_at_jwt.conf import app_settings
 from django_at_jwt.core.claims import Conditions
 from django_at_jwt.core.claims.presets import READY_MADE
 from django_at_jwt.models import ClaimMapper
 
-from .display import Names, conditions_sentence, described, state_of, value_sentence, why_never_applied, why_unusable
+from .display import Names, conditions_sentence, describe, state_of, value_sentence, why_never_applied, why_unusable
 from .form import ClaimMapperForm
 
 if TYPE_CHECKING:
     _ModelForm = forms.ModelForm[ClaimMapper]
 else:
-    _ModelForm = forms.ModelForm  # It is generic to the type checker alone.
+    _ModelForm = forms.ModelForm  # Not generic at run time.
 
 READY_MADE_LABELS = {
     "profile": _("profile"),
@@ -39,16 +39,16 @@ READY_MADE_LABELS = {
 }
 
 
-# The name of the button that shows a token with what the form has, and saves nothing.
+# The name of the button that previews a token with the unsaved form.
 PREVIEW = "_preview"
 FURTHER_CONDITIONS = ("clients", "groups", "grants")
 
 
 class RowForm(_ModelForm):
-    """One row of the list, where the order and the switch can be changed."""
+    """A row of the list, where order and enabled can be changed."""
 
     def add_error(self, field: str | None, error: Any) -> None:
-        """Leave out what is wrong with columns that are not here: a broken mapper can be switched off all the same."""
+        """Add an error unless it is about fields outside the list, so that an invalid mapper can be disabled."""
         problems = getattr(error, "error_dict", None)
         if field is None and problems is not None:
             error = ValidationError({name: each for name, each in problems.items() if name in self.fields})
@@ -59,10 +59,10 @@ class RowForm(_ModelForm):
 
 @admin.register(ClaimMapper)
 class ClaimMapperAdmin(ConfirmingAdmin):
-    """Claim mappers, and above them those that the settings declare."""
+    """Claim mappers, listed below those declared in the settings."""
 
     form = ClaimMapperForm
-    always_told = frozenset({_("for which tokens")})
+    always_listed = frozenset({ClaimMapper._meta.get_field("conditions").verbose_name})
     change_form_template = "admin/django_at_jwt/claimmapper/change_form.html"
     change_list_template = "admin/django_at_jwt/claimmapper/change_list.html"
     list_display = ("name", "claim", "order", "enabled")  # More in get_list_display.
@@ -72,7 +72,7 @@ class ClaimMapperAdmin(ConfirmingAdmin):
     fieldsets = (
         (None, {"fields": ("name", "claim", "note", "enabled")}),
         (
-            _("Where the value comes from"),
+            _("Source"),
             {
                 "fields": (
                     "source_kind",
@@ -85,24 +85,24 @@ class ClaimMapperAdmin(ConfirmingAdmin):
                     "source_claim",
                     "source_registered",
                 ),
-                "description": _("Of the fields below the source, the one that belongs to it counts."),
+                "description": _("Only the field of the chosen source is used."),
             },
         ),
-        (_("What is done to it"), {"fields": ("transforms", "type")}),
-        (_("If something is missing"), {"fields": ("when_missing", "default", "required")}),
+        (_("Transforms"), {"fields": ("transforms", "type")}),
+        (_("Missing values"), {"fields": ("when_missing", "default", "required")}),
         (
-            _("For which tokens"),
+            _("Conditions"),
             {
                 "fields": ("tokens_for", "scopes", "scopes_match", "resource_servers"),
-                "description": _("All of these have to be met. What is left open is always met."),
+                "description": _("All conditions must be met. An empty condition is always met."),
             },
         ),
-        (_("Only for some clients, groups or grants"), {"fields": FURTHER_CONDITIONS}),
-        (_("Beside other mappers"), {"fields": ("order", "merge", "version")}),
+        (_("More conditions: clients, groups and grants"), {"fields": FURTHER_CONDITIONS}),
+        (_("Conflicts with other mappers"), {"fields": ("order", "merge", "version")}),
     )
 
     class Media:
-        """The script shows what the chosen source needs; without it all is there."""
+        """The script shows only the fields of the chosen source; without it, all are shown."""
 
         css = {"all": ["django_at_jwt/claim_mappers.css"]}
         js = ["django_at_jwt/claim_mapper.js"]
@@ -114,41 +114,44 @@ class ClaimMapperAdmin(ConfirmingAdmin):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
-        """Preview a token with the mapper as the form has it, if that is what was asked for."""
-        sent = self.sent_row(request, object_id) if request.method == "POST" and PREVIEW in request.POST else None
-        if sent is None:
-            context = {"preview_name": PREVIEW, **(extra_context or {})}
+        """Preview a token with the unsaved mapper if requested; otherwise, show the form."""
+        submitted = (
+            self.submitted_row(request, object_id) if request.method == "POST" and PREVIEW in request.POST else None
+        )
+        if submitted is None:
+            may_preview = request.user.has_perm(PREVIEW_PERMISSION)
+            context = {"preview_name": PREVIEW, "may_preview": may_preview, **(extra_context or {})}
             return super().changeform_view(request, object_id, form_url, context)
-        before, row = sent
+        before, row = submitted
         mappers = self.apply_change(ClaimConfiguration.stored(), before=before, after=[row]).mappers
-        title = gettext("Preview an access token with “%(name)s” as it is in the form") % {"name": row.name}
+        title = gettext("Preview an access token with the unsaved mapper “%(name)s”") % {"name": row.name}
         return preview_page(request, self.admin_site, mappers=mappers, title=title)
 
     def get_list_display(self, request: HttpRequest) -> list[Any]:
-        """Give the columns, with the names of clients and APIs read once for all rows."""
+        """Return the columns; the names of clients and APIs are read once for all rows."""
         names = Names.current()
 
         @admin.display(description=_("value"))
         def value(mapper: ClaimMapper) -> str:
             return value_sentence(mapper.rule_or_broken())
 
-        @admin.display(description=_("for which tokens"))
+        @admin.display(description=_("conditions"))
         def conditions(mapper: ClaimMapper) -> str:
             return conditions_sentence(mapper.rule_or_broken().conditions, names)
 
         @admin.display(description=_("problem"))
         def problem(mapper: ClaimMapper) -> str:
-            return _marked(state_of(mapper, names))
+            return _problem_html(state_of(mapper, names))
 
         return ["name", "claim", value, conditions, "order", "enabled", problem]
 
     @admin.display(description=_("problem"))
     def problem(self, mapper: ClaimMapper) -> str:
-        """Say why the mapper is not applied as it is written."""
-        return _marked(state_of(mapper, Names.current()))
+        """Return why the mapper is not applied as written."""
+        return _problem_html(state_of(mapper, Names.current()))
 
     def get_fieldsets(self, request: HttpRequest, obj: ClaimMapper | None = None) -> Any:
-        """Give sentences in place of the form to those who may only look."""
+        """Return sentences instead of the form for users who may only view the mapper."""
         if obj is not None and not self.has_change_permission(request, obj):
             in_words = ("value_in_words", "conditions_in_words")
             plain = ("type", "when_missing", "default", "required", "merge", "order")
@@ -157,7 +160,7 @@ class ClaimMapperAdmin(ConfirmingAdmin):
         conditions = Conditions() if obj is None else obj.rule_or_broken().conditions
         if request.method == "POST" or any(getattr(conditions, name) for name in FURTHER_CONDITIONS):
             return sets
-        # Few mappers need these; they are folded up where none of them is chosen.
+        # Few mappers need these conditions: collapse them unless one is set.
         return [
             (name, {**options, "classes": ["collapse"]} if options["fields"] == FURTHER_CONDITIONS else options)
             for name, options in sets
@@ -165,31 +168,31 @@ class ClaimMapperAdmin(ConfirmingAdmin):
 
     @admin.display(description=_("value"))
     def value_in_words(self, mapper: ClaimMapper) -> str:
-        """Say where the value comes from."""
+        """Return a description of the value."""
         return value_sentence(mapper.rule_or_broken())
 
-    @admin.display(description=_("for which tokens"))
+    @admin.display(description=_("conditions"))
     def conditions_in_words(self, mapper: ClaimMapper) -> str:
-        """Say for which tokens the mapper is meant."""
+        """Return a description of the conditions."""
         return conditions_sentence(mapper.rule_or_broken().conditions, Names.current())
 
     def get_changelist_form(self, request: HttpRequest, **kwargs: Any) -> Any:
-        """Give the form of a row."""
+        """Return the form of a row of the list."""
         return super().get_changelist_form(request, **{"form": RowForm, **kwargs})
 
     def apply_change(
         self, now: ClaimConfiguration, *, before: list[ClaimMapper], after: list[ClaimMapper]
     ) -> ClaimConfiguration:
-        """Give the arrangement after some mappers were replaced."""
+        """Return the configuration with some mappers replaced."""
         rules = (row.rule_or_broken() for row in after)
         return now.with_rules(rules, in_place_of={row.name for row in before})
 
-    def described(self, row: ClaimMapper) -> list[tuple[Any, str]]:
-        """Give a mapper in words."""
-        return described(row, Names.current())
+    def describe(self, row: ClaimMapper) -> list[tuple[Any, str]]:
+        """Return labels and texts that describe a mapper."""
+        return describe(row, Names.current())
 
     def get_urls(self) -> list[URLPattern]:
-        """Add the pages of the ready-made sets."""
+        """Return the URLs, with those of the ready-made sets."""
         view = self.admin_site.admin_view(self.ready_made_view)
         return [
             path("ready-made/<str:name>/", view, name="django_at_jwt_claimmapper_ready_made"),
@@ -197,17 +200,17 @@ class ClaimMapperAdmin(ConfirmingAdmin):
         ]
 
     def ready_made_view(self, request: HttpRequest, name: str) -> HttpResponse:
-        """Show the mappers of a set that are not there yet, and what they do; add them when that is confirmed."""
+        """Review the mappers of a set that do not exist yet; add them once that is confirmed."""
         if not self.has_add_permission(request):
             raise PermissionDenied
         if name not in READY_MADE:
             raise Http404
         with transaction.atomic(using=router.db_for_write(ClaimMapper)):
             version = lock_rows()
-            rows, problems = _of_ready_made(name)
+            rows, problems = _ready_made_rows(name)
             if request.method != "POST" or not is_confirmed(request, version):
                 context = {"problems": problems, "title": _("Add the ready-made set “%s”") % READY_MADE_LABELS[name]}
-                return self.page_for_change(request, before=[], after=rows, version=version, context=context)
+                return self.review_page(request, before=[], after=rows, version=version, context=context)
             for row in rows:
                 row.save()
                 self.log_addition(request, row, [{"added": {}}])
@@ -216,28 +219,28 @@ class ClaimMapperAdmin(ConfirmingAdmin):
         return HttpResponseRedirect(reverse("admin:django_at_jwt_claimmapper_changelist"))
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        """Keep the order's field in the list narrow."""
+        """Return the form field; the order field gets a class that keeps it narrow in the list."""
         formfield = super().formfield_for_dbfield(db_field, request, **kwargs)
         if db_field.name == "order" and isinstance(formfield, forms.Field):
             formfield.widget.attrs["class"] = "at-jwt-order"
         return formfield
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """Show the list, with what the settings declare above it; save its rows when what that does was confirmed."""
+        """Show the list below the declared mappers; review a change of its rows before it is saved."""
         if request.method == "POST" and "_save" in request.POST and self.has_change_permission(request):
             with transaction.atomic(using=router.db_for_write(ClaimMapper)):
                 version = lock_rows()
-                page = None if is_confirmed(request, version) else self._page_for_list(request, version)
+                page = None if is_confirmed(request, version) else self._review_list(request, version)
                 return page or self._list(request, extra_context)
         return self._list(request, extra_context)
 
-    def _page_for_list(self, request: HttpRequest, version: str) -> HttpResponse | None:
+    def _review_list(self, request: HttpRequest, version: str) -> HttpResponse | None:
         formset = self.get_changelist_formset(request)(request.POST, queryset=self.get_queryset(request))
         if not formset.is_valid():
             return None
         changed = [form.instance for form in formset.forms if form.has_changed()]
         stored = ClaimMapper._base_manager.filter(pk__in=[row.pk for row in changed])
-        return self.page_for_change(request, before=list(stored), after=changed, version=version)
+        return self.review_page(request, before=list(stored), after=changed, version=version)
 
     def _list(self, request: HttpRequest, extra_context: dict[str, Any] | None) -> HttpResponse:
         names = Names.current()
@@ -257,12 +260,12 @@ class ClaimMapperAdmin(ConfirmingAdmin):
         return super().changelist_view(request, {**context, **(extra_context or {})})
 
 
-def _marked(problem: str) -> str:
+def _problem_html(problem: str) -> str:
     return format_html('<span class="at-jwt-problem">{}</span>', problem) if problem else ""
 
 
-def _of_ready_made(name: str) -> tuple[list[ClaimMapper], list[str]]:
-    """The mappers of a set that can be added, and sentences about the others."""
+def _ready_made_rows(name: str) -> tuple[list[ClaimMapper], list[str]]:
+    """Return the mappers of a set that can be added, and the problems."""
     rows, problems, names = [], [], Names.current()
     for data in READY_MADE[name]:
         row = ClaimMapper(**data)

@@ -1,4 +1,4 @@
-"""Claim mappers in sentences: where the value comes from, what is done to it, and for which tokens it is meant."""
+"""Claim mappers in sentences: their source, transforms and conditions."""
 
 from __future__ import annotations
 
@@ -57,38 +57,38 @@ _LONGEST_VALUE: Final = 60
 
 @dataclass(frozen=True, kw_only=True)
 class Names:
-    """How pages call clients and APIs, by what rules have of them: ids and identifiers; and the names of groups."""
+    """Display names of clients by client id and of APIs by identifier, and the names of groups."""
 
     clients: Mapping[str, str] = field(default_factory=dict)
     resource_servers: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def current(cls) -> Names:
-        """Read the names of all clients and APIs: one statement for the clients."""
+        """Return the names of all clients and APIs; the clients cost one query."""
         rows = get_application_model()._default_manager.order_by("name", "client_id").values_list("client_id", "name")
         return cls(
             clients={client_id: name or client_id for client_id, name in rows},
-            # What somebody has registered a moment ago in another process can be chosen here.
-            resource_servers=_told_apart({server.identifier: str(server) for server in registry.latest()}),
+            # latest() includes APIs just registered in another process.
+            resource_servers=_disambiguated({server.identifier: str(server) for server in registry.latest()}),
         )
 
     @cached_property
     def groups(self) -> tuple[str, ...]:
-        """The names of the groups, in their order; they are read when somebody asks."""
+        """The sorted names of the groups, read on first use."""
         field = groups_field()
         if field is None:
             return ()
         return tuple(field.remote_field.model._default_manager.order_by("name").values_list("name", flat=True))
 
 
-def _told_apart(names: Mapping[str, str]) -> dict[str, str]:
-    """Put the identifier behind a name that several have."""
-    times = Counter(names.values())
-    return {identifier: name if times[name] == 1 else f"{name} ({identifier})" for identifier, name in names.items()}
+def _disambiguated(names: Mapping[str, str]) -> dict[str, str]:
+    """Return the names, with the identifier added to duplicates."""
+    counts = Counter(names.values())
+    return {identifier: name if counts[name] == 1 else f"{name} ({identifier})" for identifier, name in names.items()}
 
 
 def source_sentence(source: Source) -> str:  # noqa: C901, PLR0911 - one for each kind of source
-    """Say where the value comes from."""
+    """Return a description of the source."""
     match source:
         case UserField(path=path):
             return gettext("the user's %(field)s") % {"field": user_path_label(path)}
@@ -101,14 +101,14 @@ def source_sentence(source: Source) -> str:  # noqa: C901, PLR0911 - one for eac
         case ResourceServerField(name=name):
             return gettext("the API's %(field)s") % {"field": name}
         case Constant(value=value):
-            return gettext("always %(value)s") % {"value": _shortened(json.dumps(value, ensure_ascii=False))}
+            return gettext("fixed value %(value)s") % {"value": _shortened(json.dumps(value, ensure_ascii=False))}
         case Template(text=text):
-            return gettext("the text “%(text)s”") % {"text": _shortened(text)}
+            return gettext("template “%(text)s”") % {"text": _shortened(text)}
         case RegisteredSource(name=name):
             registered = registered_claim_sources().get(name)
             return str(registered.label) if registered else name
         case ExistingClaim(claim=claim):
-            return gettext("what is in the claim %(claim)s") % {"claim": claim}
+            return gettext("claim %(claim)s") % {"claim": claim}
         case Unreadable():
             return gettext("unreadable")
 
@@ -118,29 +118,29 @@ def _shortened(text: str) -> str:
 
 
 def user_path_label(path: str) -> str:
-    """Name a user's field by the verbose names on its way."""
+    """Return the verbose names along a path of user fields."""
     return _label(token_user_model(), path)
 
 
 def client_field_label(name: str) -> str:
-    """Name a field of the client application."""
+    """Return the verbose name of a client field."""
     return _label(get_application_model(), name)
 
 
 def _label(model: Any, path: str) -> str:
     try:
-        way = resolve_path(model, path)
+        fields = resolve_path(model, path)
     except UnusableRule:
         return path
-    # A one-to-one field that is followed backwards has no name of its own; what is there has one.
+    # A reverse one-to-one relation has no verbose name; its model has one.
     names = [
-        each.verbose_name if hasattr(each, "verbose_name") else each.related_model._meta.verbose_name for each in way
+        each.verbose_name if hasattr(each, "verbose_name") else each.related_model._meta.verbose_name for each in fields
     ]
     return " / ".join(str(name) for name in names)
 
 
 def conditions_sentence(conditions: Conditions, names: Names) -> str:
-    """Say for which tokens a mapper is meant, all conditions in one sentence."""
+    """Return all conditions in one sentence."""
     parts = [_condition(name, values, conditions.scopes_match, names) for name, values in conditions.parts()]
     return capfirst(", ".join(parts)) if parts else gettext("For all tokens")
 
@@ -150,7 +150,7 @@ def _condition(name: ConditionName, values: tuple[str, ...], match_of_scopes: Ma
     match name:
         case ConditionName.TOKENS_FOR:
             is_machine = values == (TokensFor.MACHINES.value,)
-            return gettext("for clients that act for themselves") if is_machine else gettext("for users")
+            return gettext("for clients acting on their own behalf") if is_machine else gettext("for users")
         case ConditionName.CLIENT:
             text = ngettext("for client %(names)s", "for clients %(names)s", len(values))
             return text % {"names": _named(values, names.clients)}
@@ -176,18 +176,18 @@ def _named(values: tuple[str, ...], names: Mapping[str, str]) -> str:
 
 
 def value_sentence(rule: MapperRule) -> str:
-    """Say where the value comes from, how many steps there are on its way, and whether it has to be there."""
+    """Return the source, the number of transforms, and whether the mapper is required."""
     parts = [source_sentence(rule.source)]
     if rule.transforms:
-        steps = ngettext("in %(count)d step", "in %(count)d steps", len(rule.transforms))
-        parts.append(steps % {"count": len(rule.transforms)})
+        number = ngettext("%(count)d transform", "%(count)d transforms", len(rule.transforms))
+        parts.append(number % {"count": len(rule.transforms)})
     if rule.required:
         parts.append(gettext("required"))
     return ", ".join(parts)
 
 
-def described(mapper: ClaimMapper, names: Names) -> list[tuple[Any, str]]:
-    """Give a mapper in words: labels, each with a text, of all that decides about tokens."""
+def describe(mapper: ClaimMapper, names: Names) -> list[tuple[Any, str]]:
+    """Return labels and texts for everything in a mapper that affects tokens."""
     rule = mapper.rule_or_broken()
     steps = [_step(row) for row in map(row_of, mapper.transforms)]
     labels: dict[str, Any] = {field.name: field.verbose_name for field in mapper._meta.fields}
@@ -197,7 +197,7 @@ def described(mapper: ClaimMapper, names: Names) -> list[tuple[Any, str]]:
         (_("value"), source_sentence(rule.source)),
         (labels["transforms"], "; ".join(steps)),
         (labels["type"], str(mapper.get_type_display())),
-        (_("for which tokens"), conditions_sentence(rule.conditions, names)),
+        (labels["conditions"], conditions_sentence(rule.conditions, names)),
         (labels["when_missing"], _missing(mapper)),
         (labels["required"], gettext("yes") if mapper.required else gettext("no")),
         (labels["merge"], str(mapper.get_merge_display())),
@@ -209,7 +209,7 @@ def described(mapper: ClaimMapper, names: Names) -> list[tuple[Any, str]]:
 def _step(row: TransformRow) -> str:
     if row.step == AS_JSON:
         return row.text
-    # The key of a hash is a secret, and this is a page to be read by others over one's shoulder.
+    # The key of a hash is a secret: don't show it.
     text = "…" if row.step == "hash" else ", ".join(row.text.splitlines())
     return f"{STEPS[row.step].label}: “{text}”" if text else str(STEPS[row.step].label)
 
@@ -221,7 +221,7 @@ def _missing(mapper: ClaimMapper) -> str:
 
 
 def why_unusable(rule: MapperRule) -> str:
-    """Say why a rule fails whenever its conditions are met; nothing where it can be used."""
+    """Return why a rule cannot be applied; an empty string if it can."""
     try:
         refuse_rule(rule)
     except UnusableRule as error:
@@ -230,48 +230,48 @@ def why_unusable(rule: MapperRule) -> str:
 
 
 def why_never_applied(rule: MapperRule, names: Names) -> str:
-    """Say which scopes, clients, APIs or groups there are not, without which no token meets the conditions."""
-    return " ".join(_never_met(rule.conditions, names))
+    """Return which scopes, clients, APIs or groups are missing, so that no token can meet the conditions."""
+    return " ".join(_unmet_conditions(rule.conditions, names))
 
 
-def _never_met(conditions: Conditions, names: Names) -> Iterator[str]:
+def _unmet_conditions(conditions: Conditions, names: Names) -> Iterator[str]:
     scopes = get_scopes_backend().get_all_scopes()
     if conditions.scopes_match is Match.ALL:
         missing = [scope for scope in conditions.scopes if scope not in scopes]
     else:
-        missing = _if_all_are_missing(conditions.scopes, scopes)
+        missing = _missing_if_all(conditions.scopes, scopes)
     if missing:
-        text = gettext("Never applied: this site has no scope %(scopes)s. Add it to OAUTH2_PROVIDER[“SCOPES”].")
+        text = gettext("Never applied: this site has no scope %(scopes)s. Add it to OAUTH2_PROVIDER['SCOPES'].")
         yield text % {"scopes": get_text_list(missing, gettext("or"))}
     for named, known, text in (
-        (conditions.clients, names.clients, gettext("Never applied: there is no client %(names)s here.")),
+        (conditions.clients, names.clients, gettext("Never applied: this site has no client %(names)s.")),
         (
             conditions.resource_servers,
             names.resource_servers,
-            gettext("Never applied: there is no API %(names)s here."),
+            gettext("Never applied: this site has no API %(names)s."),
         ),
-        # They are read only where a rule names some.
+        # Read the groups only if a rule names any.
         (
             conditions.groups,
             names.groups if conditions.groups else (),
-            gettext("Never applied: there is no group %(names)s here. Was it renamed?"),
+            gettext("Never applied: this site has no group %(names)s. Was it renamed?"),
         ),
     ):
-        gone = _if_all_are_missing(named, known)
-        if gone:
-            yield text % {"names": get_text_list(gone, gettext("or"))}
+        missing = _missing_if_all(named, known)
+        if missing:
+            yield text % {"names": get_text_list(missing, gettext("or"))}
 
 
-def _if_all_are_missing(named: Collection[str], known: Collection[str]) -> list[str]:
-    """One that there is can be enough, so that the others are no problem."""
+def _missing_if_all(named: Collection[str], known: Collection[str]) -> list[str]:
+    """Return the missing names, or nothing if any name exists: one is enough."""
     missing = [name for name in named if name not in known]
     return missing if len(missing) == len(named) else []
 
 
 def state_of(mapper: ClaimMapper, names: Names) -> str:
-    """Say what is wrong with a row; nothing where it is applied as it is written."""
+    """Return why a row is not applied as written; an empty string if it is."""
     if any(mapper.name == rule.key for rule in app_settings().claim_mappers):
-        return gettext("Not applied: the settings declare a mapper of this name.")
+        return gettext("Not applied: the settings declare a mapper with this name.")
     try:
         return why_unusable(mapper.rule) or why_never_applied(mapper.rule, names)
     except UnusableRule as error:

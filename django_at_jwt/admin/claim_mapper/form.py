@@ -1,4 +1,4 @@
-"""The form of a claim mapper: its rule in choices and texts, where the table has JSON."""
+"""The form of a claim mapper: choices and texts for the JSON of its rule."""
 
 from __future__ import annotations
 
@@ -31,21 +31,21 @@ if TYPE_CHECKING:
 
 
 SOURCE_KINDS: Final = {
-    "user": _("a field of the user"),
+    "user": _("user field"),
     "groups": _("the user's groups"),
     "permissions": _("the user's permissions"),
-    "template": _("a text with places for other sources"),
-    "text": _("always the same text"),
-    "constant": _("always the same value, as JSON"),
-    "client": _("a field of the client"),
-    "resource_server": _("a field of the API"),
+    "template": _("template"),
+    "text": _("fixed text"),
+    "constant": _("fixed value, as JSON"),
+    "client": _("client field"),
+    "resource_server": _("API field"),
     "claim": _("another claim of the token"),
-    "registered": _("a function of this site"),
+    "registered": _("registered function"),
 }
 
 
-def offer_sources(form: ClaimMapperForm) -> None:
-    """Fill in the kinds of sources, and for each kind what can be read by it. What was chosen before stays in it."""
+def _set_sources(form: ClaimMapperForm) -> None:
+    """Set the choices of the source fields; values chosen before remain available."""
     user_fields, client_fields = usable_user_fields(), app_settings().mappable_client_fields
     registered = registered_claim_sources()
     for kind, choices in (
@@ -54,37 +54,37 @@ def offer_sources(form: ClaimMapperForm) -> None:
         ("resource_server", {name: name for name in RESOURCE_SERVER_FIELDS}),
         ("registered", {name: str(each.label) for name, each in registered.items()}),
     ):
-        _offer_one(form, f"source_{kind}", choices)
+        _set_choices(form, f"source_{kind}", choices)
     _field(form, "source_kind").choices = [("", _("choose one")), *_kinds(form.initial.get("source_kind")).items()]
-    places = [
+    placeholders = [
         *(f"{{user:{path}}}" for path in user_fields),
         *(f"{{client:{name}}}" for name in client_fields),
         *(f"{{resource_server:{name}}}" for name in RESOURCE_SERVER_FIELDS),
         *(f"{{registered:{name}}}" for name in registered),
         "{claim:sub}",
     ]
-    _field(form, "source_template").help_text = _about(places)
-    # The script sets the type that a source gives; whoever has none is told.
+    _field(form, "source_template").help_text = _placeholder_help(placeholders)
+    # The script sets the type of the chosen source; without it, the form rejects a wrong type.
     types = {name: each.type.value for name, each in registered.items()}
     _field(form, "source_registered").widget.attrs["data-types"] = json.dumps(types)
 
 
 def _kinds(chosen: object) -> dict[str, Any]:
-    is_there = {
+    available = {
         "groups": groups_field() is not None,
         "permissions": permissions_field() is not None,
         "registered": bool(registered_claim_sources()),
     }
-    return {kind: label for kind, label in SOURCE_KINDS.items() if is_there.get(kind, True) or kind == chosen}
+    return {kind: label for kind, label in SOURCE_KINDS.items() if available.get(kind, True) or kind == chosen}
 
 
-def _about(places: Iterable[str]) -> str:
-    listed = format_html_join(" ", "<code>{}</code>", ((each,) for each in places))
-    return listed + _(" If one of them has no value, neither has the text. Write {{ and }} for braces.")
+def _placeholder_help(placeholders: Iterable[str]) -> str:
+    listed = format_html_join(" ", "<code>{}</code>", ((each,) for each in placeholders))
+    return listed + _(" If a placeholder has no value, the template has none. Write {{ and }} for braces.")
 
 
-def offer_conditions(form: ClaimMapperForm) -> None:
-    """Fill in the clients, APIs, scopes, grants and groups that there are."""
+def _set_conditions(form: ClaimMapperForm) -> None:
+    """Set the choices of clients, APIs, scopes, grants and groups."""
     names = Names.current()
     scopes = get_scopes_backend().get_all_scopes()
     for name, choices in (
@@ -94,10 +94,10 @@ def offer_conditions(form: ClaimMapperForm) -> None:
         ("grants", {grant: str(label) for grant, label in GRANTS.items()}),
         ("groups", {group: group for group in names.groups}),
     ):
-        _offer_several(form, name, choices)
+        _set_multiple_choices(form, name, choices)
 
 
-def _offer_one(form: ClaimMapperForm, name: str, choices: Mapping[str, str]) -> None:
+def _set_choices(form: ClaimMapperForm, name: str, choices: Mapping[str, str]) -> None:
     chosen = form.initial.get(name)
     if isinstance(chosen, str):
         choices = {**choices, chosen: choices.get(chosen, str(_("may not be mapped")))}
@@ -105,9 +105,9 @@ def _offer_one(form: ClaimMapperForm, name: str, choices: Mapping[str, str]) -> 
     _field(form, name).widget.choices = [("", _("choose one")), *labels]
 
 
-def _offer_several(form: ClaimMapperForm, name: str, choices: Mapping[str, str]) -> None:
+def _set_multiple_choices(form: ClaimMapperForm, name: str, choices: Mapping[str, str]) -> None:
     chosen = form.initial.get(name)
-    # It was there when it was chosen; it stays until it is taken out here.
+    # A deleted choice stays listed until an administrator removes it here.
     gone = (str(each) for each in (chosen if isinstance(chosen, list) else ()) if str(each) not in choices)
     labels = {**choices, **{each: gettext("%(name)s (not on this site)") % {"name": each} for each in gone}}
     _field(form, name).choices = labels.items()
@@ -121,7 +121,7 @@ def _field(form: ClaimMapperForm, name: str) -> Any:
     return form.fields[name]
 
 
-# For each kind that has one, the member of the rule's data that the form's field of that name fills.
+# The member of the rule's data that the field of each kind of source fills.
 _MEMBER: Final = {
     "user": "path",
     "template": "text",
@@ -136,99 +136,97 @@ CONDITION_FIELDS: Final = ("tokens_for", "clients", "scopes", "scopes_match", "r
 
 
 class _Choice(forms.CharField):
-    """A choice that is checked by the rules of mappers, which say why something may not be read."""
+    """A choice checked by the rules of claim mappers, which explain why a field may not be read."""
 
     widget = forms.Select
 
 
 class ClaimMapperForm(VersionedForm):
-    """Reads and writes the JSON of a claim mapper. Of the fields for sources, the one of the chosen kind counts."""
+    """Reads and writes the JSON of a claim mapper. Only the field of the chosen kind of source is used."""
 
     source_kind = forms.ChoiceField(
         label=_("Source"),
         choices=[("", _("choose one")), *SOURCE_KINDS.items()],
         help_text=_("Where the value comes from."),
     )
-    source_user = _Choice(label=_("Field of the user"), required=False)
-    source_template = forms.CharField(
-        label=_("Text with places"), required=False, strip=False, widget=AdminTextInputWidget
-    )
+    source_user = _Choice(label=_("User field"), required=False)
+    source_template = forms.CharField(label=_("Template"), required=False, strip=False, widget=AdminTextInputWidget)
     source_text = forms.CharField(label=_("Text"), required=False, strip=False, widget=AdminTextInputWidget)
     source_constant = forms.CharField(
         label=_("Value, as JSON"),
         required=False,
         widget=AdminTextareaWidget(attrs={"rows": 3}),
-        help_text=_('Such as 5, true, ["a", "b"] or {"tier": "gold"}.'),
+        help_text=_('For example 5, true, ["a", "b"] or {"tier": "gold"}.'),
     )
-    source_client = _Choice(label=_("Field of the client"), required=False)
+    source_client = _Choice(label=_("Client field"), required=False)
     source_resource_server = _Choice(
-        label=_("Field of the API"), required=False, help_text=_("A token for several APIs at once has no such value.")
+        label=_("API field"), required=False, help_text=_("A token for several APIs has no value.")
     )
     source_claim = forms.CharField(
         label=_("Claim"),
         required=False,
         widget=AdminTextInputWidget,
-        help_text=_("Such as sub or, from a mapper with a lower order, address.country."),
+        help_text=_("For example sub, or address.country set by a mapper with a lower order."),
     )
     source_registered = _Choice(label=_("Function"), required=False)
     transforms = TransformsField(
-        label=_("Steps"),
+        label=_("Transforms"),
         required=False,
-        help_text=_(
-            "What is done to the value on its way, from the top. A step for texts is done to each text of a list."
-        ),
+        help_text=_("Applied from top to bottom. A text transform is applied to each text in a list."),
     )
     default = forms.CharField(
         label=_("Default"),
         required=False,
         strip=False,
         widget=AdminTextInputWidget,
-        help_text=_("A text; for numbers and objects JSON; for a list of strings JSON too, or one on each line."),
+        help_text=_("A text, or JSON for other types. A list of strings may be JSON or one string per line."),
     )
     tokens_for = forms.ChoiceField(
         label=_("Tokens"),
         required=False,
         choices=[
             ("", _("all")),
-            (TokensFor.USERS.value, _("those of users")),
-            (TokensFor.MACHINES.value, _("those of clients that act for themselves")),
+            (TokensFor.USERS.value, _("tokens of users")),
+            (TokensFor.MACHINES.value, _("tokens of clients acting on their own behalf")),
         ],
     )
     scopes = forms.MultipleChoiceField(
         label=_("Scopes"),
         required=False,
         widget=forms.CheckboxSelectMultiple,
-        help_text=_("Only where a scope was granted that means something to the API; always if none is ticked."),
+        help_text=_("Only if one of these scopes was granted for the API. If none is selected: always."),
     )
     scopes_match = forms.ChoiceField(
-        label=_("Of several scopes"),
+        label=_("If several scopes are selected"),
         required=False,
-        choices=[(Match.ANY.value, _("one is enough")), (Match.ALL.value, _("all are needed"))],
+        choices=[(Match.ANY.value, _("any of them")), (Match.ALL.value, _("all of them"))],
         initial=Match.ANY.value,
     )
     resource_servers = forms.MultipleChoiceField(
         label=_("APIs"),
         required=False,
         widget=forms.CheckboxSelectMultiple,
-        help_text=_("Only in tokens that are for these and no other API; in all if none is ticked."),
+        help_text=_("Only for tokens whose APIs are all selected here. If none is selected: all APIs."),
     )
     clients = forms.MultipleChoiceField(
         label=_("Clients"),
         required=False,
         widget=ClientsWidget(_("clients"), is_stacked=False),
-        help_text=_("Only in tokens for these; for all if none is chosen."),
+        help_text=_("Only for tokens of these clients. If none is selected: all clients."),
     )
     groups = forms.MultipleChoiceField(
         label=_("Groups"),
         required=False,
         widget=ClientsWidget(_("groups"), is_stacked=False),
-        help_text=_("Only for users who are in one of these; for all if none is chosen."),
+        help_text=_("Only for users in one of these groups. If none is selected: all users."),
     )
     grants = forms.MultipleChoiceField(
         label=_("Grants"),
         required=False,
         widget=forms.CheckboxSelectMultiple,
-        help_text=_("How the client asked. A token that was refreshed has “refresh token”, whatever came before it."),
+        help_text=_(
+            "How the client requested the token. Refreshed tokens have “refresh token”, whatever the first grant was."
+        ),
     )
 
     class Meta:  # noqa: D106 - Django's own
@@ -243,8 +241,8 @@ class ClaimMapperForm(VersionedForm):
         super().__init__(*args, **kwargs)
         self.initial = {**self.initial, **self._initial_source(), **self._initial_conditions()}
         self.initial["default"] = _default_as_text(self.instance)
-        offer_sources(self)
-        offer_conditions(self)
+        _set_sources(self)
+        _set_conditions(self)
 
     def _initial_source(self) -> dict[str, Any]:
         source = self.instance.source
@@ -266,7 +264,7 @@ class ClaimMapperForm(VersionedForm):
         return {name: conditions[name] for name in CONDITION_FIELDS if name in conditions}
 
     def clean(self) -> dict[str, Any]:
-        """Put the rule together. Whether it is one is then checked by the model's own rules."""
+        """Assemble the rule, which the model validates."""
         cleaned = super().clean()
         self.instance.source = self._source(cleaned)
         self.instance.conditions = {
@@ -289,9 +287,9 @@ class ClaimMapperForm(VersionedForm):
                 f"source_{kind}", ValidationError(_("Fill this in, or choose another source."), code="required")
             )
         elif kind == "constant":
-            text = _("This is no JSON. For a text, choose the source “%(kind)s”.")
-            no_json = ValidationError(text, params={"kind": SOURCE_KINDS["text"]})
-            value = self._read_json(value, "source_constant", no_json)
+            text = _("Not valid JSON. For a text, choose the source “%(kind)s”.")
+            invalid = ValidationError(text, params={"kind": SOURCE_KINDS["text"]})
+            value = self._read_json(value, "source_constant", invalid)
         return {"kind": "constant" if kind == "text" else kind, _MEMBER[kind]: value}
 
     def _default(self, cleaned: dict[str, Any]) -> Any:
@@ -303,27 +301,27 @@ class ClaimMapperForm(VersionedForm):
             return text
         if value_type == ValueType.STRINGS and not text.lstrip().startswith("["):
             return [line.strip() for line in text.splitlines() if line.strip()]
-        return self._read_json(text, "default", ValidationError(_("For this type, the default is written as JSON.")))
+        return self._read_json(text, "default", ValidationError(_("For this type, write the default as JSON.")))
 
-    def _read_json(self, text: str, field: str, no_json: ValidationError) -> Any:
-        """Read what is written in a field as JSON; where it is none, add an error to the field and give ``None``."""
+    def _read_json(self, text: str, field: str, invalid: ValidationError) -> Any:
+        """Return the JSON value of a field; add an error to the field and return ``None`` if it is invalid."""
         try:
             return read_json(text, where=field)
         except UnusableRule as error:
             self.add_error(None, ValidationError(in_words(error.problems)))
         except ValueError:
-            self.add_error(field, no_json)
+            self.add_error(field, invalid)
         return None
 
     def add_error(self, field: str | None, error: Any) -> None:
-        """Add an error where the reader can mend it: the model names columns that the form has in other fields."""
+        """Add an error to the form field for the model's column, where the user can correct it."""
         problems = getattr(error, "error_dict", None)
         if field is not None or problems is None:
             super().add_error(field, error)
             return
         for name, each in problems.items():
             where = self._field_of(name)
-            # A part that could not be read has its own error already.
+            # A field that could not be read already has an error.
             if where is None or where not in self.errors:
                 super().add_error(where, each)
 

@@ -1,4 +1,4 @@
-"""Transforms in the form of a claim mapper: rows of a choice and a text, and no JSON in the common cases."""
+"""Transforms in the form of a claim mapper: rows with a choice and a text, without JSON in the common cases."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _EMPTY_ROWS: Final = 3
 
 
 class TransformRow(NamedTuple):
-    """One row of the form: which step, and with what."""
+    """One row of the form: the step and its text."""
 
     step: str
     text: str
@@ -31,10 +31,13 @@ class TransformRow(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TransformStep:
-    """A step as the form offers it.
+    """A choice of the form.
 
-    ``write`` gives the text for a transform's data, or raises ``KeyError`` or ``TypeError`` where this is not the step
-    for it; ``read`` gives the data of a text. ``hint`` is an example of a text, empty where the step takes none.
+    Attributes:
+        label: shown in the list of choices.
+        hint: describes the text; empty if the step takes no text.
+        write: returns the text for a transform's data; raises ``KeyError`` or ``TypeError`` for other kinds of data.
+        read: returns the transform's data for a text.
     """
 
     label: Any
@@ -44,7 +47,7 @@ class TransformStep:
 
 
 def _with(kind: str, member: str, **more: Any) -> dict[str, Any]:
-    """The functions of a step that has one text."""
+    """Return the functions of a step whose text is one member of the data."""
     return {"write": lambda data: str(data[member]), "read": lambda text: {"kind": kind, member: text, **more}}
 
 
@@ -59,7 +62,7 @@ def _pairs(text: str) -> dict[str, str]:
         if not equals:
             raise ValidationError(_("Write “old = new” on each line; “%(line)s” has no =."), params={"line": line})
         if before.strip() in pairs:
-            raise ValidationError(_("“%(name)s” is there twice."), params={"name": before.strip()})
+            raise ValidationError(_("“%(name)s” occurs twice."), params={"name": before.strip()})
         pairs[before.strip()] = after.strip()
     return pairs
 
@@ -84,60 +87,48 @@ def _read_json(text: str) -> Any:
     except UnusableRule as error:
         raise ValidationError(in_words(error.problems)["transforms"]) from None
     except ValueError:
-        raise ValidationError(_("This is no JSON object.")) from None
+        raise ValidationError(_("Not a JSON object.")) from None
 
 
 STEPS: Final[dict[str, TransformStep]] = {
-    "cast": TransformStep(
-        label=_("convert to a type"), hint=_("string, integer, number or boolean"), **_with("cast", "to")
-    ),
-    "join": TransformStep(
-        label=_("join the list to one text"), hint=_("what stands between the entries"), **_with("join", "separator")
-    ),
-    "split": TransformStep(
-        label=_("split the text into a list"), hint=_("what stands between the entries"), **_with("split", "separator")
-    ),
-    "pick": TransformStep(label=_("take one entry of the list"), hint=_("first or last"), **_with("pick", "which")),
-    "keep": TransformStep(
-        label=_("keep only what fits"), hint=_("patterns such as app-*, one on each line"), **_filter()
-    ),
+    "cast": TransformStep(label=_("convert type"), hint=_("string, integer, number or boolean"), **_with("cast", "to")),
+    "join": TransformStep(label=_("join list into text"), hint=_("separator"), **_with("join", "separator")),
+    "split": TransformStep(label=_("split text into list"), hint=_("separator"), **_with("split", "separator")),
+    "pick": TransformStep(label=_("pick one list entry"), hint=_("first or last"), **_with("pick", "which")),
+    "keep": TransformStep(label=_("keep matching values"), hint=_("patterns such as app-*, one per line"), **_filter()),
     "drop": TransformStep(
-        label=_("leave out what fits"), hint=_("patterns such as app-*, one on each line"), **_filter(drop=True)
+        label=_("drop matching values"), hint=_("patterns such as app-*, one per line"), **_filter(drop=True)
     ),
-    "prefix": TransformStep(label=_("put a text before it"), hint=_("the text"), **_with("prefix", "text")),
-    "strip_prefix": TransformStep(
-        label=_("take away at the beginning"), hint=_("the text"), **_with("strip", "prefix")
-    ),
-    "strip_suffix": TransformStep(label=_("take away at the end"), hint=_("the text"), **_with("strip", "suffix")),
-    "rename": TransformStep(
-        label=_("rename, and keep others"), hint=_("old = new, one pair on each line"), **_rename()
-    ),
+    "prefix": TransformStep(label=_("add prefix"), hint=_("prefix"), **_with("prefix", "text")),
+    "strip_prefix": TransformStep(label=_("remove prefix"), hint=_("prefix"), **_with("strip", "prefix")),
+    "strip_suffix": TransformStep(label=_("remove suffix"), hint=_("suffix"), **_with("strip", "suffix")),
+    "rename": TransformStep(label=_("rename values, keep others"), hint=_("old = new, one pair per line"), **_rename()),
     "rename_only": TransformStep(
-        label=_("rename, and leave out others"), hint=_("old = new, one pair on each line"), **_rename(others="drop")
+        label=_("rename values, drop others"), hint=_("old = new, one pair per line"), **_rename(others="drop")
     ),
     "lower": TransformStep(
-        label=_("lower case"), hint="", write=lambda _data: "", read=lambda _text: {"kind": "lower"}
+        label=_("convert to lower case"), hint="", write=lambda _data: "", read=lambda _text: {"kind": "lower"}
     ),
-    "default": TransformStep(label=_("where there is none, take"), hint=_("a text"), **_with("default", "value")),
+    "default": TransformStep(label=_("default if missing"), hint=_("text"), **_with("default", "value")),
     "hash_by_name": TransformStep(
-        label=_("hash (HMAC-SHA-256)"), hint=_("a key's name in CLAIM_HASH_KEYS"), **_with("hash", "key_name")
+        label=_("hash (HMAC-SHA-256)"), hint=_("name of a key in CLAIM_HASH_KEYS"), **_with("hash", "key_name")
     ),
     "hash": TransformStep(
-        label=_("hash with a key that is kept here"),
-        hint=_("a secret key of 16 characters or more"),
+        label=_("hash with a key stored here"),
+        hint=_("secret key, at least 16 characters"),
         **_with("hash", "key"),
     ),
     "wrap": TransformStep(
-        label=_("put into an object (SCIM)"), hint=_("the member's name: value"), **_with("wrap", "member")
+        label=_("wrap in an object (SCIM)"), hint=_("member name, such as value"), **_with("wrap", "member")
     ),
     AS_JSON: TransformStep(
-        label=_("another one, as JSON"), hint='{"kind": "default", "value": 0}', write=json.dumps, read=_read_json
+        label=_("other, as JSON"), hint='{"kind": "default", "value": 0}', write=json.dumps, read=_read_json
     ),
 }
 
 
 def row_of(data: Any) -> TransformRow:
-    """Give the row that is read as this transform; as JSON where no other step says it without a loss."""
+    """Return the row for a transform; as JSON if no other step represents it without loss."""
     try:
         data = write_part(parse_transform(data))
     except UnusableRule:
@@ -147,31 +138,31 @@ def row_of(data: Any) -> TransformRow:
             continue
         try:
             text = step.write(data)
-            if step.read(text) == data and _survives_a_form(name, text):
+            if step.read(text) == data and _survives_form(name, text):
                 return TransformRow(name, text)
         except (AttributeError, KeyError, TypeError, ValidationError):
             continue
     return TransformRow(AS_JSON, json.dumps(data, ensure_ascii=False))
 
 
-def _survives_a_form(name: str, text: str) -> bool:
-    # Browsers send lines as they like, so a text with lines is one whose step has lines.
+def _survives_form(name: str, text: str) -> bool:
+    # Browsers change line breaks, so only steps with one entry per line keep a text with several lines.
     return "\0" not in text and (name in {"keep", "drop", "rename", "rename_only"} or len(text.splitlines()) <= 1)
 
 
 class TransformsWidget(forms.Widget):
-    """The rows, of which the empty ones are ignored."""
+    """The rows; empty ones are ignored."""
 
     template_name = "admin/django_at_jwt/claimmapper/transforms.html"
 
     def get_context(self, name: str, value: Any, attrs: dict[str, Any] | None) -> dict[str, Any]:
-        """Give the template the rows that are there, and some empty ones."""
+        """Return the context: the rows, and some empty ones."""
         rows = [*(value or [])]
         rows += [TransformRow("", "")] * min(_EMPTY_ROWS, max(0, MOST_TRANSFORMS - len(rows)))
         return {**super().get_context(name, None, attrs), "rows": rows, "steps": STEPS, "most": MOST_TRANSFORMS}
 
     def value_from_datadict(self, data: Any, files: Any, name: str) -> list[TransformRow]:
-        """Give the rows that were sent, in their order, without the empty ones at the end."""
+        """Return the submitted rows in order, without empty ones."""
         rows = [
             TransformRow(data.get(f"{name}-{place}-step", ""), data.get(f"{name}-{place}-text", ""))
             for place in range(MOST_TRANSFORMS + _EMPTY_ROWS)
@@ -179,30 +170,30 @@ class TransformsWidget(forms.Widget):
         return [row for row in rows if row.step or row.text.strip()]
 
     def value_omitted_from_data(self, data: Any, files: Any, name: str) -> bool:
-        """Tell that it is never left out: without rows there are no transforms."""
+        """Return ``False``: no rows means no transforms."""
         return False
 
     def id_for_label(self, id_: str) -> str:
-        """Give the first row's choice."""
+        """Return the id of the first row's choice."""
         return f"{id_}-0-step" if id_ else ""
 
 
 class TransformsField(forms.Field):
-    """Rows as the data of transforms, each checked by itself so that an error names its step."""
+    """Rows as transforms, each checked on its own so that an error names its number."""
 
     widget = TransformsWidget
 
     def prepare_value(self, value: Any) -> Any:
-        """Give the rows for what a row of the table holds."""
+        """Return the rows for the stored transforms."""
         if not isinstance(value, list):
             return []
         return [each if isinstance(each, TransformRow) else row_of(each) for each in value]
 
     def to_python(self, value: Any) -> list[Any]:
-        """Read rows.
+        """Return the transforms of the rows.
 
         Raises:
-            ValidationError: with the number of the step, for each that cannot be used.
+            ValidationError: with the number of each invalid row.
         """
         transforms, problems = [], []
         for number, row in enumerate(value or [], start=1):
@@ -210,7 +201,7 @@ class TransformsField(forms.Field):
                 transforms.append(_read(row))
             except ValidationError as error:
                 problems += [
-                    gettext("Step %(number)d: %(problem)s") % {"number": number, "problem": text}
+                    gettext("Transform %(number)d: %(problem)s") % {"number": number, "problem": text}
                     for text in error.messages
                 ]
         if problems:
@@ -218,19 +209,19 @@ class TransformsField(forms.Field):
         return transforms
 
     def has_changed(self, initial: Any, data: Any) -> bool:
-        """Tell whether other steps were sent, whatever lines end with."""
+        """Return whether the rows differ, apart from line endings."""
         sent = [TransformRow(row.step, "\n".join(row.text.splitlines())) for row in data or []]
         return bool(self.prepare_value(initial) != sent)
 
 
 def _read(row: TransformRow) -> Any:
     if not row.step:
-        raise ValidationError(_("Choose what is done with “%(text)s”."), params={"text": row.text.strip()})
+        raise ValidationError(_("Choose a transform for “%(text)s”."), params={"text": row.text.strip()})
     if row.step not in STEPS:
-        raise ValidationError(_("There is no step “%(step)s”."), params={"step": row.step})
+        raise ValidationError(_("Unknown transform “%(step)s”."), params={"step": row.step})
     data = STEPS[row.step].read(row.text)
     try:
-        # What is stored is what would be exported.
+        # Store the form that exports have.
         return write_part(parse_transform(data))
     except UnusableRule as error:
         raise ValidationError([gettext(problem.text) % problem.parameters for problem in error.problems]) from None

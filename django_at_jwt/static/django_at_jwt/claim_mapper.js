@@ -1,4 +1,4 @@
-// The form of a claim mapper: shows what the chosen source needs, and hides what has no meaning for it.
+// The form of a claim mapper: show only the fields of the chosen source.
 "use strict";
 document.addEventListener("DOMContentLoaded", () => {
   const kind = document.getElementById("id_source_kind");
@@ -6,7 +6,7 @@ document.addEventListener("DOMContentLoaded", () => {
   const byId = (id) => document.getElementById(id);
   const show = (name, isShown) => {
     const row = document.querySelector(`.form-row.field-${name}`);
-    // A row with an error stays: its text says what to do.
+    // Rows with an error stay visible.
     if (row) row.hidden = !isShown && !row.querySelector(".errorlist");
   };
 
@@ -49,7 +49,7 @@ document.addEventListener("DOMContentLoaded", () => {
     text.placeholder = hint;
     text.hidden = !hint && !text.value;
   };
-  // One empty row at a time: the next one comes when it is used.
+  // Show one empty row at a time.
   const showSteps = () => {
     const lastUsed = steps.findLastIndex((step) => step.querySelector("select").value);
     steps.forEach((step, place) => { step.hidden = place > lastUsed + 1; dress(step); });
