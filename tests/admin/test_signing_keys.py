@@ -1,4 +1,4 @@
-"""The signing keys in the admin: to be looked at by those who may, and never to be made, edited or deleted there."""
+"""Signing keys in the admin: listed, rotated and revoked with permission; never created, edited or deleted."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ def test_list_and_detail(signing_keys, admin_client):
     assert signing_keys[0].public_jwk["n"] in detail.content.decode()
 
 
-def test_says_when_a_row_is_safe_to_purge_or_that_it_is_not_planned(signing_keys, admin_client):
+def test_shows_when_a_row_is_safe_to_purge_or_that_it_is_not_planned(signing_keys, admin_client):
     first, last = sorted(signing_keys, key=lambda key: key.signing_at)
     assert "not planned yet" not in admin_client.get(f"{LIST}{first.pk}/change/").content.decode()
     assert "not planned yet: the key has no successor" in admin_client.get(f"{LIST}{last.pk}/change/").content.decode()
 
 
-def test_key_that_was_revoked_before_it_signed_never_did(signing_keys, admin_client):
+def test_key_revoked_before_it_signed_never_signs(signing_keys, admin_client):
     announced = max(signing_keys, key=lambda key: key.signing_at)
     cells = '<td class="field-signs_from">{}</td><td class="field-signs_until">-</td>'.format
     assert cells("never") not in admin_client.get(LIST).content.decode()
@@ -54,7 +54,7 @@ def test_key_that_was_revoked_before_it_signed_never_did(signing_keys, admin_cli
     assert admin_client.get(LIST).content.decode().count(cells("never")) == 1
 
 
-def test_key_of_the_past_costs_no_query(signing_keys, admin_client):
+def test_key_without_live_tokens_costs_no_query(signing_keys, admin_client):
     now = timezone.now()
 
     def counts():
@@ -68,7 +68,7 @@ def test_key_of_the_past_costs_no_query(signing_keys, admin_client):
         assert counts() == expected * len(signing_keys)
 
 
-def test_page_of_a_change_says_in_which_state_and_time_zone(signing_keys, admin_client, settings):
+def test_confirmation_pages_show_the_state_and_the_time_zone(signing_keys, admin_client, settings):
     settings.TIME_ZONE = "Pacific/Auckland"
     for state in (KeyState.SIGNING, KeyState.ANNOUNCED):
         page = admin_client.get(f"{LIST}{in_state(state).pk}/revoke/").content.decode()
@@ -77,7 +77,7 @@ def test_page_of_a_change_says_in_which_state_and_time_zone(signing_keys, admin_
         assert re.search(r"\d\d:\d\d(:\d\d)? NZ[SD]T", page)
 
 
-def test_revoked_key_signs_and_is_published_until_it_was_revoked(signing_keys, admin_client):
+def test_revoked_key_signed_and_was_published_until_its_revocation(signing_keys, admin_client):
     revoked_at = timezone.now() - timedelta(days=400)
     begun = {"announced_at": revoked_at - timedelta(days=9), "signing_at": revoked_at - timedelta(days=2)}
     SigningKey.objects.filter(pk=signing_keys[0].pk).update(revoked_at=revoked_at, **begun)
@@ -109,10 +109,22 @@ def test_permission_is_needed(signing_keys, client, django_user_model):
 @pytest.mark.parametrize(
     "lookup", ["private_jwe__startswith=e", "private_jwe__contains=.", "private_jwe=x", "revocation_reason__regex=x"]
 )
-def test_no_filter_tells_of_the_private_half(lookup, signing_keys, client, staff):
+def test_no_filter_reveals_the_private_key(lookup, signing_keys, client, staff):
     may(staff, "view")
     assert client.get(f"{LIST}?{lookup}").status_code == 400
     assert client.get(f"{LIST}?q={signing_keys[0].kid}&o=1").status_code == 200
+
+
+def test_every_date_has_one_format(signing_keys, admin_client, settings):
+    settings.TIME_ZONE = "Pacific/Auckland"
+    key = signing_keys[0]
+    date = rf"{localtime(key.signing_at):%Y-%m-%d} \d\d:\d\d:\d\d NZ[SD]T"
+    listed = re.sub("<[^>]+>", "", admin_client.get(LIST).content.decode())
+    pages = [admin_client.get(f"{LIST}{key.pk}/change/").content.decode(), listed]
+    assert [page for page in pages if not re.search(date, page)] == []
+    assert not re.search(r"[ap]\.m\.|midnight|noon", pages[0])
+    # A column without a field of the form keeps the help text of the model.
+    assert str(SigningKey._meta.get_field("last_token_expires_at").help_text) in pages[0]
 
 
 def test_states_have_names(signing_keys):
@@ -135,19 +147,19 @@ def in_state(state):
 
 
 class TestRotate:
-    def test_asks_first_and_says_what_would_happen(self, signing_keys, admin_client):
+    def test_shows_the_changes_before_it_applies_them(self, signing_keys, admin_client):
         before = list(SigningKey.objects.values())
         page = admin_client.get(f"{LIST}rotate/").content.decode()
         assert in_state(KeyState.ANNOUNCED).kid in page
         assert "Schedule early rotation" in page
         assert list(SigningKey.objects.values()) == before
 
-    def test_does_it_and_leaves_it_in_the_history(self, signing_keys, admin_client):
+    def test_is_applied_and_recorded_in_the_history(self, signing_keys, admin_client):
         answer = admin_client.post(f"{LIST}rotate/", follow=True)
         assert "Early rotation scheduled." in answer.content.decode()
         announced = in_state(KeyState.ANNOUNCED)
         assert announced.signing_at == announced.announced_at + timedelta(days=7)
-        # The one after it is announced at the same time.
+        # Its successor is announced at the same time.
         assert SigningKey.objects.count() == len(signing_keys) + 1
         assert {entry.object_id for entry in LogEntry.objects.all()} == {
             str(key.pk) for key in SigningKey.objects.all()
@@ -155,6 +167,12 @@ class TestRotate:
         again = admin_client.get(f"{LIST}rotate/").content.decode()
         assert "nothing to change" in again
         assert "There was nothing to change." in admin_client.post(f"{LIST}rotate/", follow=True).content.decode()
+
+    def test_history_is_translated(self, signing_keys, admin_client, monkeypatch):
+        monkeypatch.setattr(signing_key_admin, "gettext", lambda text: f"auf Deutsch: {text}")
+        admin_client.post(f"{LIST}rotate/")
+        messages = {entry.change_message for entry in LogEntry.objects.all()}
+        assert messages == {"auf Deutsch: Created by a rotation.", "auf Deutsch: Rescheduled by a rotation."}
 
     def test_action_leads_to_the_page(self, signing_keys, admin_client):
         action = {"action": "rotate_selected", "_selected_action": [signing_keys[0].pk]}
@@ -180,7 +198,7 @@ class TestRotate:
         ],
         ids=lambda value: type(value).__name__,
     )
-    def test_what_keeps_them_from_being_changed_is_said(
+    def test_error_that_prevents_a_change_is_shown(
         self, address, method, error, said, signing_keys, admin_client, monkeypatch
     ):
         def fail(*_args, **_options):
@@ -194,7 +212,7 @@ class TestRotate:
         assert said in page.content.decode()
         assert not LogEntry.objects.exists()
 
-    def test_lost_key_encryption_key_takes_no_page_down(self, signing_keys, admin_client, settings, monkeypatch):
+    def test_lost_key_encryption_key_is_a_message(self, signing_keys, admin_client, settings, monkeypatch):
         settings.AT_JWT = {**settings.AT_JWT, "SIGNING_ALGORITHMS": ["RS256", "ES256"]}
         monkeypatch.setattr(protection.JWE, "add_recipient", _fail_to_encrypt)
         page = admin_client.post(f"{LIST}rotate/", follow=True)
@@ -202,7 +220,7 @@ class TestRotate:
         assert SigningKey.objects.count() == len(signing_keys)
 
     def test_no_database_wraps_the_request_in_a_transaction(self, signing_keys):
-        # A change to the keys takes the lock of their database, which must be given back after it is committed.
+        # A change of the keys takes a database lock, which must be released after the commit.
         for address in ("rotate/", f"{signing_keys[0].pk}/revoke/"):
             assert resolve(LIST + address).func._non_atomic_requests >= set(connections)
 
@@ -212,7 +230,7 @@ def _fail_to_encrypt(*_args, **_options):
 
 
 class TestRevoke:
-    def test_asks_first_and_shows_whom_it_concerns(self, signing_keys, admin_client, service):
+    def test_shows_affected_clients_before_it_revokes(self, signing_keys, admin_client, service):
         service.token("client_credentials")
         key = in_state(KeyState.SIGNING)
         page = admin_client.get(f"{LIST}{key.pk}/revoke/").content.decode()
@@ -223,7 +241,7 @@ class TestRevoke:
         assert key.revoked_at is None
         assert key.private_jwe
 
-    def test_does_it_and_leaves_it_in_the_history(self, signing_keys, admin_client):
+    def test_is_applied_and_recorded_in_the_history(self, signing_keys, admin_client):
         key = in_state(KeyState.SIGNING)
         answer = admin_client.post(f"{LIST}{key.pk}/revoke/", {"reason": "on a lost laptop"}, follow=True)
         assert key.kid in answer.content.decode()
@@ -253,13 +271,13 @@ class TestRevoke:
         key.refresh_from_db()
         assert key.revoked_at is None
 
-    def test_key_that_is_gone(self, signing_keys, admin_client):
+    def test_deleted_key(self, signing_keys, admin_client):
         assert (
             "This signing key no longer exists"
             in admin_client.get(f"{LIST}99999/revoke/", follow=True).content.decode()
         )
 
-    def test_action_takes_exactly_one(self, signing_keys, admin_client):
+    def test_action_takes_exactly_one_key(self, signing_keys, admin_client):
         pks = [key.pk for key in signing_keys]
         one = admin_client.post(LIST, {"action": "revoke_selected", "_selected_action": pks[:1]})
         assert one["Location"] == f"{LIST}{pks[0]}/revoke/"
@@ -288,20 +306,20 @@ class TestTimeline:
             assert all(abs(a[1] - b[0]) < 0.01 for a, b in pairwise(ends))
         assert 0 < laid_out.now < 100
 
-    def test_revoked_key_ends_where_it_was_revoked(self, signing_keys):
+    def test_revoked_key_ends_at_its_revocation(self, signing_keys):
         now = timezone.now()
         times = replace(signing_keys[0].times, revoked_at=now)
         [row] = timeline([times], now).rows
         assert row.state is KeyState.REVOKED
         assert all(span.ends_at is None or span.ends_at <= now for span in row.spans)
 
-    def test_what_was_planned_for_after_a_revocation_takes_no_room(self, signing_keys):
+    def test_instants_after_a_revocation_are_ignored(self, signing_keys):
         signing = signing_keys[0].times
         now = timezone.now()
         laid_out = timeline([replace(signing, revoked_at=now)], now)
         assert laid_out.ends_at - now < timedelta(days=1) < signing.retained_at - now
 
-    def test_key_that_was_revoked_long_ago_is_left_out_and_that_is_said(self, signing_keys, admin_client, settings):
+    def test_key_revoked_long_ago_is_left_out_and_counted(self, signing_keys, admin_client, settings):
         key, now = in_state(KeyState.SIGNING), timezone.now()
         kid, said = f'title="{key.kid}">{key.kid[:8]}…', "1 retired or revoked key without live tokens is not"
 

@@ -205,9 +205,7 @@ class SigningKeyAdmin(_ModelAdmin):
         context = {"may_revoke": usable and self.has_revoke_permission(request)}
         return super().change_view(request, object_id, form_url, {**context, **(extra_context or {})})
 
-    @admin.action(
-        description=_("Schedule early rotation for the algorithms of the selected keys…"), permissions=["rotate"]
-    )
+    @admin.action(description=_("Schedule early rotation…"), permissions=["rotate"])
     def rotate_selected(self, request: HttpRequest, queryset: QuerySet[SigningKey]) -> HttpResponse:
         """Redirect to the page that confirms an early rotation of the selected keys' algorithms."""
         algorithms = urlencode([("algorithm", name) for name in sorted({key.algorithm for key in queryset})])

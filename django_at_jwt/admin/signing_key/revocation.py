@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from django import forms
@@ -82,7 +83,8 @@ def _record_keys(request: HttpRequest, done: Revocation, reason: str) -> None:
     _record(request, rows[done.kid], CHANGE, gettext("Revoked: %(reason)s") % {"reason": reason})
     for times in done.plan.changed:
         is_successor = done.successor is not None and times.kid == done.successor.kid
-        names = {"kid": done.kid, "until": format_instant(times.retained_at)}
+        # The history is stored as text, for readers in any time zone.
+        names = {"kid": done.kid, "until": format_instant(times.retained_at, UTC)}
         if is_successor and done.signs_now:
             ends, is_open = (
                 _("Signs since %(kid)s was revoked: until %(until)s."),
