@@ -1,4 +1,4 @@
-"""An administrator's browser: forms are sent as they are shown, and what a change does is confirmed."""
+"""An administrator's browser: submits forms as displayed, and confirms review pages."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 
 
 class _Fields(HTMLParser):
-    """The fields of the forms with POST on a page, with what a browser without JavaScript would send of them."""
+    """The fields of the POST forms of a page, with the values a browser without JavaScript would submit."""
 
     def __init__(self, page):
         super().__init__()
@@ -51,7 +51,7 @@ class _Fields(HTMLParser):
         if tag == "form":
             self._is_inside = False
         elif tag == "textarea":
-            # A browser leaves out the first line break, and sends the others as CRLF.
+            # A browser drops the first line break, and submits the others as CRLF.
             [text] = self.values[self._textarea]
             self.values[self._textarea] = [text.removeprefix("\n").replace("\n", "\r\n")]
             self._textarea = None
@@ -60,12 +60,12 @@ class _Fields(HTMLParser):
 
 
 def fields_of(page):
-    """Give what a browser would send of the form on a page if nobody touched it."""
+    """Return what a browser would submit for the unchanged form of a page."""
     return {name: values for name, values in _Fields(page.content.decode()).values.items() if values}
 
 
 def fill_in(client, address, **values):
-    """Open a form, fill in some of it, and give what is sent; a value of ``None`` is not sent at all."""
+    """Open a form, fill in some values, and return what is submitted; a value of ``None`` is left out."""
     page = client.get(address)
     assert page.status_code == 200, page.content
     sent = {**fields_of(page), **values}
@@ -73,16 +73,16 @@ def fill_in(client, address, **values):
 
 
 def send(client, address, **values):
-    """Fill in a form and send it; give the answer, which is the page that shows what it does if all is well."""
+    """Fill in and submit a form; return the response, which is the review page if the form is valid."""
     return client.post(address, fill_in(client, address, **{"_save": "Save", **values}))
 
 
 def is_shown(page):
-    """Tell whether a page shows what a change does and asks for a confirmation."""
+    """Return whether a page is a review page."""
     return page.status_code == 200 and 'name="_shown"' in page.content.decode()
 
 
 def confirm(client, page, **values):
-    """Press the button of a page that shows what a change does."""
+    """Press the button of a review page."""
     assert is_shown(page), unescape(page.content.decode())
     return client.post(page.request["PATH_INFO"], {**fields_of(page), **values})

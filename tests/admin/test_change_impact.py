@@ -91,12 +91,12 @@ def test_sizes_are_those_of_the_tokens(admin, user, web):
     scope = " ".join(effect.after.scopes)
     token = web.code_flow(user, scope=scope).json()["access_token"]
     claims = decoded(token)[1]
-    # A real one says as well when and how the user has logged in.
+    # A real token also has the claims about the login.
     login = {name: claims[name] for name in ("auth_time", "amr", "acr") if name in claims}
     assert abs(len(token) - effect.size_after - (len(encode_json(login)) - 1) * 4 / 3) < 3
 
 
-def test_what_changes_nothing_in_tokens_is_saved_at_once(admin, user, web, mapper):
+def test_change_that_cannot_affect_tokens_is_saved_at_once(admin, user, web, mapper):
     assert send(admin, change(mapper), note="Asked for by the reports team.").status_code == 302
     mapper.refresh_from_db()
     assert mapper.note
@@ -120,7 +120,7 @@ def test_wider_conditions_send_personal_data_to_others(admin, user, web, make_cl
     row = make("mail", "email", {"kind": "user", "path": "email"}, conditions={"clients": [web.application.client_id]})
     make_client(name="another")
     assert send(admin, change(row), clients=None).context["effects"].newly_personal == ("email",)
-    # Also where no user of the sample would show it.
+    # Also if no sampled user has a value.
     get_user_model().objects.update(email="")
     assert send(admin, change(row), clients=None).context["effects"].newly_personal == ("email",)
     assert send(admin, change(row), scopes=["read"]).context["effects"].newly_personal == ()
@@ -132,7 +132,7 @@ def test_required_mapper_that_fails_shows_that_tokens_would_be_refused(admin, us
     assert "the required claim mapper" in text_of(page)
 
 
-def test_says_why_no_token_can_be_tried(admin, user, web):
+def test_says_why_no_sampled_token_is_issued(admin, user, web):
     SigningKey.objects.all().delete()
     key_store.forget()
     page = send(admin, ADD, **MAIL)
@@ -193,7 +193,7 @@ class TestRaces:
         assert is_shown(confirm(admin, page, _shown=shown))
         assert mappers() == []
 
-    def test_of_somebody_else_or_of_another_row(self, admin, client, user, web, mapper):
+    def test_stamp_of_another_user_or_another_row(self, admin, client, user, web, mapper):
         other = make("other", "other", {"kind": "groups"}, type="strings")
         page = send(admin, change(mapper), claim="mine")
         assert client.post(change(other), fields_of(page)).status_code == 200
@@ -225,7 +225,7 @@ class TestList:
         assert mappers()[0] == ("first", "c", 5, True)
         assert "Changed Order" in LogEntry.objects.get(object_repr="first").get_change_message()
 
-    def test_order_that_does_nothing_is_shown_all_the_same(self, admin, web, two):
+    def test_order_without_an_effect_is_reviewed_too(self, admin, web, two):
         page = send(admin, LIST, **{"form-0-order": "0"})
         assert page.context["effects"].tokens == ()
         assert is_shown(page)
@@ -235,7 +235,7 @@ class TestList:
         ClaimMapper.objects.filter(name="second").update(order=7)
         again = confirm(admin, page)
         assert is_shown(again)
-        # What the other one did would be undone, which is shown.
+        # The review page shows that the other change would be reverted.
         assert {row["name"] for row in again.context["rows"]} == {"first", "second"}
 
     def test_nonsense(self, admin, web, two):
@@ -319,7 +319,7 @@ class TestPermissions:
         client.force_login(staff)
         return staff
 
-    def test_without_that_of_previews_no_value_is_shown(self, client, staff, user, web, mapper):
+    def test_without_the_preview_permission_no_value_is_shown(self, client, staff, user, web, mapper):
         other = make("other", "x", {"kind": "user", "path": "email"})
         chosen = {"action": "delete_selected", "_selected_action": [mapper.pk, other.pk], "index": "0"}
         for page in (
@@ -337,7 +337,7 @@ class TestPermissions:
         assert "The largest difference is" in text_of(page)
         assert not LogEntry.objects.filter(object_repr="alice").exists()
 
-    def test_with_it_what_was_seen_is_in_the_history_of_the_user(self, client, staff, user, web, mapper):
+    def test_with_it_the_preview_is_in_the_history_of_the_user(self, client, staff, user, web, mapper):
         staff.user_permissions.add(Permission.objects.get(codename="preview_claimmapper"))
         staff = get_user_model().objects.get(pk=staff.pk)
         assert "alice@example.com" in send(client, change(mapper), claim="mail").content.decode()
@@ -346,7 +346,7 @@ class TestPermissions:
         assert "previewed" in entry.get_change_message()
         assert "alice@example.com" not in entry.change_message
 
-    def test_who_may_only_add_cannot_change(self, client, staff, mapper):
+    def test_add_permission_does_not_allow_changes(self, client, staff, mapper):
         staff.user_permissions.set(Permission.objects.filter(codename__in=["add_claimmapper", "view_claimmapper"]))
         assert client.post(change(mapper), MAIL).status_code == 403
         assert client.post(delete(mapper), {"post": "yes"}).status_code == 403
@@ -354,7 +354,7 @@ class TestPermissions:
 
 
 class TestSample:
-    def test_is_bounded_and_takes_those_whom_it_is_about(self, admin, web, make_client):
+    def test_is_bounded_and_prefers_affected_clients_and_users(self, admin, web, make_client):
         for number in range(12):
             make_client(name=f"client {number}", client_id=f"client-{number:02}")
             get_user_model().objects.create_user(f"user {number}")
@@ -374,7 +374,7 @@ class TestSample:
         assert page.context["effects"].sampled == 3
         assert "The sample was taken from 4 combinations of these users, clients and APIs." in text_of(page)
 
-    def test_many_apis_leave_nobody_out(self, admin, web, user, service, make_client, monkeypatch):
+    def test_many_apis_leave_no_client_or_user_out(self, admin, web, user, service, make_client, monkeypatch):
         monkeypatch.setattr(token_sample, "MOST_TOKENS", 6)
         second = make_client(name="second")
         for number in range(9):
@@ -383,7 +383,7 @@ class TestSample:
         assert effects.sampled == 6
         assert {each.token.client for each in effects.tokens} == {web.application, second.application}
         assert {each.token.user.username for each in effects.tokens} == {"admin", "alice"}
-        # The API that the mapper is about comes first, wherever it stands in the list.
+        # The mapper's API comes first, wherever it is in the list.
         effects = send(admin, ADD, **MAIL, resource_servers=["https://8.example.com/"]).context["effects"]
         assert {each.token.server.identifier for each in effects.tokens} == {"https://8.example.com/"}
 

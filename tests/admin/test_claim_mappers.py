@@ -105,7 +105,7 @@ def test_department_by_the_form_alone(admin, user, web):
             {"kind": "registered", "name": "tests.house"},
             {},
         ),
-        # What belongs to another source is not looked at, so that the form works without JavaScript.
+        # Fields of other sources are ignored, so that the form works without JavaScript.
         (
             {"source_kind": "user", "source_user": "email", "source_constant": "{", "default": "unused"},
             {"kind": "user", "path": "email"},
@@ -139,11 +139,11 @@ def test_department_by_the_form_alone(admin, user, web):
         ),
     ],
 )
-def test_every_source_is_stored_and_shown_as_it_was_written(admin, values, source, more):
+def test_every_source_is_stored_and_shown_as_entered(admin, values, source, more):
     row = add(admin, name="m", claim="c", **values)
     assert row.source == source
     assert {name: getattr(row, name) for name in more} == more
-    # The same form sent again changes nothing, and there is nothing to confirm.
+    # Submitting the same form again changes nothing, and needs no review.
     assert admin.post(change(row), fill_in(admin, change(row))).status_code == 302
     before = {name: getattr(row, name) for name in ("source", "default", "conditions", "transforms")}
     row.refresh_from_db()
@@ -181,7 +181,7 @@ STEPS = [
 
 
 @pytest.mark.parametrize(("step", "transform"), STEPS, ids=lambda each: each[0] if isinstance(each, tuple) else "")
-def test_every_step_is_stored_and_shown_as_it_was_written(admin, step, transform, settings):
+def test_every_transform_is_stored_and_shown_as_entered(admin, step, transform, settings):
     settings.AT_JWT = {**settings.AT_JWT, "CLAIM_HASH_KEYS": {"tenant": "a key that is nowhere else"}}
     values = {"transforms-1-step": step[0], "transforms-1-text": step[1]}
     row = add(admin, **{**DEPARTMENT, **values})
@@ -268,7 +268,7 @@ def test_every_kind_of_source_is_offered():
     ],
 )
 @pytest.mark.usefixtures("web")
-def test_says_what_is_wrong(admin, values, field, says):
+def test_errors_are_at_the_field_and_say_what_is_wrong(admin, values, field, says):
     Group.objects.create(name="staff")
     told = errors(send(admin, ADD, **{**DEPARTMENT, **values}))
     assert says in told[field]
@@ -281,7 +281,7 @@ def test_reserved_claim(admin, claim):
     assert not ClaimMapper.objects.exists()
 
 
-def test_fields_have_the_names_that_people_know(admin):
+def test_fields_have_verbose_names(admin):
     page = admin.get(ADD).content.decode()
     assert "profile / department / code (profile.department.code)" in page
     assert "email address (email)" in page
@@ -289,7 +289,7 @@ def test_fields_have_the_names_that_people_know(admin):
     assert "<code>{user:email}</code>" in page
 
 
-def test_what_is_no_longer_there_stays_until_it_is_taken_out(admin, settings):
+def test_deleted_choices_stay_until_they_are_removed(admin, settings):
     row = ClaimMapper.objects.create(
         name="old",
         claim="old",
@@ -303,16 +303,16 @@ def test_what_is_no_longer_there_stays_until_it_is_taken_out(admin, settings):
     assert "MAPPABLE_USER_FIELDS" in errors(admin.post(change(row), fill_in(admin, change(row))))["source_user"]
 
 
-def test_api_that_another_process_has_registered(admin, user, web, monkeypatch):
+def test_api_registered_by_another_process_can_be_chosen(admin, user, web, monkeypatch):
     registry.current()
     monkeypatch.setattr("django_at_jwt.authorization_server.row_cache._LEAST_AGE", 0)
-    # No signal of this process tells of it.
+    # This process receives no signal.
     ResourceServer.objects.bulk_create([ResourceServer(identifier="https://new.example.com/", name="New")])
     row = add(admin, **DEPARTMENT, resource_servers=["https://new.example.com/"])
     assert row.conditions == {"resource_servers": ["https://new.example.com/"]}
 
 
-def test_row_that_is_no_rule_can_be_opened_and_mended(admin):
+def test_invalid_row_can_be_opened_and_corrected(admin):
     row = ClaimMapper.objects.create(name="x", claim="sub", source=["nonsense"], conditions="x", transforms=[{"a": 1}])
     page = admin.get(change(row))
     assert page.status_code == 200
@@ -387,7 +387,7 @@ class TestList:
         monkeypatch.setattr("django_at_jwt.admin.claim_mapper.display.gettext", lambda text: f"auf Deutsch: {text}")
         assert "auf Deutsch: For all tokens" in admin.get(LIST).content.decode()
 
-    def test_apis_of_one_name_are_told_apart(self, admin):
+    def test_apis_with_the_same_name_show_their_identifiers(self, admin):
         for identifier in ("https://a.example.com/", "https://b.example.com/"):
             ResourceServer.objects.create(identifier=identifier, name="Notes")
         conditions = {"resource_servers": ["https://b.example.com/"]}
@@ -423,7 +423,7 @@ class TestList:
             ({"resource_servers": ["https://api.example.com/", "https://gone.example.com/"]}, None),
         ],
     )
-    def test_conditions_that_nothing_can_meet(self, admin, make_client, settings, conditions, says):
+    def test_conditions_that_no_token_can_meet(self, admin, make_client, settings, conditions, says):
         make_client(client_id="there")
         Group.objects.create(name="staff")
         data = {"claim": "c", "source": {"kind": "user", "path": "email"}, "conditions": conditions}
@@ -433,7 +433,7 @@ class TestList:
         assert text.count("Never applied: ") == (0 if says is None else 2)
         assert says is None or text.count(f"Never applied: {says}") == 2
 
-    def test_number_of_statements_does_not_depend_on_the_rows(self, admin, django_assert_num_queries):
+    def test_number_of_queries_does_not_depend_on_the_rows(self, admin, django_assert_num_queries):
         from tests.conftest import captured_statements
 
         def statements():
@@ -450,7 +450,7 @@ class TestList:
 
 class TestReadyMade:
     @pytest.mark.parametrize("name", READY_MADE)
-    def test_is_shown_and_added(self, admin, user, web, name):
+    def test_is_reviewed_and_added(self, admin, user, web, name):
         address = f"{LIST}ready-made/{name}/"
         assert address in admin.get(LIST).content.decode()
         page = admin.get(address)
@@ -461,7 +461,7 @@ class TestReadyMade:
         assert confirm(admin, page).status_code == 302
         assert sorted(ClaimMapper.objects.values_list("name", flat=True)) == sorted(names)
         assert LogEntry.objects.filter(content_type__model="claimmapper").count() == len(names)
-        # Once more, there is nothing to add.
+        # A second time, nothing is left to add.
         again = admin.get(address).content.decode()
         assert "already exists" in again
         assert "Confirm and save" not in again
@@ -494,7 +494,7 @@ class TestPermissions:
             assert client.post(address, {**DEPARTMENT, "post": "yes"}).status_code == 403
         assert ClaimMapper.objects.get().claim == "c"
 
-    def test_view_only_is_sentences(self, client, staff):
+    def test_view_permission_shows_sentences(self, client, staff):
         row = ClaimMapper.objects.create(name="m", claim="c", source={"kind": "groups"}, type="strings")
         staff.user_permissions.add(Permission.objects.get(codename="view_claimmapper"))
         page = client.get(change(row))
@@ -509,7 +509,7 @@ class TestPermissions:
 
 
 class TestPreview:
-    """The button below the form: a token with the mapper as it is written there, and nothing saved."""
+    """The preview button below the form, which uses the unsaved mapper."""
 
     def test_with_unsaved_values(self, admin, user, web):
         Profile.objects.create(user=user, department=Department.objects.create(code="R+D"))
@@ -521,7 +521,7 @@ class TestPreview:
         claims = {claim.name: claim.value for claim, _ in shown.context["claims"]}
         assert claims["department"] == "R+D"
         assert not ClaimMapper.objects.exists()
-        # Looked at as often as one likes, and for others, with the same unsaved values.
+        # Further previews keep the same unsaved values.
         again = admin.post(ADD, {**fields_of(shown), **chosen, "preview-client_id": "nobody"})
         assert "claims" not in again.context
         assert not ClaimMapper.objects.exists()
@@ -539,14 +539,14 @@ class TestPreview:
         assert fields_of(back)["source_user"] == ["profile.department.code"]
         assert not ClaimMapper.objects.exists()
 
-    def test_who_may_only_look_at_the_mapper(self, client, user, web):
+    def test_viewer_of_the_mapper_has_no_form_to_preview(self, client, user, web):
         row = ClaimMapper.objects.create(name="mail", claim="email", source={"kind": "user", "path": "email"})
         viewer = get_user_model().objects.create_user("viewer", is_staff=True)
         names = ["view_claimmapper", "add_claimmapper", "preview_claimmapper"]
         viewer.user_permissions.set(Permission.objects.filter(codename__in=names))
         client.force_login(viewer)
         text = client.get(change(row)).content.decode()
-        # There is no form whose values could be shown, but the mapper as it is.
+        # Without a form there are no unsaved values to preview, only the stored mapper.
         assert "_preview" not in text
         assert reverse("admin:django_at_jwt_preview") in text.split('class="object-tools"')[1]
         assert "_preview" in client.get(ADD).content.decode()

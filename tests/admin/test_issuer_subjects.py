@@ -1,4 +1,4 @@
-"""The table of subjects in the admin: to be looked at, cut off, and added to by superusers alone."""
+"""Issuer subjects in the admin: rows are listed and deleted, and added by superusers only."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_superuser_adds_and_deletes(row, user, admin_client):
     assert [each.subject for each in IssuerSubject.objects.all()] == ["Subject-2"]
 
 
-def test_others_who_may_do_all_do_not_make_themselves_somebody(row, staff, client, admin_user):
+def test_all_permissions_do_not_let_staff_link_a_subject_to_a_user(row, staff, client, admin_user):
     form = {"issuer": row.issuer, "subject": "Subject-2", "user": admin_user.pk}
     assert client.get(LIST).status_code == 200
     assert client.get(f"{LIST}add/").status_code == 403

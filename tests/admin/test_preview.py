@@ -1,4 +1,4 @@
-"""The page that previews access tokens: who may, what it shows and keeps, and from where one gets there."""
+"""The page that previews access tokens: permissions, contents, history and links."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def mail(db):
 
 
 def asked(client, user=None, **others):
-    # Chosen by those who may search for rows, typed by the others.
+    # Users who may search for rows choose them; others type names.
     chosen = {"client": client.application.pk, "user": user.pk if user else ""}
     typed = {"client_id": client.application.client_id, "user_name": user.get_username() if user else ""}
     data = {**chosen, **typed, "logged_in": "on", **others}
@@ -57,7 +57,7 @@ def test_shows_the_claims_and_who_set_them(staff, web, user):
 
 
 @pytest.mark.usefixtures("mail")
-def test_it_is_recorded_without_a_value(staff, web, service, user):
+def test_history_records_the_preview_without_values(staff, web, service, user):
     staff.post(reverse(PAGE), asked(web, user, resources=[settings.API]))
     staff.post(reverse(PAGE), asked(service))
     of_user, of_client = LogEntry.objects.order_by("pk")
@@ -85,7 +85,7 @@ def test_needs_its_permission(method, client, web, user, django_user_model):
     assert client.get(reverse(PAGE)).status_code == 302
 
 
-def test_a_link_tells_nobody_who_a_user_is(staff, web, user):
+def test_link_does_not_reveal_a_username_without_permission(staff, web, user):
     page = staff.get(reverse(PAGE), {"user": user.pk, "client": web.application.pk})
     assert page.status_code == 200
     assert "alice" not in page.content.decode()
@@ -128,12 +128,12 @@ def test_no_link_without_the_permission(client, user, django_user_model):
     assert reverse(PAGE) not in page.content.decode()
 
 
-def test_who_may_see_nothing_else_finds_the_page_and_types_names(staff, web, user):
+def test_preview_permission_alone_is_enough_and_names_are_typed(staff, web, user):
     [app] = staff.get(reverse("admin:index")).context["app_list"]
     [entry] = app["models"]
     assert (entry["name"], entry["admin_url"], entry["add_url"]) == ("Previews of access tokens", reverse(PAGE), None)
     page = staff.get(entry["admin_url"])
-    # A list to search in would stay empty: its entries are for those who may see users.
+    # A search box would stay empty: this user may not view users.
     assert page.context["form"].can_search == {"user": False, "client": False}
     assert "<noscript><div" not in page.content.decode()
     assert 'name="preview-user_name"' in page.content.decode()
@@ -142,7 +142,7 @@ def test_who_may_see_nothing_else_finds_the_page_and_types_names(staff, web, use
     assert json.loads(page.context["claims_json"])["sub"] == str(user.pk)
 
 
-def test_who_may_see_users_and_clients_searches_for_them(admin_client):
+def test_viewers_of_users_and_clients_search_for_them(admin_client):
     page = admin_client.get(reverse(PAGE))
     assert page.context["form"].can_search == {"user": True, "client": True}
     assert 'name="preview-user"' in page.content.decode()
@@ -189,7 +189,7 @@ def test_refusal_and_opaque(staff, web, user):
     assert "account is not active" in page.content.decode()
 
 
-def test_what_a_page_of_another_form_sent_is_sent_again(rf, web, user, django_user_model):
+def test_values_of_another_form_are_repeated(rf, web, user, django_user_model):
     from django.contrib.admin import site
 
     from django_at_jwt.admin.preview import preview_page
@@ -219,7 +219,7 @@ def test_no_private_member_is_on_the_page(staff, web, user):
         assert row.private_jwe not in text
 
 
-def test_page_has_no_style_that_a_policy_for_content_would_block(admin_client, web, user):
+def test_page_has_no_inline_style_that_a_content_security_policy_would_block(admin_client, web, user):
     shown = admin_client.post(reverse(PAGE), asked(web, user)).content.decode()
     [main] = re.findall(r'<div id="content-start".*?</main>|<main.*?</main>', shown, re.DOTALL)
     assert 'class="part claims" x="' in main
@@ -228,7 +228,7 @@ def test_page_has_no_style_that_a_policy_for_content_would_block(admin_client, w
 
 @pytest.fixture
 def writing_source(monkeypatch):
-    """A source that somebody wrote although it says that sources must not write."""
+    """A source that writes, which sources must not do."""
     monkeypatch.setattr(claims, "_sources", {})
 
     @claims.register_claim_source("tests.counted", type="string", label="Counted", is_personal=False)
@@ -240,7 +240,7 @@ def writing_source(monkeypatch):
     return ClaimMapper.objects.create(name="counted", claim="counted", source=source)
 
 
-def test_what_a_source_writes_is_undone_and_who_looked_is_kept(writing_source, admin_client, web, user):
+def test_writes_of_a_source_are_rolled_back_and_the_history_is_kept(writing_source, admin_client, web, user):
     page = admin_client.post(reverse(PAGE), asked(web, user))
     assert json.loads(page.context["claims_json"])["counted"] == "1"
     assert LogEntry.objects.filter(object_repr="alice").count() == 1
@@ -249,7 +249,7 @@ def test_what_a_source_writes_is_undone_and_who_looked_is_kept(writing_source, a
     assert is_shown(send(admin_client, change, claim="another"))
     assert LogEntry.objects.filter(object_repr="alice").count() == 2
     assert not Group.objects.exists()
-    # A real token is another matter.
+    # For a real token, the write is kept.
     assert decoded(web.code_flow(user).json()["access_token"])[1]["counted"] == "1"
     assert Group.objects.count() == 1
 

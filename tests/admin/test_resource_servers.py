@@ -1,4 +1,4 @@
-"""Resource servers in the admin: what the form takes, what it refuses and says, and what the list shows."""
+"""Resource servers in the admin: what the form accepts and rejects, and what the list shows."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def admin(client, db):
 
 
 def save(client, address, sent):
-    """Send a form, and confirm what it does if it is shown."""
+    """Submit a form, and confirm the review page, if any."""
     page = client.post(address, sent)
     return confirm(client, page) if is_shown(page) else page
 
@@ -60,14 +60,14 @@ def test_registers(admin, service):
 
 
 @pytest.mark.skipif("ML-DSA-44" not in ALGORITHMS, reason="this jwcrypto or cryptography has no ML-DSA")
-def test_size_of_post_quantum_tokens_is_told_to_whoever_may_choose_them(admin, settings):
+def test_size_of_post_quantum_tokens_is_in_the_choice(admin, settings):
     settings.AT_JWT = {**settings.AT_JWT, "SIGNING_ALGORITHMS": ["RS256", "ML-DSA-44"]}
     page = admin.get(reverse(ADD)).content.decode()
     assert '<option value="ML-DSA-44">ML-DSA-44 (tokens of about 3726 bytes)</option>' in page
     assert '<option value="RS256">RS256</option>' in page
 
 
-def test_takes_back_what_it_shows(admin, service):
+def test_form_round_trips(admin, service):
     scopes = {"read": "Read your mail", "write": ""}
     row = ResourceServer.objects.create(identifier=MAIL, name="Mail", scopes=scopes, clients=["gone"], lifetime=5)
     address = reverse("admin:django_at_jwt_resourceserver_change", args=[row.pk])
@@ -83,7 +83,7 @@ def test_takes_back_what_it_shows(admin, service):
     assert LogEntry.objects.get().get_change_message() == "No fields changed."
 
 
-def test_without_scopes_it_has_those_that_nobody_names(admin):
+def test_without_scopes_it_has_those_that_no_other_api_names(admin):
     save(admin, reverse(ADD), FORM)
     assert ResourceServer.objects.get().scopes is None
     assert "those that no other API names" in admin.get(reverse(LIST)).content.decode()
@@ -110,7 +110,7 @@ def test_without_scopes_it_has_those_that_nobody_names(admin):
         ({"is_default": "on", "enabled": ""}, "is_default", "must be enabled"),
     ],
 )
-def test_says_what_is_wrong(admin, sent, field, expected):
+def test_errors_are_at_the_field_and_say_what_is_wrong(admin, sent, field, expected):
     told = errors(save(admin, reverse(ADD), {**FORM, **sent}))
     assert expected in told[field]
     assert not ResourceServer.objects.exists()
@@ -136,28 +136,28 @@ def test_another_default(admin, settings):
     assert registry.current().default == MAIL
 
 
-def said(admin, address, sent):
-    """Save, and give what is said on the page that comes then."""
+def messages_after_saving(admin, address, sent):
+    """Save, and return the messages of the next page."""
     answer = admin.get(save(admin, address, fill_in(admin, address, **sent))["Location"])
     return [(message.level_tag, str(message)) for message in answer.context["messages"]]
 
 
-def test_says_from_whom_scopes_were_taken(admin, settings):
+def test_warns_of_scopes_that_other_apis_lose(admin, settings):
     settings.AT_JWT = {"DEFAULT_RESOURCE": settings.API}
     sent = {**FORM, "scopes": "read\nwrite"}
-    (level, text), success = said(admin, reverse(ADD), sent)
+    (level, text), success = messages_after_saving(admin, reverse(ADD), sent)
     assert (level, success[0]) == ("warning", "success")
     assert f"New tokens for {settings.API} will not include read, write, which Mail now names." in text
-    # They are gone already, so the next one who names them takes nothing from anybody; nor does it from itself.
+    # Scopes that are already named by an API are not lost again, not even by that API itself.
     address = reverse("admin:django_at_jwt_resourceserver_change", args=[ResourceServer.objects.get().pk])
-    assert [level for level, _ in said(admin, address, sent)] == ["success"]
-    assert [level for level, _ in said(admin, address, {**sent, "scopes": ""})] == ["success"]
+    assert [level for level, _ in messages_after_saving(admin, address, sent)] == ["success"]
+    assert [level for level, _ in messages_after_saving(admin, address, {**sent, "scopes": ""})] == ["success"]
     settings.AT_JWT = {}
     renamed = {**sent, "identifier": "https://post.example.com/"}
-    assert [level for level, _ in said(admin, address, renamed)] == ["success"]
+    assert [level for level, _ in messages_after_saving(admin, address, renamed)] == ["success"]
 
 
-def test_list_ticks_one_default_alone(admin, settings):
+def test_list_marks_one_default_only(admin, settings):
     settings.AT_JWT = {}
     for identifier in (MAIL, "https://first.example.com/"):
         ResourceServer.objects.create(identifier=identifier, name=identifier)
@@ -192,7 +192,7 @@ def test_list_shows_the_default_of_the_settings(admin, settings):
     assert shown == {settings.API: True, "https://other.example.com/": False}
 
 
-def test_list_without_declared_ones(admin, settings):
+def test_list_without_declared_resource_servers(admin, settings):
     settings.AT_JWT = {}
     assert "Declared in the settings" not in admin.get(reverse(LIST)).content.decode()
 
@@ -215,7 +215,7 @@ def test_markup_is_escaped(admin):
     assert "<u>" not in page.content.decode()
 
 
-def test_models_rules_hold_without_the_form():
+def test_model_validates_without_the_form():
     from django.core.exceptions import ValidationError
 
     row = ResourceServer(identifier="no uri", name="x", scopes="read", algorithm="ES256", is_default=True)

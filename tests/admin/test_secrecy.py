@@ -1,4 +1,4 @@
-"""Whoever looks at every page of the admin finds nothing private of a signing key, with DEBUG on too."""
+"""No admin page reveals any private part of a signing key, with DEBUG on or off."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def browser(settings, request, admin_user):
 
 
 @pytest.fixture
-def something_of_everything(signing_keys, service, web, user):
-    """Rows of every kind that the admin has a page for, and keys in every state."""
+def rows_of_every_model(signing_keys, service, web, user):
+    """Rows of every model in the admin, and keys in every state."""
     ResourceServer.objects.create(identifier="https://mail.example.com/", name="Mail")
     ClaimMapper.objects.create(name="email", source="user.email", claim="email")
     web.code_flow(user)
@@ -49,13 +49,13 @@ def secrets_of_all_keys():
         private = decrypt_private_key(row.private_jwe, kid=row.kid).export_private(as_dict=True)
         members = PRIVATE_MEMBERS & private.keys()
         assert members
-        # Of the ciphertext a part gives it away as well; its header is the same for all.
+        # Parts of the ciphertext are secret as well; the JWE header is the same for all keys.
         secrets |= {private[member] for member in members} | set(row.private_jwe.split(".")[1:])
     return secrets
 
 
 def pages_from(browser, start):
-    """Give the addresses and texts of all pages of the admin that links lead to, each without its query."""
+    """Yield the address, status and text of every linked admin page, without query strings."""
     seen, to_see = set(), [start]
     while to_see and len(seen) < MOST_PAGES:
         address = to_see.pop()
@@ -73,13 +73,13 @@ def pages_from(browser, start):
 
 
 @pytest.mark.parametrize("browser", [True, False], indirect=True, ids=["DEBUG", "production"])
-def test_no_page_that_links_lead_to(browser, something_of_everything):
+def test_no_linked_page_has_secrets(browser, rows_of_every_model):
     seen = {}
     for address, status, text in pages_from(browser, "/admin/"):
         assert status in {200, 302, 403}, address
-        assert not [secret for secret in something_of_everything if secret in text], address
+        assert not [secret for secret in rows_of_every_model if secret in text], address
         seen[address] = text
-    # It was no empty admin that was looked at.
+    # The crawl reached the pages of every key.
     for key in SigningKey.objects.all():
         assert {f"{LIST}{key.pk}/{page}/" for page in ("change", "history", "revoke")} <= seen.keys()
     assert f"{LIST}rotate/" in seen
@@ -87,7 +87,7 @@ def test_no_page_that_links_lead_to(browser, something_of_everything):
 
 
 @pytest.mark.parametrize("browser", [True, False], indirect=True, ids=["DEBUG", "production"])
-def test_no_answer_to_what_is_sent(browser, something_of_everything):
+def test_no_response_to_unusual_requests_has_secrets(browser, rows_of_every_model):
     key = next(row for row in SigningKey.objects.all() if row.state_at(timezone.now()) is KeyState.SIGNING)
     answers = [
         browser.get(f"{LIST}?private_jwe__startswith=e"),
@@ -102,7 +102,7 @@ def test_no_answer_to_what_is_sent(browser, something_of_everything):
         browser.get(f"{LIST}{key.pk}/history/"),
         browser.get("/admin/"),
     ]
-    secrets = something_of_everything | secrets_of_all_keys()
+    secrets = rows_of_every_model | secrets_of_all_keys()
     for answer in answers:
         assert answer.status_code < 500
         assert not [secret for secret in secrets if secret in answer.content.decode()]
