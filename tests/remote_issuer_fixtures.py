@@ -18,10 +18,10 @@ def issuer():
 
 @pytest.fixture
 def api(settings, issuer):
-    """Make this project an API of the remote issuer alone: four lines of settings, and a time-out for slow machines."""
+    """Configure this project as an API that accepts only the remote issuer, with a long timeout for slow machines."""
     settings.DEBUG = True
     settings.OAUTH2_PROVIDER = {}
-    # Neither the issuer nor the cache counts as slow because this machine is.
+    # A slow machine must not make the issuer or the cache count as slow.
     settings.AT_JWT = {"ISSUERS": issuer.settings(), "ISSUER_TIMEOUT": 60}
     caches["default"].clear()
     yield settings
@@ -29,7 +29,7 @@ def api(settings, issuer):
 
 
 class Clock:
-    """Both clocks of this process: they stand still, and are moved forward together."""
+    """Fakes of both clocks of this process, which only advance together."""
 
     def __init__(self, monkeypatch):
         self.ahead = 0.0

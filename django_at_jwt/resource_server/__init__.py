@@ -1,1 +1,1 @@
-"""What runs where access tokens are accepted. It needs neither django-oauth-toolkit nor this app's tables."""
+"""The resource server: accepts access tokens. Needs neither django-oauth-toolkit nor this app's tables."""

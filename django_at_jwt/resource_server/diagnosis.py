@@ -1,4 +1,4 @@
-"""Why this project accepts a token or does not, for a person to read."""
+"""A human-readable diagnosis of why a token is accepted or rejected."""
 
 from __future__ import annotations
 
@@ -26,7 +26,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Diagnosis:
-    """What came of each rule, for the issuer that the token says it is of."""
+    """The result of each rule, for the issuer that the token claims.
+
+    ``keys_problem`` is why the issuer's keys are not available, or empty.
+    """
 
     issuer: str | None
     keys_problem: str
@@ -34,38 +37,39 @@ class Diagnosis:
 
     @property
     def is_accepted(self) -> bool:
-        """Whether every rule holds, which is what the authentication class asks for."""
+        """Whether every rule passed, as the authentication class requires."""
         return all(rule.outcome is RuleOutcome.PASSED for rule in self.rules)
 
 
 def diagnose_token(token: str, *, audience: str | None = None) -> Diagnosis:
-    """Look at a token with the rules of :func:`~.verification.verify_token`, and go on after the first that fails.
+    """Apply all rules of :func:`~.verification.verify_token` to a token, without stopping at the first failure.
 
-    The last rule is about the user, who is looked for if all others hold: the site's own lookup is promised claims that
-    were verified. No user is made.
+    The last rule looks up the user, if all other rules passed: the site's own lookup function must only get verified
+    claims. No user is created. The issuer's keys may be fetched.
 
     Raises:
-        ImproperlyConfigured: no issuer is set, or one without an audience, or the table of subjects is missing.
+        ImproperlyConfigured: no issuer is set, an issuer has no audience, or the table of subjects is missing.
         django.db.Error: the user cannot be read.
 
-    It may ask the issuer for its keys, and does *not* look up opaque tokens.
+    Not checked: opaque tokens are not looked up.
     """
     diagnosis = _diagnose_token(token, audience=audience)
-    return replace(diagnosis, rules=(*diagnosis.rules, _about_user(token, diagnosis)))
+    return replace(diagnosis, rules=(*diagnosis.rules, _user_rule(token, diagnosis)))
 
 
 def _diagnose_token(token: str, *, audience: str | None) -> Diagnosis:
     issuers, now = accepted_issuers(audience), time.time()
     issuer = _issuer_to_ask(token, tuple(issuers))
     if issuer is None:
-        nobody = Expectations(
-            # Text with spaces in it is nobody's identifier, so the rule for iss fails, and shows what would do.
+        any_issuer = Expectations(
+            # No identifier has spaces, so the rule for iss fails and shows the accepted issuers.
             issuer=" or ".join(issuers),
             audiences=frozenset().union(*(each.expected.audiences or () for each in issuers.values())),
             leeway=app_settings().leeway,
             max_bytes=app_settings().max_token_bytes,
         )
-        return Diagnosis(issuer=None, keys_problem="", rules=diagnose(token, key_ring=None, expected=nobody, now=now))
+        rules = diagnose(token, key_ring=None, expected=any_issuer, now=now)
+        return Diagnosis(issuer=None, keys_problem="", rules=rules)
     expected = issuers[issuer].expected
     try:
         ring = _ring_for(token, issuers[issuer].keys, expected)
@@ -75,29 +79,29 @@ def _diagnose_token(token: str, *, audience: str | None) -> Diagnosis:
     return Diagnosis(issuer=issuer, keys_problem="", rules=diagnose(token, key_ring=ring, expected=expected, now=now))
 
 
-def _about_user(token: str, diagnosis: Diagnosis) -> RuleResult:
+def _user_rule(token: str, diagnosis: Diagnosis) -> RuleResult:
     result = RuleResult(rule="user", outcome=RuleOutcome.PASSED, expected="exists and is active")
     if diagnosis.issuer is None:
         return replace(result, outcome=RuleOutcome.NOT_REACHED)
     options = user_options(diagnosis.issuer)
     if options.mode is UserMode.STATELESS:
-        return replace(result, expected="anybody: users of this issuer are not looked up")
+        return replace(result, expected="any subject (users of this issuer are not looked up)")
     if not diagnosis.is_accepted:
         return replace(result, outcome=RuleOutcome.NOT_REACHED)
     jws = CompactJws.split(token, max_bytes=app_settings().max_token_bytes)
     claims = parse_claims(decode_object(jws.payload, RejectionReason.BAD_CLAIMS))
     if claims.is_machine:
-        return replace(result, expected="none: the client acts for itself")
+        return replace(result, expected="(none; the client acts for itself)")
     try:
         user = known_user(claims, token, options)
     except TokenRejected as rejected:
         return replace(result, outcome=RuleOutcome.FAILED, reason=rejected.reason, detail=rejected.detail)
-    found = "nobody yet, whom the first request makes" if user is None else f"primary key {user.pk}"
+    found = "none yet; the first request creates the user" if user is None else f"primary key {user.pk}"
     return replace(result, found=found)
 
 
 def _issuer_to_ask(token: str, issuers: Sequence[str]) -> str | None:
-    """Give the issuer whose keys would verify the token: the only one there is, or the one that it names."""
+    """Return the issuer whose keys would verify the token: the only one configured, or the one that ``iss`` names."""
     if len(issuers) == 1:
         return issuers[0]
     try:
@@ -108,13 +112,13 @@ def _issuer_to_ask(token: str, issuers: Sequence[str]) -> str | None:
 
 
 def _ring_for(token: str, keys: KeySource, expected: Expectations) -> KeyRing:
-    """Give the ring that the token would be verified with, renewed as for any token that names an unknown key."""
+    """Return the key ring that would verify the token, refreshed if the token names an unknown key."""
     ring = keys.current()
     try:
         kid = CompactJws.split(token, max_bytes=expected.max_bytes).header.get("kid")
     except TokenRejected:
         return ring
     if isinstance(kid, str) and kid not in ring.public_keys:
-        # Whatever else is wrong with the header, the rule for kid is tried too.
+        # Even if the header is invalid in other ways, the rule for kid gets the refreshed key ring.
         return keys.after_unknown_kid(kid) or ring
     return ring

@@ -1,7 +1,7 @@
-"""The APIs that this project protects, and the documents by which clients find their issuers (RFC 9728).
+"""The protected resources of this project, and their metadata documents, which name the issuers (RFC 9728).
 
-An API is known by its identifier, which is also what its tokens have in ``aud``. Whatever is published of it comes from
-the settings, and so does the host in its addresses: a request's ``Host`` is what the client wrote there.
+An API's identifier is also the ``aud`` of its tokens. Everything published comes from the settings, the host in URLs
+included: a request's ``Host`` header is controlled by the client.
 """
 
 from __future__ import annotations
@@ -19,36 +19,36 @@ if TYPE_CHECKING:
 
 URL_NAMESPACE: Final = "django_at_jwt_resources"
 
-# The audiences that views name, in the order in which they did. Views are imported with the URLs, before any request.
+# The audiences that views declare, in that order. Views are imported with the URLs, before any request.
 _named_by_views: dict[str, None] = {}
 
 
 def name_protected_resource(identifier: str) -> None:
-    """Note that some view of this project is an API with this identifier."""
+    """Register the identifier of an API that a view of this project declares."""
     _named_by_views[identifier] = None
 
 
 def named_by_views() -> Sequence[str]:
-    """Give the identifiers that views name, as far as these were imported."""
+    """Return the identifiers that imported views declare."""
     return tuple(_named_by_views)
 
 
 def default_identifier() -> str | None:
-    """Give the identifier of the API that the settings speak of: one that is a URL before a plain name."""
+    """Return the first audience in the settings that is a URL, else the first audience, else ``None``."""
     return min(_audiences_of_settings(), key=lambda identifier: not _is_url(identifier), default=None)
 
 
 def identifiers() -> Sequence[str]:
-    """Give the identifiers of all APIs of this project, each once, if they are URLs: others have no document."""
+    """Return the identifiers of all APIs of this project that are URLs; others have no metadata document."""
     described = app_settings().protected_resources or {}
     return tuple(filter(_is_url, dict.fromkeys((*_audiences_of_settings(), *described, *_named_by_views))))
 
 
 def issuers_for(identifier: str) -> Sequence[str]:
-    """Give the issuers whose tokens an API accepts, the local one first.
+    """Return the issuers whose tokens an API accepts, the local one first.
 
-    A remote issuer's are accepted for the audiences that the settings have for it, and for no other. The local
-    issuer's are accepted by each view that names its audience, and by an API that is only described.
+    A remote issuer's tokens are accepted only for the audiences that the settings list for it. The local issuer's
+    tokens are accepted by each view that declares its audience, and by an API that is only described in the settings.
     """
     accepting, local = _audiences_of_settings().get(identifier, ()), local_issuer()
     if local and local not in accepting and (identifier in _named_by_views or not accepting):
@@ -62,7 +62,7 @@ def _is_url(identifier: str) -> bool:
 
 
 def _audiences_of_settings() -> dict[str, tuple[str, ...]]:
-    """Give the issuers that the settings accept tokens of, by the audience that they accept them for."""
+    """Return the issuers that the settings accept, by audience."""
     settings = app_settings()
     found: dict[str, tuple[str, ...]] = {}
     if (local := local_issuer()) and (audience := settings.local_audience):
@@ -75,7 +75,7 @@ def _audiences_of_settings() -> dict[str, tuple[str, ...]]:
 
 
 def document_for(identifier: str) -> dict[str, Any]:
-    """Give an API's metadata document (RFC 9728 §2)."""
+    """Return an API's metadata document (RFC 9728 section 2)."""
     description = (app_settings().protected_resources or {}).get(identifier, {})
     return protected_resource_metadata(
         identifier, authorization_servers=issuers_for(identifier), description=description
@@ -83,11 +83,11 @@ def document_for(identifier: str) -> dict[str, Any]:
 
 
 def metadata_url(identifier: str | None) -> str | None:
-    """Give the address of an API's document, on the identifier's own host.
+    """Return the URL of an API's metadata document, on the identifier's host.
 
     Returns:
-        ``None`` where there is no such document, as in a project that does not include ``django_at_jwt.resource_urls``,
-        or for an API whose identifier is no URL.
+        ``None`` if there is no such document: the identifier is not a URL, or the project does not include
+        ``django_at_jwt.resource_urls``.
     """
     if identifier is None or not _is_url(identifier):
         return None
@@ -100,9 +100,9 @@ def metadata_url(identifier: str | None) -> str | None:
 
 
 def identifier_at(path: str, query: str, *, host: str) -> str | None:
-    """Give the identifier whose document stands at an address, or ``None``.
+    """Return the identifier of the API whose metadata document has this path and query, or ``None``.
 
-    ``host`` only chooses between identifiers that differ in nothing but their hosts.
+    ``host`` only decides between identifiers that differ in their hosts alone.
     """
     wanted = "" if path == "/" else path
     candidates = []
@@ -110,6 +110,6 @@ def identifier_at(path: str, query: str, *, host: str) -> str | None:
         its_path, its_query = place_of_metadata(identifier)
         if unquote(its_path) == wanted and its_query in {"", query}:
             candidates.append(identifier)
-    of_host = [identifier for identifier in candidates if urlsplit(identifier).netloc == host]
-    chosen = of_host or (candidates if len(candidates) == 1 else [])
+    same_host = [identifier for identifier in candidates if urlsplit(identifier).netloc == host]
+    chosen = same_host or (candidates if len(candidates) == 1 else [])
     return max(chosen, key=lambda identifier: len(urlsplit(identifier).query), default=None)

@@ -1,8 +1,8 @@
-"""The tokens that this process has verified lately, so that a token that comes again and again costs no signature.
+"""A cache of recently verified tokens, so that a repeated token costs no signature verification.
 
-All that is remembered is that a key's holder signed these claims, which stays true. Whether the token is acceptable is
-asked anew each time: whether the key ring of now still has that very key, the algorithm, the issuer, the audience and
-the times. So neither a revoked key nor a changed setting leaves an old verdict behind.
+An entry records only that a key signed these claims, which stays true. The key, the algorithm, the issuer, the audience
+and the times are checked on each use against the current key ring and settings, so a revoked key or a changed setting
+takes effect at once.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections import OrderedDict
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
@@ -31,20 +32,20 @@ if TYPE_CHECKING:
     from django_at_jwt.core.jose.keys import PublicKey
     from django_at_jwt.core.verifier import Expectations, KeySource
 
-# How many tokens that were seen once are kept in mind, as one number each, before all of them are forgotten.
-_SEEN_ONCE: Final = 8192
-# How many of a token's last characters say where it is looked for: of the signature, so that they differ.
-_TAIL: Final = 24
-# How deep the claims of a remembered token may be nested; copying them may not exhaust the stack of any caller.
-_MOST_LEVELS: Final = 16
+# Tokens seen once: the number of hashes that are kept before the set is cleared.
+_MAX_SEEN_ONCE: Final = 8192
+# The last characters of a token, which are part of its signature, make its cache slot.
+_TAIL_LENGTH: Final = 24
+# Claims nested more deeply than this are not cached: copying them must not exhaust the stack.
+_MAX_DEPTH: Final = 16
 _CONTAINERS: Final = frozenset({dict, list})
 
 
 @dataclass(frozen=True, slots=True)
 class _Verdict:
-    """That a token was found acceptable: by which expectations, with which keys, and from when to when.
+    """The expectations and the key ring that accepted a token, and the time span in which that holds.
 
-    All of it is compared by identity: settings and key rings are replaced as a whole, and never changed.
+    Both are compared by identity: settings and key rings are replaced as a whole and never modified.
     """
 
     expected: Expectations
@@ -53,129 +54,120 @@ class _Verdict:
     until: float
 
 
-class _Remembered:
-    """An authentic token, by the SHA-256 of all its characters: its claims and its key, and the last verdict on it.
+class _Entry:
+    """A token whose signature was verified: its SHA-256 digest, its claims, its key and the last verdict."""
 
-    ``fields`` are the claims' fields as a plain tuple, which is quicker to make another one of.
-    """
-
-    __slots__ = ("claims", "digest", "fields", "key", "verdict")
+    __slots__ = ("claims", "digest", "key", "verdict")
 
     def __init__(self, digest: bytes, claims: AccessTokenClaims, key: PublicKey) -> None:
         self.digest: Final = digest
         self.claims: Final = claims
-        self.fields: Final = tuple(claims)
         self.key: Final = key
         self.verdict: _Verdict | None = None
 
 
-class _RecalledClaims(AccessTokenClaims):
-    """Claims of which ``raw`` is the caller's own, so that no request sees what another one did to it.
+class _CopiedClaims(AccessTokenClaims):
+    """Claims whose ``raw`` is a copy, so that no request sees another request's changes to it.
 
-    It is copied when somebody first looks at it, and most requests do not: the typed claims are enough for them.
+    The copy is made on first access. Most requests only read the typed claims.
     """
 
     @cached_property
     def raw(self) -> Mapping[str, Any]:
-        """Every claim as it was in the token."""
-        copy: Mapping[str, Any] = _copy(self[-1], _MOST_LEVELS)
+        """All claims as they are in the token."""
+        copy: Mapping[str, Any] = _copy(super().raw, _MAX_DEPTH)
         return copy
 
     def __iter__(self) -> Iterator[Any]:
-        """Give the items; taken apart or as a dict, they must not bring out what is remembered either."""
+        """Return an iterator over the fields, with the copy of ``raw`` instead of the cached original."""
         return iter((*self[:-1], self.raw))
 
 
 class TokenCache:
-    """A bounded memory of authentic tokens, shared by all threads of this process; the least recently used go first.
+    """A bounded LRU cache of verified tokens, shared by all threads of this process.
 
-    It holds no credential, and only tokens that were accepted twice get in: whoever has none cannot push out others',
-    and tokens that are used once cost next to nothing.
+    It stores no credential. A token is cached the second time it is accepted, so requests without a valid token
+    cannot evict others, and tokens that are used once cost next to nothing.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        # By Python's own hash, which is quick to make, differs from process to process, and decides nothing: what is
-        # found by it is compared by its digest.
-        self._tokens: OrderedDict[int, _Remembered] = OrderedDict()
+        # The key is Python's hash of the token's tail: fast, and only a slot, since a hit is confirmed by the digest.
+        self._tokens: OrderedDict[int, _Entry] = OrderedDict()
         self._seen: set[int] = set()
 
     def __len__(self) -> int:
         return len(self._tokens)
 
     def verify(self, token: str, keys: KeySource, expected: Expectations, now: float, size: int) -> AccessTokenClaims:
-        """Verify as :func:`~django_at_jwt.core.verifier.verify_with_current_keys`, with the same outcome.
+        """Verify a token, with the same result as :func:`~django_at_jwt.core.verifier.verify_with_current_keys`.
 
         Args:
-            size: how many tokens to remember; with 0 this is that function and nothing else.
+            now: seconds since the epoch.
+            size: the maximum number of cached tokens; 0 turns the cache off.
 
         Raises:
-            TokenRejected: as there.
-            KeysUnavailable: the issuer's keys cannot be read.
+            TokenRejected: the token must not be accepted.
+            KeysUnavailable: the issuer's keys are not available.
 
-        As there, it does *not* check whether the token was revoked.
+        Not checked: whether the token was revoked.
         """
         if len(self._tokens) > size:
             self._shrink(size)
         if size == 0:
             return verify_with_current_keys(token, keys=keys, expected=expected, now=now)
-        place = hash(token[-_TAIL:])
-        known = self._tokens.get(place)
+        slot = hash(token[-_TAIL_LENGTH:])
+        entry = self._tokens.get(slot)
         if (
-            known is not None
+            entry is not None
             and len(token) <= expected.max_bytes
-            and known.digest == _digest(token)
-            and self._is_acceptable(known, place, keys, expected, now)
+            and entry.digest == _digest(token)
+            and self._is_acceptable(entry, slot, keys, expected, now)
         ):
-            try:  # noqa: SIM105 - contextlib.suppress() takes longer than all that is done here
-                self._tokens.move_to_end(place)
-            except KeyError:
-                pass  # Another thread has just dropped it, which does not make it unacceptable.
-            # As the tuple that it is: NamedTuple's own way there takes longer than all other checks.
-            return tuple.__new__(_RecalledClaims, known.fields)
+            with suppress(KeyError):  # Another thread may have just dropped it.
+                self._tokens.move_to_end(slot)
+            return _CopiedClaims._make(entry.claims)
         claims, key = verify_signature_with_current_keys(token, keys, expected, now)
         check_claims(claims, expected, now)
-        if self._was_seen(place):
-            self._remember(token, place, claims, key)
+        if self._seen_before(slot):
+            self._remember(token, slot, claims, key)
             self._shrink(size)
         return claims
 
     def issuer_of(self, token: str) -> str | None:
-        """Give the issuer of a token that is remembered, or ``None``, without reading the token.
+        """Return the issuer of a cached token, or ``None``, without parsing the token.
 
-        It says where to look and vouches for nothing: :meth:`verify` compares all of the token, and the issuer.
+        The result is only a hint: :meth:`verify` compares the whole token, and the issuer.
         """
-        known = self._tokens.get(hash(token[-_TAIL:]))
-        return None if known is None else known.claims.issuer
+        entry = self._tokens.get(hash(token[-_TAIL_LENGTH:]))
+        return None if entry is None else entry.claims.issuer
 
     def forget(self) -> None:
-        """Forget all tokens."""
+        """Remove all tokens."""
         self._shrink(0)
         self._seen.clear()
 
-    def _was_seen(self, place: int) -> bool:
-        """Tell whether a token was verified before, as far as that is still known, and keep it in mind."""
-        if place in self._seen:
+    def _seen_before(self, slot: int) -> bool:
+        """Return whether a token was verified before, as far as that is still known, and record it."""
+        if slot in self._seen:
             return True
-        if len(self._seen) >= _SEEN_ONCE:
+        if len(self._seen) >= _MAX_SEEN_ONCE:
             self._seen.clear()
-        self._seen.add(place)
+        self._seen.add(slot)
         return False
 
-    def _is_acceptable(
-        self, known: _Remembered, place: int, keys: KeySource, expected: Expectations, now: float
-    ) -> bool:
-        """Check all of a remembered token but its signature.
+    def _is_acceptable(self, entry: _Entry, slot: int, keys: KeySource, expected: Expectations, now: float) -> bool:
+        """Check everything about a cached token except its signature.
 
-        Nothing is looked at again while the last verdict is one on these very expectations and keys, and for now.
+        The last verdict is reused while it is about the same expectations and key ring, and covers ``now``.
 
         Returns:
-            Whether the key that signed it is still one of those of now; if not, it is forgotten.
+            Whether the current key ring still has the key that signed it; if not, the token is dropped.
 
         Raises:
-            TokenRejected: it is not acceptable.
+            TokenRejected: the token must not be accepted.
         """
-        verdict, key_ring = known.verdict, keys.at_hand()
+        verdict, key_ring = entry.verdict, keys.at_hand()
         if (
             verdict is not None
             and verdict.expected is expected
@@ -184,44 +176,44 @@ class TokenCache:
         ):
             return True
         if key_ring is None:
-            # As for a token that was never seen: nobody is asked for keys because of one that has expired.
-            self._check(known, place, expected, now)
+            # Checked first, as for an unknown token: an expired token causes no request for keys.
+            self._check(entry, slot, expected, now)
             key_ring = keys.current()
-        # Another key may have got the same kid meanwhile; that one did not sign this token.
-        held = key_ring.public_keys.get(known.key.kid)
-        if held is not known.key and held != known.key:
-            self._drop(place)
+        # A different key may have the same kid by now; it did not sign this token.
+        held = key_ring.public_keys.get(entry.key.kid)
+        if held is not entry.key and held != entry.key:
+            self._drop(slot)
             return False
-        self._check(known, place, expected, now)
-        known.verdict = _Verdict(expected, key_ring, now, known.claims.expires_at + expected.leeway)
+        self._check(entry, slot, expected, now)
+        entry.verdict = _Verdict(expected, key_ring, now, entry.claims.expires_at + expected.leeway)
         return True
 
-    def _check(self, known: _Remembered, place: int, expected: Expectations, now: float) -> None:
+    def _check(self, entry: _Entry, slot: int, expected: Expectations, now: float) -> None:
         try:
-            check_algorithm(known.key, expected)
-            check_claims(known.claims, expected, now)
+            check_algorithm(entry.key, expected)
+            check_claims(entry.claims, expected, now)
         except TokenRejected as rejected:
             if rejected.reason is RejectionReason.EXPIRED:
-                self._drop(place)
+                self._drop(slot)
             raise
 
-    def _remember(self, token: str, place: int, claims: AccessTokenClaims, key: PublicKey) -> None:
+    def _remember(self, token: str, slot: int, claims: AccessTokenClaims, key: PublicKey) -> None:
         try:
-            # The caller keeps the claims that it was given, and may do to them what it likes.
-            own = claims._replace(raw=_copy(claims.raw, _MOST_LEVELS))
-        except _TooDeep:
+            # A copy, since the caller may modify the claims that it gets.
+            own = claims._replace(raw=_copy(claims.raw, _MAX_DEPTH))
+        except _NestedTooDeeply:
             return
         with self._lock:
-            self._tokens[place] = _Remembered(_digest(token), own, key)
+            self._tokens[slot] = _Entry(_digest(token), own, key)
 
     def _shrink(self, size: int) -> None:
         with self._lock:
             while len(self._tokens) > size:
                 self._tokens.popitem(last=False)
 
-    def _drop(self, place: int) -> None:
+    def _drop(self, slot: int) -> None:
         with self._lock:
-            self._tokens.pop(place, None)
+            self._tokens.pop(slot, None)
 
 
 token_cache: Final = TokenCache()
@@ -229,20 +221,20 @@ register_process_cache(token_cache.forget)
 
 
 def _digest(token: str) -> bytes:
-    # Any text may come in a header; what is remembered is ASCII.
+    # "surrogatepass", since a header may hold any text.
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
 
 
-class _TooDeep(Exception):
-    """Claims that are nested too deeply to be copied."""
+class _NestedTooDeeply(Exception):
+    """The claims are nested too deeply to be copied."""
 
 
 def _copy(value: Any, levels: int) -> Any:
-    """Copy JSON. ``copy.deepcopy`` takes several times as long, since it has to expect anything."""
+    """Return a deep copy of a JSON object or array, several times as fast as ``copy.deepcopy``."""
     if levels == 0:
-        raise _TooDeep
+        raise _NestedTooDeeply
     copy = value.copy()
-    for place, member in copy.items() if type(copy) is dict else enumerate(copy):
+    for index, member in copy.items() if type(copy) is dict else enumerate(copy):
         if type(member) in _CONTAINERS:
-            copy[place] = _copy(member, levels - 1)
+            copy[index] = _copy(member, levels - 1)
     return copy

@@ -1,4 +1,4 @@
-"""What a resource server publishes of itself."""
+"""The metadata documents of protected resources (RFC 9728)."""
 
 from __future__ import annotations
 
@@ -18,35 +18,35 @@ from .protected_resources import document_for, identifier_at
 
 @method_decorator([login_not_required, conditional_page], name="dispatch")
 class ProtectedResourceMetadataView(View):
-    """The metadata document of one of this project's APIs (RFC 9728 §3), for everybody and from any origin.
+    """The metadata document of one of this project's APIs (RFC 9728 section 3), public and for any origin.
 
-    The address says which: the identifier's path stands after the well-known part.
+    The identifier's path follows the well-known part of the URL.
     """
 
     http_method_names = ["get", "head", "options"]
 
     def get(self, request: HttpRequest, resource_path: str = "") -> HttpResponse:
-        """Answer with the document.
+        """Return the document.
 
         Raises:
             Http404: no API of this project has its document here.
         """
         identifier = identifier_at(resource_path, request.META.get("QUERY_STRING", ""), host=request.get_host())
         if identifier is None:
-            raise Http404("No protected resource has its metadata here.")
+            raise Http404("No protected resource has its metadata at this URL.")
         response = JsonResponse(document_for(identifier))
         patch_cache_control(response, public=True, max_age=int(app_settings().jwk_set_max_age.total_seconds()))
         return response
 
     def options(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        """Answer the question that a browser asks first, since MCP clients send a header of their own."""
+        """Answer a CORS preflight request: MCP clients in browsers send a custom header."""
         response = HttpResponse(headers={"Allow": "GET, HEAD, OPTIONS"})
         response["Access-Control-Allow-Methods"] = "GET, HEAD"
         response["Access-Control-Allow-Headers"] = "*"
         return response
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        """Answer, to scripts of any origin."""
+        """Handle the request, and allow scripts of any origin to read the response."""
         response = super().dispatch(request, *args, **kwargs)
         response["Access-Control-Allow-Origin"] = "*"
         return response

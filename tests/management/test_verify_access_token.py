@@ -147,7 +147,7 @@ class TestToken:
     @pytest.mark.django_db
     def test_client_that_acts_for_itself_has_no_user(self, signing_keys, service):
         _, rules = rules_of(service.token("client_credentials").json()["access_token"])
-        assert rules["user"]["expected"] == "none: the client acts for itself"
+        assert rules["user"]["expected"] == "(none; the client acts for itself)"
 
     @pytest.mark.django_db
     def test_user_who_is_refused(self, access_token_issuer, user):
@@ -178,7 +178,7 @@ class TestToken:
         before = get_user_model().objects.count()
         document, rules = rules_of(issuer.token())
         assert document["accepted"]
-        assert rules["user"]["found"] == "nobody yet, whom the first request makes"
+        assert rules["user"]["found"] == "none yet; the first request creates the user"
         assert get_user_model().objects.count() == before
 
     @pytest.mark.django_db

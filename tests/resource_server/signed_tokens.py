@@ -1,4 +1,4 @@
-"""Tokens with any claims, signed with the issuer's own key, and requests that carry them."""
+"""Tokens with any claims, signed with the local issuer's key, and requests with such tokens."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from django_at_jwt.core.profile import assemble, encode_json, header_segment
 
 
 def token(scope="", *, sub="a client", client_id="a client", aud=None, **claims):
-    """Make an access token; of a client that acts for itself unless ``sub`` says otherwise."""
+    """Return an access token; by default, of a client that acts for itself."""
     key = key_store.current().signing_key()
     assembled = assemble(
         issuer=settings.OAUTH2_PROVIDER["OIDC_ISS_ENDPOINT"],
@@ -34,6 +34,6 @@ def bearer(*arguments, **claims):
 
 
 def ask(view, credentials=None, method="GET", **kwargs):
-    """Send a request to a view, through all of its dispatching, and give the rendered answer."""
+    """Send a request to a view, through its ``dispatch``, and return the rendered response."""
     answer = view(RequestFactory().generic(method, "/", headers=credentials or {}), **kwargs)
     return answer.render() if hasattr(answer, "render") else answer

@@ -1,4 +1,4 @@
-"""A site that moves over: the toolkit's opaque tokens beside JWTs, where the setting says so."""
+"""Migration: DOT's opaque tokens are accepted in addition to JWTs if the setting is on."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_user_without_a_subject(moving, row, client, user, caplog):
 
 
 def test_registration_access_token_is_no_access_token(moving, row, client, caplog):
-    """It has no resource, and it never expires; whoever registered a client has one (RFC 7592 §3)."""
+    """Dynamically registered clients have one (RFC 7592 section 3). It has no resource and never expires."""
     type(row).objects.update(scope="oauth2_provider:registration", resource=[])
     assert refused(client, caplog, "registration")
 
@@ -138,7 +138,7 @@ def test_permissions_work(moving, row, client):
     ids=["field", "callable", "pairwise"],
 )
 def test_user_by_the_rule_of_the_site(values, moving, row, client, user):
-    get_user_model().objects.create_user(str(user.pk))  # a name that reads like the other one's key
+    get_user_model().objects.create_user(str(user.pk))  # a name equal to the primary key of the other user
     moving.AT_JWT = {**moving.AT_JWT, **values}
     assert get(client).json()["user"] == "alice"
 
@@ -155,12 +155,12 @@ class TestAudience:
         assert refused(client, caplog, "wrong_audience")
         assert get(client, address="/reports/").status_code == 200
 
-    def test_none_is_the_default_resource_and_nothing_else(self, moving, row, client, caplog):
+    def test_without_resource_the_default_applies(self, moving, row, client, caplog):
         type(row).objects.update(resource=[])
         assert get(client).status_code == 200
         assert refused(client, caplog, "wrong_audience", address="/reports/")
 
-    def test_none_without_a_default_resource_is_nobodys(self, moving, row, client, caplog, settings):
+    def test_without_resource_and_default_is_rejected(self, moving, row, client, caplog, settings):
         type(row).objects.update(resource=[])
         settings.AT_JWT = {"AUDIENCE": settings.API, "ACCEPT_OPAQUE_TOKENS": True}
         assert refused(client, caplog, "bad_claim: aud")
@@ -192,9 +192,9 @@ def test_token_stored_in_clear(moving, row, client):
     assert get(client).status_code == 200
 
 
-def test_whatever_looks_like_a_jwt_is_never_looked_up(moving, row, client, django_assert_num_queries):
+def test_jwts_are_never_looked_up(moving, row, client, django_assert_num_queries):
     part = base64.urlsafe_b64encode(b"{}").decode().rstrip("=")
-    # Even a row that holds such a text is of no use.
+    # Even a row with such a token is not accepted.
     for token in (f"{part}.{part}.{part}", f"{part}.{part}.", "..", "a.b.c.d.e"):
         get_access_token_model().objects.create(
             token=token, application=row.application, expires=row.expires, scope="read", resource=row.resource
@@ -205,7 +205,7 @@ def test_whatever_looks_like_a_jwt_is_never_looked_up(moving, row, client, djang
 
 
 def verify_known_keys(client):
-    """Let the keys be read, so that no query of theirs is counted."""
+    """Load the keys, so that their queries are not counted."""
     get(client, "a.b.c")
 
 

@@ -1,4 +1,4 @@
-"""The decorator and the mixin over HTTP: they let in, and answer, as the DRF class does."""
+"""The decorator and the mixin over HTTP: they allow and answer the same requests as the DRF class."""
 
 from __future__ import annotations
 
@@ -178,7 +178,7 @@ class TestArgumentsOfAsView:
         def get(self, request):
             return HttpResponse(" ".join(self.required_scopes))
 
-    def test_count_in_place_of_what_the_class_says(self, rf, settings):
+    def test_take_precedence_over_the_class(self, rf, settings):
         scopes = self.Asked.as_view(required_scopes=["write"])
         assert scopes(rf.get("/", headers=bearer("read"))).status_code == 403
         assert scopes(rf.get("/", headers=bearer("write"))).content == b"write"
@@ -189,7 +189,7 @@ class TestArgumentsOfAsView:
         assert audience(rf.get("/", headers=bearer("read"))).status_code == 401
         assert audience(rf.get("/", headers=bearer("read", aud=settings.REPORTS))).status_code == 200
 
-    def test_are_enough_for_a_class_that_says_nothing(self, rf):
+    def test_are_sufficient_for_a_class_without_scopes(self, rf):
         class Unsaid(AccessTokenRequiredMixin, View):
             def get(self, request):
                 return HttpResponse()
@@ -201,7 +201,7 @@ class TestArgumentsOfAsView:
 
 
 class TestMistakes:
-    def test_nothing_said(self):
+    def test_without_scopes(self):
         with pytest.raises(ImproperlyConfigured, match=r"say scopes=\[\]"):
             access_token_required()
 
@@ -211,7 +211,7 @@ class TestMistakes:
         with pytest.raises(ImproperlyConfigured, match="Open needs scopes or a permission"):
             Open.as_view()
 
-    def test_mixin_that_stands_behind_the_view(self):
+    def test_mixin_after_the_view(self):
         class Listing(View):
             pass
 
@@ -242,9 +242,9 @@ def test_error_of_a_permission_is_shown_while_debugging(settings, rf):
 def test_view_keeps_its_name_and_its_methods():
     @access_token_required(IsUser)
     def view(request):
-        """Say something."""
+        """Return something."""
 
-    assert (view.__name__, view.__doc__) == ("view", "Say something.")
+    assert (view.__name__, view.__doc__) == ("view", "Return something.")
 
 
 async def _get(address, **headers):

@@ -1,4 +1,4 @@
-"""The metadata documents of APIs, and the challenges that lead to them (RFC 9728)."""
+"""The metadata documents of protected resources, and the challenges that refer to them (RFC 9728)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.urls("tests.site.urls_of_apis"), pytest.mark.complianc
 
 @pytest.fixture(autouse=True)
 def _only_the_views_of_the_site(monkeypatch):
-    """Forget the audiences that the views of other tests have named."""
+    """Remove the audiences that the views of other tests have declared."""
     monkeypatch.setattr(protected_resources, "_named_by_views", {site.REPORTS: None})
 
 
@@ -78,7 +78,7 @@ class TestDocument:
             ("https://one.example/api?tenant=1", "/api?tenant=1"),
         ],
     )
-    def test_place_and_identity(self, identifier, place, client, settings):
+    def test_url_and_document(self, identifier, place, client, settings):
         configured(settings, identifier)
         answer = client.get(f"{WELL_KNOWN}{place}")
         assert answer.json()["resource"] == identifier
@@ -86,16 +86,16 @@ class TestDocument:
     @pytest.mark.parametrize(
         "place", ["/api/", "/ap", "/api/x", "/API", "", "/", "//api", "/api%00", "/api%2F", "x", "/o", "-x"]
     )
-    def test_another_place_has_none(self, place, client, settings):
+    def test_unknown_path(self, place, client, settings):
         configured(settings, "https://one.example/api")
         assert client.get(f"{WELL_KNOWN}{place}").status_code == 404
 
-    def test_another_query_has_none(self, client, settings):
+    def test_unknown_query(self, client, settings):
         configured(settings, "https://one.example/api?tenant=1")
         assert client.get(f"{WELL_KNOWN}/api?tenant=2").status_code == 404
         assert client.get(f"{WELL_KNOWN}/api").status_code == 404
 
-    def test_each_api_has_its_own_and_the_host_only_chooses(self, client, settings):
+    def test_each_api_has_a_document_and_the_host_selects(self, client, settings):
         for host, identifier in ("api.example.com", settings.API), ("reports.example.com", settings.REPORTS):
             assert client.get(WELL_KNOWN, headers={"Host": host}).json()["resource"] == identifier
         assert client.get(WELL_KNOWN, headers={"Host": "evil.example"}).status_code == 404
@@ -107,7 +107,7 @@ class TestDocument:
         assert answer.json()["resource"] == "https://one.example/api"
         assert b"evil" not in answer.content
 
-    def test_is_found_by_its_place_where_there_is_only_one(self, client, settings):
+    def test_only_document_at_a_path_is_found_without_its_host(self, client, settings):
         configured(settings, settings.API)
         assert client.get(WELL_KNOWN, headers={"Host": "10.0.0.1"}).json()["resource"] == settings.API
 
@@ -124,7 +124,7 @@ class TestDocument:
         configured(settings, None, DEFAULT_RESOURCE=None)
         assert client.get(WELL_KNOWN).status_code == 404
 
-    def test_each_issuer_of_the_settings_is_named_where_its_tokens_are_accepted(self, client, settings):
+    def test_accepted_issuers_are_named(self, client, settings):
         one, two = "https://one.example/api", "https://two.example/other"
         remote = {"https://as.remote.example": {"audience": [one, two]}, "https://as.third.example": {"audience": two}}
         configured(settings, one, ISSUERS=remote)
@@ -132,7 +132,7 @@ class TestDocument:
         assert found["api"]["authorization_servers"] == [settings.ISSUER, "https://as.remote.example"]
         assert found["other"]["resource"] == two
         assert found["other"]["authorization_servers"] == ["https://as.remote.example", "https://as.third.example"]
-        # A view's own audience is the local issuer's as well, and no remote one's that does not have it.
+        # A view's audience also applies to the local issuer, but not to a remote issuer without it.
         for_view = "https://named.example/by/a/view"
         AccessTokenAuthentication.for_audience(for_view)
         assert client.get(f"{WELL_KNOWN}/by/a/view").json()["authorization_servers"] == [settings.ISSUER]
@@ -159,7 +159,7 @@ class TestDocument:
         link = 'resource_metadata="https://one.example/.well-known/oauth-protected-resource/api"'
         assert client.get("/whoami/")["WWW-Authenticate"] == f"Bearer {link}"
 
-    def test_everybody_may_read_and_keep_it(self, client, settings):
+    def test_is_public_and_cacheable(self, client, settings):
         configured(settings, "https://one.example/api")
         settings.MIDDLEWARE = [*settings.MIDDLEWARE, "django.contrib.auth.middleware.LoginRequiredMiddleware"]
         answer = client.get(f"{WELL_KNOWN}/api")
@@ -168,7 +168,7 @@ class TestDocument:
         again = client.get(f"{WELL_KNOWN}/api", headers={"If-None-Match": answer["ETag"]})
         assert (again.status_code, again.content) == (304, b"")
 
-    def test_browser_may_ask_with_a_header_of_its_own(self, client, settings):
+    def test_preflight_allows_any_header(self, client, settings):
         configured(settings, "https://one.example/api")
         answer = client.options(f"{WELL_KNOWN}/api", headers={"Access-Control-Request-Headers": "mcp-protocol-version"})
         assert answer.status_code == 200
@@ -219,7 +219,7 @@ class TestChallenges:
         ],
     )
     @pytest.mark.parametrize("host", ["testserver", "evil.example"])
-    def test_each_leads_to_the_document(self, address, credentials, status, challenge, host, client):
+    def test_each_challenge_refers_to_the_document(self, address, credentials, status, challenge, host, client):
         answer = client.get(address, headers={**credentials(), "Host": host})
         assert (answer.status_code, answer["WWW-Authenticate"]) == (status, challenge + self.LINK)
 
@@ -237,7 +237,7 @@ class TestChallenges:
             'https://one.example/"quoted"',
         ],
     )
-    def test_the_link_leads_there(self, identifier, client, settings):
+    def test_the_url_in_the_challenge_works(self, identifier, client, settings):
         configured(settings, identifier)
         challenge = client.get("/whoami/")["WWW-Authenticate"]
         link = challenge.removeprefix('Bearer resource_metadata="').removesuffix('"').replace('\\"', '"')
@@ -273,7 +273,7 @@ def test_setting_that_cannot_be_used(said):
     assert [name for name, _ in problems_in({"PROTECTED_RESOURCES": said})] == ["AT_JWT['PROTECTED_RESOURCES']"]
 
 
-def test_nothing_takes_the_place_of_what_the_settings_say():
+def test_settings_cannot_override_protocol_members():
     document = protected_resource_metadata(
         "https://a.example/", authorization_servers=[], description={"resource": "x"}
     )

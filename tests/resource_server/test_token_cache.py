@@ -1,4 +1,4 @@
-"""A token that was verified lately costs no signature, and is treated as if it had never been seen."""
+"""A cached token costs no signature verification, and is otherwise treated like an unknown one."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def verify(cache, keys, token, *, expected=EXPECTED, now=NOW):
 
 
 def remember(cache, keys, token):
-    """Send a token twice, since one that comes once is not remembered."""
+    """Send a token twice, since a token is cached the second time."""
     verify(cache, keys, token)
     return verify(cache, keys, token)
 
@@ -86,7 +86,7 @@ class TestHit:
         token = FORGE.with_claims(groups=["a"], tenant={"id": 1, "tags": [{"x": None}]})
         first, *others = [verify(cache, keys, token) for _ in range(5)]
         assert others == [first] * 4
-        # Once when it came first, and once when it came again and was remembered.
+        # The first time, and the second time, when it was cached.
         assert len(signatures) == 2
 
     def test_another_token_of_the_same_claims_is_verified(self, cache, keys, signatures):
@@ -97,7 +97,7 @@ class TestHit:
             reason(cache, keys, other)
         assert len(signatures) == 3
 
-    def test_expires_with_leeway_and_is_forgotten_then(self, cache, keys):
+    def test_expires_with_leeway_and_is_dropped_then(self, cache, keys):
         token = FORGE.with_claims(exp=NOW + 10)
         remember(cache, keys, token)
         verify(cache, keys, token, now=NOW + 10 + EXPECTED.leeway - 0.001)
@@ -125,7 +125,7 @@ class TestHit:
         keys.ring = KeyRing.of([PublicKey.from_jwk(FORGE.attacker.jwk | {"kid": FORGE.kid})])
         assert reason(cache, keys, token) is RejectionReason.BAD_SIGNATURE
 
-    def test_ring_that_was_read_anew_with_the_same_key(self, cache, keys, signatures):
+    def test_reloaded_ring_with_the_same_key(self, cache, keys, signatures):
         token = FORGE.token()
         remember(cache, keys, token)
         keys.ring = KeyRing.of([PublicKey.from_jwk(dict(FORGE.jwk))])
@@ -154,7 +154,7 @@ class TestHit:
         assert reason(cache, keys, token, expected=expected) is why
         verify(cache, keys, token)
 
-    def test_what_a_request_does_to_its_claims_is_seen_by_no_other(self, cache, keys):
+    def test_changes_to_raw_claims_are_not_shared(self, cache, keys):
         token = FORGE.with_claims(groups=["a"], tenant={"id": 1, "tags": ["x"]})
         verify(cache, keys, token)
         before = verify(cache, keys, token)
@@ -168,7 +168,7 @@ class TestHit:
                 spoilt.raw["is_staff"] = True
         assert "is_staff" not in verify(cache, keys, token).raw
 
-    def test_claims_that_are_taken_as_a_whole_are_the_callers_too(self, cache, keys):
+    def test_changes_to_unpacked_claims_are_not_shared(self, cache, keys):
         token = FORGE.with_claims(groups=["a"])
         remember(cache, keys, token)
         for whole in (verify(cache, keys, token)._asdict(), verify(cache, keys, token)._replace(scope="x")._asdict()):
@@ -179,7 +179,7 @@ class TestHit:
 
 
 class TestMemory:
-    def test_token_that_came_once_is_not_in_it(self, cache, keys):
+    def test_token_seen_once_is_not_cached(self, cache, keys):
         tokens = [FORGE.with_claims(jti=f"t{number}") for number in range(5)]
         for token in tokens:
             verify(cache, keys, token)
@@ -188,8 +188,8 @@ class TestMemory:
             verify(cache, keys, token)
         assert len(cache) == 5
 
-    def test_tokens_that_came_once_are_kept_in_mind_within_bounds(self, cache, keys, monkeypatch):
-        monkeypatch.setattr(token_cache, "_SEEN_ONCE", 3)
+    def test_number_of_tokens_seen_once_is_limited(self, cache, keys, monkeypatch):
+        monkeypatch.setattr(token_cache, "_MAX_SEEN_ONCE", 3)
         tokens = [FORGE.with_claims(jti=f"t{number}") for number in range(4)]
         for token in (*tokens, tokens[0]):
             verify(cache, keys, token)
@@ -198,7 +198,7 @@ class TestMemory:
             verify(cache, keys, token)
         assert len(cache) == 2
 
-    def test_tokens_of_one_place_are_told_apart(self, cache, keys, monkeypatch):
+    def test_tokens_with_the_same_slot_are_distinguished(self, cache, keys, monkeypatch):
         monkeypatch.setattr(token_cache, "hash", lambda _token: 1, raising=False)
         tokens = [FORGE.with_claims(jti=f"t{number}") for number in range(3)]
         for token in [*tokens, *tokens, *tokens]:
@@ -233,7 +233,7 @@ class TestMemory:
             verify(cache, keys, token)
         assert (len(signatures), len(cache)) == (3, 0)
 
-    def test_refused_tokens_are_not_in_it(self, cache, keys):
+    def test_rejected_tokens_are_not_cached(self, cache, keys):
         for token in (
             FORGE.attacker.token(),
             FORGE.with_claims(exp=NOW - 100),
@@ -313,7 +313,7 @@ CHANGES = st.one_of(
     st.tuples(st.just("max_bytes"), st.sampled_from([16384, 300])),
     st.tuples(st.just("size"), st.sampled_from([0, 1, 2, 100])),
 )
-# After each change one of the tokens comes three times; of those that are good at first more often than of others.
+# After each change one of the tokens is sent three times; initially valid ones are more frequent.
 STEPS = st.lists(st.tuples(CHANGES, st.sampled_from([*TOKENS[:2] * 6, *TOKENS])), max_size=12)
 
 
@@ -327,7 +327,7 @@ def outcome(verify, *arguments, **options):
 
 
 def never_seen(ring):
-    """Give a key source that remembers nothing, not even headers."""
+    """Return a key source without any cache, of headers included."""
     keys = Keys()
     keys.ring = None if ring is None else KeyRing.of(ring.public_keys.values())
     return keys
@@ -348,7 +348,7 @@ def test_a_verdict_never_differs_from_a_fresh_one(steps):
                 size = value
             case _:
                 expected = replace(expected, **{what: value})
-        # The first time it is unknown, the second time it is remembered, and the third time it is a hit.
+        # The first time it is unknown, the second time it is cached, and the third time it is a hit.
         for _ in range(3):
             given_now = outcome(cache.verify, token, keys=keys, expected=expected, now=now, size=size)
             fresh = outcome(verify_with_current_keys, token, keys=never_seen(keys.ring), expected=expected, now=now)

@@ -1,1 +1,1 @@
-"""Access tokens in Django REST framework."""
+"""Authentication and permissions by access token, for Django REST framework."""

@@ -29,7 +29,7 @@ logger = logging.getLogger("django_at_jwt")
 
 
 class InvalidAccessToken(exceptions.AuthenticationFailed):
-    """A bad token: 401 and the challenge of RFC 6750 §3.1, whichever authenticator the view asks first."""
+    """The token is invalid: 401 with RFC 6750's challenge (section 3.1), even if another authenticator comes first."""
 
     default_detail = "The access token is invalid."
     default_code = INVALID_TOKEN
@@ -40,11 +40,11 @@ class InvalidAccessToken(exceptions.AuthenticationFailed):
             error=INVALID_TOKEN, description=self.default_detail, resource_metadata=resource_metadata
         )
 
-    # A view takes the first authenticator's challenge, and makes a 403 of the answer if that one has none. The client
-    # must learn what was wrong with its token, so what the view would set here is not taken.
+    # The view sets the first authenticator's challenge here, or 403 if that has none. Both are ignored, so that the
+    # client learns that its token is invalid.
     @property
     def auth_header(self) -> str:
-        """The ``WWW-Authenticate`` header's value."""
+        """The value of ``WWW-Authenticate``."""
         return str(self._challenge)
 
     @auth_header.setter
@@ -62,16 +62,16 @@ class InvalidAccessToken(exceptions.AuthenticationFailed):
 
 
 class KeysAreUnavailable(exceptions.APIException):
-    """The issuer's keys cannot be had: 503, since neither accepting nor refusing the token would be right."""
+    """The issuer's keys are not available: 503, since the token can be neither accepted nor rejected."""
 
     status_code = status.HTTP_503_SERVICE_UNAVAILABLE
     default_detail = "Access tokens cannot be verified at the moment."
     default_code = "temporarily_unavailable"
-    wait = RETRY_AFTER  # What Django REST framework says in Retry-After.
+    wait = RETRY_AFTER  # Sent as Retry-After.
 
 
 class AmbiguousCredentials(exceptions.ParseError):
-    """Credentials that cannot be read, or that came in two ways at once: 400 ``invalid_request`` (RFC 6750 §3.1)."""
+    """Malformed credentials, or a token sent in two ways: 400 ``invalid_request`` (RFC 6750 section 3.1)."""
 
     default_code = INVALID_REQUEST
 
@@ -82,14 +82,14 @@ class AmbiguousCredentials(exceptions.ParseError):
 
 
 class AccessTokenAuthentication(BaseAuthentication):
-    """Authenticate by an RFC 9068 access token of an issuer that the settings name, without a query for the token.
+    """Authenticate by an RFC 9068 access token of an accepted issuer, without a query for the token.
 
     ``request.auth`` is an :class:`~.principal.AccessToken`; ``request.user`` is the site's user, a
-    :class:`~.principal.TokenPrincipal` for a subject of whom the site keeps nothing, or a
-    :class:`~.principal.MachinePrincipal` for a client that acts for itself.
+    :class:`~.principal.TokenPrincipal` in stateless mode, or a :class:`~.principal.MachinePrincipal` for a client that
+    acts for itself.
 
     Attributes:
-        audience: what the token's ``aud`` must hold; ``None`` for the project's own setting.
+        audience: the value that ``aud`` must contain; ``None`` for the audience in the settings.
     """
 
     audience: ClassVar[str | None] = None
@@ -101,7 +101,7 @@ class AccessTokenAuthentication(BaseAuthentication):
 
     @classmethod
     def for_audience(cls, audience: str) -> type[Self]:
-        """Make the authentication class of an API that has its own identifier."""
+        """Return an authentication class for the API with this identifier."""
         return type(cls.__name__, (cls,), {"audience": audience, "__doc__": cls.__doc__, "__module__": cls.__module__})
 
     @sensitive_variables()
@@ -109,23 +109,23 @@ class AccessTokenAuthentication(BaseAuthentication):
         """Return the user and the token.
 
         Returns:
-            ``None`` where the request has no credentials or those of another scheme.
+            ``None`` if the request has no credentials, or credentials of another scheme.
 
         Raises:
             InvalidAccessToken: 401, the token must not be accepted.
             AmbiguousCredentials: 400, the header is malformed or the token was sent in two ways.
-            KeysAreUnavailable: 503, the issuer's keys cannot be read.
+            KeysAreUnavailable: 503, the issuer's keys are not available.
 
-        It does *not* check any scope (permission classes do), nor whether the token was revoked before it expired.
+        Not checked: scopes (permission classes check them), and whether the token was revoked.
         """
-        plain = request._request  # DRF's own request looks up every attribute in three steps.
+        plain = request._request  # Faster than DRF's request, which looks up each attribute in three steps.
         try:
             token = bearer_token(plain.META.get("HTTP_AUTHORIZATION", ""))
         except MalformedCredentials as error:
             raise AmbiguousCredentials(str(error), self.metadata_url()) from None
         if token is None:
             return None
-        if _sent_elsewhere_too(plain):
+        if _is_sent_twice(plain):
             raise AmbiguousCredentials("The access token was sent in more than one way.", self.metadata_url())
         try:
             claims = verify_token(token, self.audience)
@@ -139,24 +139,25 @@ class AccessTokenAuthentication(BaseAuthentication):
         return user, AccessToken(claims)
 
     def authenticate_header(self, request: Request) -> str:
-        """Return the challenge for a request without a token: the scopes, and who issues tokens (RFC 6750 section 3).
+        """Return the challenge for a request without a token: scopes and metadata URL (RFC 6750 section 3).
 
-        Django REST framework sends it if this class is the first in the view's ``authentication_classes``. A bad token
-        has a challenge of its own. The view's permissions are not asked then, since they may rely on a token.
+        Django REST framework sends it if this class is the first in the view's ``authentication_classes``. If the
+        request has an invalid token, :class:`InvalidAccessToken` has the challenge instead, and the scopes are left out
+        here: the view's permissions may rely on a valid token.
         """
         view = (request.parser_context or {}).get("view")
         scopes = () if view is None or _has_bearer_credentials(request) else scopes_to_ask_for(request, view)
         return str(Challenge(scopes=scopes, resource_metadata=self.metadata_url()))
 
     def metadata_url(self) -> str | None:
-        """Return the address of the API's metadata document, or ``None`` where it has none (RFC 9728 §5.1)."""
+        """Return the URL of the API's metadata document, or ``None`` if it has none (RFC 9728 section 5.1)."""
         return metadata_url(self.audience or default_identifier())
 
     def get_user(self, claims: AccessTokenClaims, token: str) -> Any:
-        """Find who the token speaks for, as the user mode of its issuer says.
+        """Return the token's user or principal, by the user mode of its issuer.
 
         Raises:
-            TokenRejected: there is no such user, or the account is not active.
+            TokenRejected: the user does not exist, or is not active.
         """
         return principal_for(claims, token)
 
@@ -168,9 +169,9 @@ def _has_bearer_credentials(request: Request) -> bool:
         return True
 
 
-def _sent_elsewhere_too(request: HttpRequest) -> bool:
-    """Whether a token is in the query or the form as well, which RFC 6750 §2 forbids."""
-    # Reading an empty query costs as much as all other checks of a header that is in order.
+def _is_sent_twice(request: HttpRequest) -> bool:
+    """Return whether a token is in the query or the form too, which RFC 6750 section 2 forbids."""
+    # Parsing an empty query would cost as much as all other checks of a valid header.
     if request.META.get("QUERY_STRING") and "access_token" in request.GET:
         return True
     is_form = (request.content_type or "").lower() == "application/x-www-form-urlencoded"

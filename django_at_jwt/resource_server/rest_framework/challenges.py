@@ -1,8 +1,9 @@
-"""What a client is told if a permission refuses its token (RFC 6750 section 3.1, RFC 9470 section 3).
+"""Challenges of permissions that deny a token (RFC 6750 section 3.1, RFC 9470 section 3).
 
-A permission that the view lists itself raises an exception that carries the challenge. It is an ``APIException``, since
-the answer to ``OPTIONS`` and the browsable API try a view's permissions and catch only that. Elsewhere, as in Django
-REST framework's own operators, the permission returns ``False``: another operand may let the request in.
+A permission that is an item of the view's own list raises an exception that carries the challenge. It is an
+``APIException``, the only exception that DRF's ``OPTIONS`` handler and browsable API catch when they try permissions.
+Anywhere else, such as inside DRF's own operators, the permission returns ``False``: another operand may allow the
+request.
 """
 
 from __future__ import annotations
@@ -27,12 +28,12 @@ if TYPE_CHECKING:
 
     from .required_scopes import ScopeSets
 
-STEP_UP_NEEDED: Final = "The user has to log in again, or in a stronger way."
-_MOST_TOLD: Final = 5
+STEP_UP_NEEDED: Final = "The user must log in again, or with a stronger method."
+_MAX_LISTED_SETS: Final = 5
 
 
 class InsufficientUserAuthentication(exceptions.APIException):
-    """The user has to log in again, or in a stronger way: 401 and the challenge of RFC 9470 section 3."""
+    """The user must log in again or with a stronger method: 401 with the challenge of RFC 9470 section 3."""
 
     status_code = status.HTTP_401_UNAUTHORIZED
     default_detail = STEP_UP_NEEDED
@@ -44,7 +45,7 @@ class InsufficientUserAuthentication(exceptions.APIException):
 
 
 class Combinable(OperationHolderMixin):
-    """What makes ``ours & other`` and ``ours | other`` our own expression."""
+    """Operators that make ``ours & other`` and ``ours | other`` expressions that can carry a challenge."""
 
     def __and__(self, other: Any) -> _Expression:
         return _Expression(_And, self, other)  # type: ignore[arg-type]
@@ -54,7 +55,7 @@ class Combinable(OperationHolderMixin):
 
 
 class _Expression(Combinable, OperandHolder):
-    """Two permission classes whose left one is ours; Django REST framework calls it to get a permission."""
+    """Two permission classes joined by an operator, the left one ours. DRF calls it to get a permission."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         operation: Any = super().__call__(*args, **kwargs)
@@ -63,27 +64,26 @@ class _Expression(Combinable, OperandHolder):
 
 
 class Challenging:
-    """A permission that can tell the client what its token lacks."""
+    """A permission that can name what a denied token lacks."""
 
     def challenge(self, token: AccessToken, request: Request, view: APIView) -> Challenge | None:
-        """Return what a refused token lacks, or ``None`` if no other token would help.
+        """Return the challenge for a denied token, or ``None`` if no other token would help.
 
-        ``scopes`` is not filled in: the view's other permissions may ask for some as well.
+        Leave out its ``scopes``: they are filled in from all permissions of the view.
         """
         return None
 
-    def refuse(self, request: Request, view: APIView) -> bool:
-        """Return ``False``, or raise the challenge if the view lists this very permission.
+    def deny(self, request: Request, view: APIView) -> bool:
+        """Return ``False``, or raise the challenge if this permission is an item of the view's list.
 
         Raises:
-            PermissionDenied: 403 with ``insufficient_scope``, or what else the view's ``permission_denied`` raises.
-            InsufficientUserAuthentication: 401, the user has to log in again.
+            PermissionDenied: 403 with ``insufficient_scope``, or any other exception of ``view.permission_denied()``.
+            InsufficientUserAuthentication: 401, the user must log in again.
         """
         token = request.auth
         if not isinstance(token, AccessToken) or not hasattr(view, "get_permissions"):
             return False
-        # Whether it is listed comes first: the challenge of an operation asks its operands again, and each of these
-        # would do so as well.
+        # Before the challenge is computed: an operator evaluates its operands again for it, which must not recurse.
         listed: Sequence[object] = view.get_permissions()
         challenge = self.challenge(token, request, view) if self in listed else None
         if challenge is None:
@@ -91,7 +91,7 @@ class Challenging:
         try:
             view.permission_denied(request, message=getattr(self, "message", None), code=getattr(self, "code", None))
         except exceptions.PermissionDenied as denied:
-            challenge = self._for_all(listed, challenge, request, view)
+            challenge = self._complete(challenge, listed, request, view)
             if challenge is None:
                 raise
             if challenge.error == INSUFFICIENT_USER_AUTHENTICATION:
@@ -100,33 +100,33 @@ class Challenging:
             raise
         return False
 
-    def _for_all(
-        self, listed: Sequence[object], challenge: Challenge, request: Request, view: APIView
+    def _complete(
+        self, challenge: Challenge, listed: Sequence[object], request: Request, view: APIView
     ) -> Challenge | None:
-        """Complete a challenge, so that one new token is enough for all permissions that the view lists.
+        """Add the scopes, so that one new token satisfies all permissions in the view's list.
 
         Returns:
-            ``None`` if no scopes are enough for all of them.
+            ``None`` if no set of scopes satisfies all of them.
         """
         token: Any = request.auth
         lacks_scope = challenge.error == INSUFFICIENT_SCOPE
 
-        def enough_for(permission: object) -> ScopeSets:
+        def sufficient(permission: object) -> ScopeSets:
             if not lacks_scope or permission != self:
                 return sufficient_scopes(permission, request, view)
             sets = sufficient_scopes(permission, request, view, by_scopes_alone=True)
-            # Sets that the token already has did not help it.
+            # The token was denied in spite of the sets that it already has.
             return [scopes for scopes in sets if not token.scopes.issuperset(scopes)]
 
         def missing(scopes: Sequence[str]) -> int:
             return len(set(scopes) - token.scopes)
 
-        nearest_first = sorted(joined(map(enough_for, listed)), key=missing)
+        nearest_first = sorted(joined(map(sufficient, listed)), key=missing)
         if not nearest_first:
             return None
         if lacks_scope:
-            challenge = replace(challenge, description=_told(nearest_first))
-            # An operation is not asked: its operands may be foreign, and rely on permissions that come before it.
+            challenge = replace(challenge, description=_description(nearest_first))
+            # Operators are skipped: their operands may be other classes that rely on permissions listed before them.
             simple = (each for each in listed if isinstance(each, Challenging) and not isinstance(each, _Operation))
             others = (each.challenge(token, request, view) for each in simple)
             step_ups = (each for each in others if each and each.error == INSUFFICIENT_USER_AUTHENTICATION)
@@ -142,7 +142,7 @@ class Challenging:
 
 
 class _Operation(Challenging):
-    """Django REST framework's operator, which decides, with the challenge of its operands."""
+    """One of DRF's operators, which decides, with the challenge of its operands."""
 
     expression: _Expression
     op1: Any
@@ -155,16 +155,16 @@ class _Operation(Challenging):
         return hash(self.expression)
 
     def has_permission(self, request: Request, view: APIView) -> bool:
-        return super().has_permission(request, view) or self.refuse(request, view)  # type: ignore[misc]
+        return super().has_permission(request, view) or self.deny(request, view)  # type: ignore[misc]
 
     def has_object_permission(self, request: Request, view: APIView, obj: Any) -> bool:
-        return super().has_object_permission(request, view, obj) or self.refuse(request, view)  # type: ignore[misc]
+        return super().has_object_permission(request, view, obj) or self.deny(request, view)  # type: ignore[misc]
 
 
 class _And(_Operation, AND):
     def challenge(self, token: AccessToken, request: Request, view: APIView) -> Challenge | None:
-        refused_by = self.op2 if self.op1.has_permission(request, view) else self.op1
-        return _challenge_of(refused_by, token, request, view)
+        denying = self.op2 if self.op1.has_permission(request, view) else self.op1
+        return _challenge_of(denying, token, request, view)
 
 
 class _Or(_Operation, OR):
@@ -176,8 +176,8 @@ def _challenge_of(permission: object, token: AccessToken, request: Request, view
     return permission.challenge(token, request, view) if isinstance(permission, Challenging) else None
 
 
-def _told(alternatives: Sequence[Sequence[str]]) -> str | None:
+def _description(alternatives: Sequence[Sequence[str]]) -> str | None:
     if len(alternatives) == 1:
         return None
-    told = "; ".join(" ".join(scopes) for scopes in alternatives[:_MOST_TOLD])
-    return f"One of these is enough: {told}{'; ...' if len(alternatives) > _MOST_TOLD else ''}"
+    listed = "; ".join(" ".join(scopes) for scopes in alternatives[:_MAX_LISTED_SETS])
+    return f"One of these is enough: {listed}{'; ...' if len(alternatives) > _MAX_LISTED_SETS else ''}"

@@ -1,4 +1,4 @@
-"""The gate before a view that is not Django REST framework's, with the framework's own rules and answers."""
+"""The guard of plain Django views, with Django REST framework's authentication, permissions and error responses."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 
 class Guard(APIView):
-    """A view without a handler: it authenticates a plain request and checks its permissions, and that is all.
+    """A view without handlers that only authenticates a plain request and checks its permissions.
 
-    So a plain view has no rules of its own, and its clients are answered as those of any API of the site.
+    Plain views thereby follow the same rules, and their clients get the same error responses, as the site's APIs.
 
     Attributes:
         required_scopes: as for :class:`~.permissions.HasScopes`.
@@ -26,12 +26,13 @@ class Guard(APIView):
     required_scopes: ClassVar[Any] = None
 
     def refusal(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase | None:
-        """Give the answer to a request that must not get through; let the others through, with who they are.
+        """Return the error response, or ``None`` if the request is allowed.
 
-        Those have ``access_token``, and their ``user`` is whom the token speaks for, whatever session there is besides.
+        An allowed request gets ``access_token``, and ``user`` is the token's user or principal, even if there is a
+        session of another user.
 
         Raises:
-            ImproperlyConfigured: the gate was not told what to ask for, or the project not what to expect.
+            ImproperlyConfigured: no required scopes, issuer or audience are configured.
         """
         self.args, self.kwargs = args, kwargs
         self.request = self.initialize_request(request, *args, **kwargs)
@@ -39,8 +40,8 @@ class Guard(APIView):
         try:
             self.perform_authentication(self.request)
             self.check_permissions(self.request)
-        except Exception as error:  # noqa: BLE001 - what is not the framework's is raised again by it
-            # While debugging, the framework asks for this before it raises again what is not its own.
+        except Exception as error:  # noqa: BLE001 - handle_exception() raises other exceptions again
+            # With DEBUG on, handle_exception() reads the renderer before it raises other exceptions again.
             negotiated = self.perform_content_negotiation(self.request, force=True)
             self.request.accepted_renderer, self.request.accepted_media_type = negotiated
             response = self.finalize_response(self.request, self.handle_exception(error), *args, **kwargs)
@@ -53,21 +54,21 @@ class Guard(APIView):
             return user
 
         request.access_token = self.request.auth  # type: ignore[attr-defined]
-        request.auser = auser  # Django's would read the session.
+        request.auser = auser  # Django's own would read the session.
         return None
 
     @property
     def allowed_methods(self) -> list[str]:
-        """What ``Allow`` says in a 405: the methods that the scopes are said of."""
+        """The methods in ``Allow``: those that ``required_scopes`` names."""
         said = self.required_scopes
         return list(said) if isinstance(said, Mapping) else []
 
     @property
     def default_response_headers(self) -> dict[str, str]:
-        """Give ``Allow`` where something is known of it: which methods there are is the view's matter."""
+        """The ``Allow`` header, if ``required_scopes`` names methods; otherwise only the view knows its methods."""
         return {"Allow": ", ".join(self.allowed_methods)} if self.allowed_methods else {}
 
 
 def depends_on_token(response: HttpResponseBase) -> None:
-    """Keep a cache that does not know better, such as Django's own, from showing an answer to others."""
+    """Mark a response as varying by token, so that caches such as Django's do not serve it to other clients."""
     patch_vary_headers(response, ("Authorization",))

@@ -1,11 +1,11 @@
 """Permission classes that decide by the access token.
 
-Use one as a class, which then reads an attribute of the view, or call it with what it asks for::
+Use the class, which then reads an attribute of the view, or an instance with arguments::
 
     permission_classes = [HasScopes("orders:read") & (IsUser | IsClient("reporting"))]
 
-They refuse a request without an access token, such as one with a session; combine them with others by ``|`` to let it
-in. None of them makes a query.
+They deny a request without an access token, such as one with a session; combine them with other classes by ``|`` to
+allow it. They make no query.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from rest_framework.request import Request
     from rest_framework.views import APIView
 else:
-    # Django REST framework takes anything in ``permission_classes`` that can be called without arguments. Its types
-    # only know classes and its own combinations.
+    # DRF accepts anything in ``permission_classes`` that can be called without arguments. Its types only know classes
+    # and its own operators.
     _Holder = OperationHolderMixin
 
 _LACKS_SCOPE: Final = Challenge(error=INSUFFICIENT_SCOPE)
@@ -43,13 +43,13 @@ class _TokenPermissionMeta(Combinable, BasePermissionMetaclass):  # type: ignore
 
 
 class TokenPermission(Combinable, Challenging, _Holder, BasePermission, metaclass=_TokenPermissionMeta):
-    """A permission that the access token decides. A subclass says how in :meth:`is_met`."""
+    """A permission that depends on the access token. Subclasses implement :meth:`is_met`."""
 
     def __init__(self) -> None:
-        """Take nothing. A subclass that is called with arguments takes them here."""
+        """Take no arguments. Override it in a subclass that needs some."""
 
     def __call__(self) -> Self:
-        """Return this very object, where Django REST framework expects a class. It keeps nothing of a request."""
+        """Return this object, since DRF calls the items of ``permission_classes``. It holds no state of a request."""
         return self
 
     def __invert__(self) -> TokenPermission:
@@ -66,26 +66,26 @@ class TokenPermission(Combinable, Challenging, _Holder, BasePermission, metaclas
         return f"{type(self).__name__}({arguments})"
 
     def has_permission(self, request: Request, view: APIView) -> bool:
-        """Return whether the request came with an access token that is enough.
+        """Return whether the request has an access token that meets the permission.
 
         Raises:
-            APIException: it is not, another token would be, and the view lists this permission itself. Call
-                :meth:`is_met` for an answer without exception.
+            APIException: it does not, another token would, and this permission is an item of the view's list. Call
+                :meth:`is_met` for an answer without an exception.
         """
         token = request.auth
-        return (isinstance(token, AccessToken) and self.is_met(token, request, view)) or self.refuse(request, view)
+        return (isinstance(token, AccessToken) and self.is_met(token, request, view)) or self.deny(request, view)
 
     def has_object_permission(self, request: Request, view: APIView, obj: Any) -> bool:
-        """Return the same. Without this, ``~`` before a combination would refuse every object."""
+        """Return the same as :meth:`has_permission`. DRF's default of ``True`` would make ``~`` deny every object."""
         return self.has_permission(request, view)
 
     def is_met(self, token: AccessToken, request: Request, view: APIView) -> bool:
-        """Return whether the token is enough."""
+        """Return whether the token meets the permission."""
         raise NotImplementedError
 
 
 class Not(TokenPermission):
-    """What ``~`` makes of a permission: the token must not have it. A request without a token is still refused."""
+    """The negation of a permission, made by ``~``. A request without a token is still denied."""
 
     def __init__(self, permission: TokenPermission) -> None:
         self.permission: Final = permission
@@ -97,7 +97,7 @@ class Not(TokenPermission):
         return self.permission
 
     def is_met(self, token: AccessToken, request: Request, view: APIView) -> bool:
-        """Return whether the token does not fulfil the permission."""
+        """Return whether the token does not meet the negated permission."""
         return not self.permission.is_met(token, request, view)
 
 
@@ -121,7 +121,7 @@ class _ScopePermission(TokenPermission):
         return checked_scopes(scopes, where=cls.__name__)
 
     def has_permission(self, request: Request, view: APIView) -> bool:
-        """Return whether the request came with a token whose scopes are enough.
+        """Return whether the request has a token with sufficient scopes, which may be one of DOT's opaque tokens.
 
         Raises:
             APIException: as for :class:`TokenPermission`.
@@ -129,36 +129,39 @@ class _ScopePermission(TokenPermission):
         token = request.auth
         if isinstance(token, AccessToken):
             return super().has_permission(request, view)
-        # The row of an opaque token, if django-oauth-toolkit's class has authenticated the request.
+        # DOT's model instance, if DOT's authentication class has authenticated the request.
         scope = getattr(token, "scope", None)
-        return isinstance(scope, str) and self._is_enough(frozenset(scope.split()), request, view)
+        return isinstance(scope, str) and self._is_sufficient(frozenset(scope.split()), request, view)
 
     def is_met(self, token: AccessToken, request: Request, view: APIView) -> bool:
-        """Return whether the token's scopes are enough."""
-        return self._is_enough(token.scopes, request, view)
+        """Return whether the token's scopes are sufficient."""
+        return self._is_sufficient(token.scopes, request, view)
 
-    def _is_enough(self, granted: frozenset[str], request: Request, view: APIView) -> bool:
+    def _is_sufficient(self, granted: frozenset[str], request: Request, view: APIView) -> bool:
         return any(granted.issuperset(scopes) for scopes in self.alternatives(request, view))
 
     def challenge(self, token: AccessToken, request: Request, view: APIView) -> Challenge | None:
-        """Return ``insufficient_scope``, unless the token has the scopes or no scope is enough."""
+        """Return ``insufficient_scope``, unless the token's scopes are sufficient or no scopes are."""
         alternatives = self.alternatives(request, view)
         helps = alternatives and not any(token.scopes.issuperset(scopes) for scopes in alternatives)
         return _LACKS_SCOPE if helps else None
 
     def needed(self, request: Request, view: APIView) -> tuple[str, ...] | None:
-        """Return what was said for this request, here or by the view.
+        """Return the scopes for this request, from the arguments or the view's attribute.
+
+        Returns:
+            ``None`` for an ``OPTIONS`` request without an entry.
 
         Raises:
-            ImproperlyConfigured: nothing was said.
+            ImproperlyConfigured: no scopes are given for this request.
         """
         if self.scopes is not None:
             return scopes_for_request(self.scopes, request, view, where=type(self).__name__)
-        said = view_attribute(view, self.attribute, permission=self)
-        return scopes_for_request(said, request, view, where=f"{type(view).__name__}.{self.attribute}")
+        scopes = view_attribute(view, self.attribute, permission=self)
+        return scopes_for_request(scopes, request, view, where=f"{type(view).__name__}.{self.attribute}")
 
     def alternatives(self, request: Request, view: APIView) -> list[tuple[str, ...]]:
-        """Return the sets of scopes of which each is enough; none if no scope is."""
+        """Return the sets of scopes, each of which is sufficient; an empty list denies every token."""
         raise NotImplementedError
 
 
@@ -168,42 +171,42 @@ def _(permission: _ScopePermission, request: Any, view: Any) -> list[tuple[str, 
 
 
 class HasScopes(_ScopePermission):
-    """The token has all of these scopes, or those of the view's ``required_scopes``.
+    """The token has all of these scopes, or of the view's ``required_scopes``.
 
-    Either is a list, or a dict of lists by HTTP method or by the action of a view set.
+    Both may also be a dict of lists, by HTTP method or by the action of a view set.
 
     Raises:
-        ImproperlyConfigured: neither says what is needed.
+        ImproperlyConfigured: no scopes are given for a request.
     """
 
     attribute = "required_scopes"
 
     def alternatives(self, request: Request, view: APIView) -> list[tuple[str, ...]]:
-        """Return the one set, or none for an ``OPTIONS`` request that nothing was said of."""
+        """Return one set of scopes, or none for an ``OPTIONS`` request without an entry."""
         needed = self.needed(request, view)
         return [] if needed is None else [needed]
 
 
 class HasAnyScope(_ScopePermission):
-    """The token has at least one of these scopes, or of those of the view's ``allowed_scopes``.
+    """The token has at least one of these scopes, or of the view's ``allowed_scopes``.
 
-    Either is a list, or a dict of lists by HTTP method or by the action of a view set.
+    Both may also be a dict of lists, by HTTP method or by the action of a view set.
 
     Raises:
-        ImproperlyConfigured: neither says what is needed.
+        ImproperlyConfigured: no scopes are given for a request.
     """
 
     attribute = "allowed_scopes"
 
     def alternatives(self, request: Request, view: APIView) -> list[tuple[str, ...]]:
-        """Return a set for each scope."""
+        """Return a set of scopes for each scope."""
         needed = self.needed(request, view)
         if needed == ():
-            raise ImproperlyConfigured(f"{type(view).__name__} allows no scope, so no token could fulfil HasAnyScope.")
+            raise ImproperlyConfigured(f"{type(view).__name__} allows no scope, so no token could meet HasAnyScope.")
         return [(scope,) for scope in needed or ()]
 
 
-# Who the token was issued to, and what it says of them
+# The client, the issuer and the user's roles
 
 
 class _NamePermission(TokenPermission):
@@ -213,11 +216,11 @@ class _NamePermission(TokenPermission):
         self.names: Final = _checked_names(names, where=type(self).__name__) if names else None
 
     def is_met(self, token: AccessToken, request: Request, view: APIView) -> bool:
-        """Return whether the token has one of the names."""
+        """Return whether the token has at least one of the names."""
         names = self.names
         if names is None:
-            said = view_attribute(view, self.attribute, permission=self)
-            names = _checked_names(said, where=f"{type(view).__name__}.{self.attribute}")
+            attribute = view_attribute(view, self.attribute, permission=self)
+            names = _checked_names(attribute, where=f"{type(view).__name__}.{self.attribute}")
         return not self.held_by(token).isdisjoint(names)
 
     def held_by(self, token: AccessToken) -> frozenset[str]:
@@ -232,7 +235,7 @@ def _checked_names(names: object, *, where: str) -> tuple[str, ...]:
 
 
 class HasRole(_NamePermission):
-    """One of these, or of the view's ``allowed_roles``, is in the token's ``roles`` (RFC 9068 section 2.2.3.1)."""
+    """The token's ``roles`` has one of these, or of the view's ``allowed_roles`` (RFC 9068 section 2.2.3.1)."""
 
     attribute = "allowed_roles"
 
@@ -242,7 +245,7 @@ class HasRole(_NamePermission):
 
 
 class InGroup(_NamePermission):
-    """One of these, or of the view's ``allowed_groups``, is in the token's ``groups`` (RFC 9068 section 2.2.3.1)."""
+    """The token's ``groups`` has one of these, or of the view's ``allowed_groups`` (RFC 9068 section 2.2.3.1)."""
 
     attribute = "allowed_groups"
 
@@ -252,7 +255,7 @@ class InGroup(_NamePermission):
 
 
 class HasEntitlement(_NamePermission):
-    """One of these, or of the view's ``allowed_entitlements``, is in ``entitlements`` (RFC 9068 section 2.2.3.1)."""
+    """``entitlements`` has one of these, or of the view's ``allowed_entitlements`` (RFC 9068 section 2.2.3.1)."""
 
     attribute = "allowed_entitlements"
 
@@ -264,7 +267,7 @@ class HasEntitlement(_NamePermission):
 class IsClient(_NamePermission):
     """The token was issued to one of these clients, or of the view's ``allowed_clients``.
 
-    A client's id means something at its own issuer only. An API that accepts several adds :class:`IsIssuedBy`.
+    Client IDs are unique per issuer only. An API that accepts several issuers should add :class:`IsIssuedBy`.
     """
 
     attribute = "allowed_clients"
@@ -275,7 +278,7 @@ class IsClient(_NamePermission):
 
 
 class IsIssuedBy(_NamePermission):
-    """One of these, or of the view's ``allowed_issuers``, issued the token. For APIs that accept several issuers."""
+    """The token was issued by one of these, or of the view's ``allowed_issuers``. For APIs with several issuers."""
 
     attribute = "allowed_issuers"
 
@@ -285,7 +288,7 @@ class IsIssuedBy(_NamePermission):
 
 
 class IsUser(TokenPermission):
-    """The token speaks for a user."""
+    """The token's subject is a user."""
 
     def is_met(self, token: AccessToken, request: Request, view: APIView) -> bool:
         """Return whether ``sub`` differs from ``client_id``."""
@@ -293,7 +296,7 @@ class IsUser(TokenPermission):
 
 
 class IsMachine(TokenPermission):
-    """The token belongs to a client that acts for itself (RFC 6749 section 4.4)."""
+    """The token's subject is the client itself (RFC 6749 section 4.4)."""
 
     def is_met(self, token: AccessToken, request: Request, view: APIView) -> bool:
         """Return whether ``sub`` is ``client_id``."""
@@ -304,15 +307,14 @@ class IsMachine(TokenPermission):
 
 
 class RequiresAuthentication(TokenPermission):
-    """The user logged in recently enough, and in a way that is strong enough (RFC 9470).
+    """The user logged in recently enough and with a strong enough method (RFC 9470).
 
-    A token that does not say so is answered with 401 ``insufficient_user_authentication``, from which a client knows
-    what to ask the issuer for. A client that acts for itself is refused with 403, since it has no user who could log
-    in.
+    Otherwise the answer is 401 ``insufficient_user_authentication``, which tells the client what to request from the
+    issuer. A client that acts for itself gets a 403, since no user can log in.
 
     Args:
-        acr_values: the token's ``acr`` must be one of these; the preferred one first.
-        max_age: seconds; ``auth_time`` must not be longer ago, with the leeway of the settings.
+        acr_values: the accepted values of the token's ``acr``, the preferred one first.
+        max_age: the maximum age of ``auth_time`` in seconds, plus ``AT_JWT["LEEWAY"]``.
     """
 
     def __init__(self, *, acr_values: Sequence[str] = (), max_age: int | None = None) -> None:
@@ -320,12 +322,12 @@ class RequiresAuthentication(TokenPermission):
             raise ImproperlyConfigured("RequiresAuthentication needs acr_values or max_age.")
         if max_age is not None and max_age < 0:
             raise ImproperlyConfigured(f"max_age must be a non-negative number of seconds (got {max_age!r}).")
-        # They are written as scopes are, with spaces between.
+        # The challenge has them as a space-separated list, like scopes.
         self.acr_values: Final = checked_scopes(acr_values, where="acr_values")
         self.max_age: Final = max_age
 
     def is_met(self, token: AccessToken, request: Request, view: APIView) -> bool:
-        """Return whether ``acr`` and ``auth_time`` say so."""
+        """Return whether ``acr`` and ``auth_time`` are sufficient."""
         if token.claims.is_machine or (self.acr_values and token.get("acr") not in self.acr_values):
             return False
         if self.max_age is None:
@@ -333,13 +335,13 @@ class RequiresAuthentication(TokenPermission):
         auth_time = token.get("auth_time")
         if isinstance(auth_time, bool) or not isinstance(auth_time, int | float):
             return False
-        # Compared before it is subtracted from: JSON's integers may be larger than any float. A login in the future
-        # would count for as long as the issuer likes.
+        # Compared before the subtraction, since JSON integers may exceed any float. A login in the future is rejected,
+        # since it would count as recent for too long.
         now, leeway = time.time(), app_settings().leeway
         return 0 <= auth_time <= now + leeway and now - auth_time <= self.max_age + leeway
 
     def challenge(self, token: AccessToken, request: Request, view: APIView) -> Challenge | None:
-        """Return ``insufficient_user_authentication``, unless the login is enough or there is no user."""
+        """Return ``insufficient_user_authentication``, unless the login is sufficient or there is no user."""
         if token.claims.is_machine or self.is_met(token, request, view):
             return None
         return Challenge(

@@ -1,4 +1,4 @@
-"""Who a request comes from: the token as ``request.auth``, and whoever has no row here as ``request.user``."""
+"""``request.auth``, and ``request.user`` for clients and for subjects without a row at this site."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class AccessToken:
     """A verified access token: ``request.auth``.
 
-    It offers the claims, and what django-oauth-toolkit's permission classes ask of a token.
+    It gives access to the claims, and has the methods that DOT's permission classes call on a token.
     """
 
     __slots__ = ("claims",)
@@ -30,26 +30,26 @@ class AccessToken:
         self.claims: Final = claims
 
     def __repr__(self) -> str:
-        # Neither the token nor its claims: a repr ends up in logs and tracebacks.
+        # Without the token and its claims, since a repr ends up in logs and tracebacks.
         return f"<{type(self).__name__} {self.claims.token_id}>"
 
     @property
     def scope(self) -> str:
-        """The granted scopes as the token has them, separated by spaces."""
+        """The granted scopes, separated by spaces."""
         return self.claims.scope
 
     @property
     def scopes(self) -> frozenset[str]:
-        """The granted scopes, one by one."""
+        """The granted scopes."""
         return self.claims.scopes
 
     @property
     def client_id(self) -> str:
-        """The id of the client that the token was issued to."""
+        """The ID of the client that the token was issued to."""
         return self.claims.client_id
 
     def get(self, claim: str, default: Any = None) -> Any:
-        """Give any claim of the token."""
+        """Return a claim of the token, or ``default``."""
         return self.claims.raw.get(claim, default)
 
     def __getitem__(self, claim: str) -> Any:
@@ -60,11 +60,11 @@ class AccessToken:
 
     @property
     def raw(self) -> Mapping[str, Any]:
-        """All claims as they were in the token; treat them as read-only."""
+        """All claims as they are in the token; treat them as read-only."""
         return self.claims.raw
 
     def is_expired(self) -> bool:
-        """Tell whether ``exp`` has passed; no leeway here, the token was accepted with it."""
+        """Return whether ``exp`` has passed, without the leeway that applied when the token was accepted."""
         return time.time() >= self.claims.expires_at
 
     def allow_scopes(self, scopes: Iterable[str] | None) -> bool:
@@ -72,14 +72,14 @@ class AccessToken:
         return self.scopes.issuperset(scopes or ())
 
     def is_valid(self, scopes: Iterable[str] | None = None) -> bool:
-        """Return whether the token has all of ``scopes``. Its times were checked, with leeway, when it was accepted."""
+        """Return whether the token has all of ``scopes``. Not checked: the times, which were checked on acceptance."""
         return self.allow_scopes(scopes)
 
 
 class _Principal:
-    """Somebody who is authenticated and has no row here: no permission, no group, and never staff.
+    """An authenticated principal without a row at this site, without permissions and groups, and never staff.
 
-    It answers what Django, its templates and Django REST framework ask of a user.
+    It has the attributes that Django, its templates and Django REST framework expect of a user.
     """
 
     is_authenticated: Literal[True] = True
@@ -92,7 +92,7 @@ class _Principal:
 
     @property
     def pk(self) -> str:
-        """An identifier for throttles and caches. No primary key looks like it, so that a lookup by it finds nobody."""
+        """An identifier for throttles and caches. It is unlike any primary key, so a lookup by it finds no user."""
         raise NotImplementedError
 
     @property
@@ -101,7 +101,7 @@ class _Principal:
         return self.pk
 
     def __repr__(self) -> str:
-        # Neither a subject nor a claim: a repr ends up in logs and tracebacks.
+        # Without subject and claims, since a repr ends up in logs and tracebacks.
         return f"<{type(self).__name__} {self.pk}>"
 
     def __eq__(self, other: object) -> bool:
@@ -116,12 +116,12 @@ class _Principal:
         return self.get_username()
 
     def get_username(self) -> str:
-        """Give a name for logs and pages; it is no user's name."""
+        """Return a name for logs and pages. It is not the name of a user of this site."""
         return str(self)
 
     @property
     def groups(self) -> EmptyManager[Group]:
-        """No groups: what a token says of groups is a claim."""
+        """No groups: the groups in a token are only a claim."""
         return EmptyManager(apps.get_model("auth", "Group"))
 
     @property
@@ -130,7 +130,7 @@ class _Principal:
         return EmptyManager(apps.get_model("auth", "Permission"))
 
     def get_user_permissions(self, _obj: object = None) -> set[str]:
-        """Give no permissions."""
+        """Return no permissions."""
         return set()
 
     get_group_permissions = get_all_permissions = get_user_permissions
@@ -149,10 +149,10 @@ class _Principal:
 
 
 class MachinePrincipal(_Principal):
-    """A client that acts for itself: ``request.user`` for client credentials (RFC 6749 §4.4).
+    """A client that acts for itself: ``request.user`` for client credentials (RFC 6749 section 4.4).
 
-    It is authenticated, and it is nobody: it has no row, no permission and no group, and is never staff. Clients of
-    different issuers are different, whatever their ids.
+    It is authenticated, but has no row, no permissions and no groups, and is never staff. Clients of different issuers
+    are different, even if their IDs are equal.
     """
 
     def __init__(self, client_id: str, issuer: str) -> None:
@@ -161,7 +161,7 @@ class MachinePrincipal(_Principal):
 
     @property
     def pk(self) -> str:
-        """An identifier for throttles and caches, of the issuer and the client's id."""
+        """An identifier for throttles and caches, computed from issuer and client ID."""
         return f"client:{subject_digest(self.issuer, self.client_id)}"
 
     def __str__(self) -> str:
@@ -169,9 +169,9 @@ class MachinePrincipal(_Principal):
 
 
 class TokenPrincipal(_Principal):
-    """A subject of whom this site keeps nothing: ``request.user`` for issuers whose user mode is ``stateless``.
+    """A subject without a row at this site: ``request.user`` for issuers whose user mode is ``stateless``.
 
-    Two of them are equal where issuer and subject are, letter by letter, whatever else their tokens say.
+    Two are equal if issuer and subject are, whatever their other claims.
     """
 
     def __init__(self, claims: AccessTokenClaims) -> None:
@@ -181,7 +181,7 @@ class TokenPrincipal(_Principal):
 
     @property
     def pk(self) -> str:
-        """An identifier for throttles and caches, of the issuer and the subject."""
+        """An identifier for throttles and caches, computed from issuer and subject."""
         return f"subject:{subject_digest(self.issuer, self.subject)}"
 
     def __str__(self) -> str:

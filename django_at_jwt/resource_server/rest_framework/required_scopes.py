@@ -1,4 +1,4 @@
-"""The scopes that views and permissions need. A mistake must never be taken for "no scope is needed"."""
+"""The scopes that views and permissions require. A mistake must never be taken for "no scope is required"."""
 
 from __future__ import annotations
 
@@ -23,96 +23,95 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("django_at_jwt")
 
-# RFC 6749 §3.3. A scope cannot hold a space, so "read write" in one string is two of them, or a slip.
+# RFC 6749 section 3.3. A scope has no space, so "read write" is two scopes, or a mistake.
 _SCOPE: Final = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
 _METHOD: Final = re.compile(r"[A-Z]+")
-# Combinations multiply: 40 pairs joined by "and" would have 2 ** 40 sets.
-_MOST_SETS: Final = 64
+# Combinations multiply: 40 pairs joined by "and" would make 2 ** 40 sets.
+_MAX_SETS: Final = 64
 
 
 def checked_scopes(scopes: object, *, where: str) -> tuple[str, ...]:
     """Return a list of scopes as a tuple.
 
     Raises:
-        ImproperlyConfigured: it is a string or something else that is no list, or an entry cannot be a scope.
+        ImproperlyConfigured: it is not a list, tuple or set, or an item is not a valid scope.
     """
     if isinstance(scopes, str) or not isinstance(scopes, Sequence | set | frozenset):
-        raise ImproperlyConfigured(f"{where} must be a list of scopes, not {scopes!r}.")
+        raise ImproperlyConfigured(f"{where} must be a list of scopes (got {scopes!r}).")
     for scope in scopes:
         if not isinstance(scope, str) or not _SCOPE.fullmatch(scope):
-            raise ImproperlyConfigured(f"{where} holds {scope!r}, which is no scope (RFC 6749 section 3.3).")
+            raise ImproperlyConfigured(f"{where} has {scope!r}, which is not a valid scope (RFC 6749 section 3.3).")
     return tuple(dict.fromkeys(sorted(scopes) if isinstance(scopes, set | frozenset) else scopes))
 
 
-def scopes_for_request(said: object, request: Request, view: APIView, *, where: str) -> tuple[str, ...] | None:
-    """Return the scopes for this request, of a list, or of a dict by HTTP method or by the action of a view set.
+def scopes_for_request(scopes: object, request: Request, view: APIView, *, where: str) -> tuple[str, ...] | None:
+    """Return the scopes for this request, from a list, or from a dict by HTTP method or by the action of a view set.
 
-    ``HEAD`` needs what ``GET`` needs, and so does ``OPTIONS``, unless the dict has an entry for it.
+    ``HEAD`` and ``OPTIONS`` use the entry for ``GET``, unless the dict has one for them.
 
     Returns:
-        ``None`` for an ``OPTIONS`` request that there is no entry for.
+        ``None`` for an ``OPTIONS`` request without an entry.
 
     Raises:
-        ImproperlyConfigured: the dict has no entry for something that the view does.
-        MethodNotAllowed: the view does nothing of that kind.
+        ImproperlyConfigured: the dict has no entry for a method that the view handles.
+        MethodNotAllowed: the view does not handle the method.
     """
-    if not isinstance(said, Mapping):
-        return checked_scopes(said, where=where)
+    if not isinstance(scopes, Mapping):
+        return checked_scopes(scopes, where=where)
     for key in _keys(request, view):
-        if key in said:
-            return checked_scopes(said[key], where=f"{where}[{key!r}]")
+        if key in scopes:
+            return checked_scopes(scopes[key], where=f"{where}[{key!r}]")
     method = str(request.method)
     if method == "OPTIONS":
         return None
     if method.lower() not in view.http_method_names or not hasattr(view, method.lower()):
-        # The view's own answer would be this one. It must not depend on that: what is not listed stays closed.
+        # The view would answer the same, but must not be relied on: methods without an entry stay closed.
         raise MethodNotAllowed(method)
     raise ImproperlyConfigured(f"{where} has no entry for {' or '.join(map(repr, _keys(request, view)))}.")
 
 
 def _keys(request: Request, view: APIView) -> Iterator[str]:
     method = str(request.method)
-    # Whoever makes the OpenAPI schema sets this to None on a view that is no view set.
+    # drf-spectacular sets it to None on a view that is not a view set.
     actions = getattr(view, "action_map", None)
     for each in (method, "GET") if method in {"HEAD", "OPTIONS"} else (method,):
-        # The action goes with the method, and not with ``view.action``: a view set that answers OPTIONS asks in turn
-        # who may do what.
+        # By method rather than ``view.action``: to answer OPTIONS, a view set checks the permissions of each method.
         if actions and each.lower() in actions:
             yield actions[each.lower()]
         yield each
 
 
-def checked_mapping(said: Mapping[Any, object], *, where: str) -> dict[str, tuple[str, ...]]:
-    """Return a dict of scopes by method or action, each entry checked.
+def checked_mapping(mapping: Mapping[Any, object], *, where: str) -> dict[str, tuple[str, ...]]:
+    """Return a dict of scopes by HTTP method or action as a dict of tuples.
 
     Raises:
-        ImproperlyConfigured: as :func:`checked_scopes`, or a key can be neither.
+        ImproperlyConfigured: as :func:`checked_scopes`, or a key is neither a method nor an action.
     """
-    for key in said:
+    for key in mapping:
         if not isinstance(key, str) or not (_METHOD.fullmatch(key) or (key.isidentifier() and not key.isupper())):
-            raise ImproperlyConfigured(f"{where} has the key {key!r}, which is no HTTP method and no action.")
-    return {key: checked_scopes(scopes, where=f"{where}[{key!r}]") for key, scopes in said.items()}
+            raise ImproperlyConfigured(f"{where} has the key {key!r}, which is neither an HTTP method nor an action.")
+    return {key: checked_scopes(scopes, where=f"{where}[{key!r}]") for key, scopes in mapping.items()}
 
 
 def view_attribute(view: APIView, attribute: str, *, permission: object) -> Any:
-    """Return an attribute that a view must have.
+    """Return an attribute that a permission requires of its view.
 
     Raises:
-        ImproperlyConfigured: it has none. A permission that was not told what to ask for lets nobody in.
+        ImproperlyConfigured: the view does not have it. The permission must not allow the request then.
     """
-    said = getattr(view, attribute, None)
-    if said is None:
+    value = getattr(view, attribute, None)
+    if value is None:
         name = type(permission).__name__
-        raise ImproperlyConfigured(f"{type(view).__name__} uses {name}, and so it needs the attribute {attribute}.")
-    return said
+        raise ImproperlyConfigured(f"{type(view).__name__} uses {name}, so it needs the attribute {attribute}.")
+    return value
 
 
 @singledispatch
 def scope_alternatives(permission: object, request: Request, view: APIView) -> Iterable[Sequence[str]] | None:
-    """Return the sets of scopes of which a permission asks for one, or ``None`` if it does not decide by scopes alone.
+    """Return the sets of scopes, each sufficient for a permission, or ``None`` if it does not decide by scopes alone.
 
-    Register a function for a permission class of your own, so that the 401 to a request without credentials and the
-    OpenAPI schema name its scopes.
+    Register a function for your own permission class, so that the OpenAPI schema and the 401 for a request without
+    credentials name its scopes.
     """
     del permission, request, view
     return None
@@ -121,13 +120,13 @@ def scope_alternatives(permission: object, request: Request, view: APIView) -> I
 def sufficient_scopes(
     permission: object, request: Request, view: APIView, *, by_scopes_alone: bool = False
 ) -> ScopeSets:
-    """Return the sets of scopes of which each is enough for a permission, as far as scopes decide.
+    """Return the sets of scopes, each sufficient for a permission, as far as scopes decide.
 
-    ``&`` and ``|`` are followed, whether they are Django REST framework's or ours. ``~`` and permissions that do not
-    decide by scopes alone need no scope: the result is one empty set. It is an empty list if no scope is enough.
+    Follows ``&`` and ``|``. ``~`` and permissions that do not decide by scopes alone count as requiring no scope: the
+    result is one empty set. It is an empty list if no scopes are sufficient.
 
     Args:
-        by_scopes_alone: leave out the sides of ``|`` that need no scope, since they have refused the request.
+        by_scopes_alone: leave out the operands of ``|`` that require no scope, since they have denied the request.
     """
     if isinstance(permission, AND | OR):
         one, other = (
@@ -143,30 +142,30 @@ def sufficient_scopes(
 
 
 def joined(groups: Iterable[ScopeSets]) -> ScopeSets:
-    """Return the sets of scopes that are enough for several permissions, at most 64 of them."""
+    """Return the sets of scopes, each sufficient for one set of every group; at most 64."""
     sets: ScopeSets = [()]
     for group in groups:
         unions = (tuple(dict.fromkeys((*one, *other))) for one, other in product(sets, group))
-        sets = list(islice(dict.fromkeys(unions), _MOST_SETS))
+        sets = list(islice(dict.fromkeys(unions), _MAX_SETS))
     return sets
 
 
 def sufficient_scopes_for_view(view: APIView, request: Request) -> ScopeSets:
-    """Return the sets of scopes of which each is enough for all permissions of a view, as far as scopes decide."""
+    """Return the sets of scopes, each sufficient for all permissions of a view, as far as scopes decide."""
     return joined(sufficient_scopes(permission, request, view) for permission in view.get_permissions())
 
 
 def scopes_to_ask_for(request: Request, view: APIView) -> tuple[str, ...]:
-    """Return the smallest set of scopes that is enough for a view, for a request without credentials.
+    """Return the smallest set of scopes that is sufficient for a view, for a request without credentials.
 
-    It is empty if the view does not handle such a request, or does not say what it needs: a client without
-    credentials is told no more than that.
+    It is empty if the view does not handle the request, or does not declare its scopes; a client without credentials
+    is not told about either.
     """
     try:
         return min(sufficient_scopes_for_view(view, request), key=len, default=())
     except (APIException, ImproperlyConfigured):
         return ()
     except Exception:
-        # The site's own code expects a user or a token here. That must not turn a 401 into a 500.
+        # The site's own permission may expect a user or a token, which must not turn a 401 into a 500.
         logger.exception("Cannot name the scopes of %s to a client without a token", type(view).__name__)
         return ()

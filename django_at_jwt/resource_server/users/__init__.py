@@ -1,1 +1,1 @@
-"""From the subject of a token to ``request.user``."""
+"""Resolution of a token's subject to ``request.user``."""

@@ -1,4 +1,4 @@
-"""Finding the user that a subject is: by the local issuer's own rule, a unique field or the table of subjects."""
+"""Lookup of a subject's user: by the local issuer's rule, by a unique field or in the table of subjects."""
 
 from __future__ import annotations
 
@@ -16,21 +16,20 @@ from django_at_jwt.core.subjects import UserMode, subject_digest
 if TYPE_CHECKING:
     from django_at_jwt.core.profile import AccessTokenClaims
 
-# What a lookup by a value that cannot be one raises, depending on the field.
+# What a lookup by an impossible value raises, depending on the field.
 _NO_SUCH_VALUE: Final = (ObjectDoesNotExist, ValueError, TypeError, OverflowError, ValidationError)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class UserOptions:
-    """How the subjects of one issuer become users.
+    """How the subjects of an issuer are mapped to users.
 
     Args:
         mode: see :class:`~django_at_jwt.core.subjects.UserMode`.
-        lookup: dotted path of a function of the claims and the token that gives a user or ``None``; it takes the place
-            of the two ways below.
-        field: a unique field of the user model that holds the subject. Without it the table of subjects says which
-            user it is.
-        fill: dotted path of a function of an unsaved user and the claims, called when a user is made at first sight.
+        lookup: dotted path of a function of the claims and the token that returns a user or ``None``; used instead of
+            ``field`` and the table of subjects.
+        field: a unique field of the user model that holds the subject; by default, the table of subjects is used.
+        fill: dotted path of a function of an unsaved user and the claims, called when a user is created.
     """
 
     mode: UserMode
@@ -40,14 +39,14 @@ class UserOptions:
 
 
 def user_for_local_subject(claims: AccessTokenClaims, token: str) -> Any | None:
-    """Return the user of this project's own issuer by ``AT_JWT["SUBJECT"]``, or ``None`` if there is none.
+    """Return the user of a token of the local issuer, found by ``AT_JWT["SUBJECT"]``, or ``None``.
 
     Raises:
-        ImproperlyConfigured: tokens are about another model than ``AUTH_USER_MODEL``, see :func:`wrong_user_model`.
+        ImproperlyConfigured: tokens are not about ``AUTH_USER_MODEL``, see :func:`wrong_user_model`.
     """
     settings = app_settings()
     if _is_computed():
-        # Only the authorization server knows its way back from what was computed.
+        # Only the authorization server can map a computed subject to its user.
         return import_string(COMPUTED_SUBJECT_LOOKUP)(claims, token)
     if (problem := wrong_user_model()) is not None:
         raise ImproperlyConfigured(" ".join(problem))
@@ -60,39 +59,39 @@ def _is_computed() -> bool:
 
 
 def wrong_user_model() -> tuple[str, str] | None:
-    """Return why :func:`user_for_local_subject` cannot look a subject up, and what to do; ``None`` if it can.
+    """Return why :func:`user_for_local_subject` cannot look up subjects, and a hint; ``None`` if it can.
 
-    Two models can have rows with the same primary key, so that a lookup in the wrong one would find another account.
+    Rows of two models can have the same primary key, so a lookup in the wrong model could find another account.
     """
     tokens_are_about, users = token_user_model()._meta, get_user_model()._meta
     if tokens_are_about.concrete_model is users.concrete_model or _is_computed():
         return None
     problem = (
-        f"Access tokens are about {tokens_are_about.label} (AccessToken.user), and AUTH_USER_MODEL is {users.label}: a "
-        "subject that is looked up there could be another account."
+        f"Access tokens are about {tokens_are_about.label} (AccessToken.user), and AUTH_USER_MODEL is {users.label}: "
+        "looking up a subject there could find another account."
     )
     hint = (
-        "Set AT_JWT['LOCAL_SUBJECT_LOOKUP'] to the dotted path of a function that is given the claims and the token, "
+        "Set AT_JWT['LOCAL_SUBJECT_LOOKUP'] to the dotted path of a function that takes the claims and the token, "
         f"and returns the {tokens_are_about.label} or None; or set AT_JWT['USER_MODE'] to 'stateless'."
     )
     return problem, hint
 
 
 def user_by_field(field: str, subject: str, *, using: str | None = None) -> Any | None:
-    """Find the user whose unique field holds a subject, or give ``None``."""
+    """Return the user whose unique field holds a subject, or ``None``."""
     try:
         user = get_user_model()._default_manager.using(using).get(**{field: subject})
     except _NO_SUCH_VALUE:
         return None
-    # Databases read " 1", "01" and "1_0" as numbers, and may take "A" for "a". One user has one identifier.
+    # Databases read " 1", "01" and "1_0" as numbers and may ignore case. A user has exactly one identifier.
     return user if str(getattr(user, field)) == subject else None
 
 
 def user_by_table(issuer: str, subject: str, *, using: str | None = None) -> Any | None:
-    """Find the user that the table of subjects names, or give ``None``.
+    """Return the user that the table of subjects names, or ``None``.
 
     Raises:
-        ImproperlyConfigured: the app is not installed, so there is no such table.
+        ImproperlyConfigured: the app is not installed, so the table does not exist.
     """
     subject_model()
     users = get_user_model()._default_manager.using(using)
@@ -100,7 +99,7 @@ def user_by_table(issuer: str, subject: str, *, using: str | None = None) -> Any
 
 
 def subject_model() -> Any:
-    """Give the model of the table of subjects.
+    """Return the model of the table of subjects.
 
     Raises:
         ImproperlyConfigured: the app is not installed.
@@ -110,12 +109,12 @@ def subject_model() -> Any:
         return apps.get_model("django_at_jwt", "IssuerSubject")
     except LookupError:
         raise ImproperlyConfigured(
-            'To keep the users of an issuer, add "django_at_jwt" to INSTALLED_APPS and run: manage.py migrate.'
+            'The table of subjects does not exist: add "django_at_jwt" to INSTALLED_APPS and run manage.py migrate.'
         ) from None
 
 
 def existing_user(claims: AccessTokenClaims, token: str, options: UserOptions) -> Any | None:
-    """Find the user of a verified token in the way that the options say, or give ``None``."""
+    """Return the user of a verified token, found as the options say, or ``None``."""
     if options.lookup is not None:
         return import_string(options.lookup)(claims, token)
     if options.field is not None:

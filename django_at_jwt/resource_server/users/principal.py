@@ -1,4 +1,4 @@
-"""From the claims of a verified token to ``request.user``: whom a subject of an issuer is at this site."""
+"""Resolution of a verified token to ``request.user``: a user of this site, a client or a subject without a row."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def user_options(issuer: str) -> UserOptions:
-    """Give the options of an issuer whose token was verified."""
+    """Return the user options of an accepted issuer."""
     settings = app_settings()
     entry = next((each for each in settings.issuers if each.issuer == issuer), None)
     if entry is not None:
@@ -28,15 +28,14 @@ def user_options(issuer: str) -> UserOptions:
 
 
 def principal_for(claims: AccessTokenClaims, token: str) -> Any:
-    """Find who a verified token speaks for: a user of this site, or somebody who has no row here.
+    """Return the principal of a verified token: a user of this site, or a principal without a row.
 
-    A client that acts for itself, and anybody in stateless mode, costs no query; a user costs one.
+    Makes no query for a client that acts for itself or in stateless mode, and one query for a user. No claim grants
+    staff or superuser status, or a permission.
 
     Raises:
-        TokenRejected: there is no such user, or the account is not active.
-        ImproperlyConfigured: the table of subjects is needed, and the app is not installed.
-
-    No claim makes anybody staff or a superuser, or gives a permission.
+        TokenRejected: the user does not exist, or is not active.
+        ImproperlyConfigured: the table of subjects is needed, but the app is not installed.
     """
     if claims.is_machine:
         return MachinePrincipal(claims.client_id, claims.issuer)
@@ -48,11 +47,11 @@ def principal_for(claims: AccessTokenClaims, token: str) -> Any:
 
 
 def known_user(claims: AccessTokenClaims, token: str, options: UserOptions) -> Any | None:
-    """Look for the user of a verified token, and make none: ``None`` where the first request would make one.
+    """Return the user of a verified token without creating one: ``None`` if the first request would create it.
 
     Raises:
-        TokenRejected: there is no such user and none would be made, or the account is not active.
-        ImproperlyConfigured: the table of subjects is needed, and the app is not installed.
+        TokenRejected: the user does not exist and would not be created, or is not active.
+        ImproperlyConfigured: the table of subjects is needed, but the app is not installed.
     """
     if not can_be_stored(claims.subject):
         raise TokenRejected(RejectionReason.UNKNOWN_SUBJECT, "no user can have this identifier")
@@ -65,7 +64,7 @@ def known_user(claims: AccessTokenClaims, token: str, options: UserOptions) -> A
 
 
 def _active(user: Any) -> Any:
-    # As Django's own authentication backend: a model without the attribute has active users alone.
+    # As in Django's authentication backend, users of a model without the attribute are active.
     if not getattr(user, "is_active", True):
         raise TokenRejected(RejectionReason.INACTIVE_SUBJECT, "the user is not active")
     return user

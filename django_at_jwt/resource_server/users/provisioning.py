@@ -1,4 +1,4 @@
-"""Making a user when the first token with a subject arrives, once, and never out of somebody else's account."""
+"""Just-in-time provisioning of users, when the first token with a subject arrives."""
 
 from __future__ import annotations
 
@@ -22,18 +22,19 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("django_at_jwt")
 
-# Another request may make the same user, and another name may be taken, between looking and writing.
+# Another request may create the same user or take the name between the lookup and the insert.
 _ATTEMPTS: Final = 3
 
 
 def user_at_first_sight(claims: AccessTokenClaims, options: UserOptions) -> Any:
-    """Make the user of a subject that has none, with a name that nobody has and a password that nobody can use.
+    """Create the user of a new subject, with an unused name and an unusable password.
 
-    However many requests come at once, one user is made. Nobody is looked for by name or by e-mail address, so that no
-    claim leads into an account that is there already.
+    Concurrent requests create one user. No existing user is looked up by name or e-mail address, so no claim leads into
+    an existing account.
 
     Raises:
-        TokenRejected: the user cannot be made: what the site's ``fill`` has set is not valid, or taken by another user.
+        TokenRejected: the user cannot be created: a value that the site's ``fill`` has set is invalid, or taken by
+            another user.
     """
     database = router.db_for_write(get_user_model())
     for attempt in range(_ATTEMPTS):
@@ -41,11 +42,11 @@ def user_at_first_sight(claims: AccessTokenClaims, options: UserOptions) -> Any:
             with transaction.atomic(using=database):
                 return _create(claims, options, database, rename=attempt > 0)
         except (IntegrityError, DataError):
-            # Read where it was written, so that a request at the same time, which was faster, is seen.
-            if (user := _made_meanwhile(claims, options, database)) is not None:
+            # Read from the database for writes, to see what a concurrent request has created.
+            if (user := _created_concurrently(claims, options, database)) is not None:
                 return user
         except ValidationError as error:
-            # The names of the fields alone: the values are personal data.
+            # Only the names of the fields: the values are personal data.
             raise _refusal(", ".join(getattr(error, "error_dict", ["not valid"]))) from None
     raise _refusal("a unique value is taken")
 
@@ -55,7 +56,7 @@ def _refusal(why: str) -> TokenRejected:
     return TokenRejected(RejectionReason.UNKNOWN_SUBJECT, "the user could not be created")
 
 
-def _made_meanwhile(claims: AccessTokenClaims, options: UserOptions, database: str) -> Any | None:
+def _created_concurrently(claims: AccessTokenClaims, options: UserOptions, database: str) -> Any | None:
     if options.field is not None:
         return user_by_field(options.field, claims.subject, using=database)
     return user_by_table(claims.issuer, claims.subject, using=database)
@@ -87,21 +88,21 @@ def _create(claims: AccessTokenClaims, options: UserOptions, database: str, *, r
 
 
 def _random_name(field: Any) -> str:
-    # At random, so that nobody can take the name of somebody who is yet to come.
+    # Random, so that a name cannot be taken before its user is created.
     name = f"user-{secrets.token_hex(8)}"
     return f"{name}@users.invalid" if isinstance(field, models.EmailField) else name
 
 
 def _with_suffix(name: str, field: Any) -> str:
     if isinstance(field, models.EmailField):
-        # Another address would be somebody else's.
+        # A changed address would belong to someone else.
         raise ValidationError({field.name: "taken"})
     suffix = f"-{secrets.token_hex(4)}"
     return name[: (field.max_length or len(name) + len(suffix)) - len(suffix)] + suffix
 
 
 def _looks_like_another(user: Any, field: Any, database: str) -> bool:
-    """Tell whether another user's name differs in upper and lower case alone, which a person cannot tell apart."""
-    # Asked after the row was written: SQLite lets no transaction write that began by reading while others write.
+    """Return whether another user's name differs only in case, which people cannot tell apart."""
+    # After the insert, since SQLite refuses to write in a transaction that began with a read while others write.
     others = type(user)._default_manager.using(database).exclude(pk=user.pk)
     return bool(others.filter(**{f"{field.name}__iexact": user.get_username()}).exists())

@@ -1,4 +1,4 @@
-"""The DRF authentication class over HTTP: who gets in, who does not, and what each is told."""
+"""The DRF authentication class over HTTP: which requests are accepted, and the error responses."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ INVALID = 'Bearer error="invalid_token", error_description="The access token is 
 
 @pytest.fixture
 def mint(signing_keys):
-    """Sign any claims with the issuer's own key, as only a faulty issuer would."""
+    """Sign any claims with the local issuer's key, as a faulty issuer would."""
 
     def mint(remove=(), header=None, **changes):
         claims = assemble(
@@ -75,7 +75,7 @@ class TestWhoItIs:
         assert answer["WWW-Authenticate"] == INVALID
 
     @pytest.mark.parametrize("spelling", ["0{}", " {}", "{} ", "+{}", "{}.0"])
-    def test_another_spelling_of_an_identifier_is_nobody(self, spelling, mint, user, client):
+    def test_another_spelling_of_an_identifier_is_unknown(self, spelling, mint, user, client):
         assert get(client, mint(sub=spelling.format(user.pk))).status_code == 401
 
     def test_inactive_user(self, mint, user, client, caplog):
@@ -156,16 +156,16 @@ class TestWhatTheClientIsTold:
         assert answer.status_code == 403
         assert answer["WWW-Authenticate"] == 'Bearer error="insufficient_scope", scope="write"'
 
-    def test_scope_that_is_there(self, mint, client):
+    def test_sufficient_scope(self, mint, client):
         assert get(client, mint(sub="a client", scope="write read"), "/needs-write/").status_code == 200
 
-    def test_refusal_that_another_permission_makes_good_leaves_no_challenge(self, mint, client, django_user_model):
+    def test_denial_that_another_permission_overrides_leaves_no_challenge(self, mint, client, django_user_model):
         staff = django_user_model.objects.create_user("staff", is_staff=True)
         answer = get(client, mint(sub=str(staff.pk)), "/write-or-staff/")
         assert answer.status_code == 200
         assert "WWW-Authenticate" not in answer
 
-    def test_bad_token_is_401_beside_a_session(self, mint, client):
+    def test_bad_token_is_401_even_with_a_session(self, mint, client):
         answer = get(client, mint(sub="a client", aud="https://other.example.com/"), "/authenticated-or-write/")
         assert answer.status_code == 401
         assert answer["WWW-Authenticate"] == INVALID
@@ -245,7 +245,7 @@ def test_leeway_is_a_setting(mint, client, settings):
     assert get(client, token).status_code == 401
 
 
-def test_unknown_kids_cost_one_read_in_a_cool_down(mint, client, django_assert_num_queries):
+def test_unknown_kids_cause_one_read_per_cool_down(mint, client, django_assert_num_queries):
     import base64
     import json
 
@@ -264,7 +264,7 @@ def test_unknown_kids_cost_one_read_in_a_cool_down(mint, client, django_assert_n
 def test_key_that_another_process_announced_is_found(mint, client, signing_keys):
     token = mint(sub="a client")
     get(client, token)
-    # This process has read the keys before the one that signed the token was there.
+    # This process has read the keys before the signing key was created.
     key_store._records = [each for each in key_store._records if each.times.kid != signing_keys[0].kid]
     key_store._arrange()
     assert get(client, token).status_code == 200
@@ -285,21 +285,21 @@ def test_unset_audience_or_issuer_is_a_clear_error(mint, client, settings):
 
     token = mint(sub="a client")
     settings.AT_JWT = {}
-    with pytest.raises(ImproperlyConfigured, match=r"DEFAULT_RESOURCE.*set AT_JWT\['AUDIENCE'\].*for_audience"):
+    with pytest.raises(ImproperlyConfigured, match=r"set AT_JWT\['AUDIENCE'\].*DEFAULT_RESOURCE.*for_audience"):
         get(client, token)
     settings.OAUTH2_PROVIDER = {}
     with pytest.raises(ImproperlyConfigured, match="OIDC_ISS_ENDPOINT"):
         get(client, token)
 
 
-def test_scopes_that_a_view_asks_about_by_itself_are_no_refusal(mint, client):
-    # The view asks whether drafts may be seen too, and then refuses the object for another reason.
+def test_scopes_that_a_view_checks_itself_cause_no_challenge(mint, client):
+    # The view checks whether drafts may be shown too, and then denies the object for another reason.
     answer = get(client, mint(sub="a client"), "/drafts/")
     assert answer.status_code == 403
     assert "WWW-Authenticate" not in answer
 
 
-def test_token_that_is_remembered_is_refused_with_its_key(mint, client, signing_keys, monkeypatch):
+def test_cached_token_is_rejected_without_its_key(mint, client, signing_keys, monkeypatch):
     token = mint(sub="a client")
     tried = []
     verifies = PublicKey.verifies

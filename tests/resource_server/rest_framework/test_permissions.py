@@ -1,4 +1,4 @@
-"""The permission classes on real views: who gets in, and what the others are told."""
+"""The permission classes on real views: which requests are allowed, and the challenges."""
 
 from __future__ import annotations
 
@@ -104,17 +104,17 @@ class TestScopes:
     @pytest.mark.parametrize(
         "method", ["DELETE", "TRACE", "DISPATCH", "REQUEST", "HTTP_METHOD_NAMES", "\u0141", "X" * 5000]
     )
-    def test_method_that_there_is_not(self, method):
+    def test_unsupported_method(self, method):
         view = view_of(HasScopes({"GET": ["read"]}), request=None)
         assert outcome(view, bearer("read"), method) == (405, None)
         assert outcome(view, None, method) == (401, "Bearer")
 
-    def test_options_that_nothing_is_said_of_are_closed(self):
+    def test_options_without_an_entry_are_denied(self):
         view = view_of(HasScopes({"POST": ["write"]}), get=None)
         assert outcome(view, bearer("write"), "OPTIONS") == (403, None)
         assert outcome(view_of(HasScopes({"OPTIONS": []})), bearer(), "OPTIONS") == (200, None)
 
-    def test_method_that_was_forgotten_is_an_error_and_not_open(self):
+    def test_method_without_an_entry_is_an_error(self):
         view = view_of(HasScopes({"GET": ["read"]}))
         with pytest.raises(ImproperlyConfigured, match="HasScopes has no entry for 'POST'"):
             ask(view, bearer("read"), "POST")
@@ -124,7 +124,7 @@ class TestScopes:
         ("permission", "said"),
         [(HasScopes, "required_scopes"), (HasAnyScope, "allowed_scopes"), (~HasScopes, "required_scopes")],
     )
-    def test_view_that_forgot_to_say_which_is_an_error_and_not_open(self, permission, said):
+    def test_view_without_the_attribute_is_an_error(self, permission, said):
         with pytest.raises(ImproperlyConfigured, match=f"Tried uses Has.*attribute {said}"):
             ask(view_of(permission), bearer("read write"))
 
@@ -132,7 +132,7 @@ class TestScopes:
         "said",
         ["read", "read write", b"read", 1, [1], [""], ["read write"], ['a"b'], ["a\\b"], [["read"]], {"GET": "read"}],
     )
-    def test_what_cannot_be_scopes_is_an_error(self, said):
+    def test_invalid_scopes_are_an_error(self, said):
         with pytest.raises(ImproperlyConfigured, match="scope"):
             ask(view_of(HasScopes, required_scopes=said), bearer("read"))
 
@@ -147,11 +147,11 @@ class TestScopes:
             [{"LIST_ALL": ["read"]}],
         ],
     )
-    def test_what_cannot_be_scopes_is_an_error_when_the_view_is_written(self, said):
+    def test_invalid_scopes_are_an_error_when_the_view_is_defined(self, said):
         with pytest.raises(ImproperlyConfigured):
             HasScopes(*said)
 
-    def test_an_empty_list_is_said_on_purpose(self):
+    def test_an_empty_list_is_allowed(self):
         assert outcome(view_of(HasScopes, required_scopes=[]), bearer()) == (200, None)
         assert outcome(view_of(HasScopes, required_scopes=[])) == (401, "Bearer")
         with pytest.raises(ImproperlyConfigured, match="allows no scope"):
@@ -191,16 +191,16 @@ class TestActions:
         others = " ".join({"read", "write", "publish"} - {scope})
         assert outcome(self.view, bearer(others), method) == (403, insufficient(scope))
 
-    def test_action_that_was_forgotten_is_an_error_and_not_open(self):
+    def test_action_without_an_entry_is_an_error(self):
         with pytest.raises(
             ImproperlyConfigured, match=r"Documents\.required_scopes has no entry for 'destroy' or 'DELETE'"
         ):
             ask(self.view, bearer("read write publish"), "DELETE")
 
-    def test_method_that_there_is_not(self):
+    def test_unsupported_method(self):
         assert outcome(self.view, bearer("read write publish"), "PATCH") == (405, None)
 
-    def test_action_says_more_than_its_method(self):
+    def test_action_takes_precedence_over_its_method(self):
         view = Documents.as_view({"post": "publish"})
         assert outcome(view, bearer("write"), "POST") == (403, insufficient("publish"))
 
@@ -225,7 +225,7 @@ class TestClaims:
             assert outcome(view) == (401, "Bearer")
 
     @pytest.mark.parametrize("permission", [HasRole, InGroup, HasEntitlement, IsClient, IsIssuedBy])
-    def test_names_that_were_forgotten_or_are_none(self, permission):
+    def test_missing_or_invalid_names(self, permission):
         with pytest.raises(ImproperlyConfigured, match="needs the attribute allowed_"):
             ask(view_of(permission), bearer())
         for names in "", "editor", [], ["", "x"]:
@@ -276,7 +276,7 @@ class TestWithoutToken:
     @pytest.mark.parametrize(
         "permission", [*EVERY_KIND, *(~each for each in EVERY_KIND), ~~IsUser, ~~HasScopes("read")], ids=repr
     )
-    def test_session_and_nobody_are_refused(self, permission, user):
+    def test_session_and_anonymous_requests_are_denied(self, permission, user):
         view = view_of(permission, authentication_classes=[AccessTokenAuthentication, SessionAuthentication])
         assert outcome(view)[0] == 401
         request = APIRequestFactory().get("/")
@@ -318,7 +318,7 @@ class TestWithoutToken:
             ([IsAuthenticated], None),
         ],
     )
-    def test_401_names_the_scopes_that_the_view_asks_for(self, permissions, scope):
+    def test_401_names_the_required_scopes(self, permissions, scope):
         told = f'Bearer scope="{scope}"' if scope else "Bearer"
         assert outcome(view_of(*permissions, required_scopes=["needed"])) == (401, told)
 
@@ -417,7 +417,7 @@ class TestWhatIsTold:
             ([IsUser | HasScopes("a")], "", insufficient("a")),
             ([IsUser & HasScopes("a")], "", None),
             ([HasScopes("a") & TokenHasScope], "", insufficient("a needed")),
-            # Django REST framework's own operators, and permissions that say nothing.
+            # Django REST framework's own operators, and permissions without a challenge.
             ([Refuses & HasScopes("a")], "", None),
             ([Refuses | HasScopes("a")], "", None),
             ([TokenHasScope & HasScopes("a")], "", None),
@@ -438,11 +438,11 @@ class TestWhatIsTold:
         view = view_of(*permissions, required_scopes=["needed"], required_alternate_scopes=oas)
         assert outcome(view, bearer(scope)) == (403, told)
 
-    def test_many_alternatives_are_not_all_told(self):
+    def test_long_lists_of_alternatives_are_cut(self):
         told = outcome(view_of(HasAnyScope(*(f"s{number}" for number in range(1000)))), bearer())
         assert told == (403, insufficient("s0", "One of these is enough: s0; s1; s2; s3; s4; ..."))
 
-    def test_an_expression_with_countless_alternatives_ends(self):
+    def test_number_of_alternatives_is_limited(self):
         every = HasAnyScope("a0", "b0")
         for number in range(1, 40):
             every &= HasAnyScope(f"a{number}", f"b{number}")
@@ -458,7 +458,7 @@ class TestWhatIsTold:
         assert outcome(view_of(Asks), bearer("a")) == (403, None)
         assert HasScopes("a").has_permission(type("Request", (), {"auth": None}), None) is False
 
-    def test_permission_that_get_permissions_makes_anew(self):
+    def test_permission_that_get_permissions_creates(self):
         def get_permissions(self):
             return [(HasScopes("a") | IsAdminUser)(), HasScopes({"GET": ["b"]})]
 
@@ -494,7 +494,7 @@ class TestWhatIsTold:
         told = outcome(view_of(RefusesTheObject & HasScopes("a"), base=WithObject), bearer())
         assert told == (403, None)
 
-    def test_object_that_another_scope_would_show(self):
+    def test_object_that_another_scope_would_allow(self):
         view = view_of((HasScopes("a") & RefusesTheObject) | HasScopes("b"), base=WithObject)
         assert outcome(view, bearer("a")) == (403, insufficient("b"))
         assert outcome(view, bearer("a b")) == (200, None)
@@ -555,7 +555,7 @@ class TestWhatIsTold:
 class TestStepUp:
     INSUFFICIENT = (
         'Bearer error="insufficient_user_authentication", '
-        'error_description="The user has to log in again, or in a stronger way.", '
+        'error_description="The user must log in again, or with a stronger method.", '
     )
 
     @pytest.fixture
@@ -576,7 +576,7 @@ class TestStepUp:
         for claims in *({"auth_time": each} for each in others), {}:
             assert outcome(view, bearer(**claims, **alice)) == (401, f'{self.INSUFFICIENT}max_age="300"')
 
-    def test_max_age_0_is_told(self, alice):
+    def test_max_age_0_is_in_the_challenge(self, alice):
         told = outcome(view_of(RequiresAuthentication(max_age=0)), bearer(auth_time=int(time.time()) - 60, **alice))
         assert told == (401, f'{self.INSUFFICIENT}max_age="0"')
 
@@ -606,7 +606,7 @@ class TestStepUp:
         assert outcome(view, bearer(auth_time=int(time.time()), **alice)) == (200, None)
         assert outcome(view, bearer(**alice)) == (401, f'{self.INSUFFICIENT}max_age="60"')
 
-    def test_machine_has_nobody_who_could_log_in(self):
+    def test_client_that_acts_for_itself_gets_403(self):
         assert outcome(view_of(RequiresAuthentication(max_age=60)), bearer(auth_time=int(time.time()))) == (403, None)
 
     def test_body(self, alice):
@@ -614,7 +614,7 @@ class TestStepUp:
         assert answer.data["detail"].code == "insufficient_user_authentication"
 
     @pytest.mark.parametrize("arguments", [{}, {"max_age": -1}, {"acr_values": "gold"}, {"acr_values": ["a b"]}])
-    def test_what_cannot_be_asked_for(self, arguments):
+    def test_invalid_arguments(self, arguments):
         with pytest.raises(ImproperlyConfigured):
             RequiresAuthentication(**arguments)
 
@@ -626,7 +626,7 @@ class AsksForItsToken(APIView):
         return [HasScopes(*self.request.auth["scope"].split())]
 
 
-def test_permissions_that_need_a_token_are_not_asked_for_because_of_a_bad_one(caplog):
+def test_permissions_are_not_evaluated_for_a_bad_token(caplog):
     view = AsksForItsToken.as_view()
     assert ask(view, {"Authorization": "Bearer a.b.c"}).status_code == 401
     assert "Cannot name the scopes" not in caplog.text
@@ -680,7 +680,7 @@ def has_not(expression):
 @pytest.mark.compliance("6750-3")
 @settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(st.lists(expressions, min_size=1, max_size=2), st.sets(st.sampled_from(SCOPES)))
-def test_combinations_agree_with_logic_and_the_scopes_told_are_enough(expressions, granted):
+def test_combinations_agree_with_logic_and_the_named_scopes_are_sufficient(expressions, granted):
     view = view_of(*map(permission_of, expressions))
     status, challenge = outcome(view, bearer(" ".join(granted)))
     assert status == (200 if all(holds(each, granted) for each in expressions) else 403)
@@ -703,7 +703,7 @@ class OwnsTheObject(BasePermission):
 
 
 class Plain(BasePermission):
-    """What ``HasScopes("a")`` is in logic, without exceptions or operators of its own."""
+    """The logic of ``HasScopes("a")``, without exceptions and with DRF's operators."""
 
     def has_permission(self, request, view):
         return "a" in request.auth.scopes
@@ -767,7 +767,7 @@ class TestMixedExpressionsLetInWhoLogicLetsIn:
             assert [outcome(view, each)[0] for each in requests] == expected
         assert set(expected) <= {200, 403}
 
-    def test_beside_the_same_permission(self, requests):
+    def test_next_to_the_same_permission(self, requests):
         for expression in MIXED.values():
             view = view_of(expression(HasScopes("a")), HasScopes("a"), base=self.Note)
             plain = view_of(expression(Plain), Plain, base=self.Note)
@@ -786,7 +786,7 @@ class TestMixedExpressionsLetInWhoLogicLetsIn:
             ("A | (IsAdminUser & ~A)", lambda a, admin: a or admin),
         ],
     )
-    def test_in_words(self, expression, lets_in, django_user_model):
+    def test_repr(self, expression, lets_in, django_user_model):
         view = view_of(MIXED[expression](HasScopes("a")))
         for is_staff in False, True:
             person = django_user_model.objects.create_user(f"is staff {is_staff}", is_staff=is_staff)
@@ -795,7 +795,7 @@ class TestMixedExpressionsLetInWhoLogicLetsIn:
                 assert status == (200 if lets_in(scope == "a", is_staff) else 403)
 
 
-def test_a_permission_is_told_in_logs_by_what_it_asks_for():
+def test_repr_has_the_arguments():
     assert repr(HasScopes("read", "write")) == "HasScopes(('read', 'write'))"
     assert repr(HasScopes()) == "HasScopes()"
     assert repr(~IsUser) == "~IsUser()"

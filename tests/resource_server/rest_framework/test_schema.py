@@ -1,4 +1,4 @@
-"""What drf-spectacular writes of views that need access tokens."""
+"""The OpenAPI schema that drf-spectacular generates for views that require access tokens."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ class TestScheme:
             "clientCredentials": {"tokenUrl": token, "scopes": scopes},
         }
 
-    def test_scopes_that_the_settings_say_of_the_api(self, settings):
+    def test_scopes_of_the_api_from_the_settings(self, settings):
         described = {settings.API: {"scopes_supported": ["read", "other"]}}
         settings.AT_JWT = {**settings.AT_JWT, "PROTECTED_RESOURCES": described}
         [scheme] = schema_of(path("tried/", Api.as_view()))["components"]["securitySchemes"].values()
@@ -116,7 +116,7 @@ class TestScheme:
             "openIdConnectUrl": "https://as.example.com/o/.well-known/openid-configuration",
         }
 
-    def test_beside_others(self):
+    def test_with_other_authentication_classes(self):
         classes = [SessionAuthentication, OAuth2Authentication, AccessTokenAuthentication]
         view = type("Tried", (Api,), {"permission_classes": [TokenHasScope], "authentication_classes": classes})
         schema = schema_of(path("tried/", view.as_view()))
@@ -161,7 +161,7 @@ class TestRemoteIssuers:
         }
 
     @pytest.mark.parametrize("order", [1, -1])
-    def test_name_means_the_same_wherever_it_stands(self, order, use, settings):
+    def test_name_is_the_same_for_every_view(self, order, use, settings):
         use()
         schemes = self.schemes(*[Api, self.for_audience(settings.REPORTS)][::order])
         described = {name: scheme["description"].split("tokens of ")[1] for name, scheme in schemes.items()}
@@ -249,7 +249,7 @@ class TestScopes:
             ("/documents/{id}/", "delete"): [{"accessToken": ["write"]}],
         }
 
-    def test_open_to_everybody(self):
+    def test_public_view(self):
         assert security_of(AllowAny)["get"] == [{"accessToken": []}, {}]
 
 
@@ -298,7 +298,7 @@ call_command("spectacular", "--fail-on-warn", "--validate", "--format", "openapi
 """
 
 
-def test_is_found_wherever_our_class_is_imported_first_and_without_this_app_or_the_toolkit_and_warns_of_nothing():
+def test_extension_is_registered_on_import_without_this_app_or_the_toolkit():
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", BEFORE_ANYTHING_ELSE],
         capture_output=True,

@@ -1,4 +1,4 @@
-"""Who a token speaks for, in each user mode, over HTTP; and what those who have no row here can be asked."""
+"""``request.user`` in each user mode, over HTTP, and the attributes of principals without a row."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ User = get_user_model()
 
 @pytest.fixture
 def mode(monkeypatch):
-    """Let the issuer be one whose users are found in this way."""
+    """Configure how the issuer's users are found."""
 
     def use(mode, **options):
         options = UserOptions(mode=UserMode(mode), **options)
@@ -57,7 +57,7 @@ def refused(answer):
 
 
 def no_fill(user, claims):
-    """Fill nothing in."""
+    """Leave the user unchanged."""
 
 
 def fill_from_claims(user, claims):
@@ -100,7 +100,7 @@ class TestLocalIssuer:
         with pytest.raises(ImproperlyConfigured, match="'local' or 'stateless'"):
             app_settings()
 
-    def test_table_of_subjects_says_nothing_about_it(self, whoami, user, access_token_issuer):
+    def test_table_of_subjects_is_not_used(self, whoami, user, access_token_issuer):
         IssuerSubject.objects.create(issuer=access_token_issuer.issuer, subject="x", user=user)
         assert refused(whoami(sub="x"))
 
@@ -147,7 +147,7 @@ class TestLocalByTable:
         assert "inactive_subject" in caplog.text
         assert "Subject-1" not in caplog.text
 
-    def test_user_whom_the_default_manager_hides_is_nobody(self, row, whoami, monkeypatch):
+    def test_user_hidden_by_the_default_manager_is_unknown(self, row, whoami, monkeypatch):
         from django.db.models import Manager
 
         class Living(Manager):
@@ -168,7 +168,7 @@ class TestLocalByTable:
             raise LookupError
 
         monkeypatch.setattr(users.apps, "get_model", no_such_model)
-        with pytest.raises(ImproperlyConfigured, match=r'"django_at_jwt" to INSTALLED_APPS and run: manage.py migrate'):
+        with pytest.raises(ImproperlyConfigured, match=r'"django_at_jwt" to INSTALLED_APPS and run manage.py migrate'):
             whoami(sub="x")
 
 
@@ -250,14 +250,14 @@ class TestCreated:
         assert {len(name) for name in names} == {150}
         assert len(names) == 2
 
-    def test_address_of_another_user_leads_nowhere(self, mode, user, whoami):
+    def test_address_of_another_user_is_not_matched(self, mode, user, whoami):
         mode("created", fill=FILL)
         made = whoami(sub="1", email="alice@example.com").json()["user"]
         assert made != "alice"
         assert User.objects.count() == 2
 
     @pytest.mark.parametrize("value", ["n" * 200, "two words", ["a", "list"], None, ""])
-    def test_what_the_model_does_not_take_is_refused_and_named_in_the_log(self, value, mode, whoami, caplog):
+    def test_invalid_field_is_rejected_and_named_in_the_log(self, value, mode, whoami, caplog):
         mode("created", fill=FILL)
         assert refused(whoami(sub="1", username=value))
         assert not User.objects.exists()
@@ -299,7 +299,7 @@ class TestCreated:
         assert whoami(sub="service", client_id="service").json()["user"] == "client:service"
         assert not User.objects.exists()
 
-    def test_refused_token_creates_nobody(self, mode, whoami, django_assert_num_queries):
+    def test_rejected_token_creates_no_user(self, mode, whoami, django_assert_num_queries):
         mode("created")
         with django_assert_num_queries(0):
             assert refused(whoami(sub="1", aud="https://other.example.com/"))
@@ -312,7 +312,7 @@ class TestCreated:
         assert User.objects.count() == 2
         assert not IssuerSubject.objects.exists()
 
-    def test_user_who_is_hidden_is_neither_found_nor_made_again(self, mode, whoami, monkeypatch):
+    def test_hidden_user_is_neither_found_nor_created_again(self, mode, whoami, monkeypatch):
         mode("created")
         whoami(sub="1")
         monkeypatch.setattr(users, "user_by_table", lambda *_arguments, **_options: None)
@@ -322,7 +322,7 @@ class TestCreated:
         assert refused(whoami(sub="1"))
         assert User.objects.count() == 1
 
-    def test_log_names_nobody(self, mode, whoami, caplog):
+    def test_log_has_no_personal_data(self, mode, whoami, caplog):
         caplog.set_level(logging.DEBUG, "django_at_jwt")
         mode("created", fill=FILL)
         whoami(sub="Subject-1", username="bo", email="bo@example.com")
@@ -366,7 +366,7 @@ PRINCIPALS = [TokenPrincipal(claims(is_staff=True, groups=["admins"])), MachineP
 
 class TestPrincipals:
     @pytest.mark.parametrize("principal", PRINCIPALS, ids=repr)
-    def test_are_nobody(self, principal):
+    def test_have_no_permissions(self, principal):
         assert principal.is_authenticated
         assert not principal.is_anonymous
         assert principal.is_active
@@ -380,7 +380,7 @@ class TestPrincipals:
         assert list(principal.groups.all()) == list(principal.user_permissions.all()) == []
         assert principal.username == principal.get_username() == str(principal)
         assert principal.id == principal.pk
-        # The one where keys are numbers, the other where they are UUIDs.
+        # For primary keys that are numbers, and for UUIDs.
         with pytest.raises((ValueError, ValidationError), match=principal.pk):
             User.objects.filter(pk=principal.pk)
 

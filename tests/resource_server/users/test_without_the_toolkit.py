@@ -1,4 +1,4 @@
-"""An API that keeps users of its own, with this app and the admin installed, and without django-oauth-toolkit."""
+"""An API with its own users, with this app and the admin installed, and without django-oauth-toolkit."""
 
 from __future__ import annotations
 
