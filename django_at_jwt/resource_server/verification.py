@@ -1,4 +1,4 @@
-"""From the settings to a verified access token: the issuers, the audiences and the keys that this project accepts."""
+"""Verification of access tokens with the issuers, audiences and keys that the settings accept."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
+from django.conf import settings as django_settings
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 from django.views.decorators.debug import sensitive_variables
@@ -22,8 +23,8 @@ from django_at_jwt.core.errors import RejectionReason, TokenRejected
 from django_at_jwt.core.jose.jws import CompactJws, decode_object
 from django_at_jwt.core.metadata import is_remote_issuer
 from django_at_jwt.core.verifier import Expectations, KeySource
-from django_at_jwt.resource_server.remote.discovery import loopback_http
 from django_at_jwt.resource_server.remote.key_source import remote_key_source
+from django_at_jwt.resource_server.remote.options import RemoteOptions
 
 from .token_cache import token_cache
 
@@ -32,15 +33,15 @@ if TYPE_CHECKING:
 
     from django_at_jwt.core.profile import AccessTokenClaims
 
-_DOTS_OF_A_JWT: Final = 2
-# What `manage.py check` reports as well.
+_JWT_DOTS: Final = 2
+# `manage.py check` reports these too.
 NOT_A_REMOTE_ISSUER: Final = "AT_JWT['ISSUERS'] has {!r}, which is not an https URL without query and fragment."
 NO_AUDIENCE: Final = "AT_JWT['ISSUERS'][{!r}] has no 'audience', so tokens for any API would be accepted."
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AcceptedIssuer:
-    """One issuer whose tokens are accepted here: its keys, and what its tokens must say."""
+    """An issuer whose tokens are accepted: its keys, and the expected claims."""
 
     keys: KeySource
     expected: Expectations
@@ -48,35 +49,38 @@ class AcceptedIssuer:
 
 @sensitive_variables()
 def verify_token(token: str, audience: str | None = None) -> AccessTokenClaims:
-    """Verify an access token of this project's own issuer, or of one in ``AT_JWT["ISSUERS"]``.
+    """Verify an access token of the local issuer or of an issuer in ``AT_JWT["ISSUERS"]``.
+
+    Makes no query while the keys are in memory, unless ``AT_JWT["ACCEPT_OPAQUE_TOKENS"]`` is on and the token is
+    opaque. The token's ``iss`` only selects one of the configured issuers.
 
     Args:
-        audience: what ``aud`` must hold; without it what the settings say for the issuer. It is one of this project's
-            own issuer's audiences by being named here. A remote issuer's tokens are accepted for it if the settings
-            have it among that issuer's audiences, else they are refused as those of an issuer that is not set.
+        audience: the value that ``aud`` must contain; by default, the audience in the settings for the issuer. The
+            local issuer's tokens are accepted for any audience named here. A remote issuer's tokens are accepted only
+            if the settings list the audience for that issuer; otherwise the issuer counts as unknown.
 
     Raises:
-        TokenRejected: it must not be accepted.
-        KeysUnavailable: the issuer's keys cannot be had.
-        ImproperlyConfigured: no issuer is set, none for this audience, or one without an audience.
+        TokenRejected: the token must not be accepted.
+        KeysUnavailable: the issuer's keys are not available.
+        ImproperlyConfigured: no issuer is set, no issuer has this audience, or an issuer has no audience.
 
-    What the token says of its issuer only chooses among those that are set. It makes no query while the keys are in
-    memory, unless ``AT_JWT["ACCEPT_OPAQUE_TOKENS"]`` is on and the token is one. It does *not* check whether the token
-    was revoked or its subject is active.
+    Not checked: whether the token was revoked, and whether its subject is active.
     """
     settings, issuers = app_settings(), accepted_issuers(audience)
-    if settings.accept_opaque_tokens and (local := local_issuer()) and token.count(".") < _DOTS_OF_A_JWT:
+    if settings.accept_opaque_tokens and (local := local_issuer()) and token.count(".") < _JWT_DOTS:
         return _read_opaque(token, issuers[local].expected)
     if len(issuers) == 1:
         [accepted] = issuers.values()
     else:
-        accepted = issuers.get(token_cache.issuer_of(token) or "") or _issuer_of(token, issuers, settings)
+        accepted = issuers.get(token_cache.issuer_of(token) or "") or _issuer_by_claim(token, issuers, settings)
     return token_cache.verify(token, accepted.keys, accepted.expected, time.time(), settings.verified_token_cache_size)
 
 
 @process_cached
 def accepted_issuers(audience: str | None = None) -> Mapping[str, AcceptedIssuer]:
-    """Return all issuers whose tokens are accepted, by identifier. An issuer that is listed twice counts as local.
+    """Return the issuers whose tokens are accepted, by identifier.
+
+    The local issuer's own entry takes precedence over one in ``AT_JWT["ISSUERS"]``.
 
     Args:
         audience: as for :func:`verify_token`.
@@ -91,19 +95,18 @@ def accepted_issuers(audience: str | None = None) -> Mapping[str, AcceptedIssuer
         issuers[local] = _local(local, settings, audience)
     if not issuers:
         raise ImproperlyConfigured(
-            f"No issuer in AT_JWT['ISSUERS'] has {audience!r} in its 'audience', so no token can be accepted for it."
+            f"No issuer in AT_JWT['ISSUERS'] has the audience {audience!r}, so no token can be accepted for it."
             if remote
-            else "Neither OAUTH2_PROVIDER['OIDC_ISS_ENDPOINT'] nor AT_JWT['ISSUERS'] is set, so no issuer can be "
-            "expected."
+            else "No issuer is configured: set OAUTH2_PROVIDER['OIDC_ISS_ENDPOINT'] or AT_JWT['ISSUERS']."
         )
     return issuers
 
 
 def claimed_issuer(token: str, *, max_bytes: int) -> str | None:
-    """Give the issuer that a token says it is of, which anybody can write there.
+    """Return the token's unverified ``iss``, or ``None`` if it is not a string.
 
     Raises:
-        TokenRejected: it is no JWT.
+        TokenRejected: the token is not a JWT.
     """
     jws = CompactJws.split(token, max_bytes=max_bytes)
     issuer = decode_object(jws.payload, RejectionReason.BAD_CLAIMS).get("iss")
@@ -114,9 +117,9 @@ def _local(issuer: str, settings: AppSettings, audience: str | None) -> Accepted
     wanted = audience or settings.local_audience
     if wanted is None:
         raise ImproperlyConfigured(
-            "Neither AT_JWT['AUDIENCE'] nor AT_JWT['DEFAULT_RESOURCE'] is set, so no audience can be expected. A "
-            "default resource that is marked in the admin is not looked at here: set AT_JWT['AUDIENCE'] to its "
-            "identifier, or name the API at the view, with AccessTokenAuthentication.for_audience()."
+            "No audience is configured: set AT_JWT['AUDIENCE'] or AT_JWT['DEFAULT_RESOURCE'], or use "
+            "AccessTokenAuthentication.for_audience() in the view. The default resource marked in the admin is not "
+            "used here."
         )
     expected = Expectations(
         issuer=issuer,
@@ -124,12 +127,12 @@ def _local(issuer: str, settings: AppSettings, audience: str | None) -> Accepted
         leeway=settings.leeway,
         max_bytes=settings.max_token_bytes,
     )
-    # The authorization server's code is only reached by this path, so that an API without one never imports it.
+    # Imported by its path, so that an API without an authorization server never imports that code.
     return AcceptedIssuer(keys=import_string(settings.local_key_ring), expected=expected)
 
 
 def _for_one_audience(issuers: Mapping[str, AcceptedIssuer], audience: str) -> dict[str, AcceptedIssuer]:
-    """Leave out the issuers that the settings do not trust with this audience, whatever a view says."""
+    """Return the issuers that the settings accept for this audience, expecting this audience only."""
     return {
         issuer: replace(accepted, expected=replace(accepted.expected, audiences=frozenset({audience})))
         for issuer, accepted in issuers.items()
@@ -137,8 +140,26 @@ def _for_one_audience(issuers: Mapping[str, AcceptedIssuer], audience: str) -> d
     }
 
 
+def remote_options() -> RemoteOptions:
+    """Return how the keys of remote issuers are fetched and cached, from the settings.
+
+    Plain http on a loopback address is allowed if ``DEBUG`` is on.
+    """
+    settings = app_settings()
+    return RemoteOptions(
+        timeout=settings.issuer_timeout,
+        lifetimes=settings.issuer_lifetimes,
+        max_age=settings.issuer_max_age,
+        max_stale=settings.issuer_max_stale,
+        unknown_kid_cooldown=settings.unknown_kid_cooldown,
+        cache=settings.issuer_cache,
+        loopback_http=bool(django_settings.DEBUG),
+    )
+
+
 def _remote(issuer: IssuerSettings, settings: AppSettings) -> AcceptedIssuer:
-    if not is_remote_issuer(issuer.issuer, loopback_http=loopback_http()):
+    options = remote_options()
+    if not is_remote_issuer(issuer.issuer, loopback_http=options.loopback_http):
         raise ImproperlyConfigured(NOT_A_REMOTE_ISSUER.format(issuer.issuer))
     if not issuer.audience:
         raise ImproperlyConfigured(NO_AUDIENCE.format(issuer.issuer))
@@ -150,13 +171,13 @@ def _remote(issuer: IssuerSettings, settings: AppSettings) -> AcceptedIssuer:
         algorithms=frozenset(issuer.algorithms) or None,
         required_claims=issuer.required_claims,
     )
-    return AcceptedIssuer(keys=remote_key_source(issuer), expected=expected)
+    return AcceptedIssuer(keys=remote_key_source(issuer, options), expected=expected)
 
 
-def _issuer_of(token: str, issuers: Mapping[str, AcceptedIssuer], settings: AppSettings) -> AcceptedIssuer:
+def _issuer_by_claim(token: str, issuers: Mapping[str, AcceptedIssuer], settings: AppSettings) -> AcceptedIssuer:
     accepted = issuers.get(claimed_issuer(token, max_bytes=settings.max_token_bytes) or "")
     if accepted is None:
-        raise TokenRejected(RejectionReason.WRONG_ISSUER, "iss is none of the issuers that are accepted here")
+        raise TokenRejected(RejectionReason.WRONG_ISSUER, "iss is not an accepted issuer")
     return accepted
 
 

@@ -131,7 +131,7 @@ def test_numbers():
         [defaults.unknown_kid_cooldown],
         [issuers.UNKNOWN_KID_MEMORY],
         [defaults.issuer_timeout],
-        [fetching.MOST_BYTES],
+        [fetching.MAX_BYTES],
         [jwk_set._MOST_KEYS],
     ]
     assert (

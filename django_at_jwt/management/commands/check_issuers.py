@@ -14,7 +14,7 @@ from django_at_jwt.conf import app_settings
 from django_at_jwt.resource_server.remote.discovery import retrieve
 from django_at_jwt.resource_server.remote.http import FetchFailed
 from django_at_jwt.resource_server.remote.shared_cache import SharedCache
-from django_at_jwt.resource_server.verification import accepted_issuers
+from django_at_jwt.resource_server.verification import accepted_issuers, remote_options
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
@@ -58,8 +58,8 @@ class Command(BaseCommand):
 
 
 def _report(issuer: IssuerSettings) -> dict[str, Any]:
-    now = time.time()
-    shared = SharedCache(issuer).read()
+    now, fetch_options = time.time(), remote_options()
+    shared = SharedCache(issuer, fetch_options).read()
     report: dict[str, Any] = {
         "issuer": issuer.issuer,
         "audience": list(issuer.audience),
@@ -67,7 +67,7 @@ def _report(issuer: IssuerSettings) -> dict[str, Any]:
         "workers_copy_seconds_old": None if shared is None else round(now - shared.confirmed_at, 1),
     }
     try:
-        retrieved = retrieve(issuer)
+        retrieved = retrieve(issuer, fetch_options)
     except FetchFailed as error:
         return report | {"problem": str(error)}
     snapshot = retrieved.snapshot

@@ -1,1 +1,1 @@
-"""Issuers in other projects: discovery, fetching and caching of their keys."""
+"""Issuers in other projects: discovery, retrieval and caching of their keys."""

@@ -1,4 +1,4 @@
-"""From an issuer's URL to its keys: its metadata, then its JWK set."""
+"""Retrieval of a remote issuer's metadata and JWK set, given its URL."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from django.conf import settings as django_settings
 from django.dispatch import Signal
 
-from django_at_jwt.conf import app_settings
 from django_at_jwt.core.errors import UnacceptableDocument
 from django_at_jwt.core.jose.jwk_set import AcceptedKeys, accept_keys
 from django_at_jwt.core.metadata import jwks_uri_in, metadata_addresses
 from django_at_jwt.core.quotation import quote
 from django_at_jwt.core.remote_issuer import IssuerSnapshot, entity_tag
 
-from .http import FetchFailed, fetch
+from .http import Answer, FetchFailed, fetch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from django_at_jwt.conf import IssuerSettings
     from django_at_jwt.core.jose.jwk_set import SkippedKey
+
+    from .options import RemoteOptions
 
 METADATA: Final = "metadata"
 JWK_SET: Final = "jwk_set"
@@ -32,16 +32,16 @@ UNCHANGED: Final = "unchanged"
 FAILED: Final = "failed"
 
 issuer_fetched: Final = Signal()
-"""Sent after each step of asking an issuer, for figures. What a receiver raises is logged and changes nothing.
+"""Sent after each request for an issuer's metadata or JWK set, for monitoring. Receivers' exceptions are only logged.
 
 ``issuer`` is its URL, ``what`` is ``"metadata"`` or ``"jwk_set"``, ``outcome`` is ``"fetched"``, ``"unchanged"`` or
-``"failed"``, and ``seconds`` says how long it took.
+``"failed"``, and ``seconds`` is how long it took.
 """
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Retrieved:
-    """What asking an issuer brought. ``skipped`` is empty where the keys were confirmed and not sent again."""
+    """The retrieved keys. ``skipped`` is empty if the issuer only confirmed its keys (304)."""
 
     snapshot: IssuerSnapshot
     skipped: tuple[SkippedKey, ...]
@@ -52,7 +52,7 @@ class _Step:
 
 
 @contextmanager
-def _told(issuer: str, what: str) -> Iterator[_Step]:
+def _reported(issuer: str, what: str) -> Iterator[_Step]:
     step, began = _Step(), time.monotonic()
     try:
         yield step
@@ -63,93 +63,97 @@ def _told(issuer: str, what: str) -> Iterator[_Step]:
         issuer_fetched.send_robust(sender=retrieve, issuer=issuer, what=what, outcome=step.outcome, seconds=seconds)
 
 
-def loopback_http() -> bool:
-    """Tell whether an issuer on this very machine may do without https: while the site is developed."""
-    return bool(django_settings.DEBUG)
-
-
-def retrieve(issuer: IssuerSettings, *, known: IssuerSnapshot | None = None) -> Retrieved:
-    """Ask an issuer for its keys, within ``ISSUER_TIMEOUT`` for all steps together.
+def retrieve(issuer: IssuerSettings, options: RemoteOptions, *, known: IssuerSnapshot | None = None) -> Retrieved:
+    """Fetch an issuer's keys, within ``options.timeout`` for all requests together.
 
     Args:
-        known: what is known already. Its address of the JWK set is used while its metadata is good and there is a JWK
-            set, and its keys where the issuer says that they have not changed.
+        known: the previous snapshot. Its ``jwks_uri`` is used while its metadata is fresh and the JWK set can be
+            fetched there; its keys are used if the issuer answers that they are unchanged.
 
     Raises:
-        FetchFailed: it cannot be asked, or what it says must not be used.
+        FetchFailed: the issuer cannot be reached, or its answer must not be used.
     """
-    deadline = time.monotonic() + app_settings().issuer_timeout
+    retrieval = _Retrieval(issuer, options, deadline=time.monotonic() + options.timeout)
     if known is None or time.time() >= known.metadata_until:
-        return _retrieved(issuer, *_metadata(issuer, deadline), deadline, known)
+        return retrieval.keys_at(*retrieval.metadata(), known)
     try:
-        return _retrieved(issuer, known.jwks_uri, known.metadata_until, deadline, known)
+        return retrieval.keys_at(known.jwks_uri, known.metadata_until, known)
     except FetchFailed as failure:
         try:
-            jwks_uri, metadata_until = _metadata(issuer, deadline)
+            jwks_uri, metadata_until = retrieval.metadata()
         except FetchFailed as another:
             raise FetchFailed(f"{failure}; {another}") from None
         if jwks_uri == known.jwks_uri:
             raise
-    # The keys have moved while the metadata that said where they were could still be used.
-    return _retrieved(issuer, jwks_uri, metadata_until, deadline, known)
+    # The JWK set has moved while the known metadata was still fresh.
+    return retrieval.keys_at(jwks_uri, metadata_until, known)
 
 
-def _retrieved(
-    issuer: IssuerSettings, jwks_uri: str, metadata_until: float, deadline: float, known: IssuerSnapshot | None
-) -> Retrieved:
-    unchanged = known if known is not None and known.jwks_uri == jwks_uri else None
-    accepted, etag, lifetime = _jwk_set(issuer, jwks_uri, deadline, unchanged)
-    now = time.time()
-    snapshot = IssuerSnapshot(
-        issuer=issuer.issuer,
-        jwks_uri=jwks_uri,
-        metadata_until=metadata_until,
-        etag=etag,
-        keys=accepted.keys,
-        confirmed_at=now,
-        fresh_until=now + lifetime,
-    )
-    return Retrieved(snapshot=snapshot, skipped=accepted.skipped)
+@dataclass(frozen=True, slots=True)
+class _Retrieval:
+    issuer: IssuerSettings
+    options: RemoteOptions
+    deadline: float
 
+    def metadata(self) -> tuple[str, float]:
+        """Return ``jwks_uri`` and the time until which the metadata is fresh.
 
-def _jwk_set(
-    issuer: IssuerSettings, jwks_uri: str, deadline: float, unchanged: IssuerSnapshot | None
-) -> tuple[AcceptedKeys, str | None, float]:
-    """Give the keys, the tag of the answer, and for how many seconds it is good.
+        The URL of RFC 8414 is tried first. If it fails in any way, OpenID Connect's is tried, since many issuers only
+        serve that one correctly. Either document must name the configured issuer.
+        """
+        problems = []
+        with _reported(self.issuer.issuer, METADATA) as step:
+            for address in metadata_addresses(self.issuer.issuer):
+                try:
+                    answer = self._fetch(address)
+                    jwks_uri = jwks_uri_in(
+                        answer.document or {},
+                        issuer=self.issuer.issuer,
+                        loopback_http=self.options.loopback_http,
+                    )
+                except FetchFailed as error:
+                    problems.append(str(error))
+                except UnacceptableDocument as error:
+                    problems.append(f"the metadata at {quote(address)} cannot be used: {error}")
+                else:
+                    step.outcome = FETCHED
+                    return jwks_uri, time.time() + self._lifetime(answer)
+            raise FetchFailed("; ".join(problems))
 
-    ``unchanged`` is what came from this address before, which the issuer may confirm in place of sending it again.
-    """
-    with _told(issuer.issuer, JWK_SET) as step:
-        etag = unchanged.etag if unchanged else None
-        answer = fetch(jwks_uri, etag=etag, loopback_http=loopback_http(), deadline=deadline)
-        lifetime = app_settings().issuer_lifetimes.of(answer.cache_control, answer.age)
-        if answer.document is not None:
-            accepted = accept_keys(answer.document, algorithms=issuer.algorithms)
-            step.outcome = FETCHED
-            return accepted, entity_tag(answer.etag), lifetime
-        assert unchanged is not None  # noqa: S101 - without a tag there is no such answer
-        step.outcome = UNCHANGED
-        return AcceptedKeys(keys=unchanged.keys, skipped=()), entity_tag(answer.etag) or etag, lifetime
+    def keys_at(self, jwks_uri: str, metadata_until: float, known: IssuerSnapshot | None) -> Retrieved:
+        unchanged = known if known is not None and known.jwks_uri == jwks_uri else None
+        accepted, etag, lifetime = self._jwk_set(jwks_uri, unchanged)
+        now = time.time()
+        snapshot = IssuerSnapshot(
+            issuer=self.issuer.issuer,
+            jwks_uri=jwks_uri,
+            metadata_until=metadata_until,
+            etag=etag,
+            keys=accepted.keys,
+            confirmed_at=now,
+            fresh_until=now + lifetime,
+        )
+        return Retrieved(snapshot=snapshot, skipped=accepted.skipped)
 
+    def _jwk_set(self, jwks_uri: str, unchanged: IssuerSnapshot | None) -> tuple[AcceptedKeys, str | None, float]:
+        """Return the keys, the response's entity tag, and its freshness lifetime in seconds.
 
-def _metadata(issuer: IssuerSettings, deadline: float) -> tuple[str, float]:
-    """Give the address of the JWK set, and until when it is used.
-
-    The form of RFC 8414 is asked for first. Whatever is wrong with it, OpenID Connect's is tried next: of many an
-    issuer only that one is right. Either must name the very issuer that is configured.
-    """
-    problems = []
-    with _told(issuer.issuer, METADATA) as step:
-        for address in metadata_addresses(issuer.issuer):
-            try:
-                answer = fetch(address, etag=None, loopback_http=loopback_http(), deadline=deadline)
-                jwks_uri = jwks_uri_in(answer.document or {}, issuer=issuer.issuer, loopback_http=loopback_http())
-            except FetchFailed as error:
-                problems.append(str(error))
-            except UnacceptableDocument as error:
-                problems.append(f"the metadata at {quote(address)} cannot be used: {error}")
-            else:
+        ``unchanged`` is the previous snapshot from this URL, which the issuer may confirm with a 304.
+        """
+        with _reported(self.issuer.issuer, JWK_SET) as step:
+            etag = unchanged.etag if unchanged else None
+            answer = self._fetch(jwks_uri, etag)
+            if answer.document is not None:
+                accepted = accept_keys(answer.document, algorithms=self.issuer.algorithms)
                 step.outcome = FETCHED
-                lifetime = app_settings().issuer_lifetimes.of(answer.cache_control, answer.age)
-                return jwks_uri, time.time() + lifetime
-        raise FetchFailed("; ".join(problems))
+                return accepted, entity_tag(answer.etag), self._lifetime(answer)
+            assert unchanged is not None  # noqa: S101 - a 304 only answers a request with an entity tag
+            step.outcome = UNCHANGED
+            kept = AcceptedKeys(keys=unchanged.keys, skipped=())
+            return kept, entity_tag(answer.etag) or etag, self._lifetime(answer)
+
+    def _fetch(self, address: str, etag: str | None = None) -> Answer:
+        return fetch(address, etag=etag, loopback_http=self.options.loopback_http, deadline=self.deadline)
+
+    def _lifetime(self, answer: Answer) -> float:
+        return self.options.lifetimes.of(answer.cache_control, answer.age)

@@ -1,4 +1,4 @@
-"""One GET request to an issuer, with bounds on everything that the issuer could make large or slow."""
+"""A GET request to an issuer, with limits on everything that the issuer could make large or slow."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from django_at_jwt.core.quotation import quote
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-MOST_BYTES: Final = 512 * 1024
-# With the headers, and with what each chunk of a body has around it.
-_MOST_BYTES_IN_ALL: Final = MOST_BYTES + 128 * 1024
-# application/json, and types on top of it such as application/jwk-set+json (RFC 7517 §8.5).
+MAX_BYTES: Final = 512 * 1024
+# Includes the headers and the framing of chunks.
+_MAX_RAW_BYTES: Final = MAX_BYTES + 128 * 1024
+# application/json and structured types such as application/jwk-set+json (RFC 7517 section 8.5).
 _JSON_TYPE: Final = re.compile(r"application/(?:[^/\s]+\+)?json")
 _CHUNK: Final = 16 * 1024
 _OK: Final = 200
@@ -32,12 +32,12 @@ _PORTS: Final = {"https": 443, "http": 80}
 
 
 class FetchFailed(Exception):
-    """An issuer could not be asked, or its answer must not be used; the text says why and is safe to log."""
+    """An issuer cannot be reached or its answer must not be used. The message is safe to log."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Answer:
-    """What an issuer answered: a JSON object, or ``None`` where the one from before is still good (304)."""
+    """An issuer's answer: a JSON object, or ``None`` if the previous one is unchanged (304)."""
 
     document: Mapping[str, Any] | None
     etag: str | None
@@ -46,28 +46,28 @@ class Answer:
 
 
 def fetch(address: str, *, etag: str | None, loopback_http: bool, deadline: float) -> Answer:
-    """Ask for a JSON object.
+    """Fetch a JSON object.
+
+    Follows no redirect, uses no proxy, and sends no cookie and no credential.
 
     Args:
-        address: an https URL, or http on a loopback where ``loopback_http`` is true.
-        etag: the tag of the answer that is at hand, if any.
-        deadline: when it has to be done, connecting and the last byte included, on the monotonic clock. Only the
-            lookup of the host's name has a time limit of its own, the system's.
-
-    No redirect is followed, no proxy is used, no cookie and no credential is sent.
+        address: an https URL, or http on a loopback address if ``loopback_http`` is true.
+        etag: the entity tag of the previous answer, if any.
+        deadline: when the last byte must have arrived, on the monotonic clock. Only the DNS lookup has a different
+            time limit, the system's.
 
     Raises:
-        FetchFailed: in every other case than a JSON object with status 200, or a 304 to a request with ``etag``.
+        FetchFailed: the answer is neither a JSON object with status 200, nor a 304 to a request with ``etag``.
     """
     if not is_fetchable(address, loopback_http=loopback_http):
-        raise FetchFailed(f"{quote(address)} is no https URL")
+        raise FetchFailed(f"{quote(address)} is not an https URL")
     try:
         return _ask(address, etag, deadline)
     except UnacceptableDocument as error:
         raise FetchFailed(f"the answer of {quote(address)} cannot be used: {error}") from None
     except (OSError, HTTPException, ValueError) as error:
-        # An SSLError says what is wrong with the certificate; an HTTPException may quote what the issuer sent.
-        raise FetchFailed(f"{quote(address)} cannot be read: {type(error).__name__}: {quote(str(error))}") from None
+        # An SSLError names the problem of the certificate; an HTTPException may quote the answer.
+        raise FetchFailed(f"{quote(address)} cannot be fetched: {type(error).__name__}: {quote(str(error))}") from None
 
 
 def _ask(address: str, etag: str | None, deadline: float) -> Answer:
@@ -110,40 +110,40 @@ def _body(response: HTTPResponse) -> bytes:
     if not _JSON_TYPE.fullmatch(media_type):
         raise UnacceptableDocument(f"its content type is {quote(media_type or None)}, not application/json")
     if response.getheader("Content-Encoding", "identity").lower() != "identity":
-        raise UnacceptableDocument("it is compressed, which was not asked for")
+        raise UnacceptableDocument("it is compressed, although identity was requested")
     body = bytearray()
-    # What Content-Length says is believed if it is too much, and else counted.
-    while (response.length or 0) + len(body) <= MOST_BYTES and (chunk := response.read(_CHUNK)):
+    # A Content-Length above the limit is rejected at once; otherwise the bytes are counted.
+    while (response.length or 0) + len(body) <= MAX_BYTES and (chunk := response.read(_CHUNK)):
         body += chunk
-    if (response.length or 0) + len(body) > MOST_BYTES:
-        raise UnacceptableDocument(f"it is longer than {MOST_BYTES} bytes")
+    if (response.length or 0) + len(body) > MAX_BYTES:
+        raise UnacceptableDocument(f"it is longer than {MAX_BYTES} bytes")
     if response.length:
         raise UnacceptableDocument("it ends too early")
     return bytes(body)
 
 
 class _Connection(HTTPConnection):
-    """A connection all of whose steps share one deadline. The standard ones begin a new time-out with each read."""
+    """A connection with one deadline for all steps. The standard library restarts its timeout with each read."""
 
     def __init__(self, host: str, port: int | None, *, is_https: bool, deadline: float) -> None:
-        # It leaves the port out of the Host header where it is the default one.
+        # Makes HTTPConnection omit the default port from the Host header.
         self.default_port = _PORTS["https" if is_https else "http"]
         super().__init__(host, port)
         self._is_https = is_https
         self._deadline = deadline
-        # A function that makes one will do.
+        # http.client only calls it.
         self.response_class = self._timed_response  # type: ignore[assignment]
 
     def connect(self) -> None:
         self.sock = self._connected()
         if self._is_https:
             self.sock.settimeout(_remaining(self._deadline))
-            # Trust anchors are read anew each time: a process may live longer than they do.
+            # Trust anchors are read each time, since they may change while this process runs.
             self.sock = ssl.create_default_context().wrap_socket(self.sock, server_hostname=self.host)
         self.sock.settimeout(_remaining(self._deadline))
 
     def _connected(self) -> socket.socket:
-        problem = OSError("the name has no address")
+        problem = OSError("the host name has no address")
         for family, kind, protocol, _, where in socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM):
             candidate = socket.socket(family, kind, protocol)
             try:
@@ -168,14 +168,14 @@ class _Connection(HTTPConnection):
 
 
 class _BoundedReader(io.RawIOBase):
-    """A socket's reader that does something before each read, and that reads no more than an answer may have.
+    """A socket's reader that calls a function before each read and limits the bytes read.
 
-    The standard library reads all there is for a chunk whose length is said to be -1, before anybody can count.
+    Without the limit, the standard library would read without bound for a chunk with the length -1.
     """
 
     def __init__(self, inner: Any, before_each: Callable[[], None]) -> None:
         self._inner, self._before_each = inner, before_each
-        self._left = _MOST_BYTES_IN_ALL
+        self._left = _MAX_RAW_BYTES
 
     def readable(self) -> bool:
         return True
@@ -185,8 +185,8 @@ class _BoundedReader(io.RawIOBase):
         read: int | None = self._inner.readinto(buffer)
         self._left -= read or 0
         if self._left < 0:
-            # The standard library would take a ValueError for a chunk without a length.
-            raise OSError(f"it is longer than {MOST_BYTES} bytes")
+            # Not a ValueError, which http.client would take for a chunk without a length.
+            raise OSError(f"it is longer than {MAX_BYTES} bytes")
         return read
 
     def close(self) -> None:
@@ -197,5 +197,5 @@ class _BoundedReader(io.RawIOBase):
 def _remaining(deadline: float) -> float:
     remaining = deadline - time.monotonic()
     if remaining <= 0:
-        raise TimeoutError("it took too long")
+        raise TimeoutError("timed out")
     return remaining

@@ -1,4 +1,4 @@
-"""The keys of remote issuers: fetched rarely, held in this process, shared by all workers, and bounded in age."""
+"""The keys of remote issuers: cached in this process, shared between workers, and limited in age."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from django_at_jwt.conf import app_settings, process_cached
+from django_at_jwt.conf import process_cached
 from django_at_jwt.core.errors import KeysUnavailable
 from django_at_jwt.core.jose.keyring import KeyRing
 from django_at_jwt.core.quotation import quote
@@ -22,20 +22,24 @@ if TYPE_CHECKING:
     from django_at_jwt.core.jose.jwk_set import SkippedKey
     from django_at_jwt.core.remote_issuer import IssuerSnapshot
 
+    from .options import RemoteOptions
+
 logger = logging.getLogger("django_at_jwt")
 
 _NEVER: Final = float("-inf")
-# Seconds: until an issuer that failed is asked again, until somebody looks whether another worker is done, for how long
-# a kid that the issuer did not know is not asked about again, and what a claim lasts beyond the time for the request.
-RETRY_AFTER: Final = 10.0
-_LOOK_AGAIN_AFTER: Final = 1.0
+# All in seconds.
+RETRY_AFTER: Final = 10.0  # Between requests to an issuer that fails.
+_LOOK_AGAIN_AFTER: Final = 1.0  # Between looks at what another worker has fetched.
 _POLL_EVERY: Final = 0.05
-UNKNOWN_KID_MEMORY: Final = 300.0
-_CLAIM_MARGIN: Final = 5.0
+UNKNOWN_KID_MEMORY: Final = 300.0  # How long no request is made for a kid that the issuer did not know.
+_CLAIM_MARGIN: Final = 5.0  # How long a claim outlasts the timeout of the request that it is for.
 
 
 class _View(NamedTuple):
-    """What readers see, replaced as a whole. ``ends_at`` is on the monotonic clock, and past where there is no key."""
+    """The state that readers see, replaced as a whole.
+
+    ``ends_at`` is on the monotonic clock, and in the past if there is no key.
+    """
 
     snapshot: IssuerSnapshot
     ring: KeyRing
@@ -45,15 +49,16 @@ class _View(NamedTuple):
 class RemoteKeySource:
     """The key ring of one remote issuer, shared by all threads of this process.
 
-    One request at a time refreshes it, before it runs out; all others go on with what there is. Before a worker asks
-    the issuer it looks at what the others have learnt, and claims the request for itself, so that many workers send
+    One thread at a time refreshes it, before it expires; the others use the current one. Before a worker sends a
+    request to the issuer, it reads what other workers have fetched and claims the request, so that many workers send
     one. While the issuer fails, its last good keys are used until ``ISSUER_MAX_STALE`` after it last confirmed them. A
-    JWK set without a key that can be used is no failure: the issuer withdrew its keys, and they are used no longer.
+    JWK set without a usable key is not a failure: the issuer withdrew its keys, and they are no longer used.
     """
 
-    def __init__(self, issuer: IssuerSettings) -> None:
+    def __init__(self, issuer: IssuerSettings, options: RemoteOptions) -> None:
         self._issuer = issuer
-        self._shared = SharedCache(issuer)
+        self._options = options
+        self._shared = SharedCache(issuer, options)
         self._lock = threading.Lock()
         self._view: _View | None = None
         self._look_again_at = _NEVER
@@ -63,20 +68,20 @@ class RemoteKeySource:
         self._skipped: tuple[SkippedKey, ...] = ()
 
     def at_hand(self) -> KeyRing | None:
-        """Give the key ring if it is neither time to ask the issuer nor too late, else ``None``."""
+        """Return the key ring if it is due neither for a refresh nor expired, else ``None``."""
         view, now = self._view, time.monotonic()
         return view.ring if view is not None and now < self._look_again_at and now < view.ends_at else None
 
     def current(self) -> KeyRing:
-        """Give the key ring; asks the issuer if it is time to and nobody else is at it.
+        """Return the key ring, after a refresh if one is due and no other thread or worker is at it.
 
         Raises:
-            KeysUnavailable: there are no keys, the issuer withdrew them, or it has not confirmed them for
+            KeysUnavailable: the keys were never fetched, the issuer withdrew them, or it has not confirmed them for
                 ``ISSUER_MAX_STALE``.
         """
         if time.monotonic() >= self._look_again_at:
-            # Without keys there is nothing to go on with, so whoever is first is waited for, within bounds.
-            patience = 0.0 if self._is_usable() else app_settings().issuer_timeout + _CLAIM_MARGIN
+            # Without usable keys, wait for the thread that fetches them, within bounds.
+            patience = 0.0 if self._is_usable() else self._options.timeout + _CLAIM_MARGIN
             if self._lock.acquire(timeout=patience):
                 try:
                     if time.monotonic() >= self._look_again_at:
@@ -90,20 +95,20 @@ class RemoteKeySource:
         if view is not None and time.monotonic() < view.ends_at:
             return view.ring
         if view is not None and not view.snapshot.keys:
-            raise KeysUnavailable(f"{self._issuer.issuer} publishes no key that can be used")
-        raise KeysUnavailable(f"the keys of {self._issuer.issuer} cannot be had, or were not confirmed for too long")
+            raise KeysUnavailable(f"{self._issuer.issuer} publishes no usable key")
+        raise KeysUnavailable(f"the keys of {self._issuer.issuer} cannot be fetched, or are unconfirmed for too long")
 
     def after_unknown_kid(self, kid: str) -> KeyRing | None:
-        """Look for a key that a token named and that is not known: with the other workers, then with the issuer.
+        """Look for an unknown key that a token names: in what other workers have fetched, then at the issuer.
 
         Returns:
-            The ring if it was renewed. ``None`` if the issuer was asked because of any unknown ``kid`` within
-            ``UNKNOWN_KID_COOLDOWN``, by whichever worker, or lately because of this one.
+            The key ring if it was refreshed. ``None`` if any worker asked the issuer because of any unknown ``kid``
+            within ``UNKNOWN_KID_COOLDOWN``, or because of this one recently.
 
         Raises:
             KeysUnavailable: the issuer was asked, and it has withdrawn all its keys.
         """
-        # Nothing here is waited for: anybody can send such tokens.
+        # Never wait here: any client can send such tokens.
         digest = hashlib.sha256(kid.encode(errors="surrogatepass")).hexdigest()
         if not self._may_ask_about(digest) or not self._lock.acquire(blocking=False):
             return None
@@ -125,7 +130,7 @@ class RemoteKeySource:
         if self._shared.is_claimed(memory):
             self._remember_unknown(digest)
             return None
-        cooldown = app_settings().unknown_kid_cooldown
+        cooldown = self._options.unknown_kid_cooldown
         if not self._shared.claim(UNKNOWN_KID, seconds=cooldown):
             return None
         if not self._claim_refresh():
@@ -136,7 +141,7 @@ class RemoteKeySource:
             return None
         ring = self._usable_ring()
         if kid not in ring.public_keys:
-            # Only a kid that cost a request gets here, so nobody can fill either memory.
+            # Only a kid that caused a request is remembered, so clients cannot fill the memory.
             self._remember_unknown(digest)
             self._shared.claim(memory, seconds=UNKNOWN_KID_MEMORY)
         return ring
@@ -155,23 +160,23 @@ class RemoteKeySource:
         if not self._claim_refresh() and not self._was_refused_for_too_long():
             self._wait_for_another_worker()
         elif self._adopt_shared():
-            # Another worker was done between the look and the claim.
+            # Another worker finished between the read and the claim.
             self._shared.end_claim(REFRESH)
         else:
             self._fetch()
 
     def _claim_refresh(self) -> bool:
-        return self._shared.claim(REFRESH, seconds=app_settings().issuer_timeout + _CLAIM_MARGIN)
+        return self._shared.claim(REFRESH, seconds=self._options.timeout + _CLAIM_MARGIN)
 
     def _was_refused_for_too_long(self) -> bool:
-        """Whether no worker can be why any more: the cache does not forget, or somebody else writes to it."""
+        """Return whether the claim outlasted every worker: the cache does not expire it, or others write to it."""
         now = time.monotonic()
         if self._refused_since is None:
             self._refused_since = now
-        return now - self._refused_since > 2 * (app_settings().issuer_timeout + _CLAIM_MARGIN + RETRY_AFTER)
+        return now - self._refused_since > 2 * (self._options.timeout + _CLAIM_MARGIN + RETRY_AFTER)
 
     def _wait_for_another_worker(self) -> None:
-        deadline = time.monotonic() + app_settings().issuer_timeout
+        deadline = time.monotonic() + self._options.timeout
         while not self._is_usable() and self._shared.is_claimed(REFRESH) and time.monotonic() < deadline:
             time.sleep(_POLL_EVERY)
             self._adopt_shared()
@@ -179,7 +184,7 @@ class RemoteKeySource:
             self._look_again_at = time.monotonic() + _LOOK_AGAIN_AFTER
 
     def _adopt_shared(self) -> bool:
-        """Take over what another worker learnt, if it is newer; tell whether nobody has to be asked for now."""
+        """Adopt what another worker fetched, if it is newer. Return whether no refresh is due."""
         shared = self._shared.read()
         if shared is not None and (self._view is None or shared.confirmed_at > self._view.snapshot.confirmed_at):
             self._take(shared)
@@ -188,14 +193,14 @@ class RemoteKeySource:
     def _fetch(self) -> bool:
         self._refused_since = None
         try:
-            retrieved = retrieve(self._issuer, known=self._view.snapshot if self._view else None)
+            retrieved = retrieve(self._issuer, self._options, known=self._view.snapshot if self._view else None)
         except FetchFailed as error:
             self._failed(str(error))
             return False
         except Exception as error:
-            # Whatever an issuer sends, and be it what nobody thought of, must not be worse than if it were down.
-            logger.exception("What an issuer sent was not understood, which is a fault of this app")
-            self._failed(f"{quote(self._issuer.issuer)} was asked, which ended in {type(error).__name__}")
+            # An answer that this code fails on must have no worse effect than an issuer that is down.
+            logger.exception("The answer of an issuer could not be processed, which is a bug of this app")
+            self._failed(f"processing the answer of {quote(self._issuer.issuer)} raised {type(error).__name__}")
             return False
         self._take(retrieved.snapshot)
         self._shared.write(retrieved.snapshot)
@@ -208,8 +213,8 @@ class RemoteKeySource:
 
     def _failed(self, problem: str) -> None:
         logger.warning(
-            "The keys of an issuer were not refreshed, %s: %s",
-            "those from before are used" if self._is_usable() else "and there are none from before",
+            "The keys of an issuer were not refreshed (%s): %s",
+            "the previous keys stay in use" if self._is_usable() else "there are no previous keys",
             problem,
         )
         self._look_again_at = time.monotonic() + RETRY_AFTER
@@ -218,22 +223,22 @@ class RemoteKeySource:
     def _take(self, snapshot: IssuerSnapshot) -> None:
         now = time.time()
         same = self._view is not None and self._view.snapshot.keys == snapshot.keys
-        # The ring of before remembers headers that were found to be good.
+        # Keep an unchanged ring, since it remembers headers that were found valid.
         ring = self._view.ring if self._view is not None and same else KeyRing.of(snapshot.keys)
-        # Ages are measured by the monotonic clock from here on: setting the clock back must not make keys last.
+        # Use the monotonic clock from here on: setting the clock back must not extend the use of keys.
         at = time.monotonic()
         self._refused_since = None
         if snapshot.keys:
-            ends_at = at + snapshot.usable_until(app_settings().issuer_max_stale) - now
+            ends_at = at + snapshot.usable_until(self._options.max_stale) - now
             self._look_again_at = at + snapshot.refresh_at - now
         else:
-            # Nobody gets in until there is a key again, so it is looked for as often as if the issuer had failed.
+            # No token is accepted until there is a key again, so retry as often as after a failure.
             ends_at = _NEVER
             self._look_again_at = at + min(snapshot.confirmed_at + RETRY_AFTER, snapshot.refresh_at) - now
         self._view = _View(snapshot, ring, ends_at)
 
 
 @process_cached
-def remote_key_source(issuer: IssuerSettings) -> RemoteKeySource:
-    """Return the key source that this process has for an issuer."""
-    return RemoteKeySource(issuer)
+def remote_key_source(issuer: IssuerSettings, options: RemoteOptions) -> RemoteKeySource:
+    """Return this process's key source for an issuer."""
+    return RemoteKeySource(issuer, options)

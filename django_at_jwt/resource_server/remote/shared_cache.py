@@ -1,8 +1,8 @@
-"""What all workers know of a remote issuer together, in Django's cache.
+"""Snapshots of remote issuers that workers share through Django's cache.
 
-The cache is convenience, not authority. What is read from it is signed with the site's secret key, and read as strictly
-as what an issuer sends. A cache that is empty, broken or away costs requests to the issuer, and nothing else. A slow
-one is left alone for a while, but how long it may take to answer at all is the matter of its own settings.
+The cache is not trusted: entries are signed with the site's secret key, and parsed as strictly as an issuer's answer.
+If the cache is empty, broken or down, the only cost is more requests to the issuer. A slow cache is not used for a
+while; the timeout of a single operation is a matter of the cache's own settings.
 """
 
 from __future__ import annotations
@@ -16,17 +16,16 @@ from typing import TYPE_CHECKING, Any, Final
 from django.core.cache import caches
 from django.core.signing import BadSignature, Signer
 
-from django_at_jwt.conf import app_settings
 from django_at_jwt.core.errors import UnacceptableDocument
 from django_at_jwt.core.quotation import quote
 from django_at_jwt.core.remote_issuer import IssuerSnapshot
-
-from .discovery import loopback_http
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from django_at_jwt.conf import IssuerSettings
+
+    from .options import RemoteOptions
 
 logger = logging.getLogger("django_at_jwt")
 
@@ -34,27 +33,28 @@ REFRESH: Final = "refresh"
 UNKNOWN_KID: Final = "unknown-kid"
 _TAKEN: Final = "taken"
 _FAILED: Final = "failed"
-_SECONDS_BETWEEN_COMPLAINTS: Final = 60.0
-# One refresh asks the cache up to a dozen times in a row, so a cache that hangs would hold it up for longer than the
-# issuer itself may. This is the part of ISSUER_TIMEOUT that one answer of the cache may take.
+_SECONDS_BETWEEN_WARNINGS: Final = 60.0
+# One refresh uses the cache up to a dozen times in a row, so a hanging cache could delay it for longer than the issuer
+# itself may. This is the part of ISSUER_TIMEOUT that one cache operation may take.
 _PART_OF_TIMEOUT: Final = 0.2
-_LEFT_ALONE_FOR: Final = 30.0  # Seconds.
-_LONGEST_TEXT: Final = 1024 * 1024
+_PAUSE: Final = 30.0  # Seconds without the cache after a failure.
+_MAX_TEXT_LENGTH: Final = 1024 * 1024
 
 
 class SharedCache:
-    """The entries of one issuer in the cache that ``AT_JWT["ISSUER_CACHE"]`` names."""
+    """The entries of one issuer in the cache that ``options.cache`` names."""
 
-    def __init__(self, issuer: IssuerSettings) -> None:
+    def __init__(self, issuer: IssuerSettings, options: RemoteOptions) -> None:
         self._issuer = issuer
+        self._options = options
         identity = "\n".join((issuer.issuer, *issuer.algorithms))
         self._prefix = f"django_at_jwt:{hashlib.sha256(identity.encode()).hexdigest()[:32]}"
-        self._complained_at = self._left_alone_until = float("-inf")
+        self._warned_at = self._paused_until = float("-inf")
         self._last_text: object = None
         self._last_snapshot: IssuerSnapshot | None = None
 
     def read(self) -> IssuerSnapshot | None:
-        """Give what any worker learnt last, or ``None`` where nothing is there that can be believed."""
+        """Return the last snapshot that any worker stored, or ``None`` if there is no valid one."""
         text = self._try(lambda cache, key: cache.get(key), "snapshot")
         if text is None or text == self._last_text:
             return None if text is None else self._last_snapshot
@@ -63,43 +63,43 @@ class SharedCache:
 
     def _parsed(self, text: object) -> IssuerSnapshot | None:
         try:
-            if isinstance(text, str) and len(text) <= _LONGEST_TEXT:
+            if isinstance(text, str) and len(text) <= _MAX_TEXT_LENGTH:
                 return IssuerSnapshot.from_text(
                     _signer().unsign(text),
                     issuer=self._issuer.issuer,
                     algorithms=self._issuer.algorithms,
-                    loopback_http=loopback_http(),
-                    longest=app_settings().issuer_max_age,
+                    loopback_http=self._options.loopback_http,
+                    longest=self._options.max_age,
                     now=time.time(),
                 )
-            problem = "it is no text that this app wrote"
+            problem = "it was not written by this app"
         except BadSignature:
             problem = "its signature is wrong"
         except UnacceptableDocument as error:
             problem = str(error)
-        self._complain(f"the entry for {quote(self._issuer.issuer)} is ignored: {problem}")
+        self._warn(f"the entry for {quote(self._issuer.issuer)} is ignored: {problem}")
         return None
 
     def write(self, snapshot: IssuerSnapshot) -> None:
-        """Let the other workers know, for as long as the keys may be used at all."""
-        seconds = snapshot.usable_until(app_settings().issuer_max_stale) - snapshot.confirmed_at
+        """Store a snapshot for the other workers, for as long as its keys may be used."""
+        seconds = snapshot.usable_until(self._options.max_stale) - snapshot.confirmed_at
         text = _signer().sign(snapshot.to_text())
         self._try(lambda cache, key: cache.set(key, text, math.ceil(seconds)), "snapshot")
 
     def claim(self, name: str, *, seconds: float) -> bool:
-        """Tell whether this worker is the one to do something; without a cache each worker is.
+        """Try to claim a task for this worker. Return whether it may do it; without a cache, each worker may.
 
-        The claim ends by itself after ``seconds``, so that a worker that died holds nobody up.
+        The claim expires after ``seconds``, so that a worker that died does not block the others.
         """
         claimed = self._try(lambda cache, key: cache.add(key, _TAKEN, math.ceil(seconds)), name)
         return claimed is not False
 
     def is_claimed(self, name: str) -> bool:
-        """Tell whether another worker is at it at this moment."""
+        """Return whether a worker has claimed this task."""
         return bool(self._try(lambda cache, key: cache.get(key), name) == _TAKEN)
 
     def end_claim(self, name: str, *, failed_for: float = 0) -> None:
-        """Say that it is done, or that it failed and that nobody should try again for a number of seconds."""
+        """Release a claim, or replace it by a failure that keeps workers from retrying for ``failed_for`` seconds."""
         if failed_for:
             self._try(lambda cache, key: cache.set(key, _FAILED, math.ceil(failed_for)), name)
         else:
@@ -107,29 +107,27 @@ class SharedCache:
 
     def _try(self, operation: Callable[[Any, str], Any], name: str) -> Any:
         began = time.monotonic()
-        if began < self._left_alone_until:
+        if began < self._paused_until:
             return None
         try:
-            result = operation(caches[app_settings().issuer_cache], f"{self._prefix}:{name}")
+            result = operation(caches[self._options.cache], f"{self._prefix}:{name}")
         except Exception as error:  # noqa: BLE001 - each backend raises what its own library does
-            self._leave_alone(f"it cannot be used: {type(error).__name__}")
+            self._pause(f"it cannot be used: {type(error).__name__}")
             return None
-        longest = app_settings().issuer_timeout * _PART_OF_TIMEOUT
+        longest = self._options.timeout * _PART_OF_TIMEOUT
         if time.monotonic() - began > longest:
-            self._leave_alone(f"it took longer than {longest:g} s")
+            self._pause(f"it took longer than {longest:g} s")
         return result
 
-    def _leave_alone(self, problem: str) -> None:
-        self._left_alone_until = time.monotonic() + _LEFT_ALONE_FOR
-        self._complain(problem)
+    def _pause(self, problem: str) -> None:
+        self._paused_until = time.monotonic() + _PAUSE
+        self._warn(problem)
 
-    def _complain(self, problem: str) -> None:
+    def _warn(self, problem: str) -> None:
         now = time.monotonic()
-        if now - self._complained_at >= _SECONDS_BETWEEN_COMPLAINTS:
-            self._complained_at = now
-            logger.warning(
-                "The cache %r does not help to share issuers' keys: %s", app_settings().issuer_cache, problem
-            )
+        if now - self._warned_at >= _SECONDS_BETWEEN_WARNINGS:
+            self._warned_at = now
+            logger.warning("The cache %r is not used to share issuers' keys: %s", self._options.cache, problem)
 
 
 def _signer() -> Signer:

@@ -1,4 +1,4 @@
-"""An issuer of its own on loopback, as another project would run it, that counts its requests and can misbehave."""
+"""A remote issuer on a loopback address that counts its requests and can misbehave."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ KEYS = "/o/keys"
 
 @dataclass
 class Page:
-    """What is answered at one path. ``drip`` is a pause in seconds before each byte, ``wait`` one before the first.
+    """The response of a path. ``drip`` is a pause in seconds before each byte, ``wait`` one before the first.
 
     ``asked`` is set when a request arrives; it is answered once ``released`` is set. Stopping the server ends ``wait``
     and ``drip``.
@@ -41,7 +41,7 @@ class Page:
 
 
 class RemoteIssuer:
-    """The issuer: what it serves may be changed at any time, by path."""
+    """The issuer. The pages that it serves can be changed at any time."""
 
     def __init__(self, port: int) -> None:
         self.root = f"http://127.0.0.1:{port}"
@@ -62,7 +62,7 @@ class RemoteIssuer:
         return self.pages[path]
 
     def publish(self, *keys: TokenFactory | dict[str, Any], etag: str | None = None, **headers: str) -> Page:
-        """Publish a JWK set; keywords are further headers, with underscores for dashes."""
+        """Publish a JWK set; keyword arguments are headers, with underscores for dashes."""
         members = [key.jwk if isinstance(key, TokenFactory) else key for key in keys]
         self.etag = etag
         page = Page(json.dumps({"keys": members}).encode())
@@ -74,7 +74,7 @@ class RemoteIssuer:
 
     @contextmanager
     def holding(self, path: str) -> Iterator[threading.Event]:
-        """Answer no request for a path until the block ends; yield the event that one arrived."""
+        """Hold all requests for a path until the block ends; yield an event that is set when one arrives."""
         released = threading.Event()
         page = self.pages[path] = replace(self.pages[path], asked=threading.Event(), released=released)
         try:
@@ -84,11 +84,11 @@ class RemoteIssuer:
 
     @property
     def fetches(self) -> int:
-        """How often the JWK set was asked for."""
+        """The number of requests for the JWK set."""
         return self.requests[KEYS]
 
     def token(self, factory: TokenFactory | None = None, *, header: Any = None, **claims: Any) -> str:
-        """Give a token of this issuer that is good now."""
+        """Return a valid token of this issuer."""
         factory, now = factory or TokenFactory("ES256"), int(time.time())
         times = {"iat": now, "exp": now + 600}
         return factory.token(
@@ -96,7 +96,7 @@ class RemoteIssuer:
         )
 
     def settings(self, **options: Any) -> dict[str, Any]:
-        """Give what an API writes into its settings for this issuer."""
+        """Return the entry of this issuer in ``AT_JWT["ISSUERS"]``."""
         return {self.issuer: {"audience": API, **options}}
 
 
@@ -125,7 +125,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(head.encode(), page.drip if page.drip_headers else 0)
             self._send(page.body, page.drip)
         except OSError:
-            pass  # Whoever asked has had enough.
+            pass  # The client has closed the connection.
 
     def _send(self, data: bytes, pause: float) -> None:
         if not pause:

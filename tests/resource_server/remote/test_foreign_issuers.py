@@ -1,4 +1,4 @@
-"""Tokens that another implementation of RFC 9068 made are accepted, and what else it signs is not."""
+"""Tokens of other implementations of RFC 9068 are accepted; other JWTs that they sign are rejected."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ KEY = RSAKey.generate_key(2048, {"kid": "one", "use": "sig", "alg": "RS256"})
 
 
 class Client:
-    """What Authlib asks of a client."""
+    """The client methods that Authlib requires."""
 
     def get_client_id(self):
         return "a client of Authlib"
@@ -37,7 +37,7 @@ class Client:
 
 
 class User:
-    """What Authlib asks of a user."""
+    """The user methods that Authlib requires."""
 
     def get_user_id(self):
         return 5
@@ -75,17 +75,17 @@ def test_id_tokens_with_the_same_key_are_refused(typ, authlib, issuer):
     token = jwt.encode({"alg": "RS256", "kid": "one", **typ}, claims, KEY)
     with pytest.raises(TokenRejected) as rejected:
         verify_token(token)
-    # joserfc itself writes "JWT" where nothing is given.
+    # joserfc defaults to "JWT".
     assert rejected.value.reason is RejectionReason.UNEXPECTED_TYPE
 
 
 @pytest.fixture
 def oidc_provider(api):
-    """Run oidc-provider, where node and the package are there; give its issuer and an ID token."""
-    # npm install --prefix .cache/npm oidc-provider@9, or anywhere else: OIDC_PROVIDER is the path of its lib/index.js.
+    """Run oidc-provider, if node and the package are installed; yield its issuer and an ID token."""
+    # npm install --prefix .cache/npm oidc-provider@9, or set OIDC_PROVIDER to the path of its lib/index.js.
     module = os.environ.get("OIDC_PROVIDER", ".cache/npm/node_modules/oidc-provider/lib/index.js")
     if not shutil.which("node") or not Path(module).exists():
-        pytest.skip("oidc-provider: node or the package is not there")
+        pytest.skip("oidc-provider: node or the package is not installed")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

@@ -1,4 +1,4 @@
-"""The hostile tokens of the core, sent over HTTP to an API whose issuer is remote."""
+"""The hostile tokens of the core tests, sent over HTTP to an API with a remote issuer."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.core.token_factory import EXPECTED, NOW, TokenFactory
 from .issuer_process import KEYS, METADATA, running_issuer
 
 INVALID = 'Bearer error="invalid_token", error_description="The access token is invalid."'
-# Rows with a header that HTTP cannot carry, or that make sense with other expectations alone, stay in the core.
+# Left out: rows that HTTP headers cannot carry, and rows that need other expectations.
 SENT = [row for row in ROWS if row.expected is EXPECTED]
 
 
@@ -62,18 +62,18 @@ def test_hostile_tokens(part, factory, issuer, client, db, settings, caplog, dja
         with django_assert_num_queries(0):
             answer = client.get("/whoami/", HTTP_AUTHORIZATION=f"Bearer {authorization(token)}")
         if authorization(token).split() != [authorization(token)]:
-            # White space is the header's and no part of a token: tests/core/test_bearer.py is about it.
+            # White space belongs to the header, not to the token: see tests/core/test_bearer.py.
             assert answer.status_code < 500, row.name
             continue
         assert answer.status_code == 401, (row.name, answer.status_code)
         assert answer["WWW-Authenticate"] == INVALID, row.name
-        # With one issuer nothing but the row's own rule refuses it; of two, none may be the one that it names.
+        # With one issuer, the row's rule rejects the token; with two, its iss may match neither.
         assert row.reason.value in caplog.text or issuer.settings() != settings.AT_JWT["ISSUERS"], row.name
         assert len(token) < 10 or token not in caplog.text
         assert not diagnose_token(token).is_accepted
         tried += 1
     assert tried > 10
-    # Only unknown kids cost a request, and all of them together one.
+    # Only unknown kids cause requests: one for all of them.
     assert issuer.requests[METADATA] == 1
     assert issuer.requests[KEYS] <= 2
     assert client.get("/whoami/", HTTP_AUTHORIZATION=f"Bearer {factory.token()}").status_code == 200

@@ -1,4 +1,4 @@
-"""An API that knows nothing but its issuer's URL, over real HTTP: what it fetches, keeps, and refuses."""
+"""An API that only knows its issuer's URL, over real HTTP: fetching, caching and rejecting."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from django.core.cache import caches
 
-from django_at_jwt.conf import clear_process_caches
+from django_at_jwt.conf import app_settings, clear_process_caches
 from django_at_jwt.core.errors import KeysUnavailable, RejectionReason, TokenRejected
 from django_at_jwt.resource_server import verification
 from django_at_jwt.resource_server.remote.key_source import (
@@ -19,7 +19,7 @@ from django_at_jwt.resource_server.remote.key_source import (
     RemoteKeySource,
     remote_key_source,
 )
-from django_at_jwt.resource_server.verification import verify_token
+from django_at_jwt.resource_server.verification import remote_options, verify_token
 from django_at_jwt.signals import issuer_fetched
 from tests.core.token_factory import API, REPORTS, TokenFactory, private_members
 from tests.patience import PATIENCE_SECONDS
@@ -37,7 +37,7 @@ def reason(token, **options):
 
 
 def new_worker():
-    """As in another process: what this one holds in memory is gone, and the shared cache is not."""
+    """Clear this process's memory but not the shared cache, as in another process."""
     clear_process_caches()
 
 
@@ -151,7 +151,7 @@ class TestSeveralIssuers:
             assert reason(issuer.token(NEW, header=header)) is RejectionReason.BAD_SIGNATURE
             assert reason(other.token(OLD, header=header)) is RejectionReason.BAD_SIGNATURE
 
-    def test_remembered_token_is_not_read_again_and_is_still_its_issuers(self, other, issuer, api, monkeypatch):
+    def test_cached_token_keeps_its_issuer(self, other, issuer, api, monkeypatch):
         token, another = issuer.token(), other.token()
         for _ in ("known", "remembered"):
             assert verify_token(token).issuer == issuer.issuer
@@ -176,7 +176,7 @@ class TestSeveralIssuers:
         assert reason(token) in {RejectionReason.MALFORMED, RejectionReason.ENCRYPTED, RejectionReason.TOO_LARGE}
         assert not issuer.requests
 
-    def test_one_that_is_down_does_not_concern_the_other(self, other, issuer):
+    def test_one_that_is_down_does_not_affect_the_other(self, other, issuer):
         other.stop()
         with pytest.raises(KeysUnavailable):
             verify_token(other.token())
@@ -185,7 +185,7 @@ class TestSeveralIssuers:
 
 @pytest.mark.compliance("9068-24")
 class TestAudiencesOfEachIssuer:
-    """Each issuer is trusted with the audiences that the settings have for it, whatever the views name."""
+    """Each issuer is accepted only for the audiences in its settings, whatever the views name."""
 
     @pytest.fixture
     def partner(self, api, issuer, monkeypatch):
@@ -218,25 +218,25 @@ class TestAudiencesOfEachIssuer:
 
     @pytest.mark.parametrize("aud", [API, REPORTS, [API, REPORTS]], ids=["admin", "partner", "both"])
     @pytest.mark.parametrize("place", ["/admin/", "/partner/"])
-    def test_only_the_issuer_of_an_api_gives_tokens_for_it(self, aud, place, partner, issuer, client):
+    def test_only_an_apis_issuer_is_accepted(self, aud, place, partner, issuer, client):
         api_here = API if place == "/admin/" else REPORTS
         for source, key, its in ((issuer, OLD, API), (partner, NEW, REPORTS)):
             accepted = its == api_here and api_here in aud
             answer = get(client, source.token(key, aud=aud), place)
             assert (answer.status_code, answer.get("WWW-Authenticate")) == ((200, None) if accepted else (401, INVALID))
 
-    def test_token_of_an_issuer_that_is_left_out_asks_nobody(self, partner, issuer, client):
+    def test_token_of_another_issuer_causes_no_request(self, partner, issuer, client):
         assert get(client, partner.token(NEW, aud=API), "/admin/").status_code == 401
         assert not partner.requests
         assert not issuer.requests
 
-    def test_audience_of_nobody_is_a_mistake_that_is_told(self, partner, issuer):
+    def test_audience_without_issuer_is_reported(self, partner, issuer):
         from django.core.exceptions import ImproperlyConfigured
 
-        with pytest.raises(ImproperlyConfigured, match=r"No issuer in AT_JWT\['ISSUERS'\] has 'x:y'"):
+        with pytest.raises(ImproperlyConfigured, match=r"No issuer in AT_JWT\['ISSUERS'\] has the audience 'x:y'"):
             verify_token(issuer.token(OLD, aud="x:y"), audience="x:y")
 
-    def test_both_may_give_tokens_for_one_api(self, partner, issuer, client, settings):
+    def test_both_are_accepted_for_one_api(self, partner, issuer, client, settings):
         settings.AT_JWT = {
             **settings.AT_JWT,
             "ISSUERS": issuer.settings(audience=API) | partner.settings(audience=[API, REPORTS]),
@@ -245,7 +245,7 @@ class TestAudiencesOfEachIssuer:
         assert get(client, partner.token(NEW), "/admin/").status_code == 200
         assert get(client, issuer.token(OLD, aud=REPORTS), "/partner/").status_code == 401
 
-    def test_check_says_which_audience_is_nobodys(self, partner, settings):
+    def test_check_reports_audience_without_issuer(self, partner, settings):
         from django_at_jwt.checks.issuers import check_audiences_that_views_name
 
         settings.ROOT_URLCONF = "tests.site.urls"
@@ -253,13 +253,13 @@ class TestAudiencesOfEachIssuer:
         assert message.id == "django_at_jwt.E022"
         assert "'x:y'" in message.msg
         assert '"audience": ["x:y", ...]' in message.hint
-        # Beside an issuer of its own, the project accepts that one's tokens wherever a view says so.
+        # The local issuer's tokens are accepted for any audience that a view names.
         settings.OAUTH2_PROVIDER = {"OIDC_ISS_ENDPOINT": settings.ISSUER}
         assert check_audiences_that_views_name() == []
 
 
 @pytest.mark.django_db
-def test_beside_the_local_issuer(settings, issuer, signing_keys, service, client):
+def test_with_a_local_issuer(settings, issuer, signing_keys, service, client):
     settings.DEBUG = True
     settings.AT_JWT = {**settings.AT_JWT, "ISSUERS": issuer.settings(), "ISSUER_TIMEOUT": 60}
     caches["default"].clear()
@@ -297,7 +297,7 @@ class TestMetadata:
             ({"jwks_uri": 5}, "no https URL"),
         ],
     )
-    def test_lie(self, changes, words, api, issuer, caplog):
+    def test_metadata_of_another_issuer(self, changes, words, api, issuer, caplog):
         issuer.describe(**changes)
         assert words in refused(issuer, caplog)
         assert issuer.fetches == 0
@@ -344,8 +344,8 @@ BAD_PAGES = {
     "not found": (Page(status=404), "status is 404"),
     "broken": (Page(status=500), "status is 500"),
     "no content": (Page(status=204), "status is 204"),
-    "not modified, though nobody asked": (Page(status=304), "status is 304"),
-    "no http": (Page(b"", status="x"), "cannot be read"),
+    "not modified, without If-None-Match": (Page(status=304), "status is 304"),
+    "no http": (Page(b"", status="x"), "cannot be fetched"),
 }
 
 
@@ -376,7 +376,7 @@ def test_no_redirect_is_followed(path, status, api, issuer, caplog):
 def test_slow_issuer_takes_no_longer_than_the_time_limit(path, slowness, api, issuer):
     api.AT_JWT = {**api.AT_JWT, "ISSUER_TIMEOUT": 1}
     page = issuer.pages[path]
-    # Without the limit, the answer would be complete after 300 seconds, and good.
+    # Without the limit, the answer would be complete and valid after 300 seconds.
     page.body += b" " * 1500
     for name, value in slowness.items():
         setattr(page, name, value)
@@ -450,16 +450,16 @@ class TestKeys:
         ("keys", "why"),
         [([], ""), ([weak], "2048"), ([{"kty": "oct", "k": "c2VjcmV0", "kid": "hmac"}], "symmetric")],
     )
-    def test_issuer_that_withdraws_its_last_key_is_believed(self, keys, why, api, issuer, client, clock, caplog):
+    def test_issuer_that_withdraws_its_last_key(self, keys, why, api, issuer, client, clock, caplog):
         assert get(client, issuer.token()).status_code == 200
         issuer.publish(*keys)
         clock.pass_by(300)
         for _ in range(5):
             assert get(client, issuer.token()).status_code == 503
         assert issuer.fetches == 2
-        assert "publishes no key that can be used" in caplog.text
+        assert "publishes no usable key" in caplog.text
         assert why in caplog.text
-        # Another worker knows it too, and asks no sooner.
+        # Another worker knows it too, and sends no request sooner.
         new_worker()
         assert get(client, issuer.token()).status_code == 503
         assert issuer.fetches == 2
@@ -472,11 +472,11 @@ class TestKeys:
         verify_token(issuer.token())
         issuer.publish()
         for token in (issuer.token(NEW), issuer.token(OLD)):
-            with pytest.raises(KeysUnavailable, match="publishes no key"):
+            with pytest.raises(KeysUnavailable, match="publishes no usable key"):
                 verify_token(token)
         assert issuer.fetches == 2
 
-    def test_withdrawn_key_goes_though_the_one_that_is_left_cannot_be_used(self, api, issuer, clock):
+    def test_withdrawn_key_is_dropped_even_if_the_remaining_one_is_unusable(self, api, issuer, clock):
         issuer.publish(OLD, NEW)
         assert verify_token(issuer.token(OLD))
         issuer.publish(NEW.jwk | {"use": "enc"})
@@ -490,8 +490,8 @@ class TestKeys:
         issuer.pages[KEYS] = Page(body)
         assert "no list of" in refused(issuer, caplog)
 
-    def test_surprise_is_no_worse_than_an_issuer_that_is_down(self, api, issuer, client, clock, caplog, monkeypatch):
-        """Nothing that is known does this. What is not known must not answer 500, nor keep a claim or the good keys."""
+    def test_unexpected_error_is_like_an_issuer_that_is_down(self, api, issuer, client, clock, caplog, monkeypatch):
+        """No known answer does this. An unknown one must not cause a 500, a lasting claim or the loss of good keys."""
         from django_at_jwt.resource_server.remote import discovery as retrieval
 
         def surprised(*_arguments, **_options):
@@ -509,7 +509,7 @@ class TestKeys:
         clock.pass_by(300)
         for _ in range(3):
             assert verify_token(issuer.token())
-        assert "those from before are used" in caplog.text
+        assert "the previous keys stay in use" in caplog.text
         assert not any(key.endswith("refresh") and caches["default"].get(key) == "taken" for key in cache_keys())
         assert issuer.fetches == 3
 
@@ -520,7 +520,7 @@ class TestKeys:
 
 class TestFreshness:
     def after(self, issuer, clock, seconds):
-        """Let time pass, verify, and say how many requests for the keys that took."""
+        """Advance the clock and verify; return the number of requests for the keys."""
         before = issuer.fetches
         clock.pass_by(seconds)
         verify_token(issuer.token())
@@ -622,7 +622,7 @@ class TestFreshness:
         clock.pass_by(2)
         assert reason(token) is RejectionReason.UNKNOWN_KEY
 
-    def test_clearing_the_cache_and_starting_again_is_rid_of_a_key_at_once(self, api, issuer):
+    def test_clearing_the_cache_and_restarting_drops_a_key_at_once(self, api, issuer):
         issuer.publish(OLD, NEW)
         verify_token(issuer.token(OLD))
         issuer.publish(NEW)
@@ -634,9 +634,8 @@ class TestFreshness:
 
 
 def source_settings():
-    from django_at_jwt.conf import app_settings
-
-    return app_settings().issuers
+    [issuer] = app_settings().issuers
+    return issuer, remote_options()
 
 
 class TestOutage:
@@ -646,9 +645,9 @@ class TestOutage:
         for _ in range(7):
             clock.pass_by(1000)
             assert verify_token(issuer.token())
-        assert "those from before are used" in caplog.text
+        assert "the previous keys stay in use" in caplog.text
         clock.pass_by(201)
-        with pytest.raises(KeysUnavailable, match="not confirmed for too long"):
+        with pytest.raises(KeysUnavailable, match="unconfirmed for too long"):
             verify_token(issuer.token())
         issuer.start()
         clock.pass_by(RETRY_AFTER + 1)
@@ -673,11 +672,11 @@ class TestOutage:
         clock.pass_by(usable - 2)
         assert verify_token(issuer.token())
         clock.pass_by(3)
-        with pytest.raises(KeysUnavailable, match="not confirmed for too long"):
+        with pytest.raises(KeysUnavailable, match="unconfirmed for too long"):
             verify_token(issuer.token())
 
     @pytest.mark.parametrize("cache", ["locmem.LocMemCache", "dummy.DummyCache"])
-    def test_issuer_that_fails_is_asked_once_in_a_while(self, cache, api, issuer, clock):
+    def test_failing_issuer_is_retried_at_intervals(self, cache, api, issuer, clock):
         api.CACHES = {"default": {"BACKEND": f"django.core.cache.backends.{cache}"}}
         verify_token(issuer.token())
         issuer.pages[KEYS] = Page(status=500)
@@ -686,7 +685,7 @@ class TestOutage:
             assert verify_token(issuer.token())
         assert issuer.fetches == 2
 
-    def test_down_from_the_start_is_asked_once_in_a_while_too(self, api, issuer):
+    def test_issuer_that_is_down_from_the_start_is_retried_at_intervals(self, api, issuer):
         issuer.pages[METADATA] = Page(status=500)
         for _ in range(20):
             with pytest.raises(KeysUnavailable):
@@ -709,7 +708,7 @@ HOPELESS = {
     "five segments": lambda issuer: "a.b.c.d.e",
     "too long": lambda issuer: "A" * 20_000,
     "alg none": lambda issuer: issuer.token(header=NEW.header(alg="none")),
-    "alg of nobody": lambda issuer: issuer.token(header=NEW.header(alg="HS256")),
+    "unknown alg": lambda issuer: issuer.token(header=NEW.header(alg="HS256")),
     "typ": lambda issuer: issuer.token(header=NEW.header(typ="JWT")),
     "crit": lambda issuer: issuer.token(header=NEW.header(crit=["x"])),
     "kid is a list": lambda issuer: issuer.token(header=NEW.header(kid=["x"])),
@@ -731,7 +730,7 @@ HOPELESS = {
 @pytest.mark.compliance("8725-10")
 @pytest.mark.parametrize("hopeless", HOPELESS.values(), ids=HOPELESS)
 class TestTokensThatNoKeyCouldHelp:
-    """Whoever sends one is refused, and neither asks the issuer, nor waits for it, nor spends the cool-down."""
+    """It is rejected without a request to the issuer, without waiting, and without starting the cool-down."""
 
     def test_before_there_are_keys(self, hopeless, api, issuer, client):
         answer = get(client, hopeless(issuer))
@@ -745,7 +744,7 @@ class TestTokensThatNoKeyCouldHelp:
         assert get(client, hopeless(issuer)).status_code == 401
 
     def test_while_another_request_waits_for_a_slow_issuer(self, hopeless, api, issuer, client):
-        # A request that waits for the keys in vain is answered with 503.
+        # A request that waits for the keys without success gets a 503.
         with remote_key_source(*source_settings())._lock:
             assert get(client, hopeless(issuer)).status_code == 401
 
@@ -756,12 +755,12 @@ class TestTokensThatNoKeyCouldHelp:
         clock.pass_by(300)
         assert get(client, token).status_code == 401
         assert issuer.fetches == 1
-        # The cool-down is there for whoever has a token of the issuer's new key.
+        # The cool-down is still available for a token of the issuer's new key.
         issuer.publish(OLD, NEW)
         assert get(client, issuer.token(NEW)).status_code == 200
 
 
-def test_remembered_token_that_has_expired_asks_nobody(api, issuer, clock):
+def test_cached_token_that_has_expired_causes_no_request(api, issuer, clock):
     token = issuer.token()
     for _ in range(3):
         assert verify_token(token)
@@ -780,7 +779,7 @@ class TestUnknownKids:
             assert verify_token(issuer.token())
         assert issuer.fetches == 2
 
-    def test_next_cool_down_brings_one_more(self, api, issuer, clock):
+    def test_next_cool_down_allows_one_more(self, api, issuer, clock):
         api.AT_JWT = {**api.AT_JWT, "UNKNOWN_KID_COOLDOWN": 1}
         verify_token(issuer.token())
         for number in range(2):
@@ -849,7 +848,7 @@ def cache_keys():
 
 
 class TestSharing:
-    def test_another_worker_asks_nobody(self, api, issuer):
+    def test_another_worker_sends_no_request(self, api, issuer):
         verify_token(issuer.token())
         new_worker()
         verify_token(issuer.token())
@@ -869,7 +868,7 @@ class TestSharing:
         assert [list(ring.public_keys) for ring in rings] == [[OLD.kid]] * 4
         assert issuer.fetches == 1
 
-    def test_worker_that_is_done_between_the_look_and_the_claim_of_another(self, api, issuer, monkeypatch):
+    def test_worker_that_finishes_between_the_read_and_the_claim_of_another(self, api, issuer, monkeypatch):
         late, quick = (RemoteKeySource(*source_settings()) for _ in range(2))
         claim = late._shared.claim
 
@@ -882,7 +881,7 @@ class TestSharing:
         assert issuer.fetches == 1
         assert not late._shared.is_claimed("refresh")
 
-    def test_nobody_waits_while_there_are_keys(self, api, issuer, clock):
+    def test_no_request_waits_while_there_are_keys(self, api, issuer, clock):
         verify_token(issuer.token())
         clock.pass_by(300)
         with ThreadPoolExecutor() as threads, issuer.holding(KEYS) as asked:
@@ -964,7 +963,7 @@ class TestSharing:
         assert issuer.fetches == 2
         assert "is ignored" in caplog.text
 
-    def test_cache_that_never_lets_go_of_a_claim(self, api, issuer, clock, caplog):
+    def test_cache_that_never_expires_a_claim(self, api, issuer, clock, caplog):
         verify_token(issuer.token())
         key = next(key for key in cache_keys() if key.endswith("snapshot"))
         caches["default"].set(key.replace("snapshot", "refresh"), "taken", None)
@@ -990,11 +989,11 @@ class TestSharing:
             monkeypatch.setattr(type(caches["default"]), operation, hang)
         for number in range(3):
             clock.pass_by(35)
-            # It is asked again after a while, since it may be well by then.
+            # The cache is used again after a while, since it may have recovered.
             assert reason(issuer.token(NEW, header=NEW.header(kid=f"kid {number}"))) is RejectionReason.UNKNOWN_KEY
             assert len(asked) == number + 1
         assert verify_token(issuer.token())
-        assert "does not help" in caplog.text
+        assert "is not used to share" in caplog.text
 
     @pytest.mark.parametrize("kind", ["away", "dummy", "unknown alias"])
     def test_without_a_cache_that_works(self, kind, api, issuer, caplog, clock):
@@ -1009,7 +1008,7 @@ class TestSharing:
             reason(issuer.token(NEW, header=NEW.header(kid=f"kid {number}")))
             clock.pass_by(5)
         assert issuer.fetches == 2
-        assert caplog.text.count("does not help") == (0 if kind == "dummy" else 1)
+        assert caplog.text.count("is not used to share") == (0 if kind == "dummy" else 1)
 
 
 class TestFigures:
@@ -1025,7 +1024,7 @@ class TestFigures:
         yield seen
         issuer_fetched.disconnect(receive)
 
-    def test_each_step_is_told(self, figures, api, issuer, clock):
+    def test_signal_for_each_request(self, figures, api, issuer, clock):
         issuer.publish(OLD, etag='"one"')
         verify_token(issuer.token())
         clock.pass_by(250)
@@ -1041,7 +1040,7 @@ class TestFigures:
         ]
         assert {figure[0] for figure in figures} == {issuer.issuer}
 
-    def test_receiver_that_fails_does_no_harm(self, api, issuer, caplog):
+    def test_failing_receiver_is_ignored(self, api, issuer, caplog):
         def fail(**_kwargs):
             raise ValueError("a receiver")
 

@@ -1,0 +1,32 @@
+"""The values that retrieval and caching of remote issuers' keys take from their caller."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from django_at_jwt.core.remote_issuer import Lifetimes
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RemoteOptions:
+    """How the keys of remote issuers are fetched and cached. All times are seconds.
+
+    Args:
+        timeout: for all requests of one refresh together.
+        lifetimes: the bounds of an answer's freshness lifetime.
+        max_age: the upper bound of ``lifetimes``, which also applies to snapshots in the shared cache.
+        max_stale: how long keys are used after the issuer last confirmed them.
+        unknown_kid_cooldown: between two requests because of unknown ``kid`` values.
+        cache: alias of the Django cache that workers share.
+        loopback_http: whether an issuer on a loopback address may use plain http.
+    """
+
+    timeout: float
+    lifetimes: Lifetimes
+    max_age: float
+    max_stale: float
+    unknown_kid_cooldown: float
+    cache: str
+    loopback_http: bool
