@@ -24,32 +24,34 @@ _QUICK_ROUNDS: Final = 4
 
 
 def main(arguments: Sequence[str]) -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="CPU time as ratios to the peers.")
-    parser.add_argument("--quick", action="store_true", help="a few seconds: enough to see that it runs")
-    parser.add_argument("--only", choices=_GROUPS, metavar="NAME", help=f"one group of {', '.join(_GROUPS)}")
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="CPU time as ratios to other packages.")
+    parser.add_argument("--quick", action="store_true", help="run only a few rounds, to see that it works")
+    parser.add_argument("--only", choices=_GROUPS, metavar="NAME", help=f"run only this group: {', '.join(_GROUPS)}")
     parser.add_argument(
-        "--results", type=Path, default=RESULTS, metavar="FOLDER", help="where to write the run as JSON"
+        "--results", type=Path, default=RESULTS, metavar="FOLDER", help="folder for the results as JSON"
     )
     options = parser.parse_args(arguments)
     rounds = _QUICK_ROUNDS if options.quick else _ROUNDS
     _set_up_django()
     print(", ".join(f"{name} {number}" for name, number in versions().items()))
-    print("CPU time, variants in turn, medians. Only ratios count: figures in microseconds are this machine's.")
+    print(
+        "Medians of CPU time, with the variants taking turns. Compare ratios only: microseconds depend on the machine."
+    )
     tables = []
     for group in [options.only] if options.only else _GROUPS:
-        # Each group is imported when its turn comes, since some peers read their settings when they are imported.
+        # Imported one by one, since some packages read their settings when they are imported.
         for table in importlib.import_module(f".{group}", __package__).tables(rounds):
             show(table)
             tables.append(table)
     void = sum(table.is_void for table in tables)
     if void:
-        print(f"\n{void} of {len(tables)} tables are void: the machine was too busy to tell.")
+        print(f"\n{void} of {len(tables)} tables are void: the machine was too busy.")
     print(f"\nWritten to {os.path.relpath(write(tables, rounds=rounds, folder=options.results))}")
 
 
 def _set_up_django() -> None:
     os.environ["DJANGO_SETTINGS_MODULE"] = f"{__package__}.settings"
-    warnings.simplefilter("ignore")  # Peers' news for their own users.
+    warnings.simplefilter("ignore")  # Deprecation warnings of the other packages.
     django.setup()
     call_command("migrate", verbosity=0)
 

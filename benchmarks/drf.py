@@ -1,4 +1,4 @@
-"""What authentication adds to a GET on an API that does nothing else."""
+"""The cost of authentication, added to a GET request for a trivial API."""
 
 from __future__ import annotations
 
@@ -49,18 +49,18 @@ _REPEATED: Final = "django-at-jwt, RS256, repeated token"
 
 
 def tables(rounds: int) -> Iterator[Table]:
-    """Measure, and give the table."""
+    """Measure, and yield the table."""
     rotate_signing_keys()
     rounds = rounds // 2
     tokens = (rounds + _SPARE_TURNS) * (_CALLS + WARM_UP_CALLS)
     comparison = interleave(list(_variants(tokens)), calls=_CALLS, rounds=rounds)
     yield Table(
-        title=f"GET on a DRF view; what authentication adds to {comparison.of(_NONE).microseconds:.0f} us without any",
+        title=f"GET on a DRF view: cost of authentication, added to {comparison.of(_NONE).microseconds:.0f} us without",
         rows=list(_rows(comparison)),
         null_control=comparison.null_control,
         unrest=comparison.unrest,
         goal="no query; simplejwt stateless adds at least 2 times as much, django-oauth-toolkit 13 times; a repeated "
-        "token a fifth",
+        "token adds a fifth",
     )
 
 
@@ -85,9 +85,9 @@ def _queries(variant: Variant) -> int:
 
 
 def _variants(count: int) -> Iterator[Variant]:
-    """Make the variants, with tokens for so many requests each.
+    """Yield the variants, with tokens for ``count`` requests each.
 
-    All tokens are made before: signing them between two batches would leave the processor's caches to the signatures.
+    All tokens are made in advance, since signing between two batches would fill the processor's caches.
     """
     ring = key_store.current()
     rsa, ec = ring.signing_key("RS256"), ring.signing_key("ES256")
@@ -98,23 +98,21 @@ def _variants(count: int) -> Iterator[Variant]:
     simplejwt = _simplejwt(rsa.public_key.public_jwk)
     authlib = [_authlib_authentication(KeySet.import_key_set(ring.jwk_set()))]
     yield _variant(_NONE, [], itertools.repeat(None))
-    yield _variant(_COLD, ours, of_client, "a client's token, every rule of RFC 9068")
+    yield _variant(_COLD, ours, of_client, "a client's token, all rules of RFC 9068")
     yield _variant("django-at-jwt, ES256, each token once", ours, [workload.token(ec) for _ in range(count)])
-    yield _variant(
-        _REPEATED, ours, itertools.repeat(workload.token(rsa)), "remembered: no signature, all else is checked"
-    )
+    yield _variant(_REPEATED, ours, itertools.repeat(workload.token(rsa)), "cached: all checks except the signature")
     yield _variant("django-at-jwt, ES256, repeated token", ours, itertools.repeat(workload.token(ec)))
     remote = remote_issuers.serve(ring.jwk_set())
     of_remote = [workload.token(rsa, issuer=remote.identifiers[-1]) for _ in range(count)]
     for name, tokens, remarks in (
-        ("each token once", of_remote, "which of the two it is, the token says"),
-        ("repeated token", itertools.repeat(of_remote[0]), "remembered, with its issuer"),
+        ("each token once", of_remote, "the issuer is taken from the token"),
+        ("repeated token", itertools.repeat(of_remote[0]), "cached, with its issuer"),
     ):
         yield _variant(f"two remote issuers, RS256, {name}", ours, tokens, remarks, settings=remote.settings)
     yield _variant("django-at-jwt, RS256, with the user", ours, of_user, "the user's row is read")
     yield _variant("simplejwt stateless, RS256", [simplejwt.JWTStatelessUserAuthentication], of_user)
     yield _variant("simplejwt with the user, RS256", [simplejwt.JWTAuthentication], of_user, "the user's row is read")
-    yield _variant("Authlib's RFC 9068 validator, RS256", authlib, of_client, "wrapped in the least that DRF needs")
+    yield _variant("Authlib's RFC 9068 validator, RS256", authlib, of_client, "in a minimal DRF authentication class")
     yield _variant(
         "django-oauth-toolkit, opaque",
         [OAuth2Authentication],
@@ -158,7 +156,7 @@ def _variant(
 
 
 def _simplejwt(public_jwk: Any) -> Any:
-    """Import simplejwt with settings under which it takes our tokens: it reads them once, when it is imported."""
+    """Import simplejwt with settings that accept our tokens: it reads them once, on import."""
     key: Any = JWK(**public_jwk).get_op_key("verify")
     settings = {
         "ALGORITHM": "RS256",
@@ -167,7 +165,7 @@ def _simplejwt(public_jwk: Any) -> Any:
         "AUDIENCE": workload.AUDIENCE,
         "ISSUER": workload.ISSUER,
         "USER_ID_CLAIM": "sub",
-        # Its own tokens say "access" in a claim, to be told from refresh tokens.
+        # By default, it requires a claim that distinguishes access tokens from refresh tokens.
         "TOKEN_TYPE_CLAIM": None,
     }
     with override_settings(SIMPLE_JWT=settings):
@@ -198,7 +196,7 @@ def _authlib_authentication(keys: KeySet) -> type[BaseAuthentication]:
 
 
 class _Client:
-    """Somebody who is authenticated."""
+    """An authenticated client."""
 
     is_authenticated = True
 

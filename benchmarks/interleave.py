@@ -1,7 +1,7 @@
-"""Comparing variants of the same work fairly: A B C, C B A, A B C, ... in one process, by CPU time.
+"""A fair comparison of variants of the same work: A B C, C B A, A B C, ... in one process, by CPU time.
 
-Other work on the machine, its clock rate and its heat change within seconds. Variants that take turns suffer from that
-alike, so what is compared is always two neighbours of one round, and only ratios are worth quoting.
+Other load on the machine, its clock rate and its temperature change within seconds. Variants that take turns are
+affected equally, so neighbours in one round are compared, and only ratios are meaningful.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-# How far from 1 the same variant may be from itself before the run says nothing about anything else.
+# If the ratio of a variant to itself differs from 1 by more than this, the run is void.
 NULL_CONTROL_TOLERANCE: Final = 0.03
-# Untimed calls at the start of each turn: the processor's caches hold the neighbour's code until then.
+# Untimed calls at the start of each turn, since the processor's caches still hold the previous variant's code.
 WARM_UP_CALLS: Final = 3
 
 
@@ -25,8 +25,8 @@ WARM_UP_CALLS: Final = 3
 class Variant:
     """One way of doing the work.
 
-    ``prepare(n)`` makes the inputs of ``n`` calls and is not timed; ``call(one of them)`` is. ``remarks`` say what the
-    variant does that others do not, or does not do.
+    ``prepare(n)`` makes the inputs of ``n`` calls and is not timed; ``call(input)`` is. ``remarks`` describe how the
+    variant differs from the others.
     """
 
     name: str
@@ -37,10 +37,10 @@ class Variant:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Measurement:
-    """What a variant costs: the medians over all rounds.
+    """The cost of a variant, as medians over all rounds.
 
-    ``microseconds`` is the CPU time of a call, ``ratio`` how many times the baseline's, ``added`` how many microseconds
-    more than the baseline's.
+    ``microseconds`` is the CPU time of a call, ``ratio`` is that divided by the baseline's, and ``added`` is the
+    difference from the baseline's.
     """
 
     variant: Variant
@@ -51,11 +51,11 @@ class Measurement:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Comparison:
-    """All measurements of one run, the baseline first, and how well the run could tell things apart.
+    """All measurements of one run, the baseline first, and how reliable the run was.
 
-    ``null_control`` is the ratio of the baseline to itself. ``unrest`` is the width of the middle half of its rounds,
-    as a share of their median: large where other work had the processor's caches in between, which costs every variant,
-    but those with more code and data more than others.
+    ``null_control`` is the ratio of the baseline to itself. ``unrest`` is the interquartile range of its rounds,
+    divided by their median. It is large if other processes used the processor's caches in between, which slows down
+    variants with more code and data more than others.
     """
 
     measurements: Sequence[Measurement]
@@ -63,22 +63,22 @@ class Comparison:
     unrest: float
 
     def of(self, name: str) -> Measurement:
-        """Give the measurement of the variant with this name."""
+        """Return the measurement of the variant with this name."""
         return next(each for each in self.measurements if each.variant.name == name)
 
 
 def interleave(variants: Sequence[Variant], *, calls: int, rounds: int) -> Comparison:
-    """Let the variants take turns, ``calls`` calls at a time, for so many rounds; the first one is the baseline.
+    """Run the variants in turns of ``calls`` calls, for a number of rounds. The first variant is the baseline.
 
-    The baseline takes part twice, at both ends of each round. Variants are compared with the mean of the two, and their
-    ratio is the null control.
+    The baseline runs twice, at both ends of each round. Variants are compared with the mean of the two, whose ratio is
+    the null control.
     """
     turns = [*variants, replace(variants[0], name=f"{variants[0].name}, again (null control)")]
     for variant in turns:
-        _microseconds_per_call(variant, calls=1)  # Imports and what is made at first use are not what is measured.
+        _microseconds_per_call(variant, calls=1)  # Imports and lazy initialisation are not measured.
     costs: list[list[float]] = [[] for _ in turns]
     gc.collect()
-    gc.freeze()  # What is already there is not traversed again and again on behalf of whoever allocates most.
+    gc.freeze()  # So that collections do not traverse existing objects at the cost of one variant.
     order = list(enumerate(turns))
     for _ in range(rounds):
         for place, variant in order:
@@ -100,10 +100,9 @@ def _microseconds_per_call(variant: Variant, *, calls: int) -> float:
     for each in inputs[:WARM_UP_CALLS]:
         call(each)
     timed = inputs[WARM_UP_CALLS:]
-    # Python looks for unreachable cycles, such as a DRF view and its request, whenever so many objects were made. In
-    # a turn as short as this, one variant would pay for most of its own, and another that makes a few less for nothing.
-    # So each starts with nothing to collect, and collects before its clock stops: no more and no less than it
-    # made itself.
+    # Python collects garbage cycles, such as a DRF view and its request, after a number of allocations. In a turn this
+    # short, one variant would pay for a collection and another with slightly fewer allocations would not. So each turn
+    # starts with nothing to collect, and collects its own garbage before its clock stops.
     gc.collect()
     started = time.process_time()
     for each in timed:

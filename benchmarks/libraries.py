@@ -1,7 +1,7 @@
-"""The peers: how each library signs and verifies an access token, used as its own documentation says.
+"""The compared libraries: how each signs and verifies an access token, used as its documentation says.
 
-Keys are imported once, outside of what is timed. Each verifies the signature and all that it offers to check of the
-claims; none but this package knows the rules of RFC 9068 for the header and for each claim's type.
+Keys are imported once, which is not timed. Each library verifies the signature and all claims that it can check. Only
+this package checks the rules of RFC 9068 for the header and for the type of each claim.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from django_at_jwt.core.verifier import Expectations, verify_access_token
 from .workload import AUDIENCE, ISSUER, REQUIRED
 
 with warnings.catch_warnings(record=True):
-    # Authlib moves its JOSE part to joserfc and says so when it is imported, with a filter that shows it to everybody.
+    # On import, Authlib warns that its JOSE part moves to joserfc, with a filter that always shows the warning.
     from authlib.jose import JsonWebKey, JsonWebToken
 
 if TYPE_CHECKING:
@@ -39,11 +39,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Library:
-    """A library, what it checks beside the signature, and how to make it sign and verify.
+    """A library, what it checks in addition to the signature, and how it signs and verifies.
 
-    ``signer(private JWK, algorithm)`` imports the key and gives a function that signs claims. ``verifier(public JWK,
-    algorithm)`` gives one that verifies a token or raises. Given a list of JWKs instead, it uses them as a set of which
-    the token names one.
+    ``signer(private JWK, algorithm)`` imports the key and returns a function that signs claims. ``verifier(public JWK,
+    algorithm)`` returns a function that verifies a token or raises an exception. Given a list of JWKs, it uses them as
+    a JWK set in which the token's ``kid`` selects the key.
     """
 
     name: str
@@ -101,7 +101,7 @@ def _pyjwt_verifier(public: Jwk | list[Jwk], algorithm: str) -> Callable[[str], 
 
 
 class _LocalKeys(jwt.PyJWKClient):
-    """PyJWT's client of a JWK set, which here comes from no server."""
+    """PyJWT's client of a JWK set, with a local document instead of a server."""
 
     document: dict[str, Any]
 
@@ -157,7 +157,7 @@ def _claims_options() -> dict[str, Any]:
 LIBRARIES: Final = (
     Library(
         name="django-at-jwt",
-        checks="every rule of RFC 9068 section 4: typ, kid, alg, claims and their types, iss, aud, times",
+        checks="all rules of RFC 9068 section 4: typ, kid, alg, claims and their types, iss, aud, times",
         signer=_our_signer,
         verifier=_our_verifier,
     ),

@@ -1,4 +1,4 @@
-"""Claim mappers: what one costs among 1, 10 and 100, and what they add to a token request."""
+"""Claim mappers: the cost of each, among 1, 10 and 100, and the cost that they add to a token request."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ _PASSWORD: Final = "correct horse"
 
 
 def tables(rounds: int) -> Iterator[Table]:
-    """Measure, and give the tables."""
+    """Measure, and yield the tables."""
     yield _applied_to_values(rounds)
     yield _in_token_requests(rounds)
 
@@ -79,7 +79,7 @@ def _applied_to_values(rounds: int) -> Table:
             name=_name(count),
             prepare=lambda calls: list(repeat(None, calls)),
             call=_applied(compile_rules(parse_rule(data) for data in _mappers(count)), values),
-            remarks="conditions, transforms, types, sizes and the trace" if count else "what there is to do anyway",
+            remarks="conditions, transforms, types, sizes and the trace" if count else "the fixed costs",
         )
         for count in _COUNTS
     ]
@@ -97,12 +97,12 @@ def _applied_to_values(rounds: int) -> Table:
         ],
         null_control=comparison.null_control,
         unrest=comparison.unrest,
-        goal="under 5 us for each one more; the first one also pays for measuring the token",
+        goal="under 5 us for each additional mapper; the first one also pays for measuring the token's size",
     )
 
 
 def _costs_of_one_more(comparison: Comparison) -> list[float | None]:
-    """What each row costs more than the one before it, for each mapper that it has more."""
+    """Return the cost of each row over the previous one, per additional mapper."""
     costs = [each.microseconds for each in comparison.measurements]
     more = [
         (costs[place] - costs[place - 1]) / (_COUNTS[place] - _COUNTS[place - 1]) for place in range(1, len(_COUNTS))
@@ -133,7 +133,7 @@ def _in_token_requests(rounds: int) -> Table:
         rows=rows,
         null_control=comparison.null_control,
         unrest=comparison.unrest,
-        goal="at most 2 statements more, however many mappers there are",
+        goal="at most 2 additional statements, regardless of the number of mappers",
     )
 
 
@@ -144,7 +144,7 @@ def _request(count: int, client_id: str) -> Variant:
         client_id,
         oauth2_provider={
             **oauth2_provider_settings(),
-            "SCOPES": {"read": "Read", "profile": "Say who you are"},
+            "SCOPES": {"read": "Read", "profile": "Know who you are"},
             "OIDC_ISS_ENDPOINT": workload.ISSUER,
         },
         at_jwt={
@@ -175,8 +175,8 @@ def _applied(mappers: CompiledMappers, values: SourceValues) -> Callable[[object
 
 
 def _make_adele() -> None:
-    # The benchmarks borrow a profile from the site of the tests.
-    from tests.people.models import Department, Profile  # noqa: PLC0415 - there are no models before Django is set up
+    # The Profile model of the tests' site.
+    from tests.people.models import Department, Profile  # noqa: PLC0415 - models need a configured Django
 
     user = get_user_model().objects.create_user("adele", "adele@example.com", _PASSWORD, first_name="Adèle")
     Profile.objects.create(user=user, department=Department.objects.create(code="R+D"))

@@ -1,4 +1,4 @@
-"""The floor: ``cryptography`` alone, on bytes that somebody else has taken apart and decoded."""
+"""The baseline: ``cryptography`` alone, on bytes that are already split and decoded."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ _EXTRA_ARGUMENTS: Final[dict[str, Callable[[], tuple[Any, ...]]]] = {
 
 
 def signer(private: dict[str, Any], algorithm: str) -> Callable[[bytes], bytes]:
-    """Make a function that signs bytes, in the form that ``cryptography`` gives signatures."""
+    """Return a function that signs bytes, with signatures in the format of ``cryptography``."""
     key: Any = JWK(**private).get_op_key("sign")
     arguments = _EXTRA_ARGUMENTS[algorithm]()
     return lambda signing_input: key.sign(signing_input, *arguments)
 
 
 def verifier(public: dict[str, Any], algorithm: str) -> Callable[[tuple[bytes, bytes]], None]:
-    """Make a function that verifies a pair of :func:`taken_apart`."""
+    """Return a function that verifies the result of :func:`signature_and_input`."""
     key: Any = JWK(**public).get_op_key("verify")
     arguments = _EXTRA_ARGUMENTS[algorithm]()
     return lambda pair: key.verify(*pair, *arguments)
 
 
-def taken_apart(token: str, algorithm: str) -> tuple[bytes, bytes]:
-    """Give a token's signature, in the form that ``cryptography`` wants it, and what it is over."""
+def signature_and_input(token: str, algorithm: str) -> tuple[bytes, bytes]:
+    """Return a token's signature, in the format of ``cryptography``, and its signing input."""
     jws = CompactJws.split(token, max_bytes=len(token))
     signature = jws.signature
     if algorithm == "ES256":

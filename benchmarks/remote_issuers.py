@@ -1,4 +1,4 @@
-"""Two issuers on loopback, as an API in another project knows them: by their URLs alone."""
+"""Two remote issuers on a loopback address, of which an API only knows the URLs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class RemoteIssuers(NamedTuple):
 
 
 def serve(jwk_set: Mapping[str, Any]) -> RemoteIssuers:
-    """Serve metadata and a JWK set for each, until this process ends."""
+    """Serve metadata and a JWK set for each issuer, until this process ends."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -38,7 +38,7 @@ def serve(jwk_set: Mapping[str, Any]) -> RemoteIssuers:
             self.wfile.write(body.encode())
 
         def log_message(self, *_arguments: Any) -> None:
-            """Keep quiet."""
+            """Log nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     root = f"http://127.0.0.1:{server.server_port}"
@@ -47,7 +47,7 @@ def serve(jwk_set: Mapping[str, Any]) -> RemoteIssuers:
     return RemoteIssuers(
         identifiers=identifiers,
         settings={
-            "DEBUG": True,  # What allows issuers without https, on loopback.
+            "DEBUG": True,  # Allows plain http for issuers on a loopback address.
             "OAUTH2_PROVIDER": {},
             "AT_JWT": {"ISSUERS": {issuer: {"audience": workload.AUDIENCE} for issuer in identifiers}},
         },

@@ -1,4 +1,4 @@
-"""What a run prints and what it writes down."""
+"""The output of a run: tables on standard output, and a JSON file."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _COMPARED: Final = (
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Table:
-    """One comparison: a row for each variant, with the same columns in each. ``goal`` is what this package aims at."""
+    """One comparison: a row for each variant, all with the same columns. ``goal`` is this package's target."""
 
     title: str
     rows: Sequence[Mapping[str, Any]]
@@ -43,12 +43,12 @@ class Table:
 
     @property
     def is_void(self) -> bool:
-        """Whether the null control says that the figures mean nothing."""
+        """Whether the null control shows that the figures are not reliable."""
         return abs(self.null_control - 1) > NULL_CONTROL_TOLERANCE
 
 
 def show(table: Table) -> None:
-    """Print a table: names and remarks to the left, numbers to the right."""
+    """Print a table, with texts aligned to the left and numbers to the right."""
     heads = list(table.rows[0])
     cells = [heads, *([_written(head, row[head]) for head in heads] for row in table.rows)]
     widths = [max(len(line[column]) for line in cells) for column in range(len(heads))]
@@ -63,7 +63,7 @@ def show(table: Table) -> None:
         print(f"   goal: {table.goal}")
     print(f"   null control {table.null_control:.3f}, unrest {table.unrest:.0%}")
     if table.is_void:
-        print("   VOID: the same work differs from itself by more than 3 %, so the machine was too busy. Run it again.")
+        print("   VOID: the null control differs from 1 by more than 3 %: the machine was too busy. Run it again.")
 
 
 def _written(head: str, value: object) -> str:
@@ -77,7 +77,7 @@ def _written(head: str, value: object) -> str:
 
 
 def versions() -> dict[str, str]:
-    """Give what was compared, with its versions."""
+    """Return the compared packages and their versions."""
     found = {"python": platform.python_version()}
     for name in _COMPARED:
         try:
@@ -88,7 +88,7 @@ def versions() -> dict[str, str]:
 
 
 def write(tables: Sequence[Table], *, rounds: int, folder: Path = RESULTS) -> Path:
-    """Write a run as JSON, in a file of its own, and give its path."""
+    """Write a run to a new JSON file, and return its path."""
     now = datetime.now(UTC)
     folder.mkdir(exist_ok=True)
     path = folder / f"{now:%Y%m%dT%H%M%SZ}.json"

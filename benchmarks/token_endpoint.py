@@ -1,6 +1,6 @@
-"""The token endpoint with client_credentials: this package's tokens against django-oauth-toolkit's own opaque ones.
+"""The token endpoint with client_credentials: this package's tokens compared with DOT's opaque tokens.
 
-The client's secret is stored unhashed. Hashed as the toolkit does it, it would cost a hundred times all the rest.
+The client's secret is stored unhashed: verifying a hashed secret would take a hundred times as long as everything else.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _SCOPES: Final = {"SCOPES": {"read": "Read", "write": "Write"}}
 
 
 def tables(rounds: int) -> Iterator[Table]:
-    """Measure, and give the table."""
+    """Measure, and yield the table."""
     rotate_signing_keys()
     client = get_application_model().objects.create(
         name="a program",
@@ -55,7 +55,7 @@ def tables(rounds: int) -> Iterator[Table]:
         rows=rows,
         null_control=comparison.null_control,
         unrest=comparison.unrest,
-        goal="RS256 at most 1.02, ES256 at most 0.92, and no more statements than the toolkit's",
+        goal="RS256 at most 1.02, ES256 at most 0.92, and no more statements than DOT",
     )
 
 
@@ -66,7 +66,7 @@ def _variants(client_id: str) -> Iterator[Variant]:
         client_id,
         oauth2_provider=_SCOPES,
         at_jwt={},
-        remarks="as it comes: tokens stored in clear",
+        remarks="its defaults: tokens stored in clear",
     )
     for algorithm in ("RS256", "ES256"):
         yield endpoint_variant(
@@ -89,8 +89,8 @@ def endpoint_variant(
     remarks: str,
     **body: str,
 ) -> Variant:
-    """Give the variant that asks an endpoint of this class for a token, as ``body`` says."""
-    # The toolkit keeps what it made of its settings on the view's class, so each variant has a class of its own.
+    """Return a variant that requests tokens from an endpoint of this class, with ``body`` as parameters."""
+    # DOT caches objects made from its settings on the view's class, so each variant has its own class.
     view: Any = type(view_class.__name__, (view_class,), {}).as_view()  # type: ignore[attr-defined]
     make = RequestFactory().post
     body = {
@@ -114,7 +114,7 @@ def endpoint_variant(
 
 
 def configure(oauth2_provider: dict[str, Any], at_jwt: dict[str, Any]) -> None:
-    """Let the site have these settings from now on; whoever keeps something of the former ones is told."""
+    """Change the site's settings, and clear all caches of the previous ones."""
     for name, value in {"OAUTH2_PROVIDER": oauth2_provider, "AT_JWT": at_jwt}.items():
         setattr(settings, name, value)
         setting_changed.send(sender=None, setting=name, value=value, enter=True)
@@ -122,7 +122,7 @@ def configure(oauth2_provider: dict[str, Any], at_jwt: dict[str, Any]) -> None:
 
 
 def rows_of(comparison: Comparison) -> list[dict[str, Any]]:
-    """Give a row for each variant; while the settings are those of the comparison, since each is asked once more."""
+    """Return a row for each variant. Call it before the settings are restored: it calls each variant again."""
     return [
         {
             "variant": each.variant.name,
@@ -136,8 +136,8 @@ def rows_of(comparison: Comparison) -> list[dict[str, Any]]:
 
 
 def statements_of(variant: Variant) -> int:
-    """Count the SQL statements of a call."""
-    # The first request after a change of settings reads the keys, and only the first.
+    """Return the number of SQL statements of a call."""
+    # The first request after a change of settings also reads the keys.
     first, second = variant.prepare(2)
     variant.call(first)
     with CaptureQueriesContext(connection) as statements:

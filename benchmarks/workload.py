@@ -1,4 +1,4 @@
-"""What all variants work on: the same claims, of about 0.7 KiB as JSON, and the same keys."""
+"""The token that all variants use, with about 0.7 KiB of claims as JSON."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ AUDIENCE: Final = "https://api.example.com/"
 CLIENT_ID: Final = "rJ6WcVbqU9bIYqEzGRnXyMSzfEtkYzoAzdD1MSca"
 REQUIRED: Final = ("iss", "exp", "aud", "sub", "client_id", "iat", "jti")
 
-# What a company's tokens carry beside the protocol's own claims.
+# Typical claims of a company's tokens, in addition to the protocol claims.
 _ATTRIBUTES: Final[dict[str, Any]] = {
     "name": "Adèle Lindqvist-Bergström",
     "preferred_username": "adele.lindqvist",
@@ -32,7 +32,7 @@ _ATTRIBUTES: Final[dict[str, Any]] = {
 
 
 def claims(subject: str = CLIENT_ID, *, issuer: str = ISSUER) -> dict[str, Any]:
-    """Make the claims of one token, each with its own ``jti``."""
+    """Return the claims of a token, with a new ``jti``."""
     return assemble(
         issuer=issuer,
         subject=subject,
@@ -47,5 +47,5 @@ def claims(subject: str = CLIENT_ID, *, issuer: str = ISSUER) -> dict[str, Any]:
 
 
 def token(key: PrivateKey, subject: str = CLIENT_ID, *, issuer: str = ISSUER) -> str:
-    """Make one token, signed with ``key``."""
+    """Return a token signed with ``key``."""
     return sign_compact(key, header_segment(key), encode_json(claims(subject, issuer=issuer)))
