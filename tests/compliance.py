@@ -1,6 +1,6 @@
 """The compliance page: each requirement, the tests that show it, and what came of them.
 
-``python -m tests.compliance docs/compliance.md`` runs the tests that carry ``@pytest.mark.compliance("9068-24", ...)``
+``python -m tests.compliance docs/reference/compliance.md`` runs the tests that carry ``@pytest.mark.compliance("9068-24", ...)``
 and writes the page in Markdown. Failing tests do not keep it from being written: it says that they failed. A mark with
 a number that is in no line of ``compliance_requirements.toml`` does.
 """
@@ -180,7 +180,7 @@ def page(documents: Sequence[Document], run: Run, versions: Mapping[str, str]) -
     requirements = [requirement for document in documents for requirement in document.requirements]
     counts = Counter(result_of(requirement, run) for requirement in requirements)
     lines = [
-        "<!-- Written by: python -m tests.compliance docs/compliance.md -->",
+        "<!-- Written by: python -m tests.compliance docs/reference/compliance.md -->",
         "",
         "# Compliance",
         "",

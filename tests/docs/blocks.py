@@ -1,4 +1,4 @@
-"""The fenced blocks of the documentation, as text that can be run."""
+"""The pages of the documentation and their fenced blocks, as text that can be run."""
 
 from __future__ import annotations
 
@@ -8,28 +8,91 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent.parent
 DOCS = ROOT / "docs"
-INSTALLATION = DOCS / "installation.md"
-OWN_VIEWS = DOCS / "own-views.md"
-PROTECT = DOCS / "protect-an-api.md"
-AUTHENTICATION = DOCS / "authentication.md"
-REMOTE_ISSUER = DOCS / "remote-issuer.md"
-PLAIN_VIEWS = DOCS / "plain-views.md"
-MCP = DOCS / "mcp.md"
-RESOURCE_SERVERS = DOCS / "resource-servers.md"
-SUBJECTS = DOCS / "subjects.md"
-CLAIM_MAPPERS = DOCS / "claim-mappers.md"
-KEYS = DOCS / "keys.md"
-KEY_LEAKED = DOCS / "key-leaked.md"
-PREVIEW = DOCS / "preview.md"
-SETTINGS = DOCS / "settings.md"
-TESTING = DOCS / "testing.md"
 README = ROOT / "README.md"
 CONTRIBUTING = ROOT / "CONTRIBUTING.md"
 CHANGELOG = ROOT / "CHANGELOG.md"
-# Their blocks are run in a brand-new project.
-RUN_IN_A_PROJECT = {INSTALLATION, OWN_VIEWS, PROTECT, PLAIN_VIEWS, MCP, REMOTE_ISSUER, README, TESTING}
+
+
+@dataclass(frozen=True)
+class Topic:
+    """The pages on one subject, in an order in which their blocks can be run."""
+
+    names: tuple[str, ...]
+
+    @property
+    def pages(self) -> list[Path]:
+        return [DOCS / f"{name}.md" for name in self.names]
+
+    def read_text(self) -> str:
+        return "\n".join(page.read_text() for page in self.pages)
+
+
+def topic(*names: str) -> Topic:
+    return Topic(names)
+
+
+INSTALLATION = topic("tutorials/existing-site")
+UNINSTALL = topic("how-to/uninstall")
+OWN_VIEWS = topic("how-to/own-views")
+PROTECT = topic(
+    "how-to/protect-an-api",
+    "how-to/users",
+    "how-to/log-refusals",
+    "how-to/old-tokens",
+    "how-to/permissions",
+    "how-to/openapi",
+    "reference/responses",
+    "explanation/verification",
+)
+PLAIN_VIEWS = topic("how-to/plain-views")
+MCP = topic("how-to/mcp")
+TESTING = topic("how-to/testing")
+REMOTE_ISSUER = topic(
+    "how-to/remote-issuer",
+    "how-to/two-projects",
+    "how-to/several-issuers",
+    "how-to/issuer-problems",
+    "explanation/remote-keys",
+)
+RESOURCE_SERVERS = topic(
+    "how-to/register-an-api",
+    "how-to/tokens-of-one-api",
+    "how-to/consent-page",
+    "explanation/audience",
+    "reference/audience-errors",
+)
+SUBJECTS = topic("how-to/subjects", "how-to/pairwise-subjects", "how-to/other-user-model")
+CLAIM_MAPPERS = topic(
+    "tutorials/claim-mapper",
+    "reference/claim-mappers",
+    "how-to/claim-functions",
+    "how-to/claim-mapper-files",
+    "how-to/claim-problems",
+)
+AUTHENTICATION = topic("how-to/authentication", "explanation/login")
+PREVIEW = topic("how-to/preview")
+KEYS = topic(
+    "how-to/rotate-keys",
+    "how-to/scheduled-commands",
+    "how-to/algorithms",
+    "how-to/import-a-key",
+    "how-to/encrypt-keys",
+    "how-to/backups",
+    "how-to/database-outages",
+    "explanation/key-lifecycle",
+)
+KEY_LEAKED = topic("how-to/key-leaked")
+SEVERAL_KEYS_LEAKED = topic("how-to/several-keys-leaked")
+SETTINGS = topic("reference/settings")
+SYSTEM_CHECKS = topic("reference/system-checks")
+# Their blocks are run in a new project.
+RUN_IN_A_PROJECT = (INSTALLATION, UNINSTALL, OWN_VIEWS, PROTECT, PLAIN_VIEWS, MCP, REMOTE_ISSUER, TESTING)
 # compliance.md is written from the tests, and changelog.md includes CHANGELOG.md.
-PAGES = sorted(page for page in DOCS.glob("*.md") if page.name not in {"compliance.md", "changelog.md"})
+PAGES = sorted(
+    page
+    for page in DOCS.rglob("*.md")
+    if page.name not in {"compliance.md", "changelog.md"} and "_build" not in page.parts
+)
 
 _FENCE = re.compile(
     r"^(?P<indent> *)```(?P<language>\S+)[^\n]*\n(?P<text>.*?)^(?P=indent)```$", re.DOTALL | re.MULTILINE
@@ -51,22 +114,24 @@ class Block:
 
     @property
     def file(self) -> str:
-        """The file that a block of Python belongs in: its first line names it."""
+        """The file that a Python block belongs to, named by its first line."""
         match = _FILE.match(self.text.partition("\n")[0])
         assert match, f"{self}: the first line of a block of Python is '# path/of/the/file.py'"
         return match[1]
 
     @property
     def commands(self) -> list[str]:
-        """The commands of a block of console: what stands after each ``$``, and the indented lines below it."""
+        """The commands of a console block: the text after each ``$``, with the indented lines below it."""
         assert re.fullmatch(r"(\$ .*\n(    .*\n)*)+", self.text), (
             f"{self}: a command begins with '$ ' and goes on indented"
         )
         return [command.rstrip("\n") for command in re.split(r"^\$ ", self.text, flags=re.MULTILINE)[1:]]
 
 
-def blocks_of(page: Path) -> list[Block]:
-    """Give the fenced blocks of a page in their order."""
+def blocks_of(page: Path | Topic) -> list[Block]:
+    """Return the fenced blocks of a page, or of the pages of a topic, in their order."""
+    if isinstance(page, Topic):
+        return [block for each in page.pages for block in blocks_of(each)]
     text = page.read_text()
     return [
         Block(
@@ -79,8 +144,8 @@ def blocks_of(page: Path) -> list[Block]:
     ]
 
 
-def table_rows(page: Path, *, columns: int) -> list[list[str]]:
-    """Give the cells of all tables of a page that have so many columns, without their heads."""
+def table_rows(page: Path | Topic, *, columns: int) -> list[list[str]]:
+    """Return the cells of all tables with this number of columns, without the heads."""
     lines = [line for line in page.read_text().splitlines() if line.startswith("|")]
     rows = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]
     # A table's second line is made of dashes; the line before it is the head.

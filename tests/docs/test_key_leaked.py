@@ -22,7 +22,7 @@ from django_at_jwt.models import SigningKey
 from example_project.server_process import RunningServer, running_server
 from tests.patience import PATIENCE_SECONDS
 
-from .blocks import KEY_LEAKED, ROOT, Block, blocks_of
+from .blocks import KEY_LEAKED, ROOT, SEVERAL_KEYS_LEAKED, Block, blocks_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -166,7 +166,7 @@ def test_more_than_one_key(settings, capsys):
     rows = {key.state_at(timezone.now()).value: key.kid for key in SigningKey.objects.all()}
     variables = {"$KID": rows["signing"], "$ANNOUNCED": rows["announced"]}
     settings.AT_JWT = {**settings.AT_JWT, "KEY_ENCRYPTION_KEYS": ["A" * 43]}
-    commands = [command for block in sections()["If more than one key leaked"] for command in block.commands]
+    commands = [command for block in blocks_of(SEVERAL_KEYS_LEAKED) for command in block.commands]
     assert [command.split()[-1] for command in commands if command.startswith("ANNOUNCED=")] == commands[:1]
     for command in commands[1:]:
         arguments = [variables.get(argument, argument) for argument in shlex.split(command)]

@@ -145,7 +145,7 @@ def test_first_keys_are_made_with_any_key_encryption_key(process_with):
 
 
 def test_recovery_from_a_lost_key_encryption_key(process_with, service):
-    # The steps of docs/keys.md.
+    # The steps of docs/how-to/encrypt-keys.md.
     process_with(ANOTHER)
     assert service.token("client_credentials").status_code == 503
     [signing], [announced] = in_state(KeyState.SIGNING), in_state(KeyState.ANNOUNCED)
