@@ -1,11 +1,11 @@
-# The index of what can be done here. Each target sets up what it needs in .venv.
+# Each target installs what it needs in .venv. `make help` lists the targets.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
 .PHONY: help demo serve mcp test check format docs bench tox clean
 
-help:  ## Say what there is
+help:  ## List the targets
 	@sed -n 's/^\([a-z]*\):.*##/\1	/p' $(MAKEFILE_LIST)
 
 $(VENV)/pip: $(firstword $(MAKEFILE_LIST))
@@ -14,25 +14,25 @@ $(VENV)/pip: $(firstword $(MAKEFILE_LIST))
 	@$(BIN)/python -m pip --quiet --disable-pip-version-check install --upgrade 'pip>=25.1'
 	@touch $@
 
-# One stamp for each dependency group of pyproject.toml.
+# One stamp per dependency group in pyproject.toml.
 $(VENV)/group-%: pyproject.toml $(VENV)/pip
 	@echo "== Installing django-at-jwt and its '$*' tools"
 	@$(BIN)/python -m pip --quiet --disable-pip-version-check install --editable '.[toolkit]' --group $*
 	@touch $@
 
-demo: $(VENV)/group-example  ## Run the main job end to end on SQLite, over HTTP
+demo: $(VENV)/group-example  ## Run every flow end to end over HTTP, on SQLite
 	@$(BIN)/python -m example_project.demo
 
-serve: $(VENV)/group-example  ## Leave the example running, and say where to log in
+serve: $(VENV)/group-example  ## Run the example site, and print where to log in
 	@$(BIN)/python -m example_project.serve
 
-mcp: $(VENV)/group-mcp  ## Let a client of the Model Context Protocol find its way to the example's API
+mcp: $(VENV)/group-mcp  ## Run a Model Context Protocol client against the example
 	@$(BIN)/python -m example_project.mcp_client
 
-test: $(VENV)/group-test  ## Run the tests; those that need a service that is not there are skipped by name
+test: $(VENV)/group-test  ## Run the tests; those for unavailable services are skipped by name
 	@$(BIN)/python -m pytest --numprocesses=auto
 
-check: $(VENV)/group-check  ## Lint, types, import contracts, migrations
+check: $(VENV)/group-check  ## Lint, types, import contracts, migrations, spelling
 	@echo "== ruff"
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -42,24 +42,26 @@ check: $(VENV)/group-check  ## Lint, types, import contracts, migrations
 	@$(BIN)/lint-imports
 	@echo "== migrations"
 	@DJANGO_SETTINGS_MODULE=tests.settings $(BIN)/python -m django makemigrations --check --dry-run
-	@echo "make check: all is well"
+	@echo "== spelling"
+	@$(BIN)/codespell
+	@echo "make check: passed"
 
 format: $(VENV)/group-check  ## Format the code
 	@$(BIN)/ruff check --fix-only .
 	@$(BIN)/ruff format .
 
 docs: $(VENV)/group-docs $(VENV)/group-test  ## Build the documentation, and the compliance page from the tests
-	@$(BIN)/python -m tests.compliance docs/compliance.md
+	@$(BIN)/python -m tests.compliance docs/reference/compliance.md
 	@$(BIN)/python -m sphinx -W --keep-going -q -b doctest docs docs/_build/doctest
 	@$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
 	@echo "make docs: open docs/_build/html/index.html"
 
-bench: $(VENV)/group-test  ## Measure speed against the peers, as ratios of one run
+bench: $(VENV)/group-test  ## Compare the speed with other libraries
 	@$(BIN)/python -m benchmarks
 
-tox: $(VENV)/group-test  ## Run the tests on all supported versions that are installed here
+tox: $(VENV)/group-test  ## Run the tests on all supported versions that are installed
 	@$(BIN)/python -m pip --quiet --disable-pip-version-check install tox
 	@$(BIN)/tox run
 
-clean:  ## Remove what the targets made
+clean:  ## Remove everything that the targets created
 	@rm -rf $(VENV) .tox .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis docs/_build build dist
