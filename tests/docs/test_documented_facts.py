@@ -70,9 +70,9 @@ class TestAnswers:
                 return client.get("/needs-write/", headers={"Authorization": "Bearer"})
             case "a token in the header":
                 return client.get("/needs-write/", {"access_token": token}, headers=bearer(token))
-            case "a token that must not be accepted":
+            case "an invalid token":
                 return client.get("/needs-write/", headers=bearer(f"{token}x"))
-            case "a token without a scope that a permission class asks for":
+            case "a token without a required scope":
                 return client.get("/needs-write/", headers=bearer(token_without_scope))
 
     @pytest.mark.compliance("6750-2", "6750-3", "9068-27")
@@ -188,7 +188,7 @@ class TestKeysPage:
         done, nothing_to_do, failed = (
             int(number)
             for number in re.search(
-                r"is (\d) where something was done, (\d) where there was nothing to do, and (\d)", text
+                r"is (\d) if something was done, (\d) if there was nothing to do, and (\d)", text
             ).groups()
         )
         assert exit_status("--dry-run") == done
@@ -196,7 +196,7 @@ class TestKeysPage:
         assert exit_status("--algorithm", "RS256") == failed
         assert f"SuccessExitStatus={nothing_to_do}\n" in text
         assert f"|| [ $? -eq {nothing_to_do} ]`" in text
-        assert f"any exit status but {nothing_to_do}" in " ".join(text.split())
+        assert f"any exit status other than {nothing_to_do}" in " ".join(text.split())
 
     def test_it_prints_what_the_page_shows(self, db):
         def same_for_all(text):
@@ -249,9 +249,9 @@ class TestKeysPage:
         policy, leeway = app_settings().rotation_policy(longest_lifetime=3600), timedelta(seconds=app_settings().leeway)
         needed = app_settings().jwk_set_max_age + timedelta(seconds=app_settings().key_ring_max_age) + leeway
         assert [row[1] for row in said] == [
-            f"{policy.propagation_time.days} days, where {needed} would do",
-            f"{policy.retention}, which is just that",
-            f"{policy.rotation_interval.days} days, where {policy.propagation_time.days} days would do",
+            f"{policy.propagation_time.days} days (at least {needed})",
+            f"{policy.retention} (the minimum)",
+            f"{policy.rotation_interval.days} days (at least {policy.propagation_time.days} days)",
         ]
         assert policy.retention == timedelta(hours=1) + leeway
 
