@@ -69,7 +69,7 @@ CLAIM_MAPPERS = topic(
     "how-to/claim-mapper-files",
     "how-to/claim-problems",
 )
-AUTHENTICATION = topic("how-to/authentication", "explanation/login")
+AUTHENTICATION = topic("how-to/authentication")
 PREVIEW = topic("how-to/preview")
 KEYS = topic(
     "how-to/rotate-keys",

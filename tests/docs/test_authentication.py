@@ -110,8 +110,8 @@ class TestTables:
         "recovery code": [{"method": "mfa", "type": "recovery_codes"}],
         "passkey or security key, after another step": [{"method": "mfa", "type": "webauthn"}],
         "login with a passkey alone": [{"method": "mfa", "type": "webauthn", "passwordless": True}],
-        "code to a telephone": [{"method": "code", "phone": "+431"}],
-        "code by e-mail, new password by e-mail, account at another provider, sign-up": [
+        "code sent to a telephone": [{"method": "code", "phone": "+431"}],
+        "code by e-mail, password reset by e-mail, account at another provider, sign-up": [
             {"method": "code", "email": "alice@example.com"},
             {"method": "password_reset", "email": "alice@example.com"},
             {"method": "socialaccount", "provider": "google", "uid": "1"},

@@ -43,16 +43,14 @@ def rows_of(title):
     return [[cell.strip() for cell in re.split(r" \| ?|^\| | \|$", line) if cell is not None][1:] for line in lines]
 
 
-@pytest.mark.parametrize(
-    ("title", "kinds"), [("Where a value comes from", SOURCE_KINDS), ("What is done to it", TRANSFORM_KINDS)]
-)
+@pytest.mark.parametrize(("title", "kinds"), [("Sources", SOURCE_KINDS), ("Transforms", TRANSFORM_KINDS)])
 def test_kinds_and_their_members(title, kinds):
     said = {names_in(row[0])[0]: names_in(row[1]) for row in rows_of(title)}
     assert said == {kind: [*members] for kind, (_, members) in kinds.items()}
 
 
 def test_conditions():
-    assert {names_in(row[0])[0] for row in rows_of("For which tokens")} == {each.name for each in fields(Conditions)}
+    assert {names_in(row[0])[0] for row in rows_of("Conditions")} == {each.name for each in fields(Conditions)}
 
 
 def test_types():
@@ -61,7 +59,7 @@ def test_types():
 
 
 def test_what_happens_without_a_value_and_beside_others():
-    said = [(names_in(row[0])[0], names_in(row[1])[0]) for row in rows_of("Without a value, and beside other mappers")]
+    said = [(names_in(row[0])[0], names_in(row[1])[0]) for row in rows_of("Missing values and conflicts")]
     assert said == [*(("when_missing", each) for each in WhenMissing), *(("merge", each) for each in Merge)]
 
 

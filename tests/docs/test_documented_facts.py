@@ -13,7 +13,7 @@ from types import SimpleNamespace
 
 import pytest
 from django.core.checks import run_checks
-from django.core.management import call_command, get_commands, load_command_class
+from django.core.management import CommandError, call_command, get_commands, load_command_class
 from django.db.models import F
 from django.utils import timezone
 from django.utils.connection import ConnectionDoesNotExist
@@ -365,13 +365,15 @@ class TestKeysPage:
         assert signing.kid in caplog.text
         assert len(client.get("/o/.well-known/jwks.json").json()["keys"]) == 2
         assert "django_at_jwt.E102" in self.deployment_checks()
-        # Gone for good: the announced key is lost as well, so it goes first.
-        for lost in announced, signing:
-            call_command("revoke_signing_key", lost.kid, reason="its key-encryption key is lost")
+        # Lost for good: the three steps of the page.
+        with pytest.raises(CommandError, match="is revoked, but: The next key could not be made"):
+            call_command("revoke_signing_key", announced.kid, reason="its key-encryption key is lost")
+        call_command("rotate_signing_keys", "--key-encryption-key-lost")
+        call_command("revoke_signing_key", signing.kid, reason="its key-encryption key is lost")
         issued(service)
 
     def in_state(self, state):
-        return next(key for key in SigningKey.objects.all() if key.state_at(timezone.now()) is state)
+        return next(key for key in SigningKey.objects.order_by("signing_at") if key.state_at(timezone.now()) is state)
 
     def deployment_checks(self):
         return {message.id for message in run_checks(include_deployment_checks=True)}

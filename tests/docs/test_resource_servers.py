@@ -105,17 +105,17 @@ class TestErrors:
     )
     # What is asked for in each row: resources, scopes, what was granted.
     cases = {
-        "a resource that is no absolute URI, or has a fragment": ([f"{API}#a"], "", None),
-        "one that is not registered, disabled, or not for this client": ([SHUT], "", None),
+        "a resource that is not an absolute URI, or has a fragment": ([f"{API}#a"], "", None),
+        "a resource that is not registered, disabled, or not for this client": ([SHUT], "", None),
         "more than was granted": ([API], "", [OTHER]),
-        "nothing, and one of several that were granted is no longer there": ([], "", [API, SHUT]),
+        "nothing, and one of several granted resources no longer exists": ([], "", [API, SHUT]),
         "a scope of an API that is not for this client": ([], "shut", None),
         "nothing, and the default is not for this client": ([], "", None),
         "scopes of different APIs": ([], "read write", None),
         "scopes that several APIs have": ([], "both", None),
         "several APIs, and a scope that two of them have": ([API, OTHER], "both", None),
-        "several, and one is isolated": ([API, ALONE], "", None),
-        "several, with different kinds of token": ([API, ALONE], "", None),
+        "several APIs, and one is isolated": ([API, ALONE], "", None),
+        "several APIs with different kinds of token": ([API, ALONE], "", None),
     }
     rows = {row[0]: row[1:] for row in table_rows(RESOURCE_SERVERS, columns=3) if row[1].startswith("`invalid")}
 
@@ -148,7 +148,7 @@ class TestErrors:
 
 class TestRegistering:
     def test_each_option_is_named(self):
-        listed = re.search(r"(`name`, `description`.+?) may each be left out", WORDS)[1]
+        listed = re.search(r"(`name`, `description`.+?) are all optional", WORDS)[1]
         assert set(re.findall(r"`(\w+)`", listed)) == {*_OPTIONS}
 
     def test_each_field_is_named(self):
