@@ -1,4 +1,4 @@
-"""System checks: what a site has forgotten, each with the line that mends it."""
+"""System checks: problems of a site's configuration, each with the line that fixes it."""
 
 from __future__ import annotations
 

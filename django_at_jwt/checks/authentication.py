@@ -1,50 +1,45 @@
-"""What is claimed of a login: methods that exist, of backends that are used, by callables that can be called."""
+"""Checks of the settings for ``amr``, ``acr`` and ``auth_time``."""
 
 from __future__ import annotations
 
-import difflib
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.conf import settings as django_settings
 from django.core.checks import CheckMessage, Error, Warning  # noqa: A004 - Django's own name
 
-from django_at_jwt.conf import app_settings
+from django_at_jwt.conf import app_settings, nearest_name
 from django_at_jwt.core.authentication import REGISTERED_METHODS
 
-from .ids import CheckId, issues_tokens, problem_with_callable, readable
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+from .ids import CheckId, issues_tokens, problem_with_callable, settings_valid, when
 
 
+@when(issues_tokens, settings_valid)
 def check_authentication_callables(**_kwargs: Any) -> list[CheckMessage]:
-    """The site's own callables can be imported and called; without them nobody could log in."""
-    if not issues_tokens() or not readable():
-        return []
-    named = {
+    """Check that the site's callables for logins exist; without them every login fails."""
+    callables = {
         "AUTHENTICATION_EVENT": app_settings().authentication_event,
         "AUTHENTICATION_CONTEXTS": app_settings().authentication_contexts,
     }
     return [
         Error(
-            f"AT_JWT[{name!r}] is {path!r}, which {problem}.",
-            hint="Write the dotted path of a function. Until then every login fails.",
+            f'AT_JWT["{name}"] is {path!r}, which {problem}, so every login fails.',
+            hint="Set it to the dotted path of a function.",
             id=CheckId.AUTHENTICATION_CALLABLE,
         )
-        for name, path in named.items()
+        for name, path in callables.items()
         if isinstance(path, str) and (problem := problem_with_callable(path))
     ]
 
 
+@when(issues_tokens, settings_valid)
 def check_authentication_backends(**_kwargs: Any) -> list[CheckMessage]:
-    """Each backend that methods are given for is one that users log in with."""
-    if not issues_tokens() or not readable():
-        return []
+    """Check that each backend in ``AT_JWT["AUTHENTICATION_METHODS"]`` is in use."""
     backends = django_settings.AUTHENTICATION_BACKENDS
     return [
         Warning(
-            f"AT_JWT['AUTHENTICATION_METHODS'] names {backend!r}, which is not in AUTHENTICATION_BACKENDS.",
-            hint=f"{_nearest(backend, backends)} A backend is looked up by exactly this path; a subclass has its own.",
+            f'AT_JWT["AUTHENTICATION_METHODS"] contains {backend!r}, which is not in AUTHENTICATION_BACKENDS.',
+            hint=f"Use {nearest_name(backend, backends)}. The path must be exactly that in AUTHENTICATION_BACKENDS; a "
+            "subclass of a backend needs its own entry.",
             id=CheckId.UNUSED_AUTHENTICATION_BACKEND,
         )
         for backend in app_settings().authentication_methods or {}
@@ -52,10 +47,9 @@ def check_authentication_backends(**_kwargs: Any) -> list[CheckMessage]:
     ]
 
 
+@when(issues_tokens, settings_valid)
 def check_authentication_methods(**_kwargs: Any) -> list[CheckMessage]:
-    """Methods have registered names, which others understand (RFC 8176)."""
-    if not issues_tokens() or not readable():
-        return []
+    """Check that ``amr`` values are registered (RFC 8176), so that resource servers understand them."""
     contexts = app_settings().authentication_contexts
     tables = {
         "AUTHENTICATION_METHODS": app_settings().authentication_methods or {},
@@ -63,8 +57,9 @@ def check_authentication_methods(**_kwargs: Any) -> list[CheckMessage]:
     }
     return [
         Warning(
-            f"AT_JWT[{name!r}] has {method!r}, which is no registered authentication method (RFC 8176).",
-            hint=f"{_nearest(method, REGISTERED_METHODS)} Silence this warning if the name is one of your own.",
+            f'AT_JWT["{name}"] contains {method!r}, which is not a registered authentication method (RFC 8176).',
+            hint=f"Use {nearest_name(method, REGISTERED_METHODS)}, or silence this warning for a value that you "
+            "define yourself.",
             id=CheckId.UNREGISTERED_AUTHENTICATION_METHOD,
         )
         for name, table in tables.items()
@@ -73,24 +68,17 @@ def check_authentication_methods(**_kwargs: Any) -> list[CheckMessage]:
     ]
 
 
-def _nearest(word: str, words: Iterable[str]) -> str:
-    known = list(words)
-    nearest = difflib.get_close_matches(word, known, n=1)
-    return f"{nearest[0]!r} is the nearest." if nearest else f"There are {', '.join(known)}."
-
-
+@when(issues_tokens)
 def check_allauth(**_kwargs: Any) -> list[CheckMessage]:
-    """The installed django-allauth says whose login it has recorded."""
-    if not issues_tokens():
-        return []
+    """Check that the installed django-allauth records the user of a login."""
     from django_at_jwt.authorization_server.login import allauth as allauth_records  # noqa: PLC0415 - only where tokens are issued
 
     if not allauth_records.is_installed() or allauth_records.names_the_user():
         return []
     return [
         Warning(
-            "This django-allauth does not say whose login it has recorded, so the records are not read.",
-            hint="Install django-allauth 65.21 or later. Until then tokens do not say how its users have logged in.",
+            "The installed django-allauth does not record the user of a login, so tokens of its users have no amr.",
+            hint="Install django-allauth 65.21 or later.",
             id=CheckId.OLD_ALLAUTH,
         )
     ]

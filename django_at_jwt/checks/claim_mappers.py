@@ -1,4 +1,4 @@
-"""What claim mappers may read on this site, and the mappers that the settings declare."""
+"""Checks of the claim mappers in the settings and of the fields that claim mappers may read."""
 
 from __future__ import annotations
 
@@ -9,16 +9,15 @@ from django.core.checks import CheckMessage, Error, Warning  # noqa: A004 - Djan
 from django_at_jwt.conf import AppSettings, app_settings
 from django_at_jwt.core.claims import UnusableRule
 
-from .ids import CheckId, issues_tokens, readable
+from .ids import CheckId, issues_tokens, settings_valid, when
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 
+@when(issues_tokens, settings_valid)
 def check_declared_mappers(**_kwargs: Any) -> list[CheckMessage]:
-    """Each mapper in the settings can be applied on this site: its form was checked when the settings were read."""
-    if not issues_tokens() or not readable():
-        return []
+    """Check that each mapper in the settings works on this site. Its syntax is checked when the settings are read."""
     from django_at_jwt.models.claim_mapper import refuse_rule  # noqa: PLC0415 - a project that only verifies has no users to map
 
     messages: list[CheckMessage] = []
@@ -26,42 +25,42 @@ def check_declared_mappers(**_kwargs: Any) -> list[CheckMessage]:
         try:
             refuse_rule(rule)
         except UnusableRule as error:
-            so = "no token is issued that it is meant for" if rule.required else "tokens are issued without its claim"
+            effect = "no token that it applies to is issued" if rule.required else "tokens are issued without its claim"
             messages.append(
                 Error(
-                    f"AT_JWT['CLAIM_MAPPERS'] has a mapper, {rule.key!r}, that always fails, so that {so}. {error}",
-                    hint="Correct it. A source that a function gives is registered in the ready() method of an app.",
+                    f'AT_JWT["CLAIM_MAPPERS"]: the mapper {rule.key!r} always fails, so {effect}. {error}',
+                    hint="Correct the mapper. Register a source that is a function in the ready() method of an app.",
                     id=CheckId.UNUSABLE_MAPPER,
                 )
             )
     return messages
 
 
+@when(issues_tokens, settings_valid)
 def check_mappable_fields(**_kwargs: Any) -> list[CheckMessage]:
-    """Each field that the settings let mappers read is one that can be read."""
-    if not issues_tokens() or not readable():
-        return []
+    """Check that each field that mappers may read exists and is mappable."""
     from django_at_jwt.models.mappable import refuse_client_field, refuse_user_path  # noqa: PLC0415 - as above
 
     return [
-        *_unreadable("mappable_user_fields", refuse_user_path),
-        *_unreadable("mappable_client_fields", refuse_client_field),
+        *_unreadable_fields("mappable_user_fields", refuse_user_path),
+        *_unreadable_fields("mappable_client_fields", refuse_client_field),
     ]
 
 
-def _unreadable(setting: str, refuse: Callable[[str], None]) -> Iterator[CheckMessage]:
-    # The defaults name fields that not every user model has.
-    usual = getattr(AppSettings(), setting)
+def _unreadable_fields(setting: str, refuse: Callable[[str], None]) -> Iterator[CheckMessage]:
+    # Defaults are not reported: not every user model has those fields.
+    defaults = getattr(AppSettings(), setting)
     for name in getattr(app_settings(), setting):
-        if name in usual:
+        if name in defaults:
             continue
         try:
             refuse(name)
         except UnusableRule as error:
             [problem] = error.problems
             yield Warning(
-                f"AT_JWT[{setting.upper()!r}] lists {name!r}, which no claim mapper can read. {problem}",
-                hint="Correct it, or take it out. A field of the model can be read, also through foreign keys and "
-                "one-to-one fields, but for a password, a private name, a method, a file and another user.",
+                f'AT_JWT["{setting.upper()}"] contains {name!r}, which claim mappers cannot read. {problem}',
+                hint="Correct or remove it. Claim mappers can read the fields of the model, and those of other models "
+                "through foreign keys and one-to-one fields, except passwords, private names, methods, files and "
+                "other users.",
                 id=CheckId.UNMAPPABLE_FIELD,
             )

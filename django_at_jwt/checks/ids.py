@@ -1,10 +1,12 @@
-"""The ids of the checks, and what must be so for most of them to have a say."""
+"""The ids of the checks, and the conditions under which they run."""
 
 from __future__ import annotations
 
 import sys
 from enum import StrEnum
+from functools import wraps
 from importlib import import_module
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from django.apps import apps
@@ -13,6 +15,13 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
 from django_at_jwt.conf import app_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from django.core.checks import CheckMessage
+
+    _Check = Callable[..., list[CheckMessage]]
 
 
 class CheckId(StrEnum):
@@ -69,13 +78,26 @@ class CheckId(StrEnum):
     ISSUERS_NOT_SHARED = "django_at_jwt.W105"
 
 
+def when(*conditions: Callable[[], bool]) -> Callable[[_Check], _Check]:
+    """Run a check only if all conditions are true. They are evaluated in this order."""
+
+    def decorate(check: _Check) -> _Check:
+        @wraps(check)
+        def conditional(**kwargs: Any) -> list[CheckMessage]:
+            return check(**kwargs) if all(condition() for condition in conditions) else []
+
+        return conditional
+
+    return decorate
+
+
 def issues_tokens() -> bool:
-    """Tell whether this project is an authorization server."""
+    """Return whether this project is an authorization server."""
     return apps.is_installed("oauth2_provider")
 
 
-def readable() -> bool:
-    """Tell whether ``AT_JWT`` can be used; another check says why not."""
+def settings_valid() -> bool:
+    """Return whether ``AT_JWT`` is usable; if it is not, ``check_settings`` reports why."""
     try:
         app_settings()
     except ImproperlyConfigured:
@@ -83,23 +105,28 @@ def readable() -> bool:
     return True
 
 
+def has_root_urlconf() -> bool:
+    """Return whether this project has URLs."""
+    return bool(getattr(django_settings, "ROOT_URLCONF", None))
+
+
 def views_take_access_tokens() -> bool:
-    """Tell whether some view of this project can do so, by what importing all of them has imported."""
-    if getattr(django_settings, "ROOT_URLCONF", None):
+    """Return whether importing the views of this project imports the module with the authentication class."""
+    if has_root_urlconf():
         import_module(django_settings.ROOT_URLCONF)
     return "django_at_jwt.rest_framework" in sys.modules
 
 
 def is_issuer(issuer: str) -> bool:
-    """Tell whether a text can be an issuer identifier (RFC 8414 §2)."""
+    """Return whether a string is a valid issuer identifier (RFC 8414 §2)."""
     parts = urlsplit(issuer)
     is_url = parts.scheme in {"https", "http"} and bool(parts.netloc)
     return is_url and not (parts.query or parts.fragment or issuer.endswith("/") or issuer.split() != [issuer])
 
 
 def problem_with_callable(path: str) -> str | None:
-    """Say what is wrong with the dotted path of something to be called, after its name, or give ``None``."""
+    """Return the problem of a callable's dotted path, as the rest of a sentence, or ``None``."""
     try:
-        return None if callable(import_string(path)) else "cannot be called"
+        return None if callable(import_string(path)) else "is not callable"
     except ImportError as error:
         return f"cannot be imported ({error})"

@@ -1,4 +1,4 @@
-"""The other issuers whose tokens a project accepts."""
+"""Checks of the remote issuers whose tokens this project accepts."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ from django_at_jwt.core.metadata import is_remote_issuer
 from django_at_jwt.resource_server.protected_resources import issuers_for, named_by_views
 from django_at_jwt.resource_server.verification import NO_AUDIENCE, NOT_A_REMOTE_ISSUER
 
-from .ids import CheckId, issues_tokens, readable, views_take_access_tokens
+from .ids import CheckId, issues_tokens, settings_valid, views_take_access_tokens, when
 
 _NOT_SHARED: Final = frozenset(
     f"django.core.cache.backends.{name}" for name in ("locmem.LocMemCache", "dummy.DummyCache")
 )
 
 
+@when(settings_valid)
 def check_some_issuer(**_kwargs: Any) -> list[CheckMessage]:
-    """A project that issues no tokens and has views that take them knows whose tokens these are."""
-    if issues_tokens() or not readable() or app_settings().issuers or local_issuer() or not views_take_access_tokens():
+    """Check that a project that only accepts tokens has an issuer."""
+    if issues_tokens() or app_settings().issuers or local_issuer() or not views_take_access_tokens():
         return []
     return [
         Warning(
-            "No issuer is set, so the views that take access tokens answer each token with an error.",
-            hint="Name the issuer and this API, for instance "
+            'AT_JWT["ISSUERS"] is empty, so views that take access tokens answer every token with status 500.',
+            hint="Add the issuer and the identifier of this API, for instance "
             'AT_JWT = {"ISSUERS": {"https://as.example.com/o": {"audience": "https://api.example.com/"}}}.',
             id=CheckId.NO_ISSUERS,
         )
     ]
 
 
+@when(settings_valid)
 def check_issuer_audiences(**_kwargs: Any) -> list[CheckMessage]:
-    """Each issuer has an audience, so that a token for another API is worth nothing here (RFC 9068 §4)."""
-    if not readable():
-        return []
+    """Check that each issuer has an audience, so that tokens for other APIs are rejected (RFC 9068 §4)."""
     return [
         Error(
             NO_AUDIENCE.format(each.issuer),
@@ -49,14 +49,15 @@ def check_issuer_audiences(**_kwargs: Any) -> list[CheckMessage]:
     ]
 
 
+@when(settings_valid)
 def check_audiences_that_views_name(**_kwargs: Any) -> list[CheckMessage]:
-    """Each audience that a view names is one for which some issuer's tokens are accepted."""
-    if not readable() or not known_issuers() or not views_take_access_tokens():
+    """Check that each audience that a view names is accepted from at least one issuer."""
+    if not known_issuers() or not views_take_access_tokens():
         return []
     return [
         Error(
-            f"A view names the audience {audience!r}, which no issuer in AT_JWT['ISSUERS'] has: it accepts no token.",
-            hint="Add it to the 'audience' of each issuer that may give tokens for it, for instance "
+            f'A view names the audience {audience!r}, which no issuer in AT_JWT["ISSUERS"] has, so it takes no token.',
+            hint='Add it to the "audience" of each issuer that issues tokens for it, for instance '
             f'"ISSUERS": {{"{known_issuers()[0]}": {{"audience": ["{audience}", ...]}}}}.',
             id=CheckId.NO_ISSUER_FOR_AUDIENCE,
         )
@@ -65,17 +66,16 @@ def check_audiences_that_views_name(**_kwargs: Any) -> list[CheckMessage]:
     ]
 
 
+@when(settings_valid)
 def check_remote_issuers(**_kwargs: Any) -> list[CheckMessage]:
-    """Each issuer is an https URL that metadata can be fetched from (RFC 8414 §2), and none is this very project."""
-    if not readable():
-        return []
+    """Check that each issuer is an https URL (RFC 8414 §2) and not this project's own issuer."""
     messages: list[CheckMessage] = []
     for each in app_settings().issuers:
         if each.issuer == local_issuer():
             messages.append(
                 Error(
-                    f"AT_JWT['ISSUERS'] has {each.issuer!r}, which is this project's own issuer.",
-                    hint="Take it out: the tokens of this project's own issuer are accepted without it.",
+                    f'AT_JWT["ISSUERS"] contains {each.issuer!r}, which is this project\'s own issuer.',
+                    hint="Remove it: tokens of this project's own issuer are always accepted.",
                     id=CheckId.BAD_REMOTE_ISSUER,
                 )
             )
@@ -83,29 +83,32 @@ def check_remote_issuers(**_kwargs: Any) -> list[CheckMessage]:
             messages.append(
                 Error(
                     NOT_A_REMOTE_ISSUER.format(each.issuer),
-                    hint="Write the issuer as its tokens have it in iss. Plain http is for 127.0.0.1 and localhost, "
-                    "while DEBUG is on: anybody on the way could put keys of their own in place of the issuer's. "
-                    "manage.py test switches DEBUG off unless it is given --debug-mode.",
+                    hint="Use the value of iss in the issuer's tokens. Plain http is only accepted for localhost and "
+                    "loopback addresses, and only if DEBUG is on, because an attacker on the network could replace the "
+                    "issuer's keys. manage.py test turns DEBUG off unless you pass --debug-mode.",
                     id=CheckId.BAD_REMOTE_ISSUER,
                 )
             )
     return messages
 
 
+@when(settings_valid)
 def check_issuer_cache(**_kwargs: Any) -> list[CheckMessage]:
-    """In production the processes share what they know of issuers, so that it is fetched once and not by each."""
-    if not readable() or not app_settings().issuers:
+    """Check that all processes share one cache of metadata and keys, so that not each of them fetches these."""
+    if not app_settings().issuers:
         return []
     alias = app_settings().issuer_cache
     backend = django_settings.CACHES.get(alias, {}).get("BACKEND")
     if backend is not None and backend not in _NOT_SHARED:
         return []
-    what = "which is not in CACHES" if backend is None else f"a {backend.rpartition('.')[2]}, which no processes share"
+    if backend is None:
+        problem = "which is not in CACHES"
+    else:
+        problem = f"a {backend.rpartition('.')[2]}, which processes do not share"
     return [
         Warning(
-            f"AT_JWT['ISSUER_CACHE'] is {alias!r}, {what}, so each process asks the issuers for itself.",
-            hint="Let it name a cache that they share, for instance one in Redis. Silence this where there is but one "
-            "process, or a few that may each ask.",
+            f'AT_JWT["ISSUER_CACHE"] is {alias!r}, {problem}, so each process fetches metadata and keys separately.',
+            hint="Set it to a shared cache, for instance Redis. Silence this warning for a single process or a few.",
             id=CheckId.ISSUERS_NOT_SHARED,
         )
     ]

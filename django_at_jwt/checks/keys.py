@@ -1,4 +1,4 @@
-"""The signing keys, and the policy that they live by."""
+"""Checks of the signing keys and the rotation policy."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from django_at_jwt.conf import access_token_lifetime, app_settings
 from django_at_jwt.core.errors import NoSigningKey
 from django_at_jwt.core.jose.algorithms import ALGORITHMS
 from django_at_jwt.core.key_lifecycle import KeyState, KeyTimes, is_usable, plan_rotation
+from django_at_jwt.core.quotation import format_instant
 
-from .ids import CheckId, issues_tokens, readable
+from .ids import CheckId, issues_tokens, settings_valid, when
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,15 +24,14 @@ if TYPE_CHECKING:
     from django_at_jwt.models import SigningKey
 
 
+@when(issues_tokens, settings_valid)
 def check_policy(**_kwargs: Any) -> list[CheckMessage]:
-    """No key signs before everybody has it, and no token outlives its key."""
-    if not issues_tokens() or not readable():
-        return []
+    """Check that no key signs before all resource servers have it, and that no token outlives its key."""
     return [
         Error(
             problem,
-            hint="Change AT_JWT['PROPAGATION_TIME'], ['ROTATION_INTERVAL'] or ['RETENTION'], or "
-            "OAUTH2_PROVIDER['OIDC_JWKS_MAX_AGE_SECONDS'].",
+            hint="Change PROPAGATION_TIME, ROTATION_INTERVAL or RETENTION in AT_JWT, or "
+            'OAUTH2_PROVIDER["OIDC_JWKS_MAX_AGE_SECONDS"].',
             id=CheckId.POLICY,
         )
         for problem in policy_problems()
@@ -39,14 +39,14 @@ def check_policy(**_kwargs: Any) -> list[CheckMessage]:
 
 
 def policy_problems() -> tuple[str, ...]:
-    """Give a sentence for each rule that the site's policy breaks."""
+    """Return a sentence for each problem of the rotation policy."""
     from django_at_jwt.authorization_server.keys.rotation import policy_problems as problems_of  # noqa: PLC0415 - as the models below
 
     return problems_of(longest_lifetime())
 
 
 def longest_lifetime() -> int:
-    """Give the longest lifetime of an access token, in seconds; the site's own where no resource server can be read."""
+    """Return the longest lifetime of an access token in seconds: the site's default if the database cannot be read."""
     from django_at_jwt.authorization_server.resource_servers import registry  # noqa: PLC0415 - as the models below
 
     try:
@@ -55,33 +55,39 @@ def longest_lifetime() -> int:
         return access_token_lifetime()
 
 
+@when(issues_tokens, settings_valid)
 def check_revoked_kids(**_kwargs: Any) -> list[CheckMessage]:
-    """No restored backup has brought a revoked key back."""
-    if not issues_tokens() or not readable() or not app_settings().revoked_kids:
+    """Check that no restored backup contains a revoked key that is not revoked there."""
+    if not app_settings().revoked_kids:
         return []
-    rows = signing_key_rows() or []
-    back = [row.kid for row in rows if row.kid in app_settings().revoked_kids and row.revoked_at is None]
+    revoked_kids = app_settings().revoked_kids
     return [
         Error(
-            f"Signing key {kid} was revoked, and is back in the database. It is not used, nor published.",
-            hint=f'Run: manage.py revoke_signing_key {kid} --reason "restored from a backup"',
+            f'Signing key {row.kid} is in AT_JWT["REVOKED_KIDS"], but not revoked in the database. It is neither used '
+            "nor published.",
+            hint=f'Run: manage.py revoke_signing_key {row.kid} --reason "restored from a backup"',
             id=CheckId.REVOKED_KEY_IS_BACK,
         )
-        for kid in back
+        for row in signing_key_rows() or []
+        if row.kid in revoked_kids and row.revoked_at is None
     ]
 
 
+def has_key_encryption_keys() -> bool:
+    """Return whether the settings provide key-encryption keys; if they do not, ``check_settings`` reports why."""
+    return settings_valid() and app_settings().key_encryption_keys is not None
+
+
+@when(issues_tokens, has_key_encryption_keys)
 def check_signing_keys_open(**_kwargs: Any) -> list[CheckMessage]:
-    """Each private key can be opened with the key-encryption keys that are set, and belongs to its public half."""
-    if not issues_tokens() or not _can_open_keys():
-        return []
+    """Check that each private key can be decrypted and matches its public key."""
     from django_at_jwt.authorization_server.keys.encryption import require_row_that_opens  # noqa: PLC0415 - as the models below
 
     messages: list[CheckMessage] = []
     for row in signing_key_rows() or []:
         signs = row.state_at(timezone.now()) in {KeyState.SIGNING, KeyState.ANNOUNCED}
         if not (signs or row.private_jwe):
-            # A key that was revoked has no private half any more.
+            # The private key is erased when a key is revoked.
             continue
         try:
             require_row_that_opens(row)
@@ -90,28 +96,23 @@ def check_signing_keys_open(**_kwargs: Any) -> list[CheckMessage]:
             messages.append(
                 Error(
                     problem,
-                    hint="It cannot sign, and rotate_signing_keys makes no key. Its public half stays in the JWK set. "
-                    "Put back what was changed, in the settings or in the row, or revoke the key.",
+                    hint="The key cannot sign, and rotate_signing_keys creates no new key. Its public key stays in the "
+                    "JWK set. Restore the former key-encryption key or the row, or revoke the key.",
                     id=CheckId.UNOPENABLE_KEY,
                 )
                 if signs
                 else Warning(
                     problem,
-                    hint="It does not sign any more, so nothing fails but rewrap_signing_keys. Find out who or what "
-                    "has changed the row or the key-encryption keys: a key that signs may be next.",
+                    hint="The key no longer signs, so only rewrap_signing_keys fails. Find out what changed the row or "
+                    "the key-encryption keys before it affects a key that signs.",
                     id=CheckId.UNOPENABLE_FORMER_KEY,
                 )
             )
     return messages
 
 
-def _can_open_keys() -> bool:
-    """Tell whether key-encryption keys can be had from the settings; another check says why not."""
-    return readable() and app_settings().key_encryption_keys is not None
-
-
 def signing_key_rows() -> list[SigningKey] | None:
-    """Give the rows of all signing keys, or ``None`` where they cannot be read."""
+    """Return the rows of all signing keys, or ``None`` if the table cannot be read."""
     from django_at_jwt.models import SigningKey  # noqa: PLC0415 - a project that only verifies has no such table
     from django_at_jwt.models.primary import primary_rows  # noqa: PLC0415 - it is with the models
 
@@ -121,29 +122,27 @@ def signing_key_rows() -> list[SigningKey] | None:
         return None
 
 
+@when(issues_tokens, settings_valid)
 def check_size_of_signatures(**_kwargs: Any) -> list[CheckMessage]:
-    """Whoever chooses a post-quantum algorithm knows how long its tokens are."""
-    if not issues_tokens() or not readable():
-        return []
+    """Check for post-quantum algorithms, whose tokens may be too large."""
     messages: list[CheckMessage] = []
     for name in app_settings().signing_algorithms:
         size = ALGORITHMS[name].large_token_bytes
         if size is not None:
             messages.append(
                 Warning(
-                    f"A token signed with {name} has some {size} bytes, most of them for the signature.",
-                    hint="Many servers and proxies refuse headers over 8 KiB in all, and few resource servers verify "
-                    "this algorithm yet. Silence this warning if that is what you want.",
+                    f"Tokens signed with {name} are about {size} bytes long, mostly because of the signature.",
+                    hint="Many servers and proxies reject headers over 8 KiB in total, and few resource servers "
+                    "support this algorithm yet. Silence this warning if yours do.",
                     id=CheckId.LARGE_TOKENS,
                 )
             )
     return messages
 
 
+@when(issues_tokens, settings_valid)
 def check_signing_key(**_kwargs: Any) -> list[CheckMessage]:
-    """There is a key to sign with."""
-    if not issues_tokens() or not readable():
-        return []
+    """Check that a signing key exists."""
     now = timezone.now()
     rows = signing_key_rows()
     if rows is None:
@@ -161,30 +160,30 @@ def check_signing_key(**_kwargs: Any) -> list[CheckMessage]:
         starts = min(row.signing_at for row in rows if row.state_at(now) is KeyState.ANNOUNCED)
         return [
             Warning(
-                f"No signing key signs before {starts}, so no access token can be issued until then.",
-                hint="It is announced until then. If other keys signed before, see in the admin what became of them.",
+                f"No signing key signs before {format_instant(starts)}, so no access token can be issued until then.",
+                hint="Keys are announced, but none signs yet. If other keys signed before, check their state in the "
+                "admin.",
                 id=CheckId.NO_SIGNING_KEY,
             )
         ]
     return [
         Warning(
-            "There is no signing key yet, so no access token can be issued.",
+            "No signing key exists, so no access token can be issued.",
             hint="Run: manage.py rotate_signing_keys",
             id=CheckId.NO_SIGNING_KEY,
         )
     ]
 
 
+@when(issues_tokens, has_key_encryption_keys)
 def check_key_encryption_keys(**_kwargs: Any) -> list[CheckMessage]:
-    """Private keys are encrypted with a key of their own."""
-    if not issues_tokens() or not _can_open_keys():
-        return []
+    """Check that private keys are encrypted with the newest of dedicated key-encryption keys."""
     if not app_settings().key_encryption_keys:
         return [
             Warning(
                 "Private keys are encrypted with a key derived from SECRET_KEY.",
-                hint="Set AT_JWT['KEY_ENCRYPTION_KEYS'] to a list with one base64url key of 32 bytes that is kept "
-                "apart from the database, then run: manage.py rewrap_signing_keys",
+                hint='Set AT_JWT["KEY_ENCRYPTION_KEYS"] to a list with one base64url key of 32 bytes that is stored '
+                "separately from the database, then run: manage.py rewrap_signing_keys",
                 id=CheckId.DERIVED_KEY_ENCRYPTION_KEY,
             )
         ]
@@ -210,13 +209,14 @@ def check_key_encryption_keys(**_kwargs: Any) -> list[CheckMessage]:
 _RUN: Final = "Run: manage.py rotate_signing_keys"
 
 
+@when(issues_tokens, settings_valid)
 def check_rotation(**_kwargs: Any) -> list[CheckMessage]:
-    """Every algorithm in use has a key and a next one, and each key is published for as long as its tokens live."""
-    if not issues_tokens() or not readable() or policy_problems():
+    """Check that each algorithm has a key and an announced successor, and that keys outlive their tokens."""
+    if policy_problems():
         return []
     keys = [row.times for row in signing_key_rows() or []]
     if not keys:
-        # There is a check of its own for a table without keys, or none at all.
+        # Reported by check_signing_key.
         return []
     settings, now = app_settings(), timezone.now()
     plan = plan_rotation(
@@ -233,7 +233,7 @@ def check_rotation(**_kwargs: Any) -> list[CheckMessage]:
     before = {key.kid: key for key in keys}
     starts = {new.signing_at for new in plan.new}
     for after in plan.changed:
-        # That a key ends where one begins that is missing yet has been said.
+        # A key that only ends where a missing key would start is reported as a missing key.
         if before[after.kid].retained_at is not None or after.retained_at not in starts:
             problem = _wrong_times(before[after.kid], after, settings.signing_algorithms)
             messages.append(Warning(problem, hint=f"{_RUN}.", id=CheckId.WRONG_KEY_TIMES))
@@ -241,28 +241,32 @@ def check_rotation(**_kwargs: Any) -> list[CheckMessage]:
 
 
 def _missing(keys: Sequence[KeyTimes], algorithm: str, now: datetime) -> str | None:
-    """Return what is wrong where a rotation would make a key, or ``None`` where the daily run is still in time."""
+    """Return the problem if a rotation would create a key, or ``None`` if the next daily rotation is early enough."""
     usable = [key for key in keys if is_usable(key, now)]
     if not usable:
-        return f"{algorithm} is in AT_JWT['SIGNING_ALGORITHMS'], and there is no key for it."
+        return f'{algorithm} is in AT_JWT["SIGNING_ALGORITHMS"], but has no signing key.'
     announced = [key for key in usable if key.state_at(now) is KeyState.ANNOUNCED]
     if not announced or len(announced) == len(usable) == 1:
         return f"No next key is announced for {algorithm}."
     last = max(key.signing_at for key in announced)
     if last <= now + app_settings().propagation_time:
-        return f"The last announced key for {algorithm} signs from {last}, and none is announced after it yet."
+        return (
+            f"The last announced key for {algorithm} signs from {format_instant(last)}, and no successor is announced."
+        )
     return None
 
 
 def _wrong_times(before: KeyTimes, after: KeyTimes, in_use: Sequence[str]) -> str:
-    """Say what is wrong with a key that a rotation would change."""
-    kid = f"Signing key {before.kid}"
+    """Return the problem of a key whose times a rotation would change."""
+    key = f"Signing key {before.kid}"
     if before.algorithm not in in_use:
-        return (
-            f"{kid} is for {before.algorithm}, which AT_JWT['SIGNING_ALGORITHMS'] has not any more, and may still sign."
-        )
+        return f'{key} can still sign, but {before.algorithm} is no longer in AT_JWT["SIGNING_ALGORITHMS"].'
     if before.retained_at is None:
-        return f"{kid} signs without end, although another key for {before.algorithm} follows it."
+        return f"{key} signs without end, although it has a successor for {before.algorithm}."
     if before.retained_at != after.retained_at:
-        return f"{kid} signs until {before.retained_at}, and should until {after.retained_at or 'further notice'}."
-    return f"{kid} is published until {before.retired_at}, and its tokens may live until {after.retired_at}."
+        until = format_instant(after.retained_at) if after.retained_at else "further notice"
+        return f"{key} signs until {format_instant(before.retained_at)}, but should until {until}."
+    published, needed = (
+        format_instant(each) if each else "further notice" for each in (before.retired_at, after.retired_at)
+    )
+    return f"{key} is published until {published}, but its tokens may live until {needed}."

@@ -1,4 +1,4 @@
-"""The resource servers that tokens are for, declared and registered."""
+"""Checks of the resource servers in the settings and in the database."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from django.utils.connection import ConnectionDoesNotExist
 from django_at_jwt.conf import app_settings
 from django_at_jwt.core.resource_servers import ResourceServers, TokenFormat
 
-from .ids import CheckId, issues_tokens, readable, views_take_access_tokens
+from .ids import CheckId, issues_tokens, settings_valid, views_take_access_tokens, when
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -20,78 +20,76 @@ if TYPE_CHECKING:
     from django_at_jwt.models import ResourceServer as ResourceServerRow
 
 
+@when(issues_tokens, settings_valid)
 def check_default_resource(**_kwargs: Any) -> list[CheckMessage]:
-    """Tokens that nobody asked a resource for have an audience (RFC 9068 §3)."""
-    if not issues_tokens() or not readable():
-        return []
+    """Check that tokens have an audience if the client requests no resource (RFC 9068 §3)."""
     registered = _registered()
     if registered is None or registered.marked_default is not None:
-        # Before the table is there, "migrate" must not be kept from making it. Of one that cannot be it, E012 tells.
+        # No error before the table exists, or "migrate" could not run. E012 reports a default that cannot be one.
         return []
     return [
         Error(
-            "There is no default resource, so tokens that nobody asked a resource for would have no audience.",
-            hint='Name your API, for instance AT_JWT = {"DEFAULT_RESOURCE": "https://www.example.com/"}, or mark a '
-            "resource server as the default in the admin.",
+            "No default resource is set, so tokens for which the client requests no resource have no audience.",
+            hint='Set it, for instance AT_JWT = {"DEFAULT_RESOURCE": "https://www.example.com/"}, or mark a resource '
+            "server as the default in the admin.",
             id=CheckId.NO_DEFAULT_RESOURCE,
         )
     ]
 
 
+@when(issues_tokens, settings_valid)
 def check_one_default(**_kwargs: Any) -> list[CheckMessage]:
-    """One row alone is the default; ``loaddata`` and ``QuerySet.update()`` can leave several behind."""
-    if not issues_tokens() or not readable() or app_settings().default_resource is not None:
+    """Check that at most one row is the default; ``loaddata`` and ``QuerySet.update()`` can mark several."""
+    if app_settings().default_resource is not None:
         return []
     defaults = [row.identifier for row in _rows() if row.is_default]
     if len(defaults) < 2:  # noqa: PLR2004 - several
         return []
     return [
         Warning(
-            f"Several resource servers are marked as the default: {', '.join(defaults)}. {defaults[0]} is it, since it "
-            "was registered first.",
-            hint="Save the one that you want to be it in the admin: that takes the mark from the others.",
+            f"Several resource servers are marked as the default: {', '.join(defaults)}. {defaults[0]} is used, since "
+            "it was registered first.",
+            hint="Save the intended default in the admin: this unmarks the others.",
             id=CheckId.SEVERAL_DEFAULTS,
         )
     ]
 
 
+@when(issues_tokens, settings_valid, views_take_access_tokens)
 def check_audience_of_views(**_kwargs: Any) -> list[CheckMessage]:
-    """Views of this project know their audience, where the default resource is a row, which they do not read."""
-    if not issues_tokens() or not readable() or not views_take_access_tokens():
-        return []
+    """Check that this project's views have an audience if the default resource is a row, which views do not read."""
     settings = app_settings()
     registered = _registered()
     if registered is None or registered.default is None or settings.audience or settings.default_resource:
         return []
     return [
         Warning(
-            f"The default resource, {registered.default}, is marked in the admin alone, where views do not look: those "
-            "with AccessTokenAuthentication or access_token_required and no audience of their own cannot answer.",
-            hint=f'Add "AUDIENCE": "{registered.default}" to AT_JWT, or name the API at each view, with '
-            f'AccessTokenAuthentication.for_audience("{registered.default}"), and silence this.',
+            f"The default resource, {registered.default}, is only marked in the admin, which views do not read: views "
+            "with AccessTokenAuthentication or access_token_required that name no audience answer with status 500.",
+            hint=f'Add "AUDIENCE": "{registered.default}" to AT_JWT, or name the audience in each view with '
+            f'AccessTokenAuthentication.for_audience("{registered.default}") and silence this warning.',
             id=CheckId.NO_AUDIENCE_FOR_VIEWS,
         )
     ]
 
 
+@when(issues_tokens, settings_valid)
 def check_known_scopes(**_kwargs: Any) -> list[CheckMessage]:
-    """Clients can ask for each scope that a resource server names."""
-    if not issues_tokens() or not readable():
-        return []
+    """Check that clients can request each scope of a resource server."""
     from oauth2_provider.scopes import get_scopes_backend  # noqa: PLC0415 - a project that only verifies has no toolkit
 
     registered = _registered()
     try:
         known = frozenset(get_scopes_backend().get_all_scopes())
     except AnyDatabaseError:
-        # A site may keep its scopes in a table, which "migrate" is about to make.
+        # The site's scopes may be in a table that "migrate" has yet to create.
         return []
     unknown = {
         server.identifier: [scope for scope in server.scopes or () if scope not in known] for server in registered or ()
     }
     return [
         Warning(
-            f"Resource server {identifier} names scopes that no client can ask for: {', '.join(scopes)}.",
+            f"Resource server {identifier} has scopes that no client can request: {', '.join(scopes)}.",
             hint=_scopes_to_add(scopes),
             id=CheckId.UNKNOWN_SCOPE,
         )
@@ -101,18 +99,17 @@ def check_known_scopes(**_kwargs: Any) -> list[CheckMessage]:
 
 
 def _scopes_to_add(scopes: Sequence[str]) -> str:
-    named = " and ".join(f'"{scope}"' for scope in scopes)
+    quoted = " and ".join(f'"{scope}"' for scope in scopes)
     texts, them = ("a text", "it") if len(scopes) == 1 else ("a text for each", "them")
     return (
-        f'Add {named} to OAUTH2_PROVIDER["SCOPES"], with {texts} for the consent page, or take {them} out of the '
+        f'Add {quoted} to OAUTH2_PROVIDER["SCOPES"], with {texts} for the consent page, or remove {them} from the '
         "resource server."
     )
 
 
+@when(issues_tokens, settings_valid)
 def check_resource_servers(**_kwargs: Any) -> list[CheckMessage]:
-    """Tokens for each resource server can be signed, and nobody is told two things about one."""
-    if not issues_tokens() or not readable():
-        return []
+    """Check that tokens for each resource server can be issued, and that none is configured in two places."""
     registered = _registered()
     if registered is None:
         return []
@@ -125,8 +122,8 @@ def check_resource_servers(**_kwargs: Any) -> list[CheckMessage]:
     declared = {server.identifier for server in app_settings().resource_servers}
     messages += [
         Warning(
-            f"Resource server {row.identifier} is registered in the admin and declared in the settings.",
-            hint="The settings win. Delete it in the admin, or take it out of AT_JWT['RESOURCE_SERVERS'].",
+            f'Resource server {row.identifier} is both in the database and in AT_JWT["RESOURCE_SERVERS"].',
+            hint="The settings take precedence. Delete it in the admin or remove it from the settings.",
             id=CheckId.REGISTERED_TWICE,
         )
         for row in _rows()
@@ -135,19 +132,18 @@ def check_resource_servers(**_kwargs: Any) -> list[CheckMessage]:
     return messages
 
 
+@when(issues_tokens, settings_valid)
 def check_readable_rows(**_kwargs: Any) -> list[CheckMessage]:
-    """Each row can be read; a fixture or code can store what no form would take."""
-    if not issues_tokens() or not readable():
-        return []
+    """Check that each row is valid; fixtures and code can store what the admin form rejects."""
     messages: list[CheckMessage] = []
     for row in _rows():
         try:
-            row.registered  # noqa: B018 - what is looked for is the error
+            row.registered  # noqa: B018 - for its ValueError
         except ValueError as error:
             messages.append(
                 Error(
-                    f"There are no tokens for resource server {row.identifier}: its row cannot be read: {error}.",
-                    hint="Open it in the admin, which says at each field what is wrong, and save it.",
+                    f"No tokens are issued for resource server {row.identifier}, because its row is invalid: {error}.",
+                    hint="Open it in the admin, save it, and correct the fields with errors.",
                     id=CheckId.UNREADABLE_RESOURCE_SERVER,
                 )
             )
@@ -158,18 +154,18 @@ def _problems_of(server: ResourceServerConfig, registered: ResourceServers) -> I
     in_use = app_settings().signing_algorithms
     if server.token_format is TokenFormat.AT_JWT and server.algorithm is not None and server.algorithm not in in_use:
         yield (
-            f"wants its tokens signed with {server.algorithm}, which is not in use.",
-            f"Add {server.algorithm!r} to AT_JWT['SIGNING_ALGORITHMS'] and run: manage.py rotate_signing_keys",
+            f"requires the algorithm {server.algorithm}, which is not in use.",
+            f'Add "{server.algorithm}" to AT_JWT["SIGNING_ALGORITHMS"] and run: manage.py rotate_signing_keys',
         )
     if server.isolated and server.identifier == registered.marked_default:
         yield (
-            "is the default, and isolated, so that it is not taken where nobody asks.",
-            "An isolated one must be asked for by name. Choose another default, or let it be no longer isolated.",
+            "is the default and isolated, so requests without a resource get no token.",
+            "Clients must request an isolated resource by name. Choose another default or turn off isolation.",
         )
 
 
 def _registered() -> ResourceServers | None:
-    """The registry, or ``None`` where the rows cannot be read and the settings do not name the default."""
+    """Return the resource servers, or ``None`` if the rows cannot be read and the settings name no default."""
     from django_at_jwt.authorization_server.resource_servers import registry  # noqa: PLC0415 - it needs the tables
 
     settings = app_settings()
@@ -182,7 +178,7 @@ def _registered() -> ResourceServers | None:
 
 
 def _rows() -> list[ResourceServerRow]:
-    """Give the rows in the order of registration."""
+    """Return the rows in the order of registration, or no rows if the table cannot be read."""
     from django_at_jwt.models import ResourceServer as Row  # noqa: PLC0415 - a project that only verifies has no such table
 
     try:

@@ -1,4 +1,4 @@
-"""What ``AT_JWT`` and ``OAUTH2_PROVIDER`` must hold for access tokens to be issued."""
+"""Checks of ``AT_JWT`` and of the entries of ``OAUTH2_PROVIDER`` that issuing access tokens needs."""
 
 from __future__ import annotations
 
@@ -19,33 +19,32 @@ from django_at_jwt.conf import (
     toolkit_setting,
 )
 
-from .ids import CheckId, is_issuer, issues_tokens
+from .ids import CheckId, is_issuer, issues_tokens, when
 
 _SPREAD: Final = "OAUTH2_PROVIDER = {**oauth2_provider_settings(), ...}"
 
 
 def check_settings(**_kwargs: Any) -> list[CheckMessage]:
-    """``AT_JWT`` holds nothing unknown and nothing that cannot be used."""
+    """Check that ``AT_JWT`` contains only known settings with valid values."""
     return [
         Error(
             f"{name} {problem}.",
-            hint="The page Settings of the documentation says what each takes.",
+            hint='See the page "Settings" of the documentation.',
             id=CheckId.UNUSABLE_SETTING,
         )
         for name, problem in problems_in(getattr(django_settings, SETTING_NAME, None) or {})
     ]
 
 
+@when(issues_tokens)
 def check_issuer(**_kwargs: Any) -> list[CheckMessage]:
-    """The issuer is set, and is a URL without query and fragment (RFC 8414 §2)."""
-    if not issues_tokens():
-        return []
+    """Check that the issuer is set to a URL without query and fragment (RFC 8414 §2)."""
     issuer = local_issuer()
     if not issuer:
         return [
             Error(
-                "OAUTH2_PROVIDER['OIDC_ISS_ENDPOINT'] is not set, so no access token can be issued.",
-                hint="Set it to the URL below which django_at_jwt.urls is included, for instance "
+                'OAUTH2_PROVIDER["OIDC_ISS_ENDPOINT"] is not set, so no access token can be issued.',
+                hint="Set it to the URL at which django_at_jwt.urls is included, for instance "
                 '"OIDC_ISS_ENDPOINT": "https://www.example.com/o".',
                 id=CheckId.NO_ISSUER,
             )
@@ -54,49 +53,51 @@ def check_issuer(**_kwargs: Any) -> list[CheckMessage]:
     if is_issuer(issuer):
         return []
     meant = f"{parts.scheme}://{parts.netloc}{parts.path.strip().rstrip('/')}"
-    write = f" Write {meant!r}." if is_issuer(meant) else ""
+    suggestion = f" Use {meant!r}." if is_issuer(meant) else ""
     return [
         Error(
-            f"OAUTH2_PROVIDER['OIDC_ISS_ENDPOINT'] is {issuer!r}, which cannot be an issuer.",
-            hint=f"It is an https URL without query, fragment, space and trailing slash (RFC 8414 section 2).{write}",
+            f'OAUTH2_PROVIDER["OIDC_ISS_ENDPOINT"] is {issuer!r}, which is not a valid issuer.',
+            hint="It must be an https URL without query, fragment, spaces and trailing slash (RFC 8414 section 2)."
+            f"{suggestion}",
             id=CheckId.BAD_ISSUER,
         )
     ]
 
 
+@when(issues_tokens)
 def check_access_token_generator(**_kwargs: Any) -> list[CheckMessage]:
-    """The toolkit asks this app for access tokens."""
-    if not issues_tokens() or _names(toolkit_setting("ACCESS_TOKEN_GENERATOR"), ACCESS_TOKEN_GENERATOR):
+    """Check that django-oauth-toolkit generates access tokens with this app."""
+    if _names(toolkit_setting("ACCESS_TOKEN_GENERATOR"), ACCESS_TOKEN_GENERATOR):
         return []
     return [
         Error(
-            "OAUTH2_PROVIDER['ACCESS_TOKEN_GENERATOR'] is not this app's, so access tokens stay opaque.",
-            hint=f'Add "ACCESS_TOKEN_GENERATOR": "{ACCESS_TOKEN_GENERATOR}", or spread {_SPREAD}.',
+            'OAUTH2_PROVIDER["ACCESS_TOKEN_GENERATOR"] is not this app\'s, so access tokens are opaque.',
+            hint=f'Add "ACCESS_TOKEN_GENERATOR": "{ACCESS_TOKEN_GENERATOR}", or write {_SPREAD}.',
             id=CheckId.NO_ACCESS_TOKEN_GENERATOR,
         )
     ]
 
 
+@when(issues_tokens)
 def check_refresh_token_generator(**_kwargs: Any) -> list[CheckMessage]:
-    """Refresh tokens have a generator of their own."""
-    if not issues_tokens():
-        return []
+    """Check that refresh tokens are not generated like access tokens."""
     generator = toolkit_setting("REFRESH_TOKEN_GENERATOR")
     if generator is not None and not _names(generator, ACCESS_TOKEN_GENERATOR):
         return []
     return [
         Error(
-            "OAUTH2_PROVIDER['REFRESH_TOKEN_GENERATOR'] is not set, so refresh tokens would be access tokens.",
-            hint=f'Add "REFRESH_TOKEN_GENERATOR": "{REFRESH_TOKEN_GENERATOR}", or spread {_SPREAD}.',
+            'OAUTH2_PROVIDER["REFRESH_TOKEN_GENERATOR"] is not set, so refresh tokens would be access tokens.'
+            if generator is None
+            else 'OAUTH2_PROVIDER["REFRESH_TOKEN_GENERATOR"] generates access tokens.',
+            hint=f'Add "REFRESH_TOKEN_GENERATOR": "{REFRESH_TOKEN_GENERATOR}", or write {_SPREAD}.',
             id=CheckId.NO_REFRESH_TOKEN_GENERATOR,
         )
     ]
 
 
+@when(issues_tokens)
 def check_validator(**_kwargs: Any) -> list[CheckMessage]:
-    """The toolkit's validator has this app's mixin."""
-    if not issues_tokens():
-        return []
+    """Check that the validator class inherits from this app's mixin."""
     from django_at_jwt.authorization_server.oauthlib_bridge import AccessTokenValidatorMixin  # noqa: PLC0415 - it needs the toolkit
 
     validator = _imported(toolkit_setting("OAUTH2_VALIDATOR_CLASS"))
@@ -107,7 +108,8 @@ def check_validator(**_kwargs: Any) -> list[CheckMessage]:
         if OAuth2Validator in order and order.index(AccessTokenValidatorMixin) > order.index(OAuth2Validator):
             return [
                 Error(
-                    f"{validator.__name__} inherits from this app's mixin after OAuth2Validator, which undoes it.",
+                    f"{validator.__name__} inherits from OAuth2Validator before AccessTokenValidatorMixin, whose "
+                    "methods are not called.",
                     hint=f"Write: class {validator.__name__}(AccessTokenValidatorMixin, OAuth2Validator).",
                     id=CheckId.NO_VALIDATOR,
                 )
@@ -115,9 +117,9 @@ def check_validator(**_kwargs: Any) -> list[CheckMessage]:
         return []
     return [
         Error(
-            "OAUTH2_PROVIDER['OAUTH2_VALIDATOR_CLASS'] does not know this app's access tokens.",
-            hint=f'Add "OAUTH2_VALIDATOR_CLASS": "{VALIDATOR_CLASS}", or let your own validator class inherit from '
-            "django_at_jwt.validators.AccessTokenValidatorMixin first.",
+            'OAUTH2_PROVIDER["OAUTH2_VALIDATOR_CLASS"] does not inherit from this app\'s AccessTokenValidatorMixin.',
+            hint=f'Add "OAUTH2_VALIDATOR_CLASS": "{VALIDATOR_CLASS}", or make '
+            "django_at_jwt.validators.AccessTokenValidatorMixin the first base of your own validator class.",
             id=CheckId.NO_VALIDATOR,
         )
     ]

@@ -1,4 +1,4 @@
-"""What ``sub`` is made of."""
+"""Checks of the settings for ``sub``."""
 
 from __future__ import annotations
 
@@ -12,21 +12,20 @@ from django.utils.connection import ConnectionDoesNotExist
 from django_at_jwt.conf import app_settings, token_user_model
 from django_at_jwt.core.subjects import AmbiguousSector, sector_of
 
-from .ids import CheckId, issues_tokens, problem_with_callable, readable
+from .ids import CheckId, issues_tokens, problem_with_callable, settings_valid, when
 
 
+@when(issues_tokens, settings_valid)
 def check_subject(**_kwargs: Any) -> list[CheckMessage]:
-    """``sub`` names one user for ever (RFC 9068 §2.2, OpenID Connect Core §5.7)."""
-    if not issues_tokens() or not readable():
-        return []
+    """Check that ``sub`` always identifies the same user (RFC 9068 §2.2, OpenID Connect Core §5.7)."""
     settings = app_settings()
     paths = [("SUBJECT", settings.subject)] if "." in settings.subject else []
     if settings.user_by_subject is not None:
         paths.append(("USER_BY_SUBJECT", settings.user_by_subject))
     messages: list[CheckMessage] = [
         Error(
-            f"AT_JWT[{name!r}] is {path!r}, which {problem}.",
-            hint="It is the dotted path of a function.",
+            f'AT_JWT["{name}"] is {path!r}, which {problem}.',
+            hint="Set it to the dotted path of a function.",
             id=CheckId.UNUSABLE_SUBJECT,
         )
         for name, path in paths
@@ -35,20 +34,19 @@ def check_subject(**_kwargs: Any) -> list[CheckMessage]:
     return [*messages, *_check_field(settings.subject)] if "." not in settings.subject else messages
 
 
+@when(issues_tokens, settings_valid)
 def check_way_back(**_kwargs: Any) -> list[CheckMessage]:
-    """It can be looked up whether a client's id is some user's ``sub`` (RFC 9068 §5)."""
-    if not issues_tokens() or not readable():
-        return []
+    """Check that a client id that equals a user's ``sub`` can be detected (RFC 9068 §5)."""
     settings = app_settings()
     is_computed = "." in settings.subject and settings.pairwise_subject_key is None
     if not is_computed or settings.user_by_subject is not None:
         return []
     return [
         Warning(
-            "Nobody can tell whether a client's id is some user's sub, so APIs that look at sub alone can take a "
-            "client for a user.",
-            hint="Set AT_JWT['USER_BY_SUBJECT'] to the dotted path of the way back from "
-            f"{settings.subject}: a function that is given a sub, and gives the user or None.",
+            'AT_JWT["USER_BY_SUBJECT"] is not set, so a client id that equals a user\'s sub is not detected, and APIs '
+            "that only read sub can mistake that client for the user.",
+            hint=f"Set it to the dotted path of the inverse of {settings.subject}: a function that takes a sub and "
+            "returns the user or None.",
             id=CheckId.NO_WAY_BACK,
         )
     ]
@@ -62,35 +60,36 @@ def _check_field(rule: str) -> list[CheckMessage]:
     except FieldDoesNotExist:
         return [
             Error(
-                f"AT_JWT['SUBJECT'] is {rule!r}, which is no field of {meta.label}.",
-                hint="Write 'pk', the name of a unique field, or the dotted path of a function that is given the user.",
+                f'AT_JWT["SUBJECT"] is {rule!r}, which is not a field of {meta.label}.',
+                hint='Use "pk", the name of a unique field, or the dotted path of a function that takes the user.',
                 id=CheckId.UNUSABLE_SUBJECT,
             )
         ]
     if not getattr(field, "unique", False):
         return [
             Error(
-                f"AT_JWT['SUBJECT'] is {rule!r}, and {meta.label} does not keep it unique.",
-                hint="Two users with one identifier would be one to every API. Choose a unique field.",
+                f'AT_JWT["SUBJECT"] is {rule!r}, which is not a unique field of {meta.label}.',
+                hint="Choose a unique field: APIs cannot tell users with the same identifier apart.",
                 id=CheckId.UNUSABLE_SUBJECT,
             )
         ]
     if field.name in {getattr(model, "USERNAME_FIELD", ""), "username", "email"}:
-        other = "a field" if field.primary_key else "'pk' or a field"
+        alternative = "a field" if field.primary_key else '"pk" or a field'
         return [
             Warning(
-                f"AT_JWT['SUBJECT'] is {rule!r}, the {field.verbose_name}, which can be given to another user later.",
-                hint=f"Whoever gets the name gets what APIs keep for it. Use {other} that is never given again, "
-                "or silence this warning if names are never given again on this site.",
+                f'AT_JWT["SUBJECT"] is {rule!r}, the {field.verbose_name}, which may be reassigned to another user.',
+                hint="APIs would give the new user access to the previous user's data. Use "
+                f"{alternative} that is never reassigned, or silence this warning if this site never reassigns it.",
                 id=CheckId.REUSABLE_SUBJECT,
             )
         ]
     return []
 
 
+@when(issues_tokens, settings_valid)
 def check_sectors(**_kwargs: Any) -> list[CheckMessage]:
-    """With pairwise subjects, each client has one sector (OpenID Connect Core §8.1)."""
-    if not issues_tokens() or not readable() or app_settings().pairwise_subject_key is None:
+    """Check that each client has exactly one sector if subjects are pairwise (OpenID Connect Core §8.1)."""
+    if app_settings().pairwise_subject_key is None:
         return []
     from oauth2_provider.models import get_application_model  # noqa: PLC0415 - a project that only verifies has no toolkit
 
@@ -108,8 +107,8 @@ def check_sectors(**_kwargs: Any) -> list[CheckMessage]:
             if client_id not in declared:
                 messages.append(
                     Warning(
-                        f"It is not clear to which sector client {client_id} belongs: {error}. It gets no tokens.",
-                        hint=f"Name it: AT_JWT['SECTOR_IDENTIFIERS'] = {{{client_id!r}: 'https://...'}}.",
+                        f"The sector of client {client_id} is ambiguous, so it gets no tokens: {error}.",
+                        hint=f'Set it in AT_JWT: "SECTOR_IDENTIFIERS": {{"{client_id}": "https://..."}}.',
                         id=CheckId.AMBIGUOUS_SECTOR,
                     )
                 )

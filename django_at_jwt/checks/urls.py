@@ -1,17 +1,16 @@
-"""Where the site includes this app's URLs, and which views serve its endpoints."""
+"""Checks of the site's URLs and of the views that serve the authorization server's endpoints."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
-from django.conf import settings as django_settings
 from django.core.checks import CheckMessage, Error, Warning  # noqa: A004 - Django's own name
 from django.urls import NoReverseMatch, Resolver404, resolve, reverse
 
 from django_at_jwt.conf import local_issuer, toolkit_setting
 
-from .ids import CheckId, is_issuer, issues_tokens
+from .ids import CheckId, has_root_urlconf, is_issuer, issues_tokens, when
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -20,77 +19,77 @@ if TYPE_CHECKING:
 
 _BELOW_THE_ISSUER: Final = ("/.well-known/openid-configuration", "/.well-known/oauth-authorization-server")
 _JWK_SET: Final = "/.well-known/jwks.json"
-# Values for the parameters of the toolkit's own routes, to see which view answers.
+# Values for the parameters of django-oauth-toolkit's routes, to resolve their views.
 _PARAMETERS: Final[Mapping[str, Mapping[str, str]]] = {
     "device-confirm": {"client_id": "client", "user_code": "code"},
     "dcr-register-management": {"client_id": "client"},
 }
-_UNREADABLE: Final = "a NUL character in a parameter, or credentials that are not ASCII, cause a server error"
-_UNSTORABLE: Final = (
+_MALFORMED: Final = "a NUL character in a parameter or non-ASCII credentials cause a server error"
+_REGISTRATION: Final = (
     "documents that cannot be stored cause a server error, and registration_client_uri follows the Host header"
 )
-# What is lost where another view than this app's serves an endpoint, by the toolkit's URL names.
+# What does not work if a view without this app's protection serves an endpoint, by django-oauth-toolkit's URL names.
 _LOST: Final[Mapping[str, str]] = {
-    "authorize": "the consent page does not name the API, approval_prompt=auto is refused with consent_required for an "
-    "API that the user has not agreed to, and max_age and acr_values are ignored",
-    "token": "a missing device_code, or two requests with one code or refresh token at the same time, cause a server "
+    "authorize": "the consent page does not name the API, approval_prompt=auto fails with consent_required for an API "
+    "that the user has not approved, and max_age and acr_values are ignored",
+    "token": "a missing device_code, or two simultaneous requests with the same code or refresh token, cause a server "
     "error",
-    "revoke-token": _UNREADABLE,
-    "introspect": _UNREADABLE,
-    "device-authorization": "the resources that a device asks for are not kept, so it gets a token for the default "
-    "resource alone",
-    "device": "other sites can frame the page, and it works in the toolkit's URL namespace alone",
+    "revoke-token": _MALFORMED,
+    "introspect": _MALFORMED,
+    "device-authorization": "the resources that a device requests are not stored, so its token is only for the default "
+    "resource",
+    "device": "other sites can frame the page, and it only works in django-oauth-toolkit's URL namespace",
     "device-confirm": "the page does not name the API, and the device's tokens have no auth_time, amr and acr",
-    "user-info": "access tokens in the address are accepted, which end up in logs (RFC 6750 section 2.3)",
-    "dcr-register": _UNSTORABLE,
-    "dcr-register-management": _UNSTORABLE,
-    "jwks-info": "the keys that sign access tokens are not published there",
-    "oauth-server-metadata": "the document does not name the JWK set",
+    "user-info": "access tokens in the query string, which end up in logs, are accepted (RFC 6750 section 2.3)",
+    "dcr-register": _REGISTRATION,
+    "dcr-register-management": _REGISTRATION,
+    "jwks-info": "it does not publish the keys that sign access tokens",
+    "oauth-server-metadata": "the document has no jwks_uri",
     "oidc-connect-discovery-info": "the document differs from the RFC 8414 metadata",
 }
 
 
+@when(issues_tokens, has_root_urlconf)
 def check_urls(**_kwargs: Any) -> list[CheckMessage]:
-    """This app's views serve the endpoints, and the metadata is where the issuer says."""
-    if not issues_tokens() or not getattr(django_settings, "ROOT_URLCONF", None):
-        return []
+    """Check that this app's views serve the endpoints, and that the metadata is where the issuer implies."""
     from django_at_jwt.authorization_server.endpoint_urls import endpoint_views, mounted_views  # noqa: PLC0415
-    from django_at_jwt.authorization_server.views.metadata import JwkSetView  # noqa: PLC0415 - it needs the toolkit
+    from django_at_jwt.authorization_server.views.metadata import JwkSetView  # noqa: PLC0415 - it needs django-oauth-toolkit
 
     keys_path = next((path for view in mounted_views(JwkSetView) if (path := view.path()) is not None), None)
     if keys_path is not None:
-        return [*_check_places(keys_path), *_check_classes(), *_check_registration()]
+        return [*_check_metadata(keys_path), *_check_views(), *_check_registration()]
     if any(view.path() for view in endpoint_views("jwks-info")):
-        own = [message for view, message in _unprotected() if not _is_toolkits(view)]
+        site_views = [message for view, message in _unprotected() if not _is_toolkit_view(view)]
         return [
             Error(
                 "django-oauth-toolkit's own URLs are included, which do not publish the signing keys.",
-                hint='Put include("django_at_jwt.urls") in place of include("oauth2_provider.urls"); the names stay.',
+                hint='Replace include("oauth2_provider.urls") with include("django_at_jwt.urls"); URL names are '
+                "unchanged.",
                 id=CheckId.TOOLKIT_URLS,
             ),
-            *own,
+            *site_views,
         ]
     return [
         Error(
-            "The authorization server's URLs are not included, so its signing keys are not published.",
-            hint='Add path("o/", include("django_at_jwt.urls")) to the root URLconf, or, beside views of your own, '
+            "The authorization server's URLs are not included, so the signing keys are not published.",
+            hint='Add path("o/", include("django_at_jwt.urls")) to the root URLconf, or, if you have your own views, '
             "django_at_jwt.urls.document_urlpatterns.",
             id=CheckId.TOOLKIT_URLS,
         ),
-        *_check_classes(),
+        *_check_views(),
     ]
 
 
-def _check_places(keys_path: str) -> list[CheckMessage]:
+def _check_metadata(keys_path: str) -> list[CheckMessage]:
     issuer_path = urlsplit(local_issuer()).path
     if not local_issuer() or not is_issuer(local_issuer()):
         return []
     if not any(_has_metadata(f"{issuer_path}{document}") for document in _BELOW_THE_ISSUER):
-        return [_elsewhere(issuer_path, keys_path)]
+        return [_not_below_issuer(issuer_path, keys_path)]
     if not _has_metadata(f"/.well-known/oauth-authorization-server{issuer_path}"):
         return [
             Warning(
-                "The metadata is not served at the root of the site, where RFC 8414 section 3.1 puts it.",
+                "The metadata is not served at the root of the site, where RFC 8414 section 3.1 requires it.",
                 hint='Add path("", include("django_at_jwt.well_known_urls")) to the root URLconf.',
                 id=CheckId.NO_WELL_KNOWN_URLS,
             )
@@ -98,27 +97,27 @@ def _check_places(keys_path: str) -> list[CheckMessage]:
     return []
 
 
-def _elsewhere(issuer_path: str, keys_path: str) -> CheckMessage:
+def _not_below_issuer(issuer_path: str, keys_path: str) -> CheckMessage:
     parts = urlsplit(local_issuer())
-    below = f"'{issuer_path.strip('/')}/'" if issuer_path else "the root of the site"
+    below = f'"{issuer_path.strip("/")}/"' if issuer_path else "the root of the site"
     if keys_path.endswith(_JWK_SET):
         mounted = keys_path.removesuffix(_JWK_SET)
         hint = (
-            f"Set OAUTH2_PROVIDER['OIDC_ISS_ENDPOINT'] to '{parts.scheme}://{parts.netloc}{mounted}', or include the "
+            f'Set OAUTH2_PROVIDER["OIDC_ISS_ENDPOINT"] to "{parts.scheme}://{parts.netloc}{mounted}", or include the '
             f"URLs at {below}"
         )
     else:
         hint = f"Include django_at_jwt.urls.document_urlpatterns at {below}"
     return Warning(
-        f"The issuer's path is {issuer_path!r}, but its metadata is not served below it. The JWK set is at "
-        f"{keys_path!r}.",
-        hint=f"{hint}; else clients do not find the metadata (RFC 8414 section 3).",
+        f"The metadata is not served below the issuer's path, {issuer_path!r}, so clients do not find it. The JWK set "
+        f"is at {keys_path!r}.",
+        hint=f"{hint} (RFC 8414 section 3).",
         id=CheckId.ISSUER_ELSEWHERE,
     )
 
 
 def _has_metadata(path: str) -> bool:
-    from django_at_jwt.authorization_server.views.metadata import MetadataView  # noqa: PLC0415 - it needs the toolkit
+    from django_at_jwt.authorization_server.views.metadata import MetadataView  # noqa: PLC0415 - as above
 
     try:
         view = getattr(resolve(path).func, "view_class", None)
@@ -127,13 +126,13 @@ def _has_metadata(path: str) -> bool:
     return isinstance(view, type) and issubclass(view, MetadataView)
 
 
-def _check_classes() -> list[CheckMessage]:
+def _check_views() -> list[CheckMessage]:
     return [message for _, message in _unprotected()]
 
 
 def _unprotected() -> Iterator[tuple[MountedView, CheckMessage]]:
-    """Each view that serves an endpoint without this app's protection, and the message about it."""
-    from django_at_jwt.authorization_server.endpoint_urls import endpoint_views  # noqa: PLC0415 - it needs the toolkit
+    """Yield each view that serves an endpoint without this app's protection, and the warning about it."""
+    from django_at_jwt.authorization_server.endpoint_urls import endpoint_views  # noqa: PLC0415 - as above
     from django_at_jwt.authorization_server.urls import OWN_VIEWS  # noqa: PLC0415
 
     for name, lost in _LOST.items():
@@ -146,10 +145,10 @@ def _unprotected() -> Iterator[tuple[MountedView, CheckMessage]]:
 
 def _message(view: MountedView, ours: type, lost: str) -> CheckMessage:
     found: Any = view.callback if view.view_class is None else view.view_class
-    if view.view_class is None or _is_toolkits(view):
-        hint = f"Use django_at_jwt.oauth2_views.{ours.__name__}.as_view() in its place, or a subclass of it."
+    if view.view_class is None or _is_toolkit_view(view):
+        hint = f"Replace it with django_at_jwt.oauth2_views.{ours.__name__}.as_view() or a subclass."
     else:
-        hint = f"Name django_at_jwt.oauth2_views.{ours.__name__} first among the bases of {found.__qualname__}."
+        hint = f"Make django_at_jwt.oauth2_views.{ours.__name__} the first base of {found.__qualname__}."
     return Warning(
         f"{view.route} is served by {found.__module__}.{getattr(found, '__qualname__', type(found).__name__)}, which "
         f"lacks this app's protection: {lost}.",
@@ -158,13 +157,13 @@ def _message(view: MountedView, ours: type, lost: str) -> CheckMessage:
     )
 
 
-def _is_toolkits(view: MountedView) -> bool:
+def _is_toolkit_view(view: MountedView) -> bool:
     return view.view_class is not None and view.view_class.__module__.startswith("oauth2_provider.")
 
 
 def _check_registration() -> list[CheckMessage]:
-    """The toolkit's registration view finds its management endpoint by one name alone."""
-    from django_at_jwt.authorization_server.endpoint_urls import endpoint_views  # noqa: PLC0415 - it needs the toolkit
+    """Check the URL name by which django-oauth-toolkit's registration view finds the management endpoint."""
+    from django_at_jwt.authorization_server.endpoint_urls import endpoint_views  # noqa: PLC0415 - as above
 
     if not toolkit_setting("DCR_ENABLED") or not endpoint_views("dcr-register"):
         return []
@@ -174,8 +173,8 @@ def _check_registration() -> list[CheckMessage]:
         return [
             Error(
                 "Clients cannot register: the URL name oauth2_provider:dcr-register-management does not exist.",
-                hint='Mount the management view under it, such as include((urls.dcr_urlpatterns, "oauth2_provider")) '
-                "with django_at_jwt.urls.",
+                hint="Include the management view with this name, for instance "
+                'include((django_at_jwt.urls.dcr_urlpatterns, "oauth2_provider")).',
                 id=CheckId.TOOLKIT_URLS,
             )
         ]

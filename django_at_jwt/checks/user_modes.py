@@ -1,4 +1,4 @@
-"""Whether the subjects of the issuers can become users in the way that the settings say."""
+"""Checks of the settings that map subjects of issuers to users."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from django_at_jwt.core.subjects import UserMode
 from django_at_jwt.resource_server.users.lookup import wrong_user_model
 from django_at_jwt.resource_server.users.principal import user_options
 
-from .ids import CheckId, problem_with_callable, readable
+from .ids import CheckId, problem_with_callable, settings_valid, when
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,66 +25,70 @@ if TYPE_CHECKING:
     from django_at_jwt.resource_server.users.lookup import UserOptions
 
 
+@when(settings_valid)
 def check_user_modes(**_kwargs: Any) -> list[CheckMessage]:
-    """Each issuer's way to its users exists: the functions, the field, or the app with the table of subjects."""
+    """Check that the functions, the field or the table that each issuer's users are looked up with exist."""
+    issuers = _issuers_with_users()
     problems = [
-        (f"{problem} (the users of {issuer}).", hint)
-        for issuer, options in _with_users().items()
+        (f"{problem} (for the users of {issuer}).", hint)
+        for issuer, options in issuers.items()
         for problem, hint in _problems_in(options)
     ]
-    fields = [options.field for options in _with_users().values() if options.field is not None]
+    fields = [options.field for options in issuers.values() if options.field is not None]
     problems += [
         (
-            f"Several issuers have their subjects in the field {field!r}.",
-            "Let one of them use the table of subjects: each could otherwise speak for the users of the others.",
+            f"Several issuers have their subjects in the field {field!r}: each can impersonate the others' users.",
+            'Remove "user_field" from all but one of them: the table of subjects is used instead.',
         )
         for field in sorted({field for field in fields if fields.count(field) > 1})
     ]
     return [Error(problem, hint=hint, id=CheckId.UNUSABLE_USER_MODE) for problem, hint in problems]
 
 
+@when(settings_valid)
 def check_user_model(**_kwargs: Any) -> list[CheckMessage]:
-    """The local issuer's subjects are not looked up in another table than they come from."""
-    options = _with_users().get(local_issuer())
+    """Check that the local issuer's subjects are looked up in the user table that they come from."""
+    options = _issuers_with_users().get(local_issuer())
     if options is None or options.lookup != AppSettings().local_subject_lookup:
         return []
     problem = wrong_user_model()
     return [] if problem is None else [Error(problem[0], hint=problem[1], id=CheckId.WRONG_USER_MODEL)]
 
 
+@when(settings_valid)
 def check_table_of_subjects(**_kwargs: Any) -> list[CheckMessage]:
-    """The table of subjects is there where users are looked for in it."""
-    if not _need_the_table() or not apps.is_installed("django_at_jwt"):
+    """Check that the table of subjects exists if users are looked up in it."""
+    if not _issuers_with_table() or not apps.is_installed("django_at_jwt"):
         return []
-    from django_at_jwt.models import IssuerSubject  # noqa: PLC0415 - it can only be imported where the app is installed
+    from django_at_jwt.models import IssuerSubject  # noqa: PLC0415 - it can only be imported if the app is installed
 
     try:
         IssuerSubject.objects.using(router.db_for_read(IssuerSubject)).exists()
     except (AnyDatabaseError, ConnectionDoesNotExist, ImproperlyConfigured):
         return [
-            # No error, or "migrate" itself would refuse to run. ImproperlyConfigured says that there is no database.
+            # Not an error, or "migrate" could not run. Django raises ImproperlyConfigured without a database.
             Warning(
-                "The table of subjects cannot be read, so no token with a user can be accepted from these issuers: "
-                f"{', '.join(_need_the_table())}.",
-                hint="Set DATABASES, if there is none, and run: manage.py migrate",
+                "The table of subjects cannot be read, so tokens of users are rejected from these issuers: "
+                f"{', '.join(_issuers_with_table())}.",
+                hint="Set DATABASES if it is empty, and run: manage.py migrate",
                 id=CheckId.NO_TABLE_OF_SUBJECTS,
             )
         ]
     return []
 
 
-def _with_users() -> Mapping[str, UserOptions]:
-    issuers = {issuer: user_options(issuer) for issuer in known_issuers()} if readable() else {}
+def _issuers_with_users() -> Mapping[str, UserOptions]:
+    issuers = {issuer: user_options(issuer) for issuer in known_issuers()}
     return {issuer: options for issuer, options in issuers.items() if options.mode is not UserMode.STATELESS}
 
 
-def _need_the_table() -> list[str]:
-    return [issuer for issuer, options in _with_users().items() if options.lookup is options.field is None]
+def _issuers_with_table() -> list[str]:
+    return [issuer for issuer, options in _issuers_with_users().items() if options.lookup is options.field is None]
 
 
 def _problems_in(options: UserOptions) -> list[tuple[str, str]]:
     problems = [
-        (f"{path} {problem}", "Write the dotted path of a function.")
+        (f"{path} {problem}", "Set it to the dotted path of a function.")
         for path in (options.lookup, options.fill)
         if path is not None and (problem := problem_with_callable(path)) is not None
     ]
@@ -92,13 +96,13 @@ def _problems_in(options: UserOptions) -> list[tuple[str, str]]:
         problems.append(
             (
                 f"The user model has no unique field {options.field!r}",
-                "Name a field with unique=True, or leave it out: the table of subjects is used then.",
+                'Use a field with unique=True, or remove "user_field": the table of subjects is used instead.',
             )
         )
     if options.lookup is options.field is None and not apps.is_installed("django_at_jwt"):
         problems.append(
             (
-                "There is no table of subjects, since django_at_jwt is not in INSTALLED_APPS",
+                "django_at_jwt is not in INSTALLED_APPS, so the table of subjects does not exist",
                 'Add "django_at_jwt" to INSTALLED_APPS and run: manage.py migrate',
             )
         )

@@ -1,4 +1,4 @@
-"""The settings of this app: one dict, ``AT_JWT``, read live through a typed object."""
+"""The settings of this app: one dict, ``AT_JWT``, read as a typed object."""
 
 from typing import Final
 
@@ -18,9 +18,9 @@ from .oauth2_provider import (
     toolkit_setting,
 )
 from .process_cache import clear_process_caches, process_cached, register_process_cache
-from .validators import KEY_ENCRYPTION_KEY_BYTES
+from .validators import KEY_ENCRYPTION_KEY_BYTES, nearest_name
 
-# Where the side that accepts tokens reaches the one that issues them, which it may not import.
+# The resource server must not import the authorization server, so it reaches these by dotted path.
 COMPUTED_SUBJECT_LOOKUP: Final = "django_at_jwt.authorization_server.subject.user_of_computed_subject"
 OPAQUE_TOKEN_READER: Final = "django_at_jwt.authorization_server.oauthlib_bridge.opaque_token.read_opaque_token"  # noqa: S105
 
@@ -40,6 +40,7 @@ __all__ = [
     "clear_process_caches",
     "known_issuers",
     "local_issuer",
+    "nearest_name",
     "oauth2_provider_settings",
     "problems_in",
     "process_cached",

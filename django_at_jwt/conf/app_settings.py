@@ -49,62 +49,64 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _TOOLKIT_JWK_SET_MAX_AGE: Final = 3600
-# For how many seconds an issuer's answer is used that says nothing of caching.
+# Seconds for which an issuer's response without cache headers is used.
 _USUAL_ISSUER_AGE: Final = 300.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class AppSettings:
-    """``AT_JWT`` as typed values. Durations may be given as timedeltas or as whole seconds.
+    """``AT_JWT`` as typed values. A duration is a timedelta or a whole number of seconds.
 
     Attributes:
-        default_resource: the audience of tokens for which nobody asked for a resource (RFC 9068 §3).
-        resource_servers: those that the settings declare; others are rows.
-        issuer_scopes: scopes of the issuer's own endpoints, which each token may have (``openid``).
-        subject: what ``sub`` is made of: ``pk``, a field of the user model, or a callable's dotted path.
-        user_by_subject: dotted path of the callable that finds the user again, where ``subject`` is a callable.
-        pairwise_subject_key: base64url key of 32 bytes; with it, each sector has its own ``sub`` for a user.
-        sector_identifiers: pairs of a client id and the host of its sector, where its redirect URIs do not say it.
-        signing_algorithms: those in use, the default first. ``EdDSA`` and ``Ed25519`` are two names for the same.
+        default_resource: audience of tokens if the client requests no resource (RFC 9068 §3).
+        resource_servers: resource servers declared in the settings, in addition to those in the database.
+        issuer_scopes: scopes of the issuer's own endpoints, such as ``openid``; any token may have them.
+        subject: source of ``sub``: ``pk``, a field of the user model, or the dotted path of a callable.
+        user_by_subject: dotted path of the inverse of ``subject``, if that is a callable.
+        pairwise_subject_key: base64url key of 32 bytes; if set, a user has a different ``sub`` in each sector.
+        sector_identifiers: pairs of a client id and the host of its sector, for clients whose redirect URIs have
+            several hosts.
+        signing_algorithms: algorithms in use, the default first. ``EdDSA`` and ``Ed25519`` are the same algorithm.
         rotation_interval: how long a key signs.
-        propagation_time: how long a key is announced before it signs; for the slowest cache of any resource server.
-        retention: how long a key is published after it has signed, or ``None`` for as long as its tokens can live.
-        key_encryption_keys: base64url keys of 32 bytes that private keys are encrypted with, newest first; or ``None``
-            where what the site wrote is no list of such keys, so that no private key can be opened.
-        key_ring_max_age: seconds for which a process uses the keys that it has read.
-        unknown_kid_cooldown: seconds between two reads that unknown ``kid`` values may cause.
-        key_ring_max_stale: seconds for which the keys that were read last are used while they cannot be read again.
-        revoked_kids: keys that stay revoked whatever the database says, for instance after a backup was restored.
-        leeway: seconds by which clocks may differ, 600 at the most.
-        max_token_bytes: longer tokens are refused unread.
-        verified_token_cache_size: how many verified tokens a process remembers; 0 for none.
-        claim_mappers: rules of claims that are declared by the settings, beside those in the database.
-        claim_hash_keys: pairs of a name and the key that hashes of claims may refer to by it.
-        mappable_user_fields: the fields of the user that a claim mapper may read, through relations with dots. The
-            default is what a person is called and written to; a user name is half of what it takes to log in.
-        mappable_client_fields: the fields of the client application that a claim mapper may read.
-        max_claim_bytes: of JSON in one mapped claim.
-        max_claims_bytes: of JSON in all claims of a token.
-        oversized_claims: whether a token with more is refused, or optional claims are dropped, the largest first.
-        audience: what this project's own API expects in ``aud``, if not the default resource.
-        authentication_methods: the ``amr`` values (RFC 8176) that authentication backends stand for, by their dotted
-            paths, beside those of Django's own backends.
-        authentication_contexts: the ``amr`` values that each ``acr`` asks for, or the dotted path of a callable that
-            takes an ``AuthenticationEvent`` and the user and gives the ``acr`` or ``None``.
-        authentication_event: dotted path of a callable that takes the request and the user at a login and gives an
-            ``AuthenticationEvent``, ``None`` to claim nothing, or ``NotImplemented`` to leave it to this app.
-        user_mode: what the subjects of the local issuer are here, its users or nobody that is kept.
-        local_subject_lookup: dotted path of the function that finds the user of a subject of the local issuer.
-        protected_resources: what the metadata documents of this project's APIs say of them, by identifier (RFC 9728).
-        local_key_ring: dotted path of the object that gives the local issuer's key ring.
-        accept_opaque_tokens: whether the local issuer's opaque tokens are accepted beside its JWTs.
-        issuers: the other issuers whose tokens this project accepts.
-        issuer_cache: alias of Django's cache by which all workers share what they know of these issuers.
-        issuer_timeout: seconds that asking an issuer may take in all.
-        issuer_min_age: seconds for which an issuer's answer is used at the least.
-        issuer_max_age: seconds for which it is used at the most.
+        propagation_time: how long a key is announced before it signs: the longest time that a resource server caches
+            the JWK set.
+        retention: how long a key stays published after it stops signing; ``None`` for the longest token lifetime.
+        key_encryption_keys: base64url keys of 32 bytes that encrypt the private keys, newest first; ``None`` if the
+            setting is invalid, so that no private key can be decrypted.
+        key_ring_max_age: seconds for which a process uses the key ring it has read.
+        unknown_kid_cooldown: minimum seconds between two reads caused by an unknown ``kid``.
+        key_ring_max_stale: seconds for which the last key ring is used while the database cannot be read.
+        revoked_kids: keys that stay revoked whatever the database contains, for instance after restoring a backup.
+        leeway: allowed clock difference in seconds, at most 600.
+        max_token_bytes: tokens longer than this are rejected unparsed.
+        verified_token_cache_size: maximum number of verified tokens cached per process; 0 turns the cache off.
+        claim_mappers: claim mappers declared in the settings, in addition to those in the database.
+        claim_hash_keys: pairs of a name and a key for the ``hash`` transform, which refers to it by that name.
+        mappable_user_fields: user fields that claim mappers may read; dots follow relations. Usernames are not in the
+            default because they are half of a login credential.
+        mappable_client_fields: fields of the client application that claim mappers may read.
+        max_claim_bytes: maximum size of one mapped claim, in bytes of JSON.
+        max_claims_bytes: maximum size of all claims of a token, in bytes of JSON.
+        oversized_claims: whether a token over the maximum is refused or optional claims are dropped, largest first.
+        audience: the ``aud`` that this project's own API expects, if it is not the default resource.
+        authentication_methods: ``amr`` values (RFC 8176) by the dotted path of an authentication backend, in addition
+            to those of Django's own backends.
+        authentication_contexts: the ``amr`` values that each ``acr`` requires, or the dotted path of a callable that
+            takes an ``AuthenticationEvent`` and the user and returns the ``acr`` or ``None``.
+        authentication_event: dotted path of a callable that takes the request and the user at login and returns an
+            ``AuthenticationEvent``, ``None`` to claim nothing, or ``NotImplemented`` to use this app's own.
+        user_mode: whether subjects of the local issuer are users of this site or are not looked up.
+        local_subject_lookup: dotted path of the function that finds the user of a local subject.
+        protected_resources: contents of the metadata documents of this project's APIs, by identifier (RFC 9728).
+        local_key_ring: dotted path of the object that provides the local issuer's key ring.
+        accept_opaque_tokens: whether the local issuer's opaque tokens are accepted in addition to its JWTs.
+        issuers: remote issuers whose tokens this project accepts.
+        issuer_cache: alias of the Django cache in which all workers share metadata and keys of remote issuers.
+        issuer_timeout: maximum seconds for one retrieval from an issuer, in total.
+        issuer_min_age: minimum seconds for which an issuer's response is used.
+        issuer_max_age: maximum seconds for which an issuer's response is used.
         issuer_max_stale: seconds for which an issuer's keys are used after it last confirmed them, or for as long as
-            that answer may be used if that is longer.
+            its response may be cached if that is longer.
     """
 
     default_resource: str | None = setting(None, read_optional_identifier)
@@ -155,18 +157,18 @@ class AppSettings:
 
     @property
     def local_audience(self) -> str | None:
-        """What this project's own API expects in ``aud`` of the local issuer's tokens."""
+        """The ``aud`` that this project's own API expects of the local issuer's tokens."""
         return self.audience or self.default_resource
 
     @property
     def issuer_lifetimes(self) -> Lifetimes:
-        """Between which bounds an issuer's word on caching counts."""
+        """The bounds for the cache lifetime that an issuer's response declares."""
         least = min(self.issuer_min_age, self.issuer_max_age)
         return Lifetimes(least=least, most=self.issuer_max_age, usual=_USUAL_ISSUER_AGE)
 
     @property
     def size_limits(self) -> SizeLimits:
-        """How large claims may get."""
+        """The limits for the size of claims."""
         return SizeLimits(
             claim_bytes=self.max_claim_bytes,
             token_bytes=self.max_claims_bytes,
@@ -175,11 +177,15 @@ class AppSettings:
 
     @property
     def jwk_set_max_age(self) -> timedelta:
-        """For how long anybody may use a copy of the JWK set without asking again."""
+        """How long clients may cache the JWK set."""
         return timedelta(seconds=int(toolkit_setting("OIDC_JWKS_MAX_AGE_SECONDS", _TOOLKIT_JWK_SET_MAX_AGE)))
 
     def rotation_policy(self, *, longest_lifetime: float) -> RotationPolicy:
-        """Give how long keys spend in each state, where tokens live for ``longest_lifetime`` seconds at the most."""
+        """Return how long keys spend in each state.
+
+        Args:
+            longest_lifetime: the longest lifetime of an access token, in seconds.
+        """
         derived = timedelta(seconds=longest_lifetime + self.leeway)
         return RotationPolicy(
             rotation_interval=self.rotation_interval,

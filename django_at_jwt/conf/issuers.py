@@ -1,4 +1,4 @@
-"""The issuers in other projects whose tokens this one accepts: ``AT_JWT["ISSUERS"]``."""
+"""Remote issuers whose tokens this project accepts: ``AT_JWT["ISSUERS"]``."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from django_at_jwt.core.metadata import is_fetchable
 from django_at_jwt.core.subjects import UserMode
 
 from .validators import (
+    entry_name,
+    got,
     problems_among,
     read_algorithms,
     read_leeway,
@@ -21,10 +23,10 @@ from .validators import (
 
 
 def _audience(value: object) -> tuple[str, ...]:
-    # A string or a URI (RFC 7519 §2): what another project's issuer calls an API need not be a URL.
+    # Any string (RFC 7519 §2): a remote issuer need not identify an API by a URL.
     audiences = (value,) if isinstance(value, str) else read_texts(value)
     if not all(audiences):
-        raise ValueError("must not have an empty string")
+        raise ValueError(f"must not contain an empty string {got(value)}")
     return audiences
 
 
@@ -32,30 +34,32 @@ def _user_mode(value: object) -> UserMode:
     try:
         return UserMode(str(value))
     except ValueError:
-        raise ValueError(f"must be one of {', '.join(UserMode)}") from None
+        raise ValueError(f"must be one of {', '.join(UserMode)} {got(value)}") from None
 
 
 def _endpoint(value: object) -> str | None:
     if value is not None and not is_fetchable(value, loopback_http=True):
-        raise ValueError("must be an https URL")
+        raise ValueError(f"must be an https URL {got(value)}")
     return None if value is None else str(value)
 
 
 @dataclass(frozen=True, kw_only=True)
 class IssuerSettings:
-    """What is expected of one issuer whose tokens this project accepts: an entry of ``AT_JWT["ISSUERS"]``.
+    """An entry of ``AT_JWT["ISSUERS"]``: what is expected of the tokens of one remote issuer.
 
     Attributes:
-        issuer: its identifier, the one value of ``iss``.
-        audience: what ``aud`` must hold one of, also where a view names one. A check refuses an issuer without any.
-        algorithms: the only ones to accept; none for all that this app knows.
-        leeway: seconds by which clocks may differ, 600 at the most, or ``None`` for the project's setting.
-        required_claims: claims that a token must have beside those of RFC 9068.
-        user_mode: whom ``request.user`` is for its tokens.
-        user_field: the unique field of the user model that holds its subjects, or ``None`` for the table of subjects.
-        fill_user: dotted path of a function of a new user and the claims, for users that are made at first sight.
-        authorization_endpoint: where its users log in, for OpenAPI documents, which are written without asking anybody.
-        token_endpoint: where it gives tokens, for the same.
+        issuer: the issuer identifier, the only accepted value of ``iss``.
+        audience: accepted audiences; ``aud`` must contain one of them, also in views that name an audience. Required:
+            a system check rejects an issuer without one.
+        algorithms: accepted algorithms; if empty, all that this app supports.
+        leeway: allowed clock difference in seconds, at most 600, or ``None`` for ``AT_JWT["LEEWAY"]``.
+        required_claims: claims that a token must have in addition to those of RFC 9068.
+        user_mode: how ``request.user`` is determined for its tokens.
+        user_field: unique field of the user model that contains its subjects, or ``None`` for the table of subjects.
+        fill_user: dotted path of a function that takes a new user and the claims and fills in the user's fields, for
+            just-in-time provisioning.
+        authorization_endpoint: for OpenAPI documents, which are generated without a request to the issuer.
+        token_endpoint: for OpenAPI documents, as above.
     """
 
     issuer: str
@@ -79,10 +83,10 @@ def read_issuers(value: object) -> tuple[IssuerSettings, ...]:
     """Read ``AT_JWT["ISSUERS"]``.
 
     Raises:
-        ValueError: the first problem.
+        ValueError: with the first problem.
     """
-    for name, problem in problems_in_issuers(value, "it"):
-        raise ValueError(f"cannot be used: {name} {problem}")
+    for name, problem in problems_in_issuers(value, "ISSUERS"):
+        raise ValueError(f"is invalid: {name} {problem}")
     assert isinstance(value, Mapping)  # noqa: S101 - anything else has a problem
     return tuple(
         IssuerSettings(
@@ -93,16 +97,17 @@ def read_issuers(value: object) -> tuple[IssuerSettings, ...]:
 
 
 def problems_in_issuers(value: object, where: str) -> Iterator[tuple[str, str]]:
-    """Give what is wrong with the issuers: pairs of a setting's name and a sentence."""
+    """Yield the problems of ``AT_JWT["ISSUERS"]``: pairs of a setting's name and the rest of the sentence."""
     if not isinstance(value, Mapping):
-        yield where, "must be a dict of issuers, such as {'https://as.example.com/o': {'audience': ...}}"
+        yield where, f'must be a dict such as {{"https://as.example.com/o": {{"audience": ...}}}} {got(value)}'
         return
     for issuer, options in value.items():
-        if not isinstance(issuer, str) or not isinstance(options, Mapping):
-            yield f"{where}[{issuer!r}]", "must be an issuer's URL, and a dict of its options"
+        entry = entry_name(where, issuer)
+        if not isinstance(issuer, str):
+            yield entry, "must have an issuer URL as its key"
+        elif not isinstance(options, Mapping):
+            yield entry, f"must be a dict of the issuer's options {got(options)}"
         else:
-            yield from problems_among(
-                options, _ISSUER_OPTIONS, f"{where}[{issuer!r}]", unknown="is no option of an issuer"
-            )
+            yield from problems_among(options, _ISSUER_OPTIONS, entry, unknown="is not an option of an issuer")
             if options.get("authorization_endpoint") and not options.get("token_endpoint"):
-                yield f"{where}[{issuer!r}]", "has an 'authorization_endpoint', and needs a 'token_endpoint' beside it"
+                yield entry, 'needs a "token_endpoint" in addition to its "authorization_endpoint"'

@@ -15,7 +15,7 @@ from .app_settings import AppSettings
 from .issuers import problems_in_issuers
 from .oauth2_provider import local_issuer
 from .process_cache import process_cached
-from .validators import Reader, problems_among
+from .validators import Reader, entry_name, problems_among
 
 SETTING_NAME: Final = "AT_JWT"
 
@@ -24,18 +24,20 @@ _FIELDS: Final[Mapping[str, Field[Any]]] = {each.name.upper(): each for each in 
 
 @sensitive_variables()
 def problems_in(values: object, *, by: Reader = "examine") -> list[tuple[str, str]]:
-    """Return what is wrong with a value of ``AT_JWT``: pairs of a setting's name and a sentence.
+    """Return the problems of a value of ``AT_JWT``: pairs of a setting's name and the rest of the sentence.
 
-    ``by`` is ``"read"`` for that alone with which nothing works.
+    Args:
+        values: the value of ``AT_JWT``.
+        by: ``"examine"`` for all problems, ``"read"`` only for those that make all settings unusable.
     """
     if not isinstance(values, Mapping):
-        return [(SETTING_NAME, "must be a dict")]
-    # No generator: Django could not tell that the variables of its frame are sensitive.
+        return [(SETTING_NAME, f"must be a dict (got {type(values).__name__})")]
+    # A list, not a generator: sensitive_variables() does not cover a generator's frame.
     problems = problems_among(
         {name: value for name, value in values.items() if name != _ISSUERS}, _FIELDS, SETTING_NAME, by=by
     )
     if _ISSUERS in values:
-        problems += problems_in_issuers(values[_ISSUERS], f"{SETTING_NAME}[{_ISSUERS!r}]")
+        problems += problems_in_issuers(values[_ISSUERS], entry_name(SETTING_NAME, _ISSUERS))
     return problems
 
 
@@ -47,7 +49,7 @@ def app_settings() -> AppSettings:
     """Return the settings of this app.
 
     Raises:
-        ImproperlyConfigured: a value cannot be used; ``manage.py check`` reports it too.
+        ImproperlyConfigured: a value is invalid; ``manage.py check`` reports it too.
     """
     read = _read()
     if isinstance(read, str):
@@ -57,10 +59,10 @@ def app_settings() -> AppSettings:
 
 @sensitive_variables()
 def _read() -> AppSettings | str:
-    """Return the settings, or a sentence that says what is wrong with them.
+    """Return the settings, or a sentence with their first problem.
 
-    The dict holds key-encryption keys. It is a local variable of this frame only, which no traceback can show: the
-    exception is raised by the caller.
+    The dict contains key-encryption keys. The caller raises the exception, so that this frame, and the dict in it, is
+    in no traceback.
     """
     values = getattr(django_settings, SETTING_NAME, None) or {}
     for name, problem in problems_in(values, by="read"):
@@ -70,24 +72,24 @@ def _read() -> AppSettings | str:
     )
 
 
-assert all(each.default is not MISSING for each in _FIELDS.values())  # noqa: S101 - each setting may be left out
+assert all(each.default is not MISSING for each in _FIELDS.values())  # noqa: S101 - every setting is optional
 
 
 def known_issuers() -> tuple[str, ...]:
-    """Give the identifiers of the issuers whose tokens this project accepts, its own first, each once.
+    """Return the identifiers of the issuers whose tokens this project accepts, the local issuer first.
 
     Raises:
-        ImproperlyConfigured: as :func:`app_settings`.
+        ImproperlyConfigured: see :func:`app_settings`.
     """
     local = (local_issuer(),) if local_issuer() else ()
     return tuple(dict.fromkeys((*local, *(each.issuer for each in app_settings().issuers))))
 
 
 def require_installed() -> None:
-    """Say what is missing where this app's tables and the toolkit's are used and they are not in ``INSTALLED_APPS``.
+    """Check that this app and django-oauth-toolkit are in ``INSTALLED_APPS``.
 
     Raises:
-        ImproperlyConfigured: with the line to add. Django's own error would speak of an ``app_label``.
+        ImproperlyConfigured: with the app to add. Django's own error would only mention an ``app_label``.
     """
     for app in ("django_at_jwt", "oauth2_provider"):
         if not apps.is_installed(app):

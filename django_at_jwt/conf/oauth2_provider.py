@@ -1,4 +1,4 @@
-"""What concerns django-oauth-toolkit's own settings, read as the site wrote them, without needing it."""
+"""django-oauth-toolkit's settings as the site wrote them, read without importing django-oauth-toolkit."""
 
 from __future__ import annotations
 
@@ -19,19 +19,20 @@ ACCESS_TOKEN_GENERATOR: Final = "django_at_jwt.generators.generate_access_token"
 REFRESH_TOKEN_GENERATOR: Final = "oauthlib.oauth2.rfc6749.tokens.random_token_generator"  # noqa: S105
 VALIDATOR_CLASS: Final = "django_at_jwt.validators.OAuth2Validator"
 LONGEST_SENSIBLE_LIFETIME: Final = 3600
-# The lifetime that django-oauth-toolkit falls back on when its setting is absent, in seconds.
+# django-oauth-toolkit's default, in seconds.
 _TOOLKIT_LIFETIME: Final = 36000
 
 
 def oauth2_provider_settings() -> dict[str, Any]:
-    """Give the entries of ``OAUTH2_PROVIDER`` that make django-oauth-toolkit issue RFC 9068 access tokens.
+    """Return the entries of ``OAUTH2_PROVIDER`` that make django-oauth-toolkit issue RFC 9068 access tokens.
 
-    Spread it first, so that what the site sets itself comes after and wins::
+    Put it first: later keys override it::
 
         OAUTH2_PROVIDER = {**oauth2_provider_settings(), "OIDC_ISS_ENDPOINT": "https://as.example.com/o", ...}
 
-    It sets the generator, a separate generator for refresh tokens (without one they would be access tokens too), the
-    validator class, hashed token storage, and a lifetime of an hour (RFC 6750 §5.3).
+    It sets the access token generator, a separate refresh token generator (without one, oauthlib uses the access token
+    generator for refresh tokens), the validator class, hashed token storage, and a lifetime of one hour (RFC 6750
+    §5.3).
     """
     return {
         "ACCESS_TOKEN_GENERATOR": ACCESS_TOKEN_GENERATOR,
@@ -48,10 +49,10 @@ def toolkit_setting(name: str, default: Any = None) -> Any:
 
 
 def toolkit_model(name: str) -> type[Model]:
-    """Return one of the toolkit's models, or what the site has swapped it for, without importing the toolkit.
+    """Return one of django-oauth-toolkit's models, or the model the site has swapped it for.
 
     Args:
-        name: the end of the setting that swaps it, such as ``ACCESS_TOKEN_MODEL``.
+        name: the name of the setting that swaps it, without its prefix, such as ``ACCESS_TOKEN_MODEL``.
 
     Raises:
         LookupError: django-oauth-toolkit is not installed.
@@ -61,10 +62,10 @@ def toolkit_model(name: str) -> type[Model]:
 
 
 def token_user_model() -> type[Model]:
-    """Return the model of the users that access tokens are about.
+    """Return the model of the users that access tokens are issued for.
 
-    It is that of ``AccessToken.user``, which a site that swaps the model can point at another model than
-    ``AUTH_USER_MODEL``. Without django-oauth-toolkit it is ``AUTH_USER_MODEL``.
+    This is the model that ``AccessToken.user`` refers to; a site that swaps the access token model can choose another
+    one than ``AUTH_USER_MODEL``. Without django-oauth-toolkit it is ``AUTH_USER_MODEL``.
     """
     if not apps.is_installed("oauth2_provider"):
         return apps.get_model(django_settings.AUTH_USER_MODEL)
@@ -82,13 +83,13 @@ def _oauth2_provider() -> Mapping[str, Any]:
 def local_issuer() -> str:
     """Return this project's issuer identifier, or an empty string if it issues no tokens.
 
-    It comes from ``OIDC_ISS_ENDPOINT`` alone: the ``Host`` of a request is whatever the client wrote.
+    It is always ``OIDC_ISS_ENDPOINT``, never derived from a request, whose ``Host`` header the client controls.
     """
     return str(toolkit_setting("OIDC_ISS_ENDPOINT") or "")
 
 
 def access_token_lifetime() -> int:
-    """Give the lifetime of an access token in seconds, as django-oauth-toolkit hands it to oauthlib."""
+    """Return the lifetime of an access token in seconds, as django-oauth-toolkit passes it to oauthlib."""
     lifetime = toolkit_setting("ACCESS_TOKEN_EXPIRE_SECONDS", _TOOLKIT_LIFETIME)
     lifetime = (toolkit_setting("EXTRA_SERVER_KWARGS") or {}).get("token_expires_in", lifetime)
     return math.ceil(lifetime) if isinstance(lifetime, (int, float)) else _TOOLKIT_LIFETIME

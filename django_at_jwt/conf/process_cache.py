@@ -1,4 +1,4 @@
-"""The caches of this process: what each holds is read again after :func:`clear_process_caches`."""
+"""The registry of this process's caches, which :func:`clear_process_caches` empties."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 _Parameters = ParamSpec("_Parameters")
 _Result = TypeVar("_Result")
 
-# The settings that something cached here is derived from.
+# The settings that cached values are derived from.
 _SETTINGS: Final = frozenset(
     {"AT_JWT", "CACHES", "DEBUG", "OAUTH2_PROVIDER", "SECRET_KEY", "SECRET_KEY_FALLBACKS", "USE_TZ"}
 )
@@ -26,14 +26,14 @@ def register_process_cache(clear: Callable[[], object]) -> None:
 
 
 def process_cached(function: Callable[_Parameters, _Result]) -> Callable[_Parameters, _Result]:
-    """Cache the results of a function by its arguments, but not its exceptions, until :func:`clear_process_caches`."""
+    """Cache a function's results by its arguments until :func:`clear_process_caches`. Exceptions are not cached."""
     cached = lru_cache(maxsize=None)(function)
     register_process_cache(cached.cache_clear)
     return cached  # type: ignore[return-value] # lru_cache loses the parameters
 
 
 def clear_process_caches() -> None:
-    """Empty every cache of this process: settings, key rings, registries of rows, and verified tokens."""
+    """Empty all caches of this process: settings, key rings, cached rows and verified tokens."""
     for clear in _clear_functions:
         clear()
 
@@ -43,5 +43,5 @@ def _on_setting_changed(*, setting: str, **_kwargs: Any) -> None:
         clear_process_caches()
 
 
-# Connected on import, since a project that only verifies tokens need not install the app.
+# Connected on import, because a project that only verifies tokens need not install the app.
 setting_changed.connect(_on_setting_changed, dispatch_uid="django_at_jwt.process_cache")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Final
 
 _MOST_SHOWN: Final = 100
@@ -21,3 +22,8 @@ def single_line(error: Exception) -> str:
     A database driver's text may have several lines, and so may what somebody typed and is told of.
     """
     return " ".join(str(error).split()) or type(error).__name__
+
+
+def format_instant(instant: datetime) -> str:
+    """Return an aware datetime in UTC for people, such as ``2026-01-01 04:17:00 UTC``."""
+    return f"{instant.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"

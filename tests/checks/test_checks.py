@@ -20,6 +20,7 @@ from django_at_jwt.checks.issuers import check_some_issuer
 from django_at_jwt.checks.settings import check_validator
 from django_at_jwt.conf import app_settings
 from django_at_jwt.core.jose.algorithms import ALGORITHMS
+from django_at_jwt.core.quotation import format_instant
 from django_at_jwt.models import SigningKey
 
 pytestmark = pytest.mark.django_db
@@ -96,34 +97,41 @@ def test_insecure_issuer_is_an_error_in_production(complete, settings):
 @pytest.mark.parametrize(
     ("values", "expected"),
     [
-        ({"DEFAULT_RESOURSE": "https://api.example.com/"}, "'DEFAULT_RESOURCE' is the nearest"),
-        ({"xyz": 1}, "there are ACCEPT_OPAQUE_TOKENS, AUDIENCE, "),
-        ({1: 1}, "is no setting of this app"),
-        ({"ISSUERS": {"https://as.example.com/o": {"audiance": "x"}}}, "is no option of an issuer; 'audience' is the"),
+        ({"DEFAULT_RESOURSE": "https://api.example.com/"}, "; use DEFAULT_RESOURCE."),
+        ({"xyz": 1}, "; use one of ACCEPT_OPAQUE_TOKENS, AUDIENCE, "),
+        ({1: 1}, "AT_JWT[1] is not a setting of this app"),
+        ({"ISSUERS": {"https://as.example.com/o": {"audiance": "x"}}}, "is not an option of an issuer; use audience"),
         ({"DEFAULT_RESOURCE": "/api/"}, "absolute URI"),
         ({"DEFAULT_RESOURCE": 1}, "absolute URI"),
         ({"RESOURCE_SERVERS": "https://api.example.com/"}, "or a list of identifiers"),
         ({"RESOURCE_SERVERS": ["/api/"]}, "each entry must be an absolute URI"),
-        ({"SIGNING_ALGORITHMS": ["HS256"]}, "must list at least one of RS256"),
-        ({"SIGNING_ALGORITHMS": []}, "must list at least one of RS256"),
+        ({"SIGNING_ALGORITHMS": ["HS256"]}, "must contain at least one of RS256"),
+        ({"SIGNING_ALGORITHMS": []}, "must contain at least one of RS256"),
         ({"SIGNING_ALGORITHMS": ["RS256", "RS256"]}, "each once"),
         ({"ROTATION_INTERVAL": "90 days"}, "timedelta"),
         ({"ROTATION_INTERVAL": -1}, "negative"),
-        ({"ROTATION_INTERVAL": 900_000_000_000}, "must be 36525 days at the most"),
-        ({"PROPAGATION_TIME": timedelta.max}, "must be 36525 days at the most"),
-        ({"KEY_RING_MAX_AGE": 10**30}, "must be 36525 days at the most"),
+        ({"ROTATION_INTERVAL": 900_000_000_000}, "must be at most 36525 days"),
+        ({"PROPAGATION_TIME": timedelta.max}, "must be at most 36525 days"),
+        ({"KEY_RING_MAX_AGE": 10**30}, "must be at most 36525 days"),
         ({"LEEWAY": -(10**30)}, "negative"),
         ({"ROTATION_INTERVAL": True}, "timedelta"),
         ({"RETENTION": "x"}, "timedelta"),
         ({"LEEWAY": 1.5}, "whole number of seconds"),
-        ({"LEEWAY": 601}, "must be 600 seconds at the most, which is not 601"),
-        ({"LEEWAY": timedelta(days=1)}, "must be 600 seconds at the most, which is not 86400"),
-        ({"MAX_TOKEN_BYTES": 0}, "above 0"),
-        ({"MAX_TOKEN_BYTES": "16"}, "above 0"),
+        ({"LEEWAY": 601}, 'AT_JWT["LEEWAY"] must be at most 600 seconds (got 601).'),
+        ({"LEEWAY": timedelta(days=1)}, "must be at most 600 seconds (got 86400)."),
+        ({"MAX_TOKEN_BYTES": 0}, 'AT_JWT["MAX_TOKEN_BYTES"] must be a positive integer (got 0).'),
+        ({"MAX_TOKEN_BYTES": "16"}, "must be a positive integer (got '16')."),
+        ({"VERIFIED_TOKEN_CACHE_SIZE": -1}, "must be a non-negative integer (got -1)."),
+        ({"ISSUER_CACHE": None}, "must be a string (got None)."),
         ({"KEY_ENCRYPTION_KEYS": ["c2hvcnQ"]}, "32 bytes"),
         ({"KEY_ENCRYPTION_KEYS": ["a very secret text that is none"]}, "32 bytes"),
         ({"LOCAL_KEY_RING": "nothing"}, "dotted path"),
-        (["DEFAULT_RESOURCE"], "must be a dict"),
+        ({"PAIRWISE_SUBJECT_KEY": "a very secret text"}, "32 bytes"),
+        ({"KEY_ENCRYPTION_KEYS": "a very secret text"}, "must be a list (got str)."),
+        ({"CLAIM_HASH_KEYS": {"x": "secret text"}}, "that of 'x' is not"),
+        ({"CLAIM_HASH_KEYS": "a very secret text"}, "must be a dict of keys by name"),
+        ("a very secret text", "AT_JWT must be a dict (got str)."),
+        (["DEFAULT_RESOURCE"], "AT_JWT must be a dict (got list)."),
     ],
 )
 def test_unusable_setting(values, expected, settings):
@@ -303,7 +311,7 @@ class TestRows:
         settings.AT_JWT = {**settings.AT_JWT, "SIGNING_ALGORITHMS": ["RS256", "ES256"]}
         messages = found()
         assert list(messages) == ["django_at_jwt.W017"]
-        assert messages["django_at_jwt.W017"].msg.startswith("ES256 is in AT_JWT['SIGNING_ALGORITHMS']")
+        assert messages["django_at_jwt.W017"].msg.startswith('ES256 is in AT_JWT["SIGNING_ALGORITHMS"]')
         assert "rotate_signing_keys" in messages["django_at_jwt.W017"].hint
         rotate_signing_keys()
         assert found() == {}
@@ -330,8 +338,8 @@ class TestRows:
         assert list(messages) == (["django_at_jwt.W017"] if said else [])
         if said:
             assert messages["django_at_jwt.W017"].msg == (
-                f"The last announced key for RS256 signs from {announced.signing_at}, and none is announced after it "
-                "yet."
+                f"The last announced key for RS256 signs from {format_instant(announced.signing_at)}, and no successor "
+                "is announced."
             )
             rotate_signing_keys()
             assert found() == {}
@@ -354,8 +362,8 @@ class TestRows:
         messages = found()
         assert list(messages) == ["django_at_jwt.W018"]
         assert messages["django_at_jwt.W018"].msg == (
-            f"Signing key {signing.kid} is published until {signing.retired_at}, and its tokens may live until "
-            f"{signing.retired_at + timedelta(hours=1)}."
+            f"Signing key {signing.kid} is published until {format_instant(signing.retired_at)}, but its tokens may "
+            f"live until {format_instant(signing.retired_at + timedelta(hours=1))}."
         )
         rotate_signing_keys()
         assert found() == {}
@@ -364,7 +372,7 @@ class TestRows:
         settings.AT_JWT = {**settings.AT_JWT, "SIGNING_ALGORITHMS": ["ES256", "EdDSA"]}
         rotate_signing_keys()
         settings.AT_JWT = {**settings.AT_JWT, "SIGNING_ALGORITHMS": ["ES256"]}
-        assert "is for EdDSA" in found()["django_at_jwt.W018"].msg
+        assert "EdDSA is no longer in AT_JWT" in found()["django_at_jwt.W018"].msg
         rotate_signing_keys()
         assert found() == {}
 
@@ -395,7 +403,7 @@ def test_issuer_with_a_slash_is_told_what_to_write(complete, settings):
     settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "OIDC_ISS_ENDPOINT": "https://as.example.com/o/"}
     messages = found()
     assert list(messages) == ["django_at_jwt.E008"]
-    assert "Write 'https://as.example.com/o'." in messages["django_at_jwt.E008"].hint
+    assert "Use 'https://as.example.com/o'." in messages["django_at_jwt.E008"].hint
 
 
 @pytest.mark.parametrize("missing", ["django_at_jwt", "oauth2_provider"])
@@ -421,7 +429,7 @@ class TestAuthentication:
         [
             ("nowhere.function", "cannot be imported"),
             ("tests.site.logins.no_such_function", "cannot be imported"),
-            ("tests.site.logins.not_a_function", "cannot be called"),
+            ("tests.site.logins.not_a_function", "is not callable"),
         ],
     )
     def test_callable_that_is_none(self, name, path, problem, complete, settings):
@@ -443,7 +451,7 @@ class TestAuthentication:
         settings.AT_JWT = {**settings.AT_JWT, "AUTHENTICATION_METHODS": {"django.contrib.auth.ModelBackend": ["pwd"]}}
         messages = found()
         assert list(messages) == ["django_at_jwt.W005"]
-        assert "'django.contrib.auth.backends.ModelBackend' is the nearest" in messages["django_at_jwt.W005"].hint
+        assert "Use django.contrib.auth.backends.ModelBackend." in messages["django_at_jwt.W005"].hint
         settings.AT_JWT = {**settings.AT_JWT, "AUTHENTICATION_METHODS": {settings.AUTHENTICATION_BACKENDS[0]: ["pwd"]}}
         assert found() == {}
 
@@ -460,15 +468,15 @@ class TestAuthentication:
         messages = [message for message in run_checks() if message.id == "django_at_jwt.W006"]
         assert set(found()) == {"django_at_jwt.W006"}
         assert ["'password'" in messages[0].msg, "'retin'" in messages[1].msg] == [True, True]
-        assert "'retina' is the nearest" in messages[1].hint
+        assert "Use retina," in messages[1].hint
         assert len(messages) == 2
 
     @pytest.mark.parametrize(
         ("name", "value", "expected"),
         [
             ("AUTHENTICATION_METHODS", "pwd", "must be a dict of lists"),
-            ("AUTHENTICATION_METHODS", {"a.b": "pwd"}, "at 'a.b': must be a list"),
-            ("AUTHENTICATION_METHODS", {"a.b": [1]}, "each entry must be a string"),
+            ("AUTHENTICATION_METHODS", {"a.b": "pwd"}, "the entry 'a.b' must be a list"),
+            ("AUTHENTICATION_METHODS", {"a.b": [1]}, "must contain only strings"),
             ("AUTHENTICATION_METHODS", {1: ["pwd"]}, "must be a string"),
             ("AUTHENTICATION_METHODS", {"a.b": [""]}, "empty string"),
             ("AUTHENTICATION_CONTEXTS", ["mfa"], "must be a dict of lists"),
@@ -523,7 +531,7 @@ class TestRemoteIssuers:
     @pytest.mark.parametrize(
         ("backend", "words"),
         [
-            ("locmem.LocMemCache", "is 'default', a LocMemCache, which no processes share"),
+            ("locmem.LocMemCache", "is 'default', a LocMemCache, which processes do not share"),
             ("dummy.DummyCache", "a DummyCache"),
             (None, "which is not in CACHES"),
         ],
@@ -547,18 +555,18 @@ class TestRemoteIssuers:
     @pytest.mark.parametrize(
         ("issuers", "words"),
         [
-            (["https://a"], "must be a dict of issuers"),
-            ({"https://a": "https://api"}, "must be an issuer's URL, and a dict of its options"),
-            ({5: {}}, "must be an issuer's URL"),
-            ({"https://a": {"audiance": "https://api"}}, "'audience' is the nearest"),
-            ({"https://a": {"audience": ""}}, "must not have an empty string"),
-            ({"https://a": {"audience": ["api", ""]}}, "must not have an empty string"),
+            (["https://a"], "must be a dict such as"),
+            ({"https://a": "https://api"}, "must be a dict of the issuer's options (got 'https://api')"),
+            ({5: {}}, "must have an issuer URL as its key"),
+            ({"https://a": {"audiance": "https://api"}}, "; use audience."),
+            ({"https://a": {"audience": ""}}, "must not contain an empty string"),
+            ({"https://a": {"audience": ["api", ""]}}, "must not contain an empty string"),
             ({"https://a": {"audience": 5}}, "must be a list"),
             ({"https://a": {"leeway": -1}}, "must not be negative"),
-            ({"https://a": {"leeway": 86400 * 365}}, "must be 600 seconds at the most"),
-            ({"https://a": {"algorithms": ["HS256"]}}, "must list at least one of"),
+            ({"https://a": {"leeway": 86400 * 365}}, "must be at most 600 seconds"),
+            ({"https://a": {"algorithms": ["HS256"]}}, "must contain at least one of"),
             ({"https://a": {"token_endpoint": "/o/token/"}}, "must be an https URL"),
-            ({"https://a": {"authorization_endpoint": "https://a/authorize"}}, "needs a 'token_endpoint'"),
+            ({"https://a": {"authorization_endpoint": "https://a/authorize"}}, 'needs a "token_endpoint"'),
             ({"https://a": {"required_claims": "tenant"}}, "must be a list"),
             ({"https://a": {"user_mode": "any"}}, "must be one of local, created, stateless"),
         ],
@@ -567,5 +575,5 @@ class TestRemoteIssuers:
         settings.AT_JWT = {**settings.AT_JWT, "ISSUERS": issuers}
         [(check_id, message)] = found().items()
         assert check_id == "django_at_jwt.E001"
-        assert "AT_JWT['ISSUERS']" in message.msg
+        assert 'AT_JWT["ISSUERS"]' in message.msg
         assert words in message.msg

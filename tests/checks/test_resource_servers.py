@@ -48,7 +48,7 @@ class TestDefaultResource:
         settings.AT_JWT = {}
         ResourceServer.objects.create(identifier=MAIL, name="Mail", is_default=True)
         message = found()["django_at_jwt.W011"]
-        assert f"The default resource, {MAIL}, is marked in the admin alone" in message.msg
+        assert f"The default resource, {MAIL}, is only marked in the admin" in message.msg
         assert f'"AUDIENCE": "{MAIL}"' in message.hint
         assert f'for_audience("{MAIL}")' in message.hint
         monkeypatch.setattr(ids, "sys", SimpleNamespace(modules={}))
@@ -61,7 +61,7 @@ class TestDefaultResource:
         ResourceServer.objects.update(is_default=True)
         registry.forget()
         message = found()["django_at_jwt.W012"]
-        assert f"{MAIL}, https://a.example.com/. {MAIL} is it" in message.msg
+        assert f"{MAIL}, https://a.example.com/. {MAIL} is used" in message.msg
         assert registry.latest().default == MAIL
         ResourceServer.objects.get(identifier="https://a.example.com/").save()
         assert found() == {}
@@ -99,13 +99,13 @@ class TestResourceServers:
     def test_default_that_is_isolated(self, rules):
         rules(DEFAULT_RESOURCE=MAIL, RESOURCE_SERVERS={MAIL: {"isolated": True}})
         messages = found()
-        assert "must be asked for by name" in messages["django_at_jwt.E012"].hint
+        assert "must request an isolated resource by name" in messages["django_at_jwt.E012"].hint
         assert "django_at_jwt.E003" not in messages
 
     def test_scope_that_no_client_can_ask_for(self, rules):
         rules(RESOURCE_SERVERS={MAIL: {"scopes": ["read", "mail:send", "mail:read"]}})
         message = found()["django_at_jwt.W013"]
-        assert f"{MAIL} names scopes that no client can ask for: mail:send, mail:read." in message.msg
+        assert f"{MAIL} has scopes that no client can request: mail:send, mail:read." in message.msg
         assert 'Add "mail:send" and "mail:read" to OAUTH2_PROVIDER["SCOPES"], with a text for each' in message.hint
 
     def test_scopes_in_a_table_that_is_not_there_yet(self, rules, monkeypatch):
@@ -122,7 +122,7 @@ class TestResourceServers:
         ResourceServer.objects.create(identifier=MAIL, name="Mail")
         message = found()["django_at_jwt.W010"]
         assert MAIL in message.msg
-        assert "The settings win" in message.hint
+        assert "The settings take precedence" in message.hint
 
     def test_lifetime_beyond_the_retention(self, rules):
         rules(RETENTION=7200)
@@ -134,12 +134,12 @@ class TestSubject:
     @pytest.mark.parametrize(
         ("values", "expected"),
         [
-            ({"SUBJECT": "nickname"}, "no field of auth.User"),
-            ({"SUBJECT": "first_name"}, "does not keep it unique"),
-            ({"SUBJECT": "groups"}, "does not keep it unique"),
+            ({"SUBJECT": "nickname"}, "not a field of auth.User"),
+            ({"SUBJECT": "first_name"}, "not a unique field of auth.User"),
+            ({"SUBJECT": "groups"}, "not a unique field of auth.User"),
             ({"SUBJECT": "tests.no_such_module.subject"}, "cannot be imported"),
-            ({"SUBJECT": "tests.settings.ISSUER"}, "cannot be called"),
-            ({"USER_BY_SUBJECT": "tests.settings.ISSUER"}, "cannot be called"),
+            ({"SUBJECT": "tests.settings.ISSUER"}, "is not callable"),
+            ({"USER_BY_SUBJECT": "tests.settings.ISSUER"}, "is not callable"),
         ],
     )
     def test_unusable(self, values, expected, rules):
@@ -149,7 +149,7 @@ class TestSubject:
     def test_name_that_can_be_given_again(self, rules):
         rules(SUBJECT="username")
         message = found()["django_at_jwt.W008"]
-        assert "another user later" in message.msg
+        assert "reassigned to another user" in message.msg
         assert "pk" in message.hint
 
     @pytest.mark.parametrize("rule", ["pk", "email"])
@@ -166,13 +166,13 @@ class TestSubject:
         rules(SUBJECT=rule)
         [message] = check_subject()
         assert (message.id, f"{rule!r}, the e-mail address, which" in message.msg) == ("django_at_jwt.W008", True)
-        assert "'pk'" not in message.hint
+        assert '"pk"' not in message.hint
 
     def test_callable_without_a_way_back(self, rules):
         rules(SUBJECT="tests.authorization_server.test_subject.by_callable")
         message = found()["django_at_jwt.W015"]
-        assert "whether a client's id is some user's sub" in message.msg
-        assert "Set AT_JWT['USER_BY_SUBJECT']" in message.hint
+        assert 'AT_JWT["USER_BY_SUBJECT"] is not set' in message.msg
+        assert "inverse of tests.authorization_server.test_subject.by_callable" in message.hint
         rules(PAIRWISE_SUBJECT_KEY=KEY)
         assert found() == {}
 
@@ -184,14 +184,14 @@ class TestSubject:
     @pytest.mark.parametrize(
         ("values", "expected"),
         [
-            ({"SUBJECT": 7}, "name of a field"),
-            ({"SUBJECT": "user name"}, "name of a field"),
+            ({"SUBJECT": 7}, "a field of the user model"),
+            ({"SUBJECT": "user name"}, "a field of the user model"),
             ({"USER_BY_SUBJECT": "nothing"}, "dotted path"),
             ({"PAIRWISE_SUBJECT_KEY": "c2hvcnQ"}, "32 bytes"),
-            ({"SECTOR_IDENTIFIERS": ["x"]}, "client ids"),
-            ({"SECTOR_IDENTIFIERS": {"x": ""}}, "host of their sector"),
-            ({"SECTOR_IDENTIFIERS": {"x": 7}}, "host of their sector"),
-            ({"SECTOR_IDENTIFIERS": {7: "https://x.example.com"}}, "client ids"),
+            ({"SECTOR_IDENTIFIERS": ["x"]}, "by client id"),
+            ({"SECTOR_IDENTIFIERS": {"x": ""}}, "sector URLs or hosts"),
+            ({"SECTOR_IDENTIFIERS": {"x": 7}}, "sector URLs or hosts"),
+            ({"SECTOR_IDENTIFIERS": {7: "https://x.example.com"}}, "by client id"),
             ({"ISSUER_SCOPES": "openid"}, "must be a list"),
         ],
     )

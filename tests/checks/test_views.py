@@ -101,4 +101,4 @@ def test_default_list_is_named_once_and_not_each_view_that_uses_it(warned, monke
     monkeypatch.setattr(APIView, "authentication_classes", SECOND)
     inherits = type("Inherits", (APIView,), {})
     [warning] = warned(path("one/", inherits.as_view()), path("other/", inherits.as_view()))
-    assert warning.msg.startswith("REST_FRAMEWORK['DEFAULT_AUTHENTICATION_CLASSES'] lists SessionAuthentication")
+    assert warning.msg.startswith('REST_FRAMEWORK["DEFAULT_AUTHENTICATION_CLASSES"] lists SessionAuthentication')

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 from enum import StrEnum
+from inspect import unwrap
 
 import pytest
 from django.core.management import BaseCommand, load_command_class
@@ -136,7 +137,7 @@ class TestSystemChecks:
         assert not self.ids(ALL_CHECKS) & self.ids(DEPLOYMENT_CHECKS)
 
     def ids(self, functions):
-        names = {name for function in functions for name in function.__code__.co_names}
+        names = {name for function in functions for name in unwrap(function).__code__.co_names}
         return {CheckId[name] for name in names & CheckId.__members__.keys()}
 
 
