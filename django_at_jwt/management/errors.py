@@ -1,4 +1,4 @@
-"""How a command ends that could not do its work: one line and exit status 1."""
+"""Expected failures of a command: one line and exit status 1."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 @contextmanager
 def as_command_error(undone: str, *, hint: str = "") -> Iterator[None]:
-    """Let a command fail with one line where it is refused, the settings are wrong, or the database fails.
+    """Turn expected errors into a ``CommandError`` of one line: refusals, invalid settings and database errors.
 
     Args:
-        undone: what was not done, in front of what the database or a key that does not open said.
-        hint: a sentence behind it.
+        undone: what was not done; precedes the message of the database or of a key that cannot be decrypted.
+        hint: a sentence to append to a database error.
 
     Raises:
-        CommandError: with a text that holds no key and no token.
+        CommandError: with a text that contains no key and no token.
     """
     try:
         yield

@@ -1,4 +1,4 @@
-"""How commands say what changes for signing keys, as text and as JSON."""
+"""Output of the signing key commands, as text and as JSON."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from django_at_jwt.core.jose.algorithms import ALGORITHMS
 from django_at_jwt.core.key_lifecycle import KeyState, is_usable
+from django_at_jwt.core.quotation import format_instant
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -16,59 +17,60 @@ if TYPE_CHECKING:
 _INSTANTS: Final = ("announced_at", "signing_at", "retained_at", "retired_at")
 
 
-def said(instant: datetime | None) -> str:
-    """Write an instant for people."""
-    return instant.isoformat(sep=" ", timespec="seconds") if instant else "further notice"
+def format_end(instant: datetime | None) -> str:
+    """Return an instant in UTC for people; ``None`` means without end."""
+    return format_instant(instant) if instant else "further notice"
 
 
-def counted(number: int, noun: str) -> str:
-    """Write a number and a noun that has a plural with s."""
+def count(number: int, noun: str) -> str:
+    """Return a number and a noun, with a plural s if needed."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def iso(instant: datetime | None) -> str | None:
-    """Write an instant for programs."""
+    """Return an instant for programs."""
     return instant.isoformat() if instant else None
 
 
-def lines_about(plan: RotationPlan, *, dry_run: bool) -> list[str]:
-    """Say what a plan did, or would do, one line for each key."""
-    make, let = ("Would make", "Would let") if dry_run else ("Made", "Let")
+def plan_lines(plan: RotationPlan, *, dry_run: bool) -> list[str]:
+    """Return what a plan did or would do, one line per key."""
+    created, changed = ("Would create", "Would change") if dry_run else ("Created", "Changed")
     return [
-        *(f"{make} a key for {new.algorithm} that signs from {said(new.signing_at)}." for new in plan.new),
-        *_sizes(plan),
+        *(f"{created} a key for {new.algorithm} that signs from {format_instant(new.signing_at)}." for new in plan.new),
+        *_size_lines(plan),
         *(
-            f"{let} {times.kid} sign until {said(times.retained_at)} and be published until {said(times.retired_at)}."
+            f"{changed} {times.kid}: it signs until {format_end(times.retained_at)} and is published until "
+            f"{format_end(times.retired_at)}."
             for times in plan.changed
             if times.retained_at is not None
         ),
     ]
 
 
-def _sizes(plan: RotationPlan) -> list[str]:
-    """Whoever gets keys of a post-quantum algorithm is told how long their tokens are."""
+def _size_lines(plan: RotationPlan) -> list[str]:
+    """Return a warning about the size of tokens for each new key of a post-quantum algorithm."""
     sizes = {new.algorithm: ALGORITHMS[new.algorithm].large_token_bytes for new in plan.new}
     return [
-        f"A token with {algorithm} has about {size} bytes; many servers refuse headers over 8 KiB in all."
+        f"Tokens signed with {algorithm} are about {size} bytes long; many servers reject headers over 8 KiB in total."
         for algorithm, size in sizes.items()
         if size is not None
     ]
 
 
-def lines_about_next(keys: Iterable[KeyTimes], now: datetime) -> list[str]:
-    """Say which keys sign and which are announced, and until and from when."""
-    return [_next_of(key.state_at(now), key) for key in keys if is_usable(key, now)]
+def schedule_lines(keys: Iterable[KeyTimes], now: datetime) -> list[str]:
+    """Return which keys sign until when, and which are announced and sign from when."""
+    return [_schedule_line(key.state_at(now), key) for key in keys if is_usable(key, now)]
 
 
-def _next_of(state: KeyState, key: KeyTimes) -> str:
+def _schedule_line(state: KeyState, key: KeyTimes) -> str:
     if state is KeyState.SIGNING:
-        until = f" until {said(key.retained_at)}" if key.retained_at else ""
+        until = f" until {format_end(key.retained_at)}" if key.retained_at else ""
         return f"{key.algorithm}: {key.kid} signs{until}."
-    return f"{key.algorithm}: {key.kid} is announced and signs from {said(key.signing_at)}."
+    return f"{key.algorithm}: {key.kid} is announced and signs from {format_instant(key.signing_at)}."
 
 
-def as_json(plan: RotationPlan) -> dict[str, Any]:
-    """Give a plan as JSON: for new keys their algorithm and instants, for changed ones their kid too."""
+def plan_as_json(plan: RotationPlan) -> dict[str, Any]:
+    """Return a plan as JSON: the algorithm and instants of new keys, and the kid as well of changed ones."""
     return {
         "new": [{"algorithm": new.algorithm, **_instants(new)} for new in plan.new],
         "changed": [{"kid": key.kid, "algorithm": key.algorithm, **_instants(key)} for key in plan.changed],

@@ -167,7 +167,7 @@ class TestKeysPage:
 
     def test_rotation_twice(self, db, capsys):
         assert self.commands[0] == "python manage.py rotate_signing_keys"
-        for said in ("Made a key", "Nothing to do."):
+        for said in ("Created a key", "Nothing to do."):
             call_command("rotate_signing_keys")
             assert said in capsys.readouterr().out
         assert sorted(key.state_at(timezone.now()) for key in SigningKey.objects.all()) == ["announced", "signing"]
@@ -202,7 +202,7 @@ class TestKeysPage:
         def same_for_all(text):
             return re.sub(r"[\w-]{43}", "KID", re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "INSTANT", text))
 
-        [shown] = [block.text for block in blocks_of(KEYS) if block.text.startswith("Made a key")]
+        [shown] = [block.text for block in blocks_of(KEYS) if block.text.startswith("Created a key")]
         assert same_for_all(self.output_of("rotate_signing_keys")) == same_for_all(shown)
 
     def test_now_waits_for_the_propagation_time_and_then_for_every_process(self, signing_keys, settings):

@@ -10,7 +10,7 @@ from django_at_jwt.management.commands import export_claim_mappers
 
 
 def test_export_to_a_place_that_cannot_be_written(db, tmp_path):
-    with pytest.raises(CommandError, match="cannot be written") as refused:
+    with pytest.raises(CommandError, match="Cannot write the file") as refused:
         call_command("export_claim_mappers", "--output", str(tmp_path / "nowhere" / "mappers.json"))
     assert "\n" not in str(refused.value)
 

@@ -65,13 +65,13 @@ def test_text(web, user):
     assert '"alice@example.com"  (mail; personal)' in text
     assert "old (tenant): left out: it needs scopes that are not granted" in text
     assert "first (x): lost to “second”" in text
-    assert "under 4096" in text
+    assert "at most 4096" in text
 
 
 def test_size_over_a_mark(service):
     ClaimMapper.objects.create(name="big", claim="big", source={"kind": "constant", "value": "x" * 2000})
     ClaimMapper.objects.create(name="bigger", claim="bigger", source={"kind": "constant", "value": "x" * 1500})
-    assert "over 4096: some servers refuse it" in run(service)
+    assert "over 4096: some servers reject it" in run(service)
 
 
 def test_machine(service):
@@ -89,10 +89,10 @@ def test_refusal(service):
 def test_grant_that_is_not_the_client_s(web, service, user):
     its_id = web.application.client_id
     said = run(web, status=1)
-    assert f"('{its_id}' is for authorization_code, not for client_credentials: name a user with --user)" in said
+    assert f"('{its_id}' is for authorization_code, not for client_credentials: add --user)" in said
     its_id = service.application.client_id
     said = run(service, "--user", "alice", status=1)
-    assert f"('{its_id}' is for client_credentials, not for authorization_code: leave --user out)" in said
+    assert f"('{its_id}' is for client_credentials, not for authorization_code: omit --user)" in said
     said = run(service, "--user", "alice", "--grant", "password", status=1)
     assert f"('{its_id}' is for client_credentials, not for password)" in said
 
@@ -104,7 +104,7 @@ def test_unknown_scope_is_named(service):
 
 def test_opaque(service):
     ResourceServer.objects.create(identifier="https://old.example.com/", token_format="opaque")
-    assert "opaque and holds nothing" in run(service, "--resource", "https://old.example.com/")
+    assert "opaque and has no claims" in run(service, "--resource", "https://old.example.com/")
 
 
 def test_who_is_meant_must_be_clear(web, service, user, django_user_model):
@@ -113,8 +113,8 @@ def test_who_is_meant_must_be_clear(web, service, user, django_user_model):
         (web, ["--user", "nobody"], "no user"),
         (web, ["--user", "2" * 40], "no user"),
         (web, ["--user", str(user.pk)], "the name of one user"),
-        (web, ["--user", "alice", "--grant", "client_credentials"], "leave --user out"),
-        (service, ["--grant", "password"], "name one with --user"),
+        (web, ["--user", "alice", "--grant", "client_credentials"], "omit --user"),
+        (service, ["--grant", "password"], "add --user"),
     ):
         with pytest.raises(CommandError, match=line):
             run(client, *options)

@@ -20,6 +20,7 @@ from django_at_jwt.authorization_server.keys.last_expiry import LastTokenExpiry,
 from django_at_jwt.authorization_server.keys.rotation import rotate_signing_keys, safe_to_purge_after
 from django_at_jwt.authorization_server.keys.store import key_store
 from django_at_jwt.core.key_lifecycle import KeyState
+from django_at_jwt.core.quotation import format_instant
 from django_at_jwt.management.commands.revoke_signing_key import Command as Revoke
 from django_at_jwt.management.commands.rotate_signing_keys import Command as Rotate
 from django_at_jwt.models import SigningKey
@@ -78,10 +79,10 @@ class TestRevoke:
         before = list(SigningKey.objects.values())
         said = run("revoke_signing_key", in_state(KeyState.SIGNING).kid, "--reason", "x", "--dry-run")
         assert "Would revoke" in said
-        assert "It would leave the JWK set" in said
-        assert f"{in_state(KeyState.ANNOUNCED).kid}, announced before, would sign from then on." in said
-        assert "its kid would have to be added" in said
-        assert not any(told in said for told in ("It is", "signs now", "still work and", "answered 401 now", "Tell "))
+        assert "It would be removed from the JWK set" in said
+        assert f"The announced signing key {in_state(KeyState.ANNOUNCED).kid} would sign immediately." in said
+        assert "you would have to add its kid" in said
+        assert not any(told in said for told in ("It is", "signs now", "still work and", "now get status 401", "Tell "))
         assert list(SigningKey.objects.values()) == before
 
     def test_refresh_tokens_too(self, signing_keys, web, user):
@@ -97,15 +98,15 @@ class TestRevoke:
         kid = in_state(KeyState.SIGNING).kid
         said = run("revoke_signing_key", kid, "--reason", "x", "--dry-run")
         assert "Their refresh tokens would still work" in said
-        assert "The clients would have to be told" in said
+        assert "You would have to tell the clients" in said
         said = run("revoke_signing_key", kid, "--reason", "x", "--dry-run", "--revoke-refresh-tokens")
-        assert "Refresh tokens to be revoked: 1. Their users would log in again." in said
+        assert "Refresh tokens to be revoked: 1. Their users would have to log in again." in said
 
     @pytest.mark.parametrize("options", [(), ("--revoke-refresh-tokens",)])
     def test_key_without_tokens_concerns_nobody(self, options, signing_keys):
         said = run("revoke_signing_key", in_state(KeyState.SIGNING).kid, "--reason", "x", *options)
         assert "\n0 live access tokens were signed by it, for 0 clients and 0 users." in said
-        assert not any(told in said for told in ("refresh tokens still", "the clients", "log in again"))
+        assert not any(told in said for told in ("refresh tokens still", "the clients", "to log in again"))
         assert "Tell resource servers in other projects" in said
 
     def test_without_that_they_bring_tokens_of_the_new_key(self, signing_keys, web, user):
@@ -117,7 +118,7 @@ class TestRevoke:
 
     @pytest.mark.parametrize("reason", ["", "  "])
     def test_reason_is_needed(self, reason, signing_keys):
-        with pytest.raises(CommandError, match="--reason needs some text"):
+        with pytest.raises(CommandError, match="--reason must not be empty"):
             run("revoke_signing_key", in_state(KeyState.SIGNING).kid, "--reason", reason)
 
     def test_reason_that_is_no_text(self, signing_keys):
@@ -222,10 +223,8 @@ class TestImport:
         dry = run("import_signing_key", str(tmp_path / "key.pem"), "--dry-run")
         said = run("import_signing_key", str(tmp_path / "key.pem"))
         row = SigningKey.objects.get(kid=JWK.from_pem(pem).thumbprint())
-        assert f"Would let {former} sign until " in dry
-        assert (
-            f"Let {former} sign until {row.signing_at.isoformat(sep=' ', timespec='seconds')} and be published" in said
-        )
+        assert f"Would change {former}: it signs until " in dry
+        assert f"Changed {former}: it signs until {format_instant(row.signing_at)} and is published" in said
         assert row.state_at(timezone.now()) is KeyState.ANNOUNCED
         assert row.signing_at == row.announced_at + timedelta(days=7)
         assert in_state(KeyState.SIGNING).retained_at == row.signing_at
@@ -351,8 +350,8 @@ class TestImport:
     @pytest.mark.parametrize(
         ("arguments", "expected"),
         [
-            ([], "Name one file"),
-            (["x", "--from-oidc-setting"], "Name one file"),
+            ([], "either one file"),
+            (["x", "--from-oidc-setting"], "either one file"),
             (["/no/such/file"], "No such file"),
             (["/no/such/file", "--algorithm", "ES256"], "No such file"),
         ],
@@ -364,7 +363,7 @@ class TestImport:
     def test_setting_that_is_empty_is_named(self, db, settings):
         for value in ("", None):
             settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "OIDC_RSA_PRIVATE_KEY": value}
-            with pytest.raises(CommandError, match="OIDC_RSA_PRIVATE_KEY'] is not set"):
+            with pytest.raises(CommandError, match=r'OIDC_RSA_PRIVATE_KEY"\] is not set'):
                 run("import_signing_key", "--from-oidc-setting")
 
     @pytest.mark.parametrize(
@@ -398,9 +397,9 @@ class TestRewrap:
         settings.AT_JWT = {**settings.AT_JWT, "KEY_ENCRYPTION_KEYS": [self.OLD]}
         rotate_signing_keys()
         settings.AT_JWT = {**settings.AT_JWT, "KEY_ENCRYPTION_KEYS": [self.NEW, self.OLD]}
-        assert "Would encrypt 2 private keys anew; 0 were up to date." in run("rewrap_signing_keys", "--dry-run")
-        assert "Encrypted 2 private keys anew; 0 were up to date." in run("rewrap_signing_keys")
-        assert "Encrypted 0 private keys anew; 2 were up to date." in run("rewrap_signing_keys")
+        assert "Would re-encrypt 2 private keys; 0 already up to date." in run("rewrap_signing_keys", "--dry-run")
+        assert "Re-encrypted 2 private keys; 0 already up to date." in run("rewrap_signing_keys")
+        assert "Re-encrypted 0 private keys; 2 already up to date." in run("rewrap_signing_keys")
         settings.AT_JWT = {**settings.AT_JWT, "KEY_ENCRYPTION_KEYS": [self.NEW]}
         key_store.forget()
         assert service.token("client_credentials").status_code == 200

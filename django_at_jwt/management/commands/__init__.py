@@ -1,1 +1,1 @@
-"""Management commands, one in a module."""
+"""Management commands, one per module."""

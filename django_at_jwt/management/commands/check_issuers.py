@@ -1,4 +1,4 @@
-"""``manage.py check_issuers``: ask each remote issuer now, and show what it answers and what of it is used."""
+"""``manage.py check_issuers``: fetch the metadata and keys of each remote issuer, and show what is used of them."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ if TYPE_CHECKING:
 
 
 class Command(BaseCommand):
-    """Ask every issuer in ``AT_JWT["ISSUERS"]``. What the workers share is shown, and not changed."""
+    """Fetch from every issuer in ``AT_JWT["ISSUERS"]``. The workers' shared copy is shown, but not changed."""
 
     requires_system_checks = ()
     help = (
-        "Asks each issuer in AT_JWT['ISSUERS'] for its metadata and keys, and shows what would be used, what refused "
-        "and why, and how old the workers' copy is. Exit status: 0 all usable, 1 otherwise."
+        'Fetches the metadata and keys of each issuer in AT_JWT["ISSUERS"], and shows which keys would be used, which '
+        "not and why, and the age of the workers' shared copy. Exit status: 0 all issuers usable, 1 otherwise."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare the options."""
-        parser.add_argument("--json", action="store_true", help="say it as JSON")
+        parser.add_argument("--json", action="store_true", help="report as JSON")
 
     def handle(self, *_args: Any, **options: Any) -> None:
-        """Ask, and report.
+        """Fetch and report.
 
         Raises:
-            CommandError: exit status 1 and one line, where the settings name no issuer or cannot be used.
+            CommandError: exit status 1 and one line, if the settings are invalid or have no issuer.
         """
         try:
             accepted_issuers()
@@ -47,7 +47,7 @@ class Command(BaseCommand):
         except ImproperlyConfigured as error:
             raise CommandError(str(error)) from None
         if not issuers:
-            raise CommandError("AT_JWT['ISSUERS'] names no issuer.")
+            raise CommandError('AT_JWT["ISSUERS"] is empty.')
         reports = [_report(issuer) for issuer in issuers]
         if options["json"]:
             self.stdout.write(json.dumps({"issuers": reports}, indent=2))
@@ -73,7 +73,7 @@ def _report(issuer: IssuerSettings) -> dict[str, Any]:
     snapshot = retrieved.snapshot
     return report | {
         "usable": bool(snapshot.keys),
-        **({} if snapshot.keys else {"problem": "it publishes no key that can be used"}),
+        **({} if snapshot.keys else {"problem": "the JWK set contains no usable key"}),
         "seconds": round(time.time() - now, 3),
         "jwks_uri": snapshot.jwks_uri,
         "metadata_used_for_seconds": round(snapshot.metadata_until - snapshot.confirmed_at),
@@ -87,15 +87,15 @@ def _as_text(report: dict[str, Any]) -> str:
     lines = [f"{report['issuer']}: {'usable' if report['usable'] else 'NOT USABLE'}"]
     lines.append(f"  audience: {', '.join(report['audience'])}")
     age = report["workers_copy_seconds_old"]
-    lines.append("  workers' copy: none" if age is None else f"  workers' copy: confirmed {age:g} seconds ago")
+    lines.append("  workers' copy: (none)" if age is None else f"  workers' copy: confirmed {age:g} seconds ago")
     if "problem" in report:
         lines.append(f"  {report['problem']}")
     if "keys" not in report:
         return "\n".join(lines)
-    lines.append(f"  keys: {report['jwks_uri']}, read in {report['seconds']:g} seconds")
+    lines.append(f"  JWK set: {report['jwks_uri']}, fetched in {report['seconds']:g} seconds")
     lines.append(
-        f"  asked for again: keys after {report['keys_asked_for_again_after_seconds']} seconds, metadata after "
-        f"{report['metadata_used_for_seconds']}"
+        f"  next fetch: keys after {report['keys_asked_for_again_after_seconds']} seconds, metadata after "
+        f"{report['metadata_used_for_seconds']} seconds"
     )
     lines += [f"  used: {key['kid']} ({key['algorithm']})" for key in report["keys"]]
     lines += [f"  not used: {key['kid']}: {key['reason']}" for key in report["skipped"]]

@@ -1,4 +1,4 @@
-"""Writes the claim mappers of the database as JSON that people review."""
+"""``manage.py export_claim_mappers``: write the claim mappers in the database as JSON for review."""
 
 from __future__ import annotations
 
@@ -17,26 +17,30 @@ if TYPE_CHECKING:
 
 
 class Command(BaseCommand):
-    """``manage.py export_claim_mappers``."""
+    """Export the claim mappers."""
 
-    help = "Write the claim mappers of the database as JSON, sorted, for version control and for import_claim_mappers."
+    help = "Writes the claim mappers in the database as sorted JSON, for version control and import_claim_mappers."
 
     def add_arguments(self, parser: CommandParser | ArgumentParser) -> None:
-        """Take the file to write."""
-        parser.add_argument("--output", type=Path, help="the file to write; standard output without it")
+        """Declare the options."""
+        parser.add_argument("--output", type=Path, help="the file to write; default: standard output")
 
     def handle(self, *, output: Path | None = None, **options: Any) -> None:
-        """Write them."""
+        """Export.
+
+        Raises:
+            CommandError: exit status 1; nothing was exported.
+        """
         rows = ClaimMapper.objects.using(router.db_for_write(ClaimMapper))
         try:
             with as_command_error("Nothing was exported"):
                 text = export_mappers(rows)
         except UnusableFile as error:
-            raise CommandError(f"Mend or delete these first:\n{error}") from None
+            raise CommandError(f"Nothing was exported. Correct or delete these mappers first:\n{error}") from None
         if output is None:
             self.stdout.write(text, ending="")
         else:
             try:
                 output.write_text(text, encoding="utf-8")
             except (OSError, ValueError) as error:
-                raise CommandError(f"The file cannot be written: {error}") from None
+                raise CommandError(f"Cannot write the file: {error}") from None

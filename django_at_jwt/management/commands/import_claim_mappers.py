@@ -1,4 +1,4 @@
-"""Stores the claim mappers of a file, after all of them were checked, and says what that changes."""
+"""``manage.py import_claim_mappers``: validate and store the claim mappers of a file, and show the changes."""
 
 from __future__ import annotations
 
@@ -24,33 +24,37 @@ _WOULD: Final = {"add": "Would add", "change": "Would change", "delete": "Would 
 
 
 class Command(BaseCommand):
-    """``manage.py import_claim_mappers``."""
+    """Import claim mappers."""
 
-    help = "Store the claim mappers of a file that export_claim_mappers wrote: all of them or, if one is refused, none."
+    help = "Stores the claim mappers of a file written by export_claim_mappers: all of them, or none if one is invalid."
 
     def add_arguments(self, parser: CommandParser | ArgumentParser) -> None:
-        """Take the file, and what to do with mappers that are not in it."""
+        """Declare the options."""
         parser.add_argument("file", help="the file to read; - for standard input")
-        parser.add_argument("--dry-run", action="store_true", help="only say what would be changed")
+        parser.add_argument("--dry-run", action="store_true", help="show what would change, but change nothing")
         parser.add_argument("--delete-others", action="store_true", help="delete the mappers that are not in the file")
 
     def handle(self, *, file: str, dry_run: bool, delete_others: bool, **options: Any) -> None:
-        """Check the file, and store it."""
+        """Validate the file and store its mappers.
+
+        Raises:
+            CommandError: exit status 1; nothing was imported.
+        """
         try:
             text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            raise CommandError(f"The file cannot be read: {error}") from None
+            raise CommandError(f"Cannot read the file: {error}") from None
         try:
             differences = import_mappers(read_mappers(text), delete_others=delete_others, dry_run=dry_run)
         except UnusableFile as error:
             raise CommandError(f"Nothing was imported:\n{error}") from None
         for difference in differences:
-            self._tell(difference, _WOULD if dry_run else _DONE)
+            self._show(difference, _WOULD if dry_run else _DONE)
         if not differences:
             self.stdout.write("Nothing to do.")
 
-    def _tell(self, difference: Difference, words: dict[str, str]) -> None:
-        self.stdout.write(f"{words[difference.kind]} {difference.name}")
+    def _show(self, difference: Difference, verbs: dict[str, str]) -> None:
+        self.stdout.write(f"{verbs[difference.kind]} {difference.name}")
         if difference.kind == "delete":
             return
         for member in difference.members:

@@ -1,4 +1,4 @@
-"""``manage.py import_signing_key``: take in a key that was made elsewhere."""
+"""``manage.py import_signing_key``: import an existing private key."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from django.views.decorators.debug import sensitive_variables
 
 from django_at_jwt.authorization_server.keys.key_import import import_signing_key, read_private_key
 from django_at_jwt.conf import app_settings, toolkit_setting
+from django_at_jwt.core.quotation import format_instant
 from django_at_jwt.management.errors import as_command_error
-from django_at_jwt.management.output import lines_about
+from django_at_jwt.management.output import plan_lines
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
@@ -22,50 +23,50 @@ if TYPE_CHECKING:
 class Command(BaseCommand):
     """Import a private key as a signing key."""
 
-    # What the checks complain of may be the very thing that this command mends.
+    # The command may fix what the checks report.
     requires_system_checks = ()
-    help = "Takes in a private key in PEM or JWK form. It is announced, and signs after the propagation time."
+    help = "Imports a private key in PEM or JWK form. It is announced, and signs after the propagation time."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare the options."""
         parser.add_argument("file", nargs="?", help="a file with the key, or - for standard input")
         parser.add_argument(
-            "--from-oidc-setting", action="store_true", help="take the key in OAUTH2_PROVIDER['OIDC_RSA_PRIVATE_KEY']"
+            "--from-oidc-setting", action="store_true", help='import OAUTH2_PROVIDER["OIDC_RSA_PRIVATE_KEY"]'
         )
         parser.add_argument(
-            "--algorithm", help="what it shall sign with; else the first of AT_JWT['SIGNING_ALGORITHMS']"
+            "--algorithm", help='the algorithm to sign with; default: the first of AT_JWT["SIGNING_ALGORITHMS"]'
         )
-        parser.add_argument("--password-variable", help="the environment variable that holds the password of the PEM")
-        parser.add_argument("--dry-run", action="store_true", help="examine the key, and change nothing")
+        parser.add_argument("--password-variable", help="the environment variable with the password of the PEM")
+        parser.add_argument("--dry-run", action="store_true", help="check the key, but change nothing")
 
     @sensitive_variables()
     def handle(self, *_args: Any, **options: Any) -> None:
-        """Import, and say from when the key signs and what that changes for others.
+        """Import the key, and report when it signs and how the times of other keys change.
 
         Raises:
-            CommandError: exit status 1 and one line that quotes nothing of the key; nothing was changed.
+            CommandError: exit status 1 and one line that contains nothing of the key; nothing was changed.
         """
         with as_command_error("The key was not imported"):
             algorithm = options["algorithm"] or app_settings().signing_algorithms[0]
             jwk = read_private_key(_read(options), password=_password(options["password_variable"]))
             done = import_signing_key(jwk, algorithm=algorithm, dry_run=options["dry_run"])
         did = "Would import" if options["dry_run"] else "Imported"
-        lines = [f"{did} {done.kid} for {done.algorithm}; it signs from {done.signing_at:%Y-%m-%d %H:%M:%S %Z}."]
-        self.stdout.write("\n".join([*lines, *lines_about(done.plan, dry_run=options["dry_run"])]))
+        lines = [f"{did} {done.kid} for {done.algorithm}; it signs from {format_instant(done.signing_at)}."]
+        self.stdout.write("\n".join([*lines, *plan_lines(done.plan, dry_run=options["dry_run"])]))
 
 
 def _read(options: dict[str, Any]) -> bytes:
     if options["from_oidc_setting"] == bool(options["file"]):
-        raise CommandError("Name one file, or - for standard input, or --from-oidc-setting.")
+        raise CommandError("Pass either one file, - for standard input, or --from-oidc-setting.")
     if options["from_oidc_setting"]:
         key = str(toolkit_setting("OIDC_RSA_PRIVATE_KEY") or "").encode()
         if not key.strip():
-            raise CommandError("OAUTH2_PROVIDER['OIDC_RSA_PRIVATE_KEY'] is not set.")
+            raise CommandError('OAUTH2_PROVIDER["OIDC_RSA_PRIVATE_KEY"] is not set.')
         return key
     try:
         return sys.stdin.buffer.read() if options["file"] == "-" else Path(options["file"]).read_bytes()
     except OSError as error:
-        raise CommandError(f"The key could not be read: {error.strerror or error}.") from None
+        raise CommandError(f"Cannot read the key: {error.strerror or error}.") from None
 
 
 def _password(variable: str | None) -> bytes | None:
@@ -74,5 +75,5 @@ def _password(variable: str | None) -> bytes | None:
     password = os.environ.get(variable)
     if password is None:
         raise CommandError(f"The environment variable {variable} is not set.")
-    # The bytes that the environment has, whether or not they are text.
+    # Passwords need not be valid text.
     return os.fsencode(password)

@@ -1,4 +1,4 @@
-"""``manage.py preview_access_token``: show what a token would hold, which mapper sets what, and why."""
+"""``manage.py preview_access_token``: show the claims that a token would have, and the mappers that set them."""
 
 from __future__ import annotations
 
@@ -24,33 +24,35 @@ if TYPE_CHECKING:
 
 
 class Command(BaseCommand):
-    """Show a token that nobody gets. Nothing is written or signed, and no private key is opened."""
+    """Preview an access token. Nothing is stored or signed, and no private key is decrypted."""
 
     help = (
-        "Shows the header and the claims of the access token that a user and a client would get, which claim mapper "
-        "sets what and why others do not, and how large the token is. Nothing is signed. Exit status: 0 a token would "
-        "be issued, 1 it would be refused, or there is no such user or client."
+        "Shows the header and claims of the access token that a client would get for a user, which claim mapper sets "
+        "which claim, why others are skipped, and the size of the token. Nothing is signed. Exit status: 0 a token "
+        "would be issued, 1 it would be refused, or the user or client does not exist."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare the options."""
-        parser.add_argument("--user", help="the user's name or primary key; without it, the client acts for itself")
-        parser.add_argument("--client", required=True, help="the client's id")
+        parser.add_argument("--user", help="username or primary key of the user; omit it for client credentials")
+        parser.add_argument("--client", required=True, help="client id")
         parser.add_argument(
             "--scope",
             action="append",
             default=[],
-            help="what the client asks for, separated by spaces; may be repeated",
+            help="requested scopes, separated by spaces; may be repeated",
         )
-        parser.add_argument("--resource", action="append", default=[], help="an API's identifier; may be repeated")
-        parser.add_argument("--grant", choices=known_grants(), help="the grant; by default the client's own")
-        parser.add_argument("--json", action="store_true", help="say it as JSON")
+        parser.add_argument(
+            "--resource", action="append", default=[], help="identifier of a requested API; may be repeated"
+        )
+        parser.add_argument("--grant", choices=known_grants(), help="the grant; default: the client's own")
+        parser.add_argument("--json", action="store_true", help="report as JSON")
 
     def handle(self, *_args: Any, **options: Any) -> None:
-        """Preview, and report.
+        """Preview and report.
 
         Raises:
-            CommandError: exit status 1 and one line, where there is no such user or client, or the database fails.
+            CommandError: exit status 1 and one line, if the user or client does not exist, or the database fails.
         """
         _require_text(options)
         with as_command_error("Nothing was previewed"):
@@ -58,7 +60,7 @@ class Command(BaseCommand):
         remedy = _remedy(preview, has_user=options["user"] is not None) if options["grant"] is None else ""
         self.stdout.write(_as_json(preview) if options["json"] else _as_text(preview, remedy))
         if preview.refusal is not None:
-            # The report is the whole answer; an exception would add a line that says less.
+            # The report contains the reason; a CommandError would only add a line.
             sys.exit(1)
 
 
@@ -66,7 +68,7 @@ def _require_text(options: dict[str, Any]) -> None:
     try:
         "".join([options["client"], options["user"] or "", *options["scope"], *options["resource"]]).encode()
     except UnicodeEncodeError:
-        raise CommandError("A name, an id, a scope or a resource is not text in UTF-8.") from None
+        raise CommandError("--user, --client, --scope and --resource must be valid UTF-8.") from None
 
 
 def _preview(options: dict[str, Any]) -> Preview:
@@ -78,9 +80,9 @@ def _preview(options: dict[str, Any]) -> Preview:
     grant, now = options["grant"] or usual_grant(client, user), time.time()
     if (grant == "client_credentials") != (user is None):
         raise CommandError(
-            "With client_credentials the client acts for itself: leave --user out."
+            "The grant client_credentials has no user: omit --user."
             if user is not None
-            else f"{grant} is a grant of a user's: name one with --user."
+            else f"The grant {grant} needs a user: add --user."
         )
     return preview_access_token(
         PreviewRequest(
@@ -96,10 +98,10 @@ def _preview(options: dict[str, Any]) -> Preview:
 
 
 def _remedy(preview: Preview, *, has_user: bool) -> str:
-    """What to do where the grant follows from whether a user was named, and the client may not use it."""
+    """Return what to do if the client may not use the grant that was derived from the presence of ``--user``."""
     if preview.refusal is None or preview.refusal.code != "unauthorized_client":
         return ""
-    return ": leave --user out" if has_user else ": name a user with --user"
+    return ": omit --user" if has_user else ": add --user"
 
 
 def _as_text(preview: Preview, remedy: str) -> str:
@@ -107,9 +109,9 @@ def _as_text(preview: Preview, remedy: str) -> str:
     if preview.refusal is not None:
         lines += [f"No token: {preview.refusal.code} ({preview.refusal.reason}{remedy})"]
     if preview.audience:
-        lines += [f"Audience: {' '.join(preview.audience)}", f"Scopes: {' '.join(preview.scopes) or 'none'}"]
+        lines += [f"Audience: {' '.join(preview.audience)}", f"Scopes: {' '.join(preview.scopes) or '(none)'}"]
     if preview.token_format is TokenFormat.OPAQUE:
-        lines += ["The token is opaque and holds nothing."]
+        lines += ["The token is opaque and has no claims."]
     if preview.claims:
         lines += ["", f"Header: {json.dumps(preview.header)}", "Claims:"]
         width = max(len(claim.name) for claim in preview.claim_origins)
@@ -128,7 +130,7 @@ def _as_text(preview: Preview, remedy: str) -> str:
         size = preview.size
         parts = f"header {size.header}, claims {size.claims}, signature {size.signature}"
         over = [mark for mark in SIZE_MARKS if size.total > mark]
-        verdict = f"over {over[-1]}: some servers refuse it" if over else f"under {SIZE_MARKS[0]}"
+        verdict = f"over {over[-1]}: some servers reject it" if over else f"at most {SIZE_MARKS[0]}"
         lines += ["", f"Size: {size.total} bytes ({parts}), {verdict}"]
     return "\n".join(lines)
 

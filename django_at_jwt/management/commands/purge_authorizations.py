@@ -1,4 +1,4 @@
-"""``manage.py purge_authorizations``: delete what belongs to expired codes and refresh tokens."""
+"""``manage.py purge_authorizations``: delete the rows of expired codes and refresh tokens."""
 
 from __future__ import annotations
 
@@ -8,29 +8,30 @@ from django.core.management.base import BaseCommand
 
 from django_at_jwt.authorization_server.login.purge import purge_authorizations
 from django_at_jwt.management.errors import as_command_error
+from django_at_jwt.management.output import count
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
 
 
 class Command(BaseCommand):
-    """Delete authorizations that nobody can use any more."""
+    """Delete authorizations whose codes and refresh tokens no longer exist."""
 
-    # The checks read the database too, and would say the same as this command at greater length.
+    # If the database cannot be read, the checks would report it in addition to this command.
     requires_system_checks = ()
-    help = "Deletes what was kept for codes and refresh tokens that are gone. Run it after cleartokens."
+    help = "Deletes authorizations whose codes and refresh tokens no longer exist. Run it after cleartokens."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare the options."""
-        parser.add_argument("--dry-run", action="store_true", help="say how many would be deleted, and change nothing")
+        parser.add_argument("--dry-run", action="store_true", help="show how many would be deleted, but change nothing")
 
     def handle(self, *_args: Any, **options: Any) -> None:
-        """Delete, and say how many.
+        """Delete, and report how many.
 
         Raises:
             CommandError: exit status 1 and one line.
         """
         with as_command_error("The clean-up stopped"):
-            ended = purge_authorizations(dry_run=options["dry_run"])
+            deleted = purge_authorizations(dry_run=options["dry_run"])
         did = "Would delete" if options["dry_run"] else "Deleted"
-        self.stdout.write(f"{did} {ended} authorization{'' if ended == 1 else 's'}.")
+        self.stdout.write(f"{did} {count(deleted, 'authorization')}.")

@@ -16,17 +16,17 @@ if TYPE_CHECKING:
 class Command(BaseCommand):
     """Delete retired signing keys."""
 
-    # What the checks complain of may be the very thing that this command mends.
+    # The command may fix what the checks report.
     requires_system_checks = ()
-    help = "Deletes retired signing keys of which no token can be alive any more. Revoked keys stay."
+    help = "Deletes retired signing keys whose tokens have all expired. Revoked keys are kept."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare the options."""
-        parser.add_argument("--force", action="store_true", help="also those of which a token may still be alive")
-        parser.add_argument("--dry-run", action="store_true", help="say what would be deleted, and change nothing")
+        parser.add_argument("--force", action="store_true", help="also delete retired keys with live tokens")
+        parser.add_argument("--dry-run", action="store_true", help="show what would be deleted, but change nothing")
 
     def handle(self, *_args: Any, **options: Any) -> None:
-        """Delete, and say what was deleted.
+        """Delete, and report what was deleted.
 
         Raises:
             CommandError: exit status 1 and one line; nothing was deleted.

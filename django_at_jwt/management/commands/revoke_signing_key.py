@@ -1,4 +1,4 @@
-"""``manage.py revoke_signing_key``: withdraw a key that leaked, at once."""
+"""``manage.py revoke_signing_key``: revoke a leaked key immediately."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from django_at_jwt.authorization_server.keys.revocation import (
     revoke_issued_tokens,
     revoke_signing_key,
 )
+from django_at_jwt.core.quotation import format_instant
 from django_at_jwt.management.errors import as_command_error
-from django_at_jwt.management.output import as_json, counted, iso, lines_about, said
+from django_at_jwt.management.output import count, format_end, iso, plan_as_json, plan_lines
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
@@ -25,26 +26,26 @@ if TYPE_CHECKING:
 
 
 _TRY_AGAIN = (
-    "To try that again, repeat the command with --revoke-refresh-tokens or --revoke-all-refresh-tokens; with --dry-run "
-    "too it only counts."
+    "To try again, repeat the command with --revoke-refresh-tokens or --revoke-all-refresh-tokens; add --dry-run to "
+    "only count them."
 )
 _DASHED_KID = re.compile(r"-[A-Za-z0-9_-]{42}")
 
 
 class Command(BaseCommand):
-    """Revoke a signing key, and say whom that concerns."""
+    """Revoke a signing key, and report the affected tokens, clients and users."""
 
-    # What the checks complain of may be the very thing that this command mends.
+    # The command may fix what the checks report.
     requires_system_checks = ()
     help = (
-        "Takes a signing key out of the JWK set at once, erases its private half and lets the announced key sign. "
-        "Says which tokens, clients and users that concerns, and what is left to do."
+        "Removes a signing key from the JWK set immediately, erases its private key and makes the announced key sign. "
+        "Reports the affected tokens, clients and users, and what is left to do."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare the options."""
-        parser.add_argument("kid", help="the key's kid, as the admin and rotate_signing_keys show it")
-        parser.add_argument("--reason", required=True, help="why, for whoever reads the list of keys later")
+        parser.add_argument("kid", help="kid of the key, as shown by the admin and rotate_signing_keys")
+        parser.add_argument("--reason", required=True, help="reason of the revocation, shown in the list of keys")
         refresh_tokens = parser.add_mutually_exclusive_group()
         refresh_tokens.add_argument(
             "--revoke-refresh-tokens",
@@ -52,168 +53,162 @@ class Command(BaseCommand):
             const=RefreshTokens.OF_ITS_TOKENS,
             dest="refresh_tokens",
             default=RefreshTokens.NONE,
-            help="also revoke the refresh tokens of the live tokens that the key may have signed",
+            help="also revoke the refresh tokens of all live access tokens that the key may have signed",
         )
         refresh_tokens.add_argument(
             "--revoke-all-refresh-tokens",
             action="store_const",
             const=RefreshTokens.ALL,
             dest="refresh_tokens",
-            help="also revoke all refresh tokens that were issued up to now, for instance since the database leaked",
+            help="also revoke all refresh tokens issued so far, for instance because the database leaked",
         )
-        parser.add_argument("--dry-run", action="store_true", help="say what would happen, and change nothing")
-        parser.add_argument("--json", action="store_true", help="say it as JSON")
+        parser.add_argument("--dry-run", action="store_true", help="show what would happen, but change nothing")
+        parser.add_argument("--json", action="store_true", help="report as JSON")
 
     def run_from_argv(self, argv: list[str]) -> None:
-        """Run from the command line, where an imported key's kid may begin with a dash and read as an option."""
+        """Run from the command line, and accept the kid of an imported key that starts with a dash."""
         dashed = [argument for argument in argv[2:] if _DASHED_KID.fullmatch(argument)]
         if dashed and "--" not in argv:
             argv = [*(argument for argument in argv if argument not in dashed), "--", *dashed]
         super().run_from_argv(argv)
 
     def handle(self, *_args: Any, **options: Any) -> None:
-        """Revoke, and report.
+        """Revoke and report.
 
         Raises:
             CommandError: exit status 1 and one line, which says whether the key was revoked.
         """
-        # The command line may hold bytes that are no text; a database takes text alone.
+        # The command line may contain invalid UTF-8, which a database does not store.
         reason = options["reason"].encode(errors="replace").decode().strip()
         if not reason:
-            raise CommandError("--reason needs some text.")
+            raise CommandError("--reason must not be empty.")
         which, dry_run = options["refresh_tokens"], options["dry_run"]
         with as_command_error("The key was not revoked"):
             revocation = revoke_signing_key(
                 options["kid"], reason=reason, once_more=which is not RefreshTokens.NONE, dry_run=dry_run
             )
         if not options["json"]:
-            # Before anything else can go wrong.
-            self.stdout.write("\n".join(_about_key(revocation, dry_run=dry_run)))
+            # First, in case something fails below.
+            self.stdout.write("\n".join(_key_lines(revocation, dry_run=dry_run)))
             self.stdout.flush()
-        aftermath = revoke_issued_tokens(revocation, refresh_tokens=which, dry_run=dry_run)
-        lines = _as_json(revocation, aftermath) if options["json"] else _about_tokens(aftermath, which, dry_run=dry_run)
+        report = revoke_issued_tokens(revocation, refresh_tokens=which, dry_run=dry_run)
+        lines = _as_json(revocation, report) if options["json"] else _report_lines(report, which, dry_run=dry_run)
         self.stdout.write("\n".join(lines))
         problems = [problem for problem in (revocation.problem,) if problem]
-        if aftermath.problems:
-            problems += [*aftermath.problems, _TRY_AGAIN]
+        if report.problems:
+            problems += [*report.problems, _TRY_AGAIN]
         if problems:
             state = "would be" if dry_run else "is"
             raise CommandError(f"Signing key {revocation.kid} {state} revoked, but: {' '.join(problems)}")
 
 
-def _about_key(revocation: Revocation, *, dry_run: bool) -> list[str]:
+def _key_lines(revocation: Revocation, *, dry_run: bool) -> list[str]:
     if revocation.already:
-        lines = [f"Signing key {revocation.kid} was revoked before, at {said(revocation.times.revoked_at)}."]
+        lines = [f"Signing key {revocation.kid} was already revoked at {format_end(revocation.times.revoked_at)}."]
     else:
         lines = [f"{'Would revoke' if dry_run else 'Revoked'} signing key {revocation.kid}."]
         if dry_run:
-            lines.append("Nothing was changed. What follows is what a revocation would mean.")
+            lines.append("Nothing was changed. The effects of a revocation:")
     would = dry_run and not revocation.already
     within = f"within {revocation.reaches_every_worker_within:g} seconds."
     lines.append(
-        f"It would leave the JWK set, lose its private half, and be refused by each process of the issuer {within}"
+        "It would be removed from the JWK set, its private key erased, and every process of the issuer would reject "
+        f"it {within}"
         if would
-        else f"It is out of the JWK set, its private half is erased, and each process of the issuer refuses it {within}"
+        else "It is removed from the JWK set, its private key is erased, and every process of the issuer rejects it "
+        f"{within}"
     )
     if revocation.successor is not None:
         if revocation.signs_now:
-            signs = "would sign from then on" if would else "signs now"
+            signs = "would sign immediately" if would else "signs now"
         else:
-            signs = f"{'would take' if would else 'takes'} its place and {'sign' if would else 'signs'}"
-            signs += f" from {said(revocation.successor.signing_at)}"
-        lines.append(f"Signing key {revocation.successor.kid}, announced before, {signs}.")
-    add = "its kid would have to be added to the settings" if would else "add its kid to the settings"
+            signs = f"{'would replace' if would else 'replaces'} it and {'sign' if would else 'signs'}"
+            signs += f" from {format_instant(revocation.successor.signing_at)}"
+        lines.append(f"The announced signing key {revocation.successor.kid} {signs}.")
+    add = "you would have to add" if would else "add"
     return [
         *lines,
-        *lines_about(revocation.plan, dry_run=dry_run),
-        f"So that no restored backup brings the key back, {add}:",
+        *plan_lines(revocation.plan, dry_run=dry_run),
+        f"To keep the key revoked after a backup is restored, {add} its kid to the settings:",
         f'  AT_JWT = {{..., "REVOKED_KIDS": ["{revocation.kid}"]}}',
     ]
 
 
-def _about_tokens(aftermath: RevocationReport, which: RefreshTokens, *, dry_run: bool) -> list[str]:
-    radius = aftermath.affected_tokens
-    concerns_anybody = radius is None or _may_have_live_tokens(radius)
-    lines = [] if radius is None else _about_radius(radius)
+def _report_lines(report: RevocationReport, which: RefreshTokens, *, dry_run: bool) -> list[str]:
+    affected = report.affected_tokens
+    may_have_live_tokens = affected is None or _may_have_live_tokens(affected)
+    lines = [] if affected is None else _affected_lines(affected)
     if which is not RefreshTokens.NONE:
-        did, number = ("to be revoked" if dry_run else "revoked"), aftermath.refresh_tokens.revoked
-        lines.append(f"Refresh tokens {did}: {number}." + (_log_in_again(dry_run=dry_run) if number else ""))
-    elif concerns_anybody:
-        lines += _about_refresh_tokens(dry_run=dry_run)
-    if concerns_anybody:
+        did, number = ("to be revoked" if dry_run else "revoked"), report.refresh_tokens.revoked
+        log_in = f" Their users {'would ' if dry_run else ''}have to log in again." if number else ""
+        lines.append(f"Refresh tokens {did}: {number}.{log_in}")
+    elif may_have_live_tokens:
+        lines += _refresh_token_lines(dry_run=dry_run)
+    if may_have_live_tokens:
         lines.append(
-            "The clients would have to be told: requests with an old access token are answered 401; refresh, or ask "
-            "for a new token."
+            "You would have to tell the clients: requests with an old access token get status 401; refresh, or request "
+            "a new token."
             if dry_run
-            else "Tell the clients: requests with an old access token are answered 401 now; refresh, or ask for a new "
+            else "Tell the clients: requests with an old access token now get status 401; refresh, or request a new "
             "token."
         )
-    tell = (
-        "Resource servers in other projects would have to be told"
-        if dry_run
-        else "Tell resource servers in other projects"
-    )
+    tell = "You would have to tell" if dry_run else "Tell"
     lines.append(
-        f"{tell}: fetch the JWK set again now. Until they do, they accept the key for as long as they cache the set."
+        f"{tell} resource servers in other projects: fetch the JWK set again now. Until they do, they accept the key "
+        "for as long as they cache the set."
     )
     return lines
 
 
-def _may_have_live_tokens(radius: AffectedTokens) -> bool:
-    """Whether a token may be alive: one whose row was overwritten or deleted is not counted, and works all the same."""
-    return bool(radius.tokens) or radius.without_rows or radius.last_expires_at is not None
+def _may_have_live_tokens(affected: AffectedTokens) -> bool:
+    """Return whether tokens may be live. Tokens whose row was overwritten or deleted are not counted, but work."""
+    return bool(affected.tokens) or affected.without_rows or affected.last_expires_at is not None
 
 
-def _log_in_again(*, dry_run: bool) -> str:
-    return f" Their users {'would ' if dry_run else ''}log in again."
-
-
-def _about_refresh_tokens(*, dry_run: bool) -> list[str]:
+def _refresh_token_lines(*, dry_run: bool) -> list[str]:
     if not dry_run:
-        return ["Their refresh tokens still work and bring tokens of the new key."]
+        return ["Their refresh tokens still work and will yield tokens signed by the new key."]
     return [
-        "Their refresh tokens would still work and bring tokens of the new key.",
+        "Their refresh tokens would still work and yield tokens signed by the new key.",
         (
-            "If those leaked as well, revoke the key with --revoke-refresh-tokens, or, if the database did, with "
-            "--revoke-all-refresh-tokens."
+            "If they leaked as well, revoke the key with --revoke-refresh-tokens, or with --revoke-all-refresh-tokens "
+            "if the database leaked."
         ),
     ]
 
 
-def _about_radius(radius: AffectedTokens) -> list[str]:
-    # Where some have no row, nobody can say how many there are at the most.
-    at_most = "At most " if radius.unproven and not radius.without_rows else ""
-    tokens = f"{counted(radius.tokens, 'live access token')} {'was' if radius.tokens == 1 else 'were'}"
-    concerned = f"{counted(len(radius.clients), 'client')} and {counted(radius.users, 'user')}"
-    lines = [f"{at_most}{tokens} signed by it, for {concerned}."]
-    lines += [f"  {name}: {number}" for name, number in radius.clients]
-    if radius.without_rows:
-        lines.append(
-            "ROTATE_REFRESH_TOKEN is off: tokens that a refresh has replaced have no row, and are not counted."
-        )
-    if radius.last_expires_at is not None:
-        lines.append(f"The last of them would have expired at {radius.last_expires_at:%Y-%m-%d %H:%M:%S %Z}.")
+def _affected_lines(affected: AffectedTokens) -> list[str]:
+    # Tokens without a row are not counted, so the number is no maximum then.
+    at_most = "At most " if affected.unproven and not affected.without_rows else ""
+    tokens = f"{count(affected.tokens, 'live access token')} {'was' if affected.tokens == 1 else 'were'}"
+    holders = f"{count(len(affected.clients), 'client')} and {count(affected.users, 'user')}"
+    lines = [f"{at_most}{tokens} signed by it, for {holders}."]
+    lines += [f"  {name}: {number}" for name, number in affected.clients]
+    if affected.without_rows:
+        lines.append("ROTATE_REFRESH_TOKEN is off: tokens replaced by a refresh have no row, so they are not counted.")
+    if affected.last_expires_at is not None:
+        lines.append(f"The last of them would have expired at {format_instant(affected.last_expires_at)}.")
     return lines
 
 
-def _as_json(revocation: Revocation, aftermath: RevocationReport) -> list[str]:
-    radius = aftermath.affected_tokens
+def _as_json(revocation: Revocation, report: RevocationReport) -> list[str]:
+    affected = report.affected_tokens
     document = {
         "kid": revocation.kid,
         "already_revoked": revocation.already,
         "successor": revocation.successor.kid if revocation.successor else None,
         "made": [row.kid for row in revocation.made],
-        "planned": as_json(revocation.plan),
+        "planned": plan_as_json(revocation.plan),
         "reaches_every_worker_within_seconds": revocation.reaches_every_worker_within,
-        "live_tokens": radius.tokens if radius else None,
-        "live_tokens_with_a_hash_alone": radius.unproven if radius else None,
-        "replaced_tokens_have_no_rows": radius.without_rows if radius else None,
-        "clients": [{"name": name, "tokens": number} for name, number in radius.clients] if radius else None,
-        "users": radius.users if radius else None,
-        "last_expires_at": iso(radius.last_expires_at) if radius else None,
-        "refresh_tokens_revoked": aftermath.refresh_tokens.revoked,
-        "refresh_tokens_failed": aftermath.refresh_tokens.failed,
-        "problems": [*([revocation.problem] if revocation.problem else []), *aftermath.problems],
+        "live_tokens": affected.tokens if affected else None,
+        "live_tokens_with_a_hash_alone": affected.unproven if affected else None,
+        "replaced_tokens_have_no_rows": affected.without_rows if affected else None,
+        "clients": [{"name": name, "tokens": number} for name, number in affected.clients] if affected else None,
+        "users": affected.users if affected else None,
+        "last_expires_at": iso(affected.last_expires_at) if affected else None,
+        "refresh_tokens_revoked": report.refresh_tokens.revoked,
+        "refresh_tokens_failed": report.refresh_tokens.failed,
+        "problems": [*([revocation.problem] if revocation.problem else []), *report.problems],
         "settings": {"REVOKED_KIDS": [revocation.kid]},
     }
     return [json.dumps(document, indent=2)]

@@ -1,4 +1,4 @@
-"""``manage.py rotate_signing_keys``: make the keys that are due, and nothing else. Made for cron."""
+"""``manage.py rotate_signing_keys``: create the signing keys that are due. Intended for cron."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django_at_jwt.authorization_server.keys.rotation import Rotation, rotate_signing_keys, safe_to_purge_after
 from django_at_jwt.conf import app_settings
 from django_at_jwt.management.errors import as_command_error
-from django_at_jwt.management.output import as_json, iso, lines_about, lines_about_next
+from django_at_jwt.management.output import iso, plan_as_json, plan_lines, schedule_lines
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
@@ -22,18 +22,18 @@ NOTHING_TO_DO = 3
 
 
 class Command(BaseCommand):
-    """Rotate the signing keys where the policy says that it is time.
+    """Rotate the signing keys according to the policy.
 
-    The exit status is 0 if keys were made or changed, 3 if there was nothing to do, and 1 if it failed.
+    The exit status is 0 if keys were created or changed, 3 if nothing was due, and 1 on failure.
     """
 
-    # Before the first run the checks have nothing to say but that this command should be run.
+    # Before the first run, the checks only report that this command must be run.
     requires_system_checks = ()
     changed = True
 
     help = (
-        "Makes the signing keys that are due: the first ones of an empty table, and after that always the next key "
-        "ahead of its time. Safe to run as often as you like. Exit status: 0 done, 3 nothing to do, 1 failed."
+        "Creates the signing keys that are due: the first keys of an empty table, and after that always the next key "
+        "ahead of time. Safe to run as often as you like. Exit status: 0 done, 3 nothing to do, 1 failed."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -41,32 +41,32 @@ class Command(BaseCommand):
         parser.add_argument(
             "--now",
             action="store_true",
-            help="let the announced key sign as soon as it has been announced for the propagation time",
+            help="make the announced key sign as soon as it has been announced for the propagation time",
         )
         parser.add_argument("--algorithm", help="with --now: only the keys of this algorithm")
-        parser.add_argument("--dry-run", action="store_true", help="say what would be done, and change nothing")
-        parser.add_argument("--json", action="store_true", help="say it as JSON")
+        parser.add_argument("--dry-run", action="store_true", help="show what would be done, but change nothing")
+        parser.add_argument("--json", action="store_true", help="report as JSON")
         parser.add_argument(
             "--key-encryption-key-lost",
             action="store_true",
-            help="make keys although one that signs or is announced cannot be opened: no process has its "
+            help="create keys although one that signs or is announced cannot be decrypted, because no process has its "
             "key-encryption key any more",
         )
 
     def run_from_argv(self, argv: list[str]) -> None:
-        """Run from the command line, where the exit status tells whether there was anything to do."""
+        """Run from the command line, and exit with status 3 if nothing was due."""
         super().run_from_argv(argv)
         if not self.changed:
             sys.exit(NOTHING_TO_DO)
 
     def handle(self, *_args: Any, **options: Any) -> None:
-        """Rotate, and say what was done and what comes next.
+        """Rotate, and report what was done and what comes next.
 
         Raises:
-            CommandError: exit status 1 and one line; nothing was changed. Also where nothing is due, but a key that
-                signs or is announced cannot be opened, so that monitoring reports it.
+            CommandError: exit status 1 and one line; nothing was changed. Also if nothing is due, but a key that signs
+                or is announced cannot be decrypted, so that monitoring reports it.
         """
-        with as_command_error("The signing keys were not rotated", hint="Was migrate run?"):
+        with as_command_error("The signing keys were not rotated", hint="Have you run manage.py migrate?"):
             rotation = rotate_signing_keys(
                 early=self._early(options),
                 dry_run=options["dry_run"],
@@ -82,16 +82,16 @@ class Command(BaseCommand):
         if algorithm is None:
             return in_use if options["now"] else ()
         if algorithm not in in_use:
-            raise CommandError(f"{algorithm} is not in AT_JWT['SIGNING_ALGORITHMS'] ({', '.join(in_use)}).")
+            raise CommandError(f'{algorithm} is not in AT_JWT["SIGNING_ALGORITHMS"] ({", ".join(in_use)}).')
         if not options["now"]:
-            raise CommandError("--algorithm goes with --now: without it every algorithm is rotated as it is due.")
+            raise CommandError("--algorithm requires --now: without it, every algorithm is rotated when it is due.")
         return (algorithm,)
 
 
 def _as_text(rotation: Rotation, *, dry_run: bool) -> list[str]:
     return [
-        *(lines_about(rotation.plan, dry_run=dry_run) if rotation.plan else ["Nothing to do."]),
-        *lines_about_next(rotation.times_after, rotation.at),
+        *(plan_lines(rotation.plan, dry_run=dry_run) if rotation.plan else ["Nothing to do."]),
+        *schedule_lines(rotation.times_after, rotation.at),
     ]
 
 
@@ -112,7 +112,7 @@ def _as_json(rotation: Rotation, *, dry_run: bool) -> list[str]:
     document = {
         "changed": bool(rotation.plan) and not dry_run,
         "made": [row.kid for row in rotation.made],
-        "planned": as_json(rotation.plan),
+        "planned": plan_as_json(rotation.plan),
         "keys": keys,
     }
     return [json.dumps(document, indent=2)]

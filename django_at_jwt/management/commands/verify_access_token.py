@@ -1,4 +1,4 @@
-"""``manage.py verify_access_token``: say why a token is accepted here, or why not, rule by rule."""
+"""``manage.py verify_access_token``: show why a token is accepted or rejected, rule by rule."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _LONGEST_INPUT = 4 * 1024 * 1024
 class Command(BaseCommand):
     """Verify a token as the authentication class would, and show every rule. The token itself is never shown."""
 
-    # A project whose checks fail is when this command is needed.
+    # The command is for projects whose checks fail, too.
     requires_system_checks = ()
     help = (
-        "Verifies an access token of any issuer that this project accepts, and shows each rule with what was expected "
-        "and found. Exit status: 0 accepted, 1 refused."
+        "Verifies an access token of any issuer that this project accepts, and shows the expected and actual value for "
+        "each rule. Exit status: 0 accepted, 1 rejected."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -37,44 +37,44 @@ class Command(BaseCommand):
             "token",
             nargs="?",
             default="-",
-            help="the token; without it, or with -, it is read from standard input, out of sight of other users",
+            help="the token; without it, or with -, it is read from standard input, where other users cannot see it",
         )
-        parser.add_argument("--audience", help="what aud must hold, where an API has an audience of its own")
-        parser.add_argument("--json", action="store_true", help="say it as JSON")
+        parser.add_argument("--audience", help="the required audience; default: that of the settings")
+        parser.add_argument("--json", action="store_true", help="report as JSON")
 
     def handle(self, *_args: Any, **options: Any) -> None:
-        """Diagnose, and report.
+        """Verify and report.
 
         Raises:
-            CommandError: exit status 1 and one line, where the settings do not say whose tokens are accepted, or the
-                user cannot be read.
+            CommandError: exit status 1 and one line, if the settings name no issuer or audience, or the database
+                cannot be read.
         """
         given = options["token"]
         token = sys.stdin.read(_LONGEST_INPUT) if given == "-" else given
         token = token.strip().removeprefix("Bearer ").strip()
         if not token:
-            raise CommandError("There is no token.")
+            raise CommandError("No token given.")
         with as_command_error("The user could not be looked up"):
             diagnosis = diagnose_token(token, audience=options["audience"])
         self.stdout.write(_as_json(diagnosis) if options["json"] else _as_text(diagnosis))
         if not diagnosis.is_accepted:
-            # The report is the whole answer; an exception would add a line that says less.
+            # The report contains the reason; a CommandError would only add a line.
             sys.exit(1)
 
 
 def _as_text(diagnosis: Diagnosis) -> str:
-    lines = [f"Issuer: {diagnosis.issuer or 'none that is accepted here'}"]
+    lines = [f"Issuer: {diagnosis.issuer or '(not an accepted issuer)'}"]
     if diagnosis.keys_problem:
         lines.append(f"Its keys: {diagnosis.keys_problem}")
     width = max(len(rule.rule) for rule in diagnosis.rules)
-    lines += [f"{_MARKS[rule.outcome]:<7}{rule.rule:<{width}}  {_explained(rule)}" for rule in diagnosis.rules]
+    lines += [f"{_MARKS[rule.outcome]:<7}{rule.rule:<{width}}  {_explain(rule)}" for rule in diagnosis.rules]
     if any(rule.rule == "signature" and rule.outcome is not RuleOutcome.PASSED for rule in diagnosis.rules):
-        lines.append("Nobody vouches for the claims: the signature was not verified.")
-    lines.append("The token is accepted." if diagnosis.is_accepted else "The token is refused.")
+        lines.append("The signature was not verified, so the claims may be forged.")
+    lines.append("The token is accepted." if diagnosis.is_accepted else "The token is rejected.")
     return "\n".join(lines)
 
 
-def _explained(rule: RuleResult) -> str:
+def _explain(rule: RuleResult) -> str:
     found = f"; found: {rule.found}" if rule.found else ""
     why = f" ({rule.reason.value}: {rule.detail})" if rule.reason is not None else ""
     return f"expected: {rule.expected}{found}{why}"

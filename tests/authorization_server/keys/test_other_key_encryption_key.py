@@ -83,7 +83,7 @@ def test_a_new_key_signs_for_the_site_after_the_right_process_made_it(process_wi
     with pytest.raises(CommandError):
         run("rotate_signing_keys")
     process_with(OF_THE_SITE)
-    assert "Made a key for EdDSA" in run("rotate_signing_keys")
+    assert "Created a key for EdDSA" in run("rotate_signing_keys")
     assert service.token("client_credentials").status_code == 200
 
 
@@ -153,7 +153,7 @@ def test_recovery_from_a_lost_key_encryption_key(process_with, service):
         run("revoke_signing_key", announced.kid, "--reason", "its key-encryption key is lost")
     with pytest.raises(CommandError, match="not rotated"):
         run("rotate_signing_keys")
-    assert "Made a key" in run("rotate_signing_keys", FLAG)
+    assert "Created a key" in run("rotate_signing_keys", FLAG)
     run("revoke_signing_key", signing.kid, "--reason", "its key-encryption key is lost")
     token = service.token("client_credentials").json()["access_token"]
     assert decoded(token)[0]["kid"] == in_state(KeyState.SIGNING)[0].kid

@@ -209,7 +209,7 @@ class TestRefreshTokensAfterwards:
         revoke(leaked.kid)
         before = list(SigningKey.objects.values())
         said = revoke(leaked.kid, "--revoke-refresh-tokens")
-        assert f"Signing key {leaked.kid} was revoked before, at " in said
+        assert f"Signing key {leaked.kid} was already revoked at " in said
         assert f'"REVOKED_KIDS": ["{leaked.kid}"]' in said
         assert "Refresh tokens revoked: 1." in said
         assert list(SigningKey.objects.values()) == before
@@ -297,9 +297,7 @@ class TestAffectedTokens:
         configure(toolkit={"ROTATE_REFRESH_TOKEN": False})
         said = revoke(leaked.kid, "--dry-run")
         assert "At most" not in said
-        assert (
-            "ROTATE_REFRESH_TOKEN is off: tokens that a refresh has replaced have no row, and are not counted." in said
-        )
+        assert "ROTATE_REFRESH_TOKEN is off: tokens replaced by a refresh have no row, so they are not counted." in said
 
     def test_the_admin_says_so_too(self, leaked, service, configure, admin_client):
         service.token("client_credentials")
@@ -321,7 +319,7 @@ class TestOtherKeys:
         assert "a new key for ES256" in page
         said = revoke(leaked.kid, "--dry-run")
         assert f"Would let {announced.kid} sign until" in said
-        assert f"Let {announced.kid} sign until" in revoke(leaked.kid)
+        assert f"Changed {announced.kid}: it signs until" in revoke(leaked.kid)
 
     def test_changes_are_in_the_history_of_each_key(self, leaked, admin_client):
         announced = in_state(KeyState.ANNOUNCED)

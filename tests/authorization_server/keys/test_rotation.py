@@ -39,7 +39,7 @@ def states():
 def test_first_run_makes_a_signing_key_and_announces_the_next():
     said = run()
     assert states() == [("RS256", "announced"), ("RS256", "signing")]
-    assert said.count("Made a key for RS256") == 2
+    assert said.count("Created a key for RS256") == 2
     signing = next(row for row in SigningKey.objects.all() if row.state_at(timezone.now()) is KeyState.SIGNING)
     announced = SigningKey.objects.exclude(pk=signing.pk).get()
     assert signing.retained_at == announced.signing_at == signing.signing_at + timedelta(days=90)
@@ -155,7 +155,7 @@ def test_due_rotation():
         row.save()
     said = run()
     assert states() == [("RS256", "announced"), ("RS256", "retired"), ("RS256", "signing")]
-    assert "Made a key" in said
+    assert "Created a key" in said
 
 
 def test_another_algorithm_is_announced_before_it_signs(settings):
@@ -175,7 +175,7 @@ def test_algorithm_that_is_not_in_use(algorithm):
 
 
 def test_algorithm_without_now():
-    with pytest.raises(CommandError, match="--algorithm goes with --now"):
+    with pytest.raises(CommandError, match="--algorithm requires --now"):
         run("--algorithm", "RS256")
 
 
@@ -190,7 +190,7 @@ def test_missing_table_is_one_line(monkeypatch):
         raise OperationalError("no such table:\n\tsigning keys\n")
 
     monkeypatch.setattr("django_at_jwt.management.commands.rotate_signing_keys.rotate_signing_keys", fail)
-    with pytest.raises(CommandError, match=r"no such table: signing keys\. Was migrate run"):
+    with pytest.raises(CommandError, match=r"no such table: signing keys\. Have you run manage.py migrate"):
         run()
 
 

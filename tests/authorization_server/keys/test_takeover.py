@@ -63,7 +63,7 @@ def test_the_signing_key_is_revoked_and_a_published_key_takes_over(way, taken_ov
     assert announced.announced_at < timezone.now() - timedelta(days=7)
     if way == "command":
         said = run("revoke_signing_key", leaked, "--reason", "x")
-        assert f"Signing key {announced.kid}, announced before, signs now." in said
+        assert f"The announced signing key {announced.kid} signs now." in said
     else:
         address = f"{LIST}{SigningKey.objects.get(kid=leaked).pk}/revoke/"
         assert f"<code>{announced.kid}</code>, which was announced, signs from now on." in (
@@ -88,13 +88,13 @@ def test_an_announced_key_is_revoked_and_the_next_one_takes_its_place(way, keys_
     address = f"{LIST}{leaked.pk}/revoke/"
     starts = max(leaked.signing_at, following.announced_at + timedelta(days=7))
     dry = run("revoke_signing_key", leaked.kid, "--reason", "x", "--dry-run")
-    sentence = f"{following.kid}, announced before, would take its place and sign from {starts:%Y-%m-%d %H:%M:%S}"
+    sentence = f"{following.kid} would replace it and sign from {starts:%Y-%m-%d %H:%M:%S}"
     assert sentence in dry
     page = admin_client.get(address).content.decode()
     assert f"<code>{following.kid}</code>, which was announced, takes its place and signs from" in page
     if way == "command":
         said = run("revoke_signing_key", leaked.kid, "--reason", "x")
-        assert f"{following.kid}, announced before, takes its place and signs from {starts:%Y-%m-%d %H:%M:%S}" in said
+        assert f"{following.kid} replaces it and signs from {starts:%Y-%m-%d %H:%M:%S}" in said
         assert "signs now" not in said
     else:
         admin_client.post(address, {"reason": "x", "refresh_tokens": "none"})
@@ -110,7 +110,7 @@ def test_a_site_without_an_announced_key_gets_one_with_the_next_run(keys_made_qu
     run("rotate_signing_keys")
     let_time_pass(days=90, hours=1)
     assert in_state(KeyState.ANNOUNCED) == []
-    assert "Made a key" in run("rotate_signing_keys")
+    assert "Created a key" in run("rotate_signing_keys")
     [announced] = in_state(KeyState.ANNOUNCED)
     assert announced.kid in published(client)
     assert announced.signing_at > timezone.now() + timedelta(days=80)
@@ -119,6 +119,6 @@ def test_a_site_without_an_announced_key_gets_one_with_the_next_run(keys_made_qu
 def test_an_early_rotation_announces_the_next_key_at_once(keys_made_quickly):
     run("rotate_signing_keys")
     let_time_pass(days=30)
-    assert "Made a key" in run("rotate_signing_keys", "--now")
+    assert "Created a key" in run("rotate_signing_keys", "--now")
     let_time_pass(minutes=1)
     assert len(in_state(KeyState.ANNOUNCED)) == 1
