@@ -63,8 +63,8 @@ def test_json_has_the_claims_of_the_token(by, web, user):
 def test_text(web, user):
     text = run(web, "--user", "alice", "--scope", "read")
     assert '"alice@example.com"  (mail; personal)' in text
-    assert "old (tenant): left out: it needs scopes that are not granted" in text
-    assert "first (x): lost to “second”" in text
+    assert "old (tenant): skipped: required scopes are not granted" in text
+    assert "first (x): overridden by “second”" in text
     assert "at most 4096" in text
 
 
@@ -110,15 +110,15 @@ def test_opaque(service):
 def test_who_is_meant_must_be_clear(web, service, user, django_user_model):
     django_user_model.objects.create_user(str(user.pk))
     for client, options, line in (
-        (web, ["--user", "nobody"], "no user"),
-        (web, ["--user", "2" * 40], "no user"),
-        (web, ["--user", str(user.pk)], "the name of one user"),
+        (web, ["--user", "nobody"], "No user has this"),
+        (web, ["--user", "2" * 40], "No user has this"),
+        (web, ["--user", str(user.pk)], "the username of one user"),
         (web, ["--user", "alice", "--grant", "client_credentials"], "omit --user"),
         (service, ["--grant", "password"], "add --user"),
     ):
         with pytest.raises(CommandError, match=line):
             run(client, *options)
-    with pytest.raises(CommandError, match="no client"):
+    with pytest.raises(CommandError, match="No client has this"):
         call_command("preview_access_token", "--client", "nobody")
 
 

@@ -1,4 +1,4 @@
-"""What a change of claim mappers or resource servers does: the claims of some tokens before and after it."""
+"""Compare sampled tokens before and after a change of claim mappers or resource servers."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _as_json(claim: PreviewedClaim | None) -> str:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ClaimDiff:
-    """A claim that is another one afterwards; ``None`` where it is not there."""
+    """A claim that changes; ``before`` or ``after`` is ``None`` if the token lacks it."""
 
     name: str
     before: PreviewedClaim | None
@@ -36,29 +36,29 @@ class ClaimDiff:
 
     @property
     def kind(self) -> str:
-        """What happens to it: ``added``, ``removed`` or ``changed``."""
+        """The kind of change: ``added``, ``removed`` or ``changed``."""
         if self.before is None:
             return "added"
         return "removed" if self.after is None else "changed"
 
     @property
     def before_as_json(self) -> str:
-        """The value before the change."""
+        """The value before the change as JSON; empty if absent."""
         return _as_json(self.before)
 
     @property
     def after_as_json(self) -> str:
-        """The value after the change."""
+        """The value after the change as JSON; empty if absent."""
         return _as_json(self.after)
 
     @property
     def is_personal(self) -> bool:
-        """Whether it tells something about a person, before or afterwards."""
+        """Whether the claim holds personal data before or after the change."""
         return any(each.is_personal for each in (self.before, self.after) if each is not None)
 
     @property
     def is_newly_personal(self) -> bool:
-        """Whether it tells something about a person, and did not before."""
+        """Whether the claim holds personal data only after the change."""
         return (
             self.after is not None and self.after.is_personal and (self.before is None or not self.before.is_personal)
         )
@@ -66,7 +66,7 @@ class ClaimDiff:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TokenDiff:
-    """One token of the sample, as it is and as it is afterwards."""
+    """A sampled token before and after the change."""
 
     token: SampledToken
     before: Preview
@@ -74,38 +74,38 @@ class TokenDiff:
     claims: tuple[ClaimDiff, ...]
 
     @property
-    def is_other(self) -> bool:
-        """Whether the change makes any difference to it."""
+    def is_changed(self) -> bool:
+        """Whether the claims or the refusal differ."""
         return bool(self.claims) or self.before.refusal != self.after.refusal
 
     @property
     def bytes(self) -> int:
-        """How many bytes longer the token becomes; negative if it becomes shorter."""
+        """The growth of the token in bytes; negative if it becomes shorter."""
         return self.size_after - self.size_before
 
     @property
     def size_before(self) -> int:
-        """The length of the token before the change; 0 where there is none."""
+        """The length of the token before the change in bytes; 0 if none is issued."""
         return self.before.size.total if self.before.size is not None else 0
 
     @property
     def size_after(self) -> int:
-        """The length of the token after the change; 0 where there is none."""
+        """The length of the token after the change in bytes; 0 if none is issued."""
         return self.after.size.total if self.after.size is not None else 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ChangeImpact:
-    """What a change does.
+    """The impact of a change on a sample of tokens.
 
     Attributes:
-        tokens: those of the sample that are other ones afterwards.
-        sampled: how many tokens were looked at.
-        possible: how many there are of the same users, clients and APIs.
-        never_issued: why tokens of the sample are issued neither now nor afterwards, with how many they are.
-        clients_concerned: how many clients' tokens it can be about; not only those of the sample.
-        clients: how many clients there are.
-        newly_personal: the claims by which personal data may be sent that was not sent before.
+        tokens: the sampled tokens that change.
+        sampled: the number of sampled tokens.
+        possible: the number of tokens that the sampled users could have at the sampled clients for the site's APIs.
+        never_issued: the reasons why sampled tokens are refused both before and after the change, each with its count.
+        clients_concerned: the number of clients whose tokens may change, sampled or not.
+        clients: the number of clients of the site.
+        newly_personal: the claims that may send personal data after the change and did not before.
     """
 
     tokens: tuple[TokenDiff, ...]
@@ -118,17 +118,17 @@ class ChangeImpact:
 
     @property
     def claim_names(self) -> tuple[str, ...]:
-        """The claims that change in any token of the sample."""
+        """The names of the claims that change in at least one sampled token."""
         return tuple(sorted({claim.name for token in self.tokens for claim in token.claims}))
 
     @property
     def refused(self) -> tuple[TokenDiff, ...]:
-        """The tokens that there would be no longer."""
+        """The tokens that are issued before the change and refused after it."""
         return tuple(each for each in self.tokens if each.after.refusal is not None and each.before.refusal is None)
 
     @property
     def most_bytes(self) -> int:
-        """How many bytes the token grows by that grows most; negative where all become shorter."""
+        """The largest growth of a token in bytes; negative if all become shorter."""
         return max((each.bytes for each in self.tokens), default=0)
 
 
@@ -138,8 +138,8 @@ class _Side:
     resource_servers: ResourceServers
 
     @classmethod
-    def of(cls, arrangement: ClaimConfiguration) -> _Side:
-        return cls(mappers=arrangement.mappers, resource_servers=arrangement.resource_servers)
+    def of(cls, configuration: ClaimConfiguration) -> _Side:
+        return cls(mappers=configuration.mappers, resource_servers=configuration.resource_servers)
 
     def preview(self, token: SampledToken, now: float) -> Preview:
         return preview_access_token(
@@ -157,44 +157,47 @@ class _Side:
 
 
 def change_impact(before: ClaimConfiguration, after: ClaimConfiguration, *, now: float) -> ChangeImpact:
-    """Compare the tokens of a sample before and after a change. Nothing is written.
+    """Compare a sample of tokens before and after a change. Nothing is written.
 
-    ``now`` is in seconds since the epoch.
+    Args:
+        before: the configuration before the change.
+        after: the configuration after the change.
+        now: seconds since the epoch.
     """
-    pairs = list(before.rules_unlike(after))
+    pairs = list(before.changed_rules(after))
     conditions = [rule.conditions for pair in pairs for rule in pair if rule is not None and rule.enabled]
-    changed = before.servers_unlike(after)
+    changed = before.changed_servers(after)
     sides = _Side.of(before), _Side.of(after)
     servers = _servers(sides, changed, named={name for each in conditions for name in each.resource_servers})
     changed_servers = [server for server in servers if server.identifier in changed]
     named = {client_id for server in changed_servers for client_id in server.client_ids or ()}
     sample = sample_tokens(conditions, servers, named_clients=named)
-    compared = [_effect(token, sides, now) for token in sample.tokens]
-    unlike = [effect for effect in compared if effect.is_other]
+    diffs = [_diff_token(token, sides, now) for token in sample.tokens]
+    changed_tokens = [diff for diff in diffs if diff.is_changed]
     concerned, clients = clients_concerned(conditions, changed_servers)
     return ChangeImpact(
-        tokens=tuple(unlike),
+        tokens=tuple(changed_tokens),
         sampled=len(sample.tokens),
         possible=sample.possible,
-        never_issued=tuple(sorted(_why_never_issued(compared).items())),
+        never_issued=tuple(sorted(_reasons_never_issued(diffs).items())),
         clients_concerned=concerned,
         clients=clients,
-        newly_personal=tuple(sorted(_newly_personal(pairs, sides, unlike))),
+        newly_personal=tuple(sorted(_newly_personal(pairs, sides, changed_tokens))),
     )
 
 
-def _why_never_issued(compared: Iterable[TokenDiff]) -> Counter[str]:
+def _reasons_never_issued(diffs: Iterable[TokenDiff]) -> Counter[str]:
     return Counter(
-        each.after.refusal.reason
-        for each in compared
-        if each.before.refusal is not None and each.after.refusal is not None
+        diff.after.refusal.reason
+        for diff in diffs
+        if diff.before.refusal is not None and diff.after.refusal is not None
     )
 
 
 def _servers(
     sides: tuple[_Side, _Side], changed: frozenset[str], *, named: Collection[str]
 ) -> list[ResourceServerConfig]:
-    """All APIs of both sides as they are where more clients may ask for them; first those that it is about."""
+    """Return the APIs of both sides, changed and named ones first; of two versions, the one open to more clients."""
     by_identifier: dict[str, ResourceServerConfig] = {}
     for side in sides:
         for server in side.resource_servers:
@@ -205,32 +208,28 @@ def _servers(
     return sorted(by_identifier.values(), key=lambda server: (server.identifier not in first, server.identifier))
 
 
-def _effect(token: SampledToken, sides: tuple[_Side, _Side], now: float) -> TokenDiff:
+def _diff_token(token: SampledToken, sides: tuple[_Side, _Side], now: float) -> TokenDiff:
     before, after = (side.preview(token, now) for side in sides)
-    return TokenDiff(token=token, before=before, after=after, claims=tuple(_claims_unlike(before, after)))
+    return TokenDiff(token=token, before=before, after=after, claims=tuple(_diff_claims(before, after)))
 
 
-def _claims_unlike(before: Preview, after: Preview) -> Iterator[ClaimDiff]:
+def _diff_claims(before: Preview, after: Preview) -> Iterator[ClaimDiff]:
     refused = before.refusal is not None or after.refusal is not None
-    # Where there is a token on one side alone, the claims of the protocol say nothing.
-    here, there = (
+    # If one side is refused, compare mapped claims only: every protocol claim would differ.
+    old_claims, new_claims = (
         {claim.name: claim for claim in each.claim_origins if claim.mappers or not refused} for each in (before, after)
     )
-    for name in dict.fromkeys((*here, *there)):
-        one, other = here.get(name), there.get(name)
-        if one is None or other is None or (_differ(one, other) and not other.is_example):
-            yield ClaimDiff(name=name, before=one, after=other)
-
-
-def _differ(one: PreviewedClaim, other: PreviewedClaim) -> bool:
-    return _as_json(one) != _as_json(other)
+    for name in dict.fromkeys((*old_claims, *new_claims)):
+        old, new = old_claims.get(name), new_claims.get(name)
+        if old is None or new is None or (_as_json(old) != _as_json(new) and not new.is_example):
+            yield ClaimDiff(name=name, before=old, after=new)
 
 
 def _newly_personal(
-    pairs: list[tuple[MapperRule | None, MapperRule | None]], sides: tuple[_Side, _Side], effects: list[TokenDiff]
+    pairs: list[tuple[MapperRule | None, MapperRule | None]], sides: tuple[_Side, _Side], diffs: list[TokenDiff]
 ) -> set[str]:
-    """The claims of the sample, and those of rules that are wider than they were, for whom the sample misses."""
-    names = {claim.name for effect in effects for claim in effect.claims if claim.is_newly_personal}
+    """Return newly personal claims of the sample, and of rules that now apply to tokens outside the sample."""
+    names = {claim.name for diff in diffs for claim in diff.claims if claim.is_newly_personal}
     before, after = (personal_keys(side.mappers) for side in sides)
     for old, new in pairs:
         if new is None or not new.enabled or new.key not in after:
@@ -242,20 +241,20 @@ def _newly_personal(
 
 
 def _is_as_narrow(new: Conditions, old: Conditions) -> bool:
-    """Tell whether each token that meets the new conditions has met the old ones."""
+    """Return whether every token that meets the new conditions also met the old ones."""
     if old.tokens_for not in {None, new.tokens_for}:
         return False
     if old.scopes and old.scopes_match is Match.ALL:
         all_needed = new.scopes_match is Match.ALL or len(new.scopes) == 1
         if not (all_needed and set(old.scopes) <= set(new.scopes)):
             return False
-    elif not _is_among(new.scopes, old.scopes):
+    elif not _is_subset(new.scopes, old.scopes):
         return False
     return all(
-        _is_among(getattr(new, name), getattr(old, name))
+        _is_subset(getattr(new, name), getattr(old, name))
         for name in ("clients", "resource_servers", "grants", "groups")
     )
 
 
-def _is_among(new: tuple[Any, ...], old: tuple[Any, ...]) -> bool:
+def _is_subset(new: tuple[Any, ...], old: tuple[Any, ...]) -> bool:
     return not old or (bool(new) and set(new) <= set(old))

@@ -1,4 +1,4 @@
-"""What decides about the claims of tokens, as it is and as it would be: claim mappers and resource servers."""
+"""The claim mappers and resource servers that determine a token's claims, as stored or with a pending change."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ClaimConfiguration:
-    """The rules and resource servers of the rows, without what the settings declare.
+    """The stored rules and resource servers, without those that the settings declare.
 
-    ``default`` is the identifier of the row that is the default.
+    ``default`` is the identifier of the row that is the default resource.
     """
 
     rules: tuple[MapperRule, ...] = ()
@@ -33,7 +33,7 @@ class ClaimConfiguration:
 
     @classmethod
     def stored(cls) -> Self:
-        """Read how it is now, on the primary database."""
+        """Return the stored configuration, read from the primary database."""
         mappers = ClaimMapper.objects.using(router.db_for_write(ClaimMapper))
         servers = list(ResourceServerRow.objects.using(router.db_for_write(ResourceServerRow)).order_by("pk"))
         return cls(
@@ -43,11 +43,11 @@ class ClaimConfiguration:
         )
 
     def with_rules(self, rules: Iterable[MapperRule], *, in_place_of: Collection[str] = ()) -> Self:
-        """Give the arrangement with these rules, and without those of some keys."""
+        """Return a copy with these rules added and the rules with the keys ``in_place_of`` removed."""
         return replace(self, rules=(*(rule for rule in self.rules if rule.key not in in_place_of), *rules))
 
     def with_server(self, row: ResourceServerRow | None, *, in_place_of: Collection[str] = ()) -> Self:
-        """Give the arrangement with this resource server, and without those of some identifiers."""
+        """Return a copy with this resource server added and those with the identifiers ``in_place_of`` removed."""
         servers = [server for server in self.servers if server.identifier not in in_place_of]
         default = None if self.default in in_place_of else self.default
         if row is not None:
@@ -57,25 +57,25 @@ class ClaimConfiguration:
 
     @property
     def mappers(self) -> CompiledMappers:
-        """The rules together with those that the settings declare, ready for use."""
+        """The compiled rules, including those that the settings declare."""
         return compile_site_rules(self.rules)
 
     @property
     def resource_servers(self) -> ResourceServers:
-        """The resource servers together with those that the settings declare."""
+        """The resource servers, including those that the settings declare."""
         return with_declared(self.servers, default=self.default)
 
-    def rules_unlike(self, other: ClaimConfiguration) -> Iterator[tuple[MapperRule | None, MapperRule | None]]:
-        """Give the rules that differ, each as it is here and there."""
-        here, there = ({rule.key: rule for rule in each.rules} for each in (self, other))
-        for key in sorted(here.keys() | there.keys()):
-            if here.get(key) != there.get(key):
-                yield here.get(key), there.get(key)
+    def changed_rules(self, after: ClaimConfiguration) -> Iterator[tuple[MapperRule | None, MapperRule | None]]:
+        """Yield the rules that differ, as pairs of before and after; ``None`` if absent."""
+        old, new = ({rule.key: rule for rule in each.rules} for each in (self, after))
+        for key in sorted(old.keys() | new.keys()):
+            if old.get(key) != new.get(key):
+                yield old.get(key), new.get(key)
 
-    def servers_unlike(self, other: ClaimConfiguration) -> frozenset[str]:
-        """Give the identifiers of the resource servers that differ."""
-        here, there = ({each.identifier: each for each in which.resource_servers} for which in (self, other))
-        unlike = {key for key in here.keys() | there.keys() if here.get(key) != there.get(key)}
-        if self.resource_servers.default != other.resource_servers.default:
-            unlike |= {self.resource_servers.default or "", other.resource_servers.default or ""} - {""}
-        return frozenset(unlike)
+    def changed_servers(self, after: ClaimConfiguration) -> frozenset[str]:
+        """Return the identifiers of the resource servers that differ, and of both defaults if the default differs."""
+        old, new = ({server.identifier: server for server in each.resource_servers} for each in (self, after))
+        changed = {key for key in old.keys() | new.keys() if old.get(key) != new.get(key)}
+        if self.resource_servers.default != after.resource_servers.default:
+            changed |= {self.resource_servers.default or "", after.resource_servers.default or ""} - {""}
+        return frozenset(changed)

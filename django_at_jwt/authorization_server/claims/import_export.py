@@ -1,4 +1,4 @@
-"""Claim mappers as a file that people review: sorted, one block for each, the same for the same mappers."""
+"""Import and export of claim mappers as a JSON file: sorted by name and deterministic, for review."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _NOTE: Final = "note"
 
 
 class UnusableFile(ValueError):
-    """A file that cannot be imported: sentences in ``problems``, each naming the mapper that it is about."""
+    """A file that cannot be imported; each sentence in ``problems`` names its mapper."""
 
     def __init__(self, *problems: str) -> None:
         super().__init__("\n".join(problems))
@@ -31,7 +31,7 @@ class UnusableFile(ValueError):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Difference:
-    """What an import does about one mapper: the data that is stored, and the data of the file; ``None`` for nothing."""
+    """The change of one mapper by an import: stored data and data of the file; ``None`` if absent."""
 
     name: str
     before: dict[str, Any] | None
@@ -39,23 +39,23 @@ class Difference:
 
     @property
     def kind(self) -> str:
-        """What happens to it: ``add``, ``change`` or ``delete``."""
+        """The kind of change: ``add``, ``change`` or ``delete``."""
         if self.before is None:
             return "add"
         return "delete" if self.after is None else "change"
 
     @property
     def members(self) -> tuple[str, ...]:
-        """The members that are other ones afterwards."""
+        """The names of the members that change."""
         before, after = self.before or {}, self.after or {}
         return tuple(sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name)))
 
 
 def export_mappers(rows: Iterable[ClaimMapper]) -> str:
-    """Write mappers as JSON: in the order of their names, without what is as it is by default.
+    """Return mappers as JSON, sorted by name and without members that have their default value.
 
     Raises:
-        UnusableFile: a row holds no rule, so that nobody could import it.
+        UnusableFile: a row does not hold a valid rule, so it could not be imported again.
     """
     blocks, problems = [], []
     for row in sorted(rows, key=lambda row: row.name):
@@ -74,29 +74,29 @@ def _data_of(row: ClaimMapper) -> dict[str, Any]:
 
 
 def read_mappers(text: str) -> list[ClaimMapper]:
-    """Read a file as rows that are not stored, after each of them was checked as a form would.
+    """Return the mappers of a file as unsaved rows, validated as by the form.
 
     Raises:
-        UnusableFile: with everything that is wrong with it.
+        UnusableFile: the file or a mapper is invalid; lists every problem.
     """
     try:
         blocks = read_json(text, where=_("The file"))
     except UnusableRule as error:
         raise UnusableFile(*_sentences(error)) from None
     except ValueError:
-        raise UnusableFile(_("The file holds no JSON.")) from None
+        raise UnusableFile(_("The file is not valid JSON.")) from None
     if not isinstance(blocks, list):
-        raise UnusableFile(_("The file must hold a list of claim mappers."))
+        raise UnusableFile(_("The file must be a list of claim mappers."))
     rows, problems = [], []
     for number, data in enumerate(blocks, start=1):
         try:
             rows.append(_row_of(data))
         except (ValidationError, ValueError) as error:
             name = data.get("name") if isinstance(data, dict) else None
-            who = name or _("mapper %(number)d") % {"number": number}
-            problems += [f"{who}: {text}" for text in _sentences(error)]
+            label = name or _("mapper %(number)d") % {"number": number}
+            problems += [f"{label}: {text}" for text in _sentences(error)]
     names = [row.name for row in rows]
-    problems += sorted({_("%(name)s: it is there twice.") % {"name": name} for name in names if names.count(name) > 1})
+    problems += sorted({_("%(name)s: defined twice.") % {"name": name} for name in names if names.count(name) > 1})
     if problems:
         raise UnusableFile(*problems)
     return rows
@@ -105,13 +105,13 @@ def read_mappers(text: str) -> list[ClaimMapper]:
 def _row_of(data: Any) -> ClaimMapper:
     note = data.get(_NOTE, "") if isinstance(data, dict) else ""
     if not isinstance(note, str) or not is_storable(note):
-        raise ValueError(_("note: This must be a text, and without the character NUL."))
+        raise ValueError(_("note: This must be a string without NUL characters."))
     rule = parse_rule(
         {name: value for name, value in data.items() if name != _NOTE} if isinstance(data, dict) else data
     )
     written = write_rule(rule)
     row = ClaimMapper(note=note, **{name: written[name] for name in RULE_MEMBERS if name in written})
-    # A row of the same name is replaced, so that names may be taken.
+    # Not checked: whether the name exists. An import replaces rows of the same name.
     row.full_clean(validate_unique=False, validate_constraints=False)
     return row
 
@@ -127,11 +127,12 @@ def _sentences(error: ValidationError | ValueError) -> list[str]:
 
 
 def import_mappers(rows: Sequence[ClaimMapper], *, delete_others: bool, dry_run: bool = False) -> list[Difference]:
-    """Store the rows of a file, by their names; all of them or none.
+    """Store the rows of a file, matched by name, in one transaction; return the changes.
 
     Args:
-        delete_others: whether mappers that are not in the file go.
-        dry_run: only tell what would be done.
+        rows: unsaved rows, as :func:`read_mappers` returns them.
+        delete_others: delete mappers that are not in the file.
+        dry_run: return the changes without making them.
     """
     using = router.db_for_write(ClaimMapper)
     with transaction.atomic(using=using):
@@ -168,5 +169,5 @@ def _stored_data(row: ClaimMapper) -> dict[str, Any]:
     try:
         return _data_of(row)
     except ValueError:
-        # A broken row is replaced like any other.
+        # A row with an invalid rule can be replaced too.
         return {**row.data, _NOTE: row.note}

@@ -1,4 +1,4 @@
-"""Users and clients by what people call them, where somebody types a name on a page or a command line."""
+"""Find users and clients by the name typed on a page or a command line."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ from django_at_jwt.conf import token_user_model
 
 
 def find_user(text: str) -> Any:
-    """Find a user by name or primary key.
+    """Return the user with a username or primary key.
 
     Raises:
-        LookupError: there is none, or the text is the name of one user and the key of another.
+        LookupError: no user has it, or it is the username of one user and the primary key of another.
     """
     model = token_user_model()
     name_field = getattr(model, "USERNAME_FIELD", None)
     named = [] if name_field is None else model._base_manager.filter(**{name_field: text})
     found: dict[Any, Any] = {user.pk: user for user in named}
-    # A text that is no key is no reason to stop.
+    # The text need not be a valid primary key.
     with suppress(ValidationError, ValueError, OverflowError):
         found |= {user.pk: user for user in model._base_manager.filter(pk=model._meta.pk.to_python(text))}
     if not found:
-        raise LookupError(_("There is no user with this name or primary key."))
+        raise LookupError(_("No user has this username or primary key."))
     if len(found) > 1:
-        raise LookupError(_("This is the name of one user and the primary key of another."))
+        raise LookupError(_("This is the username of one user and the primary key of another."))
     return next(iter(found.values()))
 
 
 def find_client(client_id: str) -> Any:
-    """Find a client by its id.
+    """Return the client with a client ID.
 
     Raises:
-        LookupError: there is none.
+        LookupError: no client has it.
     """
     client = get_application_model()._default_manager.filter(client_id=client_id).first()
     if client is None:
-        raise LookupError(_("There is no client with this id."))
+        raise LookupError(_("No client has this client ID."))
     return client

@@ -1,4 +1,4 @@
-"""The mapped claims of one token: mappers selected, their sources read, and the mappers applied."""
+"""Map the claims of one token: select mappers, read their sources, apply them."""
 
 from __future__ import annotations
 
@@ -30,11 +30,13 @@ def map_claims(
     protocol: Mapping[str, Any],
     rollback: bool = False,
 ) -> MappedClaims:
-    """Give the claims that mappers add to a token.
+    """Return the claims that mappers add to a token.
 
     Args:
-        servers: the resource servers that the token is for.
-        protocol: the claims of the protocol, as they will be signed.
+        mappers: the mappers to apply.
+        context: the token's user, client, scopes, audience and grant.
+        servers: the resource servers in the token's audience.
+        protocol: the protocol claims, as they will be signed.
         rollback: undo what registered sources write to databases, as for a preview.
 
     Raises:
@@ -51,7 +53,7 @@ def map_claims(
     selection = mappers.select(facts)
     if not selection.mappers:
         return MappedClaims(claims={}, trace=())
-    # For more than one, a field of one of them would be no more than a guess.
+    # With several resource servers, no single name or identifier is right.
     resource_server = {"identifier": servers[0].identifier, "name": str(servers[0])} if len(servers) == 1 else {}
     try:
         values = read_sources(
@@ -68,7 +70,7 @@ def map_claims(
 
 
 def log_problems(mapped: MappedClaims) -> None:
-    """Tell the operator which optional claims a token was issued without. No value is told."""
+    """Log the optional claims that a token was issued without, never their values."""
     for step in mapped.problems:
         logger.warning(
             "An access token was issued without the claim %r of mapper %r (%s): %s",

@@ -1,4 +1,4 @@
-"""What a mapper did for a token, in a sentence for administrators."""
+"""Messages for administrators about what a claim mapper did for a token."""
 
 from __future__ import annotations
 
@@ -13,40 +13,40 @@ if TYPE_CHECKING:
     from django_at_jwt.core.claims import MapperStep
 
 _UNMET: Final = {
-    ConditionName.TOKENS_FOR: gettext_lazy("left out: it is for users alone, or for clients that act for themselves"),
-    ConditionName.CLIENT: gettext_lazy("left out: it is for other clients"),
-    ConditionName.SCOPE: gettext_lazy("left out: it needs scopes that are not granted"),
-    ConditionName.RESOURCE_SERVER: gettext_lazy("left out: it is for other APIs"),
-    ConditionName.GRANT: gettext_lazy("left out: it is for other grants"),
-    ConditionName.USER_GROUP: gettext_lazy("left out: the user is in none of its groups"),
+    ConditionName.TOKENS_FOR: gettext_lazy("skipped: kind of token (user or client) does not match"),
+    ConditionName.CLIENT: gettext_lazy("skipped: client does not match"),
+    ConditionName.SCOPE: gettext_lazy("skipped: required scopes are not granted"),
+    ConditionName.RESOURCE_SERVER: gettext_lazy("skipped: API does not match"),
+    ConditionName.GRANT: gettext_lazy("skipped: grant does not match"),
+    ConditionName.USER_GROUP: gettext_lazy("skipped: user is not in a matching group"),
 }
 _FAILURES: Final = {
-    FailureReason.UNUSABLE_RULE: gettext_lazy("it cannot be used"),
-    FailureReason.NO_VALUE: gettext_lazy("there is no value, and it must have one"),
-    FailureReason.SOURCE_FAILED: gettext_lazy("its source failed"),
-    FailureReason.WRONG_TYPE: gettext_lazy("the value is of another type"),
-    FailureReason.NOT_JSON: gettext_lazy("the value cannot be written as JSON"),
+    FailureReason.UNUSABLE_RULE: gettext_lazy("the rule is invalid"),
+    FailureReason.NO_VALUE: gettext_lazy("a required value is missing"),
+    FailureReason.SOURCE_FAILED: gettext_lazy("the source failed"),
+    FailureReason.WRONG_TYPE: gettext_lazy("the value has the wrong type"),
+    FailureReason.NOT_JSON: gettext_lazy("the value cannot be encoded as JSON"),
     FailureReason.TOO_LARGE: gettext_lazy("the value is too large"),
-    FailureReason.CONFLICT: gettext_lazy("it does not go together with what another mapper has set"),
+    FailureReason.CONFLICT: gettext_lazy("conflict with a claim set by another mapper"),
 }
 
 
 def _failed(step: MapperStep) -> str:
-    """Say it in the reader's language, with the words of the log, which are English, beside it."""
+    """Return the translated reason followed by the detail of the log, which is in English."""
     if step.failure is None:
         return _("failed")
     return _("failed: %(reason)s (%(detail)s)") % {"reason": _FAILURES[step.failure], "detail": step.detail}
 
 
 def explained(step: MapperStep) -> str:
-    """Say what a mapper did or, if it did nothing, why; no value is told."""
+    """Return what a mapper did or why it did nothing, without the value."""
     if step.outcome is MapperOutcome.SKIPPED and step.condition is not None:
         return str(_UNMET[step.condition])
     return {
         MapperOutcome.SET: _("set"),
-        MapperOutcome.DISABLED: _("left out: it is disabled"),
-        MapperOutcome.NO_VALUE: _("left out: there is no value"),
-        MapperOutcome.LOST: _("lost to “%s”") % step.lost_to,
+        MapperOutcome.DISABLED: _("skipped: mapper is disabled"),
+        MapperOutcome.NO_VALUE: _("left out: value is missing"),
+        MapperOutcome.LOST: _("overridden by “%s”") % step.lost_to,
         MapperOutcome.FAILED: _failed(step),
-        MapperOutcome.DROPPED: _("dropped: the claims were too large"),
+        MapperOutcome.DROPPED: _("dropped: claims are too large"),
     }[step.outcome]

@@ -1,4 +1,4 @@
-"""A token that nobody gets: what would be signed for a user, a client and an API, which mapper sets what, and why."""
+"""Preview an access token for a user, a client and an API: its claims, their origins, or why it is refused."""
 
 from __future__ import annotations
 
@@ -37,26 +37,26 @@ if TYPE_CHECKING:
     from django_at_jwt.core.resource_servers import ResourceServers
 
 SIZE_MARKS: Final = (4096, 8192)
-"""Bytes: what common servers and proxies take as one header line, and as all headers together."""
-# They are other ones in each token.
+"""Bytes: common limits of servers and proxies for one header line and for all headers together."""
+# Claims that differ in every token.
 _EXAMPLES: Final = frozenset({"jti", "iat", "exp", "auth_time"})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PreviewRequest:
-    """Whose token to show, and by which rules.
+    """The token request to preview, and the configuration to apply.
 
     Attributes:
-        client: a row of the toolkit's application model.
+        client: a row of DOT's application model.
         grant: the grant type, or ``implicit``.
         now: seconds since the epoch.
-        user: a row of the user model, or ``None`` where the client acts for itself.
-        scopes: what the client asks for; without any, the site's default scopes.
+        user: a row of the user model, or ``None`` if the client acts for itself.
+        scopes: the requested scopes; if empty, the site's default scopes.
         resources: the values of the ``resource`` parameter.
-        authentication: when, how and how strongly the user logged in, as far as that is known.
-        mappers: the claim mappers to apply in place of those that are in use; see
+        authentication: when, how and how strongly the user logged in, if known.
+        mappers: the claim mappers to apply instead of the current ones; see
             :func:`~django_at_jwt.authorization_server.claims.registry.compile_site_rules`.
-        resource_servers: those to go by in place of the registered ones.
+        resource_servers: the resource servers to use instead of the registered ones.
     """
 
     client: Any
@@ -72,7 +72,7 @@ class PreviewRequest:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Refusal:
-    """Why there would be no token: the OAuth error code and text for the client, and the reason for the log."""
+    """Why the token would be refused: the OAuth error code and description for the client, the reason for the log."""
 
     code: str
     description: str
@@ -81,12 +81,12 @@ class Refusal:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PreviewedClaim:
-    """One claim, with all that is nested in it.
+    """One top-level claim, including nested members.
 
     Attributes:
-        mappers: the keys of the mappers that set it; none for a claim of the protocol.
-        is_personal: whether it tells something about a person.
-        is_example: whether each token has another value.
+        mappers: the keys of the mappers that set it; empty for a protocol claim.
+        is_personal: whether it holds personal data.
+        is_example: whether its value differs in every token.
     """
 
     name: str
@@ -98,7 +98,7 @@ class PreviewedClaim:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PreviewedMapper:
-    """What one mapper did or, with its ``step``'s condition, why it did nothing."""
+    """What one mapper did, or the unmet condition in its ``step``."""
 
     step: MapperStep
     is_personal: bool
@@ -106,7 +106,7 @@ class PreviewedMapper:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TokenSize:
-    """The bytes of a compact token's three segments, as they are sent."""
+    """The lengths of a compact token's three segments as sent, in bytes."""
 
     header: int
     claims: int
@@ -114,34 +114,34 @@ class TokenSize:
 
     @classmethod
     def of(cls, *, header: bytes, claims: bytes, signature_bytes: int) -> Self:
-        """Work out the size of a token that was not signed."""
+        """Return the size that an unsigned token would have."""
         return cls(header=_encoded(len(header)), claims=_encoded(len(claims)), signature=_encoded(signature_bytes))
 
     @property
     def total(self) -> int:
-        """The length of the token, its two dots included."""
+        """The length of the token in bytes, including its two dots."""
         return self.header + self.claims + self.signature + 2
 
 
 def _encoded(length: int) -> int:
-    """The length of so many bytes in base64url without padding (RFC 7515 §2)."""
+    """Return the length of ``length`` bytes in base64url without padding (RFC 7515 §2)."""
     return (4 * length + 2) // 3
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Preview:
-    """What would be issued.
+    """The token that would be issued, or why it would be refused.
 
     Attributes:
-        refusal: why nothing would be issued, or ``None``.
-        audience: what ``aud`` would hold; empty where it cannot be told.
-        scopes: those that would be granted.
-        token_format: an opaque token holds nothing: no claims, and no mapper is applied.
-        header: as it would be signed, with the ``kid`` of the key that would sign.
-        claims: as they would be signed.
-        claim_origins: the same claims one by one, the mapped ones last.
-        mappers: what each mapper did, in the order of application; also where the token is refused for their sake.
-        size: of the token that would be sent.
+        refusal: why the token would be refused, or ``None``.
+        audience: the values of ``aud``; empty if the audience could not be resolved.
+        scopes: the scopes that would be granted.
+        token_format: the format; for an opaque token, no claims are composed and no mappers applied.
+        header: the JOSE header, with the ``kid`` of the current signing key.
+        claims: the claims as they would be signed.
+        claim_origins: the same claims with their origins, mapped claims last.
+        mappers: what each mapper did, in order of application; set also if mapping claims failed.
+        size: the size of the token.
     """
 
     refusal: Refusal | None = None
@@ -156,18 +156,17 @@ class Preview:
 
     @property
     def personal_claims(self) -> tuple[str, ...]:
-        """The names of the claims that tell something about a person."""
+        """The names of the claims that hold personal data."""
         return tuple(claim.name for claim in self.claim_origins if claim.is_personal)
 
 
 def preview_access_token(request: PreviewRequest) -> Preview:
-    """Compose the token that a request would get, by the code that composes it to be signed, and say why it is so.
+    """Compose the token that a request would get, with the same code that issues tokens.
 
-    Nothing is written or signed, and no private key is opened; what a registered source writes to a database is undone.
-    The audience of a refreshed token, or of one for a code, is that of a first request for the same resources and
-    scopes.
+    Nothing is written or signed, and no private key is opened; database writes of registered sources are rolled back.
+    A code exchange or refresh is previewed as a first request for the same resources and scopes.
 
-    It does *not* ask what only a real request can answer: the client's secret, the user's password, their consent.
+    Not checked: what only a real request has, such as the client's secret, the user's password and consent.
     """
     known: dict[str, Any] = {}
     try:
@@ -257,7 +256,10 @@ def _personal_claims(*, is_machine: bool) -> frozenset[str]:
 
 
 def personal_keys(mappers: CompiledMappers, *, of_protocol: frozenset[str] | None = None) -> frozenset[str]:
-    """Give the keys of the mappers whose claims tell something about a person, in the tokens of users."""
+    """Return the keys of the mappers whose claims hold personal data.
+
+    ``of_protocol`` are the personal protocol claims; by default, those of users' tokens.
+    """
     sources = registered_claim_sources()
     return personal_mappers(
         (mapper.rule for mapper in mappers),

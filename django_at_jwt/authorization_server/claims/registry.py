@@ -1,4 +1,4 @@
-"""The claim mappers that are in use: those that the settings declare, and those that administrators keep."""
+"""The current claim mappers: declared in the settings, or stored by administrators."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ def _read(database: str) -> CompiledMappers:
     compiled = compile_site_rules(tuple(row.rule_or_broken() for row in ClaimMapper.objects.using(database)))
     for mapper in compiled:
         if mapper.broken is not None:
-            logger.error("Claim mapper %r cannot be used: %s", mapper.rule.key, mapper.broken.detail)
+            logger.error("Claim mapper %r is invalid: %s", mapper.rule.key, mapper.broken.detail)
     return compiled
 
 
 class ClaimMappers:
-    """All claim mappers, compiled and shared by all threads of this process.
+    """The compiled claim mappers of this process, shared by all threads.
 
     A mapper declared in the settings replaces a row of the same name.
     """
@@ -38,15 +38,15 @@ class ClaimMappers:
         self._mappers = RowCache(ClaimMapper, _read)
 
     def current(self) -> CompiledMappers:
-        """Return the current mappers, without a query while the last read is recent enough.
+        """Return the current mappers, without a query if they were read recently.
 
         Raises:
-            IssuanceUnavailable: they cannot be read. Without them a token could lack a required claim.
+            IssuanceUnavailable: the mappers cannot be read; without them a token could lack a required claim.
         """
         return self._available(self._mappers.current)
 
     def latest(self) -> CompiledMappers:
-        """Return the mappers as of at most a second ago, whichever process changed them.
+        """Return the mappers as of at most one second ago, including changes by other processes.
 
         Raises:
             IssuanceUnavailable: as :meth:`current`.
@@ -67,7 +67,7 @@ class ClaimMappers:
 
 
 def compile_site_rules(rows: tuple[MapperRule, ...]) -> CompiledMappers:
-    """Compile the rules of rows together with those that the settings declare, by what this site allows."""
+    """Compile stored rules and those that the settings declare, with this site's restrictions on sources."""
     settings = app_settings()
     declared = {rule.key: rule for rule in settings.claim_mappers}
     kept = (rule for rule in rows if rule.key not in declared)

@@ -1,4 +1,4 @@
-"""A few tokens to look at: chosen so that a change shows in them, and always the same ones."""
+"""Sample tokens that a change is likely to affect; the choice is deterministic."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 MOST_USERS: Final = 5
 MOST_CLIENTS: Final = 5
 MOST_TOKENS: Final = 200
-# The toolkit's types of clients, as the grant types of their first token requests.
+# From DOT's grant types of clients to the ``grant_type`` of their first token request.
 _MACHINES: Final = "client-credentials"
 _GRANTS: Final = {
     "authorization-code": "authorization_code",
@@ -37,7 +37,7 @@ _GRANTS: Final = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SampledToken:
-    """Whose token, at which client, for which API. Of the scopes, it has all that the client may have."""
+    """A token of a user at a client for an API, with every scope that the client may have."""
 
     user: Any
     client: Any
@@ -48,7 +48,7 @@ class SampledToken:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TokenSample:
-    """Some tokens, of ``possible`` ones that these users could have at these clients for the site's APIs."""
+    """Sampled tokens, out of ``possible`` tokens of the same users and clients for the site's APIs."""
 
     tokens: tuple[SampledToken, ...]
     possible: int
@@ -57,29 +57,29 @@ class TokenSample:
 def sample_tokens(
     conditions: Sequence[Conditions], servers: Sequence[ResourceServerConfig], *, named_clients: Collection[str] = ()
 ) -> TokenSample:
-    """Choose tokens.
+    """Sample tokens, at most :data:`MOST_TOKENS`.
 
     Args:
-        conditions: of the mappers that changed. Clients that they name come first, and users in groups that they name.
-        servers: the APIs, as far as clients may ask for them; those that matter most first.
-        named_clients: further clients that come first.
+        conditions: the conditions of the changed mappers. Clients and groups that they name are sampled first.
+        servers: the APIs, most relevant first.
+        named_clients: further clients to sample first.
     """
     clients = _clients(conditions, named_clients)
     users = _users(conditions) if any(_is_for_users(client) for client in clients) else []
-    of_each = [
+    groups = [
         _tokens(user, client, servers, conditions)
         for client in clients
         for user in (users if _is_for_users(client) else [None])
     ]
-    return TokenSample(tokens=_in_turns(of_each), possible=sum(map(len, of_each)))
+    return TokenSample(tokens=_round_robin(groups), possible=sum(map(len, groups)))
 
 
-def _in_turns(of_each: Sequence[Sequence[SampledToken]]) -> tuple[SampledToken, ...]:
-    """Take one token of each user at each client, then a second one, until there are enough; in their own order.
+def _round_robin(groups: Sequence[Sequence[SampledToken]]) -> tuple[SampledToken, ...]:
+    """Take one token of each group in turn up to the limit, and return them in their original order.
 
-    With many APIs, the tokens of one client alone would be enough, and show nothing of the others.
+    Otherwise, on a site with many APIs, the tokens of the first client would fill the sample.
     """
-    numbered = [(turn, place, token) for place, tokens in enumerate(of_each) for turn, token in enumerate(tokens)]
+    numbered = [(turn, place, token) for place, tokens in enumerate(groups) for turn, token in enumerate(tokens)]
     taken = sorted(numbered, key=itemgetter(0, 1))[:MOST_TOKENS]
     return tuple(token for _turn, _place, token in sorted(taken, key=itemgetter(1, 0)))
 
@@ -103,7 +103,7 @@ def _is_for_users(client: Any) -> bool:
 def _grant(client: Any, conditions: Sequence[Conditions]) -> str:
     first = _GRANTS.get(client.authorization_grant_type, client.authorization_grant_type)
     named = {grant for each in conditions for grant in each.grants}
-    # A mapper for refreshed tokens alone shows nothing in a first one.
+    # A mapper for refreshed tokens only does not apply to the first token.
     return "refresh_token" if first not in named and "refresh_token" in named and _is_for_users(client) else first
 
 
@@ -120,7 +120,7 @@ def _clients(conditions: Sequence[Conditions], named_clients: Collection[str]) -
 
 
 def _users(conditions: Sequence[Conditions]) -> list[Any]:
-    rows = _who_may_log_in(token_user_model()._default_manager.order_by("pk"))
+    rows = _active(token_user_model()._default_manager.order_by("pk"))
     named = {group for each in conditions for group in each.groups}
     if not named or groups_field() is None:
         users = list(rows[:MOST_USERS])
@@ -130,14 +130,14 @@ def _users(conditions: Sequence[Conditions]) -> list[Any]:
     return [user for user in users if getattr(user, "is_active", True)]
 
 
-def _who_may_log_in(users: QuerySet[Any]) -> QuerySet[Any]:
-    """Leave the others out where that is a column. In Django's base class it is a plain attribute."""
+def _active(users: QuerySet[Any]) -> QuerySet[Any]:
+    """Filter by ``is_active`` if it is a column; in Django's ``AbstractBaseUser`` it is a plain attribute."""
     names = {field.name for field in users.model._meta.concrete_fields}
     return users.filter(is_active=True) if "is_active" in names else users
 
 
 def clients_concerned(conditions: Sequence[Conditions], servers: Sequence[ResourceServerConfig]) -> tuple[int, int]:
-    """Count the clients whose tokens one of these conditions or resource servers can be about, and all clients."""
+    """Return the number of clients whose tokens the conditions or resource servers may affect, and of all clients."""
     rows = get_application_model()._default_manager.values_list("client_id", "authorization_grant_type")
     all_clients = list(rows)
     concerned = sum(

@@ -1,4 +1,4 @@
-"""Running a function of the site's own so that the transactions around it survive it, and a preview keeps nothing."""
+"""Run a site's function in savepoints, so that its database errors leave surrounding transactions usable."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ if TYPE_CHECKING:
 
 @contextmanager
 def savepoints(*, rollback: bool) -> Iterator[None]:
-    """Let a block fail without harm to the transactions that it runs in.
+    """Run a block so that its failure does not break the transactions that it runs in.
 
-    PostgreSQL refuses every statement of a transaction after one that failed, up to the savepoint before it. So each
-    transaction that is open gets one, at the block's first statement: a block without statements costs none, and
-    neither does one outside a transaction.
+    After a failed statement, PostgreSQL rejects every further one until the transaction is rolled back to a savepoint.
+    So each open transaction gets a savepoint before the block's first statement. A block without statements, or
+    outside a transaction, costs nothing.
 
     Args:
-        rollback: undo what the block writes to any database, also where it succeeds. What it does elsewhere, and
-            what a database does outside transactions, stays done.
+        rollback: undo what the block writes to databases even if it succeeds. Not undone: effects elsewhere, and
+            whatever a database does outside transactions.
     """
     with ExitStack() as stack:
         if rollback:
             for alias in connections:
-                _undo_at_the_end(alias, stack)
+                _roll_back_at_exit(alias, stack)
         else:
             for connection in connections.all(initialized_only=True):
                 if connection.in_atomic_block:
@@ -37,21 +37,21 @@ def savepoints(*, rollback: bool) -> Iterator[None]:
         yield
 
 
-def _undo_at_the_end(alias: str, stack: ExitStack) -> None:
+def _roll_back_at_exit(alias: str, stack: ExitStack) -> None:
     try:
         stack.enter_context(transaction.atomic(using=alias))
     except AnyDatabaseError:
-        # Nobody can write to a database that does not answer.
+        # The database is unavailable, so nothing can be written to it.
         return
     stack.callback(transaction.set_rollback, True, using=alias)
 
 
 @contextmanager
 def _savepoint_when_needed(connection: BaseDatabaseWrapper) -> Iterator[None]:
-    """Set a savepoint before the block's first statement, and go back to it where the block fails.
+    """Create a savepoint before the block's first statement, and roll back to it if the block fails.
 
-    Not by ``atomic``: blocks of that have to be nested, and one that the function has begun without a statement would
-    end before ours.
+    ``atomic`` cannot do it: its blocks must be nested, and one that the function enters before its first statement
+    would end before ours.
     """
     savepoint: str | None = None
     has_begun = False
@@ -59,7 +59,7 @@ def _savepoint_when_needed(connection: BaseDatabaseWrapper) -> Iterator[None]:
     def execute_after_savepoint(execute: Any, sql: Any, params: Any, many: Any, context: Any) -> Any:
         nonlocal savepoint, has_begun
         if not has_begun:
-            has_begun = True  # The statement that sets it comes by here as well.
+            has_begun = True  # The SAVEPOINT statement comes through this wrapper too.
             savepoint = connection.savepoint()
         return execute(sql, params, many, context)
 
@@ -68,10 +68,10 @@ def _savepoint_when_needed(connection: BaseDatabaseWrapper) -> Iterator[None]:
         with connection.execute_wrapper(execute_after_savepoint):
             yield
         if savepoint is not None:
-            # This raises where the block has kept to itself that a statement failed.
+            # Raises if the block has swallowed the error of a failed statement.
             connection.savepoint_commit(savepoint)
     except BaseException:
-        # What an inner block has marked as lost is undone here, and the rest of the transaction is not lost.
+        # The rollback to the savepoint undoes what an inner block has marked as broken.
         connection.needs_rollback = was_lost
         if savepoint is not None:
             connection.savepoint_rollback(savepoint)

@@ -1,4 +1,4 @@
-"""Reading the sources of claims: from the rows of a token's user and client to plain values, in two statements."""
+"""Read claim sources: plain values from the rows of a token's user and client, in at most two statements."""
 
 from __future__ import annotations
 
@@ -29,15 +29,16 @@ def read_sources(
     protocol: Mapping[str, Any],
     rollback: bool = False,
 ) -> SourceValues:
-    """Read what some mappers need, and nothing else.
+    """Read only what the selected mappers need.
 
-    The user's own fields are taken from the row that there is. Fields of related rows and the groups take one statement
-    together, the permissions another one. Registered sources are called later, one by one, and may have statements of
-    their own.
+    The user's fields come from the loaded row. Fields of related rows and groups take one statement together,
+    permissions another. Registered sources are called later, one by one, and may run further statements.
 
     Args:
-        resource_server: the fields of the one resource server that the token is for, or nothing.
-        protocol: the claims of the protocol.
+        needs: what the selected mappers need.
+        context: the token's user, client, scopes, audience and grant.
+        resource_server: the fields of the token's only resource server; empty if it has several.
+        protocol: the protocol claims.
         rollback: undo what registered sources write to databases.
     """
     user: dict[str, Any] = {}
@@ -60,14 +61,14 @@ def read_sources(
 
 def _user_and_groups(needs: Needs, user: Any) -> tuple[dict[str, Any], Collection[str]]:
     unloaded = user.get_deferred_fields()
-    at_hand = [path for path in needs.user_fields if "." not in path and path not in unloaded]
-    values = {path: getattr(user, path) for path in at_hand}
-    related = sorted(needs.user_fields.difference(at_hand))
+    loaded = [path for path in needs.user_fields if "." not in path and path not in unloaded]
+    values = {path: getattr(user, path) for path in loaded}
+    related = sorted(needs.user_fields.difference(loaded))
     with_groups = needs.groups and groups_field() is not None
     if not related and not with_groups:
         return values, ()
     columns = [path.replace(".", "__") for path in related]
-    # A row for each group, with the same related fields in each, and one row where the user is in no group.
+    # One row for each group, each with the same related fields; one row if the user is not in a group.
     rows = list(
         token_user_model()
         ._base_manager.using(user._state.db)
@@ -82,15 +83,15 @@ def _user_and_groups(needs: Needs, user: Any) -> tuple[dict[str, Any], Collectio
 
 
 def _permissions(user: Any) -> list[str]:
-    """The permissions that a user was given, one by one or by a group.
+    """Return the permissions granted to a user directly or through a group.
 
-    Not those that a superuser has without having been given them: a claim of all permissions that there are would say
-    less than it costs. Nor what other authentication backends would add.
+    Not included: the implicit permissions of a superuser, since a claim that lists every permission is large and
+    redundant, and permissions of other authentication backends.
     """
-    given: Any = permissions_field()
-    through, database = given.remote_field.through, user._state.db
-    by_name = {given.m2m_field_name(): user.pk}
-    allowed = Q(pk__in=through._base_manager.using(database).filter(**by_name).values(given.m2m_reverse_field_name()))
+    direct: Any = permissions_field()
+    through, database = direct.remote_field.through, user._state.db
+    of_user = {direct.m2m_field_name(): user.pk}
+    allowed = Q(pk__in=through._base_manager.using(database).filter(**of_user).values(direct.m2m_reverse_field_name()))
     in_groups = groups_field()
     if in_groups is not None and hasattr(in_groups.remote_field.model, "permissions"):
         memberships = in_groups.remote_field.through._base_manager.using(database)
@@ -99,7 +100,7 @@ def _permissions(user: Any) -> list[str]:
         granted = of_groups.remote_field.through._base_manager.using(database)
         granted = granted.filter(**{f"{of_groups.m2m_field_name()}__in": groups})
         allowed |= Q(pk__in=granted.values(of_groups.m2m_reverse_field_name()))
-    permissions = given.remote_field.model._base_manager.using(database).filter(allowed).order_by()
+    permissions = direct.remote_field.model._base_manager.using(database).filter(allowed).order_by()
     return sorted(f"{app}.{name}" for app, name in permissions.values_list("content_type__app_label", "codename"))
 
 
@@ -113,5 +114,5 @@ def _registered(names: Collection[str], context: ClaimContext, *, rollback: bool
 def _call(source: ClaimSource, context: ClaimContext, rollback: bool) -> Any:  # noqa: FBT001 - bound above
     with savepoints(rollback=rollback):
         value = source.function(context)
-        # What a function gives has the type that it was registered with, or its mapper fails.
+        # A value of another type than the registered one makes the mapper fail.
         return value if is_missing(value) else fitting(source.type)(value)

@@ -1,4 +1,4 @@
-"""Claim mappers as a file: what is written, and what an import does and refuses."""
+"""Export and import of claim mappers as a file."""
 
 from __future__ import annotations
 
@@ -94,9 +94,9 @@ def test_dry_run_says_what_would_change_and_changes_nothing(tmp_path):
 @pytest.mark.parametrize(
     ("file", "says"),
     [
-        ("{", "no JSON"),
-        ("[" * 100_000, "no JSON"),
-        ({}, "must hold a list"),
+        ("{", "not valid JSON"),
+        ("[" * 100_000, "not valid JSON"),
+        ({}, "must be a list"),
         ([5], "mapper 1: name: A mapper is an object"),
         ([{"name": "x"}], "x: claim: This is required"),
         ([{"name": "x", "claim": "sub", "source": EMAIL}], "x: claim: “sub” belongs to the protocol"),
@@ -105,7 +105,7 @@ def test_dry_run_says_what_would_change_and_changes_nothing(tmp_path):
         ([{"name": "x", "claim": "c", "source": EMAIL, "notes": ""}], "x: name: “notes” is not known here"),
         ([{"name": "x", "claim": "c", "source": EMAIL, "note": "a\0b"}], "x: note"),
         ([{"name": "x", "claim": "c", "source": {"kind": "constant", "value": ["\0"]}}], "x: source: No text"),
-        ([{"name": "x", "claim": "c", "source": EMAIL}] * 2, "x: it is there twice"),
+        ([{"name": "x", "claim": "c", "source": EMAIL}] * 2, "x: defined twice"),
         ('[{"name": "x", "claim": "c", "claim": "d"}]', "The file: “claim” is there twice in one object"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Claim mappers in real tokens, through the toolkit's endpoints."""
+"""Claim mappers in tokens issued by the endpoints."""
 
 from __future__ import annotations
 
@@ -198,7 +198,7 @@ def test_hundred_mappers_add_two_statements(alice, web):
             claims = claims_of(web.exchange(answer["code"]))
         return len(captured), claims
 
-    statements()  # What is read once for each process.
+    statements()  # Fill the caches of the process.
     without, _ = statements()
     for number in range(32):
         add(f"a{number}", {"kind": "constant", "value": "v"})

@@ -1,4 +1,4 @@
-"""Previews: tokens that nobody gets."""
+"""Previews of access tokens."""
 
 from __future__ import annotations
 

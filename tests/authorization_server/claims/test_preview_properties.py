@@ -1,4 +1,4 @@
-"""What must always hold of a preview: the token that is then issued is what was shown, or is refused as was shown."""
+"""A preview always matches the issued token, or its refusal."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("signing_keys")]
 MAIL = "https://mail.example.com/"
 SHUT = "https://shut.example.com/"
 UNKNOWN = "https://unknown.example.com/"
-# Each token has other ones.
+# Claims that differ in every token.
 DIFFER = {"jti", "iat", "exp", "auth_time"}
-# For each flow the kind of client, and the grant by which its token is issued.
+# For each flow, the kind of client and the grant of its token.
 FLOWS = {
     "code": ("authorization-code", "authorization_code"),
     "refresh": ("authorization-code", "refresh_token"),
@@ -39,7 +39,7 @@ FLOWS = {
 }
 GRANTS = sorted({grant for _, grant in FLOWS.values()})
 
-# Each with the type that it has, most of the time.
+# Sources with types, most of which match.
 sources = st.sampled_from(
     [
         *(({"kind": "user", "path": path}, "string") for path in ("email", "first_name", "profile.department.code")),
@@ -111,7 +111,7 @@ def first_of(answer):
 
 
 def issue(flow, client, user, *, scopes, resources):
-    """Give the token that the endpoints issue, or the code of their refusal."""
+    """Return the token that the endpoints issue, or the error code."""
     asked = {"resource": resources, **({"scope": " ".join(scopes)} if scopes else {})}
     if flow == "password":
         return first_of(client.token("password", username="alice", password="correct horse", **asked).json())
@@ -126,14 +126,14 @@ def by_redirect(flow, client, user, asked):
     answer = client.authorize(user, response_type=response_type, **{"scope": "", **asked})
     if flow in {"implicit", "hybrid, from the front channel"}:
         return answer
-    # A required mapper may stop the token of the front channel and not the one for the code, ...
+    # A required mapper may fail for the token of the front channel and not for that of the code, ...
     assume(not is_hybrid or answer.get("error") != "server_error")
     if "error" in answer:
         return answer
     answer = client.exchange(answer["code"]).json()
     if flow != "refresh":
         return answer
-    # ... or the exchange of the code and not the refresh.
+    # ... or for the code exchange and not for the refresh.
     assume("error" not in answer)
     return client.token("refresh_token", refresh_token=answer["refresh_token"]).json()
 
@@ -158,7 +158,7 @@ def without(claims):
 def keep(rules):
     ClaimMapper.objects.all().delete()
     for number, rule in enumerate(rules):
-        # Some of them the form would refuse, and they are there all the same.
+        # Stored without validation: the form would reject some of them.
         fields = {name: value for name, value in rule.items() if name != "source_and_type"}
         source, value_type = rule["source_and_type"]
         ClaimMapper(name=f"mapper {number}", source=source, type=value_type, **fields).save()
@@ -188,7 +188,7 @@ def test_what_is_shown_is_what_is_issued(flow, scopes, resources, rules, is_staf
         grant=grant,
         scopes=scopes,
         resources=resources,
-        # What force_login() stands for.
+        # Matches force_login().
         authentication=None if user is None else authentication_by_password(user, now),
         now=now,
     )

@@ -1,6 +1,6 @@
-"""What registered sources do to the database: their failures harm nothing around them, and previews keep none of it.
+"""Registered sources and the database: their failures break nothing else, and previews roll back what they write.
 
-On PostgreSQL a statement that fails makes all later ones of its transaction fail; elsewhere most of this is easy.
+On PostgreSQL, unlike elsewhere, a failed statement makes all later ones of its transaction fail.
 """
 
 from __future__ import annotations

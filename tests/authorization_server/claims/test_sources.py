@@ -1,4 +1,4 @@
-"""What mappers may read, and how many statements it takes."""
+"""Claim sources: which fields mappers may read, and the number of statements."""
 
 from __future__ import annotations
 
