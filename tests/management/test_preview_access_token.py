@@ -89,17 +89,17 @@ def test_refusal(service):
 def test_grant_that_is_not_the_client_s(web, service, user):
     its_id = web.application.client_id
     said = run(web, status=1)
-    assert f"('{its_id}' is for authorization_code, not for client_credentials: add --user)" in said
+    assert f"('{its_id}' may use authorization_code, not client_credentials: add --user)" in said
     its_id = service.application.client_id
     said = run(service, "--user", "alice", status=1)
-    assert f"('{its_id}' is for client_credentials, not for authorization_code: omit --user)" in said
+    assert f"('{its_id}' may use client_credentials, not authorization_code: omit --user)" in said
     said = run(service, "--user", "alice", "--grant", "password", status=1)
-    assert f"('{its_id}' is for client_credentials, not for password)" in said
+    assert f"('{its_id}' may use client_credentials, not password)" in said
 
 
 def test_unknown_scope_is_named(service):
     said = run(service, "--scope", "read no:such", status=1)
-    assert said.startswith("No token: invalid_scope (unknown, or not for this client: 'no:such')")
+    assert said.startswith("No token: invalid_scope (unknown, or not allowed for this client: 'no:such')")
 
 
 def test_opaque(service):

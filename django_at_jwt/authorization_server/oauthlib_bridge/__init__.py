@@ -1,4 +1,4 @@
-"""The bridge to django-oauth-toolkit and oauthlib: the only package that knows how they pass things around."""
+"""The bridge to django-oauth-toolkit (DOT) and oauthlib: the only package that depends on their internals."""
 
 from .audience import resolve, resolved_audience
 from .generator import generate_access_token, redirectable

@@ -1,7 +1,7 @@
-"""The audience of a request: resolved before anything is signed or stored, and handed back for the rows to agree.
+"""Resolve the audience of an oauthlib request before a token is signed, and store it on the request.
 
-oauthlib calls the token generator before django-oauth-toolkit has read, inherited or narrowed the ``resource``
-parameter.
+oauthlib calls the token generator before django-oauth-toolkit (DOT) reads, inherits or narrows the ``resource``
+parameter. The stored audience keeps DOT's rows consistent with ``aud``.
 """
 
 from __future__ import annotations
@@ -36,25 +36,25 @@ if TYPE_CHECKING:
 
 
 def resolve(request: AudienceRequest) -> Audience:
-    """Resolve an audience by the registered resource servers.
+    """Resolve an audience among the registered resource servers.
 
     Raises:
-        IssuanceError: there is none to be had, or nobody can say.
+        IssuanceError: the request has no valid audience, or the resource servers cannot be read.
     """
-    with _reading_the_registry():
+    with _registry_errors():
         return registry.resolve(request)
 
 
 @contextmanager
-def _reading_the_registry() -> Iterator[None]:
+def _registry_errors() -> Iterator[None]:
     try:
         yield
     except AnyDatabaseError as error:
-        raise IssuanceUnavailable(f"the resource servers cannot be read: {error}. Was migrate run?") from None
+        raise IssuanceUnavailable(f"the resource servers cannot be read ({error}); was migrate run?") from None
 
 
 def resolve_for_authorization(request: Request) -> Audience:
-    """Resolve the audience of an authorization request, and narrow its scopes to what mean something there.
+    """Resolve the audience of an authorization request, and narrow its scopes to those that the audience knows.
 
     Raises:
         IssuanceError: as :func:`resolve`.
@@ -63,46 +63,46 @@ def resolve_for_authorization(request: Request) -> Audience:
 
 
 def resolved_audience(request: Request) -> Audience | None:
-    """Give the audience that validation has resolved, or ``None`` where a site's validator has not."""
+    """Return the audience that validation has resolved, or ``None`` if a site's validator did not."""
     audience: Audience | None = stored(request, AUDIENCE)
     return audience
 
 
 def resolve_for_token(request: Request) -> Audience:
-    """Resolve the audience of the token that is about to be signed, and leave it for the rows to hold as well.
+    """Resolve the audience of the token that is about to be signed, and set it on the request for DOT's rows.
 
     Raises:
-        IssuanceError: as :func:`resolve`, or the grant is not there any more.
+        IssuanceError: as :func:`resolve`, or the grant no longer exists.
     """
     audience = resolved_audience(request)
     if audience is None:
-        granted = _granted_before(request)
+        granted = _previously_granted(request)
         audience = _narrow(request, _resolve(request, granted=granted))
         setattr(request, GRANTED, list(granted or audience.identifiers))
     else:
-        # The authorization endpoint has resolved it a moment ago.
+        # The authorization endpoint has resolved it in this same request.
         setattr(request, GRANTED, audience.identifiers)
     request.resource = audience.identifiers
     return audience
 
 
-def refuse_other_resources(request: Request) -> None:
-    """Look at the resources of a token request before its scopes are: one that was not granted is ``invalid_target``.
+def check_requested_resources(request: Request) -> None:
+    """Check the resources of a token request before its scopes, so that one not granted is ``invalid_target``.
 
-    oauthlib would say ``invalid_scope`` where the scope of another API comes with its name.
+    Otherwise, for a request with the name and a scope of another API, oauthlib would answer ``invalid_scope``.
 
     Raises:
-        IssuanceError: a resource was not granted, or is no longer to be had.
+        IssuanceError: a resource was not granted or is no longer available.
     """
-    with _reading_the_registry():
-        registry.requested(_asked(request, granted=_granted_before(request)))
+    with _registry_errors():
+        registry.requested(_audience_request(request, granted=_previously_granted(request)))
 
 
 def _resolve(request: Request, *, granted: Sequence[str] | None) -> Audience:
-    return resolve(_asked(request, granted=granted))
+    return resolve(_audience_request(request, granted=granted))
 
 
-def _asked(request: Request, *, granted: Sequence[str] | None) -> AudienceRequest:
+def _audience_request(request: Request, *, granted: Sequence[str] | None) -> AudienceRequest:
     return AudienceRequest(
         client_id=request.client.client_id,
         resources=requested_resources(request),
@@ -113,14 +113,14 @@ def _asked(request: Request, *, granted: Sequence[str] | None) -> AudienceReques
 
 
 def _narrow(request: Request, audience: Audience) -> Audience:
-    # The answer's "scope" and the rows' are read from here, after the generator has run.
+    # After the generator has run, the scopes of the response and of the rows are read from here.
     request.scopes = list(audience.scopes)
     setattr(request, AUDIENCE, audience)
     return audience
 
 
-def _granted_before(request: Request) -> Sequence[str] | None:
-    """Give what the resource owner agreed to in an earlier request, or ``None`` where this one is the first."""
+def _previously_granted(request: Request) -> Sequence[str] | None:
+    """Return the resources granted in an earlier request, or ``None`` if this request is the first."""
     match token_grant(request):
         case "authorization_code":
             row = stored(request, CODE_GRANT)
@@ -132,13 +132,13 @@ def _granted_before(request: Request) -> Sequence[str] | None:
         case _:
             return None
     if row is None:
-        # Without it nobody can say what was agreed to, and so nothing was.
-        raise InvalidGrant("The grant is not there any more.")
+        # Without the row, nothing is known to be granted.
+        raise InvalidGrant("The grant no longer exists.")
     return _or_default(row.resource)
 
 
 def _or_default(resources: Any) -> Sequence[str]:
-    """A row from before this app was installed names no resource: then it is what nobody asking would get now."""
+    """Return the resources, or the current default for rows without any, stored before this app was installed."""
     if resources:
         return list(resources)
     default = registry.current().default

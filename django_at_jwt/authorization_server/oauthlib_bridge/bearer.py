@@ -1,4 +1,4 @@
-"""Accepting: our tokens on the authorization server's own views, and on views that the toolkit protects."""
+"""Accept access tokens on the authorization server's own endpoints and on views that DOT protects."""
 
 from __future__ import annotations
 
@@ -29,34 +29,34 @@ logger = logging.getLogger("django_at_jwt")
 _OWN_ENDPOINTS: Final = ("user-info", "introspect", "dcr-register")
 
 
-class AcceptingMixin:
-    """Accepts access tokens on the authorization server's own views, and on views that the toolkit protects.
+class BearerTokenMixin:
+    """Validates access tokens on the authorization server's own endpoints and on views that DOT protects.
 
     Attributes:
         audience: the identifier of the API that tokens must be for; ``None`` to compare with the request's address or,
-            if it has none, with the project's own identifier. The issuer's own endpoints take tokens for any API.
+            if it has none, with the project's own identifier. The issuer's own endpoints accept tokens for any API.
     """
 
     audience: str | None = None
 
     @sensitive_variables()
     def validate_jwt_bearer_token(self, token: str, scopes: Sequence[str], request: Request) -> bool:
-        """Treat what looks like a JWT as an access token: an ID token is none (RFC 9068 §5)."""
+        """Validate a JWT as an access token; ID tokens are rejected (RFC 9068 §5)."""
         return self.validate_bearer_token(token, scopes, request)
 
     @sensitive_variables()
     def validate_bearer_token(self, token: str, scopes: Sequence[str], request: Request) -> bool:
         """Return whether the token is valid, has the scopes and is for this API; set the request's user and client.
 
-        An ``at+jwt`` token of this issuer is verified, and must have a row: one without was revoked or replaced by a
-        refresh. Any other token is left to the toolkit, unless it is for certain resources and has to be compared with
-        an audience, where the toolkit would compare with the request's address alone.
+        An ``at+jwt`` token of this issuer is verified and must have a row; one without was revoked or replaced by a
+        refresh. Other tokens are left to DOT, except tokens with resources if an audience is expected: DOT would
+        compare them with the request's address only.
 
         Args:
             token: the access token, without the scheme.
-            scopes: the scopes that the token must all have.
-            request: the request; its ``uri`` may be empty, as for a WebSocket. Parameters of the request never choose
-                the audience.
+            scopes: the scopes that the token must have, all of them.
+            request: the request; its ``uri`` may be empty, as for a WebSocket. The audience never depends on the
+                request's parameters.
         """
         if not token:
             return bool(super().validate_bearer_token(token, scopes, request))  # type: ignore[misc]
@@ -92,12 +92,12 @@ class AcceptingMixin:
             return None
         if self.audience is not None or urlsplit(address).netloc:
             return self.audience
-        # Without any default the empty identifier remains, and no token is for that.
+        # Without a default, no token matches the empty identifier.
         return app_settings().audience or registry.current().default or ""
 
 
 def claims_to_be_ours(token: str) -> bool:
-    """Whether a token says that it is an ``at+jwt`` of this issuer, without believing it."""
+    """Return whether a token claims to be an ``at+jwt`` of this issuer. Nothing is verified."""
     try:
         jws = CompactJws.split(token, max_bytes=app_settings().max_token_bytes)
         typ = jws.header.get("typ")
@@ -112,24 +112,24 @@ def _verify(token: str, request: Request) -> None:
         verify_own(token)
     except KeysUnavailable as error:
         if _is_own_endpoint(_address_of(request)):
-            # The endpoint answers 503.
+            # Answered with 503.
             raise
-        # The toolkit's other views know no 503. Refusing is what is safe, and the log says why.
+        # DOT's other views cannot answer 503. Rejecting is safe, and the reason is logged.
         raise TokenRejected(RejectionReason.UNKNOWN_KEY, str(error)) from None
 
 
 def verify_own(token: str) -> None:
-    """Verify a token of this issuer, for whatever audience.
+    """Verify a token of this issuer. Not checked: the audience, and the row.
 
     Raises:
-        TokenRejected: it must not be accepted.
+        TokenRejected: the token must not be accepted.
         KeysUnavailable: the keys cannot be read.
     """
     settings = app_settings()
     verify_with_current_keys(
         token,
         keys=key_store,
-        # The audience is looked at below, together with the address of the view that the token was sent to.
+        # check_row() checks the audience, together with the address of the request.
         expected=Expectations(
             issuer=local_issuer(), audiences=None, leeway=settings.leeway, max_bytes=settings.max_token_bytes
         ),
@@ -138,20 +138,22 @@ def verify_own(token: str) -> None:
 
 
 def check_row(row: Any, request: Request, *, audience: str | None) -> None:
-    """Check what only the database knows of a token: that it, its user and its client are still good.
+    """Check the row of a token: that it exists, its user is active, its client is usable, and its audience matches.
 
     Args:
+        row: the row of the access token, or ``None``.
+        request: the oauthlib request.
         audience: the identifier of the API that the token must be for; ``None`` to compare with the request's address.
 
     Raises:
-        TokenRejected: one of them is not, or the token is for another API or address.
+        TokenRejected: a check fails.
     """
     if row is None:
-        raise TokenRejected(RejectionReason.REVOKED, "no row holds this token any more")
+        raise TokenRejected(RejectionReason.REVOKED, "the token has no row: revoked, or replaced by a refresh")
     if row.user is not None and not getattr(row.user, "is_active", True):
-        raise TokenRejected(RejectionReason.INACTIVE_SUBJECT, "the user is not active")
+        raise TokenRejected(RejectionReason.INACTIVE_SUBJECT, "the user is inactive")
     if row.application is not None and not row.application.is_usable(request):
-        raise TokenRejected(RejectionReason.REVOKED, "the client is not usable any more")
+        raise TokenRejected(RejectionReason.REVOKED, "the client is no longer usable")
     if audience is not None:
         if audience not in row.resource:
             raise TokenRejected(RejectionReason.WRONG_AUDIENCE, f"the token is not for {audience or 'any API here'}")
@@ -162,11 +164,11 @@ def check_row(row: Any, request: Request, *, audience: str | None) -> None:
 
 
 def _address_of(request: Request) -> str:
-    """Return the request's address without its query, or an empty text."""
+    """Return the request's address without its query, or an empty string."""
     address: str = (getattr(request, "uri", None) or "").split("?")[0]
     return address
 
 
 def _is_own_endpoint(address: str) -> bool:
-    """Whether an address is one of the issuer's own endpoints, which take each of its tokens: a scope decides there."""
+    """Return whether an address is one of the issuer's own endpoints, which check a scope and not the audience."""
     return is_endpoint(urlsplit(address).path, *_OWN_ENDPOINTS)

@@ -1,4 +1,4 @@
-"""The device flow, where oauthlib and the toolkit leave a step to each other (RFC 8628)."""
+"""The token request of the device flow: steps that oauthlib and DOT leave to each other (RFC 8628)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from oauthlib.oauth2.rfc8628.errors import AccessDenied, AuthorizationPendingErr
 
 from django_at_jwt.models import Authorization
 
-from .grants import recall
+from .grants import attach_authorization
 from .request import AUTHORIZATION, DEVICE_CODE_GRANT, DEVICE_GRANT, stored
 
 if TYPE_CHECKING:
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from oauthlib.common import Request
 
 
-class DeviceMixin:
-    """Validates a device code before a token is issued for it, and issues only the scopes that were consented to."""
+class DeviceGrantMixin:
+    """Validates the device code of a token request, and limits its scopes to those that the user consented to."""
 
     def validate_grant_type(
         self, client_id: str, grant_type: str, client: Any, request: Request, *args: Any, **kwargs: Any
     ) -> bool:
-        """Refuse a device code that is another client's or expired; oauthlib 3 has no step for it (RFC 8628 §3.5)."""
+        """Reject a device code that is expired or another client's; oauthlib 3 has no step for it (RFC 8628 §3.5)."""
         allowed = bool(
             super().validate_grant_type(client_id, grant_type, client, request, *args, **kwargs)  # type: ignore[misc]
         )
@@ -36,13 +36,13 @@ class DeviceMixin:
             if device.is_expired():
                 raise ExpiredTokenError(request=request)
             setattr(request, DEVICE_GRANT, device)
-            recall(request, Authorization.objects.of_code(request.device_code))
+            attach_authorization(request, Authorization.objects.of_code(request.device_code))
         return allowed
 
     def validate_device_code(
         self, client_id: str, device_code: str, request: Request, *args: Any, **kwargs: Any
     ) -> Any:
-        """Return the status of a device code for oauthlib 4, which the toolkit does not do yet (RFC 8628 §3.5)."""
+        """Return the status of a device code for oauthlib 4; DOT does not implement it yet (RFC 8628 §3.5)."""
         device = stored(request, DEVICE_GRANT)
         if device is None:
             return None
@@ -57,10 +57,10 @@ class DeviceMixin:
     def validate_scopes(
         self, client_id: str, scopes: Sequence[str], client: Any, request: Request, *args: Any, **kwargs: Any
     ) -> bool:
-        """Validate the scopes that were consented to for a device, whatever its token request says.
+        """Validate the scopes that the user consented to for a device; ignore those of its token request.
 
-        A token request of this grant has no ``scope`` (RFC 8628 §3.4). For a device with no scopes oauthlib takes the
-        request's, or else the default ones, before it calls this.
+        A token request of this grant has no ``scope`` (RFC 8628 §3.4). For a device without scopes, oauthlib would use
+        the request's or the default ones.
         """
         if stored(request, DEVICE_GRANT) is not None:
             request.scope = None
@@ -69,7 +69,7 @@ class DeviceMixin:
 
 
 def _consented_scopes(request: Request) -> list[str]:
-    """Return the scopes that the user was shown: of the authorization, or of the device grant if there is none."""
+    """Return the scopes that the user was shown: of the authorization, else of the device grant."""
     authorization: Authorization | None = stored(request, AUTHORIZATION)
     if authorization is not None:
         return authorization.scopes.split()
@@ -77,6 +77,6 @@ def _consented_scopes(request: Request) -> list[str]:
 
 
 def _device_grant(request: Request) -> Any:
-    """Return the device grant of a token request, or ``None`` if it does not belong to the client that asks."""
+    """Return the device grant of a token request, or ``None`` if it belongs to another client or does not exist."""
     grants = get_device_grant_model().objects
     return grants.filter(device_code=request.device_code, client_id=request.client.client_id).first()

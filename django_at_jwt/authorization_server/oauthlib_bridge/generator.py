@@ -1,4 +1,4 @@
-"""Issuing: from oauthlib's request to a token."""
+"""The access token generator: issue a token for an oauthlib request."""
 
 from __future__ import annotations
 
@@ -45,27 +45,27 @@ class IssuanceFailed(OAuth2Error):
 
     @property
     def headers(self) -> dict[str, str]:
-        """The headers of the answer; oauthlib's own errors say no content type, which Django makes HTML of."""
+        """The response headers; without a content type, Django would send HTML."""
         return {"Content-Type": "application/json", "Cache-Control": "no-store", "Pragma": "no-cache"}
 
 
 def redirectable(error: IssuanceError, *, state: str | None) -> OAuth2Error:
-    """Give an error as oauthlib sends it to the client's redirect URI (RFC 6749 §4.1.2.1)."""
+    """Return an error that oauthlib can send to the client's redirect URI (RFC 6749 §4.1.2.1)."""
     return CustomOAuth2Error(error=error.code, description=error.description, state=state)
 
 
 @sensitive_variables()
 def generate_access_token(request: Request) -> str:
-    """Issue the access token for a request that oauthlib has validated: ``ACCESS_TOKEN_GENERATOR``.
+    """Issue the access token for a validated oauthlib request (DOT's ``ACCESS_TOKEN_GENERATOR``).
 
-    Where a site has not set ``REFRESH_TOKEN_GENERATOR``, oauthlib asks here for the refresh token as well, right after
-    the access token. A second token for the same request is therefore an opaque one.
+    If a site has not set ``REFRESH_TOKEN_GENERATOR``, oauthlib calls this for the refresh token too, right after the
+    access token. A second token for the same request is therefore opaque.
 
     Raises:
-        IssuanceFailed: what the client is told as JSON or in the redirect. The reason is in the log.
+        IssuanceFailed: no token is issued; the client gets its error as JSON or in the redirect, the log the reason.
     """
     if stored(request, ISSUED) is True:
-        logger.error("OAUTH2_PROVIDER['REFRESH_TOKEN_GENERATOR'] is not set; see manage.py check")
+        logger.error("OAUTH2_PROVIDER['REFRESH_TOKEN_GENERATOR'] is not set; run manage.py check")
         return _opaque_token(request)
     try:
         audience = resolve_for_token(request)
@@ -88,7 +88,7 @@ def _sign(request: Request, audience: Audience, subject: str | None, lifetime: i
             user=stored(request, "user"),
             client=request.client,
             subject=subject,
-            # The authorization endpoint issues tokens for the implicit grant, and for the front half of a hybrid flow.
+            # No grant_type: the authorization endpoint, in the implicit flow or the front channel of a hybrid flow.
             grant=token_grant(request) or "implicit",
             audience=audience,
             lifetime=lifetime,
@@ -103,7 +103,7 @@ def _sign(request: Request, audience: Audience, subject: str | None, lifetime: i
         last_token_expiry.record(token.kid, token.expires_at)
     except AnyDatabaseError:
         logger.exception("The last expiry of signing key %s could not be recorded", token.kid)
-        raise IssuanceUnavailable("what the key signed could not be recorded") from None
+        raise IssuanceUnavailable("the last expiry of the signing key could not be recorded") from None
     return token
 
 
@@ -113,7 +113,7 @@ def _opaque_token(request: Request) -> str:
 
 
 def refuse(error: IssuanceError, request: Request) -> NoReturn:
-    """Log why no token is issued, and raise what the client is told."""
+    """Log why no token is issued, and raise the error for the client."""
     level = logging.ERROR if error.code == "server_error" else logging.INFO
     logger.log(level, "No access token was issued (%s): %s", error.code, error)
     raise IssuanceFailed(error, request) from error

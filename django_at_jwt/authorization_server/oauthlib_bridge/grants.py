@@ -1,4 +1,4 @@
-"""What the toolkit stores: codes, tokens and refresh tokens that agree with what was signed and agreed to."""
+"""Store codes, access tokens and refresh tokens so that they match what was signed and consented to."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from django_at_jwt.core.authentication import AuthenticationEvent
 from django_at_jwt.core.errors import IssuanceError
 from django_at_jwt.models import Authorization
 
-from .audience import refuse_other_resources, resolve_for_authorization, resolved_audience
+from .audience import check_requested_resources, resolve_for_authorization, resolved_audience
 from .generator import refuse
 from .refresh_families import can_have_sibling, first_replacement, live_of_client, lock_family
 from .request import (
@@ -44,15 +44,15 @@ if TYPE_CHECKING:
 _CLEAN_UP_NOT_BEFORE: Final = timedelta(days=1)
 
 
-class StoringMixin:
-    """Keeps with each code and each family of refresh tokens what was agreed to, and how the user had logged in."""
+class GrantStorageMixin:
+    """Stores with each code and each family of refresh tokens what was consented to, and how the user logged in."""
 
     # Codes
 
     def _create_authorization_code(
         self, request: Request, code: dict[str, str], expires: datetime | None = None
     ) -> Any:
-        # What the grant holds is what later requests may narrow, so it is never left open.
+        # Later requests may narrow the grant's resources, so they are never left empty.
         try:
             audience = stored(request, AUDIENCE) or resolve_for_authorization(request)
         except IssuanceError as error:
@@ -71,33 +71,33 @@ class StoringMixin:
     def validate_code(
         self, client_id: str, code: str, client: Any, request: Request, *args: Any, **kwargs: Any
     ) -> bool:
-        """Keep the grant at hand, and what was settled with it.
+        """Validate a code, and store its grant and its authorization on the request.
 
-        A verifier for a code that was issued without a challenge is refused: the challenge may have been taken out of
-        the authorization request on its way (RFC 9700 §2.1.1). oauthlib refuses it only where PKCE is required.
+        A ``code_verifier`` for a code without a ``code_challenge`` is rejected: an attacker may have removed the
+        challenge from the authorization request (RFC 9700 §2.1.1). oauthlib rejects it only if PKCE is required.
         """
         valid = bool(super().validate_code(client_id, code, client, request, *args, **kwargs))  # type: ignore[misc]
         if valid:
             if not (request.code_verifier or "").isascii():
-                # No challenge is made of it (RFC 7636 §4.1), and oauthlib cannot compare it with one.
+                # A code_verifier is ASCII (RFC 7636 §4.1); oauthlib would raise UnicodeEncodeError.
                 raise InvalidGrantError("The code_verifier is not ASCII.", request=request)
             grant = get_grant_model().objects.filter(code=code, application=client).first()
             if request.code_verifier and grant is not None and not grant.code_challenge:
-                description = "The code was issued without a code_challenge, so there is nothing to verify."
+                description = "The code was issued without a code_challenge; send no code_verifier."
                 raise InvalidGrantError(description, request=request)
             setattr(request, CODE_GRANT, grant)
-            recall(request, Authorization.objects.of_code(code))
+            attach_authorization(request, Authorization.objects.of_code(code))
         return valid
 
     def get_code_challenge(self, code: str, request: Request) -> Any:
-        """Give the challenge of the grant, which is at hand."""
+        """Return the ``code_challenge`` of the grant stored on the request, without a query."""
         grant = stored(request, CODE_GRANT)
         if grant is None:
             return super().get_code_challenge(code, request)  # type: ignore[misc]
         return grant.code_challenge or None
 
     def get_code_challenge_method(self, code: str, request: Request) -> Any:
-        """Give the method of the challenge of the grant, which is at hand."""
+        """Return the ``code_challenge_method`` of the grant stored on the request, without a query."""
         grant = stored(request, CODE_GRANT)
         if grant is None:
             return super().get_code_challenge_method(code, request)  # type: ignore[misc]
@@ -106,9 +106,9 @@ class StoringMixin:
     # Refresh tokens
 
     def rotate_refresh_token(self, request: Request) -> bool:
-        """Return whether the answer has a new refresh token; only a refresh with a live one can keep it.
+        """Return whether to issue a new refresh token; only a refresh with a live refresh token may keep it.
 
-        oauthlib would take a ``refresh_token`` parameter of any other request for the token to hand out.
+        For any other request, oauthlib would hand out its ``refresh_token`` parameter as the refresh token.
         """
         used = stored(request, "refresh_token_instance")
         if token_grant(request) != "refresh_token" or (used is not None and used.revoked is not None):
@@ -118,27 +118,27 @@ class StoringMixin:
     def validate_refresh_token(
         self, refresh_token: str, client: Any, request: Request, *args: Any, **kwargs: Any
     ) -> bool:
-        """Keep at hand what was settled when the family of this refresh token began, and see what it is asked for."""
+        """Validate a refresh token, store its family's authorization on the request, and check requested resources."""
         valid = bool(
             super().validate_refresh_token(refresh_token, client, request, *args, **kwargs)  # type: ignore[misc]
         )
         if valid:
-            recall(request, Authorization.objects.of_family(request.refresh_token_instance.token_family))
+            attach_authorization(request, Authorization.objects.of_family(request.refresh_token_instance.token_family))
             try:
-                refuse_other_resources(request)
+                check_requested_resources(request)
             except IssuanceError as error:
                 refuse(error, request)
         return valid
 
     def get_original_scopes(self, refresh_token: str, request: Request, *args: Any, **kwargs: Any) -> Any:
-        """Give the scopes that were granted; the toolkit gives those of the last token, which may be fewer."""
+        """Return the granted scopes; DOT would return those of the last access token, which may be fewer."""
         authorization: Authorization | None = stored(request, AUTHORIZATION)
         if authorization is None:
             return super().get_original_scopes(refresh_token, request, *args, **kwargs)  # type: ignore[misc]
         return authorization.scopes
 
     def _create_refresh_token(self, request: Request, *args: Any) -> Any:
-        # A refresh token keeps what was granted; this access token may be for less (RFC 8707 §2.2).
+        # The refresh token keeps all granted resources; this access token may have fewer (RFC 8707 §2.2).
         narrowed = stored(request, "resource")
         request.resource = stored(request, GRANTED) or narrowed
         try:
@@ -152,7 +152,7 @@ class StoringMixin:
     def _begin_family(self, request: Request, refresh_token: Any) -> None:
         authorization: Authorization | None = stored(request, AUTHORIZATION)
         if authorization is None:
-            # Nothing came before this token request, or nothing that this app was there for.
+            # This token request is the first, or the authorization is older than this app.
             authorization = Authorization(
                 scopes=" ".join(request.scopes or ()),
                 resources=refresh_token.resource,
@@ -163,24 +163,24 @@ class StoringMixin:
     # Access tokens
 
     def _check_and_set_request_resource(self, request: Request) -> None:
-        # The generator has done it already, and more strictly. Other tokens than ours keep the toolkit's rules.
+        # Our generator has done it, and more strictly. Tokens of other generators keep DOT's rules.
         if stored(request, GRANTED) is None:
             super()._check_and_set_request_resource(request)  # type: ignore[misc]
 
     def _set_token_value(self, token_instance: Any, raw_token: str) -> None:
         if isinstance(raw_token, IssuedAccessToken):
-            # The toolkit counts the lifetime from a later moment than the token does.
+            # DOT would count the lifetime from a later moment than ``iat``.
             token_instance.expires = as_datetime(raw_token.expires_at)
         super()._set_token_value(token_instance, str(raw_token))  # type: ignore[misc]
 
     @sensitive_variables()
     def _save_bearer_token(self, token: dict[str, Any], request: Request, *args: Any, **kwargs: Any) -> Any:
-        # The toolkit looks for this attribute, which a parameter of the same name would be.
+        # DOT reads this attribute; a request parameter of the same name must not set it.
         request.refresh_token_instance = stored(request, "refresh_token_instance")
         if token_grant(request) == DEVICE_CODE_GRANT:
-            _use_up_device_code(request)
+            _consume_device_code(request)
         if stored(request, LIFETIME) is not None:
-            # oauthlib has worked it out before anybody knew which resource server the token is for.
+            # oauthlib has set it before the audience was resolved.
             token["expires_in"] = stored(request, LIFETIME)
         if request.refresh_token_instance is not None:
             return self._save_refreshed_token(token, request, *args, **kwargs)
@@ -196,7 +196,7 @@ class StoringMixin:
         replacement = first_replacement(family.token)
         if replacement is None:
             raise InvalidGrantError("The refresh token was revoked by another request.", request=request)
-        if _can_be_handed_out_again(replacement, request):
+        if _can_reissue(replacement, request):
             super()._save_bearer_token(token, request, *args, **kwargs)  # type: ignore[misc]
             token["expires_in"] = int((replacement.expires - timezone.now()).total_seconds())
         elif can_have_sibling(family.token, replacement):
@@ -206,9 +206,9 @@ class StoringMixin:
         return None
 
     def _store_sibling(self, token: dict[str, Any], request: Request, replaced: Any) -> None:
-        """Store the pair that a retry brings beside the one of the first use.
+        """Store the tokens of a retry in addition to those of the first use.
 
-        The toolkit has one access token for each refresh token that was used, so this one does not name it.
+        DOT allows one access token per used refresh token, so ``source_refresh_token`` stays empty here.
         """
         self._check_and_set_request_resource(request)
         expires = timezone.now() + timedelta(seconds=token["expires_in"])
@@ -218,15 +218,15 @@ class StoringMixin:
     # Revocation
 
     def revoke_token(self, token: str, token_type_hint: str | None, request: Request, *args: Any, **kwargs: Any) -> Any:
-        """Revoke a token and, with a live refresh token, its siblings, whose answers the client may not have got."""
+        """Revoke a token and, for a live refresh token, its siblings: the client may have missed their responses."""
         with transaction.atomic(using=router.db_for_write(get_refresh_token_model())):
             for refresh_token in live_of_client(hashlib.sha256(token.encode()).hexdigest(), request.client):
                 lock_family(refresh_token).end_siblings()
             return super().revoke_token(token, token_type_hint, request, *args, **kwargs)  # type: ignore[misc]
 
 
-def _can_be_handed_out_again(replacement: Any, request: Request) -> bool:
-    """Return whether a retry can have the tokens of the first use: they are stored in clear and what it asks for."""
+def _can_reissue(replacement: Any, request: Request) -> bool:
+    """Return whether a retry can get the tokens of the first use: stored in clear, not expired, and as requested."""
     audience = resolved_audience(request)
     return (
         bool(replacement.token)
@@ -239,11 +239,11 @@ def _is_for(row: Any, audience: Audience) -> bool:
     return set(row.resource) == set(audience.identifiers) and set(row.scope.split()) == set(audience.scopes)
 
 
-def recall(request: Request, authorization: Authorization | None) -> None:
-    """Take up an authorization that an earlier request has settled."""
+def attach_authorization(request: Request, authorization: Authorization | None) -> None:
+    """Store the authorization of an earlier request, and its login, on this request."""
     setattr(request, AUTHORIZATION, authorization)
     kept = None if authorization is None else authorization.authentication
-    # Whether it lies in the past was checked when it was recorded.
+    # That the login is in the past was checked when it was recorded.
     setattr(request, AUTHENTICATION, AuthenticationEvent.from_session(kept, now=math.inf))
 
 
@@ -251,8 +251,8 @@ def _as_json(event: AuthenticationEvent | None) -> Any:
     return None if event is None else event.to_session()
 
 
-def _use_up_device_code(request: Request) -> None:
-    """Let a device code bring one token and no second one, in the transaction that stores the token."""
+def _consume_device_code(request: Request) -> None:
+    """Mark a device code as used, in the transaction that stores its token, so that it is used only once."""
     model = get_device_grant_model()
     grants = model.objects.filter(device_code=request.device_code, status=model.AUTHORIZED)
     if not grants.update(status=model.EXPIRED):

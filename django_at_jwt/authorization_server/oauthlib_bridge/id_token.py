@@ -1,4 +1,4 @@
-"""The ID token beside an access token: about the same user, by the same name, who logged in at the same time."""
+"""ID tokens and userinfo with the same ``sub`` and login as the access token."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ if TYPE_CHECKING:
     from oauthlib.common import Request
 
 
-class IdentityMixin:
-    """Makes ID tokens and userinfo agree with the access tokens (OpenID Connect Core §2 and §5.3.2)."""
+class IdTokenMixin:
+    """Makes ID tokens and userinfo consistent with access tokens (OpenID Connect Core §2 and §5.3.2)."""
 
     def get_userinfo_claims(self, request: Request) -> dict[str, Any]:
-        """Give what userinfo answers; a client's own token is about nobody (OpenID Connect Core §5.3)."""
+        """Return the userinfo claims; reject tokens without a user (OpenID Connect Core §5.3)."""
         if request.user is None:
             raise InvalidTokenError(request=request)
         claims: dict[str, Any] = super().get_userinfo_claims(request)  # type: ignore[misc]
         return claims
 
     def get_claim_dict(self, request: Request) -> dict[str, Any]:
-        """Give the claims about the user, with the ``sub`` of the access tokens."""
+        """Return the claims about the user, with the ``sub`` of the access token."""
         claims: dict[str, Any] = super().get_claim_dict(request)  # type: ignore[misc]
-        # The toolkit has a function here where the claims are made without a request, and calls it with the right one.
+        # If DOT builds the claims without a request, "sub" is a function that it calls with the request later.
         claims["sub"] = _subject if callable(claims.get("sub")) else _subject(request)
         return claims
 
     def get_id_token_dictionary(self, token: Any, token_handler: Any, request: Request) -> tuple[dict[str, Any], Any]:
-        """Give the claims of an ID token, with how and when the user logged in.
+        """Return the claims of an ID token, with how and when the user logged in for this authorization.
 
-        The toolkit takes ``auth_time`` from the user's last login, which is another one as soon as they log in again
-        anywhere. Where nothing was recorded, nothing is claimed.
+        DOT would take ``auth_time`` from ``last_login``, which changes with every login on any device. If no login was
+        recorded, the claims are omitted.
         """
         claims, expires = super().get_id_token_dictionary(token, token_handler, request)  # type: ignore[misc]
         claims.pop("auth_time", None)
@@ -49,7 +49,7 @@ class IdentityMixin:
         return claims, expires
 
     def validate_user(self, username: str, password: str, client: Any, request: Request, *args: Any, **kw: Any) -> bool:
-        """Record a login by password, for the password grant (RFC 6749 §4.3)."""
+        """Validate a user's password, and record the login for the password grant (RFC 6749 §4.3)."""
         valid = bool(super().validate_user(username, password, client, request, *args, **kw))  # type: ignore[misc]
         if valid:
             setattr(request, AUTHENTICATION, authentication_by_password(request.user, time.time()))

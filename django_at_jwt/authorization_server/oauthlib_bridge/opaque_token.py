@@ -1,4 +1,4 @@
-"""Reading: the toolkit's opaque tokens, for a site that moves over to JWTs and has both for a while."""
+"""Read DOT's opaque access tokens, for sites that issue them next to JWTs or migrate from them."""
 
 from __future__ import annotations
 
@@ -21,27 +21,26 @@ if TYPE_CHECKING:
 
 
 def read_opaque_token(token: str, *, expected: Expectations, now: float) -> AccessTokenClaims:
-    """Look up an opaque token of this issuer, and give its row as the claims that a JWT would have.
+    """Look up an opaque token of this issuer in one query, and return the claims that a JWT would have.
 
-    The same rules hold for it as for a JWT, with one query. ``jti`` is made of the row's primary key, and the times are
-    whole seconds.
+    The claims are checked as for a JWT. ``jti`` is derived from the row's primary key; times are whole seconds.
+    A row without a resource is a token for the default resource only; DOT itself would accept it for any.
 
     Raises:
-        TokenRejected: no row has this token, it is for another audience, or its time is over. A row without a resource
-            is a token for the default resource alone: the toolkit itself would take it for any.
+        TokenRejected: no row has this token, it is for another audience, or it is expired.
     """
     if len(token) > expected.max_bytes or not token.isascii():
-        raise TokenRejected(RejectionReason.MALFORMED, "no opaque token looks like this")
-    # As the toolkit looks it up: a row has the digest even where the site stores tokens in clear.
+        raise TokenRejected(RejectionReason.MALFORMED, "not an opaque token: not ASCII, or too long")
+    # As DOT looks it up: a row has the digest even if the site stores tokens in clear.
     digest = hashlib.sha256(token.encode()).hexdigest()
     rows = get_access_token_model().objects.select_related("application", "user")
     row = rows.filter(token_checksum=digest).first()
     if row is None:
-        raise TokenRejected(RejectionReason.REVOKED, "no row holds this opaque token")
+        raise TokenRejected(RejectionReason.REVOKED, "the opaque token has no row")
     if row.application is None:
-        raise TokenRejected(RejectionReason.REVOKED, "the opaque token has no client any more")
+        raise TokenRejected(RejectionReason.REVOKED, "the client of the opaque token was deleted")
     if oauth2_settings.DCR_REGISTRATION_SCOPE in row.scope.split():
-        # It manages the registration of a client and is for no resource (RFC 7592 §3).
+        # It manages a client's registration and is not for a resource (RFC 7592 §3).
         raise TokenRejected(RejectionReason.UNEXPECTED_TYPE, "this is a registration access token")
     claims = parse_claims(_as_claims(row, expected.issuer))
     check_claims(claims, expected=expected, now=now)
@@ -63,7 +62,7 @@ def _as_claims(row: Any, issuer: str) -> dict[str, Any]:
 
 
 def _subject(row: Any) -> str:
-    """The ``sub`` that a JWT of this user would have, which is not always the primary key."""
+    """Return the ``sub`` that a JWT of this user would have, which is not always the primary key."""
     try:
         return subject_of(row.user, row.application)
     except IssuanceError as error:

@@ -1,7 +1,7 @@
-"""What oauthlib's request says, and what validation has left on it for later steps.
+"""Read parameters of an oauthlib request, and values that validation has stored on it.
 
-oauthlib makes an attribute of each parameter that a client sends, so that ``request.user`` may be any text. What
-validation stored itself is read through ``vars()`` alone.
+oauthlib exposes every parameter as an attribute, so a client can set ``request.user`` to any string. Values that
+validation stored are therefore read through ``vars()`` only.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 DEVICE_CODE_GRANT: Final = "urn:ietf:params:oauth:grant-type:device_code"
 
-# What this app keeps on a request; no parameter can set it, since it is read through stored().
+# Names of values that this app stores on a request. They are read through stored(), so no parameter can set them.
 AUDIENCE: Final = "at_jwt_audience"
 GRANTED: Final = "at_jwt_granted_resources"
 CODE_GRANT: Final = "at_jwt_code_grant"
@@ -25,23 +25,23 @@ ISSUED: Final = "at_jwt_issued"
 
 
 def stored(request: Request, name: str) -> Any:
-    """Give what validation has stored on the request under a name, or ``None``."""
+    """Return the value that validation has stored on the request under a name, or ``None``."""
     return vars(request).get(name)
 
 
 def token_grant(request: Request) -> str | None:
-    """Give the grant type of a token request, and ``None`` for an authorization request, which has no body."""
+    """Return the grant type of a token request, or ``None`` for an authorization request, which has no body."""
     return dict(request.decoded_body or ()).get("grant_type")
 
 
 def is_authorization_request(request: Request) -> bool:
-    """Tell whether the request is one to the authorization endpoint (RFC 6749 §3.1)."""
+    """Return whether the request is an authorization request (RFC 6749 §3.1)."""
     return request.response_type is not None and token_grant(request) is None
 
 
 def requested_resources(request: Request) -> list[object]:
-    """Give all values of the ``resource`` parameter: oauthlib alone would keep the last one (RFC 8707 §2)."""
-    # The consent form's values arrive as a list, set by django-oauth-toolkit after it was shown to the resource owner.
+    """Return all values of the ``resource`` parameter; oauthlib keeps only the last (RFC 8707 §2)."""
+    # After consent, DOT sets the values of the consent form as a list.
     from_consent = stored(request, "resource")
     if isinstance(from_consent, list):
         return list(from_consent)
@@ -52,5 +52,5 @@ def requested_resources(request: Request) -> list[object]:
 
 
 def asked_scopes(request: Request) -> list[str]:
-    """Give the scopes that the client itself asked for, and not those that are filled in for it."""
+    """Return the scopes that the client itself requested, without defaults."""
     return str(request.scope or "").split()

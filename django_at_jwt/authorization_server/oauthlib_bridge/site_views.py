@@ -1,7 +1,7 @@
-"""Authorization requests that the site's own view answers, without this app's: what can be enforced without it.
+"""Checks of authorization requests that a site answers with its own view instead of this app's.
 
-The view has the session and the consent page, and a validator has neither. It sees the method, the address, the user
-and the cookies of the request that is answered.
+Unlike the view, a validator has neither the session nor the consent page. It sees the method, address, user and
+cookies of the request.
 """
 
 from __future__ import annotations
@@ -25,24 +25,24 @@ _COOKIES: Final = "HTTP_COOKIE"
 
 
 def is_being_answered(request: Request) -> bool:
-    """Return whether a code or a token is about to be issued; the toolkit names the user only then."""
+    """Return whether a code or token is about to be issued; DOT sets the user only then."""
     return stored(request, "user") is not None
 
 
-def was_judged(request: Request) -> bool:
-    """Return whether this app's authorization view, or :func:`judge`, has looked at the login and the consent."""
+def is_checked(request: Request) -> bool:
+    """Return whether this app's authorization view or :func:`check_consent` has checked login and consent."""
     return AUTHENTICATION in vars(request)
 
 
-def judge(request: Request, audience: Audience) -> None:
-    """Record how the user had logged in, and refuse an answer without a consent page that nothing justifies.
+def check_consent(request: Request, audience: Audience) -> None:
+    """Record how the user logged in, and check that the user has consented to this audience.
 
-    ``approval_prompt=auto`` skips the page if the user has agreed to the same scopes before, in the toolkit's view for
-    any API. The page cannot be shown from here. A form that was sent counts as consent to what it holds: whether the
-    page named the API is not checked, and neither are ``max_age`` and ``acr_values``.
+    With ``approval_prompt=auto``, DOT's view skips the consent page if the user has consented to the same scopes for
+    any API. The page cannot be shown from here, so such a request is rejected. A submitted form counts as consent to
+    its content. Not checked: that the page named the API, ``max_age`` and ``acr_values``.
 
     Raises:
-        ConsentRequired: no form was sent, and the user has not agreed to this audience before.
+        ConsentRequired: no form was submitted, and the user has not consented to this audience before.
     """
     user, client = stored(request, "user"), request.client
     setattr(request, AUTHENTICATION, authentication_by_cookie(request.headers.get(_COOKIES, ""), user))
@@ -50,9 +50,9 @@ def judge(request: Request, audience: Audience) -> None:
         return
     if not has_agreed(user, client.client_id, audience):
         raise ConsentRequired(
-            "The user has not agreed to this resource; ask again with approval_prompt=force.",
-            detail="approval_prompt=auto, and no consent to this resource. Derive the authorization view from "
-            "django_at_jwt.oauth2_views.AuthorizationView, which shows the consent page instead",
+            "The user has not consented to this resource. Ask again with approval_prompt=force.",
+            detail="no consent to this resource, and approval_prompt=auto skips the consent page; derive the "
+            "authorization view from django_at_jwt.oauth2_views.AuthorizationView, which shows it",
         )
 
 

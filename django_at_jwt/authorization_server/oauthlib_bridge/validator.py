@@ -1,4 +1,4 @@
-"""The validator: where oauthlib asks django-oauth-toolkit, and this app has a say."""
+"""The mixin for DOT's OAuth2 validator."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ from oauthlib.oauth2 import InvalidRequestError
 from django_at_jwt.core.errors import IssuanceError
 
 from .audience import resolve_for_authorization
-from .bearer import AcceptingMixin
-from .device_grant import DeviceMixin
+from .bearer import BearerTokenMixin
+from .device_grant import DeviceGrantMixin
 from .generator import refuse
-from .grants import StoringMixin
-from .id_token import IdentityMixin
+from .grants import GrantStorageMixin
+from .id_token import IdTokenMixin
 from .request import is_authorization_request
-from .site_views import is_being_answered, judge, was_judged
+from .site_views import check_consent, is_being_answered, is_checked
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from oauthlib.common import Request
 
-# The column of the toolkit's grant; some databases refuse what does not fit, others cut it off.
+# The length of the column in DOT's grant model; databases reject or truncate longer values.
 _LONGEST_NONCE: Final = 255
-# RFC 7636 §4.2. oauthlib compares the challenge with a function that takes no other characters than ASCII.
+# RFC 7636 §4.2. oauthlib compares the challenge with a function that accepts ASCII only.
 _CODE_CHALLENGE: Final = re.compile(r"[A-Za-z0-9._~-]{43,128}")
 
 
-class AccessTokenValidatorMixin(StoringMixin, DeviceMixin, IdentityMixin, AcceptingMixin):
-    """What makes django-oauth-toolkit's validator issue and accept ``at+jwt`` access tokens.
+class AccessTokenValidatorMixin(GrantStorageMixin, DeviceGrantMixin, IdTokenMixin, BearerTokenMixin):
+    """Makes django-oauth-toolkit's validator issue and accept ``at+jwt`` access tokens.
 
-    A site with its own validator class puts it first::
+    In a site's own validator class, put it first::
 
         class SiteValidator(AccessTokenValidatorMixin, OAuth2Validator): ...
     """
@@ -40,22 +40,22 @@ class AccessTokenValidatorMixin(StoringMixin, DeviceMixin, IdentityMixin, Accept
     def validate_scopes(
         self, client_id: str, scopes: Sequence[str], client: Any, request: Request, *args: Any, **kwargs: Any
     ) -> bool:
-        """Look at the requested resources too, while the authorization request is validated.
+        """Validate the scopes and, for an authorization request, the requested resources.
 
-        So an unknown resource is refused before anybody is asked for consent, and the redirect carries the ``state``.
+        An unknown resource is thus rejected before the user is asked for consent, by a redirect with the ``state``.
         """
         if not is_authorization_request(request):
             return bool(super().validate_scopes(client_id, scopes, client, request, *args, **kwargs))
-        # oauthlib takes parameters for attributes: a "grant_type" in the address of an authorization request would
-        # make the toolkit store somebody's token as the client's own.
+        # oauthlib exposes parameters as attributes. With "grant_type" in the query of an authorization request, DOT
+        # would store the user's token as the client's own.
         request.grant_type = None
         _refuse_unusable_values(request)
         if not super().validate_scopes(client_id, scopes, client, request, *args, **kwargs):
             return False
         try:
             audience = resolve_for_authorization(request)
-            if is_being_answered(request) and not was_judged(request):
-                judge(request, audience)
+            if is_being_answered(request) and not is_checked(request):
+                check_consent(request, audience)
         except IssuanceError as error:
             refuse(error, request)
         return True
@@ -63,29 +63,29 @@ class AccessTokenValidatorMixin(StoringMixin, DeviceMixin, IdentityMixin, Accept
     def validate_redirect_uri(
         self, client_id: str, redirect_uri: str, request: Request, *args: Any, **kwargs: Any
     ) -> bool:
-        """Tell whether a redirect URI is the client's; one whose port is no port is nobody's, and no crash."""
+        """Return whether a redirect URI is the client's; ``False`` if it is malformed, such as with an invalid port."""
         try:
             return bool(super().validate_redirect_uri(client_id, redirect_uri, request, *args, **kwargs))  # type: ignore[misc]
         except ValueError:
-            # The toolkit's forms take such a URI, and what compares it with others cannot read it.
+            # DOT's forms accept such a URI for a client, but DOT cannot parse it to compare it.
             return False
 
     def validate_silent_login(self, request: Request) -> bool:
-        """Say yes, for ``prompt=none``: whether somebody is logged in is the authorization endpoint's to know.
+        """Return ``True``, for ``prompt=none``: the authorization endpoint checks the login.
 
-        It answers ``login_required`` for anybody else, whatever is said here (OpenID Connect Core §3.1.2.6).
+        It answers ``login_required`` if the user is not logged in (OpenID Connect Core §3.1.2.6).
         """
         return True
 
     def validate_silent_authorization(self, request: Request) -> bool:
-        """Tell whether no consent page is needed, for ``prompt=none``: only where the client skips it always."""
+        """Return whether no consent page is needed, for ``prompt=none``: only if the client always skips it."""
         return bool(request.client.skip_authorization)
 
 
 def _refuse_unusable_values(request: Request) -> None:
-    # The consent form's hidden fields come this way too, and may have been changed.
+    # Also for the hidden fields of the consent form, which the user may have changed.
     if len(request.nonce or "") > _LONGEST_NONCE:
-        raise InvalidRequestError(f"The nonce is longer than {_LONGEST_NONCE} characters.", request=request)
+        raise InvalidRequestError(f"The nonce must have at most {_LONGEST_NONCE} characters.", request=request)
     if request.code_challenge and not _CODE_CHALLENGE.fullmatch(request.code_challenge):
-        description = "The code_challenge is not 43 to 128 letters, digits and characters of '-._~'."
+        description = "The code_challenge must be 43 to 128 letters, digits and characters of '-._~'."
         raise InvalidRequestError(description, request=request)

@@ -1,4 +1,4 @@
-"""Which audience a token gets, through the toolkit's real endpoints, and that the rows agree (traps 1, 4, 10, 17)."""
+"""The audience of tokens issued by the endpoints, and the matching rows."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ class TestCodeFlow:
         code = web.authorize(user, resource=settings.REPORTS)["code"]
         assert_invalid_target(web.exchange(code, resource=settings.API))
         assert_invalid_target(web.exchange(code, resource=[settings.REPORTS, settings.API]))
-        # The code is still good for what was granted.
+        # The code remains valid for what was granted.
         assert audience(web.exchange(code).json()) == settings.REPORTS
 
     def test_what_nobody_asked_for_is_the_default_and_is_not_open(self, signing_keys, web, user):

@@ -1,4 +1,4 @@
-"""Our tokens on the toolkit's own views, with OpenID Connect on and off, and what those refuse (traps 3, 9, 15)."""
+"""Access tokens at the authorization server's own endpoints and DOT's views, with and without OpenID Connect."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_userinfo_needs_its_scope(signing_keys, web, user, client, openid_or_not
 
 
 def test_introspection_by_token_and_by_secret(signing_keys, service, client):
-    # Introspection belongs to the issuer: a token for any audience may ask, if it has the scope.
+    # Introspection is an endpoint of the issuer: it checks the scope of a token and not its audience.
     asking = service.token("client_credentials", scope="introspection", resource=settings.REPORTS).json()[
         "access_token"
     ]
@@ -121,13 +121,13 @@ def test_only_its_own_client_revokes_a_token(signing_keys, web, service, user, c
 
 
 def test_token_that_a_refresh_replaced_is_refused_by_the_toolkits_views(signing_keys, web, user, client, settings):
-    # Without rotation the toolkit overwrites the row, so the former token has none any more.
+    # Without rotation, DOT overwrites the row, so the former token no longer has one.
     settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "ROTATE_REFRESH_TOKEN": False}
     first = web.code_flow(user).json()
     second = web.token("refresh_token", refresh_token=first["refresh_token"], scope="read").json()
     assert get(client, "/toolkit-drf/", first["access_token"], **ON_THE_API).status_code == 401
     assert get(client, "/toolkit-drf/", second["access_token"], **ON_THE_API).status_code == 200
-    # A view that asks no database cannot know, until the token expires.
+    # A view that does not query the database accepts the token until it expires.
     assert get(client, "/whoami/", first["access_token"], **ON_THE_API).status_code == 200
 
 
@@ -139,7 +139,7 @@ def test_inactive_user_is_refused(token, client, user):
 
 
 def test_row_alone_is_not_enough(token, client, signing_keys):
-    # The row is there, but the key that signed the token is not published any more.
+    # The row exists, but the signing key is no longer published.
     from django_at_jwt.authorization_server.keys.store import key_store
     from django_at_jwt.models import SigningKey
 

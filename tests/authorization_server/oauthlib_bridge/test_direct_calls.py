@@ -1,4 +1,4 @@
-"""Tokens that are verified without a request's address, as behind a WebSocket or a GraphQL resolver."""
+"""Tokens verified without the address of a request, as in a WebSocket consumer or a GraphQL resolver."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_parameters_never_name_the_audience(address, tokens, client):
 
 
 def test_address_counts_where_there_is_one(tokens, client):
-    # It is not the address of any API: the scheme is another one.
+    # The address is not an API's: the scheme differs.
     for token in tokens.values():
         assert get(client, "/validator/socket/", token).status_code == 401
 

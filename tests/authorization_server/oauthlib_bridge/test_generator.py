@@ -1,4 +1,4 @@
-"""Every grant that django-oauth-toolkit has ends in an RFC 9068 access token, through its real endpoints."""
+"""Every grant of django-oauth-toolkit issues RFC 9068 access tokens, through the endpoints."""
 
 from __future__ import annotations
 
@@ -266,5 +266,5 @@ def test_statements_beside_those_of_the_toolkit_alone(signing_keys, make_client,
     settings.ROOT_URLCONF = "tests.site.urls_of_the_toolkit"
     stock = statements()
     assert ours[0] < stock[0]
-    # A refresh locks its family, and looks for siblings.
+    # A refresh locks its family and reads siblings.
     assert ours[1] <= stock[1] + 2

@@ -1,4 +1,4 @@
-"""What one authorization settled is the same for every token of it: scopes, resources, and the login."""
+"""All tokens of one authorization share its granted scopes, resources and login."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.django_db
 
 
 class OnlyWriteByDefault(SettingsScopes):
-    """A site's own idea of the scopes that a client gets which asks for none."""
+    """A site's scopes backend with its own default scopes."""
 
     def get_default_scopes(self, *args, **kwargs):
         return ["write"]
@@ -42,7 +42,7 @@ CONTEXTS = {"AUTHENTICATION_CONTEXTS": {"urn:example:password": ["pwd"]}}
 
 @pytest.fixture
 def clock(monkeypatch):
-    """The clock that logins are recorded by."""
+    """The clock used to record logins."""
 
     class Clock:
         now = float(int(time.time()) - 1000)
@@ -80,7 +80,7 @@ class TestLogin:
             log_in_again(web, user, clock)
             answer = web.token("refresh_token", refresh_token=answer["refresh_token"]).json()
             assert login_claims(answer["access_token"]) == logged_in
-        # The next authorization is another one.
+        # The next authorization has the new login.
         later = login_claims(web.code_flow(user).json()["access_token"])
         assert later["auth_time"] == int(clock.now) > logged_in["auth_time"]
 
@@ -235,7 +235,7 @@ class TestCleanUp:
         web.authorize(user)
         assert self.run() == "Deleted 0 authorizations.\n"
         self.expire()
-        # The code is expired; the family has a living refresh token.
+        # The code is expired; the family has a live refresh token.
         assert self.run("--dry-run") == "Would delete 1 authorization.\n"
         assert self.run() == "Deleted 1 authorization.\n"
         assert Authorization.objects.get().key.startswith("f:")
@@ -292,7 +292,7 @@ class TestConsentPage:
         assert "<h4>Reports</h4>" in text
         assert "See all figures" in text
         assert "Log in" in text
-        # What means nothing there is not asked for.
+        # Scopes that the API does not know are not listed.
         assert "<li>Read</li>" not in text
         assert page.context["scopes_descriptions"] == ["Log in", "See all figures"]
         assert page.context["form"].initial["resource"] == settings.REPORTS
@@ -300,7 +300,7 @@ class TestConsentPage:
     def test_is_about_what_the_scopes_imply(self, signing_keys, web, user):
         page = self.page(web, user, scope="reports:read")
         assert "<h4>Reports</h4>" in page.content.decode()
-        # And that is what the form sends back.
+        # The form sends it back.
         assert page.context["form"].initial["resource"] == settings.REPORTS
 
     def test_says_so_where_nothing_is_left_to_do(self, signing_keys, web, user):
@@ -415,7 +415,7 @@ class TestApprovalPrompt:
     def test_another_app_cannot_pass_for_the_client(
         self, by, client_type, redirect_uri, asks_again, signing_keys, make_client, user, settings
     ):
-        """RFC 8252 section 8.6."""
+        """See RFC 8252 section 8.6."""
         settings.OAUTH2_PROVIDER = {
             **settings.OAUTH2_PROVIDER,
             "ALLOWED_REDIRECT_URI_SCHEMES": ["https", "http", "com.example.app"],
@@ -434,7 +434,7 @@ class TestApprovalPrompt:
         asked = {"approval_prompt": "auto"} if by == "request" else {}
         page = TestConsentPage().page(client, user, scope="read", **asked)
         assert page.status_code == (200 if asks_again else 302)
-        # What an administrator has set stays.
+        # A client that an administrator lets skip the page still skips it.
         client.application.skip_authorization = True
         client.application.save()
         page = TestConsentPage().page(client, user, scope="read", **asked)
@@ -482,7 +482,7 @@ class TestMaxAge:
 
 @pytest.mark.compliance("9470-1")
 class TestContext:
-    """The logins of these tests are of the context urn:example:password."""
+    """All logins in these tests have the context urn:example:password."""
 
     def page(self, web, user, **parameters):
         page = TestConsentPage().page(web, user, scope="read", state="a state", **parameters)

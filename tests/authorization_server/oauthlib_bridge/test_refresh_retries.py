@@ -1,4 +1,4 @@
-"""A client whose refresh was answered, and who never got the answer, tries again."""
+"""Retries of a refresh whose response the client did not receive."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def live():
 
 
 def accepted(client, access_token):
-    # A view of the toolkit, which looks the token up.
+    # A view that DOT protects, which looks up the token's row.
     answer = client.get("/toolkit-drf/", headers={"Authorization": f"Bearer {access_token}"})
     assert answer.status_code in {200, 401}
     return answer.status_code == 200
@@ -83,7 +83,7 @@ def accepted(client, access_token):
 
 @pytest.fixture
 def user_address(settings):
-    """The views of the toolkit accept tokens for their own address."""
+    """Registers the address of DOT's views as an API, so that they accept its tokens."""
     settings.AT_JWT = {**settings.AT_JWT, "DEFAULT_RESOURCE": "http://testserver/"}
 
 
@@ -148,7 +148,7 @@ def test_token_before_is_no_longer_to_be_had_once_a_sibling_was_used(hashed, pro
     refreshed(web, first["refresh_token"])
     again = refreshed(web, first["refresh_token"])
     after = refreshed(web, again["refresh_token"])
-    # That is no lost answer, since the client has used what was in it.
+    # The client received that response, since it has used its refresh token.
     refused(web, first["refresh_token"])
     if protected:
         refused(web, after["refresh_token"])
@@ -208,7 +208,7 @@ def test_retry_where_rotation_was_switched_off_meanwhile(hashed, protected, conf
     lost = refreshed(web, first["refresh_token"])
     configure(ROTATE_REFRESH_TOKEN=False)
     again = refreshed(web, first["refresh_token"])
-    # The token that was replaced does not come back to life.
+    # The replaced token stays invalid.
     assert again["refresh_token"] != first["refresh_token"]
     assert refreshed(web, again["refresh_token"])["refresh_token"] == again["refresh_token"]
     assert live().count() == 1
@@ -236,7 +236,7 @@ def test_retry_gets_what_it_asks_for(asked, audience, scope, hashed, web, user):
     assert again["scope"] == scope
     row = get_access_token_model().objects.order_by("pk").last()
     assert row.scope == scope
-    # What was granted is not narrowed by it.
+    # The retry does not narrow the grant.
     whole = refreshed(web, again["refresh_token"])
     assert whole["scope"] == "read reports:read"
     if again["refresh_token"] != lost["refresh_token"]:
@@ -303,7 +303,7 @@ def test_other_authorizations_of_the_same_client_and_user_are_left_alone(configu
 def test_retry_after_the_replacement_was_deleted(hashed, configure, web, user):
     first = web.code_flow(user).json()
     lost = refreshed(web, first["refresh_token"])
-    # As cleartokens does with a refresh token that expired; its access token stays.
+    # cleartokens deletes an expired refresh token and keeps its access token.
     live().delete()
     if hashed:
         refused(web, first["refresh_token"])
@@ -315,13 +315,13 @@ def test_retry_after_the_replacement_was_deleted(hashed, configure, web, user):
 
 
 def test_the_toolkit_still_reports_a_grace_period_with_hashes(configure):
-    # What the page on installation says of SILENCED_SYSTEM_CHECKS.
+    # As docs/installation.md says about SILENCED_SYSTEM_CHECKS.
     found = {problem.id for problem in run_checks(tags=["security"], include_deployment_checks=True)}
     assert "oauth2_provider.E001" in found
 
 
 def test_refresh_token_without_a_family_is_not_retried_where_only_hashes_are_stored(configure, web, user):
-    # Versions of the toolkit before families left such rows behind.
+    # Old versions of DOT have stored such rows.
     first = web.code_flow(user).json()
     live().update(token_family=None)
     second = refreshed(web, first["refresh_token"])

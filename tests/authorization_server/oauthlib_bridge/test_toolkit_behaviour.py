@@ -1,4 +1,4 @@
-"""What was observed in django-oauth-toolkit and oauthlib, and must not happen here. The numbers are the traps' own."""
+"""Known problems of django-oauth-toolkit and oauthlib, by their numbers in the design, that must not occur here."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def test_19_the_response_says_what_the_token_says(signing_keys, service):
 
 
 class TestSmuggledParameters:
-    """oauthlib takes every parameter of a request for an attribute of it."""
+    """oauthlib exposes every parameter of a request as an attribute."""
 
     @pytest.mark.compliance("9068-31")
     def test_user_in_the_body(self, signing_keys, service, user):
