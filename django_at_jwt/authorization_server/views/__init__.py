@@ -1,4 +1,4 @@
-"""The toolkit's endpoints where they need a hand."""
+"""The authorization server's endpoints: django-oauth-toolkit's (DOT) views with this app's rules, and metadata."""
 
 from .authorize import AuthorizationView
 from .bad_requests import refusing_unreadable

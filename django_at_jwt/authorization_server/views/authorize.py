@@ -1,4 +1,4 @@
-"""The authorization endpoint: RFC 6749 §3.1, with consent to an API by its name."""
+"""The authorization endpoint (RFC 6749 §3.1), with a consent page that names the API."""
 
 from __future__ import annotations
 
@@ -33,17 +33,16 @@ if TYPE_CHECKING:
 
 
 class AuthorizationView(ConsentPageMixin, OwnCoreMixin, toolkit_views.AuthorizationView):
-    """The toolkit's authorization endpoint; consent is to one API, and says what the client may do there."""
+    """DOT's authorization endpoint, with consent to named APIs and what the client may do there."""
 
     _audience: Audience | None = None
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Answer an authorization request (RFC 6749 §4.1.1).
 
-        What the audience is resolved to is what the consent page is about, and what its form sends back.
-        ``approval_prompt=auto`` asks for no consent page where the user has agreed before. The toolkit compares scopes
-        alone; here the resources must have been agreed to as well, and another app must not be able to pass for the
-        client (RFC 8252 §8.6).
+        The consent page shows the resolved audience, and its form sends it back. With ``approval_prompt=auto``, the
+        page is skipped if the user has consented before. DOT compares scopes only; here the resources must match too,
+        and other apps must not be able to impersonate the client (RFC 8252 §8.6).
         """
         ask, login = login_ask(request, request.GET), login_of(request)
         verdict = _demand(request).judge(authentication_of(request), login=login, ask=ask, now=time.time())
@@ -57,12 +56,12 @@ class AuthorizationView(ConsentPageMixin, OwnCoreMixin, toolkit_views.Authorizat
         return response
 
     def validate_authorization_request(self, request: HttpRequest) -> tuple[Any, Any]:
-        """Validate the request, and let the rest of it be about what the validator has resolved the audience to.
+        """Validate the request, and replace its resources by the audience that the validator has resolved.
 
-        The validator of a site may know other default scopes than the settings do.
+        The audience is not resolved again here: a site's validator may have other default scopes than the settings.
 
         Raises:
-            OAuthToolkitError: the request is none that can be agreed to.
+            OAuthToolkitError: the request is invalid.
         """
         scopes, credentials = super().validate_authorization_request(request)
         self._audience = audience = resolved_audience(credentials["request"])
@@ -80,10 +79,10 @@ class AuthorizationView(ConsentPageMixin, OwnCoreMixin, toolkit_views.Authorizat
 
     def _ask_for_login(self, request: HttpRequest) -> HttpResponse:
         if "none" in _prompts(request):
-            return self._refuse_login(LoginRequired("The user has to log in."))
+            return self._refuse_login(LoginRequired("The user must log in."))
         remember_ask(request, request.GET, required=_demand(request).new_login)
         login_url = resolve_url(self.get_login_url())
-        return redirect_to_login(_way_back(request, login_url), login_url, self.get_redirect_field_name())
+        return redirect_to_login(_return_address(request, login_url), login_url, self.get_redirect_field_name())
 
     def handle_no_permission(self) -> HttpResponse:
         """Answer a request of a user who is not logged in."""
@@ -94,12 +93,12 @@ class AuthorizationView(ConsentPageMixin, OwnCoreMixin, toolkit_views.Authorizat
         return answer
 
     def _refuse_unmet(self) -> HttpResponse:
-        # This user cannot log in as strongly as the client asks (RFC 9470 §5).
-        text = "The user's login is of none of the requested authentication contexts."
+        # The user cannot log in as strongly as the client requests (RFC 9470 §5).
+        text = "The user's login does not meet any of the requested authentication contexts."
         return self._refuse_login(UnmetAuthenticationRequirements(text))
 
     def _refuse_login(self, error: IssuanceError) -> HttpResponse:
-        """Tell the client what is wrong with the user's login, if the request is a good one."""
+        """Redirect to the client with an error about the user's login, if the request is valid."""
         answer: HttpResponse
         try:
             _, credentials = self.validate_authorization_request(self.request)
@@ -108,7 +107,7 @@ class AuthorizationView(ConsentPageMixin, OwnCoreMixin, toolkit_views.Authorizat
             if refused.oauthlib_error.error != "consent_required":
                 answer = self.error_response(refused, application=None)
                 return answer
-            # With prompt=none oauthlib asks for a consent at the very end, and there is nobody yet to give it.
+            # With prompt=none, oauthlib checks consent last, so the request is valid otherwise.
             state, redirect_uri = refused.oauthlib_error.state, refused.oauthlib_error.redirect_uri
         application = get_application_model().objects.get(client_id=self.request.GET["client_id"])
         told = OAuthToolkitError(error=redirectable(error, state=state), redirect_uri=redirect_uri)
@@ -116,7 +115,7 @@ class AuthorizationView(ConsentPageMixin, OwnCoreMixin, toolkit_views.Authorizat
         return answer
 
     def redirect(self, redirect_to: str, application: Any) -> HttpResponse:
-        """Send the user back to the client; the toolkit names the issuer where all went well alone (RFC 9207 §2)."""
+        """Redirect to the client, with ``iss`` also in error responses, where DOT omits it (RFC 9207 §2)."""
         if oauth2_settings.COMPLIANT_BCP_RFC9700_AUTHZ_RESPONSE_ISS:
             issuer = oauth2_settings.oauth2_authorization_server_issuer(self.request)
             redirect_to = _with_issuer(redirect_to, issuer)
@@ -124,7 +123,7 @@ class AuthorizationView(ConsentPageMixin, OwnCoreMixin, toolkit_views.Authorizat
         return answer
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        """Give the template the ``consent``, and in ``scopes_descriptions`` what each scope does at that API."""
+        """Add ``consent`` to the context, and to ``scopes_descriptions`` what each scope means to the API."""
         context: dict[str, Any] = super().get_context_data(**kwargs)
         if self._audience is not None and "error" not in context:
             context["consent"] = consent = Consent.to(self._audience)
@@ -132,37 +131,37 @@ class AuthorizationView(ConsentPageMixin, OwnCoreMixin, toolkit_views.Authorizat
         return context
 
     def get_template_names(self) -> list[str]:
-        """Return the view's own template, or the site's in place of the toolkit's, or else this app's."""
+        """Return the view's own template, else the site's override of DOT's template, else this app's."""
         names: list[str] = super().get_template_names()
-        of_toolkit = toolkit_views.AuthorizationView.template_name
-        return (
-            [template_name_or_default(of_toolkit, "django_at_jwt/authorize.html")] if names == [of_toolkit] else names
-        )
+        dot_template = toolkit_views.AuthorizationView.template_name
+        if names != [dot_template]:
+            return names
+        return [template_name_or_default(dot_template, "django_at_jwt/authorize.html")]
 
     def get_form(self, form_class: Any = None) -> Any:
-        """Return the form; a request may ask for no scope, or for scopes that mean nothing to the API."""
+        """Return the form, with ``scope`` optional: a request may have no scopes, or none that the API knows."""
         form = super().get_form(form_class)
         form.fields["scope"].required = False
         return form
 
     def form_valid(self, form: Any) -> HttpResponse:
-        """Take the answer to the consent page; not from a user who has yet to log in for this request."""
+        """Process the consent form, unless the user must log in again for this request first."""
         ask = login_ask(self.request, self.request.POST)
         if ask is not None and ask.required and not ask.is_followed_by(login_of(self.request)):
             return self._ask_for_login(self.request)
         try:
             response: HttpResponse = super().form_valid(form)
         except get_application_model().DoesNotExist:
-            # The client was deleted while the page was open, or the form was changed.
+            # The client was deleted in the meantime, or the user changed the form.
             return refusal("invalid_request", "Invalid client_id parameter value.", HTTPStatus.BAD_REQUEST)
         return response
 
     def form_invalid(self, form: Any) -> HttpResponse:
-        """Show the page again, with what it asks for; only a form that was changed gets here."""
+        """Show the page again; only a form that the user changed is invalid."""
         return self.get(self.request)
 
-    def create_authorization_response(self, request: HttpRequest, scopes: str, credentials: Any, allow: bool) -> Any:  # noqa: FBT001 - the toolkit's own signature
-        """Hand on how the user had logged in."""
+    def create_authorization_response(self, request: HttpRequest, scopes: str, credentials: Any, allow: bool) -> Any:  # noqa: FBT001 - DOT's signature
+        """Create the response, with how the user logged in."""
         credentials[AUTHENTICATION] = authentication_of(request)
         return super().create_authorization_response(request, scopes, credentials, allow)
 
@@ -181,15 +180,15 @@ def _with_issuer(address: str, issuer: str) -> str:
 
 def _demand(request: HttpRequest) -> LoginDemand:
     settings = app_settings()
-    # Where the site gives no acr to any login, acr_values is but a wish (OpenID Connect Core §3.1.2.1).
+    # If the site assigns no acr, acr_values is a voluntary request (OpenID Connect Core §3.1.2.1).
     has_contexts = settings.authentication_contexts is not None or settings.authentication_event is not None
     acr_values = request.GET.get("acr_values", "") if has_contexts else ""
     asked = {name: request.GET.get(name, "") for name in ("prompt", "max_age")}
     return LoginDemand.of(**asked, acr_values=acr_values)
 
 
-def _way_back(request: HttpRequest, login_url: str) -> str:
-    """Return the address to come back to after the login, without ``prompt=login``, which the session remembers."""
+def _return_address(request: HttpRequest, login_url: str) -> str:
+    """Return the address to return to after the login, without ``prompt=login``, which the session stores."""
     path = request.get_full_path()
     if "login" in _prompts(request):
         query = request.GET.copy()
@@ -203,5 +202,5 @@ def _way_back(request: HttpRequest, login_url: str) -> str:
 
 
 def _can_be_impersonated(client: Any, redirect_uri: str) -> bool:
-    """Return whether another app on the user's device can pass for a client: neither a secret nor a host tells it."""
+    """Return whether another app on the user's device can impersonate a client: it has no secret and no own host."""
     return client.client_type == client.CLIENT_PUBLIC and is_on_own_device(redirect_uri)

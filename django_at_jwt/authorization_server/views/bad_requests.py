@@ -1,4 +1,4 @@
-"""Requests that would crash whoever reads them on the way: no endpoint takes them."""
+"""Reject requests that oauthlib, DOT or the database cannot process."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ _FORMS: Final = frozenset({"application/x-www-form-urlencoded", "multipart/form-
 
 
 def refusing_unreadable(view: Callable[..., Any]) -> Callable[..., Any]:
-    """Answer a request with 400 that has a NUL character in a parameter, or client credentials that are not ASCII.
+    """Answer 400 to a request with an unreadable form, a NUL character in a parameter or non-ASCII client credentials.
 
-    PostgreSQL takes no text with a NUL, and the toolkit decodes no base64 with other characters than ASCII.
+    PostgreSQL cannot store NUL characters, and DOT raises an exception for base64 that is not ASCII.
     """
 
     @wraps(view)
     def wrapper(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         credentials = _basic_credentials(request)
         if not credentials.isascii():
-            return refusal("invalid_request", "The Authorization header is not ASCII.", HTTPStatus.BAD_REQUEST)
+            return refusal("invalid_request", "The Authorization header must be ASCII.", HTTPStatus.BAD_REQUEST)
         try:
             form = _form(request)
         except (BadRequest, LookupError, MultiPartParserError, SuspiciousOperation):
-            # Of another character set, without the boundary that it names, or with more fields than the site takes.
+            # Wrong character set, missing multipart boundary, or too many fields.
             return refusal("invalid_request", "The form cannot be read.", HTTPStatus.BAD_REQUEST)
         sent = (value for query in (request.GET, form) for _, values in query.lists() for value in values)
         if any("\x00" in value for value in sent) or "\x00" in _decoded(credentials):
-            return refusal("invalid_request", "A parameter holds a NUL character.", HTTPStatus.BAD_REQUEST)
+            return refusal("invalid_request", "A parameter contains a NUL character.", HTTPStatus.BAD_REQUEST)
         return view(request, *args, **kwargs)
 
     return wrapper
@@ -49,7 +49,7 @@ def refusing_unreadable(view: Callable[..., Any]) -> Callable[..., Any]:
 def _form(request: HttpRequest) -> QueryDict:
     if request.content_type not in _FORMS:
         return QueryDict()
-    # Once it was read, the view can have it both ways: as a form, and whole.
+    # Read the body first: then both request.body and request.POST remain usable.
     _ = request.body
     return request.POST
 

@@ -1,4 +1,4 @@
-"""What a resource owner is told before they agree: which APIs a client wants to use, and to do what there."""
+"""The content of the consent page: the APIs that a client wants to use, and what it may do there."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ConsentedServer:
-    """A resource server on a consent page. ``scopes`` are texts: what the client may do there."""
+    """A resource server on a consent page; ``scopes`` are descriptions of what the client may do there."""
 
     name: str
     identifier: str
@@ -29,14 +29,14 @@ class ConsentedServer:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Consent:
-    """What a consent page says. ``own_scopes`` are texts about the issuer itself, such as knowing who the user is."""
+    """The content of a consent page; ``own_scopes`` are descriptions of the issuer's own scopes, such as ``openid``."""
 
     servers: tuple[ConsentedServer, ...]
     own_scopes: tuple[str, ...]
 
     @classmethod
     def to(cls, audience: Audience) -> Consent:
-        """Say what agreeing to a token for an audience means."""
+        """Return the consent that a token for an audience needs."""
         known = registry.current()
         general: dict[str, Any] = get_scopes_backend().get_all_scopes()
         servers = []
@@ -56,21 +56,21 @@ class Consent:
 
     @property
     def texts(self) -> Iterable[str]:
-        """All that the client may do, one text each, for a page that has one list."""
+        """Descriptions of everything that the client may do, for a page with a single list."""
         return [*self.own_scopes, *(text for server in self.servers for text in server.scopes)]
 
 
 def has_agreed(user: Any, client_id: str, audience: Audience) -> bool:
-    """Return whether a living token of the client shows that the user has agreed to an audience before.
+    """Return whether the user has consented to an audience before: a live token of the client covers it.
 
-    The scopes alone do not show it: the token must name the same resources.
+    The token must cover the resources as well as the scopes.
     """
     if not user.is_authenticated:
         return False
-    living = get_access_token_model().objects.filter(
+    tokens = get_access_token_model().objects.filter(
         user=user, application__client_id=client_id, expires__gt=timezone.now()
     )
     wanted = set(audience.identifiers)
-    # A token from before this app was installed names no resource; what nobody asks for is what the default gets.
+    # A token from before this app was installed has no resource and counts as one for the default.
     default = [registry.current().default]
-    return any(wanted <= set(token.resource or default) and token.allow_scopes(audience.scopes) for token in living)
+    return any(wanted <= set(token.resource or default) and token.allow_scopes(audience.scopes) for token in tokens)

@@ -1,4 +1,4 @@
-"""The device flow: what was asked for, and who approved it, are kept with the device code (RFC 8628)."""
+"""The endpoints and pages of the device flow (RFC 8628)."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 class DeviceAuthorizationView(EndpointMixin, OwnCoreMixin, toolkit_views.DeviceAuthorizationView):
-    """The toolkit's device authorization endpoint; what was asked for is kept with the device code."""
+    """DOT's device authorization endpoint; stores the requested scopes and resources with the device code."""
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Answer a device authorization request (RFC 8628 §3.1)."""
@@ -47,9 +47,9 @@ class DeviceAuthorizationView(EndpointMixin, OwnCoreMixin, toolkit_views.DeviceA
         return response
 
     def create_device_authorization_response(self, request: HttpRequest) -> Any:
-        """Give oauthlib's answer, if the client may have what it asks for.
+        """Return oauthlib's response, if the client may have the requested scopes and resources.
 
-        oauthlib 3 does not look at the scopes, and oauthlib 4 adds one to the answer that the toolkit stumbles over.
+        oauthlib 3 does not check the scopes; oauthlib 4 adds ``scope`` to the response, which DOT cannot process.
         """
         headers, body, status = super().create_device_authorization_response(request)
         if status != HTTPStatus.OK:
@@ -73,7 +73,7 @@ def _device_audience(request: HttpRequest) -> Audience:
     return resolve(
         AudienceRequest(
             client_id=client_id,
-            # The token endpoint takes no parameters from the query; one that was overlooked here would mislead.
+            # oauthlib ignores the query; a resource there must not be ignored silently.
             resources=[*values_of(request.POST, "resource"), *values_of(request.GET, "resource")],
             scopes=asked or backend.get_default_scopes(application=application, request=request),
             asked_scopes=asked,
@@ -82,24 +82,24 @@ def _device_audience(request: HttpRequest) -> Audience:
 
 
 class DeviceUserCodeView(ConsentPageMixin, toolkit_views.DeviceUserCodeView):
-    """The toolkit's page where a user enters a device's code (RFC 8628 §3.3)."""
+    """DOT's page where a user enters a device's code (RFC 8628 §3.3)."""
 
     def get_success_url(self) -> str:
-        """Return where the user confirms the device."""
+        """Return the address of the page where the user confirms the device."""
         device = self.device_grant
         try:
             address: str = super().get_success_url()
         except NoReverseMatch:
-            # The toolkit looks in its own namespace alone.
+            # DOT reverses names in its own namespace only.
             address = _mounted("device-confirm", client_id=device.client_id, user_code=device.user_code)
         return address
 
 
 class DeviceConfirmView(ConsentPageMixin, toolkit_views.DeviceConfirmView):
-    """The toolkit's page where a user approves a device; it says which API that is about (RFC 8628 §3.3)."""
+    """DOT's page where a user approves a device, with the names of the APIs (RFC 8628 §3.3)."""
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        """Give the template the ``consent``, and in ``scopes_descriptions`` what each scope does at that API."""
+        """Add ``consent`` to the context, and to ``scopes_descriptions`` what each scope means to the API."""
         context: dict[str, Any] = super().get_context_data(**kwargs)
         device = self.get_object()
         authorization = Authorization.objects.of_code(device.device_code)
@@ -112,22 +112,22 @@ class DeviceConfirmView(ConsentPageMixin, toolkit_views.DeviceConfirmView):
                 )
             )
         except IssuanceError:
-            # The API was disabled in the meantime; the device will be told when it asks for its token.
+            # The API was disabled in the meantime; the device's token request will be rejected.
             return context
         context["consent"] = consent = Consent.to(audience)
         context["scopes_descriptions"] = list(consent.texts)
         return context
 
     def get_template_names(self) -> list[str]:
-        """Return the view's own template, or the site's in place of the toolkit's, or else this app's."""
+        """Return the view's own template, else the site's override of DOT's template, else this app's."""
         names: list[str] = super().get_template_names()
-        of_toolkit = toolkit_views.DeviceConfirmView.template_name
-        return (
-            [template_name_or_default(of_toolkit, "django_at_jwt/accept_deny.html")] if names == [of_toolkit] else names
-        )
+        dot_template = toolkit_views.DeviceConfirmView.template_name
+        if names != [dot_template]:
+            return names
+        return [template_name_or_default(dot_template, "django_at_jwt/accept_deny.html")]
 
     def get_success_url(self) -> str:
-        """Return where the user sees what became of the device."""
+        """Return the address of the page with the result."""
         try:
             address: str = super().get_success_url()
         except NoReverseMatch:
@@ -135,17 +135,17 @@ class DeviceConfirmView(ConsentPageMixin, toolkit_views.DeviceConfirmView):
         return address
 
     def form_valid(self, form: Any) -> HttpResponse:
-        """Take the user's answer, and keep how they had logged in before the device can get its token.
+        """Process the user's decision, and store how they logged in before the device can get its token.
 
         Raises:
-            Http404: while they answered, another request has, or another user has entered the code.
+            Http404: another request has answered in the meantime, or another user has entered the code.
         """
         device, event = self.get_object(), authentication_of(self.request)
         grants = get_device_grant_model().objects
         with transaction.atomic(using=router.db_for_write(grants.model)):
-            # Nothing is changed yet, but from here to the end of the transaction nobody else can change it.
-            still_mine = grants.filter(pk=device.pk, status=device.AUTHORIZATION_PENDING, user=self.request.user)
-            if not still_mine.update(status=device.AUTHORIZATION_PENDING):
+            # Changes nothing, but locks the row until the end of the transaction.
+            pending = grants.filter(pk=device.pk, status=device.AUTHORIZATION_PENDING, user=self.request.user)
+            if not pending.update(status=device.AUTHORIZATION_PENDING):
                 raise Http404
             if event is not None:
                 Authorization.objects.remember_login(device.device_code, event.to_session())
@@ -156,5 +156,5 @@ class DeviceConfirmView(ConsentPageMixin, toolkit_views.DeviceConfirmView):
 def _mounted(name: str, **parameters: str) -> str:
     path = endpoint_path(name, **parameters)
     if path is None:
-        raise NoReverseMatch(f"No view of the URLconf serves the endpoint {name}. Mount device_urlpatterns.")
+        raise NoReverseMatch(f"The URLconf has no view for the endpoint {name}; include device_urlpatterns.")
     return path

@@ -1,4 +1,4 @@
-"""What every endpoint of this app does, wherever a site mounts it."""
+"""The base classes of all endpoints of this app."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ if TYPE_CHECKING:
 
 
 class EndpointMixin:
-    """Base of the mixins for endpoints; the system checks and the metadata recognise a protected view by it.
+    """Base of endpoints; system checks and metadata recognise protected views by it.
 
-    It wraps the view in ``as_view()``, where the attributes that decorators have put on ``dispatch()`` are kept.
+    It wraps the view in ``as_view()``, which keeps the attributes that decorators set on ``dispatch()``.
     """
 
     @classmethod
     def as_view(cls, **initkwargs: Any) -> Callable[..., Any]:
-        """Return the view, guarded, for requests that can be read."""
+        """Return the view, which answers 503 in an outage and 400 to unreadable requests."""
         return guarded(refusing_unreadable(super().as_view(**initkwargs)))  # type: ignore[misc]
 
 
 class ConsentPageMixin(EndpointMixin):
-    """Base of the pages where a user agrees to something.
+    """Base of the pages where a user consents.
 
-    Another site must not frame the page (RFC 6749 §10.13, RFC 9700 §4.16), and no cache may keep it. A site may have
-    no middleware for either.
+    Other sites must not frame the page (RFC 6749 §10.13, RFC 9700 §4.16), and caches must not store it. The site may
+    lack middleware for either.
     """
 
     @classmethod
     def as_view(cls, **initkwargs: Any) -> Callable[..., Any]:
-        """Return the view, for no frame and no cache."""
+        """Return the view with headers against framing and caching."""
         return xframe_options_deny(never_cache(super().as_view(**initkwargs)))

@@ -1,4 +1,4 @@
-"""What holds for every endpoint: 503 while the database cannot be used, and no secret in an error report."""
+"""Error handling of all endpoints: 503 during a database outage, and no secrets in error reports."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("django_at_jwt")
 
 RETRY_AFTER: Final = 10
-"""Seconds after which a client that was answered with 503 is told to try again."""
+"""Seconds: the ``Retry-After`` of a 503 response."""
 
 SECRET_PARAMETERS: Final = frozenset(
     {
@@ -44,14 +44,14 @@ SECRET_PARAMETERS: Final = frozenset(
         "user_code",
     }
 )
-"""The parameters that no error report shows."""
+"""The parameters that error reports mask."""
 
 
 def guarded(view: Callable[..., Any]) -> Callable[..., Any]:
-    """Answer 503 as JSON with ``Retry-After`` while the database cannot be used, and keep secrets out of error reports.
+    """Answer 503 as JSON with ``Retry-After`` during a database outage, and keep secrets out of error reports.
 
-    Any other error stays what it is. Where the site sets ``ATOMIC_REQUESTS``, the transaction begins and ends in here,
-    so that an error in beginning or committing it is answered too, and all is rolled back before the answer.
+    Other errors propagate. With ``ATOMIC_REQUESTS``, the transaction begins and ends in here, so that errors at its
+    start or commit are answered too, after the rollback.
     """
 
     @wraps(view)
@@ -66,7 +66,7 @@ def guarded(view: Callable[..., Any]) -> Callable[..., Any]:
             if not (isinstance(error, KeysUnavailable) or is_outage(error)):
                 _mask_query(request)
                 raise
-            logger.error("%s %s was answered with 503: %s", request.method, request.path, single_line(error))  # noqa: TRY400 - the text says all
+            logger.error("%s %s answered 503: %s", request.method, request.path, single_line(error))  # noqa: TRY400 - no traceback is needed
             response = _unavailable()
         if response.status_code == HTTPStatus.SERVICE_UNAVAILABLE:
             response.headers.setdefault("Retry-After", str(RETRY_AFTER))
@@ -88,7 +88,7 @@ _GUARDED: Final = "_at_jwt_guarded"
 
 
 def _in_transactions(view: Callable[..., Any]) -> Callable[..., Any]:
-    """Return the view as Django would call it: in a transaction for each database with ``ATOMIC_REQUESTS``."""
+    """Wrap the view as Django would: in a transaction for each database with ``ATOMIC_REQUESTS``."""
     outside: Collection[str] = getattr(view, "_non_atomic_requests", ())
     for alias, database in connections.settings.items():
         if database["ATOMIC_REQUESTS"] and alias not in outside:
@@ -97,13 +97,13 @@ def _in_transactions(view: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _hide_secrets(request: HttpRequest) -> None:
-    # Django's own switch for error reports. The site's filter stays in charge of all else.
+    # Django's hook for error reports. Everything else is left to the site's filter.
     kind: Any = type(get_exception_reporter_filter(request))
     request.exception_reporter_filter = _hiding_filter(kind)()
 
 
 def _mask_query(request: HttpRequest) -> None:
-    # No filter is asked about the address, so that the report gets another one.
+    # Django's report shows the query string unfiltered, so mask it on the request itself.
     if SECRET_PARAMETERS.isdisjoint(request.GET):
         return
     request.GET = _masked(request.GET, SafeExceptionReporterFilter.cleansed_substitute)
@@ -112,10 +112,10 @@ def _mask_query(request: HttpRequest) -> None:
 
 @lru_cache
 def _hiding_filter(kind: type[SafeExceptionReporterFilter]) -> type[SafeExceptionReporterFilter]:
-    # sensitive_variables() would not do: Python 3.11 forgets who called a generator, so that Django does not find the
-    # decorator from a frame that a query set was evaluated in, and Django's authenticate() has a narrower one.
+    # sensitive_variables() is not enough: in Python 3.11 a generator's frame has no caller, so Django does not find the
+    # decorator from a frame in which a query set is evaluated. Django's authenticate() hides less than this.
     class HidingFilter(kind):  # type: ignore[misc, valid-type]
-        """The site's filter, which shows neither a secret parameter nor a local variable."""
+        """The site's filter, which also masks secret parameters and all local variables."""
 
         def get_post_parameters(self, request: HttpRequest | None) -> Any:
             parameters = super().get_post_parameters(request)

@@ -1,4 +1,4 @@
-"""The documents that clients and resource servers read: the JWK set, and the issuer's metadata."""
+"""Public documents for clients and resource servers: the JWK set and the issuer's metadata."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ if TYPE_CHECKING:
 
 @method_decorator([login_not_required, require_safe, conditional_page], name="dispatch")
 class PublicDocumentView(EndpointMixin, View):
-    """A JSON document for everybody: readable from any origin, cacheable, and 304 where it has not changed."""
+    """A public JSON document: readable from any origin, cacheable, answered with 304 if unchanged."""
 
     def document(self, request: HttpRequest) -> dict[str, Any]:
-        """Give the document's content."""
+        """Return the content of the document."""
         raise NotImplementedError
 
     def get(self, request: HttpRequest, *_args: Any, **_kwargs: Any) -> HttpResponse:
@@ -50,25 +50,25 @@ class PublicDocumentView(EndpointMixin, View):
         return response
 
     def cache_seconds(self) -> tuple[int, int]:
-        """Give for how long a copy may be used unasked, and for how much longer while a new one cannot be had."""
+        """Return the seconds for which a copy is fresh, and for which a stale copy may be used after that."""
         seconds = int(app_settings().jwk_set_max_age.total_seconds())
         return seconds, seconds
 
 
 class JwkSetView(PublicDocumentView):
-    """The JWK set: the signing keys that are announced, signing or retained, then the toolkit's keys for ID tokens."""
+    """The JWK set: the announced, signing and retained keys, then DOT's keys for ID tokens."""
 
     def document(self, request: HttpRequest) -> dict[str, Any]:
-        """Give the JWK set (RFC 7517 §5)."""
+        """Return the JWK set (RFC 7517 §5)."""
         keys = key_store.current().jwk_set()["keys"]
-        # A key that was imported from the toolkit's setting may have been revoked here since.
+        # A key imported from DOT's setting may have been revoked here since.
         known = {key["kid"] for key in keys} | key_store.revoked_kids()
         return {"keys": keys + [key for key in _id_token_keys() if key["kid"] not in known]}
 
     def cache_seconds(self) -> tuple[int, int]:
-        """Give the seconds for the key set: they shrink towards a transition, and together fit in the propagation time.
+        """Return the seconds for the JWK set: they shrink before a transition, and their sum fits the propagation time.
 
-        What a process may lag behind and what clocks may differ by come off the propagation time first.
+        ``KEY_RING_MAX_AGE`` and the leeway are subtracted from the propagation time first.
         """
         settings = app_settings()
         fresh = key_store.jwk_set_max_age()
@@ -89,28 +89,28 @@ def _published(pem: str) -> Mapping[str, str]:
     try:
         return PublicKey.from_jwk(members, algorithm="RS256").public_jwk
     except UnacceptableKey:
-        # A weak key of the site's stays published as the toolkit publishes it: ID tokens depend on it.
+        # A weak key of the site stays published as by DOT: ID tokens depend on it.
         weak: dict[str, str] = members | {"alg": "RS256", "use": "sig"}
         return weak
 
 
 class MetadataView(PublicDocumentView):
-    """RFC 8414 metadata, at both well-known places: after the issuer, and between the issuer's host and path."""
+    """RFC 8414 metadata, at both well-known locations: after the issuer, and between its host and path."""
 
     def document(self, request: HttpRequest) -> dict[str, Any]:
-        """Give the metadata document.
+        """Return the metadata document.
 
         Raises:
-            Http404: the address was made for another issuer than this one.
+            Http404: the address is of another issuer.
         """
         self._refuse_other_issuers()
-        oauth = _toolkit_document(_OAuthDocument, request)
+        oauth = _dot_document(_OAuthDocument, request)
         issuer = local_issuer() or oauth["issuer"]
-        # RFC 8628 §4; the toolkit has the endpoint and does not say so.
+        # RFC 8628 §4; DOT omits it.
         oauth["device_authorization_endpoint"] = _address("device-authorization", issuer)
         openid = None
         if oauth2_settings.OIDC_ENABLED:
-            openid = _toolkit_document(_OpenIdDocument, request)
+            openid = _dot_document(_OpenIdDocument, request)
         return authorization_server_metadata(
             oauth,
             openid,
@@ -124,20 +124,20 @@ class MetadataView(PublicDocumentView):
     def _refuse_other_issuers(self) -> None:
         inserted = self.kwargs.get("issuer_path")
         if inserted is not None and inserted.strip("/") != urlsplit(local_issuer()).path.strip("/"):
-            raise Http404("This server is another issuer.")
+            raise Http404("The address is of another issuer.")
 
 
 class DiscoveryView(MetadataView):
-    """OpenID Connect discovery, where the site has switched OpenID Connect on: the same document."""
+    """OpenID Connect discovery, if the site has enabled OpenID Connect: the same document."""
 
     def document(self, request: HttpRequest) -> dict[str, Any]:
-        """Give the discovery document.
+        """Return the discovery document.
 
         Raises:
-            Http404: OpenID Connect is off, or the address was made for another issuer.
+            Http404: OpenID Connect is disabled, or the address is of another issuer.
         """
         if not oauth2_settings.OIDC_ENABLED:
-            raise Http404("OpenID Connect is not switched on.")
+            raise Http404("OpenID Connect is disabled.")
         return super().document(request)
 
 
@@ -150,8 +150,8 @@ def _read_special_clients(database: str) -> frozenset[str]:
     )
 
 
-# The hybrid grant and HS256, if a client has them. Only an administrator gives them to a client: it cannot register for
-# them, so a site without such a client does not offer them.
+# The hybrid grant and HS256, if a client has them. Only an administrator can assign them, not dynamic registration, so
+# the metadata omits them on a site without such a client.
 special_clients: Final = RowCache(get_application_model(), _read_special_clients)
 register_process_cache(special_clients.forget)
 
@@ -159,8 +159,8 @@ register_process_cache(special_clients.forget)
 def _offer() -> Offer:
     server = TokenView.get_oauthlib_core().server
     special = special_clients.current() if oauth2_settings.OIDC_ENABLED else frozenset()
-    # oauthlib's servers for some grants, such as BackendApplicationServer, have one endpoint only. If a server has
-    # neither, nothing is known of it.
+    # Some of oauthlib's servers, such as BackendApplicationServer, have one endpoint only. If a server has neither
+    # attribute, its grants are unknown.
     is_known = hasattr(server, "response_types") or hasattr(server, "grant_types")
     return Offer(
         response_types=getattr(server, "response_types", ()) if is_known else None,
@@ -171,33 +171,33 @@ def _offer() -> Offer:
 
 
 def _contexts() -> list[str]:
-    """The ``acr`` values of the settings' table; what a callable gives is nobody's to know beforehand."""
+    """Return the ``acr`` values of the setting if it is a table; those of a callable are unknown."""
     contexts = app_settings().authentication_contexts
     return [] if contexts is None or isinstance(contexts, str) else list(contexts)
 
 
-def _toolkit_document(view: Any, request: HttpRequest) -> dict[str, Any]:
+def _dot_document(view: Any, request: HttpRequest) -> dict[str, Any]:
     document: dict[str, Any] = json.loads(view.as_view()(request).content)
     return document
 
 
 class _SiteEndpoints:
-    """Makes the toolkit's documents name each endpoint where the site has mounted it, and leave out the others."""
+    """Makes DOT's documents use the addresses of the site's URLconf, and omit endpoints that are not mounted."""
 
-    def _get_endpoint_url(self, request: HttpRequest, view_name: str, required: bool = False) -> str | None:  # noqa: FBT001, FBT002 - the toolkit's own signature
+    def _get_endpoint_url(self, request: HttpRequest, view_name: str, required: bool = False) -> str | None:  # noqa: FBT001, FBT002 - DOT's signature
         return _address(view_name, local_issuer() or request.build_absolute_uri("/"))
 
 
 class _OAuthDocument(_SiteEndpoints, toolkit_views.OAuthServerMetadataView):
-    """What the toolkit says of OAuth."""
+    """DOT's OAuth metadata."""
 
 
 class _OpenIdDocument(_SiteEndpoints, toolkit_views.ConnectDiscoveryInfoView):
-    """What the toolkit says of OpenID Connect."""
+    """DOT's OpenID Connect metadata."""
 
 
 def _address(name: str, issuer: str) -> str | None:
-    """Return the address of an endpoint: the first in the URLconf that has this app's protection, else the first."""
+    """Return the address of an endpoint: of the first protected view in the URLconf, else of the first view."""
     views = endpoint_views(name)
     protected = [view for view in views if view.view_class is not None and issubclass(view.view_class, EndpointMixin)]
     return _at(_first_path(protected) or _first_path(views), issuer)

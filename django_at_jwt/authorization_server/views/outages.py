@@ -1,4 +1,4 @@
-"""Which database errors mean that the database cannot be used now, and which are errors of the site or its code."""
+"""Distinguish database outages from errors of the site or its code."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from django.db import DatabaseError, InterfaceError, OperationalError
 _READ_ONLY_TRANSACTION: Final = "25006"
 # SQLite's only code for errors in a statement, such as a table that does not exist.
 _SQLITE_ERROR: Final = 1
-# MySQL and MariaDB raise errors in a statement as OperationalErrors too, so that those of an outage are listed. All
-# from 2000 to 2999 are the client library's, about the connection.
+# MySQL and MariaDB raise OperationalError for errors in a statement too, so the codes of outages are listed. Codes from
+# 2000 to 2999 are the client library's, about the connection.
 _MYSQL_CLIENT_ERRORS: Final = range(2000, 3000)
 _MYSQL_OUTAGES: Final = frozenset(
     {
@@ -50,8 +50,8 @@ _MYSQL_OUTAGES: Final = frozenset(
 def is_outage(error: Exception) -> bool:
     """Return whether a database error means that the same request can succeed later.
 
-    True if the database cannot be reached, is overloaded, read-only or too slow, or two transactions were in each
-    other's way. False for an error in a statement: a table or a column that does not exist, a value that does not fit.
+    ``True`` if the database is unreachable, overloaded, read-only or too slow, or transactions conflict. ``False`` for
+    an error in a statement, such as a missing table or column or a value that does not fit.
     """
     if isinstance(error, InterfaceError):
         return True
@@ -68,5 +68,5 @@ def is_outage(error: Exception) -> bool:
 
 
 def _sqlstate(cause: BaseException | None) -> str | None:
-    # psycopg 3 has the one, psycopg2 the other.
+    # In psycopg 3 and psycopg2.
     return getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None)

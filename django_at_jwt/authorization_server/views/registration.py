@@ -1,4 +1,4 @@
-"""Dynamic client registration, where no document of a client's is a crash (RFC 7591, RFC 7592)."""
+"""Dynamic client registration (RFC 7591, RFC 7592), with strict validation of the client's document."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class RegistrationView(EndpointMixin, toolkit_views.DynamicClientRegistrationView):
-    """The toolkit's endpoint where clients register, for documents that can be read and stored."""
+    """DOT's client registration endpoint; rejects documents that DOT cannot parse or store."""
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Register a client (RFC 7591 §3.1)."""
@@ -32,38 +32,38 @@ class RegistrationView(EndpointMixin, toolkit_views.DynamicClientRegistrationVie
 
 
 class RegistrationManagementView(EndpointMixin, toolkit_views.DynamicClientRegistrationManagementView):
-    """The toolkit's endpoint where clients change what they registered, for documents that can be read and stored."""
+    """DOT's client configuration endpoint; rejects documents that DOT cannot parse or store."""
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        """Give what a client registered (RFC 7592 §2.1)."""
+        """Return the registration of a client (RFC 7592 §2.1)."""
         return _completed(super().get(request, *args, **kwargs))
 
     def put(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        """Change what a client registered (RFC 7592 §2.2)."""
+        """Replace the registration of a client (RFC 7592 §2.2)."""
         return _refused(request.body) or _completed(super().put(request, *args, **kwargs))
 
 
 def _refused(body: bytes) -> HttpResponse | None:
-    """Give the answer to a document that the toolkit would stumble over, and ``None`` for any other."""
+    """Return an error response to a document that would crash DOT's view, else ``None``."""
     try:
         document = decode_object(body, RejectionReason.BAD_CLAIMS)
     except TokenRejected:
         document = None
-    # PostgreSQL takes no text with a NUL character, and JSON can write it in this way alone.
+    # PostgreSQL cannot store NUL characters; in JSON, this is their only notation.
     if document is None or b"\\u0000" in body:
-        text = "The body must be a JSON object in UTF-8 with each member once, and no NUL character."
+        text = "The body must be a JSON object in UTF-8 without duplicate members or NUL characters."
         return refusal("invalid_client_metadata", text, HTTPStatus.BAD_REQUEST)
     if not isinstance(document.get("client_name", ""), str):
         return refusal("invalid_client_metadata", "client_name must be a string.", HTTPStatus.BAD_REQUEST)
     uris = document.get("redirect_uris")
-    if isinstance(uris, list) and not all(_can_be_compared(uri) for uri in uris if isinstance(uri, str)):
-        text = "Each of redirect_uris must be one URI without white space, and its port a number up to 65535."
+    if isinstance(uris, list) and not all(_is_parseable(uri) for uri in uris if isinstance(uri, str)):
+        text = "Each of redirect_uris must be a URI without white space, with a valid port if any."
         return refusal("invalid_redirect_uri", text, HTTPStatus.BAD_REQUEST)
     return None
 
 
-def _can_be_compared(uri: str) -> bool:
-    """Whether the toolkit can keep a URI, in a list that white space separates, and read it again."""
+def _is_parseable(uri: str) -> bool:
+    """Return whether DOT can store a URI in its space-separated list, and parse it again."""
     try:
         _ = urlsplit(uri).port
     except ValueError:
@@ -72,10 +72,10 @@ def _can_be_compared(uri: str) -> bool:
 
 
 def _completed(response: HttpResponse) -> HttpResponse:
-    """Return the client information response with what the toolkit leaves out (RFC 7591 §3.2.1).
+    """Return the client information response with the members that DOT omits (RFC 7591 §3.2.1).
 
-    That is when the client's secret expires, which is never, and an address for the client that follows the issuer and
-    not the request's ``Host``.
+    ``client_secret_expires_at`` is 0: never. ``registration_client_uri`` is derived from the issuer, not from the
+    request's ``Host``.
     """
     if response.status_code not in {HTTPStatus.OK, HTTPStatus.CREATED}:
         return response
@@ -85,5 +85,5 @@ def _completed(response: HttpResponse) -> HttpResponse:
     path = endpoint_path("dcr-register-management", client_id=document["client_id"])
     if local_issuer() and path is not None:
         document["registration_client_uri"] = with_path(local_issuer(), path)
-    # It holds the client's secret (RFC 7591 §3.2.1).
+    # The response has the client's secret (RFC 7591 §3.2.1).
     return JsonResponse(document, status=response.status_code, headers={"Cache-Control": "no-store"})

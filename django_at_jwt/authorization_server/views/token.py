@@ -1,4 +1,4 @@
-"""The token endpoint and userinfo, where what a client does wrong is never a crash."""
+"""The token, revocation, introspection and userinfo endpoints."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from .endpoint import EndpointMixin
 
 
 class TokenView(EndpointMixin, OwnCoreMixin, toolkit_views.TokenView):
-    """The toolkit's token endpoint, where what a client does wrong or two clients do at once is never a crash."""
+    """DOT's token endpoint; invalid or concurrent requests get an OAuth error instead of 500."""
 
     def authorization_flow_token_response(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        """Answer with a token; it is read back from the database only if somebody listens for it."""
-        following = super().authorization_flow_token_response
-        # A site's own view may come next, before the toolkit's.
-        is_the_toolkits = following.__func__ is toolkit_views.TokenView.authorization_flow_token_response
-        if app_authorized.has_listeners(type(self)) or not is_the_toolkits:
-            whole: HttpResponse = following(request, *args, **kwargs)
-            return whole
+        """Answer with a token; read its row only for receivers of DOT's ``app_authorized`` signal."""
+        parent = super().authorization_flow_token_response
+        # The next class may be a site's own view.
+        is_dot = parent.__func__ is toolkit_views.TokenView.authorization_flow_token_response
+        if app_authorized.has_listeners(type(self)) or not is_dot:
+            response: HttpResponse = parent(request, *args, **kwargs)
+            return response
         _, headers, body, status = self.create_token_response(request)
         return HttpResponse(content=body, status=status, headers=headers)
 
@@ -37,30 +37,30 @@ class TokenView(EndpointMixin, OwnCoreMixin, toolkit_views.TokenView):
         try:
             response: HttpResponse = super().post(request, *args, **kwargs)
         except (get_access_token_model().DoesNotExist, get_grant_model().DoesNotExist):
-            # Another request has used the same code or refresh token up while this one was under way.
+            # A concurrent request has used the same code or refresh token.
             return refusal("invalid_grant", "The grant was used by another request.", HTTPStatus.BAD_REQUEST)
-        # oauthlib's early errors come without a type, and the toolkit drops the headers of a device's errors.
+        # oauthlib's early errors have no content type, and DOT drops the headers of errors of the device flow.
         response["Content-Type"] = "application/json"
         response["Cache-Control"] = "no-store"
         return response
 
 
 class RevokeTokenView(EndpointMixin, OwnCoreMixin, toolkit_views.RevokeTokenView):
-    """The toolkit's revocation endpoint (RFC 7009)."""
+    """DOT's revocation endpoint (RFC 7009)."""
 
 
 class IntrospectTokenView(EndpointMixin, OwnCoreMixin, toolkit_views.IntrospectTokenView):
-    """The toolkit's introspection endpoint (RFC 7662)."""
+    """DOT's introspection endpoint (RFC 7662)."""
 
 
 class UserInfoView(EndpointMixin, OwnCoreMixin, toolkit_views.UserInfoView):
-    """The toolkit's userinfo endpoint; a token in the address would stand in every log on the way (RFC 6750 §2.3)."""
+    """DOT's userinfo endpoint; rejects tokens in the query, which appear in logs (RFC 6750 §2.3)."""
 
     def _create_userinfo_response(self, request: HttpRequest) -> HttpResponse:
         if "access_token" in request.GET:
             return refusal("invalid_request", "Send the access token in a header.", HTTPStatus.BAD_REQUEST)
         response: HttpResponse = super()._create_userinfo_response(request)
         if response.status_code != HTTPStatus.OK:
-            # oauthlib's errors come without a type, which Django makes HTML of.
+            # oauthlib's errors have no content type, so Django would send HTML.
             response["Content-Type"] = "application/json"
         return response

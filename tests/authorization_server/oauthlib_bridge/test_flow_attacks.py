@@ -1,4 +1,4 @@
-"""What an attacker found in the toolkit's flows, and what is done about it here."""
+"""Attacks on DOT's flows, and the countermeasures of this app."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class TestDeviceResources:
 
 
 class TestDeviceScopes:
-    """RFC 8628 section 3.4: the scopes are those of the device authorization request; a token request has none."""
+    """The scopes are those of the device authorization request; a token request has none (RFC 8628 section 3.4)."""
 
     POLLED = ({}, {"scope": "write openid"}, {"scope": "made-up"}, {"scope": ""})
 
@@ -139,7 +139,7 @@ class TestDeviceScopes:
 
 
 class TestDeviceApproval:
-    """Between two steps of one user's request comes another request."""
+    """Another request interferes between two steps of a user's request."""
 
     @pytest.fixture
     def confirm(self, device):
@@ -173,10 +173,10 @@ class TestConsent:
     def test_consent_to_one_api_is_none_to_another(self, signing_keys, web, user):
         web.code_flow(user, scope="read")
         asked = {"scope": "read", "approval_prompt": "auto", "allow": False}
-        # The consent page was shown, and was answered with no.
+        # The consent page was shown, and the user denied.
         assert web.authorize(user, resource=settings.REPORTS, **asked)["error"] == "access_denied"
         assert web.authorize(user, resource=[settings.API, settings.REPORTS], **asked)["error"] == "access_denied"
-        # For the API that was agreed to nothing is asked again.
+        # No consent page for the API that the user has consented to.
         assert "code" in web.authorize(user, **asked)
         assert "code" in web.authorize(user, resource=settings.API, **asked)
         assert (
@@ -237,7 +237,10 @@ class TestNul:
     def test_in_a_parameter_of_the_other_kind_of_form(self, name, service):
         answer = Client().post("/o/token/", {**service.credentials, "grant_type": "client_credentials", name: "a\x00b"})
         assert answer.status_code == 400
-        assert answer.json() == {"error": "invalid_request", "error_description": "A parameter holds a NUL character."}
+        assert answer.json() == {
+            "error": "invalid_request",
+            "error_description": "A parameter contains a NUL character.",
+        }
 
     @pytest.mark.parametrize("credentials", ["a\x00b:c", "a%00b:c", "a:b%00"])
     def test_in_basic_credentials(self, credentials, db):
@@ -309,7 +312,7 @@ def test_row_that_another_request_removed_is_no_crash(signing_keys, service, mon
         model.objects.filter(pk=row.pk).delete()
 
     monkeypatch.setattr(model, "save", save_and_vanish)
-    # Only for somebody who listens is the row read again.
+    # The row is read again only for receivers of the signal.
     assert service.token("client_credentials").status_code == 200
     heard = []
 
@@ -330,7 +333,7 @@ def test_row_that_another_request_removed_is_no_crash(signing_keys, service, mon
 
 @pytest.mark.parametrize("hashed", [True, False])
 def test_family_that_was_revoked_meanwhile_gets_no_new_member(hashed, signing_keys, web, user, monkeypatch, settings):
-    """A replay is noticed, and all tokens of the family are revoked, while a refresh is under way."""
+    """A replay is detected and revokes the family while a refresh is in progress."""
     settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "COMPLIANT_BCP_RFC9700_TOKEN_STORAGE": hashed}
     first = web.code_flow(user).json()
     get_original_scopes = OAuth2Validator.get_original_scopes

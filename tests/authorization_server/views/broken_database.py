@@ -1,4 +1,4 @@
-"""Each endpoint, called while a statement fails: the requests, and what in them and in the answers is secret."""
+"""Requests to every endpoint while a database statement fails, and the secrets in them."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Call:
 
 
 class Site:
-    """A site with a client of each kind, from which calls are made."""
+    """A site with one client of each kind, and calls to its endpoints."""
 
     def __init__(self, make_client, user):
         self.make_client, self.user = make_client, user
@@ -176,7 +176,7 @@ CALLS = tuple(name for name in vars(Site) if not name.startswith("_"))
 
 
 class FailingStatements:
-    """Lets one statement of a request fail, and remembers what the statements had as values."""
+    """Makes one statement of a request fail, and records the parameters of all statements."""
 
     def __init__(self, number, error):
         self._left, self._error = number, error
@@ -195,7 +195,7 @@ class FailingStatements:
 
 @contextmanager
 def failing(number, error):
-    """Let the statement of this number fail with this error, and undo all that the block has written."""
+    """Make the statement with this number fail with this error, and roll back what the block writes."""
     statements = FailingStatements(number, error)
     with transaction.atomic():
         with connection.execute_wrapper(statements):

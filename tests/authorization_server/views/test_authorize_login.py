@@ -1,4 +1,4 @@
-"""Logins that an authorization request asks for, by prompt, max_age or acr_values (OpenID Connect Core §3.1.2.1)."""
+"""Logins required by prompt, max_age or acr_values of an authorization request (OpenID Connect Core §3.1.2.1)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CONTEXTS = {"AUTHENTICATION_CONTEXTS": {"urn:example:password": ["pwd"]}}
 
 
 class Browser:
-    """A user with a browser and some tabs: what a tab is about is the ``state``."""
+    """A user's browser with several tabs, told apart by ``state``."""
 
     def __init__(self, application, user):
         self.application, self.user, self.client = application, user, Client()
@@ -39,7 +39,7 @@ class Browser:
         return self.client.get("/o/authorize/", self.query(**parameters))
 
     def ask(self, **parameters):
-        """Open the authorization endpoint, and give the address to come back to from the login page."""
+        """Open the authorization endpoint, and return the address to which the login page redirects."""
         return self.way_back(self.open(**parameters))
 
     def way_back(self, sent):
@@ -77,7 +77,7 @@ def logged_in(browser):
 
 class TestPromptLogin:
     def test_user_who_has_just_logged_in_is_sent_to_log_in(self, logged_in):
-        """Django OAuth Toolkit's own test_prompt_login."""
+        """See DOT's test_prompt_login."""
         way_back = logged_in.ask(prompt="login")
         assert "redirect_uri=https%3A%2F%2Fclient.example.com" in way_back
         assert "state=random_state_string" in way_back
@@ -86,7 +86,7 @@ class TestPromptLogin:
         assert "prompt" not in way_back
 
     def test_together_with_create(self, logged_in, settings):
-        """Django OAuth Toolkit's own test_authenticated_multi_value_prompt_forces_login."""
+        """See DOT's test_authenticated_multi_value_prompt_forces_login."""
         settings.OAUTH2_PROVIDER = {
             **settings.OAUTH2_PROVIDER,
             "OIDC_RP_INITIATED_REGISTRATION_ENABLED": True,
@@ -103,9 +103,9 @@ class TestPromptLogin:
         assert logged_in.is_asked_to_log_in(f"{way_back}&approval_prompt=force&max_age=1000")
         logged_in.log_in()
         assert logged_in.sees_the_consent_page(way_back)
-        # Loading the page again asks for nothing new.
+        # Reloading the page requires no further login.
         assert logged_in.sees_the_consent_page(way_back)
-        # The client asking again does.
+        # A new authorization request does.
         logged_in.ask(prompt="login")
         assert logged_in.is_asked_to_log_in(way_back)
 
@@ -154,7 +154,7 @@ class TestPromptLogin:
         assert logged_in.sees_the_consent_page(way_back)
 
     def test_user_who_is_not_logged_in_logs_in_once(self, browser):
-        """Django OAuth Toolkit's own test_prompt_login_unauthenticated_single_redirect."""
+        """See DOT's test_prompt_login_unauthenticated_single_redirect."""
         way_back = browser.ask(prompt="login")
         assert "prompt" not in way_back
         browser.log_in()
@@ -162,7 +162,7 @@ class TestPromptLogin:
 
     def test_without_a_page(self, logged_in):
         logged_in.ask(prompt="login")
-        # Of the same request; "none" is for a client that asks first whether a page is needed.
+        # The same request with "none", as sent by a client that first checks whether a page is needed.
         refused = parse_qs(urlsplit(logged_in.open(prompt="none")["Location"]).query)
         assert refused["error"] == ["login_required"]
 
@@ -255,7 +255,7 @@ class TestContext:
         way_back = browser.ask(acr_values="urn:example:mfa")
         browser.log_in()
         assert browser.error(way_back) == "unmet_authentication_requirements"
-        # The next time it is asked for again: the user may have got a second factor since.
+        # The next request requires it again: the user may have added a second factor.
         assert browser.is_asked_to_log_in(way_back)
 
     def test_after_a_logout_once_more(self, browser):
@@ -274,7 +274,7 @@ class TestContext:
 
 @pytest.fixture
 def clock(monkeypatch):
-    """The clock by which logins are recorded and judged."""
+    """The clock used to record and check logins."""
 
     class Clock:
         now = 1_700_000_000.0

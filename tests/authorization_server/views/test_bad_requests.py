@@ -1,4 +1,4 @@
-"""What a client sends that nobody foresaw: the answer is an error of the standards, and never a crash or a present."""
+"""Malformed requests are answered with a standard error: no exception, and no token."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class TestCodeChallenge:
 
 
 class TestCodeVerifier:
-    """A code_challenge that was taken out of the request (RFC 9700 section 2.1.1)."""
+    """A code_challenge that an attacker removed from the request (RFC 9700 section 2.1.1)."""
 
     def exchange(self, web, user, verifier, **parameters):
         code = web.authorize(user, **parameters)["code"]
@@ -79,14 +79,14 @@ class TestCodeVerifier:
         without = {"code_challenge": None, "code_challenge_method": None, "scope": "openid read"}
         refused = self.exchange(web, user, "v" * 43, **without)
         assert (refused.status_code, refused.json()["error"]) == (400, "invalid_grant")
-        # A parameter without a value is as if it were left out (RFC 6749 section 3.2).
+        # A parameter without a value counts as omitted (RFC 6749 section 3.2).
         assert self.exchange(web, user, "", **without).status_code == 200
         assert self.exchange(web, user, None, scope="openid read").status_code == 200
         assert self.exchange(web, user, "v" * 43, scope="openid read").json()["error"] == "invalid_grant"
 
 
 class TestRefreshTokenOfTheClientsChoice:
-    """Where refresh tokens are kept at a refresh, no other grant takes one from the client."""
+    """Without refresh token rotation, other grants must not issue a refresh token that the client sent."""
 
     @pytest.fixture(autouse=True)
     def _not_rotating(self, settings):
@@ -199,7 +199,7 @@ class TestRegistration:
 
     @pytest.mark.parametrize("issuer", ["https://as.example.com/o", ""])
     def test_secret_that_never_expires(self, issuer, client, settings):
-        """RFC 7591 section 3.2.1, and RFC 7592 section 3 for what comes later."""
+        """See RFC 7591 section 3.2.1, and RFC 7592 section 3 for later responses."""
         settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "OIDC_ISS_ENDPOINT": issuer}
         for method, expires_at in (("client_secret_basic", 0), ("client_secret_post", 0), ("none", None)):
             asked = {**self.GOOD, "token_endpoint_auth_method": method}

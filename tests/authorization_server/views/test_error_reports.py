@@ -1,4 +1,4 @@
-"""What Django mails to a site's administrators when a request fails holds no secret, code, token or key."""
+"""Error reports that Django mails to administrators contain no secret, code, token or key."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("signing_keys", "ma
 
 @pytest.fixture
 def mailed(settings):
-    """Django's own handler for errors, which mails each as text and as HTML."""
+    """Django's ``AdminEmailHandler``, with text and HTML reports."""
     settings.ADMINS = [("admin", "admin@example.com")]
     settings.OAUTH2_PROVIDER = {
         **settings.OAUTH2_PROVIDER,
@@ -92,7 +92,7 @@ def test_no_secret_whichever_statement_fails(name, make_client, user):
         if statements.failed is None:
             break
         if answer.status_code == 500:
-            # Hashes of secrets, codes and tokens that are made on the way: all that the statements had, but for ids.
+            # Hashes of generated secrets, codes and tokens: all parameters of statements except IDs.
             made = {value for value in statements.values if len(value) > 25}
             assert_secret([*call.secrets, *(made - _known(call))])
     assert number > 1
@@ -100,7 +100,7 @@ def test_no_secret_whichever_statement_fails(name, make_client, user):
 
 
 def _known(call):
-    """What is no secret: the client, its redirect URI and its challenge, and what a registration says."""
+    """Values that are not secret: the client, its redirect URI and challenge, and registered metadata."""
     said = [*(call.data or {}).values(), *(value for _, value in parse_qsl(urlsplit(call.path).query))]
     return {value for value in said if isinstance(value, str) and value not in call.secrets} | {*call.path.split("/")}
 
@@ -173,10 +173,10 @@ def test_no_token_in_our_frames_where_the_toolkit_asks(path, where, service, mon
     finally:
         got_request_exception.disconnect(dispatch_uid="test")
     kind, error, trace = raised[0]
-    # The frames of oauthlib and the toolkit that lead here have the token as well, and are theirs.
+    # Frames of oauthlib and DOT hold the token too; they are out of scope.
     while "django_at_jwt/" not in trace.tb_frame.f_code.co_filename:
         trace = trace.tb_next
-    # Of the first frame, this is the decorator's.
+    # The first remaining frame is the decorator's.
     report = ExceptionReporter(None, kind, error, trace).get_traceback_text()
     assert not any(part in report for part in parts_of(token))
 

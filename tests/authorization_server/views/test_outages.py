@@ -1,4 +1,4 @@
-"""While the database cannot be used, every endpoint answers 503 as JSON with Retry-After. Other errors stay errors."""
+"""Every endpoint answers 503 as JSON with Retry-After during a database outage; other errors propagate."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_read_only_database(service, client):
         assert client.get("/o/.well-known/jwks.json").status_code == 200
         assert_unavailable(service.token("client_credentials"))
     finally:
-        # The error has ended the test's own transaction, in which Django executes nothing any more.
+        # The error has broken the test's transaction, so Django executes no further statements in it.
         connection.connection.execute("PRAGMA query_only = OFF")
 
 
@@ -160,7 +160,7 @@ def test_transaction_of_a_request_is_rolled_back_before_the_answer(rf, settings,
         Authorization.for_code("a code", scopes=[], resources=[], expires_at=timezone.now()).save()
         raise OperationalError("the server closed the connection")
 
-    # Django begins no transaction around it, which could fail where nobody answers.
+    # Django must not begin a transaction around the view: its errors would not be answered.
     assert view._non_atomic_requests == {"default"}
     assert_unavailable(view(rf.post("/")))
     assert seen == [True]

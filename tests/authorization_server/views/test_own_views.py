@@ -1,4 +1,4 @@
-"""Sites with their own views of the endpoints: what works with this app's classes, and what is said without them."""
+"""Sites with their own endpoint views, derived from this app's classes or from DOT's."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def site(settings, tmp_path):
 
 
 class Program:
-    """A client that talks to the endpoints below /login/."""
+    """A client of the endpoints below /login/."""
 
     def __init__(self, application, user):
         self.application = application
@@ -106,7 +106,7 @@ def warned():
 
 
 class TestViewsOfBefore:
-    """A site that has added this app, and still serves the endpoints with subclasses of the toolkit's views."""
+    """A site with this app whose endpoints are still subclasses of DOT's views."""
 
     @pytest.fixture(autouse=True)
     def _site(self, site):
@@ -121,7 +121,7 @@ class TestViewsOfBefore:
             assert refused["error"] == "consent_required"
             assert refused["state"] == "a state"
             assert "code" not in refused
-        # What the client is told to do then works.
+        # The advice in the error works.
         page = program.ask(scope="reports:read", resource=settings.REPORTS, approval_prompt="force")
         assert "code" in program.agree(page)
 
@@ -175,7 +175,7 @@ class TestViewsOfBefore:
 
 
 class TestViewsOfOurs:
-    """The site has named this app's classes first."""
+    """A site whose views have this app's classes as first base."""
 
     @pytest.fixture(autouse=True)
     def _site(self, site):
@@ -187,7 +187,7 @@ class TestViewsOfOurs:
 
     def test_consent_page_is_the_sites_and_names_the_api(self, program, settings):
         program = program()
-        # "read" means nothing to this API, so the form has no scope in it.
+        # This API does not know "read", so the form has no scope.
         page = program.ask(resource=settings.REPORTS)
         assert page.content.decode() == "the site&#x27;s own Reports"
         assert page["X-Frame-Options"] == "DENY"
@@ -296,7 +296,7 @@ class TestSlips:
         site(OF_TWO)
         assert warned().keys() == {"/login/authorize"}
         document = Client().get(METADATA).json()
-        # The one that is protected, and else the first of the URLconf.
+        # The protected view, else the first in the URLconf.
         assert document["authorization_endpoint"] == "https://as.example.com/o/authorize/"
         assert document["token_endpoint"] == "https://as.example.com/login/token"
 
