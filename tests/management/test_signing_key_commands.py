@@ -244,7 +244,7 @@ class TestImport:
     def test_encrypted_pem(self, db, tmp_path, monkeypatch):
         key = JWK.generate(kty="RSA", size=2048)
         (tmp_path / "key.pem").write_bytes(key.export_to_pem(private_key=True, password=b"secret"))
-        with pytest.raises(CommandError, match="Name the environment variable of its password with --password-variable"):
+        with pytest.raises(CommandError, match="environment variable of its password with --password-variable"):
             run("import_signing_key", str(tmp_path / "key.pem"))
         with pytest.raises(CommandError, match="KEY_PASSWORD is not set"):
             run("import_signing_key", str(tmp_path / "key.pem"), "--password-variable", "KEY_PASSWORD")
