@@ -1,6 +1,7 @@
 """The compliance page: each requirement, the tests that show it, and what came of them.
 
-``python -m tests.compliance docs/reference/compliance.md`` runs the tests marked ``@pytest.mark.compliance("9068-24", ...)``
+``python -m tests.compliance docs/reference/compliance.md``
+runs the tests marked ``@pytest.mark.compliance("9068-24", ...)``
 and writes the page in Markdown. Failing tests do not keep it from being written: it says that they failed. A mark with
 a number that is in no line of ``compliance_requirements.toml`` does.
 """
