@@ -1,4 +1,4 @@
-"""Reading rows without holding a request longer than a stated time, however long the database takes."""
+"""A cache of database rows. No request waits longer than ``READ_PATIENCE`` for a read, however slow the database is."""
 
 from __future__ import annotations
 
@@ -21,18 +21,17 @@ if TYPE_CHECKING:
 logger = logging.getLogger("django_at_jwt")
 
 READ_PATIENCE: Final = 2.0
-"""Seconds for which a request waits for such a read."""
+"""Seconds for which a request waits for a read."""
 
-# Seconds after which a read that hangs no longer keeps others from trying. A connection that was lost without a word
-# can hang for hours.
+# Seconds after which a hanging read no longer prevents another one. A lost connection can hang for hours.
 _ABANDONED_AFTER: Final = 60.0
 
 
 class BoundedRead:
-    """One read at a time, in a thread of its own, which goes on when the request no longer waits for it.
+    """Read in a separate thread, one read at a time, and stop waiting for it after ``READ_PATIENCE``.
 
-    Inside a transaction the read uses the transaction's connection, and so do databases in memory: no other connection
-    sees the same rows. Only then is a read as slow as its database.
+    Inside a transaction, and with an in-memory database, the read runs in the calling thread, since no other connection
+    sees the same rows. Not bounded: such a read takes as long as the database.
     """
 
     def __init__(
@@ -41,23 +40,24 @@ class BoundedRead:
         """Make a reader of the rows of ``model``.
 
         Args:
-            read: reads and keeps the rows. It gets the name of the primary database, and a function that returns
-                whether the read is still the latest: not after :meth:`forget` or when it was given up as hanging.
-            put_off: lets the rows count as read just now, since a read takes too long.
+            read: reads and stores the rows. It is called with the alias of the primary database, and a function that
+                returns whether the read is still the latest: not after :meth:`forget`, or when it was abandoned.
+            put_off: called if a read takes too long, to postpone the next attempt.
         """
         self._model, self._read, self._put_off = model, read, put_off
         self._lock = threading.Lock()
         self._latest: _Read | None = None
 
     def run(self, *, due: Callable[[], bool], join: bool) -> bool:
-        """Read, unless a read is under way already, and wait for at most ``READ_PATIENCE``.
+        """Start a read unless one is running, and wait for at most ``READ_PATIENCE``.
 
         Args:
-            due: whether a read is needed, asked again when no other thread can begin one.
-            join: wait for another thread's read too, for what is left of its time.
+            due: returns whether a read is needed; called while no other thread can start one.
+            join: wait for a read that another thread started, too, until ``READ_PATIENCE`` after its start.
 
         Returns:
-            Whether the read ended. It was not waited for if another thread began it and ``join`` is false.
+            Whether the read ended, or was not due. It is not waited for if another thread started it and ``join`` is
+            false.
 
         Raises:
             Exception: what ``read`` raised.
@@ -82,7 +82,7 @@ class BoundedRead:
             return True
         if begins:
             name = self._model.__name__
-            logger.error("Reading the rows of %s takes longer than %s s and goes on apart", name, READ_PATIENCE)
+            logger.error("Reading the rows of %s takes longer than %s s; it continues separately", name, READ_PATIENCE)
         if begins or not remaining:
             with self._lock:
                 if read is self._latest and not read.done.is_set():
@@ -90,24 +90,24 @@ class BoundedRead:
         return False
 
     def forget(self) -> None:
-        """Begin a new read at the next use, even if one is under way: it may have read the rows as they were before."""
+        """Start a new read at the next use, even if one is running: it may have read the rows before a change."""
         with self._lock:
             self._latest = None
 
 
 class _Read:
-    """One read: its thread, and what it ended with."""
+    """One read, its thread and its outcome."""
 
     def __init__(self, reader: BoundedRead, database: str, *, inline: bool) -> None:
         self._reader, self._database, self._inline = reader, database, inline
         self.began: Final = time.monotonic()
         self.done: Final = threading.Event()
         self.error: Exception | None = None
-        # A daemon, so that a read that hangs does not keep the process from ending.
-        self.thread = threading.Thread(target=self._work_apart, name="django-at-jwt-read", daemon=True)
+        # A daemon thread, so that a hanging read does not prevent the process from exiting.
+        self.thread = threading.Thread(target=self._work_in_thread, name="django-at-jwt-read", daemon=True)
 
     def is_over(self) -> bool:
-        """Return whether the next read can begin. In a process forked meanwhile, the thread no longer runs."""
+        """Return whether the next read can start. After a fork, the thread no longer exists."""
         if self.done.is_set() or time.monotonic() >= self.began + _ABANDONED_AFTER:
             return True
         return not (self._inline or self.thread.is_alive())
@@ -121,7 +121,7 @@ class _Read:
         finally:
             self.done.set()
 
-    def _work_apart(self) -> None:
+    def _work_in_thread(self) -> None:
         try:
             self.work()
         finally:
@@ -143,83 +143,157 @@ _LEAST_AGE: Final = 1.0
 ValueT = TypeVar("ValueT")
 
 
-class RowCache(Generic[ValueT]):
-    """A value that is read again when it is older than ``KEY_RING_MAX_AGE``, or after a change in this process.
+def _usual_max_age(_value: object) -> float:
+    return app_settings().key_ring_max_age
 
-    If a read fails or hangs, the value that was read before is used for ``KEY_RING_MAX_STALE``. No request waits longer
-    than :data:`~.bounded_read.READ_PATIENCE` for a read.
+
+class RowCache(Generic[ValueT]):
+    """A value made from rows, read again when it is older than its maximum age or after a change in this process.
+
+    If a read fails or hangs, the former value is used for ``KEY_RING_MAX_STALE``, and the next attempt waits for the
+    maximum age. No request waits longer than :data:`READ_PATIENCE` for a read.
     """
 
-    def __init__(self, model: type[Model], read: Callable[[str], ValueT]) -> None:
-        """Make a snapshot of the rows of ``model``; ``read`` is given the name of the primary database."""
-        self._model, self._read = model, read
+    def __init__(
+        self,
+        model: type[Model],
+        read: Callable[[str], ValueT],
+        *,
+        max_age: Callable[[ValueT], float] = _usual_max_age,
+        retry_after: float = 0.0,
+        keep_after_change: bool = False,
+    ) -> None:
+        """Make an empty cache of the rows of ``model``.
+
+        Args:
+            read: returns the value, which must not be ``None``; called with the alias of the primary database.
+            max_age: returns the seconds after which a value is read again, by default ``KEY_RING_MAX_AGE``.
+            retry_after: seconds without another attempt after a failed read, if no former value can be used.
+            keep_after_change: whether the former value may be used if the read after a change fails or hangs.
+        """
+        self._model, self._read, self._max_age = model, read, max_age
+        self._retry_after, self._keep_after_change = retry_after, keep_after_change
         self._reader = BoundedRead(model, self._refresh, self._put_off)
-        self._value: ValueT | None = None
-        self._read_at = self._succeeded_at = self._value_began = _NEVER
+        # Held while state changes, never while rows are read.
+        self._lock = threading.Lock()
+        self.clear()
         for signal in (post_save, post_delete):
             signal.connect(self._changed, sender=model)
 
+    def clear(self) -> None:
+        """Discard the value, as in a new process."""
+        self._reader.forget()
+        with self._lock:
+            self._value: ValueT | None = None
+            self._value_began = _NEVER
+            # When the last read began or was put off.
+            self._tried_at = _NEVER
+            # When the last read began whose value may be used: see _is_usable.
+            self._succeeded_at = _NEVER
+            # Until when the value needs no read, by the settings at the last read.
+            self._at_hand_until = _NEVER
+
+    @property
+    def last_read(self) -> ValueT | None:
+        """The value that was read last, however old, or ``None``."""
+        return self._value
+
+    def at_hand(self) -> ValueT | None:
+        """Return the value if it is not time to read it again, else ``None``."""
+        return self._value if time.monotonic() < self._at_hand_until else None
+
     def current(self) -> ValueT:
-        """Give the value as it is now.
+        """Return the value, read again if it is older than its maximum age.
 
         Raises:
-            django.db.Error: it cannot be read, and was not for ``KEY_RING_MAX_STALE`` or ever.
+            django.db.Error: it cannot be read, and no former value can be used.
         """
-        return self._younger_than(app_settings().key_ring_max_age)
+        value = self._value
+        return self._younger_than(_LEAST_AGE if value is None else self._max_age(value))
 
     def latest(self) -> ValueT:
-        """Give a value that is no older than a second, for whoever misses something in the current one.
+        """Return the value, read again if it is older than a second.
 
         Raises:
             django.db.Error: as :meth:`current`.
         """
         return self._younger_than(_LEAST_AGE)
 
+    def reread(self) -> ValueT | None:
+        """Read the value now. Return ``None`` if another thread is reading, or the read takes too long.
+
+        A former value is returned if the read fails.
+
+        Raises:
+            django.db.Error: as :meth:`current`.
+        """
+        return self._value if self._reader.run(due=lambda: True, join=False) else None
+
     def forget(self) -> None:
         """Read again at the next use."""
         self._reader.forget()
-        self._read_at = self._succeeded_at = _NEVER
+        with self._lock:
+            self._tried_at = self._at_hand_until = _NEVER
+            if not self._keep_after_change:
+                self._succeeded_at = _NEVER
 
     def _younger_than(self, seconds: float) -> ValueT:
+        name = self._model.__name__
+        if self._is_due(seconds):
+            # If another thread is reading, use the current value, unless there is none yet or it was changed here.
+            join = _NEVER in (self._tried_at, self._succeeded_at)
+            ended = self._reader.run(due=lambda: self._is_due(seconds), join=join)
+            if not ended and not self._is_usable():
+                raise OperationalError(f"the rows of {name} could not be read within {READ_PATIENCE} seconds")
         value = self._value
-        if value is not None and time.monotonic() - self._read_at < seconds:
-            return value
-        # If another thread is reading, use the current value, unless there is none yet or it was changed here.
-        ended = self._reader.run(
-            due=lambda: time.monotonic() - self._read_at >= seconds, join=self._succeeded_at == _NEVER
-        )
-        value = self._value
-        if not ended:
-            too_old_at = self._succeeded_at + app_settings().key_ring_max_stale
-            if value is None or time.monotonic() > too_old_at:
-                raise OperationalError(
-                    f"the rows of {self._model.__name__} could not be read within {READ_PATIENCE} seconds"
-                )
-        assert value is not None  # noqa: S101 - a read that fails with nothing to go on with has raised
+        # If a change came during the read, it is due again, but its value is good for this call.
+        if value is None or not (self._is_usable() or self._tried_at == _NEVER):
+            raise OperationalError(f"the rows of {name} could not be read a moment ago")
         return value
 
+    def _is_usable(self) -> bool:
+        return time.monotonic() <= self._usable_until()
+
+    def _usable_until(self) -> float:
+        settings = app_settings()
+        return self._succeeded_at + max(settings.key_ring_max_stale, settings.key_ring_max_age)
+
+    def _is_due(self, seconds: float) -> bool:
+        return time.monotonic() - self._tried_at >= (seconds if self._is_usable() else self._retry_after)
+
     def _put_off(self) -> None:
-        # The next attempt comes with the next request after the usual age, not with each one. After a change here, the
-        # value from before must not be used meanwhile.
-        if self._succeeded_at != _NEVER:
-            self._read_at = time.monotonic()
+        # The next attempt comes with the first request after the usual age, not with every request.
+        with self._lock:
+            self._count_as_tried(time.monotonic())
+
+    def _count_as_tried(self, at: float) -> None:
+        self._tried_at = at
+        if self._value is not None:
+            self._at_hand_until = min(at + self._max_age(self._value), self._usable_until())
 
     def _refresh(self, database: str, is_latest: Callable[[], bool]) -> None:
         began = time.monotonic()
         try:
             value = self._read(database)
         except AnyDatabaseError:
-            if began - self._succeeded_at > app_settings().key_ring_max_stale:
+            with self._lock:
+                if is_latest():
+                    self._count_as_tried(time.monotonic())
+            fallback = "; those read before are used" if self._is_usable() else ""
+            logger.exception("The rows of %s could not be read%s", self._model.__name__, fallback)
+            if not fallback:
                 raise
-            logger.exception("The rows of %s could not be read; those read before are used", self._model.__name__)
-            if is_latest():
-                self._put_off()
             return
-        if began >= self._value_began:
+        with self._lock:
+            if began < self._value_began:
+                return
             self._value, self._value_began = value, began
-        if is_latest():
-            # Otherwise a change that came while the rows were read may be missing, so they are read again.
-            self._succeeded_at = self._read_at = began
+            if is_latest():
+                self._succeeded_at = began
+                self._count_as_tried(began)
+            elif self._keep_after_change:
+                # A change that came while the rows were read may be missing, so the next read stays due.
+                self._succeeded_at = began
 
     def _changed(self, using: str, **_kwargs: object) -> None:
         self.forget()

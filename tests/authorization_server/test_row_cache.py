@@ -1,4 +1,4 @@
-"""What is made of rows is read seldom, at once after a change, and not at all while the database is down."""
+"""The row cache: reads by age, after a change, and while the database is down or hangs."""
 
 from __future__ import annotations
 
@@ -7,15 +7,14 @@ import threading
 import pytest
 from django.db import OperationalError, transaction
 
-from django_at_jwt.authorization_server import row_cache as bounded_read
-from django_at_jwt.authorization_server import row_cache as module
+from django_at_jwt.authorization_server import row_cache
 from django_at_jwt.authorization_server.row_cache import RowCache
 from django_at_jwt.models import ResourceServer
 from tests.patience import PATIENCE_SECONDS
 
 
 class Rows:
-    """A source that counts how often it was read."""
+    """Rows that count how often they are read."""
 
     def __init__(self):
         self.reads = 0
@@ -34,7 +33,7 @@ def rows():
 
 
 @pytest.fixture
-def snapshot(rows):
+def cache(rows):
     return RowCache(ResourceServer, rows)
 
 
@@ -43,68 +42,124 @@ def clock(monkeypatch):
     class Clock:
         now = 1000.0
 
-    monkeypatch.setattr(module.time, "monotonic", lambda: Clock.now)
+    monkeypatch.setattr(row_cache.time, "monotonic", lambda: Clock.now)
     return Clock
 
 
-def test_is_read_again_when_it_is_old(snapshot, rows, clock):
-    assert snapshot.current() == snapshot.current() == "default 1"
+def test_is_read_again_at_its_maximum_age(cache, rows, clock):
+    assert cache.current() == cache.current() == "default 1"
     clock.now += 29.9
-    assert snapshot.current() == "default 1"
+    assert cache.current() == "default 1"
     clock.now += 0.1
-    assert snapshot.current() == "default 2"
+    assert cache.current() == "default 2"
 
 
-def test_latest_is_a_second_old_at_most(snapshot, rows, clock):
-    assert snapshot.latest() == snapshot.latest() == "default 1"
+def test_latest_is_at_most_a_second_old(cache, rows, clock):
+    assert cache.latest() == cache.latest() == "default 1"
     clock.now += 1
-    assert snapshot.latest() == "default 2"
+    assert cache.latest() == "default 2"
 
 
-def test_database_that_is_down(snapshot, rows, clock, settings, caplog):
+def test_database_that_is_down(cache, rows, clock, settings, caplog):
     rows.fails = True
     with pytest.raises(OperationalError):
-        snapshot.current()
+        cache.current()
     rows.fails = False
-    assert snapshot.current() == "default 2"
+    assert cache.current() == "default 2"
     rows.fails = True
     clock.now += 30
-    assert snapshot.current() == "default 2"
+    assert cache.current() == "default 2"
     assert "those read before are used" in caplog.text
-    # It is asked again after the usual time, not by each request.
-    assert (snapshot.current(), rows.reads) == ("default 2", 3)
+    # The next attempt comes after the usual age, not with each request.
+    assert (cache.current(), rows.reads) == ("default 2", 3)
     clock.now += 3600
     with pytest.raises(OperationalError):
-        snapshot.current()
+        cache.current()
 
 
-def test_change_in_this_process(db, rows, snapshot):
-    assert snapshot.current() == "default 1"
+def test_value_at_hand(cache, rows, clock):
+    assert cache.at_hand() is cache.last_read is None
+    assert cache.current() == cache.at_hand() == "default 1"
+    rows.fails = True
+    clock.now += 30
+    assert cache.at_hand() is None
+    assert cache.current() == cache.at_hand() == "default 1"
+    cache.forget()
+    assert (cache.at_hand(), cache.last_read) == (None, "default 1")
+    cache.clear()
+    assert cache.last_read is None
+
+
+def test_reread_ignores_the_age(cache, rows, clock):
+    assert cache.current() == "default 1"
+    assert cache.reread() == "default 2"
+    rows.fails = True
+    assert cache.reread() == "default 2"
+    cache.clear()
+    with pytest.raises(OperationalError):
+        cache.reread()
+
+
+def test_maximum_age_of_a_value(rows, clock):
+    cache = RowCache(ResourceServer, rows, max_age=lambda value: 5 if value == "default 1" else 50)
+    assert cache.current() == "default 1"
+    clock.now += 5
+    assert cache.current() == "default 2"
+    clock.now += 49
+    assert cache.current() == cache.at_hand() == "default 2"
+
+
+def test_retry_after_a_failure_without_a_former_value(rows, clock):
+    cache = RowCache(ResourceServer, rows, retry_after=1.0)
+    rows.fails = True
+    for _ in range(3):
+        with pytest.raises(OperationalError):
+            cache.current()
+    assert rows.reads == 1
+    rows.fails = False
+    clock.now += 1
+    assert cache.current() == "default 2"
+
+
+def test_former_value_after_a_change(rows, clock):
+    cache = RowCache(ResourceServer, rows, keep_after_change=True)
+    assert cache.current() == "default 1"
+    cache.forget()
+    rows.fails = True
+    assert cache.current() == "default 1"
+    assert (cache.current(), rows.reads) == ("default 1", 2)
+    rows.fails = False
+    cache.forget()
+    assert cache.current() == "default 3"
+
+
+def test_change_in_this_process(db, rows, cache):
+    assert cache.current() == "default 1"
     row = ResourceServer.objects.create(identifier="https://api.example.com/", name="x")
-    assert snapshot.current() == "default 2"
+    assert cache.current() == "default 2"
     row.delete()
-    assert snapshot.current() == "default 3"
+    assert cache.current() == "default 3"
 
 
 @pytest.mark.django_db(transaction=True)
-def test_change_that_another_thread_could_not_see_yet(rows, snapshot):
+def test_rows_read_before_a_commit_are_read_again_after_it(rows, cache):
     with transaction.atomic():
         ResourceServer.objects.create(identifier="https://api.example.com/", name="x")
-        snapshot.current()
+        cache.current()
         read = rows.reads
-    snapshot.current()
+    cache.current()
     assert rows.reads == read + 1
 
 
-def test_change_while_it_is_read(snapshot, rows, monkeypatch):
-    monkeypatch.setattr(snapshot, "_read", lambda database: (snapshot.forget(), rows(database))[1])
-    assert snapshot.current() == "default 1"
-    # What was read may be from before the change.
-    assert snapshot.current() == "default 2"
+def test_change_while_it_is_read(cache, rows, monkeypatch):
+    monkeypatch.setattr(cache, "_read", lambda database: (cache.forget(), rows(database))[1])
+    assert cache.current() == "default 1"
+    # The value may be from before the change.
+    assert cache.current() == "default 2"
 
 
-def test_nobody_waits_for_a_read_that_is_under_way(snapshot, rows, clock):
-    assert snapshot.current() == "default 1"
+def test_other_threads_use_the_former_value_during_a_read(cache, rows, clock):
+    assert cache.current() == "default 1"
     clock.now += 30
     asked, go_on = threading.Event(), threading.Event()
 
@@ -113,19 +168,19 @@ def test_nobody_waits_for_a_read_that_is_under_way(snapshot, rows, clock):
         go_on.wait(PATIENCE_SECONDS)
         return "new"
 
-    snapshot._read = slow
-    reader = threading.Thread(target=snapshot.current)
+    cache._read = slow
+    reader = threading.Thread(target=cache.current)
     reader.start()
     assert asked.wait(PATIENCE_SECONDS)
-    assert snapshot.current() == "default 1"
+    assert cache.current() == "default 1"
     go_on.set()
     reader.join(PATIENCE_SECONDS)
-    assert snapshot.current() == "new"
+    assert cache.current() == "new"
 
 
 def test_a_read_that_hangs(rows, clock, monkeypatch):
-    monkeypatch.setattr(bounded_read, "_is_bound_to_its_connection", lambda database: False)
-    monkeypatch.setattr(bounded_read, "READ_PATIENCE", 0.05)
+    monkeypatch.setattr(row_cache, "_is_bound_to_its_connection", lambda database: False)
+    monkeypatch.setattr(row_cache, "READ_PATIENCE", 0.05)
     answers = iter([threading.Event() for _ in range(3)])
     asked = []
 
@@ -134,26 +189,26 @@ def test_a_read_that_hangs(rows, clock, monkeypatch):
         asked[-1].wait(PATIENCE_SECONDS)
         return rows(database)
 
-    snapshot = RowCache(ResourceServer, slow)
+    cache = RowCache(ResourceServer, slow)
     for _ in range(3):
         with pytest.raises(OperationalError, match="within"):
-            snapshot.current()
+            cache.current()
     assert len(asked) == 1
-    _answer(snapshot, asked[0])
-    assert snapshot.current() == "default 1"
+    _answer(cache, asked[0])
+    assert cache.current() == "default 1"
     clock.now += 30
-    # What was read before is used while the database hangs, but not after a change in this process.
-    assert snapshot.current() == snapshot.current() == "default 1"
-    snapshot.forget()
+    # The former value is used while the database hangs, but not after a change in this process.
+    assert cache.current() == cache.current() == "default 1"
+    cache.forget()
     with pytest.raises(OperationalError, match="within"):
-        snapshot.current()
+        cache.current()
     assert len(asked) == 3
     asked[1].set()
-    _answer(snapshot, asked[2])
-    assert snapshot.current().startswith("default")
+    _answer(cache, asked[2])
+    assert cache.current().startswith("default")
 
 
-def _answer(snapshot, event):
-    hanging = snapshot._reader._latest
+def _answer(cache, event):
+    hanging = cache._reader._latest
     event.set()
     assert hanging.done.wait(PATIENCE_SECONDS)

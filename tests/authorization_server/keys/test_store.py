@@ -1,4 +1,4 @@
-"""The key ring of the local issuer: read rarely, on time at every transition, and never written."""
+"""The key ring of the local issuer: rarely read, and on time at every transition."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from django.db import OperationalError
 from django.utils import timezone
 
-from django_at_jwt.authorization_server import row_cache as bounded_read
+from django_at_jwt.authorization_server import row_cache
 from django_at_jwt.authorization_server.keys import store as keystore
 from django_at_jwt.authorization_server.keys.encryption import decrypt_private_key
 from django_at_jwt.authorization_server.keys.rotation import rotate_signing_keys
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def clock(monkeypatch):
-    """A clock that stands still unless it is set, for the age of what was read and for the keys' own times."""
+    """A clock that only moves when told to, for the age of the rows and the times of the keys."""
 
     class Clock:
         ahead = timedelta(0)
@@ -50,7 +50,7 @@ def clock(monkeypatch):
     return clock
 
 
-def test_read_once_and_again_when_it_is_too_old(signing_keys, clock, django_assert_num_queries):
+def test_read_once_and_again_at_the_maximum_age(signing_keys, clock, django_assert_num_queries):
     store = KeyStore()
     with django_assert_num_queries(1):
         for _ in range(5):
@@ -61,7 +61,7 @@ def test_read_once_and_again_when_it_is_too_old(signing_keys, clock, django_asse
         store.current()
 
 
-def test_ring_at_hand_is_the_current_one_for_as_long_as_it_holds(signing_keys, clock, django_assert_num_queries):
+def test_ring_at_hand_is_the_current_ring_while_it_is_valid(signing_keys, clock, django_assert_num_queries):
     store = KeyStore()
     assert store.at_hand() is None
     ring = store.current()
@@ -76,7 +76,7 @@ def test_ring_at_hand_is_the_current_one_for_as_long_as_it_holds(signing_keys, c
     assert store.at_hand() is None
 
 
-def test_settings_that_change_are_seen_without_a_read(signing_keys, settings, django_assert_num_queries):
+def test_changed_settings_apply_without_a_read(signing_keys, settings, django_assert_num_queries):
     store = KeyStore()
     assert store.current().algorithms == ("RS256",)
     settings.AT_JWT = {**settings.AT_JWT, "SIGNING_ALGORITHMS": ["ES256", "RS256"]}
@@ -86,7 +86,7 @@ def test_settings_that_change_are_seen_without_a_read(signing_keys, settings, dj
         assert store.at_hand() is store.current()
 
 
-def test_ring_is_at_hand_while_the_database_is_down_and_until_it_is_too_old(signing_keys, clock, monkeypatch, settings):
+def test_ring_is_at_hand_while_the_database_is_down_until_it_is_too_old(signing_keys, clock, monkeypatch, settings):
     settings.AT_JWT = {**settings.AT_JWT, "KEY_RING_MAX_STALE": 70}
     store = KeyStore()
     ring = store.current()
@@ -102,7 +102,7 @@ def test_ring_is_at_hand_while_the_database_is_down_and_until_it_is_too_old(sign
         store.current()
 
 
-def test_empty_table_is_looked_at_again_soon(clock, django_assert_num_queries):
+def test_empty_table_is_read_again_soon(clock, django_assert_num_queries):
     store = KeyStore()
     with django_assert_num_queries(1):
         for _ in range(5):
@@ -145,11 +145,11 @@ def test_never_read_and_the_database_is_down(monkeypatch, client, service, setti
     monkeypatch.setattr(keystore, "primary_rows", down)
     with pytest.raises(KeysUnavailable):
         KeyStore().current()
-    # Neither the token nor its sender is at fault.
+    # Not the client's fault: no 401.
     factory, now = TokenFactory("RS256"), int(time.time())
     token = factory.with_claims(iss=settings.ISSUER, aud=settings.API, iat=now, exp=now + 600)
     assert client.get("/whoami/", headers={"Authorization": f"Bearer {token}"}).status_code == 503
-    # A token that no key could help is at fault.
+    # No key could make this token acceptable.
     assert client.get("/whoami/", headers={"Authorization": "Bearer a.b.c"}).status_code == 401
     answer = client.get("/o/.well-known/jwks.json")
     assert answer.status_code == 503
@@ -159,11 +159,31 @@ def test_never_read_and_the_database_is_down(monkeypatch, client, service, setti
     assert refused.json()["error"] == "server_error"
 
 
+def test_failed_first_read_is_retried_after_a_second(signing_keys, clock, monkeypatch):
+    store, reads = KeyStore(), []
+    with monkeypatch.context() as outage:
+        outage.setattr(keystore, "primary_rows", lambda model: reads.append(model) or down(model))
+        for _ in range(3):
+            with pytest.raises(KeysUnavailable):
+                store.current()
+    assert len(reads) == 1
+    clock.ahead = timedelta(seconds=1)
+    assert store.current().signing_key()
+
+
+def test_former_keys_are_used_if_the_read_after_a_change_fails(signing_keys, clock, monkeypatch):
+    store = KeyStore()
+    ring = store.current()
+    monkeypatch.setattr(keystore, "primary_rows", down)
+    store.forget()
+    assert store.current() is store.at_hand() is ring
+
+
 def down(_model):
     raise OperationalError("the database is down")
 
 
-def test_private_keys_are_opened_when_they_sign_and_once(signing_keys, monkeypatch):
+def test_private_keys_are_decrypted_once_when_first_used(signing_keys, monkeypatch):
     opened = []
     open_key = keystore.open_signing_key
     monkeypatch.setattr(
@@ -188,7 +208,7 @@ def test_private_keys_are_opened_when_they_sign_and_once(signing_keys, monkeypat
         {"private_jwe": "a.b.c.d.e"},
     ],
 )
-def test_private_key_that_cannot_be_opened(damage, signing_keys):
+def test_private_key_that_cannot_be_decrypted(damage, signing_keys):
     SigningKey.objects.update(**damage)
     store = KeyStore()
     with pytest.raises(NoSigningKey, match="signing key"):
@@ -209,21 +229,21 @@ def test_public_half_of_another_key(signing_keys):
     SigningKey.objects.filter(pk=first.pk).update(public_jwk=second.public_jwk)
     SigningKey.objects.filter(pk=second.pk).update(public_jwk=first.public_jwk)
     ring = KeyStore().current()
-    # The thumbprint says whose public half it is, so neither is published under the other's name.
+    # The kid is the thumbprint of the public half, so neither is published under the other's kid.
     for kid, key in ring.public_keys.items():
         assert key.kid == kid
     with pytest.raises(NoSigningKey):
         ring.signing_key()
 
 
-def test_unusable_row_is_left_out_and_logged(signing_keys, caplog):
+def test_unusable_row_is_ignored_and_logged(signing_keys, caplog):
     first, second = signing_keys
     SigningKey.objects.filter(pk=second.pk).update(public_jwk={"kty": "oct", "k": "AAAA"})
     assert set(KeyStore().current().public_keys) == {first.kid}
     assert second.kid in caplog.text
 
 
-def test_revoked_key_is_out_of_the_set_and_signs_no_more(signing_keys, clock):
+def test_revoked_key_is_not_published_and_does_not_sign(signing_keys, clock):
     first, second = signing_keys
     store = KeyStore()
     store.current()
@@ -255,7 +275,7 @@ def test_no_private_member_in_pages_logs_or_reprs(mode, admin_client, caplog, se
         assert not any(secret in text for secret in secrets)
 
 
-def test_dumpdata_has_ciphertext_alone(signing_keys):
+def test_dumpdata_has_only_ciphertext(signing_keys):
     from io import StringIO
 
     from django.core.management import call_command
@@ -269,7 +289,7 @@ def test_dumpdata_has_ciphertext_alone(signing_keys):
 
 @pytest.fixture
 def hang(monkeypatch, signing_keys):
-    """A database that answers no read of signing keys before it is told to, to reads apart from this transaction."""
+    """Make reads of signing keys hang, in a separate thread, until ``answer`` is set."""
     answer, reads = threading.Event(), []
     rows = list(SigningKey.objects.order_by("signing_at", "kid"))
 
@@ -281,8 +301,8 @@ def hang(monkeypatch, signing_keys):
 
     def hang():
         answer.clear()
-        monkeypatch.setattr(bounded_read, "_is_bound_to_its_connection", lambda database: False)
-        monkeypatch.setattr(bounded_read, "READ_PATIENCE", 0.05)
+        monkeypatch.setattr(row_cache, "_is_bound_to_its_connection", lambda database: False)
+        monkeypatch.setattr(row_cache, "READ_PATIENCE", 0.05)
         monkeypatch.setattr(keystore, "primary_rows", lambda model: Rows())
         return SimpleNamespace(answer=answer, reads=reads)
 
@@ -292,14 +312,14 @@ def hang(monkeypatch, signing_keys):
         thread.join()
 
 
-def test_a_hanging_read_holds_no_request_and_the_old_keys_go_on_being_used(hang, clock):
+def test_the_former_keys_are_used_while_a_read_hangs(hang, clock):
     store = KeyStore()
     ring = store.current()
     hung = hang()
     clock.ahead = timedelta(seconds=31)
     for _ in range(5):
         assert store.current() is ring
-    # It is put off until the usual age is reached again.
+    # The next attempt is put off until the usual age is reached again.
     assert store.at_hand() is ring
     assert store.after_unknown_kid("a kid") is None
     clock.ahead = timedelta(minutes=59)
@@ -310,7 +330,7 @@ def test_a_hanging_read_holds_no_request_and_the_old_keys_go_on_being_used(hang,
     assert all(thread is not threading.current_thread() for thread in hung.reads)
 
 
-def test_a_hanging_read_is_not_begun_twice_and_is_given_up_in_the_end(hang, clock):
+def test_a_hanging_read_is_not_started_twice_and_is_abandoned_in_the_end(hang, clock):
     store = KeyStore()
     store.current()
     hung = hang()
@@ -323,7 +343,7 @@ def test_a_hanging_read_is_not_begun_twice_and_is_given_up_in_the_end(hang, cloc
     assert len(hung.reads) == 2
 
 
-def test_a_late_answer_is_taken(hang, clock):
+def test_a_late_answer_is_used(hang, clock):
     store = KeyStore()
     hung = hang()
     with pytest.raises(KeysUnavailable):
@@ -334,7 +354,7 @@ def test_a_late_answer_is_taken(hang, clock):
     assert len(hung.reads) == 1
 
 
-def test_a_late_answer_from_before_a_change_is_not_kept(hang, clock):
+def test_rows_read_before_a_change_are_read_again(hang, clock):
     store = KeyStore()
     store.current()
     hung = hang()
@@ -351,7 +371,7 @@ def test_a_late_answer_from_before_a_change_is_not_kept(hang, clock):
 def test_all_wait_for_the_first_read(hang, clock, monkeypatch):
     store = KeyStore()
     hung = hang()
-    monkeypatch.setattr(bounded_read, "READ_PATIENCE", PATIENCE_SECONDS)
+    monkeypatch.setattr(row_cache, "READ_PATIENCE", PATIENCE_SECONDS)
     rings = []
     threads = [threading.Thread(target=lambda: rings.append(store.current())) for _ in range(4)]
     for thread in threads:
@@ -363,13 +383,13 @@ def test_all_wait_for_the_first_read(hang, clock, monkeypatch):
     assert [len(ring.public_keys) for ring in rings] == [2] * 4
 
 
-def test_readers_never_see_half_a_view(signing_keys):
+def test_readers_never_see_an_incomplete_ring(signing_keys):
     import sys
 
     store = KeyStore()
     store.current()
-    # The rows are the same; what is tested is what readers see in between.
-    store._reader.run = lambda **_options: True
+    # Nothing is read: the test is about readers between two changes of state.
+    store._rows._reader.run = lambda **_options: True
     seen, stop, interval = [], threading.Event(), sys.getswitchinterval()
 
     def read():
@@ -393,7 +413,7 @@ def test_readers_never_see_half_a_view(signing_keys):
     assert set(seen) == {2}
 
 
-def test_unknown_kid_on_the_toolkits_view_while_the_database_is_down(signing_keys, client, service, monkeypatch):
+def test_unknown_kid_on_a_view_of_dot_while_the_database_is_down(signing_keys, client, service, monkeypatch):
     token = service.token("client_credentials").json()["access_token"]
     header, rest = token.split(".", 1)
     import base64
