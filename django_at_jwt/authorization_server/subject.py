@@ -58,7 +58,7 @@ def token_subject(user: Any, application: Any, *, grant: str | None) -> str | No
         IssuanceUnavailable: as :func:`subject_of`.
     """
     if grant == "client_credentials" or user is None:
-        if is_subject_of_somebody(application.client_id):
+        if is_subject_of_user(application.client_id):
             raise InvalidGrant(
                 "This client cannot get a token for itself.",
                 detail="the client's id is also a user's identifier (RFC 9068 section 5); give the client another id",
@@ -123,7 +123,7 @@ def user_of_computed_subject(claims: AccessTokenClaims, token: str) -> Any:
     return row.user if row is not None else None
 
 
-def is_subject_of_somebody(text: str) -> bool:
+def is_subject_of_user(text: str) -> bool:
     """Return whether a text, such as a client's id, is the ``sub`` of a user (RFC 9068 §5).
 
     Not checked: pairwise subjects, which cannot be chosen, and a callable ``SUBJECT`` without ``USER_BY_SUBJECT``.
@@ -157,7 +157,7 @@ def refuse_subject_as_client_id(client_id: str) -> None:
     Raises:
         ValidationError: a user has this identifier, so that the client's tokens would look like the user's.
     """
-    if is_subject_of_somebody(client_id):
+    if is_subject_of_user(client_id):
         raise ValidationError(
             _("A user of this site has this identifier in access tokens, so no client can use it (RFC 9068 §5)."),
             code="subject_of_user",
