@@ -1,1 +1,1 @@
-"""An example: an authorization server and two small APIs, each with an audience of its own."""
+"""An example: an authorization server and two small APIs with different audiences."""

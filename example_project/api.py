@@ -1,4 +1,4 @@
-"""The first API: each user's own notes, behind the audience ``/api/``."""
+"""The first API: each user's notes, with the audience ``/api/``."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class NoteSerializer(serializers.ModelSerializer):
 
 
 class IsUserOrReads(permissions.BasePermission):
-    message = "A client that acts for itself has no notes to write."
+    message = "A client that acts for itself cannot write notes."
 
     def has_permission(self, request: Request, _view: Any) -> bool:
         return request.method in permissions.SAFE_METHODS or not isinstance(request.user, MachinePrincipal)

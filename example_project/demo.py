@@ -1,7 +1,7 @@
-"""``python -m example_project.demo``: every grant, every refusal and a rotation, over HTTP against a real server.
+"""``python -m example_project.demo``: all grants, rejected tokens and a key rotation, over HTTP with a real server.
 
-It starts from nothing, in a temporary directory, and does what a client and a resource server would do: it reads the
-issuer's metadata and JWK set, gets tokens, verifies them with PyJWT, and calls the APIs.
+It starts with an empty temporary directory and does what clients and resource servers do: it reads the issuer's
+metadata and JWK set, requests tokens, verifies them with PyJWT, and calls the APIs.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 REQUIRED_CLAIMS: Final = ("iss", "exp", "aud", "sub", "client_id", "iat", "jti")
-# Short, so that a rotation can be watched. A real site announces a key for days before it signs.
+# Short, to demonstrate a rotation. A real site publishes a key for days before it signs.
 PROPAGATION_SECONDS: Final = 3
 SHORT_LIFETIME: Final = 2
 _PATIENCE_SECONDS: Final = 300
@@ -38,7 +38,7 @@ _REFUSED_IN_LOG: Final = re.compile(r"An access token was refused \((\w+):")
 
 @dataclass(frozen=True, kw_only=True)
 class Api:
-    """A resource server: its audience, an address in it, and the scope that a GET needs there."""
+    """A resource server: its audience, a URL in it, and its scopes, the first of which a GET request needs."""
 
     identifier: str
     url: str
@@ -55,7 +55,7 @@ class Api:
 
 
 class Demo:
-    """The story, a chapter in a method. Each leaves the tokens that later ones need."""
+    """The demonstration, one method per chapter. Later chapters use the tokens of earlier ones."""
 
     def __init__(self, server: RunningServer, story: Narration) -> None:
         self.running = server
@@ -74,44 +74,44 @@ class Demo:
     # The grants
 
     def discover(self) -> None:
-        self.story.chapter("The issuer says where everything is")
+        self.story.chapter("Discovery: the issuer's metadata and JWK set")
         metadata = self.authorization_server.metadata
-        self.story.show("Here", {name: metadata[name] for name in ("issuer", "token_endpoint", "jwks_uri")})
+        self.story.show("Metadata", {name: metadata[name] for name in ("issuer", "token_endpoint", "jwks_uri")})
         keys = self.authorization_server.jwk_set()["keys"]
         private = {"d", "p", "q", "dp", "dq", "qi", "oth", "k"}
-        self.story.check("the JWK set has public keys alone", holds=all(private.isdisjoint(key) for key in keys))
+        self.story.check("the JWK set has only public keys", holds=all(private.isdisjoint(key) for key in keys))
 
     def authorization_code(self) -> None:
         self.story.chapter("Authorization code with PKCE: a web application, for a user")
         scope = f"openid {self.notes.read_scope}"
         authorization = self.web.begin_authorization(scope=scope, resource=self.notes.identifier)
         redirect = self.browser.authorize(authorization)
-        self.story.say(f"The browser went to the authorization endpoint; {self.username} logged in and agreed.")
+        self.story.say(f"The browser opened the authorization endpoint; {self.username} logged in and gave consent.")
         self.tokens = self._granted(authorization.exchange(redirect))
         self._use(self.tokens["access_token"], self.notes, by_user=True)
 
     def refresh(self) -> None:
-        self.story.chapter("Refresh: the same client, later, without the user")
+        self.story.chapter("Refresh token: the same client, later, without the user")
         before = self.tokens["access_token"]
         refreshed = self._granted(self.web.token("refresh_token", refresh_token=self.tokens["refresh_token"]))
-        self.story.check("the access token is a new one", holds=refreshed["access_token"] != before)
+        self.story.check("the access token is new", holds=refreshed["access_token"] != before)
         self.tokens |= refreshed
         self._use(refreshed["access_token"], self.notes, by_user=True)
 
     def client_credentials(self) -> None:
-        self.story.chapter("Client credentials: a service, for itself, with an API that it names")
+        self.story.chapter("Client credentials: a service that acts for itself and names an API")
         self._use(self._service_token(), self.reports, by_user=False)
 
     def device_code(self) -> None:
-        self.story.chapter("Device code: a television, and a user with a browser elsewhere")
+        self.story.chapter("Device code: a television, and a user with a browser on another device")
         asked = self.device.ask_for_device_code(scope=self.notes.read_scope)
         self.story.check("the device gets a code", holds="device_code" in asked, found=asked.get("error"))
         self.story.say(f"The device shows: go to {asked['verification_uri']} and enter {asked['user_code']}.")
         early = self.device.token(DEVICE_CODE_GRANT, device_code=asked["device_code"])
         pending = early.get("error") == "authorization_pending"
-        self.story.check("until then it is told to wait", holds=pending, found=early.get("error"))
+        self.story.check("until the user agrees, the device must wait", holds=pending, found=early.get("error"))
         self.browser.connect_device(asked["verification_uri"], asked["user_code"])
-        self.story.say(f"{self.username} entered the code and agreed; the device asks again after its interval.")
+        self.story.say(f"{self.username} entered the code and gave consent; the device polls again after the interval.")
         time.sleep(asked["interval"])
         tokens = self._granted(self.device.token(DEVICE_CODE_GRANT, device_code=asked["device_code"]))
         self._use(tokens["access_token"], self.notes, by_user=True)
@@ -119,7 +119,7 @@ class Demo:
     # The refusals
 
     def refusals(self) -> None:
-        self.story.chapter("What an API refuses")
+        self.story.chapter("Tokens that an API rejects")
         good = self.tokens["access_token"]
         header, claims, signature = good.split(".")
         other = "A" if signature[0] != "A" else "B"
@@ -142,7 +142,7 @@ class Demo:
     # The rotation
 
     def rotate(self) -> None:
-        self.story.chapter("A rotation: the next key takes over, and nobody notices")
+        self.story.chapter("Key rotation: the next key takes over without interruption")
         old = self._service_token()
         old_kid = jwt.get_unverified_header(old)["kid"]
         announced = {key["kid"] for key in self.authorization_server.jwk_set()["keys"]} - {old_kid}
@@ -152,9 +152,9 @@ class Demo:
         new = self._token_of_another_key(old_kid)
         kid = jwt.get_unverified_header(new)["kid"]
         self.story.check("new tokens have a new kid", holds=kid != old_kid, found=kid)
-        self.story.check("that key was published before it signed", holds=kid in announced)
+        self.story.check("the key was published before it signed", holds=kid in announced)
         self._use(new, self.reports, by_user=False)
-        self.story.say("And the token from before the rotation:")
+        self.story.say("The token from before the rotation:")
         self._verify(old, self.reports)
         self._call(old, self.reports)
 
@@ -171,14 +171,14 @@ class Demo:
         claims = self._claims(token, self.reports, verify_exp=False)
         self.story.show("Claims", {name: claims[name] for name in ("iat", "exp")})
         time.sleep(max(0, claims["exp"] - time.time()) + 0.1)
-        self.story.say("Its signature, issuer and audience are good, and its time is over.")
+        self.story.say("Its signature, issuer and audience are valid, but it has expired.")
         self._refused("an expired token", token, self.reports, reason="expired")
 
-    # The steps that the chapters are made of
+    # The steps of the chapters
 
     def _granted(self, answer: dict[str, Any]) -> dict[str, Any]:
         if "access_token" not in answer:
-            raise UnexpectedResult(f"the token endpoint gave no token but {answer}")
+            raise UnexpectedResult(f"the token endpoint answered without a token: {answer}")
         return answer
 
     def _service_token(self) -> str:
@@ -194,8 +194,8 @@ class Demo:
         self.story.show("Claims", claims)
         self._verify(token, api)
         is_machine = claims["sub"] == claims["client_id"]
-        speaks_for = "the user" if by_user else "the client itself"
-        self.story.check(f"the subject is {speaks_for}", holds=is_machine is not by_user, found=claims["sub"])
+        subject = "the user" if by_user else "the client itself"
+        self.story.check(f"the subject is {subject}", holds=is_machine is not by_user, found=claims["sub"])
         self._call(token, api)
 
     def _verify(self, token: str, api: Api) -> None:
@@ -229,21 +229,21 @@ class Demo:
         self, what: str, token: str | None, api: Api, *, reason: str = "", status: int = 401, challenge: str = ""
     ) -> None:
         expected = challenge or 'Bearer error="invalid_token", error_description="The access token is invalid."'
-        # Whoever is refused is told where to read who issues tokens for this API (RFC 9728).
+        # The challenge refers to the API's metadata, which names its issuers (RFC 9728).
         expected += f', resource_metadata="{api.metadata}"'
         before = self.running.log.stat().st_size
         answer = call_api(api.url, token)
-        told = answer.headers.get("WWW-Authenticate", "no challenge")
-        holds = answer.status_code == status and told == expected
-        self.story.check(what, holds=holds, found=f"{answer.status_code}, {told}")
+        received = answer.headers.get("WWW-Authenticate", "no challenge")
+        holds = answer.status_code == status and received == expected
+        self.story.check(what, holds=holds, found=f"{answer.status_code}, {received}")
         if reason:
-            # The client learns one text whatever was wrong. Whoever runs the API reads the reason in the log.
+            # The client gets the same text for all reasons. The API's log has the reason.
             logged = _REFUSED_IN_LOG.findall(self.running.log.read_bytes()[before:].decode())
             self.story.check("  the log has the reason", holds=logged[-1:] == [reason], found=", ".join(logged))
 
 
 def tell(story: Narration, directory: Path) -> None:
-    """Tell the whole story."""
+    """Run all chapters."""
     settings = {"EXAMPLE_PROPAGATION_SECONDS": PROPAGATION_SECONDS}
     with running_server(directory, **settings) as server:
         story.say(f"A server runs at {server.base_url}. Its database is new, with users, clients and two signing keys.")
@@ -255,32 +255,32 @@ def tell(story: Narration, directory: Path) -> None:
         demo.device_code()
         demo.refusals()
         demo.rotate()
-    story.chapter("Time: a token is good until it expires, and not a moment longer")
+    story.chapter("Expiry: an expired token is rejected")
     brief = {"EXAMPLE_ACCESS_TOKEN_SECONDS": SHORT_LIFETIME, "EXAMPLE_LEEWAY_SECONDS": 0}
     with running_server(directory, **settings, **brief) as server:
-        story.say(f"A second server, whose tokens live for {SHORT_LIFETIME} seconds and whose APIs allow no leeway.")
+        story.say(f"A second server with a token lifetime of {SHORT_LIFETIME} seconds and no leeway.")
         Demo(server, story).expiry()
 
 
 def main() -> int:
-    # An end by signal still runs what stops the server.
+    # So that SIGTERM still stops the server.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     story, began = Narration(), time.monotonic()
     with tempfile.TemporaryDirectory(prefix="django-at-jwt-demo-") as directory:
         try:
             tell(story, Path(directory))
         except KeyboardInterrupt:
-            sys.stderr.write("\nStopped before the end.\n")
+            sys.stderr.write("\nInterrupted.\n")
             return 1
         except (UnexpectedResult, UnexpectedAnswer, ServerFailed, requests.RequestException) as problem:
-            sys.stderr.write(f"\nThis is not as it has to be: {problem}\n{_end_of_log(Path(directory))}")
+            sys.stderr.write(f"\nA check failed: {problem}\n{_end_of_log(Path(directory))}")
             return 1
-    story.chapter("That was all")
+    story.chapter("Summary")
     story.say(
         "Access tokens came from four grants (authorization code with PKCE, refresh, client credentials, device code). "
-        "Each is a signed JWT that PyJWT verified with nothing but the issuer's published keys, and each was accepted "
-        "by the API that it is for. Tokens for another audience, tampered ones, an ID token, a refresh token and an "
-        "expired token were refused. The signing key was rotated in between, and tokens of both keys were accepted."
+        "Each is a signed JWT that PyJWT verified with the issuer's published keys alone, and that its API accepted. "
+        "Tokens for another audience, modified tokens, an ID token, a refresh token and an expired token were "
+        "rejected. The signing key was rotated in between, and tokens signed with either key were accepted."
     )
     story.say(f"All {story.checks} checks passed in {time.monotonic() - began:.0f} seconds. The servers are stopped.")
     return 0

@@ -1,4 +1,4 @@
-"""What an OAuth client and its user's browser do over HTTP. Nothing here knows how the server is made."""
+"""An OAuth client and its user's browser, over HTTP and without knowledge of the server's implementation."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ DEVICE_CODE_GRANT: Final = "urn:ietf:params:oauth:grant-type:device_code"
 
 
 class UnexpectedAnswer(Exception):
-    """The server answered something that the protocol has no next step for."""
+    """The server's answer does not allow the protocol to continue."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,10 +34,10 @@ class AuthorizationServer:
 
     @classmethod
     def discover(cls, issuer: str) -> Self:
-        """Read the metadata where RFC 8414 §3.1 puts it: between the issuer's host and its path.
+        """Fetch the metadata, whose path is inserted between the issuer's host and path (RFC 8414 section 3.1).
 
         Raises:
-            UnexpectedAnswer: the document is another issuer's (RFC 8414 §3.3).
+            UnexpectedAnswer: the document names another issuer (RFC 8414 section 3.3).
         """
         parts = urlsplit(issuer)
         address = f"{parts.scheme}://{parts.netloc}/.well-known/oauth-authorization-server{parts.path}"
@@ -54,7 +54,7 @@ class AuthorizationServer:
 
 @dataclass(frozen=True, kw_only=True)
 class OAuthClient:
-    """A client at an authorization server. Each method gives the answer's JSON, whatever its status is."""
+    """A client of an authorization server. Each method returns the answer's JSON, whatever its status."""
 
     server: AuthorizationServer
     client_id: str
@@ -63,7 +63,7 @@ class OAuthClient:
 
     @classmethod
     def of(cls, server: AuthorizationServer, described: Mapping[str, Any]) -> Self:
-        """Make one from its part of ``seed_example --json``."""
+        """Return a client, described by its entry in the output of ``seed_example --json``."""
         return cls(
             server=server,
             client_id=described["client_id"],
@@ -72,17 +72,17 @@ class OAuthClient:
         )
 
     def token(self, grant_type: str, **parameters: str) -> dict[str, Any]:
-        """Ask the token endpoint (RFC 6749 §3.2)."""
+        """Send a request to the token endpoint (RFC 6749 section 3.2)."""
         return self._post(self.server.metadata["token_endpoint"], grant_type=grant_type, **parameters)
 
     def ask_for_device_code(self, **parameters: str) -> dict[str, Any]:
-        """Ask the device authorization endpoint (RFC 8628 §3.1)."""
+        """Send a request to the device authorization endpoint (RFC 8628 section 3.1)."""
         issuer = self.server.metadata["issuer"]
         endpoint = self.server.metadata.get("device_authorization_endpoint", f"{issuer}/device-authorization/")
         return self._post(endpoint, **parameters)
 
     def begin_authorization(self, **parameters: str | list[str]) -> Authorization:
-        """Prepare an authorization request with PKCE (RFC 7636 §4). A list repeats its parameter."""
+        """Prepare an authorization request with PKCE (RFC 7636 section 4). A list repeats its parameter."""
         return Authorization(client=self, parameters=parameters)
 
     def _post(self, address: str, **parameters: str) -> dict[str, Any]:
@@ -95,7 +95,7 @@ class OAuthClient:
 
 @dataclass(frozen=True, kw_only=True)
 class Authorization:
-    """One authorization request of a client, with the secrets that tie the answer to it."""
+    """An authorization request of a client, with the secrets that bind the answer to it."""
 
     client: OAuthClient
     parameters: Mapping[str, str | list[str]]
@@ -104,7 +104,7 @@ class Authorization:
 
     @property
     def address(self) -> str:
-        """Where the user's browser is sent."""
+        """The URL for the user's browser."""
         digest = hashlib.sha256(self.code_verifier.encode()).digest()
         query = {
             "response_type": "code",
@@ -118,22 +118,23 @@ class Authorization:
         return f"{self.client.server.metadata['authorization_endpoint']}?{urlencode(query, doseq=True)}"
 
     def code_in(self, redirect: str) -> str:
-        """Take the code out of the address that the browser was sent back to.
+        """Return the code in the URL that the browser was redirected to.
 
         Raises:
-            UnexpectedAnswer: it is no answer to this request (RFC 6749 §10.12, RFC 9207 §2.4), or an error.
+            UnexpectedAnswer: the redirect has an error or does not answer this request (RFC 6749 section 10.12, RFC
+                9207 section 2.4).
         """
         answer = {name: values[0] for name, values in parse_qs(urlsplit(redirect).query).items()}
         if answer.get("state") != self.state:
             raise UnexpectedAnswer("The redirect does not answer this client's request.")
         if "code" not in answer:
-            raise UnexpectedAnswer(f"The redirect has no code but {answer.get('error')}.")
+            raise UnexpectedAnswer(f"The redirect has no code but the error {answer.get('error')}.")
         if answer.get("iss") != self.client.server.metadata["issuer"]:
-            raise UnexpectedAnswer("The redirect does not come from the issuer that was asked.")
+            raise UnexpectedAnswer("The redirect comes from another issuer.")
         return answer["code"]
 
     def exchange(self, redirect: str) -> dict[str, Any]:
-        """Exchange the code for tokens (RFC 6749 §4.1.3)."""
+        """Exchange the code for tokens (RFC 6749 section 4.1.3)."""
         return self.client.token(
             "authorization_code",
             code=self.code_in(redirect),
@@ -143,7 +144,7 @@ class Authorization:
 
 
 class _Form(HTMLParser):
-    """The hidden fields of the form in a page's ``main`` part."""
+    """The hidden fields of the form in a page's ``main`` element."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
@@ -160,7 +161,7 @@ class _Form(HTMLParser):
 
 
 class Browser:
-    """A user's browser: it keeps cookies, follows redirects within the site, and fills in forms."""
+    """A user's browser, which stores cookies, follows redirects within the site, and fills in forms."""
 
     def __init__(self, *, username: str, password: str) -> None:
         self._session = requests.Session()
@@ -172,10 +173,10 @@ class Browser:
         return self._session.cookies
 
     def open(self, address: str) -> requests.Response:
-        """Open a page; log in first where the site sends the browser to its login page.
+        """Open a page, and log in if the site redirects to its login page.
 
         Raises:
-            UnexpectedAnswer: there is no such page, or the login failed.
+            UnexpectedAnswer: the page does not exist, or the login failed.
         """
         page = self._session.get(address, timeout=_TIMEOUT)
         if urlsplit(page.url).path == "/login/":
@@ -185,23 +186,23 @@ class Browser:
         return page
 
     def submit(self, page: requests.Response, **filled_in: str) -> requests.Response:
-        """Send the form of a page, and give the page that comes after it."""
+        """Submit the form of a page, and return the next page."""
         return self._session.get(urljoin(page.url, self._target_of_form(page, **filled_in)), timeout=_TIMEOUT)
 
     def agree(self, address: str) -> str:
-        """Agree on a consent page, and give the address that the client is answered at."""
+        """Give consent on a consent page, and return the URL of the redirect to the client."""
         return self._target_of_form(self.open(address), allow="Authorize")
 
     def authorize(self, authorization: Authorization) -> str:
-        """Agree to an authorization request, and give the address that the client is answered at."""
+        """Consent to an authorization request, and return the URL of the redirect to the client."""
         return self.agree(authorization.address)
 
     def cancel(self, authorization: Authorization) -> str:
-        """Press Cancel on the consent page, and give the address that the client is answered at."""
+        """Press Cancel on the consent page, and return the URL of the redirect to the client."""
         return self._target_of_form(self.open(authorization.address))
 
     def connect_device(self, verification_uri: str, user_code: str) -> str:
-        """Enter a device's code, agree, and give the last page."""
+        """Enter a device's user code, give consent, and return the last page."""
         confirmation = self.submit(self.open(verification_uri), user_code=user_code)
         return self.submit(confirmation, action="accept").text
 
@@ -214,11 +215,13 @@ class Browser:
             timeout=_TIMEOUT,
         )
         if answer.status_code != HTTPStatus.FOUND:
-            raise UnexpectedAnswer(f"The form at {page.url} was answered with {answer.status_code}, no redirect.")
+            raise UnexpectedAnswer(
+                f"The form at {page.url} was answered with status {answer.status_code} instead of a redirect."
+            )
         return str(answer.headers["Location"])
 
 
 def call_api(url: str, token: str | None) -> requests.Response:
-    """Send a GET request with an access token (RFC 6750 §2.1)."""
+    """Send a GET request with an access token (RFC 6750 section 2.1)."""
     headers = {} if token is None else {"Authorization": f"Bearer {token}"}
     return requests.get(url, headers=headers, timeout=_TIMEOUT)

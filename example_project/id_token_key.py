@@ -1,4 +1,4 @@
-"""The RSA key that django-oauth-toolkit signs ID tokens with. Access tokens have keys of their own, in the database."""
+"""The RSA key with which django-oauth-toolkit signs ID tokens. The keys for access tokens are in the database."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 def id_token_key(path: Path) -> str:
-    """Give the key in the file as PEM; the first process that asks makes it.
+    """Return the key in a file as PEM. The file is created if it does not exist.
 
     Raises:
-        ImproperlyConfigured: the file can be neither read nor made.
+        ImproperlyConfigured: the file can be neither read nor created.
     """
     with suppress(FileNotFoundError):
         return path.read_text()
@@ -30,9 +30,9 @@ def id_token_key(path: Path) -> str:
         with tempfile.NamedTemporaryFile(dir=path.parent) as file:
             file.write(pem)
             file.flush()
-            # A link is made whole or not at all, so two processes that start together end up with the same key.
+            # os.link() is atomic, so processes that start at the same time use the same key.
             with suppress(FileExistsError):
                 os.link(file.name, path)
         return path.read_text()
     except OSError as error:
-        raise ImproperlyConfigured(f"The key for ID tokens cannot be kept in {path}: {error.strerror}.") from error
+        raise ImproperlyConfigured(f"The key for ID tokens cannot be stored in {path}: {error.strerror}.") from error

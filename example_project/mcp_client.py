@@ -1,8 +1,7 @@
-"""``python -m example_project.mcp_client``: the Python SDK of the Model Context Protocol, given an API's address alone.
+"""``python -m example_project.mcp_client``: the Python SDK of the Model Context Protocol, given only an API's URL.
 
-The SDK asks the API, reads in its answer where the API is described, finds the issuer there, and asks it for a token
-for this one API. What it cannot know by itself is handed over here: the client that is registered, and how the user's
-browser is opened.
+The SDK sends a request to the API, reads the URL of its metadata in the answer, finds the issuer there, and requests a
+token for this API. This module provides what the SDK cannot discover: the registered client, and the user's browser.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ _TIMEOUT: Final = 300
 
 
 class Storage:
-    """Where the SDK keeps what it has: a client that was registered beforehand, and the tokens that it gets."""
+    """The SDK's storage: a client that is already registered, and the tokens that it gets."""
 
     def __init__(self, registered: OAuthClientInformationFull) -> None:
         self.registered = registered
@@ -45,11 +44,11 @@ class Storage:
         return self.registered
 
     async def set_client_info(self, client_info: OAuthClientInformationFull) -> None:
-        raise AssertionError("The SDK registers another client.")
+        raise AssertionError("The SDK must not register another client.")
 
 
 class McpClient:
-    """A client of the API at an address. ``agree`` opens an address for the user, and gives where it was sent."""
+    """A client of the API at a URL. ``agree`` opens a URL in the user's browser and returns the redirect's URL."""
 
     def __init__(self, address: str, *, client_id: str, redirect_uri: str, agree: Callable[[str], str]) -> None:
         metadata: dict[str, Any] = {"redirect_uris": [redirect_uri], "token_endpoint_auth_method": "none"}
@@ -85,7 +84,7 @@ def _query(address: str) -> dict[str, str]:
 
 
 def tell(story: Narration, directory: Path) -> None:
-    """Run the example, and let the client read and write its notes."""
+    """Run the example, and read and write notes with the client."""
     with running_server(directory) as server:
         description = server.description()
         spa, api = description["clients"]["spa"], description["resource_servers"][0]
@@ -94,15 +93,15 @@ def tell(story: Narration, directory: Path) -> None:
         client = McpClient(
             api["url"], client_id=spa["client_id"], redirect_uri=spa["redirect_uri"], agree=browser.agree
         )
-        story.say(f"The client knows one address, {api['url']}, and that it is registered as {spa['client_id']}.")
+        story.say(f"The client only knows the URL {api['url']} and its client ID, {spa['client_id']}.")
         answer = client.request("GET", api["url"])
         story.check("it reads the notes", holds=answer.is_success, found=answer.status_code)
         story.show("asked", {name: client.asked[0][name] for name in ("resource", "scope")})
         issuer = str(client.provider.context.oauth_metadata.issuer)
-        story.check("it has found the issuer", holds=issuer == description["issuer"], found=issuer)
-        answer = client.request("POST", api["url"], json={"text": "From a client of MCP"})
+        story.check("it has discovered the issuer", holds=issuer == description["issuer"], found=issuer)
+        answer = client.request("POST", api["url"], json={"text": "From an MCP client"})
         story.check("it writes a note", holds=answer.is_success, found=answer.status_code)
-        story.show("asked", {"scope, once more": client.asked[-1]["scope"]})
+        story.show("asked again", {"scope": client.asked[-1]["scope"]})
 
 
 def main() -> int:

@@ -16,7 +16,7 @@ class Department(models.Model):
 
 
 class Profile(models.Model):
-    """What the site knows about a user beside Django's own columns, here for claim mappers to read."""
+    """Further data about a user, for claim mappers."""
 
     user = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.CASCADE)
     department = models.ForeignKey(Department, null=True, blank=True, on_delete=models.SET_NULL)

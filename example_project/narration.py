@@ -1,4 +1,4 @@
-"""How the demonstration tells what it does, and counts what it checked."""
+"""Output of the demonstration, with a count of its checks."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _INSTANTS: Final = frozenset({"exp", "iat", "nbf", "auth_time"})
 
 
 class UnexpectedResult(Exception):
-    """Something was not as it has to be."""
+    """A check of the demonstration failed."""
 
 
 class Narration:
-    """Writes to standard output, a line at a time."""
+    """Writes to standard output, line by line."""
 
     def __init__(self) -> None:
         self.chapters = 0
@@ -32,23 +32,23 @@ class Narration:
         _write(f"\n{self.chapters}. {title}")
 
     def say(self, text: str) -> None:
-        """Say something in plain words."""
+        """Write a paragraph."""
         _write(textwrap.fill(text, _WIDTH, initial_indent="   ", subsequent_indent="   "))
 
     def check(self, what: str, *, holds: bool, found: object = None) -> None:
-        """Say that something is as it has to be, with what was found.
+        """Write that a check passed, and what was found.
 
         Raises:
-            UnexpectedResult: it is not.
+            UnexpectedResult: ``holds`` is false.
         """
-        said = what if found is None else f"{what}: {found}"
+        text = what if found is None else f"{what}: {found}"
         if not holds:
-            raise UnexpectedResult(said)
+            raise UnexpectedResult(text)
         self.checks += 1
-        _write(f"   ok  {said}")
+        _write(f"   ok  {text}")
 
     def show(self, title: str, members: Mapping[str, Any]) -> None:
-        """Show the members of a header, of claims or of another document, one to a line."""
+        """Write the members of a header, of claims or of another document, one per line."""
         width = max(map(len, members))
         for number, (name, value) in enumerate(members.items()):
             _write(f"   {'' if number else title:8} {name:{width}}  {_readable(name, value)}")

@@ -1,4 +1,4 @@
-"""The pages for people: what is here, and a first look at an authorization without writing a client."""
+"""The HTML pages: an overview, and an authorization to try out without writing a client."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Start(TemplateView):
 
 
 class TryTheWebClient(View):
-    """Send the browser to the consent page, as the web client's own site would."""
+    """Redirect the browser to the consent page, as the web client would."""
 
     def get(self, request: HttpRequest) -> HttpResponse:
         verifier, state = secrets.token_urlsafe(48), secrets.token_urlsafe(16)
@@ -51,14 +51,14 @@ class TryTheWebClient(View):
 
 
 class Callback(TemplateView):
-    """Where the web client's users come back to. A real client would exchange the code; this page says how."""
+    """The web client's redirect URI. A real client would exchange the code; this page shows how."""
 
     template_name = "example_project/callback.html"
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         answer = self.request.GET
         pending = self.request.session.get(_PENDING, {})
-        # An answer to a request that this browser did not begin is only shown, with nothing of ours beside it.
+        # If this browser did not start the request, only show the answer, without the code verifier.
         ours = pending if pending and answer.get("state") == pending["state"] else None
         return super().get_context_data(**kwargs) | {
             "answer": answer,

@@ -1,4 +1,4 @@
-"""The second API: figures about all notes, behind the audience ``/reports/``. Made for machines, open to users too."""
+"""The second API: statistics about all notes, with the audience ``/reports/``, for services and users."""
 
 from __future__ import annotations
 

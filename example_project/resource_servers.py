@@ -1,4 +1,4 @@
-"""What there is to say about the two APIs: on the pages and to programs."""
+"""The two APIs, as shown on pages and listed by ``seed_example``."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from django.urls import reverse
 
 @dataclass(frozen=True, kw_only=True)
 class ResourceServer:
-    """An API. ``identifier`` is what its tokens have in ``aud``; a GET at ``url`` needs the first of ``scopes``.
+    """An API. ``identifier`` is the ``aud`` of its tokens; a GET request for ``url`` needs the first of ``scopes``.
 
-    The scopes come with what each lets a client do there, which the consent page says.
+    ``scopes`` maps each scope to its text on the consent page.
     """
 
     name: str
@@ -26,16 +26,16 @@ def resource_servers() -> tuple[ResourceServer, ...]:
     return (
         ResourceServer(
             name="Notes",
-            description="Where each user keeps notes.",
+            description="Your personal notes.",
             identifier=settings.NOTES_API,
             url=settings.BASE_URL + reverse("notes"),
-            scopes={"api:read": "Read your notes", "api:write": "Write notes in your name"},
+            scopes={"api:read": "Read your notes", "api:write": "Write notes on your behalf"},
         ),
         ResourceServer(
             name="Reports",
-            description="Figures about the notes of everybody.",
+            description="Statistics about the notes of all users.",
             identifier=settings.REPORTS_API,
             url=settings.BASE_URL + reverse("summary"),
-            scopes={"reports:read": "Read how many notes there are, and by how many people"},
+            scopes={"reports:read": "Read the number of notes and of authors"},
         ),
     )

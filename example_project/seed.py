@@ -1,4 +1,4 @@
-"""The users, clients and APIs of the example. Filling an empty database and filling it again give the same."""
+"""The users, clients and APIs of the example. Seeding is idempotent."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _DEVICE_CODE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 
 @dataclass(frozen=True, kw_only=True)
 class ExampleUser:
-    """A user whose password everybody may know. ``department`` is the code of one of ``DEPARTMENTS``."""
+    """A user whose password is public. ``department`` is a code in ``DEPARTMENTS``."""
 
     username: str
     password: str
@@ -44,7 +44,7 @@ class ExampleUser:
 
 @dataclass(frozen=True, kw_only=True)
 class ExampleClient:
-    """A client. One without a secret is public; the scopes are what it has a use for, not a limit."""
+    """A client, which is public if it has no secret. ``scopes`` are those that it uses, not a limit."""
 
     client_id: str
     name: str
@@ -54,7 +54,7 @@ class ExampleClient:
     redirect_uri: str | None = None
 
 
-# Secrets that are none, on purpose: whoever tries the example needs them, and so do the programs that drive it.
+# These secrets are public on purpose: people and programs that try the example need them.
 ALICE = ExampleUser(
     username="alice",
     password="alice-example-password",  # noqa: S106
@@ -107,7 +107,7 @@ NOTES = ("Water the plants", "Rotate the keys")
 
 
 def seed() -> None:
-    """Make what is missing, and mend what is different; write nothing where all is as it should be."""
+    """Create what is missing, and reset what has changed, except data that the admin site may edit."""
     for code, name in DEPARTMENTS.items():
         Department.objects.get_or_create(code=code, defaults={"name": name})
     alice, _admin = (_ensure_user(user) for user in USERS)
@@ -115,7 +115,7 @@ def seed() -> None:
         _ensure_client(client)
     _remove_apis_of_other_ports()
     for api in resource_servers():
-        # What somebody has changed in the admin since stays as it is.
+        # Changes made in the admin are kept.
         ResourceServer.objects.get_or_create(
             identifier=api.identifier,
             defaults={"name": api.name, "description": api.description, "scopes": api.scopes},
@@ -128,7 +128,7 @@ def seed() -> None:
 
 
 def _remove_apis_of_other_ports() -> None:
-    """Remove the example's APIs as they were called when it ran on another port: nobody answers there any more."""
+    """Remove the example's APIs from runs on other ports, where no server answers any more."""
     here = {urlsplit(api.identifier)._replace(netloc=""): (api.name, api.identifier) for api in resource_servers()}
     for row in ResourceServer.objects.all():
         address = urlsplit(row.identifier)
@@ -138,7 +138,7 @@ def _remove_apis_of_other_ports() -> None:
 
 
 def _ensure_user(user: ExampleUser) -> Any:
-    # As with the APIs: what was written about somebody in the admin stays.
+    # Changes to these fields made in the admin are kept.
     about = {"first_name": user.first_name, "last_name": user.last_name, "email": user.email}
     row, _created = get_user_model().objects.get_or_create(username=user.username, defaults=about)
     if not Profile.objects.filter(user=row).exists():
@@ -155,7 +155,7 @@ def _ensure_client(client: ExampleClient) -> None:
     blank = model(client_id=client.client_id, client_secret="")
     row = model.objects.filter(client_id=client.client_id).first() or blank
     secret = client.client_secret or ""
-    # A secret is hashed when it is saved, so only a check can tell whether it is still the same.
+    # A secret is hashed when it is saved, so it can only be compared with check_password().
     unchanged = check_password(secret, row.client_secret) if secret else not row.client_secret
     _update(
         row,
@@ -163,7 +163,7 @@ def _ensure_client(client: ExampleClient) -> None:
         client_type=model.CLIENT_CONFIDENTIAL if secret else model.CLIENT_PUBLIC,
         authorization_grant_type=client.grant,
         redirect_uris=client.redirect_uri or "",
-        # The clients that ask for "openid" get an ID token, which needs to know its algorithm.
+        # Clients that request "openid" get an ID token, which needs an algorithm.
         algorithm=model.RS256_ALGORITHM if "openid" in client.scopes else model.NO_ALGORITHM,
         hash_client_secret=bool(secret),
         **({} if unchanged else {"client_secret": secret}),
@@ -178,7 +178,7 @@ def _update(row: Model, **values: Any) -> None:
 
 
 def endpoints() -> dict[str, str]:
-    """Give the addresses of the authorization server."""
+    """Return the issuer and the endpoint URLs of the authorization server."""
 
     def absolute(name: str) -> str:
         return settings.BASE_URL + reverse(f"oauth2_provider:{name}")
@@ -194,7 +194,7 @@ def endpoints() -> dict[str, str]:
 
 
 def as_document() -> dict[str, Any]:
-    """Give all that another program needs to drive the example."""
+    """Return everything that another program needs to use the example."""
     return {
         **endpoints(),
         "resource_servers": [

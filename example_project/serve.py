@@ -1,7 +1,7 @@
-"""``python -m example_project.serve``: fill the database, run the example, and say where to log in.
+"""``python -m example_project.serve``: seed the database, run the example, and print its URLs and logins.
 
-The server listens before anything else is done, because the address is part of what is filled in: the issuer, the
-audiences and the redirect URIs begin with it.
+The server listens before the database is seeded, since the issuer, the audiences and the redirect URIs contain its
+port.
 """
 
 from __future__ import annotations
@@ -34,17 +34,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--until-stdin-closes",
         action="store_true",
-        help="stop when standard input ends, so that the server cannot outlive the program that started it",
+        help="stop when standard input is closed, so that the server does not outlive its parent process",
     )
     options = parser.parse_args(arguments)
     wanted = os.environ.get("EXAMPLE_BASE_URL") or DEFAULT_BASE_URL
     try:
         server = listen(wanted)
     except (OSError, ValueError) as error:
-        sys.stderr.write(f"The example cannot be served at EXAMPLE_BASE_URL, which is {wanted}: {error}\n")
+        sys.stderr.write(f"The example cannot be served at EXAMPLE_BASE_URL={wanted}: {error}\n")
         return 1
     for number in (signal.SIGINT, signal.SIGTERM):
-        # Set for Ctrl-C too: a shell that starts programs in the background lets them ignore it.
+        # SIGINT too, since shells make background processes ignore it.
         signal.signal(number, signal.default_int_handler)
     try:
         with server:
@@ -61,15 +61,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def listen(base_url: str) -> ThreadedWSGIServer:
-    """Listen at the base URL's host and port, or at the next port that is free; at any free port if the port is 0.
+    """Listen at the base URL's host and port, or at the next free port; at any free port if the port is 0.
 
     Raises:
-        ValueError: the base URL is not one that this server can answer for.
-        OSError: the host is not one of this machine's, or no port is free.
+        ValueError: this server cannot serve the base URL.
+        OSError: the host is not an address of this machine, or no port is free.
     """
     parts = urlsplit(base_url)
     if parts.scheme != "http" or not parts.hostname or parts.path.strip("/"):
-        raise ValueError("it must look like http://127.0.0.1:8000 (put a proxy before the server for https)")
+        raise ValueError("it must look like http://127.0.0.1:8000 (for https, use a reverse proxy)")
     first = 80 if parts.port is None else parts.port
     last = min(first + _PORTS_TO_TRY, _LAST_PORT) if first else 0
     for port in range(first, last + 1):
@@ -85,7 +85,7 @@ def _prepare(server: ThreadedWSGIServer, wanted: str) -> None:
     base_url = _with_port(wanted, server.server_port)
     os.environ["EXAMPLE_BASE_URL"] = base_url
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "example_project.settings")
-    import django  # noqa: PLC0415 - the settings read the address
+    import django  # noqa: PLC0415 - the settings read EXAMPLE_BASE_URL
 
     django.setup()
     from django.contrib.staticfiles.handlers import StaticFilesHandler  # noqa: PLC0415 - needs the apps
@@ -98,19 +98,19 @@ def _prepare(server: ThreadedWSGIServer, wanted: str) -> None:
     seed()
     call_command("check")
     server.set_app(StaticFilesHandler(get_wsgi_application()))
-    for line in _what_is_where(base_url, wanted, as_document()):
+    for line in _summary(base_url, wanted, as_document()):
         _say(line)
 
 
 def _with_port(base_url: str, port: int) -> str:
     parts = urlsplit(base_url)
-    if port == parts.port or (parts.port is None and port == 80):  # noqa: PLR2004 - http's own
+    if port == parts.port or (parts.port is None and port == 80):  # noqa: PLR2004 - the default of http
         return base_url.rstrip("/")
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
     return f"{parts.scheme}://{host}:{port}"
 
 
-def _what_is_where(base_url: str, wanted: str, document: dict[str, Any]) -> list[str]:
+def _summary(base_url: str, wanted: str, document: dict[str, Any]) -> list[str]:
     issuer = urlsplit(document["issuer"])
     moved = urlsplit(wanted).port != 0 and base_url != wanted.rstrip("/")
     table = [
@@ -122,7 +122,7 @@ def _what_is_where(base_url: str, wanted: str, document: dict[str, Any]) -> list
         ("JWK set", document["jwks_uri"]),
     ]
     return [
-        *([f"{wanted} is taken, so another port was chosen."] if moved else []),
+        *([f"The port of {wanted} is in use; using another one."] if moved else []),
         f"{READY}{base_url}",
         "",
         *(f"  {name:14} {value}" for name, value in table),
@@ -142,7 +142,7 @@ def _stop_when_stdin_closes(server: ThreadedWSGIServer) -> None:
 
 
 def _say(line: str) -> None:
-    # Flushed at once: another program may be waiting for the line.
+    # Flushed, since another program may be waiting for the line.
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
 

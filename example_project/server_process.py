@@ -1,4 +1,4 @@
-"""The example's server as a process of its own, for programs that drive it: it runs inside a ``with`` block."""
+"""The example's server as a child process that runs for the duration of a ``with`` block."""
 
 from __future__ import annotations
 
@@ -22,30 +22,30 @@ _SECONDS_FOR_A_COMMAND: Final = 300
 
 
 class ServerFailed(Exception):
-    """The server did not start, or a command failed; the text says what it wrote."""
+    """The server did not start, or a command failed. The message has its output."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunningServer:
-    """A server that answers at ``base_url`` and writes its log to a file."""
+    """A server at ``base_url`` that writes its log to a file."""
 
     base_url: str
     environment: Mapping[str, str]
     log: Path
 
     def manage(self, *arguments: str) -> str:
-        """Run a ``manage.py`` command for the server's database, and give what it wrote.
+        """Run a ``manage.py`` command with the server's database, and return its standard output.
 
         Raises:
-            ServerFailed: it did not end well.
+            ServerFailed: the command failed.
         """
         done = run_manage(self.environment, *arguments)
         if done.returncode:
-            raise ServerFailed(f"manage.py {' '.join(arguments)} ended with {done.returncode}:\n{done.stderr}")
+            raise ServerFailed(f"manage.py {' '.join(arguments)} exited with status {done.returncode}:\n{done.stderr}")
         return done.stdout
 
     def description(self) -> dict[str, Any]:
-        """Give the users, clients, resource servers and endpoints, as ``seed_example --json`` says them."""
+        """Return the users, clients, resource servers and endpoints, from ``seed_example --json``."""
         description: dict[str, Any] = json.loads(self.manage("seed_example", "--json"))
         return description
 
@@ -64,7 +64,7 @@ def run_manage(environment: Mapping[str, str], *arguments: str) -> subprocess.Co
 
 
 def environment_for(directory: Path, **variables: object) -> dict[str, str]:
-    """Give an environment in which the example keeps everything in a directory and is set up by ``variables`` alone."""
+    """Return an environment in which the example stores its data in a directory and is configured by ``variables``."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("EXAMPLE_")}
     return {
         **inherited,
@@ -101,7 +101,7 @@ def running_server(directory: Path, **variables: object) -> Iterator[RunningServ
             raise ServerFailed(f"The server did not start:\n{log.read_text()}")
         yield RunningServer(base_url=base_url, environment=environment | {"EXAMPLE_BASE_URL": base_url}, log=log)
     finally:
-        # The server stops when this pipe closes, which it also does if this program is killed.
+        # The server stops when this pipe is closed, which also happens if this program is killed.
         process.stdin.close()
         try:
             process.wait(timeout=_SECONDS_TO_STOP)

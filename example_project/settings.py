@@ -1,8 +1,7 @@
-"""The settings of a site that issues access tokens and has two APIs which accept them.
+"""The settings of a site that issues access tokens and has two APIs that accept them.
 
-What a site with django-oauth-toolkit adds for django-at-jwt is marked below. The rest is an ordinary Django project.
-Environment variables change what differs from one place to another; each has a default that is good for trying things
-out on one's own machine.
+Lines that a site with django-oauth-toolkit adds for django-at-jwt are marked. The rest is an ordinary Django project.
+Environment variables configure a deployment; their defaults are for development.
 """
 
 import os
@@ -26,15 +25,15 @@ def _seconds(name: str, default: int) -> int:
 
 PROJECT_DIR = Path(__file__).resolve().parent
 
-# The one place that says where the site is. Tokens must not depend on what a request's Host header says.
+# The only place that defines the site's URL. Tokens must not depend on a request's Host header.
 BASE_URL = os.environ.get("EXAMPLE_BASE_URL", "http://127.0.0.1:8000").rstrip("/")
 _IS_HTTPS = BASE_URL.startswith("https://")
 
-# The identifiers of the two resource servers: what their tokens have in "aud".
+# The identifiers of the two resource servers: the "aud" of their tokens.
 NOTES_API = f"{BASE_URL}/api/"
 REPORTS_API = f"{BASE_URL}/reports/"
 
-# Whoever knows the default can sign in as anybody and open the private keys. Set your own where others can get at it.
+# An attacker who knows the key can log in as any user and decrypt the private keys. Set your own in production.
 SECRET_KEY = os.environ.get("EXAMPLE_SECRET_KEY", "insecure-for-development-only-" + "0" * 40)
 DEBUG = _flag("EXAMPLE_DEBUG", default=True)
 ALLOWED_HOSTS = sorted({urlsplit(BASE_URL).hostname or "localhost", "localhost", "127.0.0.1", "[::1]"})
@@ -47,11 +46,11 @@ DATABASES = {
 _database = DATABASES["default"]
 _IS_SQLITE = _database["ENGINE"] == "django.db.backends.sqlite3"
 if _IS_SQLITE:
-    # Writers wait for each other: the server and the command that rotates the keys are two processes.
+    # The server and the command that rotates the keys are two processes, whose writes must wait for each other.
     _database["OPTIONS"] = {"timeout": 20, "transaction_mode": "IMMEDIATE", **_database.get("OPTIONS", {})}
 
 INSTALLED_APPS = [
-    "example_project",  # First, so that its templates take the place of the toolkit's.
+    "example_project",  # First, so that its templates override DOT's.
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -100,7 +99,7 @@ LOGGING = {
     "handlers": {"console": {"class": "logging.StreamHandler"}},
     "loggers": {
         "django": {"handlers": ["console"], "level": "INFO"},
-        # At INFO it says why a token was refused, which the client is never told.
+        # At INFO, it logs why a token was rejected, which the client does not learn.
         "django_at_jwt": {"handlers": ["console"], "level": "INFO"},
     },
 }
@@ -110,12 +109,12 @@ REST_FRAMEWORK = {
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
 }
 
-# ID tokens are signed with an RSA key of the toolkit's, in a file beside the database.
+# DOT signs ID tokens with an RSA key, which is in a file next to the database.
 _DATA_DIR = Path(_database["NAME"]).parent if _IS_SQLITE and Path(_database["NAME"]).is_absolute() else PROJECT_DIR
 _ID_TOKEN_KEY_FILE = Path(os.environ.get("EXAMPLE_ID_TOKEN_KEY_FILE") or _DATA_DIR / "oidc_rsa.pem")
 
-# How long a key is announced before it signs. It has to cover every cache on the way and the difference of the clocks,
-# so these get shorter with it: a demonstration has to set no more than this one.
+# How long a key is published before it signs. It must be longer than all caches and clock differences, so those
+# settings are derived from it: the demonstration only sets this one.
 _PROPAGATION_TIME = _seconds("EXAMPLE_PROPAGATION_SECONDS", 7 * 24 * 3600)
 _PART = _PROPAGATION_TIME // 3
 
@@ -143,7 +142,8 @@ OAUTH2_PROVIDER = {
     "OIDC_ENABLED": True,
     "OIDC_RSA_PRIVATE_KEY": id_token_key(_ID_TOKEN_KEY_FILE),
     "ID_TOKEN_EXPIRE_SECONDS": 3600,
-    # What RFC 9700, the best current practice for OAuth's security, recommends. Token storage is in the spread above.
+    # The recommendations of RFC 9700, Best Current Practice for OAuth 2.0 Security. oauth2_provider_settings() has the
+    # one about token storage.
     "COMPLIANT_BCP_RFC9700_IMPLICIT_GRANT": True,
     "COMPLIANT_BCP_RFC9700_PASSWORD_GRANT": True,
     "COMPLIANT_BCP_RFC9700_PKCE_METHOD": True,
@@ -156,13 +156,13 @@ OAUTH2_PROVIDER = {
     "COMPLIANT_BCP_RFC9700_REDIRECT_URI_SCHEME": _IS_HTTPS,
 }
 
-# Added for django-at-jwt. A site needs DEFAULT_RESOURCE; what else there is to say of its APIs is in the admin, or else
-# in RESOURCE_SERVERS. The durations have good defaults, and are here to be shortened.
+# Added for django-at-jwt. DEFAULT_RESOURCE is required; further settings of APIs are in the admin or in
+# RESOURCE_SERVERS. The durations have good defaults, and are only set here to be shortened by the demonstration.
 AT_JWT = {
     "DEFAULT_RESOURCE": NOTES_API,
-    # What claim mappers may put into tokens: an administrator chooses from these.
+    # The user fields that administrators may use in claim mappers.
     "MAPPABLE_USER_FIELDS": ["email", "first_name", "last_name", "profile.department.code"],
-    # What clients that know only an API's address read of it, for instance MCP clients.
+    # The metadata for clients that only know an API's URL, such as MCP clients.
     "PROTECTED_RESOURCES": {
         NOTES_API: {"resource_name": "Notes", "scopes_supported": ["api:read", "api:write"]},
         REPORTS_API: {"resource_name": "Reports", "scopes_supported": ["reports:read"]},

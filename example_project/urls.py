@@ -5,14 +5,14 @@ from django.urls import include, path
 from . import api, pages, reports
 
 urlpatterns = [
-    # What a site adds for django-at-jwt. The first line stands where include("oauth2_provider.urls") was.
+    # Added for django-at-jwt. The first line replaces include("oauth2_provider.urls").
     path("o/", include("django_at_jwt.urls")),
     path("", include("django_at_jwt.well_known_urls")),
     path("", include("django_at_jwt.resource_urls")),
     # The two APIs.
     path("api/notes/", api.Notes.as_view(), name="notes"),
     path("reports/summary/", reports.Summary.as_view(), name="summary"),
-    # Pages for people.
+    # HTML pages.
     path("", pages.Start.as_view(), name="start"),
     path("try/", pages.TryTheWebClient.as_view(), name="try"),
     path("callback/", pages.Callback.as_view(), name="callback"),

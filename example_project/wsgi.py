@@ -1,4 +1,4 @@
-"""For a WSGI server such as gunicorn: ``gunicorn example_project.wsgi``."""
+"""The WSGI application: ``gunicorn example_project.wsgi``."""
 
 import os
 

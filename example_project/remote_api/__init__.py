@@ -1,1 +1,1 @@
-"""An API in a project of its own, beside the example as its issuer: settings, URLs and a view, and no database."""
+"""An API in a separate project, with the example as its issuer: settings, URLs and a view, without a database."""

@@ -1,11 +1,11 @@
-"""The settings of an API that knows one thing of whoever issues its tokens: the issuer's URL.
+"""The settings of an API that only knows its issuer's URL.
 
-There is no database, no table, no django-oauth-toolkit, and nothing that is shared with the issuer.
+It has no database and no django-oauth-toolkit, and shares nothing with the issuer.
 """
 
 import os
 
-# The example as "make serve" runs it, and one of the two APIs that it issues tokens for.
+# By default, the example as run by "make serve", and one of its two audiences.
 ISSUER = os.environ.get("REMOTE_API_ISSUER", "http://127.0.0.1:8000/o")
 AUDIENCE = os.environ.get("REMOTE_API_AUDIENCE", "http://127.0.0.1:8000/reports/")
 
@@ -21,7 +21,7 @@ REST_FRAMEWORK = {
 ROOT_URLCONF = "example_project.remote_api.urls"
 USE_TZ = True
 
-# For one's own machine: plain http on 127.0.0.1 is for DEBUG alone.
+# For development only: plain http on 127.0.0.1 requires DEBUG.
 DEBUG = True
 ALLOWED_HOSTS = ["127.0.0.1", "localhost"]
 SECRET_KEY = "insecure-for-development-only-" + "1" * 40

@@ -1,4 +1,4 @@
-"""One view, for whoever has a token of the issuer for this API."""
+"""A view for clients with a token of the issuer for this API."""
 
 from __future__ import annotations
 

@@ -36,15 +36,15 @@ def test_the_demonstration_ends_well():
     assert int(told[1]) == done.stdout.count("\n   ok  ") == 43
     titles = re.findall(r"^\d\. ([\w ]+)", done.stdout, re.MULTILINE)
     assert titles == [
-        "The issuer says where everything is",
+        "Discovery",
         "Authorization code with PKCE",
-        "Refresh",
+        "Refresh token",
         "Client credentials",
         "Device code",
-        "What an API refuses",
-        "A rotation",
-        "Time",
-        "That was all",
+        "Tokens that an API rejects",
+        "Key rotation",
+        "Expiry",
+        "Summary",
     ]
     [base_url] = re.findall(r"A server runs at (\S+)\. ", done.stdout)
     assert not is_listening(base_url)
@@ -59,7 +59,7 @@ def test_an_interrupted_demonstration_stops_its_server():
         assert is_listening(base_url)
         process.send_signal(signal.SIGTERM)
         _, complaint = process.communicate(timeout=PATIENCE_SECONDS)
-    assert (process.returncode, complaint) == (1, "\nStopped before the end.\n")
+    assert (process.returncode, complaint) == (1, "\nInterrupted.\n")
     assert not is_listening(base_url)
 
 
@@ -71,7 +71,7 @@ def test_an_unexpected_result_ends_it_with_a_message(monkeypatch, capsys):
     monkeypatch.setattr(demo, "tell", tell)
     assert demo.main() == 1
     complaint = capsys.readouterr().err
-    assert "This is not as it has to be: two and two: 5\n" in complaint
+    assert "A check failed: two and two: 5\n" in complaint
     assert "The server's log ends with:\nSomething went wrong here\n" in complaint
 
 

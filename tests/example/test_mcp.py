@@ -48,7 +48,7 @@ def test_it_finds_the_issuer_and_gets_a_token_for_the_api(site):
 def test_it_asks_for_the_scope_that_a_refusal_names(site):
     client = client_of(site, site.notes["url"])
     assert client.request("GET", site.notes["url"]).status_code == 200
-    answer = client.request("POST", site.notes["url"], json={"text": "From a client of MCP"})
+    answer = client.request("POST", site.notes["url"], json={"text": "From an MCP client"})
     assert answer.status_code == 201
     assert [asked["scope"] for asked in client.asked] == ["api:read", "api:read api:write"]
     assert {asked["resource"] for asked in client.asked} == {site.notes["identifier"]}
@@ -101,4 +101,4 @@ def test_it_is_a_program_too(tmp_path):
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.count("   ok  ") == 3
-    assert "scope, once more  api:read api:write" in done.stdout
+    assert "asked again scope  api:read api:write" in done.stdout

@@ -58,7 +58,7 @@ def test_the_style_is_served_and_knows_dark_and_narrow_windows(site):
 
 
 def test_a_wrong_password_is_told(site):
-    with pytest.raises(UnexpectedAnswer, match="answered with 200, no redirect"):
+    with pytest.raises(UnexpectedAnswer, match="answered with status 200 instead of a redirect"):
         Browser(username="alice", password="wrong").open(f"{site.base_url}/try/")
     address = f"{site.base_url}/login/"
     session = requests.Session()
@@ -75,17 +75,15 @@ def test_the_consent_page_shows_the_client_the_api_and_the_scopes(site, browser)
     )
     page = browser.open(authorization.address).text
     said = text_of(page)
-    assert said.startswith("Authorize Example web application? Example web application asks for access")
-    assert "in the name of alice . Know who you are Reports Figures about the notes of everybody." in said
-    assert (
-        f"{site.reports['identifier']} Read how many notes there are, and by how many people Cancel Authorize" in said
-    )
+    assert said.startswith("Authorize Example web application? Example web application requests access")
+    assert "on behalf of alice . Know who you are Reports Statistics about the notes of all users." in said
+    assert f"{site.reports['identifier']} Read the number of notes and of authors Cancel Authorize" in said
     assert has_no_foreign_parts(page)
 
 
 def test_the_consent_page_names_the_default_api_where_none_was_asked_for(site, browser):
     page = browser.open(site.client("spa").begin_authorization(scope="api:read").address).text
-    assert f"Notes Where each user keeps notes. {site.notes['identifier']} Read your notes Cancel" in text_of(page)
+    assert f"Notes Your personal notes. {site.notes['identifier']} Read your notes Cancel" in text_of(page)
 
 
 def test_the_consent_page_names_all_that_were_asked_for(site, browser):
@@ -94,7 +92,7 @@ def test_the_consent_page_names_all_that_were_asked_for(site, browser):
         address += f"&resource={each['identifier']}"
     said = text_of(browser.open(address).text)
     assert f"{site.notes['identifier']} Read your notes Reports" in said
-    assert f"{site.reports['identifier']} Use it in your name, with no permission in particular" in said
+    assert f"{site.reports['identifier']} Use it on your behalf, without specific permissions" in said
 
 
 def test_cancel_gives_no_code(site, browser):
@@ -113,7 +111,7 @@ def test_an_error_that_cannot_go_to_the_client_is_a_page(site):
     session.cookies.update(browser.cookies)
     answer = session.get(f"{site.issuer}/authorize/?client_id=nobody&response_type=code", timeout=PATIENCE_SECONDS)
     assert answer.status_code == 400
-    assert "This request cannot be answered Invalid client_id parameter value." in text_of(answer.text)
+    assert "Invalid authorization request Invalid client_id parameter value." in text_of(answer.text)
     assert "invalid_request" in answer.text
 
 
@@ -143,7 +141,7 @@ def test_the_pages_of_the_device_grant(site, browser):
     confirmation = browser.submit(page, user_code=asked["user_code"])
     said = text_of(confirmation.text)
     assert said.startswith("Connect Example television?")
-    assert f"{site.notes['identifier']} Read your notes Write notes in your name Go on only if" in said
+    assert f"{site.notes['identifier']} Read your notes Write notes on your behalf Continue only if" in said
     status = browser.submit(confirmation, action="deny")
     assert "Device: Denied" in text_of(status.text)
     for each in (page, confirmation, status):

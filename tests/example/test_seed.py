@@ -147,5 +147,5 @@ def test_says_it_in_words_to_people(environment, first_run):
 def test_asks_for_migrate_where_it_was_not_run(tmp_path):
     done = run_manage(environment_for(tmp_path), "seed_example", "--json")
     assert (done.returncode, done.stdout) == (1, "")
-    assert "Was migrate run?" in done.stderr
+    assert "Run manage.py migrate first." in done.stderr
     assert "Traceback" not in done.stderr

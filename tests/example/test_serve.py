@@ -38,7 +38,7 @@ def test_serves_at_the_next_free_port_until_it_is_interrupted(tmp_path, taken_po
             assert lines[-1], lines
         [base_url] = [line.removeprefix(READY).strip() for line in lines if line.startswith(READY)]
         assert base_url != wanted
-        assert f"{wanted} is taken, so another port was chosen.\n" in lines
+        assert f"The port of {wanted} is in use; using another one.\n" in lines
         metadata = requests.get(f"{base_url}/.well-known/oauth-authorization-server/o", timeout=PATIENCE_SECONDS).json()
         process.send_signal(signal.SIGINT)
         rest, _ = process.communicate(timeout=PATIENCE_SECONDS)
@@ -53,7 +53,7 @@ def test_serves_at_the_next_free_port_until_it_is_interrupted(tmp_path, taken_po
 @pytest.mark.parametrize(
     ("base_url", "complaint"),
     [
-        ("https://127.0.0.1", "put a proxy before the server for https"),
+        ("https://127.0.0.1", "for https, use a reverse proxy"),
         ("http://127.0.0.1:8000/path", "it must look like http://127.0.0.1:8000"),
         ("http://127.0.0.1:no", "Port could not be cast"),
         ("http://192.0.2.1:8000", "Cannot assign requested address"),
@@ -65,7 +65,7 @@ def test_says_what_is_wrong_with_a_base_url(tmp_path, base_url, complaint):
         SERVE, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False
     )
     assert (done.returncode, done.stdout) == (1, "")
-    assert f"EXAMPLE_BASE_URL, which is {base_url}" in done.stderr
+    assert f"EXAMPLE_BASE_URL={base_url}" in done.stderr
     assert complaint in done.stderr
 
 
@@ -77,7 +77,7 @@ def test_any_port_will_do_if_the_port_is_0():
 @pytest.mark.parametrize(
     ("key_file", "complaint"),
     [
-        ("missing/key.pem", "The key for ID tokens cannot be kept in .*missing/key.pem: No such file or directory"),
+        ("missing/key.pem", "The key for ID tokens cannot be stored in .*missing/key.pem: No such file or directory"),
         ("key.pem", "The example cannot be served: unable to open database file"),
     ],
 )

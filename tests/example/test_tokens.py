@@ -182,7 +182,7 @@ class TestApis:
         assert requests.get(site.notes["url"], headers=headers, timeout=PATIENCE_SECONDS).json() == []
         answer = requests.post(site.notes["url"], json={"text": "No"}, headers=headers, timeout=PATIENCE_SECONDS)
         assert (answer.status_code, "WWW-Authenticate" in answer.headers) == (403, False)
-        assert answer.json() == {"detail": "A client that acts for itself has no notes to write."}
+        assert answer.json() == {"detail": "A client that acts for itself cannot write notes."}
 
     def test_reports_say_who_reads_them(self, site):
         by_machine = call_api(site.reports["url"], site.service_token(site.reports)).json()
@@ -242,11 +242,11 @@ class TestAuthorizationServer:
         authorization = site.client("web").begin_authorization(scope="api:read")
         answer = site.browser().open(authorization.address.replace("code_challenge", "other"))
         assert urlsplit(answer.url).path == "/callback/"
-        with pytest.raises(UnexpectedAnswer, match="no code but invalid_request"):
+        with pytest.raises(UnexpectedAnswer, match="no code but the error invalid_request"):
             authorization.exchange(answer.url)
 
     def test_pkce_is_needed_with_s256(self, site):
-        with pytest.raises(UnexpectedAnswer, match="no code but invalid_request"):
+        with pytest.raises(UnexpectedAnswer, match="no code but the error invalid_request"):
             site.code_flow(scope="api:read", code_challenge_method="plain")
 
     def test_pkce_is_needed_with_the_verifier(self, site):

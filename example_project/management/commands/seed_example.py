@@ -1,4 +1,4 @@
-"""``manage.py seed_example``: make the example's users, clients and first signing key, and say what there is."""
+"""``manage.py seed_example``: create the example's users, clients and first signing key, and list them."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
 
 
 class Command(BaseCommand):
-    help = "Makes the example's users, clients and first signing key. Run again, it changes nothing and says the same."
-    # A check would say that there is no signing key, just before it is made.
+    help = "Create the example's users, clients and first signing key, and list them. Safe to run again."
+    # Otherwise a check would report the missing signing key just before it is created.
     requires_system_checks: Sequence[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--json", action="store_true", help="say it as one JSON document, for programs")
+        parser.add_argument("--json", action="store_true", help="print one JSON document")
 
     def handle(self, *_args: Any, **options: Any) -> None:
         try:
             seed()
         except DatabaseError as error:
-            raise CommandError(f"The example could not be filled: {error}. Was migrate run?") from None
+            raise CommandError(f"The example cannot be seeded: {error}. Run manage.py migrate first.") from None
         self.check()
         document = as_document()
         self.stdout.write(json.dumps(document, indent=2) if options["json"] else "\n".join(_in_words(document)))
