@@ -60,8 +60,8 @@ class Guard(APIView):
     @property
     def allowed_methods(self) -> list[str]:
         """The methods in ``Allow``: those that ``required_scopes`` names."""
-        said = self.required_scopes
-        return list(said) if isinstance(said, Mapping) else []
+        scopes = self.required_scopes
+        return list(scopes) if isinstance(scopes, Mapping) else []
 
     @property
     def default_response_headers(self) -> dict[str, str]:
