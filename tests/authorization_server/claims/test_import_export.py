@@ -40,7 +40,7 @@ def ready_made():
         ClaimMapper.objects.create(**data, order=number, note="Größe" if number == 2 else "")
 
 
-def test_file_is_sorted_and_says_no_more_than_it_must():
+def test_export_is_sorted_and_omits_defaults():
     ClaimMapper.objects.create(name="b", claim="email", source=EMAIL, order=-1, note="For Zoë.")
     ClaimMapper.objects.create(name="a", claim="c", source={"kind": "groups"}, type="strings", required=True)
     assert exported() == (
@@ -54,7 +54,7 @@ def test_file_is_sorted_and_says_no_more_than_it_must():
 
 
 @pytest.mark.usefixtures("ready_made")
-def test_what_was_exported_comes_back_and_again_is_nothing_to_do(tmp_path):
+def test_import_of_an_export_restores_it_and_is_idempotent(tmp_path):
     before, text = stored(), exported()
     assert imported(tmp_path, text) == "Nothing to do.\n"
     ClaimMapper.objects.all().delete()
@@ -74,7 +74,7 @@ def test_file_can_be_declared_in_the_settings(settings):
     assert [mapper.rule for mapper in claim_mappers.current()] == before
 
 
-def test_dry_run_says_what_would_change_and_changes_nothing(tmp_path):
+def test_dry_run_reports_changes_without_making_them(tmp_path):
     row = ClaimMapper.objects.create(name="a", claim="c", source=EMAIL, order=3)
     ClaimMapper.objects.create(name="gone", claim="c", source=EMAIL)
     file = [{"name": "a", "claim": "d", "source": EMAIL}, {"name": "new", "claim": "e", "source": EMAIL}]
@@ -109,7 +109,7 @@ def test_dry_run_says_what_would_change_and_changes_nothing(tmp_path):
         ('[{"name": "x", "claim": "c", "claim": "d"}]', "The file: “claim” is there twice in one object"),
     ],
 )
-def test_one_bad_mapper_keeps_all_out(tmp_path, file, says):
+def test_one_invalid_mapper_prevents_the_whole_import(tmp_path, file, says):
     if isinstance(file, list):
         file = [{"name": "good", "claim": "good", "source": EMAIL}, *file]
         says = says.replace("mapper 1", "mapper 2")
@@ -130,7 +130,7 @@ def test_standard_input(monkeypatch, capsys):
     assert capsys.readouterr().out.startswith("Added x\n")
 
 
-def test_failure_in_the_middle_leaves_nothing(tmp_path, monkeypatch):
+def test_failed_import_is_rolled_back(tmp_path, monkeypatch):
     file = [{"name": name, "claim": "c", "source": EMAIL} for name in "ab"]
     save = ClaimMapper.save
 

@@ -44,7 +44,7 @@ def alice(user, settings):
 
 
 @pytest.mark.compliance("9068-9")
-def test_department_of_a_profile(alice, web, service):
+def test_field_of_a_related_row_is_mapped(alice, web, service):
     claim = r"https://example\.com/department"
     before = claims_of(web.code_flow(alice))
     add(claim, DEPARTMENT, conditions={"scopes": ["read"]})
@@ -112,7 +112,7 @@ def test_attributes_have_registered_names_and_need_their_scope(alice, web, servi
     assert known.keys().isdisjoint(claims_of(service.token("client_credentials", scope="profile email")))
 
 
-def test_refreshed_token_is_mapped_anew(alice, web):
+def test_refreshed_token_has_current_values(alice, web):
     add("email", {"kind": "user", "path": "email"})
     add("grant", {"kind": "constant", "value": "first"}, conditions={"grants": ["authorization_code"]})
     first = web.code_flow(alice)
@@ -174,7 +174,7 @@ class TestFailure:
 
 
 @pytest.mark.parametrize("broken", ["django_at_jwt.authorization_server.claims.mapping.read_sources", "claim_mappers"])
-def test_database_that_fails_is_a_clear_refusal(broken, alice, web, monkeypatch, caplog):
+def test_database_error_is_answered_with_server_error(broken, alice, web, monkeypatch, caplog):
     def fail(*_args, **_kwargs):
         raise OperationalError
 
@@ -215,7 +215,7 @@ def test_hundred_mappers_add_two_statements(alice, web):
     assert "name" not in claims
 
 
-def test_registered_source_is_told_about_the_token(alice, web, service, monkeypatch):
+def test_registered_source_gets_the_context_of_the_token(alice, web, service, monkeypatch):
     seen = []
     monkeypatch.setattr("django_at_jwt.claims._sources", {})
     register_claim_source("tests.seen", seen.append)

@@ -59,7 +59,7 @@ def test_nothing_is_written_and_no_key_is_opened(web, user, monkeypatch):
     assert all(statement.startswith("SELECT") for statement in statements), statements
 
 
-def test_opaque_token_holds_nothing(web, user):
+def test_preview_of_an_opaque_token_has_no_claims(web, user):
     ResourceServer.objects.create(identifier="https://old.example.com/", token_format="opaque")
     shown = preview(web, user, resources=["https://old.example.com/"])
     assert shown.token_format is TokenFormat.OPAQUE
@@ -88,7 +88,7 @@ def test_required_mapper_that_fails_is_named(web, user):
     assert shown.audience == (settings.API,)
 
 
-def test_who_set_what_and_what_is_personal(web, service, user):
+def test_origins_and_personal_claims(web, service, user):
     add("email", {"kind": "user", "path": "email"})
     add("tenant", {"kind": "constant", "value": "a"})
     origins = {claim.name: claim for claim in preview(web, user).claim_origins}

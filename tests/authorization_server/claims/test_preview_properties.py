@@ -174,7 +174,7 @@ def keep(rules):
     first_name=st.sampled_from(["", "Älice", "A" * 100]),
 )
 @pytest.mark.compliance("9068-34")
-def test_what_is_shown_is_what_is_issued(flow, scopes, resources, rules, is_staff, first_name, person, clients):
+def test_preview_matches_the_issued_token(flow, scopes, resources, rules, is_staff, first_name, person, clients):
     keep(rules)
     person.first_name = first_name
     person.save()

@@ -137,7 +137,7 @@ def test_change_of_a_failing_source_is_shown_and_saved(source, admin, service):
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.usefixtures("signing_keys")
-class TestPreviewsKeepNothing:
+class TestPreviewsRollBack:
     def test_preview(self, service):
         add("tests.writes")
         assert previewed(service)["tests"] == {"writes": "written"}

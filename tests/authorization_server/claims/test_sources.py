@@ -92,7 +92,7 @@ def test_superuser_has_the_permissions_that_were_given(db):
     assert list(read(root, needs(permissions=True)).permissions) == []
 
 
-def test_nobody_elses_rows(alice, django_user_model):
+def test_rows_of_other_users_are_not_read(alice, django_user_model):
     mallory = django_user_model.objects.create_user("mallory")
     got = read(mallory, needs("profile.department.code", groups=True, permissions=True))
     assert got.user == {"profile.department.code": None}
@@ -113,7 +113,7 @@ def test_deferred_field_is_read_with_the_others(alice, django_assert_num_queries
     assert got.user == {"email": "alice@example.com", "profile.department.code": "R+D"}
 
 
-def test_user_that_is_gone_in_the_meantime(alice):
+def test_user_deleted_in_the_meantime(alice):
     get_user_model().objects.filter(pk=alice.pk).delete()
     assert read(alice, needs("email", "profile.badge", groups=True)).user == {"email": "alice@example.com"}
 
@@ -222,5 +222,5 @@ def test_tables_that_inherit_with_the_users():
     assert _leads_to_another_user(Desk._meta.get_field("used_by"))
 
 
-def test_default_list_says_what_a_person_is_called():
+def test_default_fields_are_names_and_email():
     assert usable_user_fields() == ("email", "first_name", "last_name")

@@ -61,7 +61,7 @@ class TestClientCredentials:
         answer = service.token("client_credentials", resource=[settings.API, settings.API]).json()
         assert audience(answer) == settings.API
 
-    def test_empty_is_none(self, signing_keys, service):
+    def test_empty_value_counts_as_absent(self, signing_keys, service):
         answer = service.token("client_credentials", resource="").json()
         assert audience(answer) == settings.API
 
@@ -98,7 +98,7 @@ class TestCodeFlow:
         # The code remains valid for what was granted.
         assert audience(web.exchange(code).json()) == settings.REPORTS
 
-    def test_what_nobody_asked_for_is_the_default_and_is_not_open(self, signing_keys, web, user):
+    def test_request_without_resource_is_for_the_default_only(self, signing_keys, web, user):
         code = web.authorize(user)["code"]
         assert get_grant_model().objects.get().resource == [settings.API]
         assert_invalid_target(web.exchange(code, resource=settings.REPORTS))
@@ -195,7 +195,7 @@ class TestFrontChannel:
 
 
 class TestDevice:
-    def test_unknown_resource_is_refused_before_the_user_is_bothered(self, signing_keys, make_client):
+    def test_unknown_resource_is_refused_before_the_user_is_asked(self, signing_keys, make_client):
         client = make_client("urn:ietf:params:oauth:grant-type:device_code", client_type="public")
         refused = client.post("/o/device-authorization/", {"scope": "read", "resource": UNKNOWN})
         assert_invalid_target(refused)

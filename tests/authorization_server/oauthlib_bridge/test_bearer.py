@@ -95,7 +95,7 @@ def test_malformed_bearer_is_401(address, malformed, db, client, openid_or_not):
 
 
 @pytest.mark.compliance("9068-29")
-def test_id_token_is_no_access_token_even_if_its_payload_is(
+def test_id_token_is_refused_even_with_the_payload_of_an_access_token(
     token, signing_keys, make_client, user, client, openid_or_not
 ):
     if not openid_or_not:
@@ -105,7 +105,7 @@ def test_id_token_is_no_access_token_even_if_its_payload_is(
         assert get(client, address, id_token, **ON_THE_API).status_code == 401
 
 
-def test_revoked_token_is_refused_by_the_toolkits_views(signing_keys, web, user, client):
+def test_revoked_token_is_refused_by_views_of_dot(signing_keys, web, user, client):
     token = web.code_flow(user).json()["access_token"]
     assert get(client, "/toolkit-drf/", token, **ON_THE_API).status_code == 200
     assert web.post("/o/revoke_token/", {"token": token}).status_code == 200
@@ -120,7 +120,7 @@ def test_only_its_own_client_revokes_a_token(signing_keys, web, service, user, c
     assert get(client, "/toolkit-drf/", token, **ON_THE_API).status_code == 200
 
 
-def test_token_that_a_refresh_replaced_is_refused_by_the_toolkits_views(signing_keys, web, user, client, settings):
+def test_token_replaced_by_a_refresh_is_refused_by_views_of_dot(signing_keys, web, user, client, settings):
     # Without rotation, DOT overwrites the row, so the former token no longer has one.
     settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "ROTATE_REFRESH_TOKEN": False}
     first = web.code_flow(user).json()

@@ -82,7 +82,7 @@ def test_audience_setting_goes_before_the_default_resource(tokens, client, setti
     assert get(client, "/validator/", tokens[API]).status_code == 401
 
 
-def test_default_resource_of_the_admin_site_will_do(signing_keys, service, client, settings):
+def test_default_resource_stored_in_the_database_counts(signing_keys, service, client, settings):
     ResourceServer.objects.create(identifier="https://rows.example.com/", name="In a row", is_default=True)
     settings.AT_JWT = {name: value for name, value in settings.AT_JWT.items() if name != "DEFAULT_RESOURCE"}
     token = service.token("client_credentials", scope="read").json()["access_token"]
@@ -125,7 +125,7 @@ def test_openid_connect_does_not_change_it(tokens, client, settings):
     assert get(client, "/reports/server/", tokens[API]).status_code == 401
 
 
-def test_opaque_token_without_a_resource_is_left_to_the_toolkit(web, user, client):
+def test_opaque_token_without_a_resource_is_left_to_dot(web, user, client):
     get_access_token_model().objects.create(
         user=user,
         token="opaque",

@@ -56,7 +56,7 @@ class TestDeviceResources:
         token = device.poll(code, resource=settings.REPORTS).json()["access_token"]
         assert decoded(token)[1]["aud"] == settings.REPORTS
 
-    def test_nobody_asked_is_the_default(self, device):
+    def test_request_without_resource_is_for_the_default(self, device):
         code = device.start()
         assert device.poll(code, resource=settings.REPORTS).json()["error"] == "invalid_target"
         assert decoded(device.poll(code).json()["access_token"])[1]["aud"] == settings.API
@@ -93,7 +93,7 @@ class TestDeviceScopes:
 
     @pytest.mark.parametrize("polled", POLLED)
     @pytest.mark.parametrize("later", [[], ["read", "write"]], ids=["no default scopes", "new default scopes"])
-    def test_device_that_was_given_none_gets_none(self, later, polled, device, settings):
+    def test_device_without_consented_scopes_gets_none(self, later, polled, device, settings):
         settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "DEFAULT_SCOPES": []}
         started = device.client.post("/o/device-authorization/", {}).json()
         browser = device.client.browser
@@ -105,7 +105,7 @@ class TestDeviceScopes:
         assert self.scope_of(device, started["device_code"], **polled) == ""
 
     @pytest.mark.parametrize("polled", POLLED)
-    def test_device_gets_what_it_was_given(self, polled, device):
+    def test_device_gets_the_consented_scopes(self, polled, device):
         assert self.scope_of(device, device.start(), **polled) == "read"
 
     def test_refresh_gets_no_more(self, device):
@@ -165,12 +165,12 @@ class TestDeviceApproval:
         self.approve(device, confirm, monkeypatch, {"user": django_user_model.objects.create_user("bob")})
 
     @pytest.mark.parametrize("status", ["denied", "expired"])
-    def test_of_a_code_that_is_done_with(self, status, device, confirm, monkeypatch):
+    def test_of_a_code_that_was_answered(self, status, device, confirm, monkeypatch):
         self.approve(device, confirm, monkeypatch, {"status": status})
 
 
 class TestConsent:
-    def test_consent_to_one_api_is_none_to_another(self, signing_keys, web, user):
+    def test_consent_to_one_api_does_not_cover_another(self, signing_keys, web, user):
         web.code_flow(user, scope="read")
         asked = {"scope": "read", "approval_prompt": "auto", "allow": False}
         # The consent page was shown, and the user denied.
@@ -200,7 +200,7 @@ class TestConsent:
         assert answer.get("error") == expected
 
     @pytest.mark.parametrize(("name", "value"), [("nonce", "n" * 256), ("code_challenge", "c" * 129)])
-    def test_values_that_no_column_holds(self, name, value, signing_keys, web, user):
+    def test_values_too_long_for_their_column(self, name, value, signing_keys, web, user):
         assert web.authorize(user, **{name: value})["error"] == "invalid_request"
 
 
@@ -295,7 +295,7 @@ def test_views_that_need_no_login_and_no_csrf_token_stay_so(signing_keys, servic
 
 
 @pytest.mark.parametrize("name", ["refresh_token_instance", "id_token"])
-def test_names_that_the_toolkit_looks_for(name, signing_keys, web, user):
+def test_parameters_named_like_attributes_that_dot_reads(name, signing_keys, web, user):
     code = web.authorize(user)["code"]
     answer = web.token(
         "authorization_code", code=code, redirect_uri=REDIRECT_URI, code_verifier=web.verifier, **{name: "x"}
@@ -303,7 +303,7 @@ def test_names_that_the_toolkit_looks_for(name, signing_keys, web, user):
     assert answer.status_code == 200
 
 
-def test_row_that_another_request_removed_is_no_crash(signing_keys, service, monkeypatch):
+def test_row_removed_by_another_request_is_invalid_grant(signing_keys, service, monkeypatch):
     model = get_access_token_model()
     save = model.save
 

@@ -170,7 +170,7 @@ def test_other_libraries_verify_it_over_http(answer, client):
 
 
 @pytest.mark.compliance("9068-29")
-def test_id_token_beside_it_is_another_thing(openid, signing_keys, make_client, user, client):
+def test_id_token_is_not_an_access_token(openid, signing_keys, make_client, user, client):
     answer = openid_code(make_client, user)
     assert decoded(answer["id_token"])[0]["typ"] == "JWT"
     for address in ("/whoami/", "/o/userinfo/", "/toolkit-drf/", "/toolkit-challenge/"):
@@ -178,7 +178,7 @@ def test_id_token_beside_it_is_another_thing(openid, signing_keys, make_client, 
         assert refused.status_code == 401, address
 
 
-def test_refresh_tokens_are_opaque_and_no_access_tokens(signing_keys, make_client, user, client):
+def test_refresh_tokens_are_opaque_and_refused_as_access_tokens(signing_keys, make_client, user, client):
     answer = authorization_code(make_client, user)
     assert "." not in answer["refresh_token"]
     for address in ("/whoami/", "/toolkit-drf/", "/toolkit-challenge/"):
@@ -186,7 +186,7 @@ def test_refresh_tokens_are_opaque_and_no_access_tokens(signing_keys, make_clien
         assert refused.status_code == 401, address
 
 
-def test_tokens_have_ids_of_their_own(signing_keys, service):
+def test_tokens_have_unique_ids(signing_keys, service):
     tokens = [decoded(service.token("client_credentials").json()["access_token"])[1]["jti"] for _ in range(5)]
     assert len(set(tokens)) == 5
 
@@ -249,7 +249,7 @@ def test_site_without_time_zones(settings, make_client, user, client):
     assert client.get("/whoami/", headers={"Authorization": f"Bearer {token}"}).status_code == 200
 
 
-def test_statements_beside_those_of_the_toolkit_alone(signing_keys, make_client, user, settings):
+def test_statements_in_addition_to_those_of_dot(signing_keys, make_client, user, settings):
     def statements():
         web = make_client()
         code = web.authorize(user)["code"]

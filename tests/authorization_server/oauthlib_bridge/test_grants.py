@@ -113,7 +113,7 @@ class TestLogin:
         assert len({str(login_claims(token)) for token in tokens}) == 1
         assert login_claims(front["access_token"])["amr"] == ["pwd"]
 
-    def test_nothing_is_claimed_of_a_session_from_before(self, signing_keys, openid, user):
+    def test_session_older_than_this_app_has_no_login_claims(self, signing_keys, openid, user):
         openid.browser.force_login(user)
         session = openid.browser.session
         session.pop("django_at_jwt.authentication")
@@ -141,7 +141,7 @@ class TestLogin:
     def test_machine_has_none(self, signing_keys, service):
         assert login_claims(service.token("client_credentials").json()["access_token"]) == {}
 
-    def test_device_has_the_login_of_whoever_approved(self, signing_keys, make_client, user, clock):
+    def test_device_has_the_login_of_the_approving_user(self, signing_keys, make_client, user, clock):
         device = make_client(DEVICE_CODE_GRANT, client_type="public")
         started = device.post("/o/device-authorization/", {"scope": "read"}).json()
         device.browser.force_login(user)
@@ -154,7 +154,7 @@ class TestLogin:
         answer = device.token(DEVICE_CODE_GRANT, device_code=started["device_code"]).json()
         assert login_claims(answer["access_token"])["auth_time"] == logged_in
 
-    def test_parameters_are_no_login(self, signing_keys, web, service, user):
+    def test_parameters_cannot_forge_a_login(self, signing_keys, web, service, user):
         forged = {"at_jwt_authentication": "x", "at_jwt_authorization": "x", "at_jwt_audience": "x", "auth_time": "1"}
         assert web.code_flow(user, **forged, exchange=forged).status_code == 200
         assert login_claims(service.token("client_credentials", **forged).json()["access_token"]) == {}
@@ -173,7 +173,7 @@ class TestScopes:
         return refreshed, claims
 
     @pytest.mark.compliance("8707-3", "9068-12")
-    def test_what_one_refresh_leaves_out_the_next_may_have(self, both, web):
+    def test_narrowed_refresh_does_not_narrow_the_next(self, both, web):
         answer, claims = self.refresh(web, both, resource=settings.REPORTS)
         assert (claims["aud"], claims["scope"]) == (settings.REPORTS, "reports:read")
         answer, claims = self.refresh(web, answer, resource=settings.API)
@@ -303,7 +303,7 @@ class TestConsentPage:
         # The form sends it back.
         assert page.context["form"].initial["resource"] == settings.REPORTS
 
-    def test_says_so_where_nothing_is_left_to_do(self, signing_keys, web, user):
+    def test_page_without_scopes(self, signing_keys, web, user):
         page = self.page(web, user, scope="read", resource=settings.REPORTS)
         assert "with no permission in particular" in page.content.decode()
         answer = web.code_flow(user, scope="read", resource=settings.REPORTS).json()
@@ -318,7 +318,7 @@ class TestConsentPage:
         text = self.page(web, user, scope="reports:read").content.decode()
         assert text == f"Ours: Reports {settings.REPORTS}"
 
-    def test_says_it_again_after_an_answer_that_cannot_be_read(self, signing_keys, web, user):
+    def test_invalid_answer_shows_the_page_again(self, signing_keys, web, user):
         page = self.page(web, user, scope="read")
         again = web.browser.post(f"/o/authorize/?{page.wsgi_request.META['QUERY_STRING']}", {"allow": "on"})
         assert again.context["scopes_descriptions"] == ["Read"]
@@ -363,7 +363,7 @@ class TestConsentPage:
         answer = device.token(DEVICE_CODE_GRANT, device_code=started["device_code"])
         assert answer.json()["scope"] == "write"
 
-    def test_device_with_scopes_that_nobody_has(self, signing_keys, make_client):
+    def test_device_with_unknown_scopes(self, signing_keys, make_client):
         device = make_client(DEVICE_CODE_GRANT, client_type="public")
         for scope in ("made-up", "read made-up"):
             refused = device.post("/o/device-authorization/", {"scope": scope})
@@ -476,7 +476,7 @@ class TestMaxAge:
         assert self.page(web, user).status_code == 200
 
     @pytest.mark.parametrize("max_age", ["", "-1", "soon", "1e9", "\u0663", "9" * 5000])
-    def test_what_is_no_number_of_seconds(self, max_age, signing_keys, web, user):
+    def test_invalid_max_age(self, max_age, signing_keys, web, user):
         assert self.page(web, user, max_age=max_age).status_code == 200
 
 
@@ -492,7 +492,7 @@ class TestContext:
     def answer(self, page):
         return {name: values[0] for name, values in parse_qs(urlsplit(page["Location"]).query).items()}
 
-    def test_one_of_those_that_will_do(self, signing_keys, web, user):
+    def test_login_with_one_of_the_requested_contexts(self, signing_keys, web, user):
         assert self.page(web, user, acr_values="urn:example:mfa urn:example:password").status_code == 200
 
     def test_another_login_is_asked_for_once(self, signing_keys, web, user, clock):
@@ -516,7 +516,7 @@ class TestContext:
         assert page.status_code == 400
         assert "Location" not in page
 
-    def test_site_without_contexts_takes_it_for_a_wish(self, signing_keys, web, user, settings):
+    def test_site_without_contexts_ignores_acr_values(self, signing_keys, web, user, settings):
         settings.AT_JWT = {**settings.AT_JWT, "AUTHENTICATION_CONTEXTS": None}
         assert self.page(web, user, acr_values="urn:example:mfa").status_code == 200
 

@@ -114,7 +114,7 @@ def test_retry_where_the_tokens_are_stored_hands_out_the_same_pair(configure, cl
     assert lost["expires_in"] - 62 <= again["expires_in"] <= lost["expires_in"] - 60
 
 
-def test_no_expired_token_is_handed_out_again(configure, clock, web, user, client, user_address):
+def test_expired_token_is_not_reissued(configure, clock, web, user, client, user_address):
     configure(COMPLIANT_BCP_RFC9700_TOKEN_STORAGE=False, REFRESH_TOKEN_GRACE_PERIOD_SECONDS=7200)
     first = web.code_flow(user).json()
     lost = refreshed(web, first["refresh_token"])
@@ -143,7 +143,7 @@ def test_first_sibling_that_is_used_ends_the_others(used, protected, configure, 
         refreshed(web, after["refresh_token"])
 
 
-def test_token_before_is_no_longer_to_be_had_once_a_sibling_was_used(hashed, protected, web, user):
+def test_replaced_token_cannot_be_retried_once_a_sibling_was_used(hashed, protected, web, user):
     first = web.code_flow(user).json()
     refreshed(web, first["refresh_token"])
     again = refreshed(web, first["refresh_token"])
@@ -314,7 +314,7 @@ def test_retry_after_the_replacement_was_deleted(hashed, configure, web, user):
         refused(web, first["refresh_token"])
 
 
-def test_the_toolkit_still_reports_a_grace_period_with_hashes(configure):
+def test_dot_still_reports_a_grace_period_with_hashes(configure):
     # As docs/installation.md says about SILENCED_SYSTEM_CHECKS.
     found = {problem.id for problem in run_checks(tags=["security"], include_deployment_checks=True)}
     assert "oauth2_provider.E001" in found

@@ -109,7 +109,7 @@ def test_15_and_17_errors_are_json(signing_keys, service):
         ("/write-or-staff/", 403),
     ],
 )
-def test_16_permission_classes_of_the_toolkit_check_the_scope(address, status, signing_keys, service, client):
+def test_16_permission_classes_of_dot_check_the_scope(address, status, signing_keys, service, client):
     token = service.token("client_credentials", scope="read").json()["access_token"]
     refused = client.get(address, headers={"Authorization": f"Bearer {token}"})
     assert refused.status_code == status
@@ -171,7 +171,7 @@ class TestSmuggledParameters:
 
 
 @pytest.mark.compliance("9068-31")
-class TestClientsThatReadAsUsers:
+class TestClientIdsEqualToUserIdentifiers:
     def test_client_with_the_identifier_of_a_user_gets_no_token_for_itself(self, signing_keys, make_client, user):
         evil = make_client("client-credentials", client_id=str(user.pk))
         refused = evil.token("client_credentials")
@@ -282,7 +282,7 @@ def test_sites_own_validator_mixes_ours_in(signing_keys, web, user, settings):
     assert decoded(web.code_flow(user).json()["access_token"])[0]["typ"] == "at+jwt"
 
 
-def test_all_urls_of_the_toolkit_are_kept_with_their_names():
+def test_all_urls_of_dot_are_kept_with_their_names():
     from django.urls import reverse
     from oauth2_provider import urls as toolkit_urls
 

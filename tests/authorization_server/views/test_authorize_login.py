@@ -40,9 +40,9 @@ class Browser:
 
     def ask(self, **parameters):
         """Open the authorization endpoint, and return the address to which the login page redirects."""
-        return self.way_back(self.open(**parameters))
+        return self.return_address(self.open(**parameters))
 
-    def way_back(self, sent):
+    def return_address(self, sent):
         assert sent.status_code == 302, sent.content
         assert urlsplit(sent["Location"]).path == django_settings.LOGIN_URL
         return parse_qs(urlsplit(sent["Location"]).query)["next"][0]
@@ -78,12 +78,12 @@ def logged_in(browser):
 class TestPromptLogin:
     def test_user_who_has_just_logged_in_is_sent_to_log_in(self, logged_in):
         """See DOT's test_prompt_login."""
-        way_back = logged_in.ask(prompt="login")
-        assert "redirect_uri=https%3A%2F%2Fclient.example.com" in way_back
-        assert "state=random_state_string" in way_back
-        assert "scope=read+write" in way_back
-        assert f"client_id={logged_in.application.client_id}" in way_back
-        assert "prompt" not in way_back
+        return_address = logged_in.ask(prompt="login")
+        assert "redirect_uri=https%3A%2F%2Fclient.example.com" in return_address
+        assert "state=random_state_string" in return_address
+        assert "scope=read+write" in return_address
+        assert f"client_id={logged_in.application.client_id}" in return_address
+        assert "prompt" not in return_address
 
     def test_together_with_create(self, logged_in, settings):
         """See DOT's test_authenticated_multi_value_prompt_forces_login."""
@@ -92,27 +92,27 @@ class TestPromptLogin:
             "OIDC_RP_INITIATED_REGISTRATION_ENABLED": True,
             "OIDC_RP_INITIATED_REGISTRATION_URL": "/register/",
         }
-        way_back = logged_in.ask(prompt="create login")
-        assert "prompt=create" in way_back
+        return_address = logged_in.ask(prompt="create login")
+        assert "prompt=create" in return_address
         logged_in.log_in()
-        assert logged_in.sees_the_consent_page(way_back)
+        assert logged_in.sees_the_consent_page(return_address)
 
-    def test_is_met_by_a_login_and_by_nothing_else(self, logged_in):
-        way_back = logged_in.ask(prompt="login")
-        assert logged_in.is_asked_to_log_in(way_back)
-        assert logged_in.is_asked_to_log_in(f"{way_back}&approval_prompt=force&max_age=1000")
+    def test_is_met_only_by_a_login(self, logged_in):
+        return_address = logged_in.ask(prompt="login")
+        assert logged_in.is_asked_to_log_in(return_address)
+        assert logged_in.is_asked_to_log_in(f"{return_address}&approval_prompt=force&max_age=1000")
         logged_in.log_in()
-        assert logged_in.sees_the_consent_page(way_back)
+        assert logged_in.sees_the_consent_page(return_address)
         # Reloading the page requires no further login.
-        assert logged_in.sees_the_consent_page(way_back)
+        assert logged_in.sees_the_consent_page(return_address)
         # A new authorization request does.
         logged_in.ask(prompt="login")
-        assert logged_in.is_asked_to_log_in(way_back)
+        assert logged_in.is_asked_to_log_in(return_address)
 
     def test_other_values_and_all_resources_come_back(self, logged_in):
         resources = [django_settings.API, django_settings.REPORTS]
-        way_back = logged_in.ask(prompt="login consent", resource=resources)
-        query = parse_qs(urlsplit(way_back).query)
+        return_address = logged_in.ask(prompt="login consent", resource=resources)
+        query = parse_qs(urlsplit(return_address).query)
         assert (query["prompt"], query["resource"]) == (["consent"], resources)
 
     @pytest.mark.parametrize("approval", [{}, {"approval_prompt": "auto"}], ids=["skipped", "auto"])
@@ -120,18 +120,18 @@ class TestPromptLogin:
         web.code_flow(user)
         web.application.skip_authorization = not approval
         web.application.save()
-        way_back = logged_in.ask(prompt="login", **approval)
-        assert logged_in.is_asked_to_log_in(way_back)
+        return_address = logged_in.ask(prompt="login", **approval)
+        assert logged_in.is_asked_to_log_in(return_address)
         logged_in.log_in()
-        assert "code" in parse_qs(urlsplit(logged_in.client.get(way_back)["Location"]).query)
+        assert "code" in parse_qs(urlsplit(logged_in.client.get(return_address)["Location"]).query)
 
     def test_no_code_by_a_consent_form_from_before(self, logged_in):
         page = logged_in.open()
         form = {name: value for name, value in page.context["form"].initial.items() if value is not None}
         address = f"/o/authorize/?{page.wsgi_request.META['QUERY_STRING']}"
-        way_back = logged_in.ask(prompt="login")
+        return_address = logged_in.ask(prompt="login")
         refused = logged_in.client.post(address, {**form, "allow": "on"})
-        assert parse_qs(urlsplit(logged_in.way_back(refused)).query) == parse_qs(urlsplit(way_back).query)
+        assert parse_qs(urlsplit(logged_in.return_address(refused)).query) == parse_qs(urlsplit(return_address).query)
         logged_in.log_in()
         agreed = logged_in.client.post(address, {**form, "allow": "on"})
         assert "code" in parse_qs(urlsplit(agreed["Location"]).query)
@@ -149,16 +149,16 @@ class TestPromptLogin:
         assert logged_in.open(state="two").status_code == 200
 
     def test_login_as_another_user(self, logged_in, django_user_model):
-        way_back = logged_in.ask(prompt="login")
+        return_address = logged_in.ask(prompt="login")
         logged_in.log_in(django_user_model.objects.create_user("bob"))
-        assert logged_in.sees_the_consent_page(way_back)
+        assert logged_in.sees_the_consent_page(return_address)
 
     def test_user_who_is_not_logged_in_logs_in_once(self, browser):
         """See DOT's test_prompt_login_unauthenticated_single_redirect."""
-        way_back = browser.ask(prompt="login")
-        assert "prompt" not in way_back
+        return_address = browser.ask(prompt="login")
+        assert "prompt" not in return_address
         browser.log_in()
-        assert browser.sees_the_consent_page(way_back)
+        assert browser.sees_the_consent_page(return_address)
 
     def test_without_a_page(self, logged_in):
         logged_in.ask(prompt="login")
@@ -166,34 +166,34 @@ class TestPromptLogin:
         refused = parse_qs(urlsplit(logged_in.open(prompt="none")["Location"]).query)
         assert refused["error"] == ["login_required"]
 
-    def test_session_holds_no_more_than_so_many(self, logged_in):
-        ways_back = [logged_in.ask(prompt="login", state=f"{number}") for number in range(MOST_ASKS + 5)]
+    def test_session_stores_a_limited_number_of_requests(self, logged_in):
+        return_addresses = [logged_in.ask(prompt="login", state=f"{number}") for number in range(MOST_ASKS + 5)]
         assert len(logged_in.client.session["django_at_jwt.login_asks"]) <= MOST_ASKS + 1
-        for way_back in ways_back:
-            assert logged_in.is_asked_to_log_in(way_back)
+        for return_address in return_addresses:
+            assert logged_in.is_asked_to_log_in(return_address)
         logged_in.log_in()
-        assert logged_in.sees_the_consent_page(ways_back[0])
+        assert logged_in.sees_the_consent_page(return_addresses[0])
 
     def test_login_page_on_another_host(self, logged_in, settings):
         settings.LOGIN_URL = "https://login.example.com/"
         sent = logged_in.open(prompt="login")
-        way_back = parse_qs(urlsplit(sent["Location"]).query)["next"][0]
+        return_address = parse_qs(urlsplit(sent["Location"]).query)["next"][0]
         assert sent["Location"].startswith("https://login.example.com/?next=")
-        assert way_back.startswith("http://testserver/o/authorize/?")
+        assert return_address.startswith("http://testserver/o/authorize/?")
 
-    def test_site_that_says_nothing_of_its_logins(self, logged_in, settings):
+    def test_site_without_recorded_logins(self, logged_in, settings):
         settings.AT_JWT = {
             **settings.AT_JWT,
             "AUTHENTICATION_EVENT": "tests.authorization_server.views.test_authorize_login.unknown",
         }
         for asked in ({"prompt": "login"}, {"max_age": "1"}):
-            way_back = logged_in.ask(**asked)
+            return_address = logged_in.ask(**asked)
             logged_in.log_in()
-            assert logged_in.sees_the_consent_page(way_back)
+            assert logged_in.sees_the_consent_page(return_address)
 
 
 def unknown(request, user):
-    """An AUTHENTICATION_EVENT."""
+    """Return ``None`` as the AUTHENTICATION_EVENT: nothing is known of the login."""
 
 
 class TestMaxAge:
@@ -203,13 +203,13 @@ class TestMaxAge:
         if known:
             browser.log_in()
             clock.now += 2
-        way_back = browser.ask(max_age=max_age)
+        return_address = browser.ask(max_age=max_age)
         if known:
-            assert browser.is_asked_to_log_in(way_back)
+            assert browser.is_asked_to_log_in(return_address)
         browser.log_in()
         clock.now += 2
-        assert browser.sees_the_consent_page(way_back)
-        assert browser.is_asked_to_log_in(way_back)
+        assert browser.sees_the_consent_page(return_address)
+        assert browser.is_asked_to_log_in(return_address)
 
     def test_of_zero_is_not_met_by_a_login_of_this_second(self, logged_in, clock):
         assert logged_in.is_asked_to_log_in(logged_in.ask(max_age="0"))
@@ -224,9 +224,9 @@ class TestMaxAge:
 
     def test_one_login_is_recent_for_all_tabs(self, logged_in, clock):
         clock.now += 100
-        ways_back = [logged_in.ask(max_age="60", state=state) for state in ("one", "two")]
+        return_addresses = [logged_in.ask(max_age="60", state=state) for state in ("one", "two")]
         logged_in.log_in()
-        assert all(logged_in.sees_the_consent_page(way_back) for way_back in ways_back)
+        assert all(logged_in.sees_the_consent_page(return_address) for return_address in return_addresses)
 
     @pytest.mark.parametrize("approval", ["auto", "force"])
     def test_without_a_page(self, approval, browser, web):
@@ -252,20 +252,20 @@ class TestContext:
     def test_another_login_is_asked_for_once(self, known, browser):
         if known:
             browser.log_in()
-        way_back = browser.ask(acr_values="urn:example:mfa")
+        return_address = browser.ask(acr_values="urn:example:mfa")
         browser.log_in()
-        assert browser.error(way_back) == "unmet_authentication_requirements"
+        assert browser.error(return_address) == "unmet_authentication_requirements"
         # The next request requires it again: the user may have added a second factor.
-        assert browser.is_asked_to_log_in(way_back)
+        assert browser.is_asked_to_log_in(return_address)
 
     def test_after_a_logout_once_more(self, browser):
         browser.log_in()
-        way_back = browser.ask(acr_values="urn:example:mfa")
+        return_address = browser.ask(acr_values="urn:example:mfa")
         browser.client.logout()
         browser.log_in()
-        assert browser.is_asked_to_log_in(way_back)
+        assert browser.is_asked_to_log_in(return_address)
         browser.log_in()
-        assert browser.error(way_back) == "unmet_authentication_requirements"
+        assert browser.error(return_address) == "unmet_authentication_requirements"
 
     def test_login_that_is_enough(self, browser):
         browser.client.login(username="alice", password="correct horse")

@@ -138,14 +138,14 @@ class TestAuthorizationAnswers:
         assert web.authorize(user)["iss"] == settings.ISSUER
 
     @pytest.mark.parametrize("skip", [False, True])
-    def test_nobody_logged_in_and_no_page_wanted(self, skip, signing_keys, web, openid, ask):
+    def test_prompt_none_without_a_login(self, skip, signing_keys, web, openid, ask):
         web.application.skip_authorization = skip
         web.application.algorithm = "RS256"
         web.application.save()
         answer = parse_qs(urlsplit(ask(scope="openid", prompt="none")["Location"]).query)
         assert (answer["error"], answer["state"]) == (["login_required"], ["a state"])
 
-    def test_redirect_uri_with_a_port_that_is_none(self, signing_keys, make_client, user):
+    def test_redirect_uri_with_an_invalid_port(self, signing_keys, make_client, user):
         client = make_client(redirect_uris="http://localhost:99999999/")
         client.browser.force_login(user)
         query = {**self.QUERY, "client_id": client.application.client_id, "redirect_uri": "http://localhost:99999999/"}

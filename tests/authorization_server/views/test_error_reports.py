@@ -162,7 +162,7 @@ def test_no_token_whichever_statement_of_an_api_fails(web, user, settings):
 
 @pytest.mark.parametrize("path", ["/toolkit-drf/", "/toolkit-view/"])
 @pytest.mark.parametrize("where", IN_VERIFYING[:2], ids=lambda where: where[1])
-def test_no_token_in_our_frames_where_the_toolkit_asks(path, where, service, monkeypatch):
+def test_no_token_in_our_frames_when_called_by_dot(path, where, service, monkeypatch):
     token = service.token("client_credentials").json()["access_token"]
     forget()
     failing_verification(monkeypatch, where)

@@ -53,7 +53,7 @@ def assert_unavailable(answer):
 
 @pytest.mark.usefixtures("endpoints", "keys_made_quickly")
 @pytest.mark.parametrize("name", CALLS)
-def test_whichever_statement_the_database_is_away_at(name, make_client, user):
+def test_outage_at_any_statement_is_answered_with_503(name, make_client, user):
     call = getattr(Site(make_client, user), name)()
     sessions = set()
     for number in count(1):

@@ -105,7 +105,7 @@ def warned():
     return {message.msg.split()[0]: message for message in found}
 
 
-class TestViewsOfBefore:
+class TestSubclassesOfDotViews:
     """A site with this app whose endpoints are still subclasses of DOT's views."""
 
     @pytest.fixture(autouse=True)
@@ -174,14 +174,14 @@ class TestViewsOfBefore:
         assert document["authorization_endpoint"] == "https://as.example.com/login/authorize"
 
 
-class TestViewsOfOurs:
+class TestSubclassesOfOurViews:
     """A site whose views have this app's classes as first base."""
 
     @pytest.fixture(autouse=True)
     def _site(self, site):
         site(OF_OURS)
 
-    def test_check_has_nothing_to_say(self, signing_keys):
+    def test_check_reports_nothing(self, signing_keys):
         assert warned() == {}
         assert [message.id for message in run_checks() if message.id.startswith("django_at_jwt.")] == []
 
@@ -197,7 +197,7 @@ class TestViewsOfOurs:
         assert answer["X-Site"] == "token"
         assert decoded(answer.json()["access_token"])[1]["aud"] == settings.REPORTS
 
-    def test_consent_is_asked_for_in_place_of_a_refusal(self, program, settings):
+    def test_consent_page_is_shown_instead_of_an_error(self, program, settings):
         program = program()
         program.exchange(program.agree(program.ask())["code"])
         assert program.ask(approval_prompt="auto", resource=settings.REPORTS).status_code == 200
@@ -259,7 +259,7 @@ class TestViewsOfOurs:
         assert document["authorization_endpoint"] == "https://as.example.com/app/login/authorize"
 
 
-class TestParts:
+class TestPartialUrls:
     @pytest.fixture(autouse=True)
     def _site(self, site):
         site(OF_PARTS)
@@ -285,7 +285,7 @@ class TestParts:
         assert "userinfo_endpoint" not in document
 
 
-class TestSlips:
+class TestMisconfiguredUrls:
     def test_each_is_reported_by_its_class_and_not_by_its_name(self, site, signing_keys):
         site(OF_SLIPS)
         found = warned()
@@ -300,7 +300,7 @@ class TestSlips:
         assert document["authorization_endpoint"] == "https://as.example.com/o/authorize/"
         assert document["token_endpoint"] == "https://as.example.com/login/token"
 
-    def test_registration_that_the_toolkit_does_not_find(self, site, signing_keys):
+    def test_registration_that_dot_does_not_find(self, site, signing_keys):
         site("tests.own_views.urls_of_registration", DCR_ENABLED=True)
         assert "dcr-register-management" in next(
             message.msg for message in run_checks() if message.id == "django_at_jwt.E007"
