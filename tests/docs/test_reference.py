@@ -71,7 +71,7 @@ class TestSettings:
         "a whole number of bytes": (1000, 1000.0),
         "a dict of lists of strings": ({"a name": ["pwd"]}, {"a name": "pwd"}),
         "a dict of lists of strings, a dotted path": ("package.module.name", {"a name": [1]}),
-        "a whole number or 0": (0, -1),
+        "a non-negative integer": (0, -1),
         '`"local"` or `"stateless"`': ("stateless", "created"),
         "a dict of texts of 16 to 200 characters": ({"a name": "k" * 16}, {"a name": "k" * 15}),
         "a list of claim mappers": (
@@ -82,7 +82,7 @@ class TestSettings:
         "a dotted path": ("package.module.name", "name"),
         "`True` or `False`": (True, 1),
         "an alias": ("default", None),
-        "a duration above 0": (timedelta(seconds=1), 0),
+        "a positive duration": (timedelta(seconds=1), 0),
         "a dict of issuers": ({"https://a": {"audience": "https://b/"}}, ["https://a"]),
     }
 
