@@ -1,9 +1,8 @@
-"""The compliance page: each requirement, the tests that show it, and what came of them.
+"""The compliance page: each requirement, the tests that show it, and their results.
 
-``python -m tests.compliance docs/reference/compliance.md``
-runs the tests marked ``@pytest.mark.compliance("9068-24", ...)``
-and writes the page in Markdown. Failing tests do not keep it from being written: it says that they failed. A mark with
-a number that is in no line of ``compliance_requirements.toml`` does.
+``python -m tests.compliance docs/reference/compliance.md`` runs the tests that are marked with
+``@pytest.mark.compliance("9068-24", ...)`` and writes the page in Markdown. It reports failing tests as failed. It
+writes no page if a mark has a number that is not in ``compliance_requirements.toml``.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ _SHOWN_VERSIONS: Final = ("django", "django-oauth-toolkit", "oauthlib", "djangor
 
 @dataclass(frozen=True, kw_only=True)
 class Requirement:
-    """One line of ``compliance_requirements.toml``, which says what the fields mean."""
+    """An entry of ``compliance_requirements.toml``, which describes the fields."""
 
     number: str
     section: str
@@ -45,7 +44,7 @@ class Requirement:
 
 @dataclass(frozen=True, kw_only=True)
 class Document:
-    """A standard with the requirements that are taken from it."""
+    """A standard and the requirements taken from it."""
 
     name: str
     title: str
@@ -56,7 +55,7 @@ def read_requirements(path: Path = REQUIREMENTS) -> tuple[Document, ...]:
     """Read the requirements in the order of the file.
 
     Raises:
-        ValueError: a number stands there twice.
+        ValueError: a number occurs twice.
     """
     documents = tuple(
         Document(
@@ -73,12 +72,12 @@ def read_requirements(path: Path = REQUIREMENTS) -> tuple[Document, ...]:
 
 
 def numbers_of(documents: Iterable[Document]) -> Iterator[str]:
-    """Give the numbers of all requirements."""
+    """Return the numbers of all requirements."""
     return (requirement.number for document in documents for requirement in document.requirements)
 
 
 class Outcome(StrEnum):
-    """What came of a test, the worst first."""
+    """The result of a test, worst first."""
 
     FAILED = "failed"
     SKIPPED = "skipped"
@@ -87,33 +86,33 @@ class Outcome(StrEnum):
 
 @dataclass
 class Run:
-    """What a run of the marked tests showed. As a pytest plugin of the main process it is told each report."""
+    """The results of a run of the marked tests, collected as a pytest plugin of the main process."""
 
     cases: dict[str, Outcome] = field(default_factory=dict)
     tests_of: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     unreadable: set[str] = field(default_factory=set)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Take down one phase of one test: a test is as good as its worst phase."""
+        """Record one phase of one test: the worst phase counts."""
         numbers = dict(report.user_properties).get(MARK)
         if not isinstance(numbers, (list, tuple)):
             return
         for number in numbers:
             self.tests_of[number].add(report.nodeid)
-        # A test that is expected to fail reports itself as skipped; it shows that the requirement is not met.
+        # An expected failure is reported as skipped, but the requirement is not met.
         expected_to_fail = hasattr(report, "wasxfail")
         outcome = Outcome.FAILED if expected_to_fail else Outcome(report.outcome)
         before = self.cases.get(report.nodeid, Outcome.PASSED)
         self.cases[report.nodeid] = min(before, outcome, key=list(Outcome).index)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        """Take down the files that could not be imported: what they mark is not known."""
+        """Record files that could not be imported, whose marks are unknown."""
         if report.failed:
             self.unreadable.add(report.nodeid)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Keep the marked tests alone, and let their reports carry the numbers, also out of the processes of xdist."""
+    """Select the marked tests, and add the numbers to their reports, also in the processes of xdist."""
     marked: list[pytest.Item] = []
     others: list[pytest.Item] = []
     for item in items:
@@ -126,13 +125,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def run_marked_tests(paths: Sequence[str] = ()) -> Run:
-    """Run the marked tests and give what came of them.
+    """Run the marked tests and return the results.
 
     Args:
-        paths: files and folders to look for them in; all tests without it.
+        paths: files and folders with tests; all tests by default.
 
     Raises:
-        RuntimeError: pytest could not run any, and has said why.
+        RuntimeError: pytest could not run any, and has printed why.
     """
     run = Run()
     options = [
@@ -144,7 +143,7 @@ def run_marked_tests(paths: Sequence[str] = ()) -> Run:
         "--tb=no",
         "-r",
         "N",
-        # This module is a plugin in each process, so that each selects the same tests, and in the same order.
+        # As a plugin in each process, this module selects the same tests in the same order.
         "-p",
         "tests.compliance",
         "-p",
@@ -159,7 +158,7 @@ def run_marked_tests(paths: Sequence[str] = ()) -> Run:
 
 
 def problems_in(run: Run, known: Collection[str]) -> list[str]:
-    """Give a sentence for each number that a mark has and no requirement."""
+    """Return a sentence for each marked number without a requirement."""
     return [
         f"{_without_case(test)} is marked with {number}, which is in no line of {REQUIREMENTS.name}"
         for number in sorted(run.tests_of.keys() - set(known))
@@ -168,7 +167,7 @@ def problems_in(run: Run, known: Collection[str]) -> list[str]:
 
 
 def result_of(requirement: Requirement, run: Run) -> str:
-    """Say in a word or two how a requirement stands."""
+    """Return the state of a requirement in a word or two."""
     outcomes = {run.cases[case] for case in run.tests_of.get(requirement.number, ())}
     if not outcomes:
         return "left for later" if requirement.left_out else "not yet"
@@ -185,19 +184,19 @@ def page(documents: Sequence[Document], run: Run, versions: Mapping[str, str]) -
         "",
         "# Compliance",
         "",
-        "What the standards ask for, as far as it can be seen from outside, with the tests that show it and what came",
-        f"of them in one run, with {', '.join(f'{name} {number}' for name, number in versions.items())}.",
+        "The requirements of the standards that can be observed from outside, with the tests that show them and their",
+        f"results in one run, with {', '.join(f'{name} {number}' for name, number in versions.items())}.",
         "",
         "| Requirements | Count |",
         "| --- | --- |",
         *(f"| {result} | {count} |" for result, count in sorted(counts.items(), key=lambda each: -each[1])),
         "",
-        "*Passed in part*: the tests pass, and what they do not cover is said. *Left for later*: there is no test, and",
-        "the reason is said. *Not yet*: there is neither a test nor a reason.",
+        "*Passed in part*: the tests pass, and the text says what they do not cover. *Left for later*: not tested, for",
+        "the given reason. *Not yet*: neither tested nor explained.",
         "",
     ]
     if run.unreadable:
-        lines += ["```{warning}", "Files that could not be read, so that their tests are missing here:"]
+        lines += ["```{warning}", "These files could not be read, so their tests are missing:"]
         lines += [f"`{_as_code(name)}`" for name in sorted(run.unreadable)]
         lines += ["```", ""]
     for document in documents:
@@ -224,7 +223,7 @@ def _about(requirement: Requirement, document: Document, run: Run) -> Iterator[s
 
 
 def _said_of(cases: Sequence[str], run: Run) -> str:
-    """Sum up the cases of one test: ``passed``, ``passed (12 cases)`` or ``11 passed, 1 failed``."""
+    """Return the results of the cases of one test: ``passed``, ``passed (12 cases)`` or ``11 passed, 1 failed``."""
     counts = Counter(run.cases[case] for case in cases)
     if len(counts) > 1:
         return ", ".join(f"{counts[outcome]} {outcome}" for outcome in reversed(Outcome) if counts[outcome])
@@ -237,15 +236,15 @@ def _without_case(node: str) -> str:
 
 
 def _as_code(text: str) -> str:
-    # A case is named after its values, and those of hostile tokens are any text. pytest escapes what cannot be printed.
+    # The name of a case contains its values, which may be any text. pytest escapes unprintable characters.
     return text.replace("`", "'")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Write the page, and give the exit status."""
+    """Write the page, and return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m tests.compliance", description="Write the compliance page.")
     parser.add_argument("page", type=Path, help="the Markdown file to write")
-    parser.add_argument("tests", nargs="*", help="where to look for marked tests; all of tests/ without it")
+    parser.add_argument("tests", nargs="*", help="files and folders with marked tests; all of tests/ by default")
     options = parser.parse_args(arguments)
     documents = read_requirements()
     run = run_marked_tests(options.tests)

@@ -1,4 +1,4 @@
-"""A brand-new Django project that does, block by block, what a page says."""
+"""A new Django project that follows the blocks of a page."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 ADDRESS_IN_THE_PAGES = "https://www.example.com"
 
-# A site as django-oauth-toolkit's own tutorial leaves it.
+# A site at the end of django-oauth-toolkit's tutorial.
 _SETTINGS = """
 INSTALLED_APPS += ["oauth2_provider"]
 OAUTH2_PROVIDER = {"SCOPES": {"read": "Read", "write": "Write"}}
-# Hashing passwords well takes most of the time of a test.
+# Secure password hashing would take most of the time of a test.
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 """
 _URLS = """
@@ -36,10 +36,10 @@ urlpatterns += [path("o/", include("oauth2_provider.urls"))]
 
 @dataclass
 class NewProject:
-    """A project in a temporary folder, with django-oauth-toolkit and nothing else, unless told otherwise.
+    """A project in a temporary folder, by default with only django-oauth-toolkit.
 
-    The pages' address is replaced by that of a server on this machine, as they tell the reader to do; ``replaced`` has
-    further texts of the pages, and what stands in their place.
+    The address in the pages is replaced by that of a local server; ``replaced`` maps further texts of the pages to
+    their replacements.
     """
 
     folder: Path
@@ -56,14 +56,14 @@ class NewProject:
 
     @property
     def address(self) -> str:
-        """Where the site is reached."""
+        """The address of the site."""
         return f"http://127.0.0.1:{self.port}"
 
     def follow(self, blocks: Iterable[Block]) -> dict[str, str]:
-        """Do what the blocks say, in their order, and give what each command printed.
+        """Follow the blocks in order, and return the output of each command.
 
-        A block of Python goes to the end of the file that it names; a block of console is run. Installing is left out:
-        the packages are there, and a test does not download any.
+        A Python block is appended to the file that it names; a console block is run, except ``pip install``: the
+        packages are installed, and tests download nothing.
         """
         printed = {}
         for block in blocks:
@@ -77,13 +77,13 @@ class NewProject:
         return printed
 
     def run(self, command: str) -> str:
-        """Run a command line as a shell would; what it exports or assigns is there for the next one."""
+        """Run a command line in a shell; its variables are kept for the next one."""
         command = self._here(command)
         if "curl " in command or command.startswith("python look.py"):
             self._serve()
         memory = self.folder / "variables.sh"
         memory.touch()
-        # "allexport" makes an assignment outlive its line, as it does for somebody who types.
+        # "allexport" keeps assignments for later commands, as in an interactive shell.
         script = f"set -o allexport; . ./{memory.name}; {command}\nstatus=$?; export -p > {memory.name}; exit $status"
         finished = subprocess.run(
             ["bash", "-o", "pipefail", "-c", script],
@@ -98,7 +98,7 @@ class NewProject:
         return finished.stdout
 
     def stop(self) -> None:
-        """Stop the server, if it runs; the next command that needs it starts it again."""
+        """Stop the server, if it runs; the next command that needs it restarts it."""
         if self._server is not None:
             self._server.terminate()
             self._server.wait(PATIENCE_SECONDS)
@@ -132,10 +132,10 @@ class NewProject:
         return log.read_text() if log.exists() else ""
 
     def _environment(self) -> dict[str, str]:
-        # pytest's settings module and database are not those of the new project.
+        # The new project does not use pytest's settings module and database.
         left_out = {"DJANGO_SETTINGS_MODULE", "DATABASE_URL", "PYTHONPATH", "PYTHONWARNINGS"}
         environment = {name: value for name, value in os.environ.items() if name not in left_out}
-        # What the site prints is in the server's log at once.
+        # Write the output of the site to the log immediately.
         written = {"PYTHONUNBUFFERED": "1"}
         return environment | written | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
 

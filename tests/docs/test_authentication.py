@@ -1,4 +1,4 @@
-"""The page on logins, tried: its settings, its callables and its tables."""
+"""The page on logins: its settings, callables and tables."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page about claim mappers, held against the code and tried."""
+"""The pages about claim mappers, compared with the code and run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The compliance page: what it makes of marks and results."""
+"""The compliance page shows marks and results."""
 
 from __future__ import annotations
 

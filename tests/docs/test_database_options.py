@@ -1,4 +1,4 @@
-"""The timeouts that docs/keys.md names are taken by the databases, and mean what the page says."""
+"""The databases accept the timeouts in docs/how-to/database-outages.md, with the documented meaning."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the pages say in words, tried: the answers to a client, revocation, and the care of keys."""
+"""Facts stated in the pages: responses to a client, revocation, and key management."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The crontab lines of the page, run by sh as cron runs them: the values of the environment file arrive unchanged."""
+"""The crontab lines of the page, run by sh as cron does: the values of the environment file arrive unchanged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The installation page, the pages on protecting an API and the README, done word for word in a brand-new project."""
+"""The tutorial, the guides on protecting an API and the README, followed in a new project."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page on a key that leaked, followed word for word on the example project, with its server running."""
+"""The runbook for a leaked key, followed on the example project with its server running."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ SETTINGS = "from example_project.settings import *\n"
 
 @dataclass
 class Shell:
-    """The terminal of somebody who follows the page: what is assigned on one line is there on the next."""
+    """A terminal in which the page is followed: variables are kept between commands."""
 
     server: RunningServer
     folder: Path

@@ -1,4 +1,4 @@
-"""What the page about previews says, tried."""
+"""The facts and blocks of the page about previews."""
 
 from __future__ import annotations
 

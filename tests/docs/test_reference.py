@@ -1,4 +1,4 @@
-"""The pages name all that there is, and nothing else, so that they cannot drift."""
+"""The reference pages are complete: they name everything that exists, and nothing else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page on an API in another project, done word for word in a brand-new project beside the example as its issuer."""
+"""The guides on an API in another project, followed in a new project with the example as its issuer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pages on resource servers and on subjects, tried: their settings, their tables and what they say in words."""
+"""The pages on resource servers and subjects: their settings, tables and facts."""
 
 from __future__ import annotations
 

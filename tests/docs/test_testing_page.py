@@ -1,4 +1,4 @@
-"""The page on testing an API, done word for word in a project without a database, django-oauth-toolkit or our app."""
+"""The guide on testing an API, followed in a project without a database, django-oauth-toolkit or this app."""
 
 from __future__ import annotations
 

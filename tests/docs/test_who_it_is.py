@@ -1,4 +1,4 @@
-"""What the page on protecting an API says of users, tried."""
+"""The facts and blocks of the guide on users."""
 
 from __future__ import annotations
 
