@@ -31,6 +31,7 @@ def topic(*names: str) -> Topic:
     return Topic(names)
 
 
+NEW_PROJECT = topic("tutorials/new-project")
 INSTALLATION = topic("tutorials/existing-site")
 UNINSTALL = topic("how-to/uninstall")
 OWN_VIEWS = topic("how-to/own-views")
@@ -86,7 +87,7 @@ SEVERAL_KEYS_LEAKED = topic("how-to/several-keys-leaked")
 SETTINGS = topic("reference/settings")
 SYSTEM_CHECKS = topic("reference/system-checks")
 # Their blocks are run in a new project.
-RUN_IN_A_PROJECT = (INSTALLATION, UNINSTALL, OWN_VIEWS, PROTECT, PLAIN_VIEWS, MCP, REMOTE_ISSUER, TESTING)
+RUN_IN_A_PROJECT = (NEW_PROJECT, INSTALLATION, UNINSTALL, OWN_VIEWS, PROTECT, PLAIN_VIEWS, MCP, REMOTE_ISSUER, TESTING)
 # compliance.md is written from the tests, and changelog.md includes CHANGELOG.md.
 PAGES = sorted(
     page
