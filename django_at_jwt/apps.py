@@ -14,13 +14,13 @@ class DjangoAtJwtConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Register the system checks; where tokens are issued, record logins and guard the ids of clients."""
-        from .checks import register_checks  # noqa: PLC0415 - the checks import the models
+        """Register the system checks. On an authorization server, also record logins and guard client ids."""
+        from .checks import register_checks  # noqa: PLC0415 - it imports the models
 
         register_checks()
         if apps.is_installed("oauth2_provider"):
-            from .authorization_server import subject  # noqa: PLC0415 - it needs the models
-            from .authorization_server.login import events  # noqa: PLC0415 - the same
+            from .authorization_server import subject  # noqa: PLC0415 - it imports the models
+            from .authorization_server.login import events  # noqa: PLC0415 - it imports the models
 
             events.connect()
             subject.guard_client_ids()

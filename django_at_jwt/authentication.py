@@ -1,4 +1,4 @@
-"""What a site needs that records logins in a way of its own."""
+"""The public API for sites that record logins themselves (``AT_JWT["AUTHENTICATION_EVENT"]``)."""
 
 from __future__ import annotations
 

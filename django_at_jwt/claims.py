@@ -1,4 +1,4 @@
-"""Sources of claims that a developer adds, by a name that administrators choose in a claim mapper."""
+"""Claim sources that developers register under a name that administrators choose in a claim mapper."""
 
 from __future__ import annotations
 
@@ -13,10 +13,14 @@ __all__ = ["ClaimContext", "ClaimSource", "ValueType", "register_claim_source", 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ClaimContext:
-    """What a registered source is told of the token that is about to be issued.
+    """Facts about the token being issued, passed to registered sources.
 
-    ``user`` is ``None`` where the client acts for itself. ``resource_servers`` are the identifiers in the audience,
-    ``grant`` is the grant type of the request.
+    Attributes:
+        user: the user, or ``None`` if the client acts on its own behalf.
+        client: the client application.
+        scopes: the granted scopes.
+        resource_servers: the identifiers in the audience.
+        grant: the grant type of the request.
     """
 
     user: Any
@@ -28,7 +32,7 @@ class ClaimContext:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ClaimSource:
-    """A registered source: its function, the type of what it gives, and how the administrator's pages call it."""
+    """A registered source: its function, the type of its values, and its label in the admin."""
 
     name: str
     function: Callable[[ClaimContext], Any]
@@ -53,31 +57,32 @@ def register_claim_source(
     name: str,
     function: _Function | None = None,
     *,
-    type: ValueType | str = ValueType.STRING,  # noqa: A002 - that is what it is
+    type: ValueType | str = ValueType.STRING,  # noqa: A002 - public API
     label: str = "",
     is_personal: bool = True,
 ) -> Any:
-    """Let claim mappers use ``function`` as a source, under ``name``. Call it in ``AppConfig.ready``, or decorate.
+    """Register a function as a source for claim mappers. Call it in ``AppConfig.ready``, or use it as a decorator.
 
     Args:
-        function: takes a :class:`ClaimContext` and gives a value of ``type``, or ``None`` for no value. It is called
-            once for each token and each mapper that uses it. What it raises makes the mapper fail, and is logged by its
-            type. It must not change anything: it also runs when an administrator looks at a preview, and what it writes
-            to a database then is undone.
-        label: for the administrator's pages; a lazy translation will do.
-        is_personal: whether it tells something about a person, which the pages mark.
+        name: the name of the source in claim mappers.
+        function: takes a :class:`ClaimContext` and returns a value of ``type``, or ``None`` for no value. It is called
+            once per token and mapper. An exception makes the mapper fail, and its type is logged. The function must
+            have no side effects: previews call it too, and roll back what it writes to the database.
+        type: the type of the values.
+        label: label in the admin; may be a lazy translation.
+        is_personal: whether the values are personal data, which the admin marks.
 
     Raises:
-        ValueError: ``type`` is no :class:`ValueType`, or ``name`` is empty or registered for another function.
+        ValueError: ``type`` is not a :class:`ValueType`, or ``name`` is empty or registered for another function.
     """
     value_type = ValueType(type)
 
     def register(function: _Function) -> _Function:
         if not name:
-            raise ValueError("A claim source needs a name.")
+            raise ValueError("The name of a claim source must not be empty.")
         other = _sources.get(name)
         if other is not None and other.function is not function:
-            raise ValueError(f"The claim source {name!r} is registered already.")
+            raise ValueError(f"Claim source {name!r} is already registered for another function.")
         _sources[name] = ClaimSource(
             name=name, function=function, type=value_type, label=label or name, is_personal=is_personal
         )
@@ -87,5 +92,5 @@ def register_claim_source(
 
 
 def registered_claim_sources() -> dict[str, ClaimSource]:
-    """Give all registered sources by their names."""
+    """Return all registered sources by name."""
     return dict(_sources)

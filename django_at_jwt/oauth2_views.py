@@ -1,21 +1,21 @@
 """The authorization server's views, for sites that mount or subclass them themselves.
 
-Each class is django-oauth-toolkit's view of an endpoint with this app's protection. A site derives its own view from
-it, or names it before the view that it has, if that derives from the toolkit's view of the same endpoint::
+Each class is django-oauth-toolkit's view of an endpoint with this app's protection. Derive your view from it. If you
+already have a view that derives from django-oauth-toolkit's, add the class as its first base::
 
     class SiteAuthorizationView(AuthorizationView, ExistingAuthorizationView): ...
 
-They work at any path and in any URL namespace, and ``manage.py check`` recognises them by their class. A method that a
-site overrides must call ``super()``, or what this app does in it is lost.
+The views work at any path and in any URL namespace; ``manage.py check`` recognises them by their class. Overridden
+methods must call ``super()``, or this app's protection is lost.
 
-``django_at_jwt.views`` is something else: access tokens for the views of an API, which needs no authorization server.
+Not to be confused with ``django_at_jwt.views``, which requires access tokens in the views of an API.
 """
 
 from .conf import require_installed
 
 require_installed()
 
-from .authorization_server.views import (  # noqa: E402 - it needs the tables of the app
+from .authorization_server.views import (  # noqa: E402 - it imports the models
     AuthorizationView,
     DeviceAuthorizationView,
     DeviceConfirmView,

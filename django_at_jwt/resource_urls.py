@@ -1,6 +1,7 @@
-"""The documents of this project's APIs, at the root of the site: ``path("", include("django_at_jwt.resource_urls"))``.
+"""Protected resource metadata of this project's APIs (RFC 9728).
 
-A project that only accepts tokens includes these too. They need neither django-oauth-toolkit nor a table.
+Include it at the root of the site: ``path("", include("django_at_jwt.resource_urls"))``. It needs neither
+django-oauth-toolkit nor tables, so a project that only accepts tokens can include it, too.
 """
 
 from django.urls import re_path

@@ -1,4 +1,4 @@
-"""Access tokens in Django REST framework: what an API's developer imports."""
+"""The public API for access tokens in Django REST framework."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ if not TYPE_CHECKING and apps.is_installed("oauth2_provider"):
     )
 
     class AccessTokenAuthentication(_AccessTokenAuthentication, OAuth2Authentication):  # noqa: D101 - copied below
-        # django-oauth-toolkit's IsAuthenticatedOrTokenHasScope checks scopes only for its own authentication class and
-        # its subclasses, and lets any token of others through. So ours is one, wherever the toolkit is installed.
+        # A subclass, because django-oauth-toolkit's IsAuthenticatedOrTokenHasScope checks scopes only for its own
+        # authentication class and subclasses, and accepts any token of other classes.
         __doc__ = _AccessTokenAuthentication.__doc__
 
     @scope_alternatives.register(TokenHasScope)
@@ -67,7 +67,7 @@ else:
     AccessTokenAuthentication = _AccessTokenAuthentication
 
 if apps.is_installed("drf_spectacular"):
-    # This registers the extension; drf-spectacular finds it once it is imported.
+    # Importing the module registers the extension with drf-spectacular.
     from django_at_jwt.resource_server.rest_framework import schema as _schema  # noqa: F401
 
 __all__ = [

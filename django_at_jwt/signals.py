@@ -1,4 +1,4 @@
-"""The signals of this app, for whoever counts and measures."""
+"""The signals of this app, for instance for metrics."""
 
 from __future__ import annotations
 

@@ -1,15 +1,15 @@
 """All URLs of django-oauth-toolkit and of this app, for ``path("o/", include("django_at_jwt.urls"))``.
 
-The names stay django-oauth-toolkit's: ``reverse("oauth2_provider:token")`` works as before.
+The URL names are django-oauth-toolkit's: ``reverse("oauth2_provider:token")`` works unchanged.
 
-A site that wants some of them includes lists, under the toolkit's app name, so that its templates find them::
+To include only some URLs, include lists under django-oauth-toolkit's app name, which its templates use::
 
     path("o/", include((urls.base_urlpatterns + urls.document_urlpatterns, urls.app_name)))
 
 ``metadata_urlpatterns``, ``base_urlpatterns``, ``management_urlpatterns``, ``oidc_urlpatterns`` and ``dcr_urlpatterns``
-have the names and the contents of the lists in ``oauth2_provider.urls``. Beside these there are:
+have the names and contents of the lists in ``oauth2_provider.urls``. In addition there are:
 
-- ``device_urlpatterns``: the device flow, which ``base_urlpatterns`` holds too.
+- ``device_urlpatterns``: the device flow, also part of ``base_urlpatterns``.
 - ``document_urlpatterns``: the JWK set and the issuer's metadata, which every issuer needs.
 """
 
@@ -17,7 +17,7 @@ from .conf import require_installed
 
 require_installed()
 
-from .authorization_server.urls import (  # noqa: E402 - it needs the tables of the app
+from .authorization_server.urls import (  # noqa: E402 - it imports the models
     base_urlpatterns,
     dcr_urlpatterns,
     device_urlpatterns,

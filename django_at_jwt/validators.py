@@ -1,4 +1,4 @@
-"""What ``OAUTH2_PROVIDER["OAUTH2_VALIDATOR_CLASS"]`` names, and the mixin for a site's own validator."""
+"""The class for ``OAUTH2_PROVIDER["OAUTH2_VALIDATOR_CLASS"]``, and the mixin for a site's own validator."""
 
 from oauth2_provider.oauth2_validators import OAuth2Validator as ToolkitValidator
 
@@ -6,11 +6,11 @@ from .conf import require_installed
 
 require_installed()
 
-from django_at_jwt.authorization_server.oauthlib_bridge import AccessTokenValidatorMixin  # noqa: E402 - it needs the tables of the app
+from django_at_jwt.authorization_server.oauthlib_bridge import AccessTokenValidatorMixin  # noqa: E402 - it imports the models
 
 
 class OAuth2Validator(AccessTokenValidatorMixin, ToolkitValidator):
-    """django-oauth-toolkit's validator, for RFC 9068 access tokens."""
+    """django-oauth-toolkit's validator with support for RFC 9068 access tokens."""
 
 
 __all__ = ["AccessTokenValidatorMixin", "OAuth2Validator"]

@@ -1,4 +1,4 @@
-"""Access tokens for views that are not Django REST framework's: a decorator, and a mixin for class-based views."""
+"""Access tokens for views without Django REST framework: a decorator, and a mixin for class-based views."""
 
 from __future__ import annotations
 
@@ -30,23 +30,23 @@ __all__ = ["AccessTokenRequiredMixin", "access_token_required"]
 def access_token_required(
     permission: Any = None, *, scopes: Scopes | None = None, audience: str | None = None
 ) -> Callable[[ViewFunction], ViewFunction]:
-    """Let only requests with an access token reach a view, which may be asynchronous.
+    """Require an access token for a view, which may be asynchronous.
 
     The view gets ``request.access_token``, an :class:`~django_at_jwt.rest_framework.AccessToken`, and ``request.user``.
-    Others are answered as by Django REST framework, with the same statuses, challenges and JSON.
+    Other requests get the same statuses, challenges and JSON as from Django REST framework.
 
-    Such a view needs no CSRF token: it looks at no cookie, and no browser sends this header by itself.
+    The view is exempt from CSRF checks: it reads no cookie, and browsers do not send this header automatically.
 
     Args:
-        permission: a permission class, or a combination of some, that the token has to fulfil as well.
-        scopes: those that the token must all have: a list, or a dict of lists by HTTP method. Methods that are not in
-            the dict are answered with 405. An empty list says that any token will do.
-        audience: what ``aud`` must hold, if not the project's own.
+        permission: a permission class, or a combination of permission classes, that the token must also satisfy.
+        scopes: the scopes that the token must have, all of them: a list, or a dict of lists by HTTP method. Methods
+            that are not in the dict get status 405. An empty list accepts any token.
+        audience: the required audience, if not the project's own.
 
     Raises:
         ImproperlyConfigured: neither a permission nor scopes are given.
     """
-    guard = _gate(permission, scopes, audience, name="access_token_required")
+    guard = _make_guard(permission, scopes, audience, name="access_token_required")
 
     def decorated(view: ViewFunction) -> ViewFunction:
         if iscoroutinefunction(view):
@@ -69,13 +69,13 @@ def access_token_required(
 
 
 class AccessTokenRequiredMixin:
-    """Let only requests with an access token reach a class-based view; stands before ``View`` among its bases.
+    """Require an access token for a class-based view. List it before ``View`` in the bases.
 
     Attributes:
-        required_scopes, permission, audience: as for :func:`access_token_required`.
+        required_scopes, permission, audience: see :func:`access_token_required`.
 
     Raises:
-        ImproperlyConfigured: a class names it behind a view.
+        ImproperlyConfigured: a class lists it after a view.
     """
 
     required_scopes: ClassVar[Scopes | None] = None
@@ -86,54 +86,56 @@ class AccessTokenRequiredMixin:
         super().__init_subclass__(**options)
         bases = cls.__mro__
         if View in bases and bases.index(View) < bases.index(AccessTokenRequiredMixin):
-            # View.dispatch() would answer at once, and nobody would look for a token.
+            # View.dispatch() would answer without checking the token.
             raise ImproperlyConfigured(
-                f"{cls.__name__} has AccessTokenRequiredMixin behind a view: name the mixin first."
+                f"{cls.__name__} lists AccessTokenRequiredMixin after a view: list the mixin first."
             )
 
     @classmethod
     def as_view(cls, **initial: Any) -> ViewFunction:
-        """Make the view.
+        """Return the view function.
 
         Args:
-            initial: attributes of this view in place of those of the class, as for Django's own, and so ``permission``,
-                ``required_scopes`` and ``audience`` as well.
+            initial: attributes of the view that override those of the class, including ``permission``,
+                ``required_scopes`` and ``audience``.
 
         Raises:
-            ImproperlyConfigured: neither a permission nor scopes are said.
+            ImproperlyConfigured: neither a permission nor scopes are given.
         """
-        said = {name: initial.get(name, getattr(cls, name)) for name in ("permission", "required_scopes", "audience")}
-        guard = _gate(said["permission"], said["required_scopes"], said["audience"], name=cls.__name__)
-        view: ViewFunction = super().as_view(**initial, _gate=guard)  # type: ignore[misc]
+        options = {
+            name: initial.get(name, getattr(cls, name)) for name in ("permission", "required_scopes", "audience")
+        }
+        guard = _make_guard(options["permission"], options["required_scopes"], options["audience"], name=cls.__name__)
+        view: ViewFunction = super().as_view(**initial, _guard=guard)  # type: ignore[misc]
         return _open_to_all(view)
 
-    _gate: ClassVar[type[Guard] | None] = None
+    _guard: ClassVar[type[Guard] | None] = None
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        """Answer, or let the view do so."""
-        assert self._gate is not None  # noqa: S101 - as_view() has set it
+        """Return the refusal, or the response of the view."""
+        assert self._guard is not None  # noqa: S101 - as_view() has set it
         if self.view_is_async:  # type: ignore[attr-defined]
             return self._dispatch_async(request, *args, **kwargs)
-        refusal = self._gate().refusal(request, *args, **kwargs)
+        refusal = self._guard().refusal(request, *args, **kwargs)
         return refusal or _of_token(super().dispatch(request, *args, **kwargs))  # type: ignore[misc]
 
     async def _dispatch_async(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        assert self._gate is not None  # noqa: S101
-        refusal = await _refusal_async(self._gate, request, *args, **kwargs)
+        assert self._guard is not None  # noqa: S101
+        refusal = await _refusal_async(self._guard, request, *args, **kwargs)
         return refusal or _of_token(await super().dispatch(request, *args, **kwargs))  # type: ignore[misc]
 
 
-def _gate(permission: Any, scopes: Any, audience: str | None, *, name: str) -> type[Guard]:
+def _make_guard(permission: Any, scopes: Any, audience: str | None, *, name: str) -> type[Guard]:
     if permission is None and scopes is None:
-        raise ImproperlyConfigured(f"{name} needs scopes or a permission. Where any token will do, say scopes=[].")
+        raise ImproperlyConfigured(f"{name} needs scopes or a permission. To accept any token, pass scopes=[].")
     if isfunction(permission):
-        raise ImproperlyConfigured(f"{name} is called first: write @{name}(scopes=[...]).")
-    asked = [HasScopes] if permission is None else [permission] if scopes is None else [HasScopes, permission]
+        raise ImproperlyConfigured(f"{name} must be called: write @{name}(scopes=[...]).")
+    permissions = [HasScopes] if permission is None else [permission] if scopes is None else [HasScopes, permission]
     attributes = {
         "authentication_classes": [
             AccessTokenAuthentication if audience is None else AccessTokenAuthentication.for_audience(audience)
         ],
-        "permission_classes": asked,
+        "permission_classes": permissions,
         "required_scopes": scopes,
     }
     return type("Guard", (Guard,), {"__module__": __name__, **attributes})
@@ -142,7 +144,7 @@ def _gate(permission: Any, scopes: Any, audience: str | None, *, name: str) -> t
 def _refusal_async(
     guard: type[Guard], request: HttpRequest, *args: Any, **kwargs: Any
 ) -> Awaitable[HttpResponseBase | None]:
-    # Verifying may read the user or the keys from the database, which Django does not let an event loop do.
+    # Verification may read the user or the keys from the database, which Django does not allow in an event loop.
     return sync_to_async(guard().refusal)(request, *args, **kwargs)
 
 
@@ -152,5 +154,5 @@ def _of_token(response: HttpResponseBase) -> HttpResponseBase:
 
 
 def _open_to_all(view: ViewFunction) -> ViewFunction:
-    # The token is what decides here. A login page and a CSRF token are for browsers with a session.
+    # The guard checks the token instead of the session and the CSRF token.
     return csrf_exempt(login_not_required(view))

@@ -98,11 +98,11 @@ def check_refresh_token_generator(**_kwargs: Any) -> list[CheckMessage]:
 @when(issues_tokens)
 def check_validator(**_kwargs: Any) -> list[CheckMessage]:
     """Check that the validator class inherits from this app's mixin."""
-    from django_at_jwt.authorization_server.oauthlib_bridge import AccessTokenValidatorMixin  # noqa: PLC0415 - it needs the toolkit
+    from django_at_jwt.authorization_server.oauthlib_bridge import AccessTokenValidatorMixin  # noqa: PLC0415 - it imports the models
 
     validator = _imported(toolkit_setting("OAUTH2_VALIDATOR_CLASS"))
     if isinstance(validator, type) and issubclass(validator, AccessTokenValidatorMixin):
-        from oauth2_provider.oauth2_validators import OAuth2Validator  # noqa: PLC0415 - it needs the toolkit's models
+        from oauth2_provider.oauth2_validators import OAuth2Validator  # noqa: PLC0415 - as above
 
         order = validator.__mro__
         if OAuth2Validator in order and order.index(AccessTokenValidatorMixin) > order.index(OAuth2Validator):

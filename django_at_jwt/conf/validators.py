@@ -205,7 +205,7 @@ def read_texts(value: object) -> tuple[str, ...]:
 def read_algorithms(value: object) -> tuple[str, ...]:
     names = read_several(value, str)
     if not names or not ALGORITHMS.keys() >= {*names} or len({*names}) != len(names):
-        raise ValueError(f"must contain at least one of {', '.join(ALGORITHMS)}, each once {got(list(names))}")
+        raise ValueError(f"must be a non-empty list without duplicates of {', '.join(ALGORITHMS)} {got(list(names))}")
     return names
 
 
@@ -275,7 +275,7 @@ def read_mappers(value: object) -> tuple[MapperRule, ...]:
         try:
             rules.append(parse_rule(data))
         except UnusableRule as error:
-            raise ValueError(f"has an invalid mapper, {name!r}: {error}") from None
+            raise ValueError(f"has an invalid mapper, {name!r}: {str(error).removesuffix('.')}") from None
     if len({rule.key for rule in rules}) != len(rules):
         raise ValueError("has two mappers with the same name")
     return tuple(rules)

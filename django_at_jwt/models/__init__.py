@@ -1,4 +1,4 @@
-"""The tables: of the authorization server, and the subjects that a resource server knows."""
+"""The tables of the authorization server, and the table of subjects of a resource server."""
 
 from .authorization import Authorization
 from .claim_mapper import ClaimMapper

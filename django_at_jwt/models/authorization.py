@@ -1,4 +1,4 @@
-"""What one authorization settled, and what the toolkit's own rows have no place for."""
+"""Facts of an authorization that django-oauth-toolkit's models do not store."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ if TYPE_CHECKING:
 
 
 class AuthorizationManager(models.Manager["Authorization"]):
-    """Keeps and gives authorizations by what the client holds of them."""
+    """Finds authorizations by the client's credentials."""
 
     def of_code(self, code: str) -> Authorization | None:
-        """Give the authorization that an authorization code or a device code stands for."""
+        """Return the authorization of an authorization code or device code."""
         return primary_rows(self.model).filter(key=key_of_code(code)).first()
 
     def of_family(self, token_family: UUID | None) -> Authorization | None:
-        """Give the authorization of a refresh token, whichever of its family it is."""
+        """Return the authorization of a family of refresh tokens."""
         return primary_rows(self.model).filter(key=key_of_family(token_family)).first() if token_family else None
 
     def remember_login(self, device_code: str, authentication: dict[str, Any]) -> None:
-        """Keep how the user had logged in who approved a device."""
+        """Store how the user who approved a device logged in."""
         primary_rows(self.model).filter(key=key_of_code(device_code)).update(authentication=authentication)
 
 
 class Authorization(models.Model):
-    """What a resource owner agreed to once, and how they had logged in: the same for every token that comes of it.
+    """What a resource owner approved and how they logged in, which is the same for all tokens of the authorization.
 
-    The row belongs to a code first, and to the family of refresh tokens once the code was exchanged (RFC 9068 §2.2.1).
+    The row belongs to a code, and, once the code is exchanged, to the family of refresh tokens (RFC 9068 §2.2.1).
     """
 
     key = models.CharField(_("key"), max_length=66, unique=True)
@@ -52,43 +52,44 @@ class Authorization(models.Model):
         default_permissions = ()
 
     def __str__(self) -> str:
-        # The key stands for a credential.
+        # Not the key: it identifies a credential.
         return f"authorization {self.pk}"
 
     @classmethod
     def for_code(
         cls, code: str, *, scopes: Sequence[str], resources: Sequence[str], expires_at: datetime, **others: Any
     ) -> Self:
-        """Make the unsaved row of an authorization code or a device code."""
+        """Return an unsaved row for an authorization code or device code."""
         return cls(
             key=key_of_code(code), scopes=" ".join(scopes), resources=list(resources), expires_at=expires_at, **others
         )
 
     def move_to_family(self, token_family: UUID, *, keep_until: datetime) -> None:
-        """Let the row belong to a family of refresh tokens from now on, and store it.
+        """Assign the row to a family of refresh tokens, and store it.
 
         Args:
-            keep_until: no clean-up deletes the row before, even if it sees none of the family's tokens yet.
+            token_family: the family.
+            keep_until: the clean-up keeps the row until then, even if no token of the family exists yet.
         """
         before, self.key, self.expires_at = self.key, key_of_family(token_family), keep_until
         if not self._state.adding:
             if type(self)._base_manager.filter(pk=self.pk, key=before).update(key=self.key, expires_at=keep_until):
                 return
-            # Another request has exchanged the same code. Each of the two families has what was settled.
+            # Another request exchanged the same code: the second family gets its own row.
             self.pk, self._state.adding = None, True
         self.save()
 
 
 def key_of_code(code: str) -> str:
-    """Give the key of a code: its hash, since the code itself is a credential."""
+    """Return the key of a code: its hash, since the code is a credential."""
     return f"c:{hashlib.sha256(code.encode()).hexdigest()}"
 
 
 def key_of_family(token_family: UUID) -> str:
-    """Give the key of a family of refresh tokens."""
+    """Return the key of a family of refresh tokens."""
     return f"f:{token_family.hex}"
 
 
 def family_of(key: str) -> UUID | None:
-    """Give the family of refresh tokens that a key stands for, or ``None`` where it stands for a code."""
+    """Return the family of refresh tokens of a key, or ``None`` for the key of a code."""
     return UUID(key[2:]) if key.startswith("f:") else None

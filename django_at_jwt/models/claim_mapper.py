@@ -1,4 +1,4 @@
-"""Claim mappers that administrators keep."""
+"""Claim mappers in the database."""
 
 from __future__ import annotations
 
@@ -44,16 +44,16 @@ _TYPES: Final = {
     ValueType.OBJECTS: _("list of JSON objects"),
 }
 _WHEN_MISSING: Final = {
-    WhenMissing.LEAVE_OUT: _("leave the claim out"),
-    WhenMissing.DEFAULT: _("take the default"),
+    WhenMissing.LEAVE_OUT: _("omit the claim"),
+    WhenMissing.DEFAULT: _("use the default"),
     WhenMissing.FAIL: _("fail"),
 }
 _MERGE: Final = {
     Merge.OVERWRITE: _("overwrite it"),
     Merge.APPEND: _("append to the list"),
-    Merge.IF_ABSENT: _("leave it as it is"),
+    Merge.IF_ABSENT: _("keep the existing value"),
 }
-# The columns that together are a rule's data, in the form that exports and settings have.
+# The columns that make up a rule, with the names that exports and settings use.
 RULE_MEMBERS: Final = (
     *("name", "claim", "source", "transforms", "type", "conditions"),
     *("when_missing", "default", "merge", "required", "order", "enabled"),
@@ -61,53 +61,57 @@ RULE_MEMBERS: Final = (
 
 
 class ClaimMapperManager(models.Manager["ClaimMapper"]):
-    """Finds mappers by their names, which is what exports refer to."""
+    """Finds mappers by name, as fixtures do."""
 
     def get_by_natural_key(self, name: str) -> ClaimMapper:
-        """Give the mapper of this name."""
+        """Return the mapper with this name."""
         return self.get(name=name)
 
 
 class ClaimMapper(models.Model):
-    """A rule for one claim. Its columns hold the rule as data; ``full_clean`` refuses what is no rule."""
+    """A rule for one claim. The columns store the rule as data; ``full_clean`` rejects an invalid rule."""
 
-    name = models.CharField(_("name"), max_length=100, unique=True, help_text=_("What logs and previews call it."))
+    name = models.CharField(_("name"), max_length=100, unique=True, help_text=_("Shown in logs and previews."))
     enabled = models.BooleanField(_("enabled"), default=True)
     claim = models.CharField(
-        _("claim"), max_length=255, help_text=_(r"The claim's name. A dot nests it in an object; write \. for a dot.")
+        _("claim"),
+        max_length=255,
+        help_text=_(r"Name of the claim. Dots nest it in objects; write \. for a dot."),
     )
     source = models.JSONField(_("source"), help_text=_("Where the value comes from."))
     transforms = models.JSONField(
-        _("transforms"), default=list, blank=True, help_text=_("What is done to the value, step by step.")
+        _("transforms"), default=list, blank=True, help_text=_("Changes to the value, in this order.")
     )
     type = models.CharField(
         _("type"),
         max_length=16,
         choices=[(each.value, label) for each, label in _TYPES.items()],
         default=ValueType.STRING.value,
-        help_text=_("What the value must be in the end. A value of another type makes the mapper fail."),
+        help_text=_("Type of the final value. A value of another type makes the mapper fail."),
     )
     conditions = models.JSONField(
-        _("conditions"), default=dict, blank=True, help_text=_("For which tokens it is meant; for all if left empty.")
+        _("conditions"), default=dict, blank=True, help_text=_("Which tokens the mapper applies to; all if empty.")
     )
     when_missing = models.CharField(
-        _("without a value"),
+        _("if the value is missing"),
         max_length=16,
         choices=[(each.value, label) for each, label in _WHEN_MISSING.items()],
         default=WhenMissing.LEAVE_OUT.value,
     )
     default = models.JSONField(_("default"), null=True, blank=True, default=None)
     merge = models.CharField(
-        _("if the claim is there already"),
+        _("if the claim already exists"),
         max_length=16,
         choices=[(each.value, label) for each, label in _MERGE.items()],
         default=Merge.OVERWRITE.value,
     )
     required = models.BooleanField(
-        _("required"), default=False, help_text=_("If the mapper fails, no token is issued. Otherwise it is left out.")
+        _("required"),
+        default=False,
+        help_text=_("If the mapper fails, no token is issued. If off, the claim is omitted."),
     )
     order = models.IntegerField(
-        _("order"), default=0, help_text=_("Mappers are applied in this order, and by their names within it.")
+        _("order"), default=0, help_text=_("Mappers are applied in this order; those with the same number by name.")
     )
     note = models.TextField(_("note"), blank=True)
 
@@ -123,7 +127,7 @@ class ClaimMapper(models.Model):
         return self.name
 
     def natural_key(self) -> tuple[str]:
-        """Give what exports refer to."""
+        """Return the name, by which fixtures refer to the mapper."""
         return (self.name,)
 
     @property
@@ -136,14 +140,14 @@ class ClaimMapper(models.Model):
         """The rule.
 
         Raises:
-            UnusableRule: the columns hold none, which ``full_clean`` would have refused.
+            UnusableRule: the columns are no valid rule, which ``full_clean`` would have rejected.
         """
         return parse_rule(self.data)
 
     def rule_or_broken(self) -> MapperRule:
-        """Give the rule or, in place of one that cannot be used, a rule that fails when it is applied.
+        """Return the rule, or, if it is invalid, a rule that fails when it is applied.
 
-        The latter keeps the conditions, so that a required mapper that was broken stops no other clients' tokens.
+        The failing rule has the same conditions, so that an invalid required mapper stops only tokens it applies to.
         """
         try:
             return self.rule
@@ -165,11 +169,15 @@ class ClaimMapper(models.Model):
             return Conditions()
 
     def clean(self) -> None:
-        """Refuse what is no rule, and sources that this site does not let mappers read."""
+        """Check that the rule is valid and that this site lets mappers read its source.
+
+        Raises:
+            ValidationError: with the problems by field.
+        """
         super().clean()
         problems: list[RuleProblem] = []
         if self.name in {declared.key for declared in app_settings().claim_mappers}:
-            text = gettext_noop("A mapper of this name is declared in AT_JWT[“CLAIM_MAPPERS”].")
+            text = gettext_noop("A mapper with this name is declared in AT_JWT[“CLAIM_MAPPERS”]. Choose another name.")
             problems.append(RuleProblem(where="name", text=text))
         try:
             rule = self.rule
@@ -181,32 +189,31 @@ class ClaimMapper(models.Model):
 
 
 def refuse_rule(rule: MapperRule) -> None:
-    """Refuse a rule that this site cannot apply.
+    """Check that this site can apply a rule.
 
     Raises:
-        UnusableRule: its source may not be read or gives another type, it asks for groups that users cannot have, or a
-            hash names a key that the site has not.
+        UnusableRule: its source may not be read or has another type, its conditions require groups that users do not
+            have, or a hash refers to a key that is not in the settings.
     """
     compile_rule(rule, refuse_source=refuse_source, hash_keys=dict(app_settings().claim_hash_keys))
     if rule.conditions.groups and groups_field() is None:
         raise refuse("conditions", gettext_noop("The users of this site have no groups."))
     if isinstance(rule.source, RegisteredSource) and not rule.transforms:
         declared = registered_claim_sources()[rule.source.name].type
-        # An integer is a number; nothing else is two things at once.
-        if declared is not rule.value_type and (declared, rule.value_type) not in _ALSO:
+        if declared is not rule.value_type and (declared, rule.value_type) not in _SUBTYPES:
             raise refuse(
                 "type",
-                gettext_noop("The source gives “%(type)s”: choose that, or add a transform."),
+                gettext_noop("The source returns “%(type)s”. Choose this type, or add a transform."),
                 type=declared.value,
             )
 
 
-_ALSO: Final = {(ValueType.INTEGER, ValueType.NUMBER), (ValueType.INTEGERS, ValueType.NUMBERS)}
+_SUBTYPES: Final = {(ValueType.INTEGER, ValueType.NUMBER), (ValueType.INTEGERS, ValueType.NUMBERS)}
 
 
 def in_words(problems: Iterable[RuleProblem]) -> dict[str, list[str]]:
-    """Give problems by the field to mend, in the reader's language."""
-    words: dict[str, list[str]] = {}
+    """Return the problems by field, in the active language."""
+    messages: dict[str, list[str]] = {}
     for problem in problems:
-        words.setdefault(problem.where, []).append(gettext(problem.text) % problem.parameters)
-    return words
+        messages.setdefault(problem.where, []).append(gettext(problem.text) % problem.parameters)
+    return messages

@@ -1,4 +1,4 @@
-"""Which user of this site a subject of another issuer is."""
+"""The table of subjects: the users of this site that subjects of remote issuers are mapped to."""
 
 from __future__ import annotations
 
@@ -11,37 +11,37 @@ from django.utils.translation import gettext_lazy as _
 from django_at_jwt.core.subjects import subject_digest
 
 
-class SubjectDigestField(models.CharField):  # type: ignore[type-arg] # It is generic to the type checker alone.
-    """The digest of a row's issuer and subject, made whenever the row is written, ``bulk_create`` included.
+class SubjectDigestField(models.CharField):  # type: ignore[type-arg] # Generic only for the type checker.
+    """The digest of a row's issuer and subject, computed whenever the row is written, also by ``bulk_create``.
 
-    A unique constraint on the two columns themselves would take "A" for "a" on MySQL, and has a longest key there.
+    On MySQL, a unique constraint on the two columns would ignore case and exceed the maximum key length.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **{**kwargs, "max_length": 64, "unique": True, "editable": False})
 
     def deconstruct(self) -> tuple[str, str, Any, Any]:
-        """Say how a migration makes the field."""
+        """Return the arguments to construct the field in a migration."""
         name, path, args, kwargs = super().deconstruct()
         return name, path, args, {key: value for key, value in kwargs.items() if key == "verbose_name"}
 
     def pre_save(self, model_instance: Any, add: bool) -> str:  # noqa: FBT001 - Django's own signature
-        """Give the digest of what the row says now."""
+        """Return the digest of the row's current issuer and subject."""
         digest = subject_digest(model_instance.issuer, model_instance.subject)
         setattr(model_instance, self.attname, digest)
         return digest
 
 
 class IssuerSubjectManager(models.Manager["IssuerSubject"]):
-    """Finds rows by what they are about."""
+    """Finds rows by issuer and subject, as fixtures do."""
 
     def get_by_natural_key(self, issuer: str, subject: str) -> IssuerSubject:
-        """Give the row of a subject, as ``loaddata`` asks for it."""
+        """Return the row of a subject."""
         return self.get(digest=subject_digest(issuer, subject))
 
 
 class IssuerSubject(models.Model):
-    """A subject of an issuer and the user that it is here. One subject is one user; a user may be several subjects."""
+    """A subject of a remote issuer and its user on this site. A subject has one user; a user may have several."""
 
     issuer = models.TextField(_("issuer"))
     subject = models.TextField(_("subject"))
@@ -59,17 +59,21 @@ class IssuerSubject(models.Model):
         ordering: ClassVar = ["pk"]
 
     def __str__(self) -> str:
-        # A subject may be an e-mail address, and this ends up in logs.
+        # Not the subject: it may be an e-mail address, and this text is logged.
         return f"subject {self.pk} of {self.issuer}"
 
     def natural_key(self) -> tuple[str, str]:
-        """Give what the row is about, in place of its number."""
+        """Return the issuer and the subject, by which fixtures refer to the row."""
         return self.issuer, self.subject
 
     natural_key.dependencies = [settings.AUTH_USER_MODEL]  # type: ignore[attr-defined]
 
     def clean(self) -> None:
-        """Refuse a second row for one subject, which a form cannot see by the two fields that it has."""
+        """Check that the subject has no other row, which a form without the digest field cannot detect.
+
+        Raises:
+            ValidationError: the subject already has a row.
+        """
         same = type(self).objects.filter(digest=subject_digest(self.issuer, self.subject)).exclude(pk=self.pk)
         if same.exists():
             raise self.unique_error_message(type(self), ("issuer", "subject"))

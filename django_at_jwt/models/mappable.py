@@ -1,8 +1,7 @@
-"""Which sources this site lets claim mappers read: fields on a list, through relations to one row, and no others."""
+"""The sources that claim mappers may read on this site: only listed fields, through relations to a single row."""
 
 from __future__ import annotations
 
-import difflib
 from typing import TYPE_CHECKING, Any, Final
 
 from django.contrib.auth import get_user_model
@@ -11,7 +10,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from django_at_jwt.claims import registered_claim_sources
-from django_at_jwt.conf import app_settings, token_user_model, toolkit_model
+from django_at_jwt.conf import app_settings, nearest_name, token_user_model, toolkit_model
 from django_at_jwt.core.claims import UnusableRule
 from django_at_jwt.core.claims.errors import gettext_noop, refuse
 from django_at_jwt.core.claims.rules import (
@@ -29,15 +28,15 @@ if TYPE_CHECKING:
     from django_at_jwt.core.claims.rules import Source
 
 RESOURCE_SERVER_FIELDS: Final = ("identifier", "name")
-# These are never mapped, whatever the settings list.
+# Never mapped, even if the settings list them.
 _SECRETS: Final = frozenset({"password", "client_secret"})
 
 
 def refuse_source(source: Source) -> None:
-    """Refuse a source that this site does not let mappers read.
+    """Check that this site lets claim mappers read a source.
 
     Raises:
-        UnusableRule: with a sentence that says what to do.
+        UnusableRule: with what to do.
     """
     match source:
         case UserField(path=path):
@@ -49,15 +48,15 @@ def refuse_source(source: Source) -> None:
         case ResourceServerField(name=name) if name not in RESOURCE_SERVER_FIELDS:
             raise refuse(
                 "source",
-                gettext_noop("A resource server has the fields %(fields)s."),
+                gettext_noop("A resource server only has the fields %(fields)s."),
                 fields=", ".join(RESOURCE_SERVER_FIELDS),
             )
         case RegisteredSource(name=name) if name not in registered_claim_sources():
             raise refuse(
                 "source",
-                gettext_noop("No source is registered as “%(name)s”; there is %(known)s."),
+                gettext_noop("No source is registered as “%(name)s”. Registered sources: %(known)s."),
                 name=name,
-                known=", ".join(sorted(registered_claim_sources())) or _("none"),
+                known=", ".join(sorted(registered_claim_sources())) or _("(none)"),
             )
         case Groups() if groups_field() is None:
             raise refuse("source", gettext_noop("The users of this site have no groups."))
@@ -77,19 +76,23 @@ def _refuse_unlisted(name: str, listed: Sequence[str], setting: str) -> None:
 
 
 def refuse_user_path(path: str) -> None:
-    """Refuse a path that does not lead to a plain field of the user, or of a row that the user has one of.
+    """Check that a path leads to a plain field of the user, through relations to a single row.
+
+    Not checked: whether the settings list the path.
 
     Raises:
-        UnusableRule: as :func:`refuse_source`. Whether the path is listed is not checked.
+        UnusableRule: see :func:`refuse_source`.
     """
     resolve_path(token_user_model(), path)
 
 
 def refuse_client_field(name: str) -> None:
-    """Refuse what is no plain field of the client application itself.
+    """Check that a name is a plain field of the client application.
+
+    Not checked: whether the settings list the field.
 
     Raises:
-        UnusableRule: as :func:`refuse_source`. Whether the field is listed is not checked.
+        UnusableRule: see :func:`refuse_source`.
     """
     if "." in name:
         raise refuse("source", gettext_noop("Only fields of the client itself can be mapped, without a dot."))
@@ -97,35 +100,39 @@ def refuse_client_field(name: str) -> None:
 
 
 def resolve_path(model: type[models.Model], path: str) -> list[Any]:
-    """Give the fields on the way of a path, relations first; raises as :func:`refuse_source`."""
-    way: list[Any] = []
+    """Return the fields of a path, the relations first.
+
+    Raises:
+        UnusableRule: see :func:`refuse_source`.
+    """
+    fields: list[Any] = []
     *relations, last = path.split(".")
     for segment in relations:
         field = _field(model, segment)
         if not (field.one_to_one or field.many_to_one) or field.related_model is None:
             raise refuse(
                 "source",
-                gettext_noop("“%(name)s” does not lead to one other row: only foreign keys and one-to-one fields do."),
+                gettext_noop("“%(name)s” does not lead to a single row, as a foreign key or one-to-one field does."),
                 name=segment,
             )
         if _leads_to_another_user(field):
             raise refuse(
                 "source",
-                gettext_noop("“%(name)s” leads to another user, of whom nothing is put into a token."),
+                gettext_noop("“%(name)s” leads to another user, whose fields are never put into a token."),
                 name=segment,
             )
-        way.append(field)
+        fields.append(field)
         model = field.related_model
     field = _field(model, last)
     if field.is_relation or isinstance(field, (models.BinaryField, models.FileField)):
-        raise refuse("source", gettext_noop("“%(name)s” holds no plain value."), name=last)
-    return [*way, field]
+        raise refuse("source", gettext_noop("“%(name)s” is not a plain value."), name=last)
+    return [*fields, field]
 
 
 def _leads_to_another_user(relation: Any) -> bool:
-    """Tell whether a relation leads to a row of users, or of a model that inherits with them.
+    """Return whether a relation leads to a user, or to a model that shares multi-table inheritance with users.
 
-    From a user's row to the part of it that is in a parent's or a child's table, it leads to the same user.
+    The link between the parent's and the child's row of one user leads to the same user.
     """
     is_of_users = any(
         issubclass(relation.related_model, users) or issubclass(users, relation.related_model)
@@ -137,35 +144,34 @@ def _leads_to_another_user(relation: Any) -> bool:
 
 
 def _field(model: type[models.Model], name: str) -> Any:
-    # Names that Python code uses for itself, and those that mean a comparison to the ORM.
+    # Private names, and names with the ORM's lookup separator.
     if name in _SECRETS or name.startswith("_") or "__" in name:
         raise refuse("source", gettext_noop("“%(name)s” is never put into a token."), name=name)
     try:
         field = model._meta.get_field(name)
     except FieldDoesNotExist:
         field = None
-    # The column of a foreign key is found under its own name too; the key's path is the way to it.
+    # get_field() also finds a foreign key by its column name, which is not accepted here.
     if field is None or field.name != name:
         known = [each.name for each in model._meta.get_fields() if each.name not in _SECRETS]
-        nearest = difflib.get_close_matches(name, known, n=1)
         raise refuse(
             "source",
-            gettext_noop("%(model)s has no field “%(name)s”; there is %(known)s."),
+            gettext_noop("%(model)s has no field “%(name)s”. Use %(known)s."),
             model=model._meta.label,
             name=name,
-            known=", ".join(nearest or sorted(known)),
+            known=nearest_name(name, known),
         )
     return field
 
 
 def groups_field() -> Any:
-    """Give the user model's relation to groups that have names, or ``None``."""
+    """Return the user model's relation to groups with names, or ``None``."""
     field = _many_to_many("groups")
     return field if field is not None and hasattr(field.remote_field.model, "name") else None
 
 
 def permissions_field() -> Any:
-    """Give the user model's relation to Django's permissions, or ``None``."""
+    """Return the user model's relation to Django's permissions, or ``None``."""
     field = _many_to_many("user_permissions")
     return field if field is not None and field.remote_field.model._meta.label == "auth.Permission" else None
 
@@ -179,7 +185,7 @@ def _many_to_many(name: str) -> Any:
 
 
 def usable_user_fields() -> tuple[str, ...]:
-    """Give the listed paths that lead somewhere: the default list names fields that not every user model has."""
+    """Return the listed paths that exist: not every user model has the fields of the default list."""
     return tuple(path for path in app_settings().mappable_user_fields if _is_usable(path))
 
 

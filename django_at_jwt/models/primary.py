@@ -1,4 +1,4 @@
-"""Rows as the primary database has them."""
+"""Reading from the primary database."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ _ModelT = TypeVar("_ModelT", bound="Model")
 
 
 def primary_rows(model: type[_ModelT]) -> QuerySet[_ModelT]:
-    """Give all rows of a model, from the database that it is written to.
+    """Return all rows of a model, read from the database that it is written to.
 
-    A replica that lags behind would not know of the latest grant, token or, worse, revocation of a key.
+    A lagging replica could miss the latest grant, token or key revocation.
     """
     return model._default_manager.using(router.db_for_write(model))

@@ -1,4 +1,4 @@
-"""Resource servers that an administrator registers."""
+"""Resource servers in the database."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
 
 class ResourceServerManager(models.Manager["ResourceServer"]):
-    """Finds resource servers by their identifier, so that fixtures move from one site to another."""
+    """Finds resource servers by identifier, as fixtures do."""
 
     def get_by_natural_key(self, identifier: str) -> ResourceServer:
-        """Give the resource server with an identifier."""
+        """Return the resource server with this identifier."""
         return self.get(identifier=identifier)
 
 
@@ -39,56 +39,54 @@ class ResourceServer(models.Model):
         max_length=255,
         unique=True,
         help_text=_(
-            "An absolute URI, for instance https://api.example.com/. Clients ask for it in the resource parameter, and "
-            "the API finds it in the aud claim of its tokens, letter by letter."
+            "An absolute URI, for instance https://api.example.com/. Clients request it with the resource parameter, "
+            "and the aud claim of tokens for the API contains exactly this value."
         ),
     )
-    name = models.CharField(_("name"), max_length=100, help_text=_("Users read it when they are asked for consent."))
+    name = models.CharField(_("name"), max_length=100, help_text=_("Shown to users on the consent page."))
     description = models.TextField(
-        _("description"), blank=True, help_text=_("What the API is for, in a sentence. Users read it, too.")
+        _("description"), blank=True, help_text=_("What the API is for, in one sentence. Shown on the consent page.")
     )
     scopes = models.JSONField(
         _("scopes"),
         null=True,
         blank=True,
-        help_text=_("The scopes that mean something to this API. Without any: those that no other API names."),
+        help_text=_("Scopes that this API understands. If empty: all scopes that no other API lists."),
     )
     lifetime = models.PositiveIntegerField(
-        _("lifetime"), null=True, blank=True, help_text=_("Of its tokens, in seconds. Without one: the site's.")
+        _("lifetime"), null=True, blank=True, help_text=_("Of its tokens, in seconds. If empty: the site's default.")
     )
     algorithm = models.CharField(
         _("algorithm"),
         max_length=16,
         blank=True,
-        help_text=_("Its tokens are signed with it. Without one: the site's."),
+        help_text=_("Algorithm that signs its tokens. If empty: the site's default."),
     )
     token_format = models.CharField(
         _("format"),
         max_length=8,
         choices=[
-            (TokenFormat.AT_JWT.value, _("at+jwt: a signed JWT, which the API verifies by itself")),
-            (TokenFormat.OPAQUE.value, _("opaque: a random string, which the API has to introspect")),
+            (TokenFormat.AT_JWT.value, _("at+jwt: a signed JWT, which the API verifies itself")),
+            (TokenFormat.OPAQUE.value, _("opaque: a random string, which the API must introspect")),
         ],
         default=TokenFormat.AT_JWT.value,
     )
     open_to_all_clients = models.BooleanField(_("open to all clients"), default=True)
     clients = models.JSONField(
-        _("clients"), default=list, blank=True, help_text=_("Only these may ask for it, if it is not open to all.")
+        _("clients"), default=list, blank=True, help_text=_("Clients that may request it, if it is not open to all.")
     )
     isolated = models.BooleanField(
         _("isolated"),
         default=False,
-        help_text=_("A client must name it in the resource parameter, and its tokens are for no other API as well."),
+        help_text=_("Clients must request it with the resource parameter, and its tokens are for no other API."),
     )
     is_default = models.BooleanField(
         _("default"),
         default=False,
-        help_text=_(
-            "Tokens are for this API where a client asks for none. Saving it takes the mark from any other API."
-        ),
+        help_text=_("Tokens are for this API if a client requests none. Saving it unmarks any other default."),
     )
     enabled = models.BooleanField(
-        _("enabled"), default=True, help_text=_("Switched off, there are no new tokens for this API.")
+        _("enabled"), default=True, help_text=_("If off, no new tokens are issued for this API.")
     )
 
     objects: ClassVar[ResourceServerManager] = ResourceServerManager()
@@ -102,9 +100,9 @@ class ResourceServer(models.Model):
         return self.name or self.identifier
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        """Store the row. If it is the default, the one that was before is it no longer.
+        """Store the row. If it is the default, unmark any other default.
 
-        As in the settings, the scopes may be a list. Nothing else is looked at: that is what ``full_clean()`` is for.
+        As in the settings, ``scopes`` may be a list. Not checked: anything else; call ``full_clean()`` for that.
         """
         if isinstance(self.scopes, (list, tuple)):
             with suppress(ValueError):
@@ -117,16 +115,15 @@ class ResourceServer(models.Model):
             super().save(*args, **kwargs)
 
     def natural_key(self) -> tuple[str]:
-        """Give what identifies the row on any site."""
+        """Return the identifier, by which fixtures refer to the row."""
         return (self.identifier,)
 
     @property
     def registered(self) -> RegisteredServer:
-        """The row as a plain value, read as an entry in the settings is.
+        """The row as a plain value, validated like an entry in the settings.
 
         Raises:
-            ValueError: a sentence that says what cannot be read. Rows that come from a fixture or from code have passed
-                no form, and a JSON field takes anything.
+            ValueError: with the rest of a sentence. Fixtures and code can store rows that the form would reject.
         """
         options = {
             "name": self.name,
@@ -142,29 +139,29 @@ class ResourceServer(models.Model):
         return read_resource_server(self.identifier, options)
 
     def clean(self) -> None:
-        """Check what the fields together must keep to.
+        """Check the fields against each other and against the settings.
 
         Raises:
-            ValidationError: by field, with what to do.
+            ValidationError: with the problems by field.
         """
         problems: dict[str, list[Any]] = {}
         for field, problem in (
-            *self._problems_of_the_api(),
-            *self._problems_of_its_tokens(),
-            *self._problems_of_default(),
+            *self._api_problems(),
+            *self._token_problems(),
+            *self._default_problems(),
         ):
             problems.setdefault(field, []).append(problem)
         if problems:
             raise ValidationError(problems)
 
-    def _problems_of_the_api(self) -> Iterator[tuple[str, Any]]:
+    def _api_problems(self) -> Iterator[tuple[str, Any]]:
         if not is_resource_identifier(self.identifier):
             yield (
                 "identifier",
-                _("Write an absolute URI with a host, such as https://api.example.com/, and no fragment."),
+                _("Enter an absolute URI with a host and without a fragment, such as https://api.example.com/."),
             )
         if any(self.identifier == server.identifier for server in app_settings().resource_servers):
-            yield "identifier", _("The settings declare this one already, in AT_JWT['RESOURCE_SERVERS'].")
+            yield "identifier", _('This API is already declared in AT_JWT["RESOURCE_SERVERS"].')
         if self.scopes is not None:
             try:
                 self.scopes = dict(read_scopes(self.scopes))
@@ -175,25 +172,25 @@ class ResourceServer(models.Model):
         except ValueError as error:
             yield "clients", f"It {error}."
 
-    def _problems_of_its_tokens(self) -> Iterator[tuple[str, Any]]:
+    def _token_problems(self) -> Iterator[tuple[str, Any]]:
         settings = app_settings()
         if self.lifetime == 0:
-            yield "lifetime", _("A token has to live for a second at the least.")
+            yield "lifetime", _("The lifetime must be at least one second.")
         retention = settings.retention
         if self.lifetime and retention is not None and self.lifetime + settings.leeway > retention.total_seconds():
             text = _(
-                "Tokens would outlive their keys, which are published for %s after they signed: AT_JWT['RETENTION']."
+                'Tokens would outlive their keys, which stay published for %s after signing (AT_JWT["RETENTION"]).'
             )
             yield "lifetime", text % retention
         if self.algorithm and self.algorithm not in settings.signing_algorithms:
-            yield "algorithm", _("It is not in use. Add it to AT_JWT['SIGNING_ALGORITHMS'] first.")
+            yield "algorithm", _('This algorithm is not in use. Add it to AT_JWT["SIGNING_ALGORITHMS"] first.')
 
-    def _problems_of_default(self) -> Iterator[tuple[str, Any]]:
+    def _default_problems(self) -> Iterator[tuple[str, Any]]:
         if not self.is_default:
             return
         if self.isolated:
-            yield "is_default", _("An isolated API must be asked for by name, so it cannot be the default.")
+            yield "is_default", _("Clients must request an isolated API by name, so it cannot be the default.")
         if not self.enabled:
             yield "is_default", _("The default must be enabled.")
         if app_settings().default_resource not in {None, self.identifier}:
-            yield "is_default", _("AT_JWT['DEFAULT_RESOURCE'] names another one. Take it out of the settings first.")
+            yield "is_default", _('AT_JWT["DEFAULT_RESOURCE"] is another API. Remove it from the settings first.')

@@ -1,4 +1,4 @@
-"""Key pairs that sign access tokens."""
+"""Signing keys in the database."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from django_at_jwt.core.key_lifecycle import KeyState, KeyTimes
 if TYPE_CHECKING:
     from datetime import datetime
 
-_NAMES_OF_STATES = {
+_STATE_NAMES = {
     KeyState.ANNOUNCED: _("announced"),
     KeyState.SIGNING: _("signing"),
     KeyState.RETAINED: _("retained"),
@@ -25,13 +25,13 @@ _NAMES_OF_STATES = {
 
 
 class SigningKey(models.Model):
-    """A key pair. Its row holds the instants at which it changes state; the state itself follows from the time.
+    """A key pair. The row stores when it changes state; the current state is derived from the time.
 
-    The private half is encrypted (a compact JWE) and is empty once the key was revoked.
+    The private key is encrypted (compact JWE), and erased when the key is revoked.
     """
 
     kid = models.CharField(
-        _("kid"), max_length=43, unique=True, editable=False, help_text=_("The key's RFC 7638 thumbprint.")
+        _("kid"), max_length=43, unique=True, editable=False, help_text=_("RFC 7638 thumbprint of the key.")
     )
     algorithm = models.CharField(_("algorithm"), max_length=16, editable=False)
     public_jwk = models.JSONField(_("public JWK"), editable=False)
@@ -42,20 +42,20 @@ class SigningKey(models.Model):
     retained_at = models.DateTimeField(_("signs until"), editable=False, null=True, blank=True)
     retired_at = models.DateTimeField(_("published until"), editable=False, null=True, blank=True)
     revoked_at = models.DateTimeField(_("revoked at"), editable=False, null=True, blank=True)
-    revocation_reason = models.CharField(_("reason of the revocation"), max_length=200, editable=False, blank=True)
+    revocation_reason = models.CharField(_("revocation reason"), max_length=200, editable=False, blank=True)
     last_token_expires_at = models.DateTimeField(
         _("last token expires at"),
         editable=False,
         null=True,
         blank=True,
-        help_text=_("When the last token that this key signed expires, as far as it was recorded."),
+        help_text=_("When the last recorded token that this key signed expires."),
     )
 
     class Meta:  # noqa: D106 - Django's own
         verbose_name = _("signing key")
         verbose_name_plural = _("signing keys")
         ordering: ClassVar = ["algorithm", "-signing_at"]
-        # No key is made, edited or deleted by a form: keys come from rotations and go when nothing needs them any more.
+        # Keys are not added, changed or deleted by forms, but by rotation, revocation and the purge command.
         default_permissions = ("view",)
         permissions: ClassVar = [
             ("rotate_signingkey", _("Can rotate signing keys")),
@@ -67,7 +67,7 @@ class SigningKey(models.Model):
 
     @property
     def times(self) -> KeyTimes:
-        """The instants that count: a key in ``AT_JWT["REVOKED_KIDS"]`` is revoked, whatever a restored row says."""
+        """The effective instants: a key in ``AT_JWT["REVOKED_KIDS"]`` is revoked, even if a restored row is not."""
         stored = self.stored_times
         if stored.revoked_at is None and self.kid in app_settings().revoked_kids:
             return replace(stored, revoked_at=self.announced_at)
@@ -75,7 +75,7 @@ class SigningKey(models.Model):
 
     @property
     def stored_times(self) -> KeyTimes:
-        """The instants of this row, as plain values."""
+        """The instants stored in this row."""
         return KeyTimes(
             kid=self.kid,
             algorithm=self.algorithm,
@@ -87,15 +87,15 @@ class SigningKey(models.Model):
         )
 
     def take_times(self, times: KeyTimes, *, using: str) -> None:
-        """Store other instants for this key."""
+        """Store new instants for this key."""
         self.signing_at, self.retained_at = times.signing_at, times.retained_at
         self.retired_at, self.revoked_at = times.retired_at, times.revoked_at
         self.save(using=using, update_fields=["signing_at", "retained_at", "retired_at", "revoked_at"])
 
     def state_at(self, now: datetime) -> KeyState:
-        """Give the state at an instant (an aware datetime)."""
+        """Return the state at an instant (an aware datetime)."""
         return self.times.state_at(now)
 
     def state_name(self) -> str:
-        """Give the present state in the reader's language."""
-        return str(_NAMES_OF_STATES[self.state_at(timezone.now())])
+        """Return the current state in the active language."""
+        return str(_STATE_NAMES[self.state_at(timezone.now())])

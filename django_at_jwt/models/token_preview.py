@@ -1,4 +1,4 @@
-"""What stands for the preview of access tokens where Django looks for a model: on the index of the admin site."""
+"""The model that lists the access token preview on the index of the admin site."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ from .claim_mapper import ClaimMapper
 
 
 class TokenPreview(ClaimMapper):
-    """No rows of its own: what the index of the admin lists the page under that shows a token before it is issued.
+    """The entry of the access token preview in the admin.
 
-    It is a proxy of claim mappers only because a model without a table has to be a proxy of some model. Nothing reads
-    rows through it.
+    A model without a table must be a proxy of another model. No rows are read through it.
     """
 
     class Meta:  # noqa: D106 - Django's own

@@ -1,4 +1,4 @@
-"""Each system check is triggered, and says what to do."""
+"""System checks: each is triggered and names the remedy."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def complete(settings):
     rotate_signing_keys()
 
 
-def test_complete_site_has_nothing_to_mend(complete):
+def test_complete_site_has_no_problems(complete):
     assert found(deploy=True) == {}
 
 
@@ -105,9 +105,9 @@ def test_insecure_issuer_is_an_error_in_production(complete, settings):
         ({"DEFAULT_RESOURCE": 1}, "absolute URI"),
         ({"RESOURCE_SERVERS": "https://api.example.com/"}, "or a list of identifiers"),
         ({"RESOURCE_SERVERS": ["/api/"]}, "each entry must be an absolute URI"),
-        ({"SIGNING_ALGORITHMS": ["HS256"]}, "must contain at least one of RS256"),
-        ({"SIGNING_ALGORITHMS": []}, "must contain at least one of RS256"),
-        ({"SIGNING_ALGORITHMS": ["RS256", "RS256"]}, "each once"),
+        ({"SIGNING_ALGORITHMS": ["HS256"]}, "must be a non-empty list without duplicates of RS256"),
+        ({"SIGNING_ALGORITHMS": []}, "must be a non-empty list without duplicates of RS256"),
+        ({"SIGNING_ALGORITHMS": ["RS256", "RS256"]}, "without duplicates"),
         ({"ROTATION_INTERVAL": "90 days"}, "timedelta"),
         ({"ROTATION_INTERVAL": -1}, "negative"),
         ({"ROTATION_INTERVAL": 900_000_000_000}, "must be at most 36525 days"),
@@ -142,7 +142,7 @@ def test_unusable_setting(values, expected, settings):
 
 
 @pytest.mark.parametrize("keys", [[""], ["abc"], None, "abc"])
-def test_key_encryption_keys_that_are_none_are_one_message(keys, complete, settings):
+def test_invalid_key_encryption_keys_are_one_message(keys, complete, settings):
     settings.AT_JWT = {**settings.AT_JWT, "KEY_ENCRYPTION_KEYS": keys}
     assert list(found(deploy=True)) == ["django_at_jwt.E001"]
 
@@ -200,7 +200,7 @@ def test_production(settings):
 
 def test_project_without_the_toolkit_is_not_asked_for_an_issuer(settings, monkeypatch):
     monkeypatch.setattr(apps, "is_installed", lambda _app: False)
-    monkeypatch.setattr(ids, "sys", SimpleNamespace(modules={}))  # No view of it takes access tokens.
+    monkeypatch.setattr(ids, "sys", SimpleNamespace(modules={}))  # No view takes access tokens.
     settings.OAUTH2_PROVIDER = {}
     settings.AT_JWT = {}
     for check in (*checks.ALL_CHECKS, *checks.DEPLOYMENT_CHECKS):
@@ -244,7 +244,7 @@ def test_policy_that_would_break_tokens(at_jwt, provider, numbers, complete, set
     assert list(messages) == ["django_at_jwt.E009"]
     for number in numbers:
         assert number in messages["django_at_jwt.E009"].msg
-    # What check refuses is refused to whoever does not ask it.
+    # The policy is enforced even if the checks are not run.
     SigningKey.objects.all().delete()
     for arguments in (["rotate_signing_keys"], ["rotate_signing_keys", "--now", "--dry-run"]):
         with pytest.raises(CommandError) as refused:
@@ -299,13 +299,13 @@ def test_former_keys_that_cannot_be_opened_are_named_too(complete):
         [message] = [each for each in run_checks(include_deployment_checks=True) if each.id == "django_at_jwt.W106"]
         assert signing.kid in message.msg
         assert "django_at_jwt.E102" not in found(deploy=True)
-    # The private half of a revoked key was erased, and nobody misses it.
+    # Not reported for a revoked key, whose private key is erased.
     SigningKey.objects.filter(pk=signing.pk).update(revoked_at=now, private_jwe="")
     assert "django_at_jwt.W106" not in found(deploy=True)
 
 
 class TestRows:
-    """What a rotation would find to do, which nobody hears of where it does not run."""
+    """Problems that a rotation would fix, reported if rotations do not run."""
 
     def test_algorithm_without_a_key(self, complete, settings):
         settings.AT_JWT = {**settings.AT_JWT, "SIGNING_ALGORITHMS": ["RS256", "ES256"]}
@@ -399,7 +399,7 @@ def test_mixin_in_second_place(complete, settings):
     assert "(AccessTokenValidatorMixin, OAuth2Validator)" in found()["django_at_jwt.E006"].hint
 
 
-def test_issuer_with_a_slash_is_told_what_to_write(complete, settings):
+def test_issuer_with_a_trailing_slash_gets_a_suggestion(complete, settings):
     settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "OIDC_ISS_ENDPOINT": "https://as.example.com/o/"}
     messages = found()
     assert list(messages) == ["django_at_jwt.E008"]
@@ -432,7 +432,7 @@ class TestAuthentication:
             ("tests.site.logins.not_a_function", "is not callable"),
         ],
     )
-    def test_callable_that_is_none(self, name, path, problem, complete, settings):
+    def test_invalid_callable(self, name, path, problem, complete, settings):
         settings.AT_JWT = {**settings.AT_JWT, name: path}
         messages = found()
         assert list(messages) == ["django_at_jwt.E011"]
@@ -447,7 +447,7 @@ class TestAuthentication:
         }
         assert found() == {}
 
-    def test_backend_that_nobody_logs_in_with(self, complete, settings):
+    def test_backend_that_is_not_in_use(self, complete, settings):
         settings.AT_JWT = {**settings.AT_JWT, "AUTHENTICATION_METHODS": {"django.contrib.auth.ModelBackend": ["pwd"]}}
         messages = found()
         assert list(messages) == ["django_at_jwt.W005"]
@@ -516,7 +516,7 @@ class TestRemoteIssuers:
     def test_http_on_a_loopback_is_for_development(self, complete, settings):
         settings.DEBUG = True
         assert self.of(settings, "http://127.0.0.1:8000/o", "http://localhost", audience=settings.API) == {}
-        # As in "manage.py test", which says then how to leave it on.
+        # As in "manage.py test"; the hint names the option that leaves DEBUG on.
         settings.DEBUG = False
         [message] = self.of(settings, "http://127.0.0.1:8000/o", audience=settings.API).values()
         assert "--debug-mode" in message.hint
@@ -564,14 +564,14 @@ class TestRemoteIssuers:
             ({"https://a": {"audience": 5}}, "must be a list"),
             ({"https://a": {"leeway": -1}}, "must not be negative"),
             ({"https://a": {"leeway": 86400 * 365}}, "must be at most 600 seconds"),
-            ({"https://a": {"algorithms": ["HS256"]}}, "must contain at least one of"),
+            ({"https://a": {"algorithms": ["HS256"]}}, "must be a non-empty list"),
             ({"https://a": {"token_endpoint": "/o/token/"}}, "must be an https URL"),
             ({"https://a": {"authorization_endpoint": "https://a/authorize"}}, 'needs a "token_endpoint"'),
             ({"https://a": {"required_claims": "tenant"}}, "must be a list"),
             ({"https://a": {"user_mode": "any"}}, "must be one of local, created, stateless"),
         ],
     )
-    def test_what_cannot_be_read(self, issuers, words, complete, settings):
+    def test_invalid_issuers(self, issuers, words, complete, settings):
         settings.AT_JWT = {**settings.AT_JWT, "ISSUERS": issuers}
         [(check_id, message)] = found().items()
         assert check_id == "django_at_jwt.E001"

@@ -1,4 +1,4 @@
-"""System checks about claim mappers: each is triggered, and says what to do."""
+"""System checks of claim mappers: each is triggered and names the remedy."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class TestDeclaredMappers:
         rules(CLAIM_MAPPERS=[mapper(source={"kind": "user", "path": "emial"}, required=True)])
         assert "no token that it applies to is issued" in found()["django_at_jwt.E017"].msg
 
-    def test_groups_that_users_have_not(self, rules, monkeypatch):
+    def test_groups_of_users_without_groups(self, rules, monkeypatch):
         rules(CLAIM_MAPPERS=[mapper(conditions={"groups": ["staff"]})])
         monkeypatch.setattr("django_at_jwt.models.mappable._many_to_many", lambda _name: None)
         assert "The users of this site have no groups" in found()["django_at_jwt.E017"].msg
@@ -62,7 +62,7 @@ class TestMappableFields:
             ("_state", "never put into a token"),
             ("profile__department__code", "never put into a token"),
             ("get_full_name", "has no field"),
-            ("groups", "holds no plain value"),
+            ("groups", "is not a plain value"),
             ("profile.department.head.email", "“head” leads to another user"),
         ],
     )
@@ -78,7 +78,7 @@ class TestMappableFields:
         rules(MAPPABLE_CLIENT_FIELDS=["name", "client_secret"])
         assert "AT_JWT[\"MAPPABLE_CLIENT_FIELDS\"] contains 'client_secret'" in found()["django_at_jwt.W016"].msg
 
-    def test_default_that_this_user_model_has_not(self, rules, monkeypatch):
+    def test_default_that_is_no_field_of_the_user_model(self, rules, monkeypatch):
         rules(MAPPABLE_USER_FIELDS=["email", "first_name"])
         monkeypatch.setattr("django_at_jwt.models.mappable._SECRETS", {"first_name"})
         assert found() == {}

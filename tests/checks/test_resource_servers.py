@@ -1,4 +1,4 @@
-"""System checks about resource servers and subjects: each is triggered, and says what to do."""
+"""System checks of resource servers and subjects: each is triggered and names the remedy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The system checks say when the users of an issuer could not be found."""
+"""System checks of the settings that map subjects to users."""
 
 from __future__ import annotations
 
@@ -125,5 +125,5 @@ def test_table_that_is_missing(issuers, monkeypatch, db):
     [warning] = check_table_of_subjects()
     assert isinstance(warning, Warning)
     assert warning.id == "django_at_jwt.W021"
-    # An error would keep "migrate" from making the table.
+    # An error would prevent "migrate" from creating the table.
     call_command("migrate", verbosity=0)

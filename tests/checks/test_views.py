@@ -1,4 +1,4 @@
-"""The check of where views list the authentication class, with views as sites write them."""
+"""The check of the order of authentication classes, with views as sites write them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A project whose settings do not say which tokens it accepts is refused by the checks and by the first request."""
+"""A project with unusable settings fails the system checks and the first request."""
 
 from __future__ import annotations
 

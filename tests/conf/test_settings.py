@@ -1,4 +1,4 @@
-"""Settings are read as they are now, however they change."""
+"""Changes to the settings take effect immediately."""
 
 from __future__ import annotations
 
@@ -10,32 +10,32 @@ from django_at_jwt.conf import app_settings, local_issuer, toolkit_setting
 OTHER = "https://other.example.com/o"
 
 
-def what_is_read():
+def current_values():
     return app_settings().leeway, local_issuer(), toolkit_setting("OIDC_ISS_ENDPOINT")
 
 
 @pytest.fixture
 def usual():
-    return what_is_read()
+    return current_values()
 
 
 def test_overridden_and_put_back(usual):
     with override_settings(AT_JWT={"LEEWAY": 7}, OAUTH2_PROVIDER={"OIDC_ISS_ENDPOINT": OTHER}):
-        assert what_is_read() == (7, OTHER, OTHER)
+        assert current_values() == (7, OTHER, OTHER)
         with override_settings(AT_JWT={"LEEWAY": 8}):
-            assert what_is_read() == (8, OTHER, OTHER)
-        assert what_is_read() == (7, OTHER, OTHER)
-    assert what_is_read() == usual
+            assert current_values() == (8, OTHER, OTHER)
+        assert current_values() == (7, OTHER, OTHER)
+    assert current_values() == usual
 
 
 @pytest.mark.parametrize("nothing", [None, {}])
 def test_absent_then_there_and_absent_again(nothing, settings):
     default = 30
     settings.AT_JWT, settings.OAUTH2_PROVIDER = nothing, {}
-    assert what_is_read() == (default, "", None)
+    assert current_values() == (default, "", None)
     settings.AT_JWT, settings.OAUTH2_PROVIDER = {"LEEWAY": 7}, {"OIDC_ISS_ENDPOINT": OTHER}
-    assert what_is_read() == (7, OTHER, OTHER)
+    assert current_values() == (7, OTHER, OTHER)
     settings.AT_JWT, settings.OAUTH2_PROVIDER = nothing, {}
-    assert what_is_read() == (default, "", None)
+    assert current_values() == (default, "", None)
     settings.AT_JWT, settings.OAUTH2_PROVIDER = {"LEEWAY": 8}, {"OIDC_ISS_ENDPOINT": OTHER}
-    assert what_is_read() == (8, OTHER, OTHER)
+    assert current_values() == (8, OTHER, OTHER)

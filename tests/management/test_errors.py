@@ -1,4 +1,4 @@
-"""Commands that meet a file, a database or a word that they cannot use: one line, and exit status 1."""
+"""Commands with an unusable file, database or argument: one line, and exit status 1."""
 
 from __future__ import annotations
 

@@ -107,7 +107,7 @@ def test_opaque(service):
     assert "opaque and has no claims" in run(service, "--resource", "https://old.example.com/")
 
 
-def test_who_is_meant_must_be_clear(web, service, user, django_user_model):
+def test_user_and_client_must_be_unambiguous(web, service, user, django_user_model):
     django_user_model.objects.create_user(str(user.pk))
     for client, options, line in (
         (web, ["--user", "nobody"], "No user has this"),

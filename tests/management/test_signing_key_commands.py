@@ -1,4 +1,4 @@
-"""Revoking, importing, encrypting anew and purging signing keys, by the commands that an administrator types."""
+"""The commands that revoke, import, re-encrypt and purge signing keys."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture(autouse=True)
 def _connection_of_the_test(monkeypatch):
-    # A command that ends closes the connections, and with them the transaction that the test runs in.
+    # A command closes the connections at its end, and with them the transaction of the test.
     monkeypatch.setattr("django.core.management.base.connections.close_all", lambda: None)
 
 
@@ -93,7 +93,7 @@ class TestRevoke:
         assert not get_refresh_token_model().objects.filter(revoked=None).exists()
         assert web.token("refresh_token", refresh_token=answer["refresh_token"]).json()["error"] == "invalid_grant"
 
-    def test_dry_run_with_tokens_speaks_of_what_would_be(self, signing_keys, web, user):
+    def test_dry_run_with_tokens_uses_the_conditional(self, signing_keys, web, user):
         web.code_flow(user)
         kid = in_state(KeyState.SIGNING).kid
         said = run("revoke_signing_key", kid, "--reason", "x", "--dry-run")
@@ -103,7 +103,7 @@ class TestRevoke:
         assert "Refresh tokens to be revoked: 1. Their users would have to log in again." in said
 
     @pytest.mark.parametrize("options", [(), ("--revoke-refresh-tokens",)])
-    def test_key_without_tokens_concerns_nobody(self, options, signing_keys):
+    def test_key_without_tokens_affects_no_client(self, options, signing_keys):
         said = run("revoke_signing_key", in_state(KeyState.SIGNING).kid, "--reason", "x", *options)
         assert "\n0 live access tokens were signed by it, for 0 clients and 0 users." in said
         assert not any(told in said for told in ("refresh tokens still", "the clients", "to log in again"))
@@ -198,7 +198,7 @@ class TestRevoke:
         kids = {key["kid"] for key in client.get("/o/.well-known/jwks.json").json()["keys"]}
         assert leaked.kid not in kids
         assert service.token("client_credentials").status_code == 503
-        # As the check says: revoke it again, and all is well.
+        # The remedy that the check names: revoke it again.
         run("revoke_signing_key", leaked.kid, "--reason", "restored from a backup")
         assert service.token("client_credentials").status_code == 200
 
@@ -492,7 +492,7 @@ class TestHighWaterMark:
         key.refresh_from_db()
         assert key.last_token_expires_at.timestamp() == 2_000_000_060
 
-    def test_says_when_it_is_safe_to_purge(self, signing_keys, service):
+    def test_json_has_the_time_from_which_a_purge_is_safe(self, signing_keys, service):
         service.token("client_credentials")
         document = json.loads(run("rotate_signing_keys", "--json"))
         signing = next(key for key in document["keys"] if key["state"] == "signing")

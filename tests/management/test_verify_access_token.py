@@ -1,4 +1,4 @@
-"""The two commands that say why: of a token, and of an issuer."""
+"""The commands ``verify_access_token`` and ``check_issuers``."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ class TestToken:
         with pytest.raises(CommandError, match="No token given"):
             run("verify_access_token", stdin=" \n", monkeypatch=monkeypatch)
 
-    def test_settings_that_name_nobody(self, settings):
+    def test_settings_without_an_issuer(self, settings):
         settings.OAUTH2_PROVIDER = settings.AT_JWT = {}
         with pytest.raises(CommandError, match="ISSUERS"):
             run("verify_access_token", "x")
@@ -105,7 +105,7 @@ class TestToken:
         assert rules_of(issuer.token(OTHER))[0]["accepted"]
         assert issuer.fetches == 2
 
-    def test_bad_signature_is_told_to_be_so(self, api, issuer):
+    def test_bad_signature_is_reported(self, api, issuer):
         status, text = run("verify_access_token", issuer.token(OTHER, header=ES256.header()))
         assert status == 1
         assert "bad_signature" in text
@@ -131,7 +131,7 @@ class TestToken:
             assert rules["aud"]["outcome"] == "passed"
             assert not issuer.requests
             assert not other.requests
-            assert "none that is accepted here" in run("verify_access_token", issuer.token(iss="x"))[1]
+            assert "(not an accepted issuer)" in run("verify_access_token", issuer.token(iss="x"))[1]
             assert rules_of(other.token())[0] | {"rules": []} == {
                 "accepted": True,
                 "issuer": other.issuer,
@@ -173,7 +173,7 @@ class TestToken:
         assert "not looked up" in rules_of(issuer.token())[1]["user"]["expected"]
 
     @pytest.mark.django_db
-    def test_user_who_is_yet_to_come_is_not_made(self, api, issuer):
+    def test_user_is_not_provisioned(self, api, issuer):
         api.AT_JWT = {**api.AT_JWT, "ISSUERS": issuer.settings(user_mode="created")}
         before = get_user_model().objects.count()
         document, rules = rules_of(issuer.token())

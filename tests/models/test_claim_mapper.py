@@ -1,4 +1,4 @@
-"""The rows of claim mappers: what is refused when they are saved, and how they travel."""
+"""Claim mappers in the database: validation, export and import."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_good_one_is_saved_and_applied():
         ({"source": {"kind": "template", "text": "{user:email} {user:password}"}}, "source", "MAPPABLE_USER_FIELDS"),
         ({"source": {"kind": "template", "text": "{client:client_secret}"}}, "source", "MAPPABLE_CLIENT_FIELDS"),
         ({"source": {"kind": "registered", "name": "nothing"}}, "source", "tests.tenant"),
-        ({"source": {"kind": "registered", "name": "tests.tenant"}}, "type", "gives “integer”"),
+        ({"source": {"kind": "registered", "name": "tests.tenant"}}, "type", "returns “integer”"),
         ({"source": [EMAIL]}, "source", "“kind” must be one of"),
         ({"transforms": [{"kind": "upper"}]}, "transforms", "“kind” must be one of"),
         ({"conditions": {"scope": ["email"]}}, "conditions", "there is scopes"),
@@ -57,7 +57,7 @@ def test_good_one_is_saved_and_applied():
         ({"type": "text"}, "type", ""),
     ],
 )
-def test_bad_one_is_refused_with_what_to_do(fields, where, says):
+def test_invalid_rule_is_refused_with_the_remedy(fields, where, says):
     with pytest.raises(ValidationError) as refused:
         mapper(**fields).full_clean()
     assert says in " ".join(refused.value.message_dict[where])
@@ -142,7 +142,7 @@ def test_export_can_be_read_by_people_and_comes_back(capsys, tmp_path):
     fixture.write_text(exported)
     call_command("loaddata", str(fixture), verbosity=0)
     assert ClaimMapper.objects.get().order == 3
-    # The same, as the settings declare it.
+    # The same mapper, declared in the settings.
     assert json.loads(serializers.serialize("json", ClaimMapper.objects.all(), use_natural_primary_keys=True)) == [
         entry
     ]

@@ -202,7 +202,7 @@ class TestArgumentsOfAsView:
 
 class TestMistakes:
     def test_without_scopes(self):
-        with pytest.raises(ImproperlyConfigured, match=r"say scopes=\[\]"):
+        with pytest.raises(ImproperlyConfigured, match=r"pass scopes=\[\]"):
             access_token_required()
 
         class Open(AccessTokenRequiredMixin, View):
@@ -216,11 +216,11 @@ class TestMistakes:
             pass
 
         for first in View, Listing:
-            with pytest.raises(ImproperlyConfigured, match="Open has AccessTokenRequiredMixin behind a view"):
+            with pytest.raises(ImproperlyConfigured, match="Open lists AccessTokenRequiredMixin after a view"):
                 type("Open", (first, AccessTokenRequiredMixin), {"required_scopes": []})
 
     def test_called_without_brackets(self):
-        with pytest.raises(ImproperlyConfigured, match="is called first"):
+        with pytest.raises(ImproperlyConfigured, match="must be called"):
 
             @access_token_required
             def view(request):

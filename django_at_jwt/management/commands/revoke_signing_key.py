@@ -178,7 +178,7 @@ def _refresh_token_lines(*, dry_run: bool) -> list[str]:
 
 
 def _affected_lines(affected: AffectedTokens) -> list[str]:
-    # Tokens without a row are not counted, so the number is no maximum then.
+    # Tokens without a row are not counted, so the number is not a maximum.
     at_most = "At most " if affected.unproven and not affected.without_rows else ""
     tokens = f"{count(affected.tokens, 'live access token')} {'was' if affected.tokens == 1 else 'were'}"
     holders = f"{count(len(affected.clients), 'client')} and {count(affected.users, 'user')}"

@@ -120,7 +120,7 @@ def test_one_invalid_mapper_prevents_the_whole_import(tmp_path, file, says):
 
 
 def test_file_that_cannot_be_read(tmp_path):
-    with pytest.raises(CommandError, match="cannot be read"):
+    with pytest.raises(CommandError, match="Cannot read the file"):
         call_command("import_claim_mappers", str(tmp_path / "nothing.json"))
 
 

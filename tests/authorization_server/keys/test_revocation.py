@@ -314,11 +314,11 @@ class TestOtherKeys:
             revoke(announced.kid, "--dry-run"),
             admin_client.get(f"{LIST}{announced.pk}/revoke/").content.decode(),
         )
-        assert "Would make a key for ES256 that signs from" in said
-        assert f"Would let {leaked.kid}" not in said
+        assert "Would create a key for ES256 that signs from" in said
+        assert f"Would change {leaked.kid}" not in said
         assert "a new key for ES256" in page
         said = revoke(leaked.kid, "--dry-run")
-        assert f"Would let {announced.kid} sign until" in said
+        assert f"Would change {announced.kid}: it signs until" in said
         assert f"Changed {announced.kid}: it signs until" in revoke(leaked.kid)
 
     def test_changes_are_in_the_history_of_each_key(self, leaked, admin_client):
