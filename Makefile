@@ -30,7 +30,7 @@ mcp: $(VENV)/group-mcp  ## Run a Model Context Protocol client against the examp
 	@$(BIN)/python -m example_project.mcp_client
 
 test: $(VENV)/group-test  ## Run the tests; those for unavailable services are skipped by name
-	@$(BIN)/python -m pytest --numprocesses=auto
+	@$(BIN)/python -m pytest --numprocesses=auto --dist=worksteal -m "not ci"
 
 check: $(VENV)/group-check  ## Lint, types, import contracts, migrations, spelling
 	@echo "== ruff"

@@ -33,8 +33,21 @@ hypothesis_settings.register_profile("any machine", deadline=None, suppress_heal
 hypothesis_settings.load_profile("any machine")
 
 DEVICE_CODE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
+# Their tests start processes. They come first, so that no worker is left with the longest at the end.
+SLOW_FOLDERS = ("processes", "docs", "swapped", "mailboxes", "example")
 REDIRECT_URI = "https://client.example.com/callback"
 SECRET = "the client's secret"
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items):
+    # A stable sort: the tests of a module stay together and share its server, and pytest-django's order holds.
+    items.sort(key=_speed)
+
+
+def _speed(item):
+    folder = item.nodeid.removeprefix("tests/").partition("/")[0]
+    return SLOW_FOLDERS.index(folder) if folder in SLOW_FOLDERS else len(SLOW_FOLDERS)
 
 
 @pytest.fixture(autouse=True)

@@ -11,6 +11,7 @@ from example_project.server_process import ROOT
 pytest.importorskip("rest_framework_simplejwt", reason="simplejwt, which speed is compared with, is not installed")
 
 
+@pytest.mark.ci
 def test_all_groups_run_in_one_process(tmp_path):
     command = [sys.executable, "-m", "benchmarks", "--quick", "--results", str(tmp_path)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)

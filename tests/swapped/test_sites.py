@@ -38,6 +38,7 @@ def run(settings, *arguments):
     )
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize("settings", ["tests.swapped.settings", "tests.swapped.settings_users_away"])
 def test_the_suites_pass(settings):
     done = run(
