@@ -373,7 +373,9 @@ class TestKeysPage:
         issued(service)
 
     def in_state(self, state):
-        return next(key for key in SigningKey.objects.order_by("signing_at") if key.state_at(timezone.now()) is state)
+        """Return the key in a state; of several announced ones the next to sign."""
+        keys = SigningKey.objects.order_by("signing_at")
+        return next(key for key in keys if key.state_at(timezone.now()) is state)
 
     def deployment_checks(self):
         return {message.id for message in run_checks(include_deployment_checks=True)}

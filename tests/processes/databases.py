@@ -54,7 +54,8 @@ def manage(url: str, *arguments: str, **extra: str) -> subprocess.CompletedProce
 def new_database(kind: str, folder):
     """Make a database, give its URL, and drop it. Without its server or driver the test is skipped by name."""
     if kind == "sqlite":
-        yield f"sqlite:///{folder}/db.sqlite3"
+        # SQLite's writers wait for each other for five seconds, unless told otherwise.
+        yield f"sqlite:///{folder}/db.sqlite3?timeout={PATIENCE_SECONDS}"
         return
     connection, url = (_postgresql(), POSTGRESQL) if kind == "postgresql" else (_mysql(), MYSQL)
     name = f"at_jwt_{uuid.uuid4().hex[:12]}"
