@@ -279,10 +279,9 @@ class RowCache(Generic[ValueT]):
             with self._lock:
                 if is_latest():
                     self._count_as_tried(time.monotonic())
-            fallback = "; those read before are used" if self._is_usable() else ""
-            logger.exception("The rows of %s could not be read%s", self._model.__name__, fallback)
-            if not fallback:
+            if not self._is_usable():
                 raise
+            logger.exception("The rows of %s could not be read; those read before are used", self._model.__name__)
             return
         with self._lock:
             if began < self._value_began:

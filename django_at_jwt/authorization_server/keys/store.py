@@ -21,6 +21,7 @@ from django_at_jwt.core.errors import KeysUnavailable, UnacceptableKey
 from django_at_jwt.core.jose.keyring import KeyRing, Signer
 from django_at_jwt.core.jose.keys import PrivateKey, PublicKey
 from django_at_jwt.core.key_lifecycle import PUBLISHED_STATES, KeyTimes, signer_at
+from django_at_jwt.core.quotation import single_line
 from django_at_jwt.models import SigningKey as SigningKeyRow
 from django_at_jwt.models.primary import primary_rows
 
@@ -100,7 +101,9 @@ class KeyStore:
         try:
             records = self._rows.current()
         except AnyDatabaseError as error:
-            raise KeysUnavailable("the signing keys cannot be read, and those read before are too old") from error
+            raise KeysUnavailable(
+                f"the signing keys cannot be read, and those read before are too old: {single_line(error)}"
+            ) from error
         return self._ring_of(records)
 
     def after_unknown_kid(self, kid: str) -> KeyRing | None:
