@@ -1,7 +1,6 @@
-"""For the tests of an API: an issuer in this process, a client that carries its tokens, and tokens to be refused.
+"""Test tools for an API: an in-memory issuer, a test client with tokens, and tokens that must be rejected.
 
-It needs no network, no database, no table and no django-oauth-toolkit. ``django_at_jwt.testing.fixtures`` has it as
-pytest fixtures.
+They need no network, no database and no django-oauth-toolkit. ``django_at_jwt.testing.fixtures`` has pytest fixtures.
 """
 
 from .client import AccessTokenClient

@@ -1,4 +1,4 @@
-"""An API client that carries an access token."""
+"""A test client that sends an access token."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ if TYPE_CHECKING:
 
 
 class AccessTokenClient(APIClient):
-    """Django REST framework's test client, with a token in the header of each request.
+    """Django REST framework's test client, sending a token with each request.
 
-    The token goes through the view's own authentication class, unlike ``force_authenticate()``.
+    The view's authentication class verifies the token, unlike with ``force_authenticate()``.
 
     Args:
-        issuer: who signs the tokens; it has to be installed when a request is made.
+        issuer: signs the tokens; it must be installed during requests.
         claims: of the first token, as for :meth:`InMemoryIssuer.token`.
         defaults: as for ``APIClient``.
 
     Attributes:
-        token: what it carries now.
+        token: the current token.
     """
 
     def __init__(self, issuer: InMemoryIssuer, claims: Mapping[str, Any] | None = None, **defaults: Any) -> None:
@@ -33,10 +33,10 @@ class AccessTokenClient(APIClient):
         self.carry(**claims or {})
 
     def carry(self, **claims: Any) -> None:
-        """Carry a new token with these claims from now on."""
+        """Send a new token with these claims from now on."""
         self.carry_token(self.issuer.token(**claims))
 
     def carry_token(self, token: str) -> None:
-        """Carry this token from now on, whoever made it."""
+        """Send this token from now on."""
         self.token = token
         self.credentials(HTTP_AUTHORIZATION=f"Bearer {token}")

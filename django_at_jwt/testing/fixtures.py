@@ -1,4 +1,4 @@
-"""The test kit as pytest fixtures: ``pytest_plugins = ["django_at_jwt.testing.fixtures"]`` in a ``conftest.py``."""
+"""pytest fixtures: put ``pytest_plugins = ["django_at_jwt.testing.fixtures"]`` into a ``conftest.py``."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def access_token_issuer() -> Iterator[InMemoryIssuer]:
-    """Give an issuer whose tokens the project accepts during the test, and no others of that issuer."""
+    """Yield an issuer whose tokens the project accepts during the test. Its other keys are not accepted."""
     with InMemoryIssuer().installed() as issuer:
         yield issuer
 
 
 @pytest.fixture
 def access_token_client(access_token_issuer: InMemoryIssuer) -> AccessTokenClient:
-    """Give a client that carries a token; ``carry(scope="read")`` gives it another one."""
+    """Return a client that sends a token; ``carry(scope="read")`` replaces it."""
     return AccessTokenClient(access_token_issuer)

@@ -1,4 +1,4 @@
-"""Tokens that every API must refuse, each for one reason alone: RFC 9068 §4, RFC 8725 and RFC 7515."""
+"""Tokens that every API must reject, each for a single reason: RFC 9068 §4, RFC 8725 and RFC 7515."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
     from .issuer import InMemoryIssuer
 
 _DAY: Final = 86400
-# Longer than any API should look at.
+# Longer than any API should parse.
 _LONG: Final = 64 * 1024
 
 _attackers_key: Final = cache(new_signing_key)
 
 
 @dataclass(frozen=True, slots=True)
-class _Forge:
+class _TokenFactory:
     """The issuer's own key, and claims that the API would accept."""
 
     issuer: InMemoryIssuer
@@ -70,29 +70,29 @@ class _Forge:
         return self.sign(self.header).split(".")
 
 
-def _unsigned(factory: _Forge, algorithm: str = "none") -> str:
+def _unsigned(factory: _TokenFactory, algorithm: str = "none") -> str:
     return factory.with_header(alg=algorithm).rpartition(".")[0] + "."
 
 
-def _keyed_with_the_public_key(factory: _Forge) -> str:
+def _keyed_with_the_public_key(factory: _TokenFactory) -> str:
     pem = JWK(**factory.key.public_key.public_jwk).export_to_pem()
     signing_input = factory.with_header(alg="HS256").rpartition(".")[0]
     mac = hmac.new(pem, signing_input.encode(), hashlib.sha256).digest()
     return f"{signing_input}.{encode_segment(mac).decode()}"
 
 
-def _changed_afterwards(factory: _Forge) -> str:
+def _changed_afterwards(factory: _TokenFactory) -> str:
     header, _, signature = factory.segments
     claims = encode_segment(encode_json({**factory.claims, "is_superuser": True})).decode()
     return f"{header}.{claims}.{signature}"
 
 
-def _claim_twice(factory: _Forge) -> str:
+def _claim_twice(factory: _TokenFactory) -> str:
     payload = encode_json(factory.claims)
     return factory.sign(factory.header, payload[:-1] + b',"sub":"somebody else"}')
 
 
-def _encrypted(factory: _Forge) -> str:
+def _encrypted(factory: _TokenFactory) -> str:
     header = encode_segment(encode_json({**factory.header, "alg": "RSA-OAEP-256", "enc": "A256GCM"})).decode()
     return ".".join([header, *(encode_segment(bytes([part]) * 32).decode() for part in range(4))])
 
@@ -101,12 +101,12 @@ def _in_a_while(seconds: int) -> int:
     return int(time.time()) + seconds
 
 
-def _key_in_the_header(factory: _Forge) -> str:
+def _key_in_the_header(factory: _TokenFactory) -> str:
     own = dict(factory.attacker.public_key.public_jwk)
     return factory.sign({**factory.header, "jwk": {**own, "kid": factory.key.kid}}, key=factory.attacker)
 
 
-_MAKERS: Final[Mapping[str, Callable[[_Forge], str]]] = {
+_MAKERS: Final[Mapping[str, Callable[[_TokenFactory], str]]] = {
     # The signature and the key.
     "alg none, unsigned": _unsigned,
     "alg NONE, unsigned": lambda factory: _unsigned(factory, "NONE"),
@@ -132,7 +132,7 @@ _MAKERS: Final[Mapping[str, Callable[[_Forge], str]]] = {
     "logout token": lambda factory: factory.with_header(typ="logout+jwt"),
     "crit that nobody knows": lambda factory: factory.with_header(crit=["x"], x=1),
     "encrypted": _encrypted,
-    "opaque": lambda _forge: "Mbj2yGdfYYrJHTuw1LqGeVdVJZ5iSN",
+    "opaque": lambda _factory: "Mbj2yGdfYYrJHTuw1LqGeVdVJZ5iSN",
     "too long": lambda factory: factory.with_claims(x="x" * _LONG),
     "padded": lambda factory: f"{factory.sign(factory.header)}=",
     "claims that are no JSON": lambda factory: factory.sign(factory.header, b"not JSON"),
@@ -169,14 +169,14 @@ HOSTILE_TOKENS: Final = tuple(_MAKERS)
 
 
 def hostile_token(name: str, issuer: InMemoryIssuer, **claims: Any) -> str:
-    """Make a token that every API must refuse with 401, whatever scopes it has.
+    """Return a token that every API must reject with 401, whatever its scopes.
 
     Args:
         name: one of :data:`HOSTILE_TOKENS`.
-        issuer: whose key signs it, so that nothing but what its name says is wrong with it.
-        claims: as for :meth:`InMemoryIssuer.token`, those with which the API would accept a token.
+        issuer: signs the token, which is valid except for what the name says.
+        claims: as for :meth:`InMemoryIssuer.token`, the claims of a token that the API would accept.
 
     Raises:
-        KeyError: there is no such token.
+        KeyError: the name is unknown.
     """
-    return _MAKERS[name](_Forge(issuer, issuer.claims(**claims)))
+    return _MAKERS[name](_TokenFactory(issuer, issuer.claims(**claims)))

@@ -1,4 +1,4 @@
-"""An issuer in this process, with keys of its own."""
+"""An in-memory issuer with its own keys."""
 
 from __future__ import annotations
 
@@ -28,37 +28,37 @@ _LIFETIME: Final = 600
 
 
 def new_signing_key(algorithm: str) -> PrivateKey:
-    """Make a key for one of the allowed algorithms.
+    """Return a new key for one of the allowed algorithms.
 
     Raises:
-        ValueError: it is none of them.
+        ValueError: the algorithm is not allowed.
     """
     if algorithm not in ALGORITHMS:
-        raise ValueError(f"{algorithm!r} is none of {', '.join(ALGORITHMS)}")
+        raise ValueError(f"algorithm must be one of {', '.join(ALGORITHMS)} (got {algorithm!r})")
     return PrivateKey.from_jwk(ALGORITHMS[algorithm].generate_key(), algorithm=algorithm)
 
 
 @cache
-def _key_of_this_process(algorithm: str, issuer: str) -> PrivateKey:  # noqa: ARG001 - it is what is remembered by
-    """Make the key of an issuer once: each has its own, so that no test takes one issuer for another."""
+def _cached_key(algorithm: str, issuer: str) -> PrivateKey:  # noqa: ARG001 - part of the cache key
+    """Return the key of an issuer, generated once. Each issuer has its own, so that tests cannot confuse issuers."""
     return new_signing_key(algorithm)
 
 
 class InMemoryIssuer:
-    """An issuer whose keys are in this process alone, for as long as it is installed.
+    """An issuer with in-memory keys, which the project accepts while it is installed.
 
     Args:
-        issuer: what its tokens say in ``iss``; without it the project's own issuer, else the first of
-            ``AT_JWT["ISSUERS"]``, else one made up.
-        audience: what its tokens say in ``aud`` unless told otherwise, and what the API expects unless its view names
-            an audience; without it the (first) one that the settings have for this issuer, else one made up.
-        algorithm: what it signs with.
+        issuer: its ``iss``. Default: the project's own issuer, else the first of ``AT_JWT["ISSUERS"]``, else
+            ``https://issuer.example.com``.
+        audience: the ``aud`` of its tokens, and the API's audience unless the view names one. Default: the (first)
+            audience in the settings for this issuer, else ``https://api.example.com/``.
+        algorithm: signs its tokens.
 
     Raises:
-        ValueError: the algorithm is none of those that this app knows.
+        ValueError: the algorithm is not allowed.
 
-    Its keys are made once in a process, since an RSA key takes a while. Of an issuer in ``AT_JWT["ISSUERS"]`` the user
-    mode counts as ever; ``algorithms``, ``leeway`` and ``required_claims`` are *not* looked at.
+    Keys are generated once per process, since RSA keys are slow to generate. For an issuer in ``AT_JWT["ISSUERS"]`` its
+    user mode applies; its ``algorithms``, ``leeway`` and ``required_claims`` do *not*.
 
     >>> issuer = InMemoryIssuer(issuer="https://login.example.com", algorithm="ES256")
     >>> issuer.claims(scope="read")["iss"]
@@ -71,13 +71,13 @@ class InMemoryIssuer:
         configured = app_settings()
         audiences = {each.issuer: each.audience for each in configured.issuers}
         self.issuer: Final = issuer or local_issuer() or next(iter(audiences), ISSUER)
-        of_settings = next(iter(audiences.get(self.issuer, ())), configured.local_audience)
-        self.audience: Final = audience or of_settings or AUDIENCE
-        self.signing_key: Final = _key_of_this_process(algorithm, self.issuer)
+        configured_audience = next(iter(audiences.get(self.issuer, ())), configured.local_audience)
+        self.audience: Final = audience or configured_audience or AUDIENCE
+        self.signing_key: Final = _cached_key(algorithm, self.issuer)
         self.key_ring: Final = KeyRing.of([self.signing_key.public_key])
 
     def claims(self, **changes: Any) -> dict[str, Any]:
-        """Give the claims of a token that is good for ten minutes, with changes."""
+        """Return the claims of a token that is valid for ten minutes, with changes."""
         now = int(time.time())
         return {
             "iss": self.issuer,
@@ -90,19 +90,18 @@ class InMemoryIssuer:
         } | changes
 
     def token(self, **claims: Any) -> str:
-        """Sign an access token.
+        """Return a signed access token.
 
         Args:
-            claims: what differs from :meth:`claims`. The same ``sub`` and ``client_id`` make the token of a client that
-                acts for itself.
+            claims: changes to :meth:`claims`. Use the same ``sub`` and ``client_id`` for a client credentials token.
         """
         return sign_compact(self.signing_key, header_segment(self.signing_key), encode_json(self.claims(**claims)))
 
     @contextmanager
     def installed(self) -> Iterator[Self]:
-        """Let the project accept this issuer's tokens, and none that were signed with other keys of that issuer.
+        """Make the project accept this issuer's tokens, and no tokens signed with other keys of the issuer.
 
-        Only settings are overridden, so it ends with the ``with`` statement and whatever else ends that.
+        It only overrides settings, for the duration of the ``with`` statement.
         """
         toolkit = {**(getattr(settings, "OAUTH2_PROVIDER", None) or {}), "OIDC_ISS_ENDPOINT": self.issuer}
         own = {
@@ -110,8 +109,8 @@ class InMemoryIssuer:
             "AUDIENCE": self.audience,
             "LOCAL_KEY_RING": f"{__name__}.installed_keys",
         }
-        # An issuer in ISSUERS stays there, for its user mode. A project without this app is checked when its views are
-        # imported, which may be by the first request of a test, and need not hear that it is its own issuer as well.
+        # An issuer in ISSUERS stays there, for its user mode. Silence the check that it is also the project's own
+        # issuer: in a project without this app, checks may run in the first request of a test.
         silenced = [*settings.SILENCED_SYSTEM_CHECKS, CheckId.BAD_REMOTE_ISSUER]
         _installed.append(self)
         try:
@@ -127,7 +126,7 @@ _installed: Final[list[InMemoryIssuer]] = []
 
 
 class _InstalledKeys:
-    """The keys of the issuer that was installed last."""
+    """The keys of the issuer installed last."""
 
     def at_hand(self) -> KeyRing:
         return self.current()
@@ -136,7 +135,7 @@ class _InstalledKeys:
         return _installed[-1].key_ring
 
     def after_unknown_kid(self, kid: str) -> KeyRing | None:
-        return None  # They are in memory: there is nothing to be read anew.
+        return None  # In-memory keys are always current.
 
 
 installed_keys: Final = _InstalledKeys()

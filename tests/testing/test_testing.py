@@ -1,4 +1,4 @@
-"""The test kit: its issuer is accepted while it is installed, and its hostile tokens are refused for one fault each."""
+"""The test tools: the issuer is accepted while installed, and each hostile token is rejected for one fault."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from django_at_jwt.testing import issuer as issuer_module
 from tests.patience import PATIENCE_SECONDS
 
 MACHINE = {"sub": "service", "client_id": "service"}
-# The reason for which those have to be refused whose names begin like this.
+# The expected reason, by the beginning of the name.
 REASONS = {
     "alg missing": "bad_header",
     "alg no": "algorithm_mismatch",
@@ -90,7 +90,7 @@ class TestIssuer:
             assert app_settings().audience == issuer.audience == "https://api.example.com/"
 
     def test_stands_for_the_first_of_other_issuers(self, settings):
-        # Plain http is for development, and tests run as in production.
+        # Plain http is for development; tests run as in production.
         first = {"audience": ["https://b.example.com/", "https://c.example.com/"], "user_mode": "stateless"}
         issuers = {"http://127.0.0.1:8000/o": first, "https://second.example.com": {"audience": settings.REPORTS}}
         settings.AT_JWT, settings.OAUTH2_PROVIDER = {"ISSUERS": issuers}, {}
@@ -98,7 +98,7 @@ class TestIssuer:
         assert (issuer.issuer, issuer.audience) == ("http://127.0.0.1:8000/o", "https://b.example.com/")
         assert InMemoryIssuer(issuer="https://second.example.com").audience == settings.REPORTS
         with issuer.installed():
-            # A user of that issuer, of whom this project keeps nothing: so no query is made.
+            # A stateless user: no query is made.
             assert AccessTokenClient(issuer, {"scope": "read"}).get("/whoami/").json()["user"] == issuer.claims()["sub"]
             stranger = InMemoryIssuer(issuer="https://issuer.example.com", audience="https://b.example.com/")
             assert AccessTokenClient(stranger).get("/whoami/").status_code == 401
@@ -216,8 +216,8 @@ def test_each_issuer_has_a_key_of_its_own():
     assert InMemoryIssuer(issuer="https://one.example.com").signing_key is one.signing_key
 
 
-def test_algorithm_that_nobody_knows_is_refused_with_those_that_there_are():
-    with pytest.raises(ValueError, match=r"'rs256' is none of RS256, "):
+def test_unknown_algorithm_is_refused_with_the_known_ones():
+    with pytest.raises(ValueError, match=r"must be one of RS256, "):
         InMemoryIssuer(algorithm="rs256")
 
 
