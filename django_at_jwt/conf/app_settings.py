@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from django_at_jwt.core.claims import MapperRule, Oversize, SizeLimits
 from django_at_jwt.core.key_lifecycle import RotationPolicy
-from django_at_jwt.core.remote_issuer import Lifetimes
+from django_at_jwt.core.remote_issuer import CacheBounds
 from django_at_jwt.core.resource_servers import ISSUER_SCOPES, ResourceServerConfig, declared_resource_servers
 from django_at_jwt.core.subjects import UserMode
 from django_at_jwt.core.verifier import DEFAULT_LEEWAY, DEFAULT_MAX_BYTES
@@ -161,10 +161,10 @@ class AppSettings:
         return self.audience or self.default_resource
 
     @property
-    def issuer_lifetimes(self) -> Lifetimes:
+    def issuer_cache_bounds(self) -> CacheBounds:
         """The bounds for the cache lifetime that an issuer's response declares."""
         least = min(self.issuer_min_age, self.issuer_max_age)
-        return Lifetimes(least=least, most=self.issuer_max_age, usual=_USUAL_ISSUER_AGE)
+        return CacheBounds(min=least, max=self.issuer_max_age, default=_USUAL_ISSUER_AGE)
 
     @property
     def size_limits(self) -> SizeLimits:

@@ -1,4 +1,4 @@
-"""When, how and how strongly a resource owner logged in: RFC 9068 §2.2.1, on plain values."""
+"""When and how a resource owner logged in (RFC 9068 §2.2.1), and which login a request requires (RFC 9470)."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ MULTIPLE_FACTORS: Final = "mfa"
 
 
 class Factor(StrEnum):
-    """What a method of authentication rests on. Two methods of one kind do not make two factors (RFC 8176 §2, mfa)."""
+    """A kind of authentication factor. Two methods of the same kind are not two factors (RFC 8176 §2, mfa)."""
 
     KNOWLEDGE = "knowledge"
     POSSESSION = "possession"
     INHERENCE = "inherence"
 
 
-# RFC 8176 §2, and pop of OpenID Connect EAP ACR Values 1.0: a key of which nobody knows whether hardware guards it. The
-# methods without a kind say something about the login, and are no factor of their own.
+# RFC 8176 §2, and pop of OpenID Connect EAP ACR Values 1.0: a key that may or may not be protected by hardware. Methods
+# without a kind describe the login and are not factors.
 REGISTERED_METHODS: Final[Mapping[str, Factor | None]] = {
     "face": Factor.INHERENCE,
     "fpt": Factor.INHERENCE,
@@ -53,16 +53,17 @@ REGISTERED_METHODS: Final[Mapping[str, Factor | None]] = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AuthenticationEvent:
-    """One login of a resource owner, as tokens tell it (RFC 9068 §2.2.1).
+    """One login of a resource owner, as described in tokens (RFC 9068 §2.2.1).
 
     Attributes:
-        authenticated_at: whole seconds since the epoch (``auth_time``).
-        methods: how (``amr``), each once; none where that is not known. Whether they are registered (RFC 8176) is
-            *not* checked: a site may have values of its own.
-        context: how strongly (``acr``), or ``None`` where nobody has said.
+        authenticated_at: ``auth_time``, whole seconds since the epoch.
+        methods: ``amr``, without duplicates; empty if unknown.
+        context: ``acr``, or ``None`` if unknown.
 
     Raises:
-        ValueError: a value of the wrong type, a negative instant, an empty text, or a method twice.
+        ValueError: a value of the wrong type, a negative instant, an empty string, or a duplicate method.
+
+    Not checked: whether the methods are registered (RFC 8176). A site may define others.
     """
 
     authenticated_at: int
@@ -71,16 +72,16 @@ class AuthenticationEvent:
 
     def __post_init__(self) -> None:
         if type(self.authenticated_at) is not int or self.authenticated_at < 0:
-            raise ValueError("authenticated_at must be a whole number of seconds since the epoch")
+            raise ValueError("authenticated_at must be a non-negative integer of seconds since the epoch")
         if type(self.methods) is not tuple or not all(_is_text(method) for method in self.methods):
-            raise ValueError("methods must be a tuple of texts")
+            raise ValueError("methods must be a tuple of non-empty printable strings")
         if len({*self.methods}) != len(self.methods):
-            raise ValueError("methods must have each method once")
+            raise ValueError("methods must not contain duplicates")
         if self.context is not None and not _is_text(self.context):
-            raise ValueError("context must be a text, or None")
+            raise ValueError("context must be a non-empty printable string or None")
 
     def as_claims(self) -> dict[str, Any]:
-        """Give ``auth_time``, and ``amr`` and ``acr`` where they are known."""
+        """Return ``auth_time``, and ``amr`` and ``acr`` if known."""
         claims: dict[str, Any] = {"auth_time": self.authenticated_at}
         if self.methods:
             claims["amr"] = list(self.methods)
@@ -89,12 +90,12 @@ class AuthenticationEvent:
         return claims
 
     def to_session(self) -> dict[str, Any]:
-        """Give what a session can keep as JSON, and :meth:`from_session` reads."""
+        """Return a JSON value for the session, which :meth:`from_session` reads."""
         return {"authenticated_at": self.authenticated_at, "methods": list(self.methods), "context": self.context}
 
     @classmethod
     def from_session(cls, value: object, *, now: float) -> AuthenticationEvent | None:
-        """Read what :meth:`to_session` gave, or give ``None`` for anything else, or for a login after ``now``."""
+        """Read a value of :meth:`to_session`. Return ``None`` if it is invalid or the login is after ``now``."""
         if type(value) is not dict or value.keys() != {"authenticated_at", "methods", "context"}:
             return None
         if type(value["methods"]) is not list:
@@ -114,12 +115,12 @@ def _is_text(value: object) -> bool:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AuthenticationStep:
-    """One thing that a user has proved on the way to a login, or to confirm one.
+    """One step of a login, or a confirmation of one.
 
     Attributes:
         at: seconds since the epoch.
-        methods: what RFC 8176 calls it; several where one act proves several things, none where it has no name for it.
-        factors: the kinds of factor that it rests on, beside those that its methods stand for.
+        methods: the RFC 8176 names of what the user proved; empty if there is no registered name.
+        factors: the kinds of factor proved in addition to those of the methods.
     """
 
     at: float
@@ -130,15 +131,15 @@ class AuthenticationStep:
 def latest_authentication(
     steps: Iterable[AuthenticationStep], *, within: float, now: float
 ) -> AuthenticationEvent | None:
-    """Make one event of the latest step and of those that led up to it, or give ``None`` where there is no step.
+    """Combine the latest step and those shortly before it into one event; return ``None`` without a step.
 
-    ``auth_time`` is when the user last proved anything, since that is what ``max_age`` is about (RFC 9470 §3). Older
-    steps count only if they are of the ``within`` seconds before: a second factor that was shown in the morning must
-    not look as if it had been shown again when the password was confirmed at noon.
+    ``auth_time`` is the time of the latest step, to which ``max_age`` applies (RFC 9470 §3). Steps more than ``within``
+    seconds before it are ignored: a second factor from the morning must not count when the password is confirmed at
+    noon.
 
     Args:
         within: seconds that a login of several steps may take.
-        now: seconds since the epoch; steps that lie after it are ignored.
+        now: seconds since the epoch; later steps are ignored.
     """
     past = sorted((step for step in steps if 0 <= step.at <= now), key=lambda step: step.at)
     if not past:
@@ -153,25 +154,25 @@ def latest_authentication(
 
 
 def combined_methods(methods: Iterable[str], *, factors: Iterable[Factor] = ()) -> tuple[str, ...]:
-    """Give the methods of one login, each once, in their order, and ``mfa`` last if two kinds of factor were proved.
+    """Return the methods of one login without duplicates, with ``mfa`` last if two kinds of factor were proved.
 
     Args:
-        methods: as they were used; ``mfa`` among them is believed.
-        factors: kinds of factor that were proved by something that has no registered name.
+        methods: in the order of use; ``mfa`` among them is trusted.
+        factors: kinds of factor proved by methods without a registered name.
     """
     used = tuple(dict.fromkeys(methods))
     kinds = {*factors, *(REGISTERED_METHODS.get(method) for method in used)} - {None}
-    if MULTIPLE_FACTORS not in used and len(kinds) < 2:  # noqa: PLR2004 - two factors are what "multiple" begins with
+    if MULTIPLE_FACTORS not in used and len(kinds) < 2:  # noqa: PLR2004 - multiple means at least two
         return used
     return (*(method for method in used if method != MULTIPLE_FACTORS), MULTIPLE_FACTORS)
 
 
 def context_for(methods: Collection[str], contexts: Mapping[str, Collection[str]]) -> str | None:
-    """Give the ``acr`` of a login by these methods, or ``None`` where none fits.
+    """Return the ``acr`` of a login by these methods, or ``None`` if none matches.
 
     Args:
-        contexts: the methods that each ``acr`` asks for. The one that asks for most wins; among those that ask for as
-            many, the first. One that asks for none fits every login.
+        contexts: the methods that each ``acr`` requires. The ``acr`` with the most methods wins, the first of equals.
+            One without methods matches every login.
     """
     used = {*methods}
     fitting = [context for context, required in contexts.items() if used.issuperset(required)]
@@ -179,14 +180,14 @@ def context_for(methods: Collection[str], contexts: Mapping[str, Collection[str]
 
 
 _LONGEST_NUMBER: Final = 9
-# The authorization requests of one session for which the user was sent to log in and has not come back.
+# Pending authorization requests of one session for which a login was requested.
 MOST_ASKS: Final = 16
-# In place of a request's identity: every request that has no ask.
+# In place of a request's identity: every request without an ask.
 _ANY: Final = ""
 
 
 class Verdict(StrEnum):
-    """Whether a login meets a demand, another login may meet it, or the login that was asked for does not meet it."""
+    """The login is enough, another login may be enough, or the requested login was not enough."""
 
     ENOUGH = "enough"
     LOG_IN = "log in"
@@ -197,13 +198,13 @@ class Verdict(StrEnum):
 class LoginAsk:
     """A login that an authorization request asked for.
 
-    Logins are compared by an identifier, not by their time: ``auth_time`` has whole seconds, and a login in the same
-    second may have come before the request.
+    Logins are compared by identifier, not by time: ``auth_time`` has whole seconds, and a login in the same second may
+    precede the request.
 
     Attributes:
         request: the identity of the authorization request (:func:`identity_of`).
-        after: the identifier of the session's login when it was asked, or ``None`` if there was none.
-        required: whether the request must not go on without another login, as with ``prompt=login``.
+        after: the identifier of the session's login at that time, or ``None``.
+        required: whether the request cannot proceed without another login, as with ``prompt=login``.
     """
 
     request: str
@@ -211,18 +212,18 @@ class LoginAsk:
     required: bool
 
     def is_followed_by(self, login: str | None) -> bool:
-        """Return whether a login is another one than the session had when the request asked."""
+        """Return whether a login differs from the session's login at the time of the ask."""
         return login is not None and login != self.after
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LoginDemand:
-    """What an authorization request asks of the user's login.
+    """The login that an authorization request requires.
 
     Attributes:
-        new_login: whether the user has to log in for this request, however recent their login is.
-        max_age: seconds that may have passed since the login, or ``None`` for any number.
-        contexts: the ``acr`` values of which one will do; none for any.
+        new_login: whether the user must log in for this request, even after a recent login.
+        max_age: the maximum age of the login in seconds, or ``None`` for no limit.
+        contexts: the accepted ``acr`` values; empty for any.
     """
 
     new_login: bool = False
@@ -244,13 +245,13 @@ class LoginDemand:
     ) -> Verdict:
         """Return whether a login meets the demand.
 
-        A login that followed the ask of the same request is recent enough for any ``max_age``, since the user has just
-        been asked to log in for it. If its context is not enough, another login would not help.
+        A login that followed this request's ask is recent enough for any ``max_age``. If its context is not accepted,
+        another login would not help.
 
         Args:
-            event: when and how the user of the session logged in, or ``None`` if that is not known.
-            login: the identifier of that login, or ``None`` if there is none.
-            ask: what the same request asked for before.
+            event: the login of the session, or ``None`` if unknown.
+            login: the identifier of that login, or ``None``.
+            ask: an earlier ask of the same request.
             now: seconds since the epoch.
         """
         has_logged_in = ask is not None and ask.is_followed_by(login)
@@ -266,12 +267,12 @@ class LoginDemand:
 
 @dataclass(frozen=True, slots=True)
 class LoginAsks:
-    """What the authorization requests of one session have asked for and not got yet, the oldest first."""
+    """The pending asks of one session's authorization requests, the oldest first."""
 
     asks: tuple[LoginAsk, ...] = ()
 
     def of(self, request: str, *, login: str | None) -> LoginAsk | None:
-        """Return the ask of a request, or one that stands for requests that the session had no room for.
+        """Return the ask of a request, or the ask that stands for forgotten requests.
 
         Args:
             request: the identity of the authorization request.
@@ -282,10 +283,10 @@ class LoginAsks:
         return found.get(request, forgotten if forgotten is not None and forgotten.after == login else None)
 
     def adding(self, ask: LoginAsk) -> Self:
-        """Return the asks with one more, in place of an earlier one of the same request.
+        """Return the asks with one added; it replaces an earlier ask of the same request.
 
-        There are at most :data:`MOST_ASKS`. If the oldest has to go and is still unanswered, every request without an
-        ask needs another login from then on: it may be the one that was forgotten.
+        At most :data:`MOST_ASKS` are kept. If an unanswered ask is forgotten, every request without an ask needs
+        another login from then on, since it may be the forgotten one.
         """
         forgotten = [each for each in self.asks if each.request == _ANY]
         kept = [each for each in self.asks if each.request not in {_ANY, ask.request}]
@@ -296,19 +297,19 @@ class LoginAsks:
         return replace(self, asks=(*forgotten, *kept, ask))
 
     def answered(self, ask: LoginAsk, *, login: str | None) -> Self:
-        """Return what is left when a request goes on; its login counts for no other request that asked for one."""
+        """Return the remaining asks when a request proceeds; its login does not count for other requests."""
         others = (each for each in self.asks if each.request != ask.request)
         if not ask.is_followed_by(login):
             return replace(self, asks=tuple(others))
         return replace(self, asks=tuple(replace(each, after=login) for each in others if each.request != _ANY))
 
     def to_session(self) -> list[list[object]]:
-        """Return what a session can keep as JSON, and :meth:`from_session` reads."""
+        """Return a JSON value for the session, which :meth:`from_session` reads."""
         return [[ask.request, ask.after, ask.required] for ask in self.asks]
 
     @classmethod
     def from_session(cls, value: object) -> Self:
-        """Read what :meth:`to_session` returned; anything else is no asks."""
+        """Read a value of :meth:`to_session`. Return no asks if it is invalid."""
         try:
             return cls(tuple(LoginAsk(request=str(r), after=a, required=bool(q)) for r, a, q in value))  # type: ignore[attr-defined]
         except (TypeError, ValueError):
@@ -316,10 +317,10 @@ class LoginAsks:
 
 
 def identity_of(parameters: Mapping[str, str]) -> str:
-    """Return what tells an authorization request from others of the same session.
+    """Return a key that distinguishes an authorization request from others of the same session.
 
-    The client checks ``state`` and ``code_challenge`` when the user comes back, so they cannot be changed on the way to
-    get round an ask. Requests of a client that sends neither are not told apart.
+    It is made of ``client_id``, ``state`` and ``code_challenge``. The client checks the latter two in the response, so
+    changing them to evade an ask breaks the flow. Requests of a client that sends neither share a key.
 
     Args:
         parameters: of the request, or of the consent form, which has the same values.

@@ -16,44 +16,49 @@ INSUFFICIENT_SCOPE: Final = "insufficient_scope"
 INSUFFICIENT_USER_AUTHENTICATION: Final = "insufficient_user_authentication"
 
 _WHITE_SPACE: Final = " \t"
+_SCOPE: Final = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
 _UNQUOTABLE: Final = re.compile(r"[^\x20-\x7e]")
 
 
 class MalformedCredentials(ValueError):
-    """The header says ``Bearer`` but is not followed by exactly one token (RFC 6750 §2.1)."""
+    """``Bearer`` is not followed by exactly one token (RFC 6750 §2.1)."""
 
 
 def bearer_token(authorization: str) -> str | None:
-    """Take the token out of an ``Authorization`` header's value.
+    """Return the token in the value of an ``Authorization`` header.
 
     Returns:
-        The token, or ``None`` where the header is empty or of another scheme.
+        The token, or ``None`` if the header is empty or has another scheme.
 
     Raises:
         MalformedCredentials: the scheme is ``Bearer``, and there is no token or more than one.
     """
-    # Only what HTTP calls white space (RFC 9110 §5.6.3); str.strip() would take away more, and one token would have
-    # several spellings.
+    # Strip only HTTP's white space (RFC 9110 §5.6.3): str.strip() would give one token several spellings.
     scheme, _, credentials = authorization.strip(_WHITE_SPACE).partition(" ")
     if scheme.lower() != "bearer":
         return None
     token = credentials.strip(_WHITE_SPACE)
     if not token or " " in token or "\t" in token:
-        raise MalformedCredentials("Bearer needs exactly one token after it")
+        raise MalformedCredentials("Bearer must be followed by exactly one token")
     return token
+
+
+def is_scope(value: object) -> bool:
+    """Return whether a value is a single scope: printable ASCII without space, quote and backslash (RFC 6749 §3.3)."""
+    return isinstance(value, str) and _SCOPE.fullmatch(value) is not None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Challenge:
-    """What a ``WWW-Authenticate`` header tells a client (RFC 6750 §3).
+    """The value of a ``WWW-Authenticate`` header (RFC 6750 §3).
 
-    Without an ``error`` it only says that a token is needed, which is what a request without credentials is told.
+    Without ``error`` it only says that a token is needed: the challenge to a request without credentials.
 
     Attributes:
-        scopes: those of a token that is enough.
-        acr_values: the ways to log in of which one is needed, the preferred first (RFC 9470 §3).
-        max_age: for how many seconds a login counts (RFC 9470 §3).
-        resource_metadata: the URL of the document from which a client learns who issues tokens (RFC 9728 §5.1).
+        scopes: the scopes that are required.
+        acr_values: the accepted authentication contexts, in order of preference (RFC 9470 §3).
+        max_age: the maximum age of the login in seconds (RFC 9470 §3).
+        resource_metadata: the URL of the protected resource metadata, which names the issuers (RFC 9728 §5.1).
     """
 
     error: str | None = None
@@ -77,6 +82,6 @@ class Challenge:
 
 
 def _quoted(value: str) -> str:
-    # A quoted-string of RFC 7230 §3.2.6. What a header cannot carry is replaced, so that no value can end it.
+    # A quoted-string of RFC 7230 §3.2.6. Other characters are replaced, so that no value can inject a header.
     printable = _UNQUOTABLE.sub("?", value)
     return '"{}"'.format(printable.replace("\\", "\\\\").replace('"', '\\"'))

@@ -1,4 +1,4 @@
-"""Why a token is or is not accepted: the result of each rule, also of those after the first that failed."""
+"""Why a token is or is not accepted: the results of all rules, including those after the first failure."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class RuleOutcome(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RuleResult:
-    """One rule and its outcome. All texts are short, on one line, and contain neither the token nor its signature."""
+    """One rule and its outcome. All texts are short, on one line, and contain no token or signature."""
 
     rule: str
     outcome: RuleOutcome
@@ -48,7 +48,7 @@ def diagnose(token: str, *, key_ring: KeyRing | None, expected: Expectations, no
         now: seconds since the epoch.
 
     All rules pass exactly if :func:`~.verifier.verify_access_token` accepts the token. If the signature rule did not
-    pass, the results for claims describe what the token says, which anyone can write.
+    pass, the claims are unverified: anyone can create such a token.
     """
     examined = Examination(token, expected, now)
     if key_ring is not None:

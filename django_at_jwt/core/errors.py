@@ -1,4 +1,4 @@
-"""What goes wrong when a token is issued or verified, as values that a caller can act on."""
+"""Errors in issuing and verifying tokens."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from enum import StrEnum
 
 
 class RejectionReason(StrEnum):
-    """Why an access token was refused: one member for each rule, meant for the log.
+    """Why an access token was rejected, for the log.
 
-    The client is never told which one it was: it learns ``invalid_token`` (RFC 6750 §3.1) and nothing else.
+    The client is only told ``invalid_token`` (RFC 6750 §3.1).
     """
 
     TOO_LARGE = "too_large"
@@ -34,10 +34,10 @@ class RejectionReason(StrEnum):
 
 
 class TokenRejected(Exception):
-    """An access token that must not be accepted.
+    """An access token was rejected.
 
-    ``reason`` and ``detail`` are for the log. ``detail`` never holds the token, a claim's value or any other text that
-    whoever sent the token chose.
+    ``reason`` and ``detail`` are for the log. ``detail`` never contains the token, a claim's value or any other text
+    chosen by the sender.
     """
 
     def __init__(self, reason: RejectionReason, detail: str) -> None:
@@ -47,10 +47,10 @@ class TokenRejected(Exception):
 
 
 class IssuanceError(Exception):
-    """A token that cannot be issued.
+    """A token cannot be issued.
 
-    ``code`` is the OAuth error code and ``description`` the text that the client is told (RFC 6749 §5.2);
-    ``detail`` is for the log only. ``status`` is the HTTP status of the answer.
+    ``code`` is the OAuth error code and ``description`` the text for the client (RFC 6749 §5.2); ``detail`` is for the
+    log only. ``status`` is the HTTP status of the response.
     """
 
     code = "server_error"
@@ -77,65 +77,65 @@ class InvalidScope(IssuanceError):
 
 
 class LoginRequired(IssuanceError):
-    """Nobody has logged in, or not recently enough, and no login page may be shown (OpenID Connect Core §3.1.2.6)."""
+    """A (recent) login is needed, but no login page may be shown (OpenID Connect Core §3.1.2.6)."""
 
     code = "login_required"
     status = 400
 
 
 class ConsentRequired(IssuanceError):
-    """The user has not agreed to what is asked for, and no consent page was shown (OpenID Connect Core §3.1.2.6)."""
+    """The user's consent is needed, but no consent page may be shown (OpenID Connect Core §3.1.2.6)."""
 
     code = "consent_required"
     status = 400
 
 
 class UnmetAuthenticationRequirements(IssuanceError):
-    """The user has logged in, and not as strongly as the client asks for (RFC 9470 §5)."""
+    """The user's login does not meet the authentication contexts that the client requires (RFC 9470 §5)."""
 
     code = "unmet_authentication_requirements"
     status = 400
 
 
 class InvalidGrant(IssuanceError):
-    """The grant no longer entitles anybody to a token, for instance because its user was deactivated."""
+    """The grant is no longer valid, for instance because its user was deactivated."""
 
     code = "invalid_grant"
     status = 400
 
 
 class IssuanceUnavailable(IssuanceError):
-    """This server cannot issue tokens now, through no fault of the client's: 503 ``server_error`` (RFC 6749 §5.2)."""
+    """The server cannot issue tokens now: 503 ``server_error`` (RFC 6749 §5.2)."""
 
     def __init__(self, detail: str) -> None:
         super().__init__("The authorization server cannot sign access tokens at the moment.", detail=detail)
 
 
 class NoDefaultResource(IssuanceUnavailable):
-    """Nobody asked for a resource, and no resource server is the default (RFC 9068 §3)."""
+    """The request implies no resource, and there is no default resource server (RFC 9068 §3)."""
 
     def __init__(self) -> None:
         super().__init__(
-            "there is no default resource, or it is isolated, so the token would have no audience; set "
-            "AT_JWT['DEFAULT_RESOURCE'], or mark a resource server as the default that is not isolated"
+            "the token would have no audience: there is no default resource, or it is isolated; set "
+            "AT_JWT['DEFAULT_RESOURCE'], or mark a resource server that is not isolated as the default"
         )
 
 
 class NoSigningKey(IssuanceUnavailable):
-    """There is no key to sign with, or it cannot be opened."""
+    """There is no signing key, or it cannot be decrypted."""
 
 
 class KeysUnavailable(NoSigningKey):
-    """The issuer's keys could not be read, and those read before are too old to be relied on: 503, not 401 or 500."""
+    """The issuer's keys could not be read, and the cached ones are too old to use: 503, not 401 or 500."""
 
 
 class UnacceptableKey(ValueError):
-    """A key that is too weak, of the wrong kind, or not meant for signatures (RFC 8725 §3.5)."""
+    """A key is too weak, of the wrong type, or not meant for signatures (RFC 8725 §3.5)."""
 
 
 class KeyChangeRefused(ValueError):
-    """A change to the signing keys that an administrator asked for and that must not be made; the text says why."""
+    """A requested change to the signing keys must not be made; the text says why."""
 
 
 class UnacceptableDocument(ValueError):
-    """Issuer metadata or a JWK set that must not be used; the text says why, and quotes little of it."""
+    """Issuer metadata or a JWK set must not be used; the text says why and quotes little of it."""

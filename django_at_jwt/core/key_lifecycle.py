@@ -1,8 +1,8 @@
-"""The life of a signing key: pure functions of timestamps, a policy and the time.
+"""The lifecycle of a signing key: pure functions of timestamps, a policy and the current time.
 
-A key is announced (published, so that everybody has fetched it before it is needed), then signs, is then retained
-(still published, so that what it signed can be verified), and is retired in the end. Every instant is stored, none is
-counted from when somebody looked, so all workers agree without talking to each other.
+A key is announced (published so that resource servers fetch it before it is needed), then signs, is then retained
+(still published, so that its tokens can be verified), and is finally retired. All instants are stored, so all workers
+agree without communicating.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class KeyState(StrEnum):
-    """What a key is used for at an instant."""
+    """The state of a key at an instant."""
 
     ANNOUNCED = "announced"
     SIGNING = "signing"
@@ -40,10 +40,13 @@ _TIME_BETWEEN_ROTATIONS = timedelta(days=2)
 class RotationPolicy:
     """How long a key spends in each state.
 
-    ``propagation_time`` is how long a key is announced at the least before it signs, ``rotation_interval`` how long it
-    signs, ``retention`` how long it is published after that. For no token to outlive its key, ``retention`` must be at
-    least the longest lifetime of a token plus the leeway. ``notice`` is how long all processes need to learn of a
-    change to a key that they know; until then none acts upon it, so that no two keys ever sign at once.
+    Attributes:
+        rotation_interval: how long a key signs.
+        propagation_time: how long a key is announced before it signs, at least.
+        retention: how long a key is published after it signed. It must be at least the longest lifetime of a token plus
+            the leeway, so that no token outlives its key.
+        notice: how long it takes until all processes know of a change to a known key. Changes take effect only after
+            it, so that two keys never sign at once.
     """
 
     rotation_interval: timedelta
@@ -53,31 +56,30 @@ class RotationPolicy:
 
     @property
     def lead_time(self) -> timedelta:
-        """How long before a key begins to sign the key after it is announced, at the latest.
+        """How long before a key begins to sign its successor must be announced.
 
-        If rotations are no further apart than this, a key is announced at every instant, takeovers included. The key
-        that is announced at a takeover has then been announced for the propagation time, so that it can sign at once if
-        the new signing key has to be revoked. It is never longer than the rotation interval: at most two keys are
-        announced.
+        If rotations run at least this often, one key is announced at every instant, takeovers included. The key
+        announced at a takeover has then been announced for the propagation time, so it can sign at once if the new
+        signing key is revoked. The lead time never exceeds the rotation interval: at most two keys are announced.
         """
         return min(self.rotation_interval, self.propagation_time + _TIME_BETWEEN_ROTATIONS)
 
     def problems(
         self, *, jwk_set_max_age: timedelta, key_ring_max_age: timedelta, longest_lifetime: timedelta, leeway: timedelta
     ) -> Iterable[str]:
-        """Give a sentence with the numbers for each rule that this policy breaks.
+        """Yield a sentence with the numbers for each requirement that this policy violates.
 
         Args:
-            jwk_set_max_age: how long anybody may use a copy of the JWK set.
-            key_ring_max_age: how long a process of the issuer uses the keys that it has read.
-            longest_lifetime: of any access token that can be issued.
+            jwk_set_max_age: how long clients may cache the JWK set.
+            key_ring_max_age: how long a process of the issuer caches the keys.
+            longest_lifetime: the longest lifetime of an access token.
         """
         needed = jwk_set_max_age + key_ring_max_age + leeway
         if self.propagation_time < needed:
             yield (
                 f"The propagation time is {self.propagation_time}, shorter than {needed}: the JWK set may be cached "
                 f"for {jwk_set_max_age}, a process keeps its keys for {key_ring_max_age}, and clocks may differ by "
-                f"{leeway}. A new key would sign before everybody has it."
+                f"{leeway}. A new key would sign before every resource server has fetched it."
             )
         if self.retention < longest_lifetime + leeway:
             yield (
@@ -93,7 +95,7 @@ class RotationPolicy:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class KeyTimes:
-    """The instants (aware datetimes) at which a key enters its states; ``None`` where that is not planned yet."""
+    """The instants (aware datetimes) at which a key enters its states; ``None`` if not planned yet."""
 
     kid: str
     algorithm: str
@@ -104,9 +106,9 @@ class KeyTimes:
     revoked_at: datetime | None = None
 
     def state_at(self, now: datetime) -> KeyState:
-        """Give the state that the key is in at ``now``."""
+        """Return the state of the key at ``now``."""
         if self.revoked_at is not None:
-            # Whatever the time: a process whose clock is behind must not go on trusting the key until it catches up.
+            # Regardless of ``now``: a process whose clock is behind must not trust the key until it catches up.
             return KeyState.REVOKED
         if _reached(self.retired_at, now):
             return KeyState.RETIRED
@@ -118,11 +120,11 @@ class KeyTimes:
 
     @property
     def never_signs(self) -> bool:
-        """Whether the key was withdrawn before it ever got to sign."""
+        """Whether the key was withdrawn before it could sign."""
         return self.retained_at is not None and self.retained_at <= self.signing_at
 
     def transitions_after(self, now: datetime) -> Iterable[datetime]:
-        """Give the instants later than ``now`` at which the state changes."""
+        """Return the instants after ``now`` at which the state changes."""
         instants = (self.signing_at, self.retained_at, self.retired_at)
         return (instant for instant in instants if instant is not None and instant > now)
 
@@ -133,7 +135,7 @@ def _reached(instant: datetime | None, now: datetime) -> bool:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NewKey:
-    """A step of a plan: make a key of ``algorithm``, announce it now and let it sign from ``signing_at``."""
+    """A key to create and announce now; it signs from ``signing_at``."""
 
     algorithm: str
     announced_at: datetime
@@ -144,7 +146,7 @@ class NewKey:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RotationPlan:
-    """What a rotation has to do: keys to make, and keys whose times change. Empty when all is as it should be."""
+    """The changes of a rotation: keys to create, and keys whose times change. Falsy if nothing changes."""
 
     new: tuple[NewKey, ...] = ()
     changed: tuple[KeyTimes, ...] = ()
@@ -156,11 +158,11 @@ class RotationPlan:
 def signer_at(
     keys: Iterable[KeyTimes], algorithm: str, now: datetime, *, leeway: timedelta = timedelta(0)
 ) -> KeyTimes | None:
-    """Give the one key of ``algorithm`` that signs at ``now``, or ``None``.
+    """Return the key of ``algorithm`` that signs at ``now``, or ``None``.
 
     Args:
-        leeway: how far this process' clock may be behind. Where no key signs yet, the one that does within the leeway
-            is taken: by the clock that planned it, it signs already, after the first rotation or a revocation.
+        leeway: how far this process's clock may be behind. If no key signs yet, return the one that begins within the
+            leeway: after the first rotation or a revocation, it signs already by the clock that planned it.
     """
     usable = [key for key in keys if key.algorithm == algorithm]
     signing = [key for key in usable if key.state_at(now) is KeyState.SIGNING]
@@ -179,28 +181,28 @@ def plan_rotation(
     now: datetime,
     early: Collection[str] = (),
 ) -> RotationPlan:
-    """Return what it takes for every algorithm to have a signing key and an announced one after it.
+    """Return the changes after which every algorithm has a signing key and an announced successor.
 
-    Where the announced key begins to sign within the policy's lead time, the one after it is announced too.
+    If the announced key begins to sign within the policy's lead time, its successor is announced too.
 
-    An algorithm that is not in use any more is kept like the others until each of those in use has a key that signs: it
-    signs in their place, and its key may leak meanwhile. Then it is withdrawn.
+    An algorithm that is no longer in use is rotated like the others until every algorithm in use has a signing key: it
+    signs in their place, and its key could be revoked meanwhile. Then it is withdrawn.
 
-    Applying the plan and planning again at the same instant gives an empty plan.
+    Planning is idempotent: applying the plan and planning again at the same instant gives an empty plan.
 
     Args:
-        keys: all keys there are, retired and revoked ones too.
-        algorithms: those in use, the default first.
+        keys: all keys, including retired and revoked ones.
+        algorithms: the algorithms in use, the default first.
         now: an aware datetime.
-        early: algorithms whose announced key shall sign as soon as it was announced long enough.
+        early: algorithms whose announced key shall sign as soon as it has been announced for long enough.
     """
-    # Nobody can have a stale copy of a set that was never published, so the very first keys sign at once.
+    # The first keys sign at once: no client can have a stale copy of a set that was never published.
     nothing_published = not any(key.state_at(now) in PUBLISHED_STATES for key in keys)
     after: list[KeyTimes | NewKey] = []
     for algorithm in dict.fromkeys(algorithms):
         line = line_of(keys, algorithm, now)
         if algorithm in early:
-            line = _brought_forward(line, policy, now)
+            line = _start_early(line, policy, now)
         after += _continued(line, algorithm, policy, now, sign_at_once=nothing_published)
     signing = {key.algorithm for key in after if _reached(key.signing_at, now) and not _reached(key.retained_at, now)}
     for algorithm in dict.fromkeys(key.algorithm for key in keys if key.algorithm not in algorithms):
@@ -208,7 +210,7 @@ def plan_rotation(
         if signing.issuperset(algorithms) or not any(is_usable(key, now) for key in line):
             after += _linked([_withdrawn(key, policy, now) for key in line], policy, now)
         else:
-            # It signs in place of an algorithm that has yet to begin, for which it needs all that others need.
+            # It signs in place of an algorithm without a signing key yet, so it is rotated like the others.
             after += _continued(line, algorithm, policy, now)
     before = {key.kid: key for key in keys}
     changed = (key for key in after if isinstance(key, KeyTimes) and key != before[key.kid])
@@ -216,33 +218,33 @@ def plan_rotation(
 
 
 def line_of(keys: Iterable[KeyTimes], algorithm: str, now: datetime) -> list[KeyTimes]:
-    """Give the keys of one algorithm that are published at ``now``, in the order in which they sign."""
+    """Return the keys of one algorithm that are published at ``now``, in the order in which they sign."""
     living = (key for key in keys if key.algorithm == algorithm and key.state_at(now) in PUBLISHED_STATES)
     return sorted(living, key=lambda key: (key.signing_at, key.kid))
 
 
 def is_usable(key: KeyTimes, now: datetime) -> bool:
-    """Tell whether a key signs at ``now`` or is announced to do so."""
+    """Return whether a key signs at ``now`` or is announced."""
     return key.state_at(now) in {KeyState.ANNOUNCED, KeyState.SIGNING} and not key.never_signs
 
 
 def _continued(
     line: Sequence[KeyTimes], algorithm: str, policy: RotationPolicy, now: datetime, *, sign_at_once: bool = False
 ) -> list[KeyTimes | NewKey]:
-    """The keys of an algorithm that is needed, with those that it lacks, each signing until the next one does."""
+    """Return the keys of an algorithm in use plus those that it lacks, each signing until its successor does."""
     return _linked([*line, *_missing(line, algorithm, policy, now, sign_at_once=sign_at_once)], policy, now)
 
 
 def _missing(
     line: Sequence[KeyTimes], algorithm: str, policy: RotationPolicy, now: datetime, *, sign_at_once: bool
 ) -> list[NewKey]:
-    """Return the keys to make: one signs, the last one begins after the lead time, and each end has a successor."""
+    """Return the keys to create so that one signs, the last begins after the lead time, and each has a successor."""
     signing = [key for key in line if key.state_at(now) is KeyState.SIGNING]
     announced = [key for key in line if key.state_at(now) is KeyState.ANNOUNCED and not key.never_signs]
-    # Of several that could sign, for instance because an announced one was just brought forward, the last one does.
+    # Of several signing keys (after an early start, for instance) the last one signs.
     to_come = [*signing[-1:], *announced]
     starts = [key.signing_at for key in to_come]
-    # The last one was to end where another begins that has been revoked since: its end is put off to a new one's start.
+    # The last key has an end if its successor was revoked: the end moves to the start of a new key.
     ends = bool(to_come) and to_come[-1].retained_at is not None
     added: list[NewKey] = []
     while len(starts) < _SIGNING_AND_ANNOUNCED or starts[-1] <= now + policy.lead_time or (ends and not added):
@@ -257,9 +259,9 @@ def _missing(
 _SIGNING_AND_ANNOUNCED = 2
 
 
-def _brought_forward(line: list[KeyTimes], policy: RotationPolicy, now: datetime) -> list[KeyTimes]:
+def _start_early(line: list[KeyTimes], policy: RotationPolicy, now: datetime) -> list[KeyTimes]:
     if any(key.signing_at == now for key in line):
-        # It has just been done: a plan that was applied is not made again.
+        # The plan was just applied.
         return line
     for key in line:
         if key.state_at(now) is KeyState.ANNOUNCED and not key.never_signs:
@@ -269,7 +271,7 @@ def _brought_forward(line: list[KeyTimes], policy: RotationPolicy, now: datetime
 
 
 def _linked(line: Sequence[KeyTimes | NewKey], policy: RotationPolicy, now: datetime) -> list[KeyTimes | NewKey]:
-    """Let each key stop signing when the next one starts, and be published until what it signed has expired."""
+    """Return the keys, each ending when the next starts and published until its tokens have expired."""
     existing = [key for key in line if isinstance(key, KeyTimes)]
     over = [key for key in existing if key.never_signs or key.state_at(now) is KeyState.RETAINED]
     to_come = [key for key in line if key not in over]
@@ -282,9 +284,9 @@ _KeyT = TypeVar("_KeyT", KeyTimes, NewKey, "KeyTimes | NewKey")
 
 
 def _ending(key: _KeyT, ends: datetime, policy: RotationPolicy) -> _KeyT:
-    """Let a key stop signing at an instant.
+    """Return a key that stops signing at an instant.
 
-    A retention that was promised before is kept when the policy gets shorter: what the key has signed lives as long.
+    A longer retention that was planned before is kept if the policy got shorter: tokens of the key may live as long.
     """
     promised = timedelta(0)
     if key.retained_at is not None and key.retired_at is not None:
@@ -293,10 +295,10 @@ def _ending(key: _KeyT, ends: datetime, policy: RotationPolicy) -> _KeyT:
 
 
 def _withdrawn(key: KeyTimes, policy: RotationPolicy, now: datetime) -> KeyTimes:
-    """Let a key of an algorithm that is not needed any more stop signing, and what it signed expire."""
+    """Return a key of an algorithm that is no longer in use, which stops signing and expires."""
     if not is_usable(key, now):
         return key
-    # No process acts before all have heard of it. A key that has not begun never does.
+    # A signing key stops after the notice, when all processes know of it. An announced key never signs.
     ends = now if key.state_at(now) is KeyState.ANNOUNCED else now + policy.notice
     return _ending(key, ends if key.retained_at is None else min(key.retained_at, ends), policy)
 
@@ -310,17 +312,17 @@ def plan_revocation(
     now: datetime,
     leeway: timedelta = timedelta(0),
 ) -> tuple[KeyTimes, ...]:
-    """Return what changes when a key is revoked: the key itself, and the next one, which takes its place.
+    """Return the keys that change when a key is revoked: the key, and the successor that takes its place.
 
-    A rotation has to follow, which announces the next key.
+    A rotation must follow; it announces the next key.
 
     Args:
-        keys: all keys there are.
-        algorithms: those in use.
-        leeway: how far this process' clock may be behind, as :func:`signer_at` takes it.
+        keys: all keys.
+        algorithms: the algorithms in use.
+        leeway: how far this process's clock may be behind, as for :func:`signer_at`.
 
     Raises:
-        KeyChangeRefused: there is no such key, it is revoked already, or nothing could sign in its place.
+        KeyChangeRefused: the key does not exist, is already revoked, or has no successor.
     """
     revoked = next((key for key in keys if key.kid == kid), None)
     if revoked is None:
@@ -341,7 +343,7 @@ def plan_revocation(
         return (gone,)
     successor = next((key for key in others if key.signing_at >= revoked.signing_at), None)
     if successor is None:
-        # The rotation that follows makes a key in place of the last one.
+        # The rotation that follows creates a successor.
         return (gone,)
     signs = signer_at(keys, revoked.algorithm, now, leeway=leeway) == revoked
     starts = _start_of(successor, instead_of=revoked, signs=signs, policy=policy, now=now)
@@ -352,16 +354,16 @@ def _start_of(
     successor: KeyTimes, *, instead_of: KeyTimes, signs: bool, policy: RotationPolicy, now: datetime
 ) -> datetime:
     if signs:
-        # The next one was published ahead for this very moment. A clock that is behind still sees the key announced.
+        # The successor was published ahead for this. If this clock is behind, the key may still look announced.
         return max(now, instead_of.signing_at)
-    # Another key signs until then, and signs no longer than planned if the next one was announced early enough.
+    # Another key signs until then; its end is kept if the successor was announced early enough.
     return max(instead_of.signing_at, successor.announced_at + policy.propagation_time)
 
 
 def signs_throughout(keys: Iterable[KeyTimes], algorithm: str, starts: datetime, ends: datetime) -> bool:
-    """Tell whether a key of an algorithm signed at each instant of a span, those that were revoked since included.
+    """Return whether a key of an algorithm signed at each instant between ``starts`` and ``ends``.
 
-    A row that was deleted cannot be looked at: then the answer is no.
+    Keys that were revoked later count. Deleted keys are not known, so they leave a gap.
     """
     covered = starts
     for key in sorted((key for key in keys if key.algorithm == algorithm), key=lambda key: key.signing_at):

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
 PROTECTED_RESOURCE_PATH: Final = ".well-known/oauth-protected-resource"
-# What a site may say of an API in its own words (RFC 9728 §2).
+# Members that a site may set for an API (RFC 9728 §2).
 RESOURCE_DESCRIPTION: Final = frozenset(
     {"scopes_supported", "resource_name", "resource_documentation", "resource_policy_uri", "resource_tos_uri"}
 )
-# What describes an endpoint, and means nothing without it.
+# Endpoints, and the member that is meaningless without them.
 _CAPABILITIES: Final = {
     "authorization_endpoint": "code_challenge_methods_supported",
     "token_endpoint": "token_endpoint_auth_methods_supported",
@@ -34,13 +34,13 @@ _DEVICE_CODE: Final = "urn:ietf:params:oauth:grant-type:device_code"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Offer:
-    """What a server can do, and what its clients may use of that.
+    """What a server supports and allows its clients to use.
 
     Attributes:
-        response_types: those that the authorization endpoint answers, or ``None`` if that is not known.
-        grant_types: those that the token endpoint answers, or ``None`` if that is not known.
-        hybrid: whether a client may use response types with ``code`` and a token (OpenID Connect Core §3.3).
-        hmac: whether a client may get ID tokens that are signed with its secret (``HS256``).
+        response_types: the response types of the authorization endpoint, or ``None`` if unknown.
+        grant_types: the grant types of the token endpoint, or ``None`` if unknown.
+        hybrid: whether clients may use response types with ``code`` and a token (OpenID Connect Core §3.3).
+        hmac: whether clients may get ID tokens signed with their secret (``HS256``).
     """
 
     response_types: Collection[str] | None = None
@@ -49,10 +49,10 @@ class Offer:
     hmac: bool = True
 
     def restrict(self, document: Mapping[str, Any]) -> dict[str, Any]:
-        """Return a metadata document without what the server does not offer, or its own members contradict.
+        """Return a metadata document without what the server does not offer, and without contradictions.
 
-        ``implicit`` and the response types of the implicit grant are announced together or not at all, and so are
-        ``authorization_code`` and the response types with ``code``, the device grant and its endpoint.
+        ``implicit`` and the response types of the implicit grant are included together or not at all. So are
+        ``authorization_code`` and the response types with ``code``, and the device grant and its endpoint.
         """
         restricted = dict(document)
         types = [each for each in document.get(_RESPONSE_TYPES, ()) if self._answers(each)]
@@ -74,14 +74,14 @@ class Offer:
         return restricted
 
     def _exchanges(self, grant_type: str) -> bool:
-        # The token endpoint has no part in the implicit grant.
+        # The implicit grant does not use the token endpoint.
         return self.grant_types is None or grant_type == "implicit" or grant_type in self.grant_types
 
     def _answers(self, response_type: str) -> bool:
         values = frozenset(response_type.split())
         if "code" in values and len(values) > 1 and not self.hybrid:
             return False
-        # The values may come in any order.
+        # The order of the values does not matter.
         return self.response_types is None or values in {frozenset(each.split()) for each in self.response_types}
 
 
@@ -99,17 +99,17 @@ def authorization_server_metadata(
     authentication_contexts: Sequence[str] = (),
     offer: Offer | None = None,
 ) -> dict[str, Any]:
-    """Make the one document that is served as RFC 8414 metadata and as OpenID Connect discovery, so that both agree.
+    """Return the document that is served both as RFC 8414 metadata and as OpenID Connect discovery.
 
     Args:
-        oauth: what the server says of OAuth.
-        openid: what it says of OpenID Connect, or ``None`` where that is off.
-        jwks_uri: where the keys are, or ``None`` if they are not published.
-        signing_algorithms: those of the access tokens.
-        authentication_contexts: the ``acr`` values that a login may be of, as far as they are known (RFC 9470 §7).
-        offer: to leave out what is not offered; ``None`` takes what the server says.
+        oauth: the server's OAuth metadata.
+        openid: its OpenID Connect metadata, or ``None`` if that is off.
+        jwks_uri: the URL of the JWK set, or ``None`` if it is not published.
+        signing_algorithms: the algorithms of access tokens.
+        authentication_contexts: the known ``acr`` values of logins (RFC 9470 §7).
+        offer: restricts the document to what is offered; ``None`` for no restriction.
 
-    Empty lists and endpoints that are ``None`` are left out (RFC 8414 §2).
+    Empty lists and members that are ``None`` are omitted (RFC 8414 §2).
     """
     merged: dict[str, Any] = {**oauth, **(openid or {})} | {"issuer": issuer, "jwks_uri": jwks_uri}
     if offer is not None:
@@ -119,9 +119,9 @@ def authorization_server_metadata(
         if member in merged:
             merged[member] = sorted(merged[member])
     if openid is not None:
-        # Some resource servers take the algorithms that they permit in access tokens from this member.
-        told = merged.get(_ID_TOKEN_ALGORITHMS, ())
-        merged[_ID_TOKEN_ALGORITHMS] = list(dict.fromkeys((*told, *signing_algorithms)))
+        # Some resource servers read the permitted algorithms of access tokens from this member.
+        declared = merged.get(_ID_TOKEN_ALGORITHMS, ())
+        merged[_ID_TOKEN_ALGORITHMS] = list(dict.fromkeys((*declared, *signing_algorithms)))
     for endpoint, capability in _CAPABILITIES.items():
         if merged.get(endpoint) is None:
             merged.pop(capability, None)
@@ -131,15 +131,15 @@ def authorization_server_metadata(
 def protected_resource_metadata(
     resource: str, *, authorization_servers: Sequence[str], description: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Make the document from which a client learns who issues tokens for an API (RFC 9728 §2).
+    """Return the protected resource metadata of an API, which names its issuers (RFC 9728 §2).
 
     Args:
-        resource: the API's identifier, letter by letter what ``aud`` holds.
+        resource: the API's identifier, exactly as in ``aud``.
         authorization_servers: the issuers.
         description: members of :data:`RESOURCE_DESCRIPTION`.
 
-    A token is taken from the header only, and one that is bound to a sender is refused, so nothing else is promised.
-    Empty lists are left out (RFC 9728 §3.2).
+    Tokens are accepted in the header only, and sender-constrained tokens are rejected, so the document declares no
+    other methods. Empty lists are omitted (RFC 9728 §3.2).
     """
     document = {
         **description,
@@ -151,15 +151,15 @@ def protected_resource_metadata(
 
 
 def with_path(url: str, path: str) -> str:
-    """Give the address on the same scheme, host and port as ``url`` that has this path, and no query of its own."""
+    """Return the URL with this path, the scheme, host and port of ``url``, and no query."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc}{path}"
 
 
 def place_of_metadata(resource: str) -> tuple[str, str]:
-    """Give the path after :data:`PROTECTED_RESOURCE_PATH` and the query at which an API's document is (RFC 9728 §3.1).
+    """Return the path after :data:`PROTECTED_RESOURCE_PATH` and the query of an API's metadata URL (RFC 9728 §3.1).
 
-    The well-known part stands between the host and the path, and a path that is only a slash is none.
+    The well-known part is inserted between host and path; a path of only a slash is dropped.
     """
     parts = urlsplit(resource)
     return ("" if parts.path == "/" else parts.path), parts.query
@@ -171,13 +171,13 @@ _LONGEST_ADDRESS: Final = 2048
 
 
 def is_fetchable(address: object, *, loopback_http: bool) -> bool:
-    """Tell whether an address may be asked for metadata or keys: https, or, where allowed, http on a loopback.
+    """Return whether metadata or keys may be fetched from a URL: https or, if allowed, http on a loopback host.
 
     Args:
-        address: an absolute URL, perhaps written by somebody else.
-        loopback_http: whether plain http to this very machine will do, as while a site is developed.
+        address: an absolute URL; it may be untrusted.
+        loopback_http: whether to allow plain http to this machine, as in development.
 
-    It does *not* look a name up: https proves whose the answer is, wherever the name leads.
+    Not checked: where the host name leads. https proves the origin of the response wherever that is.
     """
     if not isinstance(address, str) or not address.isascii() or not 0 < len(address) <= _LONGEST_ADDRESS:
         return False
@@ -194,7 +194,7 @@ def is_fetchable(address: object, *, loopback_http: bool) -> bool:
 
 
 def is_remote_issuer(issuer: object, *, loopback_http: bool) -> bool:
-    """Tell whether a text can identify an issuer whose metadata is fetched (RFC 8414 §2)."""
+    """Return whether a text can be an issuer whose metadata is fetched (RFC 8414 §2)."""
     return isinstance(issuer, str) and "?" not in issuer and is_fetchable(issuer, loopback_http=loopback_http)
 
 
@@ -208,7 +208,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def metadata_addresses(issuer: str) -> tuple[str, str]:
-    """Give where an issuer's metadata is: inserted before its path (RFC 8414 §3.1), else appended (OpenID Connect)."""
+    """Return the metadata URLs of an issuer: inserted before its path (RFC 8414 §3.1), or appended (OpenID Connect)."""
     parts = urlsplit(issuer)
     path = parts.path.rstrip("/")
     root = f"{parts.scheme}://{parts.netloc}"
@@ -216,10 +216,10 @@ def metadata_addresses(issuer: str) -> tuple[str, str]:
 
 
 def read_document(body: bytes) -> dict[str, Any]:
-    """Read what an issuer answered.
+    """Parse the body of an issuer's response.
 
     Raises:
-        UnacceptableDocument: it is no JSON object in UTF-8 with each member once.
+        UnacceptableDocument: not a JSON object in UTF-8 without duplicate members.
     """
     try:
         return decode_object(body, RejectionReason.BAD_CLAIMS)
@@ -228,7 +228,7 @@ def read_document(body: bytes) -> dict[str, Any]:
 
 
 def jwks_uri_in(metadata: Mapping[str, Any], *, issuer: str, loopback_http: bool) -> str:
-    """Give where the issuer's keys are, if the metadata is this issuer's.
+    """Return the ``jwks_uri`` of an issuer's metadata.
 
     Raises:
         UnacceptableDocument: it describes another issuer (RFC 8414 §3.3), or has no ``jwks_uri`` that may be fetched.
@@ -237,5 +237,5 @@ def jwks_uri_in(metadata: Mapping[str, Any], *, issuer: str, loopback_http: bool
         raise UnacceptableDocument(f"its issuer is {quote(metadata.get('issuer'))}, not {quote(issuer)}")
     jwks_uri = metadata.get("jwks_uri")
     if not isinstance(jwks_uri, str) or not is_fetchable(jwks_uri, loopback_http=loopback_http):
-        raise UnacceptableDocument(f"its jwks_uri is {quote(jwks_uri)}, which is no https URL")
+        raise UnacceptableDocument(f"its jwks_uri must be an https URL (got {quote(jwks_uri)})")
     return jwks_uri

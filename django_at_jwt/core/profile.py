@@ -1,4 +1,4 @@
-"""The JWT profile for access tokens: RFC 9068 §2, what a token holds and how it is typed."""
+"""The JWT profile for access tokens: headers and claims (RFC 9068 §2)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 TOKEN_TYPE: Final = "at+jwt"  # noqa: S105 - a media type
 ACCEPTED_TYPES: Final = frozenset({"at+jwt", "application/at+jwt"})
-# Members that change what the rest of a token means, and that no access token has a use for (RFC 7797, RFC 7516).
+# Members that change the meaning of the token, and that access tokens do not use (RFC 7797, RFC 7516).
 _REFUSED_MEMBERS: Final = frozenset({"b64", "zip", "enc"})
 REQUIRED_CLAIMS: Final = ("iss", "exp", "aud", "sub", "client_id", "iat", "jti")
 RESERVED_CLAIMS: Final = frozenset(
@@ -27,19 +27,19 @@ RESERVED_CLAIMS: Final = frozenset(
 
 
 class KeyReference(NamedTuple):
-    """What a token's header says of the key that the token was signed with: its name, and the algorithm."""
+    """The ``kid`` and ``alg`` in a token's header."""
 
     kid: str
     algorithm: str
 
 
 class AccessTokenClaims(NamedTuple):
-    """The claims of an access token that was verified, typed. Make one with keywords, and take no item by its place.
+    """The typed claims of an access token. Create it with keywords; don't access items by index.
 
-    ``issued_at`` and ``expires_at`` are seconds since the epoch as the token has them, ``not_before`` is ``None``
-    where it has none. ``raw`` holds every claim as it was in the token; treat it as read-only.
+    ``issued_at``, ``expires_at`` and ``not_before`` are seconds since the epoch as in the token; ``not_before`` is
+    ``None`` without ``nbf``. ``raw`` holds every claim of the token; treat it as read-only.
 
-    It is a tuple since one is made for each request: a frozen dataclass takes three times as long to make.
+    A tuple, since one is created for each request and a frozen dataclass takes three times as long.
     """
 
     issuer: str
@@ -55,14 +55,14 @@ class AccessTokenClaims(NamedTuple):
 
     @property
     def scopes(self) -> frozenset[str]:
-        """The granted scopes, one by one."""
+        """The granted scopes."""
         return frozenset(self.scope.split())
 
     @property
     def is_machine(self) -> bool:
         """Whether the client acts for itself: its ``sub`` is its own ``client_id`` (RFC 9068 §2.2).
 
-        Such a token is never anybody's, even where some user's identifier happens to be the same text (RFC 9068 §5).
+        Such a token never belongs to a user, even if a user's identifier is the same string (RFC 9068 §5).
         """
         return self.subject == self.client_id
 
@@ -97,7 +97,7 @@ def key_reference(header: Mapping[str, Any]) -> KeyReference:
     Not checked: whether such a key or algorithm exists.
     """
     if not _REFUSED_MEMBERS.isdisjoint(header):
-        raise TokenRejected(RejectionReason.BAD_HEADER, "a header member that access tokens have no use for")
+        raise TokenRejected(RejectionReason.BAD_HEADER, '"b64", "zip" and "enc" are not supported')
     kid, algorithm = header.get("kid"), header.get("alg")
     if not isinstance(kid, str) or not isinstance(algorithm, str):
         raise TokenRejected(RejectionReason.BAD_HEADER, '"kid" or "alg" is missing or not a string')
@@ -128,7 +128,7 @@ def parse_claims(raw: Mapping[str, Any]) -> AccessTokenClaims:
         missing = ", ".join(claim for claim in REQUIRED_CLAIMS if claim not in raw)
         raise TokenRejected(RejectionReason.MISSING_CLAIM, missing) from None
     scope = raw.get("scope", "")
-    # All at once, since a token is read for each request: asking a function about each claim takes twice as long.
+    # In one expression, since this runs for each request: a function call for each claim takes twice as long.
     if not (
         type(issuer) is type(subject) is type(client_id) is type(token_id) is type(scope) is str
         and (issuer and subject and client_id and token_id)
@@ -138,7 +138,7 @@ def parse_claims(raw: Mapping[str, Any]) -> AccessTokenClaims:
         raise _first_bad_claim(raw)
     if "nbf" in raw and not _is_instant(raw["nbf"]):
         raise _bad_claim("nbf", _AN_INSTANT)
-    # In the order of the fields, and as the tuple that it is: NamedTuple's own way there takes twice as long.
+    # In the order of the fields. NamedTuple's constructor takes twice as long as tuple's.
     fields = (
         issuer,
         subject,
@@ -157,9 +157,9 @@ def parse_claims(raw: Mapping[str, Any]) -> AccessTokenClaims:
 _required_claims = itemgetter(*REQUIRED_CLAIMS)
 
 
-# A boolean is an int to Python, 1e400 reads as infinity, and int and float must both do (RFC 7519 §2, NumericDate).
+# Exact types, since a boolean is an int too. Both are allowed (RFC 7519 §2, NumericDate).
 _NUMBERS: Final = frozenset({int, float})
-_LAST_INSTANT: Final = 253402300799  # The end of the year 9999, the last that a datetime can hold.
+_LAST_INSTANT: Final = 253402300799  # The end of the year 9999, the last of a datetime. Excludes infinity (1e400).
 _AN_INSTANT: Final = "a number of seconds since the epoch"
 
 
@@ -168,12 +168,12 @@ def _is_instant(value: Any) -> bool:
 
 
 def _first_bad_claim(raw: Mapping[str, Any]) -> TokenRejected:
-    """Say which of the texts and numbers is none; one of them is not."""
+    """Return the error for the first claim of the wrong type; there must be one."""
     if type(raw.get("scope", "")) is not str:
         return _bad_claim("scope", "a string")
     for claim in ("iss", "sub", "client_id", "jti"):
         if type(raw[claim]) is not str or not raw[claim]:
-            return _bad_claim(claim, "a string with something in it")
+            return _bad_claim(claim, "a non-empty string")
     return _bad_claim("exp" if _is_instant(raw["iat"]) else "iat", _AN_INSTANT)
 
 
@@ -200,13 +200,13 @@ def assemble(
     authentication: Mapping[str, Any] | None = None,
     mapped: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Put the claims of one token together (RFC 9068 §2.2).
+    """Return the claims of one token (RFC 9068 §2.2).
 
     Args:
         issued_at: whole seconds since the epoch.
-        lifetime: whole seconds; ``exp`` is ``issued_at`` plus it.
-        authentication: ``auth_time``, ``acr`` and ``amr`` as far as they are known (RFC 9068 §2.2.1).
-        mapped: further claims, as :func:`with_mapped` takes them.
+        lifetime: whole seconds between ``iat`` and ``exp``.
+        authentication: ``auth_time``, ``acr`` and ``amr`` if known (RFC 9068 §2.2.1).
+        mapped: additional claims, as for :func:`with_mapped`.
     """
     audiences = list(audience)
     claims = {
@@ -226,17 +226,17 @@ def assemble(
 
 
 def with_mapped(protocol: Mapping[str, Any], mapped: Mapping[str, Any]) -> dict[str, Any]:
-    """Give the claims of the protocol and those that were mapped.
+    """Return the protocol claims and the mapped claims.
 
-    The former are written last, so that nothing can take their place, and a reserved claim that the protocol has no
-    value for is left out even if it is mapped.
+    Protocol claims are written last, so nothing can replace them. Mapped claims with a reserved name are dropped, even
+    if the protocol has no value for them.
     """
     return {**{name: value for name, value in mapped.items() if name not in RESERVED_CLAIMS}, **protocol}
 
 
 @lru_cache(maxsize=256)
 def header_segment_of(algorithm: str, kid: str) -> bytes:
-    """Give the encoded header of the tokens that the key with this algorithm and ``kid`` signs."""
+    """Return the encoded header of tokens signed by the key with this algorithm and ``kid``."""
     return encode_segment(encode_json(_header(algorithm, kid)))
 
 
@@ -245,12 +245,12 @@ def _header(algorithm: str, kid: str) -> dict[str, str]:
 
 
 def token_header(key: PrivateKey | PublicKey) -> dict[str, str]:
-    """Give the header of the tokens that ``key`` signs (RFC 9068 §2.1)."""
+    """Return the header of tokens signed by ``key`` (RFC 9068 §2.1)."""
     return _header(key.algorithm.name, key.kid)
 
 
 def header_segment(key: PrivateKey | PublicKey) -> bytes:
-    """Give the same header, encoded."""
+    """Return the encoded header of tokens signed by ``key``."""
     return header_segment_of(key.algorithm.name, key.kid)
 
 
@@ -258,9 +258,9 @@ _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=
 
 
 def encode_json(value: Mapping[str, Any]) -> bytes:
-    """Write JSON as tokens carry it: UTF-8, no white space, no ``NaN``.
+    """Encode a value as compact JSON in UTF-8, as in tokens.
 
     Raises:
-        ValueError, TypeError: a value that JSON has no way to say.
+        ValueError, TypeError: JSON cannot represent the value; ``NaN`` is not JSON.
     """
     return _encode(value).encode()

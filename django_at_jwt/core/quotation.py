@@ -1,4 +1,4 @@
-"""Quoting what somebody else chose or wrote, for a log or a terminal."""
+"""Untrusted text: quoting it for a log or a terminal, and checking whether it can be stored."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _MOST_SHOWN: Final = 100
 
 
 def quote(value: object) -> str:
-    """Give a value that somebody else chose as short text in one line, for a log or a terminal."""
+    """Return an untrusted value as short ASCII text on one line; ``None`` is ``missing``."""
     if value is None:
         return "missing"
     text = ascii(value)
@@ -17,9 +17,9 @@ def quote(value: object) -> str:
 
 
 def single_line(error: Exception) -> str:
-    """Give an exception's text in one line, or its type where it has none.
+    """Return an exception's message on one line, or its type if it has no message.
 
-    A database driver's text may have several lines, and so may what somebody typed and is told of.
+    Messages of database drivers, and those that quote input, may have several lines.
     """
     return " ".join(str(error).split()) or type(error).__name__
 
@@ -27,3 +27,12 @@ def single_line(error: Exception) -> str:
 def format_instant(instant: datetime) -> str:
     """Return an aware datetime in UTC for people, such as ``2026-01-01 04:17:00 UTC``."""
     return f"{instant.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def is_storable(text: str) -> bool:
+    """Return whether every database can store a text: no NUL character and no lone surrogate."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return "\x00" not in text

@@ -1,4 +1,4 @@
-"""What is known of a remote issuer at one time, as a value and as the text that workers share."""
+"""A snapshot of a remote issuer's keys, in memory and in the shared cache, and how long it may be used."""
 
 from __future__ import annotations
 
@@ -23,74 +23,77 @@ _REVALIDATED_FROM: Final = 0.8
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Lifetimes:
-    """Between which bounds a response's own word counts. All are seconds.
+class CacheBounds:
+    """Bounds for the time for which a response is used. All are seconds.
 
     Attributes:
-        least: for so long it is used even if it says less, so that no issuer is asked all the time.
-        most: for no longer it is used, so that a revoked key is noticed.
-        usual: for so long it is used where it says nothing.
+        min: used if the response allows less, to limit the number of requests.
+        max: used if the response allows more, so that a revoked key is noticed.
+        default: used if the response does not say.
     """
 
-    least: float
-    most: float
-    usual: float
+    min: float
+    max: float
+    default: float
 
-    def of(self, cache_control: str | None, age: str | None) -> float:
-        """Give the seconds for which a response may be used from now on.
+    def lifetime(self, cache_control: str | None, age: str | None) -> float:
+        """Return the seconds for which a response may be used from now on.
 
         Args:
-            cache_control: the value of ``Cache-Control``, or ``None`` where there is none.
-            age: the value of ``Age``: how long a cache on the way has held the response.
+            cache_control: the value of ``Cache-Control``, or ``None`` if the header is missing.
+            age: the value of ``Age``: how long an HTTP cache has held the response.
         """
-        said = max_age(cache_control)
-        if said is None:
-            return min(max(self.usual, self.least), self.most)
+        allowed = max_age(cache_control)
+        if allowed is None:
+            return min(max(self.default, self.min), self.max)
         held = int(age) if age is not None and _SECONDS.fullmatch(age) else 0
-        return min(max(said - held, self.least), self.most)
+        return min(max(allowed - held, self.min), self.max)
 
 
 def max_age(cache_control: str | None) -> int | None:
-    """Give what ``Cache-Control`` allows in seconds (RFC 9111 §5.2.2), 0 for never, ``None`` where it does not say."""
+    """Return the seconds that ``Cache-Control`` allows (RFC 9111 §5.2.2), or ``None`` if it does not say.
+
+    ``no-store`` and ``no-cache`` are 0 seconds.
+    """
     directives = {name.lower(): value.strip('"') for name, value in _DIRECTIVE.findall(cache_control or "")}
     if directives.keys() & {"no-store", "no-cache"}:
         return 0
-    said = directives.get("max-age")
-    if said is None:
+    value = directives.get("max-age")
+    if value is None:
         return None
-    # What cannot be read counts as stale (RFC 9111 §4.2.1).
-    return int(said) if _SECONDS.fullmatch(said) else 0
+    # An invalid value counts as stale (RFC 9111 §4.2.1).
+    return int(value) if _SECONDS.fullmatch(value) else 0
 
 
 def refresh_after(lifetime: float) -> float:
-    """Give the seconds after which a response is asked for again: a while before it runs out."""
+    """Return the seconds after which a response is fetched again, some time before it expires."""
     return lifetime * _REVALIDATED_FROM
 
 
 def entity_tag(value: str | None) -> str | None:
-    """Give an ``ETag`` that can be sent back as it is (RFC 9110 §8.8.3), or ``None``."""
+    """Return the value of ``ETag`` if it can be sent back unchanged (RFC 9110 §8.8.3), else ``None``."""
     return value if value is not None and _ENTITY_TAG.fullmatch(value) else None
 
 
 _ENTITY_TAG: Final = re.compile(r'(?:W/)?"[\x21\x23-\x7e]{0,256}"')
 
 _FORM: Final = 2
-# Clocks of two machines may differ by so much. What claims to be from later than that is not believed.
-_CLOCKS_DIFFER: Final = 60.0
+# Seconds by which the clocks of two machines may differ. Snapshots from further in the future are rejected.
+_CLOCK_SKEW: Final = 60.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class IssuerSnapshot:
-    """An issuer's keys, and when they were had. Instants are seconds since the epoch.
+    """An issuer's keys, and when they were fetched. Instants are seconds since the epoch.
 
     Attributes:
-        issuer: whose keys these are.
-        jwks_uri: where they were fetched, as the metadata said.
-        metadata_until: for so long the metadata is not asked for again.
-        etag: what the JWK set's answer was tagged with.
-        keys: the keys that may verify; none where the issuer says that it has none.
-        confirmed_at: when the issuer last said that these are its keys.
-        fresh_until: for so long its answer may be used without asking again.
+        issuer: the issuer's identifier.
+        jwks_uri: where the keys were fetched, from the metadata.
+        metadata_until: when the metadata expires.
+        etag: the ``ETag`` of the JWK set's response.
+        keys: the verification keys; empty if the issuer publishes none.
+        confirmed_at: when the issuer last confirmed these keys.
+        fresh_until: when the JWK set's response expires.
     """
 
     issuer: str
@@ -103,20 +106,20 @@ class IssuerSnapshot:
 
     @property
     def refresh_at(self) -> float:
-        """When the issuer is asked again: a while before its answer runs out."""
+        """When the keys are fetched again, some time before the response expires."""
         return self.confirmed_at + refresh_after(self.fresh_until - self.confirmed_at)
 
     def usable_until(self, max_stale: float) -> float:
-        """Give for how long the keys are used at the most, if the issuer cannot be asked again.
+        """Return until when the keys are used if the issuer cannot be reached.
 
         Args:
-            max_stale: seconds for which they are used after the issuer confirmed them. What the issuer's own answer
-                allows is used up in any case.
+            max_stale: seconds for which they are used after the issuer confirmed them, or longer if the issuer's
+                response allows it.
         """
         return max(self.confirmed_at + max_stale, self.fresh_until)
 
     def to_text(self) -> str:
-        """Write it as JSON: public members of public keys, addresses and instants."""
+        """Return the snapshot as JSON: public keys, URLs and instants."""
         return json.dumps(
             {
                 "form": _FORM,
@@ -134,22 +137,22 @@ class IssuerSnapshot:
     def from_text(
         cls, text: str, *, issuer: str, algorithms: Collection[str], loopback_http: bool, longest: float, now: float
     ) -> IssuerSnapshot:
-        """Read what another worker wrote, as strictly as what an issuer answers.
+        """Read a snapshot that another worker wrote, as strictly as an issuer's response.
 
         Args:
-            longest: seconds for which nothing may be used without asking again, whatever the text says.
+            longest: the longest time in seconds for which keys or metadata may be used without a request.
             now: seconds since the epoch.
 
         Raises:
-            UnacceptableDocument: it is of another issuer or another form, from the future, or not whole.
+            UnacceptableDocument: it is of another issuer or another format, from the future, or incomplete.
         """
         document = read_document(text.encode(errors="replace"))
         if document.get("form") != _FORM or document.get("issuer") != issuer:
-            raise UnacceptableDocument("it is of another form, or of another issuer")
+            raise UnacceptableDocument("it has another format or another issuer")
         jwks_uri, jwk_set, etag = document.get("jwks_uri"), document.get("jwk_set"), document.get("etag")
         if not is_fetchable(jwks_uri, loopback_http=loopback_http) or not isinstance(jwk_set, dict):
-            raise UnacceptableDocument("it has no address or no keys")
-        confirmed_at = _instant(document, "confirmed_at", latest=now + _CLOCKS_DIFFER)
+            raise UnacceptableDocument("it has no valid jwks_uri or no keys")
+        confirmed_at = _instant(document, "confirmed_at", latest=now + _CLOCK_SKEW)
         return cls(
             issuer=issuer,
             jwks_uri=str(jwks_uri),
@@ -165,7 +168,7 @@ def _instant(document: dict[str, Any], member: str, *, latest: float) -> float:
     value = document.get(member)
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise UnacceptableDocument(f"its {member} is not a number")
-    # Compared before it is converted: JSON has integers that no float can hold, and 1e400 reads as infinity.
+    # Compare before converting: JSON allows integers too large for a float, and 1e400 is parsed as infinity.
     if not 0 <= value <= latest:
         raise UnacceptableDocument(f"its {member} is negative or too far in the future")
     return float(value)

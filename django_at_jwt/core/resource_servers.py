@@ -1,8 +1,7 @@
-"""Resource servers: what an authorization server knows of the APIs that its tokens are for (RFC 8707, RFC 9068 §3)."""
+"""Resource servers: the APIs for which an authorization server issues tokens (RFC 8707, RFC 9068 §3)."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -12,22 +11,24 @@ from urllib.parse import urlsplit
 
 from django_at_jwt.core.jose.algorithms import ALGORITHMS
 
+from .bearer import is_scope
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
 
-# What OpenID Connect Core §5.4 and §11 name, and the scopes of django-oauth-toolkit's own endpoints.
+# The scopes of OpenID Connect Core §5.4 and §11, and those of django-oauth-toolkit's own endpoints.
 ISSUER_SCOPES: Final = ("openid", "profile", "email", "address", "phone", "offline_access", "introspection")
 
 
 class TokenFormat(StrEnum):
-    """What a resource server's access tokens look like: a signed JWT, or a random string that it introspects."""
+    """The format of a resource server's access tokens: a signed JWT, or an opaque string that it introspects."""
 
     AT_JWT = "at+jwt"
     OPAQUE = "opaque"
 
 
 def is_resource_identifier(value: object) -> bool:
-    """Tell whether ``value`` may identify a resource server: absolute, with a host, no fragment (RFC 8707 §2)."""
+    """Return whether ``value`` can identify a resource server: an absolute URI with host, no fragment (RFC 8707 §2)."""
     if not isinstance(value, str) or not value.isascii() or not value.isprintable() or " " in value or "#" in value:
         return False
     try:
@@ -42,17 +43,17 @@ class ResourceServerConfig:
     """A registered API.
 
     Attributes:
-        identifier: an absolute URI: the ``resource`` that clients ask for and the ``aud`` of its tokens.
-        name: for people; the identifier where nobody gave one.
-        description: for people, one or two sentences.
-        scopes: the scopes that mean something here, each with what it lets a client do, or an empty text for what the
-            site says of the scope in general. ``None``: those that no resource server names as its own.
-        lifetime: of its tokens, in seconds; ``None`` for the site's.
-        algorithm: that its tokens are signed with; ``None`` for the site's default.
+        identifier: an absolute URI: the ``resource`` that clients request and the ``aud`` of its tokens.
+        name: for display; defaults to the identifier.
+        description: for display, one or two sentences.
+        scopes: its scopes, each with a description, or an empty string to use the site's description of the scope.
+            ``None``: every scope that no resource server declares.
+        lifetime: of its tokens, in seconds; ``None`` for the site's default.
+        algorithm: signs its tokens; ``None`` for the site's default.
         token_format: a JWT, or an opaque token.
-        client_ids: the only clients that may ask for it; ``None`` for all.
-        isolated: it must be asked for by name, and its tokens are for nobody else.
-        enabled: whether there are tokens for it at all.
+        client_ids: the only clients that may request it; ``None`` for all.
+        isolated: whether clients must request it by name, in a token for no other resource server.
+        enabled: whether tokens are issued for it.
     """
 
     identifier: str
@@ -70,20 +71,21 @@ class ResourceServerConfig:
         return self.name or self.identifier
 
     def is_open_to(self, client_id: str) -> bool:
-        """Tell whether a client may have a token for this API."""
+        """Return whether a client may get a token for this API."""
         return self.enabled and (self.client_ids is None or client_id in self.client_ids)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ResourceServers:
-    """All registered resource servers, as an immutable view.
+    """All registered resource servers. Immutable.
 
     Attributes:
-        by_identifier: every one, disabled ones too.
-        default: the identifier of the one that a token is for where nobody asked for any, or ``None``.
-        marked_default: the one that is meant to be it. An isolated one must be asked for by name, and so cannot be.
-        issuer_scopes: scopes that mean something at the issuer's own endpoints, such as ``openid``. Each token may have
-            them, and none says anything about an audience.
+        by_identifier: all of them, including disabled ones.
+        default: the identifier of the audience of a token if the request implies none, or ``None``.
+        marked_default: the configured default. It is not used if it is isolated, since an isolated resource server must
+            be requested by name.
+        issuer_scopes: scopes of the issuer's own endpoints, such as ``openid``. Every token may have them, and they do
+            not imply an audience.
     """
 
     by_identifier: Mapping[str, ResourceServerConfig] = field(default_factory=dict)
@@ -107,7 +109,7 @@ class ResourceServers:
         default: str | None = None,
         issuer_scopes: Collection[str] = ISSUER_SCOPES,
     ) -> ResourceServers:
-        """Make the view of resource servers; the default one need not be among them."""
+        """Return the registry of resource servers; the default is added if it is missing."""
         by_identifier = {server.identifier: server for server in servers}
         if default is not None:
             by_identifier.setdefault(default, ResourceServerConfig(identifier=default))
@@ -117,15 +119,15 @@ class ResourceServers:
         return iter(self.by_identifier.values())
 
     def available(self, identifier: str, *, client_id: str) -> ResourceServerConfig | None:
-        """Give the resource server if there is an enabled one of this name that the client may ask for."""
+        """Return the resource server if it is registered, enabled and open to the client, else ``None``."""
         server = self.by_identifier.get(identifier)
         return server if server is not None and server.is_open_to(client_id) else None
 
     def has_meaning(self, scope: str, server: ResourceServerConfig) -> bool:
-        """Tell whether a scope means something at a resource server (RFC 9068 §2.2.3).
+        """Return whether a scope has a meaning at a resource server (RFC 9068 §2.2.3).
 
-        Where a resource server names no scopes, that is each scope that no other one names: a site whose first API
-        never listed its scopes gets a second one that does, and the two keep apart.
+        A resource server that declares no scopes has every scope that no resource server declares. So a first API that
+        never listed its scopes stays apart from a second one that does.
         """
         if server.scopes is None:
             return scope not in self._claimed and scope not in self.issuer_scopes
@@ -133,13 +135,13 @@ class ResourceServers:
 
 
 def declared_resource_servers(value: object) -> tuple[ResourceServerConfig, ...]:
-    """Read what a site declares in its settings: identifiers alone, or each with a dict of what is said of it.
+    """Read resource servers declared in settings: a list of identifiers, or a dict with options for each.
 
-    The options are the attributes of :class:`ResourceServer` but for two: ``format`` is the token format by its name,
-    and ``clients`` a list of client ids. ``scopes`` may be a list, or a dict with what each lets a client do.
+    The options are the attributes of :class:`ResourceServerConfig` except two: ``format`` is the name of the token
+    format, and ``clients`` a list of client ids. ``scopes`` may be a list, or a dict with descriptions.
 
     Raises:
-        ValueError: a sentence that says what cannot be used, and what could be.
+        ValueError: the rest of a sentence that begins with the setting: what is wrong, and what is allowed.
     """
     if isinstance(value, str) or not isinstance(value, (Mapping, Sequence)):
         raise ValueError("must be a dict of identifiers with their options, or a list of identifiers")
@@ -155,15 +157,15 @@ def read_resource_server(identifier: object, options: object) -> ResourceServerC
     """
     if not isinstance(identifier, str) or not is_resource_identifier(identifier):
         raise ValueError(
-            "each entry must be an absolute URI without a fragment, such as 'https://api.example.com/', and "
-            f"{identifier!r} is none"
+            "must have absolute URIs without a fragment as identifiers, such as 'https://api.example.com/' (got "
+            f"{identifier!r})"
         )
     if not isinstance(options, Mapping):
-        raise ValueError(f"has no dict of options for {identifier}")
+        raise ValueError(f"must have a dict of options for {identifier}")
     values: dict[str, Any] = {}
     for name, option in options.items():
         if name not in _OPTIONS:
-            raise ValueError(f"has {name!r} for {identifier}, which is no option; there are {', '.join(_OPTIONS)}")
+            raise ValueError(f"has an unknown option {name!r} for {identifier}; options are {', '.join(_OPTIONS)}")
         attribute, read = _OPTIONS[name]
         try:
             values[attribute] = read(option)
@@ -174,7 +176,7 @@ def read_resource_server(identifier: object, options: object) -> ResourceServerC
 
 def _text(value: object) -> str:
     if not isinstance(value, str):
-        raise ValueError("is no text")
+        raise ValueError("is not a string")
     return value
 
 
@@ -184,26 +186,23 @@ def _flag(value: object) -> bool:
     return value
 
 
-_SCOPE: Final = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
-
-
 def read_scopes(value: object) -> Mapping[str, str]:
-    """Read scopes: a list of them, or a dict with a text for each.
+    """Read scopes: a list, or a dict with a description for each.
 
     Raises:
-        ValueError: it is neither, or one cannot be a scope (RFC 6749 §3.3).
+        ValueError: it is neither, or not a valid scope (RFC 6749 §3.3).
     """
     if isinstance(value, str) or not isinstance(value, (Mapping, Sequence)):
         raise ValueError("is neither a dict of scopes with their descriptions nor a list of scopes")
     texts = value.items() if isinstance(value, Mapping) else ((scope, "") for scope in value)
     scopes: dict[str, str] = {}
     for scope, text in texts:
-        if not isinstance(scope, str) or not _SCOPE.fullmatch(scope):
+        if not isinstance(scope, str) or not is_scope(scope):
             raise ValueError(
-                f"has {scope!r}, which cannot be a scope: printable ASCII without space, quote and backslash"
+                f"has an invalid scope {scope!r}: scopes are printable ASCII without space, quote and backslash"
             )
         if not isinstance(text, str):
-            raise ValueError(f"has no text for the scope {scope}")
+            raise ValueError(f"has a description of the scope {scope} that is not a string")
         scopes[scope] = text
     return scopes
 
@@ -211,13 +210,13 @@ def read_scopes(value: object) -> Mapping[str, str]:
 def _lifetime(value: object) -> int:
     seconds = value.total_seconds() if isinstance(value, timedelta) else value
     if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or seconds < 1 or seconds != int(seconds):
-        raise ValueError("is neither a timedelta nor a whole number of seconds above 0")
+        raise ValueError("is not a timedelta or a positive integer of seconds")
     return int(seconds)
 
 
 def _algorithm(value: object) -> str:
     if not isinstance(value, str) or value not in ALGORITHMS:
-        raise ValueError(f"is none of {', '.join(ALGORITHMS)}")
+        raise ValueError(f"is not one of {', '.join(ALGORITHMS)}")
     return value
 
 
@@ -225,17 +224,17 @@ def _format(value: object) -> TokenFormat:
     try:
         return TokenFormat(str(value))
     except ValueError:
-        raise ValueError(f"is none of {', '.join(TokenFormat)}") from None
+        raise ValueError(f"is not one of {', '.join(TokenFormat)}") from None
 
 
 def read_client_ids(value: object) -> frozenset[str]:
     """Read a list of client ids.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is not a list of strings.
     """
     if isinstance(value, str) or not isinstance(value, Sequence) or not all(isinstance(each, str) for each in value):
-        raise ValueError("is no list of client ids")
+        raise ValueError("is not a list of client ids")
     return frozenset(value)
 
 

@@ -1,13 +1,13 @@
-"""The multi-valued attributes of SCIM, in which tokens carry roles, groups and entitlements (RFC 7643 §4.1.2)."""
+"""SCIM's multi-valued attributes, used in tokens for roles, groups and entitlements (RFC 7643 §4.1.2)."""
 
 from __future__ import annotations
 
 
 def values_of(attribute: object) -> frozenset[str]:
-    """Give the values of a claim such as ``roles`` (RFC 9068 §2.2.3.1).
+    """Return the values of a claim such as ``roles`` (RFC 9068 §2.2.3.1).
 
-    It is a list whose entries are strings, or objects with the string in ``value``. Whatever is not of that shape has
-    no values: a single string is not taken for a list of one, since some issuers put several into it.
+    The claim is a list of strings, or of objects with the string in ``value``. Anything else has no values: a single
+    string is not treated as a list of one, since some issuers join several values in it.
     """
     if not isinstance(attribute, list):
         return frozenset()

@@ -1,4 +1,4 @@
-"""Verifying an access token as a resource server must: RFC 9068 section 4, one named rule after the other."""
+"""Verifying access tokens by named rules (RFC 9068 section 4)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ DEFAULT_MAX_BYTES: Final = 16 * 1024
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Expectations:
-    """What a token must say for this resource server to accept it.
+    """What a resource server requires of a token.
 
     Args:
         issuer: the one accepted ``iss``, compared character by character (RFC 9068 section 4).
@@ -47,14 +47,14 @@ class Expectations:
 
 
 class Examination:
-    """One token on its way through the rules, with the facts that the rules have established so far.
+    """One token, and the facts that the rules have established about it so far.
 
-    A rule sets the facts that later rules need; an attribute that was not established is not set.
+    A rule sets the attributes that later rules need; the others are unset.
 
     Attributes:
         now: seconds since the epoch.
-        key_ring: the issuer's keys; not set where they cannot be had.
-        named_key: the key that the header names, if its algorithm is not yet known to agree.
+        key_ring: the issuer's keys; unset if they are unavailable.
+        named_key: the key that the header names; its algorithm may differ from the header's.
         key: the key to verify the signature with.
     """
 
@@ -96,8 +96,8 @@ class Rule:
 
     Attributes:
         name: what a diagnosis calls it.
-        check: establishes the facts that it is about, or raises :class:`TokenRejected`.
-        needs: the facts without which it cannot be checked.
+        check: sets facts, or raises :class:`TokenRejected`.
+        needs: the facts that it requires.
     """
 
     name: str
@@ -222,7 +222,7 @@ CLAIM_RULES: Final = (
     Rule(name="iat, nbf", check=_start, needs=("claims",)),
     Rule(name="claims of the settings", check=_required_claims, needs=("claims",)),
 )
-# In the order in which a request checks them. It stops at the first that fails; a diagnosis goes on.
+# In the order in which a request checks them. A request stops at the first that fails, a diagnosis does not.
 RULES: Final = (*FORM_RULES, *HEADER_RULES, *KEY_RULES, *SIGNATURE_RULES, *CONTENT_RULES, *CLAIM_RULES)
 
 
@@ -250,10 +250,10 @@ def verify_access_token(token: str, *, key_ring: KeyRing, expected: Expectations
 
 
 def verify_signature(token: str, key_ring: KeyRing, expected: Expectations) -> tuple[AccessTokenClaims, PublicKey]:
-    """Verify everything that does not change with time: form, header, signature, and the types of the claims.
+    """Verify what does not change with time: form, header, signature, and the types of the claims.
 
     Returns:
-        The claims and the key that signed them. Both stay true for as long as the key is trusted.
+        The claims and the key that signed them. The result is valid for as long as the key is trusted.
 
     Raises:
         TokenRejected: with the reason, for the first rule that fails.
@@ -263,7 +263,7 @@ def verify_signature(token: str, key_ring: KeyRing, expected: Expectations) -> t
     examined = Examination(token, expected)
     examined.key_ring = key_ring
     _check(examined, FORM_RULES)
-    # A header that a verified token had need not be examined again.
+    # The header of a verified token need not be checked again.
     known_key = key_ring.known_headers.get(examined.jws.header_segment)
     if known_key is None:
         _check(examined, HEADER_RULES)
@@ -294,7 +294,7 @@ def check_claims(claims: AccessTokenClaims, expected: Expectations, now: float) 
     Raises:
         TokenRejected: for the first rule that fails.
 
-    Not checked: who vouches for the claims. That is the signature's part.
+    Not checked: the signature.
     """
     examined = Examination("", expected, now)
     examined.claims = claims
@@ -355,12 +355,12 @@ def verify_signature_with_current_keys(
 
 
 def check_without_key(token: str, expected: Expectations, now: float) -> KeyReference:
-    """Check every rule that needs no key, and return what the token says of its key.
+    """Check every rule that needs no key, and return the header's key reference.
 
     Raises:
         TokenRejected: no key could make the token acceptable.
 
-    Not checked: the signature. Anyone can write such a token.
+    Not checked: the signature. Anyone can create such a token.
     """
     examined = Examination(token, expected, now)
     _check(examined, FORM_RULES)

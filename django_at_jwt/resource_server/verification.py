@@ -148,7 +148,7 @@ def remote_options() -> RemoteOptions:
     settings = app_settings()
     return RemoteOptions(
         timeout=settings.issuer_timeout,
-        lifetimes=settings.issuer_lifetimes,
+        cache_bounds=settings.issuer_cache_bounds,
         max_age=settings.issuer_max_age,
         max_stale=settings.issuer_max_stale,
         unknown_kid_cooldown=settings.unknown_kid_cooldown,

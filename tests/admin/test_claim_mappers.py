@@ -220,8 +220,8 @@ def test_every_kind_of_source_is_offered():
         ({"source_user": "last_login"}, "source_user", "MAPPABLE_USER_FIELDS"),
         ({"source_kind": "client", "source_client": "client_secret"}, "source_client", "MAPPABLE_CLIENT_FIELDS"),
         ({"source_kind": "template", "source_template": "{user:password}"}, "source_template", "MAPPABLE_USER_FIELDS"),
-        ({"source_kind": "template", "source_template": "{user.__class__}"}, "source_template", "names no source"),
-        ({"source_kind": "template", "source_template": "{"}, "source_template", "A brace is alone"),
+        ({"source_kind": "template", "source_template": "{user.__class__}"}, "source_template", "is not a source"),
+        ({"source_kind": "template", "source_template": "{"}, "source_template", "A brace is unmatched"),
         ({"source_kind": "constant", "source_constant": "{"}, "source_constant", "fixed text"),
         ({"source_kind": "constant", "source_constant": "[" * 100_000}, "source_constant", "JSON"),
         ({"source_kind": "constant", "source_constant": "NaN"}, "source_constant", "no NaN"),
@@ -230,9 +230,9 @@ def test_every_kind_of_source_is_offered():
         (
             {"source_kind": "constant", "source_constant": '{"a": 1, "a": 2}', "type": "object"},
             "source_constant",
-            "“a” is there twice",
+            "“a” occurs twice",
         ),
-        ({"type": "object", "when_missing": "default", "default": '{"a": 1, "a": 2}'}, "default", "“a” is there twice"),
+        ({"type": "object", "when_missing": "default", "default": '{"a": 1, "a": 2}'}, "default", "“a” occurs twice"),
         ({"type": "strings", "when_missing": "default", "default": r'["\u0000"]'}, "default", "NUL"),
         (
             {"transforms-0-step": "json", "transforms-0-text": r'{"kind": "default", "value": "\u0000"}'},
@@ -242,9 +242,9 @@ def test_every_kind_of_source_is_offered():
         (
             {"transforms-0-step": "json", "transforms-0-text": '{"kind": "lower", "kind": "lower"}'},
             "transforms",
-            "“kind” is there twice",
+            "“kind” occurs twice",
         ),
-        ({"source_kind": "constant", "source_constant": "5"}, "source_constant", "does not become"),
+        ({"source_kind": "constant", "source_constant": "5"}, "source_constant", "is not of type"),
         ({"source_kind": "registered", "source_registered": "os.system"}, "source_registered", "registered"),
         ({"source_kind": "groups"}, "type", "strings"),
         ({"source_kind": "nonsense"}, "source_kind", "not one of the available choices"),
@@ -264,7 +264,7 @@ def test_every_kind_of_source_is_offered():
         ({"scopes": ["no such"]}, "scopes", "not one of the available choices"),
         ({"clients": ["no such"]}, "clients", "not one of the available choices"),
         ({"groups": ["staff"], "tokens_for": "machines"}, "tokens_for", "in no group"),
-        ({"order": "3000000000"}, "order", "whole number"),
+        ({"order": "3000000000"}, "order", "integer"),
     ],
 )
 @pytest.mark.usefixtures("web")
@@ -277,7 +277,7 @@ def test_errors_are_at_the_field_and_say_what_is_wrong(admin, values, field, say
 
 @pytest.mark.parametrize("claim", [*sorted(RESERVED_CLAIMS), "SUB", "sub.x", "\uff53ub"])
 def test_reserved_claim(admin, claim):
-    assert "belongs to the protocol" in errors(send(admin, ADD, **{**DEPARTMENT, "claim": claim}))["claim"]
+    assert "is a protocol claim" in errors(send(admin, ADD, **{**DEPARTMENT, "claim": claim}))["claim"]
     assert not ClaimMapper.objects.exists()
 
 
@@ -316,7 +316,7 @@ def test_invalid_row_can_be_opened_and_corrected(admin):
     row = ClaimMapper.objects.create(name="x", claim="sub", source=["nonsense"], conditions="x", transforms=[{"a": 1}])
     page = admin.get(change(row))
     assert page.status_code == 200
-    assert "belongs to the protocol" in admin.get(LIST).content.decode()
+    assert "is a protocol claim" in admin.get(LIST).content.decode()
     sent = {**DEPARTMENT, "name": "x", "transforms-0-step": "", "transforms-0-text": ""}
     assert confirm(admin, send(admin, change(row), **sent)).status_code == 302
     row.refresh_from_db()
@@ -407,7 +407,7 @@ class TestList:
         assert "mail (disabled)" in text
         assert "“password” may not be mapped" in text
         assert "Not applied: the settings declare a mapper with this name." in text
-        assert "“iss” belongs to the protocol" in text
+        assert "“iss” is a protocol claim" in text
 
     @pytest.mark.parametrize(
         ("conditions", "says"),

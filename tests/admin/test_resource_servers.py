@@ -98,7 +98,7 @@ def test_without_scopes_it_has_those_that_no_other_api_names(admin):
         ({"name": ""}, "name", "required"),
         ({"scopes": "raed Read"}, "scopes", "has read, write, reports:read"),
         ({"scopes": "read Read\nread Again"}, "scopes", "Duplicate scope: read"),
-        ({"scopes": 'quo"te'}, "scopes", "cannot be a scope"),
+        ({"scopes": 'quo"te'}, "scopes", "invalid scope"),
         ({"lifetime": "0"}, "lifetime", "at least one second"),
         ({"lifetime": "-5"}, "lifetime", "greater than or equal to 0"),
         ({"lifetime": "an hour"}, "lifetime", "whole number"),

@@ -104,7 +104,7 @@ def test_insecure_issuer_is_an_error_in_production(complete, settings):
         ({"DEFAULT_RESOURCE": "/api/"}, "absolute URI"),
         ({"DEFAULT_RESOURCE": 1}, "absolute URI"),
         ({"RESOURCE_SERVERS": "https://api.example.com/"}, "or a list of identifiers"),
-        ({"RESOURCE_SERVERS": ["/api/"]}, "each entry must be an absolute URI"),
+        ({"RESOURCE_SERVERS": ["/api/"]}, "must have absolute URIs"),
         ({"SIGNING_ALGORITHMS": ["HS256"]}, "must be a non-empty list without duplicates of RS256"),
         ({"SIGNING_ALGORITHMS": []}, "must be a non-empty list without duplicates of RS256"),
         ({"SIGNING_ALGORITHMS": ["RS256", "RS256"]}, "without duplicates"),

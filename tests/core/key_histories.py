@@ -1,4 +1,4 @@
-"""Random histories of signing keys, replayed on the lifecycle's pure functions as operators bring them about."""
+"""Random histories of signing keys, replayed on the lifecycle's pure functions."""
 
 from __future__ import annotations
 
@@ -58,11 +58,11 @@ class Keys:
         return plan_rotation(list(self), policy=policy, algorithms=algorithms, now=now, early=early)
 
     def apply(self, plan: RotationPlan) -> list[KeyTimes]:
-        """Do what a plan says, and give the keys that were made."""
+        """Apply a plan and return the new keys."""
         for key in plan.changed:
             assert key.kid in self.by_kid
             self.by_kid[key.kid] = key
-        # A kid is a hash, so those of one plan are in no order.
+        # A kid is a hash, so the kids of one plan are not ordered.
         made = [
             KeyTimes(
                 kid=f"{number * 7919 % 1000:03} {new.algorithm} {number}",
@@ -99,13 +99,13 @@ class Keys:
         algorithms: Sequence[str] = ("RS256",),
         leeway: timedelta = timedelta(0),
     ) -> tuple[KeyTimes, ...]:
-        """Revoke a key, and give what changed; a rotation has to follow."""
+        """Revoke a key and return the changed keys; a rotation must follow."""
         changed = plan_revocation(list(self), kid, policy=policy, algorithms=algorithms, now=now, leeway=leeway)
         self.by_kid |= {key.kid: key for key in changed}
         return changed
 
     def instants(self, now: datetime) -> list[datetime]:
-        """Give what is worth looking at: each change of a state, a little before and after, for slow clocks too."""
+        """Return the interesting instants: around each change of a state, also for slow clocks."""
         changes = {now, *(at for key in self for at in key.transitions_after(now - MOST_BACKWARDS))}
         near = {at + step for at in changes for step in (-SECOND, timedelta(0), SECOND)}
         return sorted(near | {now - MOST_BACKWARDS, max(near) + days(1000)})
@@ -141,7 +141,7 @@ class SetAlgorithms:
 
 @dataclass(frozen=True)
 class Revoke:
-    """Revoke the key in a place of the list, which goes round, as the command does it: a rotation follows."""
+    """Revoke the key at an index (modulo the number of keys); a rotation follows, as in the command."""
 
     place: int
 
@@ -177,7 +177,7 @@ EVENTS = st.one_of(
     st.builds(Revoke, st.integers(0, 20)),
 )
 ROTATIONS = st.builds(Rotate, st.just(frozenset()) | st.frozensets(st.sampled_from(ALGORITHMS), min_size=1))
-# Time passes, something is changed, and the next rotation takes it up or has yet to come.
+# Time passes, something changes, and a rotation may follow.
 HISTORIES = st.lists(st.tuples(NOTHING | TIME, NOTHING | EVENTS, NOTHING | ROTATIONS), max_size=12).map(
     lambda chapters: [step for chapter in chapters for step in chapter if step is not None]
 )
@@ -185,7 +185,7 @@ HISTORIES = st.lists(st.tuples(NOTHING | TIME, NOTHING | EVENTS, NOTHING | ROTAT
 
 @dataclass
 class Moment:
-    """What there is after a step, and what was before it."""
+    """The state before and after a step."""
 
     step: object
     now: datetime
@@ -222,13 +222,13 @@ class Moment:
 
     @property
     def instants(self) -> list[datetime]:
-        """Give the instants at which this moment may have changed something; those to come were looked at before."""
+        """Return the instants at which this step may have changed something."""
         unchanged = self.before == self.keys.by_kid and not isinstance(self.step, ClockStepsBack)
         return [self.now] if unchanged else self.keys.instants(self.now)
 
 
 def replay(history: Iterable[object]) -> Iterator[Moment]:
-    """Go through a history, which begins with the very first rotation, moment by moment."""
+    """Yield a moment for each step of a history, beginning with the first rotation."""
     now, policy, algorithms, keys = START, POLICY, ("RS256",), Keys()
     furthest = now
     for step in (Rotate(), *history):
@@ -238,7 +238,7 @@ def replay(history: Iterable[object]) -> Iterator[Moment]:
                 moment.now = now = now + duration
                 furthest = max(furthest, now)
             case ClockStepsBack(duration):
-                # No clock is further behind, however often it steps back.
+                # A clock is never further behind, however often it steps back.
                 moment.now = now = max(now - duration, furthest - MOST_BACKWARDS)
             case SetPolicy(new_policy):
                 moment.policy = policy = new_policy
@@ -247,19 +247,19 @@ def replay(history: Iterable[object]) -> Iterator[Moment]:
             case Revoke(place):
                 moment.revoke(sorted(keys.by_kid)[place % len(keys.by_kid)])
             case Rotate(early):
-                # Two keys that begin at one instant would be in no order, and clocks are too fine for that to happen.
+                # Avoid two keys that begin at the same instant: their order is undefined, and real clocks are finer.
                 moment.rotate(early - {key.algorithm for key in keys if key.signing_at == now})
         yield moment
 
 
 def is_usable(key: KeyTimes, now: datetime) -> bool:
-    """Tell whether a key signs or will: one that was withdrawn before it began never does, whatever clocks do."""
+    """Return whether a key signs or will sign. One that was withdrawn before it began never does."""
     return key.state_at(now) in USABLE and (key.retained_at is None or key.retained_at > key.signing_at)
 
 
 @dataclass
 class Promises:
-    """Since when each algorithm must have a signing key, as a history unfolds: from its first until it is withdrawn."""
+    """Since when each algorithm must have a signing key: from its first key until it is withdrawn."""
 
     since: dict[str, datetime] = field(default_factory=dict)
 
@@ -276,7 +276,7 @@ class Promises:
             elif in_use:
                 self.since.setdefault(algorithm, min(starts))
             if moment.revoked and algorithm in self.since:
-                # Nobody knows of a revocation before it: clocks that are behind have nothing to sign with until then.
+                # A revocation is not known in advance: clocks that are behind have no signing key until then.
                 self.since[algorithm] = max(self.since[algorithm], min(starts))
 
 

@@ -1,4 +1,4 @@
-"""The package's own signing keys, made of the private keys that the factory has."""
+"""The package's signing keys, made from the factory's private keys."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def signing_key(algorithm: str, owner: str = "the issuer") -> PrivateKey:
 
 
 def ring_of(*algorithms: str) -> KeyRing:
-    """Give a new key ring that signs and verifies with all these algorithms, the default first."""
+    """Return a new key ring that signs and verifies with these algorithms, the default first."""
     keys = {algorithm: signing_key(algorithm) for algorithm in algorithms}
     return KeyRing.of(
         (key.public_key for key in keys.values()),

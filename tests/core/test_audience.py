@@ -1,4 +1,4 @@
-"""Which audience a token gets, and which scopes: RFC 8707 and RFC 9068 §3, as a table and as properties."""
+"""The audience and scopes of a token (RFC 8707 and RFC 9068 §3), as a table and as properties."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ OPAQUE = "https://opaque.example.com/"
 ME, OTHER = "me", "other"
 
 SERVERS = (
-    # The default names no scopes: it has those that no other one names.
+    # The default declares no scopes: it has those that no resource server declares.
     ResourceServerConfig(identifier=API),
     ResourceServerConfig(identifier=REPORTS, scopes={"reports": "Read reports", "shared": ""}, lifetime=60),
     ResourceServerConfig(identifier=MAIL, scopes={"mail": "Send mail", "shared": ""}, lifetime=30, algorithm=None),
@@ -50,9 +50,9 @@ def resolve(*resources, asked="", filled_in="read", granted=None, client=ME, reg
 @pytest.mark.parametrize(
     ("resources", "asked", "audience", "scopes"),
     [
-        # Nobody asked for anything: the default, with what means something there.
+        # No resource is implied: the default, with the scopes that have a meaning there.
         ([], "", [API], "read"),
-        # A resource was asked for: it, with what means something there.
+        # A requested resource, with the scopes that have a meaning there.
         ([REPORTS], "reports", [REPORTS], "reports"),
         ([REPORTS], "read reports mail", [REPORTS], "reports"),
         ([REPORTS], "read", [REPORTS], ""),
@@ -69,7 +69,7 @@ def resolve(*resources, asked="", filled_in="read", granted=None, client=ME, reg
         ([], "shared reports", [REPORTS], "shared reports"),
         ([], "read", [API], "read"),
         ([], "old", [OPAQUE], "old"),
-        # What belongs to the issuer says nothing about an audience, and every token may have it.
+        # The issuer's scopes imply no audience, and every token may have them.
         ([], "openid", [API], "openid"),
         ([], "openid reports", [REPORTS], "openid reports"),
         ([REPORTS], "openid reports", [REPORTS], "openid reports"),
@@ -96,7 +96,7 @@ def test_the_audience_of_a_first_request(resources, asked, audience, scopes):
     ],
 )
 def test_the_audience_of_a_later_request(resources, granted, audience):
-    # The scopes were agreed to for all of them; none of them implies anything any more.
+    # The scopes were granted for all of them, so they do not imply a resource again.
     assert resolve(*resources, asked="", filled_in="read reports", granted=granted).identifiers == audience
 
 
@@ -118,7 +118,7 @@ def test_the_audience_of_a_later_request(resources, granted, audience):
         ([[API]], "", None),
         ([{"resource": API}], "", None),
         ([f"{API} {REPORTS}"], "", None),
-        # Disabled, or another's: by name, by scope, and as something that was granted once.
+        # Disabled, or for another client: by name, by scope, and granted before.
         ([CLOSED], "", None),
         ([], "closed", None),
         ([], "reports closed", None),
@@ -142,7 +142,7 @@ def test_an_invalid_target(resources, asked, granted):
     with pytest.raises(InvalidTarget) as refused:
         resolve(*resources, asked=asked, granted=granted)
     assert (refused.value.code, refused.value.status) == ("invalid_target", 400)
-    # What the client sent is not sent back: it may end up in a page or a log.
+    # The response does not repeat the client's text, which may end up in a page or a log.
     assert "unknown.example" not in refused.value.description
 
 
@@ -278,7 +278,7 @@ def test_whatever_is_resolved(registry, resources, scopes, asked, granted):
         return
     assert audience.servers
     assert len(set(audience.identifiers)) == len(audience.servers)
-    # Nobody gets what is not theirs, nor more than was agreed to, nor more scopes than there were.
+    # No resource of another client, no more than was granted, and no new scopes.
     assert all(server.is_open_to(ME) for server in audience.servers)
     assert granted is None or set(audience.identifiers) <= set(granted)
     assert set(audience.scopes) <= set(scopes)
@@ -289,7 +289,7 @@ def test_whatever_is_resolved(registry, resources, scopes, asked, granted):
         assert meanings == 1 or (scope in registry.issuer_scopes and meanings <= 1)
     assert len(audience.servers) == 1 or not any(server.isolated for server in audience.servers)
     assert audience.lifetime(50) == min([server.lifetime or 50 for server in audience.servers])
-    # Narrowing to the same again changes nothing.
+    # Narrowing again changes nothing.
     again = AudienceRequest(
         client_id=ME, resources=audience.identifiers, scopes=audience.scopes, granted=audience.identifiers
     )

@@ -87,7 +87,7 @@ class TestSession:
         assert AuthenticationEvent.from_session(value, now=NOW) is None
 
     @given(events, st.sampled_from(["authenticated_at", "methods", "context"]), anything)
-    def test_a_member_that_somebody_changed_gives_nothing_or_an_event_that_can_be_written(self, event, name, value):
+    def test_a_changed_member_gives_nothing_or_an_event_that_can_be_written(self, event, name, value):
         read = AuthenticationEvent.from_session({**event.to_session(), name: value}, now=NOW)
         assert read is None or AuthenticationEvent.from_session(read.to_session(), now=NOW) == read
 
@@ -127,7 +127,7 @@ class TestMethods:
             (["pwd", "pin"], ("pwd", "pin")),
             (["otp", "sms"], ("otp", "sms")),
             (["pop", "user"], ("pop", "user")),
-            # Nobody knows what a name of the site's own rests on.
+            # The factor of a site's own method is unknown.
             (["pwd", "example-badge"], ("pwd", "example-badge")),
         ],
     )

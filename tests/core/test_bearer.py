@@ -50,7 +50,7 @@ def test_the_token_after_bearer(header):
         "\uff22earer abc",
     ],
 )
-def test_no_credentials_and_other_schemes_are_somebody_elses(header):
+def test_missing_credentials_and_other_schemes_are_ignored(header):
     assert bearer_token(header) is None
 
 
@@ -80,7 +80,7 @@ def test_a_header_is_a_token_or_not_bearer_or_malformed(header):
 
 
 def parameters_of(challenge: str) -> dict[str, str]:
-    """Read a challenge by the grammar of RFC 9110 section 11.2, and nothing else."""
+    """Parse a challenge by the grammar of RFC 9110 section 11.2."""
     assert challenge.isascii()
     assert challenge.isprintable()
     scheme, _, rest = challenge.partition(" ")

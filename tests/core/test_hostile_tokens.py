@@ -1,4 +1,4 @@
-"""Each hostile token is refused for the reason of the one rule that it breaks, and leaves no trace."""
+"""Each hostile token is rejected with the reason of the one rule that it breaks, and leaves no trace."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from .token_factory import (
 
 ROWS = [*ALGORITHMS, *HEADERS, *SIGNATURES, *CLAIMS, *FRAMES]
 
-# Rules that are about what anybody may write into a header: they come before any cryptography.
+# Rules for the unverified header, which come before any cryptography.
 BEFORE_CRYPTOGRAPHY = {
     RejectionReason.TOO_LARGE,
     RejectionReason.ENCRYPTED,
@@ -45,7 +45,7 @@ BEFORE_CRYPTOGRAPHY = {
     RejectionReason.UNKNOWN_KEY,
     RejectionReason.ALGORITHM_MISMATCH,
 }
-# What any part of a message would have to share with a token to be a quotation of it.
+# The shortest part of a token that counts as a quotation in a message.
 QUOTATION = 10
 
 _OUTSIDE = ("socket.", "open", "subprocess.", "os.", "urllib.", "sqlite3.", "shutil.", "ctypes.", "http.")
@@ -57,13 +57,13 @@ def _record(event: str, _arguments: object) -> None:
         _recording[-1].append(event)
 
 
-# An audit hook cannot be removed, so it is one for the whole run, and does nothing unless something is being recorded.
+# An audit hook cannot be removed, so there is one for the whole run, which is idle unless recording.
 sys.addaudithook(_record)
 
 
 @contextmanager
 def nothing_outside():
-    """Fail if whatever runs opens a file, a socket, a database or a process."""
+    """Fail if the block opens a file, a socket, a database or a process."""
     events: list[str] = []
     _recording.append(events)
     try:
@@ -95,7 +95,7 @@ def refuse(token, ring, *, expected=EXPECTED, now=NOW):
 
 @cache
 def good_token(factory):
-    """Make a token that breaks no rule, and let whatever is loaded at the first use be loaded by it."""
+    """Verify a valid token, so that everything is loaded that is loaded at the first use."""
     token = factory.token()
     accept(token, factory.ring())
     return token
@@ -135,11 +135,11 @@ def test_hostile_token(row, factory, signatures_tried):
         assert quotations(message, hostile) == []
         assert CLIENT_ID not in message
         assert SUBJECT not in message
-    # What the log of an exception shows must not quote the token either, not even as the cause of the refusal.
+    # The traceback must not quote the token either, not even in the cause.
     shown = "".join(traceback.format_exception(refused))
     assert not any(segment[:60] in shown for segment in hostile[:MAX_BYTES].split(".") if len(segment) > QUOTATION)
 
-    # A ring that has seen a good token, whose headers it remembers, refuses the hostile one for the same reason.
+    # A ring that remembers the header of a valid token rejects the hostile one for the same reason.
     assert accept(good, ring).client_id == CLIENT_ID
     assert refuse(hostile, ring, expected=row.expected).reason is row.reason
 
@@ -163,7 +163,7 @@ ACCEPTED = {
         for label, members in ATTACKERS_KEYS.items()
     },
     "its own key in the header": lambda factory: factory.with_header(jwk=factory.jwk),
-    "header members that nobody knows": lambda factory: factory.with_header(x={"y": [1, None]}, cty="at+jwt"),
+    "unknown header members": lambda factory: factory.with_header(x={"y": [1, None]}, cty="at+jwt"),
     "header members in another order": lambda factory: factory.token(
         header=dict(reversed(list(factory.header().items())))
     ),
@@ -186,9 +186,7 @@ ACCEPTED = {
     "nbf as float": lambda factory: factory.with_claims(nbf=NOW - 0.5),
     "no scope": lambda factory: factory.with_claims(scope=ABSENT),
     "empty scope": lambda factory: factory.with_claims(scope=""),
-    "claims that nobody knows": lambda factory: factory.with_claims(
-        x=None, y=[{"z": [1.5, True]}], **{"": "", "é": "ü"}
-    ),
+    "unknown claims": lambda factory: factory.with_claims(x=None, y=[{"z": [1.5, True]}], **{"": "", "é": "ü"}),
     "claims beyond ASCII, unescaped": lambda factory: factory.token(
         payload=json_of(factory.claims(name=Raw('"Łukasz Müller 🔑"'))).encode()
     ),
@@ -213,7 +211,7 @@ def test_what_no_rule_forbids_is_accepted(change, algorithm):
 @pytest.mark.parametrize("algorithm", EVERY_KIND)
 @pytest.mark.parametrize("depth", [400, 800, 1600])
 def test_a_claim_nested_deeply_within_the_cap_is_a_claim_or_is_refused(depth, algorithm):
-    # How deep Python's own JSON reader goes differs between its versions, so either answer will do, and no other.
+    # The depth limit of Python's JSON parser differs between versions, so either reason is accepted.
     factory = TokenFactory(algorithm)
     token = factory.with_claims(x=Raw('{"a":' * depth + "1" + "}" * depth))
     assert len(token) <= EXPECTED.max_bytes

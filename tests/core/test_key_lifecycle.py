@@ -1,4 +1,4 @@
-"""The life of keys by example: each boundary one second either side."""
+"""The lifecycle of keys by example: each boundary, one second before and after."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_a_revoked_key_is_nothing_else(at):
 
 @pytest.mark.parametrize("behind", [SECOND, timedelta(minutes=5)])
 def test_a_clock_that_is_behind_does_not_undo_a_revocation(behind):
-    # A revocation is never planned ahead: once it is known, the key is out of use, whatever the time is said to be.
+    # A revocation is never planned ahead: once known, the key is out of use, whatever the clock says.
     revoked = replace(KEY, revoked_at=KEY.signing_at + timedelta(hours=1))
     assert revoked.state_at(revoked.revoked_at - behind) is KeyState.REVOKED
 
@@ -122,7 +122,7 @@ def test_a_clock_that_is_behind_by_the_leeway_signs_with_the_first_key(leeway):
         assert signer_at([endless], "ES256", at, leeway=leeway) is None
 
 
-def test_the_leeway_does_not_change_who_signs_while_anybody_does():
+def test_the_leeway_does_not_matter_while_a_key_signs():
     later = replace(KEY, kid="later", signing_at=KEY.retained_at, retained_at=None, retired_at=None)
     latest = replace(later, kid="latest", signing_at=later.signing_at + SECOND)
     leeway = timedelta(minutes=5)
@@ -183,7 +183,7 @@ def test_after_everything_was_revoked_or_retired_it_begins_again():
     assert plan.changed == ()
 
 
-# Rotations in time, and too late
+# Rotations on time and too late
 
 
 def test_the_lead_time_is_the_propagation_time_and_a_run_that_failed():
@@ -310,7 +310,7 @@ def test_an_early_rotation_to_a_key_that_is_known_everywhere(announced_for):
 
 
 def test_an_early_rotation_gives_all_processes_notice():
-    # A process that has yet to learn of it goes on with the former key, so the next one does not begin before.
+    # A process that does not know of it yet signs with the former key, so the next one begins later.
     policy = replace(POLICY, notice=timedelta(seconds=30))
     keys, now = begun(policy=policy), START + days(30)
     first, second = keys.only(KeyState.SIGNING, START), keys.only(KeyState.ANNOUNCED, START)
@@ -320,7 +320,7 @@ def test_an_early_rotation_gives_all_processes_notice():
     assert_signs(keys, keys.by_kid[second.kid], change, change + SECOND)
     assert not keys.plan(now, policy=policy)
     assert not keys.plan(now, policy=policy, early=["RS256"])
-    # The key after it is announced by the same rotation, so that there is one when it takes over.
+    # The same rotation announces its successor, so that there is one at the takeover.
     assert [key.signing_at for key in keys.in_state(KeyState.ANNOUNCED, change)] == [change + INTERVAL]
     assert not keys.plan(change, policy=policy)
 
@@ -333,7 +333,7 @@ def test_asking_twice_for_the_same_early_rotation_is_asking_once(announced_for):
 
 
 def test_an_early_rotation_announces_the_key_after_it():
-    # Else there is nothing to go over to, should the new signing key leak before the next rotation.
+    # Otherwise there is no successor if the new signing key leaks before the next rotation.
     keys, now = begun(), START + days(30)
     keys.rotate(now, early=["RS256"])
     assert len(keys.in_state(KeyState.SIGNING, now)) == 1
@@ -363,7 +363,7 @@ def test_a_shorter_retention_does_not_shorten_what_was_promised():
 
 @pytest.mark.parametrize("early", [True, False])
 def test_nor_does_it_when_the_key_stops_signing_sooner_than_was_planned(early):
-    # What it signed a moment ago was issued under the longer retention, and lives as long as that.
+    # Tokens signed a moment ago were issued under the longer retention.
     keys, now = begun(algorithms=["RS256", "ES256"]), START + days(30)
     first = keys.only(KeyState.SIGNING, START)
     shorter = replace(POLICY, retention=timedelta(minutes=1))
@@ -458,7 +458,7 @@ def test_a_replaced_algorithm_goes_on_until_all_of_the_new_ones_sign():
 
 
 def test_a_replaced_algorithm_keeps_to_the_policy_until_it_stops():
-    # Its keys still sign, so a longer lifetime of tokens is theirs too, and each goes over to the next as planned.
+    # Its keys still sign, so a longer lifetime of tokens applies, and each is followed by the next as planned.
     keys = begun()
     first, now = keys.only(KeyState.SIGNING, START), START + INTERVAL - days(1)
     longer = replace(POLICY, retention=days(3))
@@ -478,7 +478,7 @@ def test_an_algorithm_that_was_removed_and_comes_back_is_announced_anew():
 
 
 def test_it_does_so_without_a_gap_while_its_earlier_keys_are_still_published():
-    # Its former announced key never signs any more, so nothing may wait for it.
+    # Its former announced key never signs, so nothing waits for it.
     policy = replace(POLICY, retention=days(30))
     keys, both = begun(policy=policy, algorithms=["RS256", "ES256"]), ["ES256", "RS256"]
     keys.rotate(START + days(10), policy=policy, algorithms=["ES256"])
@@ -539,5 +539,5 @@ def test_a_clock_that_steps_back_over_a_removal_and_its_undoing_leaves_no_gap():
     keys.rotate(now - timedelta(minutes=4), algorithms=both)
     second = keys.only(KeyState.ANNOUNCED, now, "ES256")
     assert second.signing_at == START + INTERVAL
-    # Nobody follows it yet, so it goes on until a rotation announces somebody.
+    # It has no successor yet, so it signs until a rotation announces one.
     assert_signs(keys, second, second.signing_at, START + 10 * INTERVAL, algorithm="ES256")

@@ -8,7 +8,7 @@ import pytest
 from django_at_jwt.core.key_lifecycle import RotationPolicy
 
 HOUR, SECOND = timedelta(hours=1), timedelta(seconds=1)
-# The shortest of everything: each duration is exactly what the others need.
+# The shortest valid policy: each duration is exactly what the others require.
 POLICY = RotationPolicy(
     rotation_interval=timedelta(seconds=3690),
     propagation_time=timedelta(seconds=3690),

@@ -1,4 +1,4 @@
-"""What holds at every instant, whatever the history of rotations, settings, revocations and clocks."""
+"""Properties at every instant, for any history of rotations, settings, revocations and clocks."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ moderate = settings(max_examples=60)
 SHORT = replace(POLICY, propagation_time=timedelta(minutes=10), retention=timedelta(minutes=10))
 LONG = replace(POLICY, retention=days(30))
 EARLY_TO_A_KNOWN_KEY = [Wait(days(8)), Rotate(frozenset({"RS256"}))]
-# ES256 is to replace RS256, and is brought forward to the very instant of the rotation.
+# ES256 replaces RS256 and starts early, at the instant of the rotation.
 EARLY_TO_ANOTHER_ALGORITHM = [
     *(SetAlgorithms(("ES256",)), Rotate(), SetPolicy(SHORT), Wait(days(1))),
     Rotate(frozenset({"ES256"})),
 ]
-# ES256 is used beside RS256, then given up, and comes back while its former keys are still published.
+# ES256 is used with RS256, then removed, then added again while its former keys are still published.
 AWAY_AND_BACK = [
     SetPolicy(LONG),
     *(SetAlgorithms(("RS256", "ES256")), Rotate()),
@@ -51,7 +51,7 @@ AWAY_AND_BACK = [
 ]
 # The keys leak while ES256 is announced in place of RS256: the announced one is revoked first, then the one that signs.
 LEAKED_WHILE_REPLACED = [SetAlgorithms(("ES256",)), Rotate(), *(Revoke(place) for place in range(6))]
-# RS256 was to go over to its next key in a week, before which ES256 cannot sign.
+# RS256 has its next takeover in a week; ES256 cannot sign before.
 REVOKED_NEXT_KEY = [
     *(Wait(timedelta(hours=2)), Rotate(frozenset({"RS256"}))),
     *(Wait(days(1)), SetAlgorithms(("ES256",)), Revoke(1), Wait(days(7))),
@@ -149,7 +149,7 @@ DAILY = st.lists(st.integers(1, 2 * 86400).map(lambda seconds: timedelta(seconds
 @moderate
 @given(DAILY, st.sampled_from([9, 10, 30, 90]).map(days))
 def test_whenever_the_signing_key_is_revoked_the_next_one_was_announced_long_enough(gaps, interval):
-    # The command runs daily, at any time of the day, and may fail now and then.
+    # The command runs daily at any time and may fail occasionally.
     policy = replace(POLICY, rotation_interval=interval)
     keys, now, began = Keys(), START, START + policy.propagation_time
     keys.rotate(now, policy=policy)
@@ -188,7 +188,7 @@ def test_no_key_signs_before_everybody_can_know_it(history):
             if nothing_published(moment.before.values(), moment.now):
                 first |= {key.kid for key in moment.made if key.signing_at == moment.now}
             for key in moment.keys:
-                # A shorter propagation time is what the operator vouches for; a longer one is for keys made after it.
+                # A shorter propagation time is the operator's decision; a longer one applies to later keys.
                 current = moment.policy.propagation_time
                 propagation[key.kid] = min(propagation.get(key.kid, current), current)
         for key in moment.keys:
@@ -201,8 +201,8 @@ def test_no_key_signs_before_everybody_can_know_it(history):
 @example([SetPolicy(SHORT), Rotate(frozenset({"RS256"}))])
 @example([Wait(days(89)), SetAlgorithms(("ES256",)), SetPolicy(LONG), Rotate(), Wait(days(2))])
 def test_every_token_can_be_verified_until_it_expires(history):
-    # A token lives for the retention that held when it was signed, at the longest. What was planned is what is known of
-    # that: a key that is still to sign without an end has no plan for what comes after.
+    # A token lives at most for the retention at the time of signing, as far as it was planned: a key without an end has
+    # no planned retention.
     needed, policy, stepped_back, furthest = {}, None, timedelta(0), START
 
     def signed(keys, first, last):
@@ -213,7 +213,7 @@ def test_every_token_can_be_verified_until_it_expires(history):
 
     for moment in replay(history):
         if policy is not None:
-            # Until this step, all was under the policy of the rotation before. What a clock repeats is not counted.
+            # Until this step, the policy of the previous rotation applied. Repeated clock time is not counted.
             signed(moment.before.values(), max(moment.was, furthest), max(moment.now, furthest))
         furthest = max(furthest, moment.now)
         if isinstance(moment.step, ClockStepsBack):
@@ -245,7 +245,7 @@ def test_no_key_is_retired_earlier_than_was_said(history):
             continue
         for kid, before in moment.before.items():
             after = moment.keys.by_kid[kid]
-            # One that stops signing sooner than was planned may go sooner: nobody has had a token of it since.
+            # A key that stops signing earlier than planned may be retired earlier: it has signed no token since.
             sooner = before.algorithm in moment.early or before.algorithm not in moment.algorithms or moment.revoked
             if (
                 before.retired_at is None

@@ -43,7 +43,7 @@ def test_a_revoked_announced_key_changes_nothing_for_the_one_that_signs(keys):
 
 
 def test_a_revoked_announced_key_is_followed_by_the_next_one_in_its_place(keys):
-    # Else the key that signs would go on for a whole interval more.
+    # Otherwise the signing key would sign for another interval.
     first, second = keys.only(KeyState.SIGNING, NOW), keys.only(KeyState.ANNOUNCED, NOW)
     due = second.signing_at - POLICY.lead_time
     keys.rotate(due)
@@ -213,6 +213,6 @@ def test_there_is_never_a_moment_without_a_signer(history):
         signer = signer_at(moment.keys, before.algorithm, moment.now)
         assert signer is None or signer.kid != moment.revoked
         if was is not None and signer is None:
-            # The last key may go of an algorithm that is given up.
+            # The last key of an algorithm that is no longer in use may be revoked.
             assert before.algorithm not in moment.algorithms
             assert any(signer_at(moment.keys, algorithm, moment.now) for algorithm in ALGORITHMS)

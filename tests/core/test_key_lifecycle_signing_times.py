@@ -1,4 +1,4 @@
-"""Whether an algorithm had a key of its own all the while, looking back."""
+"""Whether an algorithm had a signing key throughout a past span."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ REVOKED = replace(FIRST, revoked_at=START + days(5))
         ([FIRST], START, START + days(10), True),
         ([FIRST], START, START + days(10) + SECOND, False),
         ([SECOND_KEY], START + days(9), START + days(20), False),
-        # One that was revoked since did sign, up to then.
+        # A key that was revoked later did sign until then.
         ([REVOKED], START, START + days(5), True),
         ([REVOKED, SECOND_KEY], START, START + days(20), False),
         ([REVOKED, replace(SECOND_KEY, signing_at=START + days(5))], START, START + days(20), True),
-        # One that was withdrawn before it began has not.
+        # A key that was withdrawn before it began did not.
         ([replace(SECOND_KEY, retained_at=START)], START + days(10), START + days(11), False),
         ([replace(FIRST, algorithm="RS256")], START, START + days(1), False),
         ([], START, START + SECOND, False),

@@ -85,7 +85,7 @@ def test_empty_lists_and_nothing_are_left_out():
         signing_algorithms=[],
     )
     assert document.keys().isdisjoint({*empty, "claims_supported", "id_token_signing_alg_values_supported"})
-    # False is something that the server says.
+    # False is a value and is kept.
     assert document["require_request_uri_registration"] is False
 
 

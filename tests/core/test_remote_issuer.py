@@ -4,22 +4,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from django_at_jwt.core.remote_issuer import Lifetimes, entity_tag, max_age, refresh_after
+from django_at_jwt.core.remote_issuer import CacheBounds, entity_tag, max_age, refresh_after
 
-LIFETIMES = Lifetimes(least=60, most=3600, usual=300)
+BOUNDS = CacheBounds(min=60, max=3600, default=300)
 headers = st.none() | st.text() | st.from_regex(r"(public, )?max-age=-?[0-9]{1,30}(, no-cache)?", fullmatch=True)
 
 
 @given(headers, headers)
 def test_whatever_a_response_says_it_is_used_within_the_bounds(cache_control, age):
-    lifetime = LIFETIMES.of(cache_control, age)
+    lifetime = BOUNDS.lifetime(cache_control, age)
     assert 60 <= lifetime <= 3600
     assert 0 < refresh_after(lifetime) < lifetime
 
 
 @given(st.integers(0, 10**9 - 1), st.integers(0, 10**9 - 1))
 def test_max_age_less_the_age(seconds, age):
-    assert LIFETIMES.of(f"max-age={seconds}", str(age)) == min(max(seconds - age, 60), 3600)
+    assert BOUNDS.lifetime(f"max-age={seconds}", str(age)) == min(max(seconds - age, 60), 3600)
 
 
 @pytest.mark.parametrize(

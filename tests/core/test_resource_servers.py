@@ -1,4 +1,4 @@
-"""What may name a resource server, what a scope means where, and what the settings may declare."""
+"""Resource identifiers, the meaning of scopes, and declarations in settings."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_who_may_ask():
     assert not ResourceServerConfig(identifier=API, enabled=False).is_open_to("two")
 
 
-def test_scopes_that_nobody_names_belong_to_those_that_name_none():
+def test_undeclared_scopes_belong_to_servers_that_declare_none():
     first, second = (
         ResourceServerConfig(identifier=API),
         ResourceServerConfig(identifier=REPORTS, scopes={"reports": "Read them"}),
@@ -38,16 +38,16 @@ def test_scopes_that_nobody_names_belong_to_those_that_name_none():
     assert registry.has_meaning("reports", second)
     assert not registry.has_meaning("reports", first)
     assert not registry.has_meaning("openid", first)
-    # A disabled API's scopes do not pass to another one.
+    # A disabled API keeps its scopes.
     closed = ResourceServerConfig(identifier=REPORTS, scopes={"reports": ""}, enabled=False)
     assert not ResourceServers.of([first, closed]).has_meaning("reports", first)
 
 
 def test_the_default_need_not_be_described():
     registry = ResourceServers.of([], default=API)
-    assert registry.available(API, client_id="anybody") == ResourceServerConfig(identifier=API)
+    assert registry.available(API, client_id="any") == ResourceServerConfig(identifier=API)
     assert str(registry.by_identifier[API]) == API
-    assert registry.available(REPORTS, client_id="anybody") is None
+    assert registry.available(REPORTS, client_id="any") is None
 
 
 def test_declared():
@@ -87,25 +87,25 @@ def test_declared():
     [
         (API, "a list of identifiers"),
         (7, "a list of identifiers"),
-        (["/api/"], "'/api/' is none"),
-        ({"/api/": {}}, "'/api/' is none"),
-        ([None], "None is none"),
-        ({API: []}, f"no dict of options for {API}"),
+        (["/api/"], "(got '/api/')"),
+        ({"/api/": {}}, "(got '/api/')"),
+        ([None], "(got None)"),
+        ({API: []}, f"must have a dict of options for {API}"),
         ({API: {"scope": []}}, "'scope' for"),
-        ({API: {"name": 7}}, "is no text"),
+        ({API: {"name": 7}}, "is not a string"),
         ({API: {"scopes": "read"}}, "neither a dict"),
-        ({API: {"scopes": ["read write"]}}, "cannot be a scope"),
-        ({API: {"scopes": ['quo"te']}}, "cannot be a scope"),
-        ({API: {"scopes": [7]}}, "cannot be a scope"),
-        ({API: {"scopes": {"read": None}}}, "no text for the scope read"),
-        ({API: {"lifetime": 0}}, "above 0"),
-        ({API: {"lifetime": True}}, "above 0"),
-        ({API: {"lifetime": 1.5}}, "whole number"),
-        ({API: {"lifetime": "5"}}, "whole number"),
-        ({API: {"algorithm": "HS256"}}, "is none of RS256"),
-        ({API: {"format": "jwt"}}, "is none of at+jwt, opaque"),
-        ({API: {"clients": "one"}}, "no list of client ids"),
-        ({API: {"clients": [1]}}, "no list of client ids"),
+        ({API: {"scopes": ["read write"]}}, "invalid scope"),
+        ({API: {"scopes": ['quo"te']}}, "invalid scope"),
+        ({API: {"scopes": [7]}}, "invalid scope"),
+        ({API: {"scopes": {"read": None}}}, "has a description of the scope read"),
+        ({API: {"lifetime": 0}}, "positive integer"),
+        ({API: {"lifetime": True}}, "positive integer"),
+        ({API: {"lifetime": 1.5}}, "positive integer"),
+        ({API: {"lifetime": "5"}}, "positive integer"),
+        ({API: {"algorithm": "HS256"}}, "is not one of RS256"),
+        ({API: {"format": "jwt"}}, "is not one of at+jwt, opaque"),
+        ({API: {"clients": "one"}}, "not a list of client ids"),
+        ({API: {"clients": [1]}}, "not a list of client ids"),
         ({API: {"isolated": 1}}, "neither True nor False"),
     ],
 )

@@ -1,4 +1,4 @@
-"""The multi-valued attributes in which tokens carry roles, groups and entitlements."""
+"""SCIM's multi-valued attributes: roles, groups and entitlements."""
 
 from __future__ import annotations
 

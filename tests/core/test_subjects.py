@@ -56,7 +56,7 @@ def test_sector_that_is_not_clear(other):
 
 
 @pytest.mark.parametrize("address", ["https://b.example.com\\@a.example.com/", "https://b.example.com@a.example.com/"])
-def test_host_that_reads_in_two_ways_is_nobodys_sector(address):
+def test_ambiguous_host_has_no_sector(address):
     with pytest.raises(AmbiguousSector):
         sector_of([address], client_id="me", grant=CODE)
 
@@ -72,12 +72,12 @@ def test_different_users_sectors_and_keys_have_different_identifiers(first, seco
     assert of(*first).isascii()
     assert (of(*first) == of(*second)) == (first == second)
     subject, sector, key = first
-    # The same letters, divided otherwise.
+    # The same concatenation, split elsewhere.
     assert len({of(f"{sector}{subject}", "", key), of("", f"{sector}{subject}", key)}) == 1 + bool(subject or sector)
 
 
 def test_is_what_it_was():
-    """It must never change: resource servers keep what they know of a user under it."""
+    """It must never change: resource servers store it as the user's identifier."""
     assert (
         pairwise_subject("42", sector="a.example.com", key=bytes(32)) == "5iSvyzkGnMczazx4ElpKeUAkPjHumP3RAqXrqNXM5Lc"
     )

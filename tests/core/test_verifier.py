@@ -37,7 +37,7 @@ from .token_factory import (
 
 
 def issued(algorithm, *, now=NOW, **changes):
-    """Give a token as the package makes it, and the ring that made it."""
+    """Return a token made by the package, and its key ring."""
     ring = ring_of(algorithm)
     claims = assemble(
         **{
@@ -84,12 +84,12 @@ def test_what_is_issued_verifies_here_and_by_hand(algorithm):
     verify_by_hand(algorithm, jws.signing_input, jws.signature)
     with pytest.raises(InvalidSignature):
         verify_by_hand(algorithm, jws.signing_input + b"x", jws.signature)
-    # And with nothing but what is published.
+    # And with the published keys only.
     published = KeyRing.of(PublicKey.from_jwk(jwk) for jwk in ring.jwk_set()["keys"])
     assert dict(accept(token, published).raw) == claims
 
 
-# PyJWT knows Ed25519 by its older name alone.
+# PyJWT only knows the older name of Ed25519.
 @pytest.mark.compliance("9068-2", "9068-25")
 @pytest.mark.parametrize("algorithm", [name for name in ALL_ALGORITHMS if name != "Ed25519"])
 def test_pyjwt_verifies_what_is_issued_and_the_other_way_round(algorithm):
@@ -208,13 +208,13 @@ def test_a_resource_server_may_accept_fewer_algorithms(algorithm):
         ring = factory.ring()
         expected = replace(EXPECTED, algorithms=algorithms)
         assert refuse(factory.token(), ring, expected=expected).reason is RejectionReason.ALGORITHM_MISMATCH
-        # Nor once the ring knows the header, because another resource server has accepted it.
+        # Nor after the ring has remembered the header for another resource server.
         accept(factory.token(), ring)
         assert refuse(factory.token(), ring, expected=expected).reason is RejectionReason.ALGORITHM_MISMATCH
 
 
 def test_the_first_rule_that_does_not_hold_is_the_reason():
-    # Nothing is said about claims that nobody vouches for.
+    # Unverified claims are not reported.
     factory = TokenFactory("ES256")
     wrong = factory.claims(iss="https://attacker.example/", aud="x", exp=1)
     unsigned = factory.token(payload=wrong, signature=bytes(64))
@@ -223,7 +223,7 @@ def test_the_first_rule_that_does_not_hold_is_the_reason():
     assert refuse(factory.with_claims(aud="x", exp=1), factory.ring()).reason is RejectionReason.WRONG_AUDIENCE
 
 
-# Keys that are read anew (threat 6)
+# Refreshing keys (threat 6)
 
 
 class Keys:
@@ -284,7 +284,7 @@ def test_a_flood_of_unknown_kids_renews_no_more_than_the_source_allows():
     assert keys.asked == 50
     assert keys.renewals == 0
     assert len(keys.rings) == 2
-    # The last good keys are kept all the while.
+    # The last good keys are kept.
     assert verify_with(keys, factory.token()).subject == SUBJECT
 
 

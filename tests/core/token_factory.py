@@ -1,7 +1,7 @@
-"""Tokens that are framed and signed by hand, with nothing of the package, so that a test can break just one rule.
+"""Tokens created and signed without the package, so that a test can break exactly one rule.
 
-A hostile token from here carries a signature that fits unless the signature itself is what is hostile: whatever refuses
-the token is then the rule under test, and not a signature that happened to be wrong as well.
+Hostile tokens have a valid signature unless the signature is what is hostile, so that they are rejected by the rule
+under test and not for their signature.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ ALL_ALGORITHMS = (
     *("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"),
     *("ES256", "ES384", "ES512", "EdDSA", "Ed25519"),
 )
-# One of each kind of key: what does not depend on the algorithm is tried with these.
+# One for each type of key, for rules that do not depend on the algorithm.
 EVERY_KIND = ("RS256", "ES256", "EdDSA")
 
 ABSENT = object()
@@ -43,7 +43,7 @@ _HASHES = {"256": hashes.SHA256(), "384": hashes.SHA384(), "512": hashes.SHA512(
 
 
 class Raw(str):
-    """Text that stands in JSON as it is, for what no JSON encoder would write."""
+    """Text inserted into JSON unchanged, for what an encoder would not write."""
 
     __slots__ = ()
 
@@ -67,7 +67,7 @@ def kind_of(algorithm: str) -> str:
 
 @cache
 def private_key(kind: str, owner: str = "the issuer") -> Any:
-    """Make the one key of each kind that an owner has in this session: RSA keys take a while."""
+    """Return an owner's key of this kind, generated once since RSA keys are slow to generate."""
     if kind == "RSA":
         return rsa.generate_private_key(public_exponent=65537, key_size=2048)
     if kind == "Ed25519":
@@ -84,7 +84,7 @@ def group_order(algorithm: str) -> int:
 
 
 def public_members(key: Any) -> dict[str, str]:
-    """Write the public half as a JWK without the help of any JOSE library (RFC 7518 §6, RFC 8037 §2)."""
+    """Return the public half as a JWK, without a JOSE library (RFC 7518 §6, RFC 8037 §2)."""
     public = key.public_key()
     if isinstance(public, rsa.RSAPublicKey):
         numbers = public.public_numbers()
@@ -107,7 +107,7 @@ def _minimal(number: int) -> bytes:
 
 
 def private_members(key: Any) -> dict[str, str]:
-    """Write both halves as a JWK."""
+    """Return both halves as a JWK."""
     numbers = None if isinstance(key, ed25519.Ed25519PrivateKey) else key.private_numbers()
     if isinstance(numbers, rsa.RSAPrivateNumbers):
         named = {
@@ -126,7 +126,7 @@ def private_members(key: Any) -> dict[str, str]:
 
 
 def thumbprint(members: dict[str, str]) -> str:
-    """Recompute RFC 7638 §3 from the public members: sorted, without white space, hashed."""
+    """Return the RFC 7638 §3 thumbprint of the public members."""
     return b64url(hashlib.sha256(json.dumps(members, sort_keys=True, separators=(",", ":")).encode()).digest())
 
 
@@ -141,7 +141,7 @@ def der(key: Any) -> bytes:
 
 
 def raw_signature(algorithm: str, key: Any, data: bytes, *, salt_bytes: int | None = None) -> bytes:
-    """Sign as RFC 7518 §3 says, on ``cryptography`` alone."""
+    """Return a signature as in RFC 7518 §3, with ``cryptography`` only."""
     if isinstance(key, ed25519.Ed25519PrivateKey):
         return key.sign(data)
     digest = _HASHES[algorithm[2:]]
@@ -156,7 +156,7 @@ def raw_signature(algorithm: str, key: Any, data: bytes, *, salt_bytes: int | No
 
 @dataclass(frozen=True)
 class TokenFactory:
-    """Whoever holds a private key for ``algorithm``, and can put it under anything."""
+    """The owner of a private key for ``algorithm``, who can sign anything."""
 
     algorithm: str
     owner: str = "the issuer"
@@ -179,11 +179,11 @@ class TokenFactory:
 
     @property
     def attacker(self) -> TokenFactory:
-        """Somebody with a key of the same kind that is not the issuer's."""
+        """A factory with another key of the same type."""
         return TokenFactory(self.algorithm, "an attacker")
 
     def ring(self) -> KeyRing:
-        """Give a new key ring, which remembers nothing, with this one key in it."""
+        """Return a new key ring with this key and without remembered headers."""
         return KeyRing.of([_verification_key(self.algorithm, self.owner)])
 
     def header(self, **changes: Any) -> dict[str, Any]:
@@ -205,12 +205,12 @@ class TokenFactory:
         return raw_signature(self.algorithm, self.key, data)
 
     def frame(self, header_segment: str, payload_segment: str) -> str:
-        """Sign two segments as they stand, whatever they are."""
+        """Sign two segments unchanged."""
         signing_input = f"{header_segment}.{payload_segment}"
         return f"{signing_input}.{b64url(self.sign(signing_input.encode()))}"
 
     def token(self, header: Any = None, payload: Any = None, *, signature: bytes | None = None) -> str:
-        """Make a token of members, of text or of bytes; signed with the true key unless a signature is given."""
+        """Return a token of members, text or bytes, signed with the key unless a signature is given."""
         header_segment = b64url(_as_bytes(self.header() if header is None else header))
         payload_segment = b64url(_as_bytes(self.claims() if payload is None else payload))
         if signature is None:

@@ -124,7 +124,7 @@ def test_numbers():
     numbers = {words: [int(number) for number in re.findall(r"\d+", text)] for words, text in said.items()}
     assert list(numbers.values()) == [
         [defaults.issuer_min_age, defaults.issuer_max_age],
-        [defaults.issuer_lifetimes.usual],
+        [defaults.issuer_cache_bounds.default],
         [80],
         [defaults.issuer_max_stale],
         [issuers.RETRY_AFTER],

@@ -43,8 +43,8 @@ def test_good_one_is_saved_and_applied():
 @pytest.mark.parametrize(
     ("fields", "where", "says"),
     [
-        ({"claim": "sub"}, "claim", "belongs to the protocol"),
-        ({"claim": "AUD.x"}, "claim", "belongs to the protocol"),
+        ({"claim": "sub"}, "claim", "is a protocol claim"),
+        ({"claim": "AUD.x"}, "claim", "is a protocol claim"),
         ({"source": {"kind": "user", "path": "password"}}, "source", "MAPPABLE_USER_FIELDS"),
         ({"source": {"kind": "template", "text": "{user:email} {user:password}"}}, "source", "MAPPABLE_USER_FIELDS"),
         ({"source": {"kind": "template", "text": "{client:client_secret}"}}, "source", "MAPPABLE_CLIENT_FIELDS"),

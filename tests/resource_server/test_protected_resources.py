@@ -208,7 +208,7 @@ class TestChallenges:
                 "/whoami/",
                 lambda: {"Authorization": "Bearer a b"},
                 400,
-                'Bearer error="invalid_request", error_description="Bearer needs exactly one token after it", ',
+                'Bearer error="invalid_request", error_description="Bearer must be followed by exactly one token", ',
             ),
             (
                 "/whoami/?access_token=x",

@@ -11,7 +11,8 @@ from django.db import router, transaction
 from django.utils.translation import gettext as _
 
 from django_at_jwt.core.claims import UnusableRule, parse_rule, write_rule
-from django_at_jwt.core.claims.schema import is_storable, read_json
+from django_at_jwt.core.claims.schema import read_json
+from django_at_jwt.core.quotation import is_storable
 from django_at_jwt.models import ClaimMapper
 from django_at_jwt.models.claim_mapper import RULE_MEMBERS, in_words
 

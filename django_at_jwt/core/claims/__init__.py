@@ -1,7 +1,7 @@
-"""Claim mappers: an administrator's rules as data, applied with a trace of what each did.
+"""Claim mappers: rules as data, applied with a trace.
 
 Rules are parsed (:func:`parse_rule`), compiled once (:func:`compile_rules`), selected for a token by their conditions
-(:meth:`CompiledMappers.select`, which says what has to be read) and applied to what was read (:func:`apply_mappers`).
+(:meth:`CompiledMappers.select`, which returns the values to read) and applied to those values (:func:`apply_mappers`).
 """
 
 from __future__ import annotations

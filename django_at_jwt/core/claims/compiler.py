@@ -1,4 +1,4 @@
-"""Rules made ready for use, once: parsed, in their order, and with what they need worked out."""
+"""Compiling rules: ordered, with parsed names and the values that they need."""
 
 from __future__ import annotations
 
@@ -21,38 +21,39 @@ if TYPE_CHECKING:
 
     RefuseSource = Callable[[Source], None]
 
-_NOTHING: Final = Needs()
+_NO_NEEDS: Final = Needs()
 _NO_KEYS: Final[Mapping[str, str]] = MappingProxyType({})
 _UNCONDITIONAL: Final = CompiledConditions(Conditions())
 
 
-def _nothing(_values: SourceValues, _mapped: Mapping[str, Any]) -> None:
+def _read_nothing(_values: SourceValues, _mapped: Mapping[str, Any]) -> None:
     return None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CompiledMapper:
-    """One rule, ready for use.
+    """One compiled rule.
 
-    ``name_bytes`` is what each segment of the name takes in JSON, with a colon and a comma. ``broken`` says why the
-    mapper always fails, where its rule should not have been there at all.
+    Attributes:
+        name_bytes: the size of each segment of the name in JSON, with a colon and a comma.
+        broken: why the mapper always fails, if its rule is invalid.
     """
 
     rule: MapperRule
     path: ClaimPath = ()
     name_bytes: tuple[int, ...] = ()
     conditions: CompiledConditions = _UNCONDITIONAL
-    read: Reader = _nothing
+    read: Reader = _read_nothing
     transforms: tuple[Callable[[Any], Any], ...] = ()
     fit: Callable[[Any], Any] = copy_json
-    needs: Needs = _NOTHING
+    needs: Needs = _NO_NEEDS
     broken: MapperFailure | None = None
 
     def value(self, values: SourceValues, mapped: Mapping[str, Any]) -> Any:
-        """Give the value for one token, copied; ``None`` where there is none and the claim is left out.
+        """Return a copy of the value for one token, or ``None`` if it is missing and the claim is omitted.
 
         Raises:
-            MapperFailure: the source failed, or its value does not fit.
+            MapperFailure: the source failed, or its value has the wrong type.
         """
         value = apply_transforms(self.transforms, self.read(values, mapped))
         if is_missing(value):
@@ -64,20 +65,20 @@ class CompiledMapper:
             case WhenMissing.DEFAULT:
                 return self.fit(self.rule.default)
             case WhenMissing.FAIL:
-                raise MapperFailure(FailureReason.NO_VALUE, "there is no value")
+                raise MapperFailure(FailureReason.NO_VALUE, "the value is missing")
         return None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Selection:
-    """The mappers for one token, each with the condition that is not met, and what has to be read for the others."""
+    """The mappers for one token, each with its first unmet condition, and the values that the others need."""
 
     mappers: Sequence[tuple[CompiledMapper, ConditionName | None]]
     needs: Needs
 
 
 class CompiledMappers:
-    """All rules, in the order of application. One object serves all threads."""
+    """All compiled rules, in the order of application. Thread-safe."""
 
     __slots__ = ("_mappers",)
 
@@ -91,13 +92,13 @@ class CompiledMappers:
         return iter(self._mappers)
 
     def select(self, facts: TokenFacts) -> Selection:
-        """Look at the conditions, and work out what has to be read for the mappers that are left.
+        """Check the conditions of each mapper, and collect the values that the selected mappers need.
 
-        Whether a user is in a group is looked at later, when the groups were read.
+        Not checked: the groups of the user, which are not read yet.
         """
         mappers = [(mapper, mapper.conditions.first_unmet(facts)) for mapper in self._mappers]
-        needed = [mapper.needs for mapper, unmet in mappers if unmet is None and mapper.needs is not _NOTHING]
-        return Selection(mappers=mappers, needs=Needs.of_all(needed) if needed else _NOTHING)
+        needed = [mapper.needs for mapper, unmet in mappers if unmet is None and mapper.needs is not _NO_NEEDS]
+        return Selection(mappers=mappers, needs=Needs.of_all(needed) if needed else _NO_NEEDS)
 
 
 def compile_rules(
@@ -106,15 +107,15 @@ def compile_rules(
     refuse_source: RefuseSource | None = None,
     hash_keys: Mapping[str, str] = _NO_KEYS,
 ) -> CompiledMappers:
-    """Make rules ready, whatever the order in which they come.
+    """Sort and compile rules.
 
     Args:
-        refuse_source: raises :class:`UnusableRule` for a source that the site does not allow. Templates are asked about
-            place by place.
-        hash_keys: the keys that hashes may name.
+        refuse_source: raises :class:`UnusableRule` for a source that the site does not allow. It is called for each
+            source in a template.
+        hash_keys: keys for hashes, by name.
 
-    A rule that cannot be used is kept, and fails whenever its conditions are met: a row that was changed behind the
-    forms' back must do no harm, and must not stop the other mappers. So do all rules of which two have the same key.
+    An invalid rule is kept and fails whenever its conditions are met: a row that was changed outside of the forms must
+    not stop the other mappers. Rules with the same key are all invalid.
     """
     ordered = sorted(rules, key=lambda rule: (rule.order, rule.key, str(rule.claim)))
     counts = Counter(rule.key for rule in ordered)
@@ -130,12 +131,12 @@ def _compiled(
     try:
         conditions = CompiledConditions(rule.conditions)
         if not is_alone:
-            raise refuse("key", gettext_noop("Another mapper has this name as well."))
+            raise refuse("key", gettext_noop("Another mapper has the same name."))
         return compile_rule(rule, refuse_source=refuse_source, hash_keys=hash_keys)
     except UnusableRule as error:
         broken = MapperFailure(FailureReason.UNUSABLE_RULE, str(error))
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        # A rule that was put together in Python and holds parts of the wrong types.
+        # A rule created in Python with parts of the wrong types.
         broken = MapperFailure(FailureReason.UNUSABLE_RULE, f"the rule is malformed ({type(error).__name__})")
     return CompiledMapper(rule=rule, conditions=conditions, broken=broken)
 
@@ -143,11 +144,11 @@ def _compiled(
 def compile_rule(
     rule: MapperRule, *, refuse_source: RefuseSource | None = None, hash_keys: Mapping[str, str] = _NO_KEYS
 ) -> CompiledMapper:
-    """Make one rule ready.
+    """Compile one rule.
 
     Raises:
-        UnusableRule: its claim is reserved or no name, its default does not fit, its source is not allowed, or a hash
-            has no key.
+        UnusableRule: its claim is reserved or not a valid name, its default has the wrong type, its source is not
+            allowed, or a hash has no key.
     """
     path = parse_claim_name(rule.claim)
     refuse_reserved(path)
@@ -160,25 +161,25 @@ def compile_rule(
         needs = Needs.of_all([needs, Needs(groups=True)])
     fit = _fitting(rule)
     if rule.when_missing is WhenMissing.DEFAULT:
-        _refuse_default_that_does_not_fit(rule, fit)
+        _check_default(rule, fit)
     return CompiledMapper(
         rule=rule,
         path=path,
         name_bytes=tuple(measure(segment) + 2 for segment in path),
         conditions=conditions,
         read=read,
-        transforms=tuple(compile_transform(_with_its_key(transform, hash_keys)) for transform in rule.transforms),
+        transforms=tuple(compile_transform(_with_hash_key(transform, hash_keys)) for transform in rule.transforms),
         fit=fit,
-        needs=needs if rule.enabled and needs != _NOTHING else _NOTHING,
+        needs=needs if rule.enabled and needs != _NO_NEEDS else _NO_NEEDS,
     )
 
 
-def _with_its_key(transform: Transform, hash_keys: Mapping[str, str]) -> Transform:
-    """Give a hash the key that it names; any other transform is as it is."""
+def _with_hash_key(transform: Transform, hash_keys: Mapping[str, str]) -> Transform:
+    """Return a hash with the key that it names, and any other transform unchanged."""
     if not isinstance(transform, Hash):
         return transform
     if bool(transform.key) is bool(transform.key_name):
-        raise refuse("transforms", gettext_noop("A hash has either a “key” or a “key_name”."))
+        raise refuse("transforms", gettext_noop("A hash must have either a “key” or a “key_name”."))
     if transform.key:
         return transform
     if transform.key_name not in hash_keys:
@@ -190,18 +191,18 @@ def _with_its_key(transform: Transform, hash_keys: Mapping[str, str]) -> Transfo
 def _fitting(rule: MapperRule) -> Callable[[Any], Any]:
     fit = fitting(rule.value_type)
     if rule.merge is Merge.APPEND and rule.value_type in SINGLE_TYPES:
-        # What is appended is a list, of one entry if need be.
+        # Append takes a list, so wrap a single value.
         return lambda value: [fit(value)]
     return fit
 
 
-def _refuse_default_that_does_not_fit(rule: MapperRule, fit: Callable[[Any], Any]) -> None:
+def _check_default(rule: MapperRule, fit: Callable[[Any], Any]) -> None:
     try:
         measure(fit(rule.default))
     except MapperFailure as failure:
         raise refuse(
             "default",
-            gettext_noop("The default does not fit the type “%(type)s”: %(reason)s."),
+            gettext_noop("The default is not of type “%(type)s”: %(reason)s."),
             type=rule.value_type.value,
             reason=failure.detail,
         ) from None

@@ -1,4 +1,4 @@
-"""For which tokens a mapper is meant."""
+"""Conditions: which tokens a mapper applies to."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class ConditionName(StrEnum):
-    """The conditions, in the order in which they are looked at and said."""
+    """The conditions, in the order in which they are checked and displayed."""
 
     TOKENS_FOR = "tokens_for"
     CLIENT = "clients"
@@ -22,14 +22,14 @@ class ConditionName(StrEnum):
 
 
 class Match(StrEnum):
-    """How many of the scopes have to be granted."""
+    """Whether any or all of the scopes must be granted."""
 
     ANY = "any"
     ALL = "all"
 
 
 class TokensFor(StrEnum):
-    """Whose tokens: a user's, or those of a client that acts for itself."""
+    """Tokens of users, or of clients that act for themselves."""
 
     USERS = "users"
     MACHINES = "machines"
@@ -37,10 +37,11 @@ class TokensFor(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TokenFacts:
-    """What is known of a token before any source is read.
+    """The facts about a token that conditions check.
 
-    ``grant`` is the grant type of the request: a token that was refreshed has ``refresh_token``, whatever came first.
-    ``resource_servers`` are the identifiers in the token's audience.
+    Attributes:
+        grant: the grant type of the request: ``refresh_token`` for a refreshed token, whatever the original grant.
+        resource_servers: the identifiers in the token's audience.
     """
 
     client_id: str
@@ -52,10 +53,10 @@ class TokenFacts:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Conditions:
-    """Conditions that all have to be met. One without values is always met.
+    """Conditions, all of which must be met. A condition without values is always met.
 
-    A token is for the named ``resource_servers`` where *each* of its audiences is among them: the others would read
-    the claim as well. Of ``clients``, ``grants`` and ``groups`` one has to fit.
+    ``resource_servers`` must contain *every* audience of the token, since each of them can read the claim. Of
+    ``clients``, ``grants`` and ``groups`` one must match.
     """
 
     tokens_for: TokensFor | None = None
@@ -67,7 +68,7 @@ class Conditions:
     groups: tuple[str, ...] = ()
 
     def parts(self) -> tuple[tuple[ConditionName, tuple[str, ...]], ...]:
-        """Give the conditions that were made, each with its values, in the order in which a sentence says them."""
+        """Return the conditions that have values, each with its values, in the order of display."""
         whose = () if self.tokens_for is None else (self.tokens_for.value,)
         all_of_them = (
             (ConditionName.TOKENS_FOR, whose),
@@ -81,7 +82,7 @@ class Conditions:
 
 
 class CompiledConditions:
-    """Conditions in the form in which they are asked about for each token."""
+    """Conditions, prepared for checking many tokens."""
 
     __slots__ = ("_all_scopes", "_clients", "_grants", "_groups", "_is_machine", "_resource_servers", "_scopes")
 
@@ -96,11 +97,14 @@ class CompiledConditions:
 
     @property
     def needs_groups(self) -> bool:
-        """Whether the user's groups have to be read."""
+        """Whether the conditions require the user's groups."""
         return bool(self._groups)
 
     def first_unmet(self, facts: TokenFacts) -> ConditionName | None:  # noqa: PLR0911 - one for each condition
-        """Give the first condition that a token does not meet, of those that need no source."""
+        """Return the first condition that a token does not meet, or ``None``.
+
+        Not checked: the user's groups; see :meth:`groups_are_met`.
+        """
         if self._is_machine is not None and self._is_machine is not facts.is_machine:
             return ConditionName.TOKENS_FOR
         if self._clients and facts.client_id not in self._clients:
@@ -124,5 +128,5 @@ class CompiledConditions:
         return bool(audience) and self._resource_servers.issuperset(audience)
 
     def groups_are_met(self, groups: Collection[str]) -> bool:
-        """Tell whether the user is in one of the groups that the conditions name, if they name any."""
+        """Return whether the user is in one of the groups, or there is no condition on groups."""
         return not self._groups or not self._groups.isdisjoint(groups)

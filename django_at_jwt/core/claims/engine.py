@@ -1,4 +1,4 @@
-"""The claims while mappers put them together: who set what, and how large it has become."""
+"""Applying mappers: nested claims with merge rules, size limits and a trace."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class MapperOutcome(StrEnum):
-    """What came of a mapper."""
+    """The outcome of a mapper."""
 
     SET = "set"
     DISABLED = "disabled"
@@ -34,15 +34,16 @@ class MapperOutcome(StrEnum):
 
 
 class MapperStep(NamedTuple):
-    """What one mapper did. A tuple, since a hundred of them may be made for a token.
+    """What one mapper did. A tuple for speed, since a token may have a hundred.
 
     Attributes:
-        key: of the mapper.
-        claim: its claim's name.
-        condition: for :attr:`MapperOutcome.SKIPPED`, the first condition that was not met.
-        lost_to: for :attr:`MapperOutcome.LOST`, the key of the mapper whose value is in the claim instead.
-        failure: for :attr:`MapperOutcome.FAILED`, the reason; ``detail`` says more and holds no value.
-        bytes: what it adds to the claims' JSON, the name and a comma included; 0 where it adds nothing.
+        key: the mapper's name.
+        claim: the claim's name.
+        condition: for :attr:`MapperOutcome.SKIPPED`, the first unmet condition.
+        lost_to: for :attr:`MapperOutcome.LOST`, the key of the mapper that set the claim instead.
+        failure: for :attr:`MapperOutcome.FAILED`, the reason.
+        detail: more about the failure, without any value.
+        bytes: the bytes that it adds to the claims' JSON, including the name and a comma.
     """
 
     key: str
@@ -57,21 +58,21 @@ class MapperStep(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MappedClaims:
-    """What all mappers together gave: the claims, and a step for each mapper in the order of application."""
+    """The result of all mappers: the claims, and a step for each mapper in the order of application."""
 
     claims: Mapping[str, Any]
     trace: tuple[MapperStep, ...]
 
     @property
     def problems(self) -> tuple[MapperStep, ...]:
-        """The steps that an operator should know of: failed, or dropped for their size."""
+        """The steps that an operator should know about: failed, or dropped for their size."""
         return tuple(step for step in self.trace if step.outcome in {MapperOutcome.FAILED, MapperOutcome.DROPPED})
 
 
 class ClaimTree:
-    """Claims nested in each other, each value with the places (in the order of application) of the mappers that set it.
+    """Nested claims, each value with the places (in the order of application) of the mappers that set it.
 
-    Sizes are counted with a comma after each member and entry, so they are never less than what the JSON has.
+    Sizes include a comma after each member and entry, so they are upper bounds of the JSON's size.
     """
 
     __slots__ = ("_claim_bytes", "_setters", "_sizes", "claims")
@@ -84,15 +85,15 @@ class ClaimTree:
 
     @property
     def size(self) -> int:
-        """The bytes that all claims add to the JSON of a token, at the most."""
+        """An upper bound of the bytes that all claims add to the JSON of a token."""
         return sum(self._sizes.values())
 
     def exact_size(self) -> int:
-        """Measure the bytes that all claims add to the JSON of a token that has other claims."""
+        """Return the exact number of bytes that all claims add to the JSON of a token with other claims."""
         return measure(self.claims) - 1 if self.claims else 0
 
     def setter_of(self, path: ClaimPath) -> int | None:
-        """Give the place of a mapper that set this claim, what it is in, or a part of it; ``None`` if it is absent."""
+        """Return the place of a mapper that set this claim, a parent or a part of it; ``None`` if it is absent."""
         value: Any = self.claims
         for segment in path:
             if not isinstance(value, dict) or segment not in value:
@@ -104,17 +105,17 @@ class ClaimTree:
         return max(self._setters_at_and_below(path))
 
     def put(self, path: ClaimPath, value: Any, name_bytes: Sequence[int], *, place: int) -> tuple[int, tuple[int, ...]]:
-        """Set a claim, in place of what is there.
+        """Set a claim, replacing an earlier value.
 
         Returns:
-            The bytes that it takes, and the places of the mappers of whose values nothing is left.
+            The bytes that it takes, and the places of the mappers whose values were replaced entirely.
 
         Raises:
-            MapperFailure: a part of the name stands for something that is no object, or the claim becomes too large.
+            MapperFailure: a parent in the name is not an object, or the claim becomes too large.
         """
         size = measure(value) + name_bytes[-1]
         if len(path) == 1 and path[0] not in self.claims:
-            # Most claims are of this kind, and this is half of what it would take below.
+            # Shortcut for the most common case, in half of the time.
             self._grow(path[0], size)
             self.claims[path[0]] = value
             self._setters[path] = (place,)
@@ -135,17 +136,17 @@ class ClaimTree:
         return size, displaced
 
     def append(self, path: ClaimPath, entries: list[Any], name_bytes: Sequence[int], *, place: int) -> int:
-        """Add the entries that are new to a list, or set the list where there is none; give the bytes that it takes.
+        """Append new entries to a list, or set the list if the claim is absent; return the bytes that it takes.
 
         Raises:
-            MapperFailure: as :meth:`put`, or what is there is no list.
+            MapperFailure: as for :meth:`put`, or the present value is not a list.
         """
         parent, depth = self._descend(path)
         if depth < len(path) - 1 or path[-1] not in parent:
             return self.put(path, _without_repetitions(entries), name_bytes, place=place)[0]
         present = parent[path[-1]]
         if not isinstance(present, list):
-            raise MapperFailure(FailureReason.CONFLICT, f"what is in {write_claim_name(path)} is no list")
+            raise MapperFailure(FailureReason.CONFLICT, f"{write_claim_name(path)} is already set and not a list")
         new = _without_repetitions(entries, present)
         size = measure(new) - 1 if new else 0
         self._grow(path[0], size)
@@ -154,10 +155,10 @@ class ClaimTree:
         return size
 
     def drop_largest(self, optional: frozenset[int]) -> tuple[int, ...]:
-        """Take away the largest value that only optional mappers contributed to; of equals, the one set last.
+        """Remove the largest value to which only optional mappers contributed; among equals, the one set last.
 
         Returns:
-            The places of those mappers, or nothing where there is no such value.
+            The places of those mappers; empty if there is no such value.
         """
         candidates = [path for path in self._setters if optional.issuperset(self._contributors(path))]
         if not candidates:
@@ -166,13 +167,13 @@ class ClaimTree:
         parent = self._value_at(path[:-1])
         self._sizes[path[0]] -= measure(parent.pop(path[-1]))
         places = self._forget(path)
-        # An object that was only there to hold it goes as well, unless a mapper set it.
+        # Remove parents that are empty now, unless a mapper set them.
         while len(path := path[:-1]) and not self._value_at(path) and path not in self._setters:
             del self._value_at(path[:-1])[path[-1]]
         return places
 
     def _descend(self, path: ClaimPath) -> tuple[dict[str, Any], int]:
-        """The innermost object on the way to a claim that is there, and how many segments lead to it."""
+        """Return the innermost existing parent of a claim, and the number of segments that lead to it."""
         parent = self.claims
         for depth, segment in enumerate(path[:-1]):
             if segment not in parent:
@@ -180,7 +181,7 @@ class ClaimTree:
             child = parent[segment]
             if not isinstance(child, dict):
                 raise MapperFailure(
-                    FailureReason.CONFLICT, f"what is in {write_claim_name(path[: depth + 1])} is no object"
+                    FailureReason.CONFLICT, f"{write_claim_name(path[: depth + 1])} is already set and not an object"
                 )
             parent = child
         return parent, len(path) - 1
@@ -189,7 +190,7 @@ class ClaimTree:
         total = self._sizes.get(claim, 0) + size
         if size > 0 and total > self._claim_bytes:
             raise MapperFailure(
-                FailureReason.TOO_LARGE, f"the claim would have {total} bytes, and {self._claim_bytes} are the most"
+                FailureReason.TOO_LARGE, f"the claim must have at most {self._claim_bytes} bytes (got {total})"
             )
         self._sizes[claim] = total
 
@@ -203,7 +204,7 @@ class ClaimTree:
         return {place for each, places in self._setters.items() if each[: len(path)] == path for place in places}
 
     def _contributors(self, path: ClaimPath) -> set[int]:
-        """The mappers that would miss something without this claim: of its parts, of itself, and of what it is in."""
+        """Return the mappers that contributed to this claim, to parts of it or to its parents."""
         around = (self._setters.get(path[:depth], ()) for depth in range(1, len(path)))
         return self._setters_at_and_below(path).union(*around)
 
@@ -226,7 +227,7 @@ def _without_repetitions(entries: Iterable[Any], present: Iterable[Any] = ()) ->
 
 
 def _identity(entry: Any) -> Any:
-    """Something hashable that two entries share if they are the same JSON. ``1``, ``1.0`` and ``True`` are not."""
+    """Return a hashable key, equal for entries that are the same JSON. ``1``, ``1.0`` and ``True`` differ."""
     if isinstance(entry, dict):
         return dict, frozenset((name, _identity(value)) for name, value in entry.items())
     if isinstance(entry, list):
@@ -235,7 +236,7 @@ def _identity(entry: Any) -> Any:
 
 
 class Oversize(StrEnum):
-    """What happens where the claims of a token are too large together."""
+    """What to do if the claims of a token are too large together."""
 
     REFUSE = "refuse"
     DROP_OPTIONAL = "drop_optional"
@@ -243,10 +244,12 @@ class Oversize(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SizeLimits:
-    """How large claims may get, in bytes of JSON: a token has a third more, and its signature.
+    """Limits for claims, in bytes of JSON. The token is a third larger (base64url), plus its signature.
 
-    ``claim_bytes`` bounds each claim that mappers set, with its name and all that is nested in it. ``token_bytes``
-    bounds all claims of a token, those of the protocol too.
+    Attributes:
+        claim_bytes: for each mapped top-level claim, including its name.
+        token_bytes: for all claims of a token, including protocol claims.
+        oversize: what to do if ``token_bytes`` is exceeded.
     """
 
     claim_bytes: int = 2048
@@ -255,39 +258,39 @@ class SizeLimits:
 
 
 class ClaimsRefused(IssuanceError):
-    """Mappers keep a token from being issued. ``trace`` is what each of them did; ``detail`` names the one to mend."""
+    """Mappers prevent a token from being issued. ``trace`` has a step for each; ``detail`` names the cause."""
 
     def __init__(self, detail: str, *, trace: Sequence[MapperStep]) -> None:
-        super().__init__("The authorization server cannot put this access token together.", detail=detail)
+        super().__init__("The authorization server cannot create this access token.", detail=detail)
         self.trace = tuple(trace)
 
 
 class RequiredMapperFailed(ClaimsRefused):
-    """A mapper failed without which no token may be issued."""
+    """A required mapper failed."""
 
 
 class ClaimsTooLarge(ClaimsRefused):
-    """The claims are larger than a token may be, and those that are left are required, or none may be dropped."""
+    """The claims are too large for a token, and no more of them may be dropped."""
 
 
 def apply_mappers(selection: Selection, values: SourceValues, *, limits: SizeLimits) -> MappedClaims:
-    """Give the claims that the selected mappers make of these values. No argument is changed.
+    """Return the claims that the selected mappers make of these values. The arguments are not changed.
 
     Raises:
         RequiredMapperFailed: a required mapper failed.
         ClaimsTooLarge: the claims are too large.
 
-    Nothing else is raised, whatever the sources hold: a mapper that fails and is not required is left out.
+    No other exception is raised, whatever the sources hold: the claim of an optional mapper that fails is omitted.
     """
     application = _Application(selection, values, limits)
     application.run()
-    application.refuse_failure_of_a_required_mapper()
-    application.hold_to_token_bytes()
+    application.check_required_mappers()
+    application.limit_size()
     return MappedClaims(claims=application.tree.claims, trace=tuple(application.trace))
 
 
 class _Application:
-    """One token's claims in the making. A mapper's place is its index in the trace."""
+    """Applies the mappers for one token. A mapper's place is its index in the trace."""
 
     __slots__ = ("_limits", "_selection", "_values", "trace", "tree")
 
@@ -324,7 +327,7 @@ class _Application:
             return MapperStep(rule.key, rule.claim, MapperOutcome.SET, bytes=self._put(mapper, value))
         except MapperFailure as failure:
             return _failed(mapper, failure.reason, failure.detail)
-        except Exception as error:  # noqa: BLE001 - whatever a value's own methods do, the other claims are issued
+        except Exception as error:  # noqa: BLE001 - an error in a value's methods must not affect other claims
             return _failed(mapper, FailureReason.SOURCE_FAILED, f"the value raised {type(error).__name__}")
 
     def _put(self, mapper: CompiledMapper, value: Any) -> int:
@@ -337,13 +340,13 @@ class _Application:
             self.trace[each] = lost._replace(outcome=MapperOutcome.LOST, lost_to=mapper.rule.key, bytes=0)
         return size
 
-    def refuse_failure_of_a_required_mapper(self) -> None:
+    def check_required_mappers(self) -> None:
         for (mapper, _), step in zip(self._selection.mappers, self.trace, strict=True):
             if step.outcome is MapperOutcome.FAILED and mapper.rule.required:
                 detail = f"the required claim mapper {step.key!r} for {step.claim!r} failed: {step.detail}"
                 raise RequiredMapperFailed(detail, trace=self.trace)
 
-    def hold_to_token_bytes(self) -> None:
+    def limit_size(self) -> None:
         if not self.tree.claims:
             return
         left = self._limits.token_bytes - measure(self._values.protocol)
@@ -356,14 +359,14 @@ class _Application:
             may_drop = self._limits.oversize is Oversize.DROP_OPTIONAL
             dropped = self.tree.drop_largest(optional) if may_drop else ()
             if not dropped:
-                raise ClaimsTooLarge(self._who_is_large(size, left), trace=self.trace)
+                raise ClaimsTooLarge(self._size_problem(size, left), trace=self.trace)
             for place in dropped:
                 self.trace[place] = self.trace[place]._replace(outcome=MapperOutcome.DROPPED, bytes=0)
 
-    def _who_is_large(self, size: int, left: int) -> str:
+    def _size_problem(self, size: int, left: int) -> str:
         largest = sorted(self.trace, key=lambda step: -step.bytes)[:3]
         names = ", ".join(f"{step.key!r} ({step.bytes} bytes)" for step in largest if step.bytes)
-        return f"the mapped claims have {size} bytes where {left} are left; the largest come from {names}"
+        return f"mapped claims are {size} bytes; {left} are left after protocol claims; the largest are of {names}"
 
 
 def _failed(mapper: CompiledMapper, reason: FailureReason, detail: str) -> MapperStep:

@@ -1,4 +1,4 @@
-"""What can be wrong with a rule, and with the value that a rule gives for one token."""
+"""Errors in rules, and failures of mappers for one token."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ if TYPE_CHECKING:
 
 
 def gettext_noop(text: str) -> str:
-    """Mark a text for translation by the pages that show it: this is the name that ``makemessages`` looks for."""
+    """Mark a text for translation by the page that displays it. ``makemessages`` looks for this name."""
     return text
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RuleProblem:
-    """Why a rule cannot be used.
+    """One problem of a rule.
 
-    ``where`` names the part of the rule, as its data spells it. ``text`` is what to show after it was translated and
-    filled with ``parameters``; ``str()`` gives it in English.
+    Attributes:
+        where: the part of the rule, named as in its data.
+        text: the message, to be translated and formatted with ``parameters``; ``str()`` returns it in English.
     """
 
     where: str
@@ -32,7 +33,7 @@ class RuleProblem:
 
 
 class UnusableRule(ValueError):
-    """A rule that breaks a rule for rules: at least one :class:`RuleProblem`, in ``problems``."""
+    """An invalid rule. ``problems`` holds at least one :class:`RuleProblem`."""
 
     def __init__(self, *problems: RuleProblem) -> None:
         super().__init__("; ".join(f"{problem.where}: {problem}" for problem in problems))
@@ -40,12 +41,12 @@ class UnusableRule(ValueError):
 
 
 def refuse(where: str, text: str, **parameters: object) -> UnusableRule:
-    """Make the error for one problem, to be raised."""
+    """Return an error with one problem, to be raised."""
     return UnusableRule(RuleProblem(where=where, text=text, parameters=parameters))
 
 
 class FailureReason(StrEnum):
-    """Why a mapper gave no claim although it should have."""
+    """Why a mapper failed."""
 
     UNUSABLE_RULE = "unusable_rule"
     NO_VALUE = "no_value"
@@ -57,9 +58,10 @@ class FailureReason(StrEnum):
 
 
 class MapperFailure(Exception):
-    """A mapper that fails for one token.
+    """A mapper failed for one token.
 
-    ``detail`` is for the log and for administrators. It names types and never holds a value, which may be personal.
+    ``detail`` is for the log and for administrators. It may name types but never contains a value, which may be
+    personal data.
     """
 
     def __init__(self, reason: FailureReason, detail: str) -> None:

@@ -1,4 +1,4 @@
-"""Which claims tell something about a person: a rule on rules, whatever the values are."""
+"""Which claims contain personal data, decided by the rules and not by the values."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _OF_A_LOGIN = frozenset({"auth_time", "acr", "amr"})
 
 
 def personal_protocol_claims(*, is_machine: bool, is_pairwise: bool) -> frozenset[str]:
-    """Give the claims of the protocol that tell who a person is, and how and when they logged in.
+    """Return the protocol claims that identify a user or describe their login.
 
-    A pairwise ``sub`` means nothing to anybody else, and a client that acts for itself is no person.
+    A pairwise ``sub`` does not identify the user to others, and a client that acts for itself is not a person.
     """
     if is_machine:
         return frozenset()
@@ -29,31 +29,31 @@ def personal_protocol_claims(*, is_machine: bool, is_pairwise: bool) -> frozense
 def personal_mappers(
     rules: Iterable[MapperRule], *, protocol: Collection[str], is_personal_source: Callable[[str], bool]
 ) -> frozenset[str]:
-    """Give the keys of the mappers whose claims tell something about a person.
+    """Return the keys of the mappers whose claims contain personal data.
 
-    These are what comes from the user, in whole or in a place of a template, what a registered source gives that says
-    so of itself, what repeats such a claim, and whatever depends on the user's groups. No transform changes that: a
-    hash still tells one person from another.
+    That is data of the user (also as part of a template), of a registered source declared as personal, of another
+    personal claim, or data that depends on the user's groups. Transforms do not change that: a hash still
+    distinguishes users.
 
     Args:
         rules: in the order of application.
         protocol: from :func:`personal_protocol_claims`.
-        is_personal_source: tells it of a registered source, by its name.
+        is_personal_source: returns whether a registered source, given by name, is personal.
     """
     keys: set[str] = set()
-    told: list[ClaimPath] = [(claim,) for claim in protocol]
+    personal: list[ClaimPath] = [(claim,) for claim in protocol]
     for rule in rules:
         try:
             parts, path = parts_of(rule.source), parse_claim_name(rule.claim)
         except UnusableRule:
-            continue  # It sets nothing.
-        if rule.conditions.groups or any(_is_personal(part, told, is_personal_source) for part in parts):
+            continue  # An invalid rule sets no claim.
+        if rule.conditions.groups or any(_is_personal(part, personal, is_personal_source) for part in parts):
             keys.add(rule.key)
-            told.append(path)
+            personal.append(path)
     return frozenset(keys)
 
 
-def _is_personal(source: Source, told: Collection[ClaimPath], is_personal_source: Callable[[str], bool]) -> bool:
+def _is_personal(source: Source, personal: Collection[ClaimPath], is_personal_source: Callable[[str], bool]) -> bool:
     match source:
         case UserField() | Groups() | Permissions():
             return True
@@ -61,6 +61,6 @@ def _is_personal(source: Source, told: Collection[ClaimPath], is_personal_source
             return is_personal_source(name)
         case ExistingClaim(claim=claim):
             path = parse_claim_name(claim, where="source")
-            # An object is as personal as its members, and a member as the object that was mapped as a whole.
-            return any(path[: len(other)] == other[: len(path)] for other in told)
+            # A claim is personal if a parent or a part of it is.
+            return any(path[: len(other)] == other[: len(path)] for other in personal)
     return False

@@ -1,7 +1,7 @@
-"""Sets of mappers that most sites want, as data: to be added as they are, and to be changed after that.
+"""Preset mappers as data, to be added and then adapted by the site.
 
-The claims of ``profile`` and ``email`` have their registered names, and are sent with the scopes of OpenID Connect Core
-§5.4. ``groups``, ``roles`` and ``entitlements`` have the names and the shape of RFC 7643 §4.1.2 (RFC 9068 §2.2.3.1).
+The claims of ``profile`` and ``email`` have their registered names and are sent with the scopes of OpenID Connect Core
+§5.4. ``groups``, ``roles`` and ``entitlements`` follow RFC 7643 §4.1.2 (RFC 9068 §2.2.3.1).
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ READY_MADE: Final[dict[str, tuple[dict[str, Any], ...]]] = {
             "conditions": _FOR_USERS,
         },
     ),
-    # Django has no roles; many sites have groups that stand for some, and tell them by their names.
+    # Django has no roles; many sites use groups with a naming convention instead.
     "roles": (
         {
             "name": "roles",

@@ -1,7 +1,7 @@
-"""A claim mapper as data: where its value comes from, what is done to it, when, and what becomes of it.
+"""Claim mappers as data: source, transforms, conditions and merge strategy.
 
-Nothing here is checked. A rule that a person wrote comes from :func:`~.parsing.parse_rule`, and one that breaks a rule
-for rules anyway is told apart when it is compiled.
+Not checked: the values of these classes. :func:`~.schema.parse_rule` checks input, and
+:func:`~.compiler.compile_rule` rejects rules that are invalid nevertheless.
 """
 
 from __future__ import annotations
@@ -27,65 +27,67 @@ ClaimPath = tuple[str, ...]
 
 
 def parse_claim_name(name: object, *, where: str = "claim") -> ClaimPath:
-    """Take a claim's name apart at its dots.
+    """Split a claim's name at its dots.
 
     Raises:
-        UnusableRule: a segment is empty, begins or ends with a space, or holds a character that cannot be seen; or the
-            name is too long.
+        UnusableRule: a segment is empty, begins or ends with a space, or contains unprintable characters; or the name
+            is too long.
 
-    Whether the claim is reserved is not checked: see :func:`refuse_reserved`.
+    Not checked: whether the claim is reserved; see :func:`refuse_reserved`.
     """
     if not isinstance(name, str) or not name:
-        raise refuse(where, gettext_noop("Give the claim a name."))
+        raise refuse(where, gettext_noop("Enter the name of the claim."))
     if len(name) > LONGEST_NAME:
-        raise refuse(where, gettext_noop("A name has at most %(longest)d characters."), longest=LONGEST_NAME)
-    problem = gettext_noop(r"A backslash stands before a dot or another backslash: \. or \\")
-    path = tuple(divided(name, ".", where=where, problem=problem))
+        raise refuse(where, gettext_noop("A name must have at most %(longest)d characters."), longest=LONGEST_NAME)
+    problem = gettext_noop(r"A backslash must be followed by a dot or another backslash: \. or \\")
+    path = tuple(split_escaped(name, ".", where=where, problem=problem))
     if len(path) > DEEPEST_NAME:
-        raise refuse(where, gettext_noop("A claim is nested at most %(deepest)d deep."), deepest=DEEPEST_NAME)
+        raise refuse(where, gettext_noop("A claim must have at most %(deepest)d levels."), deepest=DEEPEST_NAME)
     for segment in path:
         if not segment:
             raise refuse(
-                where, gettext_noop(r"There is nothing before, after or between dots. Write \. for a dot in a name.")
+                where, gettext_noop(r"A segment before, after or between dots is empty. Write \. for a dot in a name.")
             )
         if segment != segment.strip():
             raise refuse(where, gettext_noop("A name must not begin or end with a space."))
         if not segment.isprintable():
-            # Control characters, zero-width letters and lone surrogates: names that look the same and are not.
-            raise refuse(where, gettext_noop("A name must not hold characters that cannot be seen."))
+            # Control characters, zero-width characters and lone surrogates would make names that look the same.
+            raise refuse(where, gettext_noop("A name must not contain unprintable characters."))
     return path
 
 
 def write_claim_name(path: ClaimPath) -> str:
-    """Give the name that :func:`parse_claim_name` reads as this path."""
+    """Return the name that :func:`parse_claim_name` parses into this path."""
     return ".".join(segment.replace("\\", "\\\\").replace(".", "\\.") for segment in path)
 
 
 def refuse_reserved(path: ClaimPath, *, where: str = "claim") -> None:
-    """Refuse the claims of the protocol, in whatever spelling, and everything below them.
+    """Check that a claim is not a protocol claim or part of one.
 
     Raises:
-        UnusableRule: the first segment is a reserved claim, or differs from one by its case or by compatibility forms
-            of its letters (full-width letters). Look-alikes from other scripts are other names.
+        UnusableRule: the first segment is a reserved claim, or differs from one only in case or in compatibility forms
+            (full-width letters).
+
+    Not checked: look-alikes from other scripts. They are different names.
     """
     first = path[0]
     if first in RESERVED_CLAIMS or unicodedata.normalize("NFKC", first).casefold().strip() in RESERVED_CLAIMS:
         raise refuse(
             where,
-            gettext_noop("“%(name)s” belongs to the protocol, and no mapper may set it. Choose another name."),
+            gettext_noop("“%(name)s” is a protocol claim, which mappers cannot set. Choose another name."),
             name=first,
         )
 
 
-def divided(text: str, at: str, *, where: str, problem: str) -> Sequence[str]:
-    r"""Divide a text at each ``at`` that has no backslash before it, and take the backslashes away.
+def split_escaped(text: str, at: str, *, where: str, problem: str) -> Sequence[str]:
+    r"""Split a text at each ``at`` that is not escaped with a backslash, and remove the escapes.
 
     Args:
-        at: one character. Only it and the backslash may have a backslash before them.
-        where, problem: what to refuse any other text with, as for :func:`~.problems.refuse`.
+        at: one character. Only it and the backslash may be escaped.
+        where, problem: for the error, as for :func:`~.errors.refuse`.
 
     Raises:
-        UnusableRule: a backslash stands before another character, or at the end.
+        UnusableRule: a backslash is followed by another character or ends the text.
     """
     parts, letters, escaped = [], [], False
     for letter in text:
@@ -111,19 +113,19 @@ def divided(text: str, at: str, *, where: str, problem: str) -> Sequence[str]:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class UserField:
-    """A field of the user, through relations where the path has dots: ``email``, ``profile.department.code``."""
+    """A field of the user; dots follow relations: ``email``, ``profile.department.code``."""
 
     path: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Groups:
-    """The names of the user's groups, a list in the order of the alphabet."""
+    """The names of the user's groups, a sorted list."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Permissions:
-    """The permissions that the user was given, one by one or by a group: ``app.codename``, in alphabetical order."""
+    """The user's own and group permissions as ``app.codename``, a sorted list."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -135,24 +137,24 @@ class ClientField:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ResourceServerField:
-    """A field of the resource server; no value in a token for more than one."""
+    """A field of the resource server; missing in a token for several."""
 
     name: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Constant:
-    """Always the same JSON value."""
+    """A constant JSON value."""
 
     value: Any
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Template:
-    """A text with places for other sources: ``{user:first_name} {user:last_name}``.
+    """A text with placeholders for other sources: ``{user:first_name} {user:last_name}``.
 
-    The places are ``{user:PATH}``, ``{client:FIELD}``, ``{resource_server:FIELD}``, ``{claim:NAME}`` and
-    ``{registered:NAME}``; ``{{`` and ``}}`` are braces. If one of them has no value, neither has the template.
+    Placeholders are ``{user:PATH}``, ``{client:FIELD}``, ``{resource_server:FIELD}``, ``{claim:NAME}`` and
+    ``{registered:NAME}``; ``{{`` and ``}}`` are braces. If the value of one is missing, so is the template's.
     """
 
     text: str
@@ -160,21 +162,21 @@ class Template:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RegisteredSource:
-    """What a function gives that a developer registered under a name."""
+    """The result of a function that a developer registered under a name."""
 
     name: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ExistingClaim:
-    """A claim of the protocol, or one that a mapper before this one has set."""
+    """A protocol claim, or a claim that an earlier mapper set."""
 
     claim: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Unreadable:
-    """In place of the source of a rule that could not be read: its mapper always fails, and says why."""
+    """The source of a rule that could not be parsed. Its mapper always fails with the problem as its reason."""
 
     problem: str
 
@@ -196,14 +198,14 @@ Source: TypeAlias = (
 
 
 class Place(StrEnum):
-    """Which entry of a list is picked."""
+    """Which entry of a list to pick."""
 
     FIRST = "first"
     LAST = "last"
 
 
 class Others(StrEnum):
-    """What becomes of texts that a table does not rename."""
+    """What to do with texts that are not in the table."""
 
     KEEP = "keep"
     DROP = "drop"
@@ -213,7 +215,8 @@ class Others(StrEnum):
 class Cast:
     """Convert a value, or each entry of a list, to a scalar type.
 
-    Dates and times become ISO 8601 text or, where they are aware, seconds since the epoch (RFC 7519 §2, NumericDate).
+    Dates and times become ISO 8601 text; aware datetimes can also become seconds since the epoch (RFC 7519 §2,
+    NumericDate).
     """
 
     to: ValueType
@@ -221,28 +224,28 @@ class Cast:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Join:
-    """Make one text of a list of texts."""
+    """Join a list of texts into one text."""
 
     separator: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Split:
-    """Make a list of a text; spaces around the entries go, and empty entries."""
+    """Split a text into a list; entries are stripped, and empty ones removed."""
 
     separator: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Pick:
-    """Take one entry of a list."""
+    """Pick one entry of a list."""
 
     which: Place
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Filter:
-    """Keep the texts that match one of the patterns or, where ``drop`` is set, all others."""
+    """Keep the texts that match one of the patterns or, with ``drop``, those that do not."""
 
     patterns: tuple[str, ...]
     drop: bool = False
@@ -250,14 +253,14 @@ class Filter:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Prefix:
-    """Put a text before the text."""
+    """Add a prefix to a text."""
 
     text: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Strip:
-    """Take a text away at the beginning and one at the end, where they are there."""
+    """Remove a prefix and a suffix from a text, if present."""
 
     prefix: str = ""
     suffix: str = ""
@@ -265,7 +268,7 @@ class Strip:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Rename:
-    """Replace texts by a table of pairs."""
+    """Replace texts by a table."""
 
     table: tuple[tuple[str, str], ...]
     others: Others = Others.KEEP
@@ -273,12 +276,12 @@ class Rename:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Lower:
-    """Write a text in lower case."""
+    """Convert a text to lower case."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Default:
-    """Take this value where there is none at this point."""
+    """Use this value if the value is missing at this point."""
 
     value: Any
 
@@ -287,8 +290,8 @@ class Default:
 class Hash:
     """Replace a text by its HMAC-SHA-256 in hexadecimal digits.
 
-    Whoever has the key can find out which text it was by trying; whoever has it not can only tell equal texts. So the
-    rule had better hold no more than the name of a key that the site keeps; it has either that or the key itself.
+    With the key, texts can be guessed and checked; without it, only equal texts are recognised. So prefer ``key_name``,
+    the name of a key in the settings, to ``key``, the key itself. Exactly one of them is set.
     """
 
     key_name: str = ""
@@ -297,7 +300,7 @@ class Hash:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Wrap:
-    """Make an object with one member of a value, or of each entry of a list: the shape of RFC 7643 §4.1.2."""
+    """Wrap a value, or each entry of a list, in an object with one member, as in RFC 7643 §4.1.2."""
 
     member: str
 
@@ -308,7 +311,7 @@ Transform: TypeAlias = Cast | Join | Split | Pick | Filter | Prefix | Strip | Re
 
 
 class WhenMissing(StrEnum):
-    """What happens where there is no value: ``None``, an empty text or an empty list."""
+    """What to do if the value is missing: ``None``, an empty text or an empty list."""
 
     LEAVE_OUT = "leave_out"
     DEFAULT = "default"
@@ -316,7 +319,7 @@ class WhenMissing(StrEnum):
 
 
 class Merge(StrEnum):
-    """What happens where the claim is there already, from a mapper before this one."""
+    """What to do if an earlier mapper has set the claim."""
 
     OVERWRITE = "overwrite"
     APPEND = "append"
@@ -328,13 +331,13 @@ class MapperRule:
     """One claim mapper.
 
     Attributes:
-        key: the mapper's name, which no other has.
-        claim: the name of the claim, nested with dots.
-        value_type: what the value must be in the end.
+        key: the mapper's unique name.
+        claim: the name of the claim; dots nest it.
+        value_type: the type of the value after all transforms.
         default: the value for :attr:`WhenMissing.DEFAULT`.
-        required: whether no token is issued when this mapper fails.
-        order: mappers are applied in ascending order, those of the same order by their keys.
-        enabled: whether it is applied at all.
+        required: whether a failure of this mapper prevents the token from being issued.
+        order: mappers are applied in ascending order; mappers with the same order by key.
+        enabled: whether it is applied.
     """
 
     key: str

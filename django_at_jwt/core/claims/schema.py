@@ -1,4 +1,4 @@
-"""Rules as JSON: what an export holds, settings declare, and the columns of a row store."""
+"""Rules as JSON, as in exports, settings and database columns: parsing and writing."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ import json
 from dataclasses import MISSING, fields
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final
+
+from django_at_jwt.core.jose.jws import DuplicateMember, unique_members
+from django_at_jwt.core.quotation import is_storable
 
 from .compiler import compile_rule
 from .conditions import Conditions, Match, TokensFor
@@ -54,37 +57,30 @@ if TYPE_CHECKING:
 
 
 def read_json(text: str, *, where: str) -> Any:
-    """Read a JSON text in which each member of an object is there once.
-
-    ``NaN`` and ``Infinity`` are read: who takes the value refuses them, and says why.
+    """Parse JSON without duplicate members.
 
     Raises:
-        UnusableRule: a member is there twice.
-        ValueError: it is no JSON, or is nested too deep.
+        UnusableRule: an object has a duplicate member.
+        ValueError: not JSON, or nested too deep.
+
+    Not checked: ``NaN`` and ``Infinity``. :func:`_read_json_value` rejects them with a better message.
     """
-
-    def members_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        members: dict[str, Any] = {}
-        for name, value in pairs:
-            if name in members:
-                raise refuse(where, gettext_noop("“%(name)s” is there twice in one object."), name=name)
-            members[name] = value
-        return members
-
     try:
-        return json.loads(text, object_pairs_hook=members_once)
+        return json.loads(text, object_pairs_hook=unique_members)
+    except DuplicateMember as error:
+        raise refuse(where, gettext_noop("“%(name)s” occurs twice in one object."), name=error.name) from None
     except RecursionError:
         raise ValueError("the text is nested too deep") from None
 
 
 _LONGEST_TEXT: Final = 255
 _MOST_ENTRIES: Final = 200
-_NOT_STORABLE: Final = gettext_noop("No text in this may hold the character NUL or half of a surrogate pair.")
-_LARGEST_NUMBER: Final = 2**31 - 1  # What an integer column holds in every database.
+_NOT_STORABLE: Final = gettext_noop("Texts must not contain NUL characters or lone surrogates.")
+_LARGEST_NUMBER: Final = 2**31 - 1  # The largest value of an integer column in every database.
 
 
-def text(longest: int, *, at_least: int = 1) -> Callable[[object, str], str]:
-    """Give a reader of texts with so many characters."""
+def _text_reader(longest: int, *, at_least: int = 1) -> Callable[[object, str], str]:
+    """Return a reader of texts with ``at_least`` to ``longest`` characters."""
 
     def read(value: object, where: str) -> str:
         if not isinstance(value, str) or not at_least <= len(value) <= longest or not is_storable(value):
@@ -99,58 +95,49 @@ def text(longest: int, *, at_least: int = 1) -> Callable[[object, str], str]:
     return read
 
 
-def is_storable(value: str) -> bool:
-    """Tell whether databases and UTF-8 can hold a text: no half of a surrogate pair, and no NUL."""
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return False
-    return "\0" not in value
+_read_text: Final = _text_reader(_LONGEST_TEXT)
 
 
-_text: Final = text(_LONGEST_TEXT)
-
-
-def texts(value: object, where: str) -> tuple[str, ...]:
-    """Read a list of texts; repetitions go."""
+def _read_texts(value: object, where: str) -> tuple[str, ...]:
+    """Read a list of texts, and remove duplicates."""
     if not isinstance(value, (list, tuple)) or len(value) > _MOST_ENTRIES:
         raise refuse(where, gettext_noop("This must be a list of at most %(most)d texts."), most=_MOST_ENTRIES)
-    return tuple(dict.fromkeys(_text(each, where) for each in value))
+    return tuple(dict.fromkeys(_read_text(each, where) for each in value))
 
 
-def patterns(value: object, where: str) -> tuple[str, ...]:
+def _read_patterns(value: object, where: str) -> tuple[str, ...]:
     """Read a list of patterns."""
-    read = texts(value, where)
+    read = _read_texts(value, where)
     if not read:
-        raise refuse(where, gettext_noop("Give at least one pattern, such as “app-*”."))
+        raise refuse(where, gettext_noop("Enter at least one pattern, such as “app-*”."))
     for each in read:
         Pattern(each, where=where)
     return read
 
 
-def table(value: object, where: str) -> tuple[tuple[str, str], ...]:
-    """Read an object of texts, as pairs in the order of the alphabet."""
+def _read_table(value: object, where: str) -> tuple[tuple[str, str], ...]:
+    """Read an object of texts as sorted pairs."""
     if not isinstance(value, dict) or not 1 <= len(value) <= _MOST_ENTRIES:
-        raise refuse(where, gettext_noop("A table has 1 to %(most)d pairs of texts."), most=_MOST_ENTRIES)
-    return tuple(sorted((_text(name, where), _text(renamed, where)) for name, renamed in value.items()))
+        raise refuse(where, gettext_noop("A table must have 1 to %(most)d pairs of texts."), most=_MOST_ENTRIES)
+    return tuple(sorted((_read_text(name, where), _read_text(renamed, where)) for name, renamed in value.items()))
 
 
-def flag(value: object, where: str) -> bool:
+def _read_boolean(value: object, where: str) -> bool:
     """Read a boolean."""
     if value is not True and value is not False:
         raise refuse(where, gettext_noop("This must be true or false."))
     return value
 
 
-def whole_number(value: object, where: str) -> int:
-    """Read an integer that any database can hold."""
+def _read_integer(value: object, where: str) -> int:
+    """Read an integer that every database can store."""
     if isinstance(value, bool) or not isinstance(value, int) or not -_LARGEST_NUMBER <= value <= _LARGEST_NUMBER:
-        raise refuse(where, gettext_noop("This must be a whole number."))
+        raise refuse(where, gettext_noop("This must be an integer."))
     return value
 
 
-def choice(choices: Iterable[Enum]) -> Callable[[object, str], Any]:
-    """Give a reader of the values of an enumeration, or of some of its members."""
+def _choice_reader(choices: Iterable[Enum]) -> Callable[[object, str], Any]:
+    """Return a reader of the values of an enumeration, or of some of its members."""
     by_value = {each.value: each for each in choices}
 
     def read(value: object, where: str) -> Enum:
@@ -162,24 +149,24 @@ def choice(choices: Iterable[Enum]) -> Callable[[object, str], Any]:
     return read
 
 
-def optional(read: Callable[[object, str], Any]) -> Callable[[object, str], Any]:
-    """Give a reader that takes ``None`` as well."""
+def _optional_reader(read: Callable[[object, str], Any]) -> Callable[[object, str], Any]:
+    """Return a reader that also accepts ``None``."""
     return lambda value, where: None if value is None else read(value, where)
 
 
-def claim_name(value: object, where: str) -> str:
+def _read_claim_name(value: object, where: str) -> str:
     """Read the name of a claim."""
     parse_claim_name(value, where=where)
     return str(value)
 
 
-def mapped_claim_name(value: object, where: str) -> str:
+def _read_mapped_claim_name(value: object, where: str) -> str:
     """Read the name of a claim that a mapper may set."""
     refuse_reserved(parse_claim_name(value, where=where), where=where)
     return str(value)
 
 
-def template(value: object, where: str) -> str:
+def _read_template(value: object, where: str) -> str:
     """Read a template."""
     parts = parse_template(value, where=where)
     if not is_storable(str(value)):
@@ -190,15 +177,15 @@ def template(value: object, where: str) -> str:
     return str(value)
 
 
-def json_value(value: object, where: str) -> Any:
-    """Read any JSON value, within the bounds for values, that a column for JSON can hold."""
+def _read_json_value(value: object, where: str) -> Any:
+    """Read a JSON value within the size limits that a JSON column can store."""
     try:
         copied = copy_json(value)
         measure(copied)
     except MapperFailure as failure:
-        raise refuse(where, gettext_noop("This is no JSON value: %(reason)s."), reason=failure.detail) from None
+        raise refuse(where, gettext_noop("Not a JSON value: %(reason)s."), reason=failure.detail) from None
     if not all(is_storable(each) for each in _texts_in(copied)):
-        # PostgreSQL has no NUL in any text, although JSON has.
+        # PostgreSQL cannot store NUL in text, although JSON allows it.
         raise refuse(where, _NOT_STORABLE)
     return copied
 
@@ -215,54 +202,54 @@ def _texts_in(value: Any) -> Iterator[str]:
             yield from _texts_in(entry)
 
 
-def constant(value: object, where: str) -> Any:
-    """Read a JSON value that is one: neither ``null`` nor an empty text or list, which stand for no value."""
+def _read_constant(value: object, where: str) -> Any:
+    """Read a JSON value other than ``null``, an empty text or an empty list, which count as missing."""
     if is_missing(value):
-        raise refuse(where, gettext_noop("A constant needs a value."))
-    return json_value(value, where)
+        raise refuse(where, gettext_noop("A constant must have a value."))
+    return _read_json_value(value, where)
 
 
 MOST_TRANSFORMS: Final = 10
 SHORTEST_HASH_KEY: Final = 16
 LONGEST_HASH_KEY: Final = 200
 
-# For each kind, the class and how its members are  Members are required where the class has no default.
+# For each kind, the class and the readers of its members. Members without a default in the class are required.
 _Kinds = dict[str, tuple[type, dict[str, "Read"]]]
 SOURCE_KINDS: Final[_Kinds] = {
-    "user": (UserField, {"path": text(255)}),
+    "user": (UserField, {"path": _text_reader(255)}),
     "groups": (Groups, {}),
     "permissions": (Permissions, {}),
-    "client": (ClientField, {"name": text(255)}),
-    "resource_server": (ResourceServerField, {"name": text(255)}),
-    "constant": (Constant, {"value": constant}),
-    "template": (Template, {"text": template}),
-    "registered": (RegisteredSource, {"name": text(255)}),
-    "claim": (ExistingClaim, {"claim": claim_name}),
+    "client": (ClientField, {"name": _text_reader(255)}),
+    "resource_server": (ResourceServerField, {"name": _text_reader(255)}),
+    "constant": (Constant, {"value": _read_constant}),
+    "template": (Template, {"text": _read_template}),
+    "registered": (RegisteredSource, {"name": _text_reader(255)}),
+    "claim": (ExistingClaim, {"claim": _read_claim_name}),
 }
 TRANSFORM_KINDS: Final[_Kinds] = {
-    "cast": (Cast, {"to": choice(SCALAR_TYPES)}),
-    "join": (Join, {"separator": text(100, at_least=0)}),
-    "split": (Split, {"separator": text(100)}),
-    "pick": (Pick, {"which": choice(Place)}),
-    "filter": (Filter, {"patterns": patterns, "drop": flag}),
-    "prefix": (Prefix, {"text": text(200)}),
-    "strip": (Strip, {"prefix": text(200, at_least=0), "suffix": text(200, at_least=0)}),
-    "rename": (Rename, {"table": table, "others": choice(Others)}),
+    "cast": (Cast, {"to": _choice_reader(SCALAR_TYPES)}),
+    "join": (Join, {"separator": _text_reader(100, at_least=0)}),
+    "split": (Split, {"separator": _text_reader(100)}),
+    "pick": (Pick, {"which": _choice_reader(Place)}),
+    "filter": (Filter, {"patterns": _read_patterns, "drop": _read_boolean}),
+    "prefix": (Prefix, {"text": _text_reader(200)}),
+    "strip": (Strip, {"prefix": _text_reader(200, at_least=0), "suffix": _text_reader(200, at_least=0)}),
+    "rename": (Rename, {"table": _read_table, "others": _choice_reader(Others)}),
     "lower": (Lower, {}),
-    "default": (Default, {"value": json_value}),
-    "hash": (Hash, {"key_name": text(100), "key": text(LONGEST_HASH_KEY, at_least=SHORTEST_HASH_KEY)}),
-    "wrap": (Wrap, {"member": text(100)}),
+    "default": (Default, {"value": _read_json_value}),
+    "hash": (Hash, {"key_name": _text_reader(100), "key": _text_reader(LONGEST_HASH_KEY, at_least=SHORTEST_HASH_KEY)}),
+    "wrap": (Wrap, {"member": _text_reader(100)}),
 }
 _KIND_OF: Final = {cls: kind for kinds in (SOURCE_KINDS, TRANSFORM_KINDS) for kind, (cls, _) in kinds.items()}
 
 _CONDITIONS: Final[dict[str, Read]] = {
-    "tokens_for": optional(choice(TokensFor)),
-    "clients": texts,
-    "scopes": texts,
-    "scopes_match": choice(Match),
-    "resource_servers": texts,
-    "grants": texts,
-    "groups": texts,
+    "tokens_for": _optional_reader(_choice_reader(TokensFor)),
+    "clients": _read_texts,
+    "scopes": _read_texts,
+    "scopes_match": _choice_reader(Match),
+    "resource_servers": _read_texts,
+    "grants": _read_texts,
+    "groups": _read_texts,
 }
 
 
@@ -273,54 +260,54 @@ def _parse_source(data: object, where: str) -> Source:
 
 def _parse_transforms(data: object, where: str) -> tuple[Transform, ...]:
     if not isinstance(data, (list, tuple)) or len(data) > MOST_TRANSFORMS:
-        raise refuse(where, gettext_noop("Give a list of at most %(most)d transforms."), most=MOST_TRANSFORMS)
+        raise refuse(where, gettext_noop("This must be a list of at most %(most)d transforms."), most=MOST_TRANSFORMS)
     return tuple(parse_transform(each, where) for each in data)
 
 
 def parse_transform(data: object, where: str = "transforms") -> Transform:
-    """Read one transform; raises as :func:`parse_rule`."""
+    """Parse one transform; raises as :func:`parse_rule`."""
     transform: Transform = _of_a_kind(data, TRANSFORM_KINDS, where)
     return transform
 
 
 def parse_conditions(data: object, where: str = "conditions") -> Conditions:
-    """Read conditions; raises as :func:`parse_rule`."""
+    """Parse conditions; raises as :func:`parse_rule`."""
     conditions = Conditions(**_members(data, _CONDITIONS, Conditions, where))
     if conditions.groups and conditions.tokens_for is TokensFor.MACHINES:
-        raise refuse(where, gettext_noop("A client that acts for itself is in no group, so this would never be met."))
+        raise refuse(where, gettext_noop("Clients that act for themselves have no groups, so this would never match."))
     return conditions
 
 
-# The members of a rule's data, each with the attribute of the rule that it becomes.
+# The members of a rule's data, each with the rule's attribute and a reader.
 _RULE: Final[dict[str, tuple[str, Read]]] = {
-    "name": ("key", text(100)),
-    "claim": ("claim", mapped_claim_name),
+    "name": ("key", _text_reader(100)),
+    "claim": ("claim", _read_mapped_claim_name),
     "source": ("source", _parse_source),
     "transforms": ("transforms", _parse_transforms),
-    "type": ("value_type", choice(ValueType)),
+    "type": ("value_type", _choice_reader(ValueType)),
     "conditions": ("conditions", parse_conditions),
-    "when_missing": ("when_missing", choice(WhenMissing)),
-    "default": ("default", json_value),
-    "merge": ("merge", choice(Merge)),
-    "required": ("required", flag),
-    "order": ("order", whole_number),
-    "enabled": ("enabled", flag),
+    "when_missing": ("when_missing", _choice_reader(WhenMissing)),
+    "default": ("default", _read_json_value),
+    "merge": ("merge", _choice_reader(Merge)),
+    "required": ("required", _read_boolean),
+    "order": ("order", _read_integer),
+    "enabled": ("enabled", _read_boolean),
 }
 _NAME_OF_MEMBER: Final = {attribute: member for member, (attribute, _) in _RULE.items()}
 
 
 def parse_rule(data: Mapping[str, Any]) -> MapperRule:
-    """Read a rule.
+    """Parse a rule.
 
     Raises:
-        UnusableRule: with every problem that was found; ``where`` is the member of ``data`` to mend.
+        UnusableRule: with all problems found; ``where`` is the invalid member of ``data``.
 
-    Whether the sources exist and may be mapped is not checked: that depends on the site.
+    Not checked: whether the sources exist and may be mapped, which depends on the site.
     """
     problems: list[RuleProblem] = []
     values: dict[str, Any] = {}
     if not isinstance(data, dict):
-        raise refuse("name", gettext_noop("A mapper is an object with members such as “claim” and “source”."))
+        raise refuse("name", gettext_noop("A mapper must be an object with members such as “claim” and “source”."))
     problems += _unknown_members(data, _RULE, "name")
     required = _required(MapperRule)
     for member, (attribute, reader) in _RULE.items():
@@ -335,12 +322,12 @@ def parse_rule(data: Mapping[str, Any]) -> MapperRule:
     if problems:
         raise UnusableRule(*problems)
     rule = MapperRule(**values)
-    _refuse_what_can_never_work(rule)
+    _check_usable(rule)
     return rule
 
 
-def _refuse_what_can_never_work(rule: MapperRule) -> None:
-    # Whether the site has the keys that hashes name is for the site to say.
+def _check_usable(rule: MapperRule) -> None:
+    # Not checked: whether the site has the keys that hashes name.
     named = {transform.key_name: "any key" for transform in rule.transforms if isinstance(transform, Hash)}
     compiled = compile_rule(rule, hash_keys=named)
     if isinstance(rule.source, Constant):
@@ -349,12 +336,12 @@ def _refuse_what_can_never_work(rule: MapperRule) -> None:
         except MapperFailure as failure:
             raise refuse(
                 "source",
-                gettext_noop("The constant does not become a “%(type)s”: %(reason)s."),
+                gettext_noop("The constant is not of type “%(type)s” after the transforms: %(reason)s."),
                 type=rule.value_type.value,
                 reason=failure.detail,
             ) from None
     if isinstance(rule.source, (Groups, Permissions)) and not rule.transforms and rule.value_type != ValueType.STRINGS:
-        raise refuse("type", gettext_noop("The source gives a list of texts: choose “strings”, or add a transform."))
+        raise refuse("type", gettext_noop("The source is a list of texts: choose “strings”, or add a transform."))
 
 
 def _of_a_kind(data: object, kinds: _Kinds, where: str) -> Any:
@@ -382,9 +369,9 @@ def _members(data: object, readers: dict[str, Read], cls: type, where: str) -> d
 def _unknown_members(data: Mapping[Any, Any], known: Mapping[str, object], where: str) -> Iterator[RuleProblem]:
     for name in data:
         if name not in known:
-            name = name if isinstance(name, str) else type(name).__name__  # noqa: PLW2901 - what can be shown of it
+            name = name if isinstance(name, str) else type(name).__name__  # noqa: PLW2901 - a name that can be shown
             nearest = difflib.get_close_matches(name, known, n=1) or list(known)
-            text = gettext_noop("“%(name)s” is not known here; there is %(known)s.")
+            text = gettext_noop("“%(name)s” is unknown; known is %(known)s.")
             yield RuleProblem(where=where, text=text, parameters={"name": name, "known": ", ".join(nearest)})
 
 
@@ -393,12 +380,12 @@ def _required(cls: Any) -> set[str]:
 
 
 def write_rule(rule: MapperRule) -> dict[str, Any]:
-    """Give the data that :func:`parse_rule` reads as this rule, without what is as it is by default."""
+    """Return the data that :func:`parse_rule` parses into this rule, without defaults."""
     return {_NAME_OF_MEMBER[name]: value for name, value in _written(rule).items()}
 
 
 def write_part(part: Any) -> dict[str, Any]:
-    """Give the data of a source, a transform or conditions."""
+    """Return the data of a source, a transform or conditions, without defaults."""
     kind = {"kind": _KIND_OF[type(part)]} if type(part) in _KIND_OF else {}
     return {**kind, **_written(part)}
 

@@ -1,4 +1,4 @@
-"""Reading sources: from the plain values that are known when a token is issued."""
+"""Sources of values: which values they need, and reading them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from .rules import (
     UserField,
     parse_claim_name,
 )
-from .transforms import refuse_immense
+from .transforms import check_size
 
 if TYPE_CHECKING:
     from .rules import Source
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Needs:
-    """What has to be read for some mappers, beside the client and the resource server.
+    """The values that mappers need, in addition to the client and the resource server.
 
     ``user_fields`` are paths, ``registered`` the names of registered sources.
     """
@@ -43,7 +43,7 @@ class Needs:
 
     @classmethod
     def of_all(cls, needs: Iterable[Needs]) -> Self:
-        """Give what has to be read for all of these."""
+        """Return the union of several needs."""
         needs = list(needs)
         return cls(
             user_fields=frozenset().union(*(each.user_fields for each in needs)),
@@ -55,17 +55,17 @@ class Needs:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SourceValues:
-    """The values of all sources for one token, plain and read before.
+    """The values of all sources for one token.
 
     Attributes:
-        user: the user's fields by their paths; empty where a client acts for itself.
+        user: the user's fields by path; empty if the client acts for itself.
         groups: the names of the user's groups, sorted.
         permissions: ``app.codename``, sorted.
         client: fields of the client.
-        resource_server: fields of the one resource server that the token is for, or empty.
-        registered: functions without arguments, by the names of the registered sources. They are called when their
-            mapper's turn comes, and any exception makes that mapper fail.
-        protocol: the claims of the protocol, as they will be signed.
+        resource_server: fields of the token's resource server; empty if there are several.
+        registered: functions without arguments, by the names of the registered sources. Each is called when its mapper
+            is applied; any exception makes the mapper fail.
+        protocol: the protocol claims that will be signed.
     """
 
     user: Mapping[str, Any] = field(default_factory=dict)
@@ -78,13 +78,13 @@ class SourceValues:
 
 
 Reader = Callable[[SourceValues, Mapping[str, Any]], Any]
-"""Reads a source; the second argument is what was mapped so far."""
+"""Reads a source; the second argument is the claims mapped so far."""
 
 
 @singledispatch
 def compile_source(source: Any) -> tuple[Reader, Needs]:
-    """Give the function that reads a source, and what has to be read for it."""
-    raise TypeError(f"{type(source).__name__} is no source")
+    """Return the function that reads a source, and the values that it needs."""
+    raise TypeError(f"{type(source).__name__} is not a source")
 
 
 @compile_source.register
@@ -122,13 +122,13 @@ def _(source: RegisteredSource) -> tuple[Reader, Needs]:
     def call(values: SourceValues, _mapped: Mapping[str, Any]) -> Any:
         function = values.registered.get(source.name)
         if function is None:
-            raise MapperFailure(FailureReason.SOURCE_FAILED, f"no source is registered as {source.name!r}")
+            raise MapperFailure(FailureReason.SOURCE_FAILED, f"the source {source.name!r} is not registered")
         try:
             return function()
         except MapperFailure:
             raise
-        except Exception as error:  # noqa: BLE001 - it is the site's own code, and the other claims are issued
-            # Its text may hold anything, such as the user's data; where it was raised holds nothing.
+        except Exception as error:  # noqa: BLE001 - an error in the site's code must not affect other claims
+            # The message may contain personal data, so only report where it was raised.
             raise MapperFailure(FailureReason.SOURCE_FAILED, _where_raised(error, source.name)) from None
 
     return call, Needs(registered=frozenset({source.name}))
@@ -144,7 +144,7 @@ def _(source: ExistingClaim) -> tuple[Reader, Needs]:
     path = parse_claim_name(source.claim, where="source")
 
     def read(values: SourceValues, mapped: Mapping[str, Any]) -> Any:
-        # No name is in both, since reserved claims are never mapped.
+        # Reserved claims are never mapped, so no name is in both.
         return _at(values.protocol if path[0] in values.protocol else mapped, path)
 
     return read, Needs()
@@ -179,9 +179,9 @@ def _as_text(value: Any) -> str:
     if isinstance(value, bool) or not isinstance(value, (str, int)):
         raise MapperFailure(
             FailureReason.WRONG_TYPE,
-            f"a place of the template is of type {type(value).__name__}, and takes texts and integers only",
+            f"a placeholder of the template must be a text or an integer (got {type(value).__name__})",
         )
-    refuse_immense(value)
+    check_size(value)
     return str(value)
 
 
@@ -196,7 +196,7 @@ def _where_raised(error: Exception, name: str) -> str:
 
 
 def parts_of(source: Source) -> tuple[Source, ...]:
-    """Give the sources in the places of a template, or the source itself."""
+    """Return the sources in the placeholders of a template, or the source itself."""
     if isinstance(source, Template):
         return tuple(part for part in parse_template(source.text) if not isinstance(part, str))
     return (source,)
@@ -215,14 +215,14 @@ _PLACES: Final[dict[str, Callable[[str], Source]]] = {
 
 
 def parse_template(text: object, *, where: str = "source") -> tuple[str | Source, ...]:
-    """Take a template apart into texts and sources.
+    """Split a template into texts and sources.
 
     Raises:
-        UnusableRule: it is too long or has too many places, a brace is alone, or a place names no kind of source.
+        UnusableRule: it is too long or has too many placeholders, a brace is unmatched, or a placeholder is invalid.
     """
     if not isinstance(text, str) or not text or len(text) > LONGEST_TEMPLATE:
         raise refuse(
-            where, gettext_noop("A template is a text of 1 to %(longest)d characters."), longest=LONGEST_TEMPLATE
+            where, gettext_noop("A template must be a text of 1 to %(longest)d characters."), longest=LONGEST_TEMPLATE
         )
     parts: list[str | Source] = []
     at = 0
@@ -237,12 +237,12 @@ def parse_template(text: object, *, where: str = "source") -> tuple[str | Source
         else:
             close = text.find("}", at)
             if letter == "}" or close < 0:
-                raise refuse(where, gettext_noop("A brace is alone. Write {{ or }} for a brace."))
+                raise refuse(where, gettext_noop("A brace is unmatched. Write {{ or }} for a brace."))
             parts.append(_place(text[at + 1 : close], where))
             end = close + 1
         at = end
     if sum(not isinstance(part, str) for part in parts) > MOST_PLACES:
-        raise refuse(where, gettext_noop("A template has at most %(most)d places."), most=MOST_PLACES)
+        raise refuse(where, gettext_noop("A template must have at most %(most)d placeholders."), most=MOST_PLACES)
     return tuple(parts)
 
 
@@ -251,9 +251,7 @@ def _place(text: str, where: str) -> Source:
     if not colon or not name or kind not in _PLACES:
         raise refuse(
             where,
-            gettext_noop(
-                "“{%(place)s}” names no source. Write for instance {user:email}, {client:name} or {claim:sub}."
-            ),
+            gettext_noop("“{%(place)s}” is not a source. Use for example {user:email}, {client:name} or {claim:sub}."),
             place=text,
         )
     return _PLACES[kind](name)

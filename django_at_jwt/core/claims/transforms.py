@@ -1,6 +1,6 @@
-"""What is done to a value between its source and its claim.
+"""Transforms of values between source and claim.
 
-Each transform of a text does the same to the entries of a list, and leaves out those for which it gives nothing.
+A transform of a text applies to each entry of a list, and omits the entries for which it returns ``None``.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from .rules import (
     Split,
     Strip,
     Wrap,
-    divided,
+    split_escaped,
 )
 from .values import LARGEST_VALUE, ValueType, is_missing, wrong_type
 
@@ -38,7 +38,7 @@ LONGEST_PATTERN: Final = 200
 
 
 class Pattern:
-    """A compiled pattern."""
+    """A compiled pattern; a star matches any text."""
 
     __slots__ = ("_first", "_last", "_middle", "_shortest")
 
@@ -46,31 +46,31 @@ class Pattern:
         """Compile ``text``.
 
         Raises:
-            UnusableRule: it is no text, empty, too long, or ends in the middle of an escape.
+            UnusableRule: it is not a text, empty, too long, or has an invalid escape.
         """
         if not isinstance(text, str) or not text or len(text) > LONGEST_PATTERN:
             raise refuse(
-                where, gettext_noop("A pattern is a text of 1 to %(longest)d characters."), longest=LONGEST_PATTERN
+                where, gettext_noop("A pattern must be a text of 1 to %(longest)d characters."), longest=LONGEST_PATTERN
             )
-        problem = gettext_noop(r"In a pattern a backslash stands before a star or a backslash.")
-        self._first, *rest = divided(text, "*", where=where, problem=problem)
-        # Without a star the pattern is the text itself.
+        problem = gettext_noop(r"In a pattern, a backslash must be followed by a star or a backslash.")
+        self._first, *rest = split_escaped(text, "*", where=where, problem=problem)
+        # Without a star, only the text itself matches.
         self._last = rest.pop() if rest else None
         self._middle = tuple(literal for literal in rest if literal)
         self._shortest = len(self._first) + len(self._last or "")
 
     @property
     def literals(self) -> int:
-        """How many texts a match looks for, at the most."""
+        """The maximum number of literals that a match searches for."""
         return len(self._middle) + 1 + (self._last is not None)
 
     @property
     def reads_whole_texts(self) -> bool:
-        """Whether a match may read a text from end to end, and not its beginning and its end alone."""
+        """Whether a match may read the whole text and not only its beginning and end."""
         return bool(self._middle)
 
     def matches(self, text: str) -> bool:
-        """Tell whether the pattern describes the whole of ``text``."""
+        """Return whether the pattern matches the whole of ``text``."""
         if self._last is None:
             return text == self._first
         if len(text) < self._shortest or not text.startswith(self._first) or not text.endswith(self._last):
@@ -96,7 +96,7 @@ def _to_string(value: Any) -> str:
         return _number_as_text(value)
     if isinstance(value, UUID):
         return str(value)
-    if isinstance(value, (date, time)):  # A datetime is a date.
+    if isinstance(value, (date, time)):  # datetime is a subclass of date.
         return value.isoformat()
     raise _not_castable(value, ValueType.STRING)
 
@@ -106,15 +106,19 @@ def _number_as_text(value: float | Decimal) -> str:
         if abs(value) >= 10**_LONGEST_NUMBER:
             raise _out_of_range()
         return str(int(value))
-    _refuse_what_is_no_number(value)
+    _check_finite(value)
     return f"{value:f}" if isinstance(value, Decimal) else repr(float(value))
 
 
-def _refuse_what_is_no_number(value: float | Decimal) -> None:
-    """Refuse NaN, infinity, and decimals of a size at which arithmetic with them raises or takes long."""
+def _check_finite(value: float | Decimal) -> None:
+    """Check that a number is finite, and that a decimal is small enough for arithmetic not to raise or be slow.
+
+    Raises:
+        MapperFailure: it is not.
+    """
     is_finite = value.is_finite() if isinstance(value, Decimal) else math.isfinite(value)
     if not is_finite:
-        raise MapperFailure(FailureReason.NOT_JSON, "JSON has no NaN and no Infinity")
+        raise MapperFailure(FailureReason.NOT_JSON, "JSON does not support NaN and Infinity")
     if isinstance(value, Decimal) and abs(value.adjusted()) > _LONGEST_NUMBER:
         raise _out_of_range()
 
@@ -124,12 +128,12 @@ def _to_integer(value: Any) -> int:
         return int(value)
     if isinstance(value, datetime):
         if value.tzinfo is None:
-            raise MapperFailure(FailureReason.WRONG_TYPE, "a datetime without time zone names no instant")
+            raise MapperFailure(FailureReason.WRONG_TYPE, "the datetime has no time zone")
         return int(value.timestamp())
     if isinstance(value, (float, Decimal)):
-        _refuse_what_is_no_number(value)
+        _check_finite(value)
         if value != int(value):
-            raise MapperFailure(FailureReason.WRONG_TYPE, "the number is not whole")
+            raise MapperFailure(FailureReason.WRONG_TYPE, "the number is not an integer")
         return int(value)
     if isinstance(value, str):
         digits = value.strip().removeprefix("-")
@@ -143,7 +147,7 @@ def _to_number(value: Any) -> int | float:
     if isinstance(value, float):
         return value
     if isinstance(value, Decimal):
-        _refuse_what_is_no_number(value)
+        _check_finite(value)
         return float(value)
     if isinstance(value, str):
         text = value.strip()
@@ -167,7 +171,7 @@ _WORDS: Final = {
 def _to_boolean(value: Any) -> bool:
     if isinstance(value, bool):
         return value
-    # What is longer than the longest word is none; there is no need to fold a megabyte.
+    # Don't lower a megabyte of text: no word is that long.
     word = str(value).strip().lower() if isinstance(value, str) and len(value) <= _LONGEST_NUMBER else value
     if isinstance(word, str) and word in _WORDS:
         return _WORDS[word]
@@ -176,7 +180,7 @@ def _to_boolean(value: Any) -> bool:
     raise _not_written_as(ValueType.BOOLEAN)
 
 
-# For each type that a value can be cast to. What cannot be cast is a MapperFailure.
+# By target type. The functions raise MapperFailure if a value cannot be cast.
 CASTS: Final[dict[ValueType, Callable[[Any], Any]]] = {
     ValueType.STRING: _to_string,
     ValueType.INTEGER: _to_integer,
@@ -186,11 +190,11 @@ CASTS: Final[dict[ValueType, Callable[[Any], Any]]] = {
 
 
 def _not_castable(value: object, wanted: ValueType) -> MapperFailure:
-    return wrong_type(value, f"anything that can be cast to {wanted.value}")
+    return wrong_type(value, f"a type that can be cast to {wanted.value}")
 
 
 def _not_written_as(wanted: ValueType) -> MapperFailure:
-    return MapperFailure(FailureReason.WRONG_TYPE, f"the value is not written as {wanted.value}")
+    return MapperFailure(FailureReason.WRONG_TYPE, f"the text cannot be parsed as {wanted.value}")
 
 
 def _out_of_range() -> MapperFailure:
@@ -198,19 +202,20 @@ def _out_of_range() -> MapperFailure:
 
 
 _MOST_ENTRIES: Final = 10_000
-_MOST_TEXT: Final = 16 * LARGEST_VALUE  # Many groups may come in, of which a filter leaves a few.
-# In all filters of one mapper together, for the texts between the stars of their patterns: a fifth of a second.
+_MOST_TEXT: Final = 16 * LARGEST_VALUE  # A filter may reduce many groups to a few.
+# The maximum number of searches for literals in all filters of one mapper together: a fifth of a second.
 _MOST_SEARCHES: Final = 100_000
-_CHARACTERS_PER_SEARCH: Final = 500  # Reading so many takes as long as a search that ends at once.
+_CHARACTERS_PER_SEARCH: Final = 500  # Scanning this many characters takes as long as starting a search.
 
 
 @singledispatch
 def compile_transform(transform: Any) -> Callable[[Any], Any]:
-    """Give the function that does to a value what a transform says.
+    """Return the function that applies a transform to a value.
 
-    The function raises :class:`MapperFailure` for a value that it cannot work on, and passes on what counts as none.
+    The function raises :class:`MapperFailure` for a value that it does not support, and returns missing values
+    unchanged.
     """
-    raise TypeError(f"{type(transform).__name__} is no transform")
+    raise TypeError(f"{type(transform).__name__} is not a transform")
 
 
 def _each(change: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -253,7 +258,7 @@ def _(transform: Rename) -> Callable[[Any], Any]:
 
 
 class _CompiledFilter:
-    """A filter, which knows how much it would have to compare."""
+    """A filter that can estimate its cost."""
 
     __slots__ = ("_keep_each", "_literals", "_reading")
 
@@ -271,7 +276,7 @@ class _CompiledFilter:
         return self._keep_each(value)
 
     def searches(self, value: Any) -> int:
-        """Return how many searches this value takes at most."""
+        """Return the maximum number of searches for this value."""
         entries = value if isinstance(value, (list, tuple)) else [value]
         characters = sum(len(entry) for entry in entries if isinstance(entry, str)) if self._reading else 0
         return len(entries) * self._literals + characters * self._reading // _CHARACTERS_PER_SEARCH
@@ -290,7 +295,7 @@ def _(transform: Hash) -> Callable[[Any], Any]:
         try:
             return hmac.digest(key, text.encode(), "sha256").hex()
         except UnicodeEncodeError:
-            raise MapperFailure(FailureReason.NOT_JSON, "the text holds half of a surrogate pair") from None
+            raise MapperFailure(FailureReason.NOT_JSON, "the text contains a lone surrogate") from None
 
     return _each_text(digest)
 
@@ -352,15 +357,15 @@ def _(transform: Cast) -> Callable[[Any], Any]:
 
 
 def apply_transforms(transforms: Sequence[Callable[[Any], Any]], value: Any) -> Any:
-    """Return what the compiled transforms of one mapper make of a value, one after the other.
+    """Return a value after the compiled transforms of one mapper.
 
     Raises:
-        MapperFailure: a transform cannot work on what it gets, or the work is too much: for one transform, or for all
+        MapperFailure: a transform does not support its input, or the work is too much for one transform or for all
             filters together.
     """
     left = _MOST_SEARCHES
     for transform in transforms:
-        refuse_immense(value)
+        check_size(value)
         if isinstance(transform, _CompiledFilter):
             left -= transform.searches(value)
             if left < 0:
@@ -371,17 +376,17 @@ def apply_transforms(transforms: Sequence[Callable[[Any], Any]], value: Any) -> 
     return value
 
 
-def refuse_immense(value: Any) -> None:
-    """Refuse what would take a transform long, or more memory than any claim is worth.
+def check_size(value: Any) -> None:
+    """Check that a text or a list is not too large for transforms.
 
     Raises:
-        MapperFailure: a text, or a list or the texts in it together, beyond these bounds.
+        MapperFailure: the text is too long, or the list has too many entries or too much text.
     """
     if isinstance(value, str):
-        immense = len(value) > LARGEST_VALUE
+        too_large = len(value) > LARGEST_VALUE
     elif isinstance(value, (list, tuple)):
-        immense = len(value) > _MOST_ENTRIES or sum(len(each) for each in value if isinstance(each, str)) > _MOST_TEXT
+        too_large = len(value) > _MOST_ENTRIES or sum(len(each) for each in value if isinstance(each, str)) > _MOST_TEXT
     else:
         return
-    if immense:
-        raise MapperFailure(FailureReason.TOO_LARGE, "the value has more text or entries than a mapper works on")
+    if too_large:
+        raise MapperFailure(FailureReason.TOO_LARGE, "the value has too many entries or too much text for transforms")

@@ -1,4 +1,4 @@
-"""Values of claims: what fits a declared type, as a copy of plain JSON values, and how many bytes it takes."""
+"""Values of claims: checking their types, copying them as plain JSON, and measuring their size."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 LARGEST_VALUE: Final = 64 * 1024
-"""How many characters and entries a value may have, all counted, whatever the limits of a token are."""
+"""The maximum number of characters and entries of a value in total, independent of the limits of a token."""
 DEEPEST_VALUE: Final = 16
 LARGEST_INTEGER: Final = 2**53 - 1
-"""Beyond this, JSON readers that make a double of each number change it (RFC 7493 §2.2)."""
+"""Larger integers lose precision in JSON parsers that use doubles (RFC 7493 §2.2)."""
 
 
 class ValueType(StrEnum):
@@ -48,15 +48,17 @@ SINGLE_TYPES: Final = (*SCALAR_TYPES, ValueType.OBJECT)
 
 
 def is_missing(value: object) -> bool:
-    """Tell whether a value counts as none: ``None``, an empty string or an empty list."""
+    """Return whether a value counts as missing: ``None``, an empty string or an empty list."""
     return value is None or value == "" or (isinstance(value, (list, tuple)) and not value)
 
 
 def fitting(value_type: ValueType) -> Callable[[Any], Any]:
-    """Give the function that copies a value of this type, as values that JSON has.
+    """Return the function that copies a value of this type as plain JSON.
 
-    The function raises :class:`MapperFailure` for any other value. It never converts: a datetime is no string. What it
-    gives shares nothing with its argument that could change. Lone surrogates are found by :func:`measure` alone.
+    The function raises :class:`MapperFailure` for any other value. It never converts: a datetime is not a string. The
+    copy shares no mutable object with its argument.
+
+    Not checked: lone surrogates; see :func:`measure`.
     """
     singular = _SINGULAR.get(value_type)
     if singular is None:
@@ -74,7 +76,7 @@ def fitting(value_type: ValueType) -> Callable[[Any], Any]:
 
 
 def wrong_type(value: object, wanted: str) -> MapperFailure:
-    """Make the failure for a value of another type. Only the type is told."""
+    """Return the failure for a value of the wrong type. It names only the type."""
     return MapperFailure(FailureReason.WRONG_TYPE, f"the value is of type {type(value).__name__}, not {wanted}")
 
 
@@ -87,7 +89,7 @@ def _string(value: Any) -> str:
         raise wrong_type(value, "a string")
     if len(value) > LARGEST_VALUE:
         raise _too_large()
-    # A subclass, such as Django's SafeString or a member of TextChoices, becomes the text that it is.
+    # Convert subclasses such as Django's SafeString or members of TextChoices to plain strings.
     return value if type(value) is str else str.__str__(value)
 
 
@@ -95,14 +97,14 @@ def _integer(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
         raise wrong_type(value, "an integer")
     if not -LARGEST_INTEGER <= value <= LARGEST_INTEGER:
-        raise MapperFailure(FailureReason.NOT_JSON, "the integer is beyond 2^53; send it as a string")
+        raise MapperFailure(FailureReason.NOT_JSON, "the integer is larger than 2^53 - 1; send it as a string")
     return int.__int__(value)
 
 
 def _number(value: Any) -> int | float:
     if isinstance(value, float):
         if not math.isfinite(value):
-            raise MapperFailure(FailureReason.NOT_JSON, "JSON has no NaN and no Infinity")
+            raise MapperFailure(FailureReason.NOT_JSON, "JSON does not support NaN and Infinity")
         return float.__float__(value)
     if isinstance(value, bool) or not isinstance(value, int):
         raise wrong_type(value, "a number")
@@ -123,7 +125,7 @@ def _object(value: Any) -> dict[str, Any]:
 
 
 class _Copier:
-    """Copies nested values within bounds, which a cycle or an entry that is shared a million times exceeds."""
+    """Copies nested values up to a size limit, which also stops cycles and entries shared a million times."""
 
     __slots__ = ("_left",)
 
@@ -147,11 +149,11 @@ class _Copier:
         if not depth:
             raise MapperFailure(FailureReason.TOO_LARGE, f"the value is nested more than {DEEPEST_VALUE} deep")
         if isinstance(value, dict):
-            # A cost for each entry before it is copied: nothing is ever larger than what was paid for.
+            # The size is counted before copying, so the copy never exceeds the limit.
             return {self.key(name): self.copy(entry, depth - 1) for name, entry in value.items()}
         if isinstance(value, (list, tuple)):
             return [self.copy(entry, depth - 1) for entry in value]
-        raise wrong_type(value, "anything that JSON has")
+        raise wrong_type(value, "a JSON type")
 
     def key(self, name: Any) -> str:
         if not isinstance(name, str):
@@ -172,18 +174,18 @@ _FITS: Final[dict[ValueType, Callable[[Any], Any]]] = {
 
 
 def copy_json(value: object) -> Any:
-    """Copy any JSON value within the same bounds; raises as the function that :func:`fitting` gives."""
+    """Copy any JSON value within the same limits; raises as the function that :func:`fitting` returns."""
     return _Copier().copy(value, DEEPEST_VALUE)
 
 
 def measure(value: Any) -> int:
-    """Give the bytes that a value which fits takes in a token's JSON.
+    """Return the number of bytes that a value takes in a token's JSON.
 
     Raises:
-        MapperFailure: a text cannot be written as UTF-8.
+        MapperFailure: a text cannot be encoded as UTF-8.
     """
     try:
-        # The text that a claim mostly is has a function of its own that takes half the time.
+        # Most claims are strings, for which this function takes half the time.
         return len(encode_basestring(value).encode()) if type(value) is str else len(encode_json(value))
     except UnicodeEncodeError:
-        raise MapperFailure(FailureReason.NOT_JSON, "the text holds half of a surrogate pair") from None
+        raise MapperFailure(FailureReason.NOT_JSON, "the text contains a lone surrogate") from None

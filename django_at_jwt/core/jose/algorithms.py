@@ -1,6 +1,6 @@
 """The signature algorithms that access tokens may use: an allow-list (RFC 8725 §3.1).
 
-There is no ``none`` and no HMAC here, so no code path can reach them, whatever a token's header says.
+``none`` and HMAC are not in it, so a token's header cannot select them.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ _BYTES_WITHOUT_SIGNATURE: Final = 500
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Algorithm:
-    """One allowed JWS algorithm and the only kind of key that it goes with.
+    """One allowed JWS algorithm and the type of key that it requires.
 
-    ``signature_bytes`` is the exact length of a signature, or ``None`` for RSA, where the key's size decides.
+    ``signature_bytes`` is the exact length of a signature, or ``None`` for RSA, where it depends on the key.
     """
 
     name: str
@@ -36,22 +36,22 @@ class Algorithm:
 
     @property
     def large_token_bytes(self) -> int | None:
-        """How long a usual token is, where a signature makes it longer than many servers allow; else ``None``.
+        """The typical length of a token if the signature makes it longer than many servers allow, else ``None``.
 
-        It counts the signature in base64url, and what an access token without mapped claims has beside it.
+        That is the signature in base64url plus the rest of an access token without mapped claims.
         """
         if self.signature_bytes is None or self.signature_bytes <= _USUAL_SIGNATURE_BYTES:
             return None
         return self.signature_bytes * 4 // 3 + _BYTES_WITHOUT_SIGNATURE
 
     def may_have_made(self, signature: bytes) -> bool:
-        """Tell whether a signature is as long as those of this algorithm are, by any key that is accepted."""
+        """Return whether a signature has a length that some accepted key of this algorithm makes."""
         if self.signature_bytes is None:
             return len(signature) >= RSA_KEY_BITS // 8
         return len(signature) == self.signature_bytes
 
     def generate_key(self) -> JWK:
-        """Make a new private key for this algorithm."""
+        """Return a new private key for this algorithm."""
         if self.key_type == "RSA":
             return JWK.generate(kty="RSA", size=RSA_KEY_BITS)
         if self.key_type == "AKP":
@@ -78,7 +78,7 @@ def _ed25519(name: str) -> Algorithm:
 
 
 def _ml_dsa() -> Iterable[Algorithm]:
-    """The post-quantum signatures of FIPS 204, where the installed jwcrypto and cryptography have them."""
+    """Yield the post-quantum signatures of FIPS 204, if the installed jwcrypto and cryptography support them."""
     for name, signature_bytes in (("ML-DSA-44", 2420), ("ML-DSA-65", 3309)):
         if name in getattr(jwk, "ImplementedAKPAlgorithms", ()):
             yield Algorithm(name=name, key_type="AKP", scheme=scheme_of(name), signature_bytes=signature_bytes)
@@ -96,7 +96,7 @@ ALGORITHMS: Final[Mapping[str, Algorithm]] = {
         _ec("ES256", "P-256", 32),
         _ec("ES384", "P-384", 48),
         _ec("ES512", "P-521", 66),
-        # The same signatures under two names: RFC 8037 called them EdDSA, RFC 9864 calls them Ed25519.
+        # Two names for the same signatures: EdDSA in RFC 8037, Ed25519 in RFC 9864.
         _ed25519("EdDSA"),
         _ed25519("Ed25519"),
         *_ml_dsa(),

@@ -1,4 +1,4 @@
-"""Which keys of an issuer's JWK set are taken, and why the others are not (RFC 7517 §5, RFC 8725 §3)."""
+"""Selecting the acceptable keys of an issuer's JWK set (RFC 7517 §5, RFC 8725 §3)."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 _MOST_KEYS: Final = 100
 LONGEST_KID: Final = 512
-# Ed25519 has two names, and tokens may have either: RFC 8037's is the one that issuers leave out.
+# Ed25519 has two names in tokens. If a key names no algorithm, assume that of RFC 8037.
 _USUAL_NAME: Final = {"Ed25519": "EdDSA"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SkippedKey:
-    """A key of a JWK set that nothing is verified with; ``kid`` is shortened and safe to show."""
+    """A key of a JWK set that is not accepted; ``kid`` is shortened and safe to show."""
 
     kid: str
     reason: str
@@ -31,24 +31,24 @@ class SkippedKey:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AcceptedKeys:
-    """The keys that a JWK set brings, each with its own ``kid``. There may be none: the issuer withdrew its last."""
+    """The accepted keys of a JWK set, each with a unique ``kid``. Empty if the issuer withdrew its last key."""
 
     keys: tuple[PublicKey, ...]
     skipped: tuple[SkippedKey, ...]
 
 
 def accept_keys(document: Mapping[str, Any], *, algorithms: Collection[str] = ()) -> AcceptedKeys:
-    """Take the keys of a JWK set that may verify access tokens.
+    """Return the keys of a JWK set that may verify access tokens.
 
     Args:
         document: the JWK set.
-        algorithms: those that the resource server accepts of this issuer; none for each allowed one.
+        algorithms: those that the resource server accepts from this issuer; if empty, all allowed algorithms.
 
-    A private or symmetric key is skipped, since whoever reads the set could sign with it. Of two different keys with
-    one ``kid`` neither is taken: a token would not say which one it means.
+    Private and symmetric keys are skipped, since every reader of the set could sign with them. Different keys with the
+    same ``kid`` are all skipped: a token would not say which one it means.
 
     Raises:
-        UnacceptableDocument: it is no JWK set, or has too many keys.
+        UnacceptableDocument: not a JWK set, or one with too many keys.
     """
     entries = document.get("keys")
     if not isinstance(entries, list):
@@ -79,23 +79,27 @@ def _ambiguous(usable: Mapping[str, list[PublicKey]]) -> Iterator[SkippedKey]:
 
 def _accept(entry: object, algorithms: Collection[str]) -> PublicKey:
     if not isinstance(entry, dict):
-        raise UnacceptableKey("it is no JSON object")
+        raise UnacceptableKey("it is not a JSON object")
     if entry.get("kty") == "oct" or "k" in entry:
-        raise UnacceptableKey("it is symmetric: whoever reads the set could sign with it")
+        raise UnacceptableKey("it is symmetric: every reader of the set could sign with it")
     if not PRIVATE_MEMBERS.isdisjoint(entry):
-        raise UnacceptableKey("it has its private half: whoever reads the set could sign with it")
+        raise UnacceptableKey("it includes the private half: every reader of the set could sign with it")
     kid = entry.get("kid")
     if not isinstance(kid, str) or not 0 < len(kid) <= LONGEST_KID:
-        raise UnacceptableKey("it has no kid that a token could name")
+        raise UnacceptableKey("it has no kid, or one that is not a string of acceptable length")
     check_purpose(entry, allowed=("verify",))
     name = entry["alg"] if "alg" in entry else _only_algorithm(entry, algorithms)
     if algorithms and isinstance(name, str) and name in ALGORITHMS and name not in algorithms:
-        raise UnacceptableKey(f"{name} is not accepted of this issuer")
+        raise UnacceptableKey(f"{name} is not accepted from this issuer")
     return PublicKey.from_jwk(entry, algorithm=name if isinstance(name, str) else None)
 
 
 def _only_algorithm(entry: Mapping[str, Any], algorithms: Collection[str]) -> str:
-    """Give the algorithm of a key that does not name it, where only one can be meant."""
+    """Return the algorithm of a key without ``alg`` if only one matches.
+
+    Raises:
+        UnacceptableKey: none or several match.
+    """
     key_type, curve = entry.get("kty"), entry.get("crv")
     fitting = [
         name
@@ -108,6 +112,6 @@ def _only_algorithm(entry: Mapping[str, Any], algorithms: Collection[str]) -> st
         case [one]:
             return one
         case []:
-            raise UnacceptableKey("no accepted algorithm goes with a key of this type")
+            raise UnacceptableKey("no accepted algorithm uses a key of this type")
         case _:
-            raise UnacceptableKey(f'it has no "alg", and {", ".join(fitting)} all go with it: accept only one of them')
+            raise UnacceptableKey(f'it has no "alg", and {", ".join(fitting)} all match: accept only one of them')

@@ -1,13 +1,14 @@
-"""Compact JWS (RFC 7515 §7.1), made and taken apart strictly.
+"""Compact JWS (RFC 7515 §7.1), created and parsed strictly.
 
-jwcrypto's own ``JWS`` copies a registry for each call and reads base64url leniently, which makes tokens malleable; here
-a token has exactly one spelling, and jwcrypto does the signatures alone.
+Decoding is strict, so each token has exactly one spelling. jwcrypto's ``JWS`` decodes base64url leniently, which makes
+tokens malleable, and copies a registry for each call.
 """
 
 from __future__ import annotations
 
 import json
 from binascii import a2b_base64, b2a_base64
+from collections import Counter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn
 
 from django_at_jwt.core.errors import RejectionReason, TokenRejected
@@ -18,11 +19,11 @@ if TYPE_CHECKING:
 _BASE64URL: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 _TO_BASE64URL: Final = bytes.maketrans(b"+/", b"-_")
 _DOTS_OF_A_JWE: Final = b"...."
-# As numbers, since bytes are searched for a number ten times as fast as for bytes.
+# Integers: searching bytes for an integer is ten times as fast as for bytes.
 _PLUS, _SLASH, _EQUALS, _DOT = b"+/=."
 
-# The last character of a group of 2 or 3 has 4 or 2 bits that carry nothing. They must be 0, else one token would have
-# several spellings (RFC 4648 §3.5).
+# The last character of a group of 2 or 3 has 4 or 2 unused bits. They must be 0, or a token would have several
+# spellings (RFC 4648 §3.5).
 _LAST_OF: Final = {2: frozenset(b"AQgw"), 3: frozenset(b"AEIMQUYcgkosw048")}
 _PADDING: Final = {0: b"", 2: b"==", 3: b"="}
 
@@ -33,16 +34,16 @@ def encode_segment(data: bytes) -> bytes:
 
 
 def decode_segment(segment: bytes) -> bytes:
-    """Decode one segment of base64url, strictly: these bytes have no other spelling.
+    """Decode one segment of canonical base64url without padding.
 
     Raises:
-        TokenRejected: there are other characters, the length is impossible, or bits that carry nothing are set.
+        TokenRejected: other characters, an impossible length, or unused bits that are not 0.
     """
     rest = len(segment) % 4
     if rest == 1 or (rest and segment[-1] not in _LAST_OF[rest]):
         raise _not_base64url()
     if _PLUS in segment or _SLASH in segment or _EQUALS in segment:
-        # The decoder knows these, which base64url has other characters for, or none. It refuses all the rest itself.
+        # The decoder accepts these characters, which base64url does not have. It rejects all others itself.
         raise _not_base64url()
     try:
         return a2b_base64(segment.replace(b"-", b"+").replace(b"_", b"/") + _PADDING[rest], strict_mode=True)
@@ -54,10 +55,24 @@ def _not_base64url() -> TokenRejected:
     return TokenRejected(RejectionReason.MALFORMED, "a segment is not canonical base64url")
 
 
-def _members_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+class DuplicateMember(ValueError):
+    """A JSON object has two members with the same name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__("a member occurs twice")
+        self.name = name
+
+
+def unique_members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the members of a JSON object, for ``object_pairs_hook``.
+
+    Raises:
+        DuplicateMember: two members have the same name.
+    """
     members = dict(pairs)
     if len(members) != len(pairs):
-        raise ValueError("a member occurs twice")
+        counts = Counter(name for name, _ in pairs)
+        raise DuplicateMember(next(name for name, count in counts.items() if count > 1))
     return members
 
 
@@ -66,10 +81,8 @@ def _no_constants(_constant: str) -> NoReturn:
 
 
 _JSON_WHITE_SPACE: Final = " \t\n\r"
-_json_at_start_of = json.JSONDecoder(object_pairs_hook=_members_once, parse_constant=_no_constants).raw_decode
-
-
-_written = json.JSONEncoder(ensure_ascii=False, check_circular=False).encode
+_parse_json = json.JSONDecoder(object_pairs_hook=unique_members, parse_constant=_no_constants).raw_decode
+_encode_json = json.JSONEncoder(ensure_ascii=False, check_circular=False).encode
 
 
 def decode_object(data: bytes, reason: RejectionReason) -> dict[str, Any]:
@@ -79,14 +92,14 @@ def decode_object(data: bytes, reason: RejectionReason) -> dict[str, Any]:
         TokenRejected: with ``reason``, whatever is wrong with it.
     """
     try:
-        # JSONDecoder.decode() finds the white space with two regular expressions, at a quarter of all its cost.
+        # JSONDecoder.decode() strips white space with two regular expressions, a quarter of its total cost.
         text = data.decode().strip(_JSON_WHITE_SPACE)
-        value, end = _json_at_start_of(text)
+        value, end = _parse_json(text)
         if "\\" in text and "\\u" in text:
-            # An escape can say half of a character, which no UTF-8 has: whoever writes it anywhere would crash.
-            _written(value).encode()
+            # An escape can be a lone surrogate, which cannot be encoded as UTF-8.
+            _encode_json(value).encode()
     except (ValueError, RecursionError):
-        # A number of thousands of digits is a ValueError too. The text is not passed on, it quotes the token.
+        # Numbers with thousands of digits raise ValueError too. Drop the original text: it quotes the token.
         raise TokenRejected(reason, "not a JSON object in UTF-8 with each member once") from None
     if end != len(text):
         raise TokenRejected(reason, "something follows the JSON")
@@ -106,11 +119,12 @@ def check_length(token: str, max_bytes: int) -> None:
 
 
 class CompactJws(NamedTuple):
-    """The segments of a compact JWS, and what the signature is over (RFC 7515 §5.2). Nothing in it is verified.
+    """The segments of a compact JWS, and the signing input (RFC 7515 §5.2).
 
-    The header is not decoded before somebody asks for it, since one that is known by its segment need not be.
+    The header is decoded on access: a known header segment need not be decoded. A tuple, since one is created for each
+    request and a frozen dataclass takes twice as long.
 
-    It is a tuple since one is made for each request, by :meth:`split`: a frozen dataclass takes twice as long to make.
+    Not checked: the header and the signature.
     """
 
     signing_input: bytes
@@ -120,14 +134,14 @@ class CompactJws(NamedTuple):
 
     @classmethod
     def split(cls, token: str, max_bytes: int) -> CompactJws:
-        """Take a token apart.
+        """Split a token into its segments.
 
         Args:
             token: what followed ``Bearer``.
-            max_bytes: the longest token that is looked at at all.
+            max_bytes: tokens longer than this are rejected unparsed.
 
         Raises:
-            TokenRejected: too long, encrypted (five segments), or anything but three segments of base64url.
+            TokenRejected: too long, encrypted (five segments), or not three segments of base64url.
         """
         check_length(token, max_bytes)
         try:
@@ -137,7 +151,6 @@ class CompactJws(NamedTuple):
         signing_input, _, signature = data.rpartition(b".")
         header, dot, payload = signing_input.partition(b".")
         if not dot or _DOT in payload:
-            # What is left when all that is base64url is taken away.
             if data.translate(None, _BASE64URL) == _DOTS_OF_A_JWE:
                 raise TokenRejected(RejectionReason.ENCRYPTED, "five segments: an encrypted token")
             raise TokenRejected(RejectionReason.MALFORMED, "not three segments of base64url")
@@ -147,11 +160,11 @@ class CompactJws(NamedTuple):
 
     @property
     def header(self) -> dict[str, Any]:
-        """The protected header, read strictly and anew each time, and not verified."""
+        """The protected header, decoded strictly on each access. Not verified."""
         return decode_object(decode_segment(self.header_segment), RejectionReason.BAD_HEADER)
 
 
 def sign_compact(key: PrivateKey, header_segment: bytes, payload: bytes) -> str:
-    """Make a compact JWS over ``payload`` with a header that is already encoded (RFC 7515 §5.1)."""
+    """Return a compact JWS over ``payload`` with an encoded header (RFC 7515 §5.1)."""
     signing_input = b"%b.%b" % (header_segment, encode_segment(payload))
     return (b"%b.%b" % (signing_input, encode_segment(key.sign(signing_input)))).decode("ascii")

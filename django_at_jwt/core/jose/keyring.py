@@ -1,4 +1,4 @@
-"""The key ring: which keys sign and verify, as an immutable view that needs no database."""
+"""The key ring: an issuer's signing and verification keys, independent of the database."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _MOST_KNOWN_HEADERS: Final = 256
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Signer:
-    """A key that signs now, as everybody may know it, and a function that opens its private half.
+    """The public half of a signing key, and a function that decrypts the private half.
 
-    The function raises :class:`NoSigningKey` where it cannot be opened.
+    The function raises :class:`NoSigningKey` if it cannot be decrypted.
     """
 
     public_key: PublicKey
@@ -31,10 +31,12 @@ class Signer:
 class KeyRing:
     """All keys of one issuer at one time.
 
-    ``public_keys`` has every published key by its ``kid``. ``signers`` has one for each algorithm that has a
-    signing key: a private key is opened when it is first needed, so a verifying process never does. ``algorithms`` are
-    those in use, the default first. ``known_headers`` are the encoded headers of tokens that one of the keys has
-    verified, which need not be examined again.
+    Attributes:
+        public_keys: every published key by its ``kid``.
+        signers: the signer of each algorithm that has a signing key. A private key is decrypted when it is first
+            needed, so never in a process that only verifies.
+        algorithms: the algorithms in use, the default first.
+        known_headers: the encoded headers of verified tokens, which need not be checked again.
     """
 
     public_keys: Mapping[str, PublicKey] = field(default_factory=dict)
@@ -44,44 +46,44 @@ class KeyRing:
 
     @classmethod
     def of(cls, public_keys: Iterable[PublicKey], **others: Any) -> KeyRing:
-        """Make a key ring of verification keys and, where it signs too, ``signers`` and ``algorithms``."""
+        """Return a key ring of verification keys and, if it signs too, ``signers`` and ``algorithms``."""
         return cls(public_keys={key.kid: key for key in public_keys}, **others)
 
     def signer(self, algorithm: str | None = None) -> Signer:
-        """Give the key that signs now, without opening it.
+        """Return the current signer, without decrypting its key.
 
         Args:
-            algorithm: the one wanted, or ``None`` for the default. What comes into use is announced before it signs;
-                until then the first of :attr:`algorithms` that has a signing key goes on in its place, or else one
-                that was in use before.
+            algorithm: the requested algorithm, or ``None`` for the default. A new algorithm is announced before it
+                signs; until then the first of :attr:`algorithms` with a signing key signs in its place, or else a
+                formerly used algorithm.
 
         Raises:
-            NoSigningKey: there is none, or the algorithm is not in use.
+            NoSigningKey: there is no signing key, or the algorithm is not in use.
         """
         if algorithm is not None and algorithm not in self.algorithms:
-            raise NoSigningKey(f"no key signs with {algorithm}; add it to AT_JWT['SIGNING_ALGORITHMS']")
+            raise NoSigningKey(f"{algorithm} is not in use; add it to AT_JWT['SIGNING_ALGORITHMS']")
         first = () if algorithm is None else (algorithm,)
         for name in (*first, *self.algorithms, *self.signers):
             if name in self.signers:
                 return self.signers[name]
-        raise NoSigningKey("there is no signing key; make one with: manage.py rotate_signing_keys")
+        raise NoSigningKey("no signing key; run manage.py rotate_signing_keys")
 
     def signing_key(self, algorithm: str | None = None) -> PrivateKey:
-        """Open the key that signs now.
+        """Return the current signing key, decrypted.
 
         Raises:
-            NoSigningKey: as :meth:`signer`, or it cannot be opened.
+            NoSigningKey: as for :meth:`signer`, or it cannot be decrypted.
         """
         return self.signer(algorithm).open()
 
     def remember_header(self, jws: CompactJws, key: PublicKey) -> None:
-        """Skip the rules for this very header from now on: a token that had it was verified with ``key``.
+        """Skip the rules for this header from now on: a token that had it was verified with ``key``.
 
-        Only holders of a good signature get here, so nobody can fill the memory from outside. It is bounded too.
+        The number of headers is bounded, and only headers of tokens with a valid signature get here.
         """
         if len(self.known_headers) < _MOST_KNOWN_HEADERS:
             self.known_headers[jws.header_segment] = key
 
     def jwk_set(self) -> dict[str, list[dict[str, str]]]:
-        """Give the JWK set that is published (RFC 7517 §5): public members alone."""
+        """Return the JWK set to publish (RFC 7517 §5): public members only."""
         return {"keys": [dict(key.public_jwk) for key in self.public_keys.values()]}

@@ -1,4 +1,4 @@
-"""Signing and verification keys: JWKs that were examined once and are ready to use many times."""
+"""Signing and verification keys, made from JWKs and checked once."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _BASE64URL: Final = re.compile(r"[A-Za-z0-9_-]+")
 _NAMES: Final = frozenset({"kty", "crv", "alg"})
 
 # y coordinates of the Ed25519 points of order 1, 2, 4 and 8, and their encodings that are not reduced modulo p. With
-# such a public key one signature fits any message, so nobody may publish one.
+# such a public key one signature is valid for any message.
 _P25519: Final = 2**255 - 19
 _Y_OF_ORDER_8: Final = 2707385501144840649318225287225658788936804267575313519463743609750303402022
 _SMALL_ORDER_Y: Final = frozenset(
@@ -42,7 +42,7 @@ _SMALL_ORDER_Y: Final = frozenset(
 )
 
 
-_PROBE: Final = b"Whoever can sign this has the private half."
+_PROBE: Final = b"probe"
 
 
 def _powers_of_65537(prime: int) -> frozenset[int]:
@@ -70,8 +70,10 @@ def _operation_key(jwk: JWK, operation: str) -> Any:
 class PublicKey:
     """A public key that verifies signatures of exactly one algorithm (RFC 8725 §3.1).
 
-    ``kid`` is what tokens call it; ``public_jwk`` has the members that a JWK set publishes, and no private one.
-    ``signature_bytes`` is the length of its signatures.
+    Attributes:
+        kid: the key id in tokens.
+        public_jwk: the members that a JWK set publishes, none of them private.
+        signature_bytes: the length of its signatures.
     """
 
     kid: str
@@ -82,27 +84,27 @@ class PublicKey:
 
     @classmethod
     def from_jwk(cls, jwk: Mapping[str, Any], *, algorithm: str | None = None, kid: str | None = None) -> PublicKey:
-        """Examine a JWK and keep its public half ready for verifying.
+        """Check a JWK and return its public key.
 
         Args:
             jwk: the members of a JWK (RFC 7517), public or private; private members are dropped.
-            algorithm: the algorithm to use it with, where the JWK itself has no ``alg``.
-            kid: the name to know it by, where the JWK itself has no ``kid``; else its RFC 7638 thumbprint.
+            algorithm: the algorithm if the JWK has no ``alg``; otherwise they must be equal.
+            kid: the key id; defaults to the JWK's ``kid``, then to its RFC 7638 thumbprint.
 
-        Zero bytes in front of a number are removed, as some issuers write them; ``public_jwk`` and the thumbprint are
-        of the canonical form (RFC 7518 section 6, RFC 7638 section 3.3).
+        Leading zero bytes of a number, which some issuers write, are removed; ``public_jwk`` and the thumbprint use the
+        canonical form (RFC 7518 section 6, RFC 7638 section 3.3).
 
         Raises:
-            UnacceptableKey: not an allowed algorithm, key and algorithm do not go together, not meant for signatures
+            UnacceptableKey: not an allowed algorithm, key and algorithm do not match, not meant for signatures
                 (``use``, ``key_ops``), members that are not base64url without padding (RFC 7515 section 2), or weak:
                 RSA under 2048 bits, with an exponent under 65537 or above 64 bits or made by the ROCA library, an
                 Ed25519 point of small order, an EC point that is not on its curve.
 
-        It does *not* check whose key it is: that follows from where the JWK came from.
+        Not checked: whose key it is. That follows from where the JWK came from.
         """
         name = jwk.get("alg", algorithm)
         if not isinstance(name, str) or name not in ALGORITHMS:
-            raise UnacceptableKey(f"the key's algorithm is none of {', '.join(ALGORITHMS)}")
+            raise UnacceptableKey(f"the key's algorithm is not one of {', '.join(ALGORITHMS)}")
         if algorithm is not None and name != algorithm:
             raise UnacceptableKey(f"the key is for {name}, not for {algorithm}")
         allowed = ALGORITHMS[name]
@@ -114,11 +116,11 @@ class PublicKey:
         try:
             written = JWK(**{member: jwk[member] for member in _PUBLIC_MEMBERS[allowed.key_type]})
             public_key = _operation_key(written, "verify")
-            # Zero bytes in front, or unused bits that are set, would give the same key another thumbprint.
+            # Leading zero bytes, or unused bits that are set, would give the same key another thumbprint.
             public = JWK.from_pyca(public_key)
             members = public_members(public)
         except (KeyError, TypeError, ValueError, AttributeError, JWException):
-            # The reason is not passed on: its text may quote the key.
+            # Drop the original error: its text may quote the key.
             raise UnacceptableKey("the key's members are missing or not a valid point or number") from None
         _check_strength(members, public_key)
         own_kid = kid or jwk.get("kid") or public.thumbprint()
@@ -133,9 +135,9 @@ class PublicKey:
         )
 
     def verifies(self, signing_input: bytes, signature: bytes) -> bool:
-        """Tell whether ``signature`` was made over ``signing_input`` with this key's private half."""
+        """Return whether ``signature`` is this key's signature over ``signing_input``."""
         if len(signature) != self.signature_bytes:
-            # An RSA signature is as long as its modulus (RFC 8017 §8.1.2); OpenSSL may take it without leading zeros.
+            # RSA signatures are as long as the modulus (RFC 8017 §8.1.2); OpenSSL may accept shorter ones.
             return False
         try:
             self.algorithm.scheme.verify(self._public_key, signing_input, signature)
@@ -146,17 +148,17 @@ class PublicKey:
 
 @dataclass(frozen=True, slots=True)
 class PrivateKey:
-    """A private key, opened and ready to sign, with the public key that belongs to it."""
+    """A decrypted private key and its public key."""
 
     public_key: PublicKey
     _private_key: Any = field(repr=False, compare=False)
 
     @classmethod
     def from_jwk(cls, jwk: JWK, *, algorithm: str, kid: str | None = None) -> PrivateKey:
-        """Make a signing key of a private JWK.
+        """Check a private JWK and return its signing key.
 
         Raises:
-            UnacceptableKey: as :meth:`PublicKey.from_jwk`, or the JWK has no private half or is not for signing.
+            UnacceptableKey: as for :meth:`PublicKey.from_jwk`, or the JWK has no private half or is not for signing.
         """
         if jwk.is_symmetric or not jwk.has_private:
             raise UnacceptableKey("the key has no private half")
@@ -166,7 +168,7 @@ class PrivateKey:
             key = cls(public_key=public, _private_key=_operation_key(jwk, "sign"))
             belongs = public.verifies(_PROBE, key.sign(_PROBE))
         except (KeyError, TypeError, ValueError, AttributeError, JWException):
-            # Neither the reason nor the frames below are passed on: they hold the private numbers.
+            # Drop the original error and its frames: they hold the private numbers.
             belongs = False
         if not belongs:
             raise UnacceptableKey("the private half is not valid, or does not belong to the public half")
@@ -174,12 +176,12 @@ class PrivateKey:
 
     @property
     def kid(self) -> str:
-        """What tokens call this key."""
+        """The key id in tokens."""
         return self.public_key.kid
 
     @property
     def algorithm(self) -> Algorithm:
-        """The one algorithm that this key signs with."""
+        """The algorithm that this key signs with."""
         return self.public_key.algorithm
 
     def sign(self, signing_input: bytes) -> bytes:
@@ -187,26 +189,26 @@ class PrivateKey:
         return self.algorithm.scheme.sign(self._private_key, signing_input)
 
     def __reduce__(self) -> str:
-        # A pickled key would carry the private half into a cache or another process.
+        # A pickled key would leak the private half into a cache or another process.
         raise TypeError("a signing key cannot be pickled")
 
 
 def public_members(jwk: JWK) -> dict[str, str]:
-    """Give just the members of a key pair that may be published (RFC 7517 §4, RFC 7518 §6)."""
+    """Return the public members of a key pair (RFC 7517 §4, RFC 7518 §6)."""
     exported = json.loads(jwk.export_public())
     return {member: exported[member] for member in _PUBLIC_MEMBERS[exported["kty"]]}
 
 
 def canonical_private_jwk(jwk: JWK) -> JWK:
-    """Return a private JWK with its numbers in their canonical form and without optional members.
+    """Return a private JWK with its numbers in canonical form and without optional members.
 
-    It does *not* check the key: :meth:`PrivateKey.from_jwk` has to accept it first.
+    Not checked: the key. :meth:`PrivateKey.from_jwk` must accept it first.
     """
     return JWK.from_pyca(_operation_key(jwk, "sign"))
 
 
 def _check_spelling(jwk: Mapping[str, Any], members: Collection[str]) -> None:
-    # Python's decoder skips any character outside the alphabet, so what it accepts says nothing.
+    # Python's decoder skips characters outside the alphabet.
     for member in members:
         value = jwk.get(member)
         if member not in _NAMES and isinstance(value, str) and not _BASE64URL.fullmatch(value):
@@ -214,13 +216,13 @@ def _check_spelling(jwk: Mapping[str, Any], members: Collection[str]) -> None:
 
 
 def check_purpose(jwk: Mapping[str, Any], *, allowed: Collection[str] = ("sign", "verify")) -> None:
-    """Refuse a JWK that says that it is not for this (RFC 7517 §4.2 and §4.3); one that says nothing is for anything.
+    """Check that a JWK is meant for signatures (RFC 7517 §4.2 and §4.3). One without ``use`` and ``key_ops`` passes.
 
     Args:
-        allowed: of these operations it has to have one, where it has ``key_ops``.
+        allowed: if the JWK has ``key_ops``, it must contain one of these operations.
 
     Raises:
-        UnacceptableKey: it is for other uses or operations.
+        UnacceptableKey: it is meant for other uses or operations.
     """
     if jwk.get("use", "sig") != "sig":
         raise UnacceptableKey('the key is not for signatures: its "use" is not "sig"')
@@ -233,22 +235,20 @@ def check_purpose(jwk: Mapping[str, Any], *, allowed: Collection[str] = ("sign",
 def _check_strength(members: Mapping[str, str], key: Any) -> None:
     if isinstance(key, RSAPublicKey):
         if not RSA_KEY_BITS <= key.key_size <= _MOST_RSA_BITS:
-            raise UnacceptableKey(
-                f"an RSA key needs {RSA_KEY_BITS} to {_MOST_RSA_BITS} bits, this one has {key.key_size}"
-            )
+            raise UnacceptableKey(f"an RSA key must have {RSA_KEY_BITS} to {_MOST_RSA_BITS} bits (got {key.key_size})")
         numbers = key.public_numbers()
         if numbers.n % 2 == 0:
-            raise UnacceptableKey("the RSA modulus is even, so it is no product of two large primes")
+            raise UnacceptableKey("the RSA modulus is even, so it is not a product of two large primes")
         if numbers.e < _LEAST_RSA_EXPONENT or numbers.e % 2 == 0:
             raise UnacceptableKey(f"the RSA exponent must be odd and at least {_LEAST_RSA_EXPONENT}")
         if numbers.e.bit_length() > _MOST_RSA_EXPONENT_BITS:
-            # Each bit costs the verifier a multiplication; one of 2048 bits makes a signature 100 times as expensive.
+            # Each bit costs the verifier a multiplication; with 2048 bits, verifying is 100 times as expensive.
             raise UnacceptableKey(
                 f"the RSA exponent must have at most {_MOST_RSA_EXPONENT_BITS} bits (got {numbers.e.bit_length()})"
             )
         if all(numbers.n % prime in powers for prime, powers in _ROCA_MARKERS.items()):
-            raise UnacceptableKey("the RSA key was made by a library with a known flaw (ROCA, CVE-2017-15361)")
+            raise UnacceptableKey("the RSA key was generated by a flawed library (ROCA, CVE-2017-15361)")
     elif members["kty"] == "OKP":
         y = int.from_bytes(base64url_decode(members["x"]), "little") & (2**255 - 1)
         if y in _SMALL_ORDER_Y or y >= _P25519:
-            raise UnacceptableKey("the Ed25519 key is a point of small order, or written in a second way")
+            raise UnacceptableKey("the Ed25519 key is a point of small order, or not in canonical encoding")

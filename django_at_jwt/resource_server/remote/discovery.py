@@ -156,4 +156,4 @@ class _Retrieval:
         return fetch(address, etag=etag, loopback_http=self.options.loopback_http, deadline=self.deadline)
 
     def _lifetime(self, answer: Answer) -> float:
-        return self.options.lifetimes.of(answer.cache_control, answer.age)
+        return self.options.cache_bounds.lifetime(answer.cache_control, answer.age)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from django_at_jwt.core.remote_issuer import Lifetimes
+    from django_at_jwt.core.remote_issuer import CacheBounds
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -15,8 +15,8 @@ class RemoteOptions:
 
     Args:
         timeout: for all requests of one refresh together.
-        lifetimes: the bounds of an answer's freshness lifetime.
-        max_age: the upper bound of ``lifetimes``, which also applies to snapshots in the shared cache.
+        cache_bounds: the bounds of an answer's freshness lifetime.
+        max_age: the upper bound of ``cache_bounds``, which also applies to snapshots in the shared cache.
         max_stale: how long keys are used after the issuer last confirmed them.
         unknown_kid_cooldown: between two requests because of unknown ``kid`` values.
         cache: alias of the Django cache that workers share.
@@ -24,7 +24,7 @@ class RemoteOptions:
     """
 
     timeout: float
-    lifetimes: Lifetimes
+    cache_bounds: CacheBounds
     max_age: float
     max_stale: float
     unknown_kid_cooldown: float

@@ -13,6 +13,8 @@ from django.core.exceptions import ImproperlyConfigured
 from rest_framework.exceptions import APIException, MethodNotAllowed
 from rest_framework.permissions import AND, OR
 
+from django_at_jwt.core.bearer import is_scope
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -23,8 +25,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("django_at_jwt")
 
-# RFC 6749 section 3.3. A scope has no space, so "read write" is two scopes, or a mistake.
-_SCOPE: Final = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
 _METHOD: Final = re.compile(r"[A-Z]+")
 # Combinations multiply: 40 pairs joined by "and" would make 2 ** 40 sets.
 _MAX_SETS: Final = 64
@@ -39,7 +39,7 @@ def checked_scopes(scopes: object, *, where: str) -> tuple[str, ...]:
     if isinstance(scopes, str) or not isinstance(scopes, Sequence | set | frozenset):
         raise ImproperlyConfigured(f"{where} must be a list of scopes (got {scopes!r}).")
     for scope in scopes:
-        if not isinstance(scope, str) or not _SCOPE.fullmatch(scope):
+        if not is_scope(scope):
             raise ImproperlyConfigured(f"{where} has {scope!r}, which is not a valid scope (RFC 6749 section 3.3).")
     return tuple(dict.fromkeys(sorted(scopes) if isinstance(scopes, set | frozenset) else scopes))
 

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from django_at_jwt.conf import app_settings, local_issuer
 from django_at_jwt.core.errors import RejectionReason, TokenRejected
-from django_at_jwt.core.subjects import UserMode, can_be_stored
+from django_at_jwt.core.quotation import is_storable
+from django_at_jwt.core.subjects import UserMode
 from django_at_jwt.resource_server.rest_framework.principal import MachinePrincipal, TokenPrincipal
 
 from .lookup import UserOptions, existing_user
@@ -53,7 +54,7 @@ def known_user(claims: AccessTokenClaims, token: str, options: UserOptions) -> A
         TokenRejected: the user does not exist and would not be created, or is not active.
         ImproperlyConfigured: the table of subjects is needed, but the app is not installed.
     """
-    if not can_be_stored(claims.subject):
+    if not is_storable(claims.subject):
         raise TokenRejected(RejectionReason.UNKNOWN_SUBJECT, "no user can have this identifier")
     user = existing_user(claims, token, options)
     if user is not None:

@@ -97,16 +97,16 @@ def test_dry_run_reports_changes_without_making_them(tmp_path):
         ("{", "not valid JSON"),
         ("[" * 100_000, "not valid JSON"),
         ({}, "must be a list"),
-        ([5], "mapper 1: name: A mapper is an object"),
+        ([5], "mapper 1: name: A mapper must be an object"),
         ([{"name": "x"}], "x: claim: This is required"),
-        ([{"name": "x", "claim": "sub", "source": EMAIL}], "x: claim: “sub” belongs to the protocol"),
+        ([{"name": "x", "claim": "sub", "source": EMAIL}], "x: claim: “sub” is a protocol claim"),
         ([{"name": "x", "claim": "c", "source": {"kind": "user", "path": "password"}}], "MAPPABLE_USER_FIELDS"),
         ([{"name": "x", "claim": "c", "source": EMAIL, "note": 5}], "x: note"),
-        ([{"name": "x", "claim": "c", "source": EMAIL, "notes": ""}], "x: name: “notes” is not known here"),
+        ([{"name": "x", "claim": "c", "source": EMAIL, "notes": ""}], "x: name: “notes” is unknown"),
         ([{"name": "x", "claim": "c", "source": EMAIL, "note": "a\0b"}], "x: note"),
         ([{"name": "x", "claim": "c", "source": {"kind": "constant", "value": ["\0"]}}], "x: source: No text"),
         ([{"name": "x", "claim": "c", "source": EMAIL}] * 2, "x: defined twice"),
-        ('[{"name": "x", "claim": "c", "claim": "d"}]', "The file: “claim” is there twice in one object"),
+        ('[{"name": "x", "claim": "c", "claim": "d"}]', "The file: “claim” occurs twice in one object"),
     ],
 )
 def test_one_invalid_mapper_prevents_the_whole_import(tmp_path, file, says):
@@ -147,7 +147,7 @@ def test_failed_import_is_rolled_back(tmp_path, monkeypatch):
 
 def test_broken_row_cannot_be_exported_and_is_replaced(tmp_path):
     row = ClaimMapper.objects.create(name="x", claim="sub", source=EMAIL)
-    with pytest.raises(CommandError, match="x: claim: “sub” belongs to the protocol"):
+    with pytest.raises(CommandError, match="x: claim: “sub” is a protocol claim"):
         exported()
     imported(tmp_path, [{"name": "x", "claim": "c", "source": EMAIL}])
     row.refresh_from_db()

@@ -1,4 +1,4 @@
-"""Rules and tokens with little writing."""
+"""Shorthand for rules and tokens."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def values(**given) -> SourceValues:
 
 
 def rule(value=None, claim="x", **members):
-    """A mapper for a constant, unless a source is given."""
+    """Return a mapper for a constant, unless a source is given."""
     source = {"kind": "constant", "value": value}
     return parse_rule({"name": claim, "claim": claim, "source": source, **members})
 
@@ -52,7 +52,7 @@ def step(result: MappedClaims, key: str = "x"):
 
 
 def from_source(value, value_type="string", transforms=(), **members):
-    """What becomes of a value that a registered source gives: the claim and its step."""
+    """Return the claim and the step for a value of a registered source."""
     source = {"kind": "registered", "name": "s"}
     one = rule(source=source, type=value_type, transforms=list(transforms), **members)
     result = mapped([one], values(registered={"s": lambda: value}))

@@ -1,4 +1,4 @@
-"""Any rule that a form lets through, any rule that it does not, any token, and whatever a source may give."""
+"""Strategies for valid and invalid rules, tokens, and values of sources."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def rules(claims=CLAIMS, sources=SOURCES, **more):
     )
 
 
-# Such as mostly set something, so that they meet each other.
+# Rules that mostly set something, so that they interact.
 CONSTANTS = st.builds(
     lambda value, kind, **members: MapperRule(source=r.Constant(value=value), value_type=kind, **members),
     st.sampled_from(["text", "x" * 40]),

@@ -60,7 +60,7 @@ def test_name_that_is_none(name):
 def test_reserved_claim_in_any_spelling(claim):
     full_width = "".join(chr(ord(letter) + 0xFEE0) if letter.isalpha() else letter for letter in claim)
     for spelling in (claim, claim.upper(), claim.title(), f"{claim}.x", f"{claim.upper()}.x.y", full_width):
-        with pytest.raises(UnusableRule, match="belongs to the protocol"):
+        with pytest.raises(UnusableRule, match="is a protocol claim"):
             refuse_reserved(parse_claim_name(spelling))
 
 

@@ -1,4 +1,4 @@
-"""Merging, conditions, what is missing, and sizes: each seen in the claims and in the trace."""
+"""Merging, conditions, missing values and sizes, in the claims and in the trace."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ class TestConditions:
             ({"groups": ["staff", "y"]}, {}, None),
             ({"groups": ["y"]}, {}, ConditionName.USER_GROUP),
             ({"groups": ["staff"]}, {"is_machine": True}, ConditionName.USER_GROUP),
-            # The first that is not met, in the order in which they are said.
+            # The first that is not met, in the order of display.
             ({"clients": ["other"], "grants": ["x"], "groups": ["y"]}, {}, ConditionName.CLIENT),
         ],
     )
@@ -185,7 +185,7 @@ class TestMerge:
             ("0", MapperOutcome.SET, None, 12),
         ]
 
-    def test_if_absent_loses_to_whoever_was_there(self):
+    def test_if_absent_loses_to_an_earlier_mapper(self):
         result = mapped([rule("first", "x", name="a"), rule("second", "x", name="b", merge="if_absent")])
         assert result.claims == {"x": "first"}
         assert step(result, "b")[2:5] == (MapperOutcome.LOST, None, "a")
@@ -296,7 +296,7 @@ class TestMissing:
         assert "'x'" not in failed.value.description
         assert failed.value.trace[0].failure is FailureReason.NO_VALUE
 
-    def test_optional_failure_stops_nobody_else(self):
+    def test_optional_failure_does_not_affect_other_mappers(self):
         result = mapped([rule(source={"kind": "registered", "name": "gone"}, claim="a"), rule("v", "b", required=True)])
         assert result.claims == {"b": "v"}
         assert [each.key for each in result.problems] == ["a"]
@@ -379,7 +379,7 @@ class TestSizes:
 
 
 class TestBrokenRules:
-    """Rules that no form lets through: rows that were changed by other means."""
+    """Rules that forms reject: rows changed by other means."""
 
     @pytest.mark.parametrize(
         "claim", [*sorted(RESERVED_CLAIMS), "act.sub", "cnf.jkt", "SUB", " sub", "a..b", "", None, 5]

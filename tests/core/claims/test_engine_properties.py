@@ -1,4 +1,4 @@
-"""What holds for every set of mappers, every token and everything that a source may give."""
+"""Properties of every set of mappers, every token and every source value."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ thorough = settings(max_examples=300)
 
 
 def outcome(rule_set, facts, values, limits):
-    """The claims and the trace, or the refusal and the trace, as something to compare."""
+    """Return the claims or the refusal, and the trace, for comparison."""
     try:
         result = apply_mappers(compile_rules(rule_set).select(facts), values, limits=limits)
     except ClaimsRefused as refused:
@@ -61,7 +61,7 @@ def test_reserved_claims_bounds_and_json_hold_and_nothing_is_raised(rule_set, fa
 @thorough
 @given(RULE_SETS, FACTS, SOURCE_VALUES, LIMITS, st.randoms(use_true_random=False))
 def test_the_order_of_the_rows_does_not_matter(rule_set, facts, values, limits, dice: random.Random):
-    # Two of one name both fail; which of them comes first in the trace is no matter.
+    # Two with the same name both fail, in any order.
     one_of_each = list({rule.key: rule for rule in rule_set}.values())
     shuffled = dice.sample(one_of_each, len(one_of_each))
     assert outcome(one_of_each, facts, values, limits) == outcome(shuffled, facts, values, limits)

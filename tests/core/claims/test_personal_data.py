@@ -1,4 +1,4 @@
-"""Which mappers' claims tell something about a person."""
+"""Which mappers' claims contain personal data."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_what_repeats_a_claim_is_as_personal():
         rule(key, {"kind": "claim", "claim": claim}) for key, claim in (("x", "a"), ("y", "a.b.c"), ("z", "a.d"))
     )
     assert personal(first, whole, member, other) == {"a.b", "x", "y"}
-    # It was not there yet.
+    # The claim was not set yet.
     assert personal(whole, first) == {"a.b"}
 
 

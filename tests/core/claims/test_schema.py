@@ -1,4 +1,4 @@
-"""Rules as JSON: read, written, and refused with a sentence that says what to do."""
+"""Rules as JSON: parsed, written, and rejected with a message that says what to do."""
 
 from __future__ import annotations
 
@@ -81,29 +81,29 @@ def refusal(**changes):
         ({"conditions": {"groups": ["\0"]}}, "conditions", "text"),
         ({"when_missing": "default", "default": "\0"}, "default", "NUL"),
         ({"claim": ...}, "claim", "required"),
-        ({"claim": "sub"}, "claim", "belongs to the protocol"),
+        ({"claim": "sub"}, "claim", "is a protocol claim"),
         ({"claim": "aud.x"}, "claim", "Choose another name"),
         ({"claim": "a..b"}, "claim", "dots"),
         ({"source": ...}, "source", "required"),
         ({"source": "email"}, "source", "“kind” must be one of user, groups"),
         ({"source": {"kind": ["user"]}}, "source", "“kind” must be one of user, groups"),
         ({"source": {"kind": "user"}}, "source", "“path” is missing"),
-        ({"source": {"kind": "user", "pth": "email"}}, "source", "“pth” is not known here; there is path"),
+        ({"source": {"kind": "user", "pth": "email"}}, "source", "“pth” is unknown; known is path"),
         ({"source": {"kind": "user", "path": "x" * 256}}, "source", "1 to 255"),
-        ({"source": {"kind": "groups", "path": "x"}}, "source", "“path” is not known here"),
-        ({"source": {"kind": "constant", "value": ""}}, "source", "needs a value"),
-        ({"source": {"kind": "constant", "value": None}}, "source", "needs a value"),
-        ({"source": {"kind": "constant", "value": float("nan")}}, "source", "no JSON value"),
+        ({"source": {"kind": "groups", "path": "x"}}, "source", "“path” is unknown"),
+        ({"source": {"kind": "constant", "value": ""}}, "source", "must have a value"),
+        ({"source": {"kind": "constant", "value": None}}, "source", "must have a value"),
+        ({"source": {"kind": "constant", "value": float("nan")}}, "source", "Not a JSON value"),
         ({"source": {"kind": "constant", "value": {1, 2}}}, "source", "type set"),
-        ({"source": {"kind": "constant", "value": 5}}, "source", "does not become a “string”"),
+        ({"source": {"kind": "constant", "value": 5}}, "source", "is not of type “string”"),
         ({"source": {"kind": "template", "text": ""}}, "source", "1 to 1000"),
-        ({"source": {"kind": "template", "text": "{email}"}}, "source", "“{email}” names no source"),
-        ({"source": {"kind": "template", "text": "{user:}"}}, "source", "names no source"),
-        ({"source": {"kind": "template", "text": "{user:email"}}, "source", "A brace is alone"),
-        ({"source": {"kind": "template", "text": "email}"}}, "source", "A brace is alone"),
+        ({"source": {"kind": "template", "text": "{email}"}}, "source", "“{email}” is not a source"),
+        ({"source": {"kind": "template", "text": "{user:}"}}, "source", "is not a source"),
+        ({"source": {"kind": "template", "text": "{user:email"}}, "source", "A brace is unmatched"),
+        ({"source": {"kind": "template", "text": "email}"}}, "source", "A brace is unmatched"),
         ({"source": {"kind": "template", "text": "{claim:a..b}"}}, "source", "dots"),
-        ({"source": {"kind": "template", "text": "{user:a}" * 21}}, "source", "at most 20 places"),
-        ({"source": {"kind": "template", "text": "{user:email!r}{0.__class__}"}}, "source", "names no source"),
+        ({"source": {"kind": "template", "text": "{user:a}" * 21}}, "source", "at most 20 placeholders"),
+        ({"source": {"kind": "template", "text": "{user:email!r}{0.__class__}"}}, "source", "is not a source"),
         ({"source": {"kind": "claim", "claim": ""}}, "source", "name"),
         ({"source": {"kind": "groups"}}, "type", "choose “strings”"),
         ({"transforms": {}}, "transforms", "a list of at most 10"),
@@ -123,20 +123,20 @@ def refusal(**changes):
         ({"type": "text"}, "type", "string, integer"),
         ({"type": None}, "type", "string, integer"),
         ({"conditions": []}, "conditions", "must be an object"),
-        ({"conditions": {"client": ["web"]}}, "conditions", "“client” is not known here; there is clients"),
+        ({"conditions": {"client": ["web"]}}, "conditions", "“client” is unknown; known is clients"),
         ({"conditions": {"clients": "web"}}, "conditions", "list of at most"),
         ({"conditions": {"tokens_for": "all"}}, "conditions", "users, machines"),
-        ({"conditions": {"tokens_for": "machines", "groups": ["a"]}}, "conditions", "never be met"),
-        ({"when_missing": "default"}, "default", "does not fit the type “string”"),
-        ({"when_missing": "default", "default": 5}, "default", "does not fit the type “string”"),
-        ({"default": object()}, "default", "no JSON value"),
+        ({"conditions": {"tokens_for": "machines", "groups": ["a"]}}, "conditions", "never match"),
+        ({"when_missing": "default"}, "default", "is not of type “string”"),
+        ({"when_missing": "default", "default": 5}, "default", "is not of type “string”"),
+        ({"default": object()}, "default", "Not a JSON value"),
         ({"merge": "deep"}, "merge", "overwrite, append, if_absent"),
         ({"required": "yes"}, "required", "true or false"),
-        ({"order": 1.5}, "order", "whole number"),
-        ({"order": 2**31}, "order", "whole number"),
-        ({"order": True}, "order", "whole number"),
+        ({"order": 1.5}, "order", "must be an integer"),
+        ({"order": 2**31}, "order", "must be an integer"),
+        ({"order": True}, "order", "must be an integer"),
         ({"enabled": None}, "enabled", "true or false"),
-        ({"claims": "x"}, "name", "“claims” is not known here; there is claim"),
+        ({"claims": "x"}, "name", "“claims” is unknown; known is claim"),
     ],
 )
 def test_refusal(changes, where, says):
@@ -154,7 +154,7 @@ def test_what_is_no_object(data):
 
 
 def test_error_speaks_for_itself():
-    with pytest.raises(UnusableRule, match=r"claim: .*protocol.*; order: .*whole"):
+    with pytest.raises(UnusableRule, match=r"claim: .*protocol.*; order: .*integer"):
         parse_rule({**SMALLEST, "claim": "sub", "order": "x"})
 
 

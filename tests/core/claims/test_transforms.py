@@ -85,7 +85,7 @@ def test_all_filters_of_a_mapper_compare_no_more_than_one_may():
     groups = [f"no group {number}" for number in range(400)]
     assert filtered(groups, step, step) == groups
     assert is_too_much(groups, step, step, step)
-    # Each mapper has its own bound, and a failure is the mapper's alone.
+    # The limit is per mapper, and a failure affects only that mapper.
     rules = [
         rule(claim=claim, source={"kind": "groups"}, type="strings", transforms=[step] * filters)
         for claim, filters in (("x", 2), ("y", 2), ("z", 3))
@@ -100,7 +100,7 @@ def test_filter_reads_no_more_text_than_it_can_in_a_moment():
     step = {"kind": "filter", "patterns": [f"*b{number}*" for number in range(200)]}
     assert filtered(texts[:2], step) == []
     assert is_too_much(texts, step)
-    # A pattern that looks at the two ends of a text is not slower for a long one.
+    # A pattern that compares only both ends is not slower for a long text.
     assert filtered(texts, {"kind": "filter", "patterns": [f"b{number}*c" for number in range(200)]}) == []
 
 

@@ -1,4 +1,4 @@
-"""What fits a type, and what never gets into a token."""
+"""Values of each type, and values that never get into a token."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_value_of_the_type(value_type, value, expected):
     claim, done = from_source(value, value_type)
     assert (done.outcome, claim) == (MapperOutcome.SET, expected)
     assert type(claim) is type(expected)
-    # With the name and a comma, as it is in the token.
+    # With the name and a comma, as in the token.
     assert done.bytes == len(json.dumps({"x": claim}, separators=(",", ":"), ensure_ascii=False).encode()) - 1
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One hostile token: ``change`` makes it of a factory that holds the issuer's own key."""
+    """One hostile token: ``change`` creates it with a factory that has the issuer's key."""
 
     name: str
     threat: int
@@ -39,7 +39,7 @@ def rows(
     algorithms: tuple[str, ...] = EVERY_KIND,
     expected: Expectations = EXPECTED,
 ) -> list[Row]:
-    """Make rows that differ only in what is changed."""
+    """Return rows that differ only in the change."""
     return [
         Row(
             name=name,

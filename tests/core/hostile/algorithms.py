@@ -1,4 +1,4 @@
-"""Hostile algorithms: none, a secret that everybody knows, and another one than the key's."""
+"""Hostile algorithms: none, a public value as the secret, and algorithms other than the key's."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ED25519 = ("EdDSA", "Ed25519")
 
 
 def unsecured(algorithm: Any):
-    """Name an algorithm that is none, once with a signature that fits, once with an empty one."""
+    """Name an algorithm without signatures, once with a valid signature and once with an empty one."""
     return {
         "signed": lambda factory: factory.with_header(alg=algorithm),
         "unsigned": lambda factory: factory.token(header=factory.header(alg=algorithm), signature=b""),
@@ -116,7 +116,7 @@ HMAC = [
 
 
 def other_algorithm(name: str, *, signed_as: str | None = None):
-    """Name another algorithm than the key's, and sign as that one does with the very same key."""
+    """Name another algorithm than the key's, and sign with that algorithm and the same key."""
 
     def change(factory: TokenFactory) -> str:
         header = b64url(json_of(factory.header(alg=name)).encode())

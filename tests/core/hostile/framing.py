@@ -30,9 +30,9 @@ DUPLICATES = [
             "exp twice": twice_in_claims(f'"exp":{NOW + 7200}'),
             "exp twice, both the same": twice_in_claims(f'"exp":{NOW + 3600}'),
             "aud twice": twice_in_claims('"aud":"https://reports.example.com/"'),
-            "sub twice": twice_in_claims('"sub":"somebody else"'),
+            "sub twice": twice_in_claims('"sub":"another-user"'),
             "sub twice, once null": twice_in_claims('"sub":null'),
-            "sub twice, once with an escape": twice_in_claims('"\\u0073ub":"somebody else"'),
+            "sub twice, once with an escape": twice_in_claims('"\\u0073ub":"another-user"'),
             "unknown claim twice": twice_in_claims('"x":1,"x":2'),
             "nested member twice": twice_in_claims('"x":{"y":1,"y":2}'),
             "member twice deep in a list": twice_in_claims('"x":[[{"y":{"z":1,"z":1}}]]'),
@@ -64,13 +64,13 @@ _BASE64URL = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
 
 def unused_bit_set(segment: str) -> str:
-    """Set a bit of the last character that no byte takes, so that both spellings decode to the same bytes."""
+    """Set an unused bit of the last character, so that both spellings decode to the same bytes."""
     assert len(segment) % 4 in {2, 3}
     return segment[:-1] + _BASE64URL[_BASE64URL.index(segment[-1]) + 1]
 
 
 def of_length(members: dict, rest: int) -> str:
-    """Encode members, with a little white space so that ``rest`` characters are left over from groups of four."""
+    """Encode members with white space so that the length is ``rest`` modulo 4."""
     text = json_of(members)
     while len(b64url(text.encode())) % 4 != rest:
         text += " "
@@ -94,7 +94,7 @@ def unused_bits_in_signature(factory: TokenFactory) -> str:
 
 
 def between(segment: int, text: str, *, at: int | None = None):
-    """Put text into one segment (at its end by default) and sign what comes out."""
+    """Insert text into one segment (by default at its end) and sign the result."""
 
     def change(factory: TokenFactory) -> str:
         header, payload, signature = factory.token().split(".")
@@ -201,7 +201,7 @@ FRAMING = [
 
 
 def not_an_object(members: str) -> dict[str, bytes]:
-    """Ways to write members that are no JSON object in UTF-8."""
+    """Return encodings of members that are not a JSON object in UTF-8."""
     return {
         "empty": b"",
         "a byte order mark in front": b"\xef\xbb\xbf" + members.encode(),
@@ -212,8 +212,8 @@ def not_an_object(members: str) -> dict[str, bytes]:
         "a byte that is not UTF-8": members[:-1].encode() + b',"x":"\xff"}',
         "Latin-1": members[:-1].encode() + b',"x":"\xe9"}',
         "an over-long NUL": members[:-1].encode() + b',"x":"\xc0\x80"}',
-        "half a surrogate pair": members[:-1].encode() + b',"x":"\\uD800"}',
-        "half a surrogate pair, deep down": members[:-1].encode() + b',"x":[{"y\\udfff":1}]}',
+        "lone surrogate": members[:-1].encode() + b',"x":"\\uD800"}',
+        "lone surrogate, deep down": members[:-1].encode() + b',"x":[{"y\\udfff":1}]}',
         "a surrogate in UTF-8": members[:-1].encode() + b',"x":"\xed\xa0\x80"}',
         "cut off in a character": members[:-1].encode() + b',"x":"\xe2\x82',
         "a control character": members[:-1].encode() + b',"x":"\n"}',
@@ -267,9 +267,9 @@ ENCODINGS = [
 
 
 def of_bytes(factory: TokenFactory, size: int) -> str:
-    """Make a token of exactly so many bytes, which only its size could tell from any other."""
+    """Return a valid token of exactly this many bytes."""
     for filler in ("", "a", "aa", "aaa"):
-        # Base64url has no length of 4n + 1 characters, so the header too takes up some of the bytes.
+        # Base64url never has 4n + 1 characters, so the header is padded too.
         header = factory.header(x=filler)
         missing = size - len(factory.token(header=header, payload=factory.claims(x="")))
         for length in range(missing * 3 // 4 - 3, missing * 3 // 4 + 4):

@@ -13,7 +13,7 @@ from . import rows
 
 
 def key_in_header(factory: TokenFactory, kid: str, **members: Any) -> str:
-    """Let an attacker sign, and offer the attacker's key in the header."""
+    """Sign with the attacker's key and put it into the header."""
     return factory.attacker.token(header=factory.header(kid=kid, **members))
 
 
@@ -215,7 +215,7 @@ OTHER_TOKENS = [
 
 
 def over_raw_payload(factory: TokenFactory) -> str:
-    """Sign as RFC 7797 §3 says for ``b64: false``, and send the payload encoded all the same."""
+    """Sign as for ``b64: false`` (RFC 7797 §3), but send the payload encoded."""
     header = b64url(json_of(factory.header(b64=False, crit=["b64"])).encode())
     claims = json_of(factory.claims())
     return f"{header}.{b64url(claims.encode())}.{b64url(factory.sign(f'{header}.{claims}'.encode()))}"

@@ -1,4 +1,4 @@
-"""Hostile signatures: of the wrong length, out of range, malleable, or made by somebody else."""
+"""Hostile signatures: of the wrong length, out of range, malleable, or made with another key."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ED25519_ORDER = 2**252 + 27742317777372353535851937790883648493
 
 
 def signed_with(alter):
-    """Give the token another signature: what ``alter`` makes of the right one."""
+    """Return the token with its signature changed by ``alter``."""
 
     def change(factory: TokenFactory) -> str:
         signing_input, _, _ = factory.token().rpartition(".")
@@ -32,7 +32,7 @@ def signed_with(alter):
 
 
 def ecdsa(make):
-    """Write r and s as JWS does, computed from the right ones and the order of the group."""
+    """Return a JWS signature with r and s computed from the right ones and the group order."""
 
     def alter(factory: TokenFactory, signature: bytes) -> bytes:
         half = len(signature) // 2
@@ -103,7 +103,7 @@ SIGNATURES = [
         RejectionReason.BAD_SIGNATURE,
         {name: signed_with(alter) for name, alter in ANY_SIGNATURE.items()}
         | {
-            "signed by somebody else": lambda factory: factory.attacker.token(header=factory.header()),
+            "signed with another key": lambda factory: factory.attacker.token(header=factory.header()),
             "claims exchanged under the signature": with_another_payload,
             "header exchanged under the signature": with_another_header,
         },

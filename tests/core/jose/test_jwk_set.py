@@ -70,12 +70,12 @@ def test_algorithm_of_a_key_that_does_not_name_it(algorithm, accepted, taken):
     assert [key.algorithm for key in keys] == ([] if taken is None else [ALGORITHMS[taken]])
 
 
-def test_algorithm_that_is_not_accepted_of_this_issuer():
-    assert skipped(TokenFactory("RS256").jwk, algorithms=("ES256",)) == ["RS256 is not accepted of this issuer"]
+def test_algorithm_that_is_not_accepted_from_this_issuer():
+    assert skipped(TokenFactory("RS256").jwk, algorithms=("ES256",)) == ["RS256 is not accepted from this issuer"]
 
 
 def test_key_that_is_for_signatures_and_not_for_verifying_them():
-    """RFC 7517 §4.3: "sign" is what the private half does."""
+    """RFC 7517 §4.3: "sign" is an operation of the private half."""
     key = TokenFactory("RS256").jwk
     assert "verify" in skipped(key | {"key_ops": ["sign"]})[0]
     assert skipped(key | {"key_ops": ["verify"]}) == skipped(key | {"key_ops": ["verify", "sign"]}) == []
@@ -144,7 +144,7 @@ def test_no_document_does_more_than_be_refused_or_without_a_key(document):
     assert accepted.keys == ()
 
 
-# What workers tell each other
+# Snapshots shared by workers
 
 
 def snapshot(**changes):

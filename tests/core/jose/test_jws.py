@@ -112,7 +112,7 @@ def test_what_is_signed_is_framed_as_compact_jws(algorithm):
 
 
 def test_a_signing_key_and_its_forge_agree():
-    # The factory signs by other code: what it makes of the same key is the same signature where that is deterministic.
+    # The factory signs with other code; deterministic signatures with the same key are equal.
     for algorithm in ("RS256", "RS384", "RS512", "EdDSA", "Ed25519"):
         key: PrivateKey = signing_key(algorithm)
         assert key.sign(b"data") == TokenFactory(algorithm).sign(b"data")

@@ -1,4 +1,4 @@
-"""The parser never crashes, and a token has exactly one spelling, whatever is thrown at it."""
+"""The parser never crashes on any input, and a token has exactly one spelling."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ algorithms = st.sampled_from(EVERY_KIND)
 
 
 def outcome(token, algorithm, *, expected=EXPECTED):
-    """Verify with a new ring, then with one that remembers a good header; only one exception may come of it."""
+    """Verify with a new ring, then with one that remembers a valid header; only TokenRejected may be raised."""
     answers = []
     remembering = TokenFactory(algorithm).ring()
     accept(TOKENS[algorithm], remembering)
@@ -63,7 +63,7 @@ def test_segments_of_any_bytes_are_refused(algorithm, segments):
 
 @st.composite
 def mutations(draw):
-    """Change a good token in one to three places: a character exchanged, put in, taken out, moved or doubled."""
+    """Change a valid token in one to three places: replace, insert, delete, move or double a character."""
     algorithm = draw(algorithms)
     token = TOKENS[algorithm]
     for _ in range(draw(st.integers(1, 3))):
@@ -150,7 +150,7 @@ def test_signed_headers_are_accepted_or_refused(algorithm, changes):
     factory = TokenFactory(algorithm)
     answer = outcome(factory.with_header(**changes), algorithm)
     if {"typ", "alg", "kid", "crit", "b64"}.isdisjoint(changes):
-        # NaN is the one value here that is no JSON.
+        # NaN is the only value here that is not JSON.
         assert answer is RejectionReason.BAD_HEADER or answer.subject == SUBJECT
     else:
         assert isinstance(answer, RejectionReason)
@@ -195,7 +195,7 @@ def test_text_that_decodes_is_what_its_bytes_encode_to(segment):
 @example("AAA", 1, ord("+"))
 @example("AAA", 1, ord("/"))
 def test_no_other_character_is_passed_over(segment, place, character):
-    # The decoder of the standard library skips what it does not know unless it is told not to, and knows "+", "/", "=".
+    # By default the standard library's decoder skips unknown characters, and it accepts "+", "/" and "=".
     odd = segment[:place].encode() + bytes([character]) + segment[place:].encode()
     if chr(character) in BASE64URL:
         return
@@ -218,7 +218,7 @@ def test_members_survive_a_round_trip(members):
     try:
         written = encode_json(members)
     except UnicodeEncodeError:
-        # A lone surrogate is no text that UTF-8 could say.
+        # A lone surrogate cannot be encoded as UTF-8.
         assert any(0xD800 <= ord(character) <= 0xDFFF for character in repr_of(members))
         return
     assert decode_object(written, RejectionReason.BAD_CLAIMS) == members

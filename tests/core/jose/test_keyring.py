@@ -26,7 +26,7 @@ def test_without_keys_nothing_is_signed_and_nothing_verifies():
         ring.signing_key()
     assert "rotate_signing_keys" in missing.value.detail
     assert isinstance(missing.value, IssuanceError)
-    # What the client is told says nothing about keys or commands.
+    # The description for the client mentions no keys or commands.
     assert (missing.value.code, missing.value.status) == ("server_error", 503)
     assert "rotate" not in missing.value.description
     assert refuse(TokenFactory("ES256").token(), ring).reason is RejectionReason.UNKNOWN_KEY
@@ -77,7 +77,7 @@ def test_the_jwk_set_is_public_and_complete():
         assert key["kid"] == thumbprint(required)
 
 
-def test_whoever_changes_a_jwk_set_does_not_change_the_ring():
+def test_changing_a_jwk_set_does_not_change_the_ring():
     ring = ring_of("ES256")
     ring.jwk_set()["keys"][0]["kid"] = "another"
     ring.jwk_set()["keys"].clear()
@@ -132,7 +132,7 @@ def test_a_header_is_examined_until_a_token_that_has_it_was_verified(monkeypatch
 
 
 def test_remembered_headers_are_bounded():
-    # Only whoever can sign gets a header remembered, and even then the memory does not grow without end.
+    # Only headers of validly signed tokens are remembered, and their number is bounded.
     factory, ring = TokenFactory("EdDSA"), TokenFactory("EdDSA").ring()
     for number in range(300):
         accept(factory.with_header(x=number), ring)

@@ -44,7 +44,7 @@ def refuse(jwk, **options) -> str:
     with pytest.raises(UnacceptableKey) as refused:
         PublicKey.from_jwk(jwk, **options)
     message = str(refused.value)
-    # A key is not quoted: the text ends up in logs and on pages.
+    # The message does not quote the key: it ends up in logs and on pages.
     long_values = [value for value in jwk.values() if isinstance(value, str) and len(value) > 12]
     assert not any(value[:12] in message for value in long_values)
     return message
@@ -118,7 +118,7 @@ def test_a_signature_has_one_length(algorithm):
 
 @cache
 def roca_modulus() -> int:
-    """Multiply two numbers of the form that the flawed library gave its primes: k M + (65537^a mod M).
+    """Multiply two numbers of the form of the flawed library's primes: k M + (65537^a mod M).
 
     M is the product of the first 126 primes, as for keys of 2048 bits. The factors need not be prime here: what the
     fingerprint looks at, and the structure that makes such a key breakable, is in the form alone.
@@ -165,7 +165,7 @@ def test_a_modulus_of_the_roca_library_is_refused():
     n = roca_modulus()
     assert n.bit_length() == 2048
     assert "ROCA" in refuse(rsa_jwk(n))
-    # One marker that does not fit shows that it is another library's: this changes it modulo 11 alone.
+    # One marker that does not match means another library: this changes it modulo 11 only.
     others = 13 * 17 * 19 * 37 * 53 * 61 * 71 * 73 * 79 * 97 * 103 * 107 * 109 * 127 * 151 * 157
     step = next(step for step in range(0, 22, 2) if (n + step * others) % 11 == 0)
     assert PublicKey.from_jwk(rsa_jwk(n + step * others)).kid
@@ -177,7 +177,7 @@ SMALL_ORDER_Y = (
     P25519 - 1,
     2707385501144840649318225287225658788936804267575313519463743609750303402022,
     P25519 - 2707385501144840649318225287225658788936804267575313519463743609750303402022,
-    # The same as 0 and 1, written without reducing them.
+    # The same as 0 and 1, not reduced.
     P25519,
     P25519 + 1,
 )
@@ -219,7 +219,7 @@ def test_the_points_of_small_order_are_those():
 
 
 def test_why_they_are_refused():
-    # With the neutral element for a public key, one signature fits any message.
+    # With the neutral element as public key, one signature is valid for any message.
     neutral = ed25519.Ed25519PublicKey.from_public_bytes((1).to_bytes(32, "little"))
     for message in (b"one", b"another"):
         neutral.verify((1).to_bytes(32, "little") + bytes(32), message)
@@ -360,7 +360,7 @@ def test_a_member_that_is_not_base64url_without_padding_is_refused(algorithm, me
 @pytest.mark.parametrize(("algorithm", "member"), NUMBERS[:-1])
 @pytest.mark.parametrize("zeros", [1, 2, 3])
 def test_zero_bytes_in_front_of_a_number_do_not_change_the_key(algorithm, member, zeros):
-    # Else one key would be published under two names.
+    # Otherwise one key would be published under two names.
     jwk = changed(TokenFactory(algorithm).jwk, kid=ABSENT)
     data = base64.urlsafe_b64decode(jwk[member] + "=" * (-len(jwk[member]) % 4))
     key = PublicKey.from_jwk({**jwk, member: b64url(bytes(zeros) + data)})
@@ -453,7 +453,7 @@ def test_what_is_printed_of_a_key_is_public(algorithm):
     secrets = [private[member] for member in PRIVATE_MEMBERS & private.keys()]
     assert secrets
     for secret in secrets:
-        # Neither as the JWK has it nor as a number, which is how a key's own repr might show it.
+        # Neither as in the JWK nor as a number.
         assert secret not in printed
         decoded = base64.urlsafe_b64decode(secret + "==")
         assert str(int.from_bytes(decoded, "big")) not in printed
@@ -462,7 +462,7 @@ def test_what_is_printed_of_a_key_is_public(algorithm):
 
 @pytest.mark.parametrize("algorithm", ["RS256", "PS256"])
 def test_an_rsa_signature_has_one_length(algorithm):
-    # One in 256 signatures begins with a zero byte, and is the same number without it.
+    # One in 256 signatures begins with a zero byte, without which the number is the same.
     key = signing_key(algorithm)
     for number in range(5000):
         data = str(number).encode()
