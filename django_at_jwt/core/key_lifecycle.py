@@ -338,7 +338,7 @@ def plan_revocation(
         if revoked.algorithm in algorithms or not any(signer_at(keys, name, now, leeway=leeway) for name in elsewhere):
             raise KeyChangeRefused(
                 f"Signing key {kid} is the only usable key for {revoked.algorithm}. "
-                "Make the next one first with: manage.py rotate_signing_keys"
+                "Run manage.py rotate_signing_keys first."
             )
         return (gone,)
     successor = next((key for key in others if key.signing_at >= revoked.signing_at), None)

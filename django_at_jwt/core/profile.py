@@ -89,7 +89,7 @@ def check_extensions(header: Mapping[str, Any]) -> None:
 
 
 def key_reference(header: Mapping[str, Any]) -> KeyReference:
-    """Return what a header says of the key.
+    """Return the key reference of a header.
 
     Raises:
         TokenRejected: ``kid`` or ``alg`` is missing or not a string, or a member changes what the token means.
@@ -105,7 +105,7 @@ def key_reference(header: Mapping[str, Any]) -> KeyReference:
 
 
 def check_sender_constraint(raw: Mapping[str, Any]) -> None:
-    """Check that a token is not bound to a sender, which nothing here can verify (RFC 7800, RFC 9449 section 6).
+    """Check that a token is not bound to a sender, which is not supported (RFC 7800, RFC 9449 section 6).
 
     Raises:
         TokenRejected: it has ``cnf``.

@@ -224,7 +224,7 @@ def test_every_kind_of_source_is_offered():
         ({"source_kind": "template", "source_template": "{"}, "source_template", "A brace is unmatched"),
         ({"source_kind": "constant", "source_constant": "{"}, "source_constant", "fixed text"),
         ({"source_kind": "constant", "source_constant": "[" * 100_000}, "source_constant", "JSON"),
-        ({"source_kind": "constant", "source_constant": "NaN"}, "source_constant", "no NaN"),
+        ({"source_kind": "constant", "source_constant": "NaN"}, "source_constant", "not support NaN"),
         ({"source_kind": "constant", "source_constant": r'"a\u0000b"'}, "source_constant", "NUL"),
         ({"source_kind": "constant", "source_constant": r'{"\u0000": 1}', "type": "object"}, "source_constant", "NUL"),
         (
@@ -249,7 +249,7 @@ def test_every_kind_of_source_is_offered():
         ({"source_kind": "groups"}, "type", "strings"),
         ({"source_kind": "nonsense"}, "source_kind", "not one of the available choices"),
         ({"type": "integers", "when_missing": "default", "default": "x"}, "default", "JSON"),
-        ({"type": "integer", "when_missing": "default", "default": '"x"'}, "default", "does not fit"),
+        ({"type": "integer", "when_missing": "default", "default": '"x"'}, "default", "is not of type"),
         ({"transforms-0-step": "cast", "transforms-0-text": "text"}, "transforms", "Transform 1: This must be one of"),
         ({"transforms-0-step": "rename", "transforms-0-text": "a"}, "transforms", "has no ="),
         ({"transforms-0-step": "rename", "transforms-0-text": "a=b\na=c"}, "transforms", "twice"),
@@ -263,7 +263,7 @@ def test_every_kind_of_source_is_offered():
         ({"transforms-0-step": "keep", "transforms-0-text": "a\\b"}, "transforms", "backslash"),
         ({"scopes": ["no such"]}, "scopes", "not one of the available choices"),
         ({"clients": ["no such"]}, "clients", "not one of the available choices"),
-        ({"groups": ["staff"], "tokens_for": "machines"}, "tokens_for", "in no group"),
+        ({"groups": ["staff"], "tokens_for": "machines"}, "tokens_for", "have no groups"),
         ({"order": "3000000000"}, "order", "integer"),
     ],
 )

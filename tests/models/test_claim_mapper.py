@@ -52,8 +52,8 @@ def test_good_one_is_saved_and_applied():
         ({"source": {"kind": "registered", "name": "tests.tenant"}}, "type", "returns “integer”"),
         ({"source": [EMAIL]}, "source", "“kind” must be one of"),
         ({"transforms": [{"kind": "upper"}]}, "transforms", "“kind” must be one of"),
-        ({"conditions": {"scope": ["email"]}}, "conditions", "there is scopes"),
-        ({"when_missing": "default", "default": 5}, "default", "does not fit"),
+        ({"conditions": {"scope": ["email"]}}, "conditions", "known is scopes"),
+        ({"when_missing": "default", "default": 5}, "default", "is not of type"),
         ({"type": "text"}, "type", ""),
     ],
 )

@@ -104,7 +104,7 @@ def test_dry_run_reports_changes_without_making_them(tmp_path):
         ([{"name": "x", "claim": "c", "source": EMAIL, "note": 5}], "x: note"),
         ([{"name": "x", "claim": "c", "source": EMAIL, "notes": ""}], "x: name: “notes” is unknown"),
         ([{"name": "x", "claim": "c", "source": EMAIL, "note": "a\0b"}], "x: note"),
-        ([{"name": "x", "claim": "c", "source": {"kind": "constant", "value": ["\0"]}}], "x: source: No text"),
+        ([{"name": "x", "claim": "c", "source": {"kind": "constant", "value": ["\0"]}}], "x: source: Texts must not"),
         ([{"name": "x", "claim": "c", "source": EMAIL}] * 2, "x: defined twice"),
         ('[{"name": "x", "claim": "c", "claim": "d"}]', "The file: “claim” occurs twice in one object"),
     ],

@@ -289,12 +289,12 @@ class TestMetadata:
             ({"issuer": "https://as.example.com/o"}, "its issuer is"),
             ({"issuer": None}, "its issuer is"),
             ({"issuer": ["x"]}, "its issuer is"),
-            ({"jwks_uri": None}, "its jwks_uri is"),
-            ({"jwks_uri": "http://192.0.2.1/keys"}, "no https URL"),
-            ({"jwks_uri": "file:///etc/passwd"}, "no https URL"),
-            ({"jwks_uri": "https://user@as.example.com/"}, "no https URL"),
-            ({"jwks_uri": "https://as.example.com/ x\r\nHost: y"}, "no https URL"),
-            ({"jwks_uri": 5}, "no https URL"),
+            ({"jwks_uri": None}, "its jwks_uri must be"),
+            ({"jwks_uri": "http://192.0.2.1/keys"}, "must be an https URL"),
+            ({"jwks_uri": "file:///etc/passwd"}, "must be an https URL"),
+            ({"jwks_uri": "https://user@as.example.com/"}, "must be an https URL"),
+            ({"jwks_uri": "https://as.example.com/ x\r\nHost: y"}, "must be an https URL"),
+            ({"jwks_uri": 5}, "must be an https URL"),
         ],
     )
     def test_metadata_of_another_issuer(self, changes, words, api, issuer, caplog):
