@@ -350,7 +350,7 @@ class TestKeysPage:
         settings.SECRET_KEY = "another"
         assert self.deployment_checks() >= {"django_at_jwt.E102"}
         settings.SECRET_KEY_FALLBACKS = ["not-secret"]
-        [said] = [block.text for block in blocks_of(KEYS) if block.text.startswith("Encrypted")]
+        [said] = [block.text for block in blocks_of(KEYS) if block.text.startswith("Re-encrypted")]
         assert self.output_of("rewrap_signing_keys") == said
         settings.SECRET_KEY_FALLBACKS = []
         assert not self.deployment_checks() & {"django_at_jwt.E102", "django_at_jwt.W101", "django_at_jwt.W104"}

@@ -134,7 +134,7 @@ def test_way_back_to_the_wrong_table_is_not_taken(address, use, answer):
     refused = get(address, token, raise_request_exception=False)
     assert refused.status_code == 500
     assert b"root" not in refused.content
-    with pytest.raises(ImproperlyConfigured, match=r"USER_BY_SUBJECT.+ not of mailboxes\.Mailbox"):
+    with pytest.raises(ImproperlyConfigured, match=r"USER_BY_SUBJECT.+ must return a mailboxes\.Mailbox"):
         get(address, token)
 
 
@@ -189,7 +189,7 @@ def test_client_id_equal_to_a_subject_is_looked_for_among_mailboxes(rule, use, s
 def test_subject_is_a_field_of_the_mailbox(use, answer):
     use(SUBJECT="username", LOCAL_SUBJECT_LOOKUP="tests.mailboxes.lookups.mailbox_of")
     [error] = problems()
-    assert (error.id, "no field of mailboxes.Mailbox" in error.msg) == ("django_at_jwt.E013", True)
+    assert (error.id, "not a field of mailboxes.Mailbox" in error.msg) == ("django_at_jwt.E013", True)
     use(SUBJECT="address")
     assert problems() == []
     assert decoded(answer()["access_token"])[1]["sub"] == "info@example.com"
@@ -229,7 +229,7 @@ def test_preview_is_of_mailboxes(use, signing_keys, mailbox, web):
     assert json.loads(output.getvalue())["claims"]["sub"] == str(mailbox.pk)
     other = get_user_model().objects.create_user("another user")
     for name in ("root", str(other.pk)):
-        with pytest.raises(CommandError, match="no user with this name"):
+        with pytest.raises(CommandError, match="No user has this"):
             call_command("preview_access_token", user=name, **options)
 
 

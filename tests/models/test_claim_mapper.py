@@ -101,7 +101,7 @@ def test_row_that_was_changed_behind_the_forms_back(caplog):
     assert compiled.broken.reason is FailureReason.UNUSABLE_RULE
     assert compiled.rule.required
     assert compiled.rule.conditions.clients == ("web",)
-    assert "'mail' cannot be used" in caplog.text
+    assert "'mail' is invalid" in caplog.text
     ClaimMapper.objects.update(conditions=["nonsense"])
     claim_mappers.forget()
     assert next(iter(claim_mappers.current())).rule.conditions.parts() == ()

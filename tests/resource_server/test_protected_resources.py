@@ -270,7 +270,7 @@ class TestChallenges:
 def test_setting_that_cannot_be_used(said):
     from django_at_jwt.conf import problems_in
 
-    assert [name for name, _ in problems_in({"PROTECTED_RESOURCES": said})] == ["AT_JWT['PROTECTED_RESOURCES']"]
+    assert [name for name, _ in problems_in({"PROTECTED_RESOURCES": said})] == ['AT_JWT["PROTECTED_RESOURCES"]']
 
 
 def test_settings_cannot_override_protocol_members():

@@ -167,7 +167,7 @@ class TestFailure:
         add("x", {"kind": "constant", "value": "x" * 200})
         settings.AT_JWT = {**settings.AT_JWT, "MAX_CLAIMS_BYTES": 400}
         assert web.code_flow(alice).json()["error"] == "server_error"
-        assert "the largest come from 'x' (207 bytes)" in caplog.text
+        assert "the largest are of 'x' (207 bytes)" in caplog.text
         settings.AT_JWT = {**settings.AT_JWT, "OVERSIZED_CLAIMS": "drop_optional"}
         assert "x" not in claims_of(web.code_flow(alice))
         assert "of mapper 'x' (dropped)" in caplog.text

@@ -828,7 +828,7 @@ class TestUnknownKids:
         assert here.after_unknown_kid(NEW.kid) is None
         clock.pass_by(1.1)
         assert another._fetch()
-        assert NEW.kid in here.after_unknown_kid(NEW.kid).verification_keys
+        assert NEW.kid in here.after_unknown_kid(NEW.kid).public_keys
         assert issuer.fetches == 2
 
     def test_others_do_not_wait_for_it(self, api, issuer):

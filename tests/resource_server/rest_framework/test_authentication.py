@@ -17,6 +17,7 @@ from django_at_jwt.authorization_server.keys.store import key_store
 from django_at_jwt.core.jose.jws import sign_compact
 from django_at_jwt.core.jose.keys import PublicKey
 from django_at_jwt.core.profile import assemble, encode_json, header_segment
+from django_at_jwt.models import SigningKey
 from django_at_jwt.rest_framework import AccessToken, AccessTokenAuthentication, MachinePrincipal
 
 pytestmark = pytest.mark.django_db
@@ -265,8 +266,9 @@ def test_key_that_another_process_announced_is_found(mint, client, signing_keys)
     token = mint(sub="a client")
     get(client, token)
     # This process has read the keys before the signing key was created.
-    key_store._records = [each for each in key_store._records if each.times.kid != signing_keys[0].kid]
-    key_store._arrange()
+    SigningKey.objects.filter(pk=signing_keys[0].pk).delete()
+    assert signing_keys[0].kid not in key_store.current().public_keys
+    SigningKey.objects.bulk_create([signing_keys[0]])  # It sends no signal, like a change in another process.
     assert get(client, token).status_code == 200
 
 
