@@ -146,6 +146,12 @@ def test_an_invalid_target(resources, asked, granted):
     assert "unknown.example" not in refused.value.description
 
 
+def test_a_granted_resource_that_only_this_client_may_have():
+    assert resolve(granted=[NEIGHBOUR], filled_in="secrets", client=OTHER).identifiers == [NEIGHBOUR]
+    with pytest.raises(InvalidTarget):
+        resolve(granted=[NEIGHBOUR], filled_in="secrets", client=ME)
+
+
 @pytest.mark.parametrize(
     ("granted", "is_any_left"),
     [([CLOSED], False), ([API, CLOSED], True), (["https://unknown.example.com/", API], True), (["no uri"], False)],

@@ -436,6 +436,24 @@ def test_a_removed_algorithm_stops_signing_and_is_retained():
     assert not keys.plan(now + SECOND, algorithms=["ES256"])
 
 
+def test_a_withdrawn_key_that_would_begin_within_the_notice_never_signs():
+    keys, policy = begun(algorithms=["RS256", "ES256"]), replace(POLICY, notice=timedelta(seconds=30))
+    announced = keys.only(KeyState.ANNOUNCED, START + days(10), "RS256")
+    now = announced.signing_at - 10 * SECOND
+    keys.rotate(now, policy=policy, algorithms=["ES256"])
+    assert keys.by_kid[announced.kid].never_signs
+    for seconds in (10, 11, 25, 40, 60):
+        signer = signer_at(keys, "RS256", now + seconds * SECOND)
+        assert signer is None or signer.kid != announced.kid
+
+
+def test_an_overdue_key_is_announced_for_the_propagation_time():
+    keys = begun()
+    now = START + 2 * INTERVAL + days(20)
+    [new, *_] = keys.rotate(now).new
+    assert (new.announced_at, new.signing_at) == (now, now + PROPAGATION)
+
+
 def test_a_replaced_algorithm_goes_on_until_the_new_one_signs():
     keys, now = begun(), START + days(10)
     keys.rotate(now, algorithms=["ES256"])

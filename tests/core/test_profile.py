@@ -165,3 +165,11 @@ def test_all_missing_claims_are_named():
     with pytest.raises(TokenRejected) as rejected:
         parse_claims({})
     assert rejected.value.detail == "iss, exp, aud, sub, client_id, iat, jti"
+
+
+@pytest.mark.parametrize("name", ["iss", "sub", "client_id", "jti", "scope", "exp", "iat", "nbf", "aud"])
+def test_a_claim_of_the_wrong_type_is_named(name):
+    with pytest.raises(TokenRejected) as rejected:
+        parse_claims({**assembled(), name: {}})
+    assert rejected.value.reason is RejectionReason.BAD_CLAIM
+    assert rejected.value.detail.split()[0] == name

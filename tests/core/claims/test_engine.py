@@ -287,6 +287,12 @@ class TestMissing:
     def test_zero_and_false_are_values(self, value):
         assert from_source(value, "boolean" if value is False else "number")[0] == value
 
+    def test_required_mapper_that_is_disabled_refuses_no_token(self):
+        gone = rule(source={"kind": "registered", "name": "gone"}, required=True)
+        with pytest.raises(RequiredMapperFailed):
+            mapped([gone])
+        assert mapped([replace(gone, enabled=False)]).claims == {}
+
     def test_required_mapper_without_value_leaves_the_claim_out_unless_it_shall_fail(self):
         assert from_source(None, required=True)[1].outcome is MapperOutcome.NO_VALUE
         with pytest.raises(RequiredMapperFailed) as failed:

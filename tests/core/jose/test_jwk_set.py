@@ -81,6 +81,11 @@ def test_key_that_is_for_signatures_and_not_for_verifying_them():
     assert skipped(key | {"key_ops": ["verify"]}) == skipped(key | {"key_ops": ["verify", "sign"]}) == []
 
 
+@pytest.mark.parametrize("kid", ["", None, 1, ["x"], "x" * 10_000])
+def test_key_without_a_usable_kid_is_skipped(kid):
+    assert len(skipped(GOOD.jwk | {"kid": kid})) == 1
+
+
 def test_same_key_twice_is_one():
     accepted = accept_keys({"keys": [GOOD.jwk, dict(reversed(GOOD.jwk.items()))]})
     assert [key.kid for key in accepted.keys] == [GOOD.kid]
