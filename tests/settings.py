@@ -73,3 +73,6 @@ AT_JWT = {
     # The default API never listed its scopes, so it has those that no other one names.
     "RESOURCE_SERVERS": {REPORTS: {"name": "Reports", "scopes": {"reports:read": "See all figures"}}},
 }
+
+# Django 6.1 warns where it sends mail and the setting is missing; older versions ignore it.
+MAILERS = {"default": {"BACKEND": "django.core.mail.backends.locmem.EmailBackend"}}

@@ -9,6 +9,7 @@ from datetime import timedelta
 from itertools import count
 from urllib.parse import parse_qsl, urlsplit
 
+import django
 import pytest
 from django.core import mail
 from django.core.signals import got_request_exception
@@ -39,7 +40,8 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("signing_keys", "ma
 @pytest.fixture
 def mailed(settings):
     """Django's ``AdminEmailHandler``, with text and HTML reports."""
-    settings.ADMINS = [("admin", "admin@example.com")]
+    address = "admin@example.com"
+    settings.ADMINS = [address] if django.VERSION >= (6, 0) else [("admin", address)]
     settings.OAUTH2_PROVIDER = {
         **settings.OAUTH2_PROVIDER,
         "DCR_ENABLED": True,
