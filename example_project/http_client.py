@@ -190,7 +190,7 @@ class Browser:
         return self._session.get(urljoin(page.url, self._target_of_form(page, **filled_in)), timeout=_TIMEOUT)
 
     def agree(self, address: str) -> str:
-        """Give consent on a consent page, and return the URL of the redirect to the client."""
+        """Submit a consent page with consent, and return the URL of the redirect to the client."""
         return self._target_of_form(self.open(address), allow="Authorize")
 
     def authorize(self, authorization: Authorization) -> str:

@@ -240,7 +240,7 @@ class RowCache(Generic[ValueT]):
     def _younger_than(self, seconds: float) -> ValueT:
         name = self._model.__name__
         if self._is_due(seconds):
-            # If another thread is reading, use the current value, unless there is none yet or it was changed here.
+            # While another thread reads, use the current value, unless none was read yet or this process changed it.
             join = _NEVER in (self._tried_at, self._succeeded_at)
             ended = self._reader.run(due=lambda: self._is_due(seconds), join=join)
             if not ended and not self._is_usable():
