@@ -2,9 +2,20 @@
 
 from .authorization import Authorization
 from .claim_mapper import ClaimMapper
+from .deny_list_entry import DenyListEntry
+from .issued_token import IssuedToken
 from .issuer_subject import IssuerSubject
 from .resource_server import ResourceServer
 from .signing_key import SigningKey
 from .token_preview import TokenPreview
 
-__all__ = ["Authorization", "ClaimMapper", "IssuerSubject", "ResourceServer", "SigningKey", "TokenPreview"]
+__all__ = [
+    "Authorization",
+    "ClaimMapper",
+    "DenyListEntry",
+    "IssuedToken",
+    "IssuerSubject",
+    "ResourceServer",
+    "SigningKey",
+    "TokenPreview",
+]

@@ -1,12 +1,13 @@
-"""Facts of an authorization that django-oauth-toolkit's models do not store."""
+"""Authorizations: one consent, and all tokens that come of it."""
 
 from __future__ import annotations
 
 import hashlib
+import secrets
 from typing import TYPE_CHECKING, Any, ClassVar, Self
-from uuid import UUID
 
 from django.db import models
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from .primary import primary_rows
@@ -14,6 +15,22 @@ from .primary import primary_rows
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
+    from uuid import UUID
+
+
+class EndReason(models.TextChoices):
+    """Why an authorization ended."""
+
+    TOKEN_REVOKED = "token_revoked", _("its token was revoked")
+    REFRESH_TOKEN_REUSED = "refresh_token_reused", _("a refresh token was used again")
+    CODE_REPLAYED = "code_replayed", _("the authorization code was used again")
+    LOGOUT = "logout", _("the user logged out")
+    USER_DEACTIVATED = "user_deactivated", _("the user was deactivated")
+    USER_DELETED = "user_deleted", _("the user was deleted")
+    PASSWORD_CHANGED = "password_changed", _("the user's password was changed")
+    CLIENT_DELETED = "client_deleted", _("the client was deleted")
+    CLIENT_REVOKED = "client_revoked", _("all tokens of the client were revoked")
+    ADMINISTRATOR = "administrator", _("revoked by an administrator")
 
 
 class AuthorizationManager(models.Manager["Authorization"]):
@@ -21,75 +38,112 @@ class AuthorizationManager(models.Manager["Authorization"]):
 
     def of_code(self, code: str) -> Authorization | None:
         """Return the authorization of an authorization code or device code."""
-        return primary_rows(self.model).filter(key=key_of_code(code)).first()
+        return primary_rows(self.model).filter(code_hash=hash_of_code(code)).first()
 
     def of_family(self, token_family: UUID | None) -> Authorization | None:
         """Return the authorization of a family of refresh tokens."""
-        return primary_rows(self.model).filter(key=key_of_family(token_family)).first() if token_family else None
+        return primary_rows(self.model).filter(family=token_family).first() if token_family else None
 
-    def remember_login(self, device_code: str, authentication: dict[str, Any]) -> None:
-        """Store how the user who approved a device logged in."""
-        primary_rows(self.model).filter(key=key_of_code(device_code)).update(authentication=authentication)
+    def approve_device(self, device_code: str, *, user: Any, authentication: dict[str, Any] | None) -> None:
+        """Store who approved a device, and how they logged in."""
+        user_model, user_key = reference_to(user)
+        primary_rows(self.model).filter(code_hash=hash_of_code(device_code)).update(
+            user_model=user_model, user_key=user_key, authentication=authentication
+        )
+
+
+def new_identifier() -> str:
+    """Return a random identifier for an authorization: 32 characters of lower-case hex."""
+    return secrets.token_hex(16)
 
 
 class Authorization(models.Model):
     """What a resource owner approved and how they logged in, which is the same for all tokens of the authorization.
 
-    The row belongs to a code, and, once the code is exchanged, to the family of refresh tokens (RFC 9068 §2.2.1).
+    User and client are stored by model label and primary key, without foreign keys: django-oauth-toolkit's tables may
+    be in another database, and ``AccessToken.user`` may refer to another model than ``AUTH_USER_MODEL``. The user is
+    empty until a device is approved.
+
+    ``code_hash`` identifies the code or device code, also after its exchange, and ``family`` the refresh tokens
+    (RFC 9068 §2.2.1).
     """
 
-    key = models.CharField(_("key"), max_length=66, unique=True)
+    identifier = models.CharField(_("identifier"), max_length=32, unique=True, default=new_identifier, editable=False)
+    user_model = models.CharField(_("user model"), max_length=100, blank=True)
+    user_key = models.CharField(_("user"), max_length=64, blank=True)
+    client_model = models.CharField(_("client model"), max_length=100, blank=True)
+    client_key = models.CharField(_("client"), max_length=64, blank=True)
     scopes = models.TextField(_("scopes"), blank=True)
     resources = models.JSONField(_("resources"), default=list)
     authentication = models.JSONField(_("authentication"), null=True, blank=True)
-    expires_at = models.DateTimeField(_("expires at"), db_index=True)
+    code_hash = models.CharField(_("hash of the code"), max_length=64, null=True, blank=True, unique=True)
+    family = models.UUIDField(_("family of refresh tokens"), null=True, blank=True, unique=True)
+    created_at = models.DateTimeField(_("created at"), default=timezone.now, editable=False)
+    last_token_at = models.DateTimeField(
+        _("last token"), null=True, blank=True, help_text=_("When its last token was issued, to the hour.")
+    )
+    tokens_expire_at = models.DateTimeField(
+        _("tokens expire at"), null=True, blank=True, help_text=_("When all access tokens issued so far have expired.")
+    )
+    ended_at = models.DateTimeField(_("ended at"), null=True, blank=True)
+    end_reason = models.CharField(_("reason of the end"), max_length=32, blank=True, choices=EndReason.choices)
+    expires_at = models.DateTimeField(
+        _("expires at"), db_index=True, help_text=_("Kept until then, even if no token of it is stored.")
+    )
 
     objects: ClassVar[AuthorizationManager] = AuthorizationManager()
 
     class Meta:  # noqa: D106 - Django's own
         verbose_name = _("authorization")
         verbose_name_plural = _("authorizations")
-        default_permissions = ()
+        default_permissions = ("view",)
+        indexes: ClassVar = [
+            models.Index(fields=["user_key", "user_model"], name="at_jwt_authorization_user"),
+            models.Index(fields=["client_key", "client_model"], name="at_jwt_authorization_client"),
+        ]
 
     def __str__(self) -> str:
-        # Not the key: it identifies a credential.
+        # Not the hash or the family: they identify a credential.
         return f"authorization {self.pk}"
 
     @classmethod
     def for_code(
-        cls, code: str, *, scopes: Sequence[str], resources: Sequence[str], expires_at: datetime, **others: Any
+        cls,
+        code: str,
+        *,
+        client: Any,
+        user: Any = None,
+        scopes: Sequence[str],
+        resources: Sequence[str],
+        expires_at: datetime,
+        **others: Any,
     ) -> Self:
         """Return an unsaved row for an authorization code or device code."""
-        return cls(
-            key=key_of_code(code), scopes=" ".join(scopes), resources=list(resources), expires_at=expires_at, **others
+        row = cls(
+            code_hash=hash_of_code(code),
+            scopes=" ".join(scopes),
+            resources=list(resources),
+            expires_at=expires_at,
+            **others,
         )
+        row.set_client(client)
+        row.set_user(user)
+        return row
 
-    def move_to_family(self, token_family: UUID, *, keep_until: datetime) -> None:
-        """Assign the row to a family of refresh tokens, and store it.
+    def set_user(self, user: Any) -> None:
+        """Set the user who approved it, or clear it with ``None``. Not saved."""
+        self.user_model, self.user_key = reference_to(user)
 
-        Args:
-            token_family: the family.
-            keep_until: the clean-up keeps the row until then, even if no token of the family exists yet.
-        """
-        before, self.key, self.expires_at = self.key, key_of_family(token_family), keep_until
-        if not self._state.adding:
-            if type(self)._base_manager.filter(pk=self.pk, key=before).update(key=self.key, expires_at=keep_until):
-                return
-            # Another request exchanged the same code: the second family gets its own row.
-            self.pk, self._state.adding = None, True
-        self.save()
+    def set_client(self, client: Any) -> None:
+        """Set the client. Not saved."""
+        self.client_model, self.client_key = reference_to(client)
 
 
-def key_of_code(code: str) -> str:
-    """Return the key of a code: its hash, since the code is a credential."""
-    return f"c:{hashlib.sha256(code.encode()).hexdigest()}"
+def reference_to(row: Any) -> tuple[str, str]:
+    """Return the model label and the primary key of a row as text; empty strings for ``None``."""
+    return ("", "") if row is None or row.pk is None else (row._meta.concrete_model._meta.label, str(row.pk))
 
 
-def key_of_family(token_family: UUID) -> str:
-    """Return the key of a family of refresh tokens."""
-    return f"f:{token_family.hex}"
-
-
-def family_of(key: str) -> UUID | None:
-    """Return the family of refresh tokens of a key, or ``None`` for the key of a code."""
-    return UUID(key[2:]) if key.startswith("f:") else None
+def hash_of_code(code: str) -> str:
+    """Return the hash by which a code is stored: it is a credential."""
+    return hashlib.sha256(code.encode()).hexdigest()

@@ -84,7 +84,7 @@ class TestClients:
         assert web.authorize(user, scope="write")["error"] == "invalid_target"
         code = web.authorize(user, scope="read")["code"]
         assert_refused(web.exchange(code, resource=MAIL))
-        assert not Authorization.objects.filter(key__startswith="f:").exists()
+        assert not Authorization.objects.filter(family__isnull=False).exists()
         answer = web.exchange(code).json()
         refreshed = web.token("refresh_token", refresh_token=answer["refresh_token"], resource=MAIL)
         assert refreshed.json()["error"] == "invalid_target"

@@ -8,7 +8,6 @@ from django.utils import timezone
 from oauth2_provider.models import get_refresh_token_model
 
 from django_at_jwt.models import Authorization
-from django_at_jwt.models.authorization import family_of
 from django_at_jwt.models.primary import primary_rows
 
 if TYPE_CHECKING:
@@ -41,9 +40,9 @@ def _batches() -> Iterator[list[int]]:
     """Yield batches of primary keys. No join: refresh tokens may be in another database."""
     expired = primary_rows(Authorization).filter(expires_at__lt=timezone.now()).order_by("pk")
     last = 0
-    while rows := list(expired.filter(pk__gt=last).values_list("pk", "key")[:_BATCH]):
+    while rows := list(expired.filter(pk__gt=last).values_list("pk", "family")[:_BATCH]):
         last = rows[-1][0]
-        families = {pk: family for pk, key in rows if (family := family_of(key)) is not None}
+        families = {pk: family for pk, family in rows if family is not None}
         living = _living(families.values())
         yield [pk for pk, _ in rows if families.get(pk) not in living]
 

@@ -61,6 +61,8 @@ class GrantStorageMixin:
         grant = super()._create_authorization_code(request, code, expires)  # type: ignore[misc]
         Authorization.for_code(
             code["code"],
+            client=request.client,
+            user=request.user,
             scopes=audience.scopes,
             resources=audience.identifiers,
             authentication=_as_json(stored(request, AUTHENTICATION)),
@@ -158,7 +160,11 @@ class GrantStorageMixin:
                 resources=refresh_token.resource,
                 authentication=_as_json(stored(request, AUTHENTICATION)),
             )
-        authorization.move_to_family(refresh_token.token_family, keep_until=timezone.now() + _CLEAN_UP_NOT_BEFORE)
+        authorization.set_client(request.client)
+        authorization.set_user(stored(request, "user"))
+        authorization.family = refresh_token.token_family
+        authorization.expires_at = timezone.now() + _CLEAN_UP_NOT_BEFORE
+        authorization.save()
 
     # Access tokens
 

@@ -40,6 +40,7 @@ class DeviceAuthorizationView(EndpointMixin, OwnCoreMixin, toolkit_views.DeviceA
             answer = json.loads(response.content)
             Authorization.for_code(
                 answer["device_code"],
+                client=get_application_model().objects.get(client_id=request.POST.get("client_id", "")),
                 scopes=self._audience.scopes,
                 resources=self._audience.identifiers,
                 expires_at=timezone.now() + timedelta(seconds=answer["expires_in"]),
@@ -147,8 +148,11 @@ class DeviceConfirmView(ConsentPageMixin, toolkit_views.DeviceConfirmView):
             pending = grants.filter(pk=device.pk, status=device.AUTHORIZATION_PENDING, user=self.request.user)
             if not pending.update(status=device.AUTHORIZATION_PENDING):
                 raise Http404
-            if event is not None:
-                Authorization.objects.remember_login(device.device_code, event.to_session())
+            Authorization.objects.approve_device(
+                device.device_code,
+                user=self.request.user,
+                authentication=None if event is None else event.to_session(),
+            )
             response: HttpResponse = super().form_valid(form)
         return response
 

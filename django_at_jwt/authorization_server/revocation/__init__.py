@@ -1,0 +1,1 @@
+"""Revocation of tokens, and the deny list that APIs obey."""

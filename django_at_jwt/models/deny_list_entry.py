@@ -1,0 +1,67 @@
+"""The deny list in the database."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any, ClassVar
+
+from django.db import models
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from django_at_jwt.core.deny_list import DenyEntry, DenyKind
+
+
+class DenyListEntry(models.Model):
+    """A revocation that concerns tokens which have not expired yet.
+
+    It names a token, an authorization, a client or an audience by value, without a foreign key, so it outlives the row
+    that it names. Rows are only added, and deleted once they have expired.
+    """
+
+    kind = models.CharField(
+        _("kind"),
+        max_length=16,
+        choices=[
+            (DenyKind.TOKEN.value, _("token")),
+            (DenyKind.AUTHORIZATION.value, _("authorization")),
+            (DenyKind.CLIENT.value, _("client")),
+            (DenyKind.AUDIENCE.value, _("audience")),
+        ],
+    )
+    value = models.CharField(_("value"), max_length=255)
+    issued_until = models.DateTimeField(
+        _("issued until"), null=True, blank=True, help_text=_("Concerns tokens issued up to this instant; empty: all.")
+    )
+    # Databases may compare text without case, so uniqueness is that of the digest.
+    digest = models.CharField(_("digest"), max_length=64, unique=True, editable=False)
+    reason = models.CharField(_("reason"), max_length=64, blank=True)
+    created_at = models.DateTimeField(_("created at"), default=timezone.now, editable=False)
+    expires_at = models.DateTimeField(
+        _("expires at"), db_index=True, help_text=_("When the last token that it concerns has expired, plus leeway.")
+    )
+
+    class Meta:  # noqa: D106 - Django's own
+        verbose_name = _("deny list entry")
+        verbose_name_plural = _("deny list entries")
+        ordering: ClassVar = ["-pk"]
+        default_permissions = ("view",)
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.value}"
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if not self.digest:
+            until = "" if self.issued_until is None else int(self.issued_until.timestamp())
+            self.digest = hashlib.sha256(f"{self.kind} {until} {self.value}".encode()).hexdigest()
+
+    @property
+    def entry(self) -> DenyEntry:
+        """The entry as plain values."""
+        return DenyEntry(
+            kind=DenyKind(self.kind),
+            value=self.value,
+            issued_until=None if self.issued_until is None else int(self.issued_until.timestamp()),
+            expires_at=int(self.expires_at.timestamp()),
+        )
