@@ -14,13 +14,15 @@ class DjangoAtJwtConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Register the system checks. On an authorization server, also record logins and guard client ids."""
+        """Register the system checks and, on an authorization server, the receivers of signals."""
         from .checks import register_checks  # noqa: PLC0415 - it imports the models
 
         register_checks()
         if apps.is_installed("oauth2_provider"):
             from .authorization_server import subject  # noqa: PLC0415 - it imports the models
             from .authorization_server.login import events  # noqa: PLC0415 - it imports the models
+            from .authorization_server.revocation import receivers  # noqa: PLC0415 - it imports the models
 
             events.connect()
+            receivers.connect()
             subject.guard_client_ids()

@@ -107,6 +107,8 @@ class AppSettings:
         issuer_max_age: maximum seconds for which an issuer's response is used.
         issuer_max_stale: seconds for which an issuer's keys are used after it last confirmed them, or for as long as
             its response may be cached if that is longer.
+        revoke_on_password_change: whether a new password revokes all tokens of its user.
+        revoke_superseded_tokens: whether a refresh revokes the access token that it replaces.
     """
 
     default_resource: str | None = setting(None, read_optional_identifier)
@@ -154,6 +156,8 @@ class AppSettings:
     issuer_min_age: float = setting(60.0, read_some_seconds)
     issuer_max_age: float = setting(3600.0, read_some_seconds)
     issuer_max_stale: float = setting(7200.0, read_seconds)
+    revoke_on_password_change: bool = setting(True, read_flag)
+    revoke_superseded_tokens: bool = setting(True, read_flag)
 
     @property
     def local_audience(self) -> str | None:

@@ -13,7 +13,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from django.db import router, transaction
-from django.db.models import Q
+from django.db.models import Max, Q
 from django.utils import timezone
 from oauth2_provider.models import (
     get_access_token_model,
@@ -23,14 +23,15 @@ from oauth2_provider.models import (
 )
 
 from django_at_jwt.authorization_server.resource_servers import registry
-from django_at_jwt.models import Authorization, DenyListEntry, IssuedToken
+from django_at_jwt.models import Authorization, DenyListEntry, IssuedToken, SigningKey
 from django_at_jwt.models.authorization import EndReason, hash_of_code, reference_to
 from django_at_jwt.models.primary import primary_rows
 
-from .entries import deny_authorizations, deny_client, deny_tokens
+from .entries import deny_audience, deny_authorizations, deny_client, deny_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from datetime import datetime
 
 _BATCH: Final = 1000
 
@@ -79,7 +80,7 @@ def revoke_client(client: Any, *, reason: EndReason = EndReason.CLIENT_REVOKED) 
     """
     now = timezone.now()
     with _one_transaction():
-        deny_client(client.client_id, issued_until=now, expires_at=now + _longest_lifetime(), reason=reason)
+        deny_client(client.client_id, issued_until=now, expires_at=_latest_expiry(now), reason=reason)
         model, key = reference_to(client)
         live = primary_rows(Authorization).filter(client_model=model, client_key=key, ended_at__isnull=True)
         ended = live.update(ended_at=now, end_reason=reason)
@@ -87,6 +88,17 @@ def revoke_client(client: Any, *, reason: EndReason = EndReason.CLIENT_REVOKED) 
         get_grant_model().objects.filter(application=client.pk).delete()
         _end_device_codes(Q(client_id=client.client_id))
     return ended
+
+
+def revoke_audience(audience: str, *, reason: str = "the API was disabled") -> None:
+    """Revoke all tokens for an API that were issued until now, at that API only.
+
+    Args:
+        audience: the identifier of the API.
+        reason: a short constant text for administrators.
+    """
+    now = timezone.now()
+    deny_audience(audience, issued_until=now, expires_at=_latest_expiry(now), reason=reason)
 
 
 def revoke_authorization(identifier: str, *, reason: EndReason = EndReason.ADMINISTRATOR) -> int:
@@ -139,8 +151,10 @@ def _one_transaction() -> ExitStack:
     return stack
 
 
-def _longest_lifetime() -> timedelta:
-    return timedelta(seconds=registry.longest_lifetime())
+def _latest_expiry(now: datetime) -> datetime:
+    """Return when all access tokens issued until now have expired, also those with a lifetime of former settings."""
+    recorded = primary_rows(SigningKey).aggregate(latest=Max("last_token_expires_at"))["latest"]
+    return max(recorded or now, now + timedelta(seconds=registry.longest_lifetime()))
 
 
 def _batches(rows: Iterable[Authorization]) -> Iterator[Sequence[Authorization]]:
@@ -152,7 +166,7 @@ def _batches(rows: Iterable[Authorization]) -> Iterator[Sequence[Authorization]]
 def _end_batch(batch: Sequence[Authorization], reason: EndReason) -> int:
     now = timezone.now()
     # A token may be signed right now; the entry covers it, too.
-    latest = now + _longest_lifetime()
+    latest = _latest_expiry(now)
     deny_authorizations(((row.identifier, max(row.tokens_expire_at or now, latest)) for row in batch), reason=reason)
     same = primary_rows(Authorization).filter(pk__in=[row.pk for row in batch], ended_at__isnull=True)
     ended = same.update(ended_at=now, end_reason=reason)
