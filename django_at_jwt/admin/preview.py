@@ -24,11 +24,13 @@ from .optimistic_lock import BACK
 from .preview_form import PREFIX, PreviewForm
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from django.contrib.admin import AdminSite
     from django.http import HttpRequest, HttpResponse
 
     from django_at_jwt.authorization_server.claims.change_impact import ChangeImpact
-    from django_at_jwt.authorization_server.claims.preview import Preview, PreviewRequest
+    from django_at_jwt.authorization_server.claims.preview import Preview
     from django_at_jwt.core.claims import CompiledMappers
 
     _ModelAdmin = admin.ModelAdmin[TokenPreview]
@@ -117,9 +119,11 @@ def preview_page(
         "back": BACK,
     }
     if sent and form.is_valid():
-        asked = form.request(mappers)
-        preview = preview_access_token(asked)
-        _record(request, asked)
+        asked = form.cleaned_data
+        preview = preview_access_token(
+            form.request(), scopes=asked["scopes"], resources=asked["resources"], mappers=mappers
+        )
+        _record(request, asked, is_unsaved=mappers is not None)
         context |= {"asked": asked, **_shown(preview)}
     # Resolve "admin:" URLs in the template to this admin site.
     request.current_app = admin_site.name
@@ -142,18 +146,18 @@ def _initial(request: HttpRequest, admin_site: AdminSite) -> dict[str, Any]:
     return initial
 
 
-def _record(request: HttpRequest, asked: PreviewRequest) -> None:
+def _record(request: HttpRequest, asked: Mapping[str, Any], *, is_unsaved: bool) -> None:
     """Record the preview in the history of the user, or of the client. No claim is recorded."""
-    about = asked.client if asked.user is None else asked.user
-    names = {"client": asked.client.client_id, "grant": asked.grant}
+    names = {"client": asked["client"].client_id, "grant": asked["grant"]}
     parts = [_("An access token of client %(client)s (grant: %(grant)s) was previewed.") % names]
-    if asked.resources:
-        parts.append(_("APIs: %(names)s.") % {"names": " ".join(asked.resources)})
-    if asked.scopes:
-        parts.append(_("Scopes: %(names)s.") % {"names": " ".join(asked.scopes)})
-    if asked.mappers is not None:
+    if asked["resources"]:
+        parts.append(_("APIs: %(names)s.") % {"names": " ".join(asked["resources"])})
+    if asked["scopes"]:
+        parts.append(_("Scopes: %(names)s.") % {"names": " ".join(asked["scopes"])})
+    if is_unsaved:
         parts.append(_("The preview included unsaved changes to claim mappers."))
-    LogEntry.objects.log_actions(cast("int", request.user.pk), [about], CHANGE, " ".join(parts), single_object=True)
+    about = [asked.get("user") or asked["client"]]
+    LogEntry.objects.log_actions(cast("int", request.user.pk), about, CHANGE, " ".join(parts), single_object=True)
 
 
 def _shown(preview: Preview) -> dict[str, Any]:

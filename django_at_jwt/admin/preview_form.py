@@ -12,7 +12,7 @@ from oauth2_provider.models import get_access_token_model, get_application_model
 from oauth2_provider.scopes import get_scopes_backend
 
 from django_at_jwt.authorization_server.claims.lookup import find_client, find_user
-from django_at_jwt.authorization_server.claims.preview import PreviewRequest
+from django_at_jwt.authorization_server.issuance import TokenRequest
 from django_at_jwt.authorization_server.login.events import authentication_by_password
 from django_at_jwt.authorization_server.oauthlib_bridge.client_policy import known_grants, usual_grant
 from django_at_jwt.authorization_server.resource_servers import registry
@@ -21,8 +21,6 @@ from django_at_jwt.conf import token_user_model
 if TYPE_CHECKING:
     from django.contrib.admin import AdminSite
     from django.http import HttpRequest
-
-    from django_at_jwt.core.claims import CompiledMappers
 
 PREFIX = "preview"
 
@@ -117,17 +115,14 @@ class PreviewForm(forms.Form):
                 self.add_error("grant", text)
         return cleaned
 
-    def request(self, mappers: CompiledMappers | None) -> PreviewRequest:
-        """Return the preview request of a valid form."""
+    def request(self) -> TokenRequest:
+        """Return the token request of a valid form."""
         cleaned, now = self.cleaned_data, time.time()
         user = cleaned.get("user")
-        return PreviewRequest(
+        return TokenRequest(
             client=cleaned["client"],
-            user=user,
             grant=cleaned["grant"],
-            scopes=cleaned["scopes"],
-            resources=cleaned["resources"],
-            authentication=authentication_by_password(user, now) if user is not None and cleaned["logged_in"] else None,
             now=now,
-            mappers=mappers,
+            user=user,
+            authentication=authentication_by_password(user, now) if user is not None and cleaned["logged_in"] else None,
         )

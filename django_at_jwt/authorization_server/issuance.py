@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
@@ -12,7 +11,7 @@ from django_at_jwt.authorization_server.claims.mapping import map_claims
 from django_at_jwt.authorization_server.keys.store import key_store
 from django_at_jwt.claims import ClaimContext
 from django_at_jwt.conf import local_issuer
-from django_at_jwt.core.errors import IssuanceUnavailable
+from django_at_jwt.core.errors import IssuanceUnavailable, NoSigningKey
 from django_at_jwt.core.jose.jws import sign_compact
 from django_at_jwt.core.profile import assemble, encode_json, header_segment, with_mapped
 
@@ -26,21 +25,21 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class IssuanceRequest:
-    """The input of one access token.
+class TokenRequest:
+    """Who requests an access token, for whom, and how.
 
-    ``subject`` is the resource owner's identifier, or ``None`` if the client acts for itself; ``user`` and
-    ``authentication`` are then ignored. ``grant`` is the grant type, ``lifetime`` is in seconds, and ``now`` in seconds
-    since the epoch.
+    Attributes:
+        client: a row of DOT's application model.
+        grant: the grant type, or ``implicit``.
+        now: seconds since the epoch.
+        user: a row of the user model, or ``None`` if the client acts for itself.
+        authentication: when, how and how strongly the user logged in, if known.
     """
 
-    user: Any
     client: Any
-    subject: str | None
     grant: str
-    audience: Audience
-    lifetime: int
     now: float
+    user: Any = None
     authentication: AuthenticationEvent | None = None
 
 
@@ -78,11 +77,25 @@ class IssuedAccessToken(str):
 
 
 def compose_access_token(
-    request: IssuanceRequest, mappers: CompiledMappers, *, rollback: bool = False
+    request: TokenRequest,
+    audience: Audience,
+    mappers: CompiledMappers,
+    *,
+    subject: str | None,
+    lifetime: int,
+    token_id: str,
+    rollback: bool = False,
 ) -> ComposedAccessToken:
     """Compose an RFC 9068 access token without its signature. Write nothing, and decrypt no private key.
 
     Args:
+        request: who requests the token.
+        audience: the resolved audience and scopes.
+        mappers: the claim mappers to apply.
+        subject: the resource owner's identifier, or ``None`` if the client acts for itself; the request's user and
+            authentication are then ignored.
+        lifetime: in seconds.
+        token_id: the ``jti``.
         rollback: roll back what the site's own claim sources write to databases, for instance in a preview.
 
     Raises:
@@ -90,23 +103,31 @@ def compose_access_token(
             read.
         ClaimsRefused: a required mapper failed, or the claims are too large.
     """
-    protocol = _protocol_claims(request)
-    signer = key_store.current().signer(request.audience.algorithm)
+    issuer, client_id, event = local_issuer(), request.client.client_id, request.authentication
+    if not issuer:
+        raise IssuanceUnavailable("OAUTH2_PROVIDER['OIDC_ISS_ENDPOINT'] is not set; access tokens need an issuer")
+    protocol = assemble(
+        issuer=issuer,
+        subject=client_id if subject is None else subject,
+        audience=audience.identifiers,
+        client_id=client_id,
+        issued_at=int(request.now),
+        lifetime=lifetime,
+        token_id=token_id,
+        scopes=audience.scopes,
+        # RFC 9068 §2.2.1: only for a resource owner, who has logged in.
+        authentication={} if subject is None or event is None else event.as_claims(),
+    )
+    signer = _current_signer(audience.algorithm)
     _require_expiry_before_end_of(signer.public_key.kid, expires_at=protocol["exp"])
     context = ClaimContext(
-        user=None if request.subject is None else request.user,
+        user=None if subject is None else request.user,
         client=request.client,
-        scopes=request.audience.scopes,
-        resource_servers=tuple(request.audience.identifiers),
+        scopes=audience.scopes,
+        resource_servers=tuple(audience.identifiers),
         grant=request.grant,
     )
-    mapped = map_claims(
-        mappers,
-        context,
-        servers=request.audience.servers,
-        protocol=protocol,
-        rollback=rollback,
-    )
+    mapped = map_claims(mappers, context, servers=audience.servers, protocol=protocol, rollback=rollback)
     return ComposedAccessToken(protocol=protocol, mapped=mapped, signer=signer)
 
 
@@ -122,22 +143,14 @@ def sign_access_token(composed: ComposedAccessToken) -> IssuedAccessToken:
     return IssuedAccessToken.of(token, expires_at=composed.protocol["exp"], kid=key.kid)
 
 
-def _protocol_claims(request: IssuanceRequest) -> dict[str, Any]:
-    issuer, client_id, event = local_issuer(), request.client.client_id, request.authentication
-    if not issuer:
-        raise IssuanceUnavailable("OAUTH2_PROVIDER['OIDC_ISS_ENDPOINT'] is not set; access tokens need an issuer")
-    return assemble(
-        issuer=issuer,
-        subject=client_id if request.subject is None else request.subject,
-        audience=request.audience.identifiers,
-        client_id=client_id,
-        issued_at=int(request.now),
-        lifetime=request.lifetime,
-        token_id=uuid.uuid4().hex,
-        scopes=request.audience.scopes,
-        # RFC 9068 §2.2.1: only for a resource owner, who has logged in.
-        authentication={} if request.subject is None or event is None else event.as_claims(),
-    )
+def _current_signer(algorithm: str | None) -> Signer:
+    ring = key_store.current()
+    try:
+        return ring.signer(algorithm)
+    except NoSigningKey as error:
+        is_in_use = algorithm is None or algorithm in ring.algorithms
+        remedy = "run manage.py rotate_signing_keys" if is_in_use else "add it to AT_JWT['SIGNING_ALGORITHMS']"
+        raise NoSigningKey(f"{error}; {remedy}") from None
 
 
 def _require_expiry_before_end_of(kid: str, *, expires_at: int) -> None:

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import logging
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from django.db import Error as AnyDatabaseError
+
 from django_at_jwt.conf import access_token_lifetime, app_settings, register_process_cache
-from django_at_jwt.core.audience import requested_servers, resolve_audience
+from django_at_jwt.core.errors import IssuanceUnavailable, NoDefaultResource
 from django_at_jwt.core.resource_servers import ResourceServerConfig, ResourceServers
 from django_at_jwt.models import ResourceServer as ResourceServerRow
 
 from .row_cache import RowCache
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from django_at_jwt.core.audience import Audience, AudienceRequest
+    from collections.abc import Iterable, Iterator
 
 logger = logging.getLogger("django_at_jwt")
 
@@ -69,31 +70,18 @@ class ResourceServerRegistry:
         """
         return self._servers.latest()
 
-    def resolve(self, request: AudienceRequest) -> Audience:
-        """Resolve the audience of a token.
-
-        Raises:
-            InvalidTarget, InvalidScope, IssuanceUnavailable: as :func:`~django_at_jwt.core.audience.resolve_audience`.
-        """
-        return resolve_audience(request, self._servers_with(request.resources))
-
-    def requested(self, request: AudienceRequest) -> tuple[ResourceServerConfig, ...]:
-        """Return the resource servers that a request names.
-
-        Raises:
-            InvalidTarget: as :func:`~django_at_jwt.core.audience.requested_servers`.
-        """
-        return requested_servers(request, self._servers_with(request.resources))
-
-    def _servers_with(self, resources: Iterable[object]) -> ResourceServers:
+    def knowing(self, resources: Iterable[object]) -> ResourceServers:
         """Return the resource servers; read them again if one of ``resources`` is unknown, at most once a second.
 
         Another process may have just registered it.
+
+        Raises:
+            django.db.Error: the rows cannot be read.
         """
-        registry = self.current()
-        if any(isinstance(named, str) and named not in registry.by_identifier for named in resources):
-            registry = self.latest()
-        return registry
+        servers = self.current()
+        if any(isinstance(named, str) and named not in servers.by_identifier for named in resources):
+            servers = self.latest()
+        return servers
 
     def longest_lifetime(self) -> int:
         """Return the longest lifetime (in seconds) of any token that can be issued now.
@@ -117,6 +105,24 @@ def with_declared(servers: Iterable[ResourceServerConfig], *, default: str | Non
         default=settings.default_resource or default,
         issuer_scopes=settings.issuer_scopes,
     )
+
+
+@contextmanager
+def audience_errors() -> Iterator[None]:
+    """Turn a database error into an :class:`IssuanceUnavailable`, and add a remedy to the lack of a default resource.
+
+    Raises:
+        IssuanceUnavailable: the resource servers cannot be read.
+        NoDefaultResource: with a remedy.
+    """
+    try:
+        yield
+    except NoDefaultResource as error:
+        raise NoDefaultResource(
+            f"{error}; set AT_JWT['DEFAULT_RESOURCE'], or mark a resource server that is not isolated as the default"
+        ) from None
+    except AnyDatabaseError as error:
+        raise IssuanceUnavailable(f"the resource servers cannot be read ({error}); was migrate run?") from None
 
 
 registry = ResourceServerRegistry()

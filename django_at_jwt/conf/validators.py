@@ -162,7 +162,7 @@ def read_dotted_path(value: object) -> str:
 
 
 def read_identifier(value: object) -> str:
-    if not isinstance(value, str) or not is_resource_identifier(value):
+    if not is_resource_identifier(value):
         raise ValueError(f'must be an absolute URI without a fragment, such as "https://api.example.com/" {got(value)}')
     return value
 

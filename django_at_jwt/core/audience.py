@@ -9,31 +9,11 @@ from .errors import InvalidScope, InvalidTarget, NoDefaultResource
 from .resource_servers import TokenFormat, is_resource_identifier
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from .resource_servers import ResourceServerConfig, ResourceServers
 
 _ONE_EACH: Final = "Request one token for each resource."
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class AudienceRequest:
-    """The parts of a request that determine the audience of its token.
-
-    Attributes:
-        client_id: the client.
-        resources: the values of the request's ``resource`` parameters, in order, unchecked.
-        scopes: the scopes that the token would have: requested, default, or granted before.
-        asked_scopes: those that the client itself requested in this authorization. Only they imply an audience.
-        granted: the resources that were granted before (a code exchange, device or refresh request can narrow them but
-            not widen them), or ``None`` in the first request of an authorization.
-    """
-
-    client_id: str
-    resources: Sequence[object]
-    scopes: Sequence[str]
-    asked_scopes: Sequence[str] = ()
-    granted: Sequence[str] | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,11 +48,28 @@ class Audience:
         return min(default if server.lifetime is None else server.lifetime for server in self.servers)
 
 
-def resolve_audience(request: AudienceRequest, registry: ResourceServers) -> Audience:
+def resolve_audience(
+    registry: ResourceServers,
+    *,
+    client_id: str,
+    resources: Sequence[object],
+    scopes: Iterable[str],
+    asked_scopes: Iterable[str] = (),
+    granted: Sequence[str] | None = None,
+) -> Audience:
     """Return the audience and the scopes of a token.
 
     The audience is the first of these that applies: the requested resources; the resources granted before; the resource
     implied by the scopes that the client requested; the default.
+
+    Args:
+        registry: all resource servers.
+        client_id: the client.
+        resources: the values of the request's ``resource`` parameters, in order, unchecked.
+        scopes: the scopes that the token would have: requested, default, or granted before.
+        asked_scopes: those that the client itself requested in this authorization. Only they imply an audience.
+        granted: the resources that were granted before (a code exchange, device or refresh request can narrow them but
+            not widen them), or ``None`` in the first request of an authorization.
 
     Raises:
         InvalidTarget: a resource is malformed, not registered, disabled, not available to this client or was not
@@ -80,25 +77,28 @@ def resolve_audience(request: AudienceRequest, registry: ResourceServers) -> Aud
         InvalidScope: the scopes imply different resources (RFC 9068 §3).
         NoDefaultResource: the request implies no resource, and there is no default.
     """
-    if request.resources:
-        servers = requested_servers(request, registry)
-    elif request.granted:
-        servers = _granted_servers(request.granted, request.client_id, registry)
+    if resources:
+        servers = requested_servers(registry, resources, client_id=client_id, granted=granted)
+    elif granted:
+        servers = _granted_servers(registry, granted, client_id)
     else:
-        server = _implied_server(request, registry) or _default_server(request.client_id, registry)
-        servers = (server,)
+        servers = _implied_server(registry, asked_scopes, client_id) or _default_server(registry, client_id)
+    meanings = {scope: sum(registry.has_meaning(scope, server) for server in servers) for scope in scopes}
+    own = registry.issuer_scopes
+    # A scope must not be ambiguous to the servers that share a token (RFC 9068 §3 and §5).
+    if any(count > 1 and scope not in own for scope, count in meanings.items()):
+        raise InvalidTarget(f"A scope has a meaning for more than one of the requested resources. {_ONE_EACH}")
+    if len(servers) > 1 and any(server.isolated for server in servers):
+        raise InvalidTarget(f"One of the requested resources is isolated and cannot share a token. {_ONE_EACH}")
+    if len({(server.token_format, server.algorithm) for server in servers}) > 1:
+        raise InvalidTarget(f"The requested resources need different kinds of token. {_ONE_EACH}")
     # Only scopes with a meaning at one of the servers, or at the issuer (RFC 9068 §2.2.3).
-    scopes = tuple(
-        scope
-        for scope in dict.fromkeys(request.scopes)
-        if scope in registry.issuer_scopes or any(registry.has_meaning(scope, server) for server in servers)
-    )
-    if len(servers) > 1:
-        _check_token_can_be_shared(servers, scopes, registry)
-    return Audience(servers=servers, scopes=scopes)
+    return Audience(servers=servers, scopes=tuple(scope for scope in meanings if meanings[scope] or scope in own))
 
 
-def requested_servers(request: AudienceRequest, registry: ResourceServers) -> tuple[ResourceServerConfig, ...]:
+def requested_servers(
+    registry: ResourceServers, resources: Sequence[object], *, client_id: str, granted: Sequence[str] | None
+) -> tuple[ResourceServerConfig, ...]:
     """Return the resource servers that a request names, without duplicates.
 
     Raises:
@@ -106,88 +106,75 @@ def requested_servers(request: AudienceRequest, registry: ResourceServers) -> tu
 
     Not checked: whether they can share a token.
     """
-    servers: dict[str, ResourceServerConfig] = {}
-    for resource in request.resources:
-        # Don't repeat the text of the request in the response: it may end up in a page or a log.
-        if not isinstance(resource, str) or not is_resource_identifier(resource):
-            raise InvalidTarget("A requested resource is not an absolute URI without a fragment.")
-        server = registry.available(resource, client_id=request.client_id)
-        if server is None:
-            # Don't reveal whether the API exists.
-            raise InvalidTarget(
-                "A requested resource is not registered with this authorization server for this client."
-            )
-        servers[resource] = server
-    for resource in servers:
-        if request.granted and resource not in request.granted:
+    # Don't repeat the text of the request in the response: it may end up in a page or a log.
+    identifiers = [resource for resource in resources if is_resource_identifier(resource)]
+    if len(identifiers) < len(resources):
+        raise InvalidTarget("A requested resource is not an absolute URI without a fragment.")
+    servers = _available(registry, identifiers, client_id)
+    if len(servers) < len(set(identifiers)):
+        # Don't reveal whether the API exists.
+        raise InvalidTarget("A requested resource is not registered with this authorization server for this client.")
+    for server in servers:
+        if granted and server.identifier not in granted:
             # A registered identifier may be repeated.
             raise InvalidTarget(
-                f"The requested resource {resource} was not granted. A token request cannot escalate resource "
+                f"The requested resource {server.identifier} was not granted. A token request cannot escalate resource "
                 "permissions beyond the original authorization grant."
             )
-    return tuple(servers.values())
+    return servers
 
 
 def _granted_servers(
-    granted: Sequence[str], client_id: str, registry: ResourceServers
+    registry: ResourceServers, granted: Sequence[str], client_id: str
 ) -> tuple[ResourceServerConfig, ...]:
-    """Return the resource servers that were granted before."""
-    servers = [registry.available(identifier, client_id=client_id) for identifier in dict.fromkeys(granted)]
-    available = tuple(server for server in servers if server is not None)
-    if len(available) < len(servers):
+    servers = _available(registry, granted, client_id)
+    if len(servers) < len(set(granted)):
         # The client knows the resource from its grant, so this reveals nothing.
-        advice = " Name one of the others in the resource parameter." if available else ""
+        advice = " Name one of the others in the resource parameter." if servers else ""
         raise InvalidTarget(f"A resource that was granted is no longer available to this client.{advice}")
-    return available
+    return servers
 
 
-def _implied_server(request: AudienceRequest, registry: ResourceServers) -> ResourceServerConfig | None:
-    """Return the resource server at which every requested scope has a meaning, or ``None``.
+def _implied_server(
+    registry: ResourceServers, asked_scopes: Iterable[str], client_id: str
+) -> tuple[ResourceServerConfig, ...]:
+    """Return the resource server at which every requested scope has a meaning, if any scope has one.
 
     A scope without a meaning anywhere implies nothing, and an isolated resource server is never implied.
     """
     candidates: list[ResourceServerConfig] | None = None
-    for scope in request.asked_scopes:
+    for scope in asked_scopes:
         meant = [server for server in registry if registry.has_meaning(scope, server) and not server.isolated]
         if not meant:
             continue
-        available = [server for server in meant if server.is_open_to(request.client_id)]
+        available = [server for server in meant if server.is_open_to(client_id)]
         if not available:
             raise InvalidTarget("A requested scope belongs to a resource that is not available to this client.")
         candidates = available if candidates is None else [server for server in candidates if server in available]
     if candidates is None:
-        return None
+        return ()
     if not candidates:
         raise InvalidScope(f"The requested scopes belong to different resources. {_ONE_EACH}")
     default = [server for server in candidates if server.identifier == registry.default]
     if len(candidates) > 1 and not default:
         raise InvalidScope("The requested scopes belong to several resources. Name one in the resource parameter.")
-    return (default or candidates)[0]
+    return ((default or candidates)[0],)
 
 
-def _default_server(client_id: str, registry: ResourceServers) -> ResourceServerConfig:
+def _default_server(registry: ResourceServers, client_id: str) -> tuple[ResourceServerConfig, ...]:
     if registry.default is None:
         raise NoDefaultResource
-    server = registry.available(registry.default, client_id=client_id)
-    if server is None:
+    servers = _available(registry, [registry.default], client_id)
+    if not servers:
         raise InvalidTarget(
             "The default resource is not available to this client. Name another in the resource parameter."
         )
-    return server
+    return servers
 
 
-def _check_token_can_be_shared(
-    servers: Sequence[ResourceServerConfig], scopes: Sequence[str], registry: ResourceServers
-) -> None:
-    """Check that no scope is ambiguous in a token for several resource servers (RFC 9068 §3 and §5), and their options.
-
-    Raises:
-        InvalidTarget: a scope has a meaning at two of them, one is isolated, or they need different tokens.
-    """
-    for scope in scopes:
-        if scope not in registry.issuer_scopes and sum(registry.has_meaning(scope, server) for server in servers) > 1:
-            raise InvalidTarget(f"A scope has a meaning for more than one of the requested resources. {_ONE_EACH}")
-    if any(server.isolated for server in servers):
-        raise InvalidTarget(f"One of the requested resources is isolated and cannot share a token. {_ONE_EACH}")
-    if len({(server.token_format, server.algorithm) for server in servers}) > 1:
-        raise InvalidTarget(f"The requested resources need different kinds of token. {_ONE_EACH}")
+def _available(
+    registry: ResourceServers, identifiers: Iterable[str], client_id: str
+) -> tuple[ResourceServerConfig, ...]:
+    """Return those that are registered, enabled and open to the client, without duplicates."""
+    found = (registry.by_identifier.get(identifier) for identifier in dict.fromkeys(identifiers))
+    return tuple(server for server in found if server is not None and server.is_open_to(client_id))

@@ -114,11 +114,10 @@ class IssuanceUnavailable(IssuanceError):
 class NoDefaultResource(IssuanceUnavailable):
     """The request implies no resource, and there is no default resource server (RFC 9068 §3)."""
 
-    def __init__(self) -> None:
-        super().__init__(
-            "the token would have no audience: there is no default resource, or it is isolated; set "
-            "AT_JWT['DEFAULT_RESOURCE'], or mark a resource server that is not isolated as the default"
-        )
+    def __init__(
+        self, detail: str = "the token would have no audience: there is no default resource, or it is isolated"
+    ) -> None:
+        super().__init__(detail)
 
 
 class NoSigningKey(IssuanceUnavailable):
@@ -135,6 +134,10 @@ class UnacceptableKey(ValueError):
 
 class KeyChangeRefused(ValueError):
     """A requested change to the signing keys must not be made; the text says why."""
+
+
+class NoSuccessor(KeyChangeRefused):
+    """A key must not be revoked, because no other key could sign."""
 
 
 class UnacceptableDocument(ValueError):

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeGuard
 from urllib.parse import urlsplit
 
 from django_at_jwt.core.jose.algorithms import ALGORITHMS
@@ -27,7 +27,7 @@ class TokenFormat(StrEnum):
     OPAQUE = "opaque"
 
 
-def is_resource_identifier(value: object) -> bool:
+def is_resource_identifier(value: object) -> TypeGuard[str]:
     """Return whether ``value`` can identify a resource server: an absolute URI with host, no fragment (RFC 8707 §2)."""
     if not isinstance(value, str) or not value.isascii() or not value.isprintable() or " " in value or "#" in value:
         return False
@@ -118,11 +118,6 @@ class ResourceServers:
     def __iter__(self) -> Iterator[ResourceServerConfig]:
         return iter(self.by_identifier.values())
 
-    def available(self, identifier: str, *, client_id: str) -> ResourceServerConfig | None:
-        """Return the resource server if it is registered, enabled and open to the client, else ``None``."""
-        server = self.by_identifier.get(identifier)
-        return server if server is not None and server.is_open_to(client_id) else None
-
     def has_meaning(self, scope: str, server: ResourceServerConfig) -> bool:
         """Return whether a scope has a meaning at a resource server (RFC 9068 §2.2.3).
 
@@ -155,7 +150,7 @@ def read_resource_server(identifier: object, options: object) -> ResourceServerC
     Raises:
         ValueError: as there.
     """
-    if not isinstance(identifier, str) or not is_resource_identifier(identifier):
+    if not is_resource_identifier(identifier):
         raise ValueError(
             "must have absolute URIs without a fragment as identifiers, such as 'https://api.example.com/' (got "
             f"{identifier!r})"

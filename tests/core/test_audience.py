@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from django_at_jwt.core.audience import AudienceRequest, resolve_audience
+from django_at_jwt.core.audience import resolve_audience
 from django_at_jwt.core.errors import InvalidScope, InvalidTarget, NoDefaultResource
 from django_at_jwt.core.resource_servers import ResourceServerConfig, ResourceServers, TokenFormat
 
@@ -35,14 +35,12 @@ REGISTRY = ResourceServers.of(SERVERS, default=API)
 def resolve(*resources, asked="", filled_in="read", granted=None, client=ME, registry=REGISTRY):
     asked_scopes = asked.split()
     return resolve_audience(
-        AudienceRequest(
-            client_id=client,
-            resources=resources,
-            scopes=asked_scopes or filled_in.split(),
-            asked_scopes=asked_scopes,
-            granted=granted,
-        ),
         registry,
+        client_id=client,
+        resources=resources,
+        scopes=asked_scopes or filled_in.split(),
+        asked_scopes=asked_scopes,
+        granted=granted,
     )
 
 
@@ -275,11 +273,11 @@ def registries(draw):
     granted=st.none() | st.lists(identifiers, min_size=1, max_size=3, unique=True),
 )
 def test_whatever_is_resolved(registry, resources, scopes, asked, granted):
-    request = AudienceRequest(
-        client_id=ME, resources=resources, scopes=scopes, asked_scopes=scopes if asked else (), granted=granted
-    )
+    asked_scopes = scopes if asked else ()
     try:
-        audience = resolve_audience(request, registry)
+        audience = resolve_audience(
+            registry, client_id=ME, resources=resources, scopes=scopes, asked_scopes=asked_scopes, granted=granted
+        )
     except (InvalidTarget, InvalidScope, NoDefaultResource):
         return
     assert audience.servers
@@ -296,7 +294,6 @@ def test_whatever_is_resolved(registry, resources, scopes, asked, granted):
     assert len(audience.servers) == 1 or not any(server.isolated for server in audience.servers)
     assert audience.lifetime(50) == min([server.lifetime or 50 for server in audience.servers])
     # Narrowing again changes nothing.
-    again = AudienceRequest(
-        client_id=ME, resources=audience.identifiers, scopes=audience.scopes, granted=audience.identifiers
-    )
-    assert resolve_audience(again, registry) == audience
+    identifiers = audience.identifiers
+    again = resolve_audience(registry, client_id=ME, resources=identifiers, scopes=audience.scopes, granted=identifiers)
+    assert again == audience

@@ -45,9 +45,8 @@ def test_undeclared_scopes_belong_to_servers_that_declare_none():
 
 def test_the_default_need_not_be_described():
     registry = ResourceServers.of([], default=API)
-    assert registry.available(API, client_id="any") == ResourceServerConfig(identifier=API)
+    assert registry.by_identifier == {API: ResourceServerConfig(identifier=API)}
     assert str(registry.by_identifier[API]) == API
-    assert registry.available(REPORTS, client_id="any") is None
 
 
 def test_declared():

@@ -14,7 +14,7 @@ from django.core.checks import run_checks
 from django.core.management import call_command
 
 from django_at_jwt.authorization_server.keys.store import key_store
-from django_at_jwt.core.audience import AudienceRequest, resolve_audience
+from django_at_jwt.core.audience import resolve_audience
 from django_at_jwt.core.errors import IssuanceError
 from django_at_jwt.core.resource_servers import (
     _OPTIONS,
@@ -69,19 +69,19 @@ class TestDecisionPath:
     def test_row(self, row):
         client_id, resources, asked, audience, outcome = row
         asked_scopes = words_in(asked)
-        request = AudienceRequest(
-            client_id=client_id,
-            resources=self.named(resources),
-            scopes=sorted(asked_scopes or SITE_SCOPES.split()),
-            asked_scopes=sorted(asked_scopes),
-        )
+        request = {
+            "client_id": client_id,
+            "resources": self.named(resources),
+            "scopes": sorted(asked_scopes or SITE_SCOPES.split()),
+            "asked_scopes": sorted(asked_scopes),
+        }
         if outcome.startswith("`invalid_"):
             assert audience == "-"
             with pytest.raises(IssuanceError) as refused:
-                resolve_audience(request, self.registry)
+                resolve_audience(self.registry, **request)
             assert outcome == f"`{refused.value.code}`"
             return
-        resolved = resolve_audience(request, self.registry)
+        resolved = resolve_audience(self.registry, **request)
         assert resolved.identifiers == self.named(audience)
         assert set(resolved.scopes) == words_in(outcome)
 
@@ -131,14 +131,12 @@ class TestErrors:
             registry = ResourceServers.of([*registry, shared], default=SHUT)
         with pytest.raises(IssuanceError) as refused:
             resolve_audience(
-                AudienceRequest(
-                    client_id="me",
-                    resources=resources,
-                    scopes=scopes.split(),
-                    asked_scopes=scopes.split(),
-                    granted=granted,
-                ),
                 registry,
+                client_id="me",
+                resources=resources,
+                scopes=scopes.split(),
+                asked_scopes=scopes.split(),
+                granted=granted,
             )
         code, description = self.rows[words]
         assert f"`{refused.value.code}`" == code

@@ -6,10 +6,11 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from django_at_jwt.authorization_server.issuance import TokenRequest
 from django_at_jwt.core.claims import Conditions, Match
 from django_at_jwt.core.profile import encode_json
 
-from .preview import PreviewRequest, personal_keys, preview_access_token
+from .preview import personal_keys, preview_access_token
 from .sampling import SampledToken, clients_concerned, sample_tokens
 
 if TYPE_CHECKING:
@@ -143,16 +144,11 @@ class _Side:
 
     def preview(self, token: SampledToken, now: float) -> Preview:
         return preview_access_token(
-            PreviewRequest(
-                client=token.client,
-                user=token.user,
-                grant=token.grant,
-                scopes=token.scopes,
-                resources=(token.server.identifier,),
-                now=now,
-                mappers=self.mappers,
-                resource_servers=self.resource_servers,
-            )
+            TokenRequest(client=token.client, user=token.user, grant=token.grant, now=now),
+            scopes=token.scopes,
+            resources=(token.server.identifier,),
+            mappers=self.mappers,
+            resource_servers=self.resource_servers,
         )
 
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from django.db import Error as AnyDatabaseError
-
-from django_at_jwt.authorization_server.issuance import ComposedAccessToken, IssuanceRequest, compose_access_token
+from django_at_jwt.authorization_server.issuance import ComposedAccessToken, TokenRequest, compose_access_token
 from django_at_jwt.authorization_server.oauthlib_bridge.client_policy import eligible_scopes
-from django_at_jwt.authorization_server.resource_servers import registry
+from django_at_jwt.authorization_server.resource_servers import audience_errors, registry
 from django_at_jwt.authorization_server.subject import token_subject
 from django_at_jwt.claims import registered_claim_sources
 from django_at_jwt.conf import access_token_lifetime, app_settings
-from django_at_jwt.core.audience import AudienceRequest, resolve_audience
+from django_at_jwt.core.audience import resolve_audience
 from django_at_jwt.core.claims import (
     ClaimsRefused,
     CompiledMappers,
@@ -23,7 +22,7 @@ from django_at_jwt.core.claims import (
     personal_protocol_claims,
 )
 from django_at_jwt.core.claims.rules import parse_claim_name
-from django_at_jwt.core.errors import IssuanceError, IssuanceUnavailable
+from django_at_jwt.core.errors import IssuanceError
 from django_at_jwt.core.profile import encode_json, token_header
 from django_at_jwt.core.resource_servers import TokenFormat
 
@@ -32,42 +31,12 @@ from .registry import claim_mappers
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from django_at_jwt.core.audience import Audience
-    from django_at_jwt.core.authentication import AuthenticationEvent
     from django_at_jwt.core.resource_servers import ResourceServers
 
 SIZE_MARKS: Final = (4096, 8192)
 """Bytes: common limits of servers and proxies for one header line and for all headers together."""
 # Claims that differ in every token.
 _EXAMPLES: Final = frozenset({"jti", "iat", "exp", "auth_time"})
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class PreviewRequest:
-    """The token request to preview, and the configuration to apply.
-
-    Attributes:
-        client: a row of DOT's application model.
-        grant: the grant type, or ``implicit``.
-        now: seconds since the epoch.
-        user: a row of the user model, or ``None`` if the client acts for itself.
-        scopes: the requested scopes; if empty, the site's default scopes.
-        resources: the values of the ``resource`` parameter.
-        authentication: when, how and how strongly the user logged in, if known.
-        mappers: the claim mappers to apply instead of the current ones; see
-            :func:`~django_at_jwt.authorization_server.claims.registry.compile_site_rules`.
-        resource_servers: the resource servers to use instead of the registered ones.
-    """
-
-    client: Any
-    grant: str
-    now: float
-    user: Any = None
-    scopes: Sequence[str] = ()
-    resources: Sequence[str] = ()
-    authentication: AuthenticationEvent | None = None
-    mappers: CompiledMappers | None = None
-    resource_servers: ResourceServers | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -160,59 +129,65 @@ class Preview:
         return tuple(claim.name for claim in self.claim_origins if claim.is_personal)
 
 
-def preview_access_token(request: PreviewRequest) -> Preview:
+def preview_access_token(
+    request: TokenRequest,
+    *,
+    scopes: Sequence[str] = (),
+    resources: Sequence[str] = (),
+    mappers: CompiledMappers | None = None,
+    resource_servers: ResourceServers | None = None,
+) -> Preview:
     """Compose the token that a request would get, with the same code that issues tokens.
 
     Nothing is written or signed, and no private key is opened; database writes of registered sources are rolled back.
     A code exchange or refresh is previewed as a first request for the same resources and scopes.
 
     Not checked: what only a real request has, such as the client's secret, the user's password and consent.
+
+    Args:
+        request: who requests the token.
+        scopes: the requested scopes; if empty, the site's default scopes.
+        resources: the values of the ``resource`` parameter.
+        mappers: the claim mappers to apply instead of the current ones; see
+            :func:`~django_at_jwt.authorization_server.claims.registry.compile_site_rules`.
+        resource_servers: the resource servers to use instead of the registered ones.
     """
     known: dict[str, Any] = {}
     try:
-        scopes = eligible_scopes(request.client, grant=request.grant, user=request.user, asked=request.scopes)
-        audience = _audience(request, scopes)
+        eligible = eligible_scopes(request.client, grant=request.grant, user=request.user, asked=scopes)
+        with audience_errors():
+            audience = resolve_audience(
+                registry.latest() if resource_servers is None else resource_servers,
+                client_id=request.client.client_id,
+                resources=resources,
+                scopes=eligible,
+                asked_scopes=scopes,
+            )
         known["audience"], known["scopes"] = tuple(audience.identifiers), audience.scopes
         known["token_format"] = audience.token_format
         subject = token_subject(request.user, request.client, grant=request.grant)
         if audience.token_format is TokenFormat.OPAQUE:
             return Preview(**known)
-        mappers = claim_mappers.latest() if request.mappers is None else request.mappers
+        applied = claim_mappers.latest() if mappers is None else mappers
         composed = compose_access_token(
-            IssuanceRequest(
-                user=request.user,
-                client=request.client,
-                subject=subject,
-                grant=request.grant,
-                audience=audience,
-                lifetime=audience.lifetime(access_token_lifetime()),
-                now=request.now,
-                authentication=request.authentication,
-            ),
-            mappers,
+            request,
+            audience,
+            applied,
+            subject=subject,
+            lifetime=audience.lifetime(access_token_lifetime()),
+            token_id=uuid.uuid4().hex,
             rollback=True,
         )
     except ClaimsRefused as error:
-        known["mappers"] = _mappers(error.trace, _personal_keys(mappers, is_machine=subject is None))
+        known["mappers"] = _mappers(error.trace, _personal_keys(applied, is_machine=subject is None))
         return Preview(refusal=_refusal(error), **known)
     except IssuanceError as error:
         return Preview(refusal=_refusal(error), **known)
-    return Preview(**known, **_described(composed, mappers, is_machine=subject is None))
+    return Preview(**known, **_described(composed, applied, is_machine=subject is None))
 
 
 def _refusal(error: IssuanceError) -> Refusal:
     return Refusal(code=error.code, description=error.description, reason=error.detail or error.description)
-
-
-def _audience(request: PreviewRequest, scopes: Sequence[str]) -> Audience:
-    try:
-        servers = registry.latest() if request.resource_servers is None else request.resource_servers
-    except AnyDatabaseError as error:
-        raise IssuanceUnavailable(f"the resource servers cannot be read: {error}") from None
-    asked = AudienceRequest(
-        client_id=request.client.client_id, resources=request.resources, scopes=scopes, asked_scopes=request.scopes
-    )
-    return resolve_audience(asked, servers)
 
 
 def _described(composed: ComposedAccessToken, mappers: CompiledMappers, *, is_machine: bool) -> dict[str, Any]:

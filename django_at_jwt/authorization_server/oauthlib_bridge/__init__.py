@@ -1,6 +1,6 @@
 """The bridge to django-oauth-toolkit (DOT) and oauthlib: the only package that depends on their internals."""
 
-from .audience import resolve, resolved_audience
+from .audience import resolved_audience
 from .generator import generate_access_token, redirectable
 from .request import AUTHENTICATION, DEVICE_CODE_GRANT
 from .validator import AccessTokenValidatorMixin
@@ -11,6 +11,5 @@ __all__ = [
     "AccessTokenValidatorMixin",
     "generate_access_token",
     "redirectable",
-    "resolve",
     "resolved_audience",
 ]

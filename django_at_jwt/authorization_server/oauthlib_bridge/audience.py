@@ -6,14 +6,11 @@ parameter. The stored audience keeps DOT's rows consistent with ``aud``.
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from django.db import Error as AnyDatabaseError
-
-from django_at_jwt.authorization_server.resource_servers import registry
-from django_at_jwt.core.audience import Audience, AudienceRequest
-from django_at_jwt.core.errors import InvalidGrant, IssuanceUnavailable, NoDefaultResource
+from django_at_jwt.authorization_server.resource_servers import audience_errors, registry
+from django_at_jwt.core.audience import Audience, requested_servers, resolve_audience
+from django_at_jwt.core.errors import InvalidGrant, NoDefaultResource
 
 from .request import (
     AUDIENCE,
@@ -28,36 +25,19 @@ from .request import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from oauthlib.common import Request
 
     from django_at_jwt.models import Authorization
 
 
-def resolve(request: AudienceRequest) -> Audience:
-    """Resolve an audience among the registered resource servers.
-
-    Raises:
-        IssuanceError: the request has no valid audience, or the resource servers cannot be read.
-    """
-    with _registry_errors():
-        return registry.resolve(request)
-
-
-@contextmanager
-def _registry_errors() -> Iterator[None]:
-    try:
-        yield
-    except AnyDatabaseError as error:
-        raise IssuanceUnavailable(f"the resource servers cannot be read ({error}); was migrate run?") from None
-
-
+@audience_errors()
 def resolve_for_authorization(request: Request) -> Audience:
     """Resolve the audience of an authorization request, and narrow its scopes to those that the audience knows.
 
     Raises:
-        IssuanceError: as :func:`resolve`.
+        IssuanceError: the request has no valid audience, or the resource servers cannot be read.
     """
     return _narrow(request, _resolve(request, granted=None))
 
@@ -68,11 +48,12 @@ def resolved_audience(request: Request) -> Audience | None:
     return audience
 
 
+@audience_errors()
 def resolve_for_token(request: Request) -> Audience:
     """Resolve the audience of the token that is about to be signed, and set it on the request for DOT's rows.
 
     Raises:
-        IssuanceError: as :func:`resolve`, or the grant no longer exists.
+        IssuanceError: as :func:`resolve_for_authorization`, or the grant no longer exists.
     """
     audience = resolved_audience(request)
     if audience is None:
@@ -86,6 +67,7 @@ def resolve_for_token(request: Request) -> Audience:
     return audience
 
 
+@audience_errors()
 def check_requested_resources(request: Request) -> None:
     """Check the resources of a token request before its scopes, so that one not granted is ``invalid_target``.
 
@@ -94,18 +76,16 @@ def check_requested_resources(request: Request) -> None:
     Raises:
         IssuanceError: a resource was not granted or is no longer available.
     """
-    with _registry_errors():
-        registry.requested(_audience_request(request, granted=_previously_granted(request)))
+    granted, resources = _previously_granted(request), requested_resources(request)
+    requested_servers(registry.knowing(resources), resources, client_id=request.client.client_id, granted=granted)
 
 
 def _resolve(request: Request, *, granted: Sequence[str] | None) -> Audience:
-    return resolve(_audience_request(request, granted=granted))
-
-
-def _audience_request(request: Request, *, granted: Sequence[str] | None) -> AudienceRequest:
-    return AudienceRequest(
+    resources = requested_resources(request)
+    return resolve_audience(
+        registry.knowing(resources),
         client_id=request.client.client_id,
-        resources=requested_resources(request),
+        resources=resources,
         scopes=request.scopes or (),
         asked_scopes=asked_scopes(request),
         granted=granted,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+import uuid
 from typing import TYPE_CHECKING, NoReturn
 
 from django.db import Error as AnyDatabaseError
@@ -15,8 +16,8 @@ from oauthlib.oauth2.rfc6749.tokens import random_token_generator
 from django_at_jwt.authorization_server.claims.mapping import log_problems
 from django_at_jwt.authorization_server.claims.registry import claim_mappers
 from django_at_jwt.authorization_server.issuance import (
-    IssuanceRequest,
     IssuedAccessToken,
+    TokenRequest,
     compose_access_token,
     sign_access_token,
 )
@@ -84,18 +85,19 @@ def generate_access_token(request: Request) -> str:
 
 def _sign(request: Request, audience: Audience, subject: str | None, lifetime: int) -> IssuedAccessToken:
     composed = compose_access_token(
-        IssuanceRequest(
-            user=stored(request, "user"),
+        TokenRequest(
             client=request.client,
-            subject=subject,
             # No grant_type: the authorization endpoint, in the implicit flow or the front channel of a hybrid flow.
             grant=token_grant(request) or "implicit",
-            audience=audience,
-            lifetime=lifetime,
             now=time.time(),
+            user=stored(request, "user"),
             authentication=stored(request, AUTHENTICATION),
         ),
+        audience,
         claim_mappers.current(),
+        subject=subject,
+        lifetime=lifetime,
+        token_id=uuid.uuid4().hex,
     )
     log_problems(composed.mapped)
     token = sign_access_token(composed)

@@ -17,8 +17,8 @@ from oauth2_provider.scopes import get_scopes_backend
 
 from django_at_jwt.authorization_server.endpoint_urls import endpoint_path
 from django_at_jwt.authorization_server.login.events import authentication_of
-from django_at_jwt.authorization_server.oauthlib_bridge import resolve
-from django_at_jwt.core.audience import Audience, AudienceRequest
+from django_at_jwt.authorization_server.resource_servers import audience_errors, registry
+from django_at_jwt.core.audience import Audience, resolve_audience
 from django_at_jwt.core.errors import InvalidScope, IssuanceError
 from django_at_jwt.models import Authorization
 
@@ -64,6 +64,7 @@ class DeviceAuthorizationView(EndpointMixin, OwnCoreMixin, toolkit_views.DeviceA
         return headers, body, status
 
 
+@audience_errors()
 def _device_audience(request: HttpRequest) -> Audience:
     client_id = request.POST.get("client_id", "")
     application = get_application_model().objects.get(client_id=client_id)
@@ -71,14 +72,14 @@ def _device_audience(request: HttpRequest) -> Audience:
     asked = request.POST.get("scope", "").split()
     if not set(asked) <= set(backend.get_available_scopes(application=application, request=request)):
         raise InvalidScope("A requested scope is unknown or not for this client.")
-    return resolve(
-        AudienceRequest(
-            client_id=client_id,
-            # oauthlib ignores the query; a resource there must not be ignored silently.
-            resources=[*values_of(request.POST, "resource"), *values_of(request.GET, "resource")],
-            scopes=asked or backend.get_default_scopes(application=application, request=request),
-            asked_scopes=asked,
-        )
+    # oauthlib ignores the query; a resource there must not be ignored silently.
+    resources = [*values_of(request.POST, "resource"), *values_of(request.GET, "resource")]
+    return resolve_audience(
+        registry.knowing(resources),
+        client_id=client_id,
+        resources=resources,
+        scopes=asked or backend.get_default_scopes(application=application, request=request),
+        asked_scopes=asked,
     )
 
 
@@ -104,14 +105,16 @@ class DeviceConfirmView(ConsentPageMixin, toolkit_views.DeviceConfirmView):
         context: dict[str, Any] = super().get_context_data(**kwargs)
         device = self.get_object()
         authorization = Authorization.objects.of_code(device.device_code)
+        resources = authorization.resources if authorization is not None else ()
+        scopes = device.scope if authorization is None else authorization.scopes
         try:
-            audience = resolve(
-                AudienceRequest(
+            with audience_errors():
+                audience = resolve_audience(
+                    registry.knowing(resources),
                     client_id=device.client_id,
-                    resources=authorization.resources if authorization is not None else (),
-                    scopes=str((device.scope if authorization is None else authorization.scopes) or "").split(),
+                    resources=resources,
+                    scopes=str(scopes or "").split(),
                 )
-            )
         except IssuanceError:
             # The API was disabled in the meantime; the device's token request will be rejected.
             return context

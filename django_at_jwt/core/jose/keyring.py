@@ -61,12 +61,12 @@ class KeyRing:
             NoSigningKey: there is no signing key, or the algorithm is not in use.
         """
         if algorithm is not None and algorithm not in self.algorithms:
-            raise NoSigningKey(f"{algorithm} is not in use; add it to AT_JWT['SIGNING_ALGORITHMS']")
+            raise NoSigningKey(f"{algorithm} is not in use")
         first = () if algorithm is None else (algorithm,)
         for name in (*first, *self.algorithms, *self.signers):
             if name in self.signers:
                 return self.signers[name]
-        raise NoSigningKey("no signing key; run manage.py rotate_signing_keys")
+        raise NoSigningKey("no signing key")
 
     def signing_key(self, algorithm: str | None = None) -> PrivateKey:
         """Return the current signing key, decrypted.

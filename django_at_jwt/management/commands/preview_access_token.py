@@ -11,7 +11,8 @@ from django.core.management.base import BaseCommand, CommandError
 
 from django_at_jwt.authorization_server.claims.lookup import find_client, find_user
 from django_at_jwt.authorization_server.claims.messages import explained
-from django_at_jwt.authorization_server.claims.preview import SIZE_MARKS, PreviewRequest, preview_access_token
+from django_at_jwt.authorization_server.claims.preview import SIZE_MARKS, preview_access_token
+from django_at_jwt.authorization_server.issuance import TokenRequest
 from django_at_jwt.authorization_server.login.events import authentication_by_password
 from django_at_jwt.authorization_server.oauthlib_bridge.client_policy import known_grants, usual_grant
 from django_at_jwt.core.resource_servers import TokenFormat
@@ -85,15 +86,15 @@ def _preview(options: dict[str, Any]) -> Preview:
             else f"The grant {grant} needs a user: add --user."
         )
     return preview_access_token(
-        PreviewRequest(
+        TokenRequest(
             client=client,
-            user=user,
             grant=grant,
-            scopes=" ".join(options["scope"]).split(),
-            resources=options["resource"],
-            authentication=None if user is None else authentication_by_password(user, now),
             now=now,
-        )
+            user=user,
+            authentication=None if user is None else authentication_by_password(user, now),
+        ),
+        scopes=" ".join(options["scope"]).split(),
+        resources=options["resource"],
     )
 
 

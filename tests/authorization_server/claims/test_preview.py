@@ -7,7 +7,8 @@ import time
 import pytest
 from django.conf import settings
 
-from django_at_jwt.authorization_server.claims.preview import PreviewRequest, preview_access_token
+from django_at_jwt.authorization_server.claims.preview import preview_access_token
+from django_at_jwt.authorization_server.issuance import TokenRequest
 from django_at_jwt.authorization_server.login.events import authentication_by_password
 from django_at_jwt.core.resource_servers import TokenFormat
 from django_at_jwt.models import ClaimMapper, ResourceServer
@@ -23,11 +24,12 @@ def add(claim, source, **fields):
     row.save()
 
 
-def preview(client, user=None, **fields):
-    grant = "client_credentials" if user is None else "authorization_code"
-    return preview_access_token(
-        PreviewRequest(client=client.application, user=user, now=time.time(), **{"grant": grant, **fields})
+def preview(client, user=None, *, grant=None, authentication=None, **asked):
+    grant = grant or ("client_credentials" if user is None else "authorization_code")
+    request = TokenRequest(
+        client=client.application, user=user, grant=grant, now=time.time(), authentication=authentication
     )
+    return preview_access_token(request, **asked)
 
 
 def without(claims, names=DIFFER):

@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, assume, event, given, settings
 from hypothesis import strategies as st
 from oauth2_provider.models import get_device_grant_model
 
-from django_at_jwt.authorization_server.claims.preview import PreviewRequest, preview_access_token
+from django_at_jwt.authorization_server.claims.preview import preview_access_token
+from django_at_jwt.authorization_server.issuance import TokenRequest
 from django_at_jwt.authorization_server.login.events import authentication_by_password
 from django_at_jwt.models import ClaimMapper, ResourceServer
 from tests.authorization_server.oauthlib_bridge.test_generator import OIDC_KEY
@@ -182,18 +183,16 @@ def test_preview_matches_the_issued_token(flow, scopes, resources, rules, is_sta
     person.user_permissions.set(Permission.objects.filter(codename="view_user") if is_staff else [])
     client, (_, grant) = clients[flow], FLOWS[flow]
     user, now = (None if grant == "client_credentials" else person), time.time()
-    request = PreviewRequest(
+    request = TokenRequest(
         client=client.application,
         user=user,
         grant=grant,
-        scopes=scopes,
-        resources=resources,
         # Matches force_login().
         authentication=None if user is None else authentication_by_password(user, now),
         now=now,
     )
     with captured_statements() as statements:
-        shown = preview_access_token(request)
+        shown = preview_access_token(request, scopes=scopes, resources=resources)
     assert all(statement.startswith("SELECT") for statement in statements), statements
     token, error = issue(flow, client, person, scopes=scopes, resources=resources)
     event(f"{flow}: {error or 'issued'}")

@@ -13,7 +13,8 @@ from django.contrib.auth.models import Group
 from django.core.management import call_command
 from django.db import connection, transaction
 
-from django_at_jwt.authorization_server.claims.preview import PreviewRequest, preview_access_token
+from django_at_jwt.authorization_server.claims.preview import preview_access_token
+from django_at_jwt.authorization_server.issuance import TokenRequest
 from django_at_jwt.claims import register_claim_source
 from django_at_jwt.models import ClaimMapper
 from tests.admin.pages import confirm, is_shown, send
@@ -87,7 +88,7 @@ def admin(client):
 
 
 def previewed(client):
-    request = PreviewRequest(client=client.application, grant="client_credentials", now=time.time())
+    request = TokenRequest(client=client.application, grant="client_credentials", now=time.time())
     return preview_access_token(request).claims
 
 

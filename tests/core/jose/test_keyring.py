@@ -24,7 +24,7 @@ def test_without_keys_nothing_is_signed_and_nothing_verifies():
     ring = KeyRing()
     with pytest.raises(NoSigningKey) as missing:
         ring.signing_key()
-    assert "rotate_signing_keys" in missing.value.detail
+    assert missing.value.detail == "no signing key"
     assert isinstance(missing.value, IssuanceError)
     # The description for the client mentions no keys or commands.
     assert (missing.value.code, missing.value.status) == ("server_error", 503)
