@@ -13,7 +13,7 @@ from enum import StrEnum
 from itertools import pairwise
 from typing import TYPE_CHECKING, TypeVar
 
-from .errors import KeyChangeRefused
+from .errors import KeyChangeRefused, NoSuccessor
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -322,7 +322,8 @@ def plan_revocation(
         leeway: how far this process's clock may be behind, as for :func:`signer_at`.
 
     Raises:
-        KeyChangeRefused: the key does not exist, is already revoked, or has no successor.
+        KeyChangeRefused: the key does not exist or is already revoked.
+        NoSuccessor: it is the only usable key for its algorithm.
     """
     revoked = next((key for key in keys if key.kid == kid), None)
     if revoked is None:
@@ -336,10 +337,7 @@ def plan_revocation(
     if not others:
         elsewhere = {key.algorithm for key in keys} - {revoked.algorithm}
         if revoked.algorithm in algorithms or not any(signer_at(keys, name, now, leeway=leeway) for name in elsewhere):
-            raise KeyChangeRefused(
-                f"Signing key {kid} is the only usable key for {revoked.algorithm}. "
-                "Run manage.py rotate_signing_keys first."
-            )
+            raise NoSuccessor(f"Signing key {kid} is the only usable key for {revoked.algorithm}.")
         return (gone,)
     successor = next((key for key in others if key.signing_at >= revoked.signing_at), None)
     if successor is None:

@@ -26,7 +26,7 @@ from django_at_jwt.core.claims import (
 from django_at_jwt.core.claims.errors import gettext_noop, refuse
 from django_at_jwt.core.claims.rules import RegisteredSource, Unreadable
 
-from .mappable import groups_field, refuse_source
+from .mappable import find_hash_key, groups_field, refuse_source
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -195,7 +195,7 @@ def refuse_rule(rule: MapperRule) -> None:
         UnusableRule: its source may not be read or has another type, its conditions require groups that users do not
             have, or a hash refers to a key that is not in the settings.
     """
-    compile_rule(rule, refuse_source=refuse_source, hash_keys=dict(app_settings().claim_hash_keys))
+    compile_rule(rule, refuse_source=refuse_source, find_hash_key=find_hash_key)
     if rule.conditions.groups and groups_field() is None:
         raise refuse("conditions", gettext_noop("The users of this site have no groups."))
     if isinstance(rule.source, RegisteredSource) and not rule.transforms:

@@ -164,6 +164,19 @@ def _field(model: type[models.Model], name: str) -> Any:
     return field
 
 
+def find_hash_key(name: str) -> str:
+    """Return the key that a hash refers to by its name.
+
+    Raises:
+        UnusableRule: it is not in the settings.
+    """
+    keys = dict(app_settings().claim_hash_keys)
+    if name not in keys:
+        problem = gettext_noop("There is no key “%(name)s” in AT_JWT[“CLAIM_HASH_KEYS”].")
+        raise refuse("transforms", problem, name=name)
+    return keys[name]
+
+
 def groups_field() -> Any:
     """Return the user model's relation to groups with names, or ``None``."""
     field = _many_to_many("groups")

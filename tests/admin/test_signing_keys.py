@@ -267,7 +267,7 @@ class TestRevoke:
         key = in_state(KeyState.SIGNING)
         SigningKey.objects.exclude(pk=key.pk).delete()
         page = admin_client.post(f"{LIST}{key.pk}/revoke/", {"reason": "x"}, follow=True)
-        assert "only usable key" in page.content.decode()
+        assert "only usable key for RS256. Run manage.py rotate_signing_keys first." in page.content.decode()
         key.refresh_from_db()
         assert key.revoked_at is None
 

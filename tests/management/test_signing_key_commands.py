@@ -177,7 +177,7 @@ class TestRevoke:
                 expected = "already"
             case "only":
                 SigningKey.objects.exclude(kid=kid).delete()
-                expected = "only usable key"
+                expected = "only usable key for RS256. Run manage.py rotate_signing_keys first."
         before = list(SigningKey.objects.values())
         with pytest.raises(CommandError, match=expected) as refused:
             run("revoke_signing_key", kid, "--reason", "x")

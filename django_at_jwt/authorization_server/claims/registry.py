@@ -12,7 +12,7 @@ from django_at_jwt.conf import app_settings, register_process_cache
 from django_at_jwt.core.claims import CompiledMappers, MapperRule, compile_rules
 from django_at_jwt.core.errors import IssuanceUnavailable
 from django_at_jwt.models import ClaimMapper
-from django_at_jwt.models.mappable import refuse_source
+from django_at_jwt.models.mappable import find_hash_key, refuse_source
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,12 +68,9 @@ class ClaimMappers:
 
 def compile_site_rules(rows: tuple[MapperRule, ...]) -> CompiledMappers:
     """Compile stored rules and those that the settings declare, with this site's restrictions on sources."""
-    settings = app_settings()
-    declared = {rule.key: rule for rule in settings.claim_mappers}
+    declared = {rule.key: rule for rule in app_settings().claim_mappers}
     kept = (rule for rule in rows if rule.key not in declared)
-    return compile_rules(
-        [*declared.values(), *kept], refuse_source=refuse_source, hash_keys=dict(settings.claim_hash_keys)
-    )
+    return compile_rules([*declared.values(), *kept], refuse_source=refuse_source, find_hash_key=find_hash_key)
 
 
 claim_mappers = ClaimMappers()

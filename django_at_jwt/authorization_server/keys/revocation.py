@@ -13,7 +13,7 @@ from oauth2_provider.models import get_refresh_token_model
 
 from django_at_jwt.authorization_server.resource_servers import registry
 from django_at_jwt.conf import app_settings
-from django_at_jwt.core.errors import NoSigningKey
+from django_at_jwt.core.errors import NoSigningKey, NoSuccessor
 from django_at_jwt.core.key_lifecycle import KeyTimes, RotationPlan, plan_revocation
 from django_at_jwt.core.quotation import single_line
 from django_at_jwt.models import SigningKey
@@ -153,7 +153,10 @@ def revoke_signing_key(kid: str, *, reason: str, once_more: bool = False, dry_ru
         now = timezone.now()
         rows = {row.kid: row for row in SigningKey.objects.using(database)}
         already = once_more and kid in rows and rows[kid].revoked_at is not None
-        effect = _Effect() if already else _effect_on_others(rows, kid, now)
+        try:
+            effect = _Effect() if already else _effect_on_others(rows, kid, now)
+        except NoSuccessor as error:
+            raise NoSuccessor(f"{error} Run manage.py rotate_signing_keys first.") from None
         times = rows[kid].stored_times
         made: tuple[SigningKey, ...] = ()
         if not (dry_run or already):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from .conditions import CompiledConditions, ConditionName, Conditions, TokenFacts
@@ -20,9 +19,9 @@ if TYPE_CHECKING:
     from .rules import Source, Transform
 
     RefuseSource = Callable[[Source], None]
+    FindHashKey = Callable[[str], str]
 
 _NO_NEEDS: Final = Needs()
-_NO_KEYS: Final[Mapping[str, str]] = MappingProxyType({})
 _UNCONDITIONAL: Final = CompiledConditions(Conditions())
 
 
@@ -105,14 +104,14 @@ def compile_rules(
     rules: Iterable[MapperRule],
     *,
     refuse_source: RefuseSource | None = None,
-    hash_keys: Mapping[str, str] = _NO_KEYS,
+    find_hash_key: FindHashKey | None = None,
 ) -> CompiledMappers:
     """Sort and compile rules.
 
     Args:
         refuse_source: raises :class:`UnusableRule` for a source that the site does not allow. It is called for each
             source in a template.
-        hash_keys: keys for hashes, by name.
+        find_hash_key: returns the key that a hash names, or raises :class:`UnusableRule`. By default, there are none.
 
     An invalid rule is kept and fails whenever its conditions are met: a row that was changed outside of the forms must
     not stop the other mappers. Rules with the same key are all invalid.
@@ -120,19 +119,19 @@ def compile_rules(
     ordered = sorted(rules, key=lambda rule: (rule.order, rule.key, str(rule.claim)))
     counts = Counter(rule.key for rule in ordered)
     return CompiledMappers(
-        [_compiled(rule, refuse_source, hash_keys, is_alone=counts[rule.key] == 1) for rule in ordered]
+        [_compiled(rule, refuse_source, find_hash_key, is_alone=counts[rule.key] == 1) for rule in ordered]
     )
 
 
 def _compiled(
-    rule: MapperRule, refuse_source: RefuseSource | None, hash_keys: Mapping[str, str], *, is_alone: bool
+    rule: MapperRule, refuse_source: RefuseSource | None, find_hash_key: FindHashKey | None, *, is_alone: bool
 ) -> CompiledMapper:
     conditions = _UNCONDITIONAL
     try:
         conditions = CompiledConditions(rule.conditions)
         if not is_alone:
             raise refuse("key", gettext_noop("Another mapper has the same name."))
-        return compile_rule(rule, refuse_source=refuse_source, hash_keys=hash_keys)
+        return compile_rule(rule, refuse_source=refuse_source, find_hash_key=find_hash_key)
     except UnusableRule as error:
         broken = MapperFailure(FailureReason.UNUSABLE_RULE, str(error))
     except (AttributeError, KeyError, TypeError, ValueError) as error:
@@ -142,7 +141,7 @@ def _compiled(
 
 
 def compile_rule(
-    rule: MapperRule, *, refuse_source: RefuseSource | None = None, hash_keys: Mapping[str, str] = _NO_KEYS
+    rule: MapperRule, *, refuse_source: RefuseSource | None = None, find_hash_key: FindHashKey | None = None
 ) -> CompiledMapper:
     """Compile one rule.
 
@@ -168,13 +167,13 @@ def compile_rule(
         name_bytes=tuple(measure(segment) + 2 for segment in path),
         conditions=conditions,
         read=read,
-        transforms=tuple(compile_transform(_with_hash_key(transform, hash_keys)) for transform in rule.transforms),
+        transforms=tuple(compile_transform(_with_hash_key(transform, find_hash_key)) for transform in rule.transforms),
         fit=fit,
         needs=needs if rule.enabled and needs != _NO_NEEDS else _NO_NEEDS,
     )
 
 
-def _with_hash_key(transform: Transform, hash_keys: Mapping[str, str]) -> Transform:
+def _with_hash_key(transform: Transform, find_hash_key: FindHashKey | None) -> Transform:
     """Return a hash with the key that it names, and any other transform unchanged."""
     if not isinstance(transform, Hash):
         return transform
@@ -182,10 +181,9 @@ def _with_hash_key(transform: Transform, hash_keys: Mapping[str, str]) -> Transf
         raise refuse("transforms", gettext_noop("A hash must have either a “key” or a “key_name”."))
     if transform.key:
         return transform
-    if transform.key_name not in hash_keys:
-        problem = gettext_noop("There is no key “%(name)s” in AT_JWT[“CLAIM_HASH_KEYS”].")
-        raise refuse("transforms", problem, name=transform.key_name)
-    return Hash(key=hash_keys[transform.key_name])
+    if find_hash_key is None:
+        raise refuse("transforms", gettext_noop("There is no key “%(name)s”."), name=transform.key_name)
+    return Hash(key=find_hash_key(transform.key_name))
 
 
 def _fitting(rule: MapperRule) -> Callable[[Any], Any]:

@@ -328,8 +328,7 @@ def parse_rule(data: Mapping[str, Any]) -> MapperRule:
 
 def _check_usable(rule: MapperRule) -> None:
     # Not checked: whether the site has the keys that hashes name.
-    named = {transform.key_name: "any key" for transform in rule.transforms if isinstance(transform, Hash)}
-    compiled = compile_rule(rule, hash_keys=named)
+    compiled = compile_rule(rule, find_hash_key=lambda _name: "any key")
     if isinstance(rule.source, Constant):
         try:
             compiled.value(SourceValues(), {})
