@@ -15,6 +15,7 @@ from oauthlib.oauth2 import InvalidGrantError
 
 from django_at_jwt.authorization_server.issuance import IssuedAccessToken
 from django_at_jwt.authorization_server.keys.last_expiry import as_datetime
+from django_at_jwt.authorization_server.revocation.supersession import refreshing
 from django_at_jwt.core.authentication import AuthenticationEvent
 from django_at_jwt.core.errors import IssuanceError
 from django_at_jwt.models import Authorization
@@ -189,7 +190,8 @@ class GrantStorageMixin:
             # oauthlib has set it before the audience was resolved.
             token["expires_in"] = stored(request, LIFETIME)
         if request.refresh_token_instance is not None:
-            return self._save_refreshed_token(token, request, *args, **kwargs)
+            with refreshing():
+                return self._save_refreshed_token(token, request, *args, **kwargs)
         return super()._save_bearer_token(token, request, *args, **kwargs)  # type: ignore[misc]
 
     def _save_refreshed_token(self, token: dict[str, Any], request: Request, *args: Any, **kwargs: Any) -> Any:
