@@ -28,7 +28,7 @@ from django_at_jwt.resource_server.rest_framework.permissions import (
     RequiresAuthentication,
 )
 from django_at_jwt.resource_server.rest_framework.principal import AccessToken, MachinePrincipal, TokenPrincipal
-from django_at_jwt.resource_server.rest_framework.required_scopes import scope_alternatives
+from django_at_jwt.resource_server.rest_framework.scopes import scope_alternatives
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

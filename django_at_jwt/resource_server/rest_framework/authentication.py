@@ -17,7 +17,7 @@ from django_at_jwt.resource_server.users.principal import principal_for
 from django_at_jwt.resource_server.verification import verify_token
 
 from .principal import AccessToken
-from .required_scopes import scopes_to_ask_for
+from .scopes import scopes_to_ask_for
 
 if TYPE_CHECKING:
     from django.http import HttpRequest

@@ -18,7 +18,7 @@ from django_at_jwt.core.bearer import INSUFFICIENT_SCOPE, INSUFFICIENT_USER_AUTH
 
 from .authentication import AccessTokenAuthentication
 from .principal import AccessToken
-from .required_scopes import joined, sufficient_scopes
+from .scopes import joined, sufficient_scopes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from rest_framework.request import Request
     from rest_framework.views import APIView
 
-    from .required_scopes import ScopeSets
+    from .scopes import ScopeSets
 
 STEP_UP_NEEDED: Final = "The user must log in again, or with a stronger method."
 _MAX_LISTED_SETS: Final = 5

@@ -23,7 +23,7 @@ from django_at_jwt.core.scim import values_of
 
 from .challenges import STEP_UP_NEEDED, Challenging, Combinable
 from .principal import AccessToken
-from .required_scopes import checked_mapping, checked_scopes, scope_alternatives, scopes_for_request, view_attribute
+from .scopes import checked_mapping, checked_scopes, scope_alternatives, scopes_for_request, view_attribute
 
 if TYPE_CHECKING:
     from rest_framework.permissions import SingleOperandHolder as _Holder

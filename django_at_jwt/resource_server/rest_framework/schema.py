@@ -17,7 +17,7 @@ from django_at_jwt.core.metadata import metadata_addresses, with_path
 from django_at_jwt.resource_server.protected_resources import default_identifier, issuers_for
 
 from .authentication import AccessTokenAuthentication
-from .required_scopes import sufficient_scopes_for_view
+from .scopes import sufficient_scopes_for_view
 
 if TYPE_CHECKING:
     from drf_spectacular.openapi import AutoSchema
