@@ -27,7 +27,8 @@ from .authorization_server.views import (  # noqa: E402 - it imports the models
     TokenView,
     UserInfoView,
 )
-from .authorization_server.views.metadata import DiscoveryView, JwkSetView, MetadataView  # noqa: E402
+from .authorization_server.views.jwk_set import JwkSetView  # noqa: E402
+from .authorization_server.views.metadata import DiscoveryView, MetadataView  # noqa: E402
 
 __all__ = [
     "AuthorizationView",

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Any, Final
 from django.urls import URLPattern, path
 from oauth2_provider import urls as toolkit_urls
 
-from django_at_jwt.authorization_server.views.metadata import DiscoveryView, JwkSetView, MetadataView
-
 from .views import (
     AuthorizationView,
     DeviceAuthorizationView,
@@ -23,6 +21,8 @@ from .views import (
     guarded,
     refusing_unreadable,
 )
+from .views.jwk_set import JwkSetView
+from .views.metadata import DiscoveryView, MetadataView
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -53,7 +53,7 @@ _LOST: Final[Mapping[str, str]] = {
 def check_urls(**_kwargs: Any) -> list[CheckMessage]:
     """Check that this app's views serve the endpoints, and that the metadata is where the issuer implies."""
     from django_at_jwt.authorization_server.endpoint_urls import endpoint_views, mounted_views  # noqa: PLC0415
-    from django_at_jwt.authorization_server.views.metadata import JwkSetView  # noqa: PLC0415 - it needs django-oauth-toolkit
+    from django_at_jwt.authorization_server.views.jwk_set import JwkSetView  # noqa: PLC0415 - it needs django-oauth-toolkit
 
     keys_path = next((path for view in mounted_views(JwkSetView) if (path := view.path()) is not None), None)
     if keys_path is not None:
