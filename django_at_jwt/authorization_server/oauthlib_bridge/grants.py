@@ -74,37 +74,12 @@ class GrantStorageMixin:
     def validate_code(
         self, client_id: str, code: str, client: Any, request: Request, *args: Any, **kwargs: Any
     ) -> bool:
-        """Validate a code, and store its grant and its authorization on the request.
-
-        A ``code_verifier`` for a code without a ``code_challenge`` is rejected: an attacker may have removed the
-        challenge from the authorization request (RFC 9700 §2.1.1). oauthlib rejects it only if PKCE is required.
-        """
+        """Validate a code, and store its grant and its authorization on the request."""
         valid = bool(super().validate_code(client_id, code, client, request, *args, **kwargs))  # type: ignore[misc]
         if valid:
-            if not (request.code_verifier or "").isascii():
-                # A code_verifier is ASCII (RFC 7636 §4.1); oauthlib would raise UnicodeEncodeError.
-                raise InvalidGrantError("The code_verifier is not ASCII.", request=request)
-            grant = get_grant_model().objects.filter(code=code, application=client).first()
-            if request.code_verifier and grant is not None and not grant.code_challenge:
-                description = "The code was issued without a code_challenge; send no code_verifier."
-                raise InvalidGrantError(description, request=request)
-            setattr(request, CODE_GRANT, grant)
+            setattr(request, CODE_GRANT, get_grant_model().objects.filter(code=code, application=client).first())
             attach_authorization(request, Authorization.objects.of_code(code))
         return valid
-
-    def get_code_challenge(self, code: str, request: Request) -> Any:
-        """Return the ``code_challenge`` of the grant stored on the request, without a query."""
-        grant = stored(request, CODE_GRANT)
-        if grant is None:
-            return super().get_code_challenge(code, request)  # type: ignore[misc]
-        return grant.code_challenge or None
-
-    def get_code_challenge_method(self, code: str, request: Request) -> Any:
-        """Return the ``code_challenge_method`` of the grant stored on the request, without a query."""
-        grant = stored(request, CODE_GRANT)
-        if grant is None:
-            return super().get_code_challenge_method(code, request)  # type: ignore[misc]
-        return grant.code_challenge_method or None
 
     # Refresh tokens
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any, Final
 
 from oauthlib.oauth2 import InvalidRequestError
@@ -15,6 +14,7 @@ from .device_grant import DeviceGrantMixin
 from .generator import refuse
 from .grants import GrantStorageMixin
 from .id_token import IdTokenMixin
+from .pkce import PkceMixin, check_code_challenge
 from .request import is_authorization_request
 from .site_views import check_consent, is_being_answered, is_checked
 
@@ -25,11 +25,9 @@ if TYPE_CHECKING:
 
 # The length of the column in DOT's grant model; databases reject or truncate longer values.
 _LONGEST_NONCE: Final = 255
-# RFC 7636 §4.2. oauthlib compares the challenge with a function that accepts ASCII only.
-_CODE_CHALLENGE: Final = re.compile(r"[A-Za-z0-9._~-]{43,128}")
 
 
-class AccessTokenValidatorMixin(GrantStorageMixin, DeviceGrantMixin, IdTokenMixin, BearerTokenMixin):
+class AccessTokenValidatorMixin(PkceMixin, GrantStorageMixin, DeviceGrantMixin, IdTokenMixin, BearerTokenMixin):
     """Makes django-oauth-toolkit's validator issue and accept ``at+jwt`` access tokens.
 
     In a site's own validator class, put it first::
@@ -86,6 +84,4 @@ def _refuse_unusable_values(request: Request) -> None:
     # Also for the hidden fields of the consent form, which the user may have changed.
     if len(request.nonce or "") > _LONGEST_NONCE:
         raise InvalidRequestError(f"The nonce must have at most {_LONGEST_NONCE} characters.", request=request)
-    if request.code_challenge and not _CODE_CHALLENGE.fullmatch(request.code_challenge):
-        description = "The code_challenge must be 43 to 128 letters, digits and characters of '-._~'."
-        raise InvalidRequestError(description, request=request)
+    check_code_challenge(request)
