@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from django.apps import apps
 
+from django_at_jwt.resource_server.rest_framework.access_token import AccessToken
 from django_at_jwt.resource_server.rest_framework.authentication import (
     AccessTokenAuthentication as _AccessTokenAuthentication,
 )
@@ -27,8 +28,8 @@ from django_at_jwt.resource_server.rest_framework.permissions import (
     IsUser,
     RequiresAuthentication,
 )
-from django_at_jwt.resource_server.rest_framework.principal import AccessToken, MachinePrincipal, TokenPrincipal
 from django_at_jwt.resource_server.rest_framework.scopes import scope_alternatives
+from django_at_jwt.resource_server.users.principal import MachinePrincipal, TokenPrincipal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -15,7 +15,7 @@ from django.utils.connection import ConnectionDoesNotExist
 from django_at_jwt.conf import AppSettings, known_issuers, local_issuer
 from django_at_jwt.core.subjects import UserMode
 from django_at_jwt.resource_server.users.lookup import wrong_user_model
-from django_at_jwt.resource_server.users.principal import user_options
+from django_at_jwt.resource_server.users.resolution import user_options
 
 from .ids import CheckId, problem_with_callable, settings_valid, when
 

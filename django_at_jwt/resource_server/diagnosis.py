@@ -13,7 +13,7 @@ from django_at_jwt.core.jose.jws import CompactJws, decode_object
 from django_at_jwt.core.profile import parse_claims
 from django_at_jwt.core.subjects import UserMode
 from django_at_jwt.core.verifier import Expectations
-from django_at_jwt.resource_server.users.principal import known_user, user_options
+from django_at_jwt.resource_server.users.resolution import known_user, user_options
 
 from .verification import accepted_issuers, claimed_issuer
 

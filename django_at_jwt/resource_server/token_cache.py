@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
-from django_at_jwt.conf import register_process_cache
 from django_at_jwt.core.errors import RejectionReason, TokenRejected
 from django_at_jwt.core.profile import AccessTokenClaims
 from django_at_jwt.core.verifier import (
@@ -217,7 +216,6 @@ class TokenCache:
 
 
 token_cache: Final = TokenCache()
-register_process_cache(token_cache.forget)
 
 
 def _digest(token: str) -> bytes:

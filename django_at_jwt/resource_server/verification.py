@@ -1,4 +1,7 @@
-"""Verification of access tokens with the issuers, audiences and keys that the settings accept."""
+"""Verification of access tokens with the issuers, audiences and keys that the settings accept.
+
+This module reads the settings. The key sources, the token cache and the verifier take values.
+"""
 
 from __future__ import annotations
 
@@ -18,12 +21,13 @@ from django_at_jwt.conf import (
     app_settings,
     local_issuer,
     process_cached,
+    register_process_cache,
 )
 from django_at_jwt.core.errors import RejectionReason, TokenRejected
 from django_at_jwt.core.jose.jws import CompactJws, decode_object
 from django_at_jwt.core.metadata import is_remote_issuer
 from django_at_jwt.core.verifier import Expectations, KeySource
-from django_at_jwt.resource_server.remote.key_source import remote_key_source
+from django_at_jwt.resource_server.remote.key_source import RemoteKeySource
 from django_at_jwt.resource_server.remote.options import RemoteOptions
 
 from .token_cache import token_cache
@@ -32,6 +36,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from django_at_jwt.core.profile import AccessTokenClaims
+
+register_process_cache(token_cache.forget)
 
 _JWT_DOTS: Final = 2
 # `manage.py check` reports these too.
@@ -140,13 +146,21 @@ def _for_one_audience(issuers: Mapping[str, AcceptedIssuer], audience: str) -> d
     }
 
 
-def remote_options() -> RemoteOptions:
-    """Return how the keys of remote issuers are fetched and cached, from the settings.
+@process_cached
+def remote_key_source(issuer: IssuerSettings) -> RemoteKeySource:
+    """Return this process's key source for a remote issuer."""
+    return RemoteKeySource(remote_options(issuer))
+
+
+def remote_options(issuer: IssuerSettings) -> RemoteOptions:
+    """Return how the keys of a remote issuer are fetched and cached, from the settings.
 
     Plain http on a loopback address is allowed if ``DEBUG`` is on.
     """
     settings = app_settings()
     return RemoteOptions(
+        issuer=issuer.issuer,
+        algorithms=issuer.algorithms,
         timeout=settings.issuer_timeout,
         cache_bounds=settings.issuer_cache_bounds,
         max_age=settings.issuer_max_age,
@@ -158,8 +172,7 @@ def remote_options() -> RemoteOptions:
 
 
 def _remote(issuer: IssuerSettings, settings: AppSettings) -> AcceptedIssuer:
-    options = remote_options()
-    if not is_remote_issuer(issuer.issuer, loopback_http=options.loopback_http):
+    if not is_remote_issuer(issuer.issuer, loopback_http=bool(django_settings.DEBUG)):
         raise ImproperlyConfigured(NOT_A_REMOTE_ISSUER.format(issuer.issuer))
     if not issuer.audience:
         raise ImproperlyConfigured(NO_AUDIENCE.format(issuer.issuer))
@@ -171,7 +184,7 @@ def _remote(issuer: IssuerSettings, settings: AppSettings) -> AcceptedIssuer:
         algorithms=frozenset(issuer.algorithms) or None,
         required_claims=issuer.required_claims,
     )
-    return AcceptedIssuer(keys=remote_key_source(issuer, options), expected=expected)
+    return AcceptedIssuer(keys=remote_key_source(issuer), expected=expected)
 
 
 def _issuer_by_claim(token: str, issuers: Mapping[str, AcceptedIssuer], settings: AppSettings) -> AcceptedIssuer:

@@ -16,7 +16,7 @@ from django_at_jwt.conf import known_issuers
 from django_at_jwt.core.subjects import UserMode
 from django_at_jwt.models import IssuerSubject
 from django_at_jwt.resource_server.users.lookup import UserOptions
-from django_at_jwt.resource_server.users.principal import user_options
+from django_at_jwt.resource_server.users.resolution import user_options
 
 LOCAL_RULE = "django_at_jwt.resource_server.users.lookup.user_for_local_subject"
 

@@ -9,7 +9,7 @@ from django_at_jwt.core.profile import parse_claims
 from django_at_jwt.core.subjects import UserMode
 from django_at_jwt.resource_server.users import provisioning as first_sight
 from django_at_jwt.resource_server.users.lookup import UserOptions
-from django_at_jwt.resource_server.users.principal import user_options
+from django_at_jwt.resource_server.users.resolution import user_options
 
 from .blocks import PROTECT, blocks_of, table_rows
 

@@ -27,7 +27,7 @@ def main():
     from django_at_jwt.core.profile import parse_claims
     from django_at_jwt.core.subjects import UserMode
     from django_at_jwt.models import IssuerSubject
-    from django_at_jwt.resource_server.users import principal as subjects
+    from django_at_jwt.resource_server.users import resolution as subjects
     from django_at_jwt.resource_server.users.lookup import UserOptions
 
     options = UserOptions(mode=UserMode.CREATED, fill=f"{__spec__.name}.fill")

@@ -58,8 +58,8 @@ class Command(BaseCommand):
 
 
 def _report(issuer: IssuerSettings) -> dict[str, Any]:
-    now, fetch_options = time.time(), remote_options()
-    shared = SharedCache(issuer, fetch_options).read()
+    now, fetch_options = time.time(), remote_options(issuer)
+    shared = SharedCache(fetch_options).read()
     report: dict[str, Any] = {
         "issuer": issuer.issuer,
         "audience": list(issuer.audience),
@@ -67,7 +67,7 @@ def _report(issuer: IssuerSettings) -> dict[str, Any]:
         "workers_copy_seconds_old": None if shared is None else round(now - shared.confirmed_at, 1),
     }
     try:
-        retrieved = retrieve(issuer, fetch_options)
+        retrieved = retrieve(fetch_options)
     except FetchFailed as error:
         return report | {"problem": str(error)}
     snapshot = retrieved.snapshot

@@ -20,7 +20,6 @@ from .http import Answer, FetchFailed, fetch
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from django_at_jwt.conf import IssuerSettings
     from django_at_jwt.core.jose.jwk_set import SkippedKey
 
     from .options import RemoteOptions
@@ -63,7 +62,7 @@ def _reported(issuer: str, what: str) -> Iterator[_Step]:
         issuer_fetched.send_robust(sender=retrieve, issuer=issuer, what=what, outcome=step.outcome, seconds=seconds)
 
 
-def retrieve(issuer: IssuerSettings, options: RemoteOptions, *, known: IssuerSnapshot | None = None) -> Retrieved:
+def retrieve(options: RemoteOptions, *, known: IssuerSnapshot | None = None) -> Retrieved:
     """Fetch an issuer's keys, within ``options.timeout`` for all requests together.
 
     Args:
@@ -73,7 +72,7 @@ def retrieve(issuer: IssuerSettings, options: RemoteOptions, *, known: IssuerSna
     Raises:
         FetchFailed: the issuer cannot be reached, or its answer must not be used.
     """
-    retrieval = _Retrieval(issuer, options, deadline=time.monotonic() + options.timeout)
+    retrieval = _Retrieval(options, deadline=time.monotonic() + options.timeout)
     if known is None or time.time() >= known.metadata_until:
         return retrieval.keys_at(*retrieval.metadata(), known)
     try:
@@ -91,7 +90,6 @@ def retrieve(issuer: IssuerSettings, options: RemoteOptions, *, known: IssuerSna
 
 @dataclass(frozen=True, slots=True)
 class _Retrieval:
-    issuer: IssuerSettings
     options: RemoteOptions
     deadline: float
 
@@ -102,13 +100,13 @@ class _Retrieval:
         serve that one correctly. Either document must name the configured issuer.
         """
         problems = []
-        with _reported(self.issuer.issuer, METADATA) as step:
-            for address in metadata_addresses(self.issuer.issuer):
+        with _reported(self.options.issuer, METADATA) as step:
+            for address in metadata_addresses(self.options.issuer):
                 try:
                     answer = self._fetch(address)
                     jwks_uri = jwks_uri_in(
                         answer.document or {},
-                        issuer=self.issuer.issuer,
+                        issuer=self.options.issuer,
                         loopback_http=self.options.loopback_http,
                     )
                 except FetchFailed as error:
@@ -125,7 +123,7 @@ class _Retrieval:
         accepted, etag, lifetime = self._jwk_set(jwks_uri, unchanged)
         now = time.time()
         snapshot = IssuerSnapshot(
-            issuer=self.issuer.issuer,
+            issuer=self.options.issuer,
             jwks_uri=jwks_uri,
             metadata_until=metadata_until,
             etag=etag,
@@ -140,11 +138,11 @@ class _Retrieval:
 
         ``unchanged`` is the previous snapshot from this URL, which the issuer may confirm with a 304.
         """
-        with _reported(self.issuer.issuer, JWK_SET) as step:
+        with _reported(self.options.issuer, JWK_SET) as step:
             etag = unchanged.etag if unchanged else None
             answer = self._fetch(jwks_uri, etag)
             if answer.document is not None:
-                accepted = accept_keys(answer.document, algorithms=self.issuer.algorithms)
+                accepted = accept_keys(answer.document, algorithms=self.options.algorithms)
                 step.outcome = FETCHED
                 return accepted, entity_tag(answer.etag), self._lifetime(answer)
             assert unchanged is not None  # noqa: S101 - a 304 only answers a request with an entity tag

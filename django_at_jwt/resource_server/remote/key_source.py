@@ -8,7 +8,6 @@ import threading
 import time
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from django_at_jwt.conf import process_cached
 from django_at_jwt.core.errors import KeysUnavailable
 from django_at_jwt.core.jose.keyring import KeyRing
 from django_at_jwt.core.quotation import quote
@@ -18,7 +17,6 @@ from .http import FetchFailed
 from .shared_cache import REFRESH, UNKNOWN_KID, SharedCache
 
 if TYPE_CHECKING:
-    from django_at_jwt.conf import IssuerSettings
     from django_at_jwt.core.jose.jwk_set import SkippedKey
     from django_at_jwt.core.remote_issuer import IssuerSnapshot
 
@@ -55,10 +53,9 @@ class RemoteKeySource:
     JWK set without a usable key is not a failure: the issuer withdrew its keys, and they are no longer used.
     """
 
-    def __init__(self, issuer: IssuerSettings, options: RemoteOptions) -> None:
-        self._issuer = issuer
+    def __init__(self, options: RemoteOptions) -> None:
         self._options = options
-        self._shared = SharedCache(issuer, options)
+        self._shared = SharedCache(options)
         self._lock = threading.Lock()
         self._view: _View | None = None
         self._look_again_at = _NEVER
@@ -95,8 +92,8 @@ class RemoteKeySource:
         if view is not None and time.monotonic() < view.ends_at:
             return view.ring
         if view is not None and not view.snapshot.keys:
-            raise KeysUnavailable(f"{self._issuer.issuer} publishes no usable key")
-        raise KeysUnavailable(f"the keys of {self._issuer.issuer} cannot be fetched, or are unconfirmed for too long")
+            raise KeysUnavailable(f"{self._options.issuer} publishes no usable key")
+        raise KeysUnavailable(f"the keys of {self._options.issuer} cannot be fetched, or are unconfirmed for too long")
 
     def after_unknown_kid(self, kid: str) -> KeyRing | None:
         """Look for an unknown key that a token names: in what other workers have fetched, then at the issuer.
@@ -193,14 +190,14 @@ class RemoteKeySource:
     def _fetch(self) -> bool:
         self._refused_since = None
         try:
-            retrieved = retrieve(self._issuer, self._options, known=self._view.snapshot if self._view else None)
+            retrieved = retrieve(self._options, known=self._view.snapshot if self._view else None)
         except FetchFailed as error:
             self._failed(str(error))
             return False
         except Exception as error:
             # An answer that this code fails on must have no worse effect than an issuer that is down.
             logger.exception("The answer of an issuer could not be processed, which is a bug of this app")
-            self._failed(f"processing the answer of {quote(self._issuer.issuer)} raised {type(error).__name__}")
+            self._failed(f"processing the answer of {quote(self._options.issuer)} raised {type(error).__name__}")
             return False
         self._take(retrieved.snapshot)
         self._shared.write(retrieved.snapshot)
@@ -208,7 +205,7 @@ class RemoteKeySource:
         if retrieved.skipped and retrieved.skipped != self._skipped:
             self._skipped = retrieved.skipped
             for key in retrieved.skipped:
-                logger.warning("Key %s of %s is not used: %s", key.kid, self._issuer.issuer, key.reason)
+                logger.warning("Key %s of %s is not used: %s", key.kid, self._options.issuer, key.reason)
         return True
 
     def _failed(self, problem: str) -> None:
@@ -236,9 +233,3 @@ class RemoteKeySource:
             ends_at = _NEVER
             self._look_again_at = at + min(snapshot.confirmed_at + RETRY_AFTER, snapshot.refresh_at) - now
         self._view = _View(snapshot, ring, ends_at)
-
-
-@process_cached
-def remote_key_source(issuer: IssuerSettings, options: RemoteOptions) -> RemoteKeySource:
-    """Return this process's key source for an issuer."""
-    return RemoteKeySource(issuer, options)

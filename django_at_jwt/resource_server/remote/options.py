@@ -1,4 +1,4 @@
-"""The values that retrieval and caching of remote issuers' keys take from their caller."""
+"""The values that retrieval and caching of a remote issuer's keys take from their caller."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RemoteOptions:
-    """How the keys of remote issuers are fetched and cached. All times are seconds.
+    """How the keys of one remote issuer are fetched and cached. All times are seconds.
 
     Args:
+        issuer: the issuer identifier.
+        algorithms: of the keys that are used; if empty, all that this app supports.
         timeout: for all requests of one refresh together.
         cache_bounds: the bounds of an answer's freshness lifetime.
         max_age: the upper bound of ``cache_bounds``, which also applies to snapshots in the shared cache.
@@ -23,6 +25,8 @@ class RemoteOptions:
         loopback_http: whether an issuer on a loopback address may use plain http.
     """
 
+    issuer: str
+    algorithms: tuple[str, ...]
     timeout: float
     cache_bounds: CacheBounds
     max_age: float

@@ -23,8 +23,6 @@ from django_at_jwt.core.remote_issuer import IssuerSnapshot
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from django_at_jwt.conf import IssuerSettings
-
     from .options import RemoteOptions
 
 logger = logging.getLogger("django_at_jwt")
@@ -44,10 +42,9 @@ _MAX_TEXT_LENGTH: Final = 1024 * 1024
 class SharedCache:
     """The entries of one issuer in the cache that ``options.cache`` names."""
 
-    def __init__(self, issuer: IssuerSettings, options: RemoteOptions) -> None:
-        self._issuer = issuer
+    def __init__(self, options: RemoteOptions) -> None:
         self._options = options
-        identity = "\n".join((issuer.issuer, *issuer.algorithms))
+        identity = "\n".join((options.issuer, *options.algorithms))
         self._prefix = f"django_at_jwt:{hashlib.sha256(identity.encode()).hexdigest()[:32]}"
         self._warned_at = self._paused_until = float("-inf")
         self._last_text: object = None
@@ -66,8 +63,8 @@ class SharedCache:
             if isinstance(text, str) and len(text) <= _MAX_TEXT_LENGTH:
                 return IssuerSnapshot.from_text(
                     _signer().unsign(text),
-                    issuer=self._issuer.issuer,
-                    algorithms=self._issuer.algorithms,
+                    issuer=self._options.issuer,
+                    algorithms=self._options.algorithms,
                     loopback_http=self._options.loopback_http,
                     longest=self._options.max_age,
                     now=time.time(),
@@ -77,7 +74,7 @@ class SharedCache:
             problem = "its signature is wrong"
         except UnacceptableDocument as error:
             problem = str(error)
-        self._warn(f"the entry for {quote(self._issuer.issuer)} is ignored: {problem}")
+        self._warn(f"the entry for {quote(self._options.issuer)} is ignored: {problem}")
         return None
 
     def write(self, snapshot: IssuerSnapshot) -> None:

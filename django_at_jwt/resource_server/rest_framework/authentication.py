@@ -13,10 +13,10 @@ from django_at_jwt.core.bearer import INVALID_REQUEST, INVALID_TOKEN, Challenge,
 from django_at_jwt.core.errors import KeysUnavailable, TokenRejected
 from django_at_jwt.resource_server.protected_resources import default_identifier, metadata_url, name_protected_resource
 from django_at_jwt.resource_server.remote.key_source import RETRY_AFTER
-from django_at_jwt.resource_server.users.principal import principal_for
+from django_at_jwt.resource_server.users.resolution import principal_for
 from django_at_jwt.resource_server.verification import verify_token
 
-from .principal import AccessToken
+from .access_token import AccessToken
 from .scopes import scopes_to_ask_for
 
 if TYPE_CHECKING:
@@ -84,9 +84,8 @@ class AmbiguousCredentials(exceptions.ParseError):
 class AccessTokenAuthentication(BaseAuthentication):
     """Authenticate by an RFC 9068 access token of an accepted issuer, without a query for the token.
 
-    ``request.auth`` is an :class:`~.principal.AccessToken`; ``request.user`` is the site's user, a
-    :class:`~.principal.TokenPrincipal` in stateless mode, or a :class:`~.principal.MachinePrincipal` for a client that
-    acts for itself.
+    ``request.auth`` is an ``AccessToken``. ``request.user`` is the site's user, a ``TokenPrincipal`` in stateless mode,
+    or a ``MachinePrincipal`` for a client that acts for itself.
 
     Attributes:
         audience: the value that ``aud`` must contain; ``None`` for the audience in the settings.

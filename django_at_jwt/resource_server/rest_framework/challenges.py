@@ -16,8 +16,8 @@ from rest_framework.permissions import AND, OR, OperandHolder, OperationHolderMi
 
 from django_at_jwt.core.bearer import INSUFFICIENT_SCOPE, INSUFFICIENT_USER_AUTHENTICATION, Challenge
 
+from .access_token import AccessToken
 from .authentication import AccessTokenAuthentication
-from .principal import AccessToken
 from .scopes import joined, sufficient_scopes
 
 if TYPE_CHECKING:

@@ -21,8 +21,8 @@ from django_at_jwt.conf import app_settings
 from django_at_jwt.core.bearer import INSUFFICIENT_SCOPE, INSUFFICIENT_USER_AUTHENTICATION, Challenge
 from django_at_jwt.core.scim import values_of
 
+from .access_token import AccessToken
 from .challenges import STEP_UP_NEEDED, Challenging, Combinable
-from .principal import AccessToken
 from .scopes import checked_mapping, checked_scopes, scope_alternatives, scopes_for_request, view_attribute
 
 if TYPE_CHECKING:

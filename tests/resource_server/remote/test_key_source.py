@@ -17,9 +17,8 @@ from django_at_jwt.resource_server.remote.key_source import (
     RETRY_AFTER,
     UNKNOWN_KID_MEMORY,
     RemoteKeySource,
-    remote_key_source,
 )
-from django_at_jwt.resource_server.verification import remote_options, verify_token
+from django_at_jwt.resource_server.verification import remote_key_source, remote_options, verify_token
 from django_at_jwt.signals import issuer_fetched
 from tests.core.token_factory import API, REPORTS, TokenFactory, private_members
 from tests.patience import PATIENCE_SECONDS
@@ -555,10 +554,10 @@ class TestFreshness:
     def test_etag_is_sent_back_and_a_304_keeps_the_keys(self, api, issuer, clock):
         issuer.publish(OLD, etag='"one"')
         verify_token(issuer.token())
-        ring = remote_key_source(*source_settings()).current()
+        ring = remote_key_source(only_issuer()).current()
         assert self.after(issuer, clock, 300) == 1
         assert issuer.seen[-1]["if-none-match"] == '"one"'
-        assert remote_key_source(*source_settings()).current() is ring
+        assert remote_key_source(only_issuer()).current() is ring
         assert self.after(issuer, clock, 100) == 0
         issuer.publish(NEW, etag='"two"')
         clock.pass_by(300)
@@ -633,9 +632,9 @@ class TestFreshness:
         assert reason(issuer.token(OLD)) is RejectionReason.UNKNOWN_KEY
 
 
-def source_settings():
+def only_issuer():
     [issuer] = app_settings().issuers
-    return issuer, remote_options()
+    return issuer
 
 
 class TestOutage:
@@ -745,7 +744,7 @@ class TestTokensThatNoKeyCouldHelp:
 
     def test_while_another_request_waits_for_a_slow_issuer(self, hopeless, api, issuer, client):
         # A request that waits for the keys without success gets a 503.
-        with remote_key_source(*source_settings())._lock:
+        with remote_key_source(only_issuer())._lock:
             assert get(client, hopeless(issuer)).status_code == 401
 
     def test_once_there_are_keys(self, hopeless, api, issuer, client, clock):
@@ -812,7 +811,7 @@ class TestUnknownKids:
 
     def test_key_that_another_worker_fetched_costs_no_fetch(self, api, issuer):
         verify_token(issuer.token())
-        here = remote_key_source(*source_settings())
+        here = remote_key_source(only_issuer())
         issuer.publish(OLD, NEW)
         new_worker()
         assert verify_token(issuer.token(NEW))
@@ -822,7 +821,7 @@ class TestUnknownKids:
 
     def test_key_that_another_worker_is_fetching_is_found_a_second_later(self, api, issuer, clock):
         verify_token(issuer.token())
-        here, another = remote_key_source(*source_settings()), RemoteKeySource(*source_settings())
+        here, another = remote_key_source(only_issuer()), RemoteKeySource(remote_options(only_issuer()))
         issuer.publish(OLD, NEW)
         assert another._claim_refresh()
         assert here.after_unknown_kid(NEW.kid) is None
@@ -862,14 +861,14 @@ class TestSharing:
 
     def test_workers_at_the_start_wait_for_the_one_that_asks(self, api, issuer):
         issuer.pages[KEYS].wait = 0.5
-        workers = [RemoteKeySource(*source_settings()) for _ in range(4)]
+        workers = [RemoteKeySource(remote_options(only_issuer())) for _ in range(4)]
         with ThreadPoolExecutor(4) as threads:
             rings = list(threads.map(lambda worker: worker.current(), workers))
         assert [list(ring.public_keys) for ring in rings] == [[OLD.kid]] * 4
         assert issuer.fetches == 1
 
     def test_worker_that_finishes_between_the_read_and_the_claim_of_another(self, api, issuer, monkeypatch):
-        late, quick = (RemoteKeySource(*source_settings()) for _ in range(2))
+        late, quick = (RemoteKeySource(remote_options(only_issuer())) for _ in range(2))
         claim = late._shared.claim
 
         def claim_late(name, *, seconds):

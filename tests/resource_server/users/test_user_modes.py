@@ -25,7 +25,7 @@ from django_at_jwt.core.subjects import UserMode, subject_digest
 from django_at_jwt.models import IssuerSubject
 from django_at_jwt.resource_server.users import lookup as users
 from django_at_jwt.resource_server.users.lookup import UserOptions
-from django_at_jwt.resource_server.users.principal import principal_for
+from django_at_jwt.resource_server.users.resolution import principal_for
 from django_at_jwt.rest_framework import AccessTokenAuthentication, MachinePrincipal, TokenPrincipal
 
 INVALID = 'Bearer error="invalid_token", error_description="The access token is invalid."'
@@ -38,7 +38,7 @@ def mode(monkeypatch):
 
     def use(mode, **options):
         options = UserOptions(mode=UserMode(mode), **options)
-        monkeypatch.setattr("django_at_jwt.resource_server.users.principal.user_options", lambda _issuer: options)
+        monkeypatch.setattr("django_at_jwt.resource_server.users.resolution.user_options", lambda _issuer: options)
 
     return use
 

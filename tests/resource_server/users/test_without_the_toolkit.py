@@ -48,7 +48,7 @@ from rest_framework.views import APIView
 
 from django_at_jwt.core.subjects import UserMode
 from django_at_jwt.models import IssuerSubject
-from django_at_jwt.resource_server.users import principal
+from django_at_jwt.resource_server.users import resolution
 from django_at_jwt.resource_server.users.lookup import UserOptions
 from django_at_jwt.rest_framework import AccessTokenAuthentication
 from django_at_jwt.testing import AccessTokenClient, InMemoryIssuer
@@ -65,7 +65,7 @@ urlpatterns = [path("admin/", admin.site.urls), path("whoami/", WhoAmI.as_view()
 
 call_command("check")
 call_command("migrate", verbosity=0)
-principal.user_options = lambda issuer: UserOptions(mode=UserMode.CREATED)
+resolution.user_options = lambda issuer: UserOptions(mode=UserMode.CREATED)
 with InMemoryIssuer().installed() as issuer:
     api = AccessTokenClient(issuer, {"sub": "ann"})
     made = [api.get("/whoami/").json()["user"] for _ in range(2)]

@@ -1,0 +1,71 @@
+"""Resolution of a verified token to ``request.user``: a user of this site, a client or a subject without a row."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django_at_jwt.conf import app_settings, local_issuer
+from django_at_jwt.core.errors import RejectionReason, TokenRejected
+from django_at_jwt.core.quotation import is_storable
+from django_at_jwt.core.subjects import UserMode
+
+from .lookup import UserOptions, existing_user
+from .principal import MachinePrincipal, TokenPrincipal
+from .provisioning import user_at_first_sight
+
+if TYPE_CHECKING:
+    from django_at_jwt.core.profile import AccessTokenClaims
+
+
+def user_options(issuer: str) -> UserOptions:
+    """Return the user options of an accepted issuer."""
+    settings = app_settings()
+    entry = next((each for each in settings.issuers if each.issuer == issuer), None)
+    if entry is not None:
+        return UserOptions(mode=entry.user_mode, field=entry.user_field, fill=entry.fill_user)
+    if issuer == local_issuer():
+        return UserOptions(mode=settings.user_mode, lookup=settings.local_subject_lookup)
+    return UserOptions(mode=UserMode.STATELESS)
+
+
+def principal_for(claims: AccessTokenClaims, token: str) -> Any:
+    """Return the principal of a verified token: a user of this site, or a principal without a row.
+
+    Makes no query for a client that acts for itself or in stateless mode, and one query for a user. No claim grants
+    staff or superuser status, or a permission.
+
+    Raises:
+        TokenRejected: the user does not exist, or is not active.
+        ImproperlyConfigured: the table of subjects is needed, but the app is not installed.
+    """
+    if claims.is_machine:
+        return MachinePrincipal(claims.client_id, claims.issuer)
+    options = user_options(claims.issuer)
+    if options.mode is UserMode.STATELESS:
+        return TokenPrincipal(claims)
+    user = known_user(claims, token, options)
+    return _active(user_at_first_sight(claims, options)) if user is None else user
+
+
+def known_user(claims: AccessTokenClaims, token: str, options: UserOptions) -> Any | None:
+    """Return the user of a verified token without creating one: ``None`` if the first request would create it.
+
+    Raises:
+        TokenRejected: the user does not exist and would not be created, or is not active.
+        ImproperlyConfigured: the table of subjects is needed, but the app is not installed.
+    """
+    if not is_storable(claims.subject):
+        raise TokenRejected(RejectionReason.UNKNOWN_SUBJECT, "no user can have this identifier")
+    user = existing_user(claims, token, options)
+    if user is not None:
+        return _active(user)
+    if options.mode is not UserMode.CREATED:
+        raise TokenRejected(RejectionReason.UNKNOWN_SUBJECT, "no user has this identifier")
+    return None
+
+
+def _active(user: Any) -> Any:
+    # As in Django's authentication backend, users of a model without the attribute are active.
+    if not getattr(user, "is_active", True):
+        raise TokenRejected(RejectionReason.INACTIVE_SUBJECT, "the user is not active")
+    return user
