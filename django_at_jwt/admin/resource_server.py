@@ -66,7 +66,7 @@ class ScopesField(forms.CharField):
         unknown = [scope for scope in scopes if scope not in known]
         if unknown:
             raise ValidationError(
-                _("Unknown scope: %(unknown)s. OAUTH2_PROVIDER['SCOPES'] has %(known)s."),
+                _('Unknown scope: %(unknown)s. OAUTH2_PROVIDER["SCOPES"] has %(known)s.'),
                 params={"unknown": ", ".join(unknown), "known": ", ".join(known)},
             )
         return dict(scopes) or None

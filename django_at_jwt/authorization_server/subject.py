@@ -81,7 +81,7 @@ def _local_subject(user: Any) -> str:
     is_computed = "." in rule
     value = _called("SUBJECT", rule, user) if is_computed else getattr(user, rule)
     if value is None or value == "":
-        raise IssuanceUnavailable(f"user {user.pk} has no identifier: AT_JWT['SUBJECT'] ({rule!r}) is empty")
+        raise IssuanceUnavailable(f'user {user.pk} has no identifier: AT_JWT["SUBJECT"] ({rule!r}) is empty')
     # A field may have its own value type. Other objects that a function returns seldom have a stable text.
     if is_computed and (isinstance(value, bool) or not isinstance(value, (str, int, uuid.UUID))):
         problem = f"a {type(value).__name__} instead of a str, int or UUID"
@@ -89,7 +89,7 @@ def _local_subject(user: Any) -> str:
         problem = "an unprintable text or more than 255 characters (OpenID Connect Core section 2)"
     else:
         return str(value)
-    raise IssuanceUnavailable(f"AT_JWT['SUBJECT'] ({rule!r}) yields {problem} for user {user.pk}")
+    raise IssuanceUnavailable(f'AT_JWT["SUBJECT"] ({rule!r}) yields {problem} for user {user.pk}')
 
 
 def _sector(application: Any) -> str:
@@ -103,7 +103,7 @@ def _sector(application: Any) -> str:
             grant=application.authorization_grant_type,
         )
     except AmbiguousSector as error:
-        raise IssuanceUnavailable(f"{error}; set its sector in AT_JWT['SECTOR_IDENTIFIERS']") from None
+        raise IssuanceUnavailable(f'{error}; set its sector in AT_JWT["SECTOR_IDENTIFIERS"]') from None
 
 
 def user_of_computed_subject(claims: AccessTokenClaims, token: str) -> Any:
@@ -145,7 +145,7 @@ def _user_by_callable(path: str, subject: str) -> Any:
     user, meta = _called("USER_BY_SUBJECT", path, subject), token_user_model()._meta
     if user is not None and not isinstance(user, meta.concrete_model or ()):
         raise ImproperlyConfigured(
-            f"AT_JWT['USER_BY_SUBJECT'] ({path!r}) must return a {meta.label} (the model of AccessToken.user) or None "
+            f'AT_JWT["USER_BY_SUBJECT"] ({path!r}) must return a {meta.label} (the model of AccessToken.user) or None '
             f"(got a {type(user).__name__})."
         )
     return user
@@ -209,7 +209,7 @@ def _called(setting: str, path: str, argument: Any) -> Any:
         # The error's text may contain the user's data; the place where it was raised does not.
         *_, last = traceback.extract_tb(error.__traceback__)
         where = f"in {last.name}, line {last.lineno}"
-        raise IssuanceUnavailable(f"AT_JWT[{setting!r}] ({path!r}) raised {type(error).__name__} {where}") from None
+        raise IssuanceUnavailable(f'AT_JWT["{setting}"] ({path!r}) raised {type(error).__name__} {where}') from None
 
 
 @lru_cache(maxsize=8)

@@ -41,8 +41,8 @@ register_process_cache(token_cache.forget)
 
 _JWT_DOTS: Final = 2
 # `manage.py check` reports these too.
-NOT_A_REMOTE_ISSUER: Final = "AT_JWT['ISSUERS'] has {!r}, which is not an https URL without query and fragment."
-NO_AUDIENCE: Final = "AT_JWT['ISSUERS'][{!r}] has no 'audience', so tokens for any API would be accepted."
+NOT_A_REMOTE_ISSUER: Final = 'AT_JWT["ISSUERS"] has {!r}, which is not an https URL without query and fragment.'
+NO_AUDIENCE: Final = 'AT_JWT["ISSUERS"]["{}"] has no "audience", so tokens for any API would be accepted.'
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -101,9 +101,9 @@ def accepted_issuers(audience: str | None = None) -> Mapping[str, AcceptedIssuer
         issuers[local] = _local(local, settings, audience)
     if not issuers:
         raise ImproperlyConfigured(
-            f"No issuer in AT_JWT['ISSUERS'] has the audience {audience!r}, so no token can be accepted for it."
+            f'No issuer in AT_JWT["ISSUERS"] has the audience {audience!r}, so no token can be accepted for it.'
             if remote
-            else "No issuer is configured: set OAUTH2_PROVIDER['OIDC_ISS_ENDPOINT'] or AT_JWT['ISSUERS']."
+            else 'No issuer is configured: set OAUTH2_PROVIDER["OIDC_ISS_ENDPOINT"] or AT_JWT["ISSUERS"].'
         )
     return issuers
 
@@ -123,7 +123,7 @@ def _local(issuer: str, settings: AppSettings, audience: str | None) -> Accepted
     wanted = audience or settings.local_audience
     if wanted is None:
         raise ImproperlyConfigured(
-            "No audience is configured: set AT_JWT['AUDIENCE'] or AT_JWT['DEFAULT_RESOURCE'], or use "
+            'No audience is configured: set AT_JWT["AUDIENCE"] or AT_JWT["DEFAULT_RESOURCE"], or use '
             "AccessTokenAuthentication.for_audience() in the view. The default resource marked in the admin is not "
             "used here."
         )

@@ -241,7 +241,7 @@ def _unmet_conditions(conditions: Conditions, names: Names) -> Iterator[str]:
     else:
         missing = _missing_if_all(conditions.scopes, scopes)
     if missing:
-        text = gettext("Never applied: this site has no scope %(scopes)s. Add it to OAUTH2_PROVIDER['SCOPES'].")
+        text = gettext('Never applied: this site has no scope %(scopes)s. Add it to OAUTH2_PROVIDER["SCOPES"].')
         yield text % {"scopes": get_text_list(missing, gettext("or"))}
     for named, known, text in (
         (conditions.clients, names.clients, gettext("Never applied: this site has no client %(names)s.")),

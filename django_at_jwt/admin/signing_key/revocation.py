@@ -65,7 +65,7 @@ def after_revocation(request: HttpRequest, done: Revocation, asked: Mapping[str,
     _record_keys(request, done, asked["reason"])
     report = revoke_issued_tokens(done, refresh_tokens=asked["refresh_tokens"])
     _record_refresh_tokens(request, done, asked["refresh_tokens"], report)
-    sentences = [_("The key was revoked. Add its kid to AT_JWT['REVOKED_KIDS']: %(kid)s") % {"kid": done.kid}]
+    sentences = [_('The key was revoked. Add its kid to AT_JWT["REVOKED_KIDS"]: %(kid)s') % {"kid": done.kid}]
     if asked["refresh_tokens"] is not RefreshTokens.NONE:
         sentences.append(_("Refresh tokens revoked: %(number)s.") % {"number": report.refresh_tokens.revoked})
     messages.success(request, " ".join(sentences))

@@ -36,7 +36,7 @@ def _key_encryption_keys() -> list[JWK]:
     keys = app_settings().key_encryption_keys
     if keys is None:
         raise NoSigningKey(
-            "AT_JWT['KEY_ENCRYPTION_KEYS'] must be a list of 32-byte keys in base64url; private keys cannot be "
+            'AT_JWT["KEY_ENCRYPTION_KEYS"] must be a list of 32-byte keys in base64url; private keys cannot be '
             "decrypted or encrypted; run manage.py check to see how to make a key"
         )
     configured = [JWK(kty="oct", k=key) for key in keys]
@@ -104,7 +104,7 @@ def decrypt_private_key(encrypted: str, *, kid: str) -> JWK:
     if key is None:
         raise NoSigningKey(
             f"signing key {kid} is encrypted with a key-encryption key that this process does not have; add that key "
-            "at the end of AT_JWT['KEY_ENCRYPTION_KEYS'], or the former SECRET_KEY to SECRET_KEY_FALLBACKS"
+            'at the end of AT_JWT["KEY_ENCRYPTION_KEYS"], or the former SECRET_KEY to SECRET_KEY_FALLBACKS'
         )
     try:
         jwe.decrypt(key)

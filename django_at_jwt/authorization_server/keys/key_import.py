@@ -88,7 +88,7 @@ def import_signing_key(jwk: JWK, *, algorithm: str, dry_run: bool = False) -> Ke
     settings = app_settings()
     if algorithm not in settings.signing_algorithms:
         in_use = ", ".join(settings.signing_algorithms)
-        raise KeyChangeRefused(f"{algorithm} is not in AT_JWT['SIGNING_ALGORITHMS'] ({in_use}).")
+        raise KeyChangeRefused(f'{algorithm} is not in AT_JWT["SIGNING_ALGORITHMS"] ({in_use}).')
     try:
         OpenKey.from_jwk(jwk, algorithm=algorithm)
     except UnacceptableKey as error:

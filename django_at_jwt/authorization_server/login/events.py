@@ -150,7 +150,7 @@ def _checked(answer: object, user: AbstractBaseUser, *, path: str, latest: float
         return None
     if not isinstance(answer, AuthenticationEvent) or answer.authenticated_at > latest:
         raise ImproperlyConfigured(
-            f"{SETTING_NAME}['AUTHENTICATION_EVENT'] ({path}) must return an AuthenticationEvent that is not in the "
+            f'{SETTING_NAME}["AUTHENTICATION_EVENT"] ({path}) must return an AuthenticationEvent that is not in the '
             "future, None or NotImplemented."
         )
     return answer if answer.context is not None else _with_context(answer, user)
@@ -166,7 +166,7 @@ def _with_context(event: AuthenticationEvent, user: AbstractBaseUser) -> Authent
         return replace(event, context=import_string(contexts)(event, user))
     except ValueError as error:
         raise ImproperlyConfigured(
-            f"{SETTING_NAME}['AUTHENTICATION_CONTEXTS'] ({contexts}) must return an acr or None."
+            f'{SETTING_NAME}["AUTHENTICATION_CONTEXTS"] ({contexts}) must return an acr or None.'
         ) from error
 
 

@@ -66,7 +66,7 @@ def generate_access_token(request: Request) -> str:
         IssuanceFailed: no token is issued; the client gets its error as JSON or in the redirect, the log the reason.
     """
     if stored(request, ISSUED) is True:
-        logger.error("OAUTH2_PROVIDER['REFRESH_TOKEN_GENERATOR'] is not set; run manage.py check")
+        logger.error('OAUTH2_PROVIDER["REFRESH_TOKEN_GENERATOR"] is not set; run manage.py check')
         return _opaque_token(request)
     try:
         audience = resolve_for_token(request)

@@ -71,8 +71,8 @@ def wrong_user_model() -> tuple[str, str] | None:
         "looking up a subject there could find another account."
     )
     hint = (
-        "Set AT_JWT['LOCAL_SUBJECT_LOOKUP'] to the dotted path of a function that takes the claims and the token, "
-        f"and returns the {tokens_are_about.label} or None; or set AT_JWT['USER_MODE'] to 'stateless'."
+        'Set AT_JWT["LOCAL_SUBJECT_LOOKUP"] to the dotted path of a function that takes the claims and the token, '
+        f'and returns the {tokens_are_about.label} or None; or set AT_JWT["USER_MODE"] to "stateless".'
     )
     return problem, hint
 

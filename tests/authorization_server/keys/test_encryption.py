@@ -110,7 +110,7 @@ def test_invalid_setting_stops_signing_but_not_verification(keys, signing_keys, 
     assert client.get("/whoami/", headers={"Authorization": f"Bearer {token}"}).status_code == 200
     refused = service.token("client_credentials")
     assert (refused.status_code, refused.json()["error"]) == (503, "server_error")
-    assert "AT_JWT['KEY_ENCRYPTION_KEYS'] must be a list of 32-byte keys" in caplog.text
+    assert 'AT_JWT["KEY_ENCRYPTION_KEYS"] must be a list of 32-byte keys' in caplog.text
     settings.AT_JWT = {**settings.AT_JWT, "SIGNING_ALGORITHMS": ["RS256", "ES256"]}
     for command in ("rotate_signing_keys", "rewrap_signing_keys"):
         with pytest.raises(CommandError, match="must be a list of 32-byte keys") as failed:

@@ -73,7 +73,7 @@ def test_a_rotation_with_another_key_is_refused_in_one_line(arguments, due, proc
     assert "\n" not in said
     assert refused.value.returncode == 1
     assert said.startswith(f"The signing keys were not rotated: signing key {in_state(KeyState.SIGNING)[0].kid} ")
-    assert "AT_JWT['KEY_ENCRYPTION_KEYS']" in said
+    assert 'AT_JWT["KEY_ENCRYPTION_KEYS"]' in said
     assert FLAG in said
     assert rows() == before
 
