@@ -7,7 +7,6 @@ from enum import StrEnum
 from functools import wraps
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from django.apps import apps
 from django.conf import settings as django_settings
@@ -115,13 +114,6 @@ def views_take_access_tokens() -> bool:
     if has_root_urlconf():
         import_module(django_settings.ROOT_URLCONF)
     return "django_at_jwt.rest_framework" in sys.modules
-
-
-def is_issuer(issuer: str) -> bool:
-    """Return whether a string is a valid issuer identifier (RFC 8414 §2)."""
-    parts = urlsplit(issuer)
-    is_url = parts.scheme in {"https", "http"} and bool(parts.netloc)
-    return is_url and not (parts.query or parts.fragment or issuer.endswith("/") or issuer.split() != [issuer])
 
 
 def problem_with_callable(path: str) -> str | None:

@@ -18,8 +18,9 @@ from django_at_jwt.conf import (
     problems_in,
     toolkit_setting,
 )
+from django_at_jwt.core.metadata import is_issuer
 
-from .ids import CheckId, is_issuer, issues_tokens, when
+from .ids import CheckId, issues_tokens, when
 
 _SPREAD: Final = "OAUTH2_PROVIDER = {**oauth2_provider_settings(), ...}"
 

@@ -9,8 +9,9 @@ from django.core.checks import CheckMessage, Error, Warning  # noqa: A004 - Djan
 from django.urls import NoReverseMatch, Resolver404, resolve, reverse
 
 from django_at_jwt.conf import local_issuer, toolkit_setting
+from django_at_jwt.core.metadata import is_issuer
 
-from .ids import CheckId, has_root_urlconf, is_issuer, issues_tokens, when
+from .ids import CheckId, has_root_urlconf, issues_tokens, when
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -81,9 +82,9 @@ def check_urls(**_kwargs: Any) -> list[CheckMessage]:
 
 
 def _check_metadata(keys_path: str) -> list[CheckMessage]:
-    issuer_path = urlsplit(local_issuer()).path
-    if not local_issuer() or not is_issuer(local_issuer()):
+    if not is_issuer(local_issuer()):
         return []
+    issuer_path = urlsplit(local_issuer()).path
     if not any(_has_metadata(f"{issuer_path}{document}") for document in _BELOW_THE_ISSUER):
         return [_not_below_issuer(issuer_path, keys_path)]
     if not _has_metadata(f"/.well-known/oauth-authorization-server{issuer_path}"):

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import difflib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import Field, field
@@ -21,7 +20,7 @@ from django_at_jwt.core.claims import MapperRule, Oversize, UnusableRule, parse_
 from django_at_jwt.core.claims.schema import LONGEST_HASH_KEY, SHORTEST_HASH_KEY
 from django_at_jwt.core.jose.algorithms import ALGORITHMS
 from django_at_jwt.core.metadata import RESOURCE_DESCRIPTION
-from django_at_jwt.core.quotation import quote
+from django_at_jwt.core.quotation import nearest_names, quote
 from django_at_jwt.core.resource_servers import is_resource_identifier
 from django_at_jwt.core.subjects import UserMode
 
@@ -43,10 +42,9 @@ def entry_name(where: str, name: object) -> str:
 
 
 def nearest_name(name: object, known: Iterable[str]) -> str:
-    """Return the known name that is nearest to an unknown one, or, if none is near, all of them."""
-    names = sorted(known)
-    nearest = difflib.get_close_matches(str(name), names, n=1)
-    return nearest[0] if nearest else f"one of {', '.join(names)}"
+    """Return the known name that is nearest to an unknown one, or "one of" all of them, for a message."""
+    names = nearest_names(name, known)
+    return names[0] if len(names) == 1 else f"one of {', '.join(names)}"
 
 
 def setting(

@@ -11,6 +11,7 @@ from django_at_jwt.core.jose.jws import decode_object
 
 from .errors import RejectionReason, TokenRejected, UnacceptableDocument
 from .quotation import quote
+from .resource_servers import is_resource_identifier
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -170,6 +171,16 @@ _OPENID: Final = "/.well-known/openid-configuration"
 _LONGEST_ADDRESS: Final = 2048
 
 
+def is_http_url(text: object) -> bool:
+    """Return whether a text is an absolute http or https URL without user info and fragment."""
+    return isinstance(text, str) and is_resource_identifier(text) and urlsplit(text).scheme in {"https", "http"}
+
+
+def is_issuer(text: object) -> bool:
+    """Return whether a text can be the local issuer's identifier (RFC 8414 §2). http is allowed, for development."""
+    return isinstance(text, str) and is_http_url(text) and "?" not in text and not text.endswith("/")
+
+
 def is_fetchable(address: object, *, loopback_http: bool) -> bool:
     """Return whether metadata or keys may be fetched from a URL: https or, if allowed, http on a loopback host.
 
@@ -179,17 +190,11 @@ def is_fetchable(address: object, *, loopback_http: bool) -> bool:
 
     Not checked: where the host name leads. https proves the origin of the response wherever that is.
     """
-    if not isinstance(address, str) or not address.isascii() or not 0 < len(address) <= _LONGEST_ADDRESS:
+    if not isinstance(address, str) or not is_resource_identifier(address):
         return False
-    if not address.isprintable() or {" ", "#", "\\"} & {*address}:
+    if len(address) > _LONGEST_ADDRESS or "\\" in address:
         return False
-    try:
-        parts = urlsplit(address)
-        well_formed = bool(parts.hostname) and parts.username is None and parts.port != 0
-    except ValueError:
-        return False
-    if not well_formed:
-        return False
+    parts = urlsplit(address)
     return parts.scheme == "https" or (loopback_http and parts.scheme == "http" and _is_loopback(str(parts.hostname)))
 
 

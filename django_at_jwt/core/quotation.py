@@ -1,9 +1,13 @@
-"""Untrusted text: quoting it for a log or a terminal, and checking whether it can be stored."""
+"""Texts for messages: untrusted values, instants and suggestions; and which texts can be stored."""
 
 from __future__ import annotations
 
+import difflib
 from datetime import UTC, datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _MOST_SHOWN: Final = 100
 
@@ -27,6 +31,12 @@ def single_line(error: Exception) -> str:
 def format_instant(instant: datetime) -> str:
     """Return an aware datetime in UTC for people, such as ``2026-01-01 04:17:00 UTC``."""
     return f"{instant.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def nearest_names(name: object, known: Iterable[str]) -> list[str]:
+    """Return the known name that is nearest to an unknown one, or, if none is near, all of them."""
+    names = sorted(known)
+    return difflib.get_close_matches(str(name), names, n=1) or names
 
 
 def is_storable(text: str) -> bool:

@@ -10,7 +10,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from django_at_jwt.claims import registered_claim_sources
-from django_at_jwt.conf import app_settings, nearest_name, token_user_model, toolkit_model
+from django_at_jwt.conf import app_settings, token_user_model, toolkit_model
 from django_at_jwt.core.claims import UnusableRule
 from django_at_jwt.core.claims.errors import gettext_noop, refuse
 from django_at_jwt.core.claims.rules import (
@@ -21,6 +21,7 @@ from django_at_jwt.core.claims.rules import (
     ResourceServerField,
     UserField,
 )
+from django_at_jwt.core.quotation import nearest_names
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -159,7 +160,7 @@ def _field(model: type[models.Model], name: str) -> Any:
             gettext_noop("%(model)s has no field “%(name)s”. Use %(known)s."),
             model=model._meta.label,
             name=name,
-            known=nearest_name(name, known),
+            known=", ".join(nearest_names(name, known)),
         )
     return field
 

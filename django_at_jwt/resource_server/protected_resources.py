@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 from django.urls import NoReverseMatch, reverse
 
 from django_at_jwt.conf import app_settings, local_issuer
-from django_at_jwt.core.metadata import place_of_metadata, protected_resource_metadata, with_path
+from django_at_jwt.core.metadata import is_http_url, place_of_metadata, protected_resource_metadata, with_path
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,13 +35,13 @@ def named_by_views() -> Sequence[str]:
 
 def default_identifier() -> str | None:
     """Return the first audience in the settings that is a URL, else the first audience, else ``None``."""
-    return min(_audiences_of_settings(), key=lambda identifier: not _is_url(identifier), default=None)
+    return min(_audiences_of_settings(), key=lambda identifier: not is_http_url(identifier), default=None)
 
 
 def identifiers() -> Sequence[str]:
     """Return the identifiers of all APIs of this project that are URLs; others have no metadata document."""
     described = app_settings().protected_resources or {}
-    return tuple(filter(_is_url, dict.fromkeys((*_audiences_of_settings(), *described, *_named_by_views))))
+    return tuple(filter(is_http_url, dict.fromkeys((*_audiences_of_settings(), *described, *_named_by_views))))
 
 
 def issuers_for(identifier: str) -> Sequence[str]:
@@ -54,11 +54,6 @@ def issuers_for(identifier: str) -> Sequence[str]:
     if local and local not in accepting and (identifier in _named_by_views or not accepting):
         return (local, *accepting)
     return accepting
-
-
-def _is_url(identifier: str) -> bool:
-    parts = urlsplit(identifier)
-    return parts.scheme in {"https", "http"} and bool(parts.netloc)
 
 
 def _audiences_of_settings() -> dict[str, tuple[str, ...]]:
@@ -89,7 +84,7 @@ def metadata_url(identifier: str | None) -> str | None:
         ``None`` if there is no such document: the identifier is not a URL, or the project does not include
         ``django_at_jwt.resource_urls``.
     """
-    if identifier is None or not _is_url(identifier):
+    if identifier is None or not is_http_url(identifier):
         return None
     path, query = place_of_metadata(identifier)
     try:

@@ -53,7 +53,7 @@ print(Client().get("/", headers={"Authorization": "Bearer a.b.c"}).status_code)
 WITH_THE_APP = ["django.contrib.auth", "django.contrib.contenttypes", "rest_framework", "django_at_jwt"]
 WITHOUT = ["rest_framework"]
 WRONG = {
-    "no audience": ({"ISSUERS": {ISSUER: {}}}, "django_at_jwt.E014", "has no \"audience\", so tokens for any API"),
+    "no audience": ({"ISSUERS": {ISSUER: {}}}, "django_at_jwt.E014", 'has no "audience", so tokens for any API'),
     "a typing error": ({"ISSUERS": {ISSUER: {"audiance": "https://a/"}}}, "django_at_jwt.E001", "use audience"),
     "no https": (
         {"ISSUERS": {"http://as.example.com": {"audience": "https://a/"}}},

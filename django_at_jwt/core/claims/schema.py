@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from dataclasses import MISSING, fields
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final
 
 from django_at_jwt.core.jose.jws import DuplicateMember, unique_members
-from django_at_jwt.core.quotation import is_storable
+from django_at_jwt.core.quotation import is_storable, nearest_names
 
 from .compiler import compile_rule
 from .conditions import Conditions, Match, TokensFor
@@ -369,9 +368,9 @@ def _unknown_members(data: Mapping[Any, Any], known: Mapping[str, object], where
     for name in data:
         if name not in known:
             name = name if isinstance(name, str) else type(name).__name__  # noqa: PLW2901 - a name that can be shown
-            nearest = difflib.get_close_matches(name, known, n=1) or list(known)
             text = gettext_noop("“%(name)s” is unknown; known is %(known)s.")
-            yield RuleProblem(where=where, text=text, parameters={"name": name, "known": ", ".join(nearest)})
+            nearest = ", ".join(nearest_names(name, known))
+            yield RuleProblem(where=where, text=text, parameters={"name": name, "known": nearest})
 
 
 def _required(cls: Any) -> set[str]:
