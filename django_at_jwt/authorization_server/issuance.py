@@ -149,7 +149,7 @@ def _current_signer(algorithm: str | None) -> Signer:
         return ring.signer(algorithm)
     except NoSigningKey as error:
         is_in_use = algorithm is None or algorithm in ring.algorithms
-        remedy = "run manage.py rotate_signing_keys" if is_in_use else "add it to AT_JWT['SIGNING_ALGORITHMS']"
+        remedy = "run manage.py rotate_signing_keys" if is_in_use else 'add it to AT_JWT["SIGNING_ALGORITHMS"]'
         raise NoSigningKey(f"{error}; {remedy}") from None
 
 

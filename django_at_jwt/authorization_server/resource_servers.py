@@ -119,7 +119,7 @@ def audience_errors() -> Iterator[None]:
         yield
     except NoDefaultResource as error:
         raise NoDefaultResource(
-            f"{error}; set AT_JWT['DEFAULT_RESOURCE'], or mark a resource server that is not isolated as the default"
+            f'{error}; set AT_JWT["DEFAULT_RESOURCE"], or mark a resource server that is not isolated as the default'
         ) from None
     except AnyDatabaseError as error:
         raise IssuanceUnavailable(f"the resource servers cannot be read ({error}); was migrate run?") from None

@@ -65,7 +65,7 @@ def token_subject(user: Any, application: Any, *, grant: str | None) -> str | No
             )
         return None
     if not getattr(user, "is_active", True):
-        raise InvalidGrant("The resource owner's account is not active.")
+        raise InvalidGrant("The resource owner's account is inactive.")
     return subject_of(user, application)
 
 

@@ -14,6 +14,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, TypeVar
 
 from .errors import KeyChangeRefused, NoSuccessor
+from .quotation import Message, gettext_noop
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -66,7 +67,7 @@ class RotationPolicy:
 
     def problems(
         self, *, jwk_set_max_age: timedelta, key_ring_max_age: timedelta, longest_lifetime: timedelta, leeway: timedelta
-    ) -> Iterable[str]:
+    ) -> Iterable[Message]:
         """Yield a sentence with the numbers for each requirement that this policy violates.
 
         Args:
@@ -74,23 +75,35 @@ class RotationPolicy:
             key_ring_max_age: how long a process of the issuer caches the keys.
             longest_lifetime: the longest lifetime of an access token.
         """
+        numbers = {
+            "propagation_time": self.propagation_time,
+            "rotation_interval": self.rotation_interval,
+            "retention": self.retention,
+            "jwk_set_max_age": jwk_set_max_age,
+            "key_ring_max_age": key_ring_max_age,
+            "longest_lifetime": longest_lifetime,
+            "leeway": leeway,
+        }
         needed = jwk_set_max_age + key_ring_max_age + leeway
         if self.propagation_time < needed:
-            yield (
-                f"The propagation time is {self.propagation_time}, shorter than {needed}: the JWK set may be cached "
-                f"for {jwk_set_max_age}, a process keeps its keys for {key_ring_max_age}, and clocks may differ by "
-                f"{leeway}. A new key would sign before every resource server has fetched it."
+            text = gettext_noop(
+                "The propagation time is %(propagation_time)s, shorter than %(needed)s: the JWK set may be cached for "
+                "%(jwk_set_max_age)s, a process keeps its keys for %(key_ring_max_age)s, and clocks may differ by "
+                "%(leeway)s. A new key would sign before every resource server has fetched it."
             )
+            yield Message(text, numbers | {"needed": needed})
         if self.retention < longest_lifetime + leeway:
-            yield (
-                f"The retention is {self.retention}, shorter than the longest lifetime of an access token, "
-                f"{longest_lifetime}, plus the leeway of {leeway}. Tokens would outlive the key that verifies them."
+            text = gettext_noop(
+                "The retention is %(retention)s, shorter than the longest lifetime of an access token, "
+                "%(longest_lifetime)s, plus the leeway of %(leeway)s. Tokens would outlive the key that verifies them."
             )
+            yield Message(text, numbers)
         if self.rotation_interval < self.propagation_time:
-            yield (
-                f"The rotation interval is {self.rotation_interval}, shorter than the propagation time of "
-                f"{self.propagation_time}. The next key could not be announced for long enough."
+            text = gettext_noop(
+                "The rotation interval is %(rotation_interval)s, shorter than the propagation time of "
+                "%(propagation_time)s. The next key could not be announced for long enough."
             )
+            yield Message(text, numbers)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -322,14 +335,15 @@ def plan_revocation(
         leeway: how far this process's clock may be behind, as for :func:`signer_at`.
 
     Raises:
-        KeyChangeRefused: the key does not exist or is already revoked.
-        NoSuccessor: it is the only usable key for its algorithm.
+        KeyChangeRefused: with a :class:`Message`: the key does not exist or is already revoked.
+        NoSuccessor: with a :class:`Message`: it is the only usable key for its algorithm.
     """
     revoked = next((key for key in keys if key.kid == kid), None)
     if revoked is None:
-        raise KeyChangeRefused(f"There is no signing key {kid}.")
+        raise KeyChangeRefused(Message(gettext_noop("There is no signing key %(kid)s."), {"kid": kid}))
     if revoked.state_at(now) is KeyState.REVOKED:
-        raise KeyChangeRefused(f"Signing key {kid} has been revoked already, at {revoked.revoked_at}.")
+        text = gettext_noop("Signing key %(kid)s has been revoked already, at %(revoked_at)s.")
+        raise KeyChangeRefused(Message(text, {"kid": kid, "revoked_at": revoked.revoked_at}))
     gone = replace(revoked, revoked_at=now)
     if not is_usable(revoked, now):
         return (gone,)
@@ -337,7 +351,8 @@ def plan_revocation(
     if not others:
         elsewhere = {key.algorithm for key in keys} - {revoked.algorithm}
         if revoked.algorithm in algorithms or not any(signer_at(keys, name, now, leeway=leeway) for name in elsewhere):
-            raise NoSuccessor(f"Signing key {kid} is the only usable key for {revoked.algorithm}.")
+            text = gettext_noop("Signing key %(kid)s is the only usable key for %(algorithm)s.")
+            raise NoSuccessor(Message(text, {"kid": kid, "algorithm": revoked.algorithm}))
         return (gone,)
     successor = next((key for key in others if key.signing_at >= revoked.signing_at), None)
     if successor is None:

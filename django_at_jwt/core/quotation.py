@@ -1,15 +1,32 @@
-"""Texts for messages: untrusted values, instants and suggestions; and which texts can be stored."""
+"""Texts for messages: translatable ones, untrusted values, instants, suggestions; and which texts can be stored."""
 
 from __future__ import annotations
 
 import difflib
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 _MOST_SHOWN: Final = 100
+
+
+def gettext_noop(text: str) -> str:
+    """Mark a text for translation by the page that displays it. ``makemessages`` looks for this name."""
+    return text
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A text to be translated and formatted with ``parameters``; ``str()`` returns it in English."""
+
+    text: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return self.text % self.parameters
 
 
 def quote(value: object) -> str:

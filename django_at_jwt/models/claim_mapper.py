@@ -23,8 +23,9 @@ from django_at_jwt.core.claims import (
     parse_conditions,
     parse_rule,
 )
-from django_at_jwt.core.claims.errors import gettext_noop, refuse
+from django_at_jwt.core.claims.errors import refuse
 from django_at_jwt.core.claims.rules import RegisteredSource, Unreadable
+from django_at_jwt.core.quotation import gettext_noop
 
 from .mappable import find_hash_key, groups_field, refuse_source
 

@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from django_at_jwt.claims import registered_claim_sources
 from django_at_jwt.conf import app_settings, token_user_model, toolkit_model
 from django_at_jwt.core.claims import UnusableRule
-from django_at_jwt.core.claims.errors import gettext_noop, refuse
+from django_at_jwt.core.claims.errors import refuse
 from django_at_jwt.core.claims.rules import (
     ClientField,
     Groups,
@@ -21,7 +21,7 @@ from django_at_jwt.core.claims.rules import (
     ResourceServerField,
     UserField,
 )
-from django_at_jwt.core.quotation import nearest_names
+from django_at_jwt.core.quotation import gettext_noop, nearest_names
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -186,7 +186,7 @@ def test_refusal_and_opaque(staff, web, user):
     type(user).objects.filter(pk=user.pk).update(is_active=False)
     page = staff.post(reverse(PAGE), asked(web, user))
     assert "invalid_grant" in page.content.decode()
-    assert "account is not active" in page.content.decode()
+    assert "account is inactive" in page.content.decode()
 
 
 def test_values_of_another_form_are_repeated(rf, web, user, django_user_model):

@@ -215,7 +215,7 @@ class TestAlgorithm:
     def test_algorithm_not_in_use(self, signing_keys, service, register, caplog):
         register(algorithm="ES256")
         assert service.token("client_credentials", resource=MAIL).status_code == 503
-        assert "ES256 is not in use; add it to AT_JWT['SIGNING_ALGORITHMS']" in caplog.text
+        assert 'ES256 is not in use; add it to AT_JWT["SIGNING_ALGORITHMS"]' in caplog.text
 
     def test_announced_algorithm_does_not_sign_yet(self, signing_keys, service, register, settings):
         settings.AT_JWT = {**settings.AT_JWT, "SIGNING_ALGORITHMS": ["RS256", "ES256"]}

@@ -17,17 +17,14 @@ POLICY = RotationPolicy(
 
 
 def problems(policy, **changes):
-    return list(
-        policy.problems(
-            **{
-                "jwk_set_max_age": HOUR,
-                "key_ring_max_age": timedelta(seconds=60),
-                "longest_lifetime": timedelta(seconds=600),
-                "leeway": timedelta(seconds=30),
-                **changes,
-            }
-        )
-    )
+    durations = {
+        "jwk_set_max_age": HOUR,
+        "key_ring_max_age": timedelta(seconds=60),
+        "longest_lifetime": timedelta(seconds=600),
+        "leeway": timedelta(seconds=30),
+        **changes,
+    }
+    return [str(problem) for problem in policy.problems(**durations)]
 
 
 def test_a_policy_that_is_just_long_enough_has_no_problem():

@@ -551,7 +551,7 @@ class TestCommandsThatMend:
             raise RuntimeError("a site's own revoke()")
 
         monkeypatch.setattr(get_refresh_token_model(), "revoke", fail)
-        with pytest.raises(CommandError, match=f"{leaked.kid} is revoked, but: 1 refresh tokens could not be revoked"):
+        with pytest.raises(CommandError, match=f"{leaked.kid} is revoked, but: 1 refresh token could not be revoked"):
             run("revoke_signing_key", leaked.kid, "--reason", "x", "--revoke-refresh-tokens")
         leaked.refresh_from_db()
         assert leaked.revoked_at is not None

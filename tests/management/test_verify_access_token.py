@@ -245,5 +245,5 @@ class TestIssuers:
         with pytest.raises(CommandError, match="is empty"):
             run("check_issuers")
         settings.AT_JWT = {"ISSUERS": {"https://as.example.com": {}}}
-        with pytest.raises(CommandError, match="no 'audience'"):
+        with pytest.raises(CommandError, match='no "audience"'):
             run("check_issuers")

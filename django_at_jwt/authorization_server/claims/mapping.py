@@ -10,6 +10,7 @@ from django.db import Error as AnyDatabaseError
 from django_at_jwt.conf import app_settings
 from django_at_jwt.core.claims import CompiledMappers, MappedClaims, TokenFacts, apply_mappers
 from django_at_jwt.core.errors import IssuanceUnavailable
+from django_at_jwt.core.quotation import single_line
 
 from .sources import read_sources
 
@@ -63,9 +64,8 @@ def map_claims(
             protocol=protocol,
             rollback=rollback,
         )
-    except AnyDatabaseError:
-        logger.exception("The sources of claims could not be read")
-        raise IssuanceUnavailable("the sources of claims cannot be read") from None
+    except AnyDatabaseError as error:
+        raise IssuanceUnavailable(f"the sources of claims cannot be read: {single_line(error)}") from None
     return apply_mappers(selection, values, limits=app_settings().size_limits)
 
 

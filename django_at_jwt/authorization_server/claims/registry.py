@@ -11,6 +11,7 @@ from django_at_jwt.authorization_server.row_cache import RowCache
 from django_at_jwt.conf import app_settings, register_process_cache
 from django_at_jwt.core.claims import CompiledMappers, MapperRule, compile_rules
 from django_at_jwt.core.errors import IssuanceUnavailable
+from django_at_jwt.core.quotation import single_line
 from django_at_jwt.models import ClaimMapper
 from django_at_jwt.models.mappable import find_hash_key, refuse_source
 
@@ -57,9 +58,8 @@ class ClaimMappers:
     def _available(read: Callable[[], CompiledMappers]) -> CompiledMappers:
         try:
             return read()
-        except AnyDatabaseError:
-            logger.exception("The claim mappers could not be read")
-            raise IssuanceUnavailable("the claim mappers cannot be read") from None
+        except AnyDatabaseError as error:
+            raise IssuanceUnavailable(f"the claim mappers cannot be read: {single_line(error)}") from None
 
     def forget(self) -> None:
         """Read the rows again at the next use."""

@@ -9,11 +9,12 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from django.utils import timezone
+from django.utils.translation import gettext, ngettext
 from oauth2_provider.models import get_refresh_token_model
 
 from django_at_jwt.authorization_server.resource_servers import registry
 from django_at_jwt.conf import app_settings
-from django_at_jwt.core.errors import NoSigningKey, NoSuccessor
+from django_at_jwt.core.errors import KeyChangeRefused, NoSigningKey, NoSuccessor
 from django_at_jwt.core.key_lifecycle import KeyTimes, RotationPlan, plan_revocation
 from django_at_jwt.core.quotation import single_line
 from django_at_jwt.models import SigningKey
@@ -153,10 +154,7 @@ def revoke_signing_key(kid: str, *, reason: str, once_more: bool = False, dry_ru
         now = timezone.now()
         rows = {row.kid: row for row in SigningKey.objects.using(database)}
         already = once_more and kid in rows and rows[kid].revoked_at is not None
-        try:
-            effect = _Effect() if already else _effect_on_others(rows, kid, now)
-        except NoSuccessor as error:
-            raise NoSuccessor(f"{error} Run manage.py rotate_signing_keys first.") from None
+        effect = _Effect() if already else _effect_on_others(rows, kid, now)
         times = rows[kid].stored_times
         made: tuple[SigningKey, ...] = ()
         if not (dry_run or already):
@@ -199,22 +197,27 @@ class _Effect:
 
         A leaked key must not keep signing because of that; a later rotation makes the next key.
         """
-        problem = f"The next key could not be made: {error}. Once fixed, run manage.py rotate_signing_keys."
-        return replace(self, plan=self.takeover, problem=problem)
+        problem = gettext("The next key could not be made: %(problem)s. Once fixed, run manage.py rotate_signing_keys.")
+        return replace(self, plan=self.takeover, problem=problem % {"problem": error})
 
 
 def _effect_on_others(rows: Mapping[str, SigningKey], kid: str, now: datetime) -> _Effect:
     settings = app_settings()
     # A key that is revoked only by REVOKED_KIDS must be revoked in its row too.
     before = {row.kid: row.stored_times if row.kid == kid else row.times for row in rows.values()}
-    changed = plan_revocation(
-        tuple(before.values()),
-        kid,
-        policy=settings.rotation_policy(longest_lifetime=registry.longest_lifetime()),
-        algorithms=settings.signing_algorithms,
-        now=now,
-        leeway=timedelta(seconds=settings.leeway),
-    )
+    try:
+        changed = plan_revocation(
+            tuple(before.values()),
+            kid,
+            policy=settings.rotation_policy(longest_lifetime=registry.longest_lifetime()),
+            algorithms=settings.signing_algorithms,
+            now=now,
+            leeway=timedelta(seconds=settings.leeway),
+        )
+    except KeyChangeRefused as error:
+        [message] = error.args
+        remedy = gettext(" Run manage.py rotate_signing_keys first.") if isinstance(error, NoSuccessor) else ""
+        raise KeyChangeRefused(gettext(message.text) % message.parameters + remedy) from None
     promoted = {key.kid: key for key in changed}
     # The announced key may sign now, so the next one must be announced.
     following = planned_rotation(tuple({**before, **promoted}.values()), now)
@@ -266,14 +269,21 @@ def revoke_issued_tokens(
         affected = affected_tokens(revocation.times, now, last_token_expires_at=revocation.last_token_expires_at)
     except Exception as error:
         logger.exception("The tokens of signing key %s could not be counted", revocation.kid)
-        problems.append(f"The tokens that the key signed could not be counted: {single_line(error)}")
+        text = gettext("The tokens that the key signed could not be counted: %(problem)s")
+        problems.append(text % {"problem": single_line(error)})
     counts = RefreshTokenCounts()
     try:
         tokens = live_tokens(revocation.times, now)
         counts = revoke_refresh_tokens(refresh_tokens, access_tokens=tokens, dry_run=dry_run)
     except Exception as error:
         logger.exception("The refresh tokens of signing key %s could not be revoked", revocation.kid)
-        problems.append(f"The refresh tokens could not be revoked: {single_line(error)}")
+        text = gettext("The refresh tokens could not be revoked: %(problem)s")
+        problems.append(text % {"problem": single_line(error)})
     if counts.failed:
-        problems.append(f"{counts.failed} refresh tokens could not be revoked; see the log.")
+        text = ngettext(
+            "%(number)d refresh token could not be revoked; see the log.",
+            "%(number)d refresh tokens could not be revoked; see the log.",
+            counts.failed,
+        )
+        problems.append(text % {"number": counts.failed})
     return RevocationReport(affected_tokens=affected, refresh_tokens=counts, problems=tuple(problems))

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.views.decorators.debug import sensitive_variables
 
 from django_at_jwt.authorization_server.resource_servers import registry
@@ -98,7 +99,7 @@ def policy_problems(longest_lifetime: int) -> tuple[str, ...]:
         longest_lifetime=timedelta(seconds=longest_lifetime),
         leeway=timedelta(seconds=settings.leeway),
     )
-    return tuple(problems)
+    return tuple(gettext(problem.text) % problem.parameters for problem in problems)
 
 
 def carry_out_rotation(database: str, *, early: Collection[str] = (), dry_run: bool = False) -> Rotation:

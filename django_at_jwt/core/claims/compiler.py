@@ -6,8 +6,10 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from django_at_jwt.core.quotation import gettext_noop
+
 from .conditions import CompiledConditions, ConditionName, Conditions, TokenFacts
-from .errors import FailureReason, MapperFailure, UnusableRule, gettext_noop, refuse
+from .errors import FailureReason, MapperFailure, UnusableRule, refuse
 from .rules import ClaimPath, Hash, MapperRule, Merge, WhenMissing, parse_claim_name, refuse_reserved
 from .sources import Needs, Reader, SourceValues, compile_source, parts_of
 from .transforms import apply_transforms, compile_transform

@@ -2,34 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-
-def gettext_noop(text: str) -> str:
-    """Mark a text for translation by the page that displays it. ``makemessages`` looks for this name."""
-    return text
+from django_at_jwt.core.quotation import Message
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class RuleProblem:
-    """One problem of a rule.
-
-    Attributes:
-        where: the part of the rule, named as in its data.
-        text: the message, to be translated and formatted with ``parameters``; ``str()`` returns it in English.
-    """
+class RuleProblem(Message):
+    """One problem of a rule. ``where`` is the part of the rule, named as in its data."""
 
     where: str
-    text: str
-    parameters: Mapping[str, Any] = field(default_factory=dict)
-
-    def __str__(self) -> str:
-        return self.text % self.parameters
 
 
 class UnusableRule(ValueError):

@@ -12,9 +12,10 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from django_at_jwt.core.profile import RESERVED_CLAIMS
+from django_at_jwt.core.quotation import gettext_noop
 
 from .conditions import Conditions
-from .errors import gettext_noop, refuse
+from .errors import refuse
 from .values import ValueType
 
 if TYPE_CHECKING:

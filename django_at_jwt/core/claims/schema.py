@@ -8,11 +8,11 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, Final
 
 from django_at_jwt.core.jose.jws import DuplicateMember, unique_members
-from django_at_jwt.core.quotation import is_storable, nearest_names
+from django_at_jwt.core.quotation import gettext_noop, is_storable, nearest_names
 
 from .compiler import compile_rule
 from .conditions import Conditions, Match, TokensFor
-from .errors import MapperFailure, RuleProblem, UnusableRule, gettext_noop, refuse
+from .errors import MapperFailure, RuleProblem, UnusableRule, refuse
 from .rules import (
     Cast,
     ClientField,

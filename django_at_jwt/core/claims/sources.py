@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from functools import singledispatch
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from .errors import FailureReason, MapperFailure, gettext_noop, refuse
+from django_at_jwt.core.quotation import gettext_noop
+
+from .errors import FailureReason, MapperFailure, refuse
 from .rules import (
     ClaimPath,
     ClientField,

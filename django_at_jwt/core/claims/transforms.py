@@ -14,7 +14,9 @@ from functools import singledispatch
 from typing import Any, Final
 from uuid import UUID
 
-from .errors import FailureReason, MapperFailure, gettext_noop, refuse
+from django_at_jwt.core.quotation import gettext_noop
+
+from .errors import FailureReason, MapperFailure, refuse
 from .rules import (
     Cast,
     Default,

@@ -67,5 +67,5 @@ def known_user(claims: AccessTokenClaims, token: str, options: UserOptions) -> A
 def _active(user: Any) -> Any:
     # As in Django's authentication backend, users of a model without the attribute are active.
     if not getattr(user, "is_active", True):
-        raise TokenRejected(RejectionReason.INACTIVE_SUBJECT, "the user is not active")
+        raise TokenRejected(RejectionReason.INACTIVE_SUBJECT, "the user is inactive")
     return user

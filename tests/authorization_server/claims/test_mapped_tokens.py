@@ -187,7 +187,8 @@ def test_database_error_is_answered_with_server_error(broken, alice, web, monkey
         monkeypatch.setattr(broken, fail)
     answer = web.exchange(answer["code"])
     assert (answer.status_code, answer.json()["error"]) == (503, "server_error")
-    assert "could not be read" in caplog.text
+    [record] = [each for each in caplog.records if "cannot be read" in each.getMessage()]
+    assert record.levelname == "ERROR"
 
 
 def test_hundred_mappers_add_two_statements(alice, web):

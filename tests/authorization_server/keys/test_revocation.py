@@ -126,7 +126,7 @@ class TestWhenAPartFails:
         data = {"reason": "x", "refresh_tokens": "of its tokens"}
         page = admin_client.post(f"{LIST}{leaked.pk}/revoke/", data, follow=True).content.decode()
         assert "Refresh tokens revoked: 1." in page
-        assert "1 refresh tokens could not be revoked" in page
+        assert "1 refresh token could not be revoked" in page
         history = [entry.change_message for entry in LogEntry.objects.filter(object_id=str(leaked.pk)).order_by("pk")]
         assert history == [
             "Revoked: x",
@@ -149,7 +149,7 @@ class TestWhenAPartFails:
     def test_a_retry_revokes_the_remaining_tokens(self, leaked, web, user, unrevokable):
         web.code_flow(user)
         web.code_flow(user)
-        with pytest.raises(CommandError, match="1 refresh tokens could not be revoked"):
+        with pytest.raises(CommandError, match="1 refresh token could not be revoked"):
             revoke(leaked.kid, "--revoke-refresh-tokens")
         unrevokable.undo()
         assert "Refresh tokens revoked: 1." in revoke(leaked.kid, "--revoke-refresh-tokens")
