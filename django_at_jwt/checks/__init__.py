@@ -13,6 +13,7 @@ from .authentication import (
     check_authentication_methods,
 )
 from .claim_mappers import check_declared_mappers, check_mappable_fields
+from .client_secrets import check_client_secret_hasher, check_client_secret_key, check_client_secrets_are_fast
 from .deployment import check_issuer_is_secure, check_lifetime, check_token_storage
 from .ids import CheckId
 from .issuers import (
@@ -93,6 +94,8 @@ ALL_CHECKS: Final[Sequence[Callable[..., list[CheckMessage]]]] = (
     check_user_model,
     check_table_of_subjects,
     check_authentication_classes,
+    check_client_secret_hasher,
+    check_client_secret_key,
 )
 DEPLOYMENT_CHECKS: Final[Sequence[Callable[..., list[CheckMessage]]]] = (
     check_issuer_is_secure,
@@ -101,6 +104,7 @@ DEPLOYMENT_CHECKS: Final[Sequence[Callable[..., list[CheckMessage]]]] = (
     check_lifetime,
     check_token_storage,
     check_issuer_cache,
+    check_client_secrets_are_fast,
 )
 
 

@@ -46,10 +46,13 @@ class CheckId(StrEnum):
     UNUSABLE_USER_MODE = "django_at_jwt.E021"
     NO_ISSUER_FOR_AUDIENCE = "django_at_jwt.E022"
     WRONG_USER_MODEL = "django_at_jwt.E023"
+    CLIENT_SECRET_HASHER_FIRST = "django_at_jwt.E024"  # noqa: S105 - an id
+    NO_CLIENT_SECRET_HASHER = "django_at_jwt.E025"  # noqa: S105 - an id
     NO_SIGNING_KEY = "django_at_jwt.W001"
     NO_WELL_KNOWN_URLS = "django_at_jwt.W002"
     ISSUER_ELSEWHERE = "django_at_jwt.W003"
     UNPROTECTED_ENDPOINT = "django_at_jwt.W024"
+    NO_CLIENT_SECRET_KEY = "django_at_jwt.W025"  # noqa: S105 - an id
     NO_TABLE_OF_SUBJECTS = "django_at_jwt.W021"
     INSECURE_ISSUER = "django_at_jwt.E101"
     UNOPENABLE_KEY = "django_at_jwt.E102"
@@ -75,6 +78,7 @@ class CheckId(StrEnum):
     LONG_LIFETIME = "django_at_jwt.W102"
     PLAINTEXT_TOKENS = "django_at_jwt.W103"
     ISSUERS_NOT_SHARED = "django_at_jwt.W105"
+    SLOW_CLIENT_SECRETS = "django_at_jwt.W107"
 
 
 def when(*conditions: Callable[[], bool]) -> Callable[[_Check], _Check]:

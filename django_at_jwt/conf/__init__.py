@@ -7,6 +7,7 @@ from .issuers import IssuerSettings
 from .loader import SETTING_NAME, app_settings, known_issuers, problems_in, require_installed
 from .oauth2_provider import (
     ACCESS_TOKEN_GENERATOR,
+    CLIENT_SECRET_HASHER,
     LONGEST_SENSIBLE_LIFETIME,
     REFRESH_TOKEN_GENERATOR,
     VALIDATOR_CLASS,
@@ -26,6 +27,7 @@ OPAQUE_TOKEN_READER: Final = "django_at_jwt.authorization_server.oauthlib_bridge
 
 __all__ = [
     "ACCESS_TOKEN_GENERATOR",
+    "CLIENT_SECRET_HASHER",
     "COMPUTED_SUBJECT_LOOKUP",
     "KEY_ENCRYPTION_KEY_BYTES",
     "LONGEST_SENSIBLE_LIFETIME",

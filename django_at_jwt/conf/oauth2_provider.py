@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 ACCESS_TOKEN_GENERATOR: Final = "django_at_jwt.generators.generate_access_token"  # noqa: S105 - an import path
 REFRESH_TOKEN_GENERATOR: Final = "oauthlib.oauth2.rfc6749.tokens.random_token_generator"  # noqa: S105
 VALIDATOR_CLASS: Final = "django_at_jwt.validators.OAuth2Validator"
+CLIENT_SECRET_HASHER: Final = "at_jwt_hmac_sha256"  # noqa: S105 - an algorithm
 LONGEST_SENSIBLE_LIFETIME: Final = 3600
 # django-oauth-toolkit's default, in seconds.
 _TOOLKIT_LIFETIME: Final = 36000

@@ -2,6 +2,7 @@
 
 from .authorization import Authorization
 from .claim_mapper import ClaimMapper
+from .client_secret_key import ClientSecretKey
 from .deny_list_entry import DenyListEntry
 from .issued_token import IssuedToken
 from .issuer_subject import IssuerSubject
@@ -12,6 +13,7 @@ from .token_preview import TokenPreview
 __all__ = [
     "Authorization",
     "ClaimMapper",
+    "ClientSecretKey",
     "DenyListEntry",
     "IssuedToken",
     "IssuerSubject",

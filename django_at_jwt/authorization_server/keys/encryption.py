@@ -25,6 +25,9 @@ _ALGORITHM: Final = "A256GCMKW"
 _ENCRYPTION: Final = "A256GCM"
 _CONTEXT: Final = "django_at_jwt signing key"
 
+SIGNING_KEY: Final = "signing key"
+CLIENT_SECRET_KEY: Final = "client secret key"  # noqa: S105 - what it is
+
 
 @sensitive_variables()
 def _key_encryption_keys() -> list[JWK]:
@@ -52,25 +55,32 @@ def _derived(secret: str | bytes) -> JWK:
 
 
 @sensitive_variables()
-def encrypt_private_key(private_jwk: JWK, *, kid: str) -> str:
-    """Encrypt a private JWK for the row that has this ``kid``, with the newest key-encryption key.
+def encrypt_private_key(private_jwk: JWK, *, kid: str, kind: str = SIGNING_KEY) -> str:
+    """Encrypt a private or symmetric JWK for the row that has this ``kid``, with the newest key-encryption key.
+
+    Args:
+        kind: :data:`SIGNING_KEY` or :data:`CLIENT_SECRET_KEY`.
 
     Raises:
         NoSigningKey: the setting is invalid, or encryption failed.
     """
     key = _key_encryption_keys()[0]
     # The header is authenticated, so the JWE cannot be moved to another row.
-    header = {"alg": _ALGORITHM, "enc": _ENCRYPTION, "kid": key.thumbprint(), "ctx": f"{_CONTEXT} {kid}"}
+    header = {"alg": _ALGORITHM, "enc": _ENCRYPTION, "kid": key.thumbprint(), "ctx": _context(kind, kid)}
     try:
         # The repr of a JWE before encryption contains the plaintext, so it is never a local variable.
-        encrypted: str = JWE(
-            private_jwk.export_private().encode(), protected=json_encode(header), recipient=key
-        ).serialize(compact=True)
+        encrypted: str = JWE(private_jwk.export().encode(), protected=json_encode(header), recipient=key).serialize(
+            compact=True
+        )
     except (JWException, ValueError, TypeError):
         encrypted = ""
     if not encrypted:
-        raise NoSigningKey(f"signing key {kid} could not be encrypted")
+        raise NoSigningKey(f"{kind} {kid} could not be encrypted")
     return encrypted
+
+
+def _context(kind: str, kid: str) -> str:
+    return f"django_at_jwt {kind} {kid}"
 
 
 @sensitive_variables()
@@ -83,34 +93,39 @@ def is_newest(encrypted: str) -> bool:
 
 
 @sensitive_variables()
-def decrypt_private_key(encrypted: str, *, kid: str) -> JWK:
-    """Decrypt the private JWK of the row that has this ``kid``.
+def decrypt_private_key(encrypted: str, *, kid: str, kind: str = SIGNING_KEY) -> JWK:
+    """Decrypt the private or symmetric JWK of the row that has this ``kid``.
+
+    Args:
+        kind: as in :func:`encrypt_private_key`.
 
     Raises:
         NoSigningKey: it is empty, encrypted with a key-encryption key that is not set, tampered with, or from another
             row.
     """
+    name = f"{kind} {kid}"
+    private = f"the private half of {name}" if kind == SIGNING_KEY else name
     if not encrypted:
-        raise NoSigningKey(f"signing key {kid} has no private half")
+        raise NoSigningKey(f"{name} has no private half")
     jwe = JWE(algs=[_ALGORITHM, _ENCRYPTION])
     try:
         jwe.deserialize(encrypted)
         header = jwe.jose_header
     except (JWException, ValueError):
-        raise NoSigningKey(f"the private half of signing key {kid} is not a compact JWE") from None
-    if header.get("ctx") != f"{_CONTEXT} {kid}":
-        raise NoSigningKey(f"the private half in the row of signing key {kid} belongs to another key")
+        raise NoSigningKey(f"{private} is not a compact JWE") from None
+    if header.get("ctx") != _context(kind, kid):
+        raise NoSigningKey(f"{private} belongs to another key")
     key = next((key for key in _key_encryption_keys() if key.thumbprint() == header.get("kid")), None)
     if key is None:
         raise NoSigningKey(
-            f"signing key {kid} is encrypted with a key-encryption key that this process does not have; add that key "
+            f"{name} is encrypted with a key-encryption key that this process does not have; add that key "
             'at the end of AT_JWT["KEY_ENCRYPTION_KEYS"], or the former SECRET_KEY to SECRET_KEY_FALLBACKS'
         )
     try:
         jwe.decrypt(key)
         return JWK(**json.loads(jwe.payload))
     except (JWException, ValueError):
-        raise NoSigningKey(f"the private half of signing key {kid} cannot be decrypted") from None
+        raise NoSigningKey(f"{private} cannot be decrypted") from None
 
 
 @sensitive_variables()

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from django.views.decorators.debug import sensitive_variables
 
 from django_at_jwt.core.errors import NoSigningKey
-from django_at_jwt.models import SigningKey
+from django_at_jwt.models import ClientSecretKey, SigningKey
 
-from .encryption import decrypt_private_key, encrypt_private_key, is_newest
+from .encryption import CLIENT_SECRET_KEY, SIGNING_KEY, decrypt_private_key, encrypt_private_key, is_newest
 from .lock import signing_key_lock
 from .store import key_store
 
@@ -27,14 +27,19 @@ class RewrapResult:
 def rewrap_signing_keys(*, dry_run: bool = False) -> RewrapResult:
     """Re-encrypt every private key with the newest key-encryption key; skip those that cannot be decrypted.
 
+    The keys of the hasher for client secrets are re-encrypted too.
+
     Raises:
         TimeoutError: another change to the signing keys is running.
     """
     rewrapped, up_to_date, failed = [], [], []
     with signing_key_lock(dry_run=dry_run) as database:
-        for row in SigningKey.objects.using(database).exclude(private_jwe=""):
+        rows: list[SigningKey | ClientSecretKey] = [*SigningKey.objects.using(database).exclude(private_jwe="")]
+        rows += ClientSecretKey.objects.using(database)
+        for row in rows:
+            kind = SIGNING_KEY if isinstance(row, SigningKey) else CLIENT_SECRET_KEY
             try:
-                private = decrypt_private_key(row.private_jwe, kid=row.kid)
+                private = decrypt_private_key(row.private_jwe, kid=row.kid, kind=kind)
             except NoSigningKey as error:
                 failed.append(error.detail)
                 continue
@@ -43,7 +48,7 @@ def rewrap_signing_keys(*, dry_run: bool = False) -> RewrapResult:
                 continue
             rewrapped.append(row.kid)
             if not dry_run:
-                row.private_jwe = encrypt_private_key(private, kid=row.kid)
+                row.private_jwe = encrypt_private_key(private, kid=row.kid, kind=kind)
                 row.save(using=database, update_fields=["private_jwe"])
     key_store.forget()
     return RewrapResult(rewrapped=tuple(rewrapped), up_to_date=tuple(up_to_date), failed=tuple(dict.fromkeys(failed)))

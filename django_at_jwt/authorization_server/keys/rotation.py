@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -10,6 +10,8 @@ from django.utils import timezone
 from django.utils.translation import gettext
 from django.views.decorators.debug import sensitive_variables
 
+from django_at_jwt.authorization_server.client_secrets.hasher import is_preferred
+from django_at_jwt.authorization_server.client_secrets.keys import create_client_secret_key
 from django_at_jwt.authorization_server.resource_servers import registry
 from django_at_jwt.conf import app_settings
 from django_at_jwt.core.errors import KeyChangeRefused, NoSigningKey
@@ -32,12 +34,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Rotation:
-    """The result of a rotation, or of its dry run: the plan, and the rows afterwards."""
+    """The result of a rotation, or of its dry run: the plan, and the rows afterwards.
+
+    ``client_secret_key`` is the kid of a new key for client secrets, or ``None``.
+    """
 
     plan: RotationPlan
     made: tuple[SigningKey, ...]
     keys: tuple[SigningKey, ...]
     at: datetime
+    client_secret_key: str | None = None
 
     @property
     def times_after(self) -> tuple[KeyTimes, ...]:
@@ -51,6 +57,8 @@ def rotate_signing_keys(
 ) -> Rotation:
     """Make and schedule signing keys as the policy requires, or do nothing if they already are.
 
+    The first one also makes the key of the hasher for client secrets, if ``CLIENT_SECRET_HASHER`` names it.
+
     Only one rotation runs at a time; a concurrent one waits, and then finds nothing to do.
 
     Args:
@@ -60,7 +68,8 @@ def rotate_signing_keys(
 
     Raises:
         KeyChangeRefused: under this policy a key would sign before all APIs have it, or tokens would outlive their key.
-        NoSigningKey: a signing or announced key cannot be decrypted, or a new private key could not be encrypted.
+        NoSigningKey: a signing or announced key or the client secret key cannot be decrypted, or a new key could not be
+            encrypted.
         TimeoutError, django.db.Error: another change to the signing keys is running, or the database failed.
     """
     require_sound_policy()
@@ -68,6 +77,9 @@ def rotate_signing_keys(
         if not key_encryption_key_lost:
             require_keys_that_open(SigningKey.objects.using(database).order_by("signing_at"), timezone.now())
         rotation = carry_out_rotation(database, early=early, dry_run=dry_run)
+        if is_preferred():
+            made = create_client_secret_key(database, key_encryption_key_lost=key_encryption_key_lost, dry_run=dry_run)
+            rotation = replace(rotation, client_secret_key=made)
     if rotation.plan and not dry_run:
         key_store.forget()
     return rotation

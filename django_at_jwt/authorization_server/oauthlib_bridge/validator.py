@@ -10,6 +10,7 @@ from django_at_jwt.core.errors import IssuanceError
 
 from .audience import resolve_for_authorization
 from .bearer import BearerTokenMixin
+from .client_authentication import ClientAuthenticationMixin
 from .device_grant import DeviceGrantMixin
 from .generator import refuse
 from .grants import GrantStorageMixin
@@ -27,7 +28,9 @@ if TYPE_CHECKING:
 _LONGEST_NONCE: Final = 255
 
 
-class AccessTokenValidatorMixin(PkceMixin, GrantStorageMixin, DeviceGrantMixin, IdTokenMixin, BearerTokenMixin):
+class AccessTokenValidatorMixin(
+    PkceMixin, GrantStorageMixin, DeviceGrantMixin, IdTokenMixin, BearerTokenMixin, ClientAuthenticationMixin
+):
     """Makes django-oauth-toolkit's validator issue and accept ``at+jwt`` access tokens.
 
     In a site's own validator class, put it first::

@@ -19,7 +19,10 @@ class Command(BaseCommand):
 
     # The command may fix what the checks report.
     requires_system_checks = ()
-    help = 'Re-encrypts every private key with the first of AT_JWT["KEY_ENCRYPTION_KEYS"]. Safe to run repeatedly.'
+    help = (
+        "Re-encrypts every private key, and the key that hashes client secrets, with the first of "
+        'AT_JWT["KEY_ENCRYPTION_KEYS"]. Safe to run repeatedly.'
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare the options."""
@@ -34,7 +37,7 @@ class Command(BaseCommand):
         with as_command_error("The keys were not re-encrypted"):
             done = rewrap_signing_keys(dry_run=options["dry_run"])
         did = "Would re-encrypt" if options["dry_run"] else "Re-encrypted"
-        keys = count(len(done.rewrapped), "private key")
+        keys = count(len(done.rewrapped), "key")
         self.stdout.write(f"{did} {keys}; {len(done.up_to_date)} already up to date.")
         if done.failed:
             raise CommandError("; ".join(done.failed) + ".")

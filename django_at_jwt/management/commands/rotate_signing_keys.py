@@ -72,7 +72,7 @@ class Command(BaseCommand):
                 dry_run=options["dry_run"],
                 key_encryption_key_lost=options["key_encryption_key_lost"],
             )
-        self.changed = bool(rotation.plan)
+        self.changed = bool(rotation.plan or rotation.client_secret_key)
         lines = (_as_json if options["json"] else _as_text)(rotation, dry_run=options["dry_run"])
         self.stdout.write("\n".join(lines))
 
@@ -89,10 +89,12 @@ class Command(BaseCommand):
 
 
 def _as_text(rotation: Rotation, *, dry_run: bool) -> list[str]:
-    return [
-        *(plan_lines(rotation.plan, dry_run=dry_run) if rotation.plan else ["Nothing to do."]),
-        *schedule_lines(rotation.times_after, rotation.at),
-    ]
+    lines = plan_lines(rotation.plan, dry_run=dry_run)
+    if rotation.client_secret_key:
+        lines.append(f"{'Would create' if dry_run else 'Created'} the key that hashes client secrets.")
+    elif not rotation.plan:
+        lines.append("Nothing to do.")
+    return [*lines, *schedule_lines(rotation.times_after, rotation.at)]
 
 
 _INSTANTS = ("announced_at", "signing_at", "retained_at", "retired_at", "revoked_at", "last_token_expires_at")
@@ -110,7 +112,8 @@ def _as_json(rotation: Rotation, *, dry_run: bool) -> list[str]:
         for row in rotation.keys
     ]
     document = {
-        "changed": bool(rotation.plan) and not dry_run,
+        "changed": bool(rotation.plan or rotation.client_secret_key) and not dry_run,
+        "client_secret_key": rotation.client_secret_key,
         "made": [row.kid for row in rotation.made],
         "planned": plan_as_json(rotation.plan),
         "keys": keys,

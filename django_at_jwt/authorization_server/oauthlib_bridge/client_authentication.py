@@ -1,0 +1,118 @@
+"""Verifying a client's secret (RFC 6749 §2.3.1)."""
+
+from __future__ import annotations
+
+import logging
+from contextvars import ContextVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+from django.contrib.auth.hashers import check_password
+from django.db import Error as AnyDatabaseError
+from django.db import transaction
+from django.views.decorators.debug import sensitive_variables
+from oauth2_provider.models import get_application_model
+
+from django_at_jwt.authorization_server.client_secrets.attempts import secret_attempts
+from django_at_jwt.authorization_server.client_secrets.hasher import (
+    is_hash,
+    is_keyed_hash,
+    looks_like_hash,
+    preferred_hash,
+    secret_matches,
+)
+from django_at_jwt.authorization_server.endpoint_urls import is_endpoint
+from django_at_jwt.core.errors import KeysUnavailable
+from django_at_jwt.core.quotation import quote, single_line
+from django_at_jwt.models.primary import primary_rows
+
+if TYPE_CHECKING:
+    from oauthlib.common import Request
+
+logger = logging.getLogger("django_at_jwt")
+
+_ENDPOINTS: Final = ("token", "revoke-token", "introspect", "device-authorization")
+
+# django-oauth-toolkit does not pass the client to the method that compares secrets.
+_request: Final[ContextVar[Request | None]] = ContextVar("django_at_jwt_client_request", default=None)
+
+
+class ClientAuthenticationMixin:
+    """Verifies client secrets, never a hash as the secret, and hashes them again by ``CLIENT_SECRET_HASHER``."""
+
+    def authenticate_client(self, request: Request, *args: Any, **kwargs: Any) -> bool:
+        """Return whether the credentials of a request are correct.
+
+        Raises:
+            KeysUnavailable: the secret's key cannot be read or decrypted, at an endpoint that answers 503.
+        """
+        token = _request.set(request)
+        try:
+            return bool(super().authenticate_client(request, *args, **kwargs))  # type: ignore[misc]
+        except KeysUnavailable as error:
+            if is_endpoint(urlsplit(request.uri).path, *_ENDPOINTS):
+                raise
+            logger.error("A client is refused: %s", single_line(error))  # noqa: TRY400 - no traceback is needed
+            return False
+        finally:
+            _request.reset(token)
+
+    @sensitive_variables()
+    def _check_secret(self, provided_secret: str, stored_secret: str) -> bool:
+        """Return whether a client's secret is correct.
+
+        django-oauth-toolkit compares in plain text what no hasher accepts, so that the stored hash would work as the
+        secret if its hasher or library is missing.
+        """
+        client = getattr(_request.get(), "client", None)
+        if not is_hash(stored_secret):
+            if not looks_like_hash(stored_secret, in_plain=not getattr(client, "hash_client_secret", True)):
+                return bool(super()._check_secret(provided_secret, stored_secret))  # type: ignore[misc]
+            logger.error(
+                "Client %s is refused: its stored secret is a hash, but no hasher in PASSWORD_HASHERS can verify it. "
+                "Add the hasher, or set a new secret.",
+                _name(client),
+            )
+            return False
+        if is_keyed_hash(stored_secret):
+            correct = secret_matches(provided_secret, stored_secret)
+        else:
+            correct = secret_attempts.check(
+                provided_secret,
+                stored_secret,
+                client_id=getattr(client, "client_id", ""),
+                verify=partial(_verify, provided_secret, stored_secret, client),
+            )
+        if correct and client is not None:
+            _store_preferred_hash(client, provided_secret, stored_secret)
+        return correct
+
+
+@sensitive_variables()
+def _verify(provided: str, stored: str, client: Any) -> bool:
+    try:
+        return check_password(provided, stored)
+    except ValueError as error:
+        # The hash is malformed, its library is missing, or the secret cannot be encoded.
+        logger.error("The secret of client %s cannot be verified: %s", _name(client), single_line(error))  # noqa: TRY400 - no traceback is needed
+        return False
+
+
+@sensitive_variables()
+def _store_preferred_hash(client: Any, secret: str, stored: str) -> None:
+    try:
+        preferred = preferred_hash(secret, stored)
+        if preferred is None:
+            return
+        # Only if nobody has set another secret in the meantime. No signal is sent: the secret is the same.
+        rows = primary_rows(get_application_model()).filter(pk=client.pk, client_secret=stored)
+        with transaction.atomic(using=rows.db):
+            rows.update(client_secret=preferred)
+    except (AnyDatabaseError, ValueError) as error:
+        # ValueError: CLIENT_SECRET_HASHER names a hasher that is not installed.
+        logger.warning("The secret of client %s was not hashed again: %s", _name(client), single_line(error))
+
+
+def _name(client: Any) -> str:
+    return quote(getattr(client, "client_id", None))
