@@ -26,7 +26,7 @@ from django_at_jwt.conf import app_settings, clear_process_caches
 from django_at_jwt.core.jose.jws import CompactJws
 from django_at_jwt.models import SigningKey
 
-pytest_plugins = ["django_at_jwt.testing.fixtures", "tests.remote_issuer_fixtures"]
+pytest_plugins = ["django_at_jwt.testing.fixtures", "tests.client_secret_fixtures", "tests.remote_issuer_fixtures"]
 
 # No property depends on how fast this machine finds and tries examples.
 hypothesis_settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -10,9 +10,9 @@ from django.db import Error as AnyDatabaseError
 from django.utils.connection import ConnectionDoesNotExist
 
 from django_at_jwt.conf import CLIENT_SECRET_HASHER, toolkit_model
-from django_at_jwt.core.errors import KeysUnavailable
 
-from .ids import CheckId, issues_tokens, settings_valid, when
+from .ids import CheckId, issues_tokens, when
+from .keys import client_secret_key_rows
 
 _HASHER: Final = "django_at_jwt.hashers.ClientSecretHasher"
 _ADD: Final = f'Add "{_HASHER}" at the end of PASSWORD_HASHERS'
@@ -48,23 +48,16 @@ def check_client_secret_hasher(**_kwargs: Any) -> list[CheckMessage]:
     return [Error(problem, hint=hint, id=CheckId.NO_CLIENT_SECRET_HASHER)]
 
 
-@when(issues_tokens, settings_valid)
+@when(issues_tokens)
 def check_client_secret_key(**_kwargs: Any) -> list[CheckMessage]:
-    """Check that the hasher has a key that can be decrypted."""
+    """Check that the hasher has a key."""
     from django_at_jwt.authorization_server.client_secrets.hasher import is_preferred  # noqa: PLC0415 - as above
-    from django_at_jwt.authorization_server.client_secrets.keys import client_secret_keys  # noqa: PLC0415 - as above
 
-    if not is_preferred():
-        return []
-    try:
-        problem = None if client_secret_keys.newest() else "No client secret key exists"
-    except KeysUnavailable as error:
-        problem = f"{error.detail[0].upper()}{error.detail[1:]}"
-    if problem is None:
+    if not is_preferred() or client_secret_key_rows():
         return []
     return [
         Warning(
-            f"{problem}, so client secrets get the site's password hash.",
+            "No client secret key exists, so client secrets get the site's password hash.",
             hint="Run: manage.py migrate && manage.py rotate_signing_keys",
             id=CheckId.NO_CLIENT_SECRET_KEY,
         )

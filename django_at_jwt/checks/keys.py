@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from django.core.checks import CheckMessage, Error, Warning  # noqa: A004 - Django's own name
 from django.db import Error as AnyDatabaseError
@@ -21,7 +21,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from django_at_jwt.models import SigningKey
+    from django.db.models import Model
+
+    from django_at_jwt.models import ClientSecretKey, SigningKey
+
+_ModelT = TypeVar("_ModelT", bound="Model")
 
 
 @when(issues_tokens, settings_valid)
@@ -80,8 +84,12 @@ def has_key_encryption_keys() -> bool:
 
 @when(issues_tokens, has_key_encryption_keys)
 def check_signing_keys_open(**_kwargs: Any) -> list[CheckMessage]:
-    """Check that each private key can be decrypted and matches its public key."""
-    from django_at_jwt.authorization_server.keys.encryption import require_row_that_opens  # noqa: PLC0415 - as the models below
+    """Check that each private key can be decrypted and matches its public key, and each client secret key decrypted."""
+    from django_at_jwt.authorization_server.keys.encryption import (  # noqa: PLC0415 - as the models below
+        CLIENT_SECRET_KEY,
+        decrypt_private_key,
+        require_row_that_opens,
+    )
 
     messages: list[CheckMessage] = []
     for row in signing_key_rows() or []:
@@ -108,16 +116,40 @@ def check_signing_keys_open(**_kwargs: Any) -> list[CheckMessage]:
                     id=CheckId.UNOPENABLE_FORMER_KEY,
                 )
             )
+    for client_secret_key in client_secret_key_rows():
+        try:
+            decrypt_private_key(client_secret_key.private_jwe, kid=client_secret_key.kid, kind=CLIENT_SECRET_KEY)
+        except NoSigningKey as error:
+            messages.append(
+                Error(
+                    f"{error.detail[0].upper()}{error.detail[1:]}.",
+                    hint="Clients whose secrets it hashes are answered with 503. Restore the former key-encryption key "
+                    "or the row, or give these clients new secrets.",
+                    id=CheckId.UNOPENABLE_KEY,
+                )
+            )
     return messages
 
 
 def signing_key_rows() -> list[SigningKey] | None:
     """Return the rows of all signing keys, or ``None`` if the table cannot be read."""
     from django_at_jwt.models import SigningKey  # noqa: PLC0415 - a project that only verifies has no such table
+
+    return _rows_of(SigningKey)
+
+
+def client_secret_key_rows() -> list[ClientSecretKey]:
+    """Return the rows of all client secret keys, or none if the table cannot be read."""
+    from django_at_jwt.models import ClientSecretKey  # noqa: PLC0415 - as above
+
+    return _rows_of(ClientSecretKey) or []
+
+
+def _rows_of(model: type[_ModelT]) -> list[_ModelT] | None:
     from django_at_jwt.models.primary import primary_rows  # noqa: PLC0415 - it is with the models
 
     try:
-        return list(primary_rows(SigningKey))
+        return list(primary_rows(model))
     except (AnyDatabaseError, ConnectionDoesNotExist):
         return None
 
@@ -187,19 +219,26 @@ def check_key_encryption_keys(**_kwargs: Any) -> list[CheckMessage]:
                 id=CheckId.DERIVED_KEY_ENCRYPTION_KEY,
             )
         ]
-    from django_at_jwt.authorization_server.keys.encryption import decrypt_private_key, is_newest  # noqa: PLC0415 - as the models
+    from django_at_jwt.authorization_server.keys.encryption import (  # noqa: PLC0415 - as the models
+        CLIENT_SECRET_KEY,
+        SIGNING_KEY,
+        decrypt_private_key,
+        is_newest,
+    )
 
     old = 0
-    for row in signing_key_rows() or []:
+    rows = [(SIGNING_KEY, row.kid, row.private_jwe) for row in signing_key_rows() or []]
+    rows += [(CLIENT_SECRET_KEY, row.kid, row.private_jwe) for row in client_secret_key_rows()]
+    for kind, kid, private_jwe in rows:
         try:
-            old += bool(decrypt_private_key(row.private_jwe, kid=row.kid)) and not is_newest(row.private_jwe)
+            old += bool(decrypt_private_key(private_jwe, kid=kid, kind=kind)) and not is_newest(private_jwe)
         except NoSigningKey:
             continue
     if not old:
         return []
     return [
         Warning(
-            f"{old} private keys are not encrypted with the newest key-encryption key.",
+            f"{old} keys are not encrypted with the newest key-encryption key.",
             hint="Run: manage.py rewrap_signing_keys",
             id=CheckId.OLD_KEY_ENCRYPTION_KEY,
         )

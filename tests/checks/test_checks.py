@@ -22,6 +22,7 @@ from django_at_jwt.conf import app_settings
 from django_at_jwt.core.jose.algorithms import ALGORITHMS
 from django_at_jwt.core.quotation import format_instant
 from django_at_jwt.models import SigningKey
+from tests.client_secret_fixtures import OURS
 
 pytestmark = pytest.mark.django_db
 
@@ -37,6 +38,8 @@ def complete(settings):
         **settings.AT_JWT,
         "KEY_ENCRYPTION_KEYS": [base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()],
     }
+    settings.PASSWORD_HASHERS = [*settings.PASSWORD_HASHERS, OURS]
+    settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "CLIENT_SECRET_HASHER": "at_jwt_hmac_sha256"}
     rotate_signing_keys()
 
 
@@ -194,7 +197,7 @@ def test_production(settings):
         "COMPLIANT_BCP_RFC9700_TOKEN_STORAGE": False,
     }
     rotate_signing_keys()
-    assert set(found(deploy=True)) == {"django_at_jwt.W101", "django_at_jwt.W102", "django_at_jwt.W103"}
+    assert set(found(deploy=True)) == {f"django_at_jwt.{number}" for number in ("W101", "W102", "W103", "W107")}
     assert found() == {}
 
 

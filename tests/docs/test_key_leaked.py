@@ -172,7 +172,7 @@ def test_more_than_one_key(settings, capsys):
         arguments = [variables.get(argument, argument) for argument in shlex.split(command)]
         assert arguments[:2] == ["python", "manage.py"]
         call_command(*arguments[2:])
-    assert capsys.readouterr().out.endswith("Re-encrypted 0 private keys; 2 already up to date.\n")
+    assert capsys.readouterr().out.endswith("Re-encrypted 0 keys; 2 already up to date.\n")
     states = {key.kid: key.state_at(timezone.now()).value for key in SigningKey.objects.all()}
     assert {kid for kid, state in states.items() if state == "revoked"} == {*rows.values()}
     assert sorted(states.values()) == ["announced", "revoked", "revoked", "signing"]

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 from jwcrypto.jwk import JWK
+from oauth2_provider.generators import generate_client_secret
 from oauth2_provider.models import get_access_token_model, get_refresh_token_model
 
 from django_at_jwt.authorization_server.keys.last_expiry import LastTokenExpiry, as_datetime, last_token_expiry
@@ -23,7 +24,7 @@ from django_at_jwt.core.key_lifecycle import KeyState
 from django_at_jwt.core.quotation import format_instant
 from django_at_jwt.management.commands.revoke_signing_key import Command as Revoke
 from django_at_jwt.management.commands.rotate_signing_keys import Command as Rotate
-from django_at_jwt.models import SigningKey
+from django_at_jwt.models import ClientSecretKey, SigningKey
 from tests.conftest import decoded
 
 pytestmark = pytest.mark.django_db
@@ -390,6 +391,54 @@ class TestImport:
             run("import_signing_key", str(tmp_path / "key.pem"), "--algorithm", "PS256")
 
 
+class TestClientSecretKey:
+    """``rotate_signing_keys`` creates the key of the hasher for client secrets, once."""
+
+    CREATED = "Created the key that hashes client secrets."
+
+    @pytest.fixture
+    def without_key(self, keyed_hasher):
+        ClientSecretKey.objects.all().delete()
+
+    def test_is_created_once(self, without_key):
+        assert self.CREATED in run("rotate_signing_keys").splitlines()
+        [key] = ClientSecretKey.objects.all()
+        assert run("rotate_signing_keys").startswith("Nothing to do.")
+        assert [*ClientSecretKey.objects.all()] == [key]
+
+    def test_exit_status(self, without_key):
+        for changed in (True, False):
+            command = Rotate(stdout=io.StringIO())
+            call_command(command)
+            assert command.changed is changed
+
+    def test_dry_run(self, without_key):
+        assert "Would create the key that hashes client secrets." in run("rotate_signing_keys", "--dry-run")
+        assert not ClientSecretKey.objects.exists()
+
+    def test_json(self, without_key):
+        document = json.loads(run("rotate_signing_keys", "--json"))
+        assert document["changed"] is True
+        assert document["client_secret_key"] == ClientSecretKey.objects.get().kid
+        document = json.loads(run("rotate_signing_keys", "--json"))
+        assert document["changed"] is False
+        assert document["client_secret_key"] is None
+
+    def test_is_not_created_without_the_hasher(self, signing_keys):
+        run("rotate_signing_keys")
+        assert not ClientSecretKey.objects.exists()
+
+    def test_lost_key_encryption_key(self, keyed_hasher, settings):
+        settings.SECRET_KEY = "another"
+        SigningKey.objects.all().delete()
+        with pytest.raises(CommandError, match=r"client secret key \w+ is encrypted with a key-encryption key"):
+            run("rotate_signing_keys")
+        assert not SigningKey.objects.exists()
+        assert self.CREATED in run("rotate_signing_keys", "--key-encryption-key-lost")
+        assert ClientSecretKey.objects.count() == 2
+        assert run("rotate_signing_keys").startswith("Nothing to do.")
+
+
 class TestRewrap:
     NEW, OLD = (base64.urlsafe_b64encode(letter * 32).decode() for letter in (b"n", b"o"))
 
@@ -397,12 +446,20 @@ class TestRewrap:
         settings.AT_JWT = {**settings.AT_JWT, "KEY_ENCRYPTION_KEYS": [self.OLD]}
         rotate_signing_keys()
         settings.AT_JWT = {**settings.AT_JWT, "KEY_ENCRYPTION_KEYS": [self.NEW, self.OLD]}
-        assert "Would re-encrypt 2 private keys; 0 already up to date." in run("rewrap_signing_keys", "--dry-run")
-        assert "Re-encrypted 2 private keys; 0 already up to date." in run("rewrap_signing_keys")
-        assert "Re-encrypted 0 private keys; 2 already up to date." in run("rewrap_signing_keys")
+        assert "Would re-encrypt 2 keys; 0 already up to date." in run("rewrap_signing_keys", "--dry-run")
+        assert "Re-encrypted 2 keys; 0 already up to date." in run("rewrap_signing_keys")
+        assert "Re-encrypted 0 keys; 2 already up to date." in run("rewrap_signing_keys")
         settings.AT_JWT = {**settings.AT_JWT, "KEY_ENCRYPTION_KEYS": [self.NEW]}
         key_store.forget()
         assert service.token("client_credentials").status_code == 200
+
+    def test_key_of_client_secrets_too(self, settings, keyed_hasher, make_client):
+        secret = generate_client_secret()
+        client = make_client("client-credentials", client_secret=secret)
+        settings.AT_JWT = {**settings.AT_JWT, "KEY_ENCRYPTION_KEYS": [self.NEW]}
+        assert "Re-encrypted 3 keys; 0 already up to date." in run("rewrap_signing_keys")
+        settings.SECRET_KEY = "another"
+        assert client.token("client_credentials", client_secret=secret).status_code == 200
 
     def test_keys_that_cannot_be_opened_are_named_and_left(self, settings, signing_keys):
         settings.SECRET_KEY = "another secret"

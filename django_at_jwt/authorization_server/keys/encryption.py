@@ -65,13 +65,12 @@ def encrypt_private_key(private_jwk: JWK, *, kid: str, kind: str = SIGNING_KEY) 
         NoSigningKey: the setting is invalid, or encryption failed.
     """
     key = _key_encryption_keys()[0]
+    export = private_jwk.export_symmetric if private_jwk.is_symmetric else private_jwk.export_private
     # The header is authenticated, so the JWE cannot be moved to another row.
     header = {"alg": _ALGORITHM, "enc": _ENCRYPTION, "kid": key.thumbprint(), "ctx": _context(kind, kid)}
     try:
         # The repr of a JWE before encryption contains the plaintext, so it is never a local variable.
-        encrypted: str = JWE(private_jwk.export().encode(), protected=json_encode(header), recipient=key).serialize(
-            compact=True
-        )
+        encrypted: str = JWE(export().encode(), protected=json_encode(header), recipient=key).serialize(compact=True)
     except (JWException, ValueError, TypeError):
         encrypted = ""
     if not encrypted:

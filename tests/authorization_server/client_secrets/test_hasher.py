@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import secrets
 import string
 
 import pytest
@@ -20,13 +18,12 @@ from django_at_jwt.authorization_server.client_secrets.hasher import looks_like_
 from django_at_jwt.authorization_server.keys.rotation import rotate_signing_keys
 from django_at_jwt.conf import CLIENT_SECRET_HASHER, clear_process_caches
 from django_at_jwt.models import ClientSecretKey
-
-from .conftest import OURS
+from tests.client_secret_fixtures import OURS, create_client_secret_key
 
 pytestmark = pytest.mark.django_db
 
 
-@pytest.mark.usefixtures("hasher")
+@pytest.mark.usefixtures("keyed_hasher")
 class TestHash:
     def test_of_a_generated_secret_names_the_key_and_is_fast(self, hashed):
         secret = generate_client_secret()
@@ -69,7 +66,7 @@ class TestHash:
         secret = generate_client_secret()
         encoded = make_password(secret, hasher=CLIENT_SECRET_HASHER)
         assert not get_hasher(CLIENT_SECRET_HASHER).must_update(encoded)
-        newer_key()
+        create_client_secret_key()
         assert check_password(secret, encoded)
         assert get_hasher(CLIENT_SECRET_HASHER).must_update(encoded)
 
@@ -91,15 +88,7 @@ class TestHash:
         assert not check_password("\ud800" * 128, make_password(generate_client_secret(), hasher=CLIENT_SECRET_HASHER))
 
 
-def newer_key():
-    kid = secrets.token_hex(8)
-    encrypted = keys.encrypt_private_key(
-        keys.JWK.generate(kty="oct", size=256), kid=kid, kind=keys.CLIENT_SECRET_KEY
-    )
-    return ClientSecretKey.objects.create(kid=kid, private_jwe=encrypted)
-
-
-@pytest.mark.usefixtures("hasher")
+@pytest.mark.usefixtures("keyed_hasher")
 class TestUnavailableKey:
     def test_none_yet(self, hashed):
         ClientSecretKey.objects.all().delete()
@@ -126,7 +115,7 @@ class TestUnavailableKey:
         secret = generate_client_secret()
         encoded = make_password(secret, hasher=CLIENT_SECRET_HASHER)
         kid = ClientSecretKey.objects.get().kid
-        ClientSecretKey.objects.update(private_jwe=newer_key().private_jwe)
+        ClientSecretKey.objects.update(private_jwe=create_client_secret_key().private_jwe)
         clear_process_caches()
         assert kid in encoded
         assert not check_password(secret, encoded)
@@ -144,7 +133,7 @@ class TestUnavailableKey:
         assert "the client secret keys cannot be read" in caplog.text
 
 
-@pytest.mark.usefixtures("hasher")
+@pytest.mark.usefixtures("keyed_hasher")
 class TestSavedByTheToolkit:
     def test_generated_secret(self, hashed):
         client = get_application_model()(client_type="confidential", authorization_grant_type="client-credentials")
@@ -167,13 +156,13 @@ class TestSavedByTheToolkit:
         assert client.client_secret.startswith("counted$")
 
 
-@pytest.mark.usefixtures("hasher")
+@pytest.mark.usefixtures("keyed_hasher")
 def test_passwords_of_users_are_hashed_as_before():
     user = get_user_model().objects.create_user("bob", password=generate_client_secret())
     assert user.password.startswith("counted$")
 
 
-def test_passwords_are_not_hashed_by_this_hasher_alone(settings, hasher):
+def test_passwords_are_not_hashed_by_this_hasher_alone(settings, keyed_hasher):
     settings.PASSWORD_HASHERS = [OURS]
     with pytest.raises(ImproperlyConfigured, match="no hasher for passwords"):
         make_password("correct horse")

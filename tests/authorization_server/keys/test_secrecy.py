@@ -14,14 +14,17 @@ from django.test import Client
 from django.views.debug import ExceptionReporter
 from jwcrypto.jwe import JWE
 from jwcrypto.jwk import JWK
+from oauth2_provider.generators import generate_client_secret
 
+from django_at_jwt.authorization_server.client_secrets import keys as client_secrets_keys
+from django_at_jwt.authorization_server.client_secrets.keys import client_secret_keys
 from django_at_jwt.authorization_server.keys import encryption, rotation
 from django_at_jwt.authorization_server.keys.encryption import decrypt_private_key, encrypt_private_key
 from django_at_jwt.authorization_server.keys.key_import import read_private_key
 from django_at_jwt.authorization_server.keys.rotation import rotate_signing_keys
 from django_at_jwt.authorization_server.keys.store import key_store
 from django_at_jwt.core.jose.keys import PrivateKey as OpenKey
-from django_at_jwt.models import SigningKey
+from django_at_jwt.models import ClientSecretKey, SigningKey
 
 pytestmark = pytest.mark.django_db
 
@@ -109,6 +112,34 @@ def test_error_report_of_a_rotation(what, secrets_of_the_site, monkeypatch, rf):
     monkeypatch.undo()
     private = made[0].export_private(as_dict=True)
     assert_silent(secrets_of_the_site | {private[member] for member in PRIVATE if member in private}, report)
+
+
+def test_error_report_of_a_new_client_secret_key(secrets_of_the_site, keyed_hasher, monkeypatch, rf):
+    made = []
+    generate = JWK.generate
+    monkeypatch.setattr(JWK, "generate", lambda **options: made.append(generate(**options)) or made[-1])
+    monkeypatch.setattr(JWK, "export_symmetric", broken)
+    ClientSecretKey.objects.all().delete()
+    with pytest.raises(Broken):
+        rotate_signing_keys()
+    report = _report(rf)
+    monkeypatch.undo()
+    assert_silent(secrets_of_the_site | {made[-1].export_symmetric(as_dict=True)["k"]}, report)
+
+
+@pytest.mark.parametrize("what", ["decrypt_private_key", "base64url_decode"])
+def test_error_page_of_a_client_secret(what, secrets_of_the_site, keyed_hasher, make_client, monkeypatch, caplog):
+    caplog.set_level(logging.DEBUG)
+    secret = generate_client_secret()
+    client = make_client("client-credentials", client_secret=secret)
+    key = base64.urlsafe_b64encode(client_secret_keys.newest().key).rstrip(b"=").decode()
+    client_secret_keys.clear()
+    monkeypatch.setattr(client_secrets_keys, what, broken)
+    browser = Client(raise_request_exception=False)
+    data = {"grant_type": "client_credentials", **client.credentials, "client_secret": secret}
+    page = browser.post("/o/token/", data, headers={"Accept": "text/html"})
+    assert page.status_code >= 500
+    assert_silent(secrets_of_the_site | {key}, page.content.decode(), caplog.text)
 
 
 def test_error_report_of_an_import(secrets_of_the_site, monkeypatch, rf, tmp_path):
