@@ -21,7 +21,7 @@ from django_at_jwt.checks.settings import check_validator
 from django_at_jwt.conf import app_settings
 from django_at_jwt.core.jose.algorithms import ALGORITHMS
 from django_at_jwt.core.quotation import format_instant
-from django_at_jwt.models import SigningKey
+from django_at_jwt.models import ClientSecretKey, SigningKey
 from tests.client_secret_fixtures import OURS
 
 pytestmark = pytest.mark.django_db
@@ -273,8 +273,9 @@ def test_private_keys_that_cannot_be_opened_are_named(complete, settings):
     settings.AT_JWT = {**settings.AT_JWT, "KEY_ENCRYPTION_KEYS": new}
     assert found() == {}
     errors = [message for message in run_checks(include_deployment_checks=True) if message.id == "django_at_jwt.E102"]
-    assert len(errors) == SigningKey.objects.count() == 2
-    for key in SigningKey.objects.all():
+    keys = [*SigningKey.objects.all(), *ClientSecretKey.objects.all()]
+    assert len(errors) == len(keys) == 3
+    for key in keys:
         assert any(key.kid in error.msg for error in errors)
 
 
