@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from django.apps import apps
 from django.conf import settings as django_settings
+from django.core.exceptions import ImproperlyConfigured
 
 from .process_cache import process_cached
 
@@ -24,7 +25,27 @@ LONGEST_SENSIBLE_LIFETIME: Final = 3600
 _TOOLKIT_LIFETIME: Final = 36000
 
 
-def oauth2_provider_settings() -> dict[str, Any]:
+# The profile for new sites. Each entry is one recommendation of RFC 9700, with the section that it is from.
+RFC9700_PROFILE: Final[Mapping[str, Any]] = {
+    "PKCE_REQUIRED": True,  # 2.1.1
+    "COMPLIANT_BCP_RFC9700_PKCE_METHOD": True,  # 2.1.1: S256 only.
+    "COMPLIANT_BCP_RFC9700_IMPLICIT_GRANT": True,  # 2.1.2
+    "COMPLIANT_BCP_RFC9700_PASSWORD_GRANT": True,  # 2.4
+    "COMPLIANT_BCP_RFC9700_ACCESS_TOKEN_TRANSPORT": True,  # 4.3.2: no access token in a query.
+    "COMPLIANT_BCP_RFC9700_AUTHZ_RESPONSE_ISS": True,  # 4.4.2: "iss" in authorization responses (RFC 9207).
+    "ROTATE_REFRESH_TOKEN": True,  # 4.14.2
+    "REFRESH_TOKEN_REUSE_PROTECTION": True,  # 4.14.2
+    "REFRESH_TOKEN_EXPIRE_SECONDS": 30 * 24 * 3600,  # 4.14.2
+    # A client that missed the response to a refresh repeats it; without a period, that is reuse.
+    "REFRESH_TOKEN_GRACE_PERIOD_SECONDS": 10,
+    # With these, DOT's "check --deploy" reports a later override of the entries above as an error.
+    "COMPLIANT_BCP_RFC9700_PKCE_REQUIRED": True,
+    "COMPLIANT_BCP_RFC9700_REFRESH_TOKEN": True,
+    "COMPLIANT_BCP_RFC9700_REDIRECT_URI_MATCHING": True,
+}
+
+
+def oauth2_provider_settings(*, profile: Literal["rfc9700"] | None = None) -> dict[str, Any]:
     """Return the entries of ``OAUTH2_PROVIDER`` that make django-oauth-toolkit issue RFC 9068 access tokens.
 
     Put it first: later keys override it::
@@ -34,13 +55,27 @@ def oauth2_provider_settings() -> dict[str, Any]:
     It sets the access token generator, a separate refresh token generator (without one, oauthlib uses the access token
     generator for refresh tokens), the validator class, hashed token storage, and a lifetime of one hour (RFC 6750
     §5.3).
+
+    Args:
+        profile: ``"rfc9700"`` adds what the security best current practice recommends (RFC 9700): PKCE with S256 only,
+            no implicit and no password grant, no access tokens in a query, ``iss`` in authorization responses, and
+            refresh tokens that rotate, are protected against reuse, expire after 30 days, and may be sent again for
+            10 seconds. Not covered: the schemes of redirect URIs (``ALLOWED_REDIRECT_URI_SCHEMES``).
+
+    Raises:
+        ImproperlyConfigured: there is no such profile.
     """
+    if profile not in {None, "rfc9700"}:
+        raise ImproperlyConfigured(
+            f'oauth2_provider_settings(profile=...) must be "rfc9700" or None (got {profile!r}).'
+        )
     return {
         "ACCESS_TOKEN_GENERATOR": ACCESS_TOKEN_GENERATOR,
         "REFRESH_TOKEN_GENERATOR": REFRESH_TOKEN_GENERATOR,
         "OAUTH2_VALIDATOR_CLASS": VALIDATOR_CLASS,
         "COMPLIANT_BCP_RFC9700_TOKEN_STORAGE": True,
         "ACCESS_TOKEN_EXPIRE_SECONDS": LONGEST_SENSIBLE_LIFETIME,
+        **(RFC9700_PROFILE if profile else {}),
     }
 
 

@@ -2,6 +2,7 @@
 
 from .audience import resolved_audience
 from .generator import generate_access_token, redirectable
+from .grant_policy import allows_front_channel_tokens
 from .request import AUTHENTICATION, DEVICE_CODE_GRANT
 from .validator import AccessTokenValidatorMixin
 
@@ -9,6 +10,7 @@ __all__ = [
     "AUTHENTICATION",
     "DEVICE_CODE_GRANT",
     "AccessTokenValidatorMixin",
+    "allows_front_channel_tokens",
     "generate_access_token",
     "redirectable",
     "resolved_audience",

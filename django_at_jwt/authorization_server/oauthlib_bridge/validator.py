@@ -13,6 +13,7 @@ from .bearer import BearerTokenMixin
 from .client_authentication import ClientAuthenticationMixin
 from .device_grant import DeviceGrantMixin
 from .generator import refuse
+from .grant_policy import GrantPolicyMixin
 from .grants import GrantStorageMixin
 from .id_token import IdTokenMixin
 from .pkce import PkceMixin, check_code_challenge
@@ -29,7 +30,13 @@ _LONGEST_NONCE: Final = 255
 
 
 class AccessTokenValidatorMixin(
-    PkceMixin, GrantStorageMixin, DeviceGrantMixin, IdTokenMixin, BearerTokenMixin, ClientAuthenticationMixin
+    PkceMixin,
+    GrantStorageMixin,
+    DeviceGrantMixin,
+    GrantPolicyMixin,
+    IdTokenMixin,
+    BearerTokenMixin,
+    ClientAuthenticationMixin,
 ):
     """Makes django-oauth-toolkit's validator issue and accept ``at+jwt`` access tokens.
 

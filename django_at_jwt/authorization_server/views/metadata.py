@@ -13,6 +13,7 @@ from oauth2_provider.models import AbstractApplication, get_application_model
 from oauth2_provider.settings import oauth2_settings
 
 from django_at_jwt.authorization_server.endpoint_urls import MountedView, endpoint_views, mounted_views
+from django_at_jwt.authorization_server.oauthlib_bridge import allows_front_channel_tokens
 from django_at_jwt.authorization_server.row_cache import RowCache
 from django_at_jwt.conf import app_settings, local_issuer, register_process_cache
 from django_at_jwt.core.metadata import Offer, authorization_server_metadata, with_path
@@ -93,8 +94,11 @@ def _offer() -> Offer:
     # Some of oauthlib's servers, such as BackendApplicationServer, have one endpoint only. If a server has neither
     # attribute, its grants are unknown.
     is_known = hasattr(server, "response_types") or hasattr(server, "grant_types")
+    response_types = getattr(server, "response_types", ())
+    if not allows_front_channel_tokens():
+        response_types = [each for each in response_types if "token" not in each.split()]
     return Offer(
-        response_types=getattr(server, "response_types", ()) if is_known else None,
+        response_types=response_types if is_known else None,
         grant_types=getattr(server, "grant_types", ()) if is_known else None,
         hybrid=AbstractApplication.GRANT_OPENID_HYBRID in special,
         hmac=AbstractApplication.HS256_ALGORITHM in special,
