@@ -40,6 +40,7 @@ from .resource_servers import (
     check_readable_rows,
     check_resource_servers,
 )
+from .rfc9700 import check_public_clients, check_rfc9700
 from .settings import (
     check_access_token_generator,
     check_issuer,
@@ -105,6 +106,8 @@ DEPLOYMENT_CHECKS: Final[Sequence[Callable[..., list[CheckMessage]]]] = (
     check_token_storage,
     check_issuer_cache,
     check_client_secrets_are_fast,
+    check_rfc9700,
+    check_public_clients,
 )
 
 

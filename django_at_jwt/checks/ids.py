@@ -79,6 +79,17 @@ class CheckId(StrEnum):
     PLAINTEXT_TOKENS = "django_at_jwt.W103"
     ISSUERS_NOT_SHARED = "django_at_jwt.W105"
     SLOW_CLIENT_SECRETS = "django_at_jwt.W107"
+    NO_PKCE = "django_at_jwt.W111"
+    PLAIN_PKCE = "django_at_jwt.W112"
+    FRONT_CHANNEL_TOKENS = "django_at_jwt.W113"
+    PASSWORD_GRANT = "django_at_jwt.W114"  # noqa: S105 - an id
+    TOKENS_IN_QUERY = "django_at_jwt.W115"
+    NO_ISS_IN_RESPONSES = "django_at_jwt.W116"
+    NO_ROTATION = "django_at_jwt.W117"
+    NO_REUSE_PROTECTION = "django_at_jwt.W118"
+    ENDLESS_REFRESH_TOKENS = "django_at_jwt.W119"
+    GRACE_PERIOD = "django_at_jwt.W120"
+    PUBLIC_CLIENT_CREDENTIALS = "django_at_jwt.W121"
 
 
 def when(*conditions: Callable[[], bool]) -> Callable[[_Check], _Check]:

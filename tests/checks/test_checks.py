@@ -18,7 +18,7 @@ from django_at_jwt.authorization_server.keys.rotation import rotate_signing_keys
 from django_at_jwt.checks import ids
 from django_at_jwt.checks.issuers import check_some_issuer
 from django_at_jwt.checks.settings import check_validator
-from django_at_jwt.conf import app_settings
+from django_at_jwt.conf import RFC9700_PROFILE, app_settings
 from django_at_jwt.core.jose.algorithms import ALGORITHMS
 from django_at_jwt.core.quotation import format_instant
 from django_at_jwt.models import ClientSecretKey, SigningKey
@@ -34,6 +34,7 @@ def found(*, deploy=False) -> dict[str, object]:
 
 @pytest.fixture
 def complete(settings):
+    settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, **RFC9700_PROFILE}
     settings.AT_JWT = {
         **settings.AT_JWT,
         "KEY_ENCRYPTION_KEYS": [base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()],
@@ -193,6 +194,7 @@ def test_no_signing_key(settings):
 def test_production(settings):
     settings.OAUTH2_PROVIDER = {
         **settings.OAUTH2_PROVIDER,
+        **RFC9700_PROFILE,
         "ACCESS_TOKEN_EXPIRE_SECONDS": 36000,
         "COMPLIANT_BCP_RFC9700_TOKEN_STORAGE": False,
     }
