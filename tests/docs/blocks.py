@@ -82,6 +82,7 @@ KEYS = topic(
     "how-to/database-outages",
     "explanation/key-lifecycle",
 )
+RFC9700 = topic("how-to/rfc9700")
 KEY_LEAKED = topic("how-to/key-leaked")
 SEVERAL_KEYS_LEAKED = topic("how-to/several-keys-leaked")
 SETTINGS = topic("reference/settings")

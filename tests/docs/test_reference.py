@@ -8,10 +8,11 @@ from enum import StrEnum
 from inspect import unwrap
 
 import pytest
+from django.core.checks import run_checks
 from django.core.management import BaseCommand, load_command_class
 
 from django_at_jwt.checks import ALL_CHECKS, DEPLOYMENT_CHECKS, CheckId
-from django_at_jwt.conf import problems_in
+from django_at_jwt.conf import RFC9700_PROFILE, problems_in
 from django_at_jwt.conf.issuers import _ISSUER_OPTIONS
 from django_at_jwt.conf.loader import _FIELDS
 from django_at_jwt.core.jose.algorithms import ALGORITHMS
@@ -27,6 +28,7 @@ from .blocks import (
     PAGES,
     README,
     RESOURCE_SERVERS,
+    RFC9700,
     ROOT,
     RUN_IN_A_PROJECT,
     SETTINGS,
@@ -169,6 +171,25 @@ class TestKeys:
         assert {code(row[0]).split()[0] for row in table_rows(KEYS, columns=2) if row[0].startswith("`--")} == own
 
 
+class TestRfc9700:
+    def test_settings_of_the_profile(self):
+        rows = {code(row[0]): eval(code(row[1])) for row in table_rows(RFC9700, columns=4)}
+        assert rows == dict(RFC9700_PROFILE)
+
+    @pytest.mark.django_db
+    def test_silenced_check(self, settings):
+        [block] = [block for block in blocks_of(RFC9700) if block.language == "python"]
+        written = {}
+        exec(block.text, written)
+        settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, **RFC9700_PROFILE}
+        messages = run_checks(tags=["security"], include_deployment_checks=True)
+        found = [message for message in messages if message.id.startswith("oauth2_provider.")]
+        # The other one is about http redirect URIs, which the page leaves to the site.
+        assert sorted(message.id for message in found) == ["oauth2_provider.E001", "oauth2_provider.W008"]
+        settings.SILENCED_SYSTEM_CHECKS = written["SILENCED_SYSTEM_CHECKS"]
+        assert [message.id for message in found if not message.is_silenced()] == ["oauth2_provider.W008"]
+
+
 class TestBlocks:
     @pytest.mark.parametrize("page", [*PAGES, README], ids=lambda page: page.name)
     def test_each_block_of_python_is_run_somewhere(self, page):
@@ -181,6 +202,7 @@ class TestBlocks:
             KEYS: {"mysite/tasks.py", "mysite/routers.py"},
             KEY_LEAKED: set(),
             RESOURCE_SERVERS: set(),
+            RFC9700: set(),
             SETTINGS: set(),
             SUBJECTS: {"mysite/subjects.py", "mysite/mailboxes.py"},
         }
