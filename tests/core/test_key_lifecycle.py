@@ -447,6 +447,17 @@ def test_a_withdrawn_key_that_would_begin_within_the_notice_never_signs():
         assert signer is None or signer.kid != announced.kid
 
 
+@pytest.mark.parametrize("after", [timedelta(0), RETENTION - SECOND, RETENTION, days(6)])
+def test_a_removed_algorithm_gets_no_new_keys_while_another_is_replaced(after):
+    # Until ES256 signs, RS256 signs in its place. EdDSA was removed before.
+    keys, now = begun(algorithms=["RS256", "EdDSA"]), START + days(10)
+    keys.rotate(now)
+    plan = keys.rotate(now + after, algorithms=["ES256"])
+    assert {new.algorithm for new in plan.new} == {"ES256"}
+    assert plan.changed == ()
+    assert not keys.plan(now + after, algorithms=["ES256"])
+
+
 def test_an_overdue_key_is_announced_for_the_propagation_time():
     keys = begun()
     now = START + 2 * INTERVAL + days(20)

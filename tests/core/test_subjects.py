@@ -6,13 +6,37 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from django_at_jwt.core.subjects import AmbiguousSector, pairwise_subject, sector_of
+from django_at_jwt.core.subjects import (
+    AmbiguousSector,
+    is_on_own_device,
+    is_subject,
+    pairwise_subject,
+    sector_of,
+    subject_digest,
+)
 
 texts = st.text(max_size=20)
 identities = st.tuples(texts, texts, st.binary(min_size=32, max_size=32))
 
 
 CODE = "authorization-code"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", False),
+        ("x", True),
+        ("a subject with spaces", True),
+        ("x" * 255, True),
+        ("x" * 256, False),
+        ("line\nbreak", False),
+        ("zero\u200bwidth", False),
+        ("lone \ud800", False),
+    ],
+)
+def test_a_subject_is_printable_and_has_1_to_255_characters(text, expected):
+    assert is_subject(text) is expected
 
 
 @pytest.mark.parametrize(
@@ -40,6 +64,19 @@ def test_sector(redirect_uris, sector):
 )
 def test_what_every_app_may_have_joins_no_two_of_them(redirect_uris):
     assert sector_of(redirect_uris, client_id="me", grant=CODE) == "client me"
+    assert all(is_on_own_device(uri) for uri in redirect_uris)
+
+
+@pytest.mark.parametrize("redirect_uri", ["https://a.example.com/", "http://192.0.2.1/", "https://localhost.example/"])
+def test_another_host_is_not_the_own_device(redirect_uri):
+    assert not is_on_own_device(redirect_uri)
+
+
+@pytest.mark.parametrize("grant", [CODE, "implicit", "openid-hybrid"])
+def test_grants_that_use_redirect_uris_have_their_host_as_sector(grant):
+    assert sector_of(iter(["https://a.example.com/"]), client_id="me", grant=grant) == "a.example.com"
+    with pytest.raises(AmbiguousSector):
+        sector_of(iter(["https://a@a.example.com/"]), client_id="me", grant=grant)
 
 
 @pytest.mark.parametrize("grant", ["password", "client-credentials", "urn:ietf:params:oauth:grant-type:device_code"])
@@ -81,3 +118,16 @@ def test_is_what_it_was():
     assert (
         pairwise_subject("42", sector="a.example.com", key=bytes(32)) == "5iSvyzkGnMczazx4ElpKeUAkPjHumP3RAqXrqNXM5Lc"
     )
+
+
+def test_a_digest_tells_issuers_and_subjects_apart():
+    """It is stored to find a subject's user, so it must never change either."""
+    digest = subject_digest("https://as.example.com/o", "42")
+    assert digest == "8b113b197f37d7169896e0a49d689fad730768d2324a802789c34f4b08758728"
+    others = [
+        subject_digest("https://as.example.com/o4", "2"),
+        subject_digest("https://as.example.com/O", "42"),
+        subject_digest("https://as.example.com/o", "42 "),
+        subject_digest("https://as.example.com/o", "\ud800"),
+    ]
+    assert len({digest, *others}) == 5

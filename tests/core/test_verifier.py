@@ -307,3 +307,79 @@ def test_a_renewed_ring_verifies_by_the_same_rules():
     old, new = TokenFactory("ES256", "an earlier key"), TokenFactory("ES256")
     assert reason_with(Keys(old.ring(), new.ring()), new.with_claims(exp=1)) is RejectionReason.EXPIRED
     assert reason_with(Keys(old.ring(), new.ring()), new.token(signature=bytes(64))) is RejectionReason.BAD_SIGNATURE
+
+
+# Requesting keys
+
+
+class NoKeys:
+    """A key source with nothing in memory, which counts the requests for keys."""
+
+    def __init__(self, ring):
+        self.ring = ring
+        self.asked = 0
+
+    def at_hand(self):
+        return None
+
+    def current(self):
+        self.asked += 1
+        return self.ring
+
+    def after_unknown_kid(self, kid):
+        self.asked += 1
+
+
+ONLY_ES256 = replace(EXPECTED, algorithms=frozenset({"ES256"}))
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda factory: "opaque", RejectionReason.MALFORMED),
+        (lambda factory: factory.with_header(typ="JWT"), RejectionReason.UNEXPECTED_TYPE),
+        (lambda factory: factory.with_header(crit=["exp"]), RejectionReason.CRITICAL_HEADER),
+        (lambda factory: factory.with_header(alg="HS256"), RejectionReason.ALGORITHM_MISMATCH),
+        (lambda factory: factory.with_header(alg="ES384"), RejectionReason.ALGORITHM_MISMATCH),
+        (lambda factory: factory.with_header(kid=""), RejectionReason.UNKNOWN_KEY),
+        (lambda factory: factory.with_header(kid="k" * 513), RejectionReason.UNKNOWN_KEY),
+        (lambda factory: factory.token(signature=bytes(63)), RejectionReason.BAD_SIGNATURE),
+        (lambda factory: factory.token(signature=bytes(65)), RejectionReason.BAD_SIGNATURE),
+        (lambda factory: factory.token(payload="[]"), RejectionReason.BAD_CLAIMS),
+        (lambda factory: factory.with_claims(cnf={"jkt": "x"}), RejectionReason.SENDER_CONSTRAINED),
+        (lambda factory: factory.with_claims(sub=""), RejectionReason.BAD_CLAIM),
+        (lambda factory: factory.with_claims(iss="https://other.example.com/"), RejectionReason.WRONG_ISSUER),
+        (lambda factory: factory.with_claims(aud=REPORTS), RejectionReason.WRONG_AUDIENCE),
+        (lambda factory: factory.with_claims(exp=1), RejectionReason.EXPIRED),
+        (lambda factory: factory.with_claims(nbf=NOW + 3000), RejectionReason.NOT_YET_VALID),
+    ],
+)
+def test_a_token_that_no_key_could_make_acceptable_requests_no_keys(change, reason):
+    factory = TokenFactory("ES256")
+    # Neither before the first keys, nor because of a key id that the present keys don't have.
+    unknown = TokenFactory("ES256", "another key")
+    for keys in (NoKeys(factory.ring()), Keys(unknown.ring())):
+        with pytest.raises(TokenRejected) as rejected:
+            verify_with_current_keys(change(factory), keys=keys, expected=ONLY_ES256, now=NOW)
+        assert rejected.value.reason is reason
+        assert keys.asked == 0
+
+
+@pytest.mark.parametrize("kid", ["k", "k" * 512])
+def test_a_token_that_a_key_could_make_acceptable_requests_keys_once(kid):
+    factory = TokenFactory("ES256")
+    keys = NoKeys(factory.ring())
+    assert verify_with(keys, factory.token()).subject == SUBJECT
+    assert keys.asked == 1
+    for unknown in (NoKeys(factory.ring()), Keys(factory.ring(), renewals=0)):
+        assert reason_with(unknown, factory.with_header(kid=kid)) is RejectionReason.UNKNOWN_KEY
+        assert unknown.asked > 0
+
+
+@pytest.mark.parametrize("algorithm", ["RS256", "PS256"])
+@pytest.mark.parametrize(("signature_bytes", "asked"), [(255, 0), (256, 1), (512, 1)])
+def test_an_rsa_signature_is_at_least_as_long_as_the_shortest_accepted_key(algorithm, signature_bytes, asked):
+    factory = TokenFactory(algorithm)
+    keys = NoKeys(factory.ring())
+    assert reason_with(keys, factory.token(signature=bytes(signature_bytes))) is RejectionReason.BAD_SIGNATURE
+    assert keys.asked == asked
