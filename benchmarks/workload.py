@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import secrets
 import time
-import uuid
 from typing import TYPE_CHECKING, Any, Final
 
 from django_at_jwt.core.jose.jws import sign_compact
 from django_at_jwt.core.profile import assemble, encode_json, header_segment
+from django_at_jwt.core.token_id import TokenId
 
 if TYPE_CHECKING:
     from django_at_jwt.core.jose.keys import PrivateKey
@@ -40,7 +41,7 @@ def claims(subject: str = CLIENT_ID, *, issuer: str = ISSUER) -> dict[str, Any]:
         client_id=CLIENT_ID,
         issued_at=int(time.time()),
         lifetime=3600,
-        token_id=uuid.uuid4().hex,
+        token_id=str(TokenId(secrets.token_hex(16), secrets.token_hex(16), has_row=True)),
         scopes=["read", "write"],
         mapped=_ATTRIBUTES,
     )

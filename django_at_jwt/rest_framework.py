@@ -14,6 +14,7 @@ from django_at_jwt.resource_server.rest_framework.authentication import (
     AmbiguousCredentials,
     InvalidAccessToken,
     KeysAreUnavailable,
+    RevocationIsUnavailable,
 )
 from django_at_jwt.resource_server.rest_framework.challenges import InsufficientUserAuthentication
 from django_at_jwt.resource_server.rest_framework.permissions import (
@@ -89,6 +90,7 @@ __all__ = [
     "KeysAreUnavailable",
     "MachinePrincipal",
     "RequiresAuthentication",
+    "RevocationIsUnavailable",
     "TokenPrincipal",
     "scope_alternatives",
 ]

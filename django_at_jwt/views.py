@@ -28,7 +28,11 @@ __all__ = ["AccessTokenRequiredMixin", "access_token_required"]
 
 
 def access_token_required(
-    permission: Any = None, *, scopes: Scopes | None = None, audience: str | None = None
+    permission: Any = None,
+    *,
+    scopes: Scopes | None = None,
+    audience: str | None = None,
+    revocation: str | None = None,
 ) -> Callable[[ViewFunction], ViewFunction]:
     """Require an access token for a view, which may be asynchronous.
 
@@ -42,11 +46,13 @@ def access_token_required(
         scopes: the scopes that the token must have, all of them: a list, or a dict of lists by HTTP method. Methods
             that are not in the dict get status 405. An empty list accepts any token.
         audience: the required audience, if not the project's own.
+        revocation: how this project's own tokens are checked for revocation, if not as the settings say:
+            ``"offline"``, ``"deny_list"`` or ``"row"``.
 
     Raises:
-        ImproperlyConfigured: neither a permission nor scopes are given.
+        ImproperlyConfigured: neither a permission nor scopes are given, or ``revocation`` is unknown.
     """
-    guard = _make_guard(permission, scopes, audience, name="access_token_required")
+    guard = _make_guard(permission, scopes, audience, revocation, name="access_token_required")
 
     def decorated(view: ViewFunction) -> ViewFunction:
         if iscoroutinefunction(view):
@@ -72,7 +78,7 @@ class AccessTokenRequiredMixin:
     """Require an access token for a class-based view. List it before ``View`` in the bases.
 
     Attributes:
-        required_scopes, permission, audience: see :func:`access_token_required`.
+        required_scopes, permission, audience, revocation: see :func:`access_token_required`.
 
     Raises:
         ImproperlyConfigured: a class lists it after a view.
@@ -81,6 +87,7 @@ class AccessTokenRequiredMixin:
     required_scopes: ClassVar[Scopes | None] = None
     permission: ClassVar[Any] = None
     audience: ClassVar[str | None] = None
+    revocation: ClassVar[str | None] = None
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -97,15 +104,13 @@ class AccessTokenRequiredMixin:
 
         Args:
             initial: attributes of the view that override those of the class, including ``permission``,
-                ``required_scopes`` and ``audience``.
+                ``required_scopes``, ``audience`` and ``revocation``.
 
         Raises:
-            ImproperlyConfigured: neither a permission nor scopes are given.
+            ImproperlyConfigured: neither a permission nor scopes are given, or ``revocation`` is unknown.
         """
-        options = {
-            name: initial.get(name, getattr(cls, name)) for name in ("permission", "required_scopes", "audience")
-        }
-        guard = _make_guard(options["permission"], options["required_scopes"], options["audience"], name=cls.__name__)
+        names = ("permission", "required_scopes", "audience", "revocation")
+        guard = _make_guard(*(initial.get(name, getattr(cls, name)) for name in names), name=cls.__name__)
         view: ViewFunction = super().as_view(**initial, _guard=guard)  # type: ignore[misc]
         return _open_to_all(view)
 
@@ -125,16 +130,16 @@ class AccessTokenRequiredMixin:
         return refusal or _of_token(await super().dispatch(request, *args, **kwargs))  # type: ignore[misc]
 
 
-def _make_guard(permission: Any, scopes: Any, audience: str | None, *, name: str) -> type[Guard]:
+def _make_guard(
+    permission: Any, scopes: Any, audience: str | None, revocation: str | None, *, name: str
+) -> type[Guard]:
     if permission is None and scopes is None:
         raise ImproperlyConfigured(f"{name} needs scopes or a permission. To accept any token, pass scopes=[].")
     if isfunction(permission):
         raise ImproperlyConfigured(f"{name} must be called: write @{name}(scopes=[...]).")
     permissions = [HasScopes] if permission is None else [permission] if scopes is None else [HasScopes, permission]
     attributes = {
-        "authentication_classes": [
-            AccessTokenAuthentication if audience is None else AccessTokenAuthentication.for_audience(audience)
-        ],
+        "authentication_classes": [AccessTokenAuthentication.for_audience(audience, revocation=revocation)],
         "permission_classes": permissions,
         "required_scopes": scopes,
     }

@@ -22,6 +22,7 @@ from oauth2_provider.models import get_application_model
 
 from django_at_jwt.authorization_server.keys.rotation import rotate_signing_keys
 from django_at_jwt.authorization_server.keys.store import key_store
+from django_at_jwt.authorization_server.revocation.deny_list import deny_list
 from django_at_jwt.conf import app_settings, clear_process_caches
 from django_at_jwt.core.jose.jws import CompactJws
 from django_at_jwt.models import SigningKey
@@ -84,6 +85,7 @@ def signing_keys(db, settings, _made_keys):
         key_store.forget()
     made_at = min(values["announced_at"] for values in _made_keys[algorithms])
     age = timezone.now() - made_at
+    deny_list.renew()
     return tuple(SigningKey.objects.create(**_later(values, age)) for values in _made_keys[algorithms])
 
 

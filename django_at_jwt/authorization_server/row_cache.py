@@ -30,12 +30,17 @@ _ABANDONED_AFTER: Final = 60.0
 class BoundedRead:
     """Read in a separate thread, one read at a time, and stop waiting for it after ``READ_PATIENCE``.
 
-    Inside a transaction, and with an in-memory database, the read runs in the calling thread, since no other connection
-    sees the same rows. Not bounded: such a read takes as long as the database.
+    With an in-memory database, and by default inside a transaction, the read runs in the calling thread, since no other
+    connection sees the same rows. Not bounded: such a read takes as long as the database.
     """
 
     def __init__(
-        self, model: type[Model], read: Callable[[str, Callable[[], bool]], None], put_off: Callable[[], None]
+        self,
+        model: type[Model],
+        read: Callable[[str, Callable[[], bool]], None],
+        put_off: Callable[[], None],
+        *,
+        outside_transactions: bool = False,
     ) -> None:
         """Make a reader of the rows of ``model``.
 
@@ -43,8 +48,11 @@ class BoundedRead:
             read: reads and stores the rows. It is called with the alias of the primary database, and a function that
                 returns whether the read is still the latest: not after :meth:`forget`, or when it was abandoned.
             put_off: called if a read takes too long, to postpone the next attempt.
+            outside_transactions: read on a separate connection inside a transaction, too: the rows that the transaction
+                sees may be old, or not committed.
         """
         self._model, self._read, self._put_off = model, read, put_off
+        self._outside_transactions = outside_transactions
         self._lock = threading.Lock()
         self._latest: _Read | None = None
 
@@ -62,19 +70,9 @@ class BoundedRead:
         Raises:
             Exception: what ``read`` raised.
         """
-        database = router.db_for_write(self._model)
-        inline = _is_bound_to_its_connection(database)
-        with self._lock:
-            read = self._latest
-            begins = read is None or read.is_over()
-            if read is None or begins:
-                if not due():
-                    return True
-                read = self._latest = _Read(self, database, inline=inline)
-                if not inline:
-                    read.thread.start()
-        if begins and inline:
-            read.work()
+        read, begins = self._begin(due)
+        if read is None:
+            return True
         remaining = max(0.0, read.began + READ_PATIENCE - time.monotonic())
         if (begins or join) and read.done.wait(remaining):
             if read.error is not None:
@@ -88,6 +86,27 @@ class BoundedRead:
                 if read is self._latest and not read.done.is_set():
                     self._put_off()
         return False
+
+    def start(self) -> None:
+        """Start a read unless one is running, and don't wait for it."""
+        self._begin(lambda: True)
+
+    def _begin(self, due: Callable[[], bool]) -> tuple[_Read | None, bool]:
+        """Return the running read, and whether it was started here; no read if none runs and none is due."""
+        database = router.db_for_write(self._model)
+        inline = (_is_in_memory if self._outside_transactions else _is_bound_to_its_connection)(database)
+        with self._lock:
+            read = self._latest
+            begins = read is None or read.is_over()
+            if read is None or begins:
+                if not due():
+                    return None, False
+                read = self._latest = _Read(self, database, inline=inline)
+                if not inline:
+                    read.thread.start()
+        if begins and inline:
+            read.work()
+        return read, begins
 
     def forget(self) -> None:
         """Start a new read at the next use, even if one is running: it may have read the rows before a change."""
@@ -132,9 +151,12 @@ class _Read:
 
 
 def _is_bound_to_its_connection(database: str) -> bool:
-    connection = connections[database]
-    in_memory = getattr(connection, "is_in_memory_db", None)
-    return connection.in_atomic_block or (in_memory is not None and in_memory())
+    return connections[database].in_atomic_block or _is_in_memory(database)
+
+
+def _is_in_memory(database: str) -> bool:
+    in_memory = getattr(connections[database], "is_in_memory_db", None)
+    return in_memory is not None and in_memory()
 
 
 _NEVER: Final = float("-inf")

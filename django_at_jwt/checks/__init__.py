@@ -40,6 +40,7 @@ from .resource_servers import (
     check_readable_rows,
     check_resource_servers,
 )
+from .revocation import check_revocation
 from .rfc9700 import check_public_clients, check_rfc9700
 from .settings import (
     check_access_token_generator,
@@ -97,6 +98,7 @@ ALL_CHECKS: Final[Sequence[Callable[..., list[CheckMessage]]]] = (
     check_authentication_classes,
     check_client_secret_hasher,
     check_client_secret_key,
+    check_revocation,
 )
 DEPLOYMENT_CHECKS: Final[Sequence[Callable[..., list[CheckMessage]]]] = (
     check_issuer_is_secure,

@@ -48,6 +48,7 @@ class CheckId(StrEnum):
     WRONG_USER_MODEL = "django_at_jwt.E023"
     CLIENT_SECRET_HASHER_FIRST = "django_at_jwt.E024"  # noqa: S105 - an id
     NO_CLIENT_SECRET_HASHER = "django_at_jwt.E025"  # noqa: S105 - an id
+    UNUSABLE_REVOCATION = "django_at_jwt.E026"
     NO_SIGNING_KEY = "django_at_jwt.W001"
     NO_WELL_KNOWN_URLS = "django_at_jwt.W002"
     ISSUER_ELSEWHERE = "django_at_jwt.W003"

@@ -13,6 +13,7 @@ from .oauth2_provider import (
     RFC9700_PROFILE,
     VALIDATOR_CLASS,
     access_token_lifetime,
+    has_issuer_tables,
     local_issuer,
     oauth2_provider_settings,
     token_user_model,
@@ -25,12 +26,14 @@ from .validators import KEY_ENCRYPTION_KEY_BYTES, nearest_name
 # The resource server must not import the authorization server, so it reaches these by dotted path.
 COMPUTED_SUBJECT_LOOKUP: Final = "django_at_jwt.authorization_server.subject.user_of_computed_subject"
 OPAQUE_TOKEN_READER: Final = "django_at_jwt.authorization_server.oauthlib_bridge.opaque_token.read_opaque_token"  # noqa: S105
+LOCAL_REVOCATION_POLICY: Final = "django_at_jwt.authorization_server.revocation.policies.local_policy"
 
 __all__ = [
     "ACCESS_TOKEN_GENERATOR",
     "CLIENT_SECRET_HASHER",
     "COMPUTED_SUBJECT_LOOKUP",
     "KEY_ENCRYPTION_KEY_BYTES",
+    "LOCAL_REVOCATION_POLICY",
     "LONGEST_SENSIBLE_LIFETIME",
     "OPAQUE_TOKEN_READER",
     "REFRESH_TOKEN_GENERATOR",
@@ -42,6 +45,7 @@ __all__ = [
     "access_token_lifetime",
     "app_settings",
     "clear_process_caches",
+    "has_issuer_tables",
     "known_issuers",
     "local_issuer",
     "nearest_name",

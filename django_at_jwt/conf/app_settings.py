@@ -10,11 +10,12 @@ from django_at_jwt.core.claims import MapperRule, Oversize, SizeLimits
 from django_at_jwt.core.key_lifecycle import RotationPolicy
 from django_at_jwt.core.remote_issuer import CacheBounds
 from django_at_jwt.core.resource_servers import ISSUER_SCOPES, ResourceServerConfig, declared_resource_servers
+from django_at_jwt.core.revocation import Revocation
 from django_at_jwt.core.subjects import UserMode
 from django_at_jwt.core.verifier import DEFAULT_LEEWAY, DEFAULT_MAX_BYTES
 
 from .issuers import IssuerSettings, read_issuers
-from .oauth2_provider import toolkit_setting
+from .oauth2_provider import has_issuer_tables, toolkit_setting
 from .validators import (
     read_algorithms,
     read_count,
@@ -34,9 +35,11 @@ from .validators import (
     read_optional_duration,
     read_optional_identifier,
     read_optional_key,
+    read_optional_local_revocation,
     read_oversize,
     read_positive,
     read_protected_resources,
+    read_revocation_unavailable,
     read_seconds,
     read_sectors,
     read_some_seconds,
@@ -80,6 +83,11 @@ class AppSettings:
         leeway: allowed clock difference in seconds, at most 600.
         max_token_bytes: tokens longer than this are rejected unparsed.
         verified_token_cache_size: maximum number of verified tokens cached per process; 0 turns the cache off.
+        revocation: how the local issuer's tokens are checked for revocation, unless a view says otherwise; ``None`` for
+            ``DENY_LIST`` in the project that issues them. See :attr:`local_revocation`.
+        revocation_max_age: seconds for which a process uses the deny list it has read.
+        revocation_max_stale: seconds for which the last deny list is used while the database cannot be read.
+        revocation_unavailable: ``refuse`` to answer 503 after that, or ``accept`` to accept tokens that may be revoked.
         claim_mappers: claim mappers declared in the settings, in addition to those in the database.
         claim_hash_keys: pairs of a name and a key for the ``hash`` transform, which refers to it by that name.
         mappable_user_fields: user fields that claim mappers may read; dots follow relations. Usernames are not in the
@@ -132,6 +140,10 @@ class AppSettings:
     leeway: float = setting(float(DEFAULT_LEEWAY), read_leeway)
     max_token_bytes: int = setting(DEFAULT_MAX_BYTES, read_positive)
     verified_token_cache_size: int = setting(1024, read_count)
+    revocation: Revocation | None = setting(None, read_optional_local_revocation)
+    revocation_max_age: float = setting(5.0, read_seconds)
+    revocation_max_stale: float = setting(300.0, read_seconds)
+    revocation_unavailable: str = setting("refuse", read_revocation_unavailable)
     claim_mappers: tuple[MapperRule, ...] = setting((), read_mappers, repr=False)
     claim_hash_keys: tuple[tuple[str, str], ...] = setting((), read_hash_keys, repr=False)
     mappable_user_fields: tuple[str, ...] = setting(("email", "first_name", "last_name"), read_texts)
@@ -163,6 +175,13 @@ class AppSettings:
     def local_audience(self) -> str | None:
         """The ``aud`` that this project's own API expects of the local issuer's tokens."""
         return self.audience or self.default_resource
+
+    @property
+    def local_revocation(self) -> Revocation:
+        """How the local issuer's tokens are checked for revocation, unless a view says otherwise."""
+        if self.revocation is not None:
+            return self.revocation
+        return Revocation.DENY_LIST if has_issuer_tables() else Revocation.OFFLINE
 
     @property
     def issuer_cache_bounds(self) -> CacheBounds:

@@ -7,6 +7,7 @@ from dataclasses import Field, dataclass, fields
 from typing import Any, Final
 
 from django_at_jwt.core.metadata import is_fetchable
+from django_at_jwt.core.revocation import Revocation
 from django_at_jwt.core.subjects import UserMode
 
 from .validators import (
@@ -17,6 +18,7 @@ from .validators import (
     read_leeway,
     read_optional_dotted_path,
     read_optional_text,
+    read_remote_revocation,
     read_texts,
     setting,
 )
@@ -54,6 +56,7 @@ class IssuerSettings:
         algorithms: accepted algorithms; if empty, all that this app supports.
         leeway: allowed clock difference in seconds, at most 600, or ``None`` for ``AT_JWT["LEEWAY"]``.
         required_claims: claims that a token must have in addition to those of RFC 9068.
+        revocation: ``OFFLINE``, or ``INTROSPECT`` to ask the issuer whether a token was revoked.
         user_mode: how ``request.user`` is determined for its tokens.
         user_field: unique field of the user model that contains its subjects, or ``None`` for the table of subjects.
         fill_user: dotted path of a function that takes a new user and the claims and fills in the user's fields, for
@@ -67,6 +70,7 @@ class IssuerSettings:
     algorithms: tuple[str, ...] = setting((), read_algorithms)
     leeway: float | None = setting(None, read_leeway)
     required_claims: tuple[str, ...] = setting((), read_texts)
+    revocation: Revocation = setting(Revocation.OFFLINE, read_remote_revocation)
     user_mode: UserMode = setting(UserMode.STATELESS, _user_mode)
     user_field: str | None = setting(None, read_optional_text)
     fill_user: str | None = setting(None, read_optional_dotted_path)

@@ -124,6 +124,11 @@ def local_issuer() -> str:
     return str(toolkit_setting("OIDC_ISS_ENDPOINT") or "")
 
 
+def has_issuer_tables() -> bool:
+    """Return whether this project has the tables of issued tokens and of the deny list."""
+    return apps.is_installed("oauth2_provider") and apps.is_installed("django_at_jwt")
+
+
 def access_token_lifetime() -> int:
     """Return the lifetime of an access token in seconds, as django-oauth-toolkit passes it to oauthlib."""
     lifetime = toolkit_setting("ACCESS_TOKEN_EXPIRE_SECONDS", _TOOLKIT_LIFETIME)

@@ -22,6 +22,7 @@ from django_at_jwt.core.jose.algorithms import ALGORITHMS
 from django_at_jwt.core.metadata import RESOURCE_DESCRIPTION
 from django_at_jwt.core.quotation import nearest_names, quote
 from django_at_jwt.core.resource_servers import is_resource_identifier
+from django_at_jwt.core.revocation import Revocation
 from django_at_jwt.core.subjects import UserMode
 
 if TYPE_CHECKING:
@@ -235,6 +236,30 @@ def read_local_user_mode(value: object) -> UserMode:
     if value not in (UserMode.LOCAL, UserMode.STATELESS):
         raise ValueError(f'must be "local" or "stateless" {got(value)}')
     return UserMode(str(value))
+
+
+def read_optional_local_revocation(value: object) -> Revocation | None:
+    return None if value is None else read_local_revocation(value)
+
+
+def read_local_revocation(value: object) -> Revocation:
+    return _read_revocation(value, Revocation.OFFLINE, Revocation.DENY_LIST, Revocation.ROW)
+
+
+def read_remote_revocation(value: object) -> Revocation:
+    return _read_revocation(value, Revocation.OFFLINE, Revocation.INTROSPECT)
+
+
+def _read_revocation(value: object, *allowed: Revocation) -> Revocation:
+    if not isinstance(value, str) or value not in allowed:
+        raise ValueError(f"must be one of {', '.join(allowed)} {got(value)}")
+    return Revocation(value)
+
+
+def read_revocation_unavailable(value: object) -> str:
+    if value not in ("refuse", "accept"):
+        raise ValueError(f'must be "refuse" or "accept" {got(value)}')
+    return str(value)
 
 
 def read_protected_resources(value: object) -> Mapping[str, Mapping[str, Any]] | None:

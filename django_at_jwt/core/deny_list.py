@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from .token_id import TokenId, digest_of
+from .token_id import digest_of_authorization, digests_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from .profile import AccessTokenClaims
+
+_RESOLUTION: Final = 60
 
 
 class DenyKind(StrEnum):
@@ -40,44 +42,58 @@ class DenyEntry(NamedTuple):
 
 
 class DenyList:
-    """The live entries of one issuer. Reads are safe while another thread adds entries.
+    """The live entries of one issuer. One thread at a time may change it, while others call :meth:`hit`.
 
-    A million entries take about 110 MB: tokens and authorizations are kept as 16 bytes each.
+    A million entries take about 110 MB: tokens and authorizations are kept as 16 bytes each, and entries that expire in
+    the same minute share the number.
     """
 
     def __init__(self, entries: Iterable[DenyEntry] = ()) -> None:
-        # The value is when the entry expires, in seconds since the epoch.
+        # The values are when the entries expire, in seconds since the epoch, rounded up to a minute.
         self._tokens: dict[bytes, int] = {}
         self._authorizations: dict[bytes, int] = {}
-        # The value also has the instant up to which tokens are concerned.
-        self._clients: dict[str, tuple[int, int]] = {}
-        self._audiences: dict[str, tuple[int, int]] = {}
+        self._bounded: dict[tuple[DenyKind, str, int], int] = {}
+        # The latest instant up to which tokens of a client, or for an audience, are concerned.
+        self._clients: dict[str, int] = {}
+        self._audiences: dict[str, int] = {}
+        self._minutes: dict[int, int] = {}
         self.update(entries)
 
     def __len__(self) -> int:
-        return len(self._tokens) + len(self._authorizations) + len(self._clients) + len(self._audiences)
+        return sum(len(each) for each in self._all())
+
+    @property
+    def names_authorizations(self) -> bool:
+        """Whether any entry names an authorization."""
+        return bool(self._authorizations)
+
+    def count(self, *, expiring_after: int) -> int:
+        """Return the number of entries that expire after a full minute, in seconds since the epoch."""
+        return sum(expires_at > expiring_after for each in self._all() for expires_at in each.values())
 
     def update(self, entries: Iterable[DenyEntry]) -> None:
-        """Add entries. Of two for the same client or audience, the later instant counts."""
+        """Add entries. Adding an entry again has no effect."""
         for kind, value, issued_until, expires_at in entries:
-            match kind:
-                case DenyKind.TOKEN:
-                    self._tokens[digest_of(value)] = expires_at
-                case DenyKind.AUTHORIZATION:
-                    self._authorizations[bytes.fromhex(value)] = expires_at
-                case DenyKind.CLIENT:
-                    _keep_latest(self._clients, value, (issued_until or 0, expires_at))
-                case DenyKind.AUDIENCE:
-                    _keep_latest(self._audiences, value, (issued_until or 0, expires_at))
+            minute = -(-expires_at // _RESOLUTION) * _RESOLUTION
+            minute = self._minutes.setdefault(minute, minute)
+            if kind is DenyKind.TOKEN:
+                self._tokens[digests_of(value)[0]] = minute
+            elif kind is DenyKind.AUTHORIZATION:
+                self._authorizations[digest_of_authorization(value)] = minute
+            else:
+                self._bounded[kind, value, issued_until or 0] = minute
+                self._extend(kind, value, issued_until or 0)
 
     def drop_expired(self, now: float) -> None:
-        """Remove entries that no longer concern any token."""
-        for each in (self._tokens, self._authorizations):
+        """Remove entries that no longer concern any token. ``now`` is in seconds since the epoch."""
+        for each in self._all():
             for key in [key for key, expires_at in each.items() if expires_at <= now]:
                 del each[key]
-        for bounded in (self._clients, self._audiences):
-            for name in [name for name, (_, expires_at) in bounded.items() if expires_at <= now]:
-                del bounded[name]
+        self._minutes = {minute: minute for minute in self._minutes if minute > now}
+        for kind, instants in ((DenyKind.CLIENT, self._clients), (DenyKind.AUDIENCE, self._audiences)):
+            live = {value for each, value, _ in self._bounded if each is kind}
+            for value in instants.keys() - live:
+                del instants[value]
 
     def hit(self, claims: AccessTokenClaims, audience: str | None) -> DenyKind | None:
         """Return the kind of an entry that concerns a token at an API, or ``None``.
@@ -87,26 +103,27 @@ class DenyList:
             audience: the API's identifier; ``None`` to count an audience entry only if no audience of the token is
                 left.
         """
-        if self._tokens and digest_of(claims.token_id) in self._tokens:
-            return DenyKind.TOKEN
-        if self._authorizations and self._is_of_ended_authorization(claims.token_id):
-            return DenyKind.AUTHORIZATION
-        if self._clients and _covers(self._clients.get(claims.client_id), claims):
+        if self._tokens or self._authorizations:
+            token, authorization = digests_of(claims.token_id)
+            if token in self._tokens:
+                return DenyKind.TOKEN
+            if authorization in self._authorizations:
+                return DenyKind.AUTHORIZATION
+        if self._clients and claims.issued_at <= self._clients.get(claims.client_id, -1):
             return DenyKind.CLIENT
         if self._audiences:
             concerned = claims.audience if audience is None else (audience,)
-            if all(_covers(self._audiences.get(each), claims) for each in concerned):
+            if concerned and all(claims.issued_at <= self._audiences.get(each, -1) for each in concerned):
                 return DenyKind.AUDIENCE
         return None
 
-    def _is_of_ended_authorization(self, token_id: str) -> bool:
-        parsed = TokenId.parse(token_id)
-        return parsed is not None and bytes.fromhex(parsed.authorization) in self._authorizations
+    def names_authorization(self, identifier: str) -> bool:
+        """Return whether an entry names an authorization. For tokens whose ``jti`` does not contain it."""
+        return digest_of_authorization(identifier) in self._authorizations
 
+    def _all(self) -> tuple[dict[Any, int], ...]:
+        return self._tokens, self._authorizations, self._bounded
 
-def _keep_latest(entries: dict[str, tuple[int, int]], value: str, entry: tuple[int, int]) -> None:
-    entries[value] = max(entry, entries.get(value, entry))
-
-
-def _covers(entry: tuple[int, int] | None, claims: AccessTokenClaims) -> bool:
-    return entry is not None and claims.issued_at <= entry[0]
+    def _extend(self, kind: DenyKind, value: str, issued_until: int) -> None:
+        instants = self._clients if kind is DenyKind.CLIENT else self._audiences
+        instants[value] = max(issued_until, instants.get(value, issued_until))

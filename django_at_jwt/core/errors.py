@@ -29,6 +29,7 @@ class RejectionReason(StrEnum):
     NOT_YET_VALID = "not_yet_valid"
     SENDER_CONSTRAINED = "sender_constrained"
     REVOKED = "revoked"
+    UNKNOWN_REVOCATION = "unknown_revocation"
     UNKNOWN_SUBJECT = "unknown_subject"
     INACTIVE_SUBJECT = "inactive_subject"
 
@@ -126,6 +127,10 @@ class NoSigningKey(IssuanceUnavailable):
 
 class KeysUnavailable(NoSigningKey):
     """The issuer's keys could not be read, and the cached ones are too old to use: 503, not 401 or 500."""
+
+
+class RevocationUnavailable(Exception):
+    """Whether a token was revoked cannot be found out: 503, since it can be neither accepted nor rejected."""
 
 
 class UnacceptableKey(ValueError):

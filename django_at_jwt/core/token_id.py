@@ -12,6 +12,7 @@ from typing import Final, NamedTuple, Self
 
 LONGEST_TOKEN_ID: Final = 80
 _FORMAT: Final = re.compile(r"((?:[0-9a-f]{32})?)\.([0-9a-f]{32})\.([01])", re.ASCII)
+_AUTHORIZATION: Final = re.compile(r"[0-9a-f]{32}", re.ASCII)
 
 
 class TokenId(NamedTuple):
@@ -31,12 +32,22 @@ class TokenId(NamedTuple):
         return None if match is None else cls(match[1], match[2], match[3] == "1")
 
 
-def digest_of(text: str) -> bytes:
-    """Return the 16 bytes by which the deny list knows a ``jti`` or an authorization's identifier.
+def digests_of(token_id: str) -> tuple[bytes, bytes | None]:
+    """Return the 16 bytes by which the deny list knows a token, and those of its authorization or ``None``.
 
-    These are the random bits themselves, or the start of the SHA-256 digest of an identifier of another format.
+    These are the bits in the ``jti``, or the start of the SHA-256 digest of a ``jti`` of another format.
     """
-    parsed = TokenId.parse(text)
-    if parsed is not None:
-        return bytes.fromhex(parsed.random)
-    return hashlib.sha256(text.encode()).digest()[:16]
+    match = _FORMAT.fullmatch(token_id)
+    if match is None:
+        return _hashed(token_id), None
+    authorization, random, _ = match.groups()
+    return bytes.fromhex(random), bytes.fromhex(authorization) if authorization else None
+
+
+def digest_of_authorization(identifier: str) -> bytes:
+    """Return the 16 bytes by which the deny list knows an authorization."""
+    return bytes.fromhex(identifier) if _AUTHORIZATION.fullmatch(identifier) else _hashed(identifier)
+
+
+def _hashed(text: str) -> bytes:
+    return hashlib.sha256(text.encode(errors="surrogatepass")).digest()[:16]

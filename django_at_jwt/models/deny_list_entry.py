@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any, ClassVar
+import math
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from django_at_jwt.core.deny_list import DenyEntry, DenyKind
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 
 class DenyListEntry(models.Model):
@@ -59,9 +63,14 @@ class DenyListEntry(models.Model):
     @property
     def entry(self) -> DenyEntry:
         """The entry as plain values."""
-        return DenyEntry(
-            kind=DenyKind(self.kind),
-            value=self.value,
-            issued_until=None if self.issued_until is None else int(self.issued_until.timestamp()),
-            expires_at=int(self.expires_at.timestamp()),
-        )
+        return as_entry(self.kind, self.value, self.issued_until, self.expires_at)
+
+
+def as_entry(kind: str, value: str, issued_until: datetime | None, expires_at: datetime) -> DenyEntry:
+    """Return an entry from the columns of its row.
+
+    Raises:
+        ValueError: the kind is unknown, for instance that of a newer version of this app.
+    """
+    until = None if issued_until is None else int(issued_until.timestamp())
+    return DenyEntry(DenyKind(kind), value, until, math.ceil(expires_at.timestamp()))

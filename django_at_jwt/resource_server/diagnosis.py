@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from django_at_jwt.conf import app_settings
 from django_at_jwt.core.diagnosis import RuleOutcome, RuleResult, diagnose
-from django_at_jwt.core.errors import KeysUnavailable, RejectionReason, TokenRejected
+from django_at_jwt.core.errors import KeysUnavailable, RejectionReason, RevocationUnavailable, TokenRejected
 from django_at_jwt.core.jose.jws import CompactJws, decode_object
 from django_at_jwt.core.profile import parse_claims
 from django_at_jwt.core.subjects import UserMode
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from django_at_jwt.core.jose.keyring import KeyRing
+    from django_at_jwt.core.profile import AccessTokenClaims
     from django_at_jwt.core.verifier import KeySource
 
 
@@ -44,8 +45,8 @@ class Diagnosis:
 def diagnose_token(token: str, *, audience: str | None = None) -> Diagnosis:
     """Apply all rules of :func:`~.verification.verify_token` to a token, without stopping at the first failure.
 
-    The last rule looks up the user, if all other rules passed: the site's own lookup function must only get verified
-    claims. No user is created. The issuer's keys may be fetched.
+    The last two rules are about revocation and the user, and apply if all other rules passed: the site's own lookup
+    function must only get verified claims. No user is created. The issuer's keys may be fetched.
 
     Raises:
         ImproperlyConfigured: no issuer is set, an issuer has no audience, or the table of subjects is missing.
@@ -54,6 +55,7 @@ def diagnose_token(token: str, *, audience: str | None = None) -> Diagnosis:
     Not checked: opaque tokens are not looked up.
     """
     diagnosis = _diagnose_token(token, audience=audience)
+    diagnosis = replace(diagnosis, rules=(*diagnosis.rules, _revocation_rule(token, diagnosis, audience)))
     return replace(diagnosis, rules=(*diagnosis.rules, _user_rule(token, diagnosis)))
 
 
@@ -79,6 +81,29 @@ def _diagnose_token(token: str, *, audience: str | None) -> Diagnosis:
     return Diagnosis(issuer=issuer, keys_problem="", rules=diagnose(token, key_ring=ring, expected=expected, now=now))
 
 
+def _revocation_rule(token: str, diagnosis: Diagnosis, audience: str | None) -> RuleResult:
+    result = RuleResult(rule="revocation", outcome=RuleOutcome.NOT_REACHED, expected="not revoked")
+    if diagnosis.issuer is None:
+        return result
+    check = accepted_issuers(audience)[diagnosis.issuer].revocation
+    if check is None:
+        return replace(result, outcome=RuleOutcome.PASSED, expected="(not checked; offline)")
+    if not diagnosis.is_accepted:
+        return result
+    try:
+        check(_claims_of(token), token)
+    except TokenRejected as rejected:
+        return replace(result, outcome=RuleOutcome.FAILED, reason=rejected.reason, detail=rejected.detail)
+    except RevocationUnavailable as error:
+        return replace(result, found=str(error))
+    return replace(result, outcome=RuleOutcome.PASSED)
+
+
+def _claims_of(token: str) -> AccessTokenClaims:
+    jws = CompactJws.split(token, max_bytes=app_settings().max_token_bytes)
+    return parse_claims(decode_object(jws.payload, RejectionReason.BAD_CLAIMS))
+
+
 def _user_rule(token: str, diagnosis: Diagnosis) -> RuleResult:
     result = RuleResult(rule="user", outcome=RuleOutcome.PASSED, expected="exists and is active")
     if diagnosis.issuer is None:
@@ -88,8 +113,7 @@ def _user_rule(token: str, diagnosis: Diagnosis) -> RuleResult:
         return replace(result, expected="any subject (users of this issuer are not looked up)")
     if not diagnosis.is_accepted:
         return replace(result, outcome=RuleOutcome.NOT_REACHED)
-    jws = CompactJws.split(token, max_bytes=app_settings().max_token_bytes)
-    claims = parse_claims(decode_object(jws.payload, RejectionReason.BAD_CLAIMS))
+    claims = _claims_of(token)
     if claims.is_machine:
         return replace(result, expected="(none; the client acts for itself)")
     try:

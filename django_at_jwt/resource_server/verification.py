@@ -26,16 +26,19 @@ from django_at_jwt.conf import (
 from django_at_jwt.core.errors import RejectionReason, TokenRejected
 from django_at_jwt.core.jose.jws import CompactJws, decode_object
 from django_at_jwt.core.metadata import is_remote_issuer
+from django_at_jwt.core.revocation import Revocation
 from django_at_jwt.core.verifier import Expectations, KeySource
 from django_at_jwt.resource_server.remote.key_source import RemoteKeySource
 from django_at_jwt.resource_server.remote.options import RemoteOptions
 
+from .revocation import local_revocation_policy, remote_revocation_policy
 from .token_cache import token_cache
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from django_at_jwt.core.profile import AccessTokenClaims
+    from django_at_jwt.core.revocation import RevocationPolicy
 
 register_process_cache(token_cache.forget)
 
@@ -47,49 +50,58 @@ NO_AUDIENCE: Final = 'AT_JWT["ISSUERS"]["{}"] has no "audience", so tokens for a
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AcceptedIssuer:
-    """An issuer whose tokens are accepted: its keys, and the expected claims."""
+    """An issuer whose tokens are accepted: its keys, the expected claims, and the check for revocation, if any."""
 
     keys: KeySource
     expected: Expectations
+    revocation: RevocationPolicy | None
 
 
 @sensitive_variables()
-def verify_token(token: str, audience: str | None = None) -> AccessTokenClaims:
+def verify_token(token: str, audience: str | None = None, revocation: Revocation | None = None) -> AccessTokenClaims:
     """Verify an access token of the local issuer or of an issuer in ``AT_JWT["ISSUERS"]``.
 
-    Makes no query while the keys are in memory, unless ``AT_JWT["ACCEPT_OPAQUE_TOKENS"]`` is on and the token is
+    Makes no query while the keys and the deny list in memory are recent, unless a token's row is needed: for ``ROW``,
+    for a token from before the format of ``jti``, or if ``AT_JWT["ACCEPT_OPAQUE_TOKENS"]`` is on and the token is
     opaque. The token's ``iss`` only selects one of the configured issuers.
 
     Args:
         audience: the value that ``aud`` must contain; by default, the audience in the settings for the issuer. The
             local issuer's tokens are accepted for any audience named here. A remote issuer's tokens are accepted only
             if the settings list the audience for that issuer; otherwise the issuer counts as unknown.
+        revocation: how the local issuer's tokens are checked for revocation; by default, as the settings say.
+            ``OFFLINE`` turns the check off for all issuers.
 
     Raises:
         TokenRejected: the token must not be accepted.
         KeysUnavailable: the issuer's keys are not available.
+        RevocationUnavailable: whether the token was revoked cannot be found out.
         ImproperlyConfigured: no issuer is set, no issuer has this audience, or an issuer has no audience.
 
-    Not checked: whether the token was revoked, and whether its subject is active.
+    Not checked: whether the token's subject is active; and, if ``OFFLINE``, whether the token was revoked.
     """
-    settings, issuers = app_settings(), accepted_issuers(audience)
+    settings, issuers = app_settings(), accepted_issuers(audience, revocation)
     if settings.accept_opaque_tokens and (local := local_issuer()) and token.count(".") < _JWT_DOTS:
-        return _read_opaque(token, issuers[local].expected)
+        return _read_opaque(token, issuers[local].expected, revocation or settings.local_revocation)
     if len(issuers) == 1:
         [accepted] = issuers.values()
     else:
         accepted = issuers.get(token_cache.issuer_of(token) or "") or _issuer_by_claim(token, issuers, settings)
-    return token_cache.verify(token, accepted.keys, accepted.expected, time.time(), settings.verified_token_cache_size)
+    size = settings.verified_token_cache_size
+    claims = token_cache.verify(token, accepted.keys, accepted.expected, time.time(), size)
+    if accepted.revocation is not None:
+        accepted.revocation(claims, token)
+    return claims
 
 
 @process_cached
-def accepted_issuers(audience: str | None = None) -> Mapping[str, AcceptedIssuer]:
+def accepted_issuers(audience: str | None = None, revocation: Revocation | None = None) -> Mapping[str, AcceptedIssuer]:
     """Return the issuers whose tokens are accepted, by identifier.
 
     The local issuer's own entry takes precedence over one in ``AT_JWT["ISSUERS"]``.
 
     Args:
-        audience: as for :func:`verify_token`.
+        audience, revocation: as for :func:`verify_token`.
 
     Raises:
         ImproperlyConfigured: as :func:`verify_token`.
@@ -97,8 +109,10 @@ def accepted_issuers(audience: str | None = None) -> Mapping[str, AcceptedIssuer
     settings, local = app_settings(), local_issuer()
     remote = {each.issuer: _remote(each, settings) for each in settings.issuers if each.issuer != local}
     issuers = remote if audience is None else _for_one_audience(remote, audience)
+    if revocation is Revocation.OFFLINE:
+        issuers = {issuer: replace(accepted, revocation=None) for issuer, accepted in issuers.items()}
     if local:
-        issuers[local] = _local(local, settings, audience)
+        issuers[local] = _local(local, settings, audience, revocation)
     if not issuers:
         raise ImproperlyConfigured(
             f'No issuer in AT_JWT["ISSUERS"] has the audience {audience!r}, so no token can be accepted for it.'
@@ -119,7 +133,7 @@ def claimed_issuer(token: str, *, max_bytes: int) -> str | None:
     return issuer if isinstance(issuer, str) else None
 
 
-def _local(issuer: str, settings: AppSettings, audience: str | None) -> AcceptedIssuer:
+def _local(issuer: str, settings: AppSettings, audience: str | None, revocation: Revocation | None) -> AcceptedIssuer:
     wanted = audience or settings.local_audience
     if wanted is None:
         raise ImproperlyConfigured(
@@ -134,7 +148,11 @@ def _local(issuer: str, settings: AppSettings, audience: str | None) -> Accepted
         max_bytes=settings.max_token_bytes,
     )
     # Imported by its path, so that an API without an authorization server never imports that code.
-    return AcceptedIssuer(keys=import_string(settings.local_key_ring), expected=expected)
+    return AcceptedIssuer(
+        keys=import_string(settings.local_key_ring),
+        expected=expected,
+        revocation=local_revocation_policy(revocation or settings.local_revocation, wanted),
+    )
 
 
 def _for_one_audience(issuers: Mapping[str, AcceptedIssuer], audience: str) -> dict[str, AcceptedIssuer]:
@@ -184,7 +202,9 @@ def _remote(issuer: IssuerSettings, settings: AppSettings) -> AcceptedIssuer:
         algorithms=frozenset(issuer.algorithms) or None,
         required_claims=issuer.required_claims,
     )
-    return AcceptedIssuer(keys=remote_key_source(issuer), expected=expected)
+    return AcceptedIssuer(
+        keys=remote_key_source(issuer), expected=expected, revocation=remote_revocation_policy(issuer)
+    )
 
 
 def _issuer_by_claim(token: str, issuers: Mapping[str, AcceptedIssuer], settings: AppSettings) -> AcceptedIssuer:
@@ -194,6 +214,7 @@ def _issuer_by_claim(token: str, issuers: Mapping[str, AcceptedIssuer], settings
     return accepted
 
 
-def _read_opaque(token: str, expected: Expectations) -> AccessTokenClaims:
-    claims: AccessTokenClaims = import_string(OPAQUE_TOKEN_READER)(token, expected=expected, now=time.time())
+def _read_opaque(token: str, expected: Expectations, revocation: Revocation) -> AccessTokenClaims:
+    read = import_string(OPAQUE_TOKEN_READER)
+    claims: AccessTokenClaims = read(token, expected=expected, now=time.time(), revocation=revocation)
     return claims

@@ -18,6 +18,8 @@ from django_at_jwt.core.jose.jws import sign_compact
 from django_at_jwt.core.jose.keyring import KeyRing
 from django_at_jwt.core.jose.keys import PrivateKey
 from django_at_jwt.core.profile import encode_json, header_segment
+from django_at_jwt.core.revocation import Revocation
+from django_at_jwt.core.token_id import TokenId
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,7 +88,7 @@ class InMemoryIssuer:
             "client_id": "a-client-of-the-tests",
             "iat": now,
             "exp": now + _LIFETIME,
-            "jti": secrets.token_hex(16),
+            "jti": str(TokenId("", secrets.token_hex(16), has_row=False)),
         } | changes
 
     def token(self, **claims: Any) -> str:
@@ -108,6 +110,8 @@ class InMemoryIssuer:
             **(getattr(settings, SETTING_NAME, None) or {}),
             "AUDIENCE": self.audience,
             "LOCAL_KEY_RING": f"{__name__}.installed_keys",
+            # Its tokens have no rows, and the project may have no database.
+            "REVOCATION": Revocation.OFFLINE,
         }
         # An issuer in ISSUERS stays there, for its user mode. Silence the check that it is also the project's own
         # issuer: in a project without this app, checks may run in the first request of a test.

@@ -39,6 +39,7 @@ PROTECT = topic(
     "how-to/protect-an-api",
     "how-to/users",
     "how-to/log-refusals",
+    "how-to/revocation",
     "how-to/old-tokens",
     "how-to/permissions",
     "how-to/openapi",

@@ -129,15 +129,16 @@ class TestRevocation:
         assert web.token("refresh_token", refresh_token=tokens["refresh_token"]).status_code == 400
 
     @pytest.mark.compliance("7009-2")
-    def test_is_noticed_at_once_by_the_toolkit_and_at_expiry_by_the_authentication_class(
-        self, client, service, signing_keys, settings, monkeypatch
+    @pytest.mark.parametrize(("revocation", "status"), [("row", 401), ("offline", 200)])
+    def test_is_noticed_at_once_by_rows_and_at_expiry_offline(
+        self, revocation, status, client, service, signing_keys, settings, monkeypatch
     ):
-        settings.AT_JWT = {**settings.AT_JWT, "DEFAULT_RESOURCE": "http://testserver/"}
+        settings.AT_JWT = {**settings.AT_JWT, "DEFAULT_RESOURCE": "http://testserver/", "REVOCATION": revocation}
         token = issued(service, scope="read")
         addresses = ("/whoami/", "/toolkit-drf/", "/toolkit-challenge/")
         assert [client.get(address, headers=bearer(token)).status_code for address in addresses] == [200, 200, 200]
         assert service.post("/o/revoke_token/", {"token": token}).status_code == 200
-        assert [client.get(address, headers=bearer(token)).status_code for address in addresses] == [200, 401, 401]
+        assert [client.get(address, headers=bearer(token)).status_code for address in addresses] == [status, 401, 401]
 
         now = time.time()
         monkeypatch.setattr(time, "time", lambda: now + 3600 + app_settings().leeway + 1)

@@ -93,7 +93,8 @@ def test_pages_in_a_new_project_and_back_again(project):
     without_a_token = "curl --silent --output /dev/null --write-out '%{http_code}' https://www.example.com/reports/"
     assert project.run(without_a_token) == "401"
 
-    assert [status(project, "/order-set/", token) for token in ("$TOKEN", "$REPORTS_TOKEN")] == [200, 401]
+    for address in ("/order-set/", "/payments/", "/exchange-rates/"):
+        assert [status(project, address, token) for token in ("$TOKEN", "$REPORTS_TOKEN")] == [200, 401]
 
     printed = project.follow(blocks_of(PLAIN_VIEWS))
     *answers, of_the_validator = printed.values()

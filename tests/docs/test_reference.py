@@ -75,6 +75,8 @@ class TestSettings:
         "a dict of lists of strings, a dotted path": ("package.module.name", {"a name": [1]}),
         "a non-negative integer": (0, -1),
         '`"local"` or `"stateless"`': ("stateless", "created"),
+        '`"offline"`, `"deny_list"` or `"row"`': ("row", "introspect"),
+        '`"refuse"` or `"accept"`': ("accept", "open"),
         "a dict of texts of 16 to 200 characters": ({"a name": "k" * 16}, {"a name": "k" * 15}),
         "a list of claim mappers": (
             [{"name": "tier", "claim": "tier", "source": {"kind": "constant", "value": "gold"}}],

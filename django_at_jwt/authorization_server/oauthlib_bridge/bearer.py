@@ -2,27 +2,40 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import time
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
+from django.db import Error as AnyDatabaseError
+from django.utils.module_loading import import_string
 from django.views.decorators.debug import sensitive_variables
+from oauth2_provider.models import get_access_token_model, get_application_model
+from oauth2_provider.settings import oauth2_settings
+from oauthlib.common import Request
 
 from django_at_jwt.authorization_server.endpoint_urls import is_endpoint
 from django_at_jwt.authorization_server.keys.store import key_store
 from django_at_jwt.authorization_server.resource_servers import registry
+from django_at_jwt.authorization_server.revocation.deny_list import deny_list
 from django_at_jwt.conf import app_settings, local_issuer
 from django_at_jwt.core.bearer import INVALID_TOKEN
-from django_at_jwt.core.errors import KeysUnavailable, RejectionReason, TokenRejected
+from django_at_jwt.core.errors import KeysUnavailable, RejectionReason, RevocationUnavailable, TokenRejected
 from django_at_jwt.core.jose.jws import CompactJws, decode_object
 from django_at_jwt.core.profile import ACCEPTED_TYPES
+from django_at_jwt.core.quotation import single_line
+from django_at_jwt.core.token_id import TokenId
 from django_at_jwt.core.verifier import Expectations, verify_with_current_keys
+from django_at_jwt.models.primary import primary_rows
+
+from .opaque_token import authorization_of_row, check_holders, claims_of_row
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from oauthlib.common import Request
+    from django_at_jwt.core.profile import AccessTokenClaims
 
 logger = logging.getLogger("django_at_jwt")
 
@@ -48,9 +61,9 @@ class BearerTokenMixin:
     def validate_bearer_token(self, token: str, scopes: Sequence[str], request: Request) -> bool:
         """Return whether the token is valid, has the scopes and is for this API; set the request's user and client.
 
-        An ``at+jwt`` token of this issuer is verified and must have a row; one without was revoked or replaced by a
-        refresh. Other tokens are left to DOT, except tokens with resources if an audience is expected: DOT would
-        compare them with the request's address only.
+        An ``at+jwt`` token of this issuer is verified, and must have a row if its ``jti`` says that one was stored: one
+        without was revoked or replaced by a refresh. Other tokens are left to DOT, except tokens with resources if an
+        audience is expected: DOT would compare them with the request's address only. The deny list applies to all.
 
         Args:
             token: the access token, without the scheme.
@@ -61,17 +74,21 @@ class BearerTokenMixin:
         if not token:
             return bool(super().validate_bearer_token(token, scopes, request))  # type: ignore[misc]
         audience = self._expected_audience(request)
-        row = None
+        row = claims = None
         try:
             if claims_to_be_ours(token):
-                _verify(token, request)
-                row = self._load_access_token(token)  # type: ignore[attr-defined]
+                claims = _verify(token, request)
+                row = self._load_access_token(token) or _unstored_row(claims, token)  # type: ignore[attr-defined]
             else:
                 if audience is not None:
                     row = self._load_access_token(token)  # type: ignore[attr-defined]
                 if row is None or not row.resource:
-                    return bool(super().validate_bearer_token(token, scopes, request))  # type: ignore[misc]
+                    if not super().validate_bearer_token(token, scopes, request):  # type: ignore[misc]
+                        return False
+                    _check_deny_list(None, request.access_token, request, audience)
+                    return True
             check_row(row, request, audience=audience)
+            _check_deny_list(claims, row, request, audience)
         except TokenRejected as rejected:
             logger.info("An access token was refused (%s)", rejected)
             request.oauth2_error = {"error": INVALID_TOKEN, "error_description": "The access token is invalid."}
@@ -107,9 +124,9 @@ def claims_to_be_ours(token: str) -> bool:
     return isinstance(typ, str) and typ.lower() in ACCEPTED_TYPES and issuer == local_issuer()
 
 
-def _verify(token: str, request: Request) -> None:
+def _verify(token: str, request: Request) -> AccessTokenClaims:
     try:
-        verify_own(token)
+        return verify_own(token)
     except KeysUnavailable as error:
         if _is_own_endpoint(_address_of(request)):
             # Answered with 503.
@@ -118,15 +135,15 @@ def _verify(token: str, request: Request) -> None:
         raise TokenRejected(RejectionReason.UNKNOWN_KEY, str(error)) from None
 
 
-def verify_own(token: str) -> None:
-    """Verify a token of this issuer. Not checked: the audience, and the row.
+def verify_own(token: str) -> AccessTokenClaims:
+    """Verify a token of this issuer, and return its claims. Not checked: the audience, the row and the deny list.
 
     Raises:
         TokenRejected: the token must not be accepted.
         KeysUnavailable: the keys cannot be read.
     """
     settings = app_settings()
-    verify_with_current_keys(
+    return verify_with_current_keys(
         token,
         keys=key_store,
         # check_row() checks the audience, together with the address of the request.
@@ -135,6 +152,80 @@ def verify_own(token: str) -> None:
         ),
         now=time.time(),
     )
+
+
+def _check_deny_list(claims: AccessTokenClaims | None, row: Any, request: Request, audience: str | None) -> None:
+    """Check that the deny list does not name a token; ``claims`` is ``None`` for an opaque one.
+
+    Raises:
+        TokenRejected: it does.
+        RevocationUnavailable: the list cannot be read, and the request is for one of the issuer's own endpoints.
+    """
+    checked, address = claims or claims_of_row(row), _address_of(request)
+    if audience is None and not _is_own_endpoint(address):
+        checked = checked._replace(audience=_covering(row.resource or (), address) or checked.audience)
+    try:
+        deny_list.check(checked, audience)
+        if claims is None:
+            deny_list.check_authorization(lambda: authorization_of_row(row))
+    except RevocationUnavailable as error:
+        if _is_own_endpoint(address):
+            # Answered with 503.
+            raise
+        # As for the keys.
+        raise TokenRejected(RejectionReason.UNKNOWN_REVOCATION, str(error)) from None
+
+
+def _covering(resources: Sequence[str], address: str) -> tuple[str, ...]:
+    """Return the resources that cover an address, as DOT compares them."""
+    covers = oauth2_settings.RESOURCE_SERVER_TOKEN_RESOURCE_VALIDATOR
+    return tuple(each for each in resources if covers is None or covers(address, [each]))
+
+
+@sensitive_variables()
+def _unstored_row(claims: AccessTokenClaims, token: str) -> Any:
+    """Return an unsaved row for a token that was issued without one, or ``None`` if its row is gone.
+
+    Raises:
+        TokenRejected: the client or the user does not exist.
+    """
+    token_id = TokenId.parse(claims.token_id)
+    if token_id is None or token_id.has_row:
+        return None
+    application = primary_rows(get_application_model()).filter(client_id=claims.client_id).first()
+    if application is None:
+        raise TokenRejected(RejectionReason.REVOKED, "the client was deleted")
+    user = None
+    if not claims.is_machine:
+        user = import_string(app_settings().local_subject_lookup)(claims, token)
+        if user is None:
+            raise TokenRejected(RejectionReason.UNKNOWN_SUBJECT, "no user has this identifier")
+    return get_access_token_model()(
+        user=user,
+        application=application,
+        token=token,
+        scope=claims.scope,
+        resource=list(claims.audience),
+        expires=datetime.fromtimestamp(claims.expires_at, UTC),
+    )
+
+
+@sensitive_variables()
+def check_stored(token: str) -> None:
+    """Check that a verified token has a live row, its user is active, and its client is usable, in one query.
+
+    Raises:
+        TokenRejected: a check fails.
+        RevocationUnavailable: the row cannot be read.
+    """
+    rows = primary_rows(get_access_token_model()).select_related("application", "user")
+    try:
+        row: Any = rows.filter(token_checksum=hashlib.sha256(token.encode()).hexdigest()).first()
+    except AnyDatabaseError as error:
+        raise RevocationUnavailable(f"the row of an access token cannot be read: {single_line(error)}") from error
+    check_holders(row, Request(""))
+    if row.is_expired():
+        raise TokenRejected(RejectionReason.REVOKED, "the row of the token has expired")
 
 
 def check_row(row: Any, request: Request, *, audience: str | None) -> None:
@@ -148,12 +239,7 @@ def check_row(row: Any, request: Request, *, audience: str | None) -> None:
     Raises:
         TokenRejected: a check fails.
     """
-    if row is None:
-        raise TokenRejected(RejectionReason.REVOKED, "the token has no row: revoked, or replaced by a refresh")
-    if row.user is not None and not getattr(row.user, "is_active", True):
-        raise TokenRejected(RejectionReason.INACTIVE_SUBJECT, "the user is inactive")
-    if row.application is not None and not row.application.is_usable(request):
-        raise TokenRejected(RejectionReason.REVOKED, "the client is no longer usable")
+    check_holders(row, request)
     if audience is not None:
         if audience not in row.resource:
             raise TokenRejected(RejectionReason.WRONG_AUDIENCE, f"the token is not for {audience or 'any API here'}")

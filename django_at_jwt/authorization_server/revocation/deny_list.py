@@ -1,16 +1,271 @@
-"""The live entries of the deny list in this process."""
+"""The deny list in this process: read again every few seconds, and shared by all threads."""
 
 from __future__ import annotations
 
-from django_at_jwt.authorization_server.row_cache import RowCache
-from django_at_jwt.conf import register_process_cache
-from django_at_jwt.core.deny_list import DenyList
+import logging
+import threading
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+from django.db import Error as AnyDatabaseError
+
+from django_at_jwt.authorization_server.row_cache import READ_PATIENCE, BoundedRead
+from django_at_jwt.conf import app_settings, register_process_cache
+from django_at_jwt.core.deny_list import DenyKind, DenyList
+from django_at_jwt.core.errors import RejectionReason, RevocationUnavailable, TokenRejected
 from django_at_jwt.models import DenyListEntry
+from django_at_jwt.models.deny_list_entry import as_entry
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from django.db.models import QuerySet
+
+    from django_at_jwt.core.deny_list import DenyEntry
+    from django_at_jwt.core.profile import AccessTokenClaims
+
+    _Row = tuple[int, str, str, datetime | None, datetime]
+
+logger = logging.getLogger("django_at_jwt")
+
+_NEVER: Final = float("-inf")
+_ROWS_PER_QUERY: Final = 10_000
+# All in seconds. Entries whose transaction takes longer than the overlap are found by the comparison.
+_OVERLAP: Final = 60.0
+_COMPARE_EVERY: Final = 60.0
+_RETRY_AFTER: Final = 1.0
+# Ids by which the reads after the first one overlap it, until _OVERLAP has passed.
+_FIRST_OVERLAP: Final = 1000
+# Entries that expire so soon are not compared: other processes may have deleted them by now.
+_COMPARISON_MARGIN: Final = 120
+_KINDS: Final = frozenset(DenyKind)
+_NAMED: Final = {
+    DenyKind.TOKEN: "it",
+    DenyKind.AUTHORIZATION: "its authorization",
+    DenyKind.CLIENT: "its client",
+    DenyKind.AUDIENCE: "its audience",
+}
 
 
-def _read(database: str) -> DenyList:
-    return DenyList(row.entry for row in DenyListEntry.objects.using(database).iterator())
+class DenyListCache:
+    """The live entries of the deny list, shared by the threads of this process.
+
+    The first use after ``REVOCATION_MAX_AGE`` reads the rows added since, on a connection outside the request's
+    transaction, which may see an old snapshot. If a read fails or hangs, the former entries are used for
+    ``REVOCATION_MAX_STALE``. No request waits longer than
+    :data:`~django_at_jwt.authorization_server.row_cache.READ_PATIENCE` for a read.
+
+    Rows become visible in the order of their commits, not of their ids. So a read starts below the highest id that was
+    known :data:`_OVERLAP` seconds before the previous read: rows up to there were inserted before, and visible to the
+    previous read, unless their transaction took longer. Once a minute, a comparison of the number of rows finds the
+    rest. It runs in a separate thread, and delays no request.
+    """
+
+    def __init__(self) -> None:
+        self._reader = BoundedRead(DenyListEntry, self._read, self._put_off, outside_transactions=True)
+        self._comparison = BoundedRead(DenyListEntry, self._compare, lambda: None, outside_transactions=True)
+        # Held while state or entries change, never during a query.
+        self._lock = threading.Lock()
+        self.clear()
+
+    def clear(self) -> None:
+        """Discard all entries, as in a new process."""
+        self._reader.forget()
+        self._comparison.forget()
+        with self._lock:
+            self._entries = DenyList()
+            # When the last successful read began.
+            self._read_at = _NEVER
+            # Until when no read is needed, and from when on one may begin.
+            self._fresh_until = self._due_at = _NEVER
+            # The highest id read so far, when it first was (oldest first), and the id to read from.
+            self._highest = self._floor = 0
+            self._known: list[tuple[float, int]] = []
+            self._compared_at = _NEVER
+            # When this process last added entries of its own.
+            self._added_at = _NEVER
+
+    def check(self, claims: AccessTokenClaims, audience: str | None) -> None:
+        """Check that no entry concerns a verified token of this issuer.
+
+        Args:
+            audience: the API's identifier; ``None`` to count an audience entry only if no audience of the token is
+                left.
+
+        Raises:
+            TokenRejected: an entry concerns it.
+            RevocationUnavailable: the entries cannot be read, and were not read within ``REVOCATION_MAX_STALE``.
+        """
+        if time.monotonic() >= self._fresh_until:
+            self.renew()
+        kind = self._entries.hit(claims, audience)
+        if kind is not None:
+            raise TokenRejected(RejectionReason.REVOKED, f"the deny list names {_NAMED[kind]}")
+
+    def check_authorization(self, read_identifier: Callable[[], str]) -> None:
+        """Check that no entry names the authorization of a token whose ``jti`` does not contain it.
+
+        Args:
+            read_identifier: returns the authorization's identifier, or an empty string; called only if the list names
+                authorizations.
+
+        Raises:
+            TokenRejected: an entry names it.
+        """
+        if self._entries.names_authorizations and self._entries.names_authorization(read_identifier()):
+            raise TokenRejected(RejectionReason.REVOKED, f"the deny list names {_NAMED[DenyKind.AUTHORIZATION]}")
+
+    def renew(self) -> None:
+        """Read the entries added since the last read, unless another thread does or the database just failed.
+
+        Raises:
+            RevocationUnavailable: as :meth:`check`.
+        """
+        try:
+            self._reader.run(due=self._is_due, join=not self._is_usable())
+        except AnyDatabaseError:
+            logger.exception("The deny list could not be read")
+        if not self._is_usable() and app_settings().revocation_unavailable == "refuse":
+            raise RevocationUnavailable(
+                "the deny list cannot be read, and was not read within REVOCATION_MAX_STALE"
+                if self._read_at > _NEVER
+                else f"the deny list could not be read within {READ_PATIENCE:g} seconds"
+            )
+
+    def forget(self) -> None:
+        """Read again at the next use."""
+        self._reader.forget()
+        with self._lock:
+            self._fresh_until = self._due_at = _NEVER
+
+    def add(self, entries: Iterable[DenyEntry]) -> None:
+        """Add entries whose rows this process has just committed. No read is needed for them."""
+        with self._lock:
+            self._entries.update(entries)
+            self._added_at = time.monotonic()
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def _is_usable(self) -> bool:
+        return time.monotonic() <= self._usable_until()
+
+    def _usable_until(self) -> float:
+        settings = app_settings()
+        return self._read_at + max(settings.revocation_max_stale, settings.revocation_max_age)
+
+    def _is_due(self) -> bool:
+        return time.monotonic() >= self._due_at
+
+    def _put_off(self) -> None:
+        with self._lock:
+            self._count_as_tried(time.monotonic())
+
+    def _count_as_tried(self, at: float) -> None:
+        usable_until = self._usable_until()
+        is_usable = at <= usable_until
+        self._due_at = at + (app_settings().revocation_max_age if is_usable else _RETRY_AFTER)
+        self._fresh_until = min(self._due_at, usable_until)
+
+    def _read(self, database: str, is_latest: Callable[[], bool]) -> None:
+        began = time.monotonic()
+        with self._lock:
+            entries, is_first, floor = self._entries, self._read_at == _NEVER, self._floor
+        try:
+            highest = self._fill(entries, _rows(database, above=floor, live_at=time.time() if is_first else None))
+        except AnyDatabaseError:
+            with self._lock:
+                if is_latest():
+                    self._count_as_tried(time.monotonic())
+            raise
+        with self._lock:
+            if entries is not self._entries:
+                return
+            self._note_highest(max(highest, self._highest), began, is_first=is_first)
+            if is_latest():
+                self._read_at = began
+                self._count_as_tried(began)
+            if is_first:
+                self._compared_at = began
+            is_comparison_due = began - self._compared_at >= _COMPARE_EVERY
+        if is_comparison_due:
+            self._comparison.start()
+
+    def _fill(self, entries: DenyList, batches: Iterable[list[_Row]]) -> int:
+        """Add rows, and return the highest id, or 0."""
+        highest = 0
+        for rows in batches:
+            # A newer version of this app may have more kinds.
+            found = [
+                as_entry(kind, value, issued_until, expires_at)
+                for _, kind, value, issued_until, expires_at in rows
+                if kind in _KINDS
+            ]
+            with self._lock:
+                entries.update(found)
+            highest = rows[-1][0]
+        return highest
+
+    def _note_highest(self, highest: int, began: float, *, is_first: bool) -> None:
+        if is_first:
+            self._floor = max(0, highest - _FIRST_OVERLAP)
+        if highest > self._highest or is_first:
+            self._highest = highest
+            self._known.append((time.monotonic(), highest))
+        while self._known and self._known[0][0] <= began - _OVERLAP:
+            self._floor = max(self._floor, self._known.pop(0)[1])
+
+    def _compare(self, database: str, _is_latest: Callable[[], bool]) -> None:
+        """Compare the number of rows with that of the entries. Rows are only added, and deleted once expired."""
+        now = time.time()
+        after = int(now) // 60 * 60 + _COMPARISON_MARGIN
+        with self._lock:
+            self._compared_at = time.monotonic()
+            entries, highest = self._entries, self._highest
+            entries.drop_expired(now)
+            local = entries.count(expiring_after=after)
+            if self._added_at >= self._read_at:
+                # It has entries above the highest id, whose number is not known.
+                return
+        try:
+            live = _live_rows(database, after).filter(pk__lte=highest, kind__in=_KINDS).count()
+            if live > local:
+                logger.warning("%s entries of the deny list were committed late; all are read again", live - local)
+                self._fill(entries, _rows(database, above=0, live_at=now))
+            elif live < local:
+                self._replace(database, entries, now)
+        except AnyDatabaseError:
+            logger.exception("The deny list could not be compared with the database")
+
+    def _replace(self, database: str, former: DenyList, now: float) -> None:
+        """Read all rows into a new list: unexpired ones were deleted, for instance by restoring a backup."""
+        began = time.monotonic()
+        entries = DenyList()
+        highest = self._fill(entries, _rows(database, above=0, live_at=now))
+        with self._lock:
+            if former is self._entries and self._added_at < began:
+                # Rows that were added in the meantime may be missing.
+                self._fresh_until = self._due_at = _NEVER
+                self._known = []
+                self._note_highest(highest, began, is_first=True)
+                self._entries = entries
 
 
-deny_list = RowCache(DenyListEntry, _read)
+def _live_rows(database: str, now: float) -> QuerySet[DenyListEntry]:
+    return DenyListEntry.objects.using(database).filter(expires_at__gt=datetime.fromtimestamp(now, UTC))
+
+
+def _rows(database: str, *, above: int, live_at: float | None) -> Iterator[list[_Row]]:
+    """Yield the rows above an id in batches, in the order of their ids; if ``live_at`` is given, those not expired."""
+    rows = DenyListEntry.objects.using(database) if live_at is None else _live_rows(database, live_at)
+    columns = rows.order_by("pk").values_list("pk", "kind", "value", "issued_until", "expires_at")
+    while batch := list(columns.filter(pk__gt=above)[:_ROWS_PER_QUERY]):
+        yield batch
+        if len(batch) < _ROWS_PER_QUERY:
+            return
+        above = batch[-1][0]
+
+
+deny_list: Final = DenyListCache()
 register_process_cache(deny_list.clear)

@@ -7,6 +7,7 @@ verifier may allow.
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from django.db import router, transaction
@@ -83,6 +84,8 @@ def _add_bounded(kind: DenyKind, value: str, issued_until: datetime, expires_at:
 
 def _add(rows: Iterable[DenyListEntry]) -> None:
     # An entry that already exists stays as it is.
-    if DenyListEntry.objects.bulk_create(rows, batch_size=_BATCH, ignore_conflicts=True):
+    written = DenyListEntry.objects.bulk_create(rows, batch_size=_BATCH, ignore_conflicts=True)
+    if written:
         # This process knows at once; the others read the entries within REVOCATION_MAX_AGE.
-        transaction.on_commit(deny_list.forget, using=router.db_for_write(DenyListEntry))
+        entries = [row.entry for row in written]
+        transaction.on_commit(partial(deny_list.add, entries), using=router.db_for_write(DenyListEntry))

@@ -10,9 +10,10 @@ from rest_framework import exceptions, status
 from rest_framework.authentication import BaseAuthentication
 
 from django_at_jwt.core.bearer import INVALID_REQUEST, INVALID_TOKEN, Challenge, MalformedCredentials, bearer_token
-from django_at_jwt.core.errors import KeysUnavailable, TokenRejected
+from django_at_jwt.core.errors import KeysUnavailable, RevocationUnavailable, TokenRejected
 from django_at_jwt.resource_server.protected_resources import default_identifier, metadata_url, name_protected_resource
 from django_at_jwt.resource_server.remote.key_source import RETRY_AFTER
+from django_at_jwt.resource_server.revocation import revocation_of_view
 from django_at_jwt.resource_server.users.resolution import principal_for
 from django_at_jwt.resource_server.verification import verify_token
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from rest_framework.request import Request
 
     from django_at_jwt.core.profile import AccessTokenClaims
+    from django_at_jwt.core.revocation import Revocation
 
 logger = logging.getLogger("django_at_jwt")
 
@@ -61,13 +63,21 @@ class InvalidAccessToken(exceptions.AuthenticationFailed):
         pass
 
 
-class KeysAreUnavailable(exceptions.APIException):
-    """The issuer's keys are not available: 503, since the token can be neither accepted nor rejected."""
+class VerificationUnavailable(exceptions.APIException):
+    """The token can be neither accepted nor rejected at the moment: 503."""
 
     status_code = status.HTTP_503_SERVICE_UNAVAILABLE
     default_detail = "Access tokens cannot be verified at the moment."
     default_code = "temporarily_unavailable"
     wait = RETRY_AFTER  # Sent as Retry-After.
+
+
+class KeysAreUnavailable(VerificationUnavailable):
+    """The issuer's keys are not available."""
+
+
+class RevocationIsUnavailable(VerificationUnavailable):
+    """Whether the token was revoked cannot be found out."""
 
 
 class AmbiguousCredentials(exceptions.ParseError):
@@ -89,19 +99,36 @@ class AccessTokenAuthentication(BaseAuthentication):
 
     Attributes:
         audience: the value that ``aud`` must contain; ``None`` for the audience in the settings.
+        revocation: how this project's own tokens are checked for revocation: ``"offline"``, ``"deny_list"`` or
+            ``"row"``; ``None`` for the settings. ``"offline"`` turns the check off for other issuers, too.
     """
 
     audience: ClassVar[str | None] = None
+    revocation: ClassVar[str | None] = None
+    _revocation: ClassVar[Revocation | None] = None
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
+        cls._revocation = revocation_of_view(cls.revocation)
         if cls.audience is not None:
             name_protected_resource(cls.audience)
 
     @classmethod
-    def for_audience(cls, audience: str) -> type[Self]:
-        """Return an authentication class for the API with this identifier."""
-        return type(cls.__name__, (cls,), {"audience": audience, "__doc__": cls.__doc__, "__module__": cls.__module__})
+    def for_audience(cls, audience: str | None, *, revocation: str | None = None) -> type[Self]:
+        """Return an authentication class for the API with this identifier.
+
+        Args:
+            audience: the identifier; ``None`` for the audience of this class.
+            revocation: see the attribute; ``None`` for that of this class.
+
+        Raises:
+            ImproperlyConfigured: ``revocation`` is unknown.
+        """
+        attributes = {
+            "audience": cls.audience if audience is None else audience,
+            "revocation": cls.revocation if revocation is None else revocation,
+        }
+        return type(cls.__name__, (cls,), {**attributes, "__doc__": cls.__doc__, "__module__": cls.__module__})
 
     @sensitive_variables()
     def authenticate(self, request: Request) -> tuple[Any, Any] | None:
@@ -114,8 +141,9 @@ class AccessTokenAuthentication(BaseAuthentication):
             InvalidAccessToken: 401, the token must not be accepted.
             AmbiguousCredentials: 400, the header is malformed or the token was sent in two ways.
             KeysAreUnavailable: 503, the issuer's keys are not available.
+            RevocationIsUnavailable: 503, whether the token was revoked cannot be found out.
 
-        Not checked: scopes (permission classes check them), and whether the token was revoked.
+        Not checked: scopes (permission classes check them).
         """
         plain = request._request  # Faster than DRF's request, which looks up each attribute in three steps.
         try:
@@ -127,11 +155,14 @@ class AccessTokenAuthentication(BaseAuthentication):
         if _is_sent_twice(plain):
             raise AmbiguousCredentials("The access token was sent in more than one way.", self.metadata_url())
         try:
-            claims = verify_token(token, self.audience)
+            claims = verify_token(token, self.audience, self._revocation)
             user = self.get_user(claims, token)
         except KeysUnavailable as error:
             logger.error("No access token can be verified: %s", error)  # noqa: TRY400 - the cause is logged where it is
             raise KeysAreUnavailable from None
+        except RevocationUnavailable as error:
+            logger.error("No access token can be accepted: %s", error)  # noqa: TRY400 - as above
+            raise RevocationIsUnavailable from None
         except TokenRejected as rejected:
             logger.info("An access token was refused (%s)", rejected)
             raise InvalidAccessToken(self.metadata_url()) from None

@@ -19,6 +19,7 @@ from django_at_jwt.core.jose.keys import PublicKey
 from django_at_jwt.core.profile import assemble, encode_json, header_segment
 from django_at_jwt.models import SigningKey
 from django_at_jwt.rest_framework import AccessToken, AccessTokenAuthentication, MachinePrincipal
+from tests.resource_server.signed_tokens import TOKEN_ID
 
 pytestmark = pytest.mark.django_db
 
@@ -37,7 +38,7 @@ def mint(signing_keys):
             client_id="a client",
             issued_at=int(time.time()),
             lifetime=600,
-            token_id="an id",
+            token_id=TOKEN_ID,
             scopes=["read"],
         )
         claims = {name: value for name, value in {**claims, **changes}.items() if name not in remove}
@@ -102,7 +103,7 @@ class TestToken:
         assert "extra" in auth
         assert auth.get("missing") is None
         assert auth.scopes == {"read"}
-        assert "an id" in repr(auth)
+        assert TOKEN_ID in repr(auth)
         assert "a client" not in repr(auth)
 
     def test_offers_what_the_toolkits_permissions_need(self, auth):

@@ -1,0 +1,35 @@
+"""How tokens of the local issuer are checked for revocation (``AT_JWT["REVOCATION"]``)."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from django_at_jwt.authorization_server.oauthlib_bridge.bearer import check_stored
+from django_at_jwt.core.revocation import Revocation
+from django_at_jwt.core.token_id import TokenId
+
+from .deny_list import deny_list
+
+if TYPE_CHECKING:
+    from django_at_jwt.core.profile import AccessTokenClaims
+    from django_at_jwt.core.revocation import RevocationPolicy
+
+
+def local_policy(revocation: Revocation, audience: str) -> RevocationPolicy:
+    """Return the check of tokens of the local issuer at the API with this identifier."""
+    return partial(_check_row if revocation is Revocation.ROW else _check_deny_list, audience=audience)
+
+
+def _check_deny_list(claims: AccessTokenClaims, token: str, *, audience: str) -> None:
+    deny_list.check(claims, audience)
+    if "." not in claims.token_id:
+        # From before the format: the row is the only record of its authorization.
+        check_stored(token)
+
+
+def _check_row(claims: AccessTokenClaims, token: str, *, audience: str) -> None:
+    deny_list.check(claims, audience)
+    token_id = TokenId.parse(claims.token_id)
+    if token_id is None or token_id.has_row:
+        check_stored(token)

@@ -1,0 +1,38 @@
+"""How a resource server learns that a token was revoked before it expired."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from .profile import AccessTokenClaims
+
+
+class Revocation(StrEnum):
+    """What is asked about a token that is otherwise valid.
+
+    Attributes:
+        OFFLINE: nothing: a revoked token is accepted until it expires.
+        DENY_LIST: the deny list in memory, which each process reads again every few seconds.
+        ROW: the deny list, and the token's row in the database, with a query for each request.
+        INTROSPECT: the issuer, by token introspection (RFC 7662).
+    """
+
+    OFFLINE = "offline"
+    DENY_LIST = "deny_list"
+    ROW = "row"
+    INTROSPECT = "introspect"
+
+
+class RevocationPolicy(Protocol):
+    """A check of a verified token for revocation."""
+
+    def __call__(self, claims: AccessTokenClaims, token: str) -> None:
+        """Return if the token is not known to be revoked.
+
+        Raises:
+            TokenRejected: it is revoked.
+            RevocationUnavailable: whether it is revoked cannot be found out.
+        """
+        ...

@@ -1,0 +1,59 @@
+"""The check of verified tokens for revocation: which one applies to an issuer's tokens in a view."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from django.core.exceptions import ImproperlyConfigured
+from django.utils.module_loading import import_string
+
+from django_at_jwt.conf import LOCAL_REVOCATION_POLICY, has_issuer_tables
+from django_at_jwt.core.revocation import Revocation
+
+if TYPE_CHECKING:
+    from django_at_jwt.conf import IssuerSettings
+    from django_at_jwt.core.revocation import RevocationPolicy
+
+# `manage.py check` reports it for the setting, too.
+NO_TABLES: Final = (
+    'The revocation "{}" needs the tables of the issuer: add "oauth2_provider" and "django_at_jwt" to INSTALLED_APPS, '
+    'or use "offline".'
+)
+
+
+def local_revocation_policy(revocation: Revocation, audience: str) -> RevocationPolicy | None:
+    """Return the check of the local issuer's tokens, or ``None`` for ``OFFLINE``.
+
+    Raises:
+        ImproperlyConfigured: the check needs the tables of the issuer, and this project does not have them.
+    """
+    if revocation is Revocation.OFFLINE:
+        return None
+    if not has_issuer_tables():
+        raise ImproperlyConfigured(NO_TABLES.format(revocation))
+    # Imported by its path, so that an API without an authorization server never imports that code.
+    policy: RevocationPolicy = import_string(LOCAL_REVOCATION_POLICY)(revocation, audience)
+    return policy
+
+
+def remote_revocation_policy(issuer: IssuerSettings) -> RevocationPolicy | None:
+    """Return the check of a remote issuer's tokens, or ``None`` for ``OFFLINE``.
+
+    Raises:
+        ImproperlyConfigured: the check is not available.
+    """
+    if issuer.revocation is Revocation.OFFLINE:
+        return None
+    raise ImproperlyConfigured(f"AT_JWT['ISSUERS'][{issuer.issuer!r}] has a revocation that is not available.")
+
+
+def revocation_of_view(value: object) -> Revocation | None:
+    """Return the ``revocation`` that a view declares.
+
+    Raises:
+        ImproperlyConfigured: it is not one of ``"offline"``, ``"deny_list"`` and ``"row"``.
+    """
+    allowed = (Revocation.OFFLINE, Revocation.DENY_LIST, Revocation.ROW)
+    if value is not None and value not in allowed:
+        raise ImproperlyConfigured(f"revocation must be one of {', '.join(allowed)}, or None (got {value!r}).")
+    return None if value is None else Revocation(str(value))
