@@ -1,0 +1,140 @@
+"""The deny list in memory: which tokens an entry names, and for how long it is kept."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from django_at_jwt.core.deny_list import DenyEntry, DenyKind, DenyList
+from django_at_jwt.core.profile import parse_claims
+from django_at_jwt.core.token_id import TokenId, digest_of_authorization, digests_of
+
+from .token_factory import API, NOW, REPORTS
+
+AUTHORIZATION, RANDOM = "a1" * 16, "b2" * 16
+JTI = f"{AUTHORIZATION}.{RANDOM}.1"
+
+
+def claims(**changes):
+    raw = {
+        "iss": "https://as.example.com/o",
+        "sub": "7",
+        "aud": [API, REPORTS],
+        "client_id": "web",
+        "iat": NOW,
+        "exp": NOW + 600,
+        "jti": JTI,
+    }
+    return parse_claims(raw | changes)
+
+
+def entry(kind, value, issued_until=None, expires_at=NOW + 1200):
+    return DenyEntry(kind, value, issued_until, expires_at)
+
+
+def hit(*entries, audience=API, **changes):
+    return DenyList(entries).hit(claims(**changes), audience)
+
+
+def test_empty():
+    assert hit() is None
+
+
+class TestToken:
+    def test_by_its_jti(self):
+        assert hit(entry(DenyKind.TOKEN, JTI)) is DenyKind.TOKEN
+        assert hit(entry(DenyKind.TOKEN, JTI), jti=f"{AUTHORIZATION}.{'c3' * 16}.1") is None
+
+    @pytest.mark.parametrize("jti", ["opaque-7", "0" * 32, "a.b", "\ud800", JTI.upper(), f"{JTI}x"])
+    def test_other_formats_of_jti(self, jti):
+        assert hit(entry(DenyKind.TOKEN, jti), jti=jti) is DenyKind.TOKEN
+        assert hit(entry(DenyKind.TOKEN, jti)) is None
+        assert hit(entry(DenyKind.AUTHORIZATION, AUTHORIZATION), jti=jti) is None
+
+
+class TestAuthorization:
+    def test_by_the_first_part_of_the_jti(self):
+        listed = entry(DenyKind.AUTHORIZATION, AUTHORIZATION)
+        assert hit(listed) is DenyKind.AUTHORIZATION
+        assert hit(listed, jti=f"{'d4' * 16}.{RANDOM}.1") is None
+
+    @pytest.mark.parametrize("value", ["", AUTHORIZATION, "no hex"])
+    def test_a_client_that_acts_for_itself_has_none(self, value):
+        assert hit(entry(DenyKind.AUTHORIZATION, value), jti=f".{RANDOM}.1") is None
+
+    def test_by_its_identifier(self):
+        listed = DenyList([entry(DenyKind.AUTHORIZATION, AUTHORIZATION)])
+        assert listed.names_authorizations
+        assert listed.names_authorization(AUTHORIZATION)
+        assert not listed.names_authorization("")
+        assert not DenyList().names_authorizations
+
+
+@pytest.mark.parametrize(("iat", "expected"), [(NOW - 1, True), (NOW, True), (NOW + 0.5, False), (NOW + 1, False)])
+def test_client_and_audience_by_when_the_token_was_issued(iat, expected):
+    client, audience = entry(DenyKind.CLIENT, "web", NOW), entry(DenyKind.AUDIENCE, API, NOW)
+    assert hit(client, iat=iat) is (DenyKind.CLIENT if expected else None)
+    assert hit(audience, iat=iat) is (DenyKind.AUDIENCE if expected else None)
+
+
+def test_another_client():
+    assert hit(entry(DenyKind.CLIENT, "Web", NOW), entry(DenyKind.CLIENT, "web2", NOW)) is None
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_latest_instant_of_two_for_the_same_client(order):
+    entries = [entry(DenyKind.CLIENT, "web", NOW), entry(DenyKind.CLIENT, "web", NOW + 100)][::order]
+    assert hit(*entries, iat=NOW + 50) is DenyKind.CLIENT
+    assert len(DenyList(entries)) == 2
+
+
+class TestAudience:
+    def test_only_at_that_api(self):
+        listed = entry(DenyKind.AUDIENCE, API, NOW)
+        assert hit(listed) is DenyKind.AUDIENCE
+        assert hit(listed, audience=REPORTS) is None
+
+    def test_without_an_api_all_audiences_must_be_listed(self):
+        one, other = entry(DenyKind.AUDIENCE, API, NOW), entry(DenyKind.AUDIENCE, REPORTS, NOW)
+        assert hit(one, audience=None) is None
+        assert hit(one, other, audience=None) is DenyKind.AUDIENCE
+
+    def test_token_without_an_audience(self):
+        unrestricted = claims()._replace(audience=())
+        assert DenyList([entry(DenyKind.AUDIENCE, API, NOW)]).hit(unrestricted, None) is None
+
+
+@pytest.mark.parametrize(
+    "kind", [DenyKind.TOKEN, DenyKind.AUTHORIZATION, DenyKind.CLIENT, DenyKind.AUDIENCE], ids=lambda kind: kind.value
+)
+def test_is_kept_until_it_expires(kind):
+    value = {DenyKind.TOKEN: JTI, DenyKind.AUTHORIZATION: AUTHORIZATION, DenyKind.CLIENT: "web", DenyKind.AUDIENCE: API}
+    listed = DenyList([entry(kind, value[kind], NOW)])
+    listed.drop_expired(NOW + 1199)
+    assert listed.hit(claims(), API) is kind
+    listed.drop_expired(NOW + 1260)
+    assert listed.hit(claims(), API) is None
+    assert len(listed) == 0
+
+
+@given(st.lists(st.tuples(st.sampled_from(DenyKind), st.integers(0, 3), st.integers(0, 400)), max_size=30), st.data())
+def test_counts_what_it_keeps(made, data):
+    values = [f"{n:032x}" for n in range(4)]
+    entries = [entry(kind, values[n], NOW, NOW + expires) for kind, n, expires in made]
+    listed = DenyList(entries)
+    # As the rows of a table: the last one for a value counts.
+    rows = {(each.kind, each.value): each.expires_at for each in entries}
+    minute = NOW // 60 * 60 + 60 * data.draw(st.integers(0, 8))
+    live = sum(expires_at > minute for expires_at in rows.values())
+    assert listed.count(expiring_after=minute) == live
+    listed.drop_expired(minute)
+    assert len(listed) == live
+
+
+@given(st.integers(0, 2**128 - 1), st.integers(0, 2**128 - 1), st.booleans())
+def test_identifiers_are_read_as_they_are_written(authorization, random, has_row):
+    token_id = TokenId(f"{authorization:032x}", f"{random:032x}", has_row)
+    assert TokenId.parse(str(token_id)) == token_id
+    assert digests_of(str(token_id)) == (random.to_bytes(16), authorization.to_bytes(16))
+    assert digest_of_authorization(token_id.authorization) == authorization.to_bytes(16)
