@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
+import secrets
 import time
-import uuid
 from typing import TYPE_CHECKING, NoReturn
 
 from django.db import Error as AnyDatabaseError
@@ -25,6 +25,7 @@ from django_at_jwt.authorization_server.keys.last_expiry import last_token_expir
 from django_at_jwt.authorization_server.subject import token_subject
 from django_at_jwt.core.errors import IssuanceError, IssuanceUnavailable
 from django_at_jwt.core.resource_servers import TokenFormat
+from django_at_jwt.core.token_id import TokenId
 
 from .audience import resolve_for_token
 from .request import AUTHENTICATION, ISSUED, LIFETIME, stored, token_grant
@@ -97,7 +98,7 @@ def _sign(request: Request, audience: Audience, subject: str | None, lifetime: i
         claim_mappers.current(),
         subject=subject,
         lifetime=lifetime,
-        token_id=uuid.uuid4().hex,
+        token_id=str(TokenId("", secrets.token_hex(16), has_row=True)),
     )
     log_problems(composed.mapped)
     token = sign_access_token(composed)
