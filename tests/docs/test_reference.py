@@ -23,6 +23,7 @@ from .blocks import (
     CHANGELOG,
     CLAIM_MAPPERS,
     CONTRIBUTING,
+    DOCS,
     KEY_LEAKED,
     KEYS,
     PAGES,
@@ -218,6 +219,10 @@ class TestBlocks:
         targets = re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text())
         inside = [target for target in targets if not target.startswith("https://")]
         assert [target for target in inside if not (ROOT / target).exists()] == []
+
+    @pytest.mark.parametrize("page", sorted((DOCS / "how-to").glob("*.md")), ids=lambda page: page.name)
+    def test_how_to_guides_are_short(self, page):
+        assert len(page.read_text().split()) <= 800
 
     @pytest.mark.parametrize("page", [*PAGES, README, CHANGELOG, CONTRIBUTING], ids=lambda page: page.name)
     def test_links_have_a_text(self, page):
