@@ -5,18 +5,23 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 from enum import StrEnum
+from importlib import import_module
 from inspect import unwrap
+from pkgutil import iter_modules
 
 import pytest
 from django.core.checks import run_checks
-from django.core.management import BaseCommand, load_command_class
+from django.core.management import BaseCommand, find_commands, load_command_class
 
+import django_at_jwt
 from django_at_jwt.checks import ALL_CHECKS, DEPLOYMENT_CHECKS, CheckId
 from django_at_jwt.conf import RFC9700_PROFILE, problems_in
 from django_at_jwt.conf.issuers import _ISSUER_OPTIONS
 from django_at_jwt.conf.loader import _FIELDS
 from django_at_jwt.core.jose.algorithms import ALGORITHMS
 from django_at_jwt.core.key_lifecycle import PUBLISHED_STATES, KeyState
+from django_at_jwt.resource_server.remote import discovery
+from docs.commands import commands_as_markdown
 
 from .blocks import (
     AUTHENTICATION,
@@ -144,6 +149,48 @@ class TestSystemChecks:
     def ids(self, functions):
         names = {name for function in functions for name in unwrap(function).__code__.co_names}
         return {CheckId[name] for name in names & CheckId.__members__.keys()}
+
+
+class TestCommands:
+    text = commands_as_markdown()
+
+    def test_each_is_there_once(self):
+        headings = re.findall(r"^## `(\w+)`$", self.text, re.MULTILINE)
+        assert headings == sorted(find_commands(str(ROOT / "django_at_jwt" / "management")))
+
+    def test_each_and_each_argument_is_explained(self):
+        for section in self.text.split("## ")[1:]:
+            _, blank, summary, *_ = section.splitlines()
+            assert blank == ""
+            assert summary.endswith(".")
+        for row in re.findall(r"^\| `.*$", self.text, re.MULTILINE):
+            assert re.fullmatch(r"\| `.+` \| [A-Z].{10,}\. \|", row), row
+
+
+class TestPublicApi:
+    text = (DOCS / "reference" / "public-api.md").read_text()
+
+    def test_each_module_is_there_once(self):
+        modules = [each.name for each in iter_modules(django_at_jwt.__path__) if not each.ispkg and each.name != "apps"]
+        facades = ["django_at_jwt", *(f"django_at_jwt.{name}" for name in modules)]
+        facades += ["django_at_jwt.testing", "django_at_jwt.testing.fixtures"]
+        assert sorted(re.findall(r"^### `(\S+)`$", self.text, re.MULTILINE)) == sorted(facades)
+
+    @pytest.mark.parametrize("module", ["oauth2_views", "validators"])
+    def test_each_class_is_there(self, module):
+        named = re.findall(rf"^.. autoclass:: django_at_jwt\.{module}\.(\w+)$", self.text, re.MULTILINE)
+        assert named == import_module(f"django_at_jwt.{module}").__all__
+
+    def test_arguments_of_the_signal(self, monkeypatch):
+        sent = []
+        monkeypatch.setattr(discovery.issuer_fetched, "send_robust", lambda **arguments: sent.append(arguments))
+        with discovery._reported("https://as.example.com", discovery.METADATA):
+            pass
+        rows = dict(re.findall(r"^\| `(\w+)` \| (.+) \|$", self.text, re.MULTILINE))
+        assert {"sender", *rows} == {*sent[0]}
+        outcomes = {discovery.FETCHED, discovery.UNCHANGED, discovery.FAILED}
+        assert {*re.findall("`(.+?)`", rows["outcome"])} == outcomes
+        assert {*re.findall("`(.+?)`", rows["what"])} == {discovery.METADATA, discovery.JWK_SET}
 
 
 def is_post_quantum(algorithm):

@@ -44,7 +44,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare the options."""
-        parser.add_argument("kid", help="kid of the key, as shown by the admin and rotate_signing_keys")
+        parser.add_argument("kid", help="the key's kid, as shown by the admin and rotate_signing_keys")
         parser.add_argument("--reason", required=True, help="reason of the revocation, shown in the list of keys")
         refresh_tokens = parser.add_mutually_exclusive_group()
         refresh_tokens.add_argument(
