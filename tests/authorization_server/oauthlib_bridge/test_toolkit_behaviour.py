@@ -1,4 +1,4 @@
-"""Known problems of django-oauth-toolkit and oauthlib, by their numbers in the design, that must not occur here."""
+"""Known problems of django-oauth-toolkit and oauthlib that must not occur here."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .test_generator import OIDC_KEY
 pytestmark = pytest.mark.django_db
 
 
-def test_1_a_refused_resource_has_not_minted_a_token(signing_keys, web, user, monkeypatch):
+def test_refused_resource_causes_no_signature(signing_keys, web, user, monkeypatch):
     from django_at_jwt.core.jose.keys import PrivateKey as OpenKey
 
     signed = []
@@ -34,7 +34,7 @@ def test_1_a_refused_resource_has_not_minted_a_token(signing_keys, web, user, mo
     assert len(signed) == 1
 
 
-def test_2_without_a_refresh_token_generator_check_refuses_to_pass(settings):
+def test_check_reports_a_missing_refresh_token_generator(settings):
     from django_at_jwt.checks.settings import check_refresh_token_generator
 
     provider = {k: v for k, v in settings.OAUTH2_PROVIDER.items() if k != "REFRESH_TOKEN_GENERATOR"}
@@ -44,7 +44,7 @@ def test_2_without_a_refresh_token_generator_check_refuses_to_pass(settings):
 
 
 @pytest.mark.parametrize("generator", [None, "django_at_jwt.generators.generate_access_token"])
-def test_2_and_the_refresh_token_is_opaque_all_the_same(generator, signing_keys, web, user, client, settings, caplog):
+def test_refresh_token_is_opaque_without_its_generator(generator, signing_keys, web, user, client, settings, caplog):
     settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "REFRESH_TOKEN_GENERATOR": generator}
     answer = web.code_flow(user).json()
     assert decoded(answer["access_token"])[0]["typ"] == "at+jwt"
@@ -55,7 +55,7 @@ def test_2_and_the_refresh_token_is_opaque_all_the_same(generator, signing_keys,
 
 @pytest.mark.compliance("8414-1", "8414-2", "9068-20")
 @pytest.mark.parametrize("openid", [True, False])
-def test_5_metadata_has_a_jwk_set_and_agrees_with_discovery(openid, signing_keys, client, settings):
+def test_metadata_names_the_jwk_set_and_agrees_with_discovery(openid, signing_keys, client, settings):
     from .test_generator import OIDC_KEY
 
     settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "OIDC_ENABLED": openid}
@@ -85,7 +85,7 @@ def test_5_metadata_has_a_jwk_set_and_agrees_with_discovery(openid, signing_keys
 
 @pytest.mark.compliance("9068-23")
 @pytest.mark.parametrize("header", ["Host", "X-Forwarded-Host"])
-def test_12_nothing_follows_the_host_header(header, signing_keys, service, client, settings):
+def test_host_header_changes_no_token_and_no_metadata(header, signing_keys, service, client, settings):
     settings.USE_X_FORWARDED_HOST = True
     evil = {header: "evil.example.net", "X-Forwarded-Proto": "http"}
     for address in ("/.well-known/oauth-authorization-server/o", "/o/.well-known/oauth-authorization-server"):
@@ -95,7 +95,7 @@ def test_12_nothing_follows_the_host_header(header, signing_keys, service, clien
     assert decoded(token)[1]["aud"] == settings.API
 
 
-def test_15_and_17_errors_are_json(signing_keys, service):
+def test_errors_are_json(signing_keys, service):
     answer = service.token("client_credentials", resource="https://unknown.example.com/")
     assert answer["Content-Type"] == "application/json"
 
@@ -109,7 +109,7 @@ def test_15_and_17_errors_are_json(signing_keys, service):
         ("/write-or-staff/", 403),
     ],
 )
-def test_16_permission_classes_of_dot_check_the_scope(address, status, signing_keys, service, client):
+def test_permission_classes_of_dot_check_the_scope(address, status, signing_keys, service, client):
     token = service.token("client_credentials", scope="read").json()["access_token"]
     refused = client.get(address, headers={"Authorization": f"Bearer {token}"})
     assert refused.status_code == status
@@ -118,7 +118,7 @@ def test_16_permission_classes_of_dot_check_the_scope(address, status, signing_k
     assert client.get(address, headers={"Authorization": f"Bearer {enough}"}).status_code == 200
 
 
-def test_18_a_view_that_was_called_before_keeps_nothing_for_its_subclasses(signing_keys, service, settings, rf):
+def test_subclass_of_a_used_view_has_its_own_oauthlib_core(signing_keys, service, settings, rf):
     settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "ALWAYS_RELOAD_OAUTHLIB_CORE": False}
     stock = toolkit_views.TokenView
     try:
@@ -131,7 +131,7 @@ def test_18_a_view_that_was_called_before_keeps_nothing_for_its_subclasses(signi
                 del view._oauthlib_core
 
 
-def test_19_the_response_says_what_the_token_says(signing_keys, service):
+def test_response_agrees_with_the_token(signing_keys, service):
     answer = service.token("client_credentials", scope="write read").json()
     _, claims = decoded(answer["access_token"])
     assert claims["scope"] == answer["scope"]
