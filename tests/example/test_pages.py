@@ -92,7 +92,7 @@ def test_the_consent_page_names_all_that_were_asked_for(site, browser):
         address += f"&resource={each['identifier']}"
     said = text_of(browser.open(address).text)
     assert f"{site.notes['identifier']} Read your notes Reports" in said
-    assert f"{site.reports['identifier']} Use it on your behalf, without specific permissions" in said
+    assert f"{site.reports['identifier']} Access on your behalf, without specific permissions" in said
 
 
 def test_cancel_gives_no_code(site, browser):
@@ -133,7 +133,7 @@ def test_an_answer_to_somebody_elses_request_is_shown_without_a_verifier(site, b
 
 
 def test_the_pages_of_the_device_grant(site, browser):
-    asked = site.client("device").ask_for_device_code(scope="api:read api:write")
+    asked = site.client("device").ask_for_device_code(scope="openid api:read api:write")
     assert asked["verification_uri"] == f"{site.issuer}/device/"
     assert asked["verification_uri_complete"].endswith(f"?user_code={asked['user_code']}")
     page = browser.open(asked["verification_uri_complete"])
@@ -141,6 +141,7 @@ def test_the_pages_of_the_device_grant(site, browser):
     confirmation = browser.submit(page, user_code=asked["user_code"])
     said = text_of(confirmation.text)
     assert said.startswith("Connect Example television?")
+    assert "on behalf of alice . Know who you are Notes Your personal notes." in said
     assert f"{site.notes['identifier']} Read your notes Write notes on your behalf Continue only if" in said
     status = browser.submit(confirmation, action="deny")
     assert "Device: Denied" in text_of(status.text)

@@ -99,7 +99,7 @@ class TestDeviceScopes:
         browser = device.client.browser
         browser.force_login(device.user)
         confirm = browser.post("/o/device/", {"user_code": started["user_code"]})["Location"]
-        assert "with no permission in particular" in browser.get(confirm).content.decode()
+        assert "without specific permissions" in browser.get(confirm).content.decode()
         browser.post(confirm, {"action": "accept"})
         settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "DEFAULT_SCOPES": later}
         assert self.scope_of(device, started["device_code"], **polled) == ""

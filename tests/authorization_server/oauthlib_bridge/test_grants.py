@@ -306,7 +306,7 @@ class TestConsentPage:
 
     def test_page_without_scopes(self, signing_keys, web, user):
         page = self.page(web, user, scope="read", resource=settings.REPORTS)
-        assert "with no permission in particular" in page.content.decode()
+        assert "without specific permissions" in page.content.decode()
         answer = web.code_flow(user, scope="read", resource=settings.REPORTS).json()
         assert answer["scope"] == ""
         assert "scope" not in decoded(answer["access_token"])[1]
