@@ -72,6 +72,8 @@ CLAIM_MAPPERS = topic(
     "how-to/claim-problems",
 )
 AUTHENTICATION = topic("how-to/authentication")
+CLIENT_SECRETS = topic("how-to/client-secrets")
+THROTTLING = topic("how-to/throttle-endpoints")
 PREVIEW = topic("how-to/preview")
 KEYS = topic(
     "how-to/rotate-keys",
@@ -89,7 +91,18 @@ SEVERAL_KEYS_LEAKED = topic("how-to/several-keys-leaked")
 SETTINGS = topic("reference/settings")
 SYSTEM_CHECKS = topic("reference/system-checks")
 # Their blocks are run in a new project.
-RUN_IN_A_PROJECT = (NEW_PROJECT, INSTALLATION, UNINSTALL, OWN_VIEWS, PROTECT, PLAIN_VIEWS, MCP, REMOTE_ISSUER, TESTING)
+RUN_IN_A_PROJECT = (
+    NEW_PROJECT,
+    INSTALLATION,
+    UNINSTALL,
+    OWN_VIEWS,
+    CLIENT_SECRETS,
+    PROTECT,
+    PLAIN_VIEWS,
+    MCP,
+    REMOTE_ISSUER,
+    TESTING,
+)
 # compliance.md is written from the tests, and changelog.md includes CHANGELOG.md.
 PAGES = sorted(
     page

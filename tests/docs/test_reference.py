@@ -40,6 +40,7 @@ from .blocks import (
     SETTINGS,
     SUBJECTS,
     SYSTEM_CHECKS,
+    THROTTLING,
     blocks_of,
     table_rows,
 )
@@ -254,6 +255,7 @@ class TestBlocks:
             RESOURCE_SERVERS: set(),
             RFC9700: set(),
             SETTINGS: set(),
+            THROTTLING: {"mysite/throttling.py"},
             SUBJECTS: {"mysite/subjects.py", "mysite/mailboxes.py"},
         }
         run = {page: files | {"mysite/settings.py"} for topic, files in modules.items() for page in topic.pages}
