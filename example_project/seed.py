@@ -118,7 +118,13 @@ def seed() -> None:
         # Changes made in the admin are kept.
         ResourceServer.objects.get_or_create(
             identifier=api.identifier,
-            defaults={"name": api.name, "description": api.description, "scopes": api.scopes},
+            defaults={
+                "name": api.name,
+                "description": api.description,
+                "scopes": api.scopes,
+                # A new API is closed until its clients are chosen.
+                "clients": [client.client_id for client in CLIENTS.values() if {*client.scopes} & {*api.scopes}],
+            },
         )
     for text in NOTES:
         if not Note.objects.filter(owner=alice, text=text).exists():

@@ -223,12 +223,15 @@ class ResourceServerAdmin(ConfirmingAdmin):
         """Return how many clients may request tokens for it."""
         if server.open_to_all_clients:
             return gettext("all")
-        return str(len(server.clients)) if isinstance(server.clients, list) else ""
+        return str(len(server.clients) or gettext("none")) if isinstance(server.clients, list) else ""
 
     def save_model(self, request: HttpRequest, obj: ResourceServer, form: Any, change: bool) -> None:  # noqa: FBT001
-        """Save the row, and warn about scopes that APIs without a list of scopes lose to it."""
+        """Save the row; warn if no client may request it, and about scopes that APIs without a list lose to it."""
         before = registry.latest()
         super().save_model(request, obj, form, change)
+        if not (obj.open_to_all_clients or obj.clients):
+            text = _('No client gets tokens for %(api)s yet. Choose its clients, or tick "open to all clients".')
+            messages.warning(request, text % {"api": obj})
         same = {obj.identifier, form.initial.get("identifier")}
         without = [server for server in before if server.scopes is None and server.identifier not in same]
         losing = [server for server in without if any(before.has_meaning(scope, server) for scope in obj.scopes or ())]

@@ -34,6 +34,7 @@ from .keys import (
 )
 from .resource_servers import (
     check_audience_of_views,
+    check_clients,
     check_default_resource,
     check_known_scopes,
     check_one_default,
@@ -73,6 +74,7 @@ ALL_CHECKS: Final[Sequence[Callable[..., list[CheckMessage]]]] = (
     check_audience_of_views,
     check_readable_rows,
     check_resource_servers,
+    check_clients,
     check_known_scopes,
     check_declared_mappers,
     check_mappable_fields,

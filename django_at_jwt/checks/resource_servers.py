@@ -133,6 +133,20 @@ def check_resource_servers(**_kwargs: Any) -> list[CheckMessage]:
 
 
 @when(issues_tokens, settings_valid)
+def check_clients(**_kwargs: Any) -> list[CheckMessage]:
+    """Check that each enabled resource server has a client; new rows have none until an administrator chooses them."""
+    return [
+        Warning(
+            f"No client gets tokens for resource server {server.identifier}.",
+            hint='Choose its clients, or open it to all clients, in the admin or in AT_JWT["RESOURCE_SERVERS"].',
+            id=CheckId.NO_CLIENTS,
+        )
+        for server in _registered() or ()
+        if server.enabled and server.client_ids is not None and not server.client_ids
+    ]
+
+
+@when(issues_tokens, settings_valid)
 def check_readable_rows(**_kwargs: Any) -> list[CheckMessage]:
     """Check that each row is valid; fixtures and code can store what the admin form rejects."""
     messages: list[CheckMessage] = []

@@ -71,9 +71,16 @@ class ResourceServer(models.Model):
         ],
         default=TokenFormat.AT_JWT.value,
     )
-    open_to_all_clients = models.BooleanField(_("open to all clients"), default=True)
+    open_to_all_clients = models.BooleanField(
+        _("open to all clients"),
+        default=False,
+        help_text=_("Any client may request it, including clients that are registered later or register themselves."),
+    )
     clients = models.JSONField(
-        _("clients"), default=list, blank=True, help_text=_("Clients that may request it, if it is not open to all.")
+        _("clients"),
+        default=list,
+        blank=True,
+        help_text=_("The only clients that get tokens for it, unless it is open to all. Without any, no client does."),
     )
     isolated = models.BooleanField(
         _("isolated"),

@@ -166,7 +166,7 @@ class TestRaces:
         make("other", "email", {"kind": "constant", "value": "x"}, order=-1)
         again = confirm(admin, page)
         assert is_shown(again)
-        ResourceServer.objects.create(identifier="https://mail.example.com/", name="Mail")
+        ResourceServer.objects.create(identifier="https://mail.example.com/", name="Mail", open_to_all_clients=True)
         again = confirm(admin, again)
         assert is_shown(again)
         assert confirm(admin, again).status_code == 302
@@ -284,7 +284,7 @@ class TestDeleting:
 
 class TestResourceServers:
     def test_new_api(self, admin, user, web, mapper):
-        form = {"identifier": "https://mail.example.com/", "name": "Mail"}
+        form = {"identifier": "https://mail.example.com/", "name": "Mail", "open_to_all_clients": "on"}
         page = send(admin, f"{SERVERS}add/", **form)
         assert "email" in page.context["effects"].claim_names
         assert not ResourceServer.objects.exists()
@@ -292,7 +292,9 @@ class TestResourceServers:
         assert ResourceServer.objects.get().name == "Mail"
 
     def test_switched_off_and_deleted(self, admin, user, web, mapper):
-        row = ResourceServer.objects.create(identifier="https://mail.example.com/", name="Mail")
+        row = ResourceServer.objects.create(
+            identifier="https://mail.example.com/", name="Mail", open_to_all_clients=True
+        )
         page = send(admin, change(row), enabled=None)
         assert "issued now would be refused" in text_of(page)
         assert page.context["effects"].clients_concerned == 1
@@ -302,7 +304,9 @@ class TestResourceServers:
         assert not row.enabled
 
     def test_changed_meanwhile(self, admin, user, web):
-        row = ResourceServer.objects.create(identifier="https://mail.example.com/", name="Mail")
+        row = ResourceServer.objects.create(
+            identifier="https://mail.example.com/", name="Mail", open_to_all_clients=True
+        )
         page = send(admin, change(row), lifetime="60")
         ResourceServer.objects.update(name="Post")
         assert "This was changed by someone else" in confirm(admin, page).content.decode()
@@ -378,7 +382,9 @@ class TestSample:
         monkeypatch.setattr(token_sample, "MOST_TOKENS", 6)
         second = make_client(name="second")
         for number in range(9):
-            ResourceServer.objects.create(identifier=f"https://{number}.example.com/", name=f"{number}")
+            ResourceServer.objects.create(
+                identifier=f"https://{number}.example.com/", name=f"{number}", open_to_all_clients=True
+            )
         effects = send(admin, ADD, **MAIL).context["effects"]
         assert effects.sampled == 6
         assert {each.token.client for each in effects.tokens} == {web.application, second.application}

@@ -180,7 +180,9 @@ def test_errors_of_the_form(staff, web, user):
 
 
 def test_refusal_and_opaque(staff, web, user):
-    ResourceServer.objects.create(identifier="https://old.example.com/", name="Old", token_format="opaque")
+    ResourceServer.objects.create(
+        identifier="https://old.example.com/", name="Old", token_format="opaque", open_to_all_clients=True
+    )
     page = staff.post(reverse(PAGE), asked(web, user, resources=["https://old.example.com/"]))
     assert "The token is opaque" in page.content.decode()
     type(user).objects.filter(pk=user.pk).update(is_active=False)

@@ -157,6 +157,19 @@ def test_warns_of_scopes_that_other_apis_lose(admin, settings):
     assert [level for level, _ in messages_after_saving(admin, address, renamed)] == ["success"]
 
 
+def test_api_without_clients_is_pointed_out(admin, service):
+    sent = {name: value for name, value in FORM.items() if name != "open_to_all_clients"}
+    page = admin.get(reverse(ADD))
+    assert page.context["adminform"].form["open_to_all_clients"].initial is False
+    [(_level, text)] = [each for each in messages_after_saving(admin, reverse(ADD), sent) if each[0] == "warning"]
+    assert text == 'No client gets tokens for Mail yet. Choose its clients, or tick "open to all clients".'
+    assert '<td class="field-allowed_clients">none</td>' in admin.get(reverse(LIST)).content.decode()
+    row = ResourceServer.objects.get()
+    address = reverse("admin:django_at_jwt_resourceserver_change", args=[row.pk])
+    chosen = {**sent, "clients": [service.application.client_id]}
+    assert [level for level, _ in messages_after_saving(admin, address, chosen)] == ["success"]
+
+
 def test_list_marks_one_default_only(admin, settings):
     settings.AT_JWT = {}
     for identifier in (MAIL, "https://first.example.com/"):

@@ -24,7 +24,9 @@ MAIL = "https://mail.example.com/"
 @pytest.fixture
 def register(db):
     def register(identifier=MAIL, **fields):
-        return ResourceServer.objects.create(identifier=identifier, name="Mail", **fields)
+        return ResourceServer.objects.create(
+            identifier=identifier, name="Mail", **{"open_to_all_clients": True, **fields}
+        )
 
     return register
 
@@ -91,6 +93,30 @@ class TestClients:
         mine.open_to_all_clients = True
         mine.save()
         assert claims(web.code_flow(user, resource=MAIL, scope="write"))["aud"] == MAIL
+
+    def test_new_row_is_closed_until_its_clients_are_chosen(self, signing_keys, service):
+        row = ResourceServer.objects.create(identifier=MAIL, name="Mail")
+        assert_refused(service.token("client_credentials", resource=MAIL))
+        row.clients = [service.application.client_id]
+        row.save()
+        registry.forget()
+        assert claims(service.token("client_credentials", resource=MAIL))["aud"] == MAIL
+
+    def test_new_default_is_closed_until_its_clients_are_chosen(self, signing_keys, service, settings):
+        settings.AT_JWT = {}
+        row = ResourceServer.objects.create(identifier=MAIL, name="Mail", is_default=True)
+        assert_refused(service.token("client_credentials"))
+        row.open_to_all_clients = True
+        row.save()
+        registry.forget()
+        assert claims(service.token("client_credentials"))["aud"] == MAIL
+
+    def test_settings_are_open_unless_they_name_clients(self, signing_keys, service, settings):
+        assert claims(service.token("client_credentials"))["aud"] == settings.API
+        assert claims(service.token("client_credentials", resource=settings.REPORTS))["aud"] == settings.REPORTS
+        settings.AT_JWT = {**settings.AT_JWT, "RESOURCE_SERVERS": {settings.REPORTS: {"clients": ["another"]}}}
+        get_access_token_model().objects.all().delete()
+        assert_refused(service.token("client_credentials", resource=settings.REPORTS))
 
     def test_empty_list_allows_no_client(self, signing_keys, service, register):
         register(open_to_all_clients=False, clients=[])
@@ -286,7 +312,7 @@ class TestRegistry:
 
     def test_resource_server_just_registered_by_another_process(self, signing_keys, service, register, monkeypatch):
         service.token("client_credentials")
-        ResourceServer.objects.bulk_create([ResourceServer(identifier=MAIL, name="Mail")])
+        ResourceServer.objects.bulk_create([ResourceServer(identifier=MAIL, name="Mail", open_to_all_clients=True)])
         get_access_token_model().objects.all().delete()
         assert_refused(service.token("client_credentials", resource=MAIL))
         monkeypatch.setattr("django_at_jwt.authorization_server.row_cache._LEAST_AGE", 0.0)

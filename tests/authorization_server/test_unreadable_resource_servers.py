@@ -60,7 +60,7 @@ def audience(answer):
 
 @STORED_BOTH_WAYS
 def test_scopes_can_be_a_list_as_in_the_settings(stored, store, signing_keys, service):
-    row = stored(scopes=["read", "write"])
+    row = stored(scopes=["read", "write"], open_to_all_clients=True)
     assert row.scopes == ({"read": "", "write": ""} if store == "by code" else ["read", "write"])
     answer = service.token("client_credentials", resource=MAIL, scope="read openid")
     assert (audience(answer), answer.json()["scope"]) == (MAIL, "read openid")

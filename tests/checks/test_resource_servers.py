@@ -32,6 +32,24 @@ def rules(settings, signing_keys):
     return set_rules
 
 
+class TestClients:
+    def test_api_that_no_client_may_request(self, signing_keys, settings):
+        row = ResourceServer.objects.create(identifier=MAIL, name="Mail")
+        registry.forget()
+        message = found()["django_at_jwt.W030"]
+        assert message.msg == f"No client gets tokens for resource server {MAIL}."
+        row.clients = ["a client"]
+        row.save()
+        registry.forget()
+        assert found() == {}
+        settings.AT_JWT = {**settings.AT_JWT, "RESOURCE_SERVERS": {MAIL: {"clients": []}}}
+        assert "django_at_jwt.W030" in found()
+
+    def test_disabled_api(self, signing_keys):
+        ResourceServer.objects.create(identifier=MAIL, name="Mail", enabled=False)
+        assert found() == {}
+
+
 class TestDefaultResource:
     def test_none(self, signing_keys, settings):
         settings.AT_JWT = {}
@@ -41,12 +59,12 @@ class TestDefaultResource:
 
     def test_row(self, signing_keys, settings):
         settings.AT_JWT = {"AUDIENCE": MAIL}
-        ResourceServer.objects.create(identifier=MAIL, name="Mail", is_default=True)
+        ResourceServer.objects.create(identifier=MAIL, name="Mail", is_default=True, open_to_all_clients=True)
         assert found() == {}
 
     def test_row_alone_while_views_have_no_audience(self, signing_keys, settings, monkeypatch):
         settings.AT_JWT = {}
-        ResourceServer.objects.create(identifier=MAIL, name="Mail", is_default=True)
+        ResourceServer.objects.create(identifier=MAIL, name="Mail", is_default=True, open_to_all_clients=True)
         message = found()["django_at_jwt.W011"]
         assert f"The default resource, {MAIL}, is only marked in the admin" in message.msg
         assert f'"AUDIENCE": "{MAIL}"' in message.hint
@@ -57,7 +75,7 @@ class TestDefaultResource:
     def test_several_rows(self, signing_keys, settings):
         settings.AT_JWT = {"AUDIENCE": MAIL}
         for identifier in (MAIL, "https://a.example.com/"):
-            ResourceServer.objects.create(identifier=identifier, name=identifier)
+            ResourceServer.objects.create(identifier=identifier, name=identifier, open_to_all_clients=True)
         ResourceServer.objects.update(is_default=True)
         registry.forget()
         message = found()["django_at_jwt.W012"]
@@ -119,14 +137,14 @@ class TestResourceServers:
 
     def test_declared_and_registered(self, rules):
         rules(RESOURCE_SERVERS=[MAIL])
-        ResourceServer.objects.create(identifier=MAIL, name="Mail")
+        ResourceServer.objects.create(identifier=MAIL, name="Mail", open_to_all_clients=True)
         message = found()["django_at_jwt.W010"]
         assert MAIL in message.msg
         assert "The settings take precedence" in message.hint
 
     def test_lifetime_beyond_the_retention(self, rules):
         rules(RETENTION=7200)
-        ResourceServer.objects.create(identifier=MAIL, name="Mail", lifetime=8000)
+        ResourceServer.objects.create(identifier=MAIL, name="Mail", lifetime=8000, open_to_all_clients=True)
         assert "2:13:20" in found()["django_at_jwt.E009"].msg
 
 

@@ -175,7 +175,7 @@ class TestRegistering:
             assert answer.status_code == 200, answer.content
             return decoded(answer.json()["access_token"])[0]["alg"]
 
-        row = Row.objects.create(identifier=API, name="One")
+        row = Row.objects.create(identifier=API, name="One", open_to_all_clients=True)
         settings.AT_JWT = {**settings.AT_JWT, **settings_with(RESOURCE_SERVERS, "SIGNING_ALGORITHMS")}
         call_command("rotate_signing_keys")
         row.algorithm = "ES256"

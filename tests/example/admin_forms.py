@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from html.parser import HTMLParser
 
 import requests
@@ -71,6 +72,12 @@ class Admin:
     def add(self, model, **fields):
         """Add a row through its form; ``model`` is like ``oauth2_provider/application``."""
         self._send(f"/admin/{model}/add/", f"{model.rpartition('/')[2]}_form", **fields)
+
+    def change(self, model, text, **fields):
+        """Change the row that the list shows with this text."""
+        page = self._session.get(f"{self.base_url}/admin/{model}/", timeout=PATIENCE_SECONDS)
+        [path] = set(re.findall(rf'href="(/admin/{model}/\d+/change/[^"]*)">{re.escape(text)}<', page.text))
+        self._send(path, f"{model.rpartition('/')[2]}_form", **fields)
 
     def _send(self, path, form_id, **filled_in):
         address = f"{self.base_url}{path}"

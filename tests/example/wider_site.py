@@ -18,12 +18,12 @@ from tests.patience import PATIENCE_SECONDS
 from .admin_forms import Admin
 from .conftest import Site
 
-# The APIs beside the two that the example has, as an administrator registers them in the admin's form. Notes is the
-# default, and knows api:read and api:write; Reports knows reports:read.
+# The APIs in addition to the two that the example has, as an administrator registers them in the admin's form. Notes is
+# the default, and knows api:read and api:write; Reports knows reports:read. All are open, unless they name clients.
 APIS = {
     "archive": {"scopes": "archive:read", "lifetime": "600"},
     "mirror": {"scopes": "archive:read", "lifetime": "300"},
-    "neighbour": {"scopes": "neighbour:read", "open_to_all_clients": False, "clients": "neighbour"},
+    "neighbour": {"scopes": "neighbour:read", "clients": "neighbour"},
     "vault": {"scopes": "vault:open", "isolated": "on"},
     "retired": {"scopes": "retired:read", "enabled": False},
     "legacy": {"scopes": "legacy:read", "token_format": "opaque", "lifetime": "120"},
@@ -144,7 +144,10 @@ class WiderSite(Site):
             self.description["clients"][name] = {**described, "redirect_uri": redirect_uri}
         for name, fields in APIS.items():
             described = {"identifier": self.identifiers[name], "name": name.capitalize()}
-            admin.add("django_at_jwt/resourceserver", **described, **fields)
+            access = {} if "clients" in fields else {"open_to_all_clients": "on"}
+            admin.add("django_at_jwt/resourceserver", **described, **access, **fields)
+        for name in ("notes", "reports"):
+            admin.change("django_at_jwt/resourceserver", self.identifiers[name], open_to_all_clients="on")
 
     def parameters(self, resource, scope, **others):
         """Request parameters: ``resource`` is the names of APIs, and a hyphen is none."""

@@ -103,7 +103,9 @@ def test_unknown_scope_is_named(service):
 
 
 def test_opaque(service):
-    ResourceServer.objects.create(identifier="https://old.example.com/", token_format="opaque")
+    ResourceServer.objects.create(
+        identifier="https://old.example.com/", token_format="opaque", open_to_all_clients=True
+    )
     assert "opaque and has no claims" in run(service, "--resource", "https://old.example.com/")
 
 

@@ -62,7 +62,9 @@ def test_nothing_is_written_and_no_key_is_opened(web, user, monkeypatch):
 
 
 def test_preview_of_an_opaque_token_has_no_claims(web, user):
-    ResourceServer.objects.create(identifier="https://old.example.com/", token_format="opaque")
+    ResourceServer.objects.create(
+        identifier="https://old.example.com/", token_format="opaque", open_to_all_clients=True
+    )
     shown = preview(web, user, resources=["https://old.example.com/"])
     assert shown.token_format is TokenFormat.OPAQUE
     assert (shown.refusal, shown.claims, shown.mappers, shown.size) == (None, {}, (), None)

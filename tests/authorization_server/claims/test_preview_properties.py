@@ -100,7 +100,9 @@ def person(user, settings):
     settings.AT_JWT = {**settings.AT_JWT, "MAPPABLE_USER_FIELDS": fields, "MAX_CLAIMS_BYTES": 1800}
     openid = {"OIDC_ENABLED": True, "OIDC_RSA_PRIVATE_KEY": OIDC_KEY}
     settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, **openid}
-    ResourceServer.objects.create(identifier=MAIL, name="Mail", scopes={"write": "Write mail"})
+    ResourceServer.objects.create(
+        identifier=MAIL, name="Mail", scopes={"write": "Write mail"}, open_to_all_clients=True
+    )
     ResourceServer.objects.create(identifier=SHUT, name="Shut", open_to_all_clients=False)
     Profile.objects.create(user=user, department=Department.objects.create(code="R+D"))
     Group.objects.create(name="staff")

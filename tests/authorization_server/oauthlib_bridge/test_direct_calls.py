@@ -83,7 +83,9 @@ def test_audience_setting_goes_before_the_default_resource(tokens, client, setti
 
 
 def test_default_resource_stored_in_the_database_counts(signing_keys, service, client, settings):
-    ResourceServer.objects.create(identifier="https://rows.example.com/", name="In a row", is_default=True)
+    ResourceServer.objects.create(
+        identifier="https://rows.example.com/", name="In a row", is_default=True, open_to_all_clients=True
+    )
     settings.AT_JWT = {name: value for name, value in settings.AT_JWT.items() if name != "DEFAULT_RESOURCE"}
     token = service.token("client_credentials", scope="read").json()["access_token"]
     assert decoded(token)[1]["aud"] == "https://rows.example.com/"
