@@ -114,6 +114,19 @@ class TestSession:
 
 class TestMethods:
     @pytest.mark.parametrize(
+        ("kind", "methods"),
+        [
+            (Factor.KNOWLEDGE, {"kba", "pin", "pwd"}),
+            (Factor.POSSESSION, {"hwk", "otp", "pop", "sc", "sms", "swk", "tel"}),
+            (Factor.INHERENCE, {"face", "fpt", "iris", "retina", "vbm"}),
+            # These describe a login, and are not factors.
+            (None, {"geo", "mca", "mfa", "rba", "user", "wia"}),
+        ],
+    )
+    def test_registered_ones_prove_one_kind_of_factor(self, kind, methods):
+        assert {method for method, factor in REGISTERED_METHODS.items() if factor is kind} == methods
+
+    @pytest.mark.parametrize(
         ("used", "claimed"),
         [
             ([], ()),
@@ -166,6 +179,10 @@ class TestLatestAuthentication:
     def test_steps_of_one_login(self):
         event = self.event((NOW - 20.9, "pwd"), (NOW - 10.5, "otp"))
         assert (event.authenticated_at, event.methods) == (NOW - 11, ("pwd", "otp", "mfa"))
+
+    def test_step_before_the_epoch_is_ignored(self):
+        assert self.event((-1, "pwd")) is None
+        assert self.event((0, "pwd")).authenticated_at == 0
 
     def test_order_is_that_of_time(self):
         assert self.event((NOW - 10, "otp"), (NOW - 20, "pwd")).methods == ("pwd", "otp", "mfa")

@@ -66,6 +66,26 @@ def test_required_ask_is_met_by_another_login_alone(after):
     assert LoginDemand().judge(login(0), login="another", ask=ask, now=NOW) is Verdict.ENOUGH
 
 
+@pytest.mark.parametrize(
+    ("max_age", "read"),
+    [
+        ("0", 0),
+        ("60", 60),
+        ("999999999", 999_999_999),
+        # Longer than any login: only its first nine digits count.
+        ("1234567890", 123_456_789),
+        ("", None),
+        ("-1", None),
+        ("1.5", None),
+        ("1 ", None),
+        ("\u00b2", None),
+        ("\u0663", None),
+    ],
+)
+def test_max_age_is_a_number_of_seconds_or_ignored(max_age, read):
+    assert LoginDemand.of(prompt="", max_age=max_age, acr_values="").max_age == read
+
+
 @given(st.text(max_size=20), st.text(max_size=20), st.integers(0, 10**6) | st.none())
 def test_any_text_is_a_demand_that_the_next_login_meets_or_never_will(max_age, acr_values, seconds_ago):
     demand = LoginDemand.of(prompt="", max_age=max_age, acr_values=acr_values)
@@ -110,6 +130,30 @@ class TestAsks:
             asks = asks.adding(asked(str(number)))
         assert len(asks.asks) == MOST_ASKS
         assert asks.of("0", login="before") is None
+
+    def test_forgotten_one_that_a_login_has_answered_since_is_not_asked_for(self):
+        asks = LoginAsks()
+        for number in range(MOST_ASKS):
+            asks = asks.adding(asked(str(number), required=True))
+        asks = asks.adding(asked("later", after="new", required=True))
+        assert len(asks.asks) == MOST_ASKS
+        assert asks.of("0", login="new") is None
+
+    def test_forgotten_ones_are_remembered_while_others_are_added(self):
+        asks = LoginAsks()
+        for number in range(MOST_ASKS + 1):
+            asks = asks.adding(asked(str(number), required=True))
+        for request in ("1", "more", "and more"):
+            asks = asks.adding(asked(request))
+            assert asks.of("0", login="before").required
+        # A request that proceeds without another login answers no other.
+        left = asks.answered(asks.of("more", login="before"), login="before")
+        assert left.of("0", login="before").required
+
+    def test_session_keeps_them(self):
+        asks = LoginAsks().adding(asked("one", after=None)).adding(asked("two", required=True))
+        assert asks.to_session() == [["one", None, False], ["two", "before", True]]
+        assert LoginAsks.from_session(asks.to_session()) == asks
 
     @pytest.mark.parametrize("value", [None, 1, "text", [1], [["a", "b"]], {"a": 1}, [None]])
     def test_session_that_holds_something_else(self, value):

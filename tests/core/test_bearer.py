@@ -8,11 +8,13 @@ from hypothesis import strategies as st
 
 from django_at_jwt.core.bearer import (
     INSUFFICIENT_SCOPE,
+    INSUFFICIENT_USER_AUTHENTICATION,
     INVALID_REQUEST,
     INVALID_TOKEN,
     Challenge,
     MalformedCredentials,
     bearer_token,
+    is_scope,
 )
 
 
@@ -79,6 +81,18 @@ def test_a_header_is_a_token_or_not_bearer_or_malformed(header):
     assert token is None or (token in header and token and not {" ", "\t"} & set(token))
 
 
+@pytest.mark.parametrize("scope", ["a", "!", "#", "[", "]", "~", "https://api.example.com/read:all"])
+def test_a_scope_is_printable_ascii(scope):
+    assert is_scope(scope)
+
+
+@pytest.mark.parametrize(
+    "value", ["", " ", "a b", "a\n", '"', "\\", "\x7f", "\x1f", "\u00e9", None, 7, b"read", ["read"]]
+)
+def test_what_is_no_scope(value):
+    assert not is_scope(value)
+
+
 def parameters_of(challenge: str) -> dict[str, str]:
     """Parse a challenge by the grammar of RFC 9110 section 11.2."""
     assert challenge.isascii()
@@ -116,6 +130,14 @@ def test_a_challenge_without_an_error_is_the_scheme_alone():
         ),
         (Challenge(error=INVALID_REQUEST, description=None, scopes=()), 'Bearer error="invalid_request"'),
         (Challenge(scopes=["read"]), 'Bearer scope="read"'),
+        (
+            Challenge(error=INSUFFICIENT_USER_AUTHENTICATION, acr_values=["gold", "silver"], max_age=0),
+            'Bearer error="insufficient_user_authentication", acr_values="gold silver", max_age="0"',
+        ),
+        (
+            Challenge(resource_metadata="https://api.example.com/.well-known/oauth-protected-resource"),
+            'Bearer resource_metadata="https://api.example.com/.well-known/oauth-protected-resource"',
+        ),
     ],
 )
 def test_a_challenge_as_text(challenge, text):

@@ -4,9 +4,15 @@ import json
 
 import pytest
 
-from django_at_jwt.core.metadata import Offer, authorization_server_metadata
+from django_at_jwt.core.metadata import (
+    Offer,
+    authorization_server_metadata,
+    place_of_metadata,
+    protected_resource_metadata,
+    with_path,
+)
 
-from .token_factory import ISSUER
+from .token_factory import API, ISSUER
 
 JWKS_URI = f"{ISSUER}/.well-known/jwks.json"
 OAUTH = {
@@ -89,6 +95,26 @@ def test_empty_lists_and_nothing_are_left_out():
     assert document["require_request_uri_registration"] is False
 
 
+def test_what_is_not_published_is_left_out():
+    assert "jwks_uri" not in metadata(jwks_uri=None)
+    assert "acr_values_supported" not in metadata()
+    assert metadata(authentication_contexts=("gold", "silver"))["acr_values_supported"] == ["gold", "silver"]
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "member"),
+    [
+        ("authorization_endpoint", "code_challenge_methods_supported"),
+        ("token_endpoint", "token_endpoint_auth_methods_supported"),
+    ],
+)
+def test_what_an_endpoint_supports_is_left_out_without_it(endpoint, member):
+    oauth = {**OAUTH, member: ["x"]}
+    assert metadata(oauth)[member] == ["x"]
+    assert member not in metadata({**oauth, endpoint: None})
+    assert member not in metadata({name: value for name, value in oauth.items() if name != endpoint})
+
+
 def test_what_is_given_is_not_changed():
     before = json.dumps(OAUTH), sorted(OPENID)
     metadata(openid=OPENID)
@@ -164,3 +190,59 @@ class TestOffer:
     def test_document_that_says_nothing(self):
         silent = {name: value for name, value in OAUTH.items() if name != "response_types_supported"}
         assert self.offered(silent) == metadata(silent)
+
+    def test_all_that_is_not_restricted_is_offered(self):
+        assert Offer().restrict(EVERYTHING) == EVERYTHING
+
+    @pytest.mark.parametrize("grants", [["authorization_code", DEVICE], ["authorization_code"]])
+    def test_device_endpoint_follows_its_grant(self, grants):
+        document = self.offered(grant_types=grants)
+        assert ("device_authorization_endpoint" in document) is (DEVICE in grants)
+        # The implicit grant needs no token endpoint.
+        assert document["grant_types_supported"] == [
+            each for each in EVERYTHING["grant_types_supported"] if each in {*grants, "implicit"}
+        ]
+
+
+# Protected resources (RFC 9728)
+
+
+def test_metadata_of_a_protected_resource():
+    description = {"resource_name": "Reports", "scopes_supported": ["read"]}
+    assert protected_resource_metadata(API, authorization_servers=(ISSUER,), description=description) == {
+        "resource_name": "Reports",
+        "scopes_supported": ["read"],
+        "resource": API,
+        "authorization_servers": [ISSUER],
+        "bearer_methods_supported": ["header"],
+    }
+
+
+@pytest.mark.parametrize("nothing", ["", None, [], ()])
+def test_empty_members_of_a_protected_resource_are_left_out(nothing):
+    document = protected_resource_metadata(API, authorization_servers=(), description={"resource_name": nothing})
+    assert document == {"resource": API, "bearer_methods_supported": ["header"]}
+
+
+def test_no_description_replaces_what_the_protocol_says():
+    others = {"resource": "x", "authorization_servers": ["x"], "bearer_methods_supported": ["body"]}
+    document = protected_resource_metadata(API, authorization_servers=[ISSUER], description=others)
+    assert document == protected_resource_metadata(API, authorization_servers=[ISSUER], description={})
+
+
+@pytest.mark.parametrize(
+    ("resource", "place"),
+    [
+        ("https://api.example.com", ("", "")),
+        ("https://api.example.com/", ("", "")),
+        ("https://api.example.com/v1", ("/v1", "")),
+        ("https://api.example.com/v1/", ("/v1/", "")),
+        ("https://api.example.com/v1?tenant=a&b", ("/v1", "tenant=a&b")),
+    ],
+)
+def test_place_of_the_metadata_of_a_protected_resource(resource, place):
+    assert place_of_metadata(resource) == place
+
+
+def test_a_url_with_another_path():
+    assert with_path("https://as.example.com:8443/o?x=1#y", "/a/b") == "https://as.example.com:8443/a/b"

@@ -96,6 +96,12 @@ def test_what_may_be_fetched():
         assert not is_fetchable(address, loopback_http=True), address
 
 
+def test_an_address_has_at_most_2048_characters():
+    address = "https://a/".ljust(2048, "x")
+    assert is_fetchable(address, loopback_http=False)
+    assert not is_fetchable(f"{address}x", loopback_http=False)
+
+
 @given(st.text(), st.booleans())
 def test_no_text_is_too_much(text, loopback_http):
     for address in (text, f"https://{text}", f"http://127.0.0.1{text}"):
@@ -119,10 +125,15 @@ def test_metadata_of_this_issuer_alone():
         {"issuer": f"{ROOT}/"},
         {"issuer": ROOT.upper()},
         {"issuer": [ROOT]},
+        {"issuer": None},
         {"jwks_uri": "http://localhost/"},
+        {"jwks_uri": None},
+        {"jwks_uri": [f"{ROOT}/keys"]},
     ):
         with pytest.raises(UnacceptableDocument):
             jwks_uri_in(good | changes, issuer=ROOT, loopback_http=False)
+    local = good | {"jwks_uri": "http://localhost/keys"}
+    assert jwks_uri_in(local, issuer=ROOT, loopback_http=True) == "http://localhost/keys"
 
 
 @given(st.binary())

@@ -22,6 +22,17 @@ def test_max_age_less_the_age(seconds, age):
     assert BOUNDS.lifetime(f"max-age={seconds}", str(age)) == min(max(seconds - age, 60), 3600)
 
 
+@pytest.mark.parametrize(("default", "lifetime"), [(10, 60), (60, 60), (300, 300), (3600, 3600), (9999, 3600)])
+def test_the_default_is_within_the_bounds_too(default, lifetime):
+    bounds = CacheBounds(min=60, max=3600, default=default)
+    assert bounds.lifetime(None, None) == bounds.lifetime("public", "100") == lifetime
+
+
+@pytest.mark.parametrize("age", [None, "", "x", "-1", "1.5", "\u0665", "1" * 10])
+def test_an_age_that_is_no_number_of_seconds_is_ignored(age):
+    assert BOUNDS.lifetime("max-age=600", age) == 600
+
+
 @pytest.mark.parametrize(
     ("header", "seconds"),
     [
@@ -35,6 +46,8 @@ def test_max_age_less_the_age(seconds, age):
         ("x-max-age=5", None),
         ("max-age", 0),
         ("max-age=", 0),
+        ("max-age=999999999", 999_999_999),
+        ("max-age=1000000000", 0),
         ("max-age=5.5", 0),
         ("max-age=\u0665", 0),
         ("max-age=5, no-store", 0),

@@ -18,6 +18,8 @@ from django_at_jwt.core.profile import RESERVED_CLAIMS
         (r"a\\.b", ("a\\", "b")),
         ("Ünit of 日本", ("Ünit of 日本",)),
         ("not aud.x", ("not aud", "x")),
+        ("a" * 255, ("a" * 255,)),
+        ("a.b.c.d.e.f.g.h", tuple("abcdefgh")),
     ],
 )
 def test_name_is_a_path(name, path):

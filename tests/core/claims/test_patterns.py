@@ -29,6 +29,10 @@ def test_pattern(pattern, matching, others):
     assert [text for text in (*matching, *others) if compiled.matches(text)] == matching
 
 
+def test_pattern_has_at_most_200_characters():
+    assert Pattern("x" * 200).matches("x" * 200)
+
+
 @pytest.mark.parametrize("pattern", ["", None, 1, "x" * 201, "a\\", r"a\b"])
 def test_no_pattern(pattern):
     with pytest.raises(UnusableRule):

@@ -145,6 +145,56 @@ def test_what_cannot_be_cast(value, to):
     assert done.failure is not FailureReason.SOURCE_FAILED
 
 
+@pytest.mark.parametrize(
+    ("value", "to", "expected"),
+    [
+        (10**40 - 1, "string", "9" * 40),
+        (1 - 10**40, "string", "-" + "9" * 40),
+        (Decimal("1E+40"), "string", "1" + "0" * 40),
+        (Decimal("1E-40"), "string", "0." + "0" * 39 + "1"),
+        ("0" * 39 + "7", "integer", 7),
+        ("1." + "0" * 38, "number", 1.0),
+    ],
+)
+def test_the_longest_numbers_that_can_be_cast(value, to, expected):
+    assert from_source(value, to, [cast(to)])[0] == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "to", "failure"),
+    [
+        (10**40, "string", FailureReason.TOO_LARGE),
+        (-(10**40), "string", FailureReason.TOO_LARGE),
+        (Decimal("1E+41"), "string", FailureReason.TOO_LARGE),
+        (Decimal("1E-41"), "string", FailureReason.TOO_LARGE),
+        ("0" * 40 + "7", "integer", FailureReason.WRONG_TYPE),
+        ("1." + "0" * 39, "number", FailureReason.WRONG_TYPE),
+    ],
+)
+def test_longer_numbers_are_refused(value, to, failure):
+    assert from_source(value, to, [cast(to)])[1].failure is failure
+
+
+@pytest.mark.parametrize(
+    ("value", "is_accepted"),
+    [
+        ("x" * 65_536, True),
+        ("x" * 65_537, False),
+        (["x"] * 10_000, True),
+        (["x"] * 10_001, False),
+        (["x" * 65_536] * 16, True),
+        (["x" * 65_536] * 16 + ["x"], False),
+    ],
+    ids=["longest text", "longer text", "most entries", "more entries", "most text", "more text"],
+)
+def test_the_largest_value_that_can_be_transformed(value, is_accepted):
+    drop = {"kind": "filter", "patterns": ["y*"]}
+    if is_accepted:
+        assert not filtered(value, drop)
+    else:
+        assert is_too_much(value, drop)
+
+
 KEY = "a key of the site's own"
 
 

@@ -81,9 +81,35 @@ def test_key_that_is_for_signatures_and_not_for_verifying_them():
     assert skipped(key | {"key_ops": ["verify"]}) == skipped(key | {"key_ops": ["verify", "sign"]}) == []
 
 
-@pytest.mark.parametrize("kid", ["", None, 1, ["x"], "x" * 10_000])
+@pytest.mark.parametrize("kid", ["", None, 1, ["x"], "x" * 513, "x" * 10_000])
 def test_key_without_a_usable_kid_is_skipped(kid):
     assert len(skipped(GOOD.jwk | {"kid": kid})) == 1
+
+
+@pytest.mark.parametrize("kid", ["x", "x" * 512])
+def test_key_with_a_kid_of_acceptable_length_is_accepted(kid):
+    assert [key.kid for key in accept_keys({"keys": [GOOD.jwk | {"kid": kid}]}).keys] == [kid]
+
+
+def test_set_has_at_most_100_keys():
+    keys = [GOOD.jwk | {"kid": str(number)} for number in range(101)]
+    assert len(accept_keys({"keys": keys[:100]}).keys) == 100
+    with pytest.raises(UnacceptableDocument, match="101 keys, more than 100"):
+        accept_keys({"keys": keys})
+
+
+@pytest.mark.compliance("8725-5")
+@pytest.mark.parametrize("member", sorted(PRIVATE_MEMBERS - {"k"}))
+def test_key_with_a_private_member_is_skipped(member):
+    [reason] = skipped(TokenFactory("RS256").jwk | {member: "AAAA"})
+    assert "private half" in reason
+
+
+@pytest.mark.compliance("8725-5")
+@pytest.mark.parametrize("changes", [{"k": "AAAA"}, {"kty": "oct"}])
+def test_symmetric_key_is_skipped(changes):
+    [reason] = skipped(TokenFactory("RS256").jwk | changes)
+    assert "symmetric" in reason
 
 
 def test_same_key_twice_is_one():
@@ -175,6 +201,39 @@ def test_snapshot_survives_being_written():
     assert read(snapshot().to_text()) == snapshot()
     assert read(snapshot(etag=None).to_text()) == snapshot(etag=None)
     assert read(snapshot(keys=()).to_text()) == snapshot(keys=())
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        *({"form": form} for form in (1, 3, "2", None)),
+        *({"issuer": issuer} for issuer in (f"{ISSUER}/", None)),
+        *({"jwks_uri": uri} for uri in ("http://as.example.com/keys", "http://localhost/keys", "/keys", None, 7)),
+        *({"jwk_set": keys} for keys in ([], None, {}, {"keys": None})),
+        *(
+            {member: value}
+            for member in ("confirmed_at", "metadata_until", "fresh_until")
+            for value in (None, True, False, "1", [], -1, -0.001, 1e300, 10**400)
+        ),
+    ],
+    ids=lambda changes: "-".join(f"{name} {str(value)[:8]}" for name, value in changes.items()),
+)
+def test_snapshot_with_a_bad_member_is_refused(changes):
+    written = json.loads(snapshot().to_text())
+    assert read(json.dumps(written)) == snapshot()
+    with pytest.raises(UnacceptableDocument):
+        read(json.dumps(written | changes))
+
+
+def test_snapshot_of_a_development_server_is_read_where_http_is_allowed():
+    text = snapshot(jwks_uri="http://localhost:8000/keys").to_text()
+    allowed = {"issuer": ISSUER, "algorithms": (), "longest": 3600, "now": NOW}
+    assert IssuerSnapshot.from_text(text, loopback_http=True, **allowed).jwks_uri == "http://localhost:8000/keys"
+
+
+@pytest.mark.parametrize("etag", ["x", '"x"\r\n', 7, ['"x"'], True])
+def test_snapshot_with_an_etag_that_cannot_be_sent_has_none(etag):
+    assert read(json.dumps(json.loads(snapshot().to_text()) | {"etag": etag})).etag is None
 
 
 def test_snapshot_of_a_machine_whose_clock_is_a_little_ahead():

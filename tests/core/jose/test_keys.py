@@ -151,6 +151,7 @@ def test_weak_rsa_keys_are_refused():
     assert "1024" in refuse(rsa_jwk(public_numbers(1024).n))
     assert "2047" in refuse(rsa_jwk(n >> 1 | 1))
     assert "8193" in refuse(rsa_jwk(2**8192 + 1))
+    assert PublicKey.from_jwk(rsa_jwk(2**8191 + 1)).signature_bytes == 1024
     assert "exponent" in refuse(rsa_jwk(public_numbers(2048, 3).n, 3))
     for exponent in (0, 1, 2, 3, 5, 17, 257, 65535, 65536, 65538, 2**32, n - 1, n, n + 2):
         refuse(rsa_jwk(n, exponent))
@@ -158,6 +159,11 @@ def test_weak_rsa_keys_are_refused():
     assert "64 bits (got 2047)" in refuse(rsa_jwk(n, 2**2046 + 1))
     assert PublicKey.from_jwk(rsa_jwk(n, 2**64 - 1)).kid
     assert PublicKey.from_jwk(rsa_jwk(n)).kid
+
+
+@pytest.mark.parametrize(("bits", "signature_bytes"), [(2048, 256), (2049, 257), (2055, 257), (2056, 257), (2057, 258)])
+def test_an_rsa_signature_is_as_long_as_the_modulus(bits, signature_bytes):
+    assert PublicKey.from_jwk(rsa_jwk(2 ** (bits - 1) + 1)).signature_bytes == signature_bytes
 
 
 @pytest.mark.compliance("8725-5")
@@ -192,6 +198,12 @@ def ed25519_jwk(encoded: bytes):
 @pytest.mark.parametrize("y", SMALL_ORDER_Y)
 def test_ed25519_points_of_small_order_are_refused(y, sign_bit):
     assert "small order" in refuse(ed25519_jwk((y | sign_bit << 255).to_bytes(32, "little")))
+
+
+@pytest.mark.compliance("8725-4")
+@pytest.mark.parametrize("y", [P25519 + 2, P25519 + 3, P25519 + 18])
+def test_an_ed25519_point_has_one_encoding(y):
+    assert "canonical" in refuse(ed25519_jwk(y.to_bytes(32, "little")))
 
 
 def test_the_points_of_small_order_are_those():
@@ -421,6 +433,23 @@ def test_a_private_key_is_refused_as_its_public_half_is():
     ):
         with pytest.raises(UnacceptableKey):
             PrivateKey.from_jwk(jwk, algorithm=algorithm)
+
+
+@pytest.mark.parametrize("algorithm", EVERY_KIND)
+def test_a_private_half_of_another_key_is_refused(algorithm):
+    factory = TokenFactory(algorithm)
+    other = private_members(factory.attacker.key)
+    mixed = JWK(**{**other, **factory.members})
+    with pytest.raises(UnacceptableKey, match="private half is not valid, or does not belong"):
+        PrivateKey.from_jwk(mixed, algorithm=algorithm)
+
+
+@pytest.mark.parametrize("algorithm", EVERY_KIND)
+def test_a_private_key_that_is_for_verifying_alone_is_refused(algorithm):
+    members = private_members(TokenFactory(algorithm).key)
+    with pytest.raises(UnacceptableKey, match="key_ops"):
+        PrivateKey.from_jwk(JWK(**members, key_ops=["verify"]), algorithm=algorithm)
+    assert PrivateKey.from_jwk(JWK(**members, key_ops=["sign"]), algorithm=algorithm, kid="mine").kid == "mine"
 
 
 @pytest.mark.compliance("9068-19", "8725-1")
