@@ -1,12 +1,14 @@
-"""New, empty databases on the servers that are there, and commands run against them as processes of their own."""
+"""New databases on the servers that are there, and commands run against them as processes of their own."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import uuid
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import cache
 from urllib.parse import urlsplit
 
 import pytest
@@ -16,22 +18,12 @@ from tests.patience import PATIENCE_SECONDS
 POSTGRESQL = os.environ.get("TEST_POSTGRESQL_URL", "postgres://postgres@127.0.0.1:5432/postgres")
 MYSQL = os.environ.get("TEST_MYSQL_URL", "mysql://root@127.0.0.1:3306/test")
 KINDS = ("sqlite", "postgresql", "mysql")
+# In each prepared database.
+CLIENT = {"client_id": "service", "client_secret": "a secret for the test"}
 
 
 def environment(url: str, **extra: str) -> dict[str, str]:
     return {**os.environ, "DATABASE_URL": url, "DJANGO_SETTINGS_MODULE": "tests.processes.settings", **extra}
-
-
-def start(url: str, *arguments: str, **options) -> subprocess.Popen:
-    """Start ``python -m ...`` against a database, warnings being errors."""
-    return subprocess.Popen(
-        [sys.executable, "-W", "error", "-m", *arguments],
-        env=environment(url),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        **options,
-    )
 
 
 def run(url: str, *arguments: str, **extra: str) -> subprocess.CompletedProcess:
@@ -50,22 +42,66 @@ def manage(url: str, *arguments: str, **extra: str) -> subprocess.CompletedProce
     return run(url, "django", *arguments, **extra)
 
 
+class PreparedDatabases:
+    """Databases with all tables and a client that acts for itself: made at the first use, and copied for each test."""
+
+    def __init__(self, make_folder):
+        self._make_folder = make_folder
+        self._templates = ExitStack()
+        self._template = cache(self._make_template)
+
+    def close(self):
+        self._templates.close()
+
+    @contextmanager
+    def copy(self, kind: str, folder, *, keys: bool = True):
+        """Copy a database, with or without first signing keys, yield its URL, and drop it."""
+        with new_database(kind, folder, template=self._template(kind, keys)) as url:
+            yield url
+
+    def _make_template(self, kind, keys):
+        template = self._template(kind, keys=False) if keys else None
+        url = self._templates.enter_context(new_database(kind, self._make_folder("template"), template=template))
+        prepared = run(url, "tests.processes.prepare", "keys" if keys else "tables")
+        assert prepared.returncode == 0, prepared.stderr
+        return url
+
+
 @contextmanager
-def new_database(kind: str, folder):
-    """Make a database, give its URL, and drop it. Without its server or driver the test is skipped by name."""
+def new_database(kind: str, folder, *, template: str | None = None):
+    """Make a database, yield its URL, and drop it. Without its server or driver the test is skipped by name.
+
+    It is empty, or a copy of the database with the URL ``template``, which no process uses.
+    """
     if kind == "sqlite":
+        file = f"{folder}/db.sqlite3"
+        if template:
+            shutil.copyfile(urlsplit(template).path.removeprefix("/"), file)
         # SQLite's writers wait for each other for five seconds, unless told otherwise.
-        yield f"sqlite:///{folder}/db.sqlite3?timeout={PATIENCE_SECONDS}"
+        yield f"sqlite:///{file}?timeout={PATIENCE_SECONDS}"
         return
     connection, url = (_postgresql(), POSTGRESQL) if kind == "postgresql" else (_mysql(), MYSQL)
     name = f"at_jwt_{uuid.uuid4().hex[:12]}"
+    model = urlsplit(template).path.strip("/") if template else None
     cursor = connection.cursor()
-    cursor.execute(f"CREATE DATABASE {name}")
+    cursor.execute(f"CREATE DATABASE {name}" + (f" TEMPLATE {model}" if model and kind == "postgresql" else ""))
     try:
+        if model and kind == "mysql":
+            _copy_tables(cursor, model, name)
         yield urlsplit(url)._replace(path=f"/{name}").geturl()
     finally:
         cursor.execute(f"DROP DATABASE {name}" + (" WITH (FORCE)" if kind == "postgresql" else ""))
         connection.close()
+
+
+def _copy_tables(cursor, model: str, name: str) -> None:
+    cursor.execute(f"USE {name}")
+    cursor.execute("SET FOREIGN_KEY_CHECKS = 0")
+    cursor.execute(f"SHOW TABLES FROM {model}")
+    for (table,) in cursor.fetchall():
+        cursor.execute(f"SHOW CREATE TABLE {model}.{table}")
+        cursor.execute(cursor.fetchone()[1])
+        cursor.execute(f"INSERT INTO {table} SELECT * FROM {model}.{table}")
 
 
 def _postgresql():

@@ -1,10 +1,14 @@
-"""``python -m tests.processes.rotate_and_die STEP``: a rotation that is killed with SIGKILL at one of its steps."""
+"""Rotations that are killed with SIGKILL, one at each step; writes the keys' states after each as JSON."""
 
 from __future__ import annotations
 
+import io
+import json
+import multiprocessing
 import os
 import signal
 import sys
+from collections import Counter
 
 import django
 
@@ -40,6 +44,39 @@ def die_at(step: str) -> None:
     rotation.rotate_signing_keys(early=["ES256"])
 
 
-if __name__ == "__main__":
+def states() -> dict[str, int]:
+    """Return how many keys are in each state, if they are as the policy wants them."""
+    from django.core.management import call_command
+    from django.db import connection
+
+    output = io.StringIO()
+    call_command("rotate_signing_keys", "--json", "--dry-run", stdout=output)
+    # A process that is forked has a connection of its own.
+    connection.close()
+    document = json.loads(output.getvalue())
+    assert document["changed"] is False
+    return Counter(key["state"] for key in document["keys"])
+
+
+def main() -> None:
     django.setup()
-    die_at(sys.argv[1])
+    from django.core.management import call_command
+
+    from django_at_jwt.authorization_server.keys.store import key_store
+
+    call_command("rotate_signing_keys", stdout=io.StringIO())
+    results = {"first": states()}
+    for step in STEPS:
+        process = multiprocessing.get_context("fork").Process(target=die_at, args=[step])
+        process.start()
+        process.join()
+        assert process.exitcode == -signal.SIGKILL, step
+        key_store.forget()
+        results[step] = states()
+    call_command("rotate_signing_keys", "--now", stdout=io.StringIO())
+    results["again"] = states()
+    sys.stdout.write(json.dumps(results))
+
+
+if __name__ == "__main__":
+    main()

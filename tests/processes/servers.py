@@ -22,7 +22,8 @@ def gunicorn(url: str, log, *, workers: int = 1, threads: int = 4, **extra: str)
         command = [
             *(sys.executable, "-m", "gunicorn", "tests.processes.wsgi:application", "--bind", f"127.0.0.1:{port}"),
             *("--workers", str(workers), "--threads", str(threads), "--timeout", str(PATIENCE_SECONDS)),
-            *("--graceful-timeout", "2", "--log-level", "warning"),
+            # The site is loaded once, before the workers are forked.
+            *("--graceful-timeout", "2", "--log-level", "warning", "--preload"),
         ]
         server = subprocess.Popen(command, env=environment(url, **extra), stdout=output, stderr=output)
         try:

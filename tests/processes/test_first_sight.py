@@ -6,13 +6,12 @@ import json
 
 import pytest
 
-from .databases import KINDS, manage, new_database, run
+from .databases import KINDS, run
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_one_user_for_each_subject(kind, tmp_path):
-    with new_database(kind, tmp_path) as url:
-        assert manage(url, "migrate", "--verbosity", "0").returncode == 0
+def test_one_user_for_each_subject(kind, prepared_databases, tmp_path):
+    with prepared_databases.copy(kind, tmp_path, keys=False) as url:
         done = run(url, "tests.processes.see_at_once")
         assert done.returncode == 0, done.stderr
         result = json.loads(done.stdout)

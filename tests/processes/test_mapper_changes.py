@@ -10,18 +10,18 @@ import requests
 
 from tests.patience import PATIENCE_SECONDS
 
-from .databases import KINDS, manage
-from .two_workers import CLIENT, two_workers
+from .databases import CLIENT, KINDS, manage
+from .two_workers import two_workers
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_worker_follows_a_change_within_the_stated_bound(kind, tmp_path):
+def test_every_worker_follows_a_change_within_the_stated_bound(kind, prepared_databases, tmp_path):
     def tier(worker: str) -> str | None:
         data = {"grant_type": "client_credentials", **CLIENT}
         token = requests.post(f"{worker}/o/token/", data=data, timeout=PATIENCE_SECONDS).json()["access_token"]
         return jwt.decode(token, options={"verify_signature": False}).get("tier")
 
-    with two_workers(kind, tmp_path) as workers:
+    with prepared_databases.copy(kind, tmp_path) as url, two_workers(url, tmp_path) as workers:
         assert [tier(worker) for worker in workers.addresses] == [None, None]
         for value in ("gold", "silver", None):
             source = {"kind": "constant", "value": value}

@@ -12,10 +12,9 @@ import requests
 
 from tests.patience import PATIENCE_SECONDS
 
-from .databases import manage, new_database, run
+from .databases import CLIENT
 from .servers import gunicorn
 
-SECRET = "a secret for the test"
 # The keys are read again with nearly every request.
 POLICY = '{"KEY_RING_MAX_AGE": 0.001}'
 # Far more than an answer takes, on any machine; the database hangs for as long as the test.
@@ -85,16 +84,8 @@ def kind(request):
 
 
 @pytest.fixture
-def database_url(kind, tmp_path):
-    with new_database(kind, tmp_path) as url:
-        assert manage(url, "migrate", "-v0").returncode == 0
-        created = manage(
-            url,
-            *("createapplication", "confidential", "client-credentials", "--client-id", "service"),
-            *("--client-secret", SECRET, "--name", "service"),
-        )
-        assert created.returncode == 0, created.stderr
-        assert run(url, "django", "rotate_signing_keys").returncode == 0
+def database_url(kind, prepared_databases, tmp_path):
+    with prepared_databases.copy(kind, tmp_path) as url:
         yield url
 
 
@@ -110,7 +101,7 @@ def proxied(url):
 
 
 def token(address):
-    data = {"grant_type": "client_credentials", "client_id": "service", "client_secret": SECRET}
+    data = {"grant_type": "client_credentials", **CLIENT}
     return requests.post(f"{address}/o/token/", data=data, timeout=PATIENCE_SECONDS)
 
 
@@ -142,7 +133,7 @@ def test_database_that_hangs_and_is_then_away(database_url, tmp_path):
         assert api(at, access_token).status_code == key_set(at).status_code == 200
         assert_unavailable(token(at))
         for path in ("revoke_token/", "introspect/", "device-authorization/"):
-            data = {"client_id": "service", "client_secret": SECRET, "token": access_token}
+            data = {**CLIENT, "token": access_token}
             assert_unavailable(requests.post(f"{at}/o/{path}", data=data, timeout=PATIENCE_SECONDS))
         session = {"sessionid": "x" * 32}
         assert_unavailable(requests.get(f"{at}/o/authorize/", cookies=session, timeout=PATIENCE_SECONDS))

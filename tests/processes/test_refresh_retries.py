@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from .databases import manage, new_database, run
+from .databases import run
 
 OK = [200, None]
 REFUSED = [400, "invalid_grant"]
@@ -14,10 +14,8 @@ REFUSED = [400, "invalid_grant"]
 
 # SQLite has no row locks: its writers follow one another, or fail.
 @pytest.mark.parametrize("kind", ["postgresql", "mysql"])
-def test_refreshes_at_once(kind, tmp_path):
-    with new_database(kind, tmp_path) as url:
-        for command in (("migrate", "-v0"), ("rotate_signing_keys",)):
-            assert manage(url, *command).returncode == 0
+def test_refreshes_at_once(kind, prepared_databases, tmp_path):
+    with prepared_databases.copy(kind, tmp_path) as url:
         done = run(url, "tests.processes.refresh_at_once")
         assert done.returncode == 0, done.stderr
         results = json.loads(done.stdout)

@@ -14,7 +14,6 @@ import jwt
 import pytest
 import requests
 
-from example_project.server_process import running_server
 from tests.core.token_factory import API, TokenFactory
 from tests.patience import PATIENCE_SECONDS
 from tests.ports import reserved_port
@@ -142,12 +141,12 @@ def wait_for(status, address, token):
 
 
 @pytest.mark.compliance("7009-2", "9068-25")
-def test_through_rotation_revocation_outage_and_return(tmp_path):
+def test_through_rotation_revocation_outage_and_return(running_example, tmp_path):
     with ExitStack() as stack:
         # The issuer comes back where it was.
         issuers_address = f"http://127.0.0.1:{stack.enter_context(reserved_port())}"
         outage = stack.enter_context(ExitStack())
-        server = outage.enter_context(running_server(tmp_path, **ISSUER, EXAMPLE_BASE_URL=issuers_address))
+        server = outage.enter_context(running_example(tmp_path, **ISSUER, EXAMPLE_BASE_URL=issuers_address))
         description = server.description()
         client, audience = description["clients"]["service"], description["resource_servers"][0]["identifier"]
 
@@ -181,7 +180,7 @@ def test_through_rotation_revocation_outage_and_return(tmp_path):
         outage.close()
         wait_for(503, impatient, second)
         assert ask(patient, second)[0] == 200
-        stack.enter_context(running_server(tmp_path, **ISSUER, EXAMPLE_BASE_URL=server.base_url))
+        stack.enter_context(running_example(tmp_path, **ISSUER, EXAMPLE_BASE_URL=server.base_url))
         wait_for(200, impatient, second)
         assert ask(patient, second)[0] == 200
 

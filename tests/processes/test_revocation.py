@@ -10,12 +10,12 @@ import requests
 
 from tests.patience import PATIENCE_SECONDS
 
-from .databases import KINDS, manage
-from .two_workers import BOUND, CLIENT, POLICY, two_workers
+from .databases import CLIENT, KINDS, manage
+from .two_workers import BOUND, POLICY, two_workers
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_worker_refuses_a_revoked_key_within_the_stated_bound(kind, tmp_path):
+def test_every_worker_refuses_a_revoked_key_within_the_stated_bound(kind, prepared_databases, tmp_path):
     def issued(worker: str) -> str:
         data = {"grant_type": "client_credentials", **CLIENT}
         return requests.post(f"{worker}/o/token/", data=data, timeout=PATIENCE_SECONDS).json()["access_token"]
@@ -24,7 +24,7 @@ def test_every_worker_refuses_a_revoked_key_within_the_stated_bound(kind, tmp_pa
         headers = {"Authorization": f"Bearer {token}"}
         return requests.get(f"{worker}/whoami/", headers=headers, timeout=PATIENCE_SECONDS).status_code
 
-    with two_workers(kind, tmp_path) as workers:
+    with prepared_databases.copy(kind, tmp_path) as url, two_workers(url, tmp_path) as workers:
         one, two = workers.addresses
         token = issued(one)
         assert [status(worker, token) for worker in (one, two)] == [200, 200]

@@ -18,44 +18,36 @@ import requests
 from tests.patience import PATIENCE_SECONDS
 
 from .clock import SharedClock
-from .databases import environment, manage, new_database
+from .databases import CLIENT, KINDS, environment, manage
 from .servers import gunicorn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-SECRET = "a secret for the test"
 ROTATIONS = 10
 # By how many seconds the clock of all processes is moved at once. Requests and rotations may be under way then.
-STEP = 50
+STEP = 100
 # One worker's clock is ahead by this and another's is behind, which takes the longest leeway there is.
 CLOCK_ERROR = 300
 # The propagation time leaves room for some steps, which an announcement takes to be seen.
 POLICY = {
-    "JWK_SET_MAX_AGE": 200,
+    "JWK_SET_MAX_AGE": 100,
     "LIFETIME": 1800,
     "LEEWAY": 2 * CLOCK_ERROR,
-    "PROPAGATION_TIME": 1300,
-    "ROTATION_INTERVAL": 1300,
+    "PROPAGATION_TIME": 1340,
+    "ROTATION_INTERVAL": 1340,
     "KEY_RING_MAX_AGE": 60,
 }
 
 
-@pytest.fixture(params=["sqlite", "postgresql", "mysql"])
-def database_url(request, tmp_path):
-    with new_database(request.param, tmp_path) as url:
-        assert manage(url, "migrate", "-v0").returncode == 0
-        created = manage(
-            url,
-            *("createapplication", "confidential", "client-credentials", "--client-id", "service"),
-            *("--client-secret", SECRET, "--name", "service"),
-        )
-        assert created.returncode == 0, created.stderr
+@pytest.fixture(params=KINDS)
+def database_url(request, prepared_databases, tmp_path):
+    with prepared_databases.copy(request.param, tmp_path, keys=False) as url:
         yield url
 
 
 def ask_for_token(address: str) -> requests.Response:
-    data = {"grant_type": "client_credentials", "client_id": "service", "client_secret": SECRET}
+    data = {"grant_type": "client_credentials", **CLIENT}
     return requests.post(f"{address}/o/token/", data=data, timeout=PATIENCE_SECONDS)
 
 

@@ -8,13 +8,11 @@ from collections.abc import Callable
 from contextlib import contextmanager
 from typing import NamedTuple, TypeVar
 
-from .databases import manage, new_database
 from .servers import gunicorn
 
 Answer = TypeVar("Answer")
 BOUND = 2.0
 POLICY = {"TEST_POLICY": json.dumps({"KEY_RING_MAX_AGE": BOUND})}
-CLIENT = {"client_id": "service", "client_secret": "a secret for the test"}
 
 
 class TwoWorkers(NamedTuple):
@@ -33,12 +31,7 @@ class TwoWorkers(NamedTuple):
 
 
 @contextmanager
-def two_workers(kind: str, folder):
-    """Run both, with a signing key and a client that acts for itself."""
-    with new_database(kind, folder) as url:
-        manage(url, "migrate", "-v0")
-        manage(url, "rotate_signing_keys")
-        client = ("--client-id", CLIENT["client_id"], "--client-secret", CLIENT["client_secret"], "--name", "service")
-        manage(url, "createapplication", "confidential", "client-credentials", *client)
-        with gunicorn(url, folder / "one", **POLICY) as one, gunicorn(url, folder / "two", **POLICY) as two:
-            yield TwoWorkers(url, (one, two))
+def two_workers(url: str, folder):
+    """Run both on a prepared database."""
+    with gunicorn(url, folder / "one", **POLICY) as one, gunicorn(url, folder / "two", **POLICY) as two:
+        yield TwoWorkers(url, (one, two))
