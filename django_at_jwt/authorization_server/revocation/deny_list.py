@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from django.db import Error as AnyDatabaseError
 
+from django_at_jwt.authorization_server.keys.last_expiry import as_datetime
 from django_at_jwt.authorization_server.row_cache import READ_PATIENCE, BoundedRead
 from django_at_jwt.conf import app_settings, register_process_cache
 from django_at_jwt.core.deny_list import DenyKind, DenyList
@@ -19,6 +19,7 @@ from django_at_jwt.models.deny_list_entry import as_entry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from datetime import datetime
 
     from django.db.models import QuerySet
 
@@ -253,7 +254,7 @@ class DenyListCache:
 
 
 def _live_rows(database: str, now: float) -> QuerySet[DenyListEntry]:
-    return DenyListEntry.objects.using(database).filter(expires_at__gt=datetime.fromtimestamp(now, UTC))
+    return DenyListEntry.objects.using(database).filter(expires_at__gt=as_datetime(int(now)))
 
 
 def _rows(database: str, *, above: int, live_at: float | None) -> Iterator[list[_Row]]:

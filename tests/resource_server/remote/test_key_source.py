@@ -232,7 +232,7 @@ class TestAudiencesOfEachIssuer:
     def test_audience_without_issuer_is_reported(self, partner, issuer):
         from django.core.exceptions import ImproperlyConfigured
 
-        with pytest.raises(ImproperlyConfigured, match=r"No issuer in AT_JWT\['ISSUERS'\] has the audience 'x:y'"):
+        with pytest.raises(ImproperlyConfigured, match=r"""No issuer in AT_JWT\["ISSUERS"\] has the audience 'x:y'"""):
             verify_token(issuer.token(OLD, aud="x:y"), audience="x:y")
 
     def test_both_are_accepted_for_one_api(self, partner, issuer, client, settings):

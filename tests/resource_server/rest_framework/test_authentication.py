@@ -288,7 +288,7 @@ def test_unset_audience_or_issuer_is_a_clear_error(mint, client, settings):
 
     token = mint(sub="a client")
     settings.AT_JWT = {}
-    with pytest.raises(ImproperlyConfigured, match=r"set AT_JWT\['AUDIENCE'\].*DEFAULT_RESOURCE.*for_audience"):
+    with pytest.raises(ImproperlyConfigured, match=r'set AT_JWT\["AUDIENCE"\].*DEFAULT_RESOURCE.*for_audience'):
         get(client, token)
     settings.OAUTH2_PROVIDER = {}
     with pytest.raises(ImproperlyConfigured, match="OIDC_ISS_ENDPOINT"):
