@@ -151,6 +151,11 @@ class TestUpgrade:
         assert by_body(old, secret).status_code == 200
         assert hashed_so_far == []
 
+    def test_does_not_happen_with_a_wrong_secret(self, old, secret, hashed_so_far):
+        before = stored_secret(old)
+        assert_invalid_client(by_body(old, generate_client_secret()))
+        assert stored_secret(old) == before
+
     def test_does_not_undo_a_new_secret(self, old, secret, hashed_so_far, monkeypatch):
         update = QuerySet.update
         other = make_password("another", hasher="counted")
