@@ -12,6 +12,7 @@ from itertools import pairwise
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from django.core.management import CommandError, call_command
+from django.db.models import F
 from django.utils import timezone
 from jwcrypto.jwk import JWK
 from oauth2_provider.generators import generate_client_secret
@@ -25,6 +26,7 @@ from django_at_jwt.core.quotation import format_instant
 from django_at_jwt.management.commands.revoke_signing_key import Command as Revoke
 from django_at_jwt.management.commands.rotate_signing_keys import Command as Rotate
 from django_at_jwt.models import ClientSecretKey, SigningKey
+from tests.client_secret_fixtures import create_client_secret_key
 from tests.conftest import decoded
 
 pytestmark = pytest.mark.django_db
@@ -431,12 +433,50 @@ class TestClientSecretKey:
     def test_lost_key_encryption_key(self, keyed_hasher, settings):
         settings.SECRET_KEY = "another"
         SigningKey.objects.all().delete()
-        with pytest.raises(CommandError, match=r"client secret key \w+ is encrypted with a key-encryption key"):
+        with pytest.raises(
+            CommandError, match=r"client secret key \w+ is encrypted with .* run rotate_signing_keys --key"
+        ):
             run("rotate_signing_keys")
         assert not SigningKey.objects.exists()
         assert self.CREATED in run("rotate_signing_keys", "--key-encryption-key-lost")
         assert ClientSecretKey.objects.count() == 2
         assert run("rotate_signing_keys").startswith("Nothing to do.")
+
+
+class TestPurgeOfClientSecretKeys:
+    @pytest.fixture
+    def former(self, keyed_hasher):
+        former = ClientSecretKey.objects.get()
+        create_client_secret_key()
+        ClientSecretKey.objects.update(created_at=F("created_at") - timedelta(days=1))
+        return former
+
+    def test_former_key_that_no_secret_needs(self, former):
+        assert run("purge_signing_keys", "--dry-run") == f"Would delete client secret key {former.kid}.\n"
+        assert run("purge_signing_keys") == f"Deleted client secret key {former.kid}.\n"
+        assert run("purge_signing_keys") == "Nothing to delete.\n"
+        assert ClientSecretKey.objects.count() == 1
+
+    def test_former_key_of_a_secret(self, former, make_client):
+        ClientSecretKey.objects.exclude(pk=former.pk).update(created_at=former.created_at - timedelta(days=2))
+        secret = generate_client_secret()
+        client = make_client("client-credentials", client_secret=secret)
+        assert former.kid in client.application.client_secret
+        create_client_secret_key()
+        ClientSecretKey.objects.update(created_at=F("created_at") - timedelta(days=1))
+        run("purge_signing_keys")
+        assert ClientSecretKey.objects.filter(pk=former.pk).exists()
+        assert client.token("client_credentials", client_secret=secret).status_code == 200
+        run("purge_signing_keys")
+        assert not ClientSecretKey.objects.filter(pk=former.pk).exists()
+        assert client.token("client_credentials", client_secret=secret).status_code == 200
+
+    def test_not_while_a_process_may_not_know_the_newest(self, former):
+        create_client_secret_key()
+        assert run("purge_signing_keys") == "Nothing to delete.\n"
+
+    def test_no_key(self, signing_keys):
+        assert run("purge_signing_keys") == "Nothing to delete.\n"
 
 
 class TestRewrap:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from django.db import Error as AnyDatabaseError
+from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 from jwcrypto.common import base64url_decode
 from jwcrypto.jwk import JWK
@@ -16,8 +18,9 @@ from django_at_jwt.authorization_server.keys.encryption import (
     decrypt_private_key,
     encrypt_private_key,
 )
+from django_at_jwt.authorization_server.keys.lock import signing_key_lock
 from django_at_jwt.authorization_server.row_cache import RowCache
-from django_at_jwt.conf import app_settings, register_process_cache
+from django_at_jwt.conf import CLIENT_SECRET_HASHER, app_settings, register_process_cache, toolkit_model
 from django_at_jwt.core.errors import KeysUnavailable, NoSigningKey
 from django_at_jwt.core.quotation import single_line
 from django_at_jwt.models import ClientSecretKey
@@ -116,9 +119,11 @@ def create_client_secret_key(database: str, *, key_encryption_key_lost: bool, dr
     if newest is not None:
         try:
             decrypt_private_key(newest.private_jwe, kid=newest.kid, kind=CLIENT_SECRET_KEY)
-        except NoSigningKey:
+        except NoSigningKey as error:
             if not key_encryption_key_lost:
-                raise
+                raise NoSigningKey(
+                    f"{error}. If it is lost, run rotate_signing_keys --key-encryption-key-lost"
+                ) from None
         else:
             return None
     kid = secrets.token_hex(8)
@@ -126,3 +131,29 @@ def create_client_secret_key(database: str, *, key_encryption_key_lost: bool, dr
     if not dry_run:
         ClientSecretKey.objects.using(database).create(kid=kid, private_jwe=private_jwe)
     return kid
+
+
+def purge_client_secret_keys(*, dry_run: bool = False) -> tuple[str, ...]:
+    """Delete former keys that no stored client secret names, and return their kids.
+
+    None is deleted before each process has the newest key, since another could still store a hash of a former one.
+
+    Raises:
+        TimeoutError: another change to the keys is running.
+    """
+    settings = app_settings()
+    known_everywhere = timezone.now() - timedelta(seconds=settings.key_ring_max_stale + settings.key_ring_max_age)
+    with signing_key_lock(dry_run=dry_run) as database:
+        rows = list(ClientSecretKey.objects.using(database).order_by("-created_at", "-pk"))
+        if not rows or rows[0].created_at > known_everywhere:
+            return ()
+        clients = primary_rows(toolkit_model("APPLICATION_MODEL"))
+        unused = [
+            row
+            for row in rows[1:]
+            if not clients.filter(client_secret__startswith=f"{CLIENT_SECRET_HASHER}${row.kid}$").exists()
+        ]
+        if not dry_run:
+            for row in unused:
+                row.delete(using=database)
+    return tuple(row.kid for row in unused)

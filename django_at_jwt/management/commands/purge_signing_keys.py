@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.core.management.base import BaseCommand
 
+from django_at_jwt.authorization_server.client_secrets.keys import purge_client_secret_keys
 from django_at_jwt.authorization_server.keys.rotation import purge_signing_keys
 from django_at_jwt.management.errors import as_command_error
 
@@ -18,7 +19,10 @@ class Command(BaseCommand):
 
     # The command may fix what the checks report.
     requires_system_checks = ()
-    help = "Deletes retired signing keys whose tokens have all expired. Revoked keys are kept."
+    help = (
+        "Deletes retired signing keys whose tokens have all expired, and former client secret keys that no secret "
+        "needs. Revoked keys are kept."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare the options."""
@@ -29,9 +33,12 @@ class Command(BaseCommand):
         """Delete, and report what was deleted.
 
         Raises:
-            CommandError: exit status 1 and one line; nothing was deleted.
+            CommandError: exit status 1 and one line.
         """
-        with as_command_error("Nothing was deleted"):
+        with as_command_error("Not all keys were deleted"):
             kids = purge_signing_keys(force=options["force"], dry_run=options["dry_run"])
+            client_secret_kids = purge_client_secret_keys(dry_run=options["dry_run"])
         did = "Would delete" if options["dry_run"] else "Deleted"
-        self.stdout.write("\n".join(f"{did} signing key {kid}." for kid in kids) or "Nothing to delete.")
+        lines = [f"{did} signing key {kid}." for kid in kids]
+        lines += [f"{did} client secret key {kid}." for kid in client_secret_kids]
+        self.stdout.write("\n".join(lines) or "Nothing to delete.")
