@@ -16,6 +16,7 @@ from .conf import require_installed
 require_installed()
 
 from .authorization_server.views import (  # noqa: E402 - it imports the models
+    ApplicationRegistrationView,
     AuthorizationView,
     DeviceAuthorizationView,
     DeviceConfirmView,
@@ -31,6 +32,7 @@ from .authorization_server.views.jwk_set import JwkSetView  # noqa: E402
 from .authorization_server.views.metadata import DiscoveryView, MetadataView  # noqa: E402
 
 __all__ = [
+    "ApplicationRegistrationView",
     "AuthorizationView",
     "DeviceAuthorizationView",
     "DeviceConfirmView",

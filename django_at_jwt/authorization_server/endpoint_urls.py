@@ -42,6 +42,7 @@ TOOLKIT_VIEWS: Final[Mapping[str, type]] = {
     "device-grant-status": toolkit_views.DeviceGrantStatusView,
     "user-info": toolkit_views.UserInfoView,
     "rp-initiated-logout": toolkit_views.RPInitiatedLogoutView,
+    "register": toolkit_views.ApplicationRegistration,
     "dcr-register": toolkit_views.DynamicClientRegistrationView,
     "dcr-register-management": toolkit_views.DynamicClientRegistrationManagementView,
     "jwks-info": toolkit_views.JwksInfoView,

@@ -8,6 +8,7 @@ from django.urls import URLPattern, path
 from oauth2_provider import urls as toolkit_urls
 
 from .views import (
+    ApplicationRegistrationView,
     AuthorizationView,
     DeviceAuthorizationView,
     DeviceConfirmView,
@@ -37,6 +38,7 @@ OWN_VIEWS: Final[dict[str, Any]] = {
     "device": DeviceUserCodeView,
     "device-confirm": DeviceConfirmView,
     "user-info": UserInfoView,
+    "register": ApplicationRegistrationView,
     "dcr-register": RegistrationView,
     "dcr-register-management": RegistrationManagementView,
     "jwks-info": JwkSetView,

@@ -33,15 +33,17 @@ _REGISTRATION: Final = (
 _LOST: Final[Mapping[str, str]] = {
     "authorize": "the consent page does not name the API, approval_prompt=auto fails with consent_required for an API "
     "that the user has not approved, and max_age and acr_values are ignored",
-    "token": "a missing device_code, or two simultaneous requests with the same code or refresh token, cause a server "
-    "error",
+    "token": "anyone learns whether a device code exists, and a missing device_code, or two simultaneous requests with "
+    "the same code or refresh token, cause a server error",
     "revoke-token": _MALFORMED,
     "introspect": _MALFORMED,
     "device-authorization": "the resources that a device requests are not stored, so its token is only for the default "
     "resource",
-    "device": "other sites can frame the page, and it only works in django-oauth-toolkit's URL namespace",
+    "device": "wrong codes are not limited, other sites can frame the page, and it only works in "
+    "django-oauth-toolkit's URL namespace",
     "device-confirm": "the page does not name the API, and the device's tokens have no auth_time, amr and acr",
     "user-info": "access tokens in the query string, which end up in logs, are accepted (RFC 6750 section 2.3)",
+    "register": "any user who is logged in can register a client",
     "dcr-register": _REGISTRATION,
     "dcr-register-management": _REGISTRATION,
     "jwks-info": "it does not publish the keys that sign access tokens",

@@ -96,6 +96,10 @@ class AppSettings:
         max_claim_bytes: maximum size of one mapped claim, in bytes of JSON.
         max_claims_bytes: maximum size of all claims of a token, in bytes of JSON.
         oversized_claims: whether a token over the maximum is refused or optional claims are dropped, largest first.
+        self_registration: whether any user may register clients on DOT's page, without the permission to add them.
+        user_code_attempts: wrong user codes of devices per session and quarter of an hour; 0 for any number.
+        user_code_attempts_per_address: the same per address that requests come from.
+        attempt_cache: alias of the Django cache in which all workers count wrong attempts.
         audience: the ``aud`` that this project's own API expects, if it is not the default resource.
         authentication_methods: ``amr`` values (RFC 8176) by the dotted path of an authentication backend, in addition
             to those of Django's own backends.
@@ -151,6 +155,10 @@ class AppSettings:
     max_claim_bytes: int = setting(SizeLimits().claim_bytes, read_positive)
     max_claims_bytes: int = setting(SizeLimits().token_bytes, read_positive)
     oversized_claims: str = setting("refuse", read_oversize)
+    self_registration: bool = setting(False, read_flag)
+    user_code_attempts: int = setting(5, read_count)
+    user_code_attempts_per_address: int = setting(50, read_count)
+    attempt_cache: str = setting("default", read_text)
     audience: str | None = setting(None, read_optional_identifier)
     authentication_methods: Mapping[str, tuple[str, ...]] | None = setting(None, read_methods_by_name)
     authentication_contexts: Mapping[str, tuple[str, ...]] | str | None = setting(None, read_methods_or_dotted_path)

@@ -102,7 +102,7 @@ def test_insecure_issuer_is_an_error_in_production(complete, settings):
     ("values", "expected"),
     [
         ({"DEFAULT_RESOURSE": "https://api.example.com/"}, "; use DEFAULT_RESOURCE."),
-        ({"xyz": 1}, "; use one of ACCEPT_OPAQUE_TOKENS, AUDIENCE, "),
+        ({"xyz": 1}, "; use one of ACCEPT_OPAQUE_TOKENS, ATTEMPT_CACHE, "),
         ({1: 1}, "AT_JWT[1] is not a setting of this app"),
         ({"ISSUERS": {"https://as.example.com/o": {"audiance": "x"}}}, "is not an option of an issuer; use audience"),
         ({"DEFAULT_RESOURCE": "/api/"}, "absolute URI"),

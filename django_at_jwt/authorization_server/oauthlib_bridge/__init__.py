@@ -1,6 +1,7 @@
 """The bridge to django-oauth-toolkit (DOT) and oauthlib: the only package that depends on their internals."""
 
 from .audience import resolved_audience
+from .device_polling import begin_polling, token_server_kwargs
 from .generator import generate_access_token, redirectable
 from .grant_policy import allows_front_channel_tokens
 from .request import AUTHENTICATION, DEVICE_CODE_GRANT
@@ -11,7 +12,9 @@ __all__ = [
     "DEVICE_CODE_GRANT",
     "AccessTokenValidatorMixin",
     "allows_front_channel_tokens",
+    "begin_polling",
     "generate_access_token",
     "redirectable",
     "resolved_audience",
+    "token_server_kwargs",
 ]

@@ -6,10 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 from oauth2_provider.models import get_device_grant_model
 from oauthlib.oauth2 import InvalidGrantError
-from oauthlib.oauth2.rfc8628.errors import AccessDenied, AuthorizationPendingError, ExpiredTokenError
+from oauthlib.oauth2.rfc8628.errors import (
+    AccessDenied,
+    AuthorizationPendingError,
+    ExpiredTokenError,
+    SlowDownError,
+)
 
 from django_at_jwt.models import Authorization
 
+from .device_polling import is_polled_too_early
 from .grants import attach_authorization
 from .request import AUTHORIZATION, DEVICE_CODE_GRANT, DEVICE_GRANT, stored
 
@@ -25,7 +31,11 @@ class DeviceGrantMixin:
     def validate_grant_type(
         self, client_id: str, grant_type: str, client: Any, request: Request, *args: Any, **kwargs: Any
     ) -> bool:
-        """Reject a device code that is expired or another client's; oauthlib 3 has no step for it (RFC 8628 §3.5)."""
+        """Reject a device code that is not approved, expired or another client's (RFC 8628 §3.5).
+
+        The client is authenticated by now. oauthlib 3 has no step for the code, and that of oauthlib 4 comes after this
+        one. Another client's code is rejected like one that never existed.
+        """
         allowed = bool(
             super().validate_grant_type(client_id, grant_type, client, request, *args, **kwargs)  # type: ignore[misc]
         )
@@ -35,6 +45,11 @@ class DeviceGrantMixin:
                 raise InvalidGrantError(request=request)
             if device.is_expired():
                 raise ExpiredTokenError(request=request)
+            if device.status == device.DENIED:
+                raise AccessDenied(request=request)
+            if device.status != device.AUTHORIZED:
+                raise (SlowDownError if is_polled_too_early(device) else AuthorizationPendingError)(request=request)
+            request.user = device.user
             setattr(request, DEVICE_GRANT, device)
             attach_authorization(request, Authorization.objects.of_code(request.device_code))
         return allowed
@@ -43,14 +58,8 @@ class DeviceGrantMixin:
         self, client_id: str, device_code: str, request: Request, *args: Any, **kwargs: Any
     ) -> Any:
         """Return the status of a device code for oauthlib 4; DOT does not implement it yet (RFC 8628 §3.5)."""
-        device = stored(request, DEVICE_GRANT)
-        if device is None:
+        if stored(request, DEVICE_GRANT) is None:
             return None
-        if device.status == device.DENIED:
-            return AccessDenied.error
-        if device.status != device.AUTHORIZED:
-            return AuthorizationPendingError.error
-        request.user = device.user
         request.scopes = _consented_scopes(request)
         return "authorized"
 

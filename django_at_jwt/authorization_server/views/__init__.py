@@ -1,5 +1,6 @@
 """The authorization server's endpoints: django-oauth-toolkit's (DOT) views with this app's rules, and metadata."""
 
+from .applications import ApplicationRegistrationView
 from .authorize import AuthorizationView
 from .bad_requests import refusing_unreadable
 from .device import DeviceAuthorizationView, DeviceConfirmView, DeviceUserCodeView
@@ -9,6 +10,7 @@ from .registration import RegistrationManagementView, RegistrationView
 from .token import IntrospectTokenView, RevokeTokenView, TokenView, UserInfoView
 
 __all__ = [
+    "ApplicationRegistrationView",
     "AuthorizationView",
     "DeviceAuthorizationView",
     "DeviceConfirmView",

@@ -17,6 +17,7 @@ from oauth2_provider.scopes import get_scopes_backend
 
 from django_at_jwt.authorization_server.endpoint_urls import endpoint_path
 from django_at_jwt.authorization_server.login.events import authentication_of
+from django_at_jwt.authorization_server.oauthlib_bridge import begin_polling
 from django_at_jwt.authorization_server.resource_servers import audience_errors, registry
 from django_at_jwt.core.audience import Audience, resolve_audience
 from django_at_jwt.core.errors import InvalidScope, IssuanceError
@@ -25,6 +26,7 @@ from django_at_jwt.models import Authorization
 from .base import OwnCoreMixin, template_name_or_default, values_of
 from .consent import Consent
 from .endpoint import ConsentPageMixin, EndpointMixin
+from .user_codes import RefusedUserCodeForm, UserCodeForm, begin_user_code_attempt
 
 if TYPE_CHECKING:
     from django.http import HttpRequest, HttpResponse
@@ -38,6 +40,7 @@ class DeviceAuthorizationView(EndpointMixin, OwnCoreMixin, toolkit_views.DeviceA
         response: HttpResponse = super().post(request, *args, **kwargs)
         if response.status_code == HTTPStatus.OK:
             answer = json.loads(response.content)
+            begin_polling(answer["device_code"], answer["interval"])
             Authorization.for_code(
                 answer["device_code"],
                 client=get_application_model().objects.get(client_id=request.POST.get("client_id", "")),
@@ -45,6 +48,8 @@ class DeviceAuthorizationView(EndpointMixin, OwnCoreMixin, toolkit_views.DeviceA
                 resources=self._audience.identifiers,
                 expires_at=timezone.now() + timedelta(seconds=answer["expires_in"]),
             ).save()
+        # The codes are credentials (RFC 8628 §3.2).
+        response["Cache-Control"] = "no-store"
         return response
 
     def create_device_authorization_response(self, request: HttpRequest) -> Any:
@@ -84,7 +89,26 @@ def _device_audience(request: HttpRequest) -> Audience:
 
 
 class DeviceUserCodeView(ConsentPageMixin, toolkit_views.DeviceUserCodeView):
-    """DOT's page where a user enters a device's code (RFC 8628 §3.3)."""
+    """DOT's page where a user enters a device's code, with a limit for wrong ones (RFC 8628 §3.3, §5.1)."""
+
+    form_class = UserCodeForm
+
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Check the code, unless too many were wrong before."""
+        self._attempt = begin_user_code_attempt(request)
+        if not self._attempt.is_allowed:
+            refused: HttpResponse = self.form_invalid(RefusedUserCodeForm(request.POST))
+            refused.status_code = HTTPStatus.TOO_MANY_REQUESTS
+            refused["Retry-After"] = str(self._attempt.retry_after)
+            return refused
+        response: HttpResponse = super().post(request, *args, **kwargs)
+        return response
+
+    def form_valid(self, form: Any) -> HttpResponse:
+        """Show the page to confirm the device; a right code counts as no attempt."""
+        self._attempt.succeed()
+        response: HttpResponse = super().form_valid(form)
+        return response
 
     def get_success_url(self) -> str:
         """Return the address of the page where the user confirms the device."""

@@ -11,6 +11,7 @@ from django.http import HttpResponse, JsonResponse
 from oauth2_provider import views as toolkit_views
 
 from django_at_jwt.authorization_server.endpoint_urls import endpoint_path
+from django_at_jwt.authorization_server.redirect_uris import has_user_information
 from django_at_jwt.conf import local_issuer
 from django_at_jwt.core.errors import RejectionReason, TokenRejected
 from django_at_jwt.core.jose.jws import decode_object
@@ -58,6 +59,9 @@ def _refused(body: bytes) -> HttpResponse | None:
     uris = document.get("redirect_uris")
     if isinstance(uris, list) and not all(_is_parseable(uri) for uri in uris if isinstance(uri, str)):
         text = "Each of redirect_uris must be a URI without white space, with a valid port if any."
+        return refusal("invalid_redirect_uri", text, HTTPStatus.BAD_REQUEST)
+    if isinstance(uris, list) and any(has_user_information(uri) for uri in uris if isinstance(uri, str)):
+        text = "None of redirect_uris may have a user name or password before its host."
         return refusal("invalid_redirect_uri", text, HTTPStatus.BAD_REQUEST)
     return None
 

@@ -7,10 +7,10 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from oauth2_provider import views as toolkit_views
-from oauth2_provider.models import get_access_token_model, get_grant_model
+from oauth2_provider.models import get_access_token_model, get_device_grant_model, get_grant_model
 from oauth2_provider.signals import app_authorized
 
-from django_at_jwt.authorization_server.oauthlib_bridge import DEVICE_CODE_GRANT
+from django_at_jwt.authorization_server.oauthlib_bridge import DEVICE_CODE_GRANT, token_server_kwargs
 
 from .base import OwnCoreMixin, refusal
 from .endpoint import EndpointMixin
@@ -30,14 +30,30 @@ class TokenView(EndpointMixin, OwnCoreMixin, toolkit_views.TokenView):
         _, headers, body, status = self.create_token_response(request)
         return HttpResponse(content=body, status=status, headers=headers)
 
+    @classmethod
+    def get_server(cls) -> Any:
+        """Return oauthlib's server, whose steps do not tell unauthenticated clients whether a device code exists."""
+        return cls.get_server_class()(cls.get_validator_class()(), **token_server_kwargs())
+
+    def device_flow_token_response(
+        self, request: HttpRequest, device_code: str, *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        """Answer the poll of a device, after the client is authenticated; DOT tells anyone the state of a code."""
+        _, headers, body, status = self.create_token_response(request)
+        return HttpResponse(content=body, status=status, headers=headers)
+
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Answer a token request (RFC 6749 §3.2)."""
         if request.POST.get("grant_type") == DEVICE_CODE_GRANT and not request.POST.get("device_code"):
             return refusal("invalid_request", "The device_code parameter is missing.", HTTPStatus.BAD_REQUEST)
         try:
             response: HttpResponse = super().post(request, *args, **kwargs)
-        except (get_access_token_model().DoesNotExist, get_grant_model().DoesNotExist):
-            # A concurrent request has used the same code or refresh token.
+        except (
+            get_access_token_model().DoesNotExist,
+            get_grant_model().DoesNotExist,
+            get_device_grant_model().DoesNotExist,
+        ):
+            # A concurrent request has used the same code or refresh token, or a site's own step read a device grant.
             return refusal("invalid_grant", "The grant was used by another request.", HTTPStatus.BAD_REQUEST)
         # oauthlib's early errors have no content type, and DOT drops the headers of errors of the device flow.
         response["Content-Type"] = "application/json"

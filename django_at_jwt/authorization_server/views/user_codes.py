@@ -1,0 +1,95 @@
+"""The user code of a device: how a user may write it, and how often it may be wrong (RFC 8628 §5.1, §6.1)."""
+
+from __future__ import annotations
+
+import re
+from ipaddress import IPv6Address, ip_address, ip_network
+from typing import TYPE_CHECKING, Any
+
+from django.core.exceptions import ValidationError
+from django.db.models import F, Value
+from django.db.models.functions import Replace, Upper
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+from oauth2_provider.models import get_device_grant_model
+from oauth2_provider.views.device import DeviceGrantForm
+
+from django_at_jwt.authorization_server.attempts import Attempt, begin_attempt
+from django_at_jwt.conf import app_settings
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest
+
+
+class UserCodeForm(DeviceGrantForm):
+    """DOT's form for a user code; the code may be in lower case, and without or with other separators."""
+
+    def clean_user_code(self) -> str:
+        """Return the code as it is stored, and add ``device_grant`` to the cleaned data.
+
+        Raises:
+            ValidationError: no device waits with this code.
+        """
+        device = _grant_of(self.cleaned_data["user_code"])
+        if device is None:
+            raise ValidationError(_("Incorrect user code"), code="incorrect_user_code")
+        if device.is_expired():
+            raise ValidationError(_("Expired user code"), code="expired_user_code")
+        if device.status != device.AUTHORIZATION_PENDING:
+            raise ValidationError(_("User code has already been used"), code="user_code_already_used")
+        self.cleaned_data["device_grant"] = device
+        code: str = device.user_code
+        return code
+
+
+class RefusedUserCodeForm(DeviceGrantForm):
+    """The same form after too many wrong codes; the code is not looked up."""
+
+    def clean_user_code(self) -> str:
+        """Refuse any code.
+
+        Raises:
+            ValidationError: always.
+        """
+        raise ValidationError(_("Too many wrong codes. Try again in 15 minutes."), code="too_many_attempts")
+
+
+def begin_user_code_attempt(request: HttpRequest) -> Attempt:
+    """Count an attempt to enter a user code, for the session and for the address that the request came from."""
+    settings = app_settings()
+    session = request.session.session_key or f"user {request.user.pk}"
+    return begin_attempt(
+        "user_code",
+        (
+            (f"session {session}", settings.user_code_attempts),
+            (f"address {_network(request.META.get('REMOTE_ADDR', ''))}", settings.user_code_attempts_per_address),
+        ),
+    )
+
+
+def _network(address: str) -> str:
+    """Return an address, or the /64 network of an IPv6 address, all of which one subscriber has."""
+    try:
+        parsed = ip_address(address.partition("%")[0])
+    except ValueError:
+        # A server on a Unix socket sets no address.
+        return address
+    if isinstance(parsed, IPv6Address) and parsed.ipv4_mapped is None:
+        return str(ip_network((parsed, 64), strict=False))
+    return str(parsed)
+
+
+def _grant_of(entered: str) -> Any:
+    """Return the device grant of a code as a user entered it, or ``None``."""
+    grants = get_device_grant_model().objects.order_by("-pk")
+    exact = grants.filter(user_code=entered).first()
+    if exact is not None:
+        return exact
+    code = re.sub(r"[\W_]+", "", entered).upper()
+    if not code:
+        return None
+    stored = Upper(Replace(Replace(F("user_code"), Value("-")), Value(" ")))
+    alike = grants.annotate(plain_user_code=stored).filter(plain_user_code=code)
+    # A site's own codes may differ only in case.
+    waiting = alike.filter(status=grants.model.AUTHORIZATION_PENDING, expires__gt=timezone.now())[:2]
+    return waiting[0] if len(waiting) == 1 else None if waiting else alike.first()
