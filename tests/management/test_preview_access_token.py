@@ -95,6 +95,10 @@ def test_grant_that_is_not_the_client_s(web, service, user):
     assert f"('{its_id}' may use client_credentials, not authorization_code: omit --user)" in said
     said = run(service, "--user", "alice", "--grant", "password", status=1)
     assert f"('{its_id}' may use client_credentials, not password)" in said
+    service.application.client_type = "public"
+    service.application.save()
+    said = run(service, "--grant", "client_credentials", status=1)
+    assert f"('{its_id}' is a public client, which gets no token for itself)" in said
 
 
 def test_unknown_scope_is_named(service):

@@ -70,6 +70,8 @@ def eligible_scopes(client: Any, *, grant: str, user: Any, asked: Sequence[str])
 
 
 def _wrong_grant(client: Any, grant: str) -> str:
+    if grant == "client_credentials" and client.client_type == client.CLIENT_PUBLIC:
+        return f"{quote(client.client_id)} is a public client, which gets no token for itself"
     own = [each for each, kinds in GRANT_TYPE_MAPPING.items() if client.authorization_grant_type in kinds]
     if client.authorization_grant_type == client.GRANT_IMPLICIT:
         own = [IMPLICIT]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from ipaddress import IPv6Address, ip_address, ip_network
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from django.core.exceptions import ValidationError
 from django.db.models import F, Value
@@ -19,6 +19,9 @@ from django_at_jwt.conf import app_settings
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
+
+
+_MOST_ALIKE: Final = 20
 
 
 class UserCodeForm(DeviceGrantForm):
@@ -57,7 +60,8 @@ class RefusedUserCodeForm(DeviceGrantForm):
 def begin_user_code_attempt(request: HttpRequest) -> Attempt:
     """Count an attempt to enter a user code, for the session and for the address that the request came from."""
     settings = app_settings()
-    session = request.session.session_key or f"user {request.user.pk}"
+    # A site may log users in without sessions.
+    session = getattr(getattr(request, "session", None), "session_key", None) or f"user {request.user.pk}"
     return begin_attempt(
         "user_code",
         (
@@ -82,9 +86,10 @@ def _network(address: str) -> str:
 def _grant_of(entered: str) -> Any:
     """Return the device grant of a code as a user entered it, or ``None``."""
     grants = get_device_grant_model().objects.order_by("-pk")
-    exact = grants.filter(user_code=entered).first()
-    if exact is not None:
-        return exact
+    # Some databases ignore case.
+    exact = [device for device in grants.filter(user_code=entered)[:_MOST_ALIKE] if device.user_code == entered]
+    if exact:
+        return exact[0]
     code = re.sub(r"[\W_]+", "", entered).upper()
     if not code:
         return None
