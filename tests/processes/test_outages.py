@@ -15,8 +15,8 @@ from tests.patience import PATIENCE_SECONDS
 from .databases import CLIENT
 from .servers import gunicorn
 
-# The keys are read again with nearly every request.
-POLICY = '{"KEY_RING_MAX_AGE": 0.001}'
+# The keys and the deny list are read again with nearly every request.
+POLICY = '{"KEY_RING_MAX_AGE": 0.001, "REVOCATION_MAX_AGE": 0.001}'
 # Far more than an answer takes, on any machine; the database hangs for as long as the test.
 READ_ONLY = {
     "postgresql": f"options={quote('-c default_transaction_read_only=on')}",
