@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Any, Final
 from django.urls import URLPattern, path
 from oauth2_provider import urls as toolkit_urls
 
+from django_at_jwt.authorization_server.revocation.reasons import because
+from django_at_jwt.models.authorization import EndReason
+
 from .views import (
     ApplicationRegistrationView,
     AuthorizationView,
@@ -46,13 +49,17 @@ OWN_VIEWS: Final[dict[str, Any]] = {
     "oauth-server-metadata-issuer": MetadataView,
     "oidc-connect-discovery-info": DiscoveryView,
 }
+# Why django-oauth-toolkit's own views revoke tokens, if not because a client or user revokes one.
+_REASONS: Final = {"rp-initiated-logout": EndReason.LOGOUT}
 _DOCUMENTS: Final = frozenset(name for name, view in OWN_VIEWS.items() if issubclass(view, (JwkSetView, MetadataView)))
 
 
 def _callback(pattern: URLPattern) -> Callable[..., Any]:
     view = OWN_VIEWS.get(pattern.name or "")
-    callback: Callable[..., Any] = guarded(refusing_unreadable(pattern.callback)) if view is None else view.as_view()
-    return callback
+    if view is not None:
+        return view.as_view()  # type: ignore[no-any-return]
+    callback: Callable[..., Any] = guarded(refusing_unreadable(pattern.callback))
+    return because(_REASONS[pattern.name])(callback) if pattern.name in _REASONS else callback
 
 
 def _with_own_views(patterns: Iterable[URLPattern]) -> list[URLPattern]:

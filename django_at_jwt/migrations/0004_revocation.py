@@ -88,6 +88,7 @@ class Migration(migrations.Migration):
                 'verbose_name': 'deny list entry',
                 'verbose_name_plural': 'deny list entries',
                 'ordering': ['-pk'],
+                'permissions': [('revoke_tokens', 'Can revoke tokens')],
                 'default_permissions': ('view',),
             },
         ),
@@ -138,7 +139,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='authorization',
             name='end_reason',
-            field=models.CharField(blank=True, choices=[('token_revoked', 'its token was revoked'), ('refresh_token_reused', 'a refresh token was used again'), ('code_replayed', 'the authorization code was used again'), ('logout', 'the user logged out'), ('user_deactivated', 'the user was deactivated'), ('user_deleted', 'the user was deleted'), ('password_changed', "the user's password was changed"), ('client_deleted', 'the client was deleted'), ('client_revoked', 'all tokens of the client were revoked'), ('administrator', 'revoked by an administrator')], max_length=32, verbose_name='reason of the end'),
+            field=models.CharField(blank=True, choices=[('token_revoked', 'its token was revoked'), ('refresh_token_reused', 'a refresh token was used again'), ('code_replayed', 'the authorization code was used again'), ('logout', 'the user logged out'), ('user_deactivated', 'the user was deactivated'), ('user_deleted', 'the user was deleted'), ('password_changed', "the user's password was changed"), ('client_deleted', 'the client was deleted'), ('client_revoked', 'all tokens of the client were revoked'), ('key_revoked', 'a signing key was revoked'), ('administrator', 'revoked by an administrator')], max_length=32, verbose_name='reason of the end'),
         ),
         migrations.AddField(
             model_name='authorization',

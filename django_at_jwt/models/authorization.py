@@ -30,6 +30,7 @@ class EndReason(models.TextChoices):
     PASSWORD_CHANGED = "password_changed", _("the user's password was changed")
     CLIENT_DELETED = "client_deleted", _("the client was deleted")
     CLIENT_REVOKED = "client_revoked", _("all tokens of the client were revoked")
+    KEY_REVOKED = "key_revoked", _("a signing key was revoked")
     ADMINISTRATOR = "administrator", _("revoked by an administrator")
 
 

@@ -50,6 +50,7 @@ class DenyListEntry(models.Model):
         verbose_name_plural = _("deny list entries")
         ordering: ClassVar = ["-pk"]
         default_permissions = ("view",)
+        permissions: ClassVar = [("revoke_tokens", _("Can revoke tokens"))]
 
     def __str__(self) -> str:
         return f"{self.kind} {self.value}"

@@ -4,26 +4,42 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from django.apps import apps
 from django.contrib.auth import get_user_model
-from django.db.models.signals import post_delete, post_save, pre_delete
+from django.contrib.auth.hashers import is_password_usable
+from django.db.models import Q
+from django.db.models.signals import post_delete, post_save, pre_delete, pre_save
 from django.utils import timezone
 from oauth2_provider.models import get_access_token_model, get_application_model, get_refresh_token_model
 
 from django_at_jwt.conf import app_settings, token_user_model
 from django_at_jwt.models import Authorization, IssuedToken, ResourceServer
-from django_at_jwt.models.authorization import EndReason, reference_to
+from django_at_jwt.models.authorization import EndReason
 from django_at_jwt.models.primary import primary_rows
 
 from .entries import deny_tokens
-from .revoke import end_authorizations, revoke_audience, revoke_client, revoke_user
+from .reasons import current_reason
+from .revoke import (
+    authorizations_of_client,
+    authorizations_of_users,
+    end_authorizations,
+    revoke_audience,
+    revoke_client,
+    revoke_users,
+)
+from .rows import in_batches
 from .supersession import is_refreshing
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection, Iterable
+
+    from django.db.models import Model, QuerySet
+    from django.db.models.signals import ModelSignal
 
 _UID: Final = "django_at_jwt.revocation"
-_SUPERSEDED: Final = "superseded by a refresh"
 _DELETED: Final = "its row was deleted"
+# Set on an instance before it is saved, if its save revokes tokens.
+_PENDING: Final = "_django_at_jwt_end_reason"
 
 
 def connect() -> None:
@@ -31,60 +47,135 @@ def connect() -> None:
 
     ``QuerySet.update()`` sends no signal; after it, call the functions of :mod:`django_at_jwt.revocation`.
     """
-    post_delete.connect(_access_token_deleted, sender=get_access_token_model(), dispatch_uid=_UID)
-    post_save.connect(_refresh_token_saved, sender=get_refresh_token_model(), dispatch_uid=_UID)
-    for users in {token_user_model(), get_user_model()}:
-        post_save.connect(_user_saved, sender=users, dispatch_uid=_UID)
-        pre_delete.connect(_user_deleted, sender=users, dispatch_uid=_UID)
-    pre_delete.connect(_client_deleted, sender=get_application_model(), dispatch_uid=_UID)
-    post_save.connect(_resource_server_saved, sender=ResourceServer, dispatch_uid=_UID)
+    _connect(post_delete, get_access_token_model(), _access_token_deleted)
+    _connect(post_save, get_refresh_token_model(), _refresh_token_saved)
+    for model in {token_user_model(), get_user_model()}:
+        _connect(pre_save, model, _user_is_saved)
+        _connect(post_save, model, _user_saved)
+        _connect(pre_delete, model, _user_deleted)
+    _connect(pre_delete, get_application_model(), _client_deleted)
+    _connect(pre_save, ResourceServer, _resource_server_is_saved)
+    _connect(post_save, ResourceServer, _resource_server_saved)
+
+
+def _connect(signal: ModelSignal, model: type[Model], receiver: Callable[..., None]) -> None:
+    # Instances of proxies and of models that inherit a table send signals of their own class.
+    for each in apps.get_models():
+        if issubclass(each, model):
+            signal.connect(receiver, sender=each, dispatch_uid=_UID)
 
 
 def _access_token_deleted(instance: Any, **_kwargs: Any) -> None:
-    """Deny a token whose row was deleted before it expired. ``cleartokens`` deletes only expired ones."""
-    links = primary_rows(IssuedToken).filter(access_token=str(instance.pk))
-    if instance.expires > timezone.now() and (app_settings().revoke_superseded_tokens or not is_refreshing()):
-        reason = _SUPERSEDED if is_refreshing() else _DELETED
-        deny_tokens(links.values_list("token_id", "expires_at"), reason=reason)
-    links.delete()
+    """Revoke a token whose row was deleted before it expired. ``cleartokens`` deletes only expired ones.
+
+    Its authorization ends (RFC 7009 §2.1), or the token alone if the client acts for itself.
+    """
+    if is_refreshing() or instance.expires <= timezone.now():
+        return
+    link = primary_rows(IssuedToken).filter(access_token=str(instance.pk)).first()
+    if link is None:
+        return
+    if link.authorization:
+        _end(Q(identifier=link.authorization))
+    else:
+        deny_tokens([(link.token_id, link.expires_at)], reason=_DELETED)
 
 
-def _refresh_token_saved(instance: Any, update_fields: Collection[str] | None = None, **_kwargs: Any) -> None:
+def _refresh_token_saved(
+    instance: Any, *, raw: bool = False, update_fields: Collection[str] | None = None, **_kwargs: Any
+) -> None:
     """End the authorization of a refresh token that was revoked, not replaced: in the admin, by a user, at logout."""
-    if instance.revoked is None or is_refreshing() or (update_fields is not None and "revoked" not in update_fields):
+    if raw or instance.revoked is None or is_refreshing() or (update_fields and "revoked" not in update_fields):
         return
     if instance.token_family is not None:
-        live = primary_rows(Authorization).filter(family=instance.token_family, ended_at__isnull=True)
-        end_authorizations(live, reason=EndReason.TOKEN_REVOKED)
+        _end(Q(family=instance.token_family))
 
 
-def _user_saved(instance: Any, *, created: bool, update_fields: Collection[str] | None, **_kwargs: Any) -> None:
-    if created:
+def _end(condition: Q) -> None:
+    live = primary_rows(Authorization).filter(condition, ended_at__isnull=True)
+    end_authorizations(live, reason=current_reason())
+
+
+def _user_is_saved(
+    instance: Any, *, raw: bool, using: str, update_fields: Collection[str] | None, **_kwargs: Any
+) -> None:
+    """Find out whether this deactivates the user or changes the password; a second save of the same is neither."""
+    vars(instance).pop(_PENDING, None)
+    former = None if raw else _former(instance, ("is_active", "password"), using, update_fields)
+    if former is None:
         return
-    if not getattr(instance, "is_active", True):
-        revoke_user(instance, reason=EndReason.USER_DEACTIVATED)
-    elif _has_new_password(instance, update_fields) and app_settings().revoke_on_password_change:
-        revoke_user(instance, reason=EndReason.PASSWORD_CHANGED)
+    if former.get("is_active") and not instance.is_active:
+        reason = EndReason.USER_DEACTIVATED
+    elif "password" in former and _is_new_password(instance, former["password"], update_fields):
+        reason = EndReason.PASSWORD_CHANGED
+    else:
+        return
+    if reason is EndReason.USER_DEACTIVATED or app_settings().revoke_on_password_change:
+        setattr(instance, _PENDING, reason)
 
 
-def _has_new_password(user: Any, update_fields: Collection[str] | None) -> bool:
-    # Django's own mark of a new password, for password validators. It is None if a login only hashed the same password
-    # with the preferred hasher.
-    return getattr(user, "_password", None) is not None and (update_fields is None or "password" in update_fields)
+def _former(
+    instance: Any, names: Iterable[str], using: str, update_fields: Collection[str] | None
+) -> dict[str, Any] | None:
+    """Return the stored values of those fields that are about to be saved, or ``None`` if there are none."""
+    fields = {field.name for field in instance._meta.concrete_fields}
+    saved = [name for name in names if name in fields and (update_fields is None or name in update_fields)]
+    if instance._state.adding or not saved:
+        return None
+    row: dict[str, Any] | None = type(instance)._base_manager.using(using).filter(pk=instance.pk).values(*saved).first()
+    return row
+
+
+def _is_new_password(user: Any, former: str, update_fields: Collection[str] | None) -> bool:
+    if user.password == former or not (is_password_usable(former) or is_password_usable(user.password)):
+        return False
+    # At login, Django may hash the same password with the preferred hasher. It then saves this field alone, and clears
+    # its mark of a new password.
+    is_rehashed = set(update_fields or ()) == {"password"} and getattr(user, "_password", None) is None
+    return not is_rehashed
+
+
+def _user_saved(instance: Any, **_kwargs: Any) -> None:
+    reason = vars(instance).pop(_PENDING, None)
+    if reason is not None:
+        for model in _user_models_of(instance):
+            revoke_users([instance], model=model, reason=reason)
+
+
+def _user_models_of(user: Any) -> list[type[Model]]:
+    return [model for model in {token_user_model(), get_user_model()} if isinstance(user, model)]
 
 
 def _user_deleted(instance: Any, **_kwargs: Any) -> None:
-    revoke_user(instance, reason=EndReason.USER_DELETED)
-    model, key = reference_to(instance)
-    primary_rows(Authorization).filter(user_model=model, user_key=key).delete()
+    for model in _user_models_of(instance):
+        revoke_users([instance], model=model, reason=EndReason.USER_DELETED)
+        _forget(authorizations_of_users([instance], model))
 
 
 def _client_deleted(instance: Any, **_kwargs: Any) -> None:
     revoke_client(instance, reason=EndReason.CLIENT_DELETED)
-    model, key = reference_to(instance)
-    primary_rows(Authorization).filter(client_model=model, client_key=key).delete()
+    _forget(authorizations_of_client(instance))
+    own = primary_rows(get_access_token_model()).filter(application=instance.pk, user__isnull=True)
+    for keys in in_batches(list(own.values_list("pk", flat=True))):
+        primary_rows(IssuedToken).filter(access_token__in=[str(each) for each in keys]).delete()
 
 
-def _resource_server_saved(instance: ResourceServer, *, created: bool, **_kwargs: Any) -> None:
-    if not (created or instance.enabled):
+def _forget(authorizations: QuerySet[Authorization]) -> None:
+    """Delete authorizations and the links of their tokens, which the deny list names by value."""
+    for identifiers in in_batches(list(authorizations.values_list("identifier", flat=True))):
+        primary_rows(IssuedToken).filter(authorization__in=identifiers).delete()
+    authorizations.delete()
+
+
+def _resource_server_is_saved(
+    instance: ResourceServer, *, raw: bool, using: str, update_fields: Collection[str] | None, **_kwargs: Any
+) -> None:
+    vars(instance).pop(_PENDING, None)
+    former = None if raw else _former(instance, ("enabled",), using, update_fields)
+    if former is not None and former["enabled"] and not instance.enabled:
+        setattr(instance, _PENDING, True)
+
+
+def _resource_server_saved(instance: ResourceServer, **_kwargs: Any) -> None:
+    if vars(instance).pop(_PENDING, None):
         revoke_audience(instance.identifier)

@@ -1,39 +1,53 @@
 """Revoke tokens by user, client, authorization or ``jti``.
 
 Each function writes the entries of the deny list and ends the codes, device codes and refresh tokens that can bring
-more tokens, in one transaction; with several databases, the entries are written first. Each takes a constant number of
-statements for each thousand authorizations.
+more tokens, in one transaction; with several databases, the entries are committed first. Each takes a constant number
+of statements for each thousand users or authorizations, unless a swapped model overrides ``revoke()``.
 """
 
 from __future__ import annotations
 
 from contextlib import ExitStack
 from datetime import timedelta
-from itertools import islice
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from django.db import router, transaction
 from django.db.models import Max, Q
 from django.utils import timezone
 from oauth2_provider.models import (
     get_access_token_model,
+    get_application_model,
     get_device_grant_model,
     get_grant_model,
     get_refresh_token_model,
 )
 
 from django_at_jwt.authorization_server.resource_servers import registry
+from django_at_jwt.conf import token_user_model
+from django_at_jwt.core.quotation import is_storable, quote
+from django_at_jwt.core.token_id import LONGEST_TOKEN_ID, TokenId
 from django_at_jwt.models import Authorization, DenyListEntry, IssuedToken, SigningKey
-from django_at_jwt.models.authorization import EndReason, hash_of_code, reference_to
+from django_at_jwt.models.authorization import EndReason, hash_of_code
 from django_at_jwt.models.primary import primary_rows
 
 from .entries import deny_audience, deny_authorizations, deny_client, deny_tokens
+from .rows import (
+    access_tokens_of,
+    databases,
+    delete_codes,
+    end_device_codes,
+    expire_access_tokens,
+    in_batches,
+    of_users,
+    revoke_refresh_tokens,
+    user_model_of,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
 
-_BATCH: Final = 1000
+    from django.db.models import QuerySet
 
 
 class UnknownToken(LookupError):
@@ -49,24 +63,46 @@ def end_authorizations(authorizations: Iterable[Authorization], *, reason: EndRe
         The number of authorizations that this call ended.
     """
     ended = 0
-    with _one_transaction():
-        for batch in _batches(authorizations):
-            ended += _end_batch(batch, reason)
+    for keys in in_batches([row.pk for row in authorizations]):
+        with one_transaction():
+            ended += _end_batch(keys, reason)
     return ended
 
 
 def revoke_user(user: Any, *, reason: EndReason = EndReason.ADMINISTRATOR) -> int:
     """Revoke all tokens of a user: end all their authorizations.
 
+    Args:
+        user: an instance of the model that ``AccessToken.user`` refers to, usually ``AUTH_USER_MODEL``.
+
     Returns:
         The number of authorizations that this call ended.
+
+    Raises:
+        TypeError: the user is of another model, whose primary keys mean other users.
     """
-    with _one_transaction():
-        ended = end_authorizations(live_authorizations_of_user(user), reason=reason)
-        # Tokens from before this app recorded authorizations.
-        _end_rows(access_tokens=Q(user=user.pk), refresh_tokens=Q(user=user.pk))
-        get_grant_model().objects.filter(user=user.pk).delete()
-        _end_device_codes(Q(user=user.pk))
+    model = token_user_model()
+    if not isinstance(user, model._meta.concrete_model or model):
+        raise TypeError(
+            f"user must be of {model._meta.label}, the model of AccessToken.user (got {type(user).__name__})"
+        )
+    return revoke_users([user], model=model, reason=reason)
+
+
+def revoke_users(users: Iterable[Any], *, model: Any, reason: EndReason = EndReason.ADMINISTRATOR) -> int:
+    """Revoke all tokens of users of one model, and return the number of authorizations that ended.
+
+    Only rows that refer to this model are changed.
+    """
+    ended = 0
+    for batch in in_batches(users):
+        with one_transaction():
+            ended += end_authorizations(live_authorizations_of_users(batch, model), reason=reason)
+            # Also tokens from before this app recorded authorizations.
+            revoke_refresh_tokens(of_users(get_refresh_token_model(), batch))
+            expire_access_tokens(of_users(get_access_token_model(), batch))
+            delete_codes(of_users(get_grant_model(), batch))
+            end_device_codes(of_users(get_device_grant_model(), batch))
     return ended
 
 
@@ -79,14 +115,13 @@ def revoke_client(client: Any, *, reason: EndReason = EndReason.CLIENT_REVOKED) 
         The number of authorizations that this call ended.
     """
     now = timezone.now()
-    with _one_transaction():
+    with one_transaction():
         deny_client(client.client_id, issued_until=now, expires_at=_latest_expiry(now), reason=reason)
-        model, key = reference_to(client)
-        live = primary_rows(Authorization).filter(client_model=model, client_key=key, ended_at__isnull=True)
-        ended = live.update(ended_at=now, end_reason=reason)
-        _end_rows(access_tokens=Q(application=client.pk), refresh_tokens=Q(application=client.pk))
-        get_grant_model().objects.filter(application=client.pk).delete()
-        _end_device_codes(Q(client_id=client.client_id))
+        ended = live_authorizations_of_client(client).update(ended_at=now, end_reason=reason)
+        revoke_refresh_tokens(Q(application=client.pk))
+        expire_access_tokens(Q(application=client.pk))
+        delete_codes(Q(application=client.pk))
+        end_device_codes(Q(client_id=client.client_id))
     return ended
 
 
@@ -113,7 +148,19 @@ def revoke_authorization(identifier: str, *, reason: EndReason = EndReason.ADMIN
     Raises:
         Authorization.DoesNotExist: no such authorization.
     """
-    return end_authorizations([primary_rows(Authorization).get(identifier=identifier)], reason=reason)
+    return end_authorizations([authorization_called(identifier)], reason=reason)
+
+
+def authorization_called(identifier: str) -> Authorization:
+    """Return the authorization with an identifier.
+
+    Raises:
+        Authorization.DoesNotExist: no such authorization.
+    """
+    row = primary_rows(Authorization).filter(identifier=identifier).first() if is_storable(identifier) else None
+    if row is None:
+        raise Authorization.DoesNotExist(f"no authorization has the identifier {quote(identifier)}")
+    return row
 
 
 def revoke_token(token_id: str, *, reason: EndReason = EndReason.ADMINISTRATOR) -> bool:
@@ -123,87 +170,127 @@ def revoke_token(token_id: str, *, reason: EndReason = EndReason.ADMINISTRATOR) 
         Whether this call revoked it: ``False`` if it was revoked before or has expired.
 
     Raises:
-        UnknownToken: no row leads to this ``jti``.
+        UnknownToken: the issuer stored no such token.
     """
-    link = primary_rows(IssuedToken).filter(token_id=token_id).first()
-    if link is None:
-        raise UnknownToken(f"no token with the jti {token_id} is stored")
-    if link.expires_at <= timezone.now() or primary_rows(DenyListEntry).filter(kind="token", value=token_id).exists():
+    link = issued_token(token_id)
+    if link is None or not is_live(link):
         return False
-    with _one_transaction():
-        deny_tokens([(token_id, link.expires_at)], reason=reason)
-        _end_rows(access_tokens=Q(pk=link.access_token), refresh_tokens=Q(access_token=link.access_token))
+    with one_transaction():
+        deny_tokens([(link.token_id, link.expires_at)], reason=reason)
+        revoke_refresh_tokens(Q(access_token=link.access_token))
+        expire_access_tokens(Q(pk=link.access_token))
     return True
 
 
-def live_authorizations_of_user(user: Any) -> Any:
-    """Return the authorizations of a user that have not ended."""
-    model, key = reference_to(user)
-    return primary_rows(Authorization).filter(user_model=model, user_key=key, ended_at__isnull=True)
+def issued_token(token_id: str) -> IssuedToken | None:
+    """Return the stored link of a ``jti``, or ``None`` if the token was revoked and its link is gone.
+
+    Raises:
+        UnknownToken: the issuer stored no such token.
+    """
+    link = None
+    if len(token_id) <= LONGEST_TOKEN_ID and is_storable(token_id):
+        link = primary_rows(IssuedToken).filter(token_id=token_id).first()
+        if link is None and _is_denied(token_id):
+            return None
+    if link is None:
+        raise UnknownToken(f"no token with the jti {quote(token_id)} is stored")
+    return link
 
 
-def _one_transaction() -> ExitStack:
+def is_live(link: IssuedToken) -> bool:
+    """Return whether a token is neither expired nor denied by its ``jti`` or its authorization."""
+    return link.expires_at > timezone.now() and not _is_denied(link.token_id)
+
+
+def _is_denied(token_id: str) -> bool:
+    condition = Q(kind="token", value=token_id)
+    parsed = TokenId.parse(token_id)
+    if parsed is not None and parsed.authorization:
+        condition |= Q(kind="authorization", value=parsed.authorization)
+    return primary_rows(DenyListEntry).filter(condition).exists()
+
+
+def live_authorizations_of_users(users: Sequence[Any], model: Any) -> QuerySet[Authorization]:
+    """Return the authorizations of users of one model that have not ended."""
+    return authorizations_of_users(users, model).filter(ended_at__isnull=True)
+
+
+def live_authorizations_of_client(client: Any) -> QuerySet[Authorization]:
+    """Return the authorizations of a client that have not ended."""
+    return authorizations_of_client(client).filter(ended_at__isnull=True)
+
+
+def authorizations_of_users(users: Sequence[Any], model: Any) -> QuerySet[Authorization]:
+    """Return all authorizations of users of one model."""
+    meta = model._meta.concrete_model._meta
+    keys = [str(getattr(user, meta.pk.attname)) for user in users]
+    return primary_rows(Authorization).filter(user_model=meta.label, user_key__in=keys)
+
+
+def authorizations_of_client(client: Any) -> QuerySet[Authorization]:
+    """Return all authorizations of a client."""
+    meta = get_application_model()._meta.concrete_model._meta
+    return primary_rows(Authorization).filter(client_model=meta.label, client_key=str(client.pk))
+
+
+def one_transaction() -> ExitStack:
     """Return transactions of all databases concerned; that of the deny list commits first."""
-    models = (get_access_token_model(), get_refresh_token_model(), get_grant_model(), Authorization, DenyListEntry)
+    others = (*databases(), *(router.db_for_write(model) for model in (IssuedToken, Authorization)))
+    denying = router.db_for_write(DenyListEntry)
     stack = ExitStack()
-    for database in dict.fromkeys(router.db_for_write(model) for model in models):
+    # The last one entered is the first one left.
+    for database in (*(name for name in dict.fromkeys(others) if name != denying), denying):
         stack.enter_context(transaction.atomic(using=database))
     return stack
 
 
 def _latest_expiry(now: datetime) -> datetime:
     """Return when all access tokens issued until now have expired, also those with a lifetime of former settings."""
-    recorded = primary_rows(SigningKey).aggregate(latest=Max("last_token_expires_at"))["latest"]
-    return max(recorded or now, now + timedelta(seconds=registry.longest_lifetime()))
+    signed = primary_rows(SigningKey).aggregate(latest=Max("last_token_expires_at"))["latest"]
+    stored = primary_rows(IssuedToken).aggregate(latest=Max("expires_at"))["latest"]
+    # A token may be issued at this moment.
+    issued_now = now + timedelta(seconds=registry.longest_lifetime())
+    return max(issued_now, signed or now, stored or now)
 
 
-def _batches(rows: Iterable[Authorization]) -> Iterator[Sequence[Authorization]]:
-    iterator = iter(rows)
-    while batch := list(islice(iterator, _BATCH)):
-        yield batch
-
-
-def _end_batch(batch: Sequence[Authorization], reason: EndReason) -> int:
+def _end_batch(keys: Sequence[int], reason: EndReason) -> int:
+    # Locked before the rows of tokens, as by a token request. It may have stored a family in the meantime.
+    rows = primary_rows(Authorization)
+    live = list(rows.select_for_update().filter(pk__in=keys, ended_at__isnull=True))
+    if not live:
+        return 0
     now = timezone.now()
-    # A token may be signed right now; the entry covers it, too.
     latest = _latest_expiry(now)
-    deny_authorizations(((row.identifier, max(row.tokens_expire_at or now, latest)) for row in batch), reason=reason)
-    same = primary_rows(Authorization).filter(pk__in=[row.pk for row in batch], ended_at__isnull=True)
-    ended = same.update(ended_at=now, end_reason=reason)
-    families = [row.family for row in batch if row.family is not None]
-    links = primary_rows(IssuedToken).filter(authorization__in=[row.identifier for row in batch])
-    _end_rows(
-        access_tokens=Q(pk__in=list(links.values_list("access_token", flat=True))),
-        refresh_tokens=Q(token_family__in=families),
-    )
-    _end_codes(batch)
+    deny_authorizations(((row.identifier, max(row.tokens_expire_at or now, latest)) for row in live), reason=reason)
+    ended = rows.filter(pk__in=[row.pk for row in live]).update(ended_at=now, end_reason=reason)
+    of_families = Q(token_family__in=[row.family for row in live if row.family is not None])
+    # Tokens from before this app stored links are known by their refresh token.
+    tokens = {str(key) for key in access_tokens_of(of_families)}
+    revoke_refresh_tokens(of_families)
+    # A locking read, to see what was committed since this transaction began.
+    links = primary_rows(IssuedToken).select_for_update().filter(authorization__in=[row.identifier for row in live])
+    tokens.update(links.filter(expires_at__gt=now).values_list("access_token", flat=True))
+    for some in in_batches(tokens):
+        expire_access_tokens(Q(pk__in=some))
+    _end_codes([row for row in live if row.code_hash], now)
     return ended
 
 
-def _end_rows(*, access_tokens: Q, refresh_tokens: Q) -> None:
-    """Revoke refresh tokens and expire rows of access tokens, in the order in which DOT locks them."""
-    now = timezone.now()
-    primary_rows(get_refresh_token_model()).filter(refresh_tokens, revoked__isnull=True).update(
-        revoked=now, updated=now
-    )
-    primary_rows(get_access_token_model()).filter(access_tokens, expires__gt=now).update(expires=now, updated=now)
+def _end_codes(authorizations: Sequence[Authorization], now: datetime) -> None:
+    """End the codes and device codes of authorizations.
 
-
-def _end_codes(batch: Sequence[Authorization]) -> None:
-    """Delete the codes of authorizations. Only their hashes are known, so those of the same users are compared."""
-    hashes = {row.code_hash for row in batch if row.code_hash}
-    users = {row.user_key for row in batch if row.user_key}
-    if not hashes or not users:
-        return
-    grants = get_grant_model().objects.filter(user__in=users)
-    codes = [pk for pk, code in grants.values_list("pk", "code") if hash_of_code(code) in hashes]
-    get_grant_model().objects.filter(pk__in=codes).delete()
-    devices = get_device_grant_model().objects.filter(user__in=users).values_list("pk", "device_code")
-    _end_device_codes(Q(pk__in=[pk for pk, code in devices if hash_of_code(code) in hashes]))
-
-
-def _end_device_codes(condition: Q) -> None:
-    model = get_device_grant_model()
-    model.objects.filter(condition, status__in=[model.AUTHORIZED, model.AUTHORIZATION_PENDING]).update(
-        status=model.EXPIRED
-    )
+    Only their hashes are known, so those of the same users are compared. A device code without a user brings no token.
+    """
+    hashes = {row.code_hash for row in authorizations}
+    for model, column, end in (
+        (get_grant_model(), "code", delete_codes),
+        (get_device_grant_model(), "device_code", end_device_codes),
+    ):
+        label = user_model_of(model)._meta.label
+        users = {row.user_key for row in authorizations if row.user_key and row.user_model == label}
+        if users:
+            usable = primary_rows(model).filter(user__in=users, expires__gt=now)
+            keys = [key for key, code in usable.values_list("pk", column) if hash_of_code(code) in hashes]
+            if keys:
+                end(Q(pk__in=keys))

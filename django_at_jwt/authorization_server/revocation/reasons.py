@@ -1,0 +1,29 @@
+"""Why tokens are revoked, where django-oauth-toolkit revokes them and only the receivers of its signals see it."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Final
+
+from django_at_jwt.models.authorization import EndReason
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_reason: Final[ContextVar[EndReason]] = ContextVar("django_at_jwt_end_reason", default=EndReason.TOKEN_REVOKED)
+
+
+@contextmanager
+def because(reason: EndReason) -> Iterator[None]:
+    """Record a reason for the tokens that are revoked within the block."""
+    token = _reason.set(reason)
+    try:
+        yield
+    finally:
+        _reason.reset(token)
+
+
+def current_reason() -> EndReason:
+    """Return the reason for which tokens are being revoked in this thread or task."""
+    return _reason.get()

@@ -1,0 +1,122 @@
+"""End django-oauth-toolkit's rows: refresh tokens, access tokens, codes and device codes.
+
+Each function takes a constant number of statements, unless the site has swapped the model and overrides ``revoke()``.
+Call them in a transaction, refresh tokens before access tokens: django-oauth-toolkit locks them in that order.
+"""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from django.db import IntegrityError, router, transaction
+from django.db.models import Q
+from django.utils import timezone
+from oauth2_provider.models import (
+    AbstractAccessToken,
+    AbstractRefreshToken,
+    get_access_token_model,
+    get_device_grant_model,
+    get_grant_model,
+    get_refresh_token_model,
+)
+
+from django_at_jwt.models.primary import primary_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator
+
+    from django.db.models import Model, QuerySet
+
+_T = TypeVar("_T")
+BATCH: Final = 1000
+
+
+def has_own_revoke() -> bool:
+    """Return whether the site's models override ``revoke()``, so that it is called for each refresh token."""
+    return (
+        get_refresh_token_model().revoke is not AbstractRefreshToken.revoke
+        or get_access_token_model().revoke is not AbstractAccessToken.revoke
+    )
+
+
+def revoke_refresh_tokens(condition: Q) -> int:
+    """Revoke the live refresh tokens that meet a condition, and return their number."""
+    rows: QuerySet[Any] = primary_rows(get_refresh_token_model()).filter(condition, revoked__isnull=True)
+    if has_own_revoke():
+        return _revoke_each(rows)
+    now = timezone.now()
+    try:
+        with transaction.atomic(using=rows.db):
+            # cleartokens keeps an access token for as long as a refresh token refers to it.
+            return rows.update(revoked=now, updated=now, access_token=None)
+    except IntegrityError:
+        # The checksum is unique together with the instant, so live rows with one checksum need different instants.
+        keys = list(rows.values_list("pk", flat=True))
+        return sum(rows.filter(pk=key).update(revoked=timezone.now(), access_token=None) for key in keys)
+
+
+def expire_access_tokens(condition: Q) -> None:
+    """Expire the access tokens that meet a condition. Deleting them would load each row, for signals and relations."""
+    now = timezone.now()
+    rows: QuerySet[Any] = primary_rows(get_access_token_model()).filter(condition, expires__gt=now)
+    if get_access_token_model().revoke is not AbstractAccessToken.revoke:
+        _revoke_each(rows)
+    else:
+        rows.update(expires=now, updated=now)
+
+
+def _revoke_each(rows: QuerySet[Any]) -> int:
+    revoked = 0
+    for keys in in_batches(list(rows.order_by("pk").values_list("pk", flat=True))):
+        for row in rows.filter(pk__in=keys):
+            row.revoke()
+            revoked += 1
+    return revoked
+
+
+def delete_codes(condition: Q) -> None:
+    """Delete the authorization codes that meet a condition."""
+    primary_rows(get_grant_model()).filter(condition).delete()
+
+
+def end_device_codes(condition: Q) -> None:
+    """End the device codes that meet a condition, whether or not they have been approved."""
+    model = get_device_grant_model()
+    usable = primary_rows(model).filter(condition, status__in=[model.AUTHORIZED, model.AUTHORIZATION_PENDING])
+    usable.update(status=model.EXPIRED)
+
+
+def of_users(model: type[Model], users: Collection[Any]) -> Q:
+    """Return the condition for rows of a model that belong to users.
+
+    No row matches if ``model.user`` refers to another model than that of the users, whose primary keys may be equal.
+    """
+    related = user_model_of(model)
+    return Q(user__in=[getattr(user, related._meta.pk.attname) for user in users if isinstance(user, related)])
+
+
+def user_model_of(model: type[Model]) -> Any:
+    """Return the concrete model that ``model.user`` refers to."""
+    related: Any = model._meta.get_field("user").related_model
+    return related._meta.concrete_model
+
+
+def access_tokens_of(condition: Q) -> list[Any]:
+    """Lock the live refresh tokens that meet a condition, and return the primary keys of their access tokens."""
+    rows = primary_rows(get_refresh_token_model()).select_for_update()
+    bound = rows.filter(condition, revoked__isnull=True, access_token__isnull=False)
+    return list(bound.values_list("access_token", flat=True))
+
+
+def databases() -> list[str]:
+    """Return the aliases of the databases that have these rows."""
+    models = (get_access_token_model(), get_refresh_token_model(), get_grant_model(), get_device_grant_model())
+    return [router.db_for_write(model) for model in models]
+
+
+def in_batches(values: Iterable[_T]) -> Iterator[list[_T]]:
+    """Yield lists of at most :data:`BATCH` values, few enough for the parameters of a statement."""
+    iterator = iter(values)
+    while batch := list(islice(iterator, BATCH)):
+        yield batch

@@ -1,0 +1,370 @@
+"""What revokes tokens, and what must not: requests, admin pages and changes of rows."""
+
+from __future__ import annotations
+
+import io
+from contextlib import contextmanager
+from datetime import timedelta
+
+import pytest
+from django.apps import apps
+from django.contrib.auth import get_user_model
+from django.contrib.auth.forms import SetPasswordForm
+from django.core import serializers
+from django.core.management import call_command
+from django.utils import timezone
+from oauth2_provider.models import get_access_token_model, get_application_model, get_refresh_token_model
+
+from django_at_jwt.authorization_server.revocation import receivers
+from django_at_jwt.models import Authorization, DenyListEntry, IssuedToken, ResourceServer
+from django_at_jwt.models.authorization import EndReason
+from tests.admin.pages import confirm, send
+from tests.conftest import captured_statements
+from tests.people.models import Department
+
+from .grants import entries, granted
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("keys_made_quickly", "signing_keys")]
+
+User = get_user_model()
+MAIL = "https://mail.example.com/"
+
+
+@pytest.fixture
+def tokens(web, user):
+    return granted(web, web.code_flow(user))
+
+
+@pytest.fixture
+def other(make_client, signing_keys):
+    """Issue tokens of another user and client, which must live on."""
+    client = make_client(name="Another client", client_id="another-client")
+    found = granted(client, client.code_flow(User.objects.create_user("bob")))
+    yield found
+    assert found.is_live()
+    assert found.authorization.ended_at is None
+    assert found.refresh().status_code == 200
+
+
+def assert_ended(tokens, reason):
+    authorization = tokens.authorization
+    assert (authorization.end_reason, authorization.ended_at is not None) == (reason, True)
+    assert entries() == [("authorization", authorization.identifier)]
+    assert DenyListEntry.objects.get().reason == reason
+    assert not tokens.is_live()
+    assert tokens.refresh().json()["error"] == "invalid_grant"
+
+
+def revoke(client, token, **data):
+    answer = client.post("/o/revoke_token/", {"token": token, **data})
+    assert answer.status_code == 200, answer.content
+
+
+class TestRevocationEndpoint:
+    @pytest.mark.parametrize("kind", ["access_token", "refresh_token"])
+    @pytest.mark.parametrize("hint", [None, "access_token", "refresh_token"])
+    def test_ends_the_authorization(self, kind, hint, web, tokens, other):
+        revoke(web, tokens.response[kind], **({"token_type_hint": hint} if hint else {}))
+        assert_ended(tokens, EndReason.TOKEN_REVOKED)
+
+    def test_token_of_a_client_acting_for_itself_is_denied_alone(self, service):
+        one = granted(service, service.token("client_credentials"))
+        two = granted(service, service.token("client_credentials"))
+        revoke(service, one.response["access_token"])
+        assert entries() == [("token", one.token_id)]
+        assert not one.is_live()
+        assert two.is_live()
+
+    def test_access_token_without_a_refresh_token_ends_its_authorization(self, web, tokens):
+        get_refresh_token_model().objects.filter(pk=tokens.refresh_token.pk).update(access_token=None)
+        revoke(web, tokens.response["access_token"])
+        assert_ended(tokens, EndReason.TOKEN_REVOKED)
+
+    @pytest.mark.parametrize("kind", ["access_token", "refresh_token"])
+    def test_token_of_another_client_is_left_alone(self, kind, service, tokens):
+        revoke(service, tokens.response[kind])
+        assert entries() == []
+        assert tokens.is_live()
+
+    def test_unknown_token_and_a_second_time(self, web, tokens):
+        revoke(web, "unknown")
+        assert entries() == []
+        revoke(web, tokens.response["refresh_token"])
+        ended = Authorization.objects.values().get()
+        revoke(web, tokens.response["refresh_token"])
+        revoke(web, tokens.response["access_token"])
+        assert len(entries()) == 1
+        assert Authorization.objects.values().get() == ended
+
+    def test_ends_unused_codes_of_the_authorization(self, web, user, tokens):
+        code = web.authorize(user)["code"]
+        Authorization.objects.filter(family=None).delete()
+        row = tokens.authorization
+        Authorization.objects.filter(pk=row.pk).update(
+            code_hash=Authorization.for_code(
+                code, client=None, scopes=(), resources=(), expires_at=timezone.now()
+            ).code_hash
+        )
+        revoke(web, tokens.response["refresh_token"])
+        assert web.exchange(code).json()["error"] == "invalid_grant"
+
+
+class TestToolkitPages:
+    @pytest.mark.parametrize("name", ["accesstoken", "refreshtoken"])
+    def test_admin_action(self, name, tokens, other, admin_client):
+        row = tokens.access_token if name == "accesstoken" else tokens.refresh_token
+        sent = {"action": "revoke_tokens", "_selected_action": [row.pk]}
+        page = admin_client.post(f"/admin/{row._meta.app_label}/{name}/", sent, follow=True)
+        assert "Revoked 1" in page.content.decode()
+        assert_ended(tokens, EndReason.TOKEN_REVOKED)
+
+    def test_authorized_tokens(self, tokens, other, client, user):
+        client.force_login(user)
+        address = f"/o/authorized_tokens/{tokens.access_token.pk}/delete/"
+        assert client.post(address).status_code == 302
+        assert_ended(tokens, EndReason.TOKEN_REVOKED)
+
+    def test_logout_that_deletes_tokens(self, tokens, other, client, user, settings):
+        oidc = {"OIDC_ENABLED": True, "OIDC_RP_INITIATED_LOGOUT_ENABLED": True}
+        settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, **oidc}
+        client.force_login(user)
+        assert client.post("/o/logout/", {"allow": "on"}).status_code == 302
+        assert_ended(tokens, EndReason.LOGOUT)
+
+    def test_logout_that_keeps_tokens(self, tokens, client, user, settings):
+        oidc = {"OIDC_ENABLED": True, "OIDC_RP_INITIATED_LOGOUT_ENABLED": True}
+        settings.OAUTH2_PROVIDER = {
+            **settings.OAUTH2_PROVIDER,
+            **oidc,
+            "OIDC_RP_INITIATED_LOGOUT_DELETE_TOKENS": False,
+        }
+        client.force_login(user)
+        assert client.post("/o/logout/", {"allow": "on"}).status_code == 302
+        assert entries() == []
+        assert tokens.is_live()
+
+    def test_deleting_a_client_on_its_page(self, tokens, other, client, user):
+        client_id = tokens.client.application.client_id
+        get_application_model().objects.filter(client_id=client_id).update(user=user)
+        client.force_login(user)
+        assert client.post(f"/o/applications/{tokens.client.application.pk}/delete/").status_code == 302
+        assert entries() == [("client", client_id)]
+        assert DenyListEntry.objects.get().issued_until is not None
+        assert not Authorization.objects.exclude(pk=other.authorization.pk).exists()
+        assert not IssuedToken.objects.filter(token_id=tokens.token_id).exists()
+
+    def test_deleting_a_client_that_acts_for_itself(self, service, other):
+        # In django-oauth-toolkit's admin, a client with tokens cannot be deleted.
+        tokens = granted(service, service.token("client_credentials"))
+        service.application.delete()
+        assert entries() == [("client", tokens.client.application.client_id)]
+        assert not IssuedToken.objects.filter(token_id=tokens.token_id).exists()
+
+    def test_reused_refresh_token(self, tokens, other, settings):
+        settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "REFRESH_TOKEN_REUSE_PROTECTION": True}
+        new = granted(tokens.client, tokens.refresh())
+        assert tokens.refresh().status_code == 400
+        assert not new.is_live()
+        assert ("authorization", new.authorization.identifier) in entries()
+
+
+class TestUsers:
+    def test_deactivation_in_the_admin(self, tokens, other, user, admin_client):
+        address = f"/admin/{user._meta.app_label}/user/{user.pk}/change/"
+        if user._meta.app_label != "auth":
+            pytest.skip("the site's own user model is not in the admin")
+        assert send(admin_client, address, is_active=None).status_code == 302
+        assert_ended(tokens, EndReason.USER_DEACTIVATED)
+
+    def test_deactivation(self, tokens, other, user):
+        user.is_active = False
+        user.save(update_fields=["is_active"])
+        assert_ended(tokens, EndReason.USER_DEACTIVATED)
+
+    def test_second_save_of_an_inactive_user_does_nothing(self, tokens, user):
+        user.is_active = False
+        user.save()
+        before = list(Authorization.objects.values()), list(DenyListEntry.objects.values())
+        with captured_statements() as statements:
+            user.save()
+        assert (list(Authorization.objects.values()), list(DenyListEntry.objects.values())) == before
+        # It reads the former values, and saves.
+        assert len(statements) == 2
+
+    def test_saves_that_cannot_revoke_cost_no_query(self, tokens, user, django_assert_num_queries):
+        with django_assert_num_queries(1):
+            user.save(update_fields=["last_login"])
+
+    def test_deletion(self, tokens, other, user):
+        authorization = tokens.authorization
+        user.delete()
+        assert entries() == [("authorization", authorization.identifier)]
+        assert DenyListEntry.objects.get().reason == EndReason.USER_DELETED
+        assert not Authorization.objects.filter(pk=authorization.pk).exists()
+        assert not IssuedToken.objects.filter(token_id=tokens.token_id).exists()
+        assert tokens.refresh().json()["error"] == "invalid_grant"
+
+    def test_deletion_through_a_query_set(self, tokens, other, user):
+        authorization = tokens.authorization
+        User.objects.filter(pk=user.pk).delete()
+        assert entries() == [("authorization", authorization.identifier)]
+
+    def test_deletion_of_a_proxy(self, tokens, other, user):
+        with proxy_of(User) as member_model:
+            authorization = tokens.authorization
+            member_model.objects.get(pk=user.pk).delete()
+            assert entries() == [("authorization", authorization.identifier)]
+
+    def test_password_change_page(self, tokens, other, user, client):
+        User.objects.filter(pk=user.pk).update(is_staff=True)
+        client.force_login(User.objects.get(pk=user.pk))
+        form = {"old_password": "correct horse", "new_password1": "battery staple", "new_password2": "battery staple"}
+        assert client.post("/admin/password_change/", form).status_code == 302
+        assert_ended(tokens, EndReason.PASSWORD_CHANGED)
+
+    def test_password_form_of_an_administrator(self, tokens, other, user, admin_client):
+        if user._meta.app_label != "auth":
+            pytest.skip("the site's own user model is not in the admin")
+        form = {"password1": "battery staple", "password2": "battery staple"}
+        assert admin_client.post(f"/admin/auth/user/{user.pk}/password/", form).status_code == 302
+        assert_ended(tokens, EndReason.PASSWORD_CHANGED)
+
+    def test_password_disabled_by_an_administrator(self, tokens, other, user):
+        user.set_unusable_password()
+        user.save()
+        assert_ended(tokens, EndReason.PASSWORD_CHANGED)
+
+    def test_password_reset(self, tokens, other, user):
+        form = SetPasswordForm(user, {"new_password1": "battery staple", "new_password2": "battery staple"})
+        form.save() if form.is_valid() else pytest.fail(str(form.errors))
+        assert_ended(tokens, EndReason.PASSWORD_CHANGED)
+
+    def test_password_change_where_the_site_turned_it_off(self, tokens, user, settings):
+        settings.AT_JWT = {**settings.AT_JWT, "REVOKE_ON_PASSWORD_CHANGE": False}
+        user.set_password("battery staple")
+        user.save()
+        assert entries() == []
+        assert tokens.is_live()
+
+    def test_login_that_hashes_the_password_again_revokes_nothing(self, tokens, user, settings, client):
+        settings.PASSWORD_HASHERS = [
+            "django.contrib.auth.hashers.PBKDF2SHA1PasswordHasher",
+            "django.contrib.auth.hashers.MD5PasswordHasher",
+        ]
+        assert client.login(username="alice", password="correct horse")
+        assert User.objects.get(pk=user.pk).password != user.password
+        assert entries() == []
+        assert tokens.is_live()
+
+    def test_single_sign_on_that_disables_the_password_at_each_login_revokes_nothing(self, web, user):
+        User.objects.filter(pk=user.pk).update(password="!")
+        user.refresh_from_db()
+        tokens = granted(web, web.code_flow(user))
+        user.set_unusable_password()
+        user.save()
+        assert entries() == []
+        assert tokens.is_live()
+
+    def test_other_changes_revoke_nothing(self, tokens, user):
+        user.first_name = "Alicia"
+        user.save()
+        assert entries() == []
+        assert tokens.is_live()
+
+    def test_query_set_update_sends_no_signal(self, tokens, user):
+        User.objects.filter(pk=user.pk).update(is_active=False)
+        assert entries() == []
+
+    def test_row_of_another_model_with_the_same_key(self, tokens, user):
+        # Threat 37: neither saving nor deleting it concerns the user.
+        department = Department(pk=user.pk, code="x")
+        department.save()
+        department.delete()
+        assert entries() == []
+        assert tokens.is_live()
+
+
+@contextmanager
+def proxy_of(model):
+    """Declare a proxy model, known to the receivers, as if an app had declared it."""
+    meta = type("Meta", (), {"proxy": True, "app_label": "people"})
+    proxy = type("Member", (model,), {"Meta": meta, "__module__": __name__})
+    receivers.connect()
+    try:
+        yield proxy
+    finally:
+        del apps.all_models["people"]["member"]
+        apps.clear_cache()
+
+
+class TestClients:
+    def test_secret_that_is_hashed_again_revokes_nothing(self, web, user, settings):
+        tokens = granted(web, web.code_flow(user))
+        settings.PASSWORD_HASHERS = [
+            "django.contrib.auth.hashers.PBKDF2SHA1PasswordHasher",
+            "django.contrib.auth.hashers.MD5PasswordHasher",
+        ]
+        assert tokens.refresh().status_code == 200
+        assert [kind for kind, _ in entries() if kind != "token"] == []
+
+    def test_other_changes_revoke_nothing(self, tokens):
+        client = get_application_model().objects.get(pk=tokens.client.application.pk)
+        client.name = "Renamed"
+        client.save()
+        assert entries() == []
+
+
+class TestResourceServers:
+    @pytest.fixture
+    def server(self, db):
+        return ResourceServer.objects.create(identifier=MAIL, name="Mail")
+
+    def test_disabled_in_the_admin(self, server, other, admin_client):
+        address = f"/admin/django_at_jwt/resourceserver/{server.pk}/change/"
+        before = timezone.now()
+        page = send(admin_client, address, enabled=None)
+        assert entries() == []
+        assert confirm(admin_client, page).status_code == 302
+        assert entries() == [("audience", MAIL)]
+        assert DenyListEntry.objects.get().issued_until >= before
+
+    def test_saved_again_or_enabled(self, server):
+        server.enabled = False
+        server.save()
+        server.save()
+        assert len(entries()) == 1
+        server.enabled = True
+        server.save()
+        server.save(update_fields=["name"])
+        assert len(entries()) == 1
+
+    def test_created_disabled(self, db):
+        ResourceServer.objects.create(identifier=MAIL, name="Mail", enabled=False)
+        assert entries() == []
+
+
+class TestCommands:
+    def test_cleartokens_revokes_nothing(self, web, user, settings):
+        settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "REFRESH_TOKEN_EXPIRE_SECONDS": 1}
+        tokens = granted(web, web.code_flow(user))
+        long_ago = timezone.now() - timedelta(days=1)
+        get_access_token_model().objects.filter(pk=tokens.access_token.pk).update(expires=long_ago)
+        identifier = tokens.authorization.identifier
+        call_command("cleartokens")
+        assert not get_refresh_token_model().objects.exists()
+        assert not get_access_token_model().objects.exists()
+        assert entries() == []
+        assert Authorization.objects.get(identifier=identifier).ended_at is None
+
+    def test_loaddata_revokes_nothing(self, tokens, user, tmp_path):
+        user.is_active = False
+        refresh_token = tokens.refresh_token
+        refresh_token.revoked = timezone.now()
+        server = ResourceServer.objects.create(identifier=MAIL, name="Mail")
+        server.enabled = False
+        fixture = tmp_path / "site.json"
+        fixture.write_text(serializers.serialize("json", [user, refresh_token, server]))
+        call_command("loaddata", str(fixture), verbosity=0, stdout=io.StringIO())
+        assert not User.objects.get(pk=user.pk).is_active
+        assert entries() == []
+        assert tokens.authorization.ended_at is None
