@@ -24,6 +24,7 @@ from django_at_jwt.authorization_server.claims.registry import claim_mappers
 from django_at_jwt.authorization_server.keys.last_expiry import last_token_expiry
 from django_at_jwt.authorization_server.keys.store import key_store
 from django_at_jwt.authorization_server.resource_servers import registry
+from django_at_jwt.authorization_server.revocation.deny_list import deny_list
 from django_at_jwt.conf import app_settings, problems_in
 from django_at_jwt.conf import validators as particular_values
 from django_at_jwt.core.jose.keys import PrivateKey, PublicKey
@@ -64,6 +65,7 @@ def forget():
     registry.forget()
     claim_mappers.forget()
     last_token_expiry.forget()
+    deny_list.clear()
     token_cache.forget()
 
 

@@ -15,6 +15,7 @@ from django_at_jwt.authorization_server.claims.registry import claim_mappers
 from django_at_jwt.authorization_server.keys.last_expiry import last_token_expiry
 from django_at_jwt.authorization_server.keys.store import key_store
 from django_at_jwt.authorization_server.resource_servers import registry
+from django_at_jwt.authorization_server.revocation.deny_list import deny_list
 from django_at_jwt.authorization_server.views import guarded
 from django_at_jwt.authorization_server.views.outages import is_outage
 from django_at_jwt.models import Authorization
@@ -41,6 +42,7 @@ def as_in_a_new_process():
     registry.forget()
     claim_mappers.forget()
     last_token_expiry.forget()
+    deny_list.clear()
 
 
 def assert_unavailable(answer):
