@@ -62,17 +62,18 @@ class ComposedAccessToken:
 
 
 class IssuedAccessToken(str):
-    """A signed access token with the ``kid`` of its key and its expiry (seconds since the epoch)."""
+    """A signed access token with its expiry (seconds since the epoch), its ``jti``, and the ``kid`` of its key."""
 
-    __slots__ = ("expires_at", "kid")
+    __slots__ = ("expires_at", "kid", "token_id")
     expires_at: int
     kid: str
+    token_id: str
 
     @classmethod
-    def of(cls, token: str, *, expires_at: int, kid: str) -> Self:
-        """Return a signed token together with its expiry and ``kid``."""
+    def of(cls, token: str, *, expires_at: int, kid: str, token_id: str) -> Self:
+        """Return a signed token together with its expiry, ``kid`` and ``jti``."""
         issued = cls(token)
-        issued.expires_at, issued.kid = expires_at, kid
+        issued.expires_at, issued.kid, issued.token_id = expires_at, kid, token_id
         return issued
 
 
@@ -140,7 +141,8 @@ def sign_access_token(composed: ComposedAccessToken) -> IssuedAccessToken:
     """
     key = composed.signer.open()
     token = sign_compact(key, header_segment(key), encode_json(composed.claims))
-    return IssuedAccessToken.of(token, expires_at=composed.protocol["exp"], kid=key.kid)
+    protocol = composed.protocol
+    return IssuedAccessToken.of(token, expires_at=protocol["exp"], kid=key.kid, token_id=protocol["jti"])
 
 
 def _current_signer(algorithm: str | None) -> Signer:

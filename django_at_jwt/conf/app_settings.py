@@ -120,7 +120,8 @@ class AppSettings:
         issuer_max_stale: seconds for which an issuer's keys are used after it last confirmed them, or for as long as
             its response may be cached if that is longer.
         revoke_on_password_change: whether a new password revokes all tokens of its user.
-        revoke_superseded_tokens: whether a refresh revokes the access token that it replaces.
+        revoke_superseded_tokens: whether a refresh revokes the access token that it replaces, if that is for the same
+            resources.
     """
 
     default_resource: str | None = setting(None, read_optional_identifier)

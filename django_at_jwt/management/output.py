@@ -22,9 +22,9 @@ def format_end(instant: datetime | None) -> str:
     return format_instant(instant) if instant else "further notice"
 
 
-def count(number: int, noun: str) -> str:
-    """Return a number and a noun, with a plural s if needed."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+def count(number: int, noun: str, plural: str | None = None) -> str:
+    """Return a number and a noun in the singular or plural, by default with a plural s."""
+    return f"{number} {noun if number == 1 else plural or f'{noun}s'}"
 
 
 def iso(instant: datetime | None) -> str | None:

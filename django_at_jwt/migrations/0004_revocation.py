@@ -99,6 +99,7 @@ class Migration(migrations.Migration):
                 ('access_token', models.CharField(max_length=64, unique=True, verbose_name='primary key of the access token')),
                 ('token_id', models.CharField(db_index=True, max_length=80, verbose_name='jti')),
                 ('authorization', models.CharField(blank=True, db_index=True, max_length=32, verbose_name='authorization')),
+                ('has_refresh_token', models.BooleanField(default=False, verbose_name='has a refresh token')),
                 ('expires_at', models.DateTimeField(db_index=True, verbose_name='expires at')),
             ],
             options={
@@ -130,6 +131,11 @@ class Migration(migrations.Migration):
             model_name='authorization',
             name='code_hash',
             field=models.CharField(blank=True, max_length=64, null=True, unique=True, verbose_name='hash of the code'),
+        ),
+        migrations.AddField(
+            model_name='authorization',
+            name='code_used_at',
+            field=models.DateTimeField(blank=True, null=True, verbose_name='code used at'),
         ),
         migrations.AddField(
             model_name='authorization',

@@ -45,6 +45,34 @@ class AuthorizationManager(models.Manager["Authorization"]):
         """Return the authorization of a family of refresh tokens."""
         return primary_rows(self.model).filter(family=token_family).first() if token_family else None
 
+    def lock_family(self, token_family: UUID | None) -> None:
+        """Lock the authorization of a family of refresh tokens until the end of the transaction."""
+        if token_family is not None:
+            primary_rows(self.model).select_for_update().filter(family=token_family).first()
+
+    def begin_family(self, refresh_token: Any, *, scopes: str) -> Authorization:
+        """Store and return the authorization of a family that has none yet.
+
+        Args:
+            refresh_token: a row of the family.
+            scopes: the granted scopes, separated by spaces.
+        """
+        user_model, user_key = reference_to(refresh_token.user)
+        client_model, client_key = reference_to(refresh_token.application)
+        authorization, _created = primary_rows(self.model).get_or_create(
+            family=refresh_token.token_family,
+            defaults={
+                "user_model": user_model,
+                "user_key": user_key,
+                "client_model": client_model,
+                "client_key": client_key,
+                "scopes": scopes,
+                "resources": list(refresh_token.resource or ()),
+                "expires_at": timezone.now(),
+            },
+        )
+        return authorization
+
     def approve_device(self, device_code: str, *, user: Any, authentication: dict[str, Any] | None) -> None:
         """Store who approved a device, and how they logged in."""
         user_model, user_key = reference_to(user)
@@ -78,6 +106,7 @@ class Authorization(models.Model):
     resources = models.JSONField(_("resources"), default=list)
     authentication = models.JSONField(_("authentication"), null=True, blank=True)
     code_hash = models.CharField(_("hash of the code"), max_length=64, null=True, blank=True, unique=True)
+    code_used_at = models.DateTimeField(_("code used at"), null=True, blank=True)
     family = models.UUIDField(_("family of refresh tokens"), null=True, blank=True, unique=True)
     created_at = models.DateTimeField(_("created at"), default=timezone.now, editable=False)
     last_token_at = models.DateTimeField(

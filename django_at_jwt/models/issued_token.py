@@ -19,6 +19,7 @@ class IssuedToken(models.Model):
     token_id = models.CharField(_("jti"), max_length=LONGEST_TOKEN_ID, db_index=True)
     # Empty if the client acts for itself.
     authorization = models.CharField(_("authorization"), max_length=32, blank=True, db_index=True)
+    has_refresh_token = models.BooleanField(_("has a refresh token"), default=False)
     expires_at = models.DateTimeField(_("expires at"), db_index=True)
 
     class Meta:  # noqa: D106 - Django's own

@@ -307,7 +307,7 @@ class TestRegistry:
     def test_costs_no_query_after_the_first_read(self, signing_keys, service, register, django_assert_num_queries):
         register()
         service.token("client_credentials", resource=MAIL)
-        with django_assert_num_queries(4):
+        with django_assert_num_queries(5):
             service.token("client_credentials", resource=MAIL)
 
     def test_resource_server_just_registered_by_another_process(self, signing_keys, service, register, monkeypatch):

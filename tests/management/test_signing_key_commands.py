@@ -546,7 +546,7 @@ class TestHighWaterMark:
         exp = decoded(token)[1]["exp"]
         assert exp <= key.last_token_expires_at.timestamp() <= exp + 61
         for _ in range(3):
-            with django_assert_num_queries(4):
+            with django_assert_num_queries(5):
                 service.token("client_credentials")
 
     def test_many_processes_together_write_it_once_a_minute(self, signing_keys):

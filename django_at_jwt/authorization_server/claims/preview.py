@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import uuid
+import secrets
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -25,6 +25,7 @@ from django_at_jwt.core.claims.rules import parse_claim_name
 from django_at_jwt.core.errors import IssuanceError
 from django_at_jwt.core.profile import encode_json, token_header
 from django_at_jwt.core.resource_servers import TokenFormat
+from django_at_jwt.core.token_id import TokenId
 
 from .registry import claim_mappers
 
@@ -175,7 +176,7 @@ def preview_access_token(
             applied,
             subject=subject,
             lifetime=audience.lifetime(access_token_lifetime()),
-            token_id=uuid.uuid4().hex,
+            token_id=_example_token_id(subject),
             rollback=True,
         )
     except ClaimsRefused as error:
@@ -184,6 +185,11 @@ def preview_access_token(
     except IssuanceError as error:
         return Preview(refusal=_refusal(error), **known)
     return Preview(**known, **_described(composed, applied, is_machine=subject is None))
+
+
+def _example_token_id(subject: str | None) -> str:
+    authorization = "" if subject is None else secrets.token_hex(16)
+    return str(TokenId(authorization, secrets.token_hex(16), has_row=True))
 
 
 def _refusal(error: IssuanceError) -> Refusal:

@@ -1,52 +1,70 @@
-"""Delete authorizations that can no longer be used."""
+"""Delete authorizations that can no longer be used, and what is stored about expired tokens."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from django.db.models import Q
 from django.utils import timezone
 from oauth2_provider.models import get_refresh_token_model
 
-from django_at_jwt.models import Authorization
+from django_at_jwt.models import Authorization, DenyListEntry, IssuedToken
 from django_at_jwt.models.primary import primary_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
-    from uuid import UUID
+    from collections.abc import Callable, Collection, Sequence
+
+    from django.db.models import QuerySet
 
 _BATCH: Final = 1000
 
 
-def purge_authorizations(*, dry_run: bool = False) -> int:
-    """Delete the authorizations of expired codes and of deleted refresh tokens.
+class Purged(NamedTuple):
+    """How many rows were deleted, or would be."""
 
-    Run it after DOT's ``cleartokens``, which deletes expired refresh tokens.
+    authorizations: int
+    issued_tokens: int
+    deny_list_entries: int
+
+
+def purge_authorizations(*, dry_run: bool = False) -> Purged:
+    """Delete authorizations that can no longer be used, and links and deny list entries of expired tokens.
+
+    An authorization stays until its code and access tokens have expired, and its refresh tokens were revoked or
+    deleted. Run it after DOT's ``cleartokens``, which deletes expired refresh tokens.
 
     Args:
         dry_run: only count.
-
-    Returns:
-        The number of rows deleted, or to be deleted.
     """
-    ended = 0
-    for batch in _batches():
-        ended += len(batch)
+    now = timezone.now()
+    expired = Q(expires_at__lt=now)
+    without_tokens = Q(tokens_expire_at__isnull=True) | Q(tokens_expire_at__lt=now)
+    authorizations = primary_rows(Authorization).filter(expired, without_tokens)
+    return Purged(
+        authorizations=_delete(authorizations, dry_run=dry_run, choose=_without_refresh_token),
+        issued_tokens=_delete(primary_rows(IssuedToken).filter(expired), dry_run=dry_run),
+        deny_list_entries=_delete(primary_rows(DenyListEntry).filter(expired), dry_run=dry_run),
+    )
+
+
+def _delete(
+    rows: QuerySet[Any], *, dry_run: bool, choose: Callable[[Sequence[int]], Collection[int]] | None = None
+) -> int:
+    """Delete rows in batches, of each batch those that ``choose`` returns, and return their number."""
+    deleted = last = 0
+    while batch := list(rows.filter(pk__gt=last).order_by("pk").values_list("pk", flat=True)[:_BATCH]):
+        last = batch[-1]
+        chosen = batch if choose is None else choose(batch)
+        deleted += len(chosen)
         if not dry_run:
-            Authorization.objects.filter(pk__in=batch).delete()
-    return ended
+            rows.filter(pk__in=chosen).delete()
+    return deleted
 
 
-def _batches() -> Iterator[list[int]]:
-    """Yield batches of primary keys. No join: refresh tokens may be in another database."""
-    expired = primary_rows(Authorization).filter(expires_at__lt=timezone.now()).order_by("pk")
-    last = 0
-    while rows := list(expired.filter(pk__gt=last).values_list("pk", "family")[:_BATCH]):
-        last = rows[-1][0]
-        families = {pk: family for pk, family in rows if family is not None}
-        living = _living(families.values())
-        yield [pk for pk, _ in rows if families.get(pk) not in living]
-
-
-def _living(families: Collection[UUID]) -> set[UUID]:
-    refresh_tokens = primary_rows(get_refresh_token_model()).filter(token_family__in=list(families))
-    return set(refresh_tokens.values_list("token_family", flat=True))
+def _without_refresh_token(keys: Sequence[int]) -> Collection[int]:
+    """Return those of some authorizations that have no live refresh token."""
+    # No join: refresh tokens may be in another database.
+    families = dict(primary_rows(Authorization).filter(pk__in=keys, family__isnull=False).values_list("pk", "family"))
+    live = primary_rows(get_refresh_token_model()).filter(token_family__in=families.values(), revoked__isnull=True)
+    living = set(live.values_list("token_family", flat=True))
+    return [key for key in keys if families.get(key) not in living]

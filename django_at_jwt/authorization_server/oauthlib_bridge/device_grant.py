@@ -15,8 +15,8 @@ from oauthlib.oauth2.rfc8628.errors import (
 
 from django_at_jwt.models import Authorization
 
+from .authorization import attach_authorization
 from .device_polling import is_polled_too_early
-from .grants import attach_authorization
 from .request import AUTHORIZATION, DEVICE_CODE_GRANT, DEVICE_GRANT, stored
 
 if TYPE_CHECKING:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import secrets
 import time
 from typing import TYPE_CHECKING, NoReturn
 
@@ -25,9 +24,9 @@ from django_at_jwt.authorization_server.keys.last_expiry import last_token_expir
 from django_at_jwt.authorization_server.subject import token_subject
 from django_at_jwt.core.errors import IssuanceError, IssuanceUnavailable
 from django_at_jwt.core.resource_servers import TokenFormat
-from django_at_jwt.core.token_id import TokenId
 
 from .audience import resolve_for_token
+from .authorization import new_token_id
 from .request import AUTHENTICATION, ISSUED, LIFETIME, stored, token_grant
 
 if TYPE_CHECKING:
@@ -98,7 +97,7 @@ def _sign(request: Request, audience: Audience, subject: str | None, lifetime: i
         claim_mappers.current(),
         subject=subject,
         lifetime=lifetime,
-        token_id=str(TokenId("", secrets.token_hex(16), has_row=True)),
+        token_id=new_token_id(request),
     )
     log_problems(composed.mapped)
     token = sign_access_token(composed)

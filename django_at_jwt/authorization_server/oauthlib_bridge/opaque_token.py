@@ -94,11 +94,16 @@ def claims_of_row(row: Any) -> AccessTokenClaims:
         client_id="" if row.application is None else row.application.client_id,
         issued_at=int(row.created.timestamp()),
         expires_at=int(row.expires.timestamp()),
-        token_id=_token_id(row),
+        token_id=opaque_token_id(row),
         scope=row.scope,
         not_before=None,
         raw={},
     )
+
+
+def opaque_token_id(row: Any) -> str:
+    """Return the ``jti`` of an opaque token."""
+    return f"opaque-{row.pk}"
 
 
 def _as_claims(row: Any, issuer: str) -> dict[str, Any]:
@@ -110,13 +115,9 @@ def _as_claims(row: Any, issuer: str) -> dict[str, Any]:
         "client_id": client_id,
         "iat": int(row.created.timestamp()),
         "exp": int(row.expires.timestamp()),
-        "jti": _token_id(row),
+        "jti": opaque_token_id(row),
         "scope": row.scope,
     }
-
-
-def _token_id(row: Any) -> str:
-    return f"opaque-{row.pk}"
 
 
 def _subject(row: Any) -> str:

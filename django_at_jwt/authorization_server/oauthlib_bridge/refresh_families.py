@@ -14,8 +14,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.db.models import Q
 from django.utils import timezone
-from oauth2_provider.models import get_access_token_model, get_refresh_token_model
+from oauth2_provider.models import AbstractRefreshToken, get_access_token_model, get_refresh_token_model
 from oauth2_provider.settings import oauth2_settings
+
+from django_at_jwt.authorization_server.revocation.entries import GREATEST_LEEWAY, deny_tokens
+from django_at_jwt.authorization_server.revocation.supersession import refreshing
+from django_at_jwt.conf import app_settings
+from django_at_jwt.core.token_id import TokenId
+from django_at_jwt.models import IssuedToken
+from django_at_jwt.models.primary import primary_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,8 +46,23 @@ class LockedFamily(NamedTuple):
             sibling.revoke()
 
 
+class Superseded(NamedTuple):
+    """What a refresh has ended.
+
+    Attributes:
+        replaced: whether it ended the former access token, whose row can then be overwritten.
+        link: the former access token's link to its ``jti``, for the new one; ``None`` if there is no such link.
+    """
+
+    replaced: bool
+    link: IssuedToken | None
+
+
 def lock_family(refresh_token: Any) -> LockedFamily:
-    """Lock the family of a refresh token until the end of the transaction, and return its current rows.
+    """Lock the live refresh tokens of a family until the end of the transaction, and return their current rows.
+
+    The family's authorization must be locked before. Only a statement that starts after the wait for that lock sees the
+    rows that another request has added.
 
     Args:
         refresh_token: a row of the refresh token model; may be stale.
@@ -52,14 +74,77 @@ def lock_family(refresh_token: Any) -> LockedFamily:
     if refresh_token.token_family is None:
         return LockedFamily(rows.filter(pk=refresh_token.pk).first(), ())
     family = rows.filter(token_family=refresh_token.token_family)
-    # The oldest row is the lock, so that requests with different siblings wait for each other. Only a statement that
-    # starts after the wait sees rows that the other request has added.
-    family.order_by("created", "pk").first()
     members = list(family.filter(Q(pk=refresh_token.pk) | Q(revoked__isnull=True)).order_by("pk"))
     return LockedFamily(
         token=next((member for member in members if member.pk == refresh_token.pk), None),
         siblings=[member for member in members if member.pk != refresh_token.pk],
     )
+
+
+def end_replaced(
+    family: LockedFamily, replaced: Any, *, resources: Sequence[str], identifier: str, rotates: bool
+) -> Superseded:
+    """End the tokens that a refresh replaces: siblings, and access tokens for the same resources.
+
+    An access token for other resources lives on with its row, and so do all if ``REVOKE_SUPERSEDED_TOKENS`` is off. No
+    refresh token refers to such a row any more, but its authorization still ends it.
+
+    Args:
+        replaced: the access token of the refresh token.
+        resources: the resources of the new access token.
+        identifier: the authorization's identifier.
+        rotates: whether the refresh token ends, too; if not, the row of ``replaced`` is overwritten.
+    """
+    model, own_key, now = get_access_token_model(), replaced.pk, timezone.now()
+    of_siblings = [sibling.access_token_id for sibling in family.siblings if sibling.access_token_id is not None]
+    may_be_accepted = Q(authorization=identifier, has_refresh_token=True, expires_at__gt=now - GREATEST_LEEWAY)
+    # Not locked: MariaDB would lock gaps, and with them the links of other authorizations.
+    found = primary_rows(IssuedToken).filter(Q(access_token=str(own_key)) | may_be_accepted)
+    links = {link.access_token: link for link in found}
+    other_keys = {*map(str, of_siblings), *links} - {str(own_key)}
+    others = model.objects.select_for_update().filter(pk__in=other_keys) if other_keys else ()
+    ended = {}
+    if app_settings().revoke_superseded_tokens:
+        ended = {
+            row.pk: row
+            for row in (replaced, *others)
+            if row.pk in of_siblings or not row.resource or set(row.resource) == set(resources)
+        }
+    ended_links = {key: links[str(key)] for key in ended if str(key) in links}
+    deny_tokens(
+        (
+            (link.token_id, link.expires_at)
+            for link in ended_links.values()
+            if TokenId.parse(link.token_id) is not None and link.expires_at > now - GREATEST_LEEWAY
+        ),
+        reason="superseded by a refresh",
+    )
+    with refreshing():
+        for refresh_token in (*family.siblings, family.token) if rotates else family.siblings:
+            _end_refresh_token(refresh_token)
+        for key, row in ended.items():
+            if rotates or key != own_key:
+                row.revoke()
+    # The first use of a refresh token is known by its access token. One that lives on must not allow another retry.
+    kept = {own_key, *of_siblings} - ended.keys()
+    if kept:
+        model.objects.filter(pk__in=kept).update(source_refresh_token=None)
+    own_link = ended_links.pop(own_key, None)
+    if ended_links:
+        IssuedToken.objects.filter(pk__in=[link.pk for link in ended_links.values()]).delete()
+    return Superseded(replaced=own_key in ended, link=own_link)
+
+
+def _end_refresh_token(row: Any) -> None:
+    """Revoke a refresh token, but not its access token."""
+    row.access_token = None
+    if type(row).revoke is AbstractRefreshToken.revoke:
+        row.revoked = timezone.now()
+        row.save(update_fields=["access_token", "revoked", "updated"])
+    else:
+        # A swapped model may do more.
+        row.save(update_fields=["access_token", "updated"])
+        row.revoke()
 
 
 def first_replacement(refresh_token: Any) -> Any:

@@ -17,10 +17,12 @@ DEVICE_CODE_GRANT: Final = "urn:ietf:params:oauth:grant-type:device_code"
 AUDIENCE: Final = "at_jwt_audience"
 GRANTED: Final = "at_jwt_granted_resources"
 CODE_GRANT: Final = "at_jwt_code_grant"
+CODE_USED: Final = "at_jwt_code_used"
 DEVICE_GRANT: Final = "at_jwt_device_grant"
 AUTHORIZATION: Final = "at_jwt_authorization"
 AUTHENTICATION: Final = "at_jwt_authentication"
 LIFETIME: Final = "at_jwt_lifetime"
+LINK: Final = "at_jwt_link"
 ISSUED: Final = "at_jwt_issued"
 
 

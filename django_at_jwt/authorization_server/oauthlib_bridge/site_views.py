@@ -48,7 +48,7 @@ def check_consent(request: Request, audience: Audience) -> None:
     setattr(request, AUTHENTICATION, authentication_by_cookie(request.headers.get(_COOKIES, ""), user))
     if request.http_method == "POST" or client.skip_authorization or not _is_automatic(request):
         return
-    if not has_agreed(user, client.client_id, audience):
+    if not has_agreed(user, client, audience):
         raise ConsentRequired(
             "The user has not consented to this resource. Ask again with approval_prompt=force.",
             detail="no consent to this resource, and approval_prompt=auto skips the consent page; derive the "

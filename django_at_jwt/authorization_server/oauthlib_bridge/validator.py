@@ -17,6 +17,7 @@ from .grant_policy import GrantPolicyMixin
 from .grants import GrantStorageMixin
 from .id_token import IdTokenMixin
 from .pkce import PkceMixin, check_code_challenge
+from .refresh_grant import RefreshGrantMixin
 from .request import is_authorization_request
 from .site_views import check_consent, is_being_answered, is_checked
 
@@ -32,6 +33,7 @@ _LONGEST_NONCE: Final = 255
 class AccessTokenValidatorMixin(
     PkceMixin,
     GrantStorageMixin,
+    RefreshGrantMixin,
     DeviceGrantMixin,
     GrantPolicyMixin,
     IdTokenMixin,

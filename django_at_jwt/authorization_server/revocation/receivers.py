@@ -131,7 +131,8 @@ def _is_new_password(user: Any, former: str, update_fields: Collection[str] | No
         return False
     # At login, Django may hash the same password with the preferred hasher. It then saves this field alone, and clears
     # its mark of a new password.
-    is_rehashed = set(update_fields or ()) == {"password"} and getattr(user, "_password", None) is None
+    saves_nothing_else = set(update_fields or ()) == {"password"}
+    is_rehashed = saves_nothing_else and getattr(user, "_password", None) is None and is_password_usable(user.password)
     return not is_rehashed
 
 

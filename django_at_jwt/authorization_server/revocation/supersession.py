@@ -14,7 +14,11 @@ _refreshing: Final[ContextVar[bool]] = ContextVar("django_at_jwt_refreshing", de
 
 @contextmanager
 def refreshing() -> Iterator[None]:
-    """Treat tokens that are deleted or revoked within the block as superseded by a refresh."""
+    """Treat tokens that are deleted or revoked within the block as superseded by a refresh.
+
+    The refresh has written the entries of the deny list and the links of these tokens; receivers of signals write
+    nothing for them.
+    """
     token = _refreshing.set(True)
     try:
         yield

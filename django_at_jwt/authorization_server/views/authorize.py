@@ -36,6 +36,8 @@ class AuthorizationView(ConsentPageMixin, OwnCoreMixin, toolkit_views.Authorizat
     """DOT's authorization endpoint, with consent to named APIs and what the client may do there."""
 
     _audience: Audience | None = None
+    # The scopes and credentials of a request that needs no consent page.
+    _agreed: tuple[Any, dict[str, Any]] | None = None
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Answer an authorization request (RFC 6749 §4.1.1).
@@ -68,12 +70,14 @@ class AuthorizationView(ConsentPageMixin, OwnCoreMixin, toolkit_views.Authorizat
         query = request.GET.copy()
         if audience is not None:
             query.setlist("resource", audience.identifiers)
-        client_id = request.GET.get("client_id", "")
-        if query.get("approval_prompt", oauth2_settings.REQUEST_APPROVAL_PROMPT) == "auto" and (
-            (audience is not None and not has_agreed(request.user, client_id, audience))
-            or _can_be_impersonated(credentials["request"].client, credentials["redirect_uri"])
-        ):
-            query["approval_prompt"] = "force"
+        client = credentials["request"].client
+        if query.get("approval_prompt", oauth2_settings.REQUEST_APPROVAL_PROMPT) == "auto":
+            if _can_be_impersonated(client, credentials["redirect_uri"]) or (
+                audience is not None and not has_agreed(request.user, client, audience)
+            ):
+                query["approval_prompt"] = "force"
+            elif audience is not None:
+                self._agreed = scopes, credentials
         request.GET = query  # type: ignore[assignment]
         return scopes, credentials
 
@@ -129,6 +133,25 @@ class AuthorizationView(ConsentPageMixin, OwnCoreMixin, toolkit_views.Authorizat
             context["consent"] = consent = Consent.to(self._audience)
             context["scopes_descriptions"] = list(consent.texts)
         return context
+
+    def render_to_response(self, context: dict[str, Any], **kwargs: Any) -> HttpResponse:
+        """Show the page, or answer without it if the user has agreed before.
+
+        DOT skips the page only if there is an unexpired access token; an authorization can be live without one.
+        """
+        agreed, self._agreed = self._agreed, None
+        answer: HttpResponse
+        if agreed is None or "error" in context:
+            answer = super().render_to_response(context, **kwargs)
+            return answer
+        scopes, credentials = agreed
+        try:
+            address, *_ = self.create_authorization_response(self.request, " ".join(scopes), credentials, allow=True)
+        except OAuthToolkitError as error:
+            answer = self.error_response(error, context["application"])
+        else:
+            answer = self.redirect(address, context["application"])
+        return answer
 
     def get_template_names(self) -> list[str]:
         """Return the view's own template, else the site's override of DOT's template, else this app's."""

@@ -5,14 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from django.db.models import Q
 from django.utils import timezone
-from oauth2_provider.models import get_access_token_model
+from oauth2_provider.models import get_refresh_token_model, refresh_token_expire_timedelta
 from oauth2_provider.scopes import get_scopes_backend
 
 from django_at_jwt.authorization_server.resource_servers import registry
+from django_at_jwt.models import Authorization
+from django_at_jwt.models.authorization import reference_to
+from django_at_jwt.models.primary import primary_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
+    from datetime import datetime
 
     from django_at_jwt.core.audience import Audience
 
@@ -60,17 +65,42 @@ class Consent:
         return [*self.own_scopes, *(text for server in self.servers for text in server.scopes)]
 
 
-def has_agreed(user: Any, client_id: str, audience: Audience) -> bool:
-    """Return whether the user has consented to an audience before: a live token of the client covers it.
+def has_agreed(user: Any, client: Any, audience: Audience) -> bool:
+    """Return whether the user has consented to an audience before: a live authorization of the client covers it.
 
-    The token must cover the resources as well as the scopes.
+    It must cover the resources as well as the scopes. It is live while it has not ended, and one of its access tokens
+    is not expired or one of its refresh tokens can be used.
     """
     if not user.is_authenticated:
         return False
-    tokens = get_access_token_model().objects.filter(
-        user=user, application__client_id=client_id, expires__gt=timezone.now()
+    (user_model, user_key), (client_model, client_key) = reference_to(user), reference_to(client)
+    now = timezone.now()
+    rows = primary_rows(Authorization).filter(
+        Q(tokens_expire_at__gt=now) | Q(family__isnull=False),
+        user_model=user_model,
+        user_key=user_key,
+        client_model=client_model,
+        client_key=client_key,
+        ended_at__isnull=True,
     )
-    wanted = set(audience.identifiers)
-    # A token from before this app was installed has no resource and counts as one for the default.
+    resources, scopes = set(audience.identifiers), set(audience.scopes)
+    # A refresh token from before this app was installed has no resource and counts as one for the default.
     default = [registry.current().default]
-    return any(wanted <= set(token.resource or default) and token.allow_scopes(audience.scopes) for token in tokens)
+    covering = [row for row in rows if resources <= set(row.resources or default) and scopes <= set(row.scopes.split())]
+    if any(row.tokens_expire_at is not None and row.tokens_expire_at > now for row in covering):
+        return True
+    return _can_be_refreshed([row.family for row in covering], now)
+
+
+def _can_be_refreshed(families: Sequence[Any], now: datetime) -> bool:
+    """Return whether a family has a refresh token that DOT accepts."""
+    if not families:
+        return False
+    refresh_tokens = primary_rows(get_refresh_token_model()).filter(
+        token_family__in=families, revoked__isnull=True, access_token__isnull=False
+    )
+    lifetime = refresh_token_expire_timedelta()
+    if lifetime is not None:
+        # It is counted from the end of the access token.
+        refresh_tokens = refresh_tokens.filter(access_token__expires__gt=now - lifetime)
+    return bool(refresh_tokens.exists())

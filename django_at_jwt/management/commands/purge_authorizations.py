@@ -1,4 +1,4 @@
-"""``manage.py purge_authorizations``: delete the rows of expired codes and refresh tokens."""
+"""``manage.py purge_authorizations``: delete unusable authorizations and what is stored about expired tokens."""
 
 from __future__ import annotations
 
@@ -15,11 +15,14 @@ if TYPE_CHECKING:
 
 
 class Command(BaseCommand):
-    """Delete authorizations whose codes and refresh tokens no longer exist."""
+    """Delete unusable authorizations, and links and deny list entries of expired tokens."""
 
     # If the database cannot be read, the checks would report it in addition to this command.
     requires_system_checks = ()
-    help = "Deletes authorizations whose codes and refresh tokens no longer exist. Run it after cleartokens."
+    help = (
+        "Deletes authorizations whose tokens have expired and whose refresh tokens were revoked or deleted, and the "
+        "deny list entries and other data of expired tokens. Run it after cleartokens."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare the options."""
@@ -32,6 +35,11 @@ class Command(BaseCommand):
             CommandError: exit status 1 and one line.
         """
         with as_command_error("The clean-up stopped"):
-            deleted = purge_authorizations(dry_run=options["dry_run"])
+            purged = purge_authorizations(dry_run=options["dry_run"])
         did = "Would delete" if options["dry_run"] else "Deleted"
-        self.stdout.write(f"{did} {count(deleted, 'authorization')}.")
+        authorizations, tokens = (
+            count(purged.authorizations, "authorization"),
+            count(purged.issued_tokens, "issued token"),
+        )
+        entries = count(purged.deny_list_entries, "deny list entry", "deny list entries")
+        self.stdout.write(f"{did} {authorizations}, {tokens} and {entries}.")

@@ -152,7 +152,7 @@ class TestRefresh:
         for resource in (settings.REPORTS, settings.API, settings.REPORTS):
             answer = web.token("refresh_token", refresh_token=answer["refresh_token"], resource=resource).json()
             assert audience(answer) == resource
-            assert get_access_token_model().objects.get().resource == [resource]
+            assert get_refresh_token_model().objects.get(revoked=None).access_token.resource == [resource]
 
     def test_never_widens(self, signing_keys, web, user):
         first = web.code_flow(user, resource=settings.REPORTS).json()

@@ -89,9 +89,9 @@ class TestGeneratedSecret:
         plain = make_client("client-credentials", hash_client_secret=False, client_secret=secret)
         for oauth in (plain, fast):
             assert by_body(oauth, secret).status_code == 200
-        with django_assert_num_queries(4):
+        with django_assert_num_queries(5):
             by_body(plain, secret)
-        with django_assert_num_queries(4):
+        with django_assert_num_queries(5):
             by_body(fast, secret)
 
     def test_of_a_registered_client(self, settings, hashed):

@@ -9,6 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from django.conf import settings
+from django.contrib.auth import get_user_model
 from django.core.management import call_command
 from django.test import Client
 from django.urls import reverse
@@ -21,7 +22,7 @@ from oauth2_provider.models import (
 )
 from oauth2_provider.scopes import SettingsScopes
 
-from django_at_jwt.models import Authorization
+from django_at_jwt.models import Authorization, DenyListEntry, IssuedToken
 from tests.conftest import DEVICE_CODE_GRANT, decoded
 
 from .test_generator import OIDC_KEY
@@ -228,18 +229,62 @@ class TestCleanUp:
         call_command("purge_authorizations", *arguments, stdout=output)
         return output.getvalue()
 
-    def expire(self):
-        Authorization.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
+    def expire(self, **columns):
+        past = timezone.now() - timedelta(seconds=1)
+        Authorization.objects.update(expires_at=past, tokens_expire_at=past, **columns)
 
     def test_what_is_in_use_stays(self, signing_keys, web, user):
         web.code_flow(user)
         web.authorize(user)
-        assert self.run() == "Deleted 0 authorizations.\n"
+        nothing = "Deleted 0 authorizations, 0 issued tokens and 0 deny list entries.\n"
+        assert self.run() == nothing
         self.expire()
         # The code is expired; the family has a live refresh token.
-        assert self.run("--dry-run") == "Would delete 1 authorization.\n"
-        assert self.run() == "Deleted 1 authorization.\n"
+        assert self.run("--dry-run").startswith("Would delete 1 authorization, ")
+        assert self.run().startswith("Deleted 1 authorization, ")
         assert Authorization.objects.get().family is not None
+        assert self.run() == nothing
+
+    def test_authorization_stays_until_its_last_token_has_expired(self, signing_keys, web, user):
+        web.code_flow(user)
+        get_refresh_token_model().objects.get().revoke()
+        past = timezone.now() - timedelta(seconds=1)
+        Authorization.objects.update(expires_at=past)
+        self.run()
+        assert Authorization.objects.exists()
+        Authorization.objects.update(tokens_expire_at=past)
+        self.run()
+        assert not Authorization.objects.exists()
+
+    def test_front_channel_token_keeps_it_after_the_code_has_expired(self, signing_keys, make_client, user):
+        make_client("implicit").authorize(user, response_type="token")
+        row = Authorization.objects.get()
+        assert row.expires_at == row.tokens_expire_at > timezone.now()
+        self.run()
+        assert Authorization.objects.exists()
+        self.expire()
+        self.run()
+        assert not Authorization.objects.exists()
+
+    def test_what_is_stored_about_expired_tokens_goes(self, signing_keys, web, user):
+        answer = web.code_flow(user).json()
+        web.token("refresh_token", refresh_token=answer["refresh_token"])
+        assert (IssuedToken.objects.count(), DenyListEntry.objects.count()) == (1, 1)
+        self.run()
+        assert (IssuedToken.objects.count(), DenyListEntry.objects.count()) == (1, 1)
+        for model in (IssuedToken, DenyListEntry):
+            model.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
+        counts = "0 authorizations, 1 issued token and 1 deny list entry.\n"
+        assert self.run("--dry-run") == f"Would delete {counts}"
+        assert self.run() == f"Deleted {counts}"
+        assert (IssuedToken.objects.count(), DenyListEntry.objects.count()) == (0, 0)
+
+    def test_refresh_of_a_token_without_a_link(self, signing_keys, web, user, settings):
+        settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "ROTATE_REFRESH_TOKEN": False}
+        answer = web.code_flow(user).json()
+        IssuedToken.objects.all().delete()
+        refreshed = web.token("refresh_token", refresh_token=answer["refresh_token"]).json()
+        assert IssuedToken.objects.get().token_id == decoded(refreshed["access_token"])[1]["jti"]
 
     def test_what_belongs_to_tokens_that_cleartokens_deleted_goes(self, signing_keys, web, user, settings):
         settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "REFRESH_TOKEN_EXPIRE_SECONDS": 1}
@@ -248,7 +293,7 @@ class TestCleanUp:
         self.expire()
         call_command("cleartokens")
         assert not get_refresh_token_model().objects.exists()
-        assert self.run() == "Deleted 1 authorization.\n"
+        assert self.run().startswith("Deleted 1 authorization, ")
         assert not Authorization.objects.exists()
 
     def test_in_batches(self, signing_keys, web, user, monkeypatch):
@@ -257,7 +302,7 @@ class TestCleanUp:
             web.authorize(user)
         answer = web.code_flow(user)
         self.expire()
-        assert self.run() == "Deleted 5 authorizations.\n"
+        assert self.run().startswith("Deleted 5 authorizations, ")
         assert web.token("refresh_token", refresh_token=answer.json()["refresh_token"]).status_code == 200
 
     def test_database_that_is_down(self, signing_keys, monkeypatch, db):
@@ -381,9 +426,38 @@ class TestApprovalPrompt:
     @pytest.mark.parametrize("resource", [[settings.API], []], ids=["named", "from before this app"])
     def test_consent_from_before_is_enough(self, resource, signing_keys, web, user):
         web.code_flow(user)
-        get_access_token_model().objects.update(resource=resource)
+        Authorization.objects.update(resources=resource)
         assert "code" in self.answer(web, user)
         assert self.answer(web, user, resource=settings.REPORTS) is None
+
+    def test_starts_an_authorization_of_its_own(self, signing_keys, web, user):
+        web.code_flow(user)
+        self.answer(web, user)
+        assert Authorization.objects.count() == 2
+
+    def test_refresh_token_keeps_the_consent_without_an_access_token(self, signing_keys, web, user, settings):
+        web.code_flow(user)
+        day_ago = timezone.now() - timedelta(days=1)
+        get_access_token_model().objects.update(expires=day_ago)
+        Authorization.objects.update(tokens_expire_at=day_ago)
+        assert "code" in self.answer(web, user)
+        settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "REFRESH_TOKEN_EXPIRE_SECONDS": 60}
+        assert self.answer(web, user) is None
+
+    def test_consent_ends_with_its_authorization(self, signing_keys, web, user):
+        web.code_flow(user)
+        Authorization.objects.update(ended_at=timezone.now())
+        assert self.answer(web, user) is None
+
+    def test_consent_of_another_user_or_client_does_not_count(self, signing_keys, web, make_client, user):
+        web.code_flow(user)
+        other = get_user_model().objects.create_user("bob")
+        assert self.answer(web, other) is None
+        assert self.answer(make_client(), user) is None
+
+    def test_code_that_was_never_exchanged_is_no_consent(self, signing_keys, web, user):
+        web.authorize(user)
+        assert self.answer(web, user) is None
 
     def test_is_judged_by_the_scopes_that_the_token_would_have(self, signing_keys, web, user, settings):
         web.code_flow(user, scope="write")
@@ -424,14 +498,7 @@ class TestApprovalPrompt:
         }
         client = make_client(client_type=client_type, redirect_uris=redirect_uri)
         assert "code" in client.authorize(user, redirect_uri=redirect_uri)
-        get_access_token_model().objects.create(
-            user=user,
-            application=client.application,
-            scope="read",
-            resource=[settings.API],
-            token="of an earlier consent",
-            expires=timezone.now() + timedelta(hours=1),
-        )
+        Authorization.objects.update(tokens_expire_at=timezone.now() + timedelta(hours=1))
         asked = {"approval_prompt": "auto"} if by == "request" else {}
         page = TestConsentPage().page(client, user, scope="read", **asked)
         assert page.status_code == (200 if asks_again else 302)

@@ -1,0 +1,170 @@
+"""The authorization of an oauthlib request: chosen before its token is signed, and stored together with it."""
+
+from __future__ import annotations
+
+import logging
+import math
+import secrets
+from contextlib import nullcontext
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from django.db import router, transaction
+from django.db.models import Case, F, Value, When
+from django.utils import timezone
+from oauth2_provider.models import get_access_token_model
+from oauth2_provider.settings import oauth2_settings
+from oauthlib.oauth2 import InvalidGrantError
+
+from django_at_jwt.authorization_server.issuance import IssuedAccessToken
+from django_at_jwt.authorization_server.keys.last_expiry import as_datetime
+from django_at_jwt.authorization_server.revocation.revoke import end_authorizations
+from django_at_jwt.core.authentication import AuthenticationEvent
+from django_at_jwt.core.token_id import TokenId
+from django_at_jwt.models import Authorization, IssuedToken
+from django_at_jwt.models.authorization import EndReason, hash_of_code, reference_to
+from django_at_jwt.models.primary import primary_rows
+
+from .opaque_token import opaque_token_id
+from .request import AUTHENTICATION, AUTHORIZATION, GRANTED, LINK, stored, token_grant
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from contextlib import AbstractContextManager
+    from datetime import datetime
+
+    from oauthlib.common import Request
+
+logger = logging.getLogger("django_at_jwt")
+
+
+class CodeReplayed(InvalidGrantError):
+    """Another request has exchanged the code."""
+
+
+def attach_authorization(request: Request, authorization: Authorization | None) -> None:
+    """Store the authorization of an earlier request, and its login, on this request."""
+    setattr(request, AUTHORIZATION, authorization)
+    kept = None if authorization is None else authorization.authentication
+    # That the login is in the past was checked when it was recorded.
+    setattr(request, AUTHENTICATION, AuthenticationEvent.from_session(kept, now=math.inf))
+
+
+def authorization_of(request: Request) -> Authorization | None:
+    """Return the authorization of a request: that of the code, device code or refresh token, else a new, unsaved one.
+
+    ``None`` if the client acts for itself. Both tokens of a hybrid flow get the same authorization.
+    """
+    user = stored(request, "user")
+    if user is None or token_grant(request) == "client_credentials":
+        return None
+    authorization: Authorization | None = stored(request, AUTHORIZATION)
+    if authorization is None:
+        event: AuthenticationEvent | None = stored(request, AUTHENTICATION)
+        authorization = Authorization(authentication=None if event is None else event.to_session())
+        setattr(request, AUTHORIZATION, authorization)
+    authorization.set_client(request.client)
+    authorization.set_user(user)
+    return authorization
+
+
+def new_token_id(request: Request) -> str:
+    """Return a ``jti`` for the access token of a request, with the mark of a token that has a row."""
+    authorization = authorization_of(request)
+    identifier = "" if authorization is None else authorization.identifier
+    return str(TokenId(identifier, secrets.token_hex(16), has_row=True))
+
+
+def expiry_of(token: Mapping[str, Any]) -> datetime:
+    """Return when the access token of a token response expires."""
+    raw = token["access_token"]
+    if isinstance(raw, IssuedAccessToken):
+        # DOT would count the lifetime from a later moment than ``iat``.
+        return as_datetime(raw.expires_at)
+    return timezone.now() + timedelta(seconds=token.get("expires_in", oauth2_settings.ACCESS_TOKEN_EXPIRE_SECONDS))
+
+
+def store_authorization(request: Request, *, expires_at: datetime, code: str | None = None) -> bool:
+    """Store that an access token of the request's authorization was issued, in one statement.
+
+    The row stays locked until the end of the transaction. Lock it before the rows of codes, device codes and tokens:
+    so does everything that ends an authorization.
+
+    Args:
+        expires_at: when the token expires.
+        code: the authorization code that is exchanged for it.
+
+    Returns:
+        Whether the authorization may have the token: ``False`` if it has ended or its code was exchanged before.
+    """
+    authorization = authorization_of(request)
+    if authorization is None:
+        return True
+    now = timezone.now()
+    authorization.last_token_at = now.replace(minute=0, second=0, microsecond=0)
+    if code is not None:
+        authorization.code_used_at = now
+    if authorization._state.adding:
+        authorization.code_hash = None if code is None else hash_of_code(code)
+        authorization.scopes = " ".join(request.scopes or ())
+        authorization.resources = list(stored(request, GRANTED) or stored(request, "resource") or ())
+        authorization.tokens_expire_at = authorization.expires_at = expires_at
+        authorization.save(force_insert=True)
+        return True
+    same = primary_rows(Authorization).filter(pk=authorization.pk, ended_at__isnull=True)
+    if code is not None:
+        same = same.filter(code_used_at__isnull=True)
+    changed = ["last_token_at", "family", "code_used_at", "user_model", "user_key", "client_model", "client_key"]
+    # An earlier token may expire later, for instance if it is for another API.
+    later = Case(When(tokens_expire_at__gt=expires_at, then=F("tokens_expire_at")), default=Value(expires_at))
+    return bool(same.update(tokens_expire_at=later, **{name: getattr(authorization, name) for name in changed}))
+
+
+def link_token(request: Request, row: Any, token: Mapping[str, Any]) -> None:
+    """Store which ``jti`` and authorization the row of an access token has."""
+    raw, authorization = token["access_token"], authorization_of(request)
+    # A refresh hands on the link of the access token that it replaces.
+    link: IssuedToken = stored(request, LINK) or IssuedToken()
+    link.access_token = str(row.pk)
+    link.token_id = raw.token_id if isinstance(raw, IssuedAccessToken) else opaque_token_id(row)
+    link.authorization = "" if authorization is None else authorization.identifier
+    link.has_refresh_token = bool(token.get("refresh_token"))
+    link.expires_at = row.expires
+    link.save()
+
+
+def store_code(request: Request, code: str, *, scopes: Sequence[str], expires_at: datetime) -> None:
+    """Store the authorization that a code is issued for."""
+    authorization = authorization_of(request)
+    if authorization is None:
+        return
+    authorization.code_hash = hash_of_code(code)
+    authorization.scopes, authorization.resources = " ".join(scopes), list(stored(request, "resource"))
+    # In a hybrid flow, the row of the access token that comes with the code may expire later.
+    expiries = (expires_at, authorization.tokens_expire_at)
+    authorization.expires_at = max(each for each in expiries if each is not None)
+    authorization.save()
+
+
+def end_replayed_code(code: str, client: Any) -> None:
+    """End the authorization of a code that the client has exchanged before (RFC 6749 §4.1.2)."""
+    model, key = reference_to(client)
+    used = primary_rows(Authorization).filter(
+        code_hash=hash_of_code(code), code_used_at__isnull=False, client_model=model, client_key=key
+    )
+    with transaction.atomic(using=used.db):
+        # A locking read also sees what was committed since this transaction began.
+        ended = end_authorizations(used.select_for_update(), reason=EndReason.CODE_REPLAYED)
+    if ended:
+        logger.warning("A code was used again by client %s; its authorization has ended", client.client_id)
+
+
+def transaction_of_authorizations() -> AbstractContextManager[None]:
+    """Return a transaction of the authorizations' database, unless it is that of the tokens, where DOT opens one.
+
+    Entered before DOT's, it ends after it, so that the authorization is locked until the tokens are stored.
+    """
+    database = router.db_for_write(Authorization)
+    if database == router.db_for_write(get_access_token_model()):
+        return nullcontext()
+    return transaction.atomic(using=database)

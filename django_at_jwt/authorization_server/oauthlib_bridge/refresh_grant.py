@@ -1,0 +1,189 @@
+"""The token request with a refresh token: what it may get, and which tokens it replaces (RFC 6749 §6)."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from typing import TYPE_CHECKING, Any
+
+from django.utils import timezone
+from oauth2_provider.models import get_access_token_model, get_refresh_token_model
+from oauth2_provider.settings import oauth2_settings
+from oauthlib.oauth2 import InvalidGrantError
+
+from django_at_jwt.authorization_server.revocation.revoke import end_authorizations
+from django_at_jwt.core.errors import IssuanceError
+from django_at_jwt.models import Authorization
+from django_at_jwt.models.authorization import EndReason
+from django_at_jwt.models.primary import primary_rows
+
+from .audience import check_requested_resources, resolved_audience
+from .authorization import attach_authorization, expiry_of, link_token, store_authorization
+from .generator import refuse
+from .refresh_families import can_have_sibling, end_replaced, first_replacement, lock_family
+from .request import AUTHORIZATION, LINK, stored, token_grant
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from oauthlib.common import Request
+
+    from django_at_jwt.core.audience import Audience
+
+    from .refresh_families import LockedFamily
+
+logger = logging.getLogger("django_at_jwt")
+
+
+class RefreshGrantMixin:
+    """Refreshes tokens within what was granted, and ends the tokens that they replace."""
+
+    def rotate_refresh_token(self, request: Request) -> bool:
+        """Return whether to issue a new refresh token; only a refresh with a live refresh token may keep it.
+
+        For any other request, oauthlib would hand out its ``refresh_token`` parameter as the refresh token.
+        """
+        used = stored(request, "refresh_token_instance")
+        if token_grant(request) != "refresh_token" or (used is not None and used.revoked is not None):
+            return True
+        return bool(super().rotate_refresh_token(request))  # type: ignore[misc]
+
+    def validate_refresh_token(
+        self, refresh_token: str, client: Any, request: Request, *args: Any, **kwargs: Any
+    ) -> bool:
+        """Validate a refresh token, store its family's authorization on the request, and check requested resources.
+
+        If it was used before and DOT therefore revokes its family, the authorization ends (RFC 9700 §4.14.2).
+        """
+        valid = bool(
+            super().validate_refresh_token(refresh_token, client, request, *args, **kwargs)  # type: ignore[misc]
+        )
+        if valid:
+            attach_authorization(request, self._authorization_of_family(refresh_token, request))
+            try:
+                check_requested_resources(request)
+            except IssuanceError as error:
+                refuse(error, request)
+        elif oauth2_settings.REFRESH_TOKEN_REUSE_PROTECTION:
+            _end_reused(refresh_token)
+        return valid
+
+    def _authorization_of_family(self, refresh_token: str, request: Request) -> Authorization | None:
+        """Return the authorization of a refresh token; that of one from before this app is stored now."""
+        used = request.refresh_token_instance
+        authorization = Authorization.objects.of_family(used.token_family)
+        if authorization is not None or used.token_family is None:
+            return authorization
+        # An empty list if the access token was deleted.
+        scopes = super().get_original_scopes(refresh_token, request) or ""  # type: ignore[misc]
+        return Authorization.objects.begin_family(used, scopes=scopes)
+
+    def get_original_scopes(self, refresh_token: str, request: Request, *args: Any, **kwargs: Any) -> Any:
+        """Return the granted scopes; DOT would return those of the last access token, which may be fewer."""
+        authorization: Authorization | None = stored(request, AUTHORIZATION)
+        if authorization is None:
+            return super().get_original_scopes(refresh_token, request, *args, **kwargs)  # type: ignore[misc]
+        return authorization.scopes
+
+    def _save_refreshed_token(self, token: dict[str, Any], request: Request, *args: Any, **kwargs: Any) -> Any:
+        expires_at = expiry_of(token)
+        # It also locks the family, so that requests with different siblings wait for each other.
+        if not store_authorization(request, expires_at=expires_at):
+            raise InvalidGrantError("The authorization has ended.", request=request)
+        family = lock_family(request.refresh_token_instance)
+        if family.token is None:
+            raise InvalidGrantError("The refresh token was deleted by another request.", request=request)
+        if family.token.revoked is None:
+            return self._replace_tokens(token, request, family, expires_at)
+        replacement = first_replacement(family.token)
+        if replacement is None:
+            raise InvalidGrantError("The refresh token was revoked by another request.", request=request)
+        if _can_reissue(replacement, request):
+            super()._save_bearer_token(token, request, *args, **kwargs)  # type: ignore[misc]
+            token["expires_in"] = int((replacement.expires - timezone.now()).total_seconds())
+        elif can_have_sibling(family.token, replacement):
+            self._store_sibling(token, request, family.token)
+        else:
+            raise InvalidGrantError("The refresh token was used by another request.", request=request)
+        return None
+
+    def _replace_tokens(
+        self, token: dict[str, Any], request: Request, family: LockedFamily, expires_at: datetime
+    ) -> None:
+        """Store the tokens of a refresh, and end those that they replace.
+
+        DOT would read each row again, and end the former access token even if it is for another API.
+        """
+        self._check_and_set_request_resource(request)  # type: ignore[attr-defined]
+        used, rotates = family.token, self.rotate_refresh_token(request)
+        replaced = _access_token_of(used, request.refresh_token_instance, is_overwritten=not rotates)
+        if replaced is None:
+            raise InvalidGrantError("The access token was revoked by another request.", request=request)
+        identifier = stored(request, AUTHORIZATION).identifier
+        superseded = end_replaced(family, replaced, resources=request.resource, identifier=identifier, rotates=rotates)
+        setattr(request, LINK, superseded.link)
+        if rotates:
+            row = self._create_access_token(expires_at, request, token, source_refresh_token=used)  # type: ignore[attr-defined]
+            self._create_refresh_token(request, token["refresh_token"], row, used)  # type: ignore[attr-defined]
+        elif superseded.replaced:
+            self._overwrite(replaced, token, request, expires_at)
+        else:
+            used.access_token = self._create_access_token(expires_at, request, token)  # type: ignore[attr-defined]
+            used.save(update_fields=["access_token", "updated"])
+
+    def _overwrite(self, row: Any, token: dict[str, Any], request: Request, expires_at: datetime) -> None:
+        """Store an access token in the row of the one that it replaces, as DOT does without rotation."""
+        row.user, row.application, row.resource = request.user, request.client, request.resource
+        row.scope, row.expires = token["scope"], expires_at
+        self._set_token_value(row, token["access_token"])  # type: ignore[attr-defined]
+        row.save()
+        link_token(request, row, token)
+
+    def _store_sibling(self, token: dict[str, Any], request: Request, replaced: Any) -> None:
+        """Store the tokens of a retry in addition to those of the first use.
+
+        DOT allows one access token per used refresh token, so ``source_refresh_token`` stays empty here.
+        """
+        self._check_and_set_request_resource(request)  # type: ignore[attr-defined]
+        access_token = self._create_access_token(expiry_of(token), request, token)  # type: ignore[attr-defined]
+        self._create_refresh_token(request, token["refresh_token"], access_token, replaced)  # type: ignore[attr-defined]
+
+
+def _access_token_of(used: Any, known: Any, *, is_overwritten: bool) -> Any:
+    """Return the access token of a locked refresh token, or ``None`` if it was deleted.
+
+    Args:
+        used: the refresh token.
+        known: the same refresh token, as it was validated, with its access token.
+        is_overwritten: lock the access token: another request may have overwritten it.
+    """
+    if not is_overwritten and used.access_token_id == known.access_token_id:
+        return known.access_token
+    return get_access_token_model().objects.select_for_update().filter(pk=used.access_token_id).first()
+
+
+def _end_reused(refresh_token: str) -> None:
+    """End the authorization of a refresh token whose family DOT has revoked because it was used before."""
+    checksum = hashlib.sha256(refresh_token.encode()).hexdigest()
+    rows = primary_rows(get_refresh_token_model())
+    used = rows.filter(token_checksum=checksum, revoked__isnull=False, token_family__isnull=False).first()
+    # DOT leaves the family alone if another client sends the token within the grace period.
+    if used is None or rows.filter(token_family=used.token_family, revoked__isnull=True).exists():
+        return
+    authorization = Authorization.objects.of_family(used.token_family)
+    if authorization is not None and end_authorizations([authorization], reason=EndReason.REFRESH_TOKEN_REUSED):
+        logger.warning("A refresh token was used again; its authorization %s has ended", authorization.identifier)
+
+
+def _can_reissue(replacement: Any, request: Request) -> bool:
+    """Return whether a retry can get the tokens of the first use: stored in clear, not expired, and as requested."""
+    audience = resolved_audience(request)
+    return (
+        bool(replacement.token)
+        and not replacement.is_expired()
+        and (audience is None or _is_for(replacement, audience))
+    )
+
+
+def _is_for(row: Any, audience: Audience) -> bool:
+    return set(row.resource) == set(audience.identifiers) and set(row.scope.split()) == set(audience.scopes)
