@@ -89,7 +89,7 @@ def test_by_each_rule(rule, expected, signing_keys, web, user, rules):
     assert subject(answer) == expected(user)
     refreshed = web.token("refresh_token", refresh_token=answer.json()["refresh_token"])
     assert subject(refreshed) == expected(user)
-    assert whoami(answer) == user.username
+    assert whoami(refreshed) == user.username
 
 
 def test_user_without_an_identifier(signing_keys, web, user, rules, caplog):

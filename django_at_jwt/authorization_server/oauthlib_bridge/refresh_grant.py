@@ -11,6 +11,7 @@ from oauth2_provider.models import get_access_token_model, get_refresh_token_mod
 from oauth2_provider.settings import oauth2_settings
 from oauthlib.oauth2 import InvalidGrantError
 
+from django_at_jwt.authorization_server.revocation.reasons import because
 from django_at_jwt.authorization_server.revocation.revoke import end_authorizations
 from django_at_jwt.core.errors import IssuanceError
 from django_at_jwt.models import Authorization
@@ -55,9 +56,10 @@ class RefreshGrantMixin:
 
         If it was used before and DOT therefore revokes its family, the authorization ends (RFC 9700 §4.14.2).
         """
-        valid = bool(
-            super().validate_refresh_token(refresh_token, client, request, *args, **kwargs)  # type: ignore[misc]
-        )
+        with because(EndReason.REFRESH_TOKEN_REUSED):
+            valid = bool(
+                super().validate_refresh_token(refresh_token, client, request, *args, **kwargs)  # type: ignore[misc]
+            )
         if valid:
             attach_authorization(request, self._authorization_of_family(refresh_token, request))
             try:
