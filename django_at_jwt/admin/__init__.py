@@ -10,6 +10,15 @@ if apps.is_installed("oauth2_provider"):
     from .claim_mapper.admin import ClaimMapperAdmin
     from .preview import TokenPreviewAdmin
     from .resource_server import ResourceServerAdmin
+    from .revocation import DenyListEntryAdmin, LogOutEverywhereMixin, RevokeClientTokensMixin
     from .signing_key.admin import SigningKeyAdmin
 
-    __all__ += ["ClaimMapperAdmin", "ResourceServerAdmin", "SigningKeyAdmin", "TokenPreviewAdmin"]
+    __all__ += [
+        "ClaimMapperAdmin",
+        "DenyListEntryAdmin",
+        "LogOutEverywhereMixin",
+        "ResourceServerAdmin",
+        "RevokeClientTokensMixin",
+        "SigningKeyAdmin",
+        "TokenPreviewAdmin",
+    ]

@@ -12,6 +12,7 @@ from django_at_jwt.models.authorization import EndReason
 
 from .views import (
     ApplicationRegistrationView,
+    ApplicationUpdateView,
     AuthorizationView,
     DeviceAuthorizationView,
     DeviceConfirmView,
@@ -42,6 +43,7 @@ OWN_VIEWS: Final[dict[str, Any]] = {
     "device-confirm": DeviceConfirmView,
     "user-info": UserInfoView,
     "register": ApplicationRegistrationView,
+    "update": ApplicationUpdateView,
     "dcr-register": RegistrationView,
     "dcr-register-management": RegistrationManagementView,
     "jwks-info": JwkSetView,

@@ -80,7 +80,7 @@ class Migration(migrations.Migration):
                 ('value', models.CharField(max_length=255, verbose_name='value')),
                 ('issued_until', models.DateTimeField(blank=True, help_text='Concerns tokens issued up to this instant; empty: all.', null=True, verbose_name='issued until')),
                 ('digest', models.CharField(editable=False, max_length=64, unique=True, verbose_name='digest')),
-                ('reason', models.CharField(blank=True, max_length=64, verbose_name='reason')),
+                ('reason', models.CharField(blank=True, choices=[('token_revoked', 'its token was revoked'), ('refresh_token_reused', 'a refresh token was used again'), ('code_replayed', 'the authorization code was used again'), ('logout', 'the user logged out'), ('user_deactivated', 'the user was deactivated'), ('user_deleted', 'the user was deleted'), ('password_changed', "the user's password was changed"), ('client_deleted', 'the client was deleted'), ('client_revoked', 'all tokens of the client were revoked'), ('superseded', 'replaced by a refresh'), ('api_disabled', 'the API was disabled'), ('key_revoked', 'a signing key was revoked'), ('administrator', 'revoked by an administrator')], max_length=64, verbose_name='reason')),
                 ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False, verbose_name='created at')),
                 ('expires_at', models.DateTimeField(db_index=True, help_text='When the last token that it concerns has expired, plus leeway.', verbose_name='expires at')),
             ],
@@ -145,7 +145,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='authorization',
             name='end_reason',
-            field=models.CharField(blank=True, choices=[('token_revoked', 'its token was revoked'), ('refresh_token_reused', 'a refresh token was used again'), ('code_replayed', 'the authorization code was used again'), ('logout', 'the user logged out'), ('user_deactivated', 'the user was deactivated'), ('user_deleted', 'the user was deleted'), ('password_changed', "the user's password was changed"), ('client_deleted', 'the client was deleted'), ('client_revoked', 'all tokens of the client were revoked'), ('key_revoked', 'a signing key was revoked'), ('administrator', 'revoked by an administrator')], max_length=32, verbose_name='reason of the end'),
+            field=models.CharField(blank=True, choices=[('token_revoked', 'its token was revoked'), ('refresh_token_reused', 'a refresh token was used again'), ('code_replayed', 'the authorization code was used again'), ('logout', 'the user logged out'), ('user_deactivated', 'the user was deactivated'), ('user_deleted', 'the user was deleted'), ('password_changed', "the user's password was changed"), ('client_deleted', 'the client was deleted'), ('client_revoked', 'all tokens of the client were revoked'), ('superseded', 'replaced by a refresh'), ('api_disabled', 'the API was disabled'), ('key_revoked', 'a signing key was revoked'), ('administrator', 'revoked by an administrator')], max_length=32, verbose_name='reason of the end'),
         ),
         migrations.AddField(
             model_name='authorization',

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class EndReason(models.TextChoices):
-    """Why an authorization ended."""
+    """Why tokens were revoked."""
 
     TOKEN_REVOKED = "token_revoked", _("its token was revoked")
     REFRESH_TOKEN_REUSED = "refresh_token_reused", _("a refresh token was used again")
@@ -30,6 +30,8 @@ class EndReason(models.TextChoices):
     PASSWORD_CHANGED = "password_changed", _("the user's password was changed")
     CLIENT_DELETED = "client_deleted", _("the client was deleted")
     CLIENT_REVOKED = "client_revoked", _("all tokens of the client were revoked")
+    SUPERSEDED = "superseded", _("replaced by a refresh")
+    API_DISABLED = "api_disabled", _("the API was disabled")
     KEY_REVOKED = "key_revoked", _("a signing key was revoked")
     ADMINISTRATOR = "administrator", _("revoked by an administrator")
 

@@ -12,6 +12,8 @@ from django.utils.translation import gettext_lazy as _
 
 from django_at_jwt.core.deny_list import DenyEntry, DenyKind
 
+from .authorization import EndReason
+
 if TYPE_CHECKING:
     from datetime import datetime
 
@@ -39,7 +41,7 @@ class DenyListEntry(models.Model):
     )
     # Databases may compare text without case, so uniqueness is that of the digest.
     digest = models.CharField(_("digest"), max_length=64, unique=True, editable=False)
-    reason = models.CharField(_("reason"), max_length=64, blank=True)
+    reason = models.CharField(_("reason"), max_length=64, blank=True, choices=EndReason.choices)
     created_at = models.DateTimeField(_("created at"), default=timezone.now, editable=False)
     expires_at = models.DateTimeField(
         _("expires at"), db_index=True, help_text=_("When the last token that it concerns has expired, plus leeway.")

@@ -18,6 +18,7 @@ from django_at_jwt.authorization_server.keys.revocation import (
     RevocationReport,
     revoke_issued_tokens,
 )
+from django_at_jwt.authorization_server.revocation.rows import has_own_revoke
 from django_at_jwt.models import SigningKey
 
 if TYPE_CHECKING:
@@ -63,18 +64,27 @@ def after_revocation(request: HttpRequest, done: Revocation, asked: Mapping[str,
     """Record the revocation, revoke the chosen refresh tokens, and show messages."""
     # Record the change of the keys first: revoking tokens may take long, or fail.
     _record_keys(request, done, asked["reason"])
-    report = revoke_issued_tokens(done, refresh_tokens=asked["refresh_tokens"])
-    _record_refresh_tokens(request, done, asked["refresh_tokens"], report)
+    chosen = asked["refresh_tokens"]
+    hands_over = chosen is not RefreshTokens.NONE and has_own_revoke()
+    revoked = RefreshTokens.NONE if hands_over else chosen
+    report = revoke_issued_tokens(done, refresh_tokens=revoked)
+    _record_refresh_tokens(request, done, revoked, report)
     sentences = [_('The key was revoked. Add its kid to AT_JWT["REVOKED_KIDS"]: %(kid)s') % {"kid": done.kid}]
-    if asked["refresh_tokens"] is not RefreshTokens.NONE:
+    if revoked is not RefreshTokens.NONE:
         sentences.append(_("Refresh tokens revoked: %(number)s.") % {"number": report.refresh_tokens.revoked})
     messages.success(request, " ".join(sentences))
     if done.problem is not None:
         messages.warning(request, done.problem)
     for problem in report.problems:
         messages.warning(request, problem)
-    if report.problems:
-        command = f"manage.py revoke_signing_key {done.kid} --reason … {_RETRY_OPTIONS[asked['refresh_tokens']]}"
+    command = f"manage.py revoke_signing_key {done.kid} --reason … {_RETRY_OPTIONS[chosen]}"
+    if hands_over:
+        text = _(
+            "No refresh token was revoked: this site's models revoke them one by one, which takes too long for a web "
+            "page. Run: %(command)s"
+        )
+        messages.warning(request, text % {"command": command})
+    elif report.problems:
         messages.warning(request, _("To retry, run: %(command)s") % {"command": command})
 
 

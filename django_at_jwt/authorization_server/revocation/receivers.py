@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from django.db.models.signals import ModelSignal
 
 _UID: Final = "django_at_jwt.revocation"
-_DELETED: Final = "its row was deleted"
 # Set on an instance before it is saved, if its save revokes tokens.
 _PENDING: Final = "_django_at_jwt_end_reason"
 
@@ -78,7 +77,7 @@ def _access_token_deleted(instance: Any, **_kwargs: Any) -> None:
     if link.authorization:
         _end(Q(identifier=link.authorization))
     else:
-        deny_tokens([(link.token_id, link.expires_at)], reason=_DELETED)
+        deny_tokens([(link.token_id, link.expires_at)], reason=current_reason())
 
 
 def _refresh_token_saved(
@@ -179,4 +178,4 @@ def _resource_server_is_saved(
 
 def _resource_server_saved(instance: ResourceServer, **_kwargs: Any) -> None:
     if vars(instance).pop(_PENDING, None):
-        revoke_audience(instance.identifier)
+        revoke_audience(instance.identifier, reason=EndReason.API_DISABLED)

@@ -32,7 +32,7 @@ from django_at_jwt.models.primary import primary_rows
 
 from .entries import deny_audience, deny_authorizations, deny_client, deny_tokens
 from .rows import (
-    access_tokens_of,
+    access_tokens_with,
     databases,
     delete_codes,
     end_device_codes,
@@ -125,12 +125,11 @@ def revoke_client(client: Any, *, reason: EndReason = EndReason.CLIENT_REVOKED) 
     return ended
 
 
-def revoke_audience(audience: str, *, reason: str = "the API was disabled") -> None:
+def revoke_audience(audience: str, *, reason: EndReason = EndReason.ADMINISTRATOR) -> None:
     """Revoke all tokens for an API that were issued until now, at that API only.
 
     Args:
         audience: the identifier of the API.
-        reason: a short constant text for administrators.
     """
     now = timezone.now()
     deny_audience(audience, issued_until=now, expires_at=_latest_expiry(now), reason=reason)
@@ -266,7 +265,7 @@ def _end_batch(keys: Sequence[int], reason: EndReason) -> int:
     ended = rows.filter(pk__in=[row.pk for row in live]).update(ended_at=now, end_reason=reason)
     of_families = Q(token_family__in=[row.family for row in live if row.family is not None])
     # Tokens from before this app stored links are known by their refresh token.
-    tokens = {str(key) for key in access_tokens_of(of_families)}
+    tokens = {str(key) for key in access_tokens_with(of_families, lock=True)}
     revoke_refresh_tokens(of_families)
     # A locking read, to see what was committed since this transaction began.
     links = primary_rows(IssuedToken).select_for_update().filter(authorization__in=[row.identifier for row in live])

@@ -102,11 +102,14 @@ def user_model_of(model: type[Model]) -> Any:
     return related._meta.concrete_model
 
 
-def access_tokens_of(condition: Q) -> list[Any]:
-    """Lock the live refresh tokens that meet a condition, and return the primary keys of their access tokens."""
-    rows = primary_rows(get_refresh_token_model()).select_for_update()
-    bound = rows.filter(condition, revoked__isnull=True, access_token__isnull=False)
-    return list(bound.values_list("access_token", flat=True))
+def access_tokens_with(condition: Q, *, lock: bool = False) -> list[Any]:
+    """Return the primary keys of the access tokens of live refresh tokens that meet a condition.
+
+    Args:
+        lock: lock the refresh tokens.
+    """
+    rows = primary_rows(get_refresh_token_model()).filter(condition, revoked__isnull=True, access_token__isnull=False)
+    return list((rows.select_for_update() if lock else rows).values_list("access_token", flat=True))
 
 
 def databases() -> list[str]:

@@ -1,6 +1,6 @@
 """The authorization server's endpoints: django-oauth-toolkit's (DOT) views with this app's rules, and metadata."""
 
-from .applications import ApplicationRegistrationView
+from .applications import ApplicationRegistrationView, ApplicationUpdateView
 from .authorize import AuthorizationView
 from .bad_requests import refusing_unreadable
 from .device import DeviceAuthorizationView, DeviceConfirmView, DeviceUserCodeView
@@ -11,6 +11,7 @@ from .token import IntrospectTokenView, RevokeTokenView, TokenView, UserInfoView
 
 __all__ = [
     "ApplicationRegistrationView",
+    "ApplicationUpdateView",
     "AuthorizationView",
     "DeviceAuthorizationView",
     "DeviceConfirmView",

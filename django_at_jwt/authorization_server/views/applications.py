@@ -1,14 +1,18 @@
-"""The page where users register clients themselves."""
+"""django-oauth-toolkit's pages on which users register and edit clients."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from django import forms
 from django.contrib.auth import get_permission_codename
 from django.core.exceptions import PermissionDenied
+from django.db import router, transaction
+from django.utils.translation import gettext_lazy as _
 from oauth2_provider import views as toolkit_views
 from oauth2_provider.models import get_application_model
 
+from django_at_jwt.authorization_server.revocation.revoke import revoke_client
 from django_at_jwt.conf import app_settings
 
 from .endpoint import EndpointMixin
@@ -32,4 +36,34 @@ class ApplicationRegistrationView(EndpointMixin, toolkit_views.ApplicationRegist
         if request.user.is_authenticated and not (is_open or request.user.has_perm(permission)):
             raise PermissionDenied
         response: HttpResponse = super().dispatch(request, *args, **kwargs)
+        return response
+
+
+REVOKE_TOKENS = "revoke_tokens"
+
+
+class RevokeTokensFormMixin(forms.Form):
+    """Adds a checkbox to a form of a client. A new secret alone revokes nothing."""
+
+    revoke_tokens = forms.BooleanField(
+        label=_("Revoke all tokens of this client"),
+        required=False,
+        help_text=_("For instance because the former client secret may be known to others. Its users log in again."),
+    )
+
+
+class ApplicationUpdateView(EndpointMixin, toolkit_views.ApplicationUpdate):
+    """The page on which the owner of a client edits it."""
+
+    def get_form_class(self) -> Any:
+        """Return the form with the checkbox that revokes the client's tokens."""
+        form_class = super().get_form_class()
+        return type(form_class.__name__, (RevokeTokensFormMixin, form_class), {})
+
+    def form_valid(self, form: Any) -> HttpResponse:
+        """Save the client, and revoke its tokens if that is ticked."""
+        with transaction.atomic(using=router.db_for_write(get_application_model())):
+            response: HttpResponse = super().form_valid(form)
+            if form.cleaned_data[REVOKE_TOKENS]:
+                revoke_client(self.object)
         return response

@@ -11,13 +11,14 @@ from django.contrib.admin.models import LogEntry
 from django.core.management import CommandError, call_command
 from django.db import OperationalError
 from django.utils import timezone
-from oauth2_provider.models import get_access_token_model, get_refresh_token_model
+from oauth2_provider.models import AbstractRefreshToken, get_access_token_model, get_refresh_token_model
 
 from django_at_jwt.authorization_server.keys import revocation
 from django_at_jwt.authorization_server.keys.store import key_store
 from django_at_jwt.core.key_lifecycle import KeyState
-from django_at_jwt.models import SigningKey
-from tests.conftest import decoded
+from django_at_jwt.models import Authorization, DenyListEntry, SigningKey
+from django_at_jwt.models.authorization import EndReason
+from tests.conftest import captured_statements, decoded
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("keys_made_quickly")]
 
@@ -118,20 +119,26 @@ class TestWhenAPartFails:
         assert f"revoke_signing_key {leaked.kid}" in page
         assert LogEntry.objects.filter(object_id=str(leaked.pk)).get().change_message == "Revoked: x"
 
-    def test_refresh_token_that_cannot_be_revoked_does_not_stop_the_others(
-        self, leaked, web, user, unrevokable, admin_client
+    def test_refresh_token_that_cannot_be_revoked_does_not_stop_the_others(self, leaked, web, user, unrevokable):
+        web.code_flow(user)
+        web.code_flow(user)
+        with pytest.raises(CommandError, match="1 refresh token could not be revoked"):
+            revoke(leaked.kid, "--revoke-refresh-tokens")
+        assert get_refresh_token_model().objects.filter(revoked=None).count() == 1
+
+    @pytest.mark.parametrize(
+        ("chosen", "options"), [("of its tokens", "--revoke-refresh-tokens"), ("all", "--revoke-all-refresh-tokens")]
+    )
+    def test_the_admin_leaves_a_site_with_its_own_revoke_to_the_command(
+        self, chosen, options, leaked, web, user, unrevokable, admin_client
     ):
         web.code_flow(user)
-        web.code_flow(user)
-        data = {"reason": "x", "refresh_tokens": "of its tokens"}
+        data = {"reason": "x", "refresh_tokens": chosen}
         page = admin_client.post(f"{LIST}{leaked.pk}/revoke/", data, follow=True).content.decode()
-        assert "Refresh tokens revoked: 1." in page
-        assert "1 refresh token could not be revoked" in page
-        history = [entry.change_message for entry in LogEntry.objects.filter(object_id=str(leaked.pk)).order_by("pk")]
-        assert history == [
-            "Revoked: x",
-            "The refresh tokens of its access tokens were revoked: 1. 1 could not be.",
-        ]
+        assert "The key was revoked." in page
+        assert f"Run: manage.py revoke_signing_key {leaked.kid} --reason … {options}</li>" in page
+        assert get_refresh_token_model().objects.filter(revoked=None).exists()
+        assert LogEntry.objects.filter(object_id=str(leaked.pk)).get().change_message == "Revoked: x"
 
     @pytest.mark.parametrize(
         ("chosen", "options"),
@@ -235,11 +242,36 @@ class TestRefreshTokensAfterwards:
         history = [entry.change_message for entry in LogEntry.objects.filter(object_id=str(leaked.pk))]
         assert "All refresh tokens were revoked: 1." in history
 
-    def test_more_than_one_batch(self, leaked, web, user, monkeypatch):
+    @pytest.mark.parametrize("option", ["--revoke-refresh-tokens", "--revoke-all-refresh-tokens"])
+    def test_more_than_one_batch(self, option, leaked, web, user, monkeypatch):
         monkeypatch.setattr("django_at_jwt.authorization_server.keys.revocation._BATCH", 2)
         for _ in range(3):
             web.code_flow(user)
-        assert "Refresh tokens revoked: 3." in revoke(leaked.kid, "--revoke-refresh-tokens")
+        assert "Refresh tokens revoked: 3." in revoke(leaked.kid, option)
+        assert {row.end_reason for row in Authorization.objects.all()} == {EndReason.KEY_REVOKED}
+        assert not get_access_token_model().objects.filter(expires__gt=timezone.now()).exists()
+        assert not DenyListEntry.objects.exists()
+
+    def test_number_of_statements_does_not_grow(self, leaked, web, user):
+        revoke(leaked.kid)
+        numbers = []
+        for _ in range(2):
+            web.code_flow(user)
+            web.code_flow(user)
+            with captured_statements() as statements:
+                revoke(leaked.kid, "--revoke-all-refresh-tokens")
+            numbers.append(len(statements))
+        assert numbers[0] == numbers[1]
+
+    def test_own_revoke_ends_authorizations_without_an_entry(self, leaked, web, user, monkeypatch):
+        def own_revoke(token):
+            AbstractRefreshToken.revoke(token)
+
+        monkeypatch.setattr(get_refresh_token_model(), "revoke", own_revoke)
+        web.code_flow(user)
+        assert "Refresh tokens revoked: 1." in revoke(leaked.kid, "--revoke-refresh-tokens")
+        assert Authorization.objects.get().end_reason == EndReason.KEY_REVOKED
+        assert not DenyListEntry.objects.exists()
 
     def test_not_both(self, leaked):
         with pytest.raises(CommandError, match="not allowed with"):

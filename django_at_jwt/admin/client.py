@@ -1,0 +1,42 @@
+"""Clients in the admin, in place of django-oauth-toolkit's own class.
+
+Django-oauth-toolkit's admin imports this class by ``OAUTH2_PROVIDER["APPLICATION_ADMIN_CLASS"]``, so this package does
+not import it itself.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from oauth2_provider.admin import ApplicationAdmin as ToolkitApplicationAdmin
+from oauth2_provider.forms import ApplicationForm
+
+from django_at_jwt.authorization_server.revocation.revoke import revoke_client
+from django_at_jwt.authorization_server.views.applications import REVOKE_TOKENS, RevokeTokensFormMixin
+
+from .revocation import RevokeClientTokensMixin, record_client_revocation
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest
+
+
+class ClientForm(RevokeTokensFormMixin, ApplicationForm):
+    """Django-oauth-toolkit's form, with a checkbox that revokes the client's tokens."""
+
+
+class ApplicationAdmin(RevokeClientTokensMixin, ToolkitApplicationAdmin):
+    """Django-oauth-toolkit's admin of clients, which can also revoke all tokens of a client."""
+
+    form = ClientForm
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Return the fields; the checkbox is last, and left out for new clients and without the permission."""
+        fields = [name for name in super().get_fields(request, obj) if name != REVOKE_TOKENS]
+        return [*fields, REVOKE_TOKENS] if obj is not None and self.has_revoke_tokens_permission(request) else fields
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:  # noqa: FBT001 - Django's own
+        """Save the client, and revoke its tokens if that is ticked."""
+        super().save_model(request, obj, form, change)
+        if change and form.cleaned_data.get(REVOKE_TOKENS) and self.has_revoke_tokens_permission(request):
+            revoke_client(obj)
+            record_client_revocation(request, [obj])
