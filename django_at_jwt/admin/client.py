@@ -30,9 +30,12 @@ class ApplicationAdmin(RevokeClientTokensMixin, ToolkitApplicationAdmin):
     form = ClientForm
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        """Return the fields; the checkbox is last, and left out for new clients and without the permission."""
+        """Return the fields; the checkbox follows the secret, if the client exists and the user may revoke tokens."""
         fields = [name for name in super().get_fields(request, obj) if name != REVOKE_TOKENS]
-        return [*fields, REVOKE_TOKENS] if obj is not None and self.has_revoke_tokens_permission(request) else fields
+        if obj is not None and self.has_revoke_tokens_permission(request):
+            secret = fields.index("hash_client_secret") + 1 if "hash_client_secret" in fields else len(fields)
+            fields.insert(secret, REVOKE_TOKENS)
+        return fields
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:  # noqa: FBT001 - Django's own
         """Save the client, and revoke its tokens if that is ticked."""

@@ -12,6 +12,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 from oauth2_provider.models import get_application_model
@@ -116,13 +117,18 @@ class DenyListEntryAdmin(_ModelAdmin):
     """The entries of the deny list, which no form changes. To add one is to revoke a token by its ``jti``."""
 
     change_list_template = "admin/django_at_jwt/revocation/change_list.html"
-    list_display = ("kind", "value", "reason", "issued_until_", "created", "expires")
+    list_display = ("kind", "breakable_value", "reason", "created", "expires")
     list_filter = ("kind", "reason", "created_at")
     search_fields = ("value__exact",)
     search_help_text = _("A jti, the identifier of an authorization, a client ID or an API.")
     fields = ("kind", "value", "reason", "issued_until_", "created", "expires")
     readonly_fields = fields
     show_full_result_count = False
+
+    @admin.display(description=DenyListEntry._meta.get_field("value").verbose_name, ordering="value")
+    def breakable_value(self, row: DenyListEntry) -> str:
+        """Return the value for a narrow column."""
+        return format_html('<code class="at-jwt-value">{}</code>', row.value)
 
     @admin.display(description=DenyListEntry._meta.get_field("issued_until").verbose_name, ordering="issued_until")
     def issued_until_(self, row: DenyListEntry) -> str:
@@ -195,7 +201,10 @@ class DenyListEntryAdmin(_ModelAdmin):
             context |= {
                 "rows": [link.token_id],
                 "counts": tokens_of_link(link),
-                "explanation": _("The token is rejected from now on, and the refresh token issued with it is revoked."),
+                "explanation": _(
+                    "The token and the refresh token issued with it are revoked. An API in another project may accept "
+                    "the token until it expires."
+                ),
                 "sent": [("token_id", link.token_id)],
             }
         back = reverse("admin:django_at_jwt_denylistentry_changelist", current_app=self.admin_site.name)
@@ -236,11 +245,13 @@ def _log_out_everywhere(
         context = {
             "title": _("Log out everywhere"),
             "explanation": _(
-                "All tokens of these users are rejected from now on, by every client and API. The users log in again "
-                "wherever they use an account of this site. Their sessions on this site itself go on."
+                "All tokens of these users are revoked, so they have to log in again to every client. Their sessions "
+                "on this site go on. An API in another project may accept their access tokens until these expire."
             ),
         }
-        return _page(request, site, {**context, **_asked(request, found, counts, commands), "back": back})
+        return _page(
+            request, site, {**context, **_asked(request, [str(user) for user in found], counts, commands), "back": back}
+        )
     ended = revoke_users(found, model=model)
     _record(request, found, gettext("Logged out everywhere: all tokens were revoked."))
     text = ngettext("%(ended)d authorization has ended.", "%(ended)d authorizations have ended.", ended)
@@ -260,11 +271,13 @@ def _revoke_client_tokens(
         context = {
             "title": _("Revoke all tokens"),
             "explanation": _(
-                "All tokens issued to these clients until now are rejected from now on, those of their users included. "
-                "The users log in again; the clients can request new tokens at once."
+                "All tokens issued to these clients until now are revoked, so their users have to log in again. The "
+                "clients can request new tokens at once. An API in another project may accept access tokens until "
+                "these expire."
             ),
         }
-        return _page(request, site, {**context, **_asked(request, found, counts, commands), "back": back})
+        names = [f"{client} ({client.client_id})" if client.name else client.client_id for client in found]
+        return _page(request, site, {**context, **_asked(request, names, counts, commands), "back": back})
     ended = sum(revoke_client(client) for client in found)
     record_client_revocation(request, found)
     text = ngettext("%(ended)d authorization has ended.", "%(ended)d authorizations have ended.", ended)
@@ -281,10 +294,10 @@ def _is_left_to_commands(counts: TokenCounts) -> bool:
     return counts.refresh_tokens > _MOST_ONE_BY_ONE and has_own_revoke()
 
 
-def _asked(request: HttpRequest, rows: list[Any], counts: TokenCounts, commands: list[str]) -> dict[str, Any]:
+def _asked(request: HttpRequest, rows: list[str], counts: TokenCounts, commands: list[str]) -> dict[str, Any]:
     """Return the context of a page that asks to revoke the tokens of rows."""
     return {
-        "rows": [str(row) for row in rows],
+        "rows": rows,
         "counts": counts,
         "commands": commands if _is_left_to_commands(counts) else [],
         # An action of a changelist is submitted again, with the same selection.

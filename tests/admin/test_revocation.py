@@ -114,7 +114,7 @@ class TestUserAndClient:
         action = {"action": "revoke_client_tokens", "_selected_action": [each.pk for each in clients]}
         page = admin_client.post(CLIENTS, action)
         assert "Live authorizations 1" in text_of(page)
-        assert "client-credentials client" in text_of(page)
+        assert f"client-credentials client ({service.application.client_id})" in text_of(page)
         assert entries() == []
         answer = press_revoke(admin_client, page)
         assert answer.redirect_chain[0][0] == CLIENTS
@@ -166,7 +166,7 @@ class TestUserAndClient:
 class TestTokenId:
     def test_shows_the_token_before_it_revokes(self, tokens, admin_client):
         page = admin_client.post(f"{LIST}add/", {"token_id": f" {tokens.token_id} "})
-        assert f"{tokens.token_id} Live authorizations 0 Live access tokens 1 Refresh tokens 1" in text_of(page)
+        assert f"{tokens.token_id} Live access tokens 1 Refresh tokens 1" in text_of(page)
         assert entries() == []
         answer = press_revoke(admin_client, page)
         assert answer.redirect_chain == [(LIST, 302)]
