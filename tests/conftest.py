@@ -110,7 +110,7 @@ def user(db):
 
 @contextmanager
 def captured_statements():
-    """Give a list that has the SQL statements of the block in it at its end, whichever database they went to."""
+    """Return a list that contains the SQL statements of the block when it ends, of all databases."""
     statements = []
     with ExitStack() as stack:
         contexts = [stack.enter_context(CaptureQueriesContext(each)) for each in connections.all()]

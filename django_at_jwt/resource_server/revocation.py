@@ -44,7 +44,7 @@ def remote_revocation_policy(issuer: IssuerSettings) -> RevocationPolicy | None:
     """
     if issuer.revocation is Revocation.OFFLINE:
         return None
-    raise ImproperlyConfigured(f"AT_JWT['ISSUERS'][{issuer.issuer!r}] has a revocation that is not available.")
+    raise ImproperlyConfigured(f'AT_JWT["ISSUERS"]["{issuer.issuer}"] has a revocation that is not available.')
 
 
 def revocation_of_view(value: object) -> Revocation | None:

@@ -237,7 +237,7 @@ class TestLoginsLater:
         return browser
 
     def login_in(self, site, tokens):
-        """Give what both tokens say, if they say the same."""
+        """Return the claims of both tokens, if they are equal."""
         claims = [site.claims_of(tokens[name]) for name in ("access_token", "id_token") if name in tokens]
         said = [(each["auth_time"], each["acr"], each["amr"]) for each in claims]
         assert said[0] == said[-1]

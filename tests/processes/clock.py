@@ -39,7 +39,7 @@ class SharedClock:
 
 
 def set_it() -> None:
-    """Let this process believe the shared clock, for instants and for ages."""
+    """Replace the clocks of this process by the shared one."""
     from django.utils import timezone
 
     clock, error = SharedClock(Path(os.environ["TEST_CLOCK"])), float(os.environ["TEST_CLOCK_ERROR"])

@@ -88,7 +88,7 @@ def api(shared_cache, tmp_path):
 
 
 def exactly(count, cache):
-    """Give how often something that happens ``count`` times may be seen; files cannot be claimed atomically."""
+    """Return how often something that happens ``count`` times may be seen; files cannot be claimed atomically."""
     return range(count, count + (1 if "redis" in cache["BACKEND"] else 4))
 
 

@@ -1,4 +1,4 @@
-"""Tell the tokens that a refresh replaces from those that are revoked: django-oauth-toolkit revokes both alike."""
+"""Distinguish tokens that a refresh replaces from revoked ones: django-oauth-toolkit revokes both alike."""
 
 from __future__ import annotations
 
