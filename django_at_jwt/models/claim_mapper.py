@@ -178,7 +178,7 @@ class ClaimMapper(models.Model):
         super().clean()
         problems: list[RuleProblem] = []
         if self.name in {declared.key for declared in app_settings().claim_mappers}:
-            text = gettext_noop("A mapper with this name is declared in AT_JWT[“CLAIM_MAPPERS”]. Choose another name.")
+            text = gettext_noop('A mapper with this name is declared in AT_JWT["CLAIM_MAPPERS"]. Choose another name.')
             problems.append(RuleProblem(where="name", text=text))
         try:
             rule = self.rule

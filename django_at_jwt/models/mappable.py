@@ -69,7 +69,7 @@ def _refuse_unlisted(name: str, listed: Sequence[str], setting: str) -> None:
     if name not in listed:
         raise refuse(
             "source",
-            gettext_noop("“%(name)s” may not be mapped. Choose one of %(listed)s, or add it to AT_JWT[“%(setting)s”]."),
+            gettext_noop('“%(name)s” may not be mapped. Choose one of %(listed)s, or add it to AT_JWT["%(setting)s"].'),
             name=name,
             listed=", ".join(listed),
             setting=setting,
@@ -173,7 +173,7 @@ def find_hash_key(name: str) -> str:
     """
     keys = dict(app_settings().claim_hash_keys)
     if name not in keys:
-        problem = gettext_noop("There is no key “%(name)s” in AT_JWT[“CLAIM_HASH_KEYS”].")
+        problem = gettext_noop('There is no key “%(name)s” in AT_JWT["CLAIM_HASH_KEYS"].')
         raise refuse("transforms", problem, name=name)
     return keys[name]
 

@@ -28,7 +28,7 @@ class TestDeclaredMappers:
             ({"source": {"kind": "user", "path": "emial"}}, "“emial” may not be mapped"),
             ({"source": {"kind": "template", "text": "{user:emial}"}}, "“emial” may not be mapped"),
             ({"source": {"kind": "registered", "name": "nothing"}}, "No source is registered as “nothing”"),
-            ({"transforms": [{"kind": "hash", "key_name": "x"}]}, "There is no key “x” in AT_JWT[“CLAIM_HASH_KEYS”]"),
+            ({"transforms": [{"kind": "hash", "key_name": "x"}]}, 'There is no key “x” in AT_JWT["CLAIM_HASH_KEYS"]'),
             ({"source": {"kind": "client", "name": "client_secret"}}, "“client_secret” may not be mapped"),
         ],
     )
