@@ -375,3 +375,10 @@ class TestOtherKeys:
         assert dry["made"] == []
         done = document(leaked.kid)
         assert done["made"] == [in_state(KeyState.ANNOUNCED).kid]
+
+
+def test_refusal_is_translated(signing_keys, monkeypatch):
+    catalog = {"There is no signing key %(kid)s.": "Kein Schlüssel %(kid)s."}
+    monkeypatch.setattr(revocation, "gettext", lambda text: catalog.get(text, text))
+    with pytest.raises(CommandError, match=r"^Kein Schlüssel A\.$"):
+        revoke("A")
