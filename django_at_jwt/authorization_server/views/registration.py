@@ -9,8 +9,10 @@ from urllib.parse import urlsplit
 
 from django.http import HttpResponse, JsonResponse
 from oauth2_provider import views as toolkit_views
+from oauth2_provider.settings import oauth2_settings
 
 from django_at_jwt.authorization_server.endpoint_urls import endpoint_path
+from django_at_jwt.authorization_server.oauthlib_bridge import allows_front_channel_tokens
 from django_at_jwt.authorization_server.redirect_uris import has_user_information
 from django_at_jwt.conf import local_issuer
 from django_at_jwt.core.errors import RejectionReason, TokenRejected
@@ -21,6 +23,8 @@ from .base import refusal
 from .endpoint import EndpointMixin
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from django.http import HttpRequest
 
 
@@ -56,6 +60,9 @@ def _refused(body: bytes) -> HttpResponse | None:
         return refusal("invalid_client_metadata", text, HTTPStatus.BAD_REQUEST)
     if not isinstance(document.get("client_name", ""), str):
         return refusal("invalid_client_metadata", "client_name must be a string.", HTTPStatus.BAD_REQUEST)
+    problem = _problem_with_grants(document)
+    if problem is not None:
+        return refusal("invalid_client_metadata", problem, HTTPStatus.BAD_REQUEST)
     uris = document.get("redirect_uris")
     if isinstance(uris, list) and not all(_is_parseable(uri) for uri in uris if isinstance(uri, str)):
         text = "Each of redirect_uris must be a URI without white space, with a valid port if any."
@@ -63,6 +70,20 @@ def _refused(body: bytes) -> HttpResponse | None:
     if isinstance(uris, list) and any(has_user_information(uri) for uri in uris if isinstance(uri, str)):
         text = "None of redirect_uris may have a user name or password before its host."
         return refusal("invalid_redirect_uri", text, HTTPStatus.BAD_REQUEST)
+    return None
+
+
+def _problem_with_grants(document: Mapping[str, Any]) -> str | None:
+    """Return a sentence if a client asks for a grant that it could not use, else ``None``; DOT reports the rest."""
+    grants = document.get("grant_types")
+    if not isinstance(grants, list):
+        return None
+    if document.get("token_endpoint_auth_method") == "none" and "client_credentials" in grants:
+        return "A client without a secret cannot use client_credentials."
+    if "implicit" in grants and not allows_front_channel_tokens():
+        return "The implicit grant is disabled."
+    if "password" in grants and oauth2_settings.COMPLIANT_BCP_RFC9700_PASSWORD_GRANT:
+        return "The password grant is disabled."
     return None
 
 

@@ -39,6 +39,11 @@ class TokenView(EndpointMixin, OwnCoreMixin, toolkit_views.TokenView):
         self, request: HttpRequest, device_code: str, *args: Any, **kwargs: Any
     ) -> HttpResponse:
         """Answer the poll of a device, after the client is authenticated; DOT tells anyone the state of a code."""
+        parent = super().device_flow_token_response
+        # The next class may be a site's own view.
+        if parent.__func__ is not toolkit_views.TokenView.device_flow_token_response:
+            response: HttpResponse = parent(request, device_code, *args, **kwargs)
+            return response
         _, headers, body, status = self.create_token_response(request)
         return HttpResponse(content=body, status=status, headers=headers)
 
