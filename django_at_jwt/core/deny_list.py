@@ -5,14 +5,14 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from .token_id import digest_of_authorization, digests_of
-
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from .profile import AccessTokenClaims
 
 _RESOLUTION: Final = 60
+# The first part of a ``jti``.
+_AUTHORIZATION: Final = slice(32)
 
 
 class DenyKind(StrEnum):
@@ -44,14 +44,15 @@ class DenyEntry(NamedTuple):
 class DenyList:
     """The live entries of one issuer. One thread at a time may change it, while others call :meth:`hit`.
 
-    A million entries take about 110 MB: tokens and authorizations are kept as 16 bytes each, and entries that expire in
-    the same minute share the number.
+    A million entries take about 90 MB: of tokens and authorizations it keeps Python's 64-bit hash, which is fast, and
+    entries that expire in the same minute share that number. With a million entries, a token that is not revoked is
+    denied with a probability of 5e-14.
     """
 
     def __init__(self, entries: Iterable[DenyEntry] = ()) -> None:
         # The values are when the entries expire, in seconds since the epoch, rounded up to a minute.
-        self._tokens: dict[bytes, int] = {}
-        self._authorizations: dict[bytes, int] = {}
+        self._tokens: dict[int, int] = {}
+        self._authorizations: dict[int, int] = {}
         self._bounded: dict[tuple[DenyKind, str, int], int] = {}
         # The latest instant up to which tokens of a client, or for an audience, are concerned.
         self._clients: dict[str, int] = {}
@@ -77,9 +78,9 @@ class DenyList:
             minute = -(-expires_at // _RESOLUTION) * _RESOLUTION
             minute = self._minutes.setdefault(minute, minute)
             if kind is DenyKind.TOKEN:
-                self._tokens[digests_of(value)[0]] = minute
+                self._tokens[hash(value)] = minute
             elif kind is DenyKind.AUTHORIZATION:
-                self._authorizations[digest_of_authorization(value)] = minute
+                self._authorizations[hash(value)] = minute
             else:
                 self._bounded[kind, value, issued_until or 0] = minute
                 self._extend(kind, value, issued_until or 0)
@@ -103,12 +104,11 @@ class DenyList:
             audience: the API's identifier; ``None`` to count an audience entry only if no audience of the token is
                 left.
         """
-        if self._tokens or self._authorizations:
-            token, authorization = digests_of(claims.token_id)
-            if token in self._tokens:
-                return DenyKind.TOKEN
-            if authorization in self._authorizations:
-                return DenyKind.AUTHORIZATION
+        token_id = claims.token_id
+        if hash(token_id) in self._tokens:
+            return DenyKind.TOKEN
+        if hash(token_id[_AUTHORIZATION]) in self._authorizations:
+            return DenyKind.AUTHORIZATION
         if self._clients and claims.issued_at <= self._clients.get(claims.client_id, -1):
             return DenyKind.CLIENT
         if self._audiences:
@@ -119,7 +119,7 @@ class DenyList:
 
     def names_authorization(self, identifier: str) -> bool:
         """Return whether an entry names an authorization. For tokens whose ``jti`` does not contain it."""
-        return digest_of_authorization(identifier) in self._authorizations
+        return hash(identifier) in self._authorizations
 
     def _all(self) -> tuple[dict[Any, int], ...]:
         return self._tokens, self._authorizations, self._bounded

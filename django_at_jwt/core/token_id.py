@@ -6,13 +6,11 @@ if a client acts for itself), 128 random bits, and ``1`` if the issuer stored a 
 
 from __future__ import annotations
 
-import hashlib
 import re
 from typing import Final, NamedTuple, Self
 
 LONGEST_TOKEN_ID: Final = 80
 _FORMAT: Final = re.compile(r"((?:[0-9a-f]{32})?)\.([0-9a-f]{32})\.([01])", re.ASCII)
-_AUTHORIZATION: Final = re.compile(r"[0-9a-f]{32}", re.ASCII)
 
 
 class TokenId(NamedTuple):
@@ -30,24 +28,3 @@ class TokenId(NamedTuple):
         """Return the parts of a ``jti``, or ``None`` if it has another format, as those of other issuers do."""
         match = _FORMAT.fullmatch(text)
         return None if match is None else cls(match[1], match[2], match[3] == "1")
-
-
-def digests_of(token_id: str) -> tuple[bytes, bytes | None]:
-    """Return the 16 bytes by which the deny list knows a token, and those of its authorization or ``None``.
-
-    These are the bits in the ``jti``, or the start of the SHA-256 digest of a ``jti`` of another format.
-    """
-    match = _FORMAT.fullmatch(token_id)
-    if match is None:
-        return _hashed(token_id), None
-    authorization, random, _ = match.groups()
-    return bytes.fromhex(random), bytes.fromhex(authorization) if authorization else None
-
-
-def digest_of_authorization(identifier: str) -> bytes:
-    """Return the 16 bytes by which the deny list knows an authorization."""
-    return bytes.fromhex(identifier) if _AUTHORIZATION.fullmatch(identifier) else _hashed(identifier)
-
-
-def _hashed(text: str) -> bytes:
-    return hashlib.sha256(text.encode(errors="surrogatepass")).digest()[:16]

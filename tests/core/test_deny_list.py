@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from django_at_jwt.core.deny_list import DenyEntry, DenyKind, DenyList
 from django_at_jwt.core.profile import parse_claims
-from django_at_jwt.core.token_id import TokenId, digest_of_authorization, digests_of
+from django_at_jwt.core.token_id import TokenId
 
 from .token_factory import API, NOW, REPORTS
 
@@ -46,7 +46,7 @@ class TestToken:
         assert hit(entry(DenyKind.TOKEN, JTI)) is DenyKind.TOKEN
         assert hit(entry(DenyKind.TOKEN, JTI), jti=f"{AUTHORIZATION}.{'c3' * 16}.1") is None
 
-    @pytest.mark.parametrize("jti", ["opaque-7", "0" * 32, "a.b", "\ud800", JTI.upper(), f"{JTI}x"])
+    @pytest.mark.parametrize("jti", ["opaque-7", "0" * 32, "a.b", "\ud800", JTI.upper()])
     def test_other_formats_of_jti(self, jti):
         assert hit(entry(DenyKind.TOKEN, jti), jti=jti) is DenyKind.TOKEN
         assert hit(entry(DenyKind.TOKEN, jti)) is None
@@ -136,5 +136,5 @@ def test_counts_what_it_keeps(made, data):
 def test_identifiers_are_read_as_they_are_written(authorization, random, has_row):
     token_id = TokenId(f"{authorization:032x}", f"{random:032x}", has_row)
     assert TokenId.parse(str(token_id)) == token_id
-    assert digests_of(str(token_id)) == (random.to_bytes(16), authorization.to_bytes(16))
-    assert digest_of_authorization(token_id.authorization) == authorization.to_bytes(16)
+    listed = DenyList([entry(DenyKind.AUTHORIZATION, token_id.authorization)])
+    assert listed.hit(claims(jti=str(token_id)), API) is DenyKind.AUTHORIZATION

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 from django_at_jwt.authorization_server.oauthlib_bridge.bearer import check_stored
@@ -18,18 +17,18 @@ if TYPE_CHECKING:
 
 def local_policy(revocation: Revocation, audience: str) -> RevocationPolicy:
     """Return the check of tokens of the local issuer at the API with this identifier."""
-    return partial(_check_row if revocation is Revocation.ROW else _check_deny_list, audience=audience)
+    check_deny_list = deny_list.check
 
+    def check(claims: AccessTokenClaims, token: str) -> None:
+        check_deny_list(claims, audience)
+        if "." not in claims.token_id:
+            # From before the format: only its row knows whether it was revoked.
+            check_stored(token)
 
-def _check_deny_list(claims: AccessTokenClaims, token: str, *, audience: str) -> None:
-    deny_list.check(claims, audience)
-    if "." not in claims.token_id:
-        # From before the format: the row is the only record of its authorization.
-        check_stored(token)
+    def check_with_row(claims: AccessTokenClaims, token: str) -> None:
+        check_deny_list(claims, audience)
+        token_id = TokenId.parse(claims.token_id)
+        if token_id is None or token_id.has_row:
+            check_stored(token)
 
-
-def _check_row(claims: AccessTokenClaims, token: str, *, audience: str) -> None:
-    deny_list.check(claims, audience)
-    token_id = TokenId.parse(claims.token_id)
-    if token_id is None or token_id.has_row:
-        check_stored(token)
+    return check_with_row if revocation is Revocation.ROW else check
