@@ -8,6 +8,7 @@ __all__ = ["IssuerSubjectAdmin"]
 
 if apps.is_installed("oauth2_provider"):
     from .claim_mapper.admin import ClaimMapperAdmin
+    from .introspection_client import IntrospectionClientAdmin
     from .preview import TokenPreviewAdmin
     from .resource_server import ResourceServerAdmin
     from .revocation import DenyListEntryAdmin, LogOutEverywhereMixin, RevokeClientTokensMixin
@@ -16,6 +17,7 @@ if apps.is_installed("oauth2_provider"):
     __all__ += [
         "ClaimMapperAdmin",
         "DenyListEntryAdmin",
+        "IntrospectionClientAdmin",
         "LogOutEverywhereMixin",
         "ResourceServerAdmin",
         "RevokeClientTokensMixin",

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.utils import display_for_field, flatten_fieldsets
-from django.contrib.admin.widgets import AdminTextareaWidget, FilteredSelectMultiple
+from django.contrib.admin.widgets import AdminTextareaWidget
 from django.core.exceptions import ValidationError
-from django.utils.html import format_html, format_html_join
+from django.utils.html import format_html_join
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
-from oauth2_provider.models import get_application_model
 from oauth2_provider.scopes import get_scopes_backend
 
 from django_at_jwt.authorization_server.resource_servers import registry
@@ -21,12 +20,12 @@ from django_at_jwt.core.jose.algorithms import ALGORITHMS
 from django_at_jwt.core.resource_servers import read_scopes
 from django_at_jwt.models import ResourceServer
 
+from .client_choices import ClientsWidget, client_choices
 from .confirmation import ConfirmingAdmin
 from .optimistic_lock import VersionedForm
 
 if TYPE_CHECKING:
     from django.http import HttpRequest, HttpResponse
-    from django.utils.safestring import SafeString
 
     from django_at_jwt.authorization_server.claims.configuration import ClaimConfiguration
 
@@ -76,14 +75,6 @@ class ScopesField(forms.CharField):
         return str(self.prepare_value(initial) or "").split() != str(data or "").split()
 
 
-class ClientsWidget(FilteredSelectMultiple):
-    """Django's two lists in a wrapper element: its script inserts them as the first child of their parent."""
-
-    def render(self, *args: Any, **kwargs: Any) -> SafeString:
-        """Return the HTML; without JavaScript it is one list with multiple choices."""
-        return format_html('<div class="related-widget-wrapper">{}</div>', super().render(*args, **kwargs))
-
-
 class ResourceServerForm(VersionedForm):
     """The form of a resource server, with the site's scopes, algorithms and clients as choices."""
 
@@ -104,6 +95,12 @@ class ResourceServerForm(VersionedForm):
         widget=ClientsWidget(_("clients"), is_stacked=False),
         help_text=ResourceServer._meta.get_field("clients").help_text,
     )
+    introspection_clients = forms.MultipleChoiceField(
+        label=_("Introspecting clients"),
+        required=False,
+        widget=ClientsWidget(_("introspecting clients"), is_stacked=False),
+        help_text=ResourceServer._meta.get_field("introspection_clients").help_text,
+    )
 
     class Meta:  # noqa: D106 - Django's own
         model = ResourceServer
@@ -117,6 +114,7 @@ class ResourceServerForm(VersionedForm):
             "isolated",
             "open_to_all_clients",
             "clients",
+            "introspection_clients",
             "lifetime",
             "token_format",
             "algorithm",
@@ -129,17 +127,13 @@ class ResourceServerForm(VersionedForm):
         names = dict.fromkeys((*app_settings().signing_algorithms, *chosen))
         algorithms = [("", _("the site's default")), *((name, _with_size(name)) for name in names)]
         self.fields["algorithm"].choices = algorithms  # type: ignore[attr-defined]
-        rows = get_application_model()._default_manager.order_by("name", "client_id").values_list("client_id", "name")
-        labels = {client_id: f"{name} ({client_id})" if name else client_id for client_id, name in rows}
-        # A row loaded from a fixture may hold anything; the form is where it is corrected.
-        stored = self.instance.clients if isinstance(self.instance.clients, list) else []
-        named = [each for each in stored if isinstance(each, str)]
-        if named != self.instance.clients:
-            self.initial["clients"] = named
-        for client_id in named:
-            # A deleted client stays listed until an administrator removes it here.
-            labels.setdefault(client_id, gettext("%(client)s (no such client)") % {"client": client_id})
-        self.fields["clients"].choices = labels.items()  # type: ignore[attr-defined]
+        for field in ("clients", "introspection_clients"):
+            # A row loaded from a fixture may hold anything; the form is where it is corrected.
+            stored = getattr(self.instance, field)
+            named = [each for each in stored if isinstance(each, str)] if isinstance(stored, list) else []
+            if named != stored:
+                self.initial[field] = named
+            self.fields[field].choices = client_choices(named)  # type: ignore[attr-defined]
 
 
 def _with_size(algorithm: str) -> str:
@@ -172,7 +166,10 @@ class ResourceServerAdmin(ConfirmingAdmin):
     fieldsets = (
         (None, {"fields": ("identifier", "name", "description", "enabled")}),
         (_("Access"), {"fields": ("open_to_all_clients", "clients", "is_default", "isolated")}),
-        (_("Tokens"), {"fields": ("scopes", "lifetime", "token_format", "algorithm", "version")}),
+        (
+            _("Tokens"),
+            {"fields": ("scopes", "lifetime", "token_format", "algorithm", "introspection_clients", "version")},
+        ),
     )
 
     def apply_change(

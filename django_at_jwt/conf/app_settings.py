@@ -88,6 +88,9 @@ class AppSettings:
         revocation_max_age: seconds for which a process uses the deny list it has read.
         revocation_max_stale: seconds for which the last deny list is used while the database cannot be read.
         revocation_unavailable: ``refuse`` to answer 503 after that, or ``accept`` to accept tokens that may be revoked.
+        introspection_clients: client ids of the clients that may introspect all tokens, in addition to those in the
+            database.
+        introspection_by_get: whether tokens can be introspected by GET, where logs show them.
         claim_mappers: claim mappers declared in the settings, in addition to those in the database.
         claim_hash_keys: pairs of a name and a key for the ``hash`` transform, which refers to it by that name.
         mappable_user_fields: user fields that claim mappers may read; dots follow relations. Usernames are not in the
@@ -149,6 +152,8 @@ class AppSettings:
     revocation_max_age: float = setting(5.0, read_seconds)
     revocation_max_stale: float = setting(300.0, read_seconds)
     revocation_unavailable: str = setting("refuse", read_revocation_unavailable)
+    introspection_clients: tuple[str, ...] = setting((), read_texts)
+    introspection_by_get: bool = setting(False, read_flag)
     claim_mappers: tuple[MapperRule, ...] = setting((), read_mappers, repr=False)
     claim_hash_keys: tuple[tuple[str, str], ...] = setting((), read_hash_keys, repr=False)
     mappable_user_fields: tuple[str, ...] = setting(("email", "first_name", "last_name"), read_texts)

@@ -22,9 +22,12 @@ RESOURCE_DESCRIPTION: Final = frozenset(
     {"scopes_supported", "resource_name", "resource_documentation", "resource_policy_uri", "resource_tos_uri"}
 )
 # Endpoints, and the member that is meaningless without them.
+_INTROSPECTION_ALGORITHMS: Final = "introspection_signing_alg_values_supported"
+_INTROSPECTION_METHODS: Final = "introspection_endpoint_auth_methods_supported"
 _CAPABILITIES: Final = {
     "authorization_endpoint": "code_challenge_methods_supported",
     "token_endpoint": "token_endpoint_auth_methods_supported",
+    "introspection_endpoint": _INTROSPECTION_ALGORITHMS,
 }
 _ID_TOKEN_ALGORITHMS: Final = "id_token_signing_alg_values_supported"  # noqa: S105 - a member's name
 _RESPONSE_TYPES: Final = "response_types_supported"
@@ -97,6 +100,7 @@ def authorization_server_metadata(
     issuer: str,
     jwks_uri: str | None,
     signing_algorithms: Sequence[str],
+    introspection_algorithms: Sequence[str] = (),
     authentication_contexts: Sequence[str] = (),
     offer: Offer | None = None,
 ) -> dict[str, Any]:
@@ -107,6 +111,7 @@ def authorization_server_metadata(
         openid: its OpenID Connect metadata, or ``None`` if that is off.
         jwks_uri: the URL of the JWK set, or ``None`` if it is not published.
         signing_algorithms: the algorithms of access tokens.
+        introspection_algorithms: the algorithms of signed introspection responses (RFC 9701 §7).
         authentication_contexts: the known ``acr`` values of logins (RFC 9470 §7).
         offer: restricts the document to what is offered; ``None`` for no restriction.
 
@@ -116,6 +121,10 @@ def authorization_server_metadata(
     if offer is not None:
         merged = offer.restrict(merged)
     merged["acr_values_supported"] = list(authentication_contexts)
+    merged[_INTROSPECTION_ALGORITHMS] = list(introspection_algorithms)
+    if _INTROSPECTION_METHODS in merged:
+        # Public clients may not introspect.
+        merged[_INTROSPECTION_METHODS] = [each for each in merged[_INTROSPECTION_METHODS] if each != "none"]
     for member in ("scopes_supported", "claims_supported"):
         if member in merged:
             merged[member] = sorted(merged[member])

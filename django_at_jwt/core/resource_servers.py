@@ -52,6 +52,7 @@ class ResourceServerConfig:
         algorithm: signs its tokens; ``None`` for the site's default.
         token_format: a JWT, or an opaque token.
         client_ids: the only clients that may request it; ``None`` for all.
+        introspection_clients: the clients that may introspect its tokens; the token's own client always may.
         isolated: whether clients must request it by name, in a token for no other resource server.
         enabled: whether tokens are issued for it.
     """
@@ -64,6 +65,7 @@ class ResourceServerConfig:
     algorithm: str | None = None
     token_format: TokenFormat = TokenFormat.AT_JWT
     client_ids: frozenset[str] | None = None
+    introspection_clients: frozenset[str] = frozenset()
     isolated: bool = False
     enabled: bool = True
 
@@ -241,6 +243,7 @@ _OPTIONS: Final[Mapping[str, tuple[str, Callable[[object], Any]]]] = {
     "algorithm": ("algorithm", _algorithm),
     "format": ("token_format", _format),
     "clients": ("client_ids", read_client_ids),
+    "introspection_clients": ("introspection_clients", read_client_ids),
     "isolated": ("isolated", _flag),
     "enabled": ("enabled", _flag),
 }

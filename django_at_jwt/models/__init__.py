@@ -4,6 +4,7 @@ from .authorization import Authorization
 from .claim_mapper import ClaimMapper
 from .client_secret_key import ClientSecretKey
 from .deny_list_entry import DenyListEntry
+from .introspection_client import IntrospectionClient
 from .issued_token import IssuedToken
 from .issuer_subject import IssuerSubject
 from .resource_server import ResourceServer
@@ -15,6 +16,7 @@ __all__ = [
     "ClaimMapper",
     "ClientSecretKey",
     "DenyListEntry",
+    "IntrospectionClient",
     "IssuedToken",
     "IssuerSubject",
     "ResourceServer",

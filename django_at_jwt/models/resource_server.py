@@ -82,6 +82,12 @@ class ResourceServer(models.Model):
         blank=True,
         help_text=_("The only clients that get tokens for it, unless it is open to all. Without any, no client does."),
     )
+    introspection_clients = models.JSONField(
+        _("introspecting clients"),
+        default=list,
+        blank=True,
+        help_text=_("Clients that may introspect its tokens: usually the API's own."),
+    )
     isolated = models.BooleanField(
         _("isolated"),
         default=False,
@@ -136,6 +142,7 @@ class ResourceServer(models.Model):
             "name": self.name,
             "description": self.description,
             "format": self.token_format,
+            "introspection_clients": self.introspection_clients,
             "isolated": self.isolated,
             "enabled": self.enabled,
             **({} if self.scopes is None else {"scopes": self.scopes}),
@@ -174,10 +181,11 @@ class ResourceServer(models.Model):
                 self.scopes = dict(read_scopes(self.scopes))
             except ValueError as error:
                 yield "scopes", f"It {error}."
-        try:
-            read_client_ids(self.clients)
-        except ValueError as error:
-            yield "clients", f"It {error}."
+        for field in ("clients", "introspection_clients"):
+            try:
+                read_client_ids(getattr(self, field))
+            except ValueError as error:
+                yield field, f"It {error}."
 
     def _token_problems(self) -> Iterator[tuple[str, Any]]:
         settings = app_settings()

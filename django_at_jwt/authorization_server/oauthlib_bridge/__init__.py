@@ -1,6 +1,7 @@
 """The bridge to django-oauth-toolkit (DOT) and oauthlib: the only package that depends on their internals."""
 
 from .audience import resolved_audience
+from .client_authentication import authenticated_client
 from .device_polling import begin_polling, token_server_kwargs
 from .generator import generate_access_token, redirectable
 from .grant_policy import allows_front_channel_tokens
@@ -12,6 +13,7 @@ __all__ = [
     "DEVICE_CODE_GRANT",
     "AccessTokenValidatorMixin",
     "allows_front_channel_tokens",
+    "authenticated_client",
     "begin_polling",
     "generate_access_token",
     "redirectable",

@@ -28,6 +28,7 @@ from django_at_jwt.core.profile import ACCEPTED_TYPES
 from django_at_jwt.core.quotation import single_line
 from django_at_jwt.core.token_id import TokenId
 from django_at_jwt.core.verifier import Expectations, verify_with_current_keys
+from django_at_jwt.models import IssuedToken
 from django_at_jwt.models.primary import primary_rows
 
 from .opaque_token import authorization_of_row, check_holders, claims_of_row
@@ -208,6 +209,32 @@ def _unstored_row(claims: AccessTokenClaims, token: str) -> Any:
         resource=list(claims.audience),
         expires=datetime.fromtimestamp(claims.expires_at, UTC),
     )
+
+
+@sensitive_variables()
+def live_row(claims: AccessTokenClaims, token: str) -> Any:
+    """Return the row of a verified token of this issuer; an unsaved one if its ``jti`` says that none was stored.
+
+    A row is found by the hash of the token or, if the token has another valid signature, by its ``jti``.
+
+    Raises:
+        TokenRejected: the row is gone or has expired, the user is inactive, or the client is not usable.
+    """
+    row = _unstored_row(claims, token) or _stored_row(claims, token)
+    check_holders(row, Request(""))
+    if row.is_expired():
+        raise TokenRejected(RejectionReason.REVOKED, "the row of the token has expired")
+    return row
+
+
+@sensitive_variables()
+def _stored_row(claims: AccessTokenClaims, token: str) -> Any:
+    rows = primary_rows(get_access_token_model()).select_related("application", "user")
+    row = rows.filter(token_checksum=hashlib.sha256(token.encode()).hexdigest()).first()
+    if row is None:
+        links = primary_rows(IssuedToken).filter(token_id=claims.token_id).values_list("access_token", flat=True)
+        row = rows.filter(pk__in=list(links)).first()
+    return row
 
 
 @sensitive_variables()

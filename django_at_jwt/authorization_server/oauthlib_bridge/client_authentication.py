@@ -12,7 +12,8 @@ from django.contrib.auth.hashers import check_password
 from django.db import Error as AnyDatabaseError
 from django.db import transaction
 from django.views.decorators.debug import sensitive_variables
-from oauth2_provider.models import get_application_model
+from oauth2_provider.models import AbstractApplication, get_application_model
+from oauthlib.common import Request
 
 from django_at_jwt.authorization_server.client_secrets.attempts import secret_attempts
 from django_at_jwt.authorization_server.client_secrets.hasher import (
@@ -28,7 +29,7 @@ from django_at_jwt.core.quotation import quote, single_line
 from django_at_jwt.models.primary import primary_rows
 
 if TYPE_CHECKING:
-    from oauthlib.common import Request
+    from django.http import HttpRequest
 
 logger = logging.getLogger("django_at_jwt")
 
@@ -36,6 +37,27 @@ _ENDPOINTS: Final = ("token", "revoke-token", "introspect", "device-authorizatio
 
 # django-oauth-toolkit does not pass the client to the method that compares secrets.
 _request: Final[ContextVar[Request | None]] = ContextVar("django_at_jwt_client_request", default=None)
+
+
+@sensitive_variables()
+def authenticated_client(core: Any, request: HttpRequest) -> Any:
+    """Return the confidential client whose credentials are in the header or the form of a request, or ``None``.
+
+    Args:
+        core: DOT's oauthlib core of the view.
+
+    Raises:
+        KeysUnavailable: as :meth:`ClientAuthenticationMixin.authenticate_client`.
+    """
+    form = dict(core.extract_body(request))
+    if "client_id" not in form and "Authorization" not in request.headers:
+        return None
+    # Without the query: it is no place for credentials.
+    wrapped = Request(request.path, request.method, list(form.items()), core.extract_headers(request))
+    if not core.server.request_validator.authenticate_client(wrapped):
+        return None
+    is_confidential = wrapped.client.client_type == AbstractApplication.CLIENT_CONFIDENTIAL
+    return wrapped.client if is_confidential else None
 
 
 class ClientAuthenticationMixin:

@@ -41,6 +41,18 @@ def read_opaque_token(
         TokenRejected: no row has this token, it is for another audience, expired or revoked.
         RevocationUnavailable: the deny list cannot be read.
     """
+    return read_stored_token(token, expected=expected, now=now, revocation=revocation)[0]
+
+
+def read_stored_token(
+    token: str, *, expected: Expectations, now: float, revocation: Revocation
+) -> tuple[AccessTokenClaims, Any]:
+    """Return the claims of an opaque token as :func:`read_opaque_token`, and its row.
+
+    Raises:
+        TokenRejected: as there.
+        RevocationUnavailable: as there.
+    """
     if len(token) > expected.max_bytes or not token.isascii():
         raise TokenRejected(RejectionReason.MALFORMED, "not an opaque token: not ASCII, or too long")
     # As DOT looks it up: a row has the digest even if the site stores tokens in clear.
@@ -62,7 +74,7 @@ def read_opaque_token(
         deny_list.check_authorization(lambda: authorization_of_row(row))
     if revocation is Revocation.ROW:
         check_holders(row, Request(""))
-    return claims
+    return claims, row
 
 
 def check_holders(row: Any, request: Request) -> None:

@@ -6,8 +6,9 @@ from .bad_requests import refusing_unreadable
 from .device import DeviceAuthorizationView, DeviceConfirmView, DeviceUserCodeView
 from .endpoint import EndpointMixin
 from .error_handling import guarded
+from .introspection import IntrospectTokenView
 from .registration import RegistrationManagementView, RegistrationView
-from .token import IntrospectTokenView, RevokeTokenView, TokenView, UserInfoView
+from .token import RevokeTokenView, TokenView, UserInfoView
 
 __all__ = [
     "ApplicationRegistrationView",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from django.db import connections, transaction
 from django.views.debug import SafeExceptionReporterFilter, get_exception_reporter_filter
 
-from django_at_jwt.core.errors import KeysUnavailable, RevocationUnavailable
+from django_at_jwt.core.errors import NoSigningKey, RevocationUnavailable
 from django_at_jwt.core.quotation import single_line
 
 from .base import refusal
@@ -63,7 +63,7 @@ def guarded(view: Callable[..., Any]) -> Callable[..., Any]:
         try:
             response = _in_transactions(view)(request, *args, **kwargs)
         except Exception as error:
-            if not (isinstance(error, KeysUnavailable | RevocationUnavailable) or is_outage(error)):
+            if not (isinstance(error, NoSigningKey | RevocationUnavailable) or is_outage(error)):
                 _mask_query(request)
                 raise
             logger.error("%s %s answered 503: %s", request.method, request.path, single_line(error))  # noqa: TRY400 - no traceback is needed

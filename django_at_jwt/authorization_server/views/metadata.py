@@ -19,6 +19,7 @@ from django_at_jwt.conf import app_settings, local_issuer, register_process_cach
 from django_at_jwt.core.metadata import Offer, authorization_server_metadata, with_path
 
 from .endpoint import EndpointMixin
+from .introspection import IntrospectTokenView
 from .jwk_set import JwkSetView, PublicDocumentView
 from .token import TokenView
 
@@ -49,6 +50,7 @@ class MetadataView(PublicDocumentView):
             issuer=issuer,
             jwks_uri=_at(_first_path(mounted_views(JwkSetView)), issuer),
             signing_algorithms=app_settings().signing_algorithms,
+            introspection_algorithms=app_settings().signing_algorithms if mounted_views(IntrospectTokenView) else (),
             authentication_contexts=_contexts(),
             offer=_offer(),
         )

@@ -1,4 +1,4 @@
-"""The token, revocation, introspection and userinfo endpoints."""
+"""The token, revocation and userinfo endpoints."""
 
 from __future__ import annotations
 
@@ -68,10 +68,6 @@ class TokenView(EndpointMixin, OwnCoreMixin, toolkit_views.TokenView):
 
 class RevokeTokenView(EndpointMixin, OwnCoreMixin, toolkit_views.RevokeTokenView):
     """DOT's revocation endpoint (RFC 7009)."""
-
-
-class IntrospectTokenView(EndpointMixin, OwnCoreMixin, toolkit_views.IntrospectTokenView):
-    """DOT's introspection endpoint (RFC 7662)."""
 
 
 class UserInfoView(EndpointMixin, OwnCoreMixin, toolkit_views.UserInfoView):

@@ -1,0 +1,53 @@
+"""Clients that may introspect all tokens, in the admin."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from django import forms
+from django.contrib import admin
+from oauth2_provider.models import AbstractApplication
+
+from django_at_jwt.models import IntrospectionClient
+
+from .client_choices import client_choices
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest
+
+    _ModelAdmin = admin.ModelAdmin[IntrospectionClient]
+    _ModelForm = forms.ModelForm[IntrospectionClient]
+else:
+    _ModelAdmin = admin.ModelAdmin  # Not generic at run time.
+    _ModelForm = forms.ModelForm
+
+
+class IntrospectionClientForm(_ModelForm):
+    """The form to add a client: one of the confidential clients."""
+
+    client_id = forms.ChoiceField(
+        label=IntrospectionClient._meta.get_field("client_id").verbose_name,
+        help_text=IntrospectionClient._meta.get_field("client_id").help_text,
+    )
+
+    class Meta:  # noqa: D106 - Django's own
+        model = IntrospectionClient
+        fields: ClassVar = ["client_id"]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        confidential = client_choices(client_type=AbstractApplication.CLIENT_CONFIDENTIAL)
+        self.fields["client_id"].choices = [("", "---------"), *confidential]  # type: ignore[attr-defined]
+
+
+@admin.register(IntrospectionClient)
+class IntrospectionClientAdmin(_ModelAdmin):
+    """The clients that may introspect all tokens. Rows are added and deleted, never changed."""
+
+    form = IntrospectionClientForm
+    list_display = ("client_id",)
+    search_fields = ("client_id",)
+
+    def has_change_permission(self, request: HttpRequest, obj: IntrospectionClient | None = None) -> bool:
+        """Return ``False``: to name another client, delete the row and add one."""
+        return False
