@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from django.db import Error as AnyDatabaseError
 
 from django_at_jwt.authorization_server.keys.last_expiry import as_datetime
-from django_at_jwt.authorization_server.row_cache import READ_PATIENCE, BoundedRead
+from django_at_jwt.authorization_server.row_cache import BoundedRead
 from django_at_jwt.conf import app_settings, register_process_cache
 from django_at_jwt.core.deny_list import DenyKind, DenyList
 from django_at_jwt.core.errors import RejectionReason, RevocationUnavailable, TokenRejected
@@ -84,8 +84,9 @@ class DenyListCache:
             self._highest = self._floor = 0
             self._known: list[tuple[float, int]] = []
             self._compared_at = _NEVER
-            # When this process last added entries of its own.
+            # When this process last added entries of its own, and how many since the last read.
             self._added_at = _NEVER
+            self._added = 0
 
     def check(self, claims: AccessTokenClaims, audience: str | None) -> None:
         """Check that no entry concerns a verified token of this issuer.
@@ -131,7 +132,7 @@ class DenyListCache:
             raise RevocationUnavailable(
                 "the deny list cannot be read, and was not read within REVOCATION_MAX_STALE"
                 if self._read_at > _NEVER
-                else f"the deny list could not be read within {READ_PATIENCE:g} seconds"
+                else "the deny list could not be read since this process started"
             )
 
     def forget(self) -> None:
@@ -143,7 +144,9 @@ class DenyListCache:
     def add(self, entries: Iterable[DenyEntry]) -> None:
         """Add entries whose rows this process has just committed. No read is needed for them."""
         with self._lock:
+            before = len(self._entries)
             self._entries.update(entries)
+            self._added += len(self._entries) - before
             self._added_at = time.monotonic()
 
     def __len__(self) -> int:
@@ -172,9 +175,12 @@ class DenyListCache:
     def _read(self, database: str, is_latest: Callable[[], bool]) -> None:
         began = time.monotonic()
         with self._lock:
-            entries, is_first, floor = self._entries, self._read_at == _NEVER, self._floor
+            entries, is_first, added = self._entries, self._read_at == _NEVER, self._added
+            # After a mass revocation, the overlap is not read again and again, but compared.
+            above = max(self._floor, self._highest - _ROWS_PER_QUERY)
+            is_comparison_due = above > self._floor or began - self._compared_at >= _COMPARE_EVERY
         try:
-            highest = self._fill(entries, _rows(database, above=floor, live_at=time.time() if is_first else None))
+            self._fill(entries, _rows(database, above=above, live_at=time.time() if is_first else None))
         except AnyDatabaseError:
             with self._lock:
                 if is_latest():
@@ -183,13 +189,16 @@ class DenyListCache:
         with self._lock:
             if entries is not self._entries:
                 return
-            self._note_highest(max(highest, self._highest), began, is_first=is_first)
+            # What was added during the read may have been read or not, so that nothing can be compared.
+            self._added -= added
+            is_comparison_due = is_comparison_due and not (is_first or self._added)
+            if is_first:
+                self._floor = max(0, self._highest - _FIRST_OVERLAP)
+                self._compared_at = began
+            self._note_highest(began)
             if is_latest():
                 self._read_at = began
                 self._count_as_tried(began)
-            if is_first:
-                self._compared_at = began
-            is_comparison_due = began - self._compared_at >= _COMPARE_EVERY
         if is_comparison_due:
             self._comparison.start()
 
@@ -203,17 +212,16 @@ class DenyListCache:
                 for _, kind, value, issued_until, expires_at in rows
                 if kind in _KINDS
             ]
+            highest = rows[-1][0]
             with self._lock:
                 entries.update(found)
-            highest = rows[-1][0]
+                if entries is self._entries:
+                    self._highest = max(self._highest, highest)
         return highest
 
-    def _note_highest(self, highest: int, began: float, *, is_first: bool) -> None:
-        if is_first:
-            self._floor = max(0, highest - _FIRST_OVERLAP)
-        if highest > self._highest or is_first:
-            self._highest = highest
-            self._known.append((time.monotonic(), highest))
+    def _note_highest(self, began: float) -> None:
+        if self._highest > (self._known[-1][1] if self._known else self._floor):
+            self._known.append((time.monotonic(), self._highest))
         while self._known and self._known[0][0] <= began - _OVERLAP:
             self._floor = max(self._floor, self._known.pop(0)[1])
 
@@ -225,16 +233,14 @@ class DenyListCache:
             self._compared_at = time.monotonic()
             entries, highest = self._entries, self._highest
             entries.drop_expired(now)
-            local = entries.count(expiring_after=after)
-            if self._added_at >= self._read_at:
-                # It has entries above the highest id, whose number is not known.
-                return
+            # The ids of this process's own entries since the last read are not known; they are above the highest.
+            known = entries.count(expiring_after=after) - self._added
         try:
             live = _live_rows(database, after).filter(pk__lte=highest, kind__in=_KINDS).count()
-            if live > local:
-                logger.warning("%s entries of the deny list were committed late; all are read again", live - local)
+            if live > known:
+                logger.warning("%s entries of the deny list were committed late; all are read again", live - known)
                 self._fill(entries, _rows(database, above=0, live_at=now))
-            elif live < local:
+            elif live < known:
                 self._replace(database, entries, now)
         except AnyDatabaseError:
             logger.exception("The deny list could not be compared with the database")
@@ -248,8 +254,8 @@ class DenyListCache:
             if former is self._entries and self._added_at < began:
                 # Rows that were added in the meantime may be missing.
                 self._fresh_until = self._due_at = _NEVER
-                self._known = []
-                self._note_highest(highest, began, is_first=True)
+                self._known, self._highest, self._floor = [], highest, max(0, highest - _FIRST_OVERLAP)
+                self._note_highest(began)
                 self._entries = entries
 
 

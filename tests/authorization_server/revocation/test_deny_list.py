@@ -240,15 +240,36 @@ class TestLateCommits:
         is_denied(cache)
         assert len(cache) == 1
 
-    def test_own_entries_that_were_not_read_yet_are_not_compared(
-        self, cache, clock, monkeypatch, django_capture_on_commit_callbacks
-    ):
-        monkeypatch.setattr(module, "_FIRST_OVERLAP", 0)
-        deny_list.renew()
-        with django_capture_on_commit_callbacks(execute=True):
-            deny_tokens([(jti(1), timezone.now())], reason="test")
-        deny_list._compare("default", lambda: True)
-        assert is_denied(deny_list)
+    def test_own_entries_that_were_not_read_yet_do_not_disturb_it(self, cache, late, caplog):
+        late(1, after=200)
+        cache.renew()
+        insert(7, 8)
+        # An entry that exists is added again.
+        cache.add([row.entry for row in DenyListEntry.objects.filter(value__in=[jti(7), jti(8), jti(100)])])
+        cache._compare("default", lambda: True)
+        assert [is_denied(cache, number) for number in (1, 7, 8)] == [True] * 3
+        assert "1 entries of the deny list were committed late" in caplog.text
+
+    def test_entries_that_this_process_adds_all_the_time(self, cache, clock, late):
+        late(1, after=200)
+        for number in range(10, 30):
+            clock.now += 4
+            insert(number)
+            cache.add([DenyListEntry.objects.get(value=jti(number)).entry])
+            cache.check(claims(0), None)
+        assert is_denied(cache)
+
+    def test_overlap_after_a_mass_revocation_is_compared_and_not_read_again(self, cache, clock, late, monkeypatch):
+        late(1, after=30)
+        insert(2, pk=99_999)
+        is_denied(cache)
+        insert(3, pk=50_000)
+        cache.forget()
+        with captured_statements() as statements:
+            is_denied(cache)
+        assert '"id" > 89999' in statements[0]
+        assert "COUNT" in statements[1]
+        assert is_denied(cache, 3)
 
 
 @pytest.fixture
