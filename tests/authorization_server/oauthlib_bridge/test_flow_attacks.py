@@ -80,6 +80,7 @@ class TestDeviceResources:
         assert not get_access_token_model().objects.exists()
 
 
+@pytest.mark.compliance("8628-1")
 class TestDeviceScopes:
     """The scopes are those of the device authorization request; a token request has none (RFC 8628 section 3.4)."""
 

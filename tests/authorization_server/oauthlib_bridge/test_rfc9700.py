@@ -147,6 +147,12 @@ class TestWithoutProfile:
         hybrid = make_client("openid-hybrid", algorithm="RS256")
         assert "access_token" in hybrid.authorize(user, response_type="code token", scope="openid read")
 
+    @pytest.mark.compliance("9700-2")
+    def test_verifier_of_a_code_without_a_challenge(self, signing_keys, web, user, settings):
+        settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "PKCE_REQUIRED": False}
+        answer = web.authorize(user, code_challenge=None, code_challenge_method=None)
+        assert web.exchange(answer["code"]).json()["error"] == "invalid_grant"
+
     def test_unknown_profile(self):
         with pytest.raises(ImproperlyConfigured, match=r"must be \"rfc9700\" or None \(got 'fapi'\)"):
             oauth2_provider_settings(profile="fapi")
