@@ -144,6 +144,13 @@ def test_an_invalid_target(resources, asked, granted):
     assert "unknown.example" not in refused.value.description
 
 
+@pytest.mark.compliance("8707-2")
+@pytest.mark.parametrize("resource", ["/relative", "", None, 7, [API], f"{API}#fragment", f"{API} {REPORTS}"])
+def test_a_malformed_resource_is_named_as_such(resource):
+    with pytest.raises(InvalidTarget, match="is not an absolute URI without a fragment"):
+        resolve(API, resource)
+
+
 def test_a_granted_resource_that_only_this_client_may_have():
     assert resolve(granted=[NEIGHBOUR], filled_in="secrets", client=OTHER).identifiers == [NEIGHBOUR]
     with pytest.raises(InvalidTarget):

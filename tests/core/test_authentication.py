@@ -82,6 +82,11 @@ class TestSession:
         read = AuthenticationEvent.from_session(event.to_session(), now=now)
         assert (read is None) == (event.authenticated_at > now)
 
+    def test_a_login_of_this_second_is_not_ahead(self):
+        event = AuthenticationEvent(authenticated_at=NOW)
+        assert AuthenticationEvent.from_session(event.to_session(), now=NOW) == event
+        assert AuthenticationEvent.from_session(event.to_session(), now=NOW - 0.001) is None
+
     @given(anything)
     def test_anything_else_is_nothing(self, value):
         assert AuthenticationEvent.from_session(value, now=NOW) is None

@@ -68,6 +68,12 @@ def test_scope_is_a_string_and_is_left_out_when_there_is_none(scopes, claim):
     assert ("scope" in assembled(scopes=[])) is False
 
 
+@pytest.mark.compliance("9068-11")
+@pytest.mark.parametrize("known", [{}, {"auth_time": 7}, {"auth_time": 7, "acr": "gold", "amr": ["pwd", "otp"]}])
+def test_what_is_known_of_the_login_is_added(known):
+    assert assembled(authentication=known) == {**assembled(), **known}
+
+
 def test_mapped_claims_are_added():
     claims = assembled(mapped={"email": "a@example.com", "roles": ["x"], "name": None})
     assert (claims["email"], claims["roles"], claims["name"]) == ("a@example.com", ["x"], None)

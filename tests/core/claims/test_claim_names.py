@@ -62,8 +62,9 @@ def test_name_that_is_none(name):
 def test_reserved_claim_in_any_spelling(claim):
     full_width = "".join(chr(ord(letter) + 0xFEE0) if letter.isalpha() else letter for letter in claim)
     for spelling in (claim, claim.upper(), claim.title(), f"{claim}.x", f"{claim.upper()}.x.y", full_width):
-        with pytest.raises(UnusableRule, match="is a protocol claim"):
+        with pytest.raises(UnusableRule, match="is a protocol claim") as refused:
             refuse_reserved(parse_claim_name(spelling))
+        assert [problem.where for problem in refused.value.problems] == ["claim"]
 
 
 def test_look_alike_is_another_name():

@@ -318,6 +318,15 @@ class TestSizes:
         with pytest.raises(RequiredMapperFailed):
             mapped([rule("12345", required=True)], limits=limits)
 
+    @pytest.mark.parametrize(
+        ("claim", "text"),
+        [("x", '"x":"1234",'), ("x.a", '"x":{"a":"1234",},'), ("x.a.b", '"x":{"a":{"b":"1234",},},')],
+    )
+    def test_bound_counts_the_objects_of_a_nested_claim_and_a_comma_each(self, claim, text):
+        exactly, one_less = (SizeLimits(claim_bytes=size, token_bytes=10_000) for size in (len(text), len(text) - 1))
+        assert mapped([rule("1234", claim)], limits=exactly).claims
+        assert step(mapped([rule("1234", claim)], limits=one_less), claim).failure is FailureReason.TOO_LARGE
+
     def test_bound_of_a_claim_holds_for_all_that_is_in_it(self):
         limits = SizeLimits(claim_bytes=30, token_bytes=10_000)
         nested = [rule("1234", f"x.{letter}", name=letter) for letter in "abcdef"]

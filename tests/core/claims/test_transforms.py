@@ -46,6 +46,8 @@ def cast(to):
         ("Yes", "boolean", True),
         (" off ", "boolean", False),
         (0, "boolean", False),
+        *((word, "boolean", True) for word in ("true", "TRUE", "yes", "on", "1")),
+        *((word, "boolean", False) for word in ("false", "False", "no", "off", "0")),
     ],
 )
 def test_cast(value, to, expected):

@@ -237,7 +237,7 @@ def test_snapshot_with_an_etag_that_cannot_be_sent_has_none(etag):
 
 
 def test_snapshot_of_a_machine_whose_clock_is_a_little_ahead():
-    assert read(snapshot().to_text(), now=NOW - 59).confirmed_at == NOW - 59
+    assert read(snapshot().to_text(), now=NOW - 60).confirmed_at == NOW - 60
     with pytest.raises(UnacceptableDocument, match="future"):
         read(snapshot().to_text(), now=NOW - 61)
 

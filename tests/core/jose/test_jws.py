@@ -5,7 +5,15 @@ import base64
 import pytest
 
 from django_at_jwt.core.errors import RejectionReason, TokenRejected
-from django_at_jwt.core.jose.jws import CompactJws, decode_object, decode_segment, encode_segment, sign_compact
+from django_at_jwt.core.jose.jws import (
+    CompactJws,
+    DuplicateMember,
+    decode_object,
+    decode_segment,
+    encode_segment,
+    sign_compact,
+    unique_members,
+)
 from django_at_jwt.core.jose.keys import PrivateKey, PublicKey
 from tests.core.signing_keys import signing_key
 from tests.core.token_factory import ALL_ALGORITHMS, EXPECTED, TokenFactory, b64url, json_of, private_members
@@ -79,6 +87,15 @@ def test_what_is_no_object_is_refused_for_the_reason_that_was_asked_for(data, re
     assert reason_of(decode_object, data, reason) is reason
 
 
+def test_the_first_duplicate_member_is_named():
+    with pytest.raises(DuplicateMember) as duplicate:
+        unique_members([("a", 1), ("b", 2), ("c", 3), ("c", 3), ("b", 4)])
+    assert duplicate.value.name == "b"
+    # The name is the sender's text.
+    assert str(duplicate.value) == "a member occurs twice"
+    assert unique_members([("b", 1), ("a", 1)]) == {"b": 1, "a": 1}
+
+
 def test_an_object_is_read():
     value = decode_object('{"a":[1,2.5,{"b":null}],"é":"🔑"}'.encode(), RejectionReason.BAD_CLAIMS)
     assert value == {"a": [1, 2.5, {"b": None}], "é": "🔑"}
@@ -91,6 +108,33 @@ def test_a_token_is_taken_apart_without_reading_its_header():
     jws = split("QUFB.QkJC.Q0ND")
     assert jws == (b"QUFB.QkJC", b"QUFB", b"BBB", b"CCC")
     assert reason_of(lambda: jws.header) is RejectionReason.BAD_HEADER
+
+
+@pytest.mark.parametrize("segment", [b"AA+A", b"AA/A", b"AAA=", b"AA A", b"AA\nA", b"AA\x00A", b"AA.A", b"AA\xe9A"])
+def test_other_characters_than_those_of_base64url_are_malformed(segment):
+    assert reason_of(decode_segment, segment) is RejectionReason.MALFORMED
+
+
+@pytest.mark.parametrize(
+    ("token", "reason"),
+    [
+        ("AAAA.AAAA.AAAA.AAAA.AAAA", RejectionReason.ENCRYPTED),
+        ("AAAA..AAAA.AAAA.AAAA", RejectionReason.ENCRYPTED),
+        ("AA+A.AAAA.AAAA.AAAA.AAAA", RejectionReason.MALFORMED),
+        ("AAAA.AAAA.AAAA.AAAA", RejectionReason.MALFORMED),
+        ("AAAA.AAAA.AAAA.AAAA.AAAA.AAAA", RejectionReason.MALFORMED),
+        ("AAAA.AAAA", RejectionReason.MALFORMED),
+        ("AAAA", RejectionReason.MALFORMED),
+        ("", RejectionReason.MALFORMED),
+        ("AA+A.AAAA.AAAA", RejectionReason.MALFORMED),
+        ("AAA=.AAAA.AAAA", RejectionReason.MALFORMED),
+        ("AAAA.AA+A.AAAA", RejectionReason.MALFORMED),
+        ("AAAA.AAAA.AA+A", RejectionReason.MALFORMED),
+        ("AAA\u00c1.AAAA.AAAA", RejectionReason.MALFORMED),
+    ],
+)
+def test_a_token_has_three_segments_of_base64url(token, reason):
+    assert reason_of(split, token) is reason
 
 
 def test_the_cap_is_on_the_whole_token_and_inclusive():

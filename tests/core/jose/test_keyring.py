@@ -92,7 +92,9 @@ def test_a_ring_cannot_be_changed():
 def test_what_is_printed_of_a_ring_is_public():
     printed = repr(ring_of("RS256", "ES256"))
     assert "SigningKey" not in printed
+    assert "Signer" not in printed
     assert "lambda" not in printed
+    assert "lambda" not in repr(ring_of("ES256").signer())
 
 
 @pytest.mark.compliance("8725-8")
