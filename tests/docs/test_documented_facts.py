@@ -23,6 +23,7 @@ from django_at_jwt.authorization_server.keys.rotation import rotate_signing_keys
 from django_at_jwt.authorization_server.keys.store import key_store
 from django_at_jwt.conf import app_settings, problems_in
 from django_at_jwt.core.key_lifecycle import KeyState
+from django_at_jwt.core.token_id import TokenId
 from django_at_jwt.models import SigningKey
 from tests.conftest import decoded
 
@@ -32,6 +33,7 @@ from .blocks import (
     KEYS,
     PAGES,
     PROTECT,
+    README,
     RESOURCE_SERVERS,
     SETTINGS,
     SUBJECTS,
@@ -426,3 +428,11 @@ class TestKeysPage:
         settings.AT_JWT = {**first, "KEY_ENCRYPTION_KEYS": ["B" * 42 + "A"]}
         key_store.forget()
         issued(service)
+
+
+def test_each_jti_has_the_documented_format():
+    pages = [page.read_text() for page in (README, *PAGES)]
+    shown = [text for page in pages for text in re.findall(r'"jti": "([^"]+)"|^(\S+\.\S+\.[01])$', page, re.MULTILINE)]
+    ids = [TokenId.parse(text or alone) for text, alone in shown]
+    assert len(ids) >= 4
+    assert None not in ids

@@ -173,7 +173,8 @@ def _end_reused(refresh_token: str) -> None:
     if used is None or rows.filter(token_family=used.token_family, revoked__isnull=True).exists():
         return
     authorization = Authorization.objects.of_family(used.token_family)
-    if authorization is not None and end_authorizations([authorization], reason=EndReason.REFRESH_TOKEN_REUSED):
+    if authorization is not None:
+        end_authorizations([authorization], reason=EndReason.REFRESH_TOKEN_REUSED)
         logger.warning("A refresh token was used again; its authorization %s has ended", authorization.identifier)
 
 
