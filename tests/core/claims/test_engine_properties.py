@@ -24,7 +24,8 @@ from django_at_jwt.core.profile import RESERVED_CLAIMS, encode_json
 from .shorthand import PROTOCOL
 from .strategies import FACTS, JSON_VALUES, LIMITS, RULE_SETS, SOURCE_VALUES, VALUES, rules
 
-thorough = settings(max_examples=300)
+# Each run tries others.
+moderate = settings(max_examples=100)
 
 
 def outcome(rule_set, facts, values, limits):
@@ -36,7 +37,7 @@ def outcome(rule_set, facts, values, limits):
     return json.dumps(result.claims), None, result.trace
 
 
-@thorough
+@moderate
 @given(RULE_SETS, FACTS, SOURCE_VALUES, LIMITS)
 def test_reserved_claims_bounds_and_json_hold_and_nothing_is_raised(rule_set, facts, values, limits):
     selection = compile_rules(rule_set).select(facts)
@@ -58,7 +59,7 @@ def test_reserved_claims_bounds_and_json_hold_and_nothing_is_raised(rule_set, fa
         assert not mapper.rule.required or step.outcome not in {MapperOutcome.FAILED, MapperOutcome.DROPPED}
 
 
-@thorough
+@moderate
 @given(RULE_SETS, FACTS, SOURCE_VALUES, LIMITS, st.randoms(use_true_random=False))
 def test_the_order_of_the_rows_does_not_matter(rule_set, facts, values, limits, dice: random.Random):
     # Two with the same name both fail, in any order.
@@ -67,7 +68,7 @@ def test_the_order_of_the_rows_does_not_matter(rule_set, facts, values, limits, 
     assert outcome(one_of_each, facts, values, limits) == outcome(shuffled, facts, values, limits)
 
 
-@thorough
+@moderate
 @given(RULE_SETS, FACTS, SOURCE_VALUES, LIMITS)
 def test_applying_twice_gives_the_same_and_changes_nothing(rule_set, facts, values, limits):
     compiled = compile_rules(rule_set)
@@ -78,7 +79,7 @@ def test_applying_twice_gives_the_same_and_changes_nothing(rule_set, facts, valu
     assert protocol == PROTOCOL
 
 
-@thorough
+@moderate
 @given(RULE_SETS, FACTS, SOURCE_VALUES, LIMITS)
 def test_trace_names_who_set_each_claim(rule_set, facts, values, limits):
     try:
@@ -94,7 +95,7 @@ def test_trace_names_who_set_each_claim(rule_set, facts, values, limits):
         assert (step.outcome is MapperOutcome.FAILED) == (step.failure is not None)
 
 
-@thorough
+@moderate
 @given(rules())
 def test_a_rule_that_is_written_is_read_as_itself_or_refused(rule):
     try:
@@ -110,7 +111,7 @@ def test_a_rule_that_is_written_is_read_as_itself_or_refused(rule):
     assert read == rule
 
 
-@thorough
+@moderate
 @given(
     st.dictionaries(st.sampled_from(["name", "claim", "source", "transforms", "conditions", "type", "x"]), VALUES)
     | VALUES
@@ -124,7 +125,7 @@ def test_any_data_at_all_is_read_or_refused(data):
     assert all(str(problem) for problem in problems)
 
 
-@thorough
+@moderate
 @given(JSON_VALUES)
 def test_any_json_object_is_mapped_as_it_is(value):
     rule = parse_rule(
