@@ -132,7 +132,8 @@ class TestUserInformation:
         assert "redirect_uris" in page.context["form"].errors
 
     def test_admin(self, admin_client):
-        address = reverse("admin:oauth2_provider_application_add")
+        options = get_application_model()._meta
+        address = reverse(f"admin:{options.app_label}_{options.model_name}_add")
         page = admin_client.post(address, {**FORM, "redirect_uris": WITH_USER[1]})
         [problem, *_] = page.context["adminform"].form.errors["redirect_uris"]
         assert "user name or password" in problem
