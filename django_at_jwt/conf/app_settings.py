@@ -163,7 +163,7 @@ class AppSettings:
     oversized_claims: str = setting("refuse", read_oversize)
     self_registration: bool = setting(False, read_flag)
     user_code_attempts: int = setting(5, read_count)
-    user_code_attempts_per_address: int = setting(50, read_count)
+    user_code_attempts_per_address: int = setting(20, read_count)
     attempt_cache: str = setting("default", read_text)
     audience: str | None = setting(None, read_optional_identifier)
     authentication_methods: Mapping[str, tuple[str, ...]] | None = setting(None, read_methods_by_name)

@@ -258,7 +258,13 @@ class TestGuessing:
         assert rows().get().user is None
         assert enter(started["user_code"]).status_code == 302
 
-    def test_address_has_fifty_wrong_codes(self, started, enter, user, settings):
+    def test_address_has_twenty_wrong_codes(self, started, enter):
+        for number in range(20):
+            assert enter(f"WRONG{number}").status_code == 200
+        assert enter(started["user_code"]).status_code == 429
+        assert enter(started["user_code"], address="192.0.2.2").status_code == 302
+
+    def test_ipv6_network_counts_as_one_address(self, started, enter, settings):
         settings.AT_JWT = {**settings.AT_JWT, "USER_CODE_ATTEMPTS_PER_ADDRESS": 3}
         for number, address in enumerate(("2001:db8::1", "2001:db8::2", "2001:db8::ffff:1")):
             assert enter(f"WRONG{number}", address=address).status_code == 200
