@@ -324,8 +324,8 @@ class TestPolicies:
         assert statuses("offline", issued) == {200}
 
     def test_setting(self, issued, revoke, settings):
-        revoke("authorization")
         settings.AT_JWT = {**settings.AT_JWT, "REVOCATION": "offline"}
+        revoke("authorization")
         assert statuses(None, issued) == {200}
         assert statuses("deny_list", issued) == {401}
 
@@ -361,6 +361,11 @@ class TestTokenWithoutARowAtViewsOfDot:
     @pytest.mark.parametrize("change", [{"client_id": "no such client"}, {"sub": "0"}])
     def test_client_or_user_that_does_not_exist(self, change, issue):
         assert issue(has_row=False, **change).get("/toolkit-drf/").status_code == 401
+
+    def test_site_without_time_zones(self, issue, settings):
+        issued = issue(has_row=False)
+        settings.USE_TZ = False
+        assert issued.get("/toolkit-drf/").status_code == 200
 
     def test_inactive_user(self, issue, user):
         type(user).objects.update(is_active=False)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
@@ -17,6 +16,7 @@ from oauth2_provider.settings import oauth2_settings
 from oauthlib.common import Request
 
 from django_at_jwt.authorization_server.endpoint_urls import is_endpoint
+from django_at_jwt.authorization_server.keys.last_expiry import as_datetime
 from django_at_jwt.authorization_server.keys.store import key_store
 from django_at_jwt.authorization_server.resource_servers import registry
 from django_at_jwt.authorization_server.revocation.deny_list import deny_list
@@ -207,7 +207,7 @@ def _unstored_row(claims: AccessTokenClaims, token: str) -> Any:
         token=token,
         scope=claims.scope,
         resource=list(claims.audience),
-        expires=datetime.fromtimestamp(claims.expires_at, UTC),
+        expires=as_datetime(int(claims.expires_at)),
     )
 
 
