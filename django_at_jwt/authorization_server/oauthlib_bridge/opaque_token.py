@@ -113,6 +113,11 @@ def claims_of_row(row: Any) -> AccessTokenClaims:
     )
 
 
+def opaque_token_id(row: Any) -> str:
+    """Return the ``jti`` of an opaque token."""
+    return f"opaque-{row.pk}"
+
+
 def _as_claims(row: Any, issuer: str) -> dict[str, Any]:
     client_id = row.application.client_id
     return {
@@ -125,11 +130,6 @@ def _as_claims(row: Any, issuer: str) -> dict[str, Any]:
         "jti": opaque_token_id(row),
         "scope": row.scope,
     }
-
-
-def opaque_token_id(row: Any) -> str:
-    """Return the ``jti`` of an opaque token, derived from its row."""
-    return f"opaque-{row.pk}"
 
 
 def _subject(row: Any) -> str:

@@ -51,7 +51,7 @@ class Superseded(NamedTuple):
 
     Attributes:
         replaced: whether it ended the former access token, whose row can then be overwritten.
-        link: the former access token's link to its ``jti``, for the new one; ``None`` if there is no such link.
+        link: the former access token's link to its ``jti``, which the new one takes over if it replaces the token.
     """
 
     replaced: bool
@@ -82,7 +82,7 @@ def lock_family(refresh_token: Any) -> LockedFamily:
 
 
 def end_replaced(
-    family: LockedFamily, replaced: Any, *, resources: Sequence[str], identifier: str, rotates: bool
+    family: LockedFamily, replaced: Any, *, resources: Sequence[str], identifier: str, ends_used: bool
 ) -> Superseded:
     """End the tokens that a refresh replaces: siblings, and access tokens for the same resources.
 
@@ -93,7 +93,8 @@ def end_replaced(
         replaced: the access token of the refresh token.
         resources: the resources of the new access token.
         identifier: the authorization's identifier.
-        rotates: whether the refresh token ends, too; if not, the row of ``replaced`` is overwritten.
+        ends_used: whether to end the refresh token itself, and to delete the row of ``replaced`` rather than leave it
+            to be overwritten.
     """
     model, own_key, now = get_access_token_model(), replaced.pk, timezone.now()
     of_siblings = [sibling.access_token_id for sibling in family.siblings if sibling.access_token_id is not None]
@@ -120,19 +121,19 @@ def end_replaced(
         reason="superseded by a refresh",
     )
     with refreshing():
-        for refresh_token in (*family.siblings, family.token) if rotates else family.siblings:
+        for refresh_token in (*family.siblings, family.token) if ends_used else family.siblings:
             _end_refresh_token(refresh_token)
         for key, row in ended.items():
-            if rotates or key != own_key:
+            if ends_used or key != own_key:
                 row.revoke()
     # The first use of a refresh token is known by its access token. One that lives on must not allow another retry.
     kept = {own_key, *of_siblings} - ended.keys()
     if kept:
         model.objects.filter(pk__in=kept).update(source_refresh_token=None)
-    own_link = ended_links.pop(own_key, None)
+    ended_links.pop(own_key, None)
     if ended_links:
         IssuedToken.objects.filter(pk__in=[link.pk for link in ended_links.values()]).delete()
-    return Superseded(replaced=own_key in ended, link=own_link)
+    return Superseded(replaced=own_key in ended, link=links.get(str(own_key)))
 
 
 def _end_refresh_token(row: Any) -> None:

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from django.utils import timezone
 from oauth2_provider.models import get_access_token_model, get_refresh_token_model
+from oauth2_provider.oauth2_validators import OAuth2Validator
 from oauth2_provider.settings import oauth2_settings
 from oauthlib.oauth2 import InvalidGrantError
 
 from django_at_jwt.authorization_server.revocation.reasons import because
 from django_at_jwt.authorization_server.revocation.revoke import end_authorizations
+from django_at_jwt.authorization_server.revocation.supersession import refreshing
 from django_at_jwt.core.errors import IssuanceError
 from django_at_jwt.models import Authorization
 from django_at_jwt.models.authorization import EndReason
@@ -25,6 +27,7 @@ from .refresh_families import can_have_sibling, end_replaced, first_replacement,
 from .request import AUTHORIZATION, LINK, stored, token_grant
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
     from oauthlib.common import Request
@@ -96,7 +99,9 @@ class RefreshGrantMixin:
         if family.token is None:
             raise InvalidGrantError("The refresh token was deleted by another request.", request=request)
         if family.token.revoked is None:
-            return self._replace_tokens(token, request, family, expires_at)
+            save = super()._save_bearer_token  # type: ignore[misc]
+            is_dot = save.__func__ is OAuth2Validator._save_bearer_token
+            return self._replace_tokens(token, request, family, expires_at, own_save=None if is_dot else save)
         replacement = first_replacement(family.token)
         if replacement is None:
             raise InvalidGrantError("The refresh token was revoked by another request.", request=request)
@@ -110,11 +115,20 @@ class RefreshGrantMixin:
         return None
 
     def _replace_tokens(
-        self, token: dict[str, Any], request: Request, family: LockedFamily, expires_at: datetime
+        self,
+        token: dict[str, Any],
+        request: Request,
+        family: LockedFamily,
+        expires_at: datetime,
+        *,
+        own_save: Callable[..., Any] | None,
     ) -> None:
         """Store the tokens of a refresh, and end those that they replace.
 
         DOT would read each row again, and end the former access token even if it is for another API.
+
+        Args:
+            own_save: the ``_save_bearer_token()`` of a site's own validator, which replaces the tokens itself.
         """
         self._check_and_set_request_resource(request)  # type: ignore[attr-defined]
         used, rotates = family.token, self.rotate_refresh_token(request)
@@ -122,12 +136,28 @@ class RefreshGrantMixin:
         if replaced is None:
             raise InvalidGrantError("The access token was revoked by another request.", request=request)
         identifier = stored(request, AUTHORIZATION).identifier
-        superseded = end_replaced(family, replaced, resources=request.resource, identifier=identifier, rotates=rotates)
-        setattr(request, LINK, superseded.link)
-        if rotates:
+        superseded = end_replaced(
+            family,
+            replaced,
+            resources=request.resource,
+            identifier=identifier,
+            ends_used=rotates and own_save is None,
+        )
+        overwrites = not rotates and (superseded.replaced or own_save is not None)
+        setattr(request, LINK, superseded.link if superseded.replaced or overwrites else None)
+        if own_save is not None:
+            if rotates and not superseded.replaced:
+                # Otherwise, DOT would delete the former access token.
+                used.access_token = None
+                used.save(update_fields=["access_token", "updated"])
+            with refreshing():
+                own_save(token, request)
+            if overwrites:
+                link_token(request, _access_token_of(used, used, is_overwritten=True), token)
+        elif rotates:
             row = self._create_access_token(expires_at, request, token, source_refresh_token=used)  # type: ignore[attr-defined]
             self._create_refresh_token(request, token["refresh_token"], row, used)  # type: ignore[attr-defined]
-        elif superseded.replaced:
+        elif overwrites:
             self._overwrite(replaced, token, request, expires_at)
         else:
             used.access_token = self._create_access_token(expires_at, request, token)  # type: ignore[attr-defined]
