@@ -17,6 +17,7 @@ require_installed()
 
 from .authorization_server.views import (  # noqa: E402 - it imports the models
     ApplicationRegistrationView,
+    ApplicationUpdateView,
     AuthorizationView,
     DeviceAuthorizationView,
     DeviceConfirmView,
@@ -33,6 +34,7 @@ from .authorization_server.views.metadata import DiscoveryView, MetadataView  # 
 
 __all__ = [
     "ApplicationRegistrationView",
+    "ApplicationUpdateView",
     "AuthorizationView",
     "DeviceAuthorizationView",
     "DeviceConfirmView",

@@ -75,6 +75,7 @@ AUTHENTICATION = topic("how-to/authentication")
 CLIENT_SECRETS = topic("how-to/client-secrets")
 THROTTLING = topic("how-to/throttle-endpoints")
 PREVIEW = topic("how-to/preview")
+REVOKE_TOKENS = topic("how-to/revoke-tokens")
 KEYS = topic(
     "how-to/rotate-keys",
     "how-to/scheduled-commands",

@@ -17,6 +17,8 @@ from tests.patience import PATIENCE_SECONDS
 ROOT = Path(__file__).resolve().parents[2]
 SUITES = (
     "tests/authorization_server/oauthlib_bridge",
+    "tests/authorization_server/revocation/test_events.py",
+    "tests/authorization_server/revocation/test_revoke.py",
     "tests/resource_server/rest_framework/test_authentication.py",
     "tests/resource_server/users/test_user_modes.py",
     "tests/authorization_server/login/test_events.py",

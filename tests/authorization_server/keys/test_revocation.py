@@ -18,7 +18,8 @@ from django_at_jwt.authorization_server.keys.store import key_store
 from django_at_jwt.core.key_lifecycle import KeyState
 from django_at_jwt.models import Authorization, DenyListEntry, SigningKey
 from django_at_jwt.models.authorization import EndReason
-from tests.conftest import captured_statements, decoded
+from tests.authorization_server.revocation.grants import revoking_statements
+from tests.conftest import decoded
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("keys_made_quickly")]
 
@@ -258,7 +259,7 @@ class TestRefreshTokensAfterwards:
         for _ in range(2):
             web.code_flow(user)
             web.code_flow(user)
-            with captured_statements() as statements:
+            with revoking_statements() as statements:
                 revoke(leaked.kid, "--revoke-all-refresh-tokens")
             numbers.append(len(statements))
         assert numbers[0] == numbers[1]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from django.utils import timezone
 from oauth2_provider.models import get_access_token_model, get_refresh_token_model
 
 from django_at_jwt.models import Authorization, DenyListEntry, IssuedToken
-from tests.conftest import decoded
+from tests.conftest import captured_statements, decoded
 
 
 @dataclass
@@ -57,3 +58,11 @@ def granted(client, response):
 
 def entries():
     return [(row.kind, row.value) for row in DenyListEntry.objects.order_by("pk")]
+
+
+@contextmanager
+def revoking_statements():
+    """Give the statements of a block, without those that read the resource servers again after a second."""
+    with captured_statements() as statements:
+        yield (counted := [])
+    counted.extend(each for each in statements if "resourceserver" not in each)

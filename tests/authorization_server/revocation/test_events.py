@@ -12,6 +12,7 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.forms import SetPasswordForm
 from django.core import serializers
 from django.core.management import call_command
+from django.db import connections
 from django.utils import timezone
 from oauth2_provider.models import get_access_token_model, get_application_model, get_refresh_token_model
 
@@ -60,6 +61,7 @@ def revoke(client, token, **data):
     assert answer.status_code == 200, answer.content
 
 
+@pytest.mark.compliance("7009-1")
 class TestRevocationEndpoint:
     @pytest.mark.parametrize("kind", ["access_token", "refresh_token"])
     @pytest.mark.parametrize("hint", [None, "access_token", "refresh_token"])
@@ -277,6 +279,8 @@ class TestUsers:
 
     def test_row_of_another_model_with_the_same_key(self, tokens, user):
         # Threat 37: neither saving nor deleting it concerns the user.
+        if not isinstance(user.pk, int):
+            pytest.skip("the site's users have other primary keys")
         department = Department(pk=user.pk, code="x")
         department.save()
         department.delete()
@@ -364,7 +368,8 @@ class TestCommands:
         server.enabled = False
         fixture = tmp_path / "site.json"
         fixture.write_text(serializers.serialize("json", [user, refresh_token, server]))
-        call_command("loaddata", str(fixture), verbosity=0, stdout=io.StringIO())
+        for database in connections:
+            call_command("loaddata", str(fixture), database=database, verbosity=0, stdout=io.StringIO())
         assert not User.objects.get(pk=user.pk).is_active
         assert entries() == []
         assert tokens.authorization.ended_at is None

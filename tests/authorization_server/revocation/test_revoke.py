@@ -22,10 +22,9 @@ from django_at_jwt.authorization_server.revocation import revoke
 from django_at_jwt.models import Authorization, DenyListEntry, IssuedToken, SigningKey
 from django_at_jwt.models.authorization import EndReason, hash_of_code
 from django_at_jwt.revocation import UnknownToken, revoke_authorization, revoke_client, revoke_token, revoke_user
-from tests.conftest import captured_statements
 from tests.people.models import Department
 
-from .grants import entries, granted
+from .grants import entries, granted, revoking_statements
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("keys_made_quickly", "signing_keys")]
 
@@ -89,11 +88,11 @@ class TestUser:
         assert device.status == device.AUTHORIZED
 
     def test_number_of_statements_does_not_grow(self, web, user, tokens):
-        with captured_statements() as of_one:
+        with revoking_statements() as of_one:
             revoke_user(user)
         for _ in range(3):
             granted(web, web.code_flow(user))
-        with captured_statements() as of_three:
+        with revoking_statements() as of_three:
             revoke_user(user)
         assert len(of_three) == len(of_one)
 
