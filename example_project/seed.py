@@ -123,6 +123,7 @@ def seed() -> None:
                 "description": api.description,
                 "scopes": api.scopes,
                 # A new API is closed until its clients are chosen.
+                "introspection_clients": [SERVICE.client_id],
                 "clients": [client.client_id for client in CLIENTS.values() if {*client.scopes} & {*api.scopes}],
             },
         )

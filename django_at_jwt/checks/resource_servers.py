@@ -14,7 +14,7 @@ from django_at_jwt.core.resource_servers import ResourceServers, TokenFormat
 from .ids import CheckId, issues_tokens, settings_valid, views_take_access_tokens, when
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from django_at_jwt.core.resource_servers import ResourceServerConfig
     from django_at_jwt.models import ResourceServer as ResourceServerRow
@@ -144,6 +144,42 @@ def check_clients(**_kwargs: Any) -> list[CheckMessage]:
         for server in _registered() or ()
         if server.enabled and server.client_ids is not None and not server.client_ids
     ]
+
+
+@when(issues_tokens, settings_valid)
+def check_introspection_clients(**_kwargs: Any) -> list[CheckMessage]:
+    """Check that each client that may introspect tokens exists and is confidential."""
+    named = {
+        f'AT_JWT["INTROSPECTION_CLIENTS"] has the client {client_id!r}': client_id
+        for client_id in app_settings().introspection_clients
+    }
+    for server in _registered() or ():
+        for client_id in sorted(server.introspection_clients):
+            named[f"Resource server {server.identifier} names the introspecting client {client_id!r}"] = client_id
+    try:
+        confidential = _confidential(named.values())
+    except (AnyDatabaseError, ConnectionDoesNotExist):
+        return []
+    return [
+        Warning(
+            f"{where}, which is not a confidential client, so it cannot introspect tokens.",
+            hint="Name a confidential client, or remove it.",
+            id=CheckId.NO_INTROSPECTION_CLIENT,
+        )
+        for where, client_id in named.items()
+        if client_id not in confidential
+    ]
+
+
+def _confidential(client_ids: Collection[str]) -> set[str]:
+    from oauth2_provider.models import AbstractApplication, get_application_model  # noqa: PLC0415 - see above
+
+    if not client_ids:
+        return set()
+    rows = get_application_model()._default_manager.filter(
+        client_id__in=set(client_ids), client_type=AbstractApplication.CLIENT_CONFIDENTIAL
+    )
+    return set(rows.values_list("client_id", flat=True))
 
 
 @when(issues_tokens, settings_valid)

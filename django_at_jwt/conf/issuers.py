@@ -17,8 +17,10 @@ from .validators import (
     read_algorithms,
     read_leeway,
     read_optional_dotted_path,
+    read_optional_secret,
     read_optional_text,
     read_remote_revocation,
+    read_seconds,
     read_texts,
     setting,
 )
@@ -57,6 +59,10 @@ class IssuerSettings:
         leeway: allowed clock difference in seconds, at most 600, or ``None`` for ``AT_JWT["LEEWAY"]``.
         required_claims: claims that a token must have in addition to those of RFC 9068.
         revocation: ``OFFLINE``, or ``INTROSPECT`` to ask the issuer whether a token was revoked.
+        introspection_endpoint: for ``INTROSPECT``; ``None`` for that of the issuer's metadata.
+        client_id: for ``INTROSPECT``: the client with which this API authenticates at the issuer.
+        client_secret: of that client.
+        introspection_max_age: seconds for which the issuer's answer about a token is used.
         user_mode: how ``request.user`` is determined for its tokens.
         user_field: unique field of the user model that contains its subjects, or ``None`` for the table of subjects.
         fill_user: dotted path of a function that takes a new user and the claims and fills in the user's fields, for
@@ -71,6 +77,10 @@ class IssuerSettings:
     leeway: float | None = setting(None, read_leeway)
     required_claims: tuple[str, ...] = setting((), read_texts)
     revocation: Revocation = setting(Revocation.OFFLINE, read_remote_revocation)
+    introspection_endpoint: str | None = setting(None, _endpoint)
+    client_id: str | None = setting(None, read_optional_text)
+    client_secret: str | None = setting(None, read_optional_secret, repr=False)
+    introspection_max_age: float = setting(5.0, read_seconds)
     user_mode: UserMode = setting(UserMode.STATELESS, _user_mode)
     user_field: str | None = setting(None, read_optional_text)
     fill_user: str | None = setting(None, read_optional_dotted_path)
@@ -113,5 +123,9 @@ def problems_in_issuers(value: object, where: str) -> Iterator[tuple[str, str]]:
             yield entry, f"must be a dict of the issuer's options {got(options)}"
         else:
             yield from problems_among(options, _ISSUER_OPTIONS, entry, unknown="is not an option of an issuer")
+            if options.get("revocation") == Revocation.INTROSPECT:
+                missing = [f'"{name}"' for name in ("client_id", "client_secret") if not options.get(name)]
+                if missing:
+                    yield entry, f"needs a {' and a '.join(missing)}, to introspect tokens at the issuer"
             if options.get("authorization_endpoint") and not options.get("token_endpoint"):
                 yield entry, 'needs a "token_endpoint" in addition to its "authorization_endpoint"'

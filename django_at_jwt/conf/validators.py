@@ -197,6 +197,13 @@ def read_optional_text(value: object) -> str | None:
     return None if value is None else read_text(value)
 
 
+@sensitive_variables()
+def read_optional_secret(value: object) -> str | None:
+    if value is not None and (not isinstance(value, str) or not value):
+        raise ValueError("must be a non-empty string")
+    return value
+
+
 def read_texts(value: object) -> tuple[str, ...]:
     return read_several(value, _read_entry)
 

@@ -247,9 +247,22 @@ def jwks_uri_in(metadata: Mapping[str, Any], *, issuer: str, loopback_http: bool
     Raises:
         UnacceptableDocument: it describes another issuer (RFC 8414 §3.3), or has no ``jwks_uri`` that may be fetched.
     """
+    return _address_in(metadata, "jwks_uri", issuer=issuer, loopback_http=loopback_http)
+
+
+def introspection_endpoint_in(metadata: Mapping[str, Any], *, issuer: str, loopback_http: bool) -> str:
+    """Return the ``introspection_endpoint`` of an issuer's metadata.
+
+    Raises:
+        UnacceptableDocument: it describes another issuer, or has no ``introspection_endpoint`` that may be used.
+    """
+    return _address_in(metadata, "introspection_endpoint", issuer=issuer, loopback_http=loopback_http)
+
+
+def _address_in(metadata: Mapping[str, Any], member: str, *, issuer: str, loopback_http: bool) -> str:
     if metadata.get("issuer") != issuer:
         raise UnacceptableDocument(f"its issuer is {quote(metadata.get('issuer'))}, not {quote(issuer)}")
-    jwks_uri = metadata.get("jwks_uri")
-    if not isinstance(jwks_uri, str) or not is_fetchable(jwks_uri, loopback_http=loopback_http):
-        raise UnacceptableDocument(f"its jwks_uri must be an https URL (got {quote(jwks_uri)})")
-    return jwks_uri
+    address = metadata.get(member)
+    if not isinstance(address, str) or not is_fetchable(address, loopback_http=loopback_http):
+        raise UnacceptableDocument(f"its {member} must be an https URL (got {quote(address)})")
+    return address

@@ -7,12 +7,17 @@ from typing import TYPE_CHECKING, Final
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
-from django_at_jwt.conf import LOCAL_REVOCATION_POLICY, has_issuer_tables
+from django_at_jwt.conf import LOCAL_REVOCATION_POLICY, app_settings, has_issuer_tables, process_cached
 from django_at_jwt.core.revocation import Revocation
+
+from .remote.introspection import RemoteIntrospection
+from .remote.options import IntrospectionOptions
 
 if TYPE_CHECKING:
     from django_at_jwt.conf import IssuerSettings
     from django_at_jwt.core.revocation import RevocationPolicy
+
+    from .remote.options import RemoteOptions
 
 # `manage.py check` reports it for the setting, too.
 NO_TABLES: Final = (
@@ -36,15 +41,23 @@ def local_revocation_policy(revocation: Revocation, audience: str) -> Revocation
     return policy
 
 
-def remote_revocation_policy(issuer: IssuerSettings) -> RevocationPolicy | None:
-    """Return the check of a remote issuer's tokens, or ``None`` for ``OFFLINE``.
-
-    Raises:
-        ImproperlyConfigured: the check is not available.
-    """
+@process_cached
+def remote_revocation_policy(issuer: IssuerSettings, remote: RemoteOptions) -> RevocationPolicy | None:
+    """Return this process's check of a remote issuer's tokens, or ``None`` for ``OFFLINE``."""
     if issuer.revocation is Revocation.OFFLINE:
         return None
-    raise ImproperlyConfigured(f'AT_JWT["ISSUERS"]["{issuer.issuer}"] has a revocation that is not available.')
+    settings = app_settings()
+    return RemoteIntrospection(
+        IntrospectionOptions(
+            remote=remote,
+            endpoint=issuer.introspection_endpoint,
+            client_id=issuer.client_id or "",
+            client_secret=issuer.client_secret or "",
+            max_age=issuer.introspection_max_age,
+            max_stale=settings.revocation_max_stale,
+            accept_unavailable=settings.revocation_unavailable == "accept",
+        )
+    )
 
 
 def revocation_of_view(value: object) -> Revocation | None:

@@ -203,7 +203,9 @@ def _remote(issuer: IssuerSettings, settings: AppSettings) -> AcceptedIssuer:
         required_claims=issuer.required_claims,
     )
     return AcceptedIssuer(
-        keys=remote_key_source(issuer), expected=expected, revocation=remote_revocation_policy(issuer)
+        keys=remote_key_source(issuer),
+        expected=expected,
+        revocation=remote_revocation_policy(issuer, remote_options(issuer)),
     )
 
 

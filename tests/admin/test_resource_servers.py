@@ -46,6 +46,7 @@ def test_registers(admin, service):
         "scopes": "  read   Read your mail \r\n\r\nwrite\r\n",
         "open_to_all_clients": "",
         "clients": [service.application.client_id],
+        "introspection_clients": [service.application.client_id],
         "isolated": "on",
         "lifetime": "300",
         "algorithm": "RS256",
@@ -55,7 +56,7 @@ def test_registers(admin, service):
     assert (row.scopes, row.clients) == ({"read": "Read your mail", "write": ""}, [service.application.client_id])
     server = registry.current().by_identifier[MAIL]
     assert (server.lifetime, server.algorithm, server.isolated) == (300, "RS256", True)
-    assert server.client_ids == {service.application.client_id}
+    assert server.client_ids == server.introspection_clients == {service.application.client_id}
     assert LogEntry.objects.get().get_change_message() == "Added."
 
 

@@ -50,6 +50,23 @@ class TestClients:
         assert found() == {}
 
 
+class TestIntrospectionClients:
+    def test_unknown_and_public_clients(self, signing_keys, make_client, settings):
+        public, confidential = make_client(client_type="public"), make_client()
+        names = [each.application.client_id for each in (public, confidential)]
+        ResourceServer.objects.create(
+            identifier=MAIL, name="Mail", open_to_all_clients=True, introspection_clients=names
+        )
+        registry.forget()
+        message = found()["django_at_jwt.W031"]
+        assert message.msg.startswith(f"Resource server {MAIL} names the introspecting client {names[0]!r}")
+        ResourceServer.objects.update(introspection_clients=names[1:])
+        registry.forget()
+        assert found() == {}
+        settings.AT_JWT = {**settings.AT_JWT, "INTROSPECTION_CLIENTS": ["x"]}
+        assert "INTROSPECTION_CLIENTS" in found()["django_at_jwt.W031"].msg
+
+
 class TestDefaultResource:
     def test_none(self, signing_keys, settings):
         settings.AT_JWT = {}

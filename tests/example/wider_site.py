@@ -145,7 +145,8 @@ class WiderSite(Site):
         for name, fields in APIS.items():
             described = {"identifier": self.identifiers[name], "name": name.capitalize()}
             access = {} if "clients" in fields else {"open_to_all_clients": "on"}
-            admin.add("django_at_jwt/resourceserver", **described, **access, **fields)
+            introspecting = {"introspection_clients": self.description["clients"]["service"]["client_id"]}
+            admin.add("django_at_jwt/resourceserver", **described, **access, **introspecting, **fields)
         for name in ("notes", "reports"):
             admin.change("django_at_jwt/resourceserver", self.identifiers[name], open_to_all_clients="on")
 

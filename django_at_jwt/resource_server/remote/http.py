@@ -1,4 +1,4 @@
-"""A GET request to an issuer, with limits on everything that the issuer could make large or slow."""
+"""Requests to an issuer, with limits on everything that the issuer could make large or slow."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ import re
 import socket
 import ssl
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException, HTTPResponse
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
+
+from django.views.decorators.debug import sensitive_variables
 
 from django_at_jwt import __version__
 from django_at_jwt.core.errors import UnacceptableDocument
@@ -59,10 +61,37 @@ def fetch(address: str, *, etag: str | None, loopback_http: bool, deadline: floa
     Raises:
         FetchFailed: the answer is neither a JSON object with status 200, nor a 304 to a request with ``etag``.
     """
+    return _fetched(_Request(address, etag=etag), loopback_http=loopback_http, deadline=deadline)
+
+
+@sensitive_variables()
+def post_form(
+    address: str, form: Mapping[str, str], *, authorization: str, loopback_http: bool, deadline: float
+) -> Mapping[str, Any]:
+    """Post a form, and return the JSON object of the answer.
+
+    Follows no redirect, uses no proxy, and sends no cookie.
+
+    Args:
+        address: as for :func:`fetch`.
+        authorization: the value of the ``Authorization`` header.
+        deadline: as for :func:`fetch`.
+
+    Raises:
+        FetchFailed: the answer is not a JSON object with status 200. The message contains neither the form nor the
+            header.
+    """
+    request = _Request(address, body=urlencode(form).encode(), authorization=authorization)
+    return _fetched(request, loopback_http=loopback_http, deadline=deadline).document or {}
+
+
+@sensitive_variables()
+def _fetched(request: _Request, *, loopback_http: bool, deadline: float) -> Answer:
+    address = request.address
     if not is_fetchable(address, loopback_http=loopback_http):
         raise FetchFailed(f"{quote(address)} is not an https URL")
     try:
-        return _ask(address, etag, deadline)
+        return _ask(request, deadline)
     except UnacceptableDocument as error:
         raise FetchFailed(f"the answer of {quote(address)} cannot be used: {error}") from None
     except (OSError, HTTPException, ValueError) as error:
@@ -70,8 +99,17 @@ def fetch(address: str, *, etag: str | None, loopback_http: bool, deadline: floa
         raise FetchFailed(f"{quote(address)} cannot be fetched: {type(error).__name__}: {quote(str(error))}") from None
 
 
-def _ask(address: str, etag: str | None, deadline: float) -> Answer:
-    parts = urlsplit(address)
+@dataclass(frozen=True, slots=True)
+class _Request:
+    address: str
+    etag: str | None = None
+    body: bytes | None = field(default=None, repr=False)
+    authorization: str | None = field(default=None, repr=False)
+
+
+@sensitive_variables()
+def _ask(request: _Request, deadline: float) -> Answer:
+    parts = urlsplit(request.address)
     connection = _Connection(str(parts.hostname), parts.port, is_https=parts.scheme == "https", deadline=deadline)
     headers = {
         "Accept": "application/json",
@@ -79,13 +117,17 @@ def _ask(address: str, etag: str | None, deadline: float) -> Answer:
         "Connection": "close",
         "User-Agent": f"django-at-jwt/{__version__}",
     }
-    if etag is not None:
-        headers["If-None-Match"] = etag
+    if request.etag is not None:
+        headers["If-None-Match"] = request.etag
+    if request.body is not None:
+        headers["Content-Type"] = "application/x-www-form-urlencoded"
+    if request.authorization is not None:
+        headers["Authorization"] = request.authorization
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     try:
-        connection.request("GET", target, headers=headers)
+        connection.request("GET" if request.body is None else "POST", target, body=request.body, headers=headers)
         with connection.getresponse() as response:
-            return _read(response, is_conditional=etag is not None)
+            return _read(response, is_conditional=request.etag is not None)
     finally:
         connection.close()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -34,3 +34,26 @@ class RemoteOptions:
     unknown_kid_cooldown: float
     cache: str
     loopback_http: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class IntrospectionOptions:
+    """How one remote issuer is asked about tokens, and how its answers are cached. All times are seconds.
+
+    Args:
+        remote: how the issuer's metadata is fetched.
+        endpoint: the introspection endpoint; ``None`` for that of the metadata.
+        client_id: of the client with which this API authenticates.
+        client_secret: of that client.
+        max_age: how long an answer is used.
+        max_stale: how long an answer is used while the issuer cannot be asked.
+        accept_unavailable: whether a token is accepted if the issuer cannot be asked, and no answer may be used.
+    """
+
+    remote: RemoteOptions
+    endpoint: str | None
+    client_id: str
+    client_secret: str = field(repr=False)
+    max_age: float
+    max_stale: float
+    accept_unavailable: bool

@@ -68,7 +68,7 @@ def test_introspection_by_token_and_by_secret(signing_keys, service, client):
         service.post("/o/introspect/", {"token": asked}),
     ):
         assert answer.json()["active"] is True
-        assert answer.json()["aud"] == [settings.API]
+        assert answer.json()["aud"] == settings.API
         assert answer.json()["exp"] == decoded(asked)[1]["exp"]
     refused = client.post("/o/introspect/", {"token": asked}, headers={"Authorization": f"Bearer {asked}"})
     assert refused.status_code in {401, 403}

@@ -50,6 +50,7 @@ def mailed(settings):
         "OIDC_ENABLED": True,
         "OIDC_RSA_PRIVATE_KEY": OIDC_KEY,
     }
+    settings.AT_JWT = {**settings.AT_JWT, "INTROSPECTION_BY_GET": True}
     handler = AdminEmailHandler(include_html=True)
     handler.setLevel(logging.ERROR)
     loggers = [logging.getLogger(name) for name in ("django.request", "django_at_jwt")]

@@ -35,6 +35,7 @@ def endpoints(settings, signing_keys):
         "OIDC_ENABLED": True,
         "OIDC_RSA_PRIVATE_KEY": OIDC_KEY,
     }
+    settings.AT_JWT = {**settings.AT_JWT, "INTROSPECTION_BY_GET": True}
 
 
 def as_in_a_new_process():

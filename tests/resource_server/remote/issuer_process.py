@@ -106,7 +106,9 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         issuer = self.issuer
         issuer.requests[self.path] += 1
-        issuer.seen.append({"path": self.path, **{name.lower(): value for name, value in self.headers.items()}})
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        form = {"body": self.rfile.read(int(headers["content-length"])).decode()} if "content-length" in headers else {}
+        issuer.seen.append({"path": self.path, **headers, **form})
         page = issuer.pages.get(self.path, Page(status=404))
         page.asked.set()
         if page.released is not None:
@@ -126,6 +128,9 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(page.body, page.drip)
         except OSError:
             pass  # The client has closed the connection.
+
+    def do_POST(self) -> None:
+        self.do_GET()
 
     def _send(self, data: bytes, pause: float) -> None:
         if not pause:
