@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import requests
 
@@ -16,18 +16,18 @@ from .databases import environment
 
 
 @contextmanager
-def gunicorn(url: str, log, *, workers: int = 1, threads: int = 4, **extra: str):
-    """Run the test site under gunicorn against a database, and give its address."""
-    with reserved_port() as port, log.open("wb") as output:
+def gunicorn(url: str, log, *, workers: int = 1, threads: int = 4, port: int | None = None, **extra: str):
+    """Run the test site under gunicorn against a database, and yield its address."""
+    with nullcontext(port) if port else reserved_port() as own_port, log.open("wb") as output:
         command = [
-            *(sys.executable, "-m", "gunicorn", "tests.processes.wsgi:application", "--bind", f"127.0.0.1:{port}"),
+            *(sys.executable, "-m", "gunicorn", "tests.processes.wsgi:application", "--bind", f"127.0.0.1:{own_port}"),
             *("--workers", str(workers), "--threads", str(threads), "--timeout", str(PATIENCE_SECONDS)),
             # The site is loaded once, before the workers are forked.
             *("--graceful-timeout", "2", "--log-level", "warning", "--preload"),
         ]
         server = subprocess.Popen(command, env=environment(url, **extra), stdout=output, stderr=output)
         try:
-            address = f"http://127.0.0.1:{port}"
+            address = f"http://127.0.0.1:{own_port}"
             _wait_for(address, server, log)
             yield address
         finally:

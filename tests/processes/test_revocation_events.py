@@ -1,0 +1,75 @@
+"""Each event that revokes a token, at each kind of API, in several workers, with Redis gone in between."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.ports import reserved_port
+
+from .revocation_events import ALL_EVENTS, APIS, BOUND, DISABLED, EVENTS, accepting, disable_api, granted, running_site
+
+pytestmark = pytest.mark.compliance("7009-1", "7009-2", "7662-3", "6749-1")
+
+
+@contextmanager
+def redis_server(folder):
+    """Run Redis for the site, and yield the environment that names it and the function that stops it."""
+    if shutil.which("redis-server") is None:
+        yield {}, lambda: None
+        return
+    with reserved_port() as port:
+        command = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
+        server = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        try:
+            yield {"TEST_REDIS": f"redis://127.0.0.1:{port}"}, server.kill
+        finally:
+            server.kill()
+            server.wait()
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def outcomes(request, prepared_databases, tmp_path_factory):
+    """The kinds of APIs that accept the token of each event before it, and after it and the bound."""
+    folder = tmp_path_factory.mktemp("site")
+    with (
+        redis_server(folder) as (extra, stop_redis),
+        running_site(prepared_databases, request.param, folder, **extra) as site,
+    ):
+        grants = {event: granted(site, event) for event in ALL_EVENTS}
+        tokens = {event: grant.tokens["access_token"] for event, grant in grants.items()}
+        before = {event: accepting(site, token) for event, token in tokens.items()}
+        for event, happen in EVENTS.items():
+            happen(grants[event])
+        stop_redis()
+        time.sleep(BOUND)
+        after = {event: accepting(site, tokens[event]) for event in EVENTS}
+        untouched = accepting(site, tokens[DISABLED])
+        disable_api(site)
+        time.sleep(BOUND)
+        after[DISABLED] = accepting(site, tokens[DISABLED])
+        yield before, after, untouched
+
+
+@pytest.mark.parametrize("api", APIS)
+@pytest.mark.parametrize("event", ALL_EVENTS)
+def test_token_is_refused_within_the_bound(event, api, outcomes):
+    before, after, _ = outcomes
+    assert api in before[event]
+    assert api not in after[event]
+
+
+def test_tokens_of_others_go_on(outcomes):
+    assert outcomes[-1] == set(APIS)
+
+
+def test_documented_table_has_each_event_and_api():
+    page = Path("docs/reference/revocation-times.md").read_text()
+    rows = [line for line in page.splitlines() if line.startswith("| ") and line.endswith(" s |")]
+    assert [row.split(" | ")[0].removeprefix("| ") for row in rows] == list(ALL_EVENTS)
+    assert f"| Event | {' | '.join(APIS)} |" in page
