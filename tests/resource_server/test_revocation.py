@@ -1,4 +1,4 @@
-"""Revoked tokens over HTTP: every kind of view, every kind of entry, every policy, and while the database is away."""
+"""Revoked tokens over HTTP (threats 29, 31): every kind of view and entry, every policy, and an outage."""
 
 from __future__ import annotations
 
