@@ -473,6 +473,13 @@ class TestReusedRefreshToken:
         assert DenyListEntry.objects.filter(kind="authorization").exists()
         assert live_access_tokens() == []
 
+    def test_ends_an_authorization_without_unexpired_access_tokens(self, web, user):
+        first = web.code_flow(user).json()
+        refresh(web, first)
+        get_access_token_model().objects.update(expires=timezone.now() - timedelta(seconds=1))
+        self.reuse(web, first)
+        assert Authorization.objects.get().end_reason == "refresh_token_reused"
+
     def test_without_protection(self, web, user):
         self.protect(False)
         first = web.code_flow(user).json()
