@@ -74,6 +74,7 @@ CLAIM_MAPPERS = topic(
 AUTHENTICATION = topic("how-to/authentication")
 CLIENT_SECRETS = topic("how-to/client-secrets")
 THROTTLING = topic("how-to/throttle-endpoints")
+INTROSPECTION = topic("how-to/introspection")
 PREVIEW = topic("how-to/preview")
 REVOKE_TOKENS = topic("how-to/revoke-tokens")
 KEYS = topic(
