@@ -140,6 +140,7 @@ class TestMethods:
             (["otp", "pwd", "otp"], ("otp", "pwd", "mfa")),
             (["pwd", "mfa", "otp"], ("pwd", "otp", "mfa")),
             (["mfa"], ("mfa",)),
+            (["mfa", "pwd"], ("pwd", "mfa")),
             (["hwk", "fpt"], ("hwk", "fpt", "mfa")),
             # One kind of factor twice is one factor.
             (["pwd", "pin"], ("pwd", "pin")),

@@ -337,6 +337,12 @@ class TestSizes:
             assert len(encode_json(result.claims)) <= 30
             assert {each.failure for each in result.trace} == {None, FailureReason.TOO_LARGE}
 
+    def test_value_that_replaces_another_may_not_exceed_the_bound_by_one_byte(self):
+        limits = SizeLimits(claim_bytes=11, token_bytes=10_000)
+        result = mapped([rule("1234", "x", name="1"), rule("12345", "x", name="2")], limits=limits)
+        assert result.claims == {"x": "1234"}
+        assert step(result, "2").failure is FailureReason.TOO_LARGE
+
     def test_smaller_value_makes_room(self):
         limits = SizeLimits(claim_bytes=30, token_bytes=10_000)
         rules = [
