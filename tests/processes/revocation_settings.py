@@ -1,4 +1,4 @@
-"""The test site as an OpenID provider with an address of its own, whose processes read the deny list every TEST_BOUND seconds."""
+"""The test site as an OpenID provider whose processes read the deny list every ``TEST_BOUND`` seconds."""
 
 import os
 
