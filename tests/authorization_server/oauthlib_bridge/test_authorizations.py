@@ -305,12 +305,20 @@ class TestSupersession:
         assert live_access_tokens() == [row_of(third)]
         assert IssuedToken.objects.count() == 1
 
-    def test_token_that_lives_on_allows_no_retry_of_an_older_one(self, both, web, settings):
-        settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "REFRESH_TOKEN_GRACE_PERIOD_SECONDS": 120}
+    @pytest.mark.parametrize("hashed", [True, False], ids=["hashed", "clear"])
+    def test_token_that_lives_on_allows_no_retry_of_an_older_one(self, hashed, both, web, settings):
+        settings.OAUTH2_PROVIDER = {
+            **settings.OAUTH2_PROVIDER,
+            "REFRESH_TOKEN_GRACE_PERIOD_SECONDS": 120,
+            "REFRESH_TOKEN_REUSE_PROTECTION": True,
+            "COMPLIANT_BCP_RFC9700_TOKEN_STORAGE": hashed,
+        }
         second = refresh(web, both, resource=settings.API)
         refresh(web, second, resource=settings.REPORTS)
         # The client has received the second response, since it has used its refresh token.
-        assert web.token("refresh_token", refresh_token=both["refresh_token"]).status_code == 400
+        retried = web.token("refresh_token", refresh_token=both["refresh_token"], resource=settings.API)
+        assert retried.status_code == 400
+        assert Authorization.objects.get().end_reason == "refresh_token_reused"
 
 
 class TestEnded:
