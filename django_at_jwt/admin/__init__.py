@@ -11,16 +11,14 @@ if apps.is_installed("oauth2_provider"):
     from .introspection_client import IntrospectionClientAdmin
     from .preview import TokenPreviewAdmin
     from .resource_server import ResourceServerAdmin
-    from .revocation import DenyListEntryAdmin, LogOutEverywhereMixin, RevokeClientTokensMixin
+    from .revocation import DenyListEntryAdmin
     from .signing_key.admin import SigningKeyAdmin
 
     __all__ += [
         "ClaimMapperAdmin",
         "DenyListEntryAdmin",
         "IntrospectionClientAdmin",
-        "LogOutEverywhereMixin",
         "ResourceServerAdmin",
-        "RevokeClientTokensMixin",
         "SigningKeyAdmin",
         "TokenPreviewAdmin",
     ]

@@ -15,9 +15,9 @@ from django.test import Client
 from django.utils import timezone
 from oauth2_provider.models import AbstractRefreshToken, get_application_model, get_refresh_token_model
 
-from django_at_jwt.admin import LogOutEverywhereMixin
 from django_at_jwt.admin import revocation as revocation_admin
 from django_at_jwt.admin.dates import format_instant
+from django_at_jwt.admin_mixins import LogOutEverywhereMixin
 from django_at_jwt.models import Authorization, DenyListEntry
 from django_at_jwt.models.authorization import EndReason
 from tests.admin.pages import fields_of, fill_in

@@ -215,7 +215,9 @@ class TestUsers:
         with proxy_of(User) as member_model:
             authorization = tokens.authorization
             member_model.objects.get(pk=user.pk).delete()
-            assert entries() == [("authorization", authorization.identifier)]
+        assert entries() == [("authorization", authorization.identifier)]
+        assert DenyListEntry.objects.get().reason == EndReason.USER_DELETED
+        assert not Authorization.objects.filter(pk=authorization.pk).exists()
 
     def test_password_change_page(self, tokens, other, user, client):
         User.objects.filter(pk=user.pk).update(is_staff=True)
@@ -264,6 +266,12 @@ class TestUsers:
         tokens = granted(web, web.code_flow(user))
         user.set_unusable_password()
         user.save()
+        assert entries() == []
+        assert tokens.is_live()
+
+    def test_raw_save_revokes_nothing(self, tokens, user):
+        user.is_active = False
+        user.save_base(raw=True)
         assert entries() == []
         assert tokens.is_live()
 

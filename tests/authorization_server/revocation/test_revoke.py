@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.core.management import call_command
 from django.db import OperationalError
 from django.utils import timezone
 from django.utils.functional import SimpleLazyObject
@@ -64,11 +65,20 @@ class TestUser:
         assert revoke_user(user) == 0
         assert len(entries()) == 3
 
-    def test_ends_tokens_from_before_this_app(self, user, tokens):
+    def test_ends_tokens_and_codes_from_before_this_app(self, web, user, tokens):
+        web.authorize(user)
         Authorization.objects.all().delete()
         IssuedToken.objects.all().delete()
         assert revoke_user(user) == 0
         assert not tokens.is_live()
+        assert not get_grant_model().objects.exists()
+
+    def test_cleartokens_can_delete_the_rows(self, user, tokens):
+        revoke_user(user)
+        # The refresh token stays, so that a replay is detected.
+        assert get_refresh_token_model().objects.get().access_token is None
+        call_command("cleartokens")
+        assert not get_access_token_model().objects.exists()
 
     def test_user_of_another_model_is_refused(self, user, tokens):
         # Threat 37: its primary key is that of a user.
