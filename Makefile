@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo serve mcp test check format docs bench tox clean
+.PHONY: help demo serve mcp test check format docs html bench tox clean
 
 help:  ## List the targets
 	@sed -n 's/^\([a-z]*\):.*##/\1	/p' $(MAKEFILE_LIST)
@@ -30,7 +30,7 @@ mcp: $(VENV)/group-mcp  ## Run a Model Context Protocol client against the examp
 	@$(BIN)/python -m example_project.mcp_client
 
 test: $(VENV)/group-test  ## Run the tests; those for unavailable services are skipped by name
-	@$(BIN)/python -m pytest --numprocesses=auto --dist=worksteal -m "not ci"
+	@$(BIN)/python -m pytest --numprocesses=auto --dist=worksteal -m "not ci" $(PYTEST_ARGUMENTS)
 
 check: $(VENV)/group-check  ## Lint, types, import contracts, migrations, spelling
 	@echo "== ruff"
@@ -52,9 +52,12 @@ format: $(VENV)/group-check  ## Format the code
 
 docs: $(VENV)/group-docs $(VENV)/group-test  ## Build the documentation, and the compliance page from the tests
 	@$(BIN)/python -m tests.compliance docs/reference/compliance.md
+	@$(MAKE) --no-print-directory html
+
+html: $(VENV)/group-docs  ## Build the documentation with the compliance page that is there
 	@$(BIN)/python -m sphinx -W --keep-going -q -b doctest docs docs/_build/doctest
 	@$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
-	@echo "make docs: open docs/_build/html/index.html"
+	@echo "open docs/_build/html/index.html"
 
 bench: $(VENV)/group-test  ## Compare the speed with other libraries
 	@$(BIN)/python -m benchmarks

@@ -15,6 +15,8 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from enum import StrEnum
 from importlib.metadata import version
+from itertools import compress
+from operator import not_
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -113,15 +115,18 @@ class Run:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Select the marked tests, and add the numbers to their reports, also in the processes of xdist."""
-    marked: list[pytest.Item] = []
-    others: list[pytest.Item] = []
+    add_numbers(items)
+    is_marked = [any(name == MARK for name, _ in item.user_properties) for item in items]
+    config.hook.pytest_deselected(items=list(compress(items, map(not_, is_marked))))
+    items[:] = compress(items, is_marked)
+
+
+def add_numbers(items: Iterable[pytest.Item]) -> None:
+    """Add the numbers of the marks to the reports of the tests."""
     for item in items:
         numbers = [str(number) for mark in item.iter_markers(MARK) for number in mark.args or (_NO_NUMBER,)]
         if numbers:
             item.user_properties.append((MARK, numbers))
-        (marked if numbers else others).append(item)
-    items[:] = marked
-    config.hook.pytest_deselected(items=others)
 
 
 def run_marked_tests(paths: Sequence[str] = ()) -> Run:
@@ -246,18 +251,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("page", type=Path, help="the Markdown file to write")
     parser.add_argument("tests", nargs="*", help="files and folders with marked tests; all of tests/ by default")
     options = parser.parse_args(arguments)
-    documents = read_requirements()
-    run = run_marked_tests(options.tests)
-    problems = problems_in(run, set(numbers_of(documents)))
+    problems = write_page(run_marked_tests(options.tests), options.page)
     for problem in problems:
         sys.stderr.write(f"{problem}\n")
-    if problems:
-        return 1
-    versions = {"Python": platform.python_version(), **{name: version(name) for name in _SHOWN_VERSIONS}}
-    options.page.write_text(page(documents, run, versions))
-    results = Counter(result_of(each, run) for document in documents for each in document.requirements)
-    sys.stdout.write(f"{options.page}: {', '.join(f'{count} {result}' for result, count in results.items())}\n")
-    return 0
+    return 1 if problems else 0
+
+
+def write_page(run: Run, path: Path) -> list[str]:
+    """Write the page and print a summary, or return a sentence for each marked number without a requirement."""
+    documents = read_requirements()
+    problems = problems_in(run, set(numbers_of(documents)))
+    if not problems:
+        versions = {"Python": platform.python_version(), **{name: version(name) for name in _SHOWN_VERSIONS}}
+        path.write_text(page(documents, run, versions))
+        results = Counter(result_of(each, run) for document in documents for each in document.requirements)
+        sys.stdout.write(f"{path}: {', '.join(f'{count} {result}' for result, count in results.items())}\n")
+    return problems
 
 
 if __name__ == "__main__":

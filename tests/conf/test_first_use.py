@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from itertools import cycle
 from pathlib import Path
 
 import pytest
@@ -98,8 +99,7 @@ def test_checks_report_it(wrong, project):
     assert "Traceback" not in checked.stderr
 
 
-@pytest.mark.parametrize("apps", [WITH_THE_APP, WITHOUT], ids=["installed", "not installed"])
-@pytest.mark.parametrize("wrong", WRONG)
+@pytest.mark.parametrize(("wrong", "apps"), [*zip(WRONG, cycle([WITHOUT, WITH_THE_APP]), strict=False)])
 def test_first_request_is_refused_with_the_same_sentence(wrong, apps, project):
     at_jwt, _, words = WRONG[wrong]
     answered = project(at_jwt, apps=apps)("first_request")

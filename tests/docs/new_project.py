@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from .blocks import Block
 
 ADDRESS_IN_THE_PAGES = "https://www.example.com"
+# The file in a project's folder that keeps the variables of the shell.
+VARIABLES = "variables.sh"
 
 # A site at the end of django-oauth-toolkit's tutorial.
 _SETTINGS = """
@@ -39,7 +42,7 @@ class NewProject:
     """A project in a temporary folder, by default with only django-oauth-toolkit.
 
     The address in the pages is replaced by that of a local server; ``replaced`` maps further texts of the pages to
-    their replacements.
+    their replacements. ``template`` is the folder of another new project, of which this one is a copy.
     """
 
     folder: Path
@@ -47,9 +50,14 @@ class NewProject:
     settings: str = _SETTINGS
     urls: str = _URLS
     replaced: Mapping[str, str] = field(default_factory=dict)
+    template: Path | None = None
     _server: subprocess.Popen[bytes] | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
+        if self.template:
+            ignored = shutil.ignore_patterns(VARIABLES)
+            shutil.copytree(self.template, self.folder, ignore=ignored, dirs_exist_ok=True)
+            return
         self.run("python -m django startproject mysite .")
         self._append("mysite/settings.py", self.settings)
         self._append("mysite/urls.py", self.urls)
@@ -81,7 +89,7 @@ class NewProject:
         command = self._here(command)
         if "curl " in command or command.startswith("python look.py"):
             self._serve()
-        memory = self.folder / "variables.sh"
+        memory = self.folder / VARIABLES
         memory.touch()
         # "allexport" keeps assignments for later commands, as in an interactive shell.
         script = f"set -o allexport; . ./{memory.name}; {command}\nstatus=$?; export -p > {memory.name}; exit $status"

@@ -23,6 +23,7 @@ from tests.compliance import (
     read_requirements,
     result_of,
 )
+from tests.compliance_page import PageWriter
 
 from .blocks import ROOT
 
@@ -180,6 +181,38 @@ class TestCommand:
         monkeypatch.setattr(pytest, "main", lambda *_arguments, **_options: pytest.ExitCode.USAGE_ERROR)
         with pytest.raises(RuntimeError, match=r"no marked test .exit status 4"):
             main([str(tmp_path / "page.md")])
+        assert not (tmp_path / "page.md").exists()
+
+
+class TestPageOfAnOrdinaryRun:
+    def test_has_the_marked_tests_of_a_run_of_all(self, tmp_path):
+        (tmp_path / "test_results.py").write_text(
+            "import pytest\n"
+            "@pytest.mark.compliance('9068-1')\n"
+            "def test_good(): pass\n"
+            "def test_unmarked(): raise AssertionError\n"
+        )
+        plugin = ["-p", "tests.compliance_page", "--compliance-page", str(tmp_path / "page.md")]
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", "--numprocesses=1", "-p", "no:cacheprovider", *plugin, str(tmp_path)],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert "1 failed, 1 passed" in done.stdout.splitlines()[-1]
+        text = (tmp_path / "page.md").read_text()
+        assert "### 9068-1: passed\n" in text
+        assert "test_unmarked" not in text
+
+    def test_fails_a_run_with_a_number_that_is_no_requirement(self, tmp_path, capsys):
+        writer = PageWriter(tmp_path / "page.md")
+        writer.cases["t.py::test_a"] = Outcome.PASSED
+        writer.tests_of["1-1"].add("t.py::test_a")
+        session = SimpleNamespace(exitstatus=pytest.ExitCode.OK)
+        writer.pytest_sessionfinish(session)
+        assert session.exitstatus == pytest.ExitCode.TESTS_FAILED
+        assert "t.py::test_a is marked with 1-1" in capsys.readouterr().out
         assert not (tmp_path / "page.md").exists()
 
 

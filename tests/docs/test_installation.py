@@ -50,10 +50,18 @@ urlpatterns += [path("view/", protected_resource()(lambda request: HttpResponse(
 """
 
 
+@pytest.fixture(scope="session")
+def site_of_before(tmp_path_factory):
+    """The folder of a site with the toolkit and its tables."""
+    project = NewProject(tmp_path_factory.mktemp("before"), port=0)
+    project.run("python manage.py migrate --verbosity 0")
+    return project.folder
+
+
 @pytest.fixture
-def project(tmp_path):
+def project(site_of_before, tmp_path):
     with reserved_port() as port:
-        project = NewProject(tmp_path, port)
+        project = NewProject(tmp_path, port, template=site_of_before)
         yield project
         project.stop()
 
@@ -67,7 +75,6 @@ def refreshed(project, tokens):
 
 
 def test_pages_in_a_new_project_and_back_again(project):
-    project.run("python manage.py migrate --verbosity 0")
     (project.folder / "before.py").write_text(BEFORE)
     project.run("python manage.py shell < before.py")
     before = json.loads(project.run(LOG_IN))

@@ -19,7 +19,7 @@ from django.core.management import call_command
 from django.utils import timezone
 
 from django_at_jwt.models import SigningKey
-from example_project.server_process import RunningServer, running_server
+from example_project.server_process import RunningServer
 from tests.patience import PATIENCE_SECONDS
 
 from .blocks import KEY_LEAKED, ROOT, SEVERAL_KEYS_LEAKED, Block, blocks_of
@@ -36,7 +36,7 @@ KEY_RING_MAX_AGE = 2
 KID = re.compile(r"\b[A-Za-z0-9_-]{43}(?![A-Za-z0-9_-])")
 INSTANT = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d")
 # The settings of the example project, with whatever the page says belongs at the end of a site's.
-SETTINGS = "from example_project.settings import *\n"
+SETTINGS = "from tests.example.quick_settings import *\n"
 
 
 @dataclass
@@ -107,9 +107,9 @@ def sections() -> dict[str, list[Block]]:
 
 
 @contextmanager
-def terminal(folder: Path) -> Iterator[Shell]:
+def terminal(running_example, folder: Path) -> Iterator[Shell]:
     (folder / "settings_of_the_site.py").write_text(SETTINGS)
-    with running_server(
+    with running_example(
         folder,
         EXAMPLE_KEY_RING_MAX_AGE=KEY_RING_MAX_AGE,
         DJANGO_SETTINGS_MODULE="settings_of_the_site",
@@ -127,10 +127,10 @@ def published(shell: Shell) -> set[str]:
     return {key["kid"] for key in keys}
 
 
-def test_each_step_in_its_order(tmp_path):
+def test_each_step_in_its_order(running_example, tmp_path):
     page = sections()
     leaked, announced = KID.findall(page["2. Find the key"][1].text)
-    with terminal(tmp_path) as shell:
+    with terminal(running_example, tmp_path) as shell:
         kids = [shell.kids[leaked], shell.kids[announced]]
         steps = [heading for heading in page if heading[0].isdigit()]
         assert [heading[0] for heading in steps] == list("12345678")

@@ -18,7 +18,6 @@ from django_at_jwt.core.jose import jwk_set
 from django_at_jwt.resource_server.remote import http as fetching
 from django_at_jwt.resource_server.remote import key_source as issuers
 from django_at_jwt.resource_server.remote import shared_cache as shared_memory
-from example_project.server_process import running_server
 from tests.patience import PATIENCE_SECONDS
 from tests.ports import reserved_port
 
@@ -31,10 +30,9 @@ needs_a_shell = pytest.mark.skipif(
 
 
 @needs_a_shell
-def test_page_in_a_new_project(tmp_path):
-    (tmp_path / "issuer").mkdir()
+def test_page_in_a_new_project(running_example, tmp_path):
     (tmp_path / "api").mkdir()
-    with running_server(tmp_path / "issuer") as server, reserved_port() as port:
+    with running_example(tmp_path / "issuer") as server, reserved_port() as port:
         description = server.description()
         client, audience = description["clients"]["service"], description["resource_servers"][0]["identifier"]
         replaced = {
@@ -74,10 +72,10 @@ def follow(project, description, client):
 
 
 @needs_a_shell
-def test_two_projects_side_by_side(tmp_path):
+def test_two_projects_side_by_side(running_example, tmp_path):
     [block] = [block for block in blocks_of(REMOTE_ISSUER) if block.language == "sh"]
     serve, get_token, call = block.commands
-    with running_server(tmp_path) as server, reserved_port() as port:
+    with running_example(tmp_path) as server, reserved_port() as port:
         environment = {
             name: value for name, value in os.environ.items() if name not in {"DJANGO_SETTINGS_MODULE", "DATABASE_URL"}
         } | {

@@ -1,7 +1,6 @@
 import pytest
 
 from example_project.http_client import DEVICE_CODE_GRANT, AuthorizationServer, Browser, OAuthClient
-from example_project.server_process import running_server
 
 
 class Site:
@@ -47,6 +46,6 @@ class Site:
 
 
 @pytest.fixture(scope="session")
-def site(tmp_path_factory):
-    with running_server(tmp_path_factory.mktemp("example")) as server:
+def site(running_example, tmp_path_factory):
+    with running_example(tmp_path_factory.mktemp("example")) as server:
         yield Site(server)

@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 import pytest
 
 from example_project.http_client import Browser
-from example_project.server_process import running_server
 
 from .cross_audience_requests import WAYS_TO_THE_NEIGHBOUR
 from .one_time_password import ONE_TIME_PASSWORD
@@ -99,19 +98,36 @@ LIFETIMES = {"archive": 600, "mirror": 300, "legacy": 120}
 SITE_LIFETIME = 3600
 
 
-def rows_of(table):
-    (_, *scopes), *lines = ([cell.strip() for cell in line.split("|")] for line in table.strip("\n").splitlines())
+def table_of(text):
+    """Return the rows of a table, each with a case for each of its cells."""
+    (_, *scopes), *lines = ([cell.strip() for cell in line.split("|")] for line in text.strip("\n").splitlines())
     return [
-        pytest.param(resource, scope, cell, id=f"{resource}, {scope} -> {cell}")
+        [
+            pytest.param(resource, scope, cell, id=f"{resource}, {scope} -> {cell}")
+            for scope, cell in zip(scopes, cells, strict=True)
+        ]
         for resource, *cells in lines
-        for scope, cell in zip(scopes, cells, strict=True)
+    ]
+
+
+def rows_of(text):
+    return [case for row in table_of(text) for case in row]
+
+
+def pairs_of(text):
+    """Each row with each grant; the scopes take turns, so that each cell and each scope with each grant is there."""
+    return [
+        pytest.param(grant, *case.values, id=f"{grant}, {case.id}")
+        for number, row in enumerate(table_of(text))
+        for turn, grant in enumerate(GRANTS)
+        for case in [row[(number + turn) % len(row)]]
     ]
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory):
+def site(running_example, tmp_path_factory):
     directory = tmp_path_factory.mktemp("wider")
-    with running_server(directory, DJANGO_SETTINGS_MODULE="tests.example.wider_settings") as server:
+    with running_example(directory, DJANGO_SETTINGS_MODULE="tests.example.wider_settings") as server:
         yield WiderSite(server)
 
 
@@ -150,8 +166,9 @@ def assert_answered(site, grant, resource, scope, expected):
 
 
 @pytest.mark.compliance("9068-12", "9068-14", "9068-15", "9068-16", "9068-17", "9068-18", "8707-1", "8707-2")
-@pytest.mark.parametrize("grant", GRANTS)
-@pytest.mark.parametrize(("resource", "scope", "expected"), [*rows_of(FIRST_REQUESTS), *rows_of(SPECIAL_REQUESTS)])
+@pytest.mark.parametrize(
+    ("grant", "resource", "scope", "expected"), [*pairs_of(FIRST_REQUESTS), *pairs_of(SPECIAL_REQUESTS)]
+)
 def test_first_request(site, grant, resource, scope, expected):
     assert_answered(site, grant, resource, scope, expected)
 

@@ -5,16 +5,15 @@ import json
 import pytest
 
 from example_project.http_client import AuthorizationServer, Browser, OAuthClient
-from example_project.server_process import running_server
 from tests.conftest import decoded
 
 from .admin_forms import Admin
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory):
+def server(running_example, tmp_path_factory):
     # One of its own: a mapper changes the tokens of everybody.
-    with running_server(tmp_path_factory.mktemp("mapped")) as server:
+    with running_example(tmp_path_factory.mktemp("mapped")) as server:
         yield server
 
 

@@ -1,4 +1,4 @@
-"""Who a token is for, on a site with models of its own, UUIDs for users and two databases: each cell of the tables."""
+"""Who a token is for on a site with its own models, UUIDs for users and two databases: a cell of each row."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from example_project.server_process import environment_for, run_manage, running_server
 
 from .cross_audience_requests import WAYS_TO_THE_NEIGHBOUR
-from .test_audiences import FIRST_REQUESTS, GRANTS, SPECIAL_REQUESTS, assert_answered, rows_of
+from .test_audiences import FIRST_REQUESTS, GRANTS, SPECIAL_REQUESTS, assert_answered, table_of
 from .wider_site import WiderSite
 
 SETTINGS = {"DJANGO_SETTINGS_MODULE": "tests.example.swapped_settings"}
@@ -27,11 +27,12 @@ def site(tmp_path_factory):
 
 
 def cells():
-    """Each cell with one grant. What a grant makes of each cell, the plain site says."""
-    cells = [*rows_of(FIRST_REQUESTS), *rows_of(SPECIAL_REQUESTS)]
+    """One cell of each row, with scopes and grants that take turns. What comes of the others, the plain site shows."""
+    rows = [*table_of(FIRST_REQUESTS), *table_of(SPECIAL_REQUESTS)]
     return [
-        pytest.param(grant, *cell.values, id=f"{grant}, {cell.id}")
-        for grant, cell in zip(cycle(GRANTS), cells, strict=False)
+        pytest.param(grant, *case.values, id=f"{grant}, {case.id}")
+        for number, (row, grant) in enumerate(zip(rows, cycle(GRANTS), strict=False))
+        for case in [row[number % len(row)]]
     ]
 
 

@@ -1,9 +1,9 @@
 """The example's settings on a site that has more of everything: scopes of other APIs, grants that RFC 9700 advises
 against, and a second way to log in."""
 
-from example_project.settings import *  # noqa: F403
-from example_project.settings import AT_JWT as _AT_JWT
-from example_project.settings import OAUTH2_PROVIDER as _OAUTH2_PROVIDER
+from .quick_settings import *  # noqa: F403
+from .quick_settings import AT_JWT as _AT_JWT
+from .quick_settings import OAUTH2_PROVIDER as _OAUTH2_PROVIDER
 
 OAUTH2_PROVIDER = {
     **_OAUTH2_PROVIDER,
@@ -27,6 +27,3 @@ AT_JWT = {
     "AUTHENTICATION_METHODS": {"tests.example.one_time_password.OneTimePasswordBackend": ["pwd", "otp", "mfa"]},
     "AUTHENTICATION_CONTEXTS": {"urn:example:two-factors": ["mfa"], "urn:example:password": ["pwd"]},
 }
-
-# Each request with a client's secret would take as long as a login, and there are hundreds.
-PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

@@ -6,7 +6,7 @@ import copy
 import json
 import random
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from django_at_jwt.core.claims import (
@@ -21,6 +21,7 @@ from django_at_jwt.core.claims import (
 )
 from django_at_jwt.core.profile import RESERVED_CLAIMS, encode_json
 
+from . import shorthand
 from .shorthand import PROTOCOL
 from .strategies import FACTS, JSON_VALUES, LIMITS, RULE_SETS, SOURCE_VALUES, VALUES, rules
 
@@ -79,8 +80,15 @@ def test_applying_twice_gives_the_same_and_changes_nothing(rule_set, facts, valu
     assert protocol == PROTOCOL
 
 
+# Few sets of rules have one that displaces another's claim.
 @moderate
 @given(RULE_SETS, FACTS, SOURCE_VALUES, LIMITS)
+@example(
+    [shorthand.rule("first", name="a"), shorthand.rule("second", name="b")],
+    shorthand.FACTS,
+    shorthand.values(),
+    shorthand.ROOMY,
+)
 def test_trace_names_who_set_each_claim(rule_set, facts, values, limits):
     try:
         result = apply_mappers(compile_rules(rule_set).select(facts), values, limits=limits)
