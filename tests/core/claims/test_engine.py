@@ -235,6 +235,14 @@ class TestMerge:
         ]
         assert mapped(rules).claims == {"x": [one]}
 
+    def test_objects_with_other_members_or_values_are_different(self):
+        first, others = {"a": [1], "b": {}}, [{"a": [2], "b": {}}, {"a": [1]}, {"a": [True], "b": {}}, {}]
+        rules = [
+            rule([first], "x", name="1", type="objects"),
+            rule([*others, first], "x", name="2", type="objects", merge="append"),
+        ]
+        assert mapped(rules).claims == {"x": [first, *others]}
+
     def test_append_to_what_is_no_list(self):
         result = mapped([rule("text", "x", name="1"), rule("a", "x", name="2", merge="append")])
         assert result.claims == {"x": "text"}
