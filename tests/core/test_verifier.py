@@ -213,6 +213,16 @@ def test_a_resource_server_may_accept_fewer_algorithms(algorithm):
         assert refuse(factory.token(), ring, expected=expected).reason is RejectionReason.ALGORITHM_MISMATCH
 
 
+@pytest.mark.parametrize("tenant", [0, False, "", [], "t-1"])
+def test_a_required_claim_may_have_any_value_but_null(tenant):
+    factory, expected = TokenFactory("ES256"), replace(EXPECTED, required_claims=("tenant",))
+    assert accept(factory.with_claims(tenant=tenant), factory.ring(), expected=expected).raw["tenant"] == tenant
+    for token in (factory.token(), factory.with_claims(tenant=None)):
+        refused = refuse(token, factory.ring(), expected=expected)
+        assert refused.reason is RejectionReason.MISSING_CLAIM
+        assert "tenant" in refused.detail
+
+
 def test_the_first_rule_that_does_not_hold_is_the_reason():
     # Unverified claims are not reported.
     factory = TokenFactory("ES256")
