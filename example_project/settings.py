@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import dj_database_url
+from django.conf import global_settings
 
 from django_at_jwt import oauth2_provider_settings
 from example_project.id_token_key import id_token_key
@@ -118,8 +119,11 @@ _ID_TOKEN_KEY_FILE = Path(os.environ.get("EXAMPLE_ID_TOKEN_KEY_FILE") or _DATA_D
 _PROPAGATION_TIME = _seconds("EXAMPLE_PROPAGATION_SECONDS", 7 * 24 * 3600)
 _PART = _PROPAGATION_TIME // 3
 
+PASSWORD_HASHERS = [*global_settings.PASSWORD_HASHERS, "django_at_jwt.hashers.ClientSecretHasher"]
+
 OAUTH2_PROVIDER = {
     **oauth2_provider_settings(profile="rfc9700"),  # Added for django-at-jwt.
+    "CLIENT_SECRET_HASHER": "at_jwt_hmac_sha256",  # Optional: generated client secrets are verified fast.
     "OIDC_ISS_ENDPOINT": f"{BASE_URL}/o",  # Required by django-at-jwt: the issuer, "iss" in each token.
     "ACCESS_TOKEN_EXPIRE_SECONDS": _seconds("EXAMPLE_ACCESS_TOKEN_SECONDS", 3600),
     "OIDC_JWKS_MAX_AGE_SECONDS": _seconds("EXAMPLE_JWK_SET_MAX_AGE", min(3600, _PART)),
