@@ -2,4 +2,7 @@
 
 from example_project.settings import *  # noqa: F403
 
-PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+PASSWORD_HASHERS = [
+    "django.contrib.auth.hashers.MD5PasswordHasher",
+    "django_at_jwt.hashers.ClientSecretHasher",
+]
