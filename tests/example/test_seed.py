@@ -1,6 +1,7 @@
 """What ``manage.py seed_example`` makes and says."""
 
 import json
+import shutil
 import sqlite3
 
 import pytest
@@ -11,10 +12,9 @@ BASE_URL = "http://127.0.0.1:8123"
 
 
 @pytest.fixture(scope="module")
-def environment(tmp_path_factory):
-    environment = environment_for(tmp_path_factory.mktemp("seed"), EXAMPLE_BASE_URL=BASE_URL)
-    assert run_manage(environment, "migrate", "--verbosity=0").returncode == 0
-    return environment
+def environment(migrated_example, tmp_path_factory):
+    folder = shutil.copytree(migrated_example, tmp_path_factory.mktemp("seed"), dirs_exist_ok=True)
+    return environment_for(folder, EXAMPLE_BASE_URL=BASE_URL)
 
 
 def contents(environment):
