@@ -60,6 +60,7 @@ class RemoteIntrospection:
         self._endpoint = options.endpoint
         self._endpoint_until = _NEVER
 
+    @sensitive_variables()
     def __call__(self, claims: AccessTokenClaims, token: str) -> None:
         """Check that the issuer says that a verified token is active.
 
