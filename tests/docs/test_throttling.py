@@ -24,6 +24,7 @@ RATES = NAMESPACE["RATES"]
 NOT_LIMITED = {
     "device-confirm",
     "device-grant-status",
+    "register",
     "rp-initiated-logout",
     "jwks-info",
     "oauth-server-metadata",
