@@ -5,7 +5,7 @@ from django.http import HttpResponse, HttpResponseRedirect
 from django.urls import path
 from django.views.decorators.http import require_POST
 
-from django_at_jwt.admin import LogOutEverywhereMixin
+from django_at_jwt.admin_mixins import LogOutEverywhereMixin
 from django_at_jwt.views import access_token_required
 from tests.site.urls import urlpatterns as site_urlpatterns
 
