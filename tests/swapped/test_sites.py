@@ -80,6 +80,7 @@ def test_resource_servers_move_from_one_site_to_the_other(tmp_path):
         "token_format": "opaque",
         "open_to_all_clients": False,
         "clients": ["a client", "another"],
+        "introspection_clients": ["a client"],
         "isolated": True,
         "enabled": False,
     }
