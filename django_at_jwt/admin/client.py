@@ -11,7 +11,11 @@ from typing import TYPE_CHECKING, Any
 from oauth2_provider.admin import ApplicationAdmin as ToolkitApplicationAdmin
 from oauth2_provider.forms import ApplicationForm
 
-from django_at_jwt.authorization_server.revocation.revoke import revoke_client
+from django_at_jwt.authorization_server.revocation.revoke import (
+    live_authorizations_of_client,
+    lock_authorizations,
+    revoke_client,
+)
 from django_at_jwt.authorization_server.views.applications import REVOKE_TOKENS, RevokeTokensFormMixin
 
 from .revocation import RevokeClientTokensMixin, record_client_revocation
@@ -39,7 +43,11 @@ class ApplicationAdmin(RevokeClientTokensMixin, ToolkitApplicationAdmin):
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:  # noqa: FBT001 - Django's own
         """Save the client, and revoke its tokens if that is ticked."""
+        revokes = change and form.cleaned_data.get(REVOKE_TOKENS) and self.has_revoke_tokens_permission(request)
+        if revokes:
+            # Before the row of the client, as token requests do.
+            lock_authorizations(live_authorizations_of_client(obj))
         super().save_model(request, obj, form, change)
-        if change and form.cleaned_data.get(REVOKE_TOKENS) and self.has_revoke_tokens_permission(request):
+        if revokes:
             revoke_client(obj)
             record_client_revocation(request, [obj])

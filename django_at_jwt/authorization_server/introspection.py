@@ -13,6 +13,7 @@ from django_at_jwt.core.errors import RejectionReason, TokenRejected
 from django_at_jwt.core.introspection import INACTIVE, active_response
 from django_at_jwt.core.jose.jws import CompactJws
 from django_at_jwt.core.profile import ACCEPTED_TYPES
+from django_at_jwt.core.quotation import quote
 from django_at_jwt.core.revocation import Revocation
 from django_at_jwt.core.verifier import Expectations
 from django_at_jwt.models import IntrospectionClient
@@ -66,7 +67,7 @@ def introspect(token: str, *, caller: str) -> dict[str, Any]:
         logger.info("An introspected token is inactive (%s)", rejected)
         return dict(INACTIVE)
     if not _may_ask(caller, claims, servers):
-        logger.info("A token was introspected by client %s, which may not ask about it", caller)
+        logger.info("A token was introspected by client %s, which may not ask about it", quote(caller))
         return dict(INACTIVE)
     return active_response(claims.raw, username=_username(row.user))
 

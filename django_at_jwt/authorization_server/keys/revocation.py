@@ -14,14 +14,15 @@ from django.utils.translation import gettext, ngettext
 from oauth2_provider.models import get_refresh_token_model
 
 from django_at_jwt.authorization_server.resource_servers import registry
-from django_at_jwt.authorization_server.revocation.revoke import one_transaction
+from django_at_jwt.authorization_server.revocation.entries import deny_tokens
+from django_at_jwt.authorization_server.revocation.revoke import lock_authorizations, one_transaction
 from django_at_jwt.authorization_server.revocation.rows import expire_access_tokens, has_own_revoke
 from django_at_jwt.authorization_server.revocation.rows import revoke_refresh_tokens as revoke_rows
 from django_at_jwt.conf import app_settings
 from django_at_jwt.core.errors import KeyChangeRefused, NoSigningKey, NoSuccessor
 from django_at_jwt.core.key_lifecycle import KeyTimes, RotationPlan, plan_revocation
 from django_at_jwt.core.quotation import single_line
-from django_at_jwt.models import Authorization, SigningKey
+from django_at_jwt.models import Authorization, IssuedToken, SigningKey
 from django_at_jwt.models.authorization import EndReason
 from django_at_jwt.models.primary import primary_rows
 
@@ -62,10 +63,12 @@ def revoke_refresh_tokens(which: RefreshTokens, *, access_tokens: QuerySet[Any],
     It takes a few statements for each batch. If a swapped model overrides ``revoke()``, that is called for each token:
     one that cannot be revoked is skipped, and the first such error is logged. Run it again to retry.
 
-    No entry of the deny list is written: no process accepts the access tokens of a revoked key.
+    No entry of the deny list names access tokens of the revoked key, which no process accepts, but those of the same
+    authorizations that other keys have signed.
 
     Args:
         which: none, those of ``access_tokens``, or all.
+        access_tokens: the rows of live tokens that the revoked key has signed.
 
     Raises:
         django.db.Error: the refresh tokens cannot be read, or not be written. Batches before the error are revoked.
@@ -83,7 +86,8 @@ def revoke_refresh_tokens(which: RefreshTokens, *, access_tokens: QuerySet[Any],
         with one_transaction():
             # Before the rows of tokens: a token request locks them in this order.
             families = {row.token_family for row in batch if row.token_family is not None}
-            live = primary_rows(Authorization).filter(family__in=families, ended_at__isnull=True)
+            live = lock_authorizations(primary_rows(Authorization).filter(family__in=families, ended_at__isnull=True))
+            _deny_tokens_of_other_keys(live, access_tokens)
             live.update(ended_at=timezone.now(), end_reason=EndReason.KEY_REVOKED)
             if not has_own_revoke():
                 revoked += revoke_rows(Q(pk__in=[row.pk for row in batch]))
@@ -92,6 +96,16 @@ def revoke_refresh_tokens(which: RefreshTokens, *, access_tokens: QuerySet[Any],
             counts = _revoke_each(batch, is_first_failure=not failed)
             revoked, failed = revoked + counts.revoked, failed + counts.failed
     return RefreshTokenCounts(revoked=revoked, failed=failed)
+
+
+def _deny_tokens_of_other_keys(authorizations: QuerySet[Authorization], access_tokens: QuerySet[Any]) -> None:
+    identifiers = list(authorizations.values_list("identifier", flat=True))
+    links = primary_rows(IssuedToken).filter(authorization__in=identifiers, expires_at__gt=timezone.now())
+    found = {link.access_token: link for link in links}
+    revoked = set(map(str, access_tokens.filter(pk__in=list(found)).values_list("pk", flat=True)))
+    others = [link for key, link in found.items() if key not in revoked]
+    deny_tokens(((link.token_id, link.expires_at) for link in others), reason=EndReason.KEY_REVOKED)
+    expire_access_tokens(Q(pk__in=[link.access_token for link in others]))
 
 
 def _revoke_each(tokens: Iterable[Any], *, is_first_failure: bool) -> RefreshTokenCounts:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from django.apps import apps
 from django.contrib.auth import get_user_model
-from django.contrib.auth.hashers import is_password_usable
+from django.contrib.auth.hashers import get_hasher, identify_hasher, is_password_usable
 from django.db.models import Q
 from django.db.models.signals import post_delete, post_save, pre_delete, pre_save
 from django.utils import timezone
@@ -22,7 +22,10 @@ from .reasons import current_reason
 from .revoke import (
     authorizations_of_client,
     authorizations_of_users,
+    deny_tokens_of_client,
     end_authorizations,
+    live_authorizations_of_users,
+    lock_authorizations,
     revoke_audience,
     revoke_client,
     revoke_users,
@@ -47,11 +50,14 @@ def connect() -> None:
     ``QuerySet.update()`` sends no signal; after it, call the functions of :mod:`django_at_jwt.revocation`.
     """
     _connect(post_delete, get_access_token_model(), _access_token_deleted)
+    _connect(pre_save, get_refresh_token_model(), _refresh_token_is_saved)
     _connect(post_save, get_refresh_token_model(), _refresh_token_saved)
     for model in {token_user_model(), get_user_model()}:
         _connect(pre_save, model, _user_is_saved)
         _connect(post_save, model, _user_saved)
         _connect(pre_delete, model, _user_deleted)
+    _connect(pre_save, get_application_model(), _client_is_saved)
+    _connect(post_save, get_application_model(), _client_saved)
     _connect(pre_delete, get_application_model(), _client_deleted)
     _connect(pre_save, ResourceServer, _resource_server_is_saved)
     _connect(post_save, ResourceServer, _resource_server_saved)
@@ -80,13 +86,21 @@ def _access_token_deleted(instance: Any, **_kwargs: Any) -> None:
         deny_tokens([(link.token_id, link.expires_at)], reason=current_reason())
 
 
-def _refresh_token_saved(
-    instance: Any, *, raw: bool = False, update_fields: Collection[str] | None = None, **_kwargs: Any
+def _refresh_token_is_saved(
+    instance: Any, *, raw: bool, using: str, update_fields: Collection[str] | None, **_kwargs: Any
 ) -> None:
-    """End the authorization of a refresh token that was revoked, not replaced: in the admin, by a user, at logout."""
-    if raw or instance.revoked is None or is_refreshing() or (update_fields and "revoked" not in update_fields):
+    """Find out whether this revokes the refresh token; saving one again that was replaced does not."""
+    vars(instance).pop(_PENDING, None)
+    if raw or instance.revoked is None or instance.token_family is None or is_refreshing():
         return
-    if instance.token_family is not None:
+    former = _former(instance, ("revoked",), using, update_fields)
+    if former is not None and former["revoked"] is None:
+        setattr(instance, _PENDING, True)
+
+
+def _refresh_token_saved(instance: Any, **_kwargs: Any) -> None:
+    """End the authorization of a refresh token that was revoked, not replaced: in the admin, by a user, at logout."""
+    if vars(instance).pop(_PENDING, None):
         _end(Q(family=instance.token_family))
 
 
@@ -111,6 +125,9 @@ def _user_is_saved(
         return
     if reason is EndReason.USER_DEACTIVATED or app_settings().revoke_on_password_change:
         setattr(instance, _PENDING, reason)
+        for model in _user_models_of(instance):
+            # Before the row of the user, as token requests do.
+            lock_authorizations(live_authorizations_of_users([instance], model))
 
 
 def _former(
@@ -128,11 +145,21 @@ def _former(
 def _is_new_password(user: Any, former: str, update_fields: Collection[str] | None) -> bool:
     if user.password == former or not (is_password_usable(former) or is_password_usable(user.password)):
         return False
-    # At login, Django may hash the same password with the preferred hasher. It then saves this field alone, and clears
-    # its mark of a new password.
-    saves_nothing_else = set(update_fields or ()) == {"password"}
-    is_rehashed = saves_nothing_else and getattr(user, "_password", None) is None and is_password_usable(user.password)
-    return not is_rehashed
+    # At login, Django may hash the same password with the preferred hasher, or with its new parameters. It then saves
+    # this field, to which the model may add others, and clears its mark of a new password.
+    has_no_mark = update_fields is not None and getattr(user, "_password", None) is None
+    return not (has_no_mark and _is_outdated(former) and not _is_outdated(user.password))
+
+
+def _is_outdated(encoded: str) -> bool:
+    """Return whether Django would hash a password again when its user logs in."""
+    try:
+        used = identify_hasher(encoded)
+    except ValueError:
+        # It cannot be verified, so the user cannot log in with it.
+        return False
+    preferred = get_hasher()
+    return bool(used.algorithm != preferred.algorithm or preferred.must_update(encoded))
 
 
 def _user_saved(instance: Any, **_kwargs: Any) -> None:
@@ -150,6 +177,23 @@ def _user_deleted(instance: Any, **_kwargs: Any) -> None:
     for model in _user_models_of(instance):
         revoke_users([instance], model=model, reason=EndReason.USER_DELETED)
         _forget(authorizations_of_users([instance], model))
+
+
+def _client_is_saved(
+    instance: Any, *, raw: bool, using: str, update_fields: Collection[str] | None, **_kwargs: Any
+) -> None:
+    """Find out whether this changes the ``client_id``, by which tokens name their client."""
+    vars(instance).pop(_PENDING, None)
+    former = None if raw else _former(instance, ("client_id",), using, update_fields)
+    if former is not None and former["client_id"] != instance.client_id:
+        setattr(instance, _PENDING, former["client_id"])
+
+
+def _client_saved(instance: Any, **_kwargs: Any) -> None:
+    former = vars(instance).pop(_PENDING, None)
+    if former is not None:
+        # Later revocations name the new client_id only.
+        deny_tokens_of_client(former)
 
 
 def _client_deleted(instance: Any, **_kwargs: Any) -> None:

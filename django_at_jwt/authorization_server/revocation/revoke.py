@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from django.db import router, transaction
+from django.db import connections, router, transaction
 from django.db.models import Max, Q
 from django.utils import timezone
 from oauth2_provider.models import (
@@ -63,7 +63,7 @@ def end_authorizations(authorizations: Iterable[Authorization], *, reason: EndRe
         The number of authorizations that this call ended.
     """
     ended = 0
-    for keys in in_batches([row.pk for row in authorizations]):
+    for keys in in_batches(sorted(row.pk for row in authorizations)):
         with one_transaction():
             ended += _end_batch(keys, reason)
     return ended
@@ -114,15 +114,31 @@ def revoke_client(client: Any, *, reason: EndReason = EndReason.CLIENT_REVOKED) 
     Returns:
         The number of authorizations that this call ended.
     """
-    now = timezone.now()
     with one_transaction():
-        deny_client(client.client_id, issued_until=now, expires_at=_latest_expiry(now), reason=reason)
-        ended = live_authorizations_of_client(client).update(ended_at=now, end_reason=reason)
+        live = lock_authorizations(live_authorizations_of_client(client))
+        ended = live.update(ended_at=timezone.now(), end_reason=reason)
+        tokens = primary_rows(get_access_token_model()).filter(application=client.pk)
+        latest = tokens.aggregate(latest=Max("updated"))["latest"]
         revoke_refresh_tokens(Q(application=client.pk))
         expire_access_tokens(Q(application=client.pk))
         delete_codes(Q(application=client.pk))
         end_device_codes(Q(client_id=client.client_id))
+        # Last: until now, tokens were issued whose authorizations or rows have ended here.
+        deny_tokens_of_client(client.client_id, latest, reason=reason)
     return ended
+
+
+def deny_tokens_of_client(
+    client_id: str, latest: datetime | None = None, *, reason: EndReason = EndReason.CLIENT_REVOKED
+) -> None:
+    """Deny all tokens with a ``client_id`` that were issued until now.
+
+    Args:
+        latest: when its last token was stored, which can be later by another server's clock.
+    """
+    now = timezone.now()
+    until = now if latest is None else max(now, latest)
+    deny_client(client_id, issued_until=until, expires_at=_latest_expiry(until), reason=reason)
 
 
 def revoke_audience(audience: str, *, reason: EndReason = EndReason.ADMINISTRATOR) -> None:
@@ -220,6 +236,18 @@ def live_authorizations_of_client(client: Any) -> QuerySet[Authorization]:
     return authorizations_of_client(client).filter(ended_at__isnull=True)
 
 
+def lock_authorizations(rows: QuerySet[Authorization]) -> QuerySet[Authorization]:
+    """Lock authorizations in the order of their keys until the end of the transaction, and return the same query.
+
+    Everything that changes authorizations locks them in this order, and before rows of users, clients and tokens. Else
+    two of them could wait for each other. Outside a transaction, nothing is locked.
+    """
+    if connections[rows.db].in_atomic_block:
+        for _key in rows.select_for_update().order_by("pk").values_list("pk", flat=True).iterator():
+            pass
+    return rows
+
+
 def authorizations_of_users(users: Sequence[Any], model: Any) -> QuerySet[Authorization]:
     """Return all authorizations of users of one model."""
     meta = model._meta.concrete_model._meta
@@ -256,7 +284,7 @@ def _latest_expiry(now: datetime) -> datetime:
 def _end_batch(keys: Sequence[int], reason: EndReason) -> int:
     # Locked before the rows of tokens, as by a token request. It may have stored a family in the meantime.
     rows = primary_rows(Authorization)
-    live = list(rows.select_for_update().filter(pk__in=keys, ended_at__isnull=True))
+    live = list(rows.select_for_update().filter(pk__in=keys, ended_at__isnull=True).order_by("pk"))
     if not live:
         return 0
     now = timezone.now()

@@ -12,7 +12,11 @@ from django.utils.translation import gettext_lazy as _
 from oauth2_provider import views as toolkit_views
 from oauth2_provider.models import get_application_model
 
-from django_at_jwt.authorization_server.revocation.revoke import revoke_client
+from django_at_jwt.authorization_server.revocation.revoke import (
+    live_authorizations_of_client,
+    lock_authorizations,
+    revoke_client,
+)
 from django_at_jwt.conf import app_settings
 
 from .endpoint import EndpointMixin
@@ -63,6 +67,9 @@ class ApplicationUpdateView(EndpointMixin, toolkit_views.ApplicationUpdate):
     def form_valid(self, form: Any) -> HttpResponse:
         """Save the client, and revoke its tokens if that is ticked."""
         with transaction.atomic(using=router.db_for_write(get_application_model())):
+            if form.cleaned_data[REVOKE_TOKENS]:
+                # Before the row of the client, as token requests do.
+                lock_authorizations(live_authorizations_of_client(self.object))
             response: HttpResponse = super().form_valid(form)
             if form.cleaned_data[REVOKE_TOKENS]:
                 revoke_client(self.object)

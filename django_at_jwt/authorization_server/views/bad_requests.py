@@ -12,6 +12,8 @@ from django.core.exceptions import BadRequest, SuspiciousOperation
 from django.http import QueryDict
 from django.http.multipartparser import MultiPartParserError
 
+from django_at_jwt.core.quotation import is_storable
+
 from .base import refusal
 
 if TYPE_CHECKING:
@@ -23,9 +25,10 @@ _FORMS: Final = frozenset({"application/x-www-form-urlencoded", "multipart/form-
 
 
 def refusing_unreadable(view: Callable[..., Any]) -> Callable[..., Any]:
-    """Answer 400 to a request with an unreadable form, a NUL character in a parameter or non-ASCII client credentials.
+    """Answer 400 to a request with unreadable parameters or non-ASCII client credentials.
 
-    PostgreSQL cannot store NUL characters, and DOT raises an exception for base64 that is not ASCII.
+    Databases cannot store NUL characters or lone surrogates, which some character sets can encode. DOT raises an
+    exception for base64 that is not ASCII.
     """
 
     @wraps(view)
@@ -34,13 +37,14 @@ def refusing_unreadable(view: Callable[..., Any]) -> Callable[..., Any]:
         if not credentials.isascii():
             return refusal("invalid_request", "The Authorization header must be ASCII.", HTTPStatus.BAD_REQUEST)
         try:
-            form = _form(request)
-        except (BadRequest, LookupError, MultiPartParserError, SuspiciousOperation):
+            queries = request.GET, _form(request)
+        except (BadRequest, LookupError, MultiPartParserError, SuspiciousOperation, UnicodeError):
             # Wrong character set, missing multipart boundary, or too many fields.
             return refusal("invalid_request", "The form cannot be read.", HTTPStatus.BAD_REQUEST)
-        sent = (value for query in (request.GET, form) for _, values in query.lists() for value in values)
-        if any("\x00" in value for value in sent) or "\x00" in _decoded(credentials):
-            return refusal("invalid_request", "A parameter contains a NUL character.", HTTPStatus.BAD_REQUEST)
+        sent = (text for query in queries for name, values in query.lists() for text in (name, *values))
+        if not (all(map(is_storable, sent)) and is_storable(_decoded(credentials))):
+            text = "A parameter contains a NUL character or a lone surrogate."
+            return refusal("invalid_request", text, HTTPStatus.BAD_REQUEST)
         return view(request, *args, **kwargs)
 
     return wrapper

@@ -253,6 +253,18 @@ class TestRefreshTokensAfterwards:
         assert not get_access_token_model().objects.filter(expires__gt=timezone.now()).exists()
         assert not DenyListEntry.objects.exists()
 
+    @pytest.mark.parametrize("option", ["--revoke-refresh-tokens", "--revoke-all-refresh-tokens"])
+    def test_tokens_of_other_keys_end_with_their_authorization(self, option, leaked, web, user, configure, settings):
+        configure(toolkit={"COMPLIANT_BCP_RFC9700_TOKEN_STORAGE": False})
+        both = [settings.API, settings.REPORTS]
+        answer = web.code_flow(user, resource=both, exchange={"resource": settings.REPORTS}).json()
+        # As if it were of the key before.
+        get_access_token_model().objects.update(token="of.another.key")
+        web.token("refresh_token", refresh_token=answer["refresh_token"], resource=settings.API)
+        assert "Refresh tokens revoked: 1." in revoke(leaked.kid, option)
+        assert [row.value for row in DenyListEntry.objects.all()] == [decoded(answer["access_token"])[1]["jti"]]
+        assert not get_access_token_model().objects.filter(expires__gt=timezone.now()).exists()
+
     def test_number_of_statements_does_not_grow(self, leaked, web, user):
         revoke(leaked.kid)
         numbers = []

@@ -240,7 +240,7 @@ class TestNul:
         assert answer.status_code == 400
         assert answer.json() == {
             "error": "invalid_request",
-            "error_description": "A parameter contains a NUL character.",
+            "error_description": "A parameter contains a NUL character or a lone surrogate.",
         }
 
     @pytest.mark.parametrize("credentials", ["a\x00b:c", "a%00b:c", "a:b%00"])

@@ -10,6 +10,7 @@ import pytest
 from django.apps import apps
 from django.contrib.auth import get_user_model
 from django.contrib.auth.forms import SetPasswordForm
+from django.contrib.auth.hashers import make_password
 from django.core import serializers
 from django.core.management import call_command
 from django.db import connections
@@ -17,6 +18,8 @@ from django.utils import timezone
 from oauth2_provider.models import get_access_token_model, get_application_model, get_refresh_token_model
 
 from django_at_jwt.authorization_server.revocation import receivers
+from django_at_jwt.authorization_server.revocation import revoke as revoke_module
+from django_at_jwt.authorization_server.revocation.revoke import lock_authorizations
 from django_at_jwt.models import Authorization, DenyListEntry, IssuedToken, ResourceServer
 from django_at_jwt.models.authorization import EndReason
 from tests.admin.pages import confirm, send
@@ -381,3 +384,87 @@ class TestCommands:
         assert not User.objects.get(pk=user.pk).is_active
         assert entries() == []
         assert tokens.authorization.ended_at is None
+
+
+class TestPasswordHashes:
+    @pytest.fixture(autouse=True)
+    def _hashers(self, settings):
+        settings.PASSWORD_HASHERS = [
+            "django.contrib.auth.hashers.PBKDF2SHA1PasswordHasher",
+            "django.contrib.auth.hashers.MD5PasswordHasher",
+        ]
+
+    def test_new_password_that_is_saved_alone_as_a_hash(self, web, user):
+        User.objects.filter(pk=user.pk).update(password=make_password("correct horse"))
+        tokens = granted(web, web.code_flow(User.objects.get(pk=user.pk)))
+        again = User.objects.get(pk=user.pk)
+        again.password = make_password("battery staple")
+        again.save(update_fields=["password"])
+        assert_ended(tokens, EndReason.PASSWORD_CHANGED)
+
+    def test_login_that_also_saves_when_the_user_was_changed(self, tokens, user, client, monkeypatch):
+        # As models of django-model-utils and django-extensions do.
+        save = User.save
+
+        def save_more(self, *args, update_fields=None, **kwargs):
+            fields = None if update_fields is None else {*update_fields, "first_name"}
+            save(self, *args, update_fields=fields, **kwargs)
+
+        User.objects.filter(pk=user.pk).update(password=make_password("correct horse", hasher="md5"))
+        monkeypatch.setattr(User, "save", save_more)
+        assert client.login(username="alice", password="correct horse")
+        assert User.objects.get(pk=user.pk).password.startswith("pbkdf2_sha1$")
+        assert entries() == []
+        assert tokens.is_live()
+
+
+def test_saving_a_replaced_refresh_token_again_revokes_nothing(tokens):
+    new = granted(tokens.client, tokens.refresh())
+    before = entries()
+    get_refresh_token_model().objects.get(pk=tokens.refresh_token.pk).save()
+    assert entries() == before
+    assert new.is_live()
+
+
+class TestTokensOfAClient:
+    def test_issued_while_it_is_revoked(self, web, tokens, monkeypatch):
+        # By another process, until revoke_client() has locked their authorization.
+        locked = []
+
+        def lock(rows):
+            locked.append(timezone.now() + timedelta(seconds=3))
+            get_access_token_model().objects.update(updated=locked[0])
+            return lock_authorizations(rows)
+
+        monkeypatch.setattr(revoke_module, "lock_authorizations", lock)
+        revoke_module.revoke_client(web.application)
+        assert DenyListEntry.objects.get().issued_until >= locked[0]
+
+    def test_issued_under_a_former_client_id(self, web, tokens, client, django_capture_on_commit_callbacks):
+        header = {"Authorization": f"Bearer {tokens.response['access_token']}"}
+        assert client.get("/whoami/", headers=header).status_code == 200
+        web.application.client_id = "renamed"
+        with django_capture_on_commit_callbacks(execute=True):
+            web.application.save()
+        assert client.get("/whoami/", headers=header).status_code == 401
+        web.application.save()
+        assert len(entries()) == 1
+        assert tokens.authorization.ended_at is None
+        assert tokens.refresh().status_code == 200
+
+
+@pytest.mark.parametrize("kind", ["user", "client"])
+def test_authorizations_are_locked_before_the_row_that_changes(kind, tokens, user, admin_client):
+    # A token request locks its authorization and then, on MariaDB, the rows that its tokens refer to.
+    table = (User if kind == "user" else get_application_model())._meta.db_table
+    with captured_statements() as statements:
+        if kind == "user":
+            user.set_password("battery staple")
+            user.save()
+        else:
+            row = tokens.client.application
+            send(admin_client, f"/admin/{row._meta.app_label}/application/{row.pk}/change/", revoke_tokens="on")
+    locked = next(place for place, sql in enumerate(statements) if 'FROM "django_at_jwt_authorization"' in sql)
+    changed = next(place for place, sql in enumerate(statements) if sql.startswith(f'UPDATE "{table}"'))
+    assert locked < changed
+    assert not tokens.is_live()

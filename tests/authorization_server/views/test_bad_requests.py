@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 from oauth2_provider.models import get_refresh_token_model
@@ -169,3 +169,24 @@ class TestRegistration:
 def test_form_that_cannot_be_read(content_type, body, address, client):
     answer = client.generic("POST", address, body, content_type=content_type)
     assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
+
+
+@pytest.mark.parametrize("address", ["/o/token/", "/o/revoke_token/", "/o/introspect/", "/o/authorize/"])
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize(
+    ("charset", "value"),
+    # Python has these codecs. Two can encode a lone surrogate; the third fails where others replace characters.
+    [("utf-7", "+2AA-"), ("unicode_escape", "\\ud800"), ("idna", "a")],
+)
+def test_character_sets_that_no_client_uses(charset, value, method, address, web, user):
+    web.browser.force_login(user)
+    names = ("client_id", "code", "token", "scope", "redirect_uri")
+    parts = "".join(f'--x\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n' for name in names)
+    answer = web.browser.generic(
+        method,
+        address,
+        f"{parts}--x--\r\n",
+        content_type=f"multipart/form-data; boundary=x; charset={charset}",
+        QUERY_STRING=urlencode(dict.fromkeys(names, value)),
+    )
+    assert answer.status_code in {400, 405}
