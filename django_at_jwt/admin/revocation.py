@@ -1,4 +1,4 @@
-"""Revoke tokens in the admin: of users, of clients, and by ``jti``; and the list of what the deny list names."""
+"""Revoke tokens in the admin, of users, of clients and by ``jti``, and list the entries of the deny list."""
 
 from __future__ import annotations
 
@@ -58,17 +58,19 @@ _CONFIRM: Final = "_revoke"
 _MOST_ONE_BY_ONE: Final = 100
 
 
-class LogOutEverywhereMixin(_ModelAdmin):
-    """Adds the action "Log out everywhere" to a site's own user admin.
-
-    A class with actions of its own lists this one, too: ``actions = ("log_out_everywhere", ...)``.
-    """
-
-    actions = ("log_out_everywhere",)
-
+class _RevokingAdmin(_ModelAdmin):
     def has_revoke_tokens_permission(self, request: HttpRequest) -> bool:
         """Return whether the user may revoke tokens."""
         return request.user.has_perm(REVOKE_PERMISSION)
+
+
+class LogOutEverywhereMixin(_RevokingAdmin):
+    """Adds the action "Log out everywhere" to a site's own user admin.
+
+    If your class sets ``actions``, include this one: ``actions = ("log_out_everywhere", ...)``.
+    """
+
+    actions = ("log_out_everywhere",)
 
     @admin.action(description=_("Log out everywhere…"), permissions=["revoke_tokens"])
     def log_out_everywhere(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
@@ -76,14 +78,10 @@ class LogOutEverywhereMixin(_ModelAdmin):
         return _log_out_everywhere(request, self.admin_site, queryset, back=request.get_full_path())
 
 
-class RevokeClientTokensMixin(_ModelAdmin):
+class RevokeClientTokensMixin(_RevokingAdmin):
     """Adds the action "Revoke all tokens" to a site's own admin of clients, as :class:`LogOutEverywhereMixin` does."""
 
     actions = ("revoke_client_tokens",)
-
-    def has_revoke_tokens_permission(self, request: HttpRequest) -> bool:
-        """Return whether the user may revoke tokens."""
-        return request.user.has_perm(REVOKE_PERMISSION)
 
     @admin.action(description=_("Revoke all tokens…"), permissions=["revoke_tokens"])
     def revoke_client_tokens(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
@@ -249,13 +247,11 @@ def _log_out_everywhere(
                 "on this site go on. An API in another project may accept their access tokens until these expire."
             ),
         }
-        return _page(
-            request, site, {**context, **_asked(request, [str(user) for user in found], counts, commands), "back": back}
-        )
+        asked = _asked(request, [str(user) for user in found], counts, commands)
+        return _page(request, site, {**context, **asked, "back": back})
     ended = revoke_users(found, model=model)
     _record(request, found, gettext("Logged out everywhere: all tokens were revoked."))
-    text = ngettext("%(ended)d authorization has ended.", "%(ended)d authorizations have ended.", ended)
-    messages.success(request, text % {"ended": ended})
+    messages.success(request, _number_ended(ended))
     return None
 
 
@@ -280,14 +276,18 @@ def _revoke_client_tokens(
         return _page(request, site, {**context, **_asked(request, names, counts, commands), "back": back})
     ended = sum(revoke_client(client) for client in found)
     record_client_revocation(request, found)
-    text = ngettext("%(ended)d authorization has ended.", "%(ended)d authorizations have ended.", ended)
-    messages.success(request, " ".join([gettext("The tokens were revoked."), text % {"ended": ended}]))
+    messages.success(request, " ".join([gettext("The tokens were revoked."), _number_ended(ended)]))
     return None
 
 
 def record_client_revocation(request: HttpRequest, clients: list[Any]) -> None:
     """Record in the history of clients that all their tokens were revoked."""
     _record(request, clients, gettext("All tokens were revoked."))
+
+
+def _number_ended(ended: int) -> str:
+    text = ngettext("%(ended)d authorization has ended.", "%(ended)d authorizations have ended.", ended)
+    return text % {"ended": ended}
 
 
 def _is_left_to_commands(counts: TokenCounts) -> bool:

@@ -145,35 +145,31 @@ def _clients_of_codes(**fields: str) -> frozenset[Any]:
 
 
 def _of_rotation(setting: str, clients: Sequence[Any]) -> Iterator[AffectedClient]:
-    numbers = _live_refresh_tokens()
-    for client in clients:
-        if number := numbers.get(client.pk):
-            reason = f"it must store the new refresh token of each response ({number} live)"
-            yield _affected(client, setting, Effect.MAY_BREAK, reason)
+    reason = "it must store the new refresh token of each response (%d live)"
+    return _with_refresh_tokens(setting, clients, Effect.MAY_BREAK, reason)
 
 
 def _of_reuse_protection(setting: str, clients: Sequence[Any]) -> Iterator[AffectedClient]:
-    numbers = _live_refresh_tokens()
-    for client in clients:
-        if number := numbers.get(client.pk):
-            reason = f"a refresh token that it sends twice ends the authorization ({number} live)"
-            yield _affected(client, setting, Effect.MAY_BREAK, reason)
+    reason = "a refresh token that it sends twice ends the authorization (%d live)"
+    return _with_refresh_tokens(setting, clients, Effect.MAY_BREAK, reason)
 
 
 def _of_expiry(setting: str, clients: Sequence[Any]) -> Iterator[AffectedClient]:
     # DOT counts from the expiry of the access token that was issued with the refresh token.
     before = timezone.now() - timedelta(seconds=RFC9700_PROFILE[setting])
-    numbers = _live_refresh_tokens(access_token__expires__lt=before)
+    reason = "%d of its refresh tokens expire at once; their users have to log in again"
+    return _with_refresh_tokens(setting, clients, Effect.BREAKS, reason, access_token__expires__lt=before)
+
+
+def _with_refresh_tokens(
+    setting: str, clients: Sequence[Any], effect: Effect, reason: str, **fields: Any
+) -> Iterator[AffectedClient]:
+    """Yield the clients with refresh tokens that are not revoked; ``reason`` has a place for their number."""
+    rows = primary_rows(get_refresh_token_model()).filter(revoked__isnull=True, **fields)
+    numbers = dict(rows.order_by().values_list("application_id").annotate(number=Count("pk")))
     for client in clients:
         if number := numbers.get(client.pk):
-            reason = f"{number} of its refresh tokens expire at once; their users have to log in again"
-            yield _affected(client, setting, Effect.BREAKS, reason)
-
-
-def _live_refresh_tokens(**fields: Any) -> dict[Any, int]:
-    """Return the number of refresh tokens that are not revoked, by the key of the client."""
-    rows = primary_rows(get_refresh_token_model()).filter(revoked__isnull=True, **fields)
-    return dict(rows.order_by().values_list("application_id").annotate(number=Count("pk")))
+            yield _affected(client, setting, effect, reason % number)
 
 
 _FINDERS: Final[Mapping[str, Callable[[str, Sequence[Any]], Iterator[AffectedClient]]]] = {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import traceback
 import uuid
 from functools import lru_cache
@@ -17,6 +16,7 @@ from oauth2_provider.models import get_access_token_model, get_application_model
 from django_at_jwt.conf import app_settings, token_user_model
 from django_at_jwt.core.errors import InvalidGrant, IssuanceUnavailable
 from django_at_jwt.core.subjects import AmbiguousSector, is_subject, pairwise_subject, sector_of
+from django_at_jwt.models.authorization import credential_hash
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -118,8 +118,8 @@ def user_of_computed_subject(claims: AccessTokenClaims, token: str) -> Any:
     settings = app_settings()
     if settings.pairwise_subject_key is None and settings.user_by_subject is not None:
         return _user_by_callable(settings.user_by_subject, claims.subject)
-    checksum = hashlib.sha256(token.encode()).hexdigest()
-    row = get_access_token_model().objects.select_related("user").filter(token_checksum=checksum).first()
+    rows = get_access_token_model().objects.select_related("user")
+    row = rows.filter(token_checksum=credential_hash(token)).first()
     return row.user if row is not None else None
 
 

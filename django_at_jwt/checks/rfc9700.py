@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from django.core.checks import CheckMessage, Warning  # noqa: A004 - Django's own name
 from django.db import Error as AnyDatabaseError
@@ -15,7 +15,7 @@ from .ids import CheckId, issues_tokens, when
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_COMMAND = "manage.py rfc9700_readiness lists the clients that this would break."
+_COMMAND: Final = "manage.py rfc9700_readiness lists the clients that this would break."
 
 
 @when(issues_tokens)

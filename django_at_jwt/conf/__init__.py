@@ -21,7 +21,7 @@ from .oauth2_provider import (
     toolkit_setting,
 )
 from .process_cache import clear_process_caches, process_cached, register_process_cache
-from .validators import KEY_ENCRYPTION_KEY_BYTES, nearest_name
+from .validators import KEY_ENCRYPTION_KEY_BYTES, MAX_LEEWAY_SECONDS, nearest_name
 
 # The resource server must not import the authorization server, so it reaches these by dotted path.
 COMPUTED_SUBJECT_LOOKUP: Final = "django_at_jwt.authorization_server.subject.user_of_computed_subject"
@@ -35,6 +35,7 @@ __all__ = [
     "KEY_ENCRYPTION_KEY_BYTES",
     "LOCAL_REVOCATION_POLICY",
     "LONGEST_SENSIBLE_LIFETIME",
+    "MAX_LEEWAY_SECONDS",
     "OPAQUE_TOKEN_READER",
     "REFRESH_TOKEN_GENERATOR",
     "RFC9700_PROFILE",

@@ -83,7 +83,7 @@ class AppSettings:
         leeway: allowed clock difference in seconds, at most 600.
         max_token_bytes: tokens longer than this are rejected unparsed.
         verified_token_cache_size: maximum number of verified tokens cached per process; 0 turns the cache off.
-        revocation: how the local issuer's tokens are checked for revocation, unless a view says otherwise; ``None`` for
+        revocation: how the local issuer's tokens are checked for revocation, unless a view sets it; ``None`` for
             ``DENY_LIST`` in the project that issues them. See :attr:`local_revocation`.
         revocation_max_age: seconds for which a process uses the deny list it has read.
         revocation_max_stale: seconds for which the last deny list is used while the database cannot be read.
@@ -192,7 +192,7 @@ class AppSettings:
 
     @property
     def local_revocation(self) -> Revocation:
-        """How the local issuer's tokens are checked for revocation, unless a view says otherwise."""
+        """How the local issuer's tokens are checked for revocation, unless a view sets it."""
         if self.revocation is not None:
             return self.revocation
         return Revocation.DENY_LIST if has_issuer_tables() else Revocation.OFFLINE

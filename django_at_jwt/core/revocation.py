@@ -10,13 +10,13 @@ if TYPE_CHECKING:
 
 
 class Revocation(StrEnum):
-    """What is asked about a token that is otherwise valid.
+    """How a token that is otherwise valid is checked for revocation.
 
     Attributes:
-        OFFLINE: nothing: a revoked token is accepted until it expires.
-        DENY_LIST: the deny list in memory, which each process reads again every few seconds.
-        ROW: the deny list, and the token's row in the database, with a query for each request.
-        INTROSPECT: the issuer, by token introspection (RFC 7662).
+        OFFLINE: not at all: a revoked token is accepted until it expires.
+        DENY_LIST: by the deny list in memory, which each process reads again every few seconds.
+        ROW: by the deny list, and the token's row in the database, with a query for each request.
+        INTROSPECT: at the issuer, by token introspection (RFC 7662).
     """
 
     OFFLINE = "offline"

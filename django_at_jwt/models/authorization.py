@@ -1,4 +1,4 @@
-"""Authorizations: one consent, and all tokens that come of it."""
+"""Authorizations: one consent, and all tokens issued for it."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class AuthorizationManager(models.Manager["Authorization"]):
 
     def of_code(self, code: str) -> Authorization | None:
         """Return the authorization of an authorization code or device code."""
-        return primary_rows(self.model).filter(code_hash=hash_of_code(code)).first()
+        return primary_rows(self.model).filter(code_hash=credential_hash(code)).first()
 
     def of_family(self, token_family: UUID | None) -> Authorization | None:
         """Return the authorization of a family of refresh tokens."""
@@ -78,7 +78,7 @@ class AuthorizationManager(models.Manager["Authorization"]):
     def approve_device(self, device_code: str, *, user: Any, authentication: dict[str, Any] | None) -> None:
         """Store who approved a device, and how they logged in."""
         user_model, user_key = reference_to(user)
-        primary_rows(self.model).filter(code_hash=hash_of_code(device_code)).update(
+        primary_rows(self.model).filter(code_hash=credential_hash(device_code)).update(
             user_model=user_model, user_key=user_key, authentication=authentication
         )
 
@@ -152,7 +152,7 @@ class Authorization(models.Model):
     ) -> Self:
         """Return an unsaved row for an authorization code or device code."""
         row = cls(
-            code_hash=hash_of_code(code),
+            code_hash=credential_hash(code),
             scopes=" ".join(scopes),
             resources=list(resources),
             expires_at=expires_at,
@@ -176,6 +176,6 @@ def reference_to(row: Any) -> tuple[str, str]:
     return ("", "") if row is None or row.pk is None else (row._meta.concrete_model._meta.label, str(row.pk))
 
 
-def hash_of_code(code: str) -> str:
-    """Return the hash by which a code is stored: it is a credential."""
-    return hashlib.sha256(code.encode()).hexdigest()
+def credential_hash(credential: str) -> str:
+    """Return the hash under which a code is stored; for a token, DOT's ``token_checksum``."""
+    return hashlib.sha256(credential.encode()).hexdigest()

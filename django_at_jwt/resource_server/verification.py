@@ -69,7 +69,7 @@ def verify_token(token: str, audience: str | None = None, revocation: Revocation
         audience: the value that ``aud`` must contain; by default, the audience in the settings for the issuer. The
             local issuer's tokens are accepted for any audience named here. A remote issuer's tokens are accepted only
             if the settings list the audience for that issuer; otherwise the issuer counts as unknown.
-        revocation: how the local issuer's tokens are checked for revocation; by default, as the settings say.
+        revocation: how the local issuer's tokens are checked for revocation; by default, ``AT_JWT["REVOCATION"]``.
             ``OFFLINE`` turns the check off for all issuers.
 
     Raises:

@@ -13,8 +13,8 @@ from django.utils.translation import gettext_lazy as _
 
 from django_at_jwt.admin.dates import format_instant
 from django_at_jwt.authorization_server.keys.revocation import (
+    KeyRevocation,
     RefreshTokens,
-    Revocation,
     RevocationReport,
     revoke_issued_tokens,
 )
@@ -60,7 +60,7 @@ class RevocationForm(forms.Form):
         return RefreshTokens(self.cleaned_data["refresh_tokens"] or RefreshTokens.NONE)
 
 
-def after_revocation(request: HttpRequest, done: Revocation, asked: Mapping[str, Any]) -> None:
+def after_revocation(request: HttpRequest, done: KeyRevocation, asked: Mapping[str, Any]) -> None:
     """Record the revocation, revoke the chosen refresh tokens, and show messages."""
     # Record the change of the keys first: revoking tokens may take long, or fail.
     _record_keys(request, done, asked["reason"])
@@ -88,7 +88,7 @@ def after_revocation(request: HttpRequest, done: Revocation, asked: Mapping[str,
         messages.warning(request, _("To retry, run: %(command)s") % {"command": command})
 
 
-def _record_keys(request: HttpRequest, done: Revocation, reason: str) -> None:
+def _record_keys(request: HttpRequest, done: KeyRevocation, reason: str) -> None:
     rows = {row.kid: row for row in SigningKey.objects.defer("private_jwe")}
     _record(request, rows[done.kid], CHANGE, gettext("Revoked: %(reason)s") % {"reason": reason})
     for times in done.plan.changed:
@@ -109,7 +109,7 @@ def _record_keys(request: HttpRequest, done: Revocation, reason: str) -> None:
 
 
 def _record_refresh_tokens(
-    request: HttpRequest, done: Revocation, which: RefreshTokens, report: RevocationReport
+    request: HttpRequest, done: KeyRevocation, which: RefreshTokens, report: RevocationReport
 ) -> None:
     if which is RefreshTokens.NONE:
         return

@@ -1,1 +1,1 @@
-"""Client secrets: their keyed hashes, and a limit for what wrong ones cost."""
+"""Client secrets: their keyed hashes, and a limit for wrong ones."""

@@ -1,4 +1,4 @@
-"""A limit for what wrong client secrets cost: password hashes per client and minute."""
+"""A limit for the password hashes that wrong client secrets cost, per client and minute."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _MOST_CLIENTS: Final = 1024
 
 @dataclass(slots=True)
 class _Attempts:
-    """The failures since an instant, and a keyed digest of the last correct secret."""
+    """The failures since an instant (monotonic, in seconds), and a keyed digest of the last correct secret."""
 
     lock: Lock = field(default_factory=Lock)
     failures: int = 0
@@ -80,7 +80,7 @@ class SecretAttempts:
             attempts.failures += 1
             if attempts.failures == MOST_FAILURES:
                 logger.warning(
-                    "Client %s sent %s wrong secrets; others than its last correct one are refused unchecked for %d s",
+                    "Client %s sent %s wrong secrets. For %d s, only its last correct secret is accepted",
                     quote(client_id),
                     MOST_FAILURES,
                     attempts.began + WINDOW_SECONDS - time.monotonic(),

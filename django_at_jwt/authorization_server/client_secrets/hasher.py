@@ -50,7 +50,7 @@ class ClientSecretHasher(BasePasswordHasher):
 
     @sensitive_variables()
     def encode(self, password: str, salt: str) -> str:
-        """Return the hash of a secret. ``salt`` is not used for the site's hasher, which has a salt of its kind."""
+        """Return the hash of a secret. The site's hasher makes its own salt, so ``salt`` is ignored for it."""
         key = newest_key() if is_generated(password) else None
         if key is not None:
             return keyed_hash(password, salt, key)

@@ -16,7 +16,7 @@ from oauth2_provider.models import get_refresh_token_model
 from django_at_jwt.authorization_server.resource_servers import registry
 from django_at_jwt.authorization_server.revocation.entries import deny_tokens
 from django_at_jwt.authorization_server.revocation.revoke import lock_authorizations, one_transaction
-from django_at_jwt.authorization_server.revocation.rows import expire_access_tokens, has_own_revoke
+from django_at_jwt.authorization_server.revocation.rows import expire_access_tokens, has_own_revoke, rows_in_batches
 from django_at_jwt.authorization_server.revocation.rows import revoke_refresh_tokens as revoke_rows
 from django_at_jwt.conf import app_settings
 from django_at_jwt.core.errors import KeyChangeRefused, NoSigningKey, NoSuccessor
@@ -32,10 +32,11 @@ from .rotation import apply_plan, planned_rotation, require_keys_that_open
 from .store import key_store
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping
     from datetime import datetime
 
     from django.db.models import QuerySet
+
 
 logger = logging.getLogger("django_at_jwt")
 
@@ -82,7 +83,7 @@ def revoke_refresh_tokens(which: RefreshTokens, *, access_tokens: QuerySet[Any],
         return RefreshTokenCounts(revoked=living.count())
     columns = living.values_list("pk", "access_token_id", "token_family", named=True)
     revoked = failed = 0
-    for batch in _in_batches(living if has_own_revoke() else columns):
+    for batch in rows_in_batches(living if has_own_revoke() else columns, size=_BATCH):
         with one_transaction():
             # Before the rows of tokens: a token request locks them in this order.
             families = {row.token_family for row in batch if row.token_family is not None}
@@ -122,16 +123,8 @@ def _revoke_each(tokens: Iterable[Any], *, is_first_failure: bool) -> RefreshTok
     return RefreshTokenCounts(revoked=revoked, failed=failed)
 
 
-def _in_batches(rows: QuerySet[Any]) -> Iterator[list[Any]]:
-    # In batches, since there may be very many.
-    last: Any = None
-    while batch := list((rows if last is None else rows.filter(pk__gt=last)).order_by("pk")[:_BATCH]):
-        yield batch
-        last = batch[-1].pk
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Revocation:
+class KeyRevocation:
     """The result of a revocation, or of its dry run.
 
     Attributes:
@@ -174,11 +167,11 @@ class RevocationReport:
     problems: tuple[str, ...]
 
 
-def revoke_signing_key(kid: str, *, reason: str, once_more: bool = False, dry_run: bool = False) -> Revocation:
+def revoke_signing_key(kid: str, *, reason: str, once_more: bool = False, dry_run: bool = False) -> KeyRevocation:
     """Revoke a key: remove it from the JWK set and erase its private half. The announced key signs from now on.
 
-    A failure to make the next key does not prevent the revocation; ``Revocation.problem`` reports it. The key's tokens
-    are not changed: call :func:`revoke_issued_tokens` afterwards.
+    A failure to make the next key does not prevent the revocation; ``problem`` of the result reports it. The key's
+    tokens are not changed: call :func:`revoke_issued_tokens` afterwards.
 
     Args:
         reason: shown to administrators; truncated to 200 characters.
@@ -201,7 +194,7 @@ def revoke_signing_key(kid: str, *, reason: str, once_more: bool = False, dry_ru
             effect, made = _carry_out(effect, rows, database)
     if not dry_run:
         key_store.forget()
-    return Revocation(
+    return KeyRevocation(
         times=times,
         already=already,
         successor=effect.successor,
@@ -295,7 +288,7 @@ def _revoke_row(row: SigningKey, reason: str, now: datetime, database: str) -> N
 
 
 def revoke_issued_tokens(
-    revocation: Revocation, *, refresh_tokens: RefreshTokens = RefreshTokens.NONE, dry_run: bool = False
+    revocation: KeyRevocation, *, refresh_tokens: RefreshTokens = RefreshTokens.NONE, dry_run: bool = False
 ) -> RevocationReport:
     """Count the tokens that a revoked key signed, and revoke refresh tokens.
 

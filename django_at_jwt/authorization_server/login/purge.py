@@ -8,6 +8,7 @@ from django.db.models import Q
 from django.utils import timezone
 from oauth2_provider.models import get_refresh_token_model
 
+from django_at_jwt.authorization_server.revocation.rows import rows_in_batches
 from django_at_jwt.models import Authorization, DenyListEntry, IssuedToken
 from django_at_jwt.models.primary import primary_rows
 
@@ -51,10 +52,10 @@ def _delete(
     rows: QuerySet[Any], *, dry_run: bool, choose: Callable[[Sequence[int]], Collection[int]] | None = None
 ) -> int:
     """Delete rows in batches, of each batch those that ``choose`` returns, and return their number."""
-    deleted = last = 0
-    while batch := list(rows.filter(pk__gt=last).order_by("pk").values_list("pk", flat=True)[:_BATCH]):
-        last = batch[-1]
-        chosen = batch if choose is None else choose(batch)
+    deleted = 0
+    for batch in rows_in_batches(rows.values_list("pk", named=True), size=_BATCH):
+        keys = [row.pk for row in batch]
+        chosen = keys if choose is None else choose(keys)
         deleted += len(chosen)
         if not dry_run:
             rows.filter(pk__in=chosen).delete()

@@ -2,9 +2,9 @@
 
 from .audience import resolved_audience
 from .client_authentication import authenticated_client
-from .device_polling import begin_polling, token_server_kwargs
+from .client_policy import allows_front_channel_tokens
+from .device_grant import begin_polling, token_server_kwargs
 from .generator import generate_access_token, redirectable
-from .grant_policy import allows_front_channel_tokens
 from .request import AUTHENTICATION, DEVICE_CODE_GRANT
 from .validator import AccessTokenValidatorMixin
 

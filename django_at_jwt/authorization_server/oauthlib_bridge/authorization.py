@@ -22,7 +22,7 @@ from django_at_jwt.authorization_server.revocation.revoke import end_authorizati
 from django_at_jwt.core.authentication import AuthenticationEvent
 from django_at_jwt.core.token_id import TokenId
 from django_at_jwt.models import Authorization, IssuedToken
-from django_at_jwt.models.authorization import EndReason, hash_of_code, reference_to
+from django_at_jwt.models.authorization import EndReason, credential_hash, reference_to
 from django_at_jwt.models.primary import primary_rows
 
 from .opaque_token import opaque_token_id
@@ -105,7 +105,7 @@ def store_authorization(request: Request, *, expires_at: datetime, code: str | N
     if code is not None:
         authorization.code_used_at = now
     if authorization._state.adding:
-        authorization.code_hash = None if code is None else hash_of_code(code)
+        authorization.code_hash = None if code is None else credential_hash(code)
         authorization.scopes = " ".join(request.scopes or ())
         authorization.resources = list(stored(request, GRANTED) or stored(request, "resource") or ())
         authorization.tokens_expire_at = authorization.expires_at = expires_at
@@ -138,7 +138,7 @@ def store_code(request: Request, code: str, *, scopes: Sequence[str], expires_at
     authorization = authorization_of(request)
     if authorization is None:
         return
-    authorization.code_hash = hash_of_code(code)
+    authorization.code_hash = credential_hash(code)
     authorization.scopes, authorization.resources = " ".join(scopes), list(stored(request, "resource"))
     # In a hybrid flow, the row of the access token that comes with the code may expire later.
     expiries = (expires_at, authorization.tokens_expire_at)
@@ -150,7 +150,7 @@ def end_replayed_code(code: str, client: Any) -> None:
     """End the authorization of a code that the client has exchanged before (RFC 6749 §4.1.2)."""
     model, key = reference_to(client)
     used = primary_rows(Authorization).filter(
-        code_hash=hash_of_code(code), code_used_at__isnull=False, client_model=model, client_key=key
+        code_hash=credential_hash(code), code_used_at__isnull=False, client_model=model, client_key=key
     )
     with transaction.atomic(using=used.db):
         # A locking read also sees what was committed since this transaction began.

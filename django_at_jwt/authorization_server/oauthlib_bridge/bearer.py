@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import time
 from typing import TYPE_CHECKING, Any, Final
@@ -29,6 +28,7 @@ from django_at_jwt.core.quotation import single_line
 from django_at_jwt.core.token_id import TokenId
 from django_at_jwt.core.verifier import Expectations, verify_with_current_keys
 from django_at_jwt.models import IssuedToken
+from django_at_jwt.models.authorization import credential_hash
 from django_at_jwt.models.primary import primary_rows
 
 from .opaque_token import authorization_of_row, check_holders, claims_of_row
@@ -230,7 +230,7 @@ def live_row(claims: AccessTokenClaims, token: str) -> Any:
 @sensitive_variables()
 def _stored_row(claims: AccessTokenClaims, token: str) -> Any:
     rows = primary_rows(get_access_token_model()).select_related("application", "user")
-    row = rows.filter(token_checksum=hashlib.sha256(token.encode()).hexdigest()).first()
+    row = rows.filter(token_checksum=credential_hash(token)).first()
     if row is None:
         links = primary_rows(IssuedToken).filter(token_id=claims.token_id).values_list("access_token", flat=True)
         row = rows.filter(pk__in=list(links)).first()
@@ -247,7 +247,7 @@ def check_stored(token: str) -> None:
     """
     rows = primary_rows(get_access_token_model()).select_related("application", "user")
     try:
-        row: Any = rows.filter(token_checksum=hashlib.sha256(token.encode()).hexdigest()).first()
+        row: Any = rows.filter(token_checksum=credential_hash(token)).first()
     except AnyDatabaseError as error:
         raise RevocationUnavailable(f"the row of an access token cannot be read: {single_line(error)}") from error
     check_holders(row, Request(""))

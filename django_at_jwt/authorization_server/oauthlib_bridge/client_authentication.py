@@ -1,4 +1,4 @@
-"""Verifying a client's secret (RFC 6749 §2.3.1)."""
+"""Verify the secret of a client (RFC 6749 §2.3.1)."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def authenticated_client(core: Any, request: HttpRequest) -> Any:
     form = dict(core.extract_body(request))
     if "client_id" not in form and "Authorization" not in request.headers:
         return None
-    # Without the query: it is no place for credentials.
+    # Without the query, which must not contain credentials.
     wrapped = Request(request.path, request.method, list(form.items()), core.extract_headers(request))
     if not core.server.request_validator.authenticate_client(wrapped):
         return None
@@ -127,7 +127,7 @@ def _store_preferred_hash(client: Any, secret: str, stored: str) -> None:
         preferred = preferred_hash(secret, stored)
         if preferred is None:
             return
-        # Only if nobody has set another secret in the meantime. No signal is sent: the secret is the same.
+        # Only if the secret was not replaced in the meantime. No signal is sent: the secret is the same.
         rows = primary_rows(get_application_model()).filter(pk=client.pk, client_secret=stored)
         with transaction.atomic(using=rows.db):
             rows.update(client_secret=preferred)

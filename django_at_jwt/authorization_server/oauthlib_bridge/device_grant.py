@@ -1,10 +1,15 @@
-"""The token request of the device flow: steps that oauthlib and DOT leave to each other (RFC 8628)."""
+"""The token request of the device flow: steps that oauthlib and DOT leave to each other, and polling (RFC 8628)."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
 
+from django.db.models import F
+from django.utils import timezone
 from oauth2_provider.models import get_device_grant_model
+from oauth2_provider.settings import oauth2_settings
+from oauth2_provider.utils import set_oauthlib_user_to_device_request_user
 from oauthlib.oauth2 import InvalidGrantError
 from oauthlib.oauth2.rfc8628.errors import (
     AccessDenied,
@@ -16,13 +21,20 @@ from oauthlib.oauth2.rfc8628.errors import (
 from django_at_jwt.models import Authorization
 
 from .authorization import attach_authorization
-from .device_polling import is_polled_too_early
 from .request import AUTHORIZATION, DEVICE_CODE_GRANT, DEVICE_GRANT, stored
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from oauthlib.common import Request
+
+
+SLOW_DOWN_SECONDS: Final = 5
+"""What each ``slow_down`` adds to the interval of a device."""
+
+# Networks delay one request more than another.
+_TOLERANCE: Final = timedelta(seconds=0.5)
+_PRE_TOKEN: Final = "pre_token"  # noqa: S105 - an argument of oauthlib
 
 
 class DeviceGrantMixin:
@@ -89,3 +101,42 @@ def _device_grant(request: Request) -> Any:
     """Return the device grant of a token request, or ``None`` if it belongs to another client or does not exist."""
     grants = get_device_grant_model().objects
     return grants.filter(device_code=request.device_code, client_id=request.client.client_id).first()
+
+
+def begin_polling(device_code: str, interval: int) -> None:
+    """Store the interval that a device was told, instead of DOT's default; its first poll may come at once."""
+    last = timezone.now() - timedelta(seconds=interval)
+    get_device_grant_model().objects.filter(device_code=device_code).update(interval=interval, last_checked=last)
+
+
+def is_polled_too_early(device: Any) -> bool:
+    """Record a poll, and return whether it came before the interval had passed, which then grows.
+
+    Of two simultaneous polls, one is too early: the row changes only if no other poll was recorded since it was read.
+    """
+    now = timezone.now()
+    rows = get_device_grant_model().objects.filter(pk=device.pk)
+    latest = now - timedelta(seconds=device.interval) + _TOLERANCE
+    if rows.filter(interval=device.interval, last_checked__lte=latest).update(last_checked=now):
+        return False
+    rows.update(last_checked=now, interval=F("interval") + SLOW_DOWN_SECONDS)
+    return True
+
+
+def token_server_kwargs() -> dict[str, Any]:
+    """Return DOT's arguments of oauthlib's server, without the step that fails for an unknown device code.
+
+    DOT's step runs before the client is authenticated, so its failure would reveal which codes exist.
+    """
+    kwargs: dict[str, Any] = oauth2_settings.server_kwargs
+    steps = kwargs.get(_PRE_TOKEN) or ()
+    own = [set_device_user if step is set_oauthlib_user_to_device_request_user else step for step in steps]
+    return {**kwargs, _PRE_TOKEN: own}
+
+
+def set_device_user(request: Request) -> None:
+    """Set the user and the scopes of the request for the site's own steps, if the device code exists."""
+    device = get_device_grant_model().objects.filter(device_code=request.device_code).first()
+    if device is not None:
+        request.user = device.user
+        request.scopes = (device.scope or "").split()

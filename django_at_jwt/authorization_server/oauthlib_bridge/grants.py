@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID, uuid4
 
@@ -15,6 +14,7 @@ from django_at_jwt.authorization_server.issuance import IssuedAccessToken
 from django_at_jwt.authorization_server.keys.last_expiry import as_datetime
 from django_at_jwt.core.errors import IssuanceError
 from django_at_jwt.models import Authorization
+from django_at_jwt.models.authorization import credential_hash
 
 from .audience import resolve_for_authorization
 from .authorization import (
@@ -159,7 +159,7 @@ class GrantStorageMixin:
     def revoke_token(self, token: str, token_type_hint: str | None, request: Request, *args: Any, **kwargs: Any) -> Any:
         """Revoke a token and, for a live refresh token, its siblings: the client may have missed their responses."""
         with transaction_of_authorizations(), transaction.atomic(using=router.db_for_write(get_refresh_token_model())):
-            for refresh_token in live_of_client(hashlib.sha256(token.encode()).hexdigest(), request.client):
+            for refresh_token in live_of_client(credential_hash(token), request.client):
                 Authorization.objects.lock_family(refresh_token.token_family)
                 lock_family(refresh_token).end_siblings()
             return super().revoke_token(token, token_type_hint, request, *args, **kwargs)  # type: ignore[misc]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING, Any
 
 from oauth2_provider.models import get_access_token_model
@@ -17,6 +16,7 @@ from django_at_jwt.core.profile import AccessTokenClaims, parse_claims
 from django_at_jwt.core.revocation import Revocation
 from django_at_jwt.core.verifier import check_claims
 from django_at_jwt.models import IssuedToken
+from django_at_jwt.models.authorization import credential_hash
 from django_at_jwt.models.primary import primary_rows
 
 if TYPE_CHECKING:
@@ -56,9 +56,8 @@ def read_stored_token(
     if len(token) > expected.max_bytes or not token.isascii():
         raise TokenRejected(RejectionReason.MALFORMED, "not an opaque token: not ASCII, or too long")
     # As DOT looks it up: a row has the digest even if the site stores tokens in clear.
-    digest = hashlib.sha256(token.encode()).hexdigest()
     rows = get_access_token_model().objects.select_related("application", "user")
-    row = rows.filter(token_checksum=digest).first()
+    row = rows.filter(token_checksum=credential_hash(token)).first()
     if row is None:
         raise TokenRejected(RejectionReason.REVOKED, "the opaque token has no row")
     if row.application is None:

@@ -18,10 +18,11 @@ from oauth2_provider.models import AbstractRefreshToken, get_access_token_model,
 from oauth2_provider.settings import oauth2_settings
 
 from django_at_jwt.authorization_server.revocation.entries import GREATEST_LEEWAY, deny_tokens
-from django_at_jwt.authorization_server.revocation.supersession import refreshing
+from django_at_jwt.authorization_server.revocation.reasons import because
 from django_at_jwt.conf import app_settings
 from django_at_jwt.core.token_id import TokenId
 from django_at_jwt.models import IssuedToken
+from django_at_jwt.models.authorization import EndReason
 from django_at_jwt.models.primary import primary_rows
 
 if TYPE_CHECKING:
@@ -118,9 +119,9 @@ def end_replaced(
             for link in ended_links.values()
             if TokenId.parse(link.token_id) is not None and link.expires_at > now - GREATEST_LEEWAY
         ),
-        reason="superseded by a refresh",
+        reason=EndReason.SUPERSEDED,
     )
-    with refreshing():
+    with because(EndReason.SUPERSEDED):
         for refresh_token in (*family.siblings, family.token) if ends_used else family.siblings:
             _end_refresh_token(refresh_token)
         for key, row in ended.items():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from typing import TYPE_CHECKING, Any
 
@@ -14,10 +13,9 @@ from oauthlib.oauth2 import InvalidGrantError
 
 from django_at_jwt.authorization_server.revocation.reasons import because
 from django_at_jwt.authorization_server.revocation.revoke import end_authorizations
-from django_at_jwt.authorization_server.revocation.supersession import refreshing
 from django_at_jwt.core.errors import IssuanceError
 from django_at_jwt.models import Authorization
-from django_at_jwt.models.authorization import EndReason
+from django_at_jwt.models.authorization import EndReason, credential_hash
 from django_at_jwt.models.primary import primary_rows
 
 from .audience import check_requested_resources, resolved_audience
@@ -150,7 +148,7 @@ class RefreshGrantMixin:
                 # Otherwise, DOT would delete the former access token.
                 used.access_token = None
                 used.save(update_fields=["access_token", "updated"])
-            with refreshing():
+            with because(EndReason.SUPERSEDED):
                 own_save(token, request)
             if overwrites:
                 link_token(request, _access_token_of(used, used, is_overwritten=True), token)
@@ -196,9 +194,10 @@ def _access_token_of(used: Any, known: Any, *, is_overwritten: bool) -> Any:
 
 def _end_reused(refresh_token: str) -> None:
     """End the authorization of a refresh token whose family DOT has revoked because it was used before."""
-    checksum = hashlib.sha256(refresh_token.encode()).hexdigest()
     rows = primary_rows(get_refresh_token_model())
-    used = rows.filter(token_checksum=checksum, revoked__isnull=False, token_family__isnull=False).first()
+    used = rows.filter(
+        token_checksum=credential_hash(refresh_token), revoked__isnull=False, token_family__isnull=False
+    ).first()
     # DOT leaves the family alone if another client sends the token within the grace period.
     if used is None or rows.filter(token_family=used.token_family, revoked__isnull=True).exists():
         return

@@ -11,9 +11,9 @@ from django_at_jwt.core.errors import IssuanceError
 from .audience import resolve_for_authorization
 from .bearer import BearerTokenMixin
 from .client_authentication import ClientAuthenticationMixin
+from .client_policy import GrantPolicyMixin
 from .device_grant import DeviceGrantMixin
 from .generator import refuse
-from .grant_policy import GrantPolicyMixin
 from .grants import GrantStorageMixin
 from .id_token import IdTokenMixin
 from .pkce import PkceMixin, check_code_challenge

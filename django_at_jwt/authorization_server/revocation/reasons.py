@@ -16,7 +16,11 @@ _reason: Final[ContextVar[EndReason]] = ContextVar("django_at_jwt_end_reason", d
 
 @contextmanager
 def because(reason: EndReason) -> Iterator[None]:
-    """Record a reason for the tokens that are revoked within the block."""
+    """Record a reason for the tokens that are deleted or revoked within the block.
+
+    With ``SUPERSEDED``, the receivers of signals write nothing: the refresh has written the entries of the deny list
+    and the links of these tokens.
+    """
     token = _reason.set(reason)
     try:
         yield

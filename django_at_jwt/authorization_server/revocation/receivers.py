@@ -31,7 +31,6 @@ from .revoke import (
     revoke_users,
 )
 from .rows import in_batches
-from .supersession import is_refreshing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
@@ -49,18 +48,18 @@ def connect() -> None:
 
     ``QuerySet.update()`` sends no signal; after it, call the functions of :mod:`django_at_jwt.revocation`.
     """
-    _connect(post_delete, get_access_token_model(), _access_token_deleted)
-    _connect(pre_save, get_refresh_token_model(), _refresh_token_is_saved)
-    _connect(post_save, get_refresh_token_model(), _refresh_token_saved)
+    _connect(post_delete, get_access_token_model(), _after_access_token_delete)
+    _connect(pre_save, get_refresh_token_model(), _before_refresh_token_save)
+    _connect(post_save, get_refresh_token_model(), _after_refresh_token_save)
     for model in {token_user_model(), get_user_model()}:
-        _connect(pre_save, model, _user_is_saved)
-        _connect(post_save, model, _user_saved)
-        _connect(pre_delete, model, _user_deleted)
-    _connect(pre_save, get_application_model(), _client_is_saved)
-    _connect(post_save, get_application_model(), _client_saved)
-    _connect(pre_delete, get_application_model(), _client_deleted)
-    _connect(pre_save, ResourceServer, _resource_server_is_saved)
-    _connect(post_save, ResourceServer, _resource_server_saved)
+        _connect(pre_save, model, _before_user_save)
+        _connect(post_save, model, _after_user_save)
+        _connect(pre_delete, model, _before_user_delete)
+    _connect(pre_save, get_application_model(), _before_client_save)
+    _connect(post_save, get_application_model(), _after_client_save)
+    _connect(pre_delete, get_application_model(), _before_client_delete)
+    _connect(pre_save, ResourceServer, _before_resource_server_save)
+    _connect(post_save, ResourceServer, _after_resource_server_save)
 
 
 def _connect(signal: ModelSignal, model: type[Model], receiver: Callable[..., None]) -> None:
@@ -70,12 +69,12 @@ def _connect(signal: ModelSignal, model: type[Model], receiver: Callable[..., No
             signal.connect(receiver, sender=each, dispatch_uid=_UID)
 
 
-def _access_token_deleted(instance: Any, **_kwargs: Any) -> None:
+def _after_access_token_delete(instance: Any, **_kwargs: Any) -> None:
     """Revoke a token whose row was deleted before it expired. ``cleartokens`` deletes only expired ones.
 
     Its authorization ends (RFC 7009 §2.1), or the token alone if the client acts for itself.
     """
-    if is_refreshing() or instance.expires <= timezone.now():
+    if current_reason() is EndReason.SUPERSEDED or instance.expires <= timezone.now():
         return
     link = primary_rows(IssuedToken).filter(access_token=str(instance.pk)).first()
     if link is None:
@@ -86,19 +85,19 @@ def _access_token_deleted(instance: Any, **_kwargs: Any) -> None:
         deny_tokens([(link.token_id, link.expires_at)], reason=current_reason())
 
 
-def _refresh_token_is_saved(
+def _before_refresh_token_save(
     instance: Any, *, raw: bool, using: str, update_fields: Collection[str] | None, **_kwargs: Any
 ) -> None:
     """Find out whether this revokes the refresh token; saving one again that was replaced does not."""
     vars(instance).pop(_PENDING, None)
-    if raw or instance.revoked is None or instance.token_family is None or is_refreshing():
+    if raw or instance.revoked is None or instance.token_family is None or current_reason() is EndReason.SUPERSEDED:
         return
     former = _former(instance, ("revoked",), using, update_fields)
     if former is not None and former["revoked"] is None:
         setattr(instance, _PENDING, True)
 
 
-def _refresh_token_saved(instance: Any, **_kwargs: Any) -> None:
+def _after_refresh_token_save(instance: Any, **_kwargs: Any) -> None:
     """End the authorization of a refresh token that was revoked, not replaced: in the admin, by a user, at logout."""
     if vars(instance).pop(_PENDING, None):
         _end(Q(family=instance.token_family))
@@ -109,10 +108,10 @@ def _end(condition: Q) -> None:
     end_authorizations(live, reason=current_reason())
 
 
-def _user_is_saved(
+def _before_user_save(
     instance: Any, *, raw: bool, using: str, update_fields: Collection[str] | None, **_kwargs: Any
 ) -> None:
-    """Find out whether this deactivates the user or changes the password; a second save of the same is neither."""
+    """Mark the user if this save deactivates it or changes the password. Saving the same values again does neither."""
     vars(instance).pop(_PENDING, None)
     former = None if raw else _former(instance, ("is_active", "password"), using, update_fields)
     if former is None:
@@ -162,7 +161,7 @@ def _is_outdated(encoded: str) -> bool:
     return bool(used.algorithm != preferred.algorithm or preferred.must_update(encoded))
 
 
-def _user_saved(instance: Any, **_kwargs: Any) -> None:
+def _after_user_save(instance: Any, **_kwargs: Any) -> None:
     reason = vars(instance).pop(_PENDING, None)
     if reason is not None:
         for model in _user_models_of(instance):
@@ -173,13 +172,13 @@ def _user_models_of(user: Any) -> list[type[Model]]:
     return [model for model in {token_user_model(), get_user_model()} if isinstance(user, model)]
 
 
-def _user_deleted(instance: Any, **_kwargs: Any) -> None:
+def _before_user_delete(instance: Any, **_kwargs: Any) -> None:
     for model in _user_models_of(instance):
         revoke_users([instance], model=model, reason=EndReason.USER_DELETED)
         _forget(authorizations_of_users([instance], model))
 
 
-def _client_is_saved(
+def _before_client_save(
     instance: Any, *, raw: bool, using: str, update_fields: Collection[str] | None, **_kwargs: Any
 ) -> None:
     """Find out whether this changes the ``client_id``, by which tokens name their client."""
@@ -189,14 +188,14 @@ def _client_is_saved(
         setattr(instance, _PENDING, former["client_id"])
 
 
-def _client_saved(instance: Any, **_kwargs: Any) -> None:
+def _after_client_save(instance: Any, **_kwargs: Any) -> None:
     former = vars(instance).pop(_PENDING, None)
     if former is not None:
         # Later revocations name the new client_id only.
         deny_tokens_of_client(former)
 
 
-def _client_deleted(instance: Any, **_kwargs: Any) -> None:
+def _before_client_delete(instance: Any, **_kwargs: Any) -> None:
     revoke_client(instance, reason=EndReason.CLIENT_DELETED)
     _forget(authorizations_of_client(instance))
     own = primary_rows(get_access_token_model()).filter(application=instance.pk, user__isnull=True)
@@ -211,7 +210,7 @@ def _forget(authorizations: QuerySet[Authorization]) -> None:
     authorizations.delete()
 
 
-def _resource_server_is_saved(
+def _before_resource_server_save(
     instance: ResourceServer, *, raw: bool, using: str, update_fields: Collection[str] | None, **_kwargs: Any
 ) -> None:
     vars(instance).pop(_PENDING, None)
@@ -220,6 +219,6 @@ def _resource_server_is_saved(
         setattr(instance, _PENDING, True)
 
 
-def _resource_server_saved(instance: ResourceServer, **_kwargs: Any) -> None:
+def _after_resource_server_save(instance: ResourceServer, **_kwargs: Any) -> None:
     if vars(instance).pop(_PENDING, None):
         revoke_audience(instance.identifier, reason=EndReason.API_DISABLED)

@@ -27,7 +27,7 @@ from django_at_jwt.conf import token_user_model
 from django_at_jwt.core.quotation import is_storable, quote
 from django_at_jwt.core.token_id import LONGEST_TOKEN_ID, TokenId
 from django_at_jwt.models import Authorization, DenyListEntry, IssuedToken, SigningKey
-from django_at_jwt.models.authorization import EndReason, hash_of_code
+from django_at_jwt.models.authorization import EndReason, credential_hash
 from django_at_jwt.models.primary import primary_rows
 
 from .entries import deny_audience, deny_authorizations, deny_client, deny_tokens
@@ -163,10 +163,10 @@ def revoke_authorization(identifier: str, *, reason: EndReason = EndReason.ADMIN
     Raises:
         Authorization.DoesNotExist: no such authorization.
     """
-    return end_authorizations([authorization_called(identifier)], reason=reason)
+    return end_authorizations([find_authorization(identifier)], reason=reason)
 
 
-def authorization_called(identifier: str) -> Authorization:
+def find_authorization(identifier: str) -> Authorization:
     """Return the authorization with an identifier.
 
     Raises:
@@ -318,6 +318,6 @@ def _end_codes(authorizations: Sequence[Authorization], now: datetime) -> None:
         users = {row.user_key for row in authorizations if row.user_key and row.user_model == label}
         if users:
             usable = primary_rows(model).filter(user__in=users, expires__gt=now)
-            keys = [key for key, code in usable.values_list("pk", column) if hash_of_code(code) in hashes]
+            keys = [key for key, code in usable.values_list("pk", column) if credential_hash(code) in hashes]
             if keys:
                 end(Q(pk__in=keys))

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 BATCH: Final = 1000
+"""Values in a statement, few enough for the parameters that each database allows."""
 
 
 def has_own_revoke() -> bool:
@@ -119,7 +120,18 @@ def databases() -> list[str]:
 
 
 def in_batches(values: Iterable[_T]) -> Iterator[list[_T]]:
-    """Yield lists of at most :data:`BATCH` values, few enough for the parameters of a statement."""
+    """Yield lists of at most :data:`BATCH` values."""
     iterator = iter(values)
     while batch := list(islice(iterator, BATCH)):
         yield batch
+
+
+def rows_in_batches(rows: QuerySet[Any], *, size: int) -> Iterator[list[Any]]:
+    """Yield the rows of a queryset in lists of at most ``size``, ordered by primary key, with a query for each list.
+
+    The rows may be model instances or named tuples with ``pk``.
+    """
+    batch = list(rows.order_by("pk")[:size])
+    while batch:
+        yield batch
+        batch = list(rows.filter(pk__gt=batch[-1].pk).order_by("pk")[:size])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from django import forms
 from django.contrib.auth import get_permission_codename
@@ -43,7 +43,8 @@ class ApplicationRegistrationView(EndpointMixin, toolkit_views.ApplicationRegist
         return response
 
 
-REVOKE_TOKENS = "revoke_tokens"
+REVOKE_TOKENS: Final = "revoke_tokens"
+"""The name of the checkbox."""
 
 
 class RevokeTokensFormMixin(forms.Form):

@@ -32,13 +32,13 @@ class TokenView(EndpointMixin, OwnCoreMixin, toolkit_views.TokenView):
 
     @classmethod
     def get_server(cls) -> Any:
-        """Return oauthlib's server, whose steps do not tell unauthenticated clients whether a device code exists."""
+        """Return oauthlib's server, whose steps do not reveal whether a device code exists."""
         return cls.get_server_class()(cls.get_validator_class()(), **token_server_kwargs())
 
     def device_flow_token_response(
         self, request: HttpRequest, device_code: str, *args: Any, **kwargs: Any
     ) -> HttpResponse:
-        """Answer the poll of a device, after the client is authenticated; DOT tells anyone the state of a code."""
+        """Answer the poll of a device, after the client is authenticated; DOT reveals the state of a code to anyone."""
         parent = super().device_flow_token_response
         # The next class may be a site's own view.
         if parent.__func__ is not toolkit_views.TokenView.device_flow_token_response:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import logging
 import re
+import time
+from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address, ip_network
 from typing import TYPE_CHECKING, Any, Final
 
+from django.core.cache import caches
 from django.core.exceptions import ValidationError
 from django.db.models import F, Value
 from django.db.models.functions import Replace, Upper
@@ -14,14 +19,40 @@ from django.utils.translation import gettext_lazy as _
 from oauth2_provider.models import get_device_grant_model
 from oauth2_provider.views.device import DeviceGrantForm
 
-from django_at_jwt.authorization_server.attempts import Attempt, begin_attempt
 from django_at_jwt.conf import app_settings
+from django_at_jwt.core.quotation import single_line
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
 
+logger = logging.getLogger("django_at_jwt")
+
+WINDOW_SECONDS: Final = 900
+"""Attempts are counted in windows of this length, which begin at fixed instants."""
 
 _MOST_ALIKE: Final = 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attempt:
+    """A counted attempt.
+
+    Attributes:
+        is_allowed: whether it is within all limits.
+        retry_after: seconds until the next window begins.
+    """
+
+    is_allowed: bool
+    retry_after: int
+    _keys: tuple[str, ...] = ()
+
+    def succeed(self) -> None:
+        """Take the attempt back, since it was right."""
+        for key in self._keys:
+            try:
+                caches[app_settings().attempt_cache].decr(key)
+            except Exception as error:  # noqa: BLE001 - as below; too high a count is harmless
+                logger.warning("A right attempt stays counted in the cache: %s", single_line(error))
 
 
 class UserCodeForm(DeviceGrantForm):
@@ -58,17 +89,49 @@ class RefusedUserCodeForm(DeviceGrantForm):
 
 
 def begin_user_code_attempt(request: HttpRequest) -> Attempt:
-    """Count an attempt to enter a user code, for the session and for the address that the request came from."""
+    """Count an attempt to enter a user code, for the session and for the address that the request came from.
+
+    It is counted before the code is looked up, so that simultaneous attempts cannot exceed a limit. An attempt beyond
+    the session's limit is not counted for the address. If the cache fails, the attempt is allowed and an error is
+    logged. Caches drop old entries, so they need no clean-up.
+    """
     settings = app_settings()
     # A site may log users in without sessions.
     session = getattr(getattr(request, "session", None), "session_key", None) or f"user {request.user.pk}"
-    return begin_attempt(
-        "user_code",
-        (
-            (f"session {session}", settings.user_code_attempts),
-            (f"address {_network(request.META.get('REMOTE_ADDR', ''))}", settings.user_code_attempts_per_address),
-        ),
+    limits = (
+        (f"session {session}", settings.user_code_attempts),
+        (f"address {_network(request.META.get('REMOTE_ADDR', ''))}", settings.user_code_attempts_per_address),
     )
+    window, elapsed = divmod(int(time.time()), WINDOW_SECONDS)
+    keys, is_allowed = [], True
+    for who, most in limits:
+        if not most:
+            continue
+        # Hashed, since it may be a session key, and caches limit the characters.
+        key = f"django_at_jwt:user_code:{window}:{hashlib.sha256(who.encode()).hexdigest()}"
+        try:
+            number = _count(key)
+        except Exception as error:  # noqa: BLE001 - each cache has its own errors
+            logger.error("An attempt could not be counted in the cache, and is allowed: %s", single_line(error))  # noqa: TRY400 - no traceback is needed
+            continue
+        keys.append(key)
+        if number > most:
+            is_allowed = False
+            break
+    return Attempt(is_allowed=is_allowed, retry_after=WINDOW_SECONDS - elapsed, _keys=tuple(keys))
+
+
+def _count(key: str) -> int:
+    cache = caches[app_settings().attempt_cache]
+    cache.add(key, 0, WINDOW_SECONDS)
+    try:
+        number = int(cache.incr(key))
+    except ValueError:
+        # The entry was dropped in between, or this cache stores nothing.
+        return 1
+    # Some caches begin their own default timeout with each change.
+    cache.touch(key, WINDOW_SECONDS)
+    return number
 
 
 def _network(address: str) -> str:

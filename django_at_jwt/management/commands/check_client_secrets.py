@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import Any
+from typing import Any, Final
 
 from django.contrib.auth.hashers import identify_hasher
 from django.core.management.base import BaseCommand
@@ -45,8 +45,8 @@ class Command(BaseCommand):
             self.stdout.write("No client secret needs this app.")
 
 
-_OURS = "keyed hash, which only this app can verify"
-_UNKNOWN = "hash whose hasher is not in PASSWORD_HASHERS; the client is refused"
+_OURS: Final = "keyed hash, which only this app can verify"
+_UNKNOWN: Final = "hash whose hasher is not in PASSWORD_HASHERS; the client is refused"
 
 
 def _storage(secret: str, *, in_plain: bool) -> str:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from django.core.management.base import BaseCommand, CommandError
 
 from django_at_jwt.authorization_server.keys.revocation import (
+    KeyRevocation,
     RefreshTokens,
-    Revocation,
     RevocationReport,
     revoke_issued_tokens,
     revoke_signing_key,
@@ -102,7 +102,7 @@ class Command(BaseCommand):
             raise CommandError(f"Signing key {revocation.kid} {state} revoked, but: {' '.join(problems)}")
 
 
-def _key_lines(revocation: Revocation, *, dry_run: bool) -> list[str]:
+def _key_lines(revocation: KeyRevocation, *, dry_run: bool) -> list[str]:
     if revocation.already:
         lines = [f"Signing key {revocation.kid} was already revoked at {format_end(revocation.times.revoked_at)}."]
     else:
@@ -191,7 +191,7 @@ def _affected_lines(affected: AffectedTokens) -> list[str]:
     return lines
 
 
-def _as_json(revocation: Revocation, report: RevocationReport) -> list[str]:
+def _as_json(revocation: KeyRevocation, report: RevocationReport) -> list[str]:
     affected = report.affected_tokens
     document = {
         "kid": revocation.kid,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from django.core.management.base import BaseCommand, CommandError
 
@@ -16,7 +16,7 @@ from django_at_jwt.authorization_server.revocation.impact import (
     tokens_of_users,
 )
 from django_at_jwt.authorization_server.revocation.revoke import (
-    authorization_called,
+    find_authorization,
     is_live,
     issued_token,
     revoke_audience,
@@ -26,7 +26,7 @@ from django_at_jwt.authorization_server.revocation.revoke import (
     revoke_user,
 )
 from django_at_jwt.conf import token_user_model
-from django_at_jwt.core.quotation import quote
+from django_at_jwt.core.quotation import is_storable, quote
 from django_at_jwt.management.errors import as_command_error
 from django_at_jwt.management.output import count
 from django_at_jwt.models import Authorization
@@ -103,7 +103,7 @@ def _of_client(text: str) -> _Revocation:
 
 
 def _of_authorization(text: str) -> _Revocation:
-    row = authorization_called(text)
+    row = find_authorization(text)
     nothing = None
     if row.ended_at is not None:
         reason = row.get_end_reason_display()
@@ -128,7 +128,7 @@ def _at_api(text: str) -> _Revocation:
     return _Revocation(named, None, lambda: revoke_audience(text))
 
 
-_KINDS = {
+_KINDS: Final = {
     "user": _of_user,
     "client": _of_client,
     "authorization": _of_authorization,
@@ -138,10 +138,8 @@ _KINDS = {
 
 
 def _storable(text: str) -> str:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise CommandError("The argument must be valid UTF-8.") from None
+    if not is_storable(text):
+        raise CommandError("The argument must be valid UTF-8.")
     return text
 
 

@@ -62,10 +62,10 @@ class RemoteIntrospection:
 
     @sensitive_variables()
     def __call__(self, claims: AccessTokenClaims, token: str) -> None:
-        """Check that the issuer says that a verified token is active.
+        """Check that the issuer reports a verified token as active.
 
         Raises:
-            TokenRejected: it says that the token is not.
+            TokenRejected: it reports the token as inactive.
             RevocationUnavailable: it cannot be asked, and its last answer is missing or older than
                 ``REVOCATION_MAX_STALE``.
         """
@@ -76,7 +76,7 @@ class RemoteIntrospection:
                 return
             raise RevocationUnavailable(f"{self._options.remote.issuer} cannot be asked whether a token was revoked")
         if not answer.is_active:
-            raise TokenRejected(RejectionReason.REVOKED, "the issuer says that the token is not active")
+            raise TokenRejected(RejectionReason.REVOKED, "the issuer reports the token as inactive")
 
     def __len__(self) -> int:
         return len(self._answers)

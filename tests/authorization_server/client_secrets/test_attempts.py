@@ -50,7 +50,7 @@ def test_wrong_secrets_are_hashed_up_to_the_limit(guarded, caplog):
     assert len(guarded.hashed) == MOST_FAILURES
     [record] = caplog.records
     assert "Client 'web' sent 10 wrong secrets" in record.message
-    assert "for 60 s" in record.message
+    assert "For 60 s" in record.message
 
 
 def test_right_secret_is_refused_too_until_the_window_ends(guarded, clock):

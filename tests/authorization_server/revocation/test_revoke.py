@@ -21,7 +21,7 @@ from oauth2_provider.models import (
 
 from django_at_jwt.authorization_server.revocation import revoke
 from django_at_jwt.models import Authorization, DenyListEntry, IssuedToken, SigningKey
-from django_at_jwt.models.authorization import EndReason, hash_of_code
+from django_at_jwt.models.authorization import EndReason, credential_hash
 from django_at_jwt.revocation import UnknownToken, revoke_authorization, revoke_client, revoke_token, revoke_user
 from tests.people.models import Department
 
@@ -153,7 +153,7 @@ class TestAuthorization:
 
     def test_codes_of_other_authorizations_live_on(self, web, user, tokens):
         code = web.authorize(user)["code"]
-        Authorization.objects.filter(pk=tokens.authorization.pk).update(code_hash=hash_of_code("another code"))
+        Authorization.objects.filter(pk=tokens.authorization.pk).update(code_hash=credential_hash("another code"))
         revoke_authorization(tokens.authorization.identifier)
         assert web.exchange(code).status_code == 200
 
