@@ -60,6 +60,7 @@ def connect() -> None:
     _connect(pre_delete, get_application_model(), _before_client_delete)
     _connect(pre_save, ResourceServer, _before_resource_server_save)
     _connect(post_save, ResourceServer, _after_resource_server_save)
+    _connect(pre_delete, ResourceServer, _before_resource_server_delete)
 
 
 def _connect(signal: ModelSignal, model: type[Model], receiver: Callable[..., None]) -> None:
@@ -221,4 +222,9 @@ def _before_resource_server_save(
 
 def _after_resource_server_save(instance: ResourceServer, **_kwargs: Any) -> None:
     if vars(instance).pop(_PENDING, None):
+        revoke_audience(instance.identifier, reason=EndReason.API_DISABLED)
+
+
+def _before_resource_server_delete(instance: ResourceServer, **_kwargs: Any) -> None:
+    if instance.enabled:
         revoke_audience(instance.identifier, reason=EndReason.API_DISABLED)

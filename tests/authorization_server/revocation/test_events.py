@@ -353,6 +353,12 @@ class TestResourceServers:
         server.save(update_fields=["name"])
         assert len(entries()) == 1
 
+    @pytest.mark.parametrize(("enabled", "expected"), [(True, [("audience", MAIL)]), (False, [])])
+    def test_deleted(self, enabled, expected, db):
+        ResourceServer.objects.create(identifier=MAIL, name="Mail", enabled=enabled)
+        ResourceServer.objects.all().delete()
+        assert entries() == expected
+
     def test_created_disabled(self, db):
         ResourceServer.objects.create(identifier=MAIL, name="Mail", enabled=False)
         assert entries() == []
