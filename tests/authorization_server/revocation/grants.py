@@ -62,7 +62,7 @@ def entries():
 
 @contextmanager
 def revoking_statements():
-    """Give the statements of a block, without those that read the resource servers again after a second."""
+    """Return the statements of a block, without those that read the resource servers again after a second."""
     with captured_statements() as statements:
         yield (counted := [])
     counted.extend(each for each in statements if "resourceserver" not in each)
