@@ -46,8 +46,8 @@ def access_token_required(
         scopes: the scopes that the token must have, all of them: a list, or a dict of lists by HTTP method. Methods
             that are not in the dict get status 405. An empty list accepts any token.
         audience: the required audience, if not the project's own.
-        revocation: how this project's own tokens are checked for revocation, ``"offline"``, ``"deny_list"`` or
-            ``"row"``; by default, ``AT_JWT["REVOCATION"]``.
+        revocation: how tokens are checked for revocation, as for
+            :class:`~django_at_jwt.rest_framework.AccessTokenAuthentication`.
 
     Raises:
         ImproperlyConfigured: neither a permission nor scopes are given, or ``revocation`` is unknown.

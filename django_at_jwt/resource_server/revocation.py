@@ -24,6 +24,10 @@ NO_TABLES: Final = (
     'The revocation "{}" needs the tables of the issuer: add "oauth2_provider" and "django_at_jwt" to INSTALLED_APPS, '
     'or use "offline".'
 )
+NO_CREDENTIALS: Final = (
+    'The revocation "introspect" needs the credentials of this API at the issuer: add "client_id" and "client_secret" '
+    'to AT_JWT["ISSUERS"]["{}"].'
+)
 
 
 def local_revocation_policy(revocation: Revocation, audience: str) -> RevocationPolicy | None:
@@ -43,16 +47,22 @@ def local_revocation_policy(revocation: Revocation, audience: str) -> Revocation
 
 @process_cached
 def remote_revocation_policy(issuer: IssuerSettings, remote: RemoteOptions) -> RevocationPolicy | None:
-    """Return this process's check of a remote issuer's tokens, or ``None`` for ``OFFLINE``."""
+    """Return this process's check of a remote issuer's tokens, or ``None`` for ``OFFLINE``.
+
+    Raises:
+        ImproperlyConfigured: the settings have no credentials for introspection.
+    """
     if issuer.revocation is Revocation.OFFLINE:
         return None
+    if not (issuer.client_id and issuer.client_secret):
+        raise ImproperlyConfigured(NO_CREDENTIALS.format(issuer.issuer))
     settings = app_settings()
     return RemoteIntrospection(
         IntrospectionOptions(
             remote=remote,
             endpoint=issuer.introspection_endpoint,
-            client_id=issuer.client_id or "",
-            client_secret=issuer.client_secret or "",
+            client_id=issuer.client_id,
+            client_secret=issuer.client_secret,
             max_age=issuer.introspection_max_age,
             max_stale=settings.revocation_max_stale,
             accept_unavailable=settings.revocation_unavailable == "accept",
@@ -64,9 +74,8 @@ def revocation_of_view(value: object) -> Revocation | None:
     """Return the ``revocation`` that a view declares.
 
     Raises:
-        ImproperlyConfigured: it is not one of ``"offline"``, ``"deny_list"`` and ``"row"``.
+        ImproperlyConfigured: it is no :class:`~django_at_jwt.core.revocation.Revocation`.
     """
-    allowed = (Revocation.OFFLINE, Revocation.DENY_LIST, Revocation.ROW)
-    if value is not None and value not in allowed:
-        raise ImproperlyConfigured(f"revocation must be one of {', '.join(allowed)}, or None (got {value!r}).")
+    if value is not None and value not in tuple(Revocation):
+        raise ImproperlyConfigured(f"revocation must be one of {', '.join(Revocation)}, or None (got {value!r}).")
     return None if value is None else Revocation(str(value))

@@ -69,7 +69,8 @@ def verify_token(token: str, audience: str | None = None, revocation: Revocation
         audience: the value that ``aud`` must contain; by default, the audience in the settings for the issuer. The
             local issuer's tokens are accepted for any audience named here. A remote issuer's tokens are accepted only
             if the settings list the audience for that issuer; otherwise the issuer counts as unknown.
-        revocation: how the local issuer's tokens are checked for revocation; by default, ``AT_JWT["REVOCATION"]``.
+        revocation: how tokens are checked for revocation. By default, and if it does not apply to the token's issuer,
+            ``AT_JWT["REVOCATION"]`` for the local issuer and ``revocation`` in ``AT_JWT["ISSUERS"]`` for others.
             ``OFFLINE`` turns the check off for all issuers.
 
     Raises:
@@ -82,7 +83,7 @@ def verify_token(token: str, audience: str | None = None, revocation: Revocation
     """
     settings, issuers = app_settings(), accepted_issuers(audience, revocation)
     if settings.accept_opaque_tokens and (local := local_issuer()) and token.count(".") < _JWT_DOTS:
-        return _read_opaque(token, issuers[local].expected, revocation or settings.local_revocation)
+        return _read_opaque(token, issuers[local].expected, _for_local(revocation, settings))
     if len(issuers) == 1:
         [accepted] = issuers.values()
     else:
@@ -107,12 +108,11 @@ def accepted_issuers(audience: str | None = None, revocation: Revocation | None 
         ImproperlyConfigured: as :func:`verify_token`.
     """
     settings, local = app_settings(), local_issuer()
-    remote = {each.issuer: _remote(each, settings) for each in settings.issuers if each.issuer != local}
+    for_remote = revocation if revocation in {Revocation.OFFLINE, Revocation.INTROSPECT} else None
+    remote = {each.issuer: _remote(each, settings, for_remote) for each in settings.issuers if each.issuer != local}
     issuers = remote if audience is None else _for_one_audience(remote, audience)
-    if revocation is Revocation.OFFLINE:
-        issuers = {issuer: replace(accepted, revocation=None) for issuer, accepted in issuers.items()}
     if local:
-        issuers[local] = _local(local, settings, audience, revocation)
+        issuers[local] = _local(local, settings, audience, _for_local(revocation, settings))
     if not issuers:
         raise ImproperlyConfigured(
             f'No issuer in AT_JWT["ISSUERS"] has the audience {audience!r}, so no token can be accepted for it.'
@@ -120,6 +120,11 @@ def accepted_issuers(audience: str | None = None, revocation: Revocation | None 
             else 'No issuer is configured: set OAUTH2_PROVIDER["OIDC_ISS_ENDPOINT"] or AT_JWT["ISSUERS"].'
         )
     return issuers
+
+
+def _for_local(revocation: Revocation | None, settings: AppSettings) -> Revocation:
+    # The local issuer is not asked over HTTP: its tables are here.
+    return settings.local_revocation if revocation in {None, Revocation.INTROSPECT} else revocation
 
 
 def claimed_issuer(token: str, *, max_bytes: int) -> str | None:
@@ -133,7 +138,7 @@ def claimed_issuer(token: str, *, max_bytes: int) -> str | None:
     return issuer if isinstance(issuer, str) else None
 
 
-def _local(issuer: str, settings: AppSettings, audience: str | None, revocation: Revocation | None) -> AcceptedIssuer:
+def _local(issuer: str, settings: AppSettings, audience: str | None, revocation: Revocation) -> AcceptedIssuer:
     wanted = audience or settings.local_audience
     if wanted is None:
         raise ImproperlyConfigured(
@@ -151,7 +156,7 @@ def _local(issuer: str, settings: AppSettings, audience: str | None, revocation:
     return AcceptedIssuer(
         keys=import_string(settings.local_key_ring),
         expected=expected,
-        revocation=local_revocation_policy(revocation or settings.local_revocation, wanted),
+        revocation=local_revocation_policy(revocation, wanted),
     )
 
 
@@ -189,7 +194,7 @@ def remote_options(issuer: IssuerSettings) -> RemoteOptions:
     )
 
 
-def _remote(issuer: IssuerSettings, settings: AppSettings) -> AcceptedIssuer:
+def _remote(issuer: IssuerSettings, settings: AppSettings, revocation: Revocation | None) -> AcceptedIssuer:
     if not is_remote_issuer(issuer.issuer, loopback_http=bool(django_settings.DEBUG)):
         raise ImproperlyConfigured(NOT_A_REMOTE_ISSUER.format(issuer.issuer))
     if not issuer.audience:
@@ -205,7 +210,9 @@ def _remote(issuer: IssuerSettings, settings: AppSettings) -> AcceptedIssuer:
     return AcceptedIssuer(
         keys=remote_key_source(issuer),
         expected=expected,
-        revocation=remote_revocation_policy(issuer, remote_options(issuer)),
+        revocation=remote_revocation_policy(
+            replace(issuer, revocation=revocation or issuer.revocation), remote_options(issuer)
+        ),
     )
 
 

@@ -323,15 +323,19 @@ class TestPolicies:
         assert statuses(None, issued) == {401}
         assert statuses("offline", issued) == {200}
 
+    def test_introspect_means_the_setting_for_the_local_issuer(self, issued, revoke):
+        revoke("authorization")
+        assert statuses("introspect", issued) == {401}
+
     def test_setting(self, issued, revoke, settings):
         settings.AT_JWT = {**settings.AT_JWT, "REVOCATION": "offline"}
         revoke("authorization")
         assert statuses(None, issued) == {200}
         assert statuses("deny_list", issued) == {401}
 
-    @pytest.mark.parametrize("unknown", ["deny-list", "introspect", "", 1])
+    @pytest.mark.parametrize("unknown", ["deny-list", "none", "", 1])
     def test_unknown_policy(self, unknown):
-        with pytest.raises(ImproperlyConfigured, match="revocation must be one of offline, deny_list, row"):
+        with pytest.raises(ImproperlyConfigured, match="revocation must be one of offline, deny_list, row, introspect"):
             views_with(unknown)
 
     def test_row_that_cannot_be_read(self, issued):

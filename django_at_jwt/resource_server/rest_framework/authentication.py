@@ -99,8 +99,8 @@ class AccessTokenAuthentication(BaseAuthentication):
 
     Attributes:
         audience: the value that ``aud`` must contain; ``None`` for the audience in the settings.
-        revocation: how this project's own tokens are checked for revocation: ``"offline"``, ``"deny_list"`` or
-            ``"row"``; ``None`` for the settings. ``"offline"`` turns the check off for other issuers, too.
+        revocation: how tokens are checked for revocation; ``None`` for the settings. ``"deny_list"`` and ``"row"``
+            apply to this project's own tokens, ``"introspect"`` to those of other issuers, ``"offline"`` to both.
     """
 
     audience: ClassVar[str | None] = None

@@ -136,12 +136,27 @@ def test_hostile_tokens_are_not_sent(remote):
 
 
 def test_off_by_default_and_for_a_view(remote, api):
-
     remote.answer(active=False)
     assert verify_token(remote.token, API, Revocation.OFFLINE)
     remote.configure(revocation="offline")
     assert remote.verdict() == "accepted"
+    assert verify_token(remote.token, API, Revocation.ROW)
     assert remote.asked == 0
+
+
+def test_on_for_a_view(remote):
+    remote.configure(revocation="offline")
+    assert verify_token(remote.token, API, Revocation.INTROSPECT)
+    assert remote.asked == 1
+    remote.answer(active=False)
+    with pytest.raises(TokenRejected):
+        verify_token(remote.issuer.token(jti="another"), API, Revocation.INTROSPECT)
+
+
+def test_view_that_asks_without_credentials_is_a_clear_error(remote):
+    remote.configure(revocation="offline", client_secret=None)
+    with pytest.raises(ImproperlyConfigured, match='add "client_id" and "client_secret"'):
+        verify_token(remote.token, API, Revocation.INTROSPECT)
 
 
 @pytest.mark.parametrize("page", UNAVAILABLE, ids=range(len(UNAVAILABLE)))
