@@ -6,12 +6,14 @@ import base64
 import io
 import json
 import sys
+import threading
 from datetime import timedelta
 from itertools import pairwise
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from django.core.management import CommandError, call_command
+from django.db import connections
 from django.db.models import F
 from django.utils import timezone
 from jwcrypto.jwk import JWK
@@ -34,8 +36,9 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture(autouse=True)
 def _connection_of_the_test(monkeypatch):
-    # A command closes the connections at its end, and with them the transaction of the test.
-    monkeypatch.setattr("django.core.management.base.connections.close_all", lambda: None)
+    # A command closes the connections at its end, and with them the transaction of the test. Threads still close theirs.
+    close_all, tests = connections.close_all, threading.current_thread()
+    monkeypatch.setattr(connections, "close_all", lambda: threading.current_thread() is tests or close_all())
 
 
 def run(*arguments) -> str:

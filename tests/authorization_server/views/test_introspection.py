@@ -12,7 +12,7 @@ from authlib.integrations.requests_client import OAuth2Session
 from django.conf import settings as django_settings
 from django.contrib.auth import get_user_model
 from django.db import OperationalError
-from django.test import Client
+from django.test import Client, TestCase
 from django.utils import timezone
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
@@ -22,7 +22,6 @@ from joserfc.jwk import KeySet
 from oauth2_provider.models import get_access_token_model, get_application_model, get_id_token_model
 
 from django_at_jwt.authorization_server.keys.store import key_store
-from django_at_jwt.authorization_server.revocation.deny_list import deny_list
 from django_at_jwt.authorization_server.revocation.entries import deny_audience
 from django_at_jwt.authorization_server.revocation.revoke import revoke_token, revoke_user
 from django_at_jwt.core.jose.jws import decode_segment, encode_segment
@@ -376,8 +375,8 @@ def _api_disabled(settings, **_):
 
 def _audience_denied(**_):
     later = timezone.now() + timedelta(hours=1)
-    deny_audience(API, issued_until=timezone.now(), expires_at=later, reason="test")
-    deny_list.forget()
+    with TestCase.captureOnCommitCallbacks(execute=True):
+        deny_audience(API, issued_until=timezone.now(), expires_at=later, reason="test")
 
 
 EVENTS = [
