@@ -36,7 +36,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture(autouse=True)
 def _connection_of_the_test(monkeypatch):
-    # A command closes the connections at its end, and with them the transaction of the test. Threads still close theirs.
+    # A command closes the connections at its end, and with them the transaction of the test. Threads close their own.
     close_all, tests = connections.close_all, threading.current_thread()
     monkeypatch.setattr(connections, "close_all", lambda: threading.current_thread() is tests or close_all())
 

@@ -13,7 +13,7 @@ from django.contrib.auth.forms import SetPasswordForm
 from django.contrib.auth.hashers import make_password
 from django.core import serializers
 from django.core.management import call_command
-from django.db import connections
+from django.db import connections, router
 from django.utils import timezone
 from oauth2_provider.models import get_access_token_model, get_application_model, get_refresh_token_model
 
@@ -450,7 +450,7 @@ class TestTokensOfAClient:
         header = {"Authorization": f"Bearer {tokens.response['access_token']}"}
         assert client.get("/whoami/", headers=header).status_code == 200
         web.application.client_id = "renamed"
-        with django_capture_on_commit_callbacks(execute=True):
+        with django_capture_on_commit_callbacks(using=router.db_for_write(DenyListEntry), execute=True):
             web.application.save()
         assert client.get("/whoami/", headers=header).status_code == 401
         web.application.save()
@@ -462,7 +462,9 @@ class TestTokensOfAClient:
 @pytest.mark.parametrize("kind", ["user", "client"])
 def test_authorizations_are_locked_before_the_row_that_changes(kind, tokens, user, admin_client):
     # A token request locks its authorization and then, on MariaDB, the rows that its tokens refer to.
-    table = (User if kind == "user" else get_application_model())._meta.db_table
+    model = User if kind == "user" else get_application_model()
+    if router.db_for_write(model) != router.db_for_write(Authorization):
+        pytest.skip("the statements of two databases have no common order")
     with captured_statements() as statements:
         if kind == "user":
             user.set_password("battery staple")
@@ -470,7 +472,8 @@ def test_authorizations_are_locked_before_the_row_that_changes(kind, tokens, use
         else:
             row = tokens.client.application
             send(admin_client, f"/admin/{row._meta.app_label}/application/{row.pk}/change/", revoke_tokens="on")
+    statements = [sql.replace("`", '"') for sql in statements]
     locked = next(place for place, sql in enumerate(statements) if 'FROM "django_at_jwt_authorization"' in sql)
-    changed = next(place for place, sql in enumerate(statements) if sql.startswith(f'UPDATE "{table}"'))
+    changed = next(place for place, sql in enumerate(statements) if sql.startswith(f'UPDATE "{model._meta.db_table}"'))
     assert locked < changed
     assert not tokens.is_live()
