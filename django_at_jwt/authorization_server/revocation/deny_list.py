@@ -84,7 +84,7 @@ class DenyListCache:
             self._highest = self._floor = 0
             self._known: list[tuple[float, int]] = []
             self._compared_at = _NEVER
-            # When this process last added entries of its own, and how many since the last read.
+            # When this process last added the entries that it wrote, and how many since the last read.
             self._added_at = _NEVER
             self._added = 0
 
