@@ -198,23 +198,25 @@ class OAuthClient:
         )
 
 
+def create_client(grant="authorization-code", **fields):
+    """Store a confidential client, and return what talks to the endpoints as this client."""
+    return OAuthClient(
+        get_application_model().objects.create(
+            **{
+                "name": f"{grant} client",
+                "client_type": "confidential",
+                "authorization_grant_type": grant,
+                "redirect_uris": REDIRECT_URI,
+                "client_secret": SECRET,
+                **fields,
+            }
+        )
+    )
+
+
 @pytest.fixture
 def make_client(db):
-    def make(grant="authorization-code", **fields):
-        return OAuthClient(
-            get_application_model().objects.create(
-                **{
-                    "name": f"{grant} client",
-                    "client_type": "confidential",
-                    "authorization_grant_type": grant,
-                    "redirect_uris": REDIRECT_URI,
-                    "client_secret": SECRET,
-                    **fields,
-                }
-            )
-        )
-
-    return make
+    return create_client
 
 
 @pytest.fixture

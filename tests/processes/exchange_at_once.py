@@ -16,21 +16,11 @@ class Exchanges:
 
     def __init__(self):
         from django.contrib.auth import get_user_model
-        from oauth2_provider.models import get_application_model
 
-        from tests.conftest import REDIRECT_URI, SECRET, OAuthClient
+        from tests.conftest import create_client
 
         self.user = get_user_model().objects.create_user("alice")
-        self.client = OAuthClient(
-            get_application_model().objects.create(
-                name="web",
-                client_type="confidential",
-                authorization_grant_type="authorization-code",
-                redirect_uris=REDIRECT_URI,
-                client_secret=SECRET,
-                skip_authorization=True,
-            )
-        )
+        self.client = create_client(skip_authorization=True)
 
     def outcome(self):
         from django.db import connection

@@ -17,22 +17,13 @@ class Refreshes:
 
     def __init__(self):
         from django.contrib.auth import get_user_model
-        from oauth2_provider.models import get_application_model, get_refresh_token_model
+        from oauth2_provider.models import get_refresh_token_model
 
-        from tests.conftest import REDIRECT_URI, SECRET, OAuthClient
+        from tests.conftest import create_client
 
         self.rows = get_refresh_token_model().objects
         self.user = get_user_model().objects.create_user("alice")
-        self.client = OAuthClient(
-            get_application_model().objects.create(
-                name="web",
-                client_type="confidential",
-                authorization_grant_type="authorization-code",
-                redirect_uris=REDIRECT_URI,
-                client_secret=SECRET,
-                skip_authorization=True,
-            )
-        )
+        self.client = create_client(skip_authorization=True)
 
     def same(self):
         token, _ = self._begin(siblings=0)
