@@ -140,7 +140,8 @@ def open_signing_key(encrypted: str, public: PublicKey, *, kid: str) -> PrivateK
     """
     private = decrypt_private_key(encrypted, kid=kid)
     try:
-        key = PrivateKey.from_jwk(private, algorithm=public.algorithm.name, kid=kid)
+        # A key is checked before it is encrypted, and the encryption is authenticated.
+        key = PrivateKey.from_jwk(private, algorithm=public.algorithm.name, kid=kid, checked_before=True)
     except UnacceptableKey as error:
         raise NoSigningKey(f"signing key {kid} cannot be used: {error}") from None
     if key.public_key != public:

@@ -437,6 +437,29 @@ def test_a_private_key_is_refused_as_its_public_half_is():
             PrivateKey.from_jwk(jwk, algorithm=algorithm)
 
 
+def test_primes_of_an_rsa_key_are_tested_unless_they_were_before():
+    one, two = rsa.generate_private_key(65537, 2048), rsa.generate_private_key(65537, 1024)
+    p, (q1, q2) = one.private_numbers().p, (two.private_numbers().p, two.private_numbers().q)
+    # RSA works with three primes, so a signature does not show that q is a product.
+    q, d = q1 * q2, pow(65537, -1, (p - 1) * (q1 - 1) * (q2 - 1))
+    numbers = {
+        "n": p * q,
+        "e": 65537,
+        "d": d,
+        "p": p,
+        "q": q,
+        "dp": d % (p - 1),
+        "dq": d % ((q1 - 1) * (q2 - 1)),
+        "qi": pow(q, -1, p),
+    }
+    members = {"kty": "RSA"} | {
+        name: b64url(value.to_bytes(-(-value.bit_length() // 8))) for name, value in numbers.items()
+    }
+    with pytest.raises(UnacceptableKey, match="private half is not valid"):
+        PrivateKey.from_jwk(JWK(**members), algorithm="RS256")
+    PrivateKey.from_jwk(JWK(**members), algorithm="RS256", checked_before=True)
+
+
 @pytest.mark.parametrize("algorithm", EVERY_KIND)
 def test_a_private_half_of_another_key_is_refused(algorithm):
     factory = TokenFactory(algorithm)
