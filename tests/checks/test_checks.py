@@ -14,6 +14,7 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from django_at_jwt import checks
+from django_at_jwt.authorization_server.keys.reencryption import rewrap_signing_keys
 from django_at_jwt.authorization_server.keys.rotation import rotate_signing_keys
 from django_at_jwt.checks import ids
 from django_at_jwt.checks.issuers import check_some_issuer
@@ -33,7 +34,7 @@ def found(*, deploy=False) -> dict[str, object]:
 
 
 @pytest.fixture
-def complete(settings):
+def complete(settings, signing_keys):
     settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, **RFC9700_PROFILE}
     settings.AT_JWT = {
         **settings.AT_JWT,
@@ -41,6 +42,8 @@ def complete(settings):
     }
     settings.PASSWORD_HASHERS = [*settings.PASSWORD_HASHERS, OURS]
     settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "CLIENT_SECRET_HASHER": "at_jwt_hmac_sha256"}
+    # The keys of the fixture are encrypted with the key-encryption key of this site. The one for client secrets is new.
+    rewrap_signing_keys()
     rotate_signing_keys()
 
 
