@@ -127,6 +127,7 @@ def published(shell: Shell) -> set[str]:
     return {key["kid"] for key in keys}
 
 
+@pytest.mark.ci
 def test_each_step_in_its_order(running_example, tmp_path):
     page = sections()
     leaked, announced = KID.findall(page["2. Find the key"][1].text)

@@ -29,6 +29,7 @@ needs_a_shell = pytest.mark.skipif(
 )
 
 
+@pytest.mark.ci
 @needs_a_shell
 def test_page_in_a_new_project(running_example, tmp_path):
     (tmp_path / "api").mkdir()

@@ -25,6 +25,7 @@ def is_listening(base_url):
         return probe.connect_ex((address.hostname, address.port)) == 0
 
 
+@pytest.mark.ci
 def test_the_demonstration_ends_well():
     done = subprocess.run(
         DEMO, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False

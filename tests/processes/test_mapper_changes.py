@@ -15,6 +15,7 @@ from .two_workers import two_workers
 
 
 # That a worker reads what another process has written, test_revocation shows on each database.
+@pytest.mark.ci
 @pytest.mark.parametrize("kind", on_one_database(KINDS))
 def test_every_worker_follows_a_change_within_the_stated_bound(kind, prepared_databases, tmp_path):
     def tier(worker: str) -> str | None:

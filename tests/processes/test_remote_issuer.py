@@ -140,6 +140,7 @@ def wait_for(status, address, token):
         time.sleep(0.2)
 
 
+@pytest.mark.ci
 @pytest.mark.compliance("7009-2", "9068-25")
 def test_through_rotation_revocation_outage_and_return(running_example, tmp_path):
     with ExitStack() as stack:
