@@ -16,6 +16,7 @@ from django_at_jwt.core.profile import ACCEPTED_TYPES
 from django_at_jwt.core.quotation import quote
 from django_at_jwt.core.revocation import Revocation
 from django_at_jwt.core.verifier import Expectations
+from django_at_jwt.events import AccessTokenRejected, emit
 from django_at_jwt.models import IntrospectionClient
 
 from .oauthlib_bridge.bearer import live_row, verify_own
@@ -64,7 +65,7 @@ def introspect(token: str, *, caller: str) -> dict[str, Any]:
         if not servers:
             raise TokenRejected(RejectionReason.WRONG_AUDIENCE, "no audience of the token is an enabled API")  # noqa: TRY301
     except TokenRejected as rejected:
-        logger.info("An introspected token is inactive (%s)", rejected)
+        emit(AccessTokenRejected(where="introspection", reason=rejected.reason, detail=rejected.detail))
         return dict(INACTIVE)
     if not _may_ask(caller, claims, servers):
         logger.info("A token was introspected by client %s, which may not ask about it", quote(caller))

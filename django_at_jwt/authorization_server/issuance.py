@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from django_at_jwt.core.authentication import AuthenticationEvent
     from django_at_jwt.core.claims import CompiledMappers, MappedClaims
     from django_at_jwt.core.jose.keyring import Signer
+    from django_at_jwt.core.jose.keys import PrivateKey
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,18 +63,20 @@ class ComposedAccessToken:
 
 
 class IssuedAccessToken(str):
-    """A signed access token with its expiry (seconds since the epoch), its ``jti``, and the ``kid`` of its key."""
+    """A signed access token with its expiry (seconds since the epoch), ``jti``, algorithm, and ``kid`` of its key."""
 
-    __slots__ = ("expires_at", "kid", "token_id")
+    __slots__ = ("algorithm", "expires_at", "kid", "token_id")
+    algorithm: str
     expires_at: int
     kid: str
     token_id: str
 
     @classmethod
-    def of(cls, token: str, *, expires_at: int, kid: str, token_id: str) -> Self:
-        """Return a signed token together with its expiry, ``kid`` and ``jti``."""
+    def of(cls, token: str, *, expires_at: int, key: PrivateKey, token_id: str) -> Self:
+        """Return a signed token together with its expiry, the algorithm and ``kid`` of its key, and its ``jti``."""
         issued = cls(token)
-        issued.expires_at, issued.kid, issued.token_id = expires_at, kid, token_id
+        issued.expires_at, issued.token_id = expires_at, token_id
+        issued.algorithm, issued.kid = key.algorithm.name, key.kid
         return issued
 
 
@@ -142,7 +145,7 @@ def sign_access_token(composed: ComposedAccessToken) -> IssuedAccessToken:
     key = composed.signer.open()
     token = sign_compact(key, header_segment(key), encode_json(composed.claims))
     protocol = composed.protocol
-    return IssuedAccessToken.of(token, expires_at=protocol["exp"], kid=key.kid, token_id=protocol["jti"])
+    return IssuedAccessToken.of(token, expires_at=protocol["exp"], key=key, token_id=protocol["jti"])
 
 
 def _current_signer(algorithm: str | None) -> Signer:

@@ -81,7 +81,7 @@ def _local_subject(user: Any) -> str:
     is_computed = "." in rule
     value = _called("SUBJECT", rule, user) if is_computed else getattr(user, rule)
     if value is None or value == "":
-        raise IssuanceUnavailable(f'user {user.pk} has no identifier: AT_JWT["SUBJECT"] ({rule!r}) is empty')
+        raise IssuanceUnavailable(f'the user has no identifier: AT_JWT["SUBJECT"] ({rule!r}) is empty')
     # A field may have its own value type. Other objects that a function returns seldom have a stable text.
     if is_computed and (isinstance(value, bool) or not isinstance(value, (str, int, uuid.UUID))):
         problem = f"a {type(value).__name__} instead of a str, int or UUID"
@@ -89,7 +89,7 @@ def _local_subject(user: Any) -> str:
         problem = "an unprintable text or more than 255 characters (OpenID Connect Core section 2)"
     else:
         return str(value)
-    raise IssuanceUnavailable(f'AT_JWT["SUBJECT"] ({rule!r}) yields {problem} for user {user.pk}')
+    raise IssuanceUnavailable(f'AT_JWT["SUBJECT"] ({rule!r}) yields {problem}')
 
 
 def _sector(application: Any) -> str:

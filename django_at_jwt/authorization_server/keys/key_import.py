@@ -20,7 +20,14 @@ from django_at_jwt.core.key_lifecycle import PUBLISHED_STATES, KeyTimes, Rotatio
 from django_at_jwt.models import SigningKey
 
 from .lock import signing_key_lock
-from .rotation import carry_out_rotation, new_row, planned_rotation, require_keys_that_open, require_sound_policy
+from .rotation import (
+    carry_out_rotation,
+    new_row,
+    planned_rotation,
+    report_made_keys,
+    require_keys_that_open,
+    require_sound_policy,
+)
 from .store import key_store
 
 if TYPE_CHECKING:
@@ -111,8 +118,12 @@ def import_signing_key(jwk: JWK, *, algorithm: str, dry_run: bool = False) -> Ke
         if dry_run:
             plan = planned_rotation([*(row.times for row in rows), times], now)
         else:
-            new_row(jwk, times).save(using=database, force_insert=True)
-            plan = carry_out_rotation(database).plan
+            imported = new_row(jwk, times)
+            imported.save(using=database, force_insert=True)
+            rotation = carry_out_rotation(database)
+            plan = rotation.plan
     if not dry_run:
         key_store.forget()
+        report_made_keys([imported], origin="import")
+        report_made_keys(rotation.made, origin="rotation")
     return KeyImport(kid=kid, algorithm=algorithm, signing_at=signing_at, plan=plan)

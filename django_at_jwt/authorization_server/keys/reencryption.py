@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from django.views.decorators.debug import sensitive_variables
 
 from django_at_jwt.core.errors import NoSigningKey
+from django_at_jwt.events import KeysRewrapped, emit
 from django_at_jwt.models import ClientSecretKey, SigningKey
 
 from .encryption import CLIENT_SECRET_KEY, SIGNING_KEY, decrypt_private_key, encrypt_private_key, is_newest
@@ -51,4 +52,6 @@ def rewrap_signing_keys(*, dry_run: bool = False) -> RewrapResult:
                 row.private_jwe = encrypt_private_key(private, kid=row.kid, kind=kind)
                 row.save(using=database, update_fields=["private_jwe"])
     key_store.forget()
+    if not dry_run:
+        emit(KeysRewrapped(rewrapped=len(rewrapped), up_to_date=len(up_to_date), failed=len(failed)))
     return RewrapResult(rewrapped=tuple(rewrapped), up_to_date=tuple(up_to_date), failed=tuple(dict.fromkeys(failed)))

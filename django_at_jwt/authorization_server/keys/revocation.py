@@ -22,13 +22,14 @@ from django_at_jwt.conf import app_settings
 from django_at_jwt.core.errors import KeyChangeRefused, NoSigningKey, NoSuccessor
 from django_at_jwt.core.key_lifecycle import KeyTimes, RotationPlan, plan_revocation
 from django_at_jwt.core.quotation import single_line
+from django_at_jwt.events import KeyRevoked, emit
 from django_at_jwt.models import Authorization, IssuedToken, SigningKey
 from django_at_jwt.models.authorization import EndReason
 from django_at_jwt.models.primary import primary_rows
 
 from .affected_tokens import AffectedTokens, affected_tokens, live_tokens
 from .lock import signing_key_lock
-from .rotation import apply_plan, planned_rotation, require_keys_that_open
+from .rotation import apply_plan, planned_rotation, report_made_keys, require_keys_that_open
 from .store import key_store
 
 if TYPE_CHECKING:
@@ -194,6 +195,9 @@ def revoke_signing_key(kid: str, *, reason: str, once_more: bool = False, dry_ru
             effect, made = _carry_out(effect, rows, database)
     if not dry_run:
         key_store.forget()
+        report_made_keys(made, origin="revocation")
+        if not already:
+            emit(KeyRevoked(kid=kid, algorithm=times.algorithm, since=now, noticed=False))
     return KeyRevocation(
         times=times,
         already=already,

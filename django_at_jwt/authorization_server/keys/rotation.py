@@ -17,7 +17,17 @@ from django_at_jwt.conf import app_settings
 from django_at_jwt.core.errors import KeyChangeRefused, NoSigningKey
 from django_at_jwt.core.jose.algorithms import ALGORITHMS
 from django_at_jwt.core.jose.keys import public_members
-from django_at_jwt.core.key_lifecycle import KeyState, KeyTimes, NewKey, RotationPlan, is_usable, plan_rotation
+from django_at_jwt.core.key_lifecycle import (
+    KeyState,
+    KeyTimes,
+    NewKey,
+    RotationPlan,
+    is_usable,
+    plan_rotation,
+    rotation_due_at,
+)
+from django_at_jwt.core.quotation import single_line
+from django_at_jwt.events import KeyMade, RotationRan, emit
 from django_at_jwt.models import SigningKey
 
 from .encryption import encrypt_private_key, require_row_that_opens
@@ -72,6 +82,19 @@ def rotate_signing_keys(
             encrypted.
         TimeoutError, django.db.Error: another change to the signing keys is running, or the database failed.
     """
+    try:
+        rotation = _rotated(early=early, dry_run=dry_run, key_encryption_key_lost=key_encryption_key_lost)
+    except Exception as error:
+        if not dry_run:
+            emit(RotationRan(outcome="failed", problem=single_line(error)))
+        raise
+    if not dry_run:
+        report_made_keys(rotation.made, origin="rotation")
+        emit(_report(rotation))
+    return rotation
+
+
+def _rotated(*, early: Collection[str], dry_run: bool, key_encryption_key_lost: bool) -> Rotation:
     require_sound_policy()
     with signing_key_lock(dry_run=dry_run) as database:
         if not key_encryption_key_lost:
@@ -83,6 +106,36 @@ def rotate_signing_keys(
     if rotation.plan and not dry_run:
         key_store.forget()
     return rotation
+
+
+def _report(rotation: Rotation) -> RotationRan:
+    keys, now, settings = rotation.times_after, rotation.at, app_settings()
+    due = rotation_due_at(
+        keys,
+        policy=settings.rotation_policy(longest_lifetime=registry.longest_lifetime()),
+        algorithms=settings.signing_algorithms,
+        now=now,
+    )
+    states = {state: [key for key in keys if key.state_at(now) is state] for state in KeyState}
+    return RotationRan(
+        outcome="changed" if rotation.plan or rotation.client_secret_key else "unchanged",
+        made=len(rotation.made),
+        changed=len(rotation.plan.changed),
+        signing=tuple(key.kid for key in states[KeyState.SIGNING]),
+        announced=tuple(key.kid for key in states[KeyState.ANNOUNCED]),
+        next_signing_at=min((key.signing_at for key in states[KeyState.ANNOUNCED]), default=None),
+        next_due_at=due,
+    )
+
+
+def report_made_keys(made: Iterable[SigningKey], *, origin: str) -> None:
+    """Emit an event for each new key, after they were committed.
+
+    Args:
+        origin: ``rotation``, ``revocation`` or ``import``.
+    """
+    for row in made:
+        emit(KeyMade(kid=row.kid, algorithm=row.algorithm, origin=origin, signing_at=row.signing_at))
 
 
 def require_sound_policy() -> None:

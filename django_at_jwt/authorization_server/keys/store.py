@@ -20,8 +20,9 @@ from django_at_jwt.conf import app_settings, register_process_cache
 from django_at_jwt.core.errors import KeysUnavailable, UnacceptableKey
 from django_at_jwt.core.jose.keyring import KeyRing, Signer
 from django_at_jwt.core.jose.keys import PrivateKey, PublicKey
-from django_at_jwt.core.key_lifecycle import PUBLISHED_STATES, KeyTimes, signer_at
+from django_at_jwt.core.key_lifecycle import PUBLISHED_STATES, KeyState, KeyTimes, signer_at
 from django_at_jwt.core.quotation import single_line
+from django_at_jwt.events import KeyAnnounced, KeyRetained, KeyRetired, KeyRevoked, KeySigning, emit
 from django_at_jwt.models import SigningKey as SigningKeyRow
 from django_at_jwt.models.primary import primary_rows
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from django_at_jwt.conf import AppSettings
+    from django_at_jwt.events import Event
 
 logger = logging.getLogger("django_at_jwt")
 
@@ -85,6 +87,7 @@ class KeyStore:
         # Replaced as a whole, so that no reader sees one part without the other.
         self._derived = _NO_RING
         self._opened: dict[str, tuple[str, PrivateKey]] = {}
+        self._states: dict[str, KeyState] | None = None
         self._unknown_kid_read_at = _NEVER
 
     def at_hand(self) -> KeyRing | None:
@@ -169,11 +172,28 @@ class KeyStore:
     def _ring_of(self, records: tuple[_Record, ...]) -> KeyRing:
         settings = app_settings()
         with self._lock:
-            if not _is_valid(self._derived, records, settings):
-                usable = {record.times.kid for record in records if record.private_jwe}
-                self._opened = {kid: opened for kid, opened in self._opened.items() if kid in usable}
-                self._derived = self._derive(records, settings)
-            return self._derived.ring
+            if _is_valid(self._derived, records, settings):
+                return self._derived.ring
+            usable = {record.times.kid for record in records if record.private_jwe}
+            self._opened = {kid: opened for kid, opened in self._opened.items() if kid in usable}
+            self._derived = derived = self._derive(records, settings)
+            transitions = self._transitions(records)
+        # Without the lock, since receivers may use the key ring.
+        for event in transitions:
+            emit(event)
+        return derived.ring
+
+    def _transitions(self, records: tuple[_Record, ...]) -> list[Event]:
+        """Return an event for each key whose state differs from that of the last ring; none for the first ring."""
+        now, before = timezone.now(), self._states
+        self._states = {record.times.kid: record.times.state_at(now) for record in records}
+        if before is None:
+            return []
+        return [
+            _entered(each.times, now)
+            for each in records
+            if before.get(each.times.kid) is not self._states[each.times.kid]
+        ]
 
     def _derive(self, records: tuple[_Record, ...], settings: AppSettings) -> _DerivedRing:
         now = timezone.now()
@@ -218,6 +238,21 @@ def _record_of(row: SigningKeyRow, known: PublicKey | None) -> _Record | None:
         logger.error("Signing key %s is ignored: %s", row.kid, error)  # noqa: TRY400 - no traceback is needed
         return None
     return _Record(times=row.times, public_key=key, private_jwe=row.private_jwe)
+
+
+def _entered(times: KeyTimes, now: datetime) -> Event:
+    match times.state_at(now):
+        case KeyState.ANNOUNCED:
+            return KeyAnnounced(kid=times.kid, algorithm=times.algorithm, since=times.announced_at)
+        case KeyState.SIGNING:
+            return KeySigning(kid=times.kid, algorithm=times.algorithm, since=times.signing_at)
+        case KeyState.RETAINED:
+            return KeyRetained(kid=times.kid, algorithm=times.algorithm, since=times.retained_at or now)
+        case KeyState.RETIRED:
+            return KeyRetired(kid=times.kid, algorithm=times.algorithm, since=times.retired_at or now)
+        case KeyState.REVOKED:
+            since = times.revoked_at or now
+            return KeyRevoked(kid=times.kid, algorithm=times.algorithm, since=since, noticed=True)
 
 
 key_store = KeyStore()

@@ -5,6 +5,7 @@ from .client_authentication import authenticated_client
 from .client_policy import allows_front_channel_tokens
 from .device_grant import begin_polling, token_server_kwargs
 from .generator import generate_access_token, redirectable
+from .refusals import reporting_refusals
 from .request import AUTHENTICATION, DEVICE_CODE_GRANT
 from .validator import AccessTokenValidatorMixin
 
@@ -17,6 +18,7 @@ __all__ = [
     "begin_polling",
     "generate_access_token",
     "redirectable",
+    "reporting_refusals",
     "resolved_audience",
     "token_server_kwargs",
 ]

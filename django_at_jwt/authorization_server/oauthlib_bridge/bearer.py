@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
@@ -27,6 +26,7 @@ from django_at_jwt.core.profile import ACCEPTED_TYPES
 from django_at_jwt.core.quotation import single_line
 from django_at_jwt.core.token_id import TokenId
 from django_at_jwt.core.verifier import Expectations, verify_with_current_keys
+from django_at_jwt.events import AccessTokenRejected, emit
 from django_at_jwt.models import IssuedToken
 from django_at_jwt.models.authorization import credential_hash
 from django_at_jwt.models.primary import primary_rows
@@ -37,8 +37,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from django_at_jwt.core.profile import AccessTokenClaims
-
-logger = logging.getLogger("django_at_jwt")
 
 _OWN_ENDPOINTS: Final = ("user-info", "introspect", "dcr-register")
 
@@ -91,7 +89,7 @@ class BearerTokenMixin:
             check_row(row, request, audience=audience)
             _check_deny_list(claims, row, request, audience)
         except TokenRejected as rejected:
-            logger.info("An access token was refused (%s)", rejected)
+            emit(AccessTokenRejected(where="issuer", reason=rejected.reason, detail=rejected.detail))
             request.oauth2_error = {"error": INVALID_TOKEN, "error_description": "The access token is invalid."}
             return False
         if not row.is_valid(scopes):

@@ -28,6 +28,8 @@ from django_at_jwt.core.errors import KeysUnavailable
 from django_at_jwt.core.quotation import quote, single_line
 from django_at_jwt.models.primary import primary_rows
 
+from .refusals import note_client
+
 if TYPE_CHECKING:
     from django.http import HttpRequest
 
@@ -71,7 +73,7 @@ class ClientAuthenticationMixin:
         """
         token = _request.set(request)
         try:
-            return bool(super().authenticate_client(request, *args, **kwargs))  # type: ignore[misc]
+            authenticated = bool(super().authenticate_client(request, *args, **kwargs))  # type: ignore[misc]
         except KeysUnavailable as error:
             if is_endpoint(urlsplit(request.uri).path, *_ENDPOINTS):
                 raise
@@ -79,6 +81,16 @@ class ClientAuthenticationMixin:
             return False
         finally:
             _request.reset(token)
+        if authenticated:
+            note_client(request)
+        return authenticated
+
+    def authenticate_client_id(self, client_id: str, request: Request, *args: Any, **kwargs: Any) -> bool:
+        """Return whether a public client has this id."""
+        known = bool(super().authenticate_client_id(client_id, request, *args, **kwargs))  # type: ignore[misc]
+        if known:
+            note_client(request)
+        return known
 
     @sensitive_variables()
     def _check_secret(self, provided_secret: str, stored_secret: str) -> bool:

@@ -24,10 +24,12 @@ from django_at_jwt.authorization_server.keys.last_expiry import last_token_expir
 from django_at_jwt.authorization_server.subject import token_subject
 from django_at_jwt.core.errors import IssuanceError, IssuanceUnavailable
 from django_at_jwt.core.resource_servers import TokenFormat
+from django_at_jwt.events import AccessTokenIssued
 
 from .audience import resolve_for_token
 from .authorization import new_token_id
-from .request import AUTHENTICATION, ISSUED, LIFETIME, stored, token_grant
+from .refusals import report_refusal
+from .request import AUTHENTICATION, ISSUED, ISSUED_EVENT, LIFETIME, stored, token_grant
 
 if TYPE_CHECKING:
     from oauthlib.common import Request
@@ -68,6 +70,7 @@ def generate_access_token(request: Request) -> str:
     if stored(request, ISSUED) is True:
         logger.error('OAUTH2_PROVIDER["REFRESH_TOKEN_GENERATOR"] is not set; run manage.py check')
         return _opaque_token(request)
+    began = time.perf_counter()
     try:
         audience = resolve_for_token(request)
         subject = token_subject(stored(request, "user"), request.client, grant=token_grant(request))
@@ -80,6 +83,18 @@ def generate_access_token(request: Request) -> str:
     except IssuanceError as error:
         refuse(error, request)
     setattr(request, ISSUED, True)
+    # Emitted once the token is stored.
+    event = AccessTokenIssued(
+        grant=_grant(request),
+        client_id=request.client.client_id,
+        audience=tuple(audience.identifiers),
+        format=audience.token_format,
+        algorithm=token.algorithm if isinstance(token, IssuedAccessToken) else None,
+        kid=token.kid if isinstance(token, IssuedAccessToken) else None,
+        lifetime=lifetime,
+        seconds=time.perf_counter() - began,
+    )
+    setattr(request, ISSUED_EVENT, event)
     return token
 
 
@@ -87,8 +102,7 @@ def _sign(request: Request, audience: Audience, subject: str | None, lifetime: i
     composed = compose_access_token(
         TokenRequest(
             client=request.client,
-            # No grant_type: the authorization endpoint, in the implicit flow or the front channel of a hybrid flow.
-            grant=token_grant(request) or "implicit",
+            grant=_grant(request),
             now=time.time(),
             user=stored(request, "user"),
             authentication=stored(request, AUTHENTICATION),
@@ -109,13 +123,17 @@ def _sign(request: Request, audience: Audience, subject: str | None, lifetime: i
     return token
 
 
+def _grant(request: Request) -> str:
+    # No grant_type: the authorization endpoint, in the implicit flow or the front channel of a hybrid flow.
+    return token_grant(request) or "implicit"
+
+
 def _opaque_token(request: Request) -> str:
     token: str = random_token_generator(request)
     return token
 
 
 def refuse(error: IssuanceError, request: Request) -> NoReturn:
-    """Log why no token is issued, and raise the error for the client."""
-    level = logging.ERROR if error.code == "server_error" else logging.INFO
-    logger.log(level, "No access token was issued (%s): %s", error.code, error)
+    """Report why no token is issued, and raise the error for the client."""
+    report_refusal(error.code, str(error), request)
     raise IssuanceFailed(error, request) from error

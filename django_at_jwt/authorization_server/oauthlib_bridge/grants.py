@@ -13,6 +13,7 @@ from oauthlib.oauth2 import InvalidGrantError
 from django_at_jwt.authorization_server.issuance import IssuedAccessToken
 from django_at_jwt.authorization_server.keys.last_expiry import as_datetime
 from django_at_jwt.core.errors import IssuanceError
+from django_at_jwt.events import emit
 from django_at_jwt.models import Authorization
 from django_at_jwt.models.authorization import credential_hash
 
@@ -36,6 +37,7 @@ from .request import (
     CODE_USED,
     DEVICE_CODE_GRANT,
     GRANTED,
+    ISSUED_EVENT,
     LIFETIME,
     stored,
     token_grant,
@@ -129,11 +131,15 @@ class GrantStorageMixin:
         """Store the tokens. If another request has exchanged the same code, the code was replayed."""
         try:
             with transaction_of_authorizations():
-                return super().save_bearer_token(token, request, *args, **kwargs)  # type: ignore[misc]
+                saved = super().save_bearer_token(token, request, *args, **kwargs)  # type: ignore[misc]
         except CodeReplayed:
             # After the error has rolled back the transaction of the tokens.
             end_replayed_code(request.code, request.client)
             raise
+        issued = stored(request, ISSUED_EVENT)
+        if issued is not None:
+            emit(issued)
+        return saved
 
     @sensitive_variables()
     def _save_bearer_token(self, token: dict[str, Any], request: Request, *args: Any, **kwargs: Any) -> Any:

@@ -24,6 +24,7 @@ AUTHENTICATION: Final = "at_jwt_authentication"
 LIFETIME: Final = "at_jwt_lifetime"
 LINK: Final = "at_jwt_link"
 ISSUED: Final = "at_jwt_issued"
+ISSUED_EVENT: Final = "at_jwt_issued_event"
 
 
 def stored(request: Request, name: str) -> Any:

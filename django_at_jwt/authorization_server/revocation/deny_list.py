@@ -14,6 +14,8 @@ from django_at_jwt.authorization_server.row_cache import BoundedRead
 from django_at_jwt.conf import app_settings, register_process_cache
 from django_at_jwt.core.deny_list import DenyKind, DenyList
 from django_at_jwt.core.errors import RejectionReason, RevocationUnavailable, TokenRejected
+from django_at_jwt.core.quotation import single_line
+from django_at_jwt.events import DenyListFailed, DenyListRead, emit
 from django_at_jwt.models import DenyListEntry
 from django_at_jwt.models.deny_list_entry import as_entry
 
@@ -126,8 +128,8 @@ class DenyListCache:
         """
         try:
             self._reader.run(due=self._is_due, join=not self._is_usable())
-        except AnyDatabaseError:
-            logger.exception("The deny list could not be read")
+        except AnyDatabaseError as error:
+            emit(DenyListFailed(detail=single_line(error)), traceback=True)
         if not self._is_usable() and app_settings().revocation_unavailable == "refuse":
             raise RevocationUnavailable(
                 "the deny list cannot be read, and was not read within REVOCATION_MAX_STALE"
@@ -186,6 +188,7 @@ class DenyListCache:
                 if is_latest():
                     self._count_as_tried(time.monotonic())
             raise
+        emit(DenyListRead(entries=len(entries), seconds=time.monotonic() - began))
         with self._lock:
             if entries is not self._entries:
                 return

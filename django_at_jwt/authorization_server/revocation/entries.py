@@ -14,13 +14,14 @@ from django.db import router, transaction
 
 from django_at_jwt.conf import MAX_LEEWAY_SECONDS
 from django_at_jwt.core.deny_list import DenyKind
+from django_at_jwt.events import TokensRevoked, emit
 from django_at_jwt.models import DenyListEntry
 
 from .deny_list import deny_list
 from .rows import BATCH
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
 
     from django_at_jwt.models.authorization import EndReason
@@ -84,4 +85,17 @@ def _add(rows: Iterable[DenyListEntry]) -> None:
     if written:
         # This process knows at once; the others read the entries within REVOCATION_MAX_AGE.
         entries = [row.entry for row in written]
-        transaction.on_commit(partial(deny_list.add, entries), using=router.db_for_write(DenyListEntry))
+        database = router.db_for_write(DenyListEntry)
+        transaction.on_commit(partial(deny_list.add, entries), using=database)
+        transaction.on_commit(partial(emit, _revoked(written)), using=database)
+
+
+def _revoked(rows: Sequence[DenyListEntry]) -> TokensRevoked:
+    first = rows[0]  # All have the same kind and reason.
+    return TokensRevoked(
+        kind=first.kind,
+        reason=first.reason,
+        count=len(rows),
+        client_id=first.value if first.kind == DenyKind.CLIENT else None,
+        audience=first.value if first.kind == DenyKind.AUDIENCE else None,
+    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from functools import lru_cache, wraps
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
@@ -12,6 +11,7 @@ from django.views.debug import SafeExceptionReporterFilter, get_exception_report
 
 from django_at_jwt.core.errors import NoSigningKey, RevocationUnavailable
 from django_at_jwt.core.quotation import single_line
+from django_at_jwt.events import EndpointUnavailable, emit
 
 from .base import refusal
 from .outages import is_outage
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
     from django.http import HttpRequest, HttpResponse
-
-logger = logging.getLogger("django_at_jwt")
 
 RETRY_AFTER: Final = 10
 """Seconds: the ``Retry-After`` of a 503 response."""
@@ -66,7 +64,7 @@ def guarded(view: Callable[..., Any]) -> Callable[..., Any]:
             if not (isinstance(error, NoSigningKey | RevocationUnavailable) or is_outage(error)):
                 _mask_query(request)
                 raise
-            logger.error("%s %s answered 503: %s", request.method, request.path, single_line(error))  # noqa: TRY400 - no traceback is needed
+            emit(EndpointUnavailable(method=str(request.method), path=request.path, detail=single_line(error)))
             response = _unavailable()
         if response.status_code == HTTPStatus.SERVICE_UNAVAILABLE:
             response.headers.setdefault("Retry-After", str(RETRY_AFTER))

@@ -10,7 +10,11 @@ from oauth2_provider import views as toolkit_views
 from oauth2_provider.models import get_access_token_model, get_device_grant_model, get_grant_model
 from oauth2_provider.signals import app_authorized
 
-from django_at_jwt.authorization_server.oauthlib_bridge import DEVICE_CODE_GRANT, token_server_kwargs
+from django_at_jwt.authorization_server.oauthlib_bridge import (
+    DEVICE_CODE_GRANT,
+    reporting_refusals,
+    token_server_kwargs,
+)
 
 from .base import OwnCoreMixin, refusal
 from .endpoint import EndpointMixin
@@ -49,6 +53,9 @@ class TokenView(EndpointMixin, OwnCoreMixin, toolkit_views.TokenView):
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Answer a token request (RFC 6749 §3.2)."""
+        return reporting_refusals(request, lambda: self._answer(request, *args, **kwargs))
+
+    def _answer(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         if request.POST.get("grant_type") == DEVICE_CODE_GRANT and not request.POST.get("device_code"):
             return refusal("invalid_request", "The device_code parameter is missing.", HTTPStatus.BAD_REQUEST)
         try:

@@ -14,6 +14,7 @@ from django_at_jwt.core.jose.jwk_set import AcceptedKeys, accept_keys
 from django_at_jwt.core.metadata import jwks_uri_in, metadata_addresses
 from django_at_jwt.core.quotation import quote
 from django_at_jwt.core.remote_issuer import IssuerSnapshot, entity_tag
+from django_at_jwt.events import IssuerFetched, emit
 
 from .http import Answer, FetchFailed, fetch
 
@@ -59,6 +60,8 @@ def _reported(issuer: str, what: str) -> Iterator[_Step]:
         raise FetchFailed(f"the {what.replace('_', ' ')} of {quote(issuer)} cannot be used: {error}") from None
     finally:
         seconds = time.monotonic() - began
+        if step.outcome != FAILED:
+            emit(IssuerFetched(issuer=issuer, document=what, outcome=step.outcome, seconds=seconds))
         issuer_fetched.send_robust(sender=retrieve, issuer=issuer, what=what, outcome=step.outcome, seconds=seconds)
 
 

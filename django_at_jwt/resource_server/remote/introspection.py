@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import logging
 import threading
 import time
 from collections import OrderedDict
@@ -17,6 +16,7 @@ from django_at_jwt.core.errors import RejectionReason, RevocationUnavailable, To
 from django_at_jwt.core.introspection import is_active
 from django_at_jwt.core.metadata import introspection_endpoint_in, metadata_addresses
 from django_at_jwt.core.quotation import quote
+from django_at_jwt.events import IssuerFailed, emit
 
 from .http import FetchFailed, fetch, post_form
 
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from django_at_jwt.core.profile import AccessTokenClaims
 
     from .options import IntrospectionOptions
-
-logger = logging.getLogger("django_at_jwt")
 
 _NEVER: Final = float("-inf")
 # Seconds without a request to an issuer that fails.
@@ -124,7 +122,12 @@ class RemoteIntrospection:
             answer = _Answer(is_active(document), asked_at)
         except (FetchFailed, UnacceptableDocument) as error:
             self._retry_at = time.monotonic() + RETRY_AFTER
-            logger.warning("%s cannot be asked about a token: %s", quote(self._options.remote.issuer), error)
+            fallback = "its last answers are used for a while"
+            emit(
+                IssuerFailed(
+                    issuer=self._options.remote.issuer, purpose="introspection", fallback=fallback, detail=str(error)
+                )
+            )
             return None
         with self._lock:
             self._answers[digest] = answer

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from django_at_jwt.core.errors import KeysUnavailable
 from django_at_jwt.core.jose.keyring import KeyRing
 from django_at_jwt.core.quotation import quote
+from django_at_jwt.events import IssuerFailed, emit
 
 from .discovery import retrieve
 from .http import FetchFailed
@@ -209,11 +210,8 @@ class RemoteKeySource:
         return True
 
     def _failed(self, problem: str) -> None:
-        logger.warning(
-            "The keys of an issuer were not refreshed (%s): %s",
-            "the previous keys stay in use" if self._is_usable() else "there are no previous keys",
-            problem,
-        )
+        fallback = "the previous keys stay in use" if self._is_usable() else "there are no previous keys"
+        emit(IssuerFailed(issuer=self._options.issuer, purpose="keys", fallback=fallback, detail=problem))
         self._look_again_at = time.monotonic() + RETRY_AFTER
         self._shared.end_claim(REFRESH, failed_for=RETRY_AFTER)
 

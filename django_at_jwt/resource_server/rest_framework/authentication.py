@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from django.views.decorators.debug import sensitive_variables
@@ -11,6 +10,7 @@ from rest_framework.authentication import BaseAuthentication
 
 from django_at_jwt.core.bearer import INVALID_REQUEST, INVALID_TOKEN, Challenge, MalformedCredentials, bearer_token
 from django_at_jwt.core.errors import KeysUnavailable, RevocationUnavailable, TokenRejected
+from django_at_jwt.events import AccessTokenRejected, AccessTokenUnverifiable, emit
 from django_at_jwt.resource_server.protected_resources import default_identifier, metadata_url, name_protected_resource
 from django_at_jwt.resource_server.remote.key_source import RETRY_AFTER
 from django_at_jwt.resource_server.revocation import revocation_of_view
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
     from django_at_jwt.core.profile import AccessTokenClaims
     from django_at_jwt.core.revocation import Revocation
-
-logger = logging.getLogger("django_at_jwt")
 
 
 class InvalidAccessToken(exceptions.AuthenticationFailed):
@@ -158,13 +156,13 @@ class AccessTokenAuthentication(BaseAuthentication):
             claims = verify_token(token, self.audience, self._revocation)
             user = self.get_user(claims, token)
         except KeysUnavailable as error:
-            logger.error("No access token can be verified: %s", error)  # noqa: TRY400 - the cause is logged where it is
+            emit(AccessTokenUnverifiable(missing="keys", detail=str(error)))
             raise KeysAreUnavailable from None
         except RevocationUnavailable as error:
-            logger.error("No access token can be accepted: %s", error)  # noqa: TRY400 - as above
+            emit(AccessTokenUnverifiable(missing="revocation", detail=str(error)))
             raise RevocationIsUnavailable from None
         except TokenRejected as rejected:
-            logger.info("An access token was refused (%s)", rejected)
+            emit(AccessTokenRejected(where="api", reason=rejected.reason, detail=rejected.detail))
             raise InvalidAccessToken(self.metadata_url()) from None
         return user, AccessToken(claims)
 

@@ -1055,4 +1055,4 @@ class TestFigures:
         for _ in range(5):
             with pytest.raises(KeysUnavailable):
                 verify_token(issuer.token())
-        assert caplog.text.count("were not refreshed") == 1
+        assert caplog.text.count("cannot be asked for keys") == 1

@@ -1,0 +1,114 @@
+"""Report each refused request for a token once, with the client if it was authenticated."""
+
+from __future__ import annotations
+
+import json
+from contextvars import ContextVar
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Final
+
+from django_at_jwt.events import AccessTokenRefused, emit
+
+from .request import is_authorization_request, stored, token_grant
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from django.http import HttpRequest, HttpResponse
+    from oauthlib.common import Request
+
+_GRANTS: Final = frozenset(
+    {
+        "authorization_code",
+        "client_credentials",
+        "password",
+        "refresh_token",
+        "urn:ietf:params:oauth:grant-type:device_code",
+    }
+)
+
+
+# While the user has not decided yet, a device polls (RFC 8628 §3.5).
+_NOT_DECIDED: Final = frozenset({"authorization_pending", "slow_down"})
+
+
+@dataclass(slots=True)
+class _TokenRequest:
+    client_id: str | None = None
+    is_reported: bool = False
+
+
+# oauthlib makes its own request, and returns only the response that the client gets.
+_current: Final[ContextVar[_TokenRequest | None]] = ContextVar("django_at_jwt_token_request", default=None)
+
+
+def reporting_refusals(request: HttpRequest, answer: Callable[[], HttpResponse]) -> HttpResponse:
+    """Return the answer to a token request, and report an error response that was not reported yet.
+
+    Args:
+        request: the token request.
+        answer: returns the response.
+    """
+    current = _TokenRequest()
+    token = _current.set(current)
+    try:
+        response = answer()
+    finally:
+        _current.reset(token)
+    if response.status_code >= HTTPStatus.BAD_REQUEST and not current.is_reported:
+        error, description = _error_in(response)
+        if error not in _NOT_DECIDED:
+            emit(
+                AccessTokenRefused(
+                    endpoint="token",
+                    grant=_known(request.POST.get("grant_type")),
+                    client_id=current.client_id,
+                    error=error,
+                    reason=description,
+                )
+            )
+    return response
+
+
+def note_client(request: Request) -> None:
+    """Remember the client of the current token request, which was authenticated."""
+    current = _current.get()
+    if current is not None:
+        current.client_id = request.client.client_id
+
+
+def report_refusal(error: str, reason: str, request: Request) -> None:
+    """Report that a request for a token is refused.
+
+    Args:
+        error: the error code for the client.
+        reason: the reason for the log, which may differ from what the client is told.
+    """
+    current, client = _current.get(), stored(request, "client")
+    if current is not None:
+        current.is_reported = True
+    emit(
+        AccessTokenRefused(
+            endpoint="authorization" if is_authorization_request(request) else "token",
+            grant=_known(token_grant(request)),
+            client_id=None if client is None else client.client_id,
+            error=error,
+            reason=reason,
+        )
+    )
+
+
+def _known(grant: str | None) -> str | None:
+    return grant if not grant or grant in _GRANTS else "other"
+
+
+def _error_in(response: HttpResponse) -> tuple[str, str]:
+    """Return the error code and the description of a response, which a site's own view may have made."""
+    try:
+        document = json.loads(response.content)
+    except ValueError:
+        document = None
+    if not isinstance(document, dict):
+        return f"status {response.status_code}", "the response is not an OAuth error"
+    return str(document.get("error")), str(document.get("error_description") or "no description")
