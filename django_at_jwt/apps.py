@@ -16,8 +16,10 @@ class DjangoAtJwtConfig(AppConfig):
     def ready(self) -> None:
         """Register the system checks and, on an authorization server, the receivers of signals."""
         from .checks import register_checks  # noqa: PLC0415 - it imports the models
+        from .metrics import connect_metrics  # noqa: PLC0415 - it imports the settings
 
         register_checks()
+        connect_metrics()
         if apps.is_installed("oauth2_provider"):
             from .authorization_server import redirect_uris, subject  # noqa: PLC0415 - it imports the models
             from .authorization_server.login import events  # noqa: PLC0415 - it imports the models

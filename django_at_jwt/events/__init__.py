@@ -27,6 +27,7 @@ from .catalogue import (
     TokensRevoked,
 )
 from .emission import Event, emit, event_emitted
+from .tracing import span
 
 __all__ = [
     "ALL_EVENTS",
@@ -51,4 +52,5 @@ __all__ = [
     "TokensRevoked",
     "emit",
     "event_emitted",
+    "span",
 ]

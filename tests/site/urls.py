@@ -7,6 +7,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("o/", include("django_at_jwt.urls")),
     path("", include("django_at_jwt.well_known_urls")),
+    path("", include("django_at_jwt.metrics_urls")),
     path("whoami/", views.WhoAmI.as_view()),
     path("reports/", views.Reports.as_view()),
     path("needs-write/", views.NeedsWrite.as_view()),

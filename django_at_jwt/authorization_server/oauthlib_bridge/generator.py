@@ -24,7 +24,7 @@ from django_at_jwt.authorization_server.keys.last_expiry import last_token_expir
 from django_at_jwt.authorization_server.subject import token_subject
 from django_at_jwt.core.errors import IssuanceError, IssuanceUnavailable
 from django_at_jwt.core.resource_servers import TokenFormat
-from django_at_jwt.events import AccessTokenIssued
+from django_at_jwt.events import AccessTokenIssued, span
 
 from .audience import resolve_for_token
 from .authorization import new_token_id
@@ -71,6 +71,17 @@ def generate_access_token(request: Request) -> str:
         logger.error('OAUTH2_PROVIDER["REFRESH_TOKEN_GENERATOR"] is not set; run manage.py check')
         return _opaque_token(request)
     began = time.perf_counter()
+    with span("issue_token", grant=_grant(request)) as traced:
+        token, issued = _issue(request, began)
+        traced.set(format=issued.format, algorithm=issued.algorithm)
+    setattr(request, ISSUED, True)
+    # Emitted once the token is stored.
+    setattr(request, ISSUED_EVENT, issued)
+    return token
+
+
+@sensitive_variables()
+def _issue(request: Request, began: float) -> tuple[str, AccessTokenIssued]:
     try:
         audience = resolve_for_token(request)
         subject = token_subject(stored(request, "user"), request.client, grant=token_grant(request))
@@ -82,9 +93,7 @@ def generate_access_token(request: Request) -> str:
             token = _sign(request, audience, subject, lifetime)
     except IssuanceError as error:
         refuse(error, request)
-    setattr(request, ISSUED, True)
-    # Emitted once the token is stored.
-    event = AccessTokenIssued(
+    issued = AccessTokenIssued(
         grant=_grant(request),
         client_id=request.client.client_id,
         audience=tuple(audience.identifiers),
@@ -94,8 +103,7 @@ def generate_access_token(request: Request) -> str:
         lifetime=lifetime,
         seconds=time.perf_counter() - began,
     )
-    setattr(request, ISSUED_EVENT, event)
-    return token
+    return token, issued
 
 
 def _sign(request: Request, audience: Audience, subject: str | None, lifetime: int) -> IssuedAccessToken:

@@ -15,7 +15,7 @@ from django_at_jwt.conf import app_settings, register_process_cache
 from django_at_jwt.core.deny_list import DenyKind, DenyList
 from django_at_jwt.core.errors import RejectionReason, RevocationUnavailable, TokenRejected
 from django_at_jwt.core.quotation import single_line
-from django_at_jwt.events import DenyListFailed, DenyListRead, emit
+from django_at_jwt.events import DenyListFailed, DenyListRead, emit, span
 from django_at_jwt.models import DenyListEntry
 from django_at_jwt.models.deny_list_entry import as_entry
 
@@ -154,6 +154,11 @@ class DenyListCache:
     def __len__(self) -> int:
         return len(self._entries)
 
+    @property
+    def age(self) -> float | None:
+        """Seconds since the last successful read began, or ``None`` if this process has not read the list."""
+        return None if self._read_at == _NEVER else time.monotonic() - self._read_at
+
     def _is_usable(self) -> bool:
         return time.monotonic() <= self._usable_until()
 
@@ -182,7 +187,8 @@ class DenyListCache:
             above = max(self._floor, self._highest - _ROWS_PER_QUERY)
             is_comparison_due = above > self._floor or began - self._compared_at >= _COMPARE_EVERY
         try:
-            self._fill(entries, _rows(database, above=above, live_at=time.time() if is_first else None))
+            with span("read_deny_list"):
+                self._fill(entries, _rows(database, above=above, live_at=time.time() if is_first else None))
         except AnyDatabaseError:
             with self._lock:
                 if is_latest():

@@ -14,7 +14,7 @@ from django_at_jwt.core.jose.jwk_set import AcceptedKeys, accept_keys
 from django_at_jwt.core.metadata import jwks_uri_in, metadata_addresses
 from django_at_jwt.core.quotation import quote
 from django_at_jwt.core.remote_issuer import IssuerSnapshot, entity_tag
-from django_at_jwt.events import IssuerFetched, emit
+from django_at_jwt.events import IssuerFetched, emit, span
 
 from .http import Answer, FetchFailed, fetch
 
@@ -55,7 +55,9 @@ class _Step:
 def _reported(issuer: str, what: str) -> Iterator[_Step]:
     step, began = _Step(), time.monotonic()
     try:
-        yield step
+        with span("fetch_document", issuer=issuer, document=what) as traced:
+            yield step
+            traced.set(outcome=step.outcome)
     except UnacceptableDocument as error:
         raise FetchFailed(f"the {what.replace('_', ' ')} of {quote(issuer)} cannot be used: {error}") from None
     finally:

@@ -16,7 +16,7 @@ from django_at_jwt.core.errors import RejectionReason, RevocationUnavailable, To
 from django_at_jwt.core.introspection import is_active
 from django_at_jwt.core.metadata import introspection_endpoint_in, metadata_addresses
 from django_at_jwt.core.quotation import quote
-from django_at_jwt.events import IssuerFailed, emit
+from django_at_jwt.events import IssuerFailed, emit, span
 
 from .http import FetchFailed, fetch, post_form
 
@@ -112,13 +112,14 @@ class RemoteIntrospection:
         asked_at = time.monotonic()
         deadline = asked_at + self._options.remote.timeout
         try:
-            document = post_form(
-                self._endpoint_address(deadline),
-                {"token": token, "token_type_hint": "access_token"},
-                authorization=self._authorization(),
-                loopback_http=self._options.remote.loopback_http,
-                deadline=deadline,
-            )
+            with span("introspect_token", issuer=self._options.remote.issuer):
+                document = post_form(
+                    self._endpoint_address(deadline),
+                    {"token": token, "token_type_hint": "access_token"},
+                    authorization=self._authorization(),
+                    loopback_http=self._options.remote.loopback_http,
+                    deadline=deadline,
+                )
             answer = _Answer(is_active(document), asked_at)
         except (FetchFailed, UnacceptableDocument) as error:
             self._retry_at = time.monotonic() + RETRY_AFTER

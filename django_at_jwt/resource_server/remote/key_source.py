@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from django_at_jwt.core.errors import KeysUnavailable
 from django_at_jwt.core.jose.keyring import KeyRing
 from django_at_jwt.core.quotation import quote
-from django_at_jwt.events import IssuerFailed, emit
+from django_at_jwt.events import IssuerFailed, emit, span
 
 from .discovery import retrieve
 from .http import FetchFailed
@@ -64,6 +64,11 @@ class RemoteKeySource:
         self._unknown_kid_at = _NEVER
         self._unknown_kids: dict[str, float] = {}
         self._skipped: tuple[SkippedKey, ...] = ()
+
+    @property
+    def confirmed_at(self) -> float | None:
+        """When the issuer last confirmed the keys that this process has (seconds since the epoch), or ``None``."""
+        return None if self._view is None else self._view.snapshot.confirmed_at
 
     def at_hand(self) -> KeyRing | None:
         """Return the key ring if it is due neither for a refresh nor expired, else ``None``."""
@@ -191,7 +196,8 @@ class RemoteKeySource:
     def _fetch(self) -> bool:
         self._refused_since = None
         try:
-            retrieved = retrieve(self._options, known=self._view.snapshot if self._view else None)
+            with span("fetch_issuer_keys", issuer=self._options.issuer):
+                retrieved = retrieve(self._options, known=self._view.snapshot if self._view else None)
         except FetchFailed as error:
             self._failed(str(error))
             return False
