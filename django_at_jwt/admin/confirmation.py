@@ -27,6 +27,7 @@ from django_at_jwt.models import ClaimMapper, ResourceServer
 
 from .optimistic_lock import BACK, version_of
 from .preview import PREVIEW_PERMISSION, record_preview
+from .request_changes import change_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -96,6 +97,10 @@ class ConfirmingAdmin(_ModelAdmin):
     def apply_change(self, now: ClaimConfiguration, *, before: list[Any], after: list[Any]) -> ClaimConfiguration:
         """Return the configuration with the rows ``before``, as stored, replaced by the rows ``after``."""
         raise NotImplementedError
+
+    def consequences(self, before: list[Any], after: list[Any]) -> list[str]:
+        """Return what saving or deleting the rows breaks in addition to its impact on new tokens."""
+        return []
 
     def describe(self, row: Any) -> list[tuple[Any, str]]:
         """Return labels and texts that describe a row; the labels are the same for every row."""
@@ -173,6 +178,7 @@ class ConfirmingAdmin(_ModelAdmin):
             "media": self.media,
             "title": _("Review changes"),
             "rows": self._rows(before, after),
+            "consequences": self.consequences(before, after),
             **(context or {}),
         }
         return TemplateResponse(request, self.confirm_template, context)
@@ -209,6 +215,8 @@ class ConfirmingAdmin(_ModelAdmin):
             record_preview(request, effects)
         return {
             "effects": effects,
+            "breaks": change_lines(effects, breaking=True),
+            "other_changes": change_lines(effects, breaking=False),
             "shows_values": shows_values,
             "sent": sent,
             "back": BACK,
@@ -254,7 +262,12 @@ class ConfirmingAdmin(_ModelAdmin):
     ) -> dict[str, Any]:
         now = ClaimConfiguration.stored()
         then = self.apply_change(now, before=rows, after=[])
-        return {"deleted": rows, **self.impact_context(request, now, then, version=version, sent=sent)}
+        consequences = self.consequences(rows, [])
+        return {
+            "deleted": rows,
+            "consequences": consequences,
+            **self.impact_context(request, now, then, version=version, sent=sent),
+        }
 
     def _warn_not_deleted(self, request: HttpRequest) -> None:
         text = _("Nothing was deleted: the data changed since you opened this page. Review the updated impact.")

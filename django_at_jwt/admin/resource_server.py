@@ -181,6 +181,22 @@ class ResourceServerAdmin(ConfirmingAdmin):
             then = then.with_server(row)
         return then
 
+    def consequences(self, before: list[ResourceServer], after: list[ResourceServer]) -> list[str]:
+        """Return what happens to tokens that are already issued."""
+        rows = {row.pk: row for row in after}
+        texts = []
+        for row in before:
+            new = rows.get(row.pk)
+            if row.enabled and (new is None or not new.enabled):
+                texts.append(gettext("Access tokens that are already issued for %(api)s are revoked.") % {"api": row})
+            if new is not None and new.identifier != row.identifier:
+                text = gettext(
+                    "Access tokens that are already issued keep the audience %(identifier)s. Users are asked for "
+                    "consent again."
+                )
+                texts.append(text % {"identifier": row.identifier})
+        return texts
+
     def describe(self, row: ResourceServer) -> list[tuple[Any, str]]:
         """Return the labels and displayed values of a row's fields."""
         names = flatten_fieldsets(self.fieldsets)
@@ -223,23 +239,11 @@ class ResourceServerAdmin(ConfirmingAdmin):
         return str(len(server.clients) or gettext("none")) if isinstance(server.clients, list) else ""
 
     def save_model(self, request: HttpRequest, obj: ResourceServer, form: Any, change: bool) -> None:  # noqa: FBT001
-        """Save the row; warn if no client may request it, and about scopes that APIs without a list lose to it."""
-        before = registry.latest()
+        """Save the row; warn if no client may request it."""
         super().save_model(request, obj, form, change)
         if not (obj.open_to_all_clients or obj.clients):
             text = _('No client gets tokens for %(api)s yet. Choose its clients, or tick "open to all clients".')
             messages.warning(request, text % {"api": obj})
-        same = {obj.identifier, form.initial.get("identifier")}
-        without = [server for server in before if server.scopes is None and server.identifier not in same]
-        losing = [server for server in without if any(before.has_meaning(scope, server) for scope in obj.scopes or ())]
-        taken = [scope for scope in obj.scopes or () if any(before.has_meaning(scope, server) for server in losing)]
-        if taken:
-            text = _(
-                "New tokens for %(others)s will not include %(scopes)s, which %(api)s now names. If such an API still "
-                "needs the scope, name it there too."
-            )
-            others = ", ".join(server.identifier for server in losing)
-            messages.warning(request, text % {"api": obj, "scopes": ", ".join(taken), "others": others})
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Show the list below the resource servers declared in the settings."""

@@ -143,21 +143,6 @@ def messages_after_saving(admin, address, sent):
     return [(message.level_tag, str(message)) for message in answer.context["messages"]]
 
 
-def test_warns_of_scopes_that_other_apis_lose(admin, settings):
-    settings.AT_JWT = {"DEFAULT_RESOURCE": settings.API}
-    sent = {**FORM, "scopes": "read\nwrite"}
-    (level, text), success = messages_after_saving(admin, reverse(ADD), sent)
-    assert (level, success[0]) == ("warning", "success")
-    assert f"New tokens for {settings.API} will not include read, write, which Mail now names." in text
-    # Scopes that are already named by an API are not lost again, not even by that API itself.
-    address = reverse("admin:django_at_jwt_resourceserver_change", args=[ResourceServer.objects.get().pk])
-    assert [level for level, _ in messages_after_saving(admin, address, sent)] == ["success"]
-    assert [level for level, _ in messages_after_saving(admin, address, {**sent, "scopes": ""})] == ["success"]
-    settings.AT_JWT = {}
-    renamed = {**sent, "identifier": "https://post.example.com/"}
-    assert [level for level, _ in messages_after_saving(admin, address, renamed)] == ["success"]
-
-
 def test_api_without_clients_is_pointed_out(admin, service):
     sent = {name: value for name, value in FORM.items() if name != "open_to_all_clients"}
     page = admin.get(reverse(ADD))

@@ -7,15 +7,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from django_at_jwt.authorization_server.issuance import TokenRequest
+from django_at_jwt.conf import access_token_lifetime
+from django_at_jwt.core.audience_change import changed_requests
 from django_at_jwt.core.claims import Conditions, Match
 from django_at_jwt.core.profile import encode_json
 
 from .preview import personal_keys, preview_access_token
 from .sampling import SampledToken, clients_concerned, sample_tokens
+from .usual_requests import sample_requests
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
+    from django_at_jwt.core.audience_change import RequestChange
     from django_at_jwt.core.claims import CompiledMappers, MapperRule
     from django_at_jwt.core.resource_servers import ResourceServerConfig, ResourceServers
 
@@ -96,10 +100,30 @@ class TokenDiff:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class RequestImpact:
+    """The impact of a change of resource servers on requests, as clients make them.
+
+    Attributes:
+        changes: the requests that change, by cause, the worst first.
+        clients: the ids and names of the sampled clients.
+        refresh_tokens: the number of sampled live refresh tokens.
+        has_all_refresh_tokens: whether there are no more of them.
+        names: the names of all resource servers by identifier; those with an ambiguous name are named by identifier.
+    """
+
+    changes: tuple[RequestChange, ...]
+    clients: Mapping[str, str]
+    refresh_tokens: int
+    has_all_refresh_tokens: bool
+    names: Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ChangeImpact:
     """The impact of a change on a sample of tokens.
 
     Attributes:
+        requests: the impact on requests; ``None`` if no resource server changes.
         tokens: the sampled tokens that change.
         sampled: the number of sampled tokens.
         possible: the number of tokens that the sampled users could have at the sampled clients for the site's APIs.
@@ -109,6 +133,7 @@ class ChangeImpact:
         newly_personal: the claims that may send personal data after the change and did not before.
     """
 
+    requests: RequestImpact | None
     tokens: tuple[TokenDiff, ...]
     sampled: int
     possible: int
@@ -172,6 +197,7 @@ def change_impact(before: ClaimConfiguration, after: ClaimConfiguration, *, now:
     changed_tokens = [diff for diff in diffs if diff.is_changed]
     concerned, clients = clients_concerned(conditions, changed_servers)
     return ChangeImpact(
+        requests=_request_impact(sides, changed) if changed else None,
         tokens=tuple(changed_tokens),
         sampled=len(sample.tokens),
         possible=sample.possible,
@@ -180,6 +206,28 @@ def change_impact(before: ClaimConfiguration, after: ClaimConfiguration, *, now:
         clients=clients,
         newly_personal=tuple(sorted(_newly_personal(pairs, sides, changed_tokens))),
     )
+
+
+def _request_impact(sides: tuple[_Side, _Side], changed: frozenset[str]) -> RequestImpact:
+    before, after = (side.resource_servers for side in sides)
+    sample = sample_requests(before, after, changed=changed)
+    requests = (*sample.first, *sample.refreshes.requests)
+    return RequestImpact(
+        changes=changed_requests(before, after, requests, lifetime=access_token_lifetime()),
+        clients=sample.clients,
+        refresh_tokens=sample.refreshes.number,
+        has_all_refresh_tokens=sample.refreshes.is_complete,
+        names=_names((*before, *after)),
+    )
+
+
+def _names(servers: Iterable[ResourceServerConfig]) -> dict[str, str]:
+    identifiers: dict[str, set[str]] = {}
+    for server in servers:
+        identifiers.setdefault(str(server), set()).add(server.identifier)
+    return {
+        identifier: name if len(same) == 1 else identifier for name, same in identifiers.items() for identifier in same
+    }
 
 
 def _reasons_never_issued(diffs: Iterable[TokenDiff]) -> Counter[str]:
