@@ -79,6 +79,24 @@ def is_confirmed(request: HttpRequest, version: str) -> bool:
     return bool(stamp == _stamp(request, version, submitted_values(request)))
 
 
+def confirmation_context(
+    request: HttpRequest, version: str, *, sent: list[tuple[str, str]] | None = None
+) -> dict[str, Any]:
+    """Return the template context of a review page that submits a form again.
+
+    Args:
+        version: what the user confirms in addition to the values, see :func:`is_confirmed`.
+        sent: the values to submit; by default those of the request.
+    """
+    sent = list(submitted_values(request)) if sent is None else sent
+    return {
+        "sent": sent,
+        "back": BACK,
+        "confirmation_name": CONFIRMATION,
+        "confirmation": signing.dumps(_stamp(request, version, sent), salt=_SALT),
+    }
+
+
 class ConfirmingAdmin(_ModelAdmin):
     """An admin that shows a review page before it saves or deletes. Subclasses apply the change to a configuration."""
 
@@ -173,7 +191,7 @@ class ConfirmingAdmin(_ModelAdmin):
             self.message_user(request, text, messages.WARNING)
         context = {
             **self.admin_site.each_context(request),
-            **self.impact_context(request, now, then, version=version, sent=list(submitted_values(request))),
+            **self.impact_context(request, now, then, version=version),
             "opts": self.opts,
             "media": self.media,
             "title": _("Review changes"),
@@ -206,7 +224,7 @@ class ConfirmingAdmin(_ModelAdmin):
         then: ClaimConfiguration,
         *,
         version: str,
-        sent: list[tuple[str, str]],
+        sent: list[tuple[str, str]] | None = None,
     ) -> dict[str, Any]:
         """Return the template context of a change. Only users who may preview tokens see values."""
         shows_values = request.user.has_perm(PREVIEW_PERMISSION)
@@ -218,10 +236,7 @@ class ConfirmingAdmin(_ModelAdmin):
             "breaks": change_lines(effects, breaking=True),
             "other_changes": change_lines(effects, breaking=False),
             "shows_values": shows_values,
-            "sent": sent,
-            "back": BACK,
-            "confirmation_name": CONFIRMATION,
-            "confirmation": signing.dumps(_stamp(request, version, sent), salt=_SALT),
+            **confirmation_context(request, version, sent=sent),
         }
 
     def delete_view(
