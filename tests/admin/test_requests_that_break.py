@@ -213,9 +213,12 @@ class TestOtherChanges:
         for number in range(4):
             make_client("client-credentials", name=f"client {number}", client_id=f"client-{number}")
         monkeypatch.setattr(usual_requests, "MOST_CLIENTS", 2)
-        page = send(admin, change(orders), open_to_all_clients=None, clients=["client-0", "client-1", "client-2"])
+        kept = ["client-0", "client-1", "client-2"]
+        page = send(admin, change(orders), open_to_all_clients=None, clients=kept)
+        [named] = [line for line in page.context["breaks"] if "names Orders" in line.text]
+        assert named.clients == ("client 3",)
         confirm(admin, page)
-        page = send(admin, change(orders), clients=["client-0", "client-1"])
+        page = send(admin, change(orders), clients=kept[:2])
         [named] = [line for line in page.context["breaks"] if "names Orders" in line.text]
         assert said(named) == "1 of 2 sampled client that names Orders: requests will fail with invalid_target."
         assert named.clients == ("client 2",)

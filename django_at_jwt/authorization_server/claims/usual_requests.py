@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass
+from heapq import nsmallest
+from itertools import combinations
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from django.utils import timezone
@@ -75,35 +77,25 @@ class _Shown(NamedTuple):
 
 
 class _Change(NamedTuple):
-    """What differs between two registries."""
+    """What differs between two registries for clients with the same scopes.
+
+    Attributes:
+        moved: the scopes that have a meaning at other resource servers, or for other clients, than before.
+        touched: the former resource servers that change, or at which another of the scopes has a meaning.
+        concerned: the scopes that have moved, or have a meaning at a resource server that changes.
+    """
 
     before: ResourceServers
-    after: ResourceServers
-    servers: frozenset[str]
-
-    def moved(self, scopes: Iterable[str]) -> frozenset[str]:
-        """Return the scopes that imply other resource servers than before."""
-        return frozenset(scope for scope in scopes if _implied(self.before, scope) != _implied(self.after, scope))
-
-    def touched(self, scopes: Collection[str]) -> list[ResourceServerConfig]:
-        """Return the resource servers that change, or at which another of the scopes has a meaning."""
-        return [
-            server
-            for server in self.before
-            if server.identifier in self.servers or any(self._is_moved_at(scope, server) for scope in scopes)
-        ]
-
-    def _is_moved_at(self, scope: str, server: ResourceServerConfig) -> bool:
-        now = self.after.by_identifier.get(server.identifier)
-        had = self.before.has_meaning(scope, server)
-        return now is None or had != self.after.has_meaning(scope, now)
+    moved: frozenset[str]
+    touched: tuple[ResourceServerConfig, ...]
+    concerned: tuple[str, ...]
 
 
-def _implied(registry: ResourceServers, scope: str) -> frozenset[tuple[str, bool, frozenset[str] | None]]:
+def _meanings(registry: ResourceServers, scope: str) -> frozenset[tuple[str, bool, bool, frozenset[str] | None]]:
     return frozenset(
-        (server.identifier, server.enabled, server.client_ids)
+        (server.identifier, server.enabled, server.isolated, server.client_ids)
         for server in registry
-        if registry.has_meaning(scope, server) and not server.isolated
+        if registry.has_meaning(scope, server)
     )
 
 
@@ -115,39 +107,38 @@ def sample_requests(before: ResourceServers, after: ResourceServers, *, changed:
 
     Args:
         before: the resource servers before the change.
-        after: the resource servers after the change. Clients that get or lose access to one are sampled first.
+        after: the resource servers after the change. Clients that lose access to one are sampled first.
         changed: the identifiers of the resource servers that change.
     """
-    change = _Change(before, after, frozenset(changed))
     shown = _shown_requests()
-    clients = _clients(_named_clients(change), [each.client for each in shown])
-    first = [*_possible_requests(list(clients.values()), change), *_seen_requests(shown, clients, before)]
+    pairs = [(before.by_identifier.get(each), after.by_identifier.get(each)) for each in sorted(changed)]
+    clients = _clients(pairs, [each.client for each in shown])
+    possible = _possible_requests(clients.values(), before, after, changed)
     return RequestSample(
-        first=tuple(first),
+        first=(*possible, *_seen_requests(shown, clients, before)),
         refreshes=_refreshes(),
         clients={client.client_id: client.name for client in clients.values()},
     )
 
 
-def _named_clients(change: _Change) -> list[str]:
-    """Return the clients that a changed resource server names, those that only one version names first."""
-    named: Counter[str] = Counter()
-    for identifier in change.servers:
-        for registry in (change.before, change.after):
-            server = registry.by_identifier.get(identifier)
-            named.update(() if server is None else server.client_ids or ())
-    return sorted(named, key=lambda client_id: (named[client_id], client_id))[:MOST_CLIENTS]
+def _clients(
+    pairs: Sequence[tuple[ResourceServerConfig | None, ResourceServerConfig | None]], seen: Iterable[Any]
+) -> dict[Any, Any]:
+    """Return the sampled clients by primary key: those that lose access, then those with the latest tokens."""
+    clients = get_application_model()._default_manager
+    latest = {pk: place for place, pk in enumerate(dict.fromkeys(seen))}
 
+    def rank(row: tuple[Any, str]) -> tuple[bool, int, str]:
+        pk, client_id = row
+        loses_access = any(
+            old is not None and old.is_open_to(client_id) and not (new is not None and new.is_open_to(client_id))
+            for old, new in pairs
+        )
+        return not loses_access, latest.get(pk, len(latest)), client_id
 
-def _clients(named: Sequence[str], seen: Sequence[Any]) -> dict[Any, Any]:
-    """Return the sampled clients by primary key: named ones, then those with the latest tokens, then any."""
-    rows = get_application_model()._default_manager.order_by("client_id")
-    latest = list(dict.fromkeys(seen))[:MOST_CLIENTS]
-    found = {row.pk: row for row in rows.filter(pk__in=latest)}
-    chosen = {row.pk: row for row in rows.filter(client_id__in=named)}
-    chosen |= {pk: found[pk] for pk in latest if pk in found and pk not in chosen}
-    chosen |= {row.pk: row for row in rows[:MOST_CLIENTS] if row.pk not in chosen}
-    return dict(list(chosen.items())[:MOST_CLIENTS])
+    chosen = [pk for pk, _client_id in nsmallest(MOST_CLIENTS, clients.values_list("pk", "client_id"), key=rank)]
+    rows = clients.in_bulk(chosen)
+    return {pk: rows[pk] for pk in chosen if pk in rows}
 
 
 def _shown_requests() -> Counter[_Shown]:
@@ -184,56 +175,63 @@ def _audience(registry: ResourceServers, client_id: str, scopes: tuple[str, ...]
         return []
 
 
-def _possible_requests(clients: Iterable[Any], change: _Change) -> Iterator[ClientRequest]:
+def _possible_requests(
+    clients: Iterable[Any], before: ResourceServers, after: ResourceServers, changed: Collection[str]
+) -> Iterator[ClientRequest]:
     """Yield requests that the change can affect, once for all clients that no resource server tells apart."""
     backend = get_scopes_backend()
-    alike: dict[Any, list[str]] = defaultdict(list)
+    alike: dict[Any, dict[Any, list[str]]] = defaultdict(lambda: defaultdict(list))
     for client in clients:
         scopes = (
             tuple(backend.get_available_scopes(application=client)),
             tuple(backend.get_default_scopes(application=client)),
         )
-        open_to_it = tuple(
-            tuple(server.identifier for server in registry if server.is_open_to(client.client_id))
-            for registry in (change.before, change.after)
-        )
-        alike[scopes, open_to_it].append(client.client_id)
-    for ((available, default), _open), client_ids in alike.items():
-        for asked, resources in _possible(client_ids[0], available, change):
-            yield ClientRequest(clients=tuple(client_ids), asked=asked, scopes=asked or default, resources=resources)
+        access = tuple(server.is_open_to(client.client_id) for server in (*before, *after))
+        alike[scopes][access].append(client.client_id)
+    for (available, default), by_access in alike.items():
+        change = _change(before, after, changed, available)
+        for client_ids in by_access.values():
+            for asked, resources in _possible(client_ids[0], available, change):
+                yield ClientRequest(
+                    clients=tuple(client_ids), asked=asked, scopes=asked or default, resources=resources
+                )
+
+
+def _change(
+    before: ResourceServers, after: ResourceServers, changed: Collection[str], available: tuple[str, ...]
+) -> _Change:
+    moved = frozenset(scope for scope in available if _meanings(before, scope) != _meanings(after, scope))
+    touched = tuple(
+        server
+        for server in before
+        if server.identifier in changed or any(before.has_meaning(scope, server) for scope in moved)
+    )
+    new = [server for server in after if server.identifier in changed]
+    concerned = tuple(
+        scope
+        for scope in available
+        if scope in moved
+        or any(before.has_meaning(scope, server) for server in touched)
+        or any(after.has_meaning(scope, server) for server in new)
+    )
+    return _Change(before, moved, touched, concerned)
 
 
 def _possible(
     client_id: str, available: tuple[str, ...], change: _Change
 ) -> Iterator[tuple[tuple[str, ...], tuple[str, ...]]]:
     """Yield the scopes and resources that a client could request."""
-    touched = change.touched(available)
     yield (), ()
-    moved = change.moved(available)
-    added = [server for server in change.after if server.identifier in change.servers]
-    concerned = [
-        scope
-        for scope in available
-        if scope in moved
-        or any(change.before.has_meaning(scope, server) for server in touched)
-        or any(change.after.has_meaning(scope, server) for server in added)
-    ]
-    for scope in concerned:
-        yield (scope,), ()
-    for server in touched:
-        if not server.is_open_to(client_id):
-            continue
-        yield (), (server.identifier,)
-        there = [scope for scope in available if change.before.has_meaning(scope, server)]
-        pairs = {
-            (one, other)
-            for place, one in enumerate(there[:_MOST_TOGETHER])
-            for other in there[place + 1 : _MOST_TOGETHER]
-            if (one in moved) != (other in moved)
-        }
-        yield from ((together, ()) for together in sorted(pairs))
-        if len(there) > 1:
-            yield tuple(there), ()
+    yield from (((scope,), ()) for scope in change.concerned)
+    for server in change.touched:
+        if server.is_open_to(client_id):
+            yield (), (server.identifier,)
+            there = [scope for scope in available if change.before.has_meaning(scope, server)]
+            for one, other in combinations(there[:_MOST_TOGETHER], 2):
+                if (one in change.moved) != (other in change.moved):
+                    yield (one, other), ()
+            if len(there) > 1:
+                yield tuple(there), ()
 
 
 def _refreshes() -> RefreshTokenSample:
