@@ -11,6 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import strip_tags
 from oauth2_provider.models import get_access_token_model, get_refresh_token_model
+from oauth2_provider.scopes import SettingsScopes
 
 from django_at_jwt.authorization_server.claims import usual_requests
 from django_at_jwt.authorization_server.resource_servers import registry
@@ -82,6 +83,15 @@ def outcome(answer):
     return decoded(told["access_token"])[1]["aud"], told["scope"]
 
 
+class ScopesByClient(SettingsScopes):
+    """The scopes that the name of the client says."""
+
+    def get_available_scopes(self, application=None, request=None, *args, **kwargs):
+        return {"reader": ["read"], "writer": ["write"]}.get(application.name, ["read", "write"])
+
+    get_default_scopes = get_available_scopes
+
+
 class TestNewApi:
     def test_that_takes_a_scope_shows_the_outage(self, admin, notes, make_client):
         for number in range(6):
@@ -118,6 +128,31 @@ class TestNewApi:
         assert outcome(service.token("client_credentials", resource=NOTES)) == (NOTES, "write openid")
         assert "1 live refresh token for Notes yields tokens without read." in told
         assert outcome(web.token("refresh_token", refresh_token=refresh_token)) == (NOTES, "write")
+
+    def test_names_the_smallest_combinations_of_scopes_that_fail(self, admin, notes, service, settings):
+        scopes = {**settings.OAUTH2_PROVIDER["SCOPES"], "export": "Export", "import": "Import"}
+        settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "SCOPES": scopes}
+        told = breaks(send(admin, f"{SERVERS}add/", **{**NEW, "scopes": "read\nexport"}))
+        assert told[0] == (
+            "1 client that names no resource: requests for export import, read import, read write, write export "
+            "will fail with invalid_scope."
+        )
+        assert "(requests for export, read)." in told[1]
+
+    def test_isolated_that_takes_a_scope(self, admin, notes, service):
+        told = breaks(send(admin, f"{SERVERS}add/", **NEW, isolated="on"))
+        assert "1 client that names Notes gets tokens without read." in told
+
+    def test_scopes_are_those_of_each_client(self, admin, notes, make_client, settings):
+        settings.OAUTH2_PROVIDER = {
+            **settings.OAUTH2_PROVIDER,
+            "SCOPES_BACKEND_CLASS": "tests.admin.test_requests_that_break.ScopesByClient",
+        }
+        for name in ("reader", "writer", "both"):
+            make_client(name=name)
+        told = breaks(send(admin, f"{SERVERS}add/", **NEW))
+        assert told[0] == "1 client that names no resource: requests for read write will fail with invalid_scope."
+        assert told[1] == "2 clients that name no resource get tokens for Orders instead of Notes (requests for read)."
 
     def test_without_a_scope_of_others_breaks_nothing(self, admin, notes, service, settings):
         scopes = {**settings.OAUTH2_PROVIDER["SCOPES"], "orders": "Order"}
@@ -174,6 +209,13 @@ class TestStoredTokens:
             web.post("/o/revoke_token/", {"token": second["refresh_token"]})
         assert "1 live refresh token for Orders will fail with invalid_target." in breaks(admin.get(delete(orders)))
         Authorization.objects.update(ended_at="2026-01-01T00:00:00Z")
+        assert not any("refresh" in each for each in breaks(admin.get(delete(orders))))
+
+    def test_expired_refresh_tokens_do_not_count(self, admin, orders, web, user, settings):
+        web.code_flow(user, scope="read", resource=ORDERS)
+        settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "REFRESH_TOKEN_EXPIRE_SECONDS": 60}
+        assert "1 live refresh token for Orders will fail with invalid_target." in breaks(admin.get(delete(orders)))
+        get_access_token_model().objects.update(expires=timezone.now() - timedelta(seconds=61))
         assert not any("refresh" in each for each in breaks(admin.get(delete(orders))))
 
     def test_refresh_tokens_of_former_times_count_for_the_default(self, admin, notes, orders, web, user):
