@@ -25,7 +25,7 @@ from django_at_jwt.authorization_server.keys.store import key_store
 from django_at_jwt.authorization_server.revocation.deny_list import deny_list
 from django_at_jwt.conf import app_settings, clear_process_caches
 from django_at_jwt.core.jose.jws import CompactJws
-from django_at_jwt.models import Authorization, SigningKey
+from django_at_jwt.models import Authorization, SigningKey, SigningKeyEvent
 
 pytest_plugins = [
     "django_at_jwt.testing.fixtures",
@@ -86,7 +86,8 @@ def signing_keys(db, settings, _made_keys):
     algorithms = app_settings().signing_algorithms
     if algorithms not in _made_keys:
         _made_keys[algorithms] = [_values(row) for row in rotate_signing_keys().keys]
-        SigningKey.objects.all().delete()
+        for model in (SigningKey, SigningKeyEvent):
+            model.objects.all().delete()
         key_store.forget()
     made_at = min(values["announced_at"] for values in _made_keys[algorithms])
     age = timezone.now() - made_at

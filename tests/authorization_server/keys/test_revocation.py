@@ -16,7 +16,8 @@ from oauth2_provider.models import AbstractRefreshToken, get_access_token_model,
 from django_at_jwt.authorization_server.keys import revocation
 from django_at_jwt.authorization_server.keys.store import key_store
 from django_at_jwt.core.key_lifecycle import KeyState
-from django_at_jwt.models import Authorization, DenyListEntry, SigningKey
+from django_at_jwt.core.quotation import format_instant
+from django_at_jwt.models import Authorization, DenyListEntry, SigningKey, SigningKeyEvent
 from django_at_jwt.models.authorization import EndReason
 from tests.authorization_server.revocation.grants import revoking_statements
 from tests.conftest import decoded
@@ -240,8 +241,8 @@ class TestRefreshTokensAfterwards:
         data = {"reason": "x", "refresh_tokens": "all"}
         page = admin_client.post(f"{LIST}{leaked.pk}/revoke/", data, follow=True).content.decode()
         assert "Refresh tokens revoked: 1." in page
-        history = [entry.change_message for entry in LogEntry.objects.filter(object_id=str(leaked.pk))]
-        assert "All refresh tokens were revoked: 1." in history
+        event = SigningKeyEvent.objects.get(kid=leaked.kid, action="refresh_tokens_revoked")
+        assert (event.description, event.actor, event.reason) == ("All refresh tokens were revoked: 1.", "admin", "x")
 
     @pytest.mark.parametrize("option", ["--revoke-refresh-tokens", "--revoke-all-refresh-tokens"])
     def test_more_than_one_batch(self, option, leaked, web, user, monkeypatch):
@@ -376,10 +377,11 @@ class TestOtherKeys:
         admin_client.post(f"{LIST}{announced.pk}/revoke/", {"reason": "x"})
         leaked.refresh_from_db()
         assert leaked.retained_at > soon
-        history = {entry.object_id: entry.change_message for entry in LogEntry.objects.all()}
-        assert history.keys() == {str(key.pk) for key in SigningKey.objects.all()}
-        until = f"{leaked.retained_at:%Y-%m-%d %H:%M:%S %Z}"
-        assert history[str(leaked.pk)] == f"Rescheduled when {announced.kid} was revoked: until {until}."
+        events = {event.kid: event for event in SigningKeyEvent.objects.all()}
+        assert events.keys() == {key.kid for key in SigningKey.objects.all()}
+        until, before = (format_instant(at) for at in (leaked.retained_at, soon))
+        assert f"Signs until {until} instead of {before}." in events[leaked.kid].description
+        assert events[leaked.kid].reason == f"{announced.kid} was revoked: x"
 
     def test_changes_are_in_the_json(self, leaked):
         dry = document(leaked.kid, "--dry-run")
