@@ -13,6 +13,7 @@ if apps.is_installed("oauth2_provider"):
     from .resource_server import ResourceServerAdmin
     from .revocation import DenyListEntryAdmin
     from .signing_key.admin import SigningKeyAdmin
+    from .signing_key.events import SigningKeyEventAdmin
 
     __all__ += [
         "ClaimMapperAdmin",
@@ -20,5 +21,6 @@ if apps.is_installed("oauth2_provider"):
         "IntrospectionClientAdmin",
         "ResourceServerAdmin",
         "SigningKeyAdmin",
+        "SigningKeyEventAdmin",
         "TokenPreviewAdmin",
     ]

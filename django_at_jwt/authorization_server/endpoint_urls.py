@@ -115,7 +115,12 @@ def endpoint_views(name: str) -> tuple[MountedView, ...]:
 
 def endpoint_path(name: str, **parameters: str) -> str | None:
     """Return the path of an endpoint, or ``None`` if the site has not mounted it."""
-    paths = (view.path(**parameters) for view in endpoint_views(name))
+    return first_path(endpoint_views(name), **parameters)
+
+
+def first_path(views: Iterable[MountedView], **parameters: str) -> str | None:
+    """Return the path of the first of these views that has one, or ``None``."""
+    paths = (view.path(**parameters) for view in views)
     return next((path for path in paths if path is not None), None)
 
 

@@ -181,9 +181,16 @@ def signer_at(
     signing = [key for key in usable if key.state_at(now) is KeyState.SIGNING]
     if signing:
         return max(signing, key=lambda key: (key.signing_at, key.kid))
-    announced = (key for key in usable if key.state_at(now) is KeyState.ANNOUNCED and not key.never_signs)
-    about_to = [key for key in announced if key.signing_at <= now + leeway]
-    return min(about_to, key=lambda key: (key.signing_at, key.kid), default=None)
+    following = next_signer(usable, algorithm, now)
+    return following if following is not None and following.signing_at <= now + leeway else None
+
+
+def next_signer(keys: Iterable[KeyTimes], algorithm: str, now: datetime) -> KeyTimes | None:
+    """Return the announced key of ``algorithm`` that signs next, or ``None``."""
+    announced = (key for key in keys if key.algorithm == algorithm and key.state_at(now) is KeyState.ANNOUNCED)
+    return min(
+        (key for key in announced if not key.never_signs), key=lambda key: (key.signing_at, key.kid), default=None
+    )
 
 
 def plan_rotation(

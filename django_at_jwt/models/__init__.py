@@ -9,6 +9,7 @@ from .issued_token import IssuedToken
 from .issuer_subject import IssuerSubject
 from .resource_server import ResourceServer
 from .signing_key import SigningKey
+from .signing_key_event import SigningKeyEvent
 from .token_preview import TokenPreview
 
 __all__ = [
@@ -21,5 +22,6 @@ __all__ = [
     "IssuerSubject",
     "ResourceServer",
     "SigningKey",
+    "SigningKeyEvent",
     "TokenPreview",
 ]

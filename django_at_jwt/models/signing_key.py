@@ -15,13 +15,16 @@ from django_at_jwt.core.key_lifecycle import KeyState, KeyTimes
 if TYPE_CHECKING:
     from datetime import datetime
 
-_STATE_NAMES = {
+STATE_NAMES = {
     KeyState.ANNOUNCED: _("announced"),
     KeyState.SIGNING: _("signing"),
     KeyState.RETAINED: _("retained"),
     KeyState.RETIRED: _("retired"),
     KeyState.REVOKED: _("revoked"),
 }
+
+# When each state begins, the last state first.
+_BEGINNINGS = {KeyState.RETIRED: "retired_at", KeyState.RETAINED: "retained_at", KeyState.SIGNING: "signing_at"}
 
 
 class SigningKey(models.Model):
@@ -96,6 +99,20 @@ class SigningKey(models.Model):
         """Return the state at an instant (an aware datetime)."""
         return self.times.state_at(now)
 
+    @staticmethod
+    def in_state(state: KeyState, now: datetime) -> models.Q:
+        """Return the condition for rows that are in a state at an instant (an aware datetime), as :meth:`state_at`."""
+        revoked = models.Q(revoked_at__isnull=False) | models.Q(kid__in=app_settings().revoked_kids)
+        if state is KeyState.REVOKED:
+            return revoked
+        condition = ~revoked
+        for latest, name in _BEGINNINGS.items():
+            begun = models.Q(**{f"{name}__lte": now})
+            if state is latest:
+                return condition & begun
+            condition &= ~begun
+        return condition
+
     def state_name(self) -> str:
         """Return the current state in the active language."""
-        return str(_STATE_NAMES[self.state_at(timezone.now())])
+        return str(STATE_NAMES[self.state_at(timezone.now())])

@@ -18,21 +18,37 @@ from django.utils.http import urlencode
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from django_at_jwt.admin.dates import day_and_time, format_instant
+from django_at_jwt.admin.dates import format_instant
+from django_at_jwt.authorization_server.endpoint_urls import first_path, mounted_views
 from django_at_jwt.authorization_server.keys.affected_tokens import live_tokens
+from django_at_jwt.authorization_server.keys.history import ChangeOrigin
 from django_at_jwt.authorization_server.keys.revocation import revoke_issued_tokens, revoke_signing_key
-from django_at_jwt.authorization_server.keys.rotation import is_spent, rotate_signing_keys, safe_to_purge_after
+from django_at_jwt.authorization_server.keys.rotation import is_spent, rotate_signing_keys
+from django_at_jwt.authorization_server.views.jwk_set import JwkSetView
 from django_at_jwt.conf import app_settings
 from django_at_jwt.core.errors import KeyChangeRefused, NoSigningKey
 from django_at_jwt.core.key_lifecycle import KeyState
-from django_at_jwt.models import SigningKey
+from django_at_jwt.models import SigningKey, SigningKeyEvent
 
+from .display import (
+    effective_end,
+    end_with_plan,
+    never_signed,
+    purge_date,
+    revocation_date,
+    schedules,
+    short_kid,
+    two_lines,
+    wait_until,
+    with_copy_button,
+)
+from .filters import AlgorithmFilter, StateFilter
 from .revocation import RevocationForm, after_revocation
+from .rotation import RotationForm, takeover_sentences
 from .timeline import is_drawn, timeline
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from datetime import datetime
 
     from django.db.models import QuerySet
     from django.utils.functional import _StrPromise as StrPromise
@@ -44,18 +60,38 @@ else:
 
 # Errors that prevent a change of the keys, and its dry run.
 _REFUSALS: Final = (KeyChangeRefused, NoSigningKey, AnyDatabaseError, TimeoutError)
+# The events on a key's page of history; the list of events has all.
+_RECENT_EVENTS: Final = 100
 
 
-def _instant_field(name: str) -> Callable[[SigningKey], str]:
-    """Return a read-only field that shows an instant of the row in the format of all pages."""
+def _field(name: str, show: Callable[[SigningKey], str]) -> Callable[[SigningKey], str]:
+    """Return a read-only field that shows a field of the row in another way, with its label and help text."""
 
     @admin.display(description=SigningKey._meta.get_field(name).verbose_name)  # type: ignore[union-attr]
-    def instant(key: SigningKey) -> str:
-        return format_instant(getattr(key, name))
+    def shown(key: SigningKey) -> str:
+        return show(key)
 
     # Django looks up the field's help text by this name.
-    instant.__name__ = name
-    return instant
+    shown.__name__ = name
+    return shown
+
+
+def _kid(key: SigningKey) -> str:
+    code = format_html('<code id="at-jwt-kid">{}</code>', key.kid)
+    return with_copy_button(code, element="at-jwt-kid", label=gettext("Copy the kid"))
+
+
+def _public_jwk(key: SigningKey) -> str:
+    text = format_html('<pre class="at-jwt-jwk" id="at-jwt-jwk">{}</pre>', json.dumps(key.public_jwk, indent=2))
+    return with_copy_button(text, element="at-jwt-jwk", label=gettext("Copy the public JWK"))
+
+
+def _signs_from(key: SigningKey) -> str:
+    return gettext("never") if never_signed(key) else format_instant(key.signing_at)
+
+
+def _signs_until(key: SigningKey) -> str:
+    return "-" if never_signed(key) else end_with_plan(key, key.retained_at)
 
 
 @admin.register(SigningKey)
@@ -64,6 +100,7 @@ class SigningKeyAdmin(_ModelAdmin):
 
     change_list_template = "admin/django_at_jwt/signingkey/change_list.html"
     change_form_template = "admin/django_at_jwt/signingkey/change_form.html"
+    object_history_template = "admin/django_at_jwt/signingkey/object_history.html"
     list_display = (
         "short_kid",
         "algorithm",
@@ -74,29 +111,36 @@ class SigningKeyAdmin(_ModelAdmin):
         "signs_until",
         "published_until",
     )
+    list_filter = (StateFilter, AlgorithmFilter)
     search_fields = ("kid",)
     actions = ("rotate_selected", "revoke_selected")
     fields: ClassVar[Any] = (
-        "kid",
+        _field("kid", _kid),
         "algorithm",
         "state",
-        _instant_field("announced_at"),
-        _instant_field("signing_at"),
-        _instant_field("retained_at"),
-        _instant_field("retired_at"),
+        _field("announced_at", lambda key: format_instant(key.announced_at)),
+        _field("signing_at", _signs_from),
+        _field("retained_at", _signs_until),
+        _field("retired_at", lambda key: end_with_plan(key, key.retired_at)),
         "live_tokens",
-        _instant_field("last_token_expires_at"),
+        _field("last_token_expires_at", lambda key: format_instant(key.last_token_expires_at)),
         "safe_to_purge_after",
-        _instant_field("revoked_at"),
+        _field("revoked_at", revocation_date),
         "revocation_reason",
-        "public_key",
+        _field("public_jwk", _public_jwk),
     )
     readonly_fields = fields
+
+    class Media:
+        """The style of the pages, and the buttons that copy."""
+
+        css = {"all": ["django_at_jwt/signing_keys.css"]}
+        js = ["django_at_jwt/copy.js"]
 
     @admin.display(description=_("kid"), ordering="kid")
     def short_kid(self, key: SigningKey) -> str:
         """Return the first characters of the kid, with the full kid as a tooltip."""
-        return format_html('<code title="{}">{}…</code>', key.kid, key.kid[:12])
+        return short_kid(key.kid)
 
     @admin.display(description=_("state"))
     def state(self, key: SigningKey) -> str:
@@ -117,41 +161,35 @@ class SigningKeyAdmin(_ModelAdmin):
     @admin.display(description=_("last token expires"), ordering="last_token_expires_at")
     def last_expiry(self, key: SigningKey) -> str:
         """Return when the last token expires."""
-        return _two_lines(key.last_token_expires_at)
+        return two_lines(key.last_token_expires_at)
 
     @admin.display(description=_("signs from"), ordering="signing_at")
     def signs_from(self, key: SigningKey) -> str:
         """Return when the key starts to sign."""
-        return gettext("never") if _never_signed(key) else _two_lines(key.signing_at)
+        return gettext("never") if never_signed(key) else two_lines(key.signing_at)
 
     @admin.display(description=_("signs until"), ordering="retained_at")
     def signs_until(self, key: SigningKey) -> str:
         """Return when the key stops signing."""
-        return "-" if _never_signed(key) else _two_lines(_end(key, key.retained_at))
+        return "-" if never_signed(key) else two_lines(effective_end(key, key.retained_at))
 
     @admin.display(description=_("published until"), ordering="retired_at")
     def published_until(self, key: SigningKey) -> str:
         """Return when the key leaves the JWK set."""
-        return _two_lines(_end(key, key.retired_at))
+        return two_lines(effective_end(key, key.retired_at))
 
     @admin.display(description=_("safe to purge after"))
     def safe_to_purge_after(self, key: SigningKey) -> str:
         """Return when the last token of the key has expired."""
-        instant = safe_to_purge_after(key)
-        return gettext("not planned yet: the key has no successor") if instant is None else format_instant(instant)
-
-    @admin.display(description=_("public JWK"))
-    def public_key(self, key: SigningKey) -> str:
-        """Return the public JWK as indented JSON."""
-        return format_html('<pre class="at-jwt-jwk">{}</pre>', json.dumps(key.public_jwk, indent=2))
+        return purge_date(key)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[SigningKey]:
         """Return the rows without their private keys, which no page needs."""
         return super().get_queryset(request).defer("private_jwe")
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
-        """Return ``False``: a filter by the encrypted private key would reveal it character by character."""
-        return False
+        """Allow only the filters: one by the encrypted private key would reveal it character by character."""
+        return lookup in {StateFilter.parameter_name, AlgorithmFilter.parameter_name}
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Return ``False``: only rotations create keys."""
@@ -189,10 +227,11 @@ class SigningKeyAdmin(_ModelAdmin):
         rows = list(SigningKey.objects.defer("private_jwe"))
         drawn = [row.times for row in rows if is_drawn(row, now)]
         context = {
+            "schedules": schedules([row.times for row in rows], app_settings().signing_algorithms, now) if rows else [],
             "timeline": timeline(drawn, now),
             "not_drawn": len(rows) - len(drawn),
             "may_rotate": self.has_rotate_permission(request),
-            "timeline_states": ("announced", "signing", "retained"),
+            "jwk_set": first_path(mounted_views(JwkSetView)),
         }
         return super().changelist_view(request, {**context, **(extra_context or {})})
 
@@ -202,8 +241,20 @@ class SigningKeyAdmin(_ModelAdmin):
         """Show one key, with a link to revoke it."""
         key = self.get_object(request, object_id)
         usable = key is not None and key.state_at(timezone.now()) not in {KeyState.REVOKED, KeyState.RETIRED}
-        context = {"may_revoke": usable and self.has_revoke_permission(request)}
+        context = {
+            "may_revoke": usable and self.has_revoke_permission(request),
+            "jwk_set": first_path(mounted_views(JwkSetView)),
+        }
         return super().change_view(request, object_id, form_url, {**context, **(extra_context or {})})
+
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Show the recorded changes of a key, which include those by commands, in place of Django's own log."""
+        key = self.get_object(request, object_id)
+        events = SigningKeyEvent.objects.filter(kid=key.kid) if key is not None else SigningKeyEvent.objects.none()
+        context = {"events": events[:_RECENT_EVENTS]}
+        return super().history_view(request, object_id, {**context, **(extra_context or {})})
 
     @admin.action(description=_("Schedule early rotation…"), permissions=["rotate"])
     def rotate_selected(self, request: HttpRequest, queryset: QuerySet[SigningKey]) -> HttpResponse:
@@ -226,20 +277,25 @@ class SigningKeyAdmin(_ModelAdmin):
             raise PermissionDenied
         chosen = request.GET.getlist("algorithm")
         early = [name for name in app_settings().signing_algorithms if not chosen or name in chosen]
+        form = RotationForm(request.POST if request.method == "POST" else None)
+        confirmed = form.is_valid()
+        origin = _origin(request, form.cleaned_data["reason"] if confirmed else "")
         try:
-            rotation = rotate_signing_keys(early=early, dry_run=request.method != "POST")
+            rotation = rotate_signing_keys(early=early, origin=origin, dry_run=not confirmed)
         except _REFUSALS as error:
             return self._refused(request, _("The signing keys were not rotated: %(problem)s"), error)
-        if request.method == "POST":
+        if confirmed:
             for row in rotation.keys:
                 if row in rotation.made:
                     self.log_addition(request, row, gettext("Created by a rotation."))
                 elif any(times.kid == row.kid for times in rotation.plan.changed):
                     self.log_change(request, row, gettext("Rescheduled by a rotation."))
-            text = _("Early rotation scheduled.") if rotation.plan else _("There was nothing to change.")
-            self.message_user(request, text, messages.SUCCESS)
+            done = gettext("Early rotation scheduled.") if rotation.plan else gettext("There was nothing to change.")
+            self.message_user(request, " ".join([done, *takeover_sentences(rotation, early)]), messages.SUCCESS)
             return HttpResponseRedirect(reverse("admin:django_at_jwt_signingkey_changelist"))
-        return self._page(request, "rotate", {"title": _("Schedule early rotation"), "rotation": rotation})
+        takeovers = [(each, wait_until(each.at, rotation.at)) for each in rotation.takeovers(early)]
+        context = {"title": _("Schedule early rotation"), "rotation": rotation, "takeovers": takeovers, "form": form}
+        return self._page(request, "rotate", context)
 
     def revoke_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Show the tokens, clients and users affected by a revocation; revoke the key once that is confirmed."""
@@ -252,12 +308,14 @@ class SigningKeyAdmin(_ModelAdmin):
         form = RevocationForm(request.POST if request.method == "POST" else None)
         confirmed = form.is_valid()
         reason = form.cleaned_data["reason"] if confirmed else ""
+        origin = _origin(request, reason)
         try:
-            revocation = revoke_signing_key(key.kid, reason=reason, dry_run=not confirmed)
+            revocation = revoke_signing_key(key.kid, reason=reason, origin=origin, dry_run=not confirmed)
         except _REFUSALS as error:
             return self._refused(request, _("The key was not revoked: %(problem)s"), error)
         if confirmed:
-            after_revocation(request, revocation, form.cleaned_data)
+            self.log_change(request, key, gettext("Revoked: %(reason)s") % {"reason": reason})
+            after_revocation(request, revocation, refresh_tokens=form.cleaned_data["refresh_tokens"], origin=origin)
             return HttpResponseRedirect(reverse("admin:django_at_jwt_signingkey_changelist"))
         context = {"title": _("Revoke a signing key"), "key": key, "form": form, "preview": revocation}
         context |= {
@@ -276,6 +334,10 @@ class SigningKeyAdmin(_ModelAdmin):
         return TemplateResponse(request, f"admin/django_at_jwt/signingkey/{name}.html", context)
 
 
+def _origin(request: HttpRequest, reason: str) -> ChangeOrigin:
+    return ChangeOrigin(actor=request.user.get_username(), source=gettext("admin site"), reason=reason)
+
+
 def _outside_transactions(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
     """Return the view exempt from ``ATOMIC_REQUESTS`` for every database.
 
@@ -284,21 +346,3 @@ def _outside_transactions(view: Callable[..., HttpResponse]) -> Callable[..., Ht
     for database in connections:
         view = transaction.non_atomic_requests(database)(view)
     return view
-
-
-def _end(key: SigningKey, planned: datetime | None) -> datetime | None:
-    """Return the end of a state: the planned one, or an earlier revocation."""
-    return min((at for at in (planned, key.times.revoked_at) if at is not None), default=None)
-
-
-def _never_signed(key: SigningKey) -> bool:
-    """Return whether the key was revoked or withdrawn before it could sign."""
-    end = _end(key, key.retained_at)
-    return end is not None and end <= key.signing_at
-
-
-def _two_lines(instant: datetime | None) -> str:
-    """Return an instant for a narrow column: the day and the time may take two lines."""
-    if instant is None:
-        return "-"
-    return format_html('<span class="at-jwt-day">{}</span> <span class="at-jwt-day">{}</span>', *day_and_time(instant))

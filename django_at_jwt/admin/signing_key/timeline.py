@@ -4,17 +4,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from django.utils.translation import gettext
+
+from django_at_jwt.admin.dates import format_instant
 from django_at_jwt.authorization_server.keys.rotation import is_spent
 from django_at_jwt.conf import app_settings
 from django_at_jwt.core.key_lifecycle import KeyState, KeyTimes
+from django_at_jwt.models.signing_key import STATE_NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
     from django_at_jwt.models import SigningKey
+
+# The narrowest span, in percent, that has room for the name of its state.
+_LABELLED_WIDTH: Final = 14
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -27,15 +34,43 @@ class Span:
     left: float
     width: float
 
+    @property
+    def name(self) -> str:
+        """The state in the active language."""
+        return str(STATE_NAMES[self.state])
+
+    @property
+    def is_labelled(self) -> bool:
+        """Whether the span is wide enough for its name."""
+        return self.width >= _LABELLED_WIDTH
+
+    def __str__(self) -> str:
+        end = gettext("further notice") if self.ends_at is None else format_instant(self.ends_at)
+        names = {"state": self.name, "start": format_instant(self.starts_at), "end": end}
+        return gettext("%(state)s from %(start)s until %(end)s") % names
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TimelineRow:
-    """One key and its spans."""
+    """One key and its spans. ``revoked`` is the position of its revocation in percent, or ``None``."""
 
     kid: str
     algorithm: str
     state: KeyState
     spans: tuple[Span, ...]
+    revoked_at: datetime | None
+    revoked: float | None
+
+    def __str__(self) -> str:
+        periods = [str(span) for span in self.spans]
+        if self.revoked_at is not None:
+            periods.append(self.revocation)
+        return f"{self.algorithm} {self.kid}: {'; '.join(periods)}"
+
+    @property
+    def revocation(self) -> str:
+        """When the key was revoked, as text."""
+        return gettext("revoked at %(at)s") % {"at": format_instant(self.revoked_at)}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,7 +106,14 @@ def timeline(keys: Sequence[KeyTimes], now: datetime) -> Timeline | None:
         return tuple(laid_out)
 
     rows = (
-        TimelineRow(kid=key.kid, algorithm=key.algorithm, state=key.state_at(now), spans=spans(key))
+        TimelineRow(
+            kid=key.kid,
+            algorithm=key.algorithm,
+            state=key.state_at(now),
+            spans=spans(key),
+            revoked_at=key.revoked_at,
+            revoked=None if key.revoked_at is None else percent(key.revoked_at),
+        )
         for key in sorted(shown, key=lambda key: (key.algorithm, key.signing_at, key.kid))
     )
     return Timeline(rows=tuple(rows), starts_at=starts, ends_at=ends, now=percent(now))

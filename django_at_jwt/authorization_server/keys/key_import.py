@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.views.decorators.debug import sensitive_variables
 from jwcrypto.common import JWException
 from jwcrypto.jwk import JWK
@@ -18,7 +19,9 @@ from django_at_jwt.core.jose.keys import PRIVATE_MEMBERS, canonical_private_jwk
 from django_at_jwt.core.jose.keys import PrivateKey as OpenKey
 from django_at_jwt.core.key_lifecycle import PUBLISHED_STATES, KeyTimes, RotationPlan
 from django_at_jwt.models import SigningKey
+from django_at_jwt.models.signing_key_event import KeyAction
 
+from .history import UNKNOWN_ORIGIN, ChangeOrigin, describe_times, key_event, record_events
 from .lock import signing_key_lock
 from .rotation import (
     carry_out_rotation,
@@ -83,8 +86,13 @@ def _known_members(members: dict[str, Any]) -> dict[str, Any]:
 
 
 @sensitive_variables()
-def import_signing_key(jwk: JWK, *, algorithm: str, dry_run: bool = False) -> KeyImport:
+def import_signing_key(
+    jwk: JWK, *, algorithm: str, origin: ChangeOrigin = UNKNOWN_ORIGIN, dry_run: bool = False
+) -> KeyImport:
     """Store a private key and announce it; it signs after the propagation time, or at once if it is the only key.
+
+    Args:
+        origin: who imports it and why, for the history of each key that changes.
 
     Raises:
         KeyChangeRefused: the key is weak, of another type, not for signatures, or already exists; the algorithm is not
@@ -120,7 +128,9 @@ def import_signing_key(jwk: JWK, *, algorithm: str, dry_run: bool = False) -> Ke
         else:
             imported = new_row(jwk, times)
             imported.save(using=database, force_insert=True)
-            rotation = carry_out_rotation(database)
+            record_events([key_event(times, KeyAction.IMPORTED, origin, describe_times(times))], database)
+            cause = gettext("%(kid)s was imported") % {"kid": kid}
+            rotation = carry_out_rotation(database, origin=origin.because(cause))
             plan = rotation.plan
     if not dry_run:
         key_store.forget()

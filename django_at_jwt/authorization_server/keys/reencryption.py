@@ -9,8 +9,10 @@ from django.views.decorators.debug import sensitive_variables
 from django_at_jwt.core.errors import NoSigningKey
 from django_at_jwt.events import KeysRewrapped, emit
 from django_at_jwt.models import ClientSecretKey, SigningKey
+from django_at_jwt.models.signing_key_event import KeyAction
 
 from .encryption import CLIENT_SECRET_KEY, SIGNING_KEY, decrypt_private_key, encrypt_private_key, is_newest
+from .history import UNKNOWN_ORIGIN, ChangeOrigin, key_event, record_events
 from .lock import signing_key_lock
 from .store import key_store
 
@@ -25,7 +27,7 @@ class RewrapResult:
 
 
 @sensitive_variables()
-def rewrap_signing_keys(*, dry_run: bool = False) -> RewrapResult:
+def rewrap_signing_keys(*, origin: ChangeOrigin = UNKNOWN_ORIGIN, dry_run: bool = False) -> RewrapResult:
     """Re-encrypt every private key with the newest key-encryption key; skip those that cannot be decrypted.
 
     The keys of the hasher for client secrets are re-encrypted too.
@@ -51,6 +53,8 @@ def rewrap_signing_keys(*, dry_run: bool = False) -> RewrapResult:
             if not dry_run:
                 row.private_jwe = encrypt_private_key(private, kid=row.kid, kind=kind)
                 row.save(using=database, update_fields=["private_jwe"])
+                if isinstance(row, SigningKey):
+                    record_events([key_event(row.stored_times, KeyAction.REENCRYPTED, origin)], database)
     key_store.forget()
     if not dry_run:
         emit(KeysRewrapped(rewrapped=len(rewrapped), up_to_date=len(up_to_date), failed=len(failed)))

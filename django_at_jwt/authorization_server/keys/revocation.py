@@ -8,6 +8,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from django.db import router
 from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext, ngettext
@@ -26,8 +27,10 @@ from django_at_jwt.events import KeyRevoked, emit
 from django_at_jwt.models import Authorization, IssuedToken, SigningKey
 from django_at_jwt.models.authorization import EndReason
 from django_at_jwt.models.primary import primary_rows
+from django_at_jwt.models.signing_key_event import KeyAction
 
 from .affected_tokens import AffectedTokens, affected_tokens, live_tokens
+from .history import UNKNOWN_ORIGIN, ChangeOrigin, key_event, record_events
 from .lock import signing_key_lock
 from .rotation import apply_plan, planned_rotation, report_made_keys, require_keys_that_open
 from .store import key_store
@@ -168,7 +171,14 @@ class RevocationReport:
     problems: tuple[str, ...]
 
 
-def revoke_signing_key(kid: str, *, reason: str, once_more: bool = False, dry_run: bool = False) -> KeyRevocation:
+def revoke_signing_key(
+    kid: str,
+    *,
+    reason: str,
+    origin: ChangeOrigin = UNKNOWN_ORIGIN,
+    once_more: bool = False,
+    dry_run: bool = False,
+) -> KeyRevocation:
     """Revoke a key: remove it from the JWK set and erase its private half. The announced key signs from now on.
 
     A failure to make the next key does not prevent the revocation; ``problem`` of the result reports it. The key's
@@ -176,6 +186,7 @@ def revoke_signing_key(kid: str, *, reason: str, once_more: bool = False, dry_ru
 
     Args:
         reason: shown to administrators; truncated to 200 characters.
+        origin: who revokes it, for the history of each key that changes. Its reason is ``reason``.
         once_more: accept a key that is already revoked and do nothing, so that its tokens can be revoked again.
         dry_run: return what would be done, and change nothing.
 
@@ -191,8 +202,10 @@ def revoke_signing_key(kid: str, *, reason: str, once_more: bool = False, dry_ru
         times = rows[kid].stored_times
         made: tuple[SigningKey, ...] = ()
         if not (dry_run or already):
-            _revoke_row(rows[kid], reason, now, database)
-            effect, made = _carry_out(effect, rows, database)
+            origin = replace(origin, reason=reason)
+            _revoke_row(rows[kid], now, database, origin=origin)
+            origin = origin.because(gettext("%(kid)s was revoked") % {"kid": kid})
+            effect, made = _carry_out(effect, rows, database, origin=origin)
     if not dry_run:
         key_store.forget()
         report_made_keys(made, origin="revocation")
@@ -273,28 +286,33 @@ def _effect_on_others(rows: Mapping[str, SigningKey], kid: str, now: datetime) -
 
 
 def _carry_out(
-    effect: _Effect, rows: Mapping[str, SigningKey], database: str
+    effect: _Effect, rows: Mapping[str, SigningKey], database: str, *, origin: ChangeOrigin
 ) -> tuple[_Effect, tuple[SigningKey, ...]]:
     """Apply the changes to the other keys; return the changes applied and the new keys."""
     try:
-        return effect, apply_plan(effect.plan, rows, database)
+        return effect, apply_plan(effect.plan, rows, database, origin=origin)
     except NoSigningKey as error:
         logger.error("The next signing key could not be made: %s", error)  # noqa: TRY400 - no traceback is needed
         effect = effect.without_new_keys(error)
-        return effect, apply_plan(effect.plan, rows, database)
+        return effect, apply_plan(effect.plan, rows, database, origin=origin)
 
 
-def _revoke_row(row: SigningKey, reason: str, now: datetime, database: str) -> None:
+def _revoke_row(row: SigningKey, now: datetime, database: str, *, origin: ChangeOrigin) -> None:
     row.revoked_at = now
     row.private_jwe = ""
-    row.revocation_reason = reason[:200]
+    row.revocation_reason = origin.reason[:200]
     row.save(using=database, update_fields=["revoked_at", "private_jwe", "revocation_reason"])
+    record_events([key_event(row.stored_times, KeyAction.REVOKED, origin)], database)
 
 
 def revoke_issued_tokens(
-    revocation: KeyRevocation, *, refresh_tokens: RefreshTokens = RefreshTokens.NONE, dry_run: bool = False
+    revocation: KeyRevocation,
+    *,
+    refresh_tokens: RefreshTokens = RefreshTokens.NONE,
+    origin: ChangeOrigin = UNKNOWN_ORIGIN,
+    dry_run: bool = False,
 ) -> RevocationReport:
-    """Count the tokens that a revoked key signed, and revoke refresh tokens.
+    """Count the tokens that a revoked key signed, and revoke refresh tokens, which the key's history records.
 
     It can be called again to retry what failed. Errors are reported in ``problems``, not raised: the key is already
     revoked, and the administrator must see that too.
@@ -311,6 +329,8 @@ def revoke_issued_tokens(
     try:
         tokens = live_tokens(revocation.times, now)
         counts = revoke_refresh_tokens(refresh_tokens, access_tokens=tokens, dry_run=dry_run)
+        if refresh_tokens is not RefreshTokens.NONE and not dry_run:
+            _record_refresh_tokens(revocation.times, refresh_tokens, counts, origin)
     except Exception as error:
         logger.exception("The refresh tokens of signing key %s could not be revoked", revocation.kid)
         text = gettext("The refresh tokens could not be revoked: %(problem)s")
@@ -323,3 +343,17 @@ def revoke_issued_tokens(
         )
         problems.append(text % {"number": counts.failed})
     return RevocationReport(affected_tokens=affected, refresh_tokens=counts, problems=tuple(problems))
+
+
+def _record_refresh_tokens(
+    key: KeyTimes, which: RefreshTokens, counts: RefreshTokenCounts, origin: ChangeOrigin
+) -> None:
+    if which is RefreshTokens.ALL:
+        text = gettext("All refresh tokens were revoked: %(number)d.") % {"number": counts.revoked}
+    else:
+        text = gettext("The refresh tokens of its access tokens were revoked: %(number)d.") % {"number": counts.revoked}
+    if counts.failed:
+        failed = ngettext("%(number)d could not be.", "%(number)d could not be.", counts.failed)
+        text += " " + failed % {"number": counts.failed}
+    event = key_event(key, KeyAction.REFRESH_TOKENS_REVOKED, origin, text)
+    record_events([event], router.db_for_write(SigningKey))

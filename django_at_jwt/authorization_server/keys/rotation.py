@@ -23,14 +23,17 @@ from django_at_jwt.core.key_lifecycle import (
     NewKey,
     RotationPlan,
     is_usable,
+    next_signer,
     plan_rotation,
     rotation_due_at,
 )
 from django_at_jwt.core.quotation import single_line
 from django_at_jwt.events import KeyMade, RotationRan, emit
 from django_at_jwt.models import SigningKey
+from django_at_jwt.models.signing_key_event import KeyAction
 
 from .encryption import encrypt_private_key, require_row_that_opens
+from .history import UNKNOWN_ORIGIN, ChangeOrigin, describe_times, key_event, record_events
 from .last_expiry import STEP_SECONDS
 from .lock import signing_key_lock
 from .store import key_store
@@ -40,6 +43,20 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from jwcrypto.jwk import JWK
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Takeover:
+    """When the next key of an algorithm starts to sign.
+
+    ``kid`` is ``None`` for a key that is not made yet. ``planned_at`` is when it would start without the rotation, or
+    ``None`` for a new key.
+    """
+
+    algorithm: str
+    kid: str | None
+    at: datetime
+    planned_at: datetime | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,9 +78,28 @@ class Rotation:
         times = {row.kid: row.times for row in self.keys} | {key.kid: key for key in self.plan.changed}
         return (*times.values(), *(() if self.made else (_times_of(new, "a new key") for new in self.plan.new)))
 
+    def takeovers(self, algorithms: Iterable[str]) -> tuple[Takeover, ...]:
+        """Return the next takeover of each algorithm that has an announced key. An applied rotation moves no more."""
+        stored = {row.kid: row.signing_at for row in self.keys}
+        after = ((name, next_signer(self.times_after, name, self.at)) for name in algorithms)
+        return tuple(
+            Takeover(
+                algorithm=name,
+                kid=key.kid if key.kid in stored else None,
+                at=key.signing_at,
+                planned_at=stored.get(key.kid),
+            )
+            for name, key in after
+            if key is not None
+        )
+
 
 def rotate_signing_keys(
-    *, early: Collection[str] = (), dry_run: bool = False, key_encryption_key_lost: bool = False
+    *,
+    early: Collection[str] = (),
+    origin: ChangeOrigin = UNKNOWN_ORIGIN,
+    dry_run: bool = False,
+    key_encryption_key_lost: bool = False,
 ) -> Rotation:
     """Make and schedule signing keys as the policy requires, or do nothing if they already are.
 
@@ -73,6 +109,7 @@ def rotate_signing_keys(
 
     Args:
         early: algorithms whose announced key must sign as soon as it has been announced for the propagation time.
+        origin: who rotates and why, for the history of each key that changes.
         dry_run: return what would be done, and change nothing.
         key_encryption_key_lost: continue even if a signing or announced key cannot be decrypted.
 
@@ -83,7 +120,9 @@ def rotate_signing_keys(
         TimeoutError, django.db.Error: another change to the signing keys is running, or the database failed.
     """
     try:
-        rotation = _rotated(early=early, dry_run=dry_run, key_encryption_key_lost=key_encryption_key_lost)
+        rotation = _rotated(
+            early=early, origin=origin, dry_run=dry_run, key_encryption_key_lost=key_encryption_key_lost
+        )
     except Exception as error:
         if not dry_run:
             emit(RotationRan(outcome="failed", problem=single_line(error)))
@@ -94,12 +133,15 @@ def rotate_signing_keys(
     return rotation
 
 
-def _rotated(*, early: Collection[str], dry_run: bool, key_encryption_key_lost: bool) -> Rotation:
+def _rotated(
+    *, early: Collection[str], origin: ChangeOrigin, dry_run: bool, key_encryption_key_lost: bool
+) -> Rotation:
     require_sound_policy()
     with signing_key_lock(dry_run=dry_run) as database:
         if not key_encryption_key_lost:
             require_keys_that_open(SigningKey.objects.using(database).order_by("signing_at"), timezone.now())
-        rotation = carry_out_rotation(database, early=early, dry_run=dry_run)
+        cause = gettext("Early rotation") if early else gettext("Rotation")
+        rotation = carry_out_rotation(database, early=early, origin=origin.because(cause), dry_run=dry_run)
         if is_preferred():
             made = create_client_secret_key(database, key_encryption_key_lost=key_encryption_key_lost, dry_run=dry_run)
             rotation = replace(rotation, client_secret_key=made)
@@ -167,12 +209,14 @@ def policy_problems(longest_lifetime: int) -> tuple[str, ...]:
     return tuple(gettext(problem.text) % problem.parameters for problem in problems)
 
 
-def carry_out_rotation(database: str, *, early: Collection[str] = (), dry_run: bool = False) -> Rotation:
+def carry_out_rotation(
+    database: str, *, origin: ChangeOrigin, early: Collection[str] = (), dry_run: bool = False
+) -> Rotation:
     """Rotate while the caller holds :func:`signing_key_lock`."""
     now = timezone.now()
     rows = {row.kid: row for row in SigningKey.objects.using(database).order_by("signing_at", "kid")}
     plan = planned_rotation([row.times for row in rows.values()], now, early=early)
-    made = () if dry_run else apply_plan(plan, rows, database)
+    made = () if dry_run else apply_plan(plan, rows, database, origin=origin)
     return Rotation(plan=plan, made=made, keys=(*rows.values(), *made), at=now)
 
 
@@ -216,25 +260,35 @@ def planned_rotation(keys: Sequence[KeyTimes], now: datetime, *, early: Collecti
     )
 
 
-def apply_plan(plan: RotationPlan, rows: Mapping[str, SigningKey], database: str) -> tuple[SigningKey, ...]:
-    """Store the planned changes, and return the new keys.
+def apply_plan(
+    plan: RotationPlan, rows: Mapping[str, SigningKey], database: str, *, origin: ChangeOrigin
+) -> tuple[SigningKey, ...]:
+    """Store the planned changes and their history, and return the new keys.
 
     Args:
         rows: the rows that the plan was made from, by kid.
+        origin: who changes the keys and why.
 
     Raises:
         NoSigningKey: a new private key could not be encrypted; nothing was stored.
     """
     made = tuple(_make_key(new) for new in plan.new)
+    events = []
     for times in plan.changed:
-        rows[times.kid].take_times(times, using=database)
+        row = rows[times.kid]
+        events.append(key_event(times, KeyAction.RESCHEDULED, origin, describe_times(times, row.stored_times)))
+        row.take_times(times, using=database)
     for row in made:
         row.save(using=database, force_insert=True)
+        events.append(key_event(row.stored_times, KeyAction.CREATED, origin, describe_times(row.stored_times)))
+    record_events(events, database)
     return made
 
 
-def purge_signing_keys(*, force: bool = False, dry_run: bool = False) -> tuple[str, ...]:
-    """Delete retired keys, and return their kids.
+def purge_signing_keys(
+    *, force: bool = False, origin: ChangeOrigin = UNKNOWN_ORIGIN, dry_run: bool = False
+) -> tuple[str, ...]:
+    """Delete retired keys, and return their kids. Their history is kept.
 
     A key is kept while tokens that it signed may be alive, unless ``force``. Revoked keys are always kept: their rows
     record the revocation.
@@ -251,13 +305,21 @@ def purge_signing_keys(*, force: bool = False, dry_run: bool = False) -> tuple[s
             and (force or ((safe := safe_to_purge_after(row)) is not None and safe <= now))
         ]
         if not dry_run:
+            text = gettext("Forced: tokens that it signed may have been alive.") if force else ""
+            record_events((key_event(row.stored_times, KeyAction.DELETED, origin, text) for row in retired), database)
             for row in retired:
                 row.delete(using=database)
     return tuple(row.kid for row in retired)
 
 
 def safe_to_purge_after(row: SigningKey) -> datetime | None:
-    """Return when the last token of a key has expired, or ``None`` if the key's end is not planned yet."""
+    """Return when the last token of a key has expired.
+
+    Returns:
+        ``None`` if the key's end is not planned yet, or if the key is revoked: its row is never purged.
+    """
+    if row.state_at(timezone.now()) is KeyState.REVOKED:
+        return None
     if row.retired_at is None or row.last_token_expires_at is None:
         return row.retired_at
     leeway = timedelta(seconds=app_settings().leeway + STEP_SECONDS)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from django.db.models import Q
@@ -12,7 +12,7 @@ from oauth2_provider import views as toolkit_views
 from oauth2_provider.models import AbstractApplication, get_application_model
 from oauth2_provider.settings import oauth2_settings
 
-from django_at_jwt.authorization_server.endpoint_urls import MountedView, endpoint_views, mounted_views
+from django_at_jwt.authorization_server.endpoint_urls import endpoint_views, first_path, mounted_views
 from django_at_jwt.authorization_server.oauthlib_bridge import allows_front_channel_tokens
 from django_at_jwt.authorization_server.row_cache import RowCache
 from django_at_jwt.conf import app_settings, local_issuer, register_process_cache
@@ -22,9 +22,6 @@ from .endpoint import EndpointMixin
 from .introspection import IntrospectTokenView
 from .jwk_set import JwkSetView, PublicDocumentView
 from .token import TokenView
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 
 class MetadataView(PublicDocumentView):
@@ -48,7 +45,7 @@ class MetadataView(PublicDocumentView):
             oauth,
             openid,
             issuer=issuer,
-            jwks_uri=_at(_first_path(mounted_views(JwkSetView)), issuer),
+            jwks_uri=_at(first_path(mounted_views(JwkSetView)), issuer),
             signing_algorithms=app_settings().signing_algorithms,
             introspection_algorithms=app_settings().signing_algorithms if mounted_views(IntrospectTokenView) else (),
             authentication_contexts=_contexts(),
@@ -137,11 +134,7 @@ def _address(name: str, issuer: str) -> str | None:
     """Return the address of an endpoint: of the first protected view in the URLconf, else of the first view."""
     views = endpoint_views(name)
     protected = [view for view in views if view.view_class is not None and issubclass(view.view_class, EndpointMixin)]
-    return _at(_first_path(protected) or _first_path(views), issuer)
-
-
-def _first_path(views: Iterable[MountedView]) -> str | None:
-    return next((path for view in views if (path := view.path()) is not None), None)
+    return _at(first_path(protected) or first_path(views), issuer)
 
 
 def _at(path: str | None, issuer: str) -> str | None:

@@ -14,6 +14,7 @@ from django_at_jwt.authorization_server.keys.key_import import import_signing_ke
 from django_at_jwt.conf import app_settings, toolkit_setting
 from django_at_jwt.core.quotation import format_instant
 from django_at_jwt.management.errors import as_command_error
+from django_at_jwt.management.history import add_history_arguments, origin_of
 from django_at_jwt.management.output import plan_lines
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ class Command(BaseCommand):
             "--algorithm", help='the algorithm to sign with; default: the first of AT_JWT["SIGNING_ALGORITHMS"]'
         )
         parser.add_argument("--password-variable", help="the environment variable with the password of the PEM")
+        add_history_arguments(parser)
         parser.add_argument("--dry-run", action="store_true", help="check the key, but change nothing")
 
     @sensitive_variables()
@@ -49,7 +51,8 @@ class Command(BaseCommand):
         with as_command_error("The key was not imported"):
             algorithm = options["algorithm"] or app_settings().signing_algorithms[0]
             jwk = read_private_key(_read(options), password=_password(options["password_variable"]))
-            done = import_signing_key(jwk, algorithm=algorithm, dry_run=options["dry_run"])
+            origin = origin_of("import_signing_key", options)
+            done = import_signing_key(jwk, algorithm=algorithm, origin=origin, dry_run=options["dry_run"])
         did = "Would import" if options["dry_run"] else "Imported"
         lines = [f"{did} {done.kid} for {done.algorithm}; it signs from {format_instant(done.signing_at)}."]
         self.stdout.write("\n".join([*lines, *plan_lines(done.plan, dry_run=options["dry_run"])]))

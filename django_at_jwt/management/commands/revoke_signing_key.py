@@ -17,6 +17,7 @@ from django_at_jwt.authorization_server.keys.revocation import (
 )
 from django_at_jwt.core.quotation import format_instant
 from django_at_jwt.management.errors import as_command_error
+from django_at_jwt.management.history import add_history_arguments, origin_of
 from django_at_jwt.management.output import count, format_end, iso, plan_as_json, plan_lines
 
 if TYPE_CHECKING:
@@ -45,7 +46,8 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare the options."""
         parser.add_argument("kid", help="the key's kid, as shown by the admin and rotate_signing_keys")
-        parser.add_argument("--reason", required=True, help="reason of the revocation, shown in the list of keys")
+        parser.add_argument("--reason", required=True, help="reason of the revocation, shown on the key's page")
+        add_history_arguments(parser, reason=False)
         refresh_tokens = parser.add_mutually_exclusive_group()
         refresh_tokens.add_argument(
             "--revoke-refresh-tokens",
@@ -78,20 +80,23 @@ class Command(BaseCommand):
         Raises:
             CommandError: exit status 1 and one line, which says whether the key was revoked.
         """
-        # The command line may contain invalid UTF-8, which a database does not store.
-        reason = options["reason"].encode(errors="replace").decode().strip()
-        if not reason:
+        origin = origin_of("revoke_signing_key", options)
+        if not origin.reason:
             raise CommandError("--reason must not be empty.")
         which, dry_run = options["refresh_tokens"], options["dry_run"]
         with as_command_error("The key was not revoked"):
             revocation = revoke_signing_key(
-                options["kid"], reason=reason, once_more=which is not RefreshTokens.NONE, dry_run=dry_run
+                options["kid"],
+                reason=origin.reason,
+                origin=origin,
+                once_more=which is not RefreshTokens.NONE,
+                dry_run=dry_run,
             )
         if not options["json"]:
             # First, in case something fails below.
             self.stdout.write("\n".join(_key_lines(revocation, dry_run=dry_run)))
             self.stdout.flush()
-        report = revoke_issued_tokens(revocation, refresh_tokens=which, dry_run=dry_run)
+        report = revoke_issued_tokens(revocation, refresh_tokens=which, origin=origin, dry_run=dry_run)
         lines = _as_json(revocation, report) if options["json"] else _report_lines(report, which, dry_run=dry_run)
         self.stdout.write("\n".join(lines))
         problems = [problem for problem in (revocation.problem,) if problem]

@@ -11,6 +11,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django_at_jwt.authorization_server.keys.rotation import Rotation, rotate_signing_keys, safe_to_purge_after
 from django_at_jwt.conf import app_settings
 from django_at_jwt.management.errors import as_command_error
+from django_at_jwt.management.history import add_history_arguments, origin_of
 from django_at_jwt.management.output import iso, plan_as_json, plan_lines, schedule_lines
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ class Command(BaseCommand):
             help="make the announced key sign as soon as it has been announced for the propagation time",
         )
         parser.add_argument("--algorithm", help="with --now: only the keys of this algorithm")
+        add_history_arguments(parser)
         parser.add_argument("--dry-run", action="store_true", help="show what would be done, but change nothing")
         parser.add_argument("--json", action="store_true", help="report as JSON")
         parser.add_argument(
@@ -69,6 +71,7 @@ class Command(BaseCommand):
         with as_command_error("The signing keys were not rotated", hint="Have you run manage.py migrate?"):
             rotation = rotate_signing_keys(
                 early=self._early(options),
+                origin=origin_of("rotate_signing_keys", options),
                 dry_run=options["dry_run"],
                 key_encryption_key_lost=options["key_encryption_key_lost"],
             )

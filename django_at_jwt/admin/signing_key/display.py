@@ -1,0 +1,125 @@
+"""The instants and names of a signing key as text, the same in the list and on the key's page."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.timesince import timeuntil
+from django.utils.translation import gettext
+
+from django_at_jwt.admin.dates import day_and_time, format_instant
+from django_at_jwt.authorization_server.keys.rotation import safe_to_purge_after
+from django_at_jwt.core.key_lifecycle import KeyState, next_signer, signer_at
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from datetime import datetime
+
+    from django_at_jwt.core.key_lifecycle import KeyTimes
+    from django_at_jwt.models import SigningKey
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Schedule:
+    """The key of an algorithm that signs now, and the one that takes over next, or ``None``.
+
+    ``wait`` is a text: how long it is until then.
+    """
+
+    algorithm: str
+    signer: KeyTimes | None
+    successor: KeyTimes | None
+    wait: str
+
+
+def schedules(keys: Sequence[KeyTimes], algorithms: Iterable[str], now: datetime) -> list[Schedule]:
+    """Return the schedule of each algorithm."""
+    return [
+        Schedule(
+            algorithm=name,
+            signer=signer_at(keys, name, now),
+            successor=following,
+            wait="" if following is None else wait_until(following.signing_at, now),
+        )
+        for name, following in ((name, next_signer(keys, name, now)) for name in algorithms)
+    ]
+
+
+def wait_until(at: datetime, now: datetime) -> str:
+    """Return how long it is until an instant, such as ``in 6 days, 23 hours``."""
+    if at < now + timedelta(minutes=1):
+        return gettext("within a minute")
+    return gettext("in %(time)s") % {"time": timeuntil(at, now)}
+
+
+def never_signed(key: SigningKey) -> bool:
+    """Return whether the key was revoked or withdrawn before it could sign."""
+    end = effective_end(key, key.retained_at)
+    return end is not None and end <= key.signing_at
+
+
+def effective_end(key: SigningKey, planned: datetime | None) -> datetime | None:
+    """Return the end of a state: the planned one, or an earlier revocation."""
+    return min((at for at in (planned, key.times.revoked_at) if at is not None), default=None)
+
+
+def end_with_plan(key: SigningKey, planned: datetime | None) -> str:
+    """Return the end of a state as text, and what was planned if a revocation came first."""
+    end = effective_end(key, planned)
+    if planned is None or end == planned:
+        return format_instant(end)
+    return gettext("%(revoked_at)s (revoked; %(planned)s was planned)") % {
+        "revoked_at": format_instant(end),
+        "planned": format_instant(planned),
+    }
+
+
+def purge_date(key: SigningKey) -> str:
+    """Return from when the row may be purged, or why there is no such time."""
+    instant = safe_to_purge_after(key)
+    if instant is not None:
+        return format_instant(instant)
+    if key.state_at(timezone.now()) is KeyState.REVOKED:
+        return gettext("never: the row records the revocation and is kept")
+    return gettext("not planned yet: the key has no successor")
+
+
+def revocation_date(key: SigningKey) -> str:
+    """Return when the key was revoked, also if only a setting revokes it."""
+    if key.revoked_at is None and key.times.revoked_at is not None:
+        return gettext('revoked by AT_JWT["REVOKED_KIDS"], but not in the database')
+    return format_instant(key.revoked_at)
+
+
+def short_kid(kid: str) -> str:
+    """Return the first characters of a kid, with the full kid as a tooltip."""
+    return format_html('<code title="{}">{}…</code>', kid, kid[:12])
+
+
+def two_lines(instant: datetime | None) -> str:
+    """Return an instant for a narrow column: the day and the time may take two lines."""
+    if instant is None:
+        return "-"
+    return format_html('<span class="at-jwt-day">{}</span> <span class="at-jwt-day">{}</span>', *day_and_time(instant))
+
+
+def with_copy_button(value: str, *, element: str, label: str) -> str:
+    """Return HTML and a button that copies its text. A script shows the button, since it works only with that.
+
+    Args:
+        value: HTML of the element with this id.
+        label: of the button.
+    """
+    return format_html(
+        '{} <button type="button" class="at-jwt-copy" data-copies="{}" data-done="{}" data-failed="{}" hidden>{}'
+        "</button>",
+        value,
+        element,
+        gettext("Copied"),
+        gettext("Not copied: the browser does not allow it. Select the text and copy it."),
+        label,
+    )

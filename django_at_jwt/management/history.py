@@ -1,0 +1,32 @@
+"""The options of the signing key commands that say, for the history of the keys, who runs them and why."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django_at_jwt.authorization_server.keys.history import ChangeOrigin
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser
+
+
+def add_history_arguments(parser: ArgumentParser, *, reason: bool = True) -> None:
+    """Declare ``--by`` and, unless the command has its own, ``--reason``."""
+    if reason:
+        parser.add_argument("--reason", default="", help="why, for the history of the keys")
+    parser.add_argument("--by", default="", help="who runs this, for the history of the keys")
+
+
+def origin_of(command: str, options: dict[str, Any]) -> ChangeOrigin:
+    """Return the origin of what a command changes, from its options.
+
+    The user of the operating system is not recorded: under cron or in a container it says nothing.
+    """
+    return ChangeOrigin(
+        actor=_as_text(options["by"]), source=f"manage.py {command}", reason=_as_text(options.get("reason", ""))
+    )
+
+
+def _as_text(argument: str) -> str:
+    """Return an argument as a text that every database stores: a command line may contain invalid UTF-8."""
+    return argument.encode(errors="replace").decode().replace("\x00", "?").strip()
