@@ -50,6 +50,22 @@ def sector_of(redirect_uris: Iterable[str], *, client_id: str, grant: str) -> st
     return (sectors.pop() if sectors else None) or f"client {client_id}"
 
 
+def displayed_host(redirect_uri: str) -> str | None:
+    """Return the host of a redirect URI as people should read it, with the port if it has one.
+
+    A URI that RFC 3986 and browsers read differently is returned whole. Not checked: that it is ASCII, as oauthlib
+    requires of redirect URIs.
+
+    Returns:
+        ``None`` for an app on the user's own device.
+    """
+    if is_on_own_device(redirect_uri):
+        return None
+    if _has_ambiguous_host(redirect_uri):
+        return redirect_uri
+    return urlsplit(redirect_uri).netloc.lower()
+
+
 def _has_ambiguous_host(redirect_uri: str) -> bool:
     # In "https://b.example\@a.example/" RFC 3986 takes the second host, browsers the first.
     return "\\" in redirect_uri or "@" in urlsplit(redirect_uri).netloc

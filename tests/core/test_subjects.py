@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from django_at_jwt.core.subjects import (
     AmbiguousSector,
+    displayed_host,
     is_on_own_device,
     is_subject,
     pairwise_subject,
@@ -70,6 +71,13 @@ def test_what_every_app_may_have_joins_no_two_of_them(redirect_uris):
 @pytest.mark.parametrize("redirect_uri", ["https://a.example.com/", "http://192.0.2.1/", "https://localhost.example/"])
 def test_another_host_is_not_the_own_device(redirect_uri):
     assert not is_on_own_device(redirect_uri)
+
+
+@pytest.mark.parametrize(
+    "redirect_uri", ["https://a.example.com\\@b.example.com/", "https://a.example.com@b.example.com/"]
+)
+def test_redirect_uri_with_an_ambiguous_host_is_displayed_whole(redirect_uri):
+    assert displayed_host(redirect_uri) == redirect_uri
 
 
 @pytest.mark.parametrize("grant", [CODE, "implicit", "openid-hybrid"])

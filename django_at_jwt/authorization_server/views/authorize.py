@@ -130,7 +130,7 @@ class AuthorizationView(ConsentPageMixin, OwnCoreMixin, toolkit_views.Authorizat
         """Add ``consent`` to the context, and to ``scopes_descriptions`` what each scope means to the API."""
         context: dict[str, Any] = super().get_context_data(**kwargs)
         if self._audience is not None and "error" not in context:
-            context["consent"] = consent = Consent.to(self._audience)
+            context["consent"] = consent = Consent.to(self._audience, redirect_uri=context.get("redirect_uri") or "")
             context["scopes_descriptions"] = list(consent.texts)
         return context
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from oauth2_provider.models import get_refresh_token_model, refresh_token_expire_timedelta
 from oauth2_provider.scopes import get_scopes_backend
 
 from django_at_jwt.authorization_server.resource_servers import registry
+from django_at_jwt.core.subjects import displayed_host
 from django_at_jwt.models import Authorization
 from django_at_jwt.models.authorization import reference_to
 from django_at_jwt.models.primary import primary_rows
@@ -20,11 +23,19 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from django_at_jwt.core.audience import Audience
+    from django_at_jwt.core.resource_servers import ResourceServerConfig
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ConsentedServer:
-    """A resource server on a consent page; ``scopes`` are descriptions of what the client may do there."""
+    """A resource server on a consent page.
+
+    Attributes:
+        name: its name or, without one, words with its host.
+        identifier: its identifier.
+        description: what it is for; may be empty.
+        scopes: descriptions of what the client may do there.
+    """
 
     name: str
     identifier: str
@@ -34,14 +45,26 @@ class ConsentedServer:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Consent:
-    """The content of a consent page; ``own_scopes`` are descriptions of the issuer's own scopes, such as ``openid``."""
+    """The content of a consent page.
+
+    Attributes:
+        servers: the resource servers.
+        own_scopes: descriptions of the issuer's own scopes, such as ``openid``.
+        returns_to: the host that the browser returns to, or words for an app on the user's device. Empty if the browser
+            stays here, as on the page of a device.
+    """
 
     servers: tuple[ConsentedServer, ...]
     own_scopes: tuple[str, ...]
+    returns_to: str = ""
 
     @classmethod
-    def to(cls, audience: Audience) -> Consent:
-        """Return the consent that a token for an audience needs."""
+    def to(cls, audience: Audience, *, redirect_uri: str = "") -> Consent:
+        """Return the consent that a token for an audience needs.
+
+        Args:
+            redirect_uri: where the browser returns to, if it does.
+        """
         known = registry.current()
         general: dict[str, Any] = get_scopes_backend().get_all_scopes()
         servers = []
@@ -50,19 +73,40 @@ class Consent:
             texts = ((server.scopes or {}).get(scope) or general.get(scope) or scope for scope in meant)
             servers.append(
                 ConsentedServer(
-                    name=str(server),
+                    name=server.name or _unnamed(server, audience.servers),
                     identifier=server.identifier,
                     description=server.description,
                     scopes=tuple(str(text) for text in texts),
                 )
             )
         own = (scope for scope in audience.scopes if scope in known.issuer_scopes)
-        return cls(servers=tuple(servers), own_scopes=tuple(str(general.get(scope) or scope) for scope in own))
+        return cls(
+            servers=tuple(servers),
+            own_scopes=tuple(str(general.get(scope) or scope) for scope in own),
+            returns_to=_destination(redirect_uri) if redirect_uri else "",
+        )
 
     @property
     def texts(self) -> Iterable[str]:
         """Descriptions of everything that the client may do, for a page with a single list."""
         return [*self.own_scopes, *(text for server in self.servers for text in server.scopes)]
+
+
+def _unnamed(server: ResourceServerConfig, servers: Iterable[ResourceServerConfig]) -> str:
+    """Return what a page calls an API without a name: by its host, and by its path too if the host has several."""
+    parts = urlsplit(server.identifier)
+    is_alone = all(urlsplit(each.identifier).netloc != parts.netloc or each is server for each in servers)
+    return _("API at %(place)s") % {"place": parts.netloc if is_alone else parts.netloc + parts.path}
+
+
+def _destination(redirect_uri: str) -> str:
+    host = displayed_host(redirect_uri)
+    if host is not None:
+        return host
+    scheme = urlsplit(redirect_uri).scheme
+    if scheme in {"http", "https"}:
+        return _("an app on this device")
+    return _("the app on this device that opens %(scheme)s: links") % {"scheme": scheme}
 
 
 def has_agreed(user: Any, client: Any, audience: Audience) -> bool:
