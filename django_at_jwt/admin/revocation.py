@@ -17,24 +17,29 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 from oauth2_provider.models import get_application_model
 
+from django_at_jwt.authorization_server.activity import clients_of
 from django_at_jwt.authorization_server.revocation.impact import (
     TokenCounts,
+    tokens_of_authorization,
     tokens_of_client,
     tokens_of_link,
     tokens_of_users,
 )
 from django_at_jwt.authorization_server.revocation.revoke import (
     UnknownToken,
+    find_authorization,
     is_live,
     issued_token,
+    revoke_authorization,
     revoke_client,
     revoke_token,
     revoke_users,
 )
 from django_at_jwt.authorization_server.revocation.rows import has_own_revoke
 from django_at_jwt.conf import token_user_model
-from django_at_jwt.models import DenyListEntry
+from django_at_jwt.models import Authorization, DenyListEntry
 
+from .conflicts import ConflictMessageMixin, answering_conflicts
 from .dates import format_instant
 
 if TYPE_CHECKING:
@@ -51,6 +56,7 @@ else:
 
 # The template revocation/link.html, which other models' pages include, checks the same permission.
 REVOKE_PERMISSION: Final = "django_at_jwt.revoke_tokens"
+VIEW_AUTHORIZATIONS: Final = "django_at_jwt.view_authorization"
 _TEMPLATE: Final = "admin/django_at_jwt/revocation/page.html"
 # The name of the button that confirms a page.
 _CONFIRM: Final = "_revoke"
@@ -58,18 +64,20 @@ _CONFIRM: Final = "_revoke"
 _MOST_ONE_BY_ONE: Final = 100
 
 
-class _RevokingAdmin(_ModelAdmin):
+class _RevokingAdmin(ConflictMessageMixin):
     def has_revoke_tokens_permission(self, request: HttpRequest) -> bool:
         """Return whether the user may revoke tokens."""
         return request.user.has_perm(REVOKE_PERMISSION)
 
 
 class LogOutEverywhereMixin(_RevokingAdmin):
-    """Adds the action "Log out everywhere" to a site's own user admin.
+    """Adds the action "Log out everywhere" to a site's own user admin, and the live authorizations to a user's page.
 
-    If your class sets ``actions``, include this one: ``actions = ("log_out_everywhere", ...)``.
+    If your class sets ``actions``, include this one: ``actions = ("log_out_everywhere", ...)``. If it has its own
+    ``change_form_template``, let that extend ``admin/django_at_jwt/tokens/user_page.html``.
     """
 
+    change_form_template = "admin/django_at_jwt/tokens/user_page.html"
     actions = ("log_out_everywhere",)
 
     @admin.action(description=_("Log out everywhere…"), permissions=["revoke_tokens"])
@@ -79,8 +87,13 @@ class LogOutEverywhereMixin(_RevokingAdmin):
 
 
 class RevokeClientTokensMixin(_RevokingAdmin):
-    """Adds the action "Revoke all tokens" to a site's own admin of clients, as :class:`LogOutEverywhereMixin` does."""
+    """Adds the action "Revoke all tokens" to a site's own admin of clients, and its APIs and tokens to a client's page.
 
+    For ``actions`` and ``change_form_template``, see :class:`LogOutEverywhereMixin`; the template to extend is
+    ``admin/django_at_jwt/tokens/client_page.html``.
+    """
+
+    change_form_template = "admin/django_at_jwt/tokens/client_page.html"
     actions = ("revoke_client_tokens",)
 
     @admin.action(description=_("Revoke all tokens…"), permissions=["revoke_tokens"])
@@ -161,20 +174,57 @@ class DenyListEntryAdmin(_ModelAdmin):
         return [
             path("user/<path:object_id>/", view(self.user_view), name="django_at_jwt_revoke_user"),
             path("client/<path:object_id>/", view(self.client_view), name="django_at_jwt_revoke_client"),
+            path(
+                "authorization/<str:identifier>/",
+                view(self.authorization_view),
+                name="django_at_jwt_revoke_authorization",
+            ),
             *super().get_urls(),
         ]
 
+    @answering_conflicts
     def user_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Show what "Log out everywhere" revokes for one user; revoke it once that is confirmed."""
         users = self._row(request, token_user_model(), object_id)
         back = _address_of(self.admin_site, users)
         return _log_out_everywhere(request, self.admin_site, users, back=back) or HttpResponseRedirect(back)
 
+    @answering_conflicts
     def client_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Show what "Revoke all tokens" revokes for one client; revoke it once that is confirmed."""
         clients = self._row(request, get_application_model(), object_id)
         back = _address_of(self.admin_site, clients)
         return _revoke_client_tokens(request, self.admin_site, clients, back=back) or HttpResponseRedirect(back)
+
+    @answering_conflicts
+    def authorization_view(self, request: HttpRequest, identifier: str) -> HttpResponse:
+        """Show what revoking one authorization of a user ends; revoke it once that is confirmed."""
+        _require_permission(request)
+        if not request.user.has_perm(VIEW_AUTHORIZATIONS):
+            raise PermissionDenied
+        try:
+            authorization = find_authorization(identifier)
+        except Authorization.DoesNotExist:
+            raise Http404 from None
+        model = token_user_model()
+        if authorization.user_model != (model._meta.concrete_model or model)._meta.label:
+            raise Http404
+        [user] = users = self._row(request, model, authorization.user_key)
+        back = _address_of(self.admin_site, users)
+        if _CONFIRM in request.POST:
+            if revoke_authorization(identifier):
+                _record(request, users, gettext("An authorization was revoked."))
+            messages.success(request, _("The authorization has ended."))
+            return HttpResponseRedirect(back)
+        context = {
+            "title": _("Revoke an authorization"),
+            "explanation": _(
+                "All tokens of this authorization are revoked, so the user has to log in again to this client. An API "
+                "in another project may accept an access token until it expires."
+            ),
+            **_asked(request, _described(authorization, user), tokens_of_authorization(authorization), []),
+        }
+        return _page(request, self.admin_site, {**context, "back": back})
 
     def _row(self, request: HttpRequest, model: Any, object_id: str) -> list[Any]:
         """Return the row in a list, if the administrator may view it."""
@@ -185,12 +235,13 @@ class DenyListEntryAdmin(_ModelAdmin):
             raise Http404
         return [row]
 
+    @answering_conflicts
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         """Ask for a ``jti``, show its token, and revoke it once that is confirmed."""
         _require_permission(request)
-        form = TokenIdForm(request.POST if request.method == "POST" else None)
+        form = TokenIdForm(request.POST if request.method == "POST" else None, initial=request.GET.dict())
         context: dict[str, Any] = {"title": _("Revoke a token by its jti"), "form": form}
         if form.is_valid():
             link = form.cleaned_data["token_id"]
@@ -225,6 +276,13 @@ def _require_permission(request: HttpRequest) -> None:
 def _address_of(site: AdminSite, rows: list[Any]) -> str:
     meta = rows[0]._meta
     return reverse(f"admin:{meta.app_label}_{meta.model_name}_change", args=[rows[0].pk], current_app=site.name)
+
+
+def _described(authorization: Authorization, user: Any) -> list[str]:
+    """Return the user, the client and the identifier of an authorization as lines."""
+    client = clients_of([authorization]).get(authorization.identifier)
+    names = {"user": user, "client": client.name or client.client_id if client else gettext("(deleted client)")}
+    return [gettext("%(user)s at %(client)s") % names, authorization.identifier]
 
 
 def _log_out_everywhere(

@@ -7,13 +7,11 @@ from typing import TYPE_CHECKING, Any, Final
 from django.urls import URLPattern, path
 from oauth2_provider import urls as toolkit_urls
 
-from django_at_jwt.authorization_server.revocation.reasons import because
-from django_at_jwt.models.authorization import EndReason
-
 from .views import (
     ApplicationRegistrationView,
     ApplicationUpdateView,
     AuthorizationView,
+    AuthorizedTokenDeleteView,
     DeviceAuthorizationView,
     DeviceConfirmView,
     DeviceUserCodeView,
@@ -21,6 +19,7 @@ from .views import (
     RegistrationManagementView,
     RegistrationView,
     RevokeTokenView,
+    RPInitiatedLogoutView,
     TokenView,
     UserInfoView,
     guarded,
@@ -42,6 +41,8 @@ OWN_VIEWS: Final[dict[str, Any]] = {
     "device": DeviceUserCodeView,
     "device-confirm": DeviceConfirmView,
     "user-info": UserInfoView,
+    "authorized-token-delete": AuthorizedTokenDeleteView,
+    "rp-initiated-logout": RPInitiatedLogoutView,
     "register": ApplicationRegistrationView,
     "update": ApplicationUpdateView,
     "dcr-register": RegistrationView,
@@ -51,8 +52,6 @@ OWN_VIEWS: Final[dict[str, Any]] = {
     "oauth-server-metadata-issuer": MetadataView,
     "oidc-connect-discovery-info": DiscoveryView,
 }
-# Why django-oauth-toolkit's own views revoke tokens, if not because a client or user revokes one.
-_REASONS: Final = {"rp-initiated-logout": EndReason.LOGOUT}
 _DOCUMENTS: Final = frozenset(name for name, view in OWN_VIEWS.items() if issubclass(view, (JwkSetView, MetadataView)))
 
 
@@ -60,8 +59,7 @@ def _callback(pattern: URLPattern) -> Callable[..., Any]:
     view = OWN_VIEWS.get(pattern.name or "")
     if view is not None:
         return view.as_view()  # type: ignore[no-any-return]
-    callback: Callable[..., Any] = guarded(refusing_unreadable(pattern.callback))
-    return because(_REASONS[pattern.name])(callback) if pattern.name in _REASONS else callback
+    return guarded(refusing_unreadable(pattern.callback))
 
 
 def _with_own_views(patterns: Iterable[URLPattern]) -> list[URLPattern]:

@@ -21,6 +21,8 @@ REFRESH_TOKEN_GENERATOR: Final = "oauthlib.oauth2.rfc6749.tokens.random_token_ge
 VALIDATOR_CLASS: Final = "django_at_jwt.validators.OAuth2Validator"
 CLIENT_SECRET_HASHER: Final = "at_jwt_hmac_sha256"  # noqa: S105 - an algorithm
 APPLICATION_ADMIN_CLASS: Final = "django_at_jwt.admin.client.ApplicationAdmin"
+ACCESS_TOKEN_ADMIN_CLASS: Final = "django_at_jwt.admin.token.AccessTokenAdmin"  # noqa: S105
+REFRESH_TOKEN_ADMIN_CLASS: Final = "django_at_jwt.admin.token.RefreshTokenAdmin"  # noqa: S105
 LONGEST_SENSIBLE_LIFETIME: Final = 3600
 # django-oauth-toolkit's default, in seconds.
 _TOOLKIT_LIFETIME: Final = 36000
@@ -55,7 +57,7 @@ def oauth2_provider_settings(*, profile: Literal["rfc9700"] | None = None) -> di
 
     It sets the access token generator, a separate refresh token generator (without one, oauthlib uses the access token
     generator for refresh tokens), the validator class, hashed token storage, a lifetime of one hour (RFC 6750 §5.3),
-    and the admin class of clients.
+    and the admin classes of clients and tokens.
 
     Args:
         profile: ``"rfc9700"`` adds what the security best current practice recommends (RFC 9700): PKCE with S256 only,
@@ -77,6 +79,8 @@ def oauth2_provider_settings(*, profile: Literal["rfc9700"] | None = None) -> di
         "COMPLIANT_BCP_RFC9700_TOKEN_STORAGE": True,
         "ACCESS_TOKEN_EXPIRE_SECONDS": LONGEST_SENSIBLE_LIFETIME,
         "APPLICATION_ADMIN_CLASS": APPLICATION_ADMIN_CLASS,
+        "ACCESS_TOKEN_ADMIN_CLASS": ACCESS_TOKEN_ADMIN_CLASS,
+        "REFRESH_TOKEN_ADMIN_CLASS": REFRESH_TOKEN_ADMIN_CLASS,
         **(RFC9700_PROFILE if profile else {}),
     }
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from html import unescape
 from html.parser import HTMLParser
+
+from django.contrib.auth.models import Permission
 
 
 class _Fields(HTMLParser):
@@ -86,3 +89,18 @@ def confirm(client, page, **values):
     """Press the button of a review page."""
     assert is_shown(page), unescape(page.content.decode())
     return client.post(page.request["PATH_INFO"], {**fields_of(page), **values})
+
+
+def text_of(page):
+    """Return the text of a page on one line."""
+    return " ".join(unescape(re.sub("<[^>]+>", " ", page.content.decode())).split())
+
+
+def press_revoke(client, page):
+    """Press the button of a page that asks before it revokes."""
+    return client.post(page.request["PATH_INFO"], {**fields_of(page), "_revoke": "Revoke"}, follow=True)
+
+
+def may(user, *names):
+    """Give a user permissions by their code names."""
+    user.user_permissions.add(*Permission.objects.filter(codename__in=names))

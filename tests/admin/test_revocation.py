@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from html import unescape
 
 import pytest
 from django.contrib import admin
@@ -20,7 +19,7 @@ from django_at_jwt.admin.dates import format_instant
 from django_at_jwt.admin_mixins import LogOutEverywhereMixin
 from django_at_jwt.models import Authorization, DenyListEntry
 from django_at_jwt.models.authorization import EndReason
-from tests.admin.pages import fields_of, fill_in
+from tests.admin.pages import fill_in, may, press_revoke, text_of
 from tests.authorization_server.revocation.grants import entries, granted
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("keys_made_quickly", "signing_keys")]
@@ -46,18 +45,6 @@ def staff(client, django_user_model):
     user = django_user_model.objects.create_user("staff", is_staff=True)
     client.force_login(user)
     return user
-
-
-def may(user, *names):
-    user.user_permissions.add(*Permission.objects.filter(codename__in=names))
-
-
-def text_of(page):
-    return " ".join(unescape(re.sub("<[^>]+>", " ", page.content.decode())).split())
-
-
-def press_revoke(client, page):
-    return client.post(page.request["PATH_INFO"], {**fields_of(page), "_revoke": "Revoke"}, follow=True)
 
 
 class TestUserAndClient:

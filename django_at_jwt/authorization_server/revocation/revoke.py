@@ -32,6 +32,7 @@ from django_at_jwt.models.primary import primary_rows
 
 from .entries import deny_audience, deny_authorizations, deny_client, deny_tokens
 from .rows import (
+    BATCH,
     access_tokens_with,
     databases,
     delete_codes,
@@ -213,6 +214,14 @@ def issued_token(token_id: str) -> IssuedToken | None:
     return link
 
 
+def links_of(identifier: str) -> list[IssuedToken]:
+    """Return the stored link of a ``jti``, or the latest links of an authorization, at most a thousand."""
+    if len(identifier) > LONGEST_TOKEN_ID or not identifier or not is_storable(identifier):
+        return []
+    named = Q(token_id=identifier) | Q(authorization=identifier)
+    return list(primary_rows(IssuedToken).filter(named).order_by("-pk")[:BATCH])
+
+
 def is_live(link: IssuedToken) -> bool:
     """Return whether a token is neither expired nor denied by its ``jti`` or its authorization."""
     return link.expires_at > timezone.now() and not _is_denied(link.token_id)
@@ -259,6 +268,27 @@ def authorizations_of_client(client: Any) -> QuerySet[Authorization]:
     """Return all authorizations of a client."""
     meta = get_application_model()._meta.concrete_model._meta
     return primary_rows(Authorization).filter(client_model=meta.label, client_key=str(client.pk))
+
+
+def authorizations_of_access_tokens(keys: Iterable[Any]) -> QuerySet[Authorization]:
+    """Return the authorizations of access tokens by the primary keys of their rows."""
+    found = Q(pk__in=[])
+    for batch in in_batches(keys):
+        links = primary_rows(IssuedToken).filter(access_token__in=[str(key) for key in batch])
+        # Tokens from before this app stored links are known by their refresh token.
+        families = primary_rows(get_refresh_token_model()).filter(access_token__in=batch)
+        found |= Q(identifier__in=list(links.values_list("authorization", flat=True)))
+        found |= Q(family__in=list(families.values_list("token_family", flat=True)))
+    return primary_rows(Authorization).filter(found)
+
+
+def authorizations_of_refresh_tokens(keys: Iterable[Any]) -> QuerySet[Authorization]:
+    """Return the authorizations of refresh tokens by the primary keys of their rows."""
+    found = Q(pk__in=[])
+    for batch in in_batches(keys):
+        families = primary_rows(get_refresh_token_model()).filter(pk__in=batch)
+        found |= Q(family__in=list(families.values_list("token_family", flat=True)))
+    return primary_rows(Authorization).filter(found)
 
 
 def one_transaction() -> ExitStack:

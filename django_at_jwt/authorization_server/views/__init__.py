@@ -1,5 +1,6 @@
 """The authorization server's endpoints: django-oauth-toolkit's (DOT) views with this app's rules, and metadata."""
 
+from .account import AuthorizedTokenDeleteView, RPInitiatedLogoutView
 from .applications import ApplicationRegistrationView, ApplicationUpdateView
 from .authorize import AuthorizationView
 from .bad_requests import refusing_unreadable
@@ -14,11 +15,13 @@ __all__ = [
     "ApplicationRegistrationView",
     "ApplicationUpdateView",
     "AuthorizationView",
+    "AuthorizedTokenDeleteView",
     "DeviceAuthorizationView",
     "DeviceConfirmView",
     "DeviceUserCodeView",
     "EndpointMixin",
     "IntrospectTokenView",
+    "RPInitiatedLogoutView",
     "RegistrationManagementView",
     "RegistrationView",
     "RevokeTokenView",

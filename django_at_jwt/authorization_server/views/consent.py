@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from oauth2_provider.models import get_refresh_token_model, refresh_token_expire_timedelta
 from oauth2_provider.scopes import get_scopes_backend
 
+from django_at_jwt.authorization_server.activity import usable_families
 from django_at_jwt.authorization_server.resource_servers import registry
 from django_at_jwt.core.subjects import displayed_host
 from django_at_jwt.models import Authorization
@@ -19,8 +19,7 @@ from django_at_jwt.models.authorization import reference_to
 from django_at_jwt.models.primary import primary_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-    from datetime import datetime
+    from collections.abc import Iterable
 
     from django_at_jwt.core.audience import Audience
     from django_at_jwt.core.resource_servers import ResourceServerConfig
@@ -133,18 +132,4 @@ def has_agreed(user: Any, client: Any, audience: Audience) -> bool:
     covering = [row for row in rows if resources <= set(row.resources or default) and scopes <= set(row.scopes.split())]
     if any(row.tokens_expire_at is not None and row.tokens_expire_at > now for row in covering):
         return True
-    return _can_be_refreshed([row.family for row in covering], now)
-
-
-def _can_be_refreshed(families: Sequence[Any], now: datetime) -> bool:
-    """Return whether a family has a refresh token that DOT accepts."""
-    if not families:
-        return False
-    refresh_tokens = primary_rows(get_refresh_token_model()).filter(
-        token_family__in=families, revoked__isnull=True, access_token__isnull=False
-    )
-    lifetime = refresh_token_expire_timedelta()
-    if lifetime is not None:
-        # It is counted from the end of the access token.
-        refresh_tokens = refresh_tokens.filter(access_token__expires__gt=now - lifetime)
-    return bool(refresh_tokens.exists())
+    return bool(usable_families((row.family for row in covering if row.family is not None), now))

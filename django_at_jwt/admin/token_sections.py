@@ -1,0 +1,184 @@
+"""The sections about tokens on the pages of a user and of a client, which the template tags include."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from django.contrib.auth import get_permission_codename
+from django.urls import NoReverseMatch, reverse
+from django.utils.formats import number_format
+from django.utils.translation import gettext as _
+from oauth2_provider.models import get_application_model
+from oauth2_provider.scopes import get_scopes_backend
+
+from django_at_jwt.authorization_server.activity import activity_of_client, clients_of, live_authorizations_of_user
+from django_at_jwt.authorization_server.keys.last_expiry import as_datetime
+from django_at_jwt.authorization_server.resource_servers import registry
+from django_at_jwt.conf import access_token_lifetime, app_settings, token_user_model
+from django_at_jwt.core.authentication import AuthenticationEvent
+from django_at_jwt.core.resource_servers import TokenFormat
+from django_at_jwt.models import Authorization, ResourceServer
+
+from .dates import format_instant
+from .revocation import REVOKE_PERMISSION, VIEW_AUTHORIZATIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from django.db.models import Model
+    from django.http import HttpRequest
+
+    from django_at_jwt.core.resource_servers import ResourceServerConfig
+
+_MOST_SHOWN: Final = 100
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AuthorizationLine:
+    """A live authorization, as texts. An address is empty if the administrator must not open it."""
+
+    client: str
+    client_url: str
+    apis: tuple[str, ...]
+    methods: tuple[str, ...]
+    logged_in_at: str
+    last_token_at: str
+    revoke_url: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ApiLine:
+    """An API that a client may use, as texts. ``url`` is empty if the settings declare it."""
+
+    name: str
+    identifier: str
+    url: str
+    access: str
+    is_default: bool
+    is_isolated: bool
+    scopes: tuple[str, ...]
+    tokens: str
+    lifetime: int
+
+
+def user_section(request: HttpRequest, user: Any) -> dict[str, Any]:
+    """Return the template context of the live authorizations of a user; empty if it must not be shown.
+
+    Shown are at most a hundred, in three statements at most.
+    """
+    model = token_user_model()
+    if not isinstance(user, model._meta.concrete_model or model) or not request.user.has_perm(VIEW_AUTHORIZATIONS):
+        return {}
+    live = live_authorizations_of_user(user)
+    return {
+        "is_shown": True,
+        "lines": _lines(request, live.rows[:_MOST_SHOWN]),
+        "count": _count(len(live.rows), is_exact=live.is_complete) if len(live.rows) > _MOST_SHOWN else "",
+        "may_revoke": request.user.has_perm(REVOKE_PERMISSION),
+    }
+
+
+def client_section(request: HttpRequest, client: Any) -> dict[str, Any]:
+    """Return the template context of a client's APIs and tokens; empty if neither must be shown."""
+    context: dict[str, Any] = {}
+    if _may_view(request, ResourceServer):
+        apis = _apis(request, client)
+        context |= {"shows_apis": True, "apis": apis[:_MOST_SHOWN], "more_apis": max(0, len(apis) - _MOST_SHOWN)}
+    if request.user.has_perm(VIEW_AUTHORIZATIONS):
+        found = activity_of_client(client)
+        is_exact = found.authorizations_are_exact and found.access_tokens_are_exact
+        context |= {
+            "shows_tokens": True,
+            "authorizations": _count(found.authorizations, is_exact=found.authorizations_are_exact),
+            "access_tokens": _count(found.access_tokens, is_exact=found.access_tokens_are_exact),
+            "last_token_at": None if found.last_token_at is None else format_instant(found.last_token_at),
+            "is_exact": is_exact,
+        }
+    return context
+
+
+def _may_view(request: HttpRequest, model: type[Model]) -> bool:
+    options = model._meta
+    names = (get_permission_codename(action, options) for action in ("view", "change"))
+    return any(request.user.has_perm(f"{options.app_label}.{name}") for name in names)
+
+
+def _address(request: HttpRequest, name: str, *arguments: Any) -> str:
+    """Return the address of a page of the current admin site; empty if the site has no such page."""
+    try:
+        return reverse(f"admin:{name}", args=arguments, current_app=getattr(request, "current_app", None))
+    except NoReverseMatch:
+        return ""
+
+
+def _count(number: int, *, is_exact: bool) -> str:
+    text = number_format(number, force_grouping=True)
+    return text if is_exact else f"{text}+"
+
+
+def _lines(request: HttpRequest, rows: Sequence[Authorization]) -> list[AuthorizationLine]:
+    model = get_application_model()
+    clients = clients_of(rows)
+    may_view, may_revoke = _may_view(request, model), request.user.has_perm(REVOKE_PERMISSION)
+    known = registry.current()
+    lines = []
+    for row in rows:
+        client = clients.get(row.identifier)
+        page = f"{model._meta.app_label}_{model._meta.model_name}_change"
+        # Without a resource, it is from before this app was installed, and counts as one for the default.
+        resources = row.resources or ([] if known.default is None else [known.default])
+        event = AuthenticationEvent.from_session(row.authentication, now=math.inf)
+        line = AuthorizationLine(
+            client=_("(deleted client)") if client is None else client.name or client.client_id,
+            client_url=_address(request, page, client.pk) if client is not None and may_view else "",
+            apis=tuple(str(known.by_identifier.get(each, each)) for each in resources),
+            methods=() if event is None else event.methods,
+            logged_in_at=format_instant(None if event is None else as_datetime(event.authenticated_at)),
+            last_token_at=format_instant(row.last_token_at),
+            revoke_url=_address(request, "django_at_jwt_revoke_authorization", row.identifier) if may_revoke else "",
+        )
+        lines.append(line)
+    return lines
+
+
+def _apis(request: HttpRequest, client: Any) -> list[ApiLine]:
+    """Return the APIs that a client may use, in one statement at most."""
+    known = registry.current()
+    servers = sorted((each for each in known if each.is_open_to(client.client_id)), key=str)
+    declared = {each.identifier for each in app_settings().resource_servers}
+    names = [each.identifier for each in servers if each.identifier not in declared][:_MOST_SHOWN]
+    rows = ResourceServer.objects.filter(identifier__in=names).values_list("identifier", "pk")
+    keys = dict(rows) if names else {}
+    scopes = get_scopes_backend().get_available_scopes(application=client)
+    return [
+        ApiLine(
+            name=str(server),
+            identifier=server.identifier,
+            url=_address(request, "django_at_jwt_resourceserver_change", keys[server.identifier])
+            if server.identifier in keys
+            else "",
+            access=_access(server, is_row=server.identifier in keys),
+            is_default=server.identifier == known.default,
+            is_isolated=server.isolated,
+            scopes=tuple(scope for scope in scopes if known.has_meaning(scope, server)),
+            tokens=_tokens(server),
+            lifetime=server.lifetime or access_token_lifetime(),
+        )
+        for server in servers
+    ]
+
+
+def _access(server: ResourceServerConfig, *, is_row: bool) -> str:
+    if is_row:
+        return _("open to all clients") if server.client_ids is None else _("lists this client")
+    if server.client_ids is None:
+        return _("open to all clients, by the settings")
+    return _("lists this client, in the settings")
+
+
+def _tokens(server: ResourceServerConfig) -> str:
+    if server.token_format is TokenFormat.OPAQUE:
+        return server.token_format.value
+    return f"{server.token_format.value} {server.algorithm or app_settings().signing_algorithms[0]}"

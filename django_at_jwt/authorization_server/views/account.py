@@ -1,0 +1,67 @@
+"""Pages on which users end tokens: the page of authorized tokens, and the logout by an OpenID Connect client.
+
+Token requests lock the authorization before its tokens, django-oauth-toolkit's views the tokens first. So these views
+lock it before they continue, and no two requests wait for each other.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from oauth2_provider import views as toolkit_views
+from oauth2_provider.models import get_access_token_model
+from oauth2_provider.settings import oauth2_settings
+
+from django_at_jwt.authorization_server.revocation.reasons import because
+from django_at_jwt.authorization_server.revocation.revoke import (
+    authorizations_of_access_tokens,
+    end_authorizations,
+    lock_authorizations,
+    one_transaction,
+)
+from django_at_jwt.models.authorization import EndReason
+from django_at_jwt.models.primary import primary_rows
+
+from .endpoint import EndpointMixin
+
+if TYPE_CHECKING:
+    from django.http import HttpResponse
+
+
+class AuthorizedTokenDeleteView(EndpointMixin, toolkit_views.AuthorizedTokenDeleteView):
+    """DOT's page on which a user revokes a token."""
+
+    def form_valid(self, form: Any) -> HttpResponse:
+        """Revoke the token and its authorization."""
+        with one_transaction():
+            lock_authorizations(authorizations_of_access_tokens([self.object.pk]))
+            response: HttpResponse = super().form_valid(form)
+        return response
+
+
+class RPInitiatedLogoutView(EndpointMixin, toolkit_views.RPInitiatedLogoutView):
+    """DOT's logout by an OpenID Connect client, which can delete the user's tokens."""
+
+    def do_logout(
+        self,
+        application: Any = None,
+        post_logout_redirect_uri: Any = None,
+        state: Any = None,
+        token_user: Any = None,
+    ) -> HttpResponse:
+        """End the authorizations of the tokens that DOT deletes, then let DOT delete them and log the user out.
+
+        They have ended even if DOT cannot redirect afterwards.
+        """
+        user = token_user or self.request.user
+        with because(EndReason.LOGOUT):
+            if oauth2_settings.OIDC_RP_INITIATED_LOGOUT_DELETE_TOKENS and user.is_authenticated:
+                deleted = primary_rows(get_access_token_model()).filter(
+                    user=user,
+                    application__client_type__in=self.token_deletion_client_types,
+                    application__authorization_grant_type__in=self.token_deletion_grant_types,
+                )
+                keys = deleted.values_list("pk", flat=True)
+                end_authorizations(authorizations_of_access_tokens(keys), reason=EndReason.LOGOUT)
+            response: HttpResponse = super().do_logout(application, post_logout_redirect_uri, state, token_user)
+        return response

@@ -1,0 +1,140 @@
+"""Everything that revokes tokens locks the authorization before their rows, as token requests do.
+
+Else two requests can wait for each other. If the database ends one of them, a page answers with a message.
+"""
+
+from __future__ import annotations
+
+import pytest
+from django.db import OperationalError, connection
+from oauth2_provider.models import get_access_token_model, get_application_model, get_refresh_token_model
+
+from django_at_jwt.admin import client as client_admin
+from django_at_jwt.admin import revocation as revocation_admin
+from django_at_jwt.admin import token as token_admin
+from django_at_jwt.authorization_server.views import account
+from django_at_jwt.models import Authorization
+from tests.admin.pages import fill_in, text_of
+from tests.conftest import captured_statements
+
+from .grants import entries, granted
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("keys_made_quickly", "signing_keys")]
+
+DENY_LIST = "/admin/django_at_jwt/denylistentry/"
+CLIENTS = "/admin/oauth2_provider/application/"
+BUSY = "The database could not complete this"
+
+
+@pytest.fixture
+def tokens(web, user, signing_keys):
+    return granted(web, web.code_flow(user))
+
+
+@pytest.fixture
+def logout_deletes_tokens(settings):
+    oidc = {"OIDC_ENABLED": True, "OIDC_RP_INITIATED_LOGOUT_ENABLED": True}
+    settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, **oidc}
+
+
+def by_admin_action(name):
+    def revoke(tokens, admin_client, _client):
+        row = tokens.access_token if name == "accesstoken" else tokens.refresh_token
+        sent = {"action": "revoke_tokens", "_selected_action": [row.pk]}
+        return admin_client.post(f"/admin/{row._meta.app_label}/{name}/", sent)
+
+    return revoke
+
+
+def on_the_page_of_tokens(tokens, _admin_client, client):
+    return client.post(f"/o/authorized_tokens/{tokens.access_token.pk}/delete/")
+
+
+def by_logout(_tokens, _admin_client, client):
+    return client.post("/o/logout/", {"allow": "on"})
+
+
+def is_about(statement, model):
+    return connection.ops.quote_name(model._meta.db_table) in statement
+
+
+def is_locking(statement, model):
+    """Return whether a statement locks rows of a table; of a SELECT, SQLite does not show it."""
+    writes = statement.startswith(("UPDATE", "DELETE"))
+    return is_about(statement, model) and (writes or "FOR UPDATE" in statement)
+
+
+@pytest.mark.usefixtures("logout_deletes_tokens")
+@pytest.mark.parametrize(
+    "revoke", [by_admin_action("accesstoken"), by_admin_action("refreshtoken"), on_the_page_of_tokens, by_logout]
+)
+def test_authorization_is_locked_before_its_tokens(revoke, tokens, user, client, admin_client):
+    client.force_login(user)
+    with captured_statements() as statements:
+        assert revoke(tokens, admin_client, client).status_code == 302
+    assert len(entries()) == 1
+    models = get_access_token_model(), get_refresh_token_model()
+    first = next(place for place, each in enumerate(statements) if any(is_locking(each, model) for model in models))
+    before = [each for each in statements[:first] if is_about(each, Authorization)]
+    if connection.features.has_select_for_update:
+        before = [each for each in before if "FOR UPDATE" in each]
+    assert before
+
+
+class TestConflict:
+    @pytest.fixture(autouse=True)
+    def _conflicts(self, monkeypatch):
+        def fail(*_args, **_options):
+            raise OperationalError("deadlock detected")
+
+        monkeypatch.setattr(token_admin, "lock_authorizations", fail)
+        monkeypatch.setattr(client_admin, "lock_authorizations", fail)
+        monkeypatch.setattr(account, "lock_authorizations", fail)
+        monkeypatch.setattr(account, "end_authorizations", fail)
+        for name in ("revoke_users", "revoke_client", "revoke_authorization", "revoke_token"):
+            monkeypatch.setattr(revocation_admin, name, fail)
+
+    @pytest.mark.parametrize("name", ["accesstoken", "refreshtoken"])
+    def test_admin_action(self, name, tokens, admin_client):
+        answer = by_admin_action(name)(tokens, admin_client, None)
+        assert answer.status_code == 302
+        assert BUSY in text_of(admin_client.get(answer["Location"]))
+        assert tokens.is_live()
+
+    @pytest.mark.parametrize("kind", ["user", "client", "authorization", "add"])
+    def test_page_that_revokes(self, kind, tokens, user, admin_client):
+        address = {
+            "user": f"{DENY_LIST}user/{user.pk}/",
+            "client": f"{DENY_LIST}client/{tokens.client.application.pk}/",
+            "authorization": f"{DENY_LIST}authorization/{tokens.authorization.identifier}/",
+            "add": f"{DENY_LIST}add/",
+        }[kind]
+        answer = admin_client.post(address, {"_revoke": "Revoke", "token_id": tokens.token_id})
+        assert (answer.status_code, answer["Location"]) == (302, address)
+        assert BUSY in text_of(admin_client.get(address))
+        assert tokens.is_live()
+
+    def test_form_of_a_client(self, tokens, admin_client):
+        address = f"{CLIENTS}{tokens.client.application.pk}/change/"
+        sent = fill_in(admin_client, address, name="Another name", revoke_tokens="on")
+        answer = admin_client.post(address, sent)
+        assert (answer.status_code, answer["Location"]) == (302, address)
+        assert BUSY in text_of(admin_client.get(address))
+        assert get_application_model().objects.get().name != "Another name"
+
+    @pytest.mark.usefixtures("logout_deletes_tokens")
+    @pytest.mark.parametrize("revoke", [on_the_page_of_tokens, by_logout])
+    def test_page_of_a_user(self, revoke, tokens, user, client):
+        client.force_login(user)
+        answer = revoke(tokens, None, client)
+        assert (answer.status_code, answer["Retry-After"]) == (503, "10")
+        assert "Try again later." in answer.json()["error_description"]
+        assert tokens.is_live()
+
+    def test_other_errors_are_not_hidden(self, tokens, admin_client, monkeypatch):
+        def fail(*_args, **_options):
+            raise ZeroDivisionError
+
+        monkeypatch.setattr(token_admin, "lock_authorizations", fail)
+        with pytest.raises(ZeroDivisionError):
+            by_admin_action("accesstoken")(tokens, admin_client, None)
