@@ -142,6 +142,12 @@ class ConfirmingAdmin(_ModelAdmin):
                     return page
             return super().changeform_view(request, object_id, form_url, extra_context)
 
+    def render_change_form(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Return the page of the form. If the user returned to it from another page, it says that nothing is saved."""
+        if BACK in request.POST:
+            self.message_user(request, _("Your changes are not saved yet."), messages.INFO)
+        return super().render_change_form(request, *args, **kwargs)
+
     def submitted_row(self, request: HttpRequest, object_id: str | None) -> tuple[list[Any], Any] | None:
         """Return the stored row, in a list that is empty for a new row, and the row the form would save.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from django import forms
 from django.contrib import admin
@@ -10,7 +10,7 @@ from oauth2_provider.models import AbstractApplication
 
 from django_at_jwt.models import IntrospectionClient
 
-from .client_choices import client_choices
+from .client_choices import ClientField, ClientSearchMixin
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
@@ -22,10 +22,14 @@ else:
     _ModelForm = forms.ModelForm
 
 
+CONFIDENTIAL: Final = {"client_type": AbstractApplication.CLIENT_CONFIDENTIAL}
+
+
 class IntrospectionClientForm(_ModelForm):
     """The form to add a client: one of the confidential clients."""
 
-    client_id = forms.ChoiceField(
+    client_search_url: ClassVar = ""
+    client_id = ClientField(
         label=IntrospectionClient._meta.get_field("client_id").verbose_name,
         help_text=IntrospectionClient._meta.get_field("client_id").help_text,
     )
@@ -36,15 +40,18 @@ class IntrospectionClientForm(_ModelForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        confidential = client_choices(client_type=AbstractApplication.CLIENT_CONFIDENTIAL)
-        self.fields["client_id"].choices = [("", "---------"), *confidential]  # type: ignore[attr-defined]
+        # Django shows no form to users who may only view the rows.
+        if field := self.fields.get("client_id"):
+            field.search_at(self.client_search_url, **CONFIDENTIAL)  # type: ignore[attr-defined]
 
 
 @admin.register(IntrospectionClient)
-class IntrospectionClientAdmin(_ModelAdmin):
+class IntrospectionClientAdmin(ClientSearchMixin, _ModelAdmin):
     """The clients that may introspect all tokens. Rows are added and deleted, never changed."""
 
     form = IntrospectionClientForm
+    client_conditions = CONFIDENTIAL
+    change_list_template = "admin/django_at_jwt/introspectionclient/change_list.html"
     list_display = ("client_id",)
     search_fields = ("client_id",)
 

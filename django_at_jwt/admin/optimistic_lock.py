@@ -45,7 +45,7 @@ class VersionedForm(_ModelForm):
         self.initial["version"] = self._version
 
     def clean(self) -> dict[str, Any]:
-        """Reject the form if its row changed since it was opened, or if the user only returned to it.
+        """Reject the form if its row changed since it was opened.
 
         The values are kept either way: subclasses build the instance from them, and the model would report more errors
         for an incomplete one.
@@ -54,6 +54,8 @@ class VersionedForm(_ModelForm):
         if self.instance.pk and cleaned.get("version") != self._version:
             text = _("This was changed by someone else since you opened it. Reload to see the latest version.")
             self.add_error(None, ValidationError(text))
-        elif BACK in self.data:
-            self.add_error(None, ValidationError(_("This is not saved yet.")))
         return cleaned
+
+    def is_valid(self) -> bool:
+        """Return whether the form can be saved: not if the user only returned to it from another page."""
+        return super().is_valid() and BACK not in self.data

@@ -20,7 +20,7 @@ from django_at_jwt.core.jose.algorithms import ALGORITHMS
 from django_at_jwt.core.resource_servers import read_scopes
 from django_at_jwt.models import ResourceServer
 
-from .client_choices import ClientsWidget, client_choices
+from .client_choices import ClientSearchMixin, ClientsField
 from .confirmation import ConfirmingAdmin
 from .optimistic_lock import VersionedForm
 
@@ -78,6 +78,7 @@ class ScopesField(forms.CharField):
 class ResourceServerForm(VersionedForm):
     """The form of a resource server, with the site's scopes, algorithms and clients as choices."""
 
+    client_search_url: ClassVar = ""
     scopes = ScopesField(
         label=_("Scopes"),
         required=False,
@@ -89,16 +90,14 @@ class ResourceServerForm(VersionedForm):
     algorithm = forms.ChoiceField(
         label=_("Algorithm"), required=False, help_text=ResourceServer._meta.get_field("algorithm").help_text
     )
-    clients = forms.MultipleChoiceField(
+    clients = ClientsField(
         label=_("Clients"),
         required=False,
-        widget=ClientsWidget(_("clients"), is_stacked=False),
         help_text=ResourceServer._meta.get_field("clients").help_text,
     )
-    introspection_clients = forms.MultipleChoiceField(
+    introspection_clients = ClientsField(
         label=_("Introspecting clients"),
         required=False,
-        widget=ClientsWidget(_("introspecting clients"), is_stacked=False),
         help_text=ResourceServer._meta.get_field("introspection_clients").help_text,
     )
 
@@ -133,7 +132,7 @@ class ResourceServerForm(VersionedForm):
             named = [each for each in stored if isinstance(each, str)] if isinstance(stored, list) else []
             if named != stored:
                 self.initial[field] = named
-            self.fields[field].choices = client_choices(named)  # type: ignore[attr-defined]
+            self.fields[field].search_at(self.client_search_url, stored=named)  # type: ignore[attr-defined]
 
 
 def _with_size(algorithm: str) -> str:
@@ -145,7 +144,7 @@ def _with_size(algorithm: str) -> str:
 
 
 @admin.register(ResourceServer)
-class ResourceServerAdmin(ConfirmingAdmin):
+class ResourceServerAdmin(ClientSearchMixin, ConfirmingAdmin):
     """Resource servers, listed below those declared in the settings."""
 
     form = ResourceServerForm
@@ -161,7 +160,8 @@ class ResourceServerAdmin(ConfirmingAdmin):
         "lifetime_or_default",
     )
     list_display_links = ("name", "identifier")
-    list_filter = ("enabled", "token_format")
+    list_filter = ("enabled", "token_format", "open_to_all_clients", "isolated")
+    list_per_page = 30
     search_fields = ("name", "identifier", "description")
     fieldsets = (
         (None, {"fields": ("identifier", "name", "description", "enabled")}),

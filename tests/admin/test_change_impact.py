@@ -148,7 +148,8 @@ def test_says_why_no_sampled_token_is_issued(admin, user, web):
 def test_back_to_the_form_with_the_same_values(admin, user, web):
     page = send(admin, ADD, **MAIL, note="mine")
     back = confirm(admin, page, _back="Back")
-    assert "This is not saved yet." in back.content.decode()
+    assert "Your changes are not saved yet." in back.content.decode()
+    assert "errornote" not in back.content.decode()
     assert fields_of(back)["note"] == ["mine"]
     assert mappers() == []
 

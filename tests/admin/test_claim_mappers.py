@@ -12,8 +12,8 @@ from django_at_jwt.authorization_server.resource_servers import registry
 from django_at_jwt.claims import register_claim_source
 from django_at_jwt.core.claims.presets import READY_MADE
 from django_at_jwt.core.profile import RESERVED_CLAIMS
-from django_at_jwt.models import ClaimMapper, ResourceServer
-from tests.conftest import decoded
+from django_at_jwt.models import ClaimMapper, ResourceServer, claim_mapper
+from tests.conftest import captured_statements, decoded
 from tests.people.models import Department, Profile
 
 from .pages import confirm, fields_of, fill_in, is_shown, send
@@ -298,7 +298,8 @@ def test_deleted_choices_stay_until_they_are_removed(admin, settings):
     )
     settings.AT_JWT = {**settings.AT_JWT, "MAPPABLE_USER_FIELDS": ["first_name"]}
     page = admin.get(change(row))
-    assert page.content.decode().count("gone (not on this site)") == 4
+    assert page.content.decode().count("gone (not on this site)") == 3
+    assert "gone (no such client)" in page.content.decode()
     assert "may not be mapped (email)" in page.content.decode()
     assert "MAPPABLE_USER_FIELDS" in errors(admin.post(change(row), fill_in(admin, change(row))))["source_user"]
 
@@ -433,19 +434,64 @@ class TestList:
         assert text.count("Never applied: ") == (0 if says is None else 2)
         assert says is None or text.count(f"Never applied: {says}") == 2
 
-    def test_number_of_queries_does_not_depend_on_the_rows(self, admin, django_assert_num_queries):
-        from tests.conftest import captured_statements
-
+    def test_number_of_queries_does_not_depend_on_the_rows(self, admin, web, service):
         def statements():
             with captured_statements() as captured:
                 admin.get(LIST)
             return len(captured)
 
+        def add(name, client):
+            conditions = {"clients": [client.application.client_id], "groups": ["staff"]}
+            ClaimMapper.objects.create(name=name, claim="c", source={"kind": "groups"}, conditions=conditions)
+
+        add("first", web)
         statements()
         before = statements()
         for number in range(5):
-            ClaimMapper.objects.create(name=f"m{number}", claim="c", source={"kind": "groups"})
+            add(f"m{number}", service)
         assert statements() == before
+
+    def test_each_rule_is_parsed_once(self, admin, monkeypatch):
+        for number in range(5):
+            ClaimMapper.objects.create(name=f"m{number}", claim="c", source={"kind": "groups"}, type="strings")
+        admin.get(LIST)
+        parsed = []
+        parse = claim_mapper.parse_rule
+        monkeypatch.setattr(claim_mapper, "parse_rule", lambda data: [parsed.append(data["name"]), parse(data)][1])
+        admin.get(LIST)
+        assert sorted(parsed) == [f"m{number}" for number in range(5)]
+
+    def test_filters(self, admin):
+        for number, source in enumerate([{"kind": "groups"}, {"kind": "user", "path": "email"}, {"kind": "groups"}]):
+            ClaimMapper.objects.create(name=f"m{number}", claim="c", source=source, enabled=number < 2)
+
+        def shown(**query):
+            return [row.name for row in admin.get(LIST, query).context["cl"].result_list]
+
+        assert shown(source="groups") == ["m0", "m2"]
+        assert shown(source="groups", enabled__exact="1") == ["m0"]
+        assert shown(source="template") == []
+        assert "No claim mappers yet" not in admin.get(LIST, {"source": "template"}).content.decode()
+
+    def test_empty_list_says_how_to_start(self, admin, client):
+        text = admin.get(LIST).content.decode()
+        assert "No claim mappers yet: tokens have protocol claims only." in text
+        assert f'<a href="{ADD}">add a claim mapper</a>' in text
+        # Once, not also above the list.
+        assert text.count(f"{LIST}ready-made/profile/") == 1
+        ClaimMapper.objects.create(name="m", claim="c", source={"kind": "groups"})
+        text = admin.get(LIST).content.decode()
+        assert "No claim mappers yet" not in text
+        assert text.count(f"{LIST}ready-made/profile/") == 1
+
+    def test_empty_list_has_no_links_without_the_permission(self, client):
+        viewer = get_user_model().objects.create_user("viewer", is_staff=True)
+        viewer.user_permissions.add(Permission.objects.get(codename="view_claimmapper"))
+        client.force_login(viewer)
+        text = client.get(LIST).content.decode()
+        assert "No claim mappers yet" in text
+        assert ADD not in text
+        assert "ready-made/" not in text
 
 
 class TestReadyMade:
@@ -534,7 +580,10 @@ class TestPreview:
         chosen = {"preview-typed": "on", "preview-user_name": "alice"}
         shown = admin.post(ADD, {**fields_of(page), **chosen, "preview-client_id": web.application.client_id})
         back = admin.post(ADD, {**fields_of(shown), "_back": "Back to the form"})
-        assert errors(back) == {"__all__": "This is not saved yet."}
+        assert errors(back) == {}
+        assert "Your changes are not saved yet." in back.content.decode()
+        assert "errornote" not in back.content.decode()
+        assert "<title>Error:" not in back.content.decode()
         assert fields_of(back)["name"] == ["department"]
         assert fields_of(back)["source_user"] == ["profile.department.code"]
         assert not ClaimMapper.objects.exists()

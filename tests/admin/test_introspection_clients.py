@@ -44,3 +44,11 @@ def test_needs_a_permission(client, user):
     user.save()
     client.force_login(user)
     assert client.get(reverse(f"{NAME}_add")).status_code == 403
+
+
+def test_empty_list_says_who_may_introspect(admin, service):
+    text = admin.get(reverse(f"{NAME}_changelist")).content.decode()
+    assert "No client may introspect all tokens yet." in text
+    assert f'<a href="{reverse(f"{NAME}_add")}">Add a client</a>' in text
+    IntrospectionClient.objects.create(client_id=service.application.client_id)
+    assert "No client may introspect" not in admin.get(reverse(f"{NAME}_changelist")).content.decode()

@@ -11,6 +11,7 @@ from django.urls import reverse
 from django_at_jwt.authorization_server.resource_servers import registry
 from django_at_jwt.core.jose.algorithms import ALGORITHMS
 from django_at_jwt.models import ResourceServer
+from tests.conftest import captured_statements
 
 from .pages import confirm, fill_in, is_shown
 
@@ -194,6 +195,33 @@ def test_list_shows_the_default_of_the_settings(admin, settings):
 def test_list_without_declared_resource_servers(admin, settings):
     settings.AT_JWT = {}
     assert "Declared in the settings" not in admin.get(reverse(LIST)).content.decode()
+
+
+def test_empty_list_says_how_to_start(admin, settings):
+    for declared, expected in (
+        (settings.AT_JWT, "No resource servers yet, except those declared in the settings."),
+        ({"DEFAULT_RESOURCE": settings.API}, f"No resource servers yet: all tokens are for {settings.API}."),
+        ({}, "No resource servers yet: no tokens are issued until one is the default."),
+    ):
+        settings.AT_JWT = declared
+        text = admin.get(reverse(LIST)).content.decode()
+        assert expected in text
+        assert f'<a href="{reverse(ADD)}">Add a resource server</a>' in text
+    ResourceServer.objects.create(identifier=MAIL, name="Mail")
+    assert "No resource servers yet" not in admin.get(reverse(LIST)).content.decode()
+    assert "No resource servers yet" not in admin.get(reverse(LIST), {"isolated__exact": "1"}).content.decode()
+
+
+def test_list_costs_the_same_statements_for_any_number_of_rows(admin):
+    def statements(rows):
+        for number in range(rows):
+            ResourceServer.objects.create(identifier=f"{MAIL}{rows}/{number}", name="Mail", clients=["a"])
+        admin.get(reverse(LIST))
+        with captured_statements() as captured:
+            assert admin.get(reverse(LIST)).context["cl"].result_count >= rows
+        return len(captured)
+
+    assert statements(2) == statements(20)
 
 
 def test_permissions(client, db):

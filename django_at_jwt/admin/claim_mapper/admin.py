@@ -14,6 +14,7 @@ from django.utils.html import format_html
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
+from django_at_jwt.admin.client_choices import ClientSearchMixin
 from django_at_jwt.admin.confirmation import ConfirmingAdmin, is_confirmed, lock_rows
 from django_at_jwt.admin.preview import PREVIEW_PERMISSION, preview_page
 from django_at_jwt.authorization_server.claims.configuration import ClaimConfiguration
@@ -22,10 +23,23 @@ from django_at_jwt.core.claims import Conditions
 from django_at_jwt.core.claims.presets import READY_MADE
 from django_at_jwt.models import ClaimMapper
 
-from .display import Names, conditions_sentence, describe, state_of, value_sentence, why_never_applied, why_unusable
-from .form import ClaimMapperForm
+from .display import (
+    MapperSummary,
+    Names,
+    conditions_sentence,
+    describe,
+    summaries,
+    value_sentence,
+    why_never_applied,
+    why_unusable,
+)
+from .form import SOURCE_KINDS, ClaimMapperForm
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from django.db.models import QuerySet
+
     _ModelForm = forms.ModelForm[ClaimMapper]
 else:
     _ModelForm = forms.ModelForm  # Not generic at run time.
@@ -57,17 +71,36 @@ class RowForm(_ModelForm):
         super().add_error(field, error)
 
 
+class SourceFilter(admin.SimpleListFilter):
+    """Filters the list by the kind of source."""
+
+    title = _("source")
+    parameter_name = "source"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, Any]]:
+        """Return the kinds of sources. A fixed text is a fixed value."""
+        return [(kind, label) for kind, label in SOURCE_KINDS.items() if kind not in {"text", "constant"}] + [
+            ("constant", _("fixed value"))
+        ]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[ClaimMapper]) -> QuerySet[ClaimMapper]:
+        """Return the mappers with the chosen kind of source."""
+        return queryset.filter(source__kind=self.value()) if self.value() else queryset
+
+
 @admin.register(ClaimMapper)
-class ClaimMapperAdmin(ConfirmingAdmin):
+class ClaimMapperAdmin(ClientSearchMixin, ConfirmingAdmin):
     """Claim mappers, listed below those declared in the settings."""
 
     form = ClaimMapperForm
     always_listed = frozenset({ClaimMapper._meta.get_field("conditions").verbose_name})
     change_form_template = "admin/django_at_jwt/claimmapper/change_form.html"
     change_list_template = "admin/django_at_jwt/claimmapper/change_list.html"
-    list_display = ("name", "claim", "order", "enabled")  # More in get_list_display.
+    list_display = ("name", "claim", "value", "conditions_in_words", "order", "enabled", "problem")
     list_display_links = ("name",)
     list_editable = ("order", "enabled")
+    list_filter = ("enabled", "required", SourceFilter)
+    list_per_page = 30
     search_fields = ("name", "claim", "note")
     fieldsets = (
         (None, {"fields": ("name", "claim", "note", "enabled")}),
@@ -127,33 +160,34 @@ class ClaimMapperAdmin(ConfirmingAdmin):
         title = gettext("Preview an access token with the unsaved mapper “%(name)s”") % {"name": row.name}
         return preview_page(request, self.admin_site, mappers=mappers, title=title)
 
-    def get_list_display(self, request: HttpRequest) -> list[Any]:
-        """Return the columns; the names of clients and APIs are read once for all rows."""
-        names = Names.current()
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        """Return the list; the rows of the page are summarised together."""
+        changelist = super().get_changelist_instance(request)
+        found = summaries(changelist.result_list)
+        for mapper in changelist.result_list:
+            mapper.summary = found[mapper.name]
+        return changelist
 
-        @admin.display(description=_("value"))
-        def value(mapper: ClaimMapper) -> str:
-            return value_sentence(mapper.rule_or_broken())
+    @admin.display(description=_("value"))
+    def value(self, mapper: ClaimMapper) -> str:
+        """Return a description of the value."""
+        return _summary(mapper).value
 
-        @admin.display(description=_("conditions"))
-        def conditions(mapper: ClaimMapper) -> str:
-            return conditions_sentence(mapper.rule_or_broken().conditions, names)
-
-        @admin.display(description=_("problem"))
-        def problem(mapper: ClaimMapper) -> str:
-            return _problem_html(state_of(mapper, names))
-
-        return ["name", "claim", value, conditions, "order", "enabled", problem]
+    @admin.display(description=_("conditions"))
+    def conditions_in_words(self, mapper: ClaimMapper) -> str:
+        """Return a description of the conditions."""
+        return _summary(mapper).conditions
 
     @admin.display(description=_("problem"))
     def problem(self, mapper: ClaimMapper) -> str:
         """Return why the mapper is not applied as written."""
-        return _problem_html(state_of(mapper, Names.current()))
+        problem = _summary(mapper).problem
+        return format_html('<span class="at-jwt-problem">{}</span>', problem) if problem else ""
 
     def get_fieldsets(self, request: HttpRequest, obj: ClaimMapper | None = None) -> Any:
         """Return sentences instead of the form for users who may only view the mapper."""
         if obj is not None and not self.has_change_permission(request, obj):
-            in_words = ("value_in_words", "conditions_in_words")
+            in_words = ("value", "conditions_in_words")
             plain = ("type", "when_missing", "default", "required", "merge", "order")
             return ((None, {"fields": ("name", "claim", "note", "enabled", *in_words, *plain, "problem")}),)
         sets = super().get_fieldsets(request, obj)
@@ -165,16 +199,6 @@ class ClaimMapperAdmin(ConfirmingAdmin):
             (name, {**options, "classes": ["collapse"]} if options["fields"] == FURTHER_CONDITIONS else options)
             for name, options in sets
         ]
-
-    @admin.display(description=_("value"))
-    def value_in_words(self, mapper: ClaimMapper) -> str:
-        """Return a description of the value."""
-        return value_sentence(mapper.rule_or_broken())
-
-    @admin.display(description=_("conditions"))
-    def conditions_in_words(self, mapper: ClaimMapper) -> str:
-        """Return a description of the conditions."""
-        return conditions_sentence(mapper.rule_or_broken().conditions, Names.current())
 
     def get_changelist_form(self, request: HttpRequest, **kwargs: Any) -> Any:
         """Return the form of a row of the list."""
@@ -189,7 +213,7 @@ class ClaimMapperAdmin(ConfirmingAdmin):
 
     def describe(self, row: ClaimMapper) -> list[tuple[Any, str]]:
         """Return labels and texts that describe a mapper."""
-        return describe(row, Names.current())
+        return describe(row, Names.of([row.rule_or_broken().conditions]))
 
     def get_urls(self) -> list[URLPattern]:
         """Return the URLs, with those of the ready-made sets."""
@@ -243,7 +267,8 @@ class ClaimMapperAdmin(ConfirmingAdmin):
         return self.review_page(request, before=list(stored), after=changed, version=version)
 
     def _list(self, request: HttpRequest, extra_context: dict[str, Any] | None) -> HttpResponse:
-        names = Names.current()
+        declared = sorted(app_settings().claim_mappers, key=lambda rule: (rule.order, rule.key))
+        names = Names.of(rule.conditions for rule in declared)
         context = {
             "declared": [
                 {
@@ -252,21 +277,22 @@ class ClaimMapperAdmin(ConfirmingAdmin):
                     "conditions": conditions_sentence(rule.conditions, names),
                     "problem": why_unusable(rule) or why_never_applied(rule, names),
                 }
-                for rule in sorted(app_settings().claim_mappers, key=lambda rule: (rule.order, rule.key))
+                for rule in declared
             ],
             "ready_made": {name: READY_MADE_LABELS.get(name, name) for name in READY_MADE},
-            "may_add": self.has_add_permission(request),
         }
         return super().changelist_view(request, {**context, **(extra_context or {})})
 
 
-def _problem_html(problem: str) -> str:
-    return format_html('<span class="at-jwt-problem">{}</span>', problem) if problem else ""
+def _summary(mapper: Any) -> MapperSummary:
+    """Return the summary of a mapper, which the list has made for all its rows."""
+    summary: MapperSummary | None = getattr(mapper, "summary", None)
+    return summary or summaries([mapper])[mapper.name]
 
 
 def _ready_made_rows(name: str) -> tuple[list[ClaimMapper], list[str]]:
     """Return the mappers of a set that can be added, and the problems."""
-    rows, problems, names = [], [], Names.current()
+    rows, problems, names = [], [], Names.of()
     for data in READY_MADE[name]:
         row = ClaimMapper(**data)
         try:

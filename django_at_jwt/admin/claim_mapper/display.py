@@ -37,7 +37,7 @@ from django_at_jwt.models.mappable import groups_field, resolve_path
 from .transforms import AS_JSON, STEPS, TransformRow, row_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from django_at_jwt.core.claims import Conditions, MapperRule
     from django_at_jwt.models import ClaimMapper
@@ -57,15 +57,19 @@ _LONGEST_VALUE: Final = 60
 
 @dataclass(frozen=True, kw_only=True)
 class Names:
-    """Display names of clients by client id and of APIs by identifier, and the names of groups."""
+    """Display names of clients by client id and of APIs by identifier, and the names of groups.
+
+    Clients are only those that some conditions name; a site can have thousands of them.
+    """
 
     clients: Mapping[str, str] = field(default_factory=dict)
     resource_servers: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def current(cls) -> Names:
-        """Return the names of all clients and APIs; the clients cost one query."""
-        rows = get_application_model()._default_manager.order_by("name", "client_id").values_list("client_id", "name")
+    def of(cls, conditions: Iterable[Conditions] = ()) -> Names:
+        """Return the names of all APIs and of the clients that the conditions name; these cost one query."""
+        named = {client_id for each in conditions for client_id in each.clients}
+        rows = get_application_model()._default_manager.filter(client_id__in=named).values_list("client_id", "name")
         return cls(
             clients={client_id: name or client_id for client_id, name in rows},
             # latest() includes APIs just registered in another process.
@@ -186,6 +190,40 @@ def value_sentence(rule: MapperRule) -> str:
     return ", ".join(parts)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MapperSummary:
+    """A mapper in the list. ``problem`` is empty if the mapper is applied as written."""
+
+    value: str
+    conditions: str
+    problem: str
+
+
+def summaries(mappers: Iterable[ClaimMapper]) -> dict[str, MapperSummary]:
+    """Return the summaries of mappers by name. A valid rule is parsed once; the clients of all rules cost one query."""
+    read = [(mapper.name, *_rule_and_problem(mapper)) for mapper in mappers]
+    names = Names.of(rule.conditions for _name, rule, _problem in read)
+    return {
+        name: MapperSummary(
+            value=value_sentence(rule),
+            conditions=conditions_sentence(rule.conditions, names),
+            problem=problem or why_unusable(rule) or why_never_applied(rule, names),
+        )
+        for name, rule, problem in read
+    }
+
+
+def _rule_and_problem(mapper: ClaimMapper) -> tuple[MapperRule, str]:
+    """Return the rule of a row, or one that fails, and why the row is never applied; empty if nothing is known yet."""
+    if any(mapper.name == rule.key for rule in app_settings().claim_mappers):
+        problem = gettext("Not applied: the settings declare a mapper with this name.")
+        return mapper.rule_or_broken(), problem
+    try:
+        return mapper.rule, ""
+    except UnusableRule as error:
+        return mapper.rule_or_broken(), _joined(error)
+
+
 def describe(mapper: ClaimMapper, names: Names) -> list[tuple[Any, str]]:
     """Return labels and texts for everything in a mapper that affects tokens."""
     rule = mapper.rule_or_broken()
@@ -266,16 +304,6 @@ def _missing_if_all(named: Collection[str], known: Collection[str]) -> list[str]
     """Return the missing names, or nothing if any name exists: one is enough."""
     missing = [name for name in named if name not in known]
     return missing if len(missing) == len(named) else []
-
-
-def state_of(mapper: ClaimMapper, names: Names) -> str:
-    """Return why a row is not applied as written; an empty string if it is."""
-    if any(mapper.name == rule.key for rule in app_settings().claim_mappers):
-        return gettext("Not applied: the settings declare a mapper with this name.")
-    try:
-        return why_unusable(mapper.rule) or why_never_applied(mapper.rule, names)
-    except UnusableRule as error:
-        return _joined(error)
 
 
 def _joined(error: UnusableRule) -> str:

@@ -6,14 +6,14 @@ import json
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from django import forms
-from django.contrib.admin.widgets import AdminTextareaWidget, AdminTextInputWidget
+from django.contrib.admin.widgets import AdminTextareaWidget, AdminTextInputWidget, FilteredSelectMultiple
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
-from django.utils.html import format_html_join
+from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from oauth2_provider.scopes import get_scopes_backend
 
-from django_at_jwt.admin.client_choices import ClientsWidget
+from django_at_jwt.admin.client_choices import ClientsField
 from django_at_jwt.admin.optimistic_lock import VersionedForm
 from django_at_jwt.claims import registered_claim_sources
 from django_at_jwt.conf import app_settings
@@ -28,6 +28,8 @@ from .transforms import TransformsField
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+    from django.utils.safestring import SafeString
 
 
 SOURCE_KINDS: Final = {
@@ -84,17 +86,17 @@ def _placeholder_help(placeholders: Iterable[str]) -> str:
 
 
 def _set_conditions(form: ClaimMapperForm) -> None:
-    """Set the choices of clients, APIs, scopes, grants and groups."""
-    names = Names.current()
+    """Set the choices of APIs, scopes, grants and groups, and the search for clients."""
+    names = Names.of()
     scopes = get_scopes_backend().get_all_scopes()
     for name, choices in (
-        ("clients", {each: _labelled(label, each) for each, label in names.clients.items()}),
         ("resource_servers", {each: _labelled(label, each) for each, label in names.resource_servers.items()}),
         ("scopes", {scope: f"{scope}: {text}" for scope, text in scopes.items()}),
         ("grants", {grant: str(label) for grant, label in GRANTS.items()}),
         ("groups", {group: group for group in names.groups}),
     ):
         _set_multiple_choices(form, name, choices)
+    _field(form, "clients").search_at(form.client_search_url, stored=_chosen(form, "clients"))
 
 
 def _set_choices(form: ClaimMapperForm, name: str, choices: Mapping[str, str]) -> None:
@@ -106,11 +108,15 @@ def _set_choices(form: ClaimMapperForm, name: str, choices: Mapping[str, str]) -
 
 
 def _set_multiple_choices(form: ClaimMapperForm, name: str, choices: Mapping[str, str]) -> None:
-    chosen = form.initial.get(name)
     # A deleted choice stays listed until an administrator removes it here.
-    gone = (str(each) for each in (chosen if isinstance(chosen, list) else ()) if str(each) not in choices)
+    gone = (each for each in _chosen(form, name) if each not in choices)
     labels = {**choices, **{each: gettext("%(name)s (not on this site)") % {"name": each} for each in gone}}
     _field(form, name).choices = labels.items()
+
+
+def _chosen(form: ClaimMapperForm, name: str) -> list[str]:
+    chosen = form.initial.get(name)
+    return [str(each) for each in chosen] if isinstance(chosen, list) else []
 
 
 def _labelled(label: str, name: str) -> str:
@@ -141,9 +147,18 @@ class _Choice(forms.CharField):
     widget = forms.Select
 
 
+class GroupsWidget(FilteredSelectMultiple):
+    """Django's two lists in a wrapper element: its script inserts them as the first child of their parent."""
+
+    def render(self, *args: Any, **kwargs: Any) -> SafeString:
+        """Return the HTML; without JavaScript it is one list with multiple choices."""
+        return format_html('<div class="related-widget-wrapper">{}</div>', super().render(*args, **kwargs))
+
+
 class ClaimMapperForm(VersionedForm):
     """Reads and writes the JSON of a claim mapper. Only the field of the chosen kind of source is used."""
 
+    client_search_url: ClassVar = ""
     source_kind = forms.ChoiceField(
         label=_("Source"),
         choices=[("", _("choose one")), *SOURCE_KINDS.items()],
@@ -208,16 +223,15 @@ class ClaimMapperForm(VersionedForm):
         widget=forms.CheckboxSelectMultiple,
         help_text=_("Only for tokens whose APIs are all selected here. If none is selected: all APIs."),
     )
-    clients = forms.MultipleChoiceField(
+    clients = ClientsField(
         label=_("Clients"),
         required=False,
-        widget=ClientsWidget(_("clients"), is_stacked=False),
         help_text=_("Only for tokens of these clients. If none is selected: all clients."),
     )
     groups = forms.MultipleChoiceField(
         label=_("Groups"),
         required=False,
-        widget=ClientsWidget(_("groups"), is_stacked=False),
+        widget=GroupsWidget(_("groups"), is_stacked=False),
         help_text=_("Only for users in one of these groups. If none is selected: all users."),
     )
     grants = forms.MultipleChoiceField(
