@@ -22,6 +22,7 @@ from django_at_jwt.models import ResourceServer
 
 from .client_choices import ClientSearchMixin, ClientsField
 from .confirmation import ConfirmingAdmin
+from .lifetime import LifetimeField, lifetime_in_words
 from .optimistic_lock import VersionedForm
 
 if TYPE_CHECKING:
@@ -87,6 +88,11 @@ class ResourceServerForm(VersionedForm):
             "reports:read Read reports. If empty: the scopes that no other API names."
         ),
     )
+    lifetime = LifetimeField(
+        label=_("Lifetime"),
+        required=False,
+        help_text=_("Such as “1 hour”, “90 minutes” or a number of seconds. If empty: the site's default."),
+    )
     algorithm = forms.ChoiceField(
         label=_("Algorithm"), required=False, help_text=ResourceServer._meta.get_field("algorithm").help_text
     )
@@ -133,6 +139,12 @@ class ResourceServerForm(VersionedForm):
             if named != stored:
                 self.initial[field] = named
             self.fields[field].search_at(self.client_search_url, stored=named)  # type: ignore[attr-defined]
+
+
+def _displayed(row: ResourceServer, field: Any) -> str:
+    """Return a field of a row for the review page."""
+    value = getattr(row, field.name)
+    return lifetime_in_words(value) if field.name == "lifetime" and value else display_for_field(value, field, "")
 
 
 def _with_size(algorithm: str) -> str:
@@ -201,7 +213,7 @@ class ResourceServerAdmin(ClientSearchMixin, ConfirmingAdmin):
         """Return the labels and displayed values of a row's fields."""
         names = flatten_fieldsets(self.fieldsets)
         fields = [field for field in row._meta.fields if field.name in names]
-        return [(field.verbose_name, display_for_field(getattr(row, field.name), field, "")) for field in fields]
+        return [(field.verbose_name, _displayed(row, field)) for field in fields]
 
     @admin.display(description=_("default"), boolean=True)
     def default(self, server: ResourceServer) -> bool:
@@ -221,10 +233,8 @@ class ResourceServerAdmin(ClientSearchMixin, ConfirmingAdmin):
 
     @admin.display(description=_("lifetime"), ordering="lifetime")
     def lifetime_or_default(self, server: ResourceServer) -> str:
-        """Return the lifetime of the tokens in seconds, or a reference to the site's default."""
-        if server.lifetime is None:
-            return gettext("the site's default")
-        return gettext("%(seconds)d s") % {"seconds": server.lifetime}
+        """Return the lifetime of the tokens in words, or a reference to the site's default."""
+        return gettext("the site's default") if server.lifetime is None else lifetime_in_words(server.lifetime)
 
     @admin.display(description=_("tokens"))
     def tokens(self, server: ResourceServer) -> str:
@@ -248,5 +258,11 @@ class ResourceServerAdmin(ClientSearchMixin, ConfirmingAdmin):
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Show the list below the resource servers declared in the settings."""
         settings = app_settings()
-        context = {"declared": settings.resource_servers, "declared_default": settings.default_resource}
+        context = {
+            "declared": [
+                (server, lifetime_in_words(server.lifetime) if server.lifetime else gettext("the site's default"))
+                for server in settings.resource_servers
+            ],
+            "declared_default": settings.default_resource,
+        }
         return super().changelist_view(request, {**context, **(extra_context or {})})

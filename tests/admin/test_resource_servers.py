@@ -7,6 +7,7 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
 from django.urls import reverse
+from django.utils import translation
 
 from django_at_jwt.authorization_server.resource_servers import registry
 from django_at_jwt.core.jose.algorithms import ALGORITHMS
@@ -102,8 +103,12 @@ def test_without_scopes_it_has_those_that_no_other_api_names(admin):
         ({"scopes": "read Read\nread Again"}, "scopes", "Duplicate scope: read"),
         ({"scopes": 'quo"te'}, "scopes", "invalid scope"),
         ({"lifetime": "0"}, "lifetime", "at least one second"),
-        ({"lifetime": "-5"}, "lifetime", "greater than or equal to 0"),
-        ({"lifetime": "an hour"}, "lifetime", "whole number"),
+        ({"lifetime": "-5"}, "lifetime", "at least one second"),
+        ({"lifetime": "an hour"}, "lifetime", "Enter a duration, such as “1 hour”"),
+        ({"lifetime": "1.5"}, "lifetime", "Enter a duration"),
+        ({"lifetime": "25000 days"}, "lifetime", "at most 68 years"),
+        ({"lifetime": "9" * 20}, "lifetime", "Enter a duration"),
+        ({"lifetime": f"{'9' * 30} days"}, "lifetime", "Enter a duration"),
         ({"algorithm": "ES256"}, "algorithm", "not one of the available choices"),
         ({"token_format": "jwt"}, "token_format", "not one of the available choices"),
         ({"clients": ["nobody"]}, "clients", "not one of the available choices"),
@@ -116,6 +121,35 @@ def test_errors_are_at_the_field_and_say_what_is_wrong(admin, sent, field, expec
     told = errors(save(admin, reverse(ADD), {**FORM, **sent}))
     assert expected in told[field]
     assert not ResourceServer.objects.exists()
+
+
+def test_lifetimes_are_shown_and_read_in_words(admin):
+    assert save(admin, reverse(ADD), {**FORM, "lifetime": "90 minutes"}).status_code == 302
+    row = ResourceServer.objects.get()
+    assert row.lifetime == 5400
+    address = reverse("admin:django_at_jwt_resourceserver_change", args=[row.pk])
+    assert 'value="1 hour 30 minutes"' in admin.get(address).content.decode()
+    # In other words, it is no change.
+    assert admin.post(address, fill_in(admin, address, lifetime="1h 30 min")).status_code == 302
+    assert LogEntry.objects.first().get_change_message() == "No fields changed."
+    review = admin.post(address, fill_in(admin, address, lifetime="PT1H"))
+    assert {line["label"]: (line["before"], line["after"]) for line in review.context["rows"][0]["lines"]} == {
+        "lifetime": ("1 hour 30 minutes", "1 hour")
+    }
+    assert ">1 hour 30 minutes<" in admin.get(reverse(LIST)).content.decode()
+
+
+def test_lifetimes_are_translated(admin):
+    row = ResourceServer.objects.create(identifier=MAIL, name="Mail", lifetime=7200)
+    address = reverse("admin:django_at_jwt_resourceserver_change", args=[row.pk])
+    with translation.override("de"):
+        assert 'value="2 Stunden"' in admin.get(address).content.decode()
+        assert save(admin, address, fill_in(admin, address, lifetime="3 stunden, 1 Tag")).status_code == 302
+        row.refresh_from_db()
+        assert row.lifetime == 97200
+        assert save(admin, address, fill_in(admin, address, lifetime="5 hours")).status_code == 302
+    row.refresh_from_db()
+    assert row.lifetime == 18000
 
 
 def test_lifetime_beyond_the_retention(admin, settings):
@@ -178,7 +212,7 @@ def test_list(admin, service):
         "https://reports.example.com/",
         "Default: https://api.example.com/ (AT_JWT",
         "<code>read</code>",
-        "60 s",
+        ">1 minute<",
     ):
         assert expected in text
 
