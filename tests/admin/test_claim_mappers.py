@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth import get_user_model
@@ -56,7 +58,11 @@ def add(admin, **values):
 def errors(page):
     assert page.status_code == 200
     form = page.context["adminform"].form
-    return {field: " ".join(messages) for field, messages in form.errors.items()}
+    told = {field: " ".join(messages) for field, messages in form.errors.items()}
+    # The rows of transforms have messages of their own.
+    rows = form.fields["transforms"].widget.errors
+    messages = [message for each in rows.values() for message in each]
+    return {**told, "transforms": " ".join([told["transforms"], *messages])} if rows else told
 
 
 DEPARTMENT = {
@@ -250,7 +256,7 @@ def test_every_kind_of_source_is_offered():
         ({"source_kind": "nonsense"}, "source_kind", "not one of the available choices"),
         ({"type": "integers", "when_missing": "default", "default": "x"}, "default", "JSON"),
         ({"type": "integer", "when_missing": "default", "default": '"x"'}, "default", "is not of type"),
-        ({"transforms-0-step": "cast", "transforms-0-text": "text"}, "transforms", "Transform 1: This must be one of"),
+        ({"transforms-0-step": "cast", "transforms-0-text": "text"}, "transforms", "This must be one of"),
         ({"transforms-0-step": "rename", "transforms-0-text": "a"}, "transforms", "has no ="),
         ({"transforms-0-step": "rename", "transforms-0-text": "a=b\na=c"}, "transforms", "twice"),
         ({"transforms-0-text": "x"}, "transforms", "Choose a transform"),
@@ -273,6 +279,33 @@ def test_errors_are_at_the_field_and_say_what_is_wrong(admin, values, field, say
     told = errors(send(admin, ADD, **{**DEPARTMENT, **values}))
     assert says in told[field]
     assert not ClaimMapper.objects.exists()
+
+
+def test_errors_of_transforms_are_tied_to_their_inputs(admin):
+    steps = {
+        "transforms-0-step": "lower",
+        "transforms-1-step": "rename",
+        "transforms-1-text": "a",
+        "transforms-2-step": "hash_by_name",
+        "transforms-2-text": "x",
+    }
+    page = send(admin, ADD, **DEPARTMENT, **steps)
+    assert page.context["adminform"].form.errors == {"transforms": ["Correct the transforms 2 and 3."]}
+    tags = re.findall(r"<(?:select|textarea|ul)[^>]*id_transforms-[^>]*>", page.content.decode())
+    described = {}
+    for tag in tags:
+        attributes = dict(re.findall(r'([\w-]+)="([^"]*)"', tag))
+        described[attributes["id"]] = (attributes.get("aria-invalid"), attributes.get("aria-describedby"))
+    whole = "id_transforms_helptext id_transforms_error"
+    assert described["id_transforms-0-step"] == described["id_transforms-0-text"] == (None, whole)
+    for row in (1, 2):
+        expected = ("true", f"id_transforms-{row}-error")
+        assert described[f"id_transforms-{row}-step"] == described[f"id_transforms-{row}-text"] == expected
+        assert f"id_transforms-{row}-error" in described
+    assert "id_transforms-0-error" not in described
+    text = page.content.decode()
+    assert '<ul class="errorlist" id="id_transforms_error"' in text
+    assert "Write “old = new” on each line; “a” has no =." in text.split('id="id_transforms-1-error"')[1][:200]
 
 
 @pytest.mark.parametrize("claim", [*sorted(RESERVED_CLAIMS), "SUB", "sub.x", "\uff53ub"])

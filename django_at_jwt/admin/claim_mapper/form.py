@@ -66,9 +66,17 @@ def _set_sources(form: ClaimMapperForm) -> None:
         "{claim:sub}",
     ]
     _field(form, "source_template").help_text = _placeholder_help(placeholders)
-    # The script sets the type of the chosen source; without it, the form rejects a wrong type.
+    # The script suggests the type of the chosen source; without it, the form rejects a wrong type.
     types = {name: each.type.value for name, each in registered.items()}
     _field(form, "source_registered").widget.attrs["data-types"] = json.dumps(types)
+    _field(form, "source_kind").widget.attrs |= {
+        "data-types": json.dumps(_TYPES),
+        # The script replaces {type}.
+        "data-changed": _("The type was set to “{type}”, which the source returns."),
+        "data-reset": _("The type was set back to “{type}”."),
+        "data-differs": _("The source returns “{type}”. Choose this type, or add a transform."),
+        **({"data-type-is-chosen": "true"} if form.is_bound or form.instance.pk else {}),
+    }
 
 
 def _kinds(chosen: object) -> dict[str, Any]:
@@ -127,6 +135,14 @@ def _field(form: ClaimMapperForm, name: str) -> Any:
     return form.fields[name]
 
 
+# The types that sources return, if it is always the same one.
+_TYPES: Final = {
+    "groups": ValueType.STRINGS.value,
+    "permissions": ValueType.STRINGS.value,
+    "template": ValueType.STRING.value,
+    "text": ValueType.STRING.value,
+    "resource_server": ValueType.STRING.value,
+}
 # The member of the rule's data that the field of each kind of source fills.
 _MEMBER: Final = {
     "user": "path",

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from django import forms
 from django.core.exceptions import ValidationError
-from django.utils.translation import gettext
+from django.utils.text import get_text_list
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from django_at_jwt.core.claims import UnusableRule
+from django_at_jwt.core.claims.rules import Hash
 from django_at_jwt.core.claims.schema import MOST_TRANSFORMS, parse_transform, read_json, write_part
 from django_at_jwt.models.claim_mapper import in_words
+from django_at_jwt.models.mappable import find_hash_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -151,15 +155,38 @@ def _survives_form(name: str, text: str) -> bool:
 
 
 class TransformsWidget(forms.Widget):
-    """The rows; empty ones are ignored."""
+    """The rows; empty ones are ignored.
 
+    Attributes:
+        errors: texts by the number of the row, from 1; shown in the row and tied to its inputs.
+    """
+
+    errors: Mapping[int, list[str]] = MappingProxyType({})
     template_name = "admin/django_at_jwt/claimmapper/transforms.html"
 
     def get_context(self, name: str, value: Any, attrs: dict[str, Any] | None) -> dict[str, Any]:
         """Return the context: the rows, and some empty ones."""
         rows = [*(value or [])]
         rows += [TransformRow("", "")] * min(_EMPTY_ROWS, max(0, MOST_TRANSFORMS - len(rows)))
-        return {**super().get_context(name, None, attrs), "rows": rows, "steps": STEPS, "most": MOST_TRANSFORMS}
+        context = super().get_context(name, None, attrs)
+        whole = context["widget"]["attrs"]
+        shown = []
+        for number, row in enumerate(rows, start=1):
+            error_id = f"{whole.get('id', name)}-{number - 1}-error"
+            described_by = [error_id] if number in self.errors else []
+            if number == 1 and whole.get("aria-describedby"):
+                # The label of the field is that of the first row, and so are its help and its errors.
+                described_by.append(whole["aria-describedby"])
+            shown.append(
+                {
+                    "step": row.step,
+                    "text": row.text,
+                    "errors": self.errors.get(number, ()),
+                    "error_id": error_id,
+                    "described_by": " ".join(described_by),
+                }
+            )
+        return {**context, "rows": shown, "steps": STEPS}
 
     def value_from_datadict(self, data: Any, files: Any, name: str) -> list[TransformRow]:
         """Return the submitted rows in order, without empty ones."""
@@ -193,19 +220,18 @@ class TransformsField(forms.Field):
         """Return the transforms of the rows.
 
         Raises:
-            ValidationError: with the number of each invalid row.
+            ValidationError: with the numbers of invalid rows. The widget shows why each is invalid.
         """
-        transforms, problems = [], []
+        transforms, problems = [], {}
         for number, row in enumerate(value or [], start=1):
             try:
                 transforms.append(_read(row))
             except ValidationError as error:
-                problems += [
-                    gettext("Transform %(number)d: %(problem)s") % {"number": number, "problem": text}
-                    for text in error.messages
-                ]
+                problems[number] = error.messages
+        self.widget.errors = problems
         if problems:
-            raise ValidationError(problems)
+            text = ngettext("Correct transform %(numbers)s.", "Correct the transforms %(numbers)s.", len(problems))
+            raise ValidationError(text % {"numbers": get_text_list([str(each) for each in problems], gettext("and"))})
         return transforms
 
     def has_changed(self, initial: Any, data: Any) -> bool:
@@ -221,7 +247,10 @@ def _read(row: TransformRow) -> Any:
         raise ValidationError(_("Unknown transform “%(step)s”."), params={"step": row.step})
     data = STEPS[row.step].read(row.text)
     try:
+        transform = parse_transform(data)
+        if isinstance(transform, Hash) and transform.key_name:
+            find_hash_key(transform.key_name)
         # Store the form that exports have.
-        return write_part(parse_transform(data))
+        return write_part(transform)
     except UnusableRule as error:
         raise ValidationError([gettext(problem.text) % problem.parameters for problem in error.problems]) from None

@@ -15,15 +15,33 @@ document.addEventListener("DOMContentLoaded", () => {
     .filter((name) => name !== "kind");
   const type = byId("id_type");
   const registered = byId("id_source_registered");
-  const types = JSON.parse(registered?.dataset.types || "{}");
-  const isList = new Set(["groups", "permissions"]);
+  const types = JSON.parse(kind.dataset.types);
+  const registeredTypes = JSON.parse(registered?.dataset.types || "{}");
 
   const showSource = () => kinds.forEach((each) => show(`source_${each}`, each === kind.value));
-  const suggestType = () => {
-    if (isList.has(kind.value)) type.value = "strings";
-    else if (kind.value === "registered") type.value = types[registered.value] || type.value;
-    else if (kind.value !== "constant") type.value = "string";
+
+  // Set a type that nobody has chosen to that of the source, and say so. Never change a chosen one.
+  const notice = document.createElement("div");
+  notice.className = "help at-jwt-notice";
+  notice.setAttribute("role", "status");
+  type.closest(".form-row").append(notice);
+  const say = (text, value) => {
+    const name = [...type.options].find((option) => option.value === value).text;
+    notice.textContent = text.replace("{type}", name);
   };
+  const original = type.value;
+  let isChosen = "typeIsChosen" in kind.dataset;
+  const suggestType = () => {
+    const returned = kind.value === "registered" ? registeredTypes[registered.value] : types[kind.value];
+    const suggested = returned || (isChosen || kind.value === "constant" ? type.value : original);
+    notice.textContent = "";
+    if (suggested === type.value) return;
+    if (isChosen) { say(kind.dataset.differs, suggested); return; }
+    type.value = suggested;
+    if (returned) say(kind.dataset.changed, suggested);
+    else say(kind.dataset.reset, suggested);
+  };
+  type.addEventListener("change", () => { isChosen = true; suggestType(); });
   kind.addEventListener("change", () => { showSource(); suggestType(); });
   registered?.addEventListener("change", suggestType);
   showSource();
@@ -51,7 +69,8 @@ document.addEventListener("DOMContentLoaded", () => {
   };
   // Show one empty row at a time.
   const showSteps = () => {
-    const lastUsed = steps.findLastIndex((step) => step.querySelector("select").value);
+    const isUsed = (step) => step.querySelector("select").value || step.querySelector("textarea").value;
+    const lastUsed = steps.findLastIndex(isUsed);
     steps.forEach((step, place) => { step.hidden = place > lastUsed + 1; dress(step); });
   };
   steps.forEach((step) => ["input", "change"].forEach((event) => step.addEventListener(event, showSteps)));
