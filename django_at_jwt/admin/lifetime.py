@@ -32,7 +32,8 @@ _PLURALS: Final = (0, 1, 2, 3, 5, 11, 21, 100)
 
 def lifetime_in_words(seconds: int) -> str:
     """Return a number of seconds in words, such as "1 hour 30 minutes"."""
-    parts, rest = [], seconds
+    parts: list[str] = []
+    rest = seconds
     for size, singular, plural, _short in _UNITS:
         number, rest = divmod(rest, size)
         if number or (size == 1 and not parts):

@@ -18,20 +18,20 @@ from oauth2_provider.models import get_application_model
 from django_at_jwt.authorization_server.claims.messages import explained
 from django_at_jwt.authorization_server.claims.preview import SIZE_MARKS, preview_access_token
 from django_at_jwt.conf import token_user_model
-from django_at_jwt.models import ClaimMapper, TokenPreview
+from django_at_jwt.models import ClaimMapper, ResourceServer, TokenPreview
 
 from .optimistic_lock import BACK
-from .preview_form import PREFIX, PreviewForm
+from .preview_form import PREFIX, PreviewForm, request_for_mapper, request_for_resource_server
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from django.contrib.admin import AdminSite
     from django.http import HttpRequest, HttpResponse
 
     from django_at_jwt.authorization_server.claims.change_impact import ChangeImpact
     from django_at_jwt.authorization_server.claims.preview import Preview
-    from django_at_jwt.core.claims import CompiledMappers
+    from django_at_jwt.core.claims import CompiledMappers, Conditions
 
     _ModelAdmin = admin.ModelAdmin[TokenPreview]
 else:
@@ -93,12 +93,18 @@ class Segment:
 
 
 def preview_page(
-    request: HttpRequest, admin_site: AdminSite, *, mappers: CompiledMappers | None = None, title: str = ""
+    request: HttpRequest,
+    admin_site: AdminSite,
+    *,
+    mappers: CompiledMappers | None = None,
+    conditions: Conditions | None = None,
+    title: str = "",
 ) -> HttpResponse:
     """Return the page that asks which token to preview; after a POST, show the preview and record it.
 
     Another form's view, such as a claim mapper's, can call this for its own POST, with the mappers as they would be
-    saved. The values of that form are submitted again, to the same URL, with each preview.
+    saved. The values of that form are submitted again, to the same URL, with each preview. The form starts with a
+    request that meets the conditions.
 
     Raises:
         PermissionDenied: the user may not preview access tokens.
@@ -106,7 +112,10 @@ def preview_page(
     if not request.user.has_perm(PREVIEW_PERMISSION):
         raise PermissionDenied
     sent = any(name.startswith(f"{PREFIX}-") for name in request.POST)
-    initial = {} if request.method == "POST" else _initial(request, admin_site)
+    if request.method == "POST":
+        initial = {} if conditions is None else request_for_mapper(conditions)
+    else:
+        initial = _initial(request, admin_site)
     form = PreviewForm(request.POST if sent else None, request=request, admin_site=admin_site, initial=initial)
     context: dict[str, Any] = {
         **admin_site.each_context(request),
@@ -135,15 +144,23 @@ def _is_repeated(name: str) -> bool:
 
 
 def _initial(request: HttpRequest, admin_site: AdminSite) -> dict[str, Any]:
-    """Return the user and client named by a link, if the administrator may view these rows."""
+    """Return the request for the rows named by a link, if the administrator may view these rows."""
     initial: dict[str, Any] = {}
-    models = {"user": token_user_model(), "client": get_application_model()}
-    for name, model in models.items():
-        registered = admin_site._registry.get(model)
+    for name, (model, request_for) in _LINKED.items():
+        registered = admin_site._registry.get(model())
         row = registered.get_object(request, request.GET[name]) if registered and name in request.GET else None
         if registered and row is not None and registered.has_view_permission(request, row):
-            initial |= {name: row.pk, **({"user_name": row.pk} if name == "user" else {"client_id": row.client_id})}
+            initial |= request_for(row)
     return initial
+
+
+# The models that a link can name a row of, and the request to start with.
+_LINKED: Final[dict[str, tuple[Callable[[], Any], Callable[[Any], dict[str, Any]]]]] = {
+    "user": (token_user_model, lambda row: {"user": row.pk, "user_name": row.pk}),
+    "client": (get_application_model, lambda row: {"client": row.pk, "client_id": row.client_id}),
+    "mapper": (lambda: ClaimMapper, lambda row: request_for_mapper(row.rule_or_broken().conditions)),
+    "resource_server": (lambda: ResourceServer, request_for_resource_server),
+}
 
 
 def _record(request: HttpRequest, asked: Mapping[str, Any], *, is_unsaved: bool) -> None:

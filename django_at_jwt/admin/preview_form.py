@@ -15,14 +15,55 @@ from django_at_jwt.authorization_server.claims.lookup import find_client, find_u
 from django_at_jwt.authorization_server.issuance import TokenRequest
 from django_at_jwt.authorization_server.login.events import authentication_by_password
 from django_at_jwt.authorization_server.oauthlib_bridge.client_policy import known_grants, usual_grant
-from django_at_jwt.authorization_server.resource_servers import registry
+from django_at_jwt.authorization_server.resource_servers import registered_or_disabled, registry
 from django_at_jwt.conf import token_user_model
+from django_at_jwt.core.claims import Match
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
     from django.contrib.admin import AdminSite
     from django.http import HttpRequest
 
+    from django_at_jwt.core.claims import Conditions
+    from django_at_jwt.models import ResourceServer
+
 PREFIX = "preview"
+
+
+def request_for_mapper(conditions: Conditions) -> dict[str, Any]:
+    """Return initial values of the form that meet a mapper's conditions, as far as this site has what they name.
+
+    Not chosen: the user, whose claims are personal data.
+    """
+    scopes = _on_site(conditions.scopes, get_scopes_backend().get_all_scopes())
+    return {
+        "scopes": scopes if conditions.scopes_match is Match.ALL else scopes[:1],
+        # One: several APIs do not always share a token.
+        "resources": _on_site(conditions.resource_servers, registry.latest().by_identifier)[:1],
+        "grant": next(iter(_on_site(conditions.grants, known_grants())), ""),
+        **_first_client(conditions.clients),
+    }
+
+
+def request_for_resource_server(row: ResourceServer) -> dict[str, Any]:
+    """Return initial values of the form for all scopes that a resource server names, and its first client."""
+    server = registered_or_disabled(row)
+    return {
+        "resources": [server.identifier],
+        "scopes": _on_site(server.scopes or (), get_scopes_backend().get_all_scopes()),
+        **_first_client(sorted(server.client_ids or ())),
+    }
+
+
+def _on_site(names: Iterable[str], known: Collection[str]) -> list[str]:
+    return [name for name in names if name in known]
+
+
+def _first_client(client_ids: Iterable[str]) -> dict[str, Any]:
+    wanted = list(client_ids)
+    pks = dict(get_application_model()._default_manager.filter(client_id__in=wanted).values_list("client_id", "pk"))
+    return next(({"client": pks[each], "client_id": each} for each in wanted if each in pks), {})
 
 
 class PreviewForm(forms.Form):

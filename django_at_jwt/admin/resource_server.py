@@ -160,6 +160,7 @@ class ResourceServerAdmin(ClientSearchMixin, ConfirmingAdmin):
     """Resource servers, listed below those declared in the settings."""
 
     form = ResourceServerForm
+    change_form_template = "admin/django_at_jwt/resourceserver/change_form.html"
     change_list_template = "admin/django_at_jwt/resourceserver/change_list.html"
     list_display = (
         "name",

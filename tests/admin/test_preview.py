@@ -17,7 +17,7 @@ from django_at_jwt import claims
 from django_at_jwt.models import ClaimMapper, ResourceServer
 from tests.conftest import captured_statements, decoded
 
-from .pages import is_shown, send
+from .pages import fields_of, is_shown, send
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("signing_keys")]
 PAGE = "admin:django_at_jwt_preview"
@@ -105,8 +105,106 @@ def test_link_chooses_the_user_and_the_client(admin_client, web, user):
         assert admin_client.get(reverse(PAGE), data).context["form"].initial == {}
 
 
-def test_links_from_other_pages(admin_client, client, web, user):
+CONDITIONS = {
+    "tokens_for": "users",
+    "scopes": ["gone", "write", "read"],
+    "resource_servers": ["https://gone.example.com/", "https://reports.example.com/"],
+    "grants": ["refresh_token"],
+}
+
+
+def chosen(form):
+    return {name: value for name, value in form.initial.items() if value}
+
+
+def test_link_from_a_mapper_ticks_what_its_conditions_require(admin_client, web):
+    client_id = web.application.client_id
+    conditions = {**CONDITIONS, "clients": ["gone", client_id]}
+    source = {"kind": "user", "path": "email"}
+    row = ClaimMapper.objects.create(name="mail", claim="email", source=source, conditions=conditions)
+    page = admin_client.get(reverse(PAGE), {"mapper": row.pk})
+    assert chosen(page.context["form"]) == {
+        "scopes": ["write"],
+        "resources": ["https://reports.example.com/"],
+        "grant": "refresh_token",
+        "client": web.application.pk,
+        "client_id": client_id,
+    }
+    assert re.search(r'value="write"[^>]* checked', page.content.decode())
+    assert not re.search(r'value="read"[^>]* checked', page.content.decode())
+    row.conditions = {"scopes": ["write", "read"], "scopes_match": "all"}
+    row.save()
+    page = admin_client.get(reverse(PAGE), {"mapper": row.pk})
+    assert chosen(page.context["form"]) == {"scopes": ["write", "read"]}
+
+
+def test_unsaved_mapper_ticks_what_its_conditions_require(admin_client, web):
+    add = reverse("admin:django_at_jwt_claimmapper_add")
+    mapper = {"name": "m", "claim": "c", "source_kind": "text", "source_text": "x", "scopes": ["read"]}
+    page = send(admin_client, add, **mapper, clients=[web.application.client_id], _preview="Preview", _save=None)
+    form = page.context["form"]
+    assert chosen(form) == {"scopes": ["read"], "client": web.application.pk, "client_id": web.application.client_id}
+    assert re.search(r'name="preview-scopes" value="read"[^>]* checked', page.content.decode())
+    # What the user chooses instead is kept.
+    sent = {**fields_of(page), **asked(web, scopes=["write"])}
+    assert admin_client.post(add, sent).context["asked"]["scopes"] == ["write"]
+
+
+def test_link_from_a_resource_server_ticks_its_scopes_and_a_client(admin_client, web):
+    row = ResourceServer.objects.create(
+        identifier="https://mail.example.com/",
+        name="Mail",
+        scopes={"write": "", "gone": ""},
+        clients=["gone", web.application.client_id],
+    )
+    page = admin_client.get(reverse(PAGE), {"resource_server": row.pk})
+    assert chosen(page.context["form"]) == {
+        "resources": [row.identifier],
+        "scopes": ["write"],
+        "client": web.application.pk,
+        "client_id": web.application.client_id,
+    }
+    # A row from a fixture can hold anything.
+    ResourceServer.objects.filter(pk=row.pk).update(scopes=5, clients={"a": 1})
+    assert admin_client.get(reverse(PAGE), {"resource_server": row.pk}).status_code == 200
+
+
+def test_link_reveals_nothing_of_rows_that_the_user_may_not_view(staff, web):
+    conditions = {"scopes": ["read"], "clients": [web.application.client_id]}
+    mapper = ClaimMapper.objects.create(name="m", claim="c", source={"kind": "groups"}, conditions=conditions)
+    server = ResourceServer.objects.create(identifier="https://a.example.com/", name="A", clients=conditions["clients"])
+    for query in ({"mapper": mapper.pk}, {"resource_server": server.pk}):
+        page = staff.get(reverse(PAGE), query)
+        assert page.context["form"].initial == {}
+        assert web.application.client_id not in page.content.decode()
+
+
+def test_errors_are_announced(staff, web, user):
+    text = staff.post(reverse(PAGE), {"preview-user_name": "nobody", "preview-scopes": "none"}).content.decode()
+    assert "<title>Error: Preview an access token" in text
+    assert '<p class="errornote">Please correct the errors below.</p>' in text
+    assert '<ul class="errorlist" id="id_preview-user_name_error"' in text
+    [tag] = re.findall(r'<input[^>]*name="preview-user_name"[^>]*>', text)
+    assert 'aria-invalid="true"' in tag
+    assert 'aria-describedby="id_preview-user_name_helptext id_preview-user_name_error"' in tag
+    # Of several inputs, the group is described.
+    group = 'aria-describedby="id_preview-scopes_helptext id_preview-scopes_error"><legend>Scopes:'
+    assert f'<fieldset class="at-jwt-choices" {group}' in text
+    assert 'id="id_preview-scopes_helptext"' in text
+    assert 'id="id_preview-scopes_error"' in text
+    text = staff.post(reverse(PAGE), {"preview-user_name": user.pk}).content.decode()
+    assert '<p class="errornote">Please correct the error below.</p>' in text
+    assert "<title>Preview" in staff.get(reverse(PAGE)).content.decode()
+
+
+def test_links_from_other_pages(admin_client, client, web, user, mail):
+    server = ResourceServer.objects.create(identifier="https://mail.example.com/", name="Mail")
     for place, query in (
+        (reverse("admin:django_at_jwt_claimmapper_change", args=[mail.pk]), f"?mapper={mail.pk}"),
+        (
+            reverse("admin:django_at_jwt_resourceserver_change", args=[server.pk]),
+            f"?resource_server={server.pk}",
+        ),
         (reverse("admin:auth_user_change", args=[user.pk]), f"?user={user.pk}"),
         (
             reverse("admin:oauth2_provider_application_change", args=[web.application.pk]),

@@ -176,6 +176,12 @@ class TestTokenId:
     def test_that_never_existed(self, token_id, admin_client):
         page = admin_client.post(f"{LIST}add/", {"token_id": token_id})
         assert "No token with this jti is stored." in text_of(page)
+        text = page.content.decode()
+        assert "<title>Error: " in text
+        assert '<p class="errornote">Please correct the error below.</p>' in text
+        assert '<ul class="errorlist" id="id_token_id_error"' in text
+        assert 'aria-describedby="id_token_id_helptext id_token_id_error"' in text
+        assert 'id="id_token_id_helptext"' in text
         assert "<script>" not in page.content.decode().partition('class="at-jwt-revocation"')[2]
         assert not LogEntry.objects.exists()
 

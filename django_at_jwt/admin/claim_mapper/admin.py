@@ -158,7 +158,8 @@ class ClaimMapperAdmin(ClientSearchMixin, ConfirmingAdmin):
         before, row = submitted
         mappers = self.apply_change(ClaimConfiguration.stored(), before=before, after=[row]).mappers
         title = gettext("Preview an access token with the unsaved mapper “%(name)s”") % {"name": row.name}
-        return preview_page(request, self.admin_site, mappers=mappers, title=title)
+        conditions = row.rule_or_broken().conditions
+        return preview_page(request, self.admin_site, mappers=mappers, conditions=conditions, title=title)
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         """Return the list; the rows of the page are summarised together."""
