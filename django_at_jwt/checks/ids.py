@@ -82,6 +82,7 @@ class CheckId(StrEnum):
     PLAINTEXT_TOKENS = "django_at_jwt.W103"
     ISSUERS_NOT_SHARED = "django_at_jwt.W105"
     SLOW_CLIENT_SECRETS = "django_at_jwt.W107"
+    ROTATION_NOT_RUN = "django_at_jwt.W108"
     NO_PKCE = "django_at_jwt.W111"
     PLAIN_PKCE = "django_at_jwt.W112"
     FRONT_CHANNEL_TOKENS = "django_at_jwt.W113"

@@ -13,6 +13,7 @@ from django_at_jwt.conf import access_token_lifetime, app_settings
 from django_at_jwt.core.errors import NoSigningKey
 from django_at_jwt.core.jose.algorithms import ALGORITHMS
 from django_at_jwt.core.key_lifecycle import KeyState, KeyTimes, is_usable, plan_rotation
+from django_at_jwt.core.key_schedule import run_problem
 from django_at_jwt.core.quotation import format_instant
 
 from .ids import CheckId, issues_tokens, settings_valid, when
@@ -277,6 +278,30 @@ def check_rotation(**_kwargs: Any) -> list[CheckMessage]:
             problem = _wrong_times(before[after.kid], after, settings.signing_algorithms)
             messages.append(Warning(problem, hint=f"{_RUN}.", id=CheckId.WRONG_KEY_TIMES))
     return messages
+
+
+@when(issues_tokens, settings_valid)
+def check_rotation_runs(**_kwargs: Any) -> list[CheckMessage]:
+    """Check that the last recorded run of the rotation is recent and did not fail."""
+    keys = [row.times for row in signing_key_rows() or []]
+    if not keys:
+        # Reported by check_signing_key.
+        return []
+    from django_at_jwt.authorization_server.keys.rotation_run import read_last_run  # noqa: PLC0415 - as the models above
+
+    try:
+        run = read_last_run()
+    except (AnyDatabaseError, ConnectionDoesNotExist):
+        # Django reports migrations that were not run.
+        return []
+    problem = run_problem(run, keys, max_age=app_settings().rotation_run_max_age, now=timezone.now())
+    if problem is not None:
+        hint = "Schedule it daily, or set ROTATION_RUN_MAX_AGE in AT_JWT to a longer time."
+        return [Warning(str(problem), hint=hint, id=CheckId.ROTATION_NOT_RUN)]
+    if run is not None and run.problem:
+        failed = f"The last run of rotate_signing_keys, at {format_instant(run.at)}, failed: {run.problem}"
+        return [Warning(failed, hint=f"{_RUN}.", id=CheckId.ROTATION_NOT_RUN)]
+    return []
 
 
 def _missing(keys: Sequence[KeyTimes], algorithm: str, now: datetime) -> str | None:

@@ -74,6 +74,8 @@ class AppSettings:
         propagation_time: how long a key is announced before it signs: the longest time that a resource server caches
             the JWK set.
         retention: how long a key stays published after it stops signing; ``None`` for the longest token lifetime.
+        rotation_run_max_age: the longest time between two successful runs of ``rotate_signing_keys`` before a
+            warning; 0 for none.
         key_encryption_keys: base64url keys of 32 bytes that encrypt the private keys, newest first; ``None`` if the
             setting is invalid, so that no private key can be decrypted.
         key_ring_max_age: seconds for which a process uses the key ring it has read.
@@ -138,6 +140,7 @@ class AppSettings:
     rotation_interval: timedelta = setting(timedelta(days=90), read_duration)
     propagation_time: timedelta = setting(timedelta(days=7), read_duration)
     retention: timedelta | None = setting(None, read_optional_duration)
+    rotation_run_max_age: timedelta = setting(timedelta(hours=36), read_duration)
     key_encryption_keys: tuple[str, ...] | None = setting(
         (), read_key_encryption_keys_if_usable, examine=read_key_encryption_keys, repr=False
     )

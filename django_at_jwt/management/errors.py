@@ -1,4 +1,4 @@
-"""Expected failures of a command: one line and exit status 1."""
+"""Expected failures of a command: one line and an exit status, usually 1."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def as_command_error(undone: str, *, hint: str = "") -> Iterator[None]:
+def as_command_error(undone: str, *, hint: str = "", returncode: int = 1) -> Iterator[None]:
     """Turn expected errors into a ``CommandError`` of one line: refusals, invalid settings and database errors.
 
     Args:
         undone: what was not done; precedes the message of the database or of a key that cannot be decrypted.
         hint: a sentence to append to a database error.
+        returncode: the exit status.
 
     Raises:
         CommandError: with a text that contains no key and no token.
@@ -30,8 +31,9 @@ def as_command_error(undone: str, *, hint: str = "") -> Iterator[None]:
     try:
         yield
     except (KeyChangeRefused, ImproperlyConfigured) as error:
-        raise CommandError(single_line(error)) from None
+        raise CommandError(single_line(error), returncode=returncode) from None
     except NoSigningKey as error:
-        raise CommandError(f"{undone}: {single_line(error)}.") from None
+        raise CommandError(f"{undone}: {single_line(error)}.", returncode=returncode) from None
     except (AnyDatabaseError, TimeoutError) as error:
-        raise CommandError(f"{undone}: {single_line(error)}.{hint and f' {hint}'}") from None
+        text = f"{undone}: {single_line(error)}.{hint and f' {hint}'}"
+        raise CommandError(text, returncode=returncode) from None

@@ -8,6 +8,7 @@ from .introspection_client import IntrospectionClient
 from .issued_token import IssuedToken
 from .issuer_subject import IssuerSubject
 from .resource_server import ResourceServer
+from .rotation_run import RotationRun
 from .signing_key import SigningKey
 from .signing_key_event import SigningKeyEvent
 from .token_preview import TokenPreview
@@ -21,6 +22,7 @@ __all__ = [
     "IssuedToken",
     "IssuerSubject",
     "ResourceServer",
+    "RotationRun",
     "SigningKey",
     "SigningKeyEvent",
     "TokenPreview",

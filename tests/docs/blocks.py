@@ -87,6 +87,7 @@ KEYS = topic(
     "how-to/database-outages",
     "explanation/key-lifecycle",
 )
+HEALTH = topic("how-to/health")
 RFC9700 = topic("how-to/rfc9700")
 KEY_LEAKED = topic("how-to/key-leaked")
 SEVERAL_KEYS_LEAKED = topic("how-to/several-keys-leaked")

@@ -17,10 +17,10 @@ from django.views.decorators.debug import sensitive_variables
 
 from django_at_jwt.authorization_server.row_cache import RowCache
 from django_at_jwt.conf import app_settings, register_process_cache
-from django_at_jwt.core.errors import KeysUnavailable, UnacceptableKey
+from django_at_jwt.core.errors import KeysUnavailable, NoSigningKey, UnacceptableKey
 from django_at_jwt.core.jose.keyring import KeyRing, Signer
 from django_at_jwt.core.jose.keys import PrivateKey, PublicKey
-from django_at_jwt.core.key_lifecycle import PUBLISHED_STATES, KeyState, KeyTimes, signer_at
+from django_at_jwt.core.key_lifecycle import PUBLISHED_STATES, KeyState, KeyTimes, is_usable, signer_at
 from django_at_jwt.core.quotation import single_line
 from django_at_jwt.events import KeyAnnounced, KeyRetained, KeyRetired, KeyRevoked, KeySigning, emit
 from django_at_jwt.models import SigningKey as SigningKeyRow
@@ -145,6 +145,21 @@ class KeyStore:
         """Return the kids of the revoked keys that this process has read, and ``REVOKED_KIDS``."""
         revoked = {record.times.kid for record in self._records if record.times.revoked_at is not None}
         return revoked | set(app_settings().revoked_kids)
+
+    def times(self) -> tuple[KeyTimes, ...]:
+        """Return the instants of all keys that this process has read."""
+        return tuple(record.times for record in self._records)
+
+    def unopenable_keys(self) -> dict[str, str]:
+        """Return why signing and announced keys cannot be decrypted, by kid. Each key is decrypted once."""
+        now, problems = timezone.now(), {}
+        for record in self._records:
+            if is_usable(record.times, now):
+                try:
+                    self._open(record)
+                except NoSigningKey as error:
+                    problems[record.times.kid] = str(error)
+        return problems
 
     def jwk_set_max_age(self) -> int:
         """Return the seconds for which the JWK set may be cached now.

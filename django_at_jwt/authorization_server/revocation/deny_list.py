@@ -151,6 +151,10 @@ class DenyListCache:
             self._added += len(self._entries) - before
             self._added_at = time.monotonic()
 
+    def age(self) -> float | None:
+        """Return the seconds since the last successful read began, or ``None`` if there was none."""
+        return None if self._read_at == _NEVER else time.monotonic() - self._read_at
+
     def __len__(self) -> int:
         return len(self._entries)
 

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.db import Error as AnyDatabaseError
+from django.utils import timezone
 
 from django_at_jwt.authorization_server.keys.rotation import Rotation, rotate_signing_keys, safe_to_purge_after
+from django_at_jwt.authorization_server.keys.rotation_run import record_run
 from django_at_jwt.conf import app_settings
+from django_at_jwt.core.quotation import single_line
 from django_at_jwt.management.errors import as_command_error
 from django_at_jwt.management.history import add_history_arguments, origin_of
 from django_at_jwt.management.output import iso, plan_as_json, plan_lines, schedule_lines
@@ -20,12 +25,14 @@ if TYPE_CHECKING:
 
 
 NOTHING_TO_DO = 3
+_HINT = "Have you run manage.py migrate?"
 
 
 class Command(BaseCommand):
     """Rotate the signing keys according to the policy.
 
-    The exit status is 0 if keys were created or changed, 3 if nothing was due, and 1 on failure.
+    The exit status is 0 if keys were created or changed, 3 if nothing was due, and 1 on failure. Each run is recorded
+    for ``signing_key_status``, except dry runs.
     """
 
     # Before the first run, the checks only report that this command must be run.
@@ -68,16 +75,33 @@ class Command(BaseCommand):
             CommandError: exit status 1 and one line; nothing was changed. Also if nothing is due, but a key that signs
                 or is announced cannot be decrypted, so that monitoring reports it.
         """
-        with as_command_error("The signing keys were not rotated", hint="Have you run manage.py migrate?"):
-            rotation = rotate_signing_keys(
-                early=self._early(options),
-                origin=origin_of("rotate_signing_keys", options),
-                dry_run=options["dry_run"],
-                key_encryption_key_lost=options["key_encryption_key_lost"],
-            )
+        early = self._early(options)
+        try:
+            with as_command_error("The signing keys were not rotated", hint=_HINT):
+                rotation = rotate_signing_keys(
+                    early=early,
+                    origin=origin_of("rotate_signing_keys", options),
+                    dry_run=options["dry_run"],
+                    key_encryption_key_lost=options["key_encryption_key_lost"],
+                )
+        except CommandError as error:
+            if not options["dry_run"]:
+                # If this fails too, the error that is raised says why.
+                with suppress(AnyDatabaseError):
+                    record_run(timezone.now(), problem=str(error))
+            raise
         self.changed = bool(rotation.plan or rotation.client_secret_key)
+        if not options["dry_run"]:
+            self._record()
         lines = (_as_json if options["json"] else _as_text)(rotation, dry_run=options["dry_run"])
         self.stdout.write("\n".join(lines))
+
+    def _record(self) -> None:
+        try:
+            record_run(timezone.now(), changed=self.changed)
+        except AnyDatabaseError as error:
+            # The keys are rotated all the same.
+            self.stderr.write(f"This run could not be recorded: {single_line(error)}. {_HINT}")
 
     def _early(self, options: dict[str, Any]) -> Sequence[str]:
         in_use = app_settings().signing_algorithms

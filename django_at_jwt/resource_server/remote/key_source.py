@@ -45,6 +45,20 @@ class _View(NamedTuple):
     ends_at: float
 
 
+class SourceState(NamedTuple):
+    """What a process has of an issuer.
+
+    Attributes:
+        confirmed_at: when the issuer last confirmed its keys, in seconds since the epoch; ``None`` if it never did.
+        is_usable: whether tokens of the issuer can be verified.
+        is_failing: whether the last request of this process to the issuer failed.
+    """
+
+    confirmed_at: float | None
+    is_usable: bool
+    is_failing: bool
+
+
 class RemoteKeySource:
     """The key ring of one remote issuer, shared by all threads of this process.
 
@@ -64,6 +78,7 @@ class RemoteKeySource:
         self._unknown_kid_at = _NEVER
         self._unknown_kids: dict[str, float] = {}
         self._skipped: tuple[SkippedKey, ...] = ()
+        self._is_failing = False
 
     @property
     def confirmed_at(self) -> float | None:
@@ -92,6 +107,15 @@ class RemoteKeySource:
                 finally:
                     self._lock.release()
         return self._usable_ring()
+
+    def state(self) -> SourceState:
+        """Return what this process has, without a request to the issuer or a look at the shared cache."""
+        view = self._view
+        return SourceState(
+            confirmed_at=view.snapshot.confirmed_at if view else None,
+            is_usable=self._is_usable(),
+            is_failing=self._is_failing,
+        )
 
     def _usable_ring(self) -> KeyRing:
         view = self._view
@@ -218,6 +242,7 @@ class RemoteKeySource:
     def _failed(self, problem: str) -> None:
         fallback = "the previous keys stay in use" if self._is_usable() else "there are no previous keys"
         emit(IssuerFailed(issuer=self._options.issuer, purpose="keys", fallback=fallback, detail=problem))
+        self._is_failing = True
         self._look_again_at = time.monotonic() + RETRY_AFTER
         self._shared.end_claim(REFRESH, failed_for=RETRY_AFTER)
 
@@ -229,6 +254,7 @@ class RemoteKeySource:
         # Use the monotonic clock from here on: setting the clock back must not extend the use of keys.
         at = time.monotonic()
         self._refused_since = None
+        self._is_failing = False
         if snapshot.keys:
             ends_at = at + snapshot.usable_until(self._options.max_stale) - now
             self._look_again_at = at + snapshot.refresh_at - now
