@@ -99,8 +99,7 @@ def test_lines_run_the_commands_with_the_pages_file(site):
         assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert [" ".join(arguments) for arguments, _ in calls] == [
         "manage.py rotate_signing_keys",
-        "manage.py cleartokens",
-        "manage.py purge_authorizations",
+        "manage.py purge_tokens",
     ]
     for _, environment in calls:
         assert environment.items() >= expected.items()

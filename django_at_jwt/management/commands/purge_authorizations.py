@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from django.core.management.base import BaseCommand
 
@@ -13,6 +13,9 @@ from django_at_jwt.management.output import count
 if TYPE_CHECKING:
     from argparse import ArgumentParser
 
+SHOWS_PROGRESS: Final = 2
+"""The verbosity from which on each batch is reported."""
+
 
 class Command(BaseCommand):
     """Delete unusable authorizations, and links and deny list entries of expired tokens."""
@@ -21,7 +24,8 @@ class Command(BaseCommand):
     requires_system_checks = ()
     help = (
         "Deletes authorizations whose tokens have expired and whose refresh tokens were revoked or deleted, and the "
-        "deny list entries and other data of expired tokens. Run it after cleartokens."
+        "deny list entries and other data of expired tokens. Run it after cleartokens, or run purge_tokens instead of "
+        "both."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -35,7 +39,10 @@ class Command(BaseCommand):
             CommandError: exit status 1 and one line.
         """
         with as_command_error("The clean-up stopped"):
-            purged = purge_authorizations(dry_run=options["dry_run"])
+            purged = purge_authorizations(
+                dry_run=options["dry_run"],
+                progress=self._show_progress if options["verbosity"] >= SHOWS_PROGRESS else None,
+            )
         did = "Would delete" if options["dry_run"] else "Deleted"
         authorizations, tokens = (
             count(purged.authorizations, "authorization"),
@@ -43,3 +50,7 @@ class Command(BaseCommand):
         )
         entries = count(purged.deny_list_entries, "deny list entry", "deny list entries")
         self.stdout.write(f"{did} {authorizations}, {tokens} and {entries}.")
+
+    def _show_progress(self, rows: str, deleted: int) -> None:
+        self.stdout.write(f"Deleted so far: {deleted} {rows}.")
+        self.stdout.flush()

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import time
 from datetime import timedelta
-from io import StringIO
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from django.conf import settings
 from django.contrib.auth import get_user_model
-from django.core.management import call_command
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -22,7 +20,7 @@ from oauth2_provider.models import (
 )
 from oauth2_provider.scopes import SettingsScopes
 
-from django_at_jwt.models import Authorization, DenyListEntry, IssuedToken
+from django_at_jwt.models import Authorization
 from tests.conftest import DEVICE_CODE_GRANT, decoded
 
 from .test_generator import OIDC_KEY
@@ -221,100 +219,6 @@ class TestRows:
     def test_refused_request_leaves_none(self, signing_keys, web, user):
         web.authorize(user, scope="read reports:read")
         assert not Authorization.objects.exists()
-
-
-class TestCleanUp:
-    def run(self, *arguments):
-        output = StringIO()
-        call_command("purge_authorizations", *arguments, stdout=output)
-        return output.getvalue()
-
-    def expire(self, **columns):
-        past = timezone.now() - timedelta(seconds=1)
-        Authorization.objects.update(expires_at=past, tokens_expire_at=past, **columns)
-
-    def test_what_is_in_use_stays(self, signing_keys, web, user):
-        web.code_flow(user)
-        web.authorize(user)
-        nothing = "Deleted 0 authorizations, 0 issued tokens and 0 deny list entries.\n"
-        assert self.run() == nothing
-        self.expire()
-        # The code is expired; the family has a live refresh token.
-        assert self.run("--dry-run").startswith("Would delete 1 authorization, ")
-        assert self.run().startswith("Deleted 1 authorization, ")
-        assert Authorization.objects.get().family is not None
-        assert self.run() == nothing
-
-    def test_authorization_stays_until_its_last_token_has_expired(self, signing_keys, web, user):
-        web.code_flow(user)
-        get_refresh_token_model().objects.get().revoke()
-        past = timezone.now() - timedelta(seconds=1)
-        Authorization.objects.update(expires_at=past)
-        self.run()
-        assert Authorization.objects.exists()
-        Authorization.objects.update(tokens_expire_at=past)
-        self.run()
-        assert not Authorization.objects.exists()
-
-    def test_front_channel_token_keeps_it_after_the_code_has_expired(self, signing_keys, make_client, user):
-        make_client("implicit").authorize(user, response_type="token")
-        row = Authorization.objects.get()
-        assert row.expires_at == row.tokens_expire_at > timezone.now()
-        self.run()
-        assert Authorization.objects.exists()
-        self.expire()
-        self.run()
-        assert not Authorization.objects.exists()
-
-    def test_what_is_stored_about_expired_tokens_goes(self, signing_keys, web, user):
-        answer = web.code_flow(user).json()
-        web.token("refresh_token", refresh_token=answer["refresh_token"])
-        assert (IssuedToken.objects.count(), DenyListEntry.objects.count()) == (1, 1)
-        self.run()
-        assert (IssuedToken.objects.count(), DenyListEntry.objects.count()) == (1, 1)
-        for model in (IssuedToken, DenyListEntry):
-            model.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
-        counts = "0 authorizations, 1 issued token and 1 deny list entry.\n"
-        assert self.run("--dry-run") == f"Would delete {counts}"
-        assert self.run() == f"Deleted {counts}"
-        assert (IssuedToken.objects.count(), DenyListEntry.objects.count()) == (0, 0)
-
-    def test_refresh_of_a_token_without_a_link(self, signing_keys, web, user, settings):
-        settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "ROTATE_REFRESH_TOKEN": False}
-        answer = web.code_flow(user).json()
-        IssuedToken.objects.all().delete()
-        refreshed = web.token("refresh_token", refresh_token=answer["refresh_token"]).json()
-        assert IssuedToken.objects.get().token_id == decoded(refreshed["access_token"])[1]["jti"]
-
-    def test_what_belongs_to_tokens_that_cleartokens_deleted_goes(self, signing_keys, web, user, settings):
-        settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "REFRESH_TOKEN_EXPIRE_SECONDS": 1}
-        web.code_flow(user)
-        get_access_token_model().objects.update(expires=timezone.now() - timedelta(days=9))
-        self.expire()
-        call_command("cleartokens")
-        assert not get_refresh_token_model().objects.exists()
-        assert self.run().startswith("Deleted 1 authorization, ")
-        assert not Authorization.objects.exists()
-
-    def test_in_batches(self, signing_keys, web, user, monkeypatch):
-        monkeypatch.setattr("django_at_jwt.authorization_server.login.purge._BATCH", 2)
-        for _ in range(5):
-            web.authorize(user)
-        answer = web.code_flow(user)
-        self.expire()
-        assert self.run().startswith("Deleted 5 authorizations, ")
-        assert web.token("refresh_token", refresh_token=answer.json()["refresh_token"]).status_code == 200
-
-    def test_database_that_is_down(self, signing_keys, monkeypatch, db):
-        from django.core.management.base import CommandError
-        from django.db import OperationalError
-
-        def fail(**_):
-            raise OperationalError("no such table")
-
-        monkeypatch.setattr("django_at_jwt.management.commands.purge_authorizations.purge_authorizations", fail)
-        with pytest.raises(CommandError, match=r"The clean-up stopped: no such table\."):
-            self.run()
 
 
 class TestConsentPage:

@@ -1,0 +1,36 @@
+"""``manage.py purge_tokens``: django-oauth-toolkit's ``cleartokens``, then ``purge_authorizations``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management import call_command
+
+from django_at_jwt.management.errors import as_command_error
+
+from . import purge_authorizations
+
+
+class Command(purge_authorizations.Command):
+    """Delete expired tokens and codes, and then what is stored about them."""
+
+    help = (
+        "Deletes expired tokens and codes with django-oauth-toolkit's cleartokens, and then, as purge_authorizations, "
+        "the authorizations, deny list entries and other data that no token needs any more. Schedule it daily. It can "
+        "run while tokens are issued."
+    )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Delete, and report how many.
+
+        Raises:
+            CommandError: exit status 1 and one line.
+        """
+        if options["dry_run"]:
+            self.stdout.write("cleartokens has no dry run: expired tokens and codes are not counted.")
+        else:
+            if options["verbosity"] >= purge_authorizations.SHOWS_PROGRESS:
+                self.stdout.write("Running cleartokens.")
+            with as_command_error("The clean-up stopped"):
+                call_command("cleartokens", stdout=self.stdout, stderr=self.stderr)
+        super().handle(*args, **options)
