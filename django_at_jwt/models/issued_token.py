@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
@@ -15,10 +17,12 @@ class IssuedToken(models.Model):
     it only stores the hash of the token, and a token may have several valid signatures.
     """
 
-    access_token = models.CharField(_("primary key of the access token"), max_length=64, unique=True)
-    token_id = models.CharField(_("jti"), max_length=LONGEST_TOKEN_ID, db_index=True)
+    access_token = models.CharField(_("primary key of the access token"), max_length=64)
+    token_id = models.CharField(_("jti"), max_length=LONGEST_TOKEN_ID)
     # Empty if the client acts for itself.
-    authorization = models.CharField(_("authorization"), max_length=32, blank=True, db_index=True)
+    authorization = models.CharField(_("authorization"), max_length=32, blank=True)
+    # Empty for an opaque token, and NULL if unknown: the token is from before this column.
+    kid = models.CharField(_("kid of the signing key"), max_length=43, blank=True, null=True)  # noqa: DJ001
     has_refresh_token = models.BooleanField(_("has a refresh token"), default=False)
     expires_at = models.DateTimeField(_("expires at"), db_index=True)
 
@@ -26,6 +30,13 @@ class IssuedToken(models.Model):
         verbose_name = _("issued token")
         verbose_name_plural = _("issued tokens")
         default_permissions = ()
+        # Not on the fields: there, Django adds to each index on PostgreSQL a second one for LIKE.
+        indexes: ClassVar = [
+            models.Index(fields=["token_id"], name="at_jwt_issued_jti"),
+            models.Index(fields=["authorization"], name="at_jwt_issued_authorization"),
+            models.Index(fields=["kid", "expires_at"], name="at_jwt_issued_key"),
+        ]
+        constraints: ClassVar = [models.UniqueConstraint(fields=["access_token"], name="at_jwt_issued_access_token")]
 
     def __str__(self) -> str:
         return f"issued token {self.pk}"

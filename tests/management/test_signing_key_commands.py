@@ -64,7 +64,7 @@ class TestRevoke:
 
         said = run("revoke_signing_key", leaked.kid, "--reason", "in a public repository")
 
-        assert "At most 2 live access tokens were signed by it, for 2 clients and 1 user." in said
+        assert "\n2 live access tokens were signed by it, for 2 clients and 1 user." in said
         assert f'"REVOKED_KIDS": ["{leaked.kid}"]' in said
         assert client.get("/whoami/", headers={"Authorization": f"Bearer {token}"}).status_code == 401
         kids = {key["kid"] for key in client.get("/o/.well-known/jwks.json").json()["keys"]}
@@ -158,10 +158,9 @@ class TestRevoke:
         assert document["settings"] == {"REVOKED_KIDS": [kid]}
         assert document["reaches_every_worker_within_seconds"] == 30
 
-    def test_tokens_of_other_times_do_not_count(self, signing_keys, service):
+    def test_tokens_of_other_keys_do_not_count(self, signing_keys, service):
         service.token("client_credentials")
-        get_access_token_model().objects.update(updated=timezone.now() - timedelta(days=1))
-        assert "\n0 live" in run("revoke_signing_key", in_state(KeyState.SIGNING).kid, "--reason", "x")
+        assert "\n0 live" in run("revoke_signing_key", in_state(KeyState.ANNOUNCED).kid, "--reason", "x")
 
     def test_announced_key(self, signing_keys):
         signing, announced = in_state(KeyState.SIGNING), in_state(KeyState.ANNOUNCED)

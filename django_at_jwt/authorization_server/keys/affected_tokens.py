@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from django.db.models import Count, Max, Q, QuerySet
 from oauth2_provider.models import get_access_token_model
 from oauth2_provider.settings import oauth2_settings
 
-from django_at_jwt.authorization_server.resource_servers import registry
-from django_at_jwt.conf import app_settings
-from django_at_jwt.core.key_lifecycle import signs_throughout
-from django_at_jwt.core.profile import header_segment_of
-from django_at_jwt.core.resource_servers import TokenFormat
-from django_at_jwt.models import SigningKey
+from django_at_jwt.authorization_server.revocation.rows import of_links
+from django_at_jwt.models import IssuedToken
 from django_at_jwt.models.primary import primary_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
     from datetime import datetime
 
     from django_at_jwt.core.key_lifecycle import KeyTimes
@@ -29,13 +23,11 @@ if TYPE_CHECKING:
 class AffectedTokens:
     """Live tokens that a key has signed or may have signed, and their clients and users.
 
-    The header of a token stored in clear names its key. For a token stored as a hash the key is unknown: all are
-    counted that were issued while the key signed (extended at both ends by the leeway and ``KEY_RING_MAX_AGE``), except
-    those for resource servers that, as now registered, use opaque tokens or another algorithm.
+    The link of each token names its key. A token from before links did so may have been signed by any key.
 
     Attributes:
         tokens: number of tokens.
-        unproven: number of these tokens that are stored as a hash.
+        unproven: number of these tokens whose key is unknown.
         clients: pairs of a client's name and its number of tokens.
         users: number of users.
         last_expires_at: when the last of the tokens expires, or ``None`` if there are none.
@@ -51,15 +43,14 @@ class AffectedTokens:
     without_rows: bool
 
 
+def live_links(key: KeyTimes, now: datetime) -> QuerySet[IssuedToken]:
+    """Return the links of unexpired tokens that a key has signed or may have signed, those of revoked ones included."""
+    return _unexpired(now).filter(Q(kid=key.kid) | Q(kid__isnull=True))
+
+
 def live_tokens(key: KeyTimes, now: datetime) -> QuerySet[Any]:
     """Return the rows of unexpired access tokens that a key has signed or may have signed."""
-    rows: QuerySet[Any] = primary_rows(get_access_token_model()).filter(expires__gt=now)
-    # All tokens of a key have the same header segment.
-    in_clear = Q(token__startswith=f"{header_segment_of(key.algorithm, key.kid).decode()}.")
-    hashed = Q(token="") & _issued_while_signing(key)
-    for resource in _resources_of_other_keys(rows.filter(hashed), key, now):
-        hashed &= ~Q(resource=resource)
-    return rows.filter(in_clear | hashed)
+    return _rows(live_links(key, now), now)
 
 
 def affected_tokens(key: KeyTimes, now: datetime, *, last_token_expires_at: datetime | None = None) -> AffectedTokens:
@@ -69,16 +60,11 @@ def affected_tokens(key: KeyTimes, now: datetime, *, last_token_expires_at: date
         last_token_expires_at: recorded expiry of the key's last token, or ``None``.
     """
     live = live_tokens(key, now)
-    totals = live.aggregate(
-        tokens=Count("pk"),
-        unproven=Count("pk", filter=Q(token="")),
-        users=Count("user", distinct=True),
-        last=Max("expires"),
-    )
+    totals = live.aggregate(tokens=Count("pk"), users=Count("user", distinct=True), last=Max("expires"))
     clients = live.values("application__client_id", "application__name").annotate(number=Count("pk"))
     return AffectedTokens(
         tokens=totals["tokens"],
-        unproven=totals["unproven"],
+        unproven=_rows(_unexpired(now).filter(kid__isnull=True), now).count(),
         users=totals["users"],
         last_expires_at=max(
             (at for at in (totals["last"], last_token_expires_at) if at is not None and at > now), default=None
@@ -91,40 +77,10 @@ def affected_tokens(key: KeyTimes, now: datetime, *, last_token_expires_at: date
     )
 
 
-def _lag() -> timedelta:
-    settings = app_settings()
-    return timedelta(seconds=settings.leeway + settings.key_ring_max_age)
+def _unexpired(now: datetime) -> QuerySet[IssuedToken]:
+    return primary_rows(IssuedToken).filter(expires_at__gt=now)
 
 
-def _issued_while_signing(key: KeyTimes) -> Q:
-    issued = Q(updated__gte=key.signing_at - _lag())
-    ended = min((at for at in (key.retained_at, key.revoked_at) if at is not None), default=None)
-    return issued if ended is None else issued & Q(updated__lt=ended + _lag())
-
-
-def _resources_of_other_keys(rows: QuerySet[Any], key: KeyTimes, now: datetime) -> Sequence[Any]:
-    """Return the values of ``resource`` in ``rows`` whose tokens this key cannot have signed."""
-    servers, default = registry.latest(), app_settings().signing_algorithms[0]
-    others = {server.identifier for server in servers if server.token_format is TokenFormat.OPAQUE}
-    elsewhere = {server.identifier: server.algorithm or default for server in servers}
-    wanted = {*elsewhere.values()} - {key.algorithm}
-    if wanted:
-        signed = _with_own_key(wanted, key, now)
-        others |= {identifier for identifier, algorithm in elsewhere.items() if algorithm in signed}
-    if not others:
-        return ()
-    found = rows.order_by().values_list("resource", flat=True).distinct()
-    # A row from before this app was installed has no resource; its token is for the default one.
-    return [resource for resource in found if others.issuperset(resource or [servers.default])]
-
-
-def _with_own_key(algorithms: Collection[str], key: KeyTimes, now: datetime) -> set[str]:
-    """Return the algorithms that had a signing key for as long as live tokens of this key can have been issued.
-
-    Before an algorithm's first key signs, a key of another algorithm signs instead, possibly this one.
-    """
-    keys = [row.times for row in primary_rows(SigningKey).defer("private_jwe")]
-    retention = app_settings().rotation_policy(longest_lifetime=registry.longest_lifetime()).retention
-    starts = max(key.signing_at, now - retention - _lag())
-    ends = min(at for at in (key.retained_at, key.revoked_at, now) if at is not None)
-    return {name for name in algorithms if signs_throughout(keys, name, starts, ends)}
+def _rows(links: QuerySet[IssuedToken], now: datetime) -> QuerySet[Any]:
+    # The row of a revoked token has expired, but its link has not.
+    return primary_rows(get_access_token_model()).filter(of_links(links), expires__gt=now)

@@ -29,14 +29,14 @@ from django_at_jwt.models.authorization import EndReason
 from django_at_jwt.models.primary import primary_rows
 from django_at_jwt.models.signing_key_event import KeyAction
 
-from .affected_tokens import AffectedTokens, affected_tokens, live_tokens
+from .affected_tokens import AffectedTokens, affected_tokens, live_links, live_tokens
 from .history import UNKNOWN_ORIGIN, ChangeOrigin, key_event, record_events
 from .lock import signing_key_lock
 from .rotation import apply_plan, planned_rotation, report_made_keys, require_keys_that_open
 from .store import key_store
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from django.db.models import QuerySet
@@ -62,7 +62,7 @@ class RefreshTokenCounts(NamedTuple):
     failed: int = 0
 
 
-def revoke_refresh_tokens(which: RefreshTokens, *, access_tokens: QuerySet[Any], dry_run: bool) -> RefreshTokenCounts:
+def revoke_refresh_tokens(which: RefreshTokens, key: KeyTimes, *, dry_run: bool) -> RefreshTokenCounts:
     """Revoke refresh tokens that were issued up to now and are not revoked yet, and end their authorizations.
 
     It takes a few statements for each batch. If a swapped model overrides ``revoke()``, that is called for each token:
@@ -72,27 +72,27 @@ def revoke_refresh_tokens(which: RefreshTokens, *, access_tokens: QuerySet[Any],
     authorizations that other keys have signed.
 
     Args:
-        which: none, those of ``access_tokens``, or all.
-        access_tokens: the rows of live tokens that the revoked key has signed.
+        which: none, those of live access tokens that the key has signed or may have signed, or all.
+        key: the revoked key.
 
     Raises:
         django.db.Error: the refresh tokens cannot be read, or not be written. Batches before the error are revoked.
     """
     if which is RefreshTokens.NONE:
         return RefreshTokenCounts()
-    living = primary_rows(get_refresh_token_model()).filter(revoked__isnull=True, created__lte=timezone.now())
-    if which is RefreshTokens.OF_ITS_TOKENS:
-        living = living.filter(access_token__in=access_tokens)
+    now = timezone.now()
+    living = primary_rows(get_refresh_token_model()).filter(revoked__isnull=True, created__lte=now)
     if dry_run:
+        if which is RefreshTokens.OF_ITS_TOKENS:
+            living = living.filter(access_token__in=live_tokens(key, now))
         return RefreshTokenCounts(revoked=living.count())
-    columns = living.values_list("pk", "access_token_id", "token_family", named=True)
     revoked = failed = 0
-    for batch in rows_in_batches(living if has_own_revoke() else columns, size=_BATCH):
+    for batch in _batches(which, key, living, now):
         with one_transaction():
             # Before the rows of tokens: a token request locks them in this order.
             families = {row.token_family for row in batch if row.token_family is not None}
             live = lock_authorizations(primary_rows(Authorization).filter(family__in=families, ended_at__isnull=True))
-            _deny_tokens_of_other_keys(live, access_tokens)
+            _deny_tokens_of_other_keys(live, key.kid)
             live.update(ended_at=timezone.now(), end_reason=EndReason.KEY_REVOKED)
             if not has_own_revoke():
                 revoked += revoke_rows(Q(pk__in=[row.pk for row in batch]))
@@ -103,14 +103,25 @@ def revoke_refresh_tokens(which: RefreshTokens, *, access_tokens: QuerySet[Any],
     return RefreshTokenCounts(revoked=revoked, failed=failed)
 
 
-def _deny_tokens_of_other_keys(authorizations: QuerySet[Authorization], access_tokens: QuerySet[Any]) -> None:
+def _batches(which: RefreshTokens, key: KeyTimes, living: QuerySet[Any], now: datetime) -> Iterator[Sequence[Any]]:
+    """Yield the live refresh tokens that are chosen, as named tuples or, for their own ``revoke()``, as instances."""
+    rows = living if has_own_revoke() else living.values_list("pk", "access_token_id", "token_family", named=True)
+    if which is RefreshTokens.ALL:
+        yield from rows_in_batches(rows, size=_BATCH)
+        return
+    links = live_links(key, now).values_list("pk", "access_token", named=True)
+    for batch in rows_in_batches(links, size=_BATCH):
+        # Not a subquery: each batch would evaluate it for all tokens of the key.
+        if found := list(rows.filter(access_token__in=[link.access_token for link in batch])):
+            yield found
+
+
+def _deny_tokens_of_other_keys(authorizations: QuerySet[Authorization], kid: str) -> None:
     identifiers = list(authorizations.values_list("identifier", flat=True))
     links = primary_rows(IssuedToken).filter(authorization__in=identifiers, expires_at__gt=timezone.now())
-    found = {link.access_token: link for link in links}
-    revoked = set(map(str, access_tokens.filter(pk__in=list(found)).values_list("pk", flat=True)))
-    others = [link for key, link in found.items() if key not in revoked]
-    deny_tokens(((link.token_id, link.expires_at) for link in others), reason=EndReason.KEY_REVOKED)
-    expire_access_tokens(Q(pk__in=[link.access_token for link in others]))
+    others = list(links.exclude(kid=kid).values_list("token_id", "expires_at", "access_token"))
+    deny_tokens(((token_id, expires_at) for token_id, expires_at, _key in others), reason=EndReason.KEY_REVOKED)
+    expire_access_tokens(Q(pk__in=[key for _token_id, _expires_at, key in others]))
 
 
 def _revoke_each(tokens: Iterable[Any], *, is_first_failure: bool) -> RefreshTokenCounts:
@@ -327,8 +338,7 @@ def revoke_issued_tokens(
         problems.append(text % {"problem": single_line(error)})
     counts = RefreshTokenCounts()
     try:
-        tokens = live_tokens(revocation.times, now)
-        counts = revoke_refresh_tokens(refresh_tokens, access_tokens=tokens, dry_run=dry_run)
+        counts = revoke_refresh_tokens(refresh_tokens, revocation.times, dry_run=dry_run)
         if refresh_tokens is not RefreshTokens.NONE and not dry_run:
             _record_refresh_tokens(revocation.times, refresh_tokens, counts, origin)
     except Exception as error:

@@ -121,12 +121,13 @@ def store_authorization(request: Request, *, expires_at: datetime, code: str | N
 
 
 def link_token(request: Request, row: Any, token: Mapping[str, Any]) -> None:
-    """Store which ``jti`` and authorization the row of an access token has."""
+    """Store which ``jti``, signing key and authorization the row of an access token has."""
     raw, authorization = token["access_token"], authorization_of(request)
     # A refresh hands on the link of the access token that it replaces.
     link: IssuedToken = stored(request, LINK) or IssuedToken()
     link.access_token = str(row.pk)
-    link.token_id = raw.token_id if isinstance(raw, IssuedAccessToken) else opaque_token_id(row)
+    is_signed = isinstance(raw, IssuedAccessToken)
+    link.token_id, link.kid = (raw.token_id, raw.kid) if is_signed else (opaque_token_id(row), "")
     link.authorization = "" if authorization is None else authorization.identifier
     link.has_refresh_token = bool(token.get("refresh_token"))
     link.expires_at = row.expires

@@ -10,7 +10,8 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from django.db import IntegrityError, router, transaction
-from django.db.models import Q
+from django.db.models import BigIntegerField, IntegerField, Q
+from django.db.models.functions import Cast
 from django.utils import timezone
 from oauth2_provider.models import (
     AbstractAccessToken,
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
     from django.db.models import Model, QuerySet
+
+    from django_at_jwt.models import IssuedToken
 
 _T = TypeVar("_T")
 BATCH: Final = 1000
@@ -101,6 +104,15 @@ def user_model_of(model: type[Model]) -> Any:
     """Return the concrete model that ``model.user`` refers to."""
     related: Any = model._meta.get_field("user").related_model
     return related._meta.concrete_model
+
+
+def of_links(links: QuerySet[IssuedToken]) -> Q:
+    """Return the condition for the access tokens of links: a subquery, as far as databases can compare the keys."""
+    model = get_access_token_model()
+    is_integer = isinstance(model._meta.pk, IntegerField)
+    if is_integer and links.db == router.db_for_write(model):
+        return Q(pk__in=links.values(key=Cast("access_token", BigIntegerField())))
+    return Q(pk__in=list(links.values_list("access_token", flat=True)))
 
 
 def access_tokens_with(condition: Q, *, lock: bool = False) -> list[Any]:

@@ -206,7 +206,7 @@ def _as_json(revocation: KeyRevocation, report: RevocationReport) -> list[str]:
         "planned": plan_as_json(revocation.plan),
         "reaches_every_worker_within_seconds": revocation.reaches_every_worker_within,
         "live_tokens": affected.tokens if affected else None,
-        "live_tokens_with_a_hash_alone": affected.unproven if affected else None,
+        "live_tokens_of_unknown_keys": affected.unproven if affected else None,
         "replaced_tokens_have_no_rows": affected.without_rows if affected else None,
         "clients": [{"name": name, "tokens": number} for name, number in affected.clients] if affected else None,
         "users": affected.users if affected else None,
