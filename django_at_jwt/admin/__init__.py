@@ -8,6 +8,7 @@ __all__ = ["IssuerSubjectAdmin"]
 
 if apps.is_installed("oauth2_provider"):
     from .claim_mapper.admin import ClaimMapperAdmin
+    from .client_options import ClientOptionsAdmin
     from .introspection_client import IntrospectionClientAdmin
     from .preview import TokenPreviewAdmin
     from .resource_server import ResourceServerAdmin
@@ -17,6 +18,7 @@ if apps.is_installed("oauth2_provider"):
 
     __all__ += [
         "ClaimMapperAdmin",
+        "ClientOptionsAdmin",
         "DenyListEntryAdmin",
         "IntrospectionClientAdmin",
         "ResourceServerAdmin",

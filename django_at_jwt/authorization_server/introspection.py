@@ -15,9 +15,11 @@ from django_at_jwt.core.jose.jws import CompactJws
 from django_at_jwt.core.profile import ACCEPTED_TYPES
 from django_at_jwt.core.quotation import quote
 from django_at_jwt.core.revocation import Revocation
+from django_at_jwt.core.token_id import is_unstored
 from django_at_jwt.core.verifier import Expectations
 from django_at_jwt.events import AccessTokenRejected, emit
-from django_at_jwt.models import IntrospectionClient
+from django_at_jwt.models import Authorization, IntrospectionClient
+from django_at_jwt.models.primary import primary_rows
 
 from .oauthlib_bridge.bearer import live_row, verify_own
 from .oauthlib_bridge.opaque_token import authorization_of_row, read_stored_token
@@ -101,10 +103,22 @@ def _live_access_jwt(token: str) -> tuple[AccessTokenClaims, Any]:
         raise TokenRejected(RejectionReason.EXPIRED, "exp has passed")
     deny_list.check(claims, None)
     row = live_row(claims, token)
+    if is_unstored(claims.token_id):
+        _check_authorization(claims.token_id.partition(".")[0])
     if "." not in claims.token_id:
         # From before the format of jti, which contains the authorization.
         deny_list.check_authorization(lambda: authorization_of_row(row))
     return claims, row
+
+
+def _check_authorization(identifier: str) -> None:
+    """Check that the authorization of a token without a row has not ended, which the deny list may not know yet.
+
+    Raises:
+        TokenRejected: it has ended.
+    """
+    if identifier and primary_rows(Authorization).filter(identifier=identifier, ended_at__isnull=False).exists():
+        raise TokenRejected(RejectionReason.REVOKED, "the authorization of the token has ended")
 
 
 @sensitive_variables()

@@ -53,6 +53,7 @@ from .settings import (
     check_validator,
 )
 from .subjects import check_sectors, check_subject, check_way_back
+from .unstored_tokens import check_unstored_tokens
 from .urls import check_urls
 from .user_modes import check_table_of_subjects, check_user_model, check_user_modes
 from .views import check_authentication_classes
@@ -104,6 +105,7 @@ ALL_CHECKS: Final[Sequence[Callable[..., list[CheckMessage]]]] = (
     check_client_secret_hasher,
     check_client_secret_key,
     check_revocation,
+    check_unstored_tokens,
 )
 DEPLOYMENT_CHECKS: Final[Sequence[Callable[..., list[CheckMessage]]]] = (
     check_issuer_is_secure,

@@ -57,6 +57,7 @@ class CheckId(StrEnum):
     NO_TABLE_OF_SUBJECTS = "django_at_jwt.W021"
     NO_CLIENTS = "django_at_jwt.W030"
     NO_INTROSPECTION_CLIENT = "django_at_jwt.W031"
+    UNSTORED_TOKENS = "django_at_jwt.W035"
     INSECURE_ISSUER = "django_at_jwt.E101"
     UNOPENABLE_KEY = "django_at_jwt.E102"
     DERIVED_KEY_ENCRYPTION_KEY = "django_at_jwt.W101"

@@ -43,6 +43,7 @@ from .validators import (
     read_seconds,
     read_sectors,
     read_some_seconds,
+    read_stored_tokens,
     read_text,
     read_texts,
     setting,
@@ -127,6 +128,8 @@ class AppSettings:
         revoke_on_password_change: whether a new password revokes all tokens of its user.
         revoke_superseded_tokens: whether a refresh revokes the access token that it replaces, if that is for the same
             resources.
+        store_access_tokens: whether ``at+jwt`` access tokens get a row in the database; ``"users"`` for those with a
+            user only. An administrator can choose otherwise for a client.
     """
 
     default_resource: str | None = setting(None, read_optional_identifier)
@@ -187,6 +190,7 @@ class AppSettings:
     issuer_max_stale: float = setting(7200.0, read_seconds)
     revoke_on_password_change: bool = setting(True, read_flag)
     revoke_superseded_tokens: bool = setting(True, read_flag)
+    store_access_tokens: bool | str = setting(True, read_stored_tokens)
 
     @property
     def local_audience(self) -> str | None:

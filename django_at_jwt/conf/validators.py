@@ -269,6 +269,14 @@ def read_revocation_unavailable(value: object) -> str:
     return str(value)
 
 
+def read_stored_tokens(value: object) -> bool | str:
+    if isinstance(value, bool):
+        return value
+    if value != "users":
+        raise ValueError(f'must be True, False or "users" {got(value)}')
+    return "users"
+
+
 def read_protected_resources(value: object) -> Mapping[str, Mapping[str, Any]] | None:
     if value is None:
         return None

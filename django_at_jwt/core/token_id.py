@@ -28,3 +28,9 @@ class TokenId(NamedTuple):
         """Return the parts of a ``jti``, or ``None`` if it has another format, as those of other issuers do."""
         match = _FORMAT.fullmatch(text)
         return None if match is None else cls(match[1], match[2], match[3] == "1")
+
+
+def is_unstored(token_id: str) -> bool:
+    """Return whether a ``jti`` says that the issuer stored no row for its token."""
+    parsed = TokenId.parse(token_id)
+    return parsed is not None and not parsed.has_row

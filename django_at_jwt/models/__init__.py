@@ -2,6 +2,7 @@
 
 from .authorization import Authorization
 from .claim_mapper import ClaimMapper
+from .client_options import ClientOptions
 from .client_secret_key import ClientSecretKey
 from .deny_list_entry import DenyListEntry
 from .introspection_client import IntrospectionClient
@@ -16,6 +17,7 @@ from .token_preview import TokenPreview
 __all__ = [
     "Authorization",
     "ClaimMapper",
+    "ClientOptions",
     "ClientSecretKey",
     "DenyListEntry",
     "IntrospectionClient",

@@ -76,6 +76,7 @@ CLIENT_SECRETS = topic("how-to/client-secrets")
 THROTTLING = topic("how-to/throttle-endpoints")
 INTROSPECTION = topic("how-to/introspection")
 PREVIEW = topic("how-to/preview")
+WITHOUT_ROWS = topic("how-to/without-rows")
 REVOKE_TOKENS = topic("how-to/revoke-tokens")
 KEYS = topic(
     "how-to/rotate-keys",

@@ -44,6 +44,7 @@ from .blocks import (
     SUBJECTS,
     SYSTEM_CHECKS,
     THROTTLING,
+    WITHOUT_ROWS,
     blocks_of,
     table_rows,
 )
@@ -95,6 +96,7 @@ class TestSettings:
         '`"refuse"` or `"drop_optional"`': ("drop_optional", "drop"),
         "a dotted path": ("package.module.name", "name"),
         "`True` or `False`": (True, 1),
+        '`True`, `False` or `"users"`': ("users", 1),
         "an alias": ("default", None),
         "a positive duration": (timedelta(seconds=1), 0),
         "a dict of issuers": ({"https://a": {"audience": "https://b/"}}, ["https://a"]),
@@ -262,6 +264,7 @@ class TestBlocks:
             RFC9700: set(),
             SETTINGS: set(),
             THROTTLING: {"mysite/throttling.py"},
+            WITHOUT_ROWS: set(),
             SUBJECTS: {"mysite/subjects.py", "mysite/mailboxes.py"},
         }
         run = {page: files | {"mysite/settings.py"} for topic, files in modules.items() for page in topic.pages}

@@ -1,6 +1,7 @@
 """The bridge to django-oauth-toolkit (DOT) and oauthlib: the only package that depends on their internals."""
 
 from .audience import resolved_audience
+from .bearer import issued_row
 from .client_authentication import authenticated_client
 from .client_policy import allows_front_channel_tokens
 from .device_grant import begin_polling, token_server_kwargs
@@ -17,6 +18,7 @@ __all__ = [
     "authenticated_client",
     "begin_polling",
     "generate_access_token",
+    "issued_row",
     "redirectable",
     "reporting_refusals",
     "resolved_audience",

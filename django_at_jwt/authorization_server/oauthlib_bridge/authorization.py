@@ -16,11 +16,13 @@ from oauth2_provider.models import get_access_token_model
 from oauth2_provider.settings import oauth2_settings
 from oauthlib.oauth2 import InvalidGrantError
 
+from django_at_jwt.authorization_server.client_options import stores_access_tokens
 from django_at_jwt.authorization_server.issuance import IssuedAccessToken
 from django_at_jwt.authorization_server.keys.last_expiry import as_datetime
-from django_at_jwt.authorization_server.revocation.revoke import end_authorizations
+from django_at_jwt.authorization_server.revocation.entries import deny_tokens
+from django_at_jwt.authorization_server.revocation.revoke import end_authorizations, one_transaction
 from django_at_jwt.core.authentication import AuthenticationEvent
-from django_at_jwt.core.token_id import TokenId
+from django_at_jwt.core.token_id import TokenId, is_unstored
 from django_at_jwt.models import Authorization, IssuedToken
 from django_at_jwt.models.authorization import EndReason, credential_hash, reference_to
 from django_at_jwt.models.primary import primary_rows
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from oauthlib.common import Request
+
+    from django_at_jwt.core.profile import AccessTokenClaims
 
 logger = logging.getLogger("django_at_jwt")
 
@@ -69,10 +73,20 @@ def authorization_of(request: Request) -> Authorization | None:
 
 
 def new_token_id(request: Request) -> str:
-    """Return a ``jti`` for the access token of a request, with the mark of a token that has a row."""
+    """Return a ``jti`` for the access token of a request, with the mark whether it gets a row.
+
+    Raises:
+        IssuanceUnavailable: the options of clients cannot be read.
+    """
     authorization = authorization_of(request)
     identifier = "" if authorization is None else authorization.identifier
-    return str(TokenId(identifier, secrets.token_hex(16), has_row=True))
+    has_row = stores_access_tokens(request.client, has_user=authorization is not None)
+    return str(TokenId(identifier, secrets.token_hex(16), has_row=has_row))
+
+
+def is_without_row(access_token: object) -> bool:
+    """Return whether an access token that was just issued gets no row. Opaque tokens always get one."""
+    return isinstance(access_token, IssuedAccessToken) and is_unstored(access_token.token_id)
 
 
 def expiry_of(token: Mapping[str, Any]) -> datetime:
@@ -158,6 +172,18 @@ def end_replayed_code(code: str, client: Any) -> None:
         ended = end_authorizations(used.select_for_update(), reason=EndReason.CODE_REPLAYED)
     if ended:
         logger.warning("A code was used again by client %s; its authorization has ended", client.client_id)
+
+
+def end_unstored(claims: AccessTokenClaims) -> None:
+    """End the authorization of a token without a row; if the client acts for itself, deny the token."""
+    identifier = claims.token_id.partition(".")[0]
+    with one_transaction():
+        if identifier:
+            rows = primary_rows(Authorization).filter(identifier=identifier)
+            end_authorizations(rows, reason=EndReason.TOKEN_REVOKED)
+        else:
+            expiry = as_datetime(math.ceil(claims.expires_at))
+            deny_tokens([(claims.token_id, expiry)], reason=EndReason.TOKEN_REVOKED)
 
 
 def transaction_of_authorizations() -> AbstractContextManager[None]:

@@ -24,7 +24,7 @@ from django_at_jwt.core.errors import KeysUnavailable, RejectionReason, Revocati
 from django_at_jwt.core.jose.jws import CompactJws, decode_object
 from django_at_jwt.core.profile import ACCEPTED_TYPES
 from django_at_jwt.core.quotation import single_line
-from django_at_jwt.core.token_id import TokenId
+from django_at_jwt.core.token_id import is_unstored
 from django_at_jwt.core.verifier import Expectations, verify_with_current_keys
 from django_at_jwt.events import AccessTokenRejected, emit
 from django_at_jwt.models import IssuedToken
@@ -182,14 +182,27 @@ def _covering(resources: Sequence[str], address: str) -> tuple[str, ...]:
 
 
 @sensitive_variables()
+def unstored_claims(token: str) -> AccessTokenClaims | None:
+    """Return the claims of a valid token of this issuer for which no row was stored; ``None`` for any other token.
+
+    Raises:
+        KeysUnavailable: the keys cannot be read.
+    """
+    try:
+        claims = verify_own(token) if claims_to_be_ours(token) else None
+    except TokenRejected:
+        return None
+    return claims if claims is not None and is_unstored(claims.token_id) else None
+
+
+@sensitive_variables()
 def _unstored_row(claims: AccessTokenClaims, token: str) -> Any:
     """Return an unsaved row for a token that was issued without one, or ``None`` if its row is gone.
 
     Raises:
         TokenRejected: the client or the user does not exist.
     """
-    token_id = TokenId.parse(claims.token_id)
-    if token_id is None or token_id.has_row:
+    if not is_unstored(claims.token_id):
         return None
     application = primary_rows(get_application_model()).filter(client_id=claims.client_id).first()
     if application is None:
@@ -233,6 +246,20 @@ def _stored_row(claims: AccessTokenClaims, token: str) -> Any:
         links = primary_rows(IssuedToken).filter(token_id=claims.token_id).values_list("access_token", flat=True)
         row = rows.filter(pk__in=list(links)).first()
     return row
+
+
+@sensitive_variables()
+def issued_row(token: str) -> Any:
+    """Return the row of a token that was just issued: its own, or that of its authorization, or an unsaved one.
+
+    Raises:
+        AccessToken.DoesNotExist: another request has deleted the row.
+        TokenRejected: another request has deleted the client.
+    """
+    claims = unstored_claims(token)
+    if claims is None:
+        return get_access_token_model().objects.get(token_checksum=credential_hash(token))
+    return _stored_row(claims, token) or _unstored_row(claims, token)
 
 
 @sensitive_variables()

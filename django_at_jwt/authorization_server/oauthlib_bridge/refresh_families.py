@@ -83,7 +83,13 @@ def lock_family(refresh_token: Any) -> LockedFamily:
 
 
 def end_replaced(
-    family: LockedFamily, replaced: Any, *, resources: Sequence[str], identifier: str, ends_used: bool
+    family: LockedFamily,
+    replaced: Any,
+    *,
+    resources: Sequence[str],
+    identifier: str,
+    ends_used: bool,
+    keeps_row: bool,
 ) -> Superseded:
     """End the tokens that a refresh replaces: siblings, and access tokens for the same resources.
 
@@ -94,8 +100,8 @@ def end_replaced(
         replaced: the access token of the refresh token.
         resources: the resources of the new access token.
         identifier: the authorization's identifier.
-        ends_used: whether to end the refresh token itself, and to delete the row of ``replaced`` rather than leave it
-            to be overwritten.
+        ends_used: whether to end the refresh token itself.
+        keeps_row: whether to leave the row of ``replaced`` to be overwritten, rather than delete it.
     """
     model, own_key, now = get_access_token_model(), replaced.pk, timezone.now()
     of_siblings = [sibling.access_token_id for sibling in family.siblings if sibling.access_token_id is not None]
@@ -125,7 +131,7 @@ def end_replaced(
         for refresh_token in (*family.siblings, family.token) if ends_used else family.siblings:
             _end_refresh_token(refresh_token)
         for key, row in ended.items():
-            if ends_used or key != own_key:
+            if key != own_key or not keeps_row:
                 row.revoke()
     # The first use of a refresh token is known by its access token. One that lives on must not allow another retry.
     kept = {own_key, *of_siblings} - ended.keys()

@@ -19,7 +19,7 @@ from django_at_jwt.models.authorization import EndReason, credential_hash
 from django_at_jwt.models.primary import primary_rows
 
 from .audience import check_requested_resources, resolved_audience
-from .authorization import attach_authorization, expiry_of, link_token, store_authorization
+from .authorization import attach_authorization, expiry_of, is_without_row, link_token, store_authorization
 from .generator import refuse
 from .refresh_families import can_have_sibling, end_replaced, first_replacement, lock_family
 from .request import AUTHORIZATION, LINK, stored, token_grant
@@ -134,12 +134,14 @@ class RefreshGrantMixin:
         if replaced is None:
             raise InvalidGrantError("The access token was revoked by another request.", request=request)
         identifier = stored(request, AUTHORIZATION).identifier
+        in_place = not rotates or is_without_row(token["access_token"])
         superseded = end_replaced(
             family,
             replaced,
             resources=request.resource,
             identifier=identifier,
             ends_used=rotates and own_save is None,
+            keeps_row=in_place or own_save is not None,
         )
         overwrites = not rotates and (superseded.replaced or own_save is not None)
         setattr(request, LINK, superseded.link if superseded.replaced or overwrites else None)
@@ -153,7 +155,13 @@ class RefreshGrantMixin:
             if overwrites:
                 link_token(request, _access_token_of(used, used, is_overwritten=True), token)
         elif rotates:
-            row = self._create_access_token(expires_at, request, token, source_refresh_token=used)  # type: ignore[attr-defined]
+            row = replaced
+            if in_place and superseded.replaced:
+                row.source_refresh_token, id_token = used, token.get("id_token")
+                row.id_token = self._load_id_token(id_token) if id_token else None  # type: ignore[attr-defined]
+                self._overwrite(row, token, request, expires_at)
+            else:
+                row = self._create_access_token(expires_at, request, token, source_refresh_token=used)  # type: ignore[attr-defined]
             self._create_refresh_token(request, token["refresh_token"], row, used)  # type: ignore[attr-defined]
         elif overwrites:
             self._overwrite(replaced, token, request, expires_at)
@@ -162,7 +170,10 @@ class RefreshGrantMixin:
             used.save(update_fields=["access_token", "updated"])
 
     def _overwrite(self, row: Any, token: dict[str, Any], request: Request, expires_at: datetime) -> None:
-        """Store an access token in the row of the one that it replaces, as DOT does without rotation."""
+        """Store an access token in the row of the one that it replaces, as DOT does without rotation.
+
+        A row that holds no token value is overwritten with rotation, too.
+        """
         row.user, row.application, row.resource = request.user, request.client, request.resource
         row.scope, row.expires = token["scope"], expires_at
         self._set_token_value(row, token["access_token"])  # type: ignore[attr-defined]

@@ -59,6 +59,8 @@ def tokens_of_authorization(row: Authorization) -> TokenCounts:
 
 def tokens_of_link(link: IssuedToken) -> TokenCounts:
     """Count what :func:`~.revoke.revoke_token` would end."""
+    if not link.access_token:
+        return TokenCounts(access_tokens=1)
     own = Q(access_token=link.access_token)
     return _counted(0, access_tokens=Q(pk=link.access_token), refresh_tokens=own)
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from django_at_jwt.authorization_server.oauthlib_bridge.bearer import check_stored
 from django_at_jwt.core.revocation import Revocation
-from django_at_jwt.core.token_id import TokenId
+from django_at_jwt.core.token_id import is_unstored
 
 from .deny_list import deny_list
 
@@ -27,8 +27,7 @@ def local_policy(revocation: Revocation, audience: str) -> RevocationPolicy:
 
     def check_with_row(claims: AccessTokenClaims, token: str) -> None:
         check_deny_list(claims, audience)
-        token_id = TokenId.parse(claims.token_id)
-        if token_id is None or token_id.has_row:
+        if not is_unstored(claims.token_id):
             check_stored(token)
 
     return check_with_row if revocation is Revocation.ROW else check

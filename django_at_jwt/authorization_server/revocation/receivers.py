@@ -13,8 +13,8 @@ from django.utils import timezone
 from oauth2_provider.models import get_access_token_model, get_application_model, get_refresh_token_model
 
 from django_at_jwt.conf import app_settings, token_user_model
-from django_at_jwt.models import Authorization, IssuedToken, ResourceServer
-from django_at_jwt.models.authorization import EndReason
+from django_at_jwt.models import Authorization, ClientOptions, IssuedToken, ResourceServer
+from django_at_jwt.models.authorization import EndReason, reference_to
 from django_at_jwt.models.primary import primary_rows
 
 from .entries import deny_tokens
@@ -198,6 +198,8 @@ def _after_client_save(instance: Any, **_kwargs: Any) -> None:
 
 def _before_client_delete(instance: Any, **_kwargs: Any) -> None:
     revoke_client(instance, reason=EndReason.CLIENT_DELETED)
+    model, key = reference_to(instance)
+    primary_rows(ClientOptions).filter(client_model=model, client_key=key).delete()
     _forget(authorizations_of_client(instance))
     own = primary_rows(get_access_token_model()).filter(application=instance.pk, user__isnull=True)
     for keys in in_batches(list(own.values_list("pk", flat=True))):

@@ -25,7 +25,7 @@ from oauth2_provider.models import (
 from django_at_jwt.authorization_server.resource_servers import registry
 from django_at_jwt.conf import token_user_model
 from django_at_jwt.core.quotation import is_storable, quote
-from django_at_jwt.core.token_id import LONGEST_TOKEN_ID, TokenId
+from django_at_jwt.core.token_id import LONGEST_TOKEN_ID, TokenId, is_unstored
 from django_at_jwt.models import Authorization, DenyListEntry, IssuedToken, SigningKey
 from django_at_jwt.models.authorization import EndReason, credential_hash
 from django_at_jwt.models.primary import primary_rows
@@ -182,6 +182,8 @@ def find_authorization(identifier: str) -> Authorization:
 def revoke_token(token_id: str, *, reason: EndReason = EndReason.ADMINISTRATOR) -> bool:
     """Revoke one access token by its ``jti``, and the refresh token that was issued with it.
 
+    Whether a token without a row and without a user was ever issued is not known; it is denied all the same.
+
     Returns:
         Whether this call revoked it: ``False`` if it was revoked before or has expired.
 
@@ -193,13 +195,16 @@ def revoke_token(token_id: str, *, reason: EndReason = EndReason.ADMINISTRATOR) 
         return False
     with one_transaction():
         deny_tokens([(link.token_id, link.expires_at)], reason=reason)
-        revoke_refresh_tokens(Q(access_token=link.access_token))
-        expire_access_tokens(Q(pk=link.access_token))
+        if link.access_token:
+            revoke_refresh_tokens(Q(access_token=link.access_token))
+            expire_access_tokens(Q(pk=link.access_token))
     return True
 
 
 def issued_token(token_id: str) -> IssuedToken | None:
     """Return the stored link of a ``jti``, or ``None`` if the token was revoked and its link is gone.
+
+    For a token that was issued without a row, it is an unsaved one that expires with the last token issued until now.
 
     Raises:
         UnknownToken: the issuer stored no such token.
@@ -209,6 +214,8 @@ def issued_token(token_id: str) -> IssuedToken | None:
         link = primary_rows(IssuedToken).filter(token_id=token_id).first()
         if link is None and _is_denied(token_id):
             return None
+        if link is None and is_unstored(token_id) and _names_known_authorization(token_id):
+            link = IssuedToken(token_id=token_id, expires_at=_latest_expiry(timezone.now()))
     if link is None:
         raise UnknownToken(f"no token with the jti {quote(token_id)} is stored")
     return link
@@ -220,6 +227,12 @@ def links_of(identifier: str) -> list[IssuedToken]:
         return []
     named = Q(token_id=identifier) | Q(authorization=identifier)
     return list(primary_rows(IssuedToken).filter(named).order_by("-pk")[:BATCH])
+
+
+def _names_known_authorization(token_id: str) -> bool:
+    """Return whether the authorization that a ``jti`` names exists; ``True`` if the client acts for itself."""
+    identifier = token_id.partition(".")[0]
+    return not identifier or primary_rows(Authorization).filter(identifier=identifier).exists()
 
 
 def is_live(link: IssuedToken) -> bool:

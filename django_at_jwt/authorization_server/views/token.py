@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from http import HTTPStatus
 from typing import Any
 
@@ -12,6 +13,7 @@ from oauth2_provider.signals import app_authorized
 
 from django_at_jwt.authorization_server.oauthlib_bridge import (
     DEVICE_CODE_GRANT,
+    issued_row,
     reporting_refusals,
     token_server_kwargs,
 )
@@ -24,14 +26,18 @@ class TokenView(EndpointMixin, OwnCoreMixin, toolkit_views.TokenView):
     """DOT's token endpoint; invalid or concurrent requests get an OAuth error instead of 500."""
 
     def authorization_flow_token_response(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        """Answer with a token; read its row only for receivers of DOT's ``app_authorized`` signal."""
+        """Answer with a token; read its row only for receivers of DOT's ``app_authorized`` signal.
+
+        For a token without a row, they get an unsaved one.
+        """
         parent = super().authorization_flow_token_response
         # The next class may be a site's own view.
-        is_dot = parent.__func__ is toolkit_views.TokenView.authorization_flow_token_response
-        if app_authorized.has_listeners(type(self)) or not is_dot:
+        if parent.__func__ is not toolkit_views.TokenView.authorization_flow_token_response:
             response: HttpResponse = parent(request, *args, **kwargs)
             return response
         _, headers, body, status = self.create_token_response(request)
+        if status == HTTPStatus.OK and app_authorized.has_listeners(type(self)):
+            app_authorized.send(sender=self, request=request, token=issued_row(json.loads(body)["access_token"]))
         return HttpResponse(content=body, status=status, headers=headers)
 
     @classmethod

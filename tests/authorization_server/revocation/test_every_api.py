@@ -154,8 +154,13 @@ def accepted(service):
     return accepted
 
 
+@pytest.fixture(params=[True, False], ids=["with row", "without row"])
+def stores(request, settings):
+    settings.AT_JWT = {**settings.AT_JWT, "STORE_ACCESS_TOKENS": request.param}
+
+
 @pytest.mark.parametrize("event", EVENTS)
-def test_token_is_refused_everywhere(event, site, accepted, django_capture_on_commit_callbacks):
+def test_token_is_refused_everywhere(event, stores, site, accepted, django_capture_on_commit_callbacks):
     # Each API has verified the token before, so that its claims are cached.
     assert accepted(site.access_token) == [*APIS, "introspection"]
     with django_capture_on_commit_callbacks(execute=True):

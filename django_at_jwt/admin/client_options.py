@@ -1,0 +1,104 @@
+"""Options of clients, in the admin."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from django import forms
+from django.contrib import admin
+from django.contrib.admin.views.main import ChangeList
+from django.utils.translation import gettext_lazy as _
+from oauth2_provider.models import get_application_model
+
+from django_at_jwt.authorization_server.claims.lookup import find_client
+from django_at_jwt.core.quotation import is_storable
+from django_at_jwt.models import ClientOptions
+from django_at_jwt.models.authorization import reference_to
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest
+
+    _ModelAdmin = admin.ModelAdmin[ClientOptions]
+    _ModelForm = forms.ModelForm[ClientOptions]
+else:
+    _ModelAdmin = admin.ModelAdmin  # Not generic at run time.
+    _ModelForm = forms.ModelForm
+
+
+class ClientOptionsForm(_ModelForm):
+    """The options of one client, which is chosen when they are added."""
+
+    client_id = forms.CharField(
+        label=_("Client"), help_text=_("The client ID."), widget=forms.TextInput(attrs={"class": "vTextField"})
+    )
+
+    class Meta:  # noqa: D106 - Django's own
+        model = ClientOptions
+        fields: ClassVar = ["store_access_tokens"]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.instance.pk is not None:
+            del self.fields["client_id"]
+
+    def clean_client_id(self) -> str:
+        """Return the client ID, and set the client of the options."""
+        client_id: str = self.cleaned_data["client_id"]
+        try:
+            client = find_client(client_id if is_storable(client_id) else "")
+        except LookupError as error:
+            raise forms.ValidationError(str(error)) from None
+        self.instance.client_model, self.instance.client_key = reference_to(client)
+        same = ClientOptions.objects.filter(
+            client_model=self.instance.client_model, client_key=self.instance.client_key
+        )
+        if same.exists():
+            raise forms.ValidationError(_("This client already has options. Change those."))
+        return client_id
+
+
+class _ChangeList(ChangeList):
+    """Reads the clients of a page of the list in one query."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        rows = list(self.result_list)
+        found = get_application_model()._default_manager.filter(pk__in=[row.client_key for row in rows])
+        clients = {reference_to(client): client for client in found}
+        for row in rows:
+            row.client = clients.get((row.client_model, row.client_key))
+        self.result_list = rows
+
+
+@admin.register(ClientOptions)
+class ClientOptionsAdmin(_ModelAdmin):
+    """What an administrator has chosen for single clients, instead of the settings."""
+
+    form = ClientOptionsForm
+    list_display = ("named_client", "store_access_tokens")
+    list_filter = ("store_access_tokens",)
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        """Return the list that reads the clients."""
+        return _ChangeList
+
+    def get_fields(self, request: HttpRequest, obj: ClientOptions | None = None) -> Any:
+        """Return the fields; the client of existing options cannot be changed."""
+        return ["client_id" if obj is None else "named_client", "store_access_tokens"]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: ClientOptions | None = None) -> list[str]:
+        """Return the fields that are shown only."""
+        return [] if obj is None else ["named_client"]
+
+    @admin.display(description=_("client"))
+    def named_client(self, row: ClientOptions) -> str:
+        """Return the name and the client ID of the client."""
+        client = row.client if hasattr(row, "client") else _client_of(row)
+        if client is None:
+            return str(row)
+        return f"{client.name} ({client.client_id})" if client.name else str(client.client_id)
+
+
+def _client_of(row: ClientOptions) -> Any:
+    client = get_application_model()._default_manager.filter(pk=row.client_key).first()
+    return client if client is not None and reference_to(client)[0] == row.client_model else None

@@ -1,0 +1,80 @@
+"""The check for parts of a site that look for the row of an access token, if some have none."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings as django_settings
+from django.core.checks import CheckMessage, Warning  # noqa: A004 - Django's own name
+from django.db import Error as AnyDatabaseError
+from django.utils.connection import ConnectionDoesNotExist
+
+from django_at_jwt.conf import app_settings
+
+from .ids import CheckId, has_root_urlconf, issues_tokens, settings_valid, when
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_MIDDLEWARE = "oauth2_provider.middleware.OAuth2ExtraTokenMiddleware"
+_READS_ROW = "authorization_flow_token_response"
+
+
+@when(issues_tokens, settings_valid)
+def check_unstored_tokens(**_kwargs: Any) -> list[CheckMessage]:
+    """Check that nothing depends on rows that access tokens do not have."""
+    if not _some_are_unstored():
+        return []
+    return [
+        Warning(
+            f"Some access tokens have no row, and {problem}",
+            hint=f'{remedy} Or set AT_JWT["STORE_ACCESS_TOKENS"] to True and delete the options of clients that say '
+            "otherwise.",
+            id=CheckId.UNSTORED_TOKENS,
+        )
+        for problem, remedy in _problems()
+    ]
+
+
+def _some_are_unstored() -> bool:
+    from django_at_jwt.authorization_server.client_options import some_tokens_are_unstored  # noqa: PLC0415 - needs tables
+
+    try:
+        return some_tokens_are_unstored()
+    except (AnyDatabaseError, ConnectionDoesNotExist):
+        return app_settings().store_access_tokens is not True
+
+
+def _problems() -> Iterator[tuple[str, str]]:
+    from oauth2_provider.models import AbstractAccessToken, get_access_token_model  # noqa: PLC0415 - not always installed
+
+    if _MIDDLEWARE in django_settings.MIDDLEWARE:
+        yield (
+            f"{_MIDDLEWARE} does not set request.access_token for them.",
+            "Remove it from MIDDLEWARE, and use the authentication classes and decorators of this app.",
+        )
+    if get_access_token_model().revoke is not AbstractAccessToken.revoke:
+        yield (
+            f"{get_access_token_model()._meta.label}.revoke() is not called for them.",
+            "Do its work elsewhere.",
+        )
+    for name in _views_that_read_rows() if has_root_urlconf() else ():
+        yield (
+            f"{name} reads the row of each token that it issues, so clients get an error instead of one of these.",
+            f"Derive it from django_at_jwt.oauth2_views.TokenView alone, and override {_READS_ROW}() there.",
+        )
+
+
+def _views_that_read_rows() -> Iterator[str]:
+    """Yield the token views that inherit a site's own override of the method that reads the row, or DOT's own."""
+    from oauth2_provider.views import TokenView as ToolkitTokenView  # noqa: PLC0415 - as above
+
+    from django_at_jwt.authorization_server.endpoint_urls import endpoint_views  # noqa: PLC0415 - as above
+    from django_at_jwt.authorization_server.views import TokenView  # noqa: PLC0415 - as above
+
+    for view in endpoint_views("token"):
+        bases = view.view_class.__mro__ if view.view_class else ()
+        behind = bases[bases.index(TokenView) + 1 :] if TokenView in bases else bases
+        first = next((base for base in behind if _READS_ROW in vars(base)), None)
+        if first is not None and (first is not ToolkitTokenView or TokenView not in bases):
+            yield f"{view.view_class.__module__}.{view.view_class.__qualname__}" if view.view_class else view.route

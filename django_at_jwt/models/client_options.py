@@ -1,0 +1,36 @@
+"""What an administrator has chosen for one client."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+
+class ClientOptions(models.Model):
+    """Options of one client that override the settings.
+
+    The client is stored by model label and primary key, without a foreign key: django-oauth-toolkit's tables may be in
+    another database.
+    """
+
+    client_model = models.CharField(_("client model"), max_length=100, editable=False)
+    client_key = models.CharField(_("client"), max_length=64)
+    store_access_tokens = models.BooleanField(
+        _("store access tokens"),
+        null=True,
+        blank=True,
+        choices=[(None, _("as in the settings")), (True, _("yes")), (False, _("no"))],
+        help_text=_("Whether its access tokens get a row in the database. Opaque tokens always get one."),
+    )
+
+    class Meta:  # noqa: D106 - Django's own
+        verbose_name = _("options of a client")
+        verbose_name_plural = _("options of clients")
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["client_key", "client_model"], name="at_jwt_client_options_client")
+        ]
+
+    def __str__(self) -> str:
+        return f"options of client {self.client_key}"

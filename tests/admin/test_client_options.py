@@ -1,0 +1,85 @@
+"""Options of clients, in the admin."""
+
+from __future__ import annotations
+
+from urllib.parse import quote_plus
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.urls import reverse
+
+from django_at_jwt.authorization_server.client_options import stores_access_tokens
+from django_at_jwt.models import ClientOptions
+from tests.conftest import captured_statements
+
+from .pages import fields_of
+
+pytestmark = pytest.mark.django_db
+
+NAME = "admin:django_at_jwt_clientoptions"
+FORM = "application/x-www-form-urlencoded"
+
+
+@pytest.fixture
+def admin(client, db):
+    client.force_login(get_user_model().objects.create_superuser("admin"))
+    return client
+
+
+def add(admin, client_id, stores):
+    return admin.post(reverse(f"{NAME}_add"), {"client_id": client_id, "store_access_tokens": stores})
+
+
+def test_option_is_added_changed_and_deleted(admin, service):
+    application = service.application
+    assert stores_access_tokens(application, has_user=False) is True
+    assert add(admin, application.client_id, "False").status_code == 302
+    assert stores_access_tokens(application, has_user=False) is False
+    row = ClientOptions.objects.get()
+    address = reverse(f"{NAME}_change", args=[row.pk])
+    page = admin.get(address)
+    assert application.client_id in page.content.decode()
+    assert fields_of(page)["store_access_tokens"] == ["False"]
+    assert admin.post(address, {"store_access_tokens": ""}).status_code == 302
+    assert stores_access_tokens(application, has_user=False) is True
+    assert admin.post(reverse(f"{NAME}_delete", args=[row.pk]), {"post": "yes"}).status_code == 302
+    assert not ClientOptions.objects.exists()
+
+
+@pytest.mark.parametrize("client_id", ["unknown", "a\x00b", "\ud800", ""], ids=ascii)
+def test_unknown_client_is_an_error_of_the_form(client_id, admin, service):
+    page = admin.post(
+        reverse(f"{NAME}_add"), f"client_id={quote_plus(client_id, errors='surrogatepass')}", content_type=FORM
+    )
+    assert page.status_code == 200
+    assert "client_id" in page.context["adminform"].form.errors
+    assert not ClientOptions.objects.exists()
+
+
+def test_second_options_of_a_client_are_refused(admin, service):
+    add(admin, service.application.client_id, "False")
+    page = add(admin, service.application.client_id, "True")
+    assert "client_id" in page.context["adminform"].form.errors
+    assert ClientOptions.objects.get().store_access_tokens is False
+
+
+def test_list_reads_all_clients_in_one_query(admin, make_client):
+    def statements():
+        with captured_statements() as captured:
+            page = admin.get(reverse(f"{NAME}_changelist"))
+        assert page.status_code == 200
+        return len(captured), page.content.decode()
+
+    clients = [make_client("client-credentials", name=f"program {number}").application for number in range(3)]
+    add(admin, clients[0].client_id, "False")
+    before, _ = statements()
+    for each in clients[1:]:
+        add(admin, each.client_id, "False")
+    after, text = statements()
+    assert after == before
+    assert all(each.name in text for each in clients)
+
+
+def test_options_of_a_client_that_is_gone_are_listed(admin):
+    ClientOptions.objects.create(client_model="oauth2_provider.Application", client_key="987", store_access_tokens=True)
+    assert "options of client 987" in admin.get(reverse(f"{NAME}_changelist")).content.decode()
