@@ -259,9 +259,13 @@ def _missing(
     line: Sequence[KeyTimes], algorithm: str, policy: RotationPolicy, now: datetime, *, sign_at_once: bool
 ) -> list[NewKey]:
     """Return the keys to create so that one signs, the last begins after the lead time, and each has a successor."""
-    to_come = _to_come(line, now)
+    signing = [key for key in line if key.state_at(now) is KeyState.SIGNING]
+    announced = [key for key in line if key.state_at(now) is KeyState.ANNOUNCED and not key.never_signs]
+    # Of several signing keys (after an early start, for instance) the last one signs.
+    to_come = [*signing[-1:], *announced]
     starts = [key.signing_at for key in to_come]
-    ends = _lacks_successor(to_come)
+    # The last key has an end if its successor was revoked: the end moves to the start of a new key.
+    ends = bool(to_come) and to_come[-1].retained_at is not None
     added: list[NewKey] = []
     while len(starts) < _SIGNING_AND_ANNOUNCED or starts[-1] <= now + policy.lead_time or (ends and not added):
         if starts:
@@ -273,37 +277,6 @@ def _missing(
 
 
 _SIGNING_AND_ANNOUNCED = 2
-
-
-def _to_come(line: Sequence[KeyTimes], now: datetime) -> list[KeyTimes]:
-    """Return the keys of an algorithm that sign now or will sign, in the order in which they do."""
-    signing = [key for key in line if key.state_at(now) is KeyState.SIGNING]
-    announced = [key for key in line if key.state_at(now) is KeyState.ANNOUNCED and not key.never_signs]
-    # Of several signing keys (after an early start, for instance) the last one signs.
-    return [*signing[-1:], *announced]
-
-
-def _lacks_successor(to_come: Sequence[KeyTimes]) -> bool:
-    # The last key has an end if its successor was revoked: the end moves to the start of a new key.
-    return bool(to_come) and to_come[-1].retained_at is not None
-
-
-def rotation_due_at(
-    keys: Sequence[KeyTimes], *, policy: RotationPolicy, algorithms: Sequence[str], now: datetime
-) -> datetime:
-    """Return when a rotation must make a key for an algorithm in use: an instant in the past if it is due.
-
-    Changes of the policy and of the algorithms in use, which change the times of existing keys, are not considered.
-
-    Args:
-        keys, policy, algorithms, now: as for :func:`plan_rotation`.
-    """
-    due = []
-    for algorithm in dict.fromkeys(algorithms):
-        to_come = _to_come(line_of(keys, algorithm, now), now)
-        announced_by = to_come[-1].signing_at - policy.lead_time if to_come else now
-        due.append(min(now, announced_by) if _lacks_successor(to_come) else announced_by)
-    return min(due)
 
 
 def _start_early(line: list[KeyTimes], policy: RotationPolicy, now: datetime) -> list[KeyTimes]:
@@ -405,3 +378,16 @@ def _start_of(
         return max(now, instead_of.signing_at)
     # Another key signs until then; its end is kept if the successor was announced early enough.
     return max(instead_of.signing_at, successor.announced_at + policy.propagation_time)
+
+
+def signs_throughout(keys: Iterable[KeyTimes], algorithm: str, starts: datetime, ends: datetime) -> bool:
+    """Return whether a key of an algorithm signed at each instant between ``starts`` and ``ends``.
+
+    Keys that were revoked later count. Deleted keys are not known, so they leave a gap.
+    """
+    covered = starts
+    for key in sorted((key for key in keys if key.algorithm == algorithm), key=lambda key: key.signing_at):
+        if key.signing_at <= covered:
+            stops = min((at for at in (key.retained_at, key.revoked_at) if at is not None), default=ends)
+            covered = max(covered, stops)
+    return covered >= ends

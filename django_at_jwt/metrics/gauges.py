@@ -12,7 +12,8 @@ from django.utils import timezone
 
 from django_at_jwt.conf import app_settings, has_issuer_tables, local_issuer, process_cached
 from django_at_jwt.core.errors import NoSigningKey
-from django_at_jwt.core.key_lifecycle import KeyState, is_usable, rotation_due_at
+from django_at_jwt.core.key_lifecycle import KeyState, is_usable
+from django_at_jwt.core.key_schedule import next_rotation
 from django_at_jwt.resource_server.verification import remote_key_source
 
 from .definitions import Kind, Measurement, Metric
@@ -80,7 +81,7 @@ def _issuer_gauges() -> Iterator[Measurement]:
         deny_list,
     )
 
-    age = deny_list.age
+    age = deny_list.age()
     if age is not None:
         yield Measurement(DENY_LIST_AGE, age)
     try:
@@ -112,8 +113,8 @@ def _key_gauges() -> Iterator[Measurement]:
         if starts:
             yield Measurement(NEXT_SIGNING, min(starts), (algorithm,))
     policy = settings.rotation_policy(longest_lifetime=registry.longest_lifetime())
-    due = rotation_due_at(keys, policy=policy, algorithms=settings.signing_algorithms, now=now)
-    yield Measurement(ROTATION_DUE, due.timestamp())
+    rotation = next_rotation(keys, policy=policy, algorithms=settings.signing_algorithms, now=now)
+    yield Measurement(ROTATION_DUE, rotation.due_at.timestamp())
     usable = [key.kid for key in keys if is_usable(key, now)]
     found = primary_rows(SigningKey).filter(kid__in=usable)
     opened = [_opens(row.kid, row.algorithm, json.dumps(row.public_jwk), row.private_jwe) for row in found]

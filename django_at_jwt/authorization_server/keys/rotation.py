@@ -25,8 +25,8 @@ from django_at_jwt.core.key_lifecycle import (
     is_usable,
     next_signer,
     plan_rotation,
-    rotation_due_at,
 )
+from django_at_jwt.core.key_schedule import next_rotation
 from django_at_jwt.core.quotation import single_line
 from django_at_jwt.events import KeyMade, RotationRan, emit
 from django_at_jwt.models import SigningKey
@@ -133,9 +133,7 @@ def rotate_signing_keys(
     return rotation
 
 
-def _rotated(
-    *, early: Collection[str], origin: ChangeOrigin, dry_run: bool, key_encryption_key_lost: bool
-) -> Rotation:
+def _rotated(*, early: Collection[str], origin: ChangeOrigin, dry_run: bool, key_encryption_key_lost: bool) -> Rotation:
     require_sound_policy()
     with signing_key_lock(dry_run=dry_run) as database:
         if not key_encryption_key_lost:
@@ -152,12 +150,12 @@ def _rotated(
 
 def _report(rotation: Rotation) -> RotationRan:
     keys, now, settings = rotation.times_after, rotation.at, app_settings()
-    due = rotation_due_at(
+    due = next_rotation(
         keys,
         policy=settings.rotation_policy(longest_lifetime=registry.longest_lifetime()),
         algorithms=settings.signing_algorithms,
         now=now,
-    )
+    ).due_at
     states = {state: [key for key in keys if key.state_at(now) is state] for state in KeyState}
     return RotationRan(
         outcome="changed" if rotation.plan or rotation.client_secret_key else "unchanged",

@@ -158,11 +158,6 @@ class DenyListCache:
     def __len__(self) -> int:
         return len(self._entries)
 
-    @property
-    def age(self) -> float | None:
-        """Seconds since the last successful read began, or ``None`` if this process has not read the list."""
-        return None if self._read_at == _NEVER else time.monotonic() - self._read_at
-
     def _is_usable(self) -> bool:
         return time.monotonic() <= self._usable_until()
 

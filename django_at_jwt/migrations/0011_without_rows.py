@@ -4,7 +4,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('django_at_jwt', '0007_introspection'),
+        ('django_at_jwt', '0010_affected_tokens'),
     ]
 
     operations = [
