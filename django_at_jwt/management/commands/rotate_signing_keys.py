@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 
 NOTHING_TO_DO = 3
+_NOT_ROTATED = "The signing keys were not rotated"
 _HINT = "Have you run manage.py migrate?"
 
 
@@ -75,9 +76,10 @@ class Command(BaseCommand):
             CommandError: exit status 1 and one line; nothing was changed. Also if nothing is due, but a key that signs
                 or is announced cannot be decrypted, so that monitoring reports it.
         """
-        early = self._early(options)
+        with as_command_error(_NOT_ROTATED, hint=_HINT):
+            early = self._early(options)
         try:
-            with as_command_error("The signing keys were not rotated", hint=_HINT):
+            with as_command_error(_NOT_ROTATED, hint=_HINT):
                 rotation = rotate_signing_keys(
                     early=early,
                     origin=origin_of("rotate_signing_keys", options),
