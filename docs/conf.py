@@ -13,6 +13,7 @@ django.setup()
 
 import django_at_jwt  # noqa: E402 - autodoc imports the models
 from docs.commands import commands_as_markdown  # noqa: E402
+from docs.monitoring import events_as_markdown, metrics_as_markdown  # noqa: E402
 
 project = "django-at-jwt"
 author = "django-at-jwt contributors"
@@ -37,10 +38,17 @@ html_show_sphinx = False
 html_copy_source = False
 
 
-def _add_commands(_app: Sphinx, name: str, source: list[str]) -> None:
-    if name == "reference/commands":
-        source[0] += f"\n{commands_as_markdown()}\n"
+FROM_CODE = {
+    "reference/commands": commands_as_markdown,
+    "reference/events": events_as_markdown,
+    "reference/metrics": metrics_as_markdown,
+}
+
+
+def _add_sections(_app: Sphinx, name: str, source: list[str]) -> None:
+    if name in FROM_CODE:
+        source[0] += f"\n{FROM_CODE[name]()}\n"
 
 
 def setup(app: Sphinx) -> None:
-    app.connect("source-read", _add_commands)
+    app.connect("source-read", _add_sections)

@@ -49,7 +49,7 @@ class AccessTokenRefused(Event):
     Attributes:
         endpoint: ``token`` or ``authorization``.
         grant: the grant type; ``other`` if this app does not know it, or ``None`` if there is none.
-        client_id: the client, or ``None`` if it was not authenticated.
+        client_id: the client, or ``None`` if it was not identified.
         error: the error code that the client was told.
         reason: why, for people.
     """
@@ -109,8 +109,7 @@ class AccessTokenUnverifiable(Event):
 class TokensRevoked(Event):
     """Tokens were revoked: entries of the deny list were committed.
 
-    The level is ``DEBUG`` for tokens that a refresh replaced, and ``WARNING`` for a code or refresh token that was used
-    again.
+    The level is ``DEBUG`` for tokens that a refresh replaced.
 
     Attributes:
         kind: what the entries name: ``token``, ``authorization``, ``client`` or ``audience``.
@@ -132,9 +131,24 @@ class TokensRevoked(Event):
     @property
     def level(self) -> int:
         """The level of the log record."""
-        if self.reason == "superseded":
-            return logging.DEBUG
-        return logging.WARNING if self.reason in {"code_replayed", "refresh_token_reused"} else logging.INFO
+        return logging.DEBUG if self.reason == "superseded" else logging.INFO
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CredentialReused(Event):
+    """A code or a refresh token was used again, perhaps by a thief, so its authorization has ended.
+
+    Attributes:
+        credential: ``code`` or ``refresh_token``.
+        client_id: the client that it was issued to.
+    """
+
+    name: ClassVar[str] = "credential.reused"
+    message: ClassVar[str] = "A %(credential)s of client %(client_id)r was used again; its authorization has ended"
+    usual_level: ClassVar[int] = logging.WARNING
+
+    credential: str
+    client_id: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -409,6 +423,7 @@ ALL_EVENTS: Final[tuple[type[Event], ...]] = (
     AccessTokenRejected,
     AccessTokenUnverifiable,
     TokensRevoked,
+    CredentialReused,
     KeyMade,
     KeyAnnounced,
     KeySigning,

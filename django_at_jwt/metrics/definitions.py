@@ -15,6 +15,7 @@ from django_at_jwt.events import (
     AccessTokenRefused,
     AccessTokenRejected,
     AccessTokenUnverifiable,
+    CredentialReused,
     DenyListFailed,
     DenyListRead,
     EndpointUnavailable,
@@ -83,6 +84,9 @@ TOKENS_UNVERIFIABLE: Final = _counter(
     "tokens_unverifiable", "Access tokens that an API could neither accept nor reject.", "missing"
 )
 REVOCATIONS: Final = _counter("revocations", "Entries added to the deny list.", "kind", "reason")
+CREDENTIALS_REUSED: Final = _counter(
+    "credentials_reused", "Codes and refresh tokens that were used again.", "credential"
+)
 KEYS_MADE: Final = _counter("keys_made", "Signing keys made in this process.", "algorithm", "origin")
 KEYS_REVOKED: Final = _counter("keys_revoked", "Signing keys revoked in this process.", "algorithm")
 ROTATIONS: Final = _counter("rotations", "Rotations of the signing keys in this process.", "outcome")
@@ -99,6 +103,7 @@ EVENT_METRICS: Final = (
     TOKENS_REJECTED,
     TOKENS_UNVERIFIABLE,
     REVOCATIONS,
+    CREDENTIALS_REUSED,
     KEYS_MADE,
     KEYS_REVOKED,
     ROTATIONS,
@@ -143,6 +148,11 @@ def _(event: AccessTokenUnverifiable) -> Iterable[Measurement]:
 @measurements.register(TokensRevoked)
 def _(event: TokensRevoked) -> Iterable[Measurement]:
     yield Measurement(REVOCATIONS, event.count, (event.kind, event.reason))
+
+
+@measurements.register(CredentialReused)
+def _(event: CredentialReused) -> Iterable[Measurement]:
+    yield Measurement(CREDENTIALS_REUSED, 1, (event.credential,))
 
 
 @measurements.register(KeyMade)

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from django.db import Error as AnyDatabaseError
-from django.db import close_old_connections
+from django.db import connections
 from django.utils import timezone
 
 from django_at_jwt.conf import app_settings, has_issuer_tables, local_issuer, process_cached
@@ -60,11 +60,18 @@ def read_gauges() -> list[Measurement]:
     age grows while none do. An age is left out if the process has read nothing yet.
     """
     # The thread may be one of an exporter, in which no request closes connections.
-    close_old_connections()
+    _close_old_connections()
     try:
         return list(_gauges())
     finally:
-        close_old_connections()
+        _close_old_connections()
+
+
+def _close_old_connections() -> None:
+    for connection in connections.all(initialized_only=True):
+        # Django would close it although a transaction is open, as with ATOMIC_REQUESTS.
+        if not connection.in_atomic_block:
+            connection.close_if_unusable_or_obsolete()
 
 
 def _gauges() -> Iterator[Measurement]:

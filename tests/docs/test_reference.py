@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import fields
 from datetime import timedelta
 from enum import StrEnum
 from importlib import import_module
@@ -20,8 +21,12 @@ from django_at_jwt.conf.issuers import _ISSUER_OPTIONS
 from django_at_jwt.conf.loader import _FIELDS
 from django_at_jwt.core.jose.algorithms import ALGORITHMS
 from django_at_jwt.core.key_lifecycle import PUBLISHED_STATES, KeyState
+from django_at_jwt.events import ALL_EVENTS
+from django_at_jwt.metrics.definitions import EVENT_METRICS
+from django_at_jwt.metrics.gauges import GAUGES
 from django_at_jwt.resource_server.remote import discovery
 from docs.commands import commands_as_markdown
+from docs.monitoring import events_as_markdown, metrics_as_markdown
 
 from .blocks import (
     AUTHENTICATION,
@@ -33,6 +38,7 @@ from .blocks import (
     INTROSPECTION,
     KEY_LEAKED,
     KEYS,
+    MONITORING,
     PAGES,
     README,
     RESOURCE_SERVERS,
@@ -173,13 +179,31 @@ class TestCommands:
             assert re.fullmatch(r"\| `.+` \| [A-Z].{10,}\. \|", row), row
 
 
+class TestEventsAndMetrics:
+    def test_each_event_and_each_field_is_explained(self):
+        sections = dict(re.findall(r"^## `(\S+)`\n(.*?)(?=^## |\Z)", events_as_markdown(), re.MULTILINE | re.DOTALL))
+        assert sections.keys() == {event.name for event in ALL_EVENTS}
+        for event in ALL_EVENTS:
+            explained = re.findall(r"^\| `(\w+)` \| .{5,}[^.] \|$", sections[event.name], re.MULTILINE)
+            assert explained == [field.name for field in fields(event)]
+
+    def test_each_metric_is_there_once(self):
+        rows = re.findall(r"^\| `django_at_jwt_(\w+?)(?:_total)?` \|", metrics_as_markdown(), re.MULTILINE)
+        assert rows == [metric.name for metric in (*EVENT_METRICS, *GAUGES)]
+
+    def test_each_alert_has_a_remedy(self):
+        alerts = re.findall(r"- alert: (\w+)", (DOCS / "monitoring" / "alerts.yml").read_text())
+        said = [name for row in table_rows(MONITORING, columns=2) for name in re.findall(r"`(AtJwt\w+)`", row[0])]
+        assert sorted(said) == sorted(alerts)
+
+
 class TestPublicApi:
     text = (DOCS / "reference" / "public-api.md").read_text()
 
     def test_each_module_is_there_once(self):
         modules = [each.name for each in iter_modules(django_at_jwt.__path__) if not each.ispkg and each.name != "apps"]
         facades = ["django_at_jwt", *(f"django_at_jwt.{name}" for name in modules)]
-        facades += ["django_at_jwt.testing", "django_at_jwt.testing.fixtures"]
+        facades += ["django_at_jwt.events", "django_at_jwt.testing", "django_at_jwt.testing.fixtures"]
         assert sorted(re.findall(r"^### `(\S+)`$", self.text, re.MULTILINE)) == sorted(facades)
 
     @pytest.mark.parametrize("module", ["oauth2_views", "validators"])
@@ -259,6 +283,7 @@ class TestBlocks:
             HEALTH: {"mysite/health.py", "mysite/urls.py"},
             INTROSPECTION: set(),
             KEY_LEAKED: set(),
+            MONITORING: {"mysite/receivers.py", "mysite/urls.py", "gunicorn.conf.py"},
             RESOURCE_SERVERS: set(),
             REVOKE_TOKENS: {"mysite/admin.py", "mysite/dismissals.py"},
             RFC9700: set(),

@@ -19,6 +19,7 @@ from django_at_jwt.events import (
     AccessTokenIssued,
     AccessTokenRefused,
     AccessTokenRejected,
+    CredentialReused,
     KeyAnnounced,
     KeyMade,
     KeyRetained,
@@ -148,8 +149,19 @@ class TestTokens:
         web.exchange(code)
         with django_capture_on_commit_callbacks(execute=True):
             web.exchange(code)
-        [revoked] = of(events, TokensRevoked)
-        assert (revoked.reason, revoked.level) == ("code_replayed", logging.WARNING)
+        assert [event.reason for event in of(events, TokensRevoked)] == ["code_replayed"]
+        [reused] = of(events, CredentialReused)
+        assert (reused.credential, reused.client_id) == ("code", web.application.client_id)
+        assert reused.level == logging.WARNING
+
+    def test_refresh_token_that_is_used_again_is_a_warning(self, signing_keys, web, user, events, settings):
+        settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "REFRESH_TOKEN_REUSE_PROTECTION": True}
+        token = web.code_flow(user).json()["refresh_token"]
+        for _ in range(2):
+            web.token("refresh_token", refresh_token=token)
+        assert of(events, CredentialReused) == [
+            CredentialReused(credential="refresh_token", client_id=web.application.client_id)
+        ]
 
 
 @pytest.mark.usefixtures("keys_made_quickly")

@@ -9,6 +9,7 @@ from datetime import timedelta
 
 import pytest
 from django.db import OperationalError
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.test import Client
 from django.utils import timezone
 from prometheus_client import REGISTRY
@@ -152,6 +153,12 @@ class TestGauges:
         monkeypatch.setattr(gauges, "_key_gauges", fail)
         assert REGISTRY.get_sample_value(f"{PREFIX}database_readable") == 0
         assert REGISTRY.get_sample_value(f"{PREFIX}rotation_due_timestamp_seconds") is None
+
+    def test_a_scrape_in_a_transaction_does_not_end_it(self, monkeypatch):
+        closed = []
+        monkeypatch.setattr(BaseDatabaseWrapper, "close_if_unusable_or_obsolete", closed.append)
+        list(REGISTRY.collect())
+        assert closed == []
 
     def test_two_scrapes_take_few_statements_and_open_each_key_once(self, django_assert_num_queries, monkeypatch):
         rotate_signing_keys()

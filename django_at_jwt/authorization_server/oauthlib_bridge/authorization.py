@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import secrets
 from contextlib import nullcontext
@@ -23,6 +22,7 @@ from django_at_jwt.authorization_server.revocation.entries import deny_tokens
 from django_at_jwt.authorization_server.revocation.revoke import end_authorizations, one_transaction
 from django_at_jwt.core.authentication import AuthenticationEvent
 from django_at_jwt.core.token_id import TokenId, is_unstored
+from django_at_jwt.events import CredentialReused, emit
 from django_at_jwt.models import Authorization, IssuedToken
 from django_at_jwt.models.authorization import EndReason, credential_hash, reference_to
 from django_at_jwt.models.primary import primary_rows
@@ -38,8 +38,6 @@ if TYPE_CHECKING:
     from oauthlib.common import Request
 
     from django_at_jwt.core.profile import AccessTokenClaims
-
-logger = logging.getLogger("django_at_jwt")
 
 
 class CodeReplayed(InvalidGrantError):
@@ -171,7 +169,7 @@ def end_replayed_code(code: str, client: Any) -> None:
         # A locking read also sees what was committed since this transaction began.
         ended = end_authorizations(used.select_for_update(), reason=EndReason.CODE_REPLAYED)
     if ended:
-        logger.warning("A code was used again by client %s; its authorization has ended", client.client_id)
+        emit(CredentialReused(credential="code", client_id=client.client_id))
 
 
 def end_unstored(claims: AccessTokenClaims) -> None:

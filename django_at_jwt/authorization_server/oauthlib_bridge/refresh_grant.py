@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Any
 
 from django.utils import timezone
@@ -14,6 +13,7 @@ from oauthlib.oauth2 import InvalidGrantError
 from django_at_jwt.authorization_server.revocation.reasons import because
 from django_at_jwt.authorization_server.revocation.revoke import end_authorizations
 from django_at_jwt.core.errors import IssuanceError
+from django_at_jwt.events import CredentialReused, emit
 from django_at_jwt.models import Authorization
 from django_at_jwt.models.authorization import EndReason, credential_hash
 from django_at_jwt.models.primary import primary_rows
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from django_at_jwt.core.audience import Audience
 
     from .refresh_families import LockedFamily
-
-logger = logging.getLogger("django_at_jwt")
 
 
 class RefreshGrantMixin:
@@ -215,7 +213,7 @@ def _end_reused(refresh_token: str) -> None:
     authorization = Authorization.objects.of_family(used.token_family)
     if authorization is not None:
         end_authorizations([authorization], reason=EndReason.REFRESH_TOKEN_REUSED)
-        logger.warning("A refresh token was used again; its authorization %s has ended", authorization.identifier)
+        emit(CredentialReused(credential="refresh_token", client_id=used.application.client_id))
 
 
 def _can_reissue(replacement: Any, request: Request) -> bool:

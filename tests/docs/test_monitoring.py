@@ -1,0 +1,80 @@
+"""The page about monitoring: each file on it does what the page says."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import logging.config
+from types import ModuleType
+
+import django
+import pytest
+from django.core import mail
+from django.test import Client, override_settings
+
+from django_at_jwt.authorization_server.keys.revocation import revoke_signing_key
+from django_at_jwt.authorization_server.keys.rotation import rotate_signing_keys
+from django_at_jwt.signals import event_emitted
+
+from .blocks import MONITORING, blocks_of
+
+BLOCKS = {block.file: block for block in blocks_of(MONITORING) if block.language == "python"}
+
+
+def executed(file):
+    module = ModuleType(file)
+    exec(BLOCKS[file].text, vars(module))
+    return module
+
+
+@pytest.fixture
+def logged():
+    """Return the lines that the page's logging configuration writes."""
+    stream = io.StringIO()
+    config = executed("mysite/settings.py").LOGGING
+    config["handlers"]["events"]["stream"] = stream
+    logger = logging.getLogger("django_at_jwt")
+    level, handlers = logger.level, list(logger.handlers)
+    logging.config.dictConfig(config)
+    yield lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
+    logger.setLevel(level)
+    logger.handlers[:] = handlers
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("keys_made_quickly")
+class TestPage:
+    def test_events_as_json(self, logged):
+        rotate_signing_keys()
+        [*_, line] = logged()
+        [shown] = [json.loads(block.text) for block in blocks_of(MONITORING) if block.language == "json"]
+        assert line["event"] == shown["event"] == "rotation.ran"
+        assert shown.keys() <= line.keys()
+        assert {name: type(line[name]) for name in shown} == {name: type(shown[name]) for name in shown}
+
+    def test_receiver(self, settings):
+        # From Django 6.0 on, addresses without names.
+        settings.ADMINS = ["admin@example.com"] if django.VERSION >= (6,) else [("Admin", "admin@example.com")]
+        receivers = executed("mysite/receivers.py")
+        try:
+            old, _new = rotate_signing_keys().keys
+            revoke_signing_key(old.kid, reason="leaked")
+        finally:
+            event_emitted.disconnect(receivers.tell_admins, sender=receivers.KeyRevoked)
+        [message] = mail.outbox
+        assert old.kid in message.body
+
+    def test_view(self):
+        urls = executed("mysite/urls.py")
+        with override_settings(ROOT_URLCONF=urls):
+            assert b"django_at_jwt_signing_keys" in Client().get("/metrics").content
+
+
+def test_hook_of_gunicorn(monkeypatch):
+    from prometheus_client import multiprocess
+
+    dead = []
+    monkeypatch.setattr(multiprocess, "mark_process_dead", dead.append)
+    executed("gunicorn.conf.py").child_exit(None, type("Worker", (), {"pid": 7}))
+    assert dead == [7]
