@@ -89,6 +89,9 @@ KEYS = topic(
     "how-to/database-outages",
     "explanation/key-lifecycle",
 )
+SCHEDULED_TASKS = topic("how-to/scheduled-tasks")
+ROLLING_DEPLOYS = topic("how-to/rolling-deploys")
+DATABASES = topic("how-to/databases")
 HEALTH = topic("how-to/health")
 RFC9700 = topic("how-to/rfc9700")
 KEY_LEAKED = topic("how-to/key-leaked")

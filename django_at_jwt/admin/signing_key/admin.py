@@ -43,6 +43,7 @@ from .display import (
     with_copy_button,
 )
 from .filters import AlgorithmFilter, StateFilter
+from .last_run import run_line
 from .revocation import RevocationForm, after_revocation
 from .rotation import RotationForm, takeover_sentences
 from .timeline import is_drawn, timeline
@@ -230,6 +231,7 @@ class SigningKeyAdmin(_ModelAdmin):
             "schedules": schedules([row.times for row in rows], app_settings().signing_algorithms, now) if rows else [],
             "timeline": timeline(drawn, now),
             "not_drawn": len(rows) - len(drawn),
+            "last_run": run_line([row.times for row in rows], now),
             "may_rotate": self.has_rotate_permission(request),
             "jwk_set": first_path(mounted_views(JwkSetView)),
         }

@@ -1,0 +1,47 @@
+"""The line about the last run of the rotation above the list of keys."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from django.db import Error as AnyDatabaseError
+from django.utils.translation import gettext
+
+from django_at_jwt.admin.dates import format_instant
+from django_at_jwt.authorization_server.keys.rotation_run import last_run
+from django_at_jwt.conf import app_settings
+from django_at_jwt.core.key_schedule import run_problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from django_at_jwt.core.key_lifecycle import KeyTimes
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunLine:
+    """What the page says about the last run, and what is wrong with it, or empty."""
+
+    text: str
+    problem: str
+
+
+def run_line(keys: Iterable[KeyTimes], now: datetime) -> RunLine | None:
+    """Return the line, or ``None`` if the record cannot be read."""
+    try:
+        run = last_run()
+    except AnyDatabaseError:
+        return None
+    if run is None:
+        text = gettext("No run of rotate_signing_keys is recorded.")
+    elif run.problem:
+        text = gettext("rotate_signing_keys failed at %(at)s: %(problem)s") % {
+            "at": format_instant(run.at),
+            "problem": run.problem,
+        }
+    else:
+        text = gettext("rotate_signing_keys last ran at %(at)s.") % {"at": format_instant(run.at)}
+    problem = run_problem(run, keys, max_age=app_settings().rotation_run_max_age, now=now)
+    return RunLine(text=text, problem=gettext(problem.text) % problem.parameters if problem else "")
