@@ -60,18 +60,16 @@ def change_lines(effects: ChangeImpact, *, breaking: bool) -> list[ChangeLine]:
 
 
 def _line(change: RequestChange, impact: RequestImpact, *, all_clients: int) -> ChangeLine:
-    clients = change.clients
-    number = str(len(clients))
+    clients, tokens = _Count(len(change.clients)), _Count(change.refresh_tokens)
     if len(impact.clients) < all_clients:
-        number = gettext("%(number)s of %(sampled)s sampled") % {"number": number, "sampled": len(impact.clients)}
-    tokens = str(change.refresh_tokens)
+        clients = _Count(clients.number, sampled=len(impact.clients))
     if not impact.has_all_refresh_tokens:
-        tokens = gettext("%(number)s of %(sampled)s sampled") % {"number": tokens, "sampled": impact.refresh_tokens}
+        tokens = _Count(tokens.number, sampled=impact.refresh_tokens)
     cause = change.cause
-    names = sorted(impact.clients.get(each) or each for each in clients)
+    names = sorted(impact.clients.get(each) or each for each in change.clients)
     text = format_html(
-        _sentence(change),
-        clients=number,
+        _sentence(cause, clients=clients.plural, tokens=tokens.plural),
+        clients=clients,
         tokens=tokens,
         requests=_requests(change.scopes),
         code=format_html("<code>{}</code>", cause.code),
@@ -89,12 +87,27 @@ def _line(change: RequestChange, impact: RequestImpact, *, all_clients: int) -> 
     )
 
 
-def _sentence(change: RequestChange) -> str:
-    cause, clients = change.cause, len(change.clients)
+@dataclass(frozen=True, slots=True)
+class _Count:
+    number: int
+    sampled: int | None = None
+
+    def __str__(self) -> str:
+        if self.sampled is None:
+            return str(self.number)
+        return gettext("%(number)d of %(sampled)d sampled") % {"number": self.number, "sampled": self.sampled}
+
+    @property
+    def plural(self) -> int:
+        """The number that the noun after the text agrees with."""
+        return self.number if self.sampled is None else self.sampled
+
+
+def _sentence(cause: Cause, *, clients: int, tokens: int) -> str:
     if cause.effect in _ABOUT_TOKENS:
         return str(_ABOUT_TOKENS[cause.effect])
     if cause.is_refresh:
-        return _about_refreshes(cause.effect, change.refresh_tokens)
+        return _about_refreshes(cause.effect, tokens)
     if cause.names_resource:
         return _about_named_resources(cause.effect, clients)
     return _about_no_resource(cause.effect, clients)
@@ -124,13 +137,13 @@ def _about_refreshes(effect: Effect, number: int) -> str:
 def _about_named_resources(effect: Effect, number: int) -> str:
     if effect is Effect.REFUSED:
         return ngettext(
-            "{clients} client that names {before}: requests will fail with {code}.",
-            "{clients} clients that name {before}: requests will fail with {code}.",
+            "{clients} client: requests that name {before} will fail with {code}.",
+            "{clients} clients: requests that name {before} will fail with {code}.",
             number,
         )
     return ngettext(
-        "{clients} client that names {after} gets tokens without {former}.",
-        "{clients} clients that name {after} get tokens without {former}.",
+        "{clients} client: requests that name {after} get tokens without {former}.",
+        "{clients} clients: requests that name {after} get tokens without {former}.",
         number,
     )
 

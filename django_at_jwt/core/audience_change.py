@@ -104,8 +104,8 @@ class RequestChange:
 
     @property
     def seen_clients(self) -> tuple[str, ...]:
-        """The ids of the clients whose stored tokens show one of the requests."""
-        seen = [request for request in self.requests if request.tokens]
+        """The ids of the clients whose stored tokens show one of the first requests."""
+        seen = [request for request in self.requests if request.tokens and request.granted is None]
         return tuple(sorted({client_id for request in seen for client_id in request.clients}))
 
     @property

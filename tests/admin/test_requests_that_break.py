@@ -101,7 +101,7 @@ class TestNewApi:
             "6 clients that name no resource: requests for read write will fail with invalid_scope.",
             "6 clients that name no resource get tokens for Orders instead of Notes (requests for read).",
             "6 clients that name no resource get tokens for Notes without read (requests without a scope).",
-            "6 clients that name Notes get tokens without read.",
+            "6 clients: requests that name Notes get tokens without read.",
         ]
         text = text_of(page)
         assert "Clients: client 0, client 1, client 2, client 3, client 4 and 1 more." in text
@@ -124,7 +124,7 @@ class TestNewApi:
         assert outcome(service.token("client_credentials", scope="read")) == (ORDERS, "read")
         assert any("get tokens for Notes without read (requests without a scope)" in each for each in told)
         assert outcome(service.token("client_credentials")) == (NOTES, "write openid")
-        assert "2 clients that name Notes get tokens without read." in told
+        assert "2 clients: requests that name Notes get tokens without read." in told
         assert outcome(service.token("client_credentials", resource=NOTES)) == (NOTES, "write openid")
         assert "1 live refresh token for Notes yields tokens without read." in told
         assert outcome(web.token("refresh_token", refresh_token=refresh_token)) == (NOTES, "write")
@@ -141,7 +141,7 @@ class TestNewApi:
 
     def test_isolated_that_takes_a_scope(self, admin, notes, service):
         told = breaks(send(admin, f"{SERVERS}add/", **NEW, isolated="on"))
-        assert "1 client that names Notes gets tokens without read." in told
+        assert "1 client: requests that name Notes get tokens without read." in told
 
     def test_scopes_are_those_of_each_client(self, admin, notes, make_client, settings):
         settings.OAUTH2_PROVIDER = {
@@ -186,7 +186,7 @@ class TestStoredTokens:
         lines = send(admin, change(orders), enabled=None).context["breaks"]
         seen = {said(line): line.seen for line in lines}
         # The default would have been taken for ``openid``, but not for ``read``.
-        assert seen["1 client that names Orders: requests will fail with invalid_target."] == 1
+        assert seen["1 client: requests that name Orders will fail with invalid_target."] == 1
         assert seen["1 client that names no resource: requests for read will fail with invalid_target."] == 1
 
     def test_refreshes_use_what_was_granted(self, admin, orders, web, user):
@@ -229,7 +229,7 @@ class TestOtherChanges:
     def test_deleting(self, admin, orders, service):
         page = admin.get(delete(orders))
         assert breaks(page) == [
-            "1 client that names Orders: requests will fail with invalid_target.",
+            "1 client: requests that name Orders will fail with invalid_target.",
             "1 client that names no resource gets tokens for Notes instead of Orders (requests for read).",
         ]
         assert page.context["consequences"] == ["Access tokens that are already issued for Orders are revoked."]
@@ -247,7 +247,7 @@ class TestOtherChanges:
         page = send(admin, change(orders), enabled=None)
         assert breaks(page) == [
             "1 client that names no resource: requests for read will fail with invalid_target.",
-            "1 client that names Orders: requests will fail with invalid_target.",
+            "1 client: requests that name Orders will fail with invalid_target.",
         ]
         assert page.context["consequences"] == ["Access tokens that are already issued for Orders are revoked."]
 
@@ -257,12 +257,12 @@ class TestOtherChanges:
         monkeypatch.setattr(usual_requests, "MOST_CLIENTS", 2)
         kept = ["client-0", "client-1", "client-2"]
         page = send(admin, change(orders), open_to_all_clients=None, clients=kept)
-        [named] = [line for line in page.context["breaks"] if "names Orders" in line.text]
+        [named] = [line for line in page.context["breaks"] if "that name Orders" in line.text]
         assert named.clients == ("client 3",)
         confirm(admin, page)
         page = send(admin, change(orders), clients=kept[:2])
-        [named] = [line for line in page.context["breaks"] if "names Orders" in line.text]
-        assert said(named) == "1 of 2 sampled client that names Orders: requests will fail with invalid_target."
+        [named] = [line for line in page.context["breaks"] if "that name Orders" in line.text]
+        assert said(named) == "1 of 2 sampled clients: requests that name Orders will fail with invalid_target."
         assert named.clients == ("client 2",)
         assert "Compared the requests of 2 of 4 clients" in text_of(page)
 
@@ -274,7 +274,7 @@ class TestOtherChanges:
     def test_another_identifier(self, admin, orders, service):
         page = send(admin, change(orders), identifier=SHOP)
         assert breaks(page) == [
-            f"1 client that names {ORDERS}: requests will fail with invalid_target.",
+            f"1 client: requests that name {ORDERS} will fail with invalid_target.",
             f"1 client that names no resource gets tokens for {SHOP} instead of {ORDERS} (requests for read).",
         ]
         [text] = page.context["consequences"]
@@ -282,7 +282,7 @@ class TestOtherChanges:
 
     def test_fewer_scopes(self, admin, orders, service):
         told = breaks(send(admin, change(orders), scopes="write"))
-        assert "1 client that names Orders gets tokens without read." in told
+        assert "1 client: requests that name Orders get tokens without read." in told
         assert "1 client that names no resource gets tokens for Notes instead of Orders (requests for read)." in told
         assert "1 client that names no resource gets tokens for Orders instead of Notes (requests for write)." in told
 

@@ -154,8 +154,8 @@ class ChangeImpact:
 
     @property
     def most_bytes(self) -> int:
-        """The largest growth of a token in bytes; negative if all become shorter."""
-        return max((each.bytes for each in self.tokens), default=0)
+        """The largest growth of a token in bytes; negative if all become shorter. New tokens do not count."""
+        return max((each.bytes for each in self.tokens if each.size_before and each.size_after), default=0)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from heapq import nsmallest
-from itertools import combinations
+from itertools import product
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from django.utils import timezone
@@ -37,7 +37,7 @@ MOST_CLIENTS: Final = 100
 MOST_TOKENS: Final = 1000
 # Rows of refresh tokens among which live ones are looked for; those used before stay until cleartokens runs.
 MOST_ROWS: Final = 20_000
-# Scopes that a client is assumed to request together with one that moves to another API.
+# Scopes of an API that move to another, and scopes that a client is assumed to request together with one of them.
 _MOST_TOGETHER: Final = 20
 
 
@@ -80,7 +80,7 @@ class _Change(NamedTuple):
     """What differs between two registries for clients with the same scopes.
 
     Attributes:
-        moved: the scopes that have a meaning at other resource servers, or for other clients, than before.
+        moved: the scopes that have a meaning at other resource servers than before.
         touched: the former resource servers that change, or at which another of the scopes has a meaning.
         concerned: the scopes that have moved, or have a meaning at a resource server that changes.
     """
@@ -91,12 +91,8 @@ class _Change(NamedTuple):
     concerned: tuple[str, ...]
 
 
-def _meanings(registry: ResourceServers, scope: str) -> frozenset[tuple[str, bool, bool, frozenset[str] | None]]:
-    return frozenset(
-        (server.identifier, server.enabled, server.isolated, server.client_ids)
-        for server in registry
-        if registry.has_meaning(scope, server)
-    )
+def _apis_of(registry: ResourceServers, scope: str) -> frozenset[str]:
+    return frozenset(server.identifier for server in registry if registry.has_meaning(scope, server))
 
 
 def sample_requests(before: ResourceServers, after: ResourceServers, *, changed: Collection[str]) -> RequestSample:
@@ -200,7 +196,7 @@ def _possible_requests(
 def _change(
     before: ResourceServers, after: ResourceServers, changed: Collection[str], available: tuple[str, ...]
 ) -> _Change:
-    moved = frozenset(scope for scope in available if _meanings(before, scope) != _meanings(after, scope))
+    moved = frozenset(scope for scope in available if _apis_of(before, scope) != _apis_of(after, scope))
     touched = tuple(
         server
         for server in before
@@ -227,11 +223,10 @@ def _possible(
         if server.is_open_to(client_id):
             yield (), (server.identifier,)
             there = [scope for scope in available if change.before.has_meaning(scope, server)]
-            for one, other in combinations(there[:_MOST_TOGETHER], 2):
-                if (one in change.moved) != (other in change.moved):
-                    yield (one, other), ()
-            if len(there) > 1:
-                yield tuple(there), ()
+            leaving = [scope for scope in there if scope in change.moved]
+            pairs = product(leaving[:_MOST_TOGETHER], there[:_MOST_TOGETHER])
+            together = dict.fromkeys(tuple(sorted(pair, key=there.index)) for pair in pairs if len({*pair}) > 1)
+            yield from ((asked, ()) for asked in together)
 
 
 def _refreshes() -> RefreshTokenSample:
