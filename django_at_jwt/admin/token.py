@@ -43,6 +43,8 @@ class AccessTokenAdmin(_TokenAdmin, ToolkitAccessTokenAdmin):
     """Django-oauth-toolkit's admin of access tokens, which also finds them by ``jti`` and shows it."""
 
     change_form_template = "admin/django_at_jwt/tokens/access_token_page.html"
+    # DOT's form would list all ID tokens and all clients.
+    raw_id_fields = (*ToolkitAccessTokenAdmin.raw_id_fields, "application", "id_token")
     search_help_text = _("A jti, the identifier of an authorization, a client ID, the name of a client or a user.")
 
     def get_search_results(
@@ -82,6 +84,8 @@ class AccessTokenAdmin(_TokenAdmin, ToolkitAccessTokenAdmin):
 
 class RefreshTokenAdmin(_TokenAdmin, ToolkitRefreshTokenAdmin):
     """Django-oauth-toolkit's admin of refresh tokens."""
+
+    raw_id_fields = (*ToolkitRefreshTokenAdmin.raw_id_fields, "application")
 
     @admin.action(description=_("Revoke selected refresh tokens"), permissions=["revoke_tokens"])
     def revoke_tokens(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
