@@ -124,6 +124,8 @@ PASSWORD_HASHERS = [*global_settings.PASSWORD_HASHERS, "django_at_jwt.hashers.Cl
 OAUTH2_PROVIDER = {
     **oauth2_provider_settings(profile="rfc9700"),  # Added for django-at-jwt.
     "CLIENT_SECRET_HASHER": "at_jwt_hmac_sha256",  # Optional: generated client secrets are verified fast.
+    # Optional: administrators can add scopes when they register an API.
+    "SCOPES_BACKEND_CLASS": "django_at_jwt.scopes.ResourceServerScopes",
     "OIDC_ISS_ENDPOINT": f"{BASE_URL}/o",  # Required by django-at-jwt: the issuer, "iss" in each token.
     "ACCESS_TOKEN_EXPIRE_SECONDS": _seconds("EXAMPLE_ACCESS_TOKEN_SECONDS", 3600),
     "OIDC_JWKS_MAX_AGE_SECONDS": _seconds("EXAMPLE_JWK_SET_MAX_AGE", min(3600, _PART)),

@@ -36,13 +36,12 @@ def _label(client_id: str, name: str) -> str:
 
 
 def _labels(client_ids: Iterable[str]) -> dict[str, str]:
-    """Return the labels of clients by client id. A deleted client is labelled as such."""
+    """Return the labels of clients by client id, in the given order. A deleted client is labelled as such."""
     wanted = list(client_ids)
-    rows = get_application_model()._default_manager.filter(client_id__in=wanted).order_by("name", "client_id")
-    labels = {client_id: _label(client_id, name) for client_id, name in rows.values_list("client_id", "name")}
-    for client_id in wanted:
-        labels.setdefault(client_id, gettext("%(client)s (no such client)") % {"client": client_id})
-    return labels
+    rows = get_application_model()._default_manager.filter(client_id__in=wanted)
+    names = dict(rows.values_list("client_id", "name"))
+    gone = gettext("%(client)s (no such client)")
+    return {each: _label(each, names[each]) if each in names else gone % {"client": each} for each in wanted}
 
 
 class _SearchMixin(_Search):

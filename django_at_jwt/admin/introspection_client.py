@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from django import forms
 from django.contrib import admin
+from django.utils.translation import gettext_lazy as _
 from oauth2_provider.models import AbstractApplication
 
 from django_at_jwt.models import IntrospectionClient
@@ -30,7 +31,7 @@ class IntrospectionClientForm(_ModelForm):
 
     client_search_url: ClassVar = ""
     client_id = ClientField(
-        label=IntrospectionClient._meta.get_field("client_id").verbose_name,
+        label=_("Client"),
         help_text=IntrospectionClient._meta.get_field("client_id").help_text,
     )
 

@@ -20,7 +20,7 @@ from django_at_jwt.conf import token_user_model
 from django_at_jwt.core.claims import Match
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Sequence
 
     from django.contrib.admin import AdminSite
     from django.http import HttpRequest
@@ -49,10 +49,11 @@ def request_for_mapper(conditions: Conditions) -> dict[str, Any]:
 def request_for_resource_server(row: ResourceServer) -> dict[str, Any]:
     """Return initial values of the form for all scopes that a resource server names, and its first client."""
     server = registered_or_disabled(row)
+    clients = [each for each in row.clients if each in server.client_ids] if server.client_ids else []
     return {
         "resources": [server.identifier],
         "scopes": _on_site(server.scopes or (), get_scopes_backend().get_all_scopes()),
-        **_first_client(sorted(server.client_ids or ())),
+        **_first_client(clients, machines_first=True),
     }
 
 
@@ -60,10 +61,14 @@ def _on_site(names: Iterable[str], known: Collection[str]) -> list[str]:
     return [name for name in names if name in known]
 
 
-def _first_client(client_ids: Iterable[str]) -> dict[str, Any]:
-    wanted = list(client_ids)
-    pks = dict(get_application_model()._default_manager.filter(client_id__in=wanted).values_list("client_id", "pk"))
-    return next(({"client": pks[each], "client_id": each} for each in wanted if each in pks), {})
+def _first_client(client_ids: Sequence[str], *, machines_first: bool = False) -> dict[str, Any]:
+    """Return the first client, or the first one that gets tokens without a user if there is one."""
+    model = get_application_model()
+    rows = {row.client_id: row for row in model._default_manager.filter(client_id__in=client_ids)}
+    found = [rows[client_id] for client_id in client_ids if client_id in rows]
+    machines = [row for row in found if row.authorization_grant_type == model.GRANT_CLIENT_CREDENTIALS]
+    first = next(iter([*(machines if machines_first else ()), *found]), None)
+    return {} if first is None else {"client": first.pk, "client_id": first.client_id}
 
 
 class PreviewForm(forms.Form):

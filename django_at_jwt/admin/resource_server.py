@@ -7,73 +7,25 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.utils import display_for_field, flatten_fieldsets
-from django.contrib.admin.widgets import AdminTextareaWidget
-from django.core.exceptions import ValidationError
 from django.utils.html import format_html_join
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
-from oauth2_provider.scopes import get_scopes_backend
 
 from django_at_jwt.authorization_server.resource_servers import registry
 from django_at_jwt.conf import app_settings
 from django_at_jwt.core.jose.algorithms import ALGORITHMS
-from django_at_jwt.core.resource_servers import read_scopes
 from django_at_jwt.models import ResourceServer
 
 from .client_choices import ClientSearchMixin, ClientsField
 from .confirmation import ConfirmingAdmin
 from .lifetime import LifetimeField, lifetime_in_words
 from .optimistic_lock import VersionedForm
+from .scopes_field import ScopesField
 
 if TYPE_CHECKING:
     from django.http import HttpRequest, HttpResponse
 
     from django_at_jwt.authorization_server.claims.configuration import ClaimConfiguration
-
-
-class ScopesField(forms.CharField):
-    """Scopes as text: one per line, followed by a space and its description."""
-
-    widget = AdminTextareaWidget
-
-    def prepare_value(self, value: Any) -> Any:
-        """Return scopes as lines of text; a row loaded from a fixture may hold a list."""
-        if isinstance(value, list):
-            value = dict.fromkeys(map(str, value), "")
-        if not isinstance(value, dict):
-            return value
-        return "\n".join(f"{scope} {text}".rstrip() for scope, text in value.items())
-
-    def to_python(self, value: Any) -> Any:
-        """Return the scopes of the lines; ``None`` if there are none.
-
-        Raises:
-            ValidationError: a line is invalid, or the site does not have the scope.
-        """
-        lines = [line.split(None, 1) for line in str(super().to_python(value)).splitlines() if line.strip()]
-        named = [line[0] for line in lines]
-        twice = sorted({scope for scope in named if named.count(scope) > 1})
-        if twice:
-            raise ValidationError(
-                _("Duplicate scope: %(scopes)s. Write each scope on one line only."),
-                params={"scopes": ", ".join(twice)},
-            )
-        try:
-            scopes = read_scopes({line[0]: line[1].strip() if len(line) > 1 else "" for line in lines})
-        except ValueError as error:
-            raise ValidationError(str(error)) from None
-        known = get_scopes_backend().get_all_scopes()
-        unknown = [scope for scope in scopes if scope not in known]
-        if unknown:
-            raise ValidationError(
-                _('Unknown scope: %(unknown)s. OAUTH2_PROVIDER["SCOPES"] has %(known)s.'),
-                params={"unknown": ", ".join(unknown), "known": ", ".join(known)},
-            )
-        return dict(scopes) or None
-
-    def has_changed(self, initial: Any, data: Any) -> bool:
-        """Return whether the scopes differ."""
-        return str(self.prepare_value(initial) or "").split() != str(data or "").split()
 
 
 class ResourceServerForm(VersionedForm):
@@ -84,8 +36,8 @@ class ResourceServerForm(VersionedForm):
         label=_("Scopes"),
         required=False,
         help_text=_(
-            "One scope per line, followed by its description for the consent page, for example: "
-            "reports:read Read reports. If empty: the scopes that no other API names."
+            "Those that apply to this API, each with a description for its part of the consent page. If empty: the "
+            "scopes that no other API names."
         ),
     )
     lifetime = LifetimeField(
@@ -184,6 +136,11 @@ class ResourceServerAdmin(ClientSearchMixin, ConfirmingAdmin):
             {"fields": ("scopes", "lifetime", "token_format", "algorithm", "introspection_clients", "version")},
         ),
     )
+
+    class Media:
+        """The style of the scopes."""
+
+        css: ClassVar = {"all": ["django_at_jwt/resource_servers.css"]}
 
     def apply_change(
         self, now: ClaimConfiguration, *, before: list[ResourceServer], after: list[ResourceServer]

@@ -291,20 +291,21 @@ def test_errors_of_transforms_are_tied_to_their_inputs(admin):
     }
     page = send(admin, ADD, **DEPARTMENT, **steps)
     assert page.context["adminform"].form.errors == {"transforms": ["Correct the transforms 2 and 3."]}
-    tags = re.findall(r"<(?:select|textarea|ul)[^>]*id_transforms-[^>]*>", page.content.decode())
+    tags = re.findall(r"<(?:select|textarea|ul|div)[^>]*id_transforms[^>]*>", page.content.decode())
     described = {}
     for tag in tags:
         attributes = dict(re.findall(r'([\w-]+)="([^"]*)"', tag))
         described[attributes["id"]] = (attributes.get("aria-invalid"), attributes.get("aria-describedby"))
     whole = "id_transforms_helptext id_transforms_error"
-    assert described["id_transforms-0-step"] == described["id_transforms-0-text"] == (None, whole)
+    assert described["id_transforms"] == described["id_transforms-0-text"] == (None, whole)
+    assert {"id_transforms_helptext", "id_transforms_error"} <= described.keys()
     for row in (1, 2):
         expected = ("true", f"id_transforms-{row}-error")
         assert described[f"id_transforms-{row}-step"] == described[f"id_transforms-{row}-text"] == expected
         assert f"id_transforms-{row}-error" in described
     assert "id_transforms-0-error" not in described
     text = page.content.decode()
-    assert '<ul class="errorlist" id="id_transforms_error"' in text
+    assert '<label for="id_transforms">Transforms:</label>' in text
     assert "Write “old = new” on each line; “a” has no =." in text.split('id="id_transforms-1-error"')[1][:200]
 
 

@@ -150,7 +150,7 @@ def test_unsaved_mapper_ticks_what_its_conditions_require(admin_client, web):
     assert admin_client.post(add, sent).context["asked"]["scopes"] == ["write"]
 
 
-def test_link_from_a_resource_server_ticks_its_scopes_and_a_client(admin_client, web):
+def test_link_from_a_resource_server_ticks_its_scopes_and_a_client(admin_client, web, service):
     row = ResourceServer.objects.create(
         identifier="https://mail.example.com/",
         name="Mail",
@@ -164,6 +164,11 @@ def test_link_from_a_resource_server_ticks_its_scopes_and_a_client(admin_client,
         "client": web.application.pk,
         "client_id": web.application.client_id,
     }
+    # No user is chosen, so a client that needs none is preferred.
+    row.clients.append(service.application.client_id)
+    row.save()
+    page = admin_client.get(reverse(PAGE), {"resource_server": row.pk})
+    assert page.context["form"].initial["client"] == service.application.pk
     # A row from a fixture can hold anything.
     ResourceServer.objects.filter(pk=row.pk).update(scopes=5, clients={"a": 1})
     assert admin_client.get(reverse(PAGE), {"resource_server": row.pk}).status_code == 200

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth import get_user_model
@@ -84,6 +86,60 @@ def test_form_round_trips(admin, service):
     row.refresh_from_db()
     assert (row.scopes, row.clients, row.lifetime) == (scopes, ["gone"], 5)
     assert LogEntry.objects.get().get_change_message() == "No fields changed."
+
+
+def test_scopes_of_the_site_are_ticked_and_described(admin, settings):
+    page = admin.get(reverse(ADD)).content.decode()
+    # Also those that only other APIs name.
+    settings.AT_JWT = {**settings.AT_JWT, "RESOURCE_SERVERS": {settings.REPORTS: {"scopes": {"export": "Download"}}}}
+    assert re.search(
+        r'name="scopes-text-export" value="" placeholder="Download"', admin.get(reverse(ADD)).content.decode()
+    )
+    assert re.search(r'name="scopes-text-reports:read" value="" placeholder="Read reports"', page)
+    chosen = {
+        "scopes-chosen": ["read", "reports:read"],
+        "scopes-text-read": "Read  your mail",
+        "scopes-text-write": "x",
+    }
+    assert save(admin, reverse(ADD), {**FORM, **chosen, "scopes": "openid Log in to mail"}).status_code == 302
+    row = ResourceServer.objects.get()
+    assert row.scopes == {"read": "Read your mail", "reports:read": "", "openid": "Log in to mail"}
+    address = reverse("admin:django_at_jwt_resourceserver_change", args=[row.pk])
+    sent = fill_in(admin, address)
+    assert sent["scopes-chosen"] == ["read", "reports:read", "openid"]
+    assert sent["scopes-text-openid"] == ["Log in to mail"]
+    # A line replaces the description of a ticked scope.
+    sent = fill_in(admin, address, **{"scopes-chosen": ["read"], "scopes": "read Read mail"})
+    assert save(admin, address, sent).status_code == 302
+    row.refresh_from_db()
+    assert row.scopes == {"read": "Read mail"}
+    assert save(admin, address, fill_in(admin, address, **{"scopes-chosen": None})).status_code == 302
+    row.refresh_from_db()
+    assert row.scopes is None
+
+
+def test_scope_is_added_if_the_backend_reads_resource_servers(admin, settings):
+    new = {**FORM, "scopes": "mail:send Send mail"}
+    assert "Unknown scope: mail:send." in errors(admin.post(reverse(ADD), new))["scopes"]
+    backend = "django_at_jwt.scopes.ResourceServerScopes"
+    settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "SCOPES_BACKEND_CLASS": backend}
+    assert save(admin, reverse(ADD), new).status_code == 302
+    assert ResourceServer.objects.get().scopes == {"mail:send": "Send mail"}
+    assert 'name="scopes-text-mail:send"' in admin.get(reverse(ADD)).content.decode()
+
+
+def test_scopes_are_shown_again_with_an_error(admin):
+    chosen = {"scopes-chosen": ["read"], "scopes-text-read": "Read <mail>", "scopes": "no\\scope A text"}
+    page = admin.post(reverse(ADD), {**FORM, **chosen})
+    assert "invalid scope" in errors(page)["scopes"]
+    text = page.content.decode()
+    assert 'value="read" checked' in text
+    assert 'name="scopes-text-read" value="Read &lt;mail&gt;"' in text
+    [tag] = re.findall(r'<textarea name="scopes"[^>]*>', text)
+    assert 'aria-invalid="true"' in tag
+    assert 'aria-describedby="id_scopes_helptext id_scopes_error"' in tag
+    assert {"id_scopes", "id_scopes_helptext", "id_scopes_error"} <= {*re.findall(r'id="([^"]+)"', text)}
+    assert "no\\scope A text</textarea>" in text
 
 
 def test_without_scopes_it_has_those_that_no_other_api_names(admin):

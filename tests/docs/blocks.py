@@ -58,6 +58,7 @@ REMOTE_ISSUER = topic(
 )
 RESOURCE_SERVERS = topic(
     "how-to/register-an-api",
+    "how-to/add-scopes",
     "how-to/tokens-of-one-api",
     "how-to/consent-page",
     "explanation/audience",

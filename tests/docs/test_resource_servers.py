@@ -49,6 +49,23 @@ def user_of(subject, token=""):
     return user_for_local_subject(SimpleNamespace(subject=subject), token)
 
 
+@pytest.mark.django_db
+@pytest.mark.usefixtures("signing_keys")
+def test_added_scopes_can_be_requested(service, settings):
+    [setting, lines] = blocks_of(RESOURCE_SERVERS.pages[1])
+    values = {"OAUTH2_PROVIDER": {**settings.OAUTH2_PROVIDER}}
+    exec(setting.text, values)
+    settings.OAUTH2_PROVIDER = values["OAUTH2_PROVIDER"]
+    scopes = dict(line.split(" ", 1) for line in lines.text.splitlines())
+    row = Row.objects.create(
+        identifier="https://invoices.example.com/", name="Invoices", scopes=scopes, open_to_all_clients=True
+    )
+    token = service.token("client_credentials", scope=" ".join(scopes)).json()["access_token"]
+    assert decoded(token)[1]["aud"] == row.identifier
+    row.delete()
+    assert service.token("client_credentials", scope=" ".join(scopes)).json()["error"] == "invalid_scope"
+
+
 class TestDecisionPath:
     values = settings_with(RESOURCE_SERVERS, '"Payments"')
     registry = ResourceServers.of(

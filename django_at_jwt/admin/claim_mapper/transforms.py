@@ -175,10 +175,12 @@ class TransformsWidget(forms.Widget):
             error_id = f"{whole.get('id', name)}-{number - 1}-error"
             described_by = [error_id] if number in self.errors else []
             if number == 1 and whole.get("aria-describedby"):
-                # The label of the field is that of the first row, and so are its help and its errors.
+                # The help and the errors of the field.
                 described_by.append(whole["aria-describedby"])
             shown.append(
                 {
+                    # The first has the id of the field, so that its label and its help belong to it.
+                    "id": whole.get("id", name) if number == 1 else f"{whole.get('id', name)}-{number - 1}-step",
                     "step": row.step,
                     "text": row.text,
                     "errors": self.errors.get(number, ()),
@@ -199,10 +201,6 @@ class TransformsWidget(forms.Widget):
     def value_omitted_from_data(self, data: Any, files: Any, name: str) -> bool:
         """Return ``False``: no rows means no transforms."""
         return False
-
-    def id_for_label(self, id_: str) -> str:
-        """Return the id of the first row's choice."""
-        return f"{id_}-0-step" if id_ else ""
 
 
 class TransformsField(forms.Field):
