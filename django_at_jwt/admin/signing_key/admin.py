@@ -20,7 +20,7 @@ from django.utils.translation import gettext_lazy as _
 
 from django_at_jwt.admin.dates import format_instant
 from django_at_jwt.authorization_server.endpoint_urls import first_path, mounted_views
-from django_at_jwt.authorization_server.keys.affected_tokens import live_tokens
+from django_at_jwt.authorization_server.keys.affected_tokens import live_links
 from django_at_jwt.authorization_server.keys.history import ChangeOrigin
 from django_at_jwt.authorization_server.keys.revocation import revoke_issued_tokens, revoke_signing_key
 from django_at_jwt.authorization_server.keys.rotation import is_spent, rotate_signing_keys
@@ -152,12 +152,15 @@ class SigningKeyAdmin(_ModelAdmin):
 
     @admin.display(description=_("live tokens (at most)"))
     def live_tokens(self, key: SigningKey) -> int:
-        """Return how many unexpired tokens the key may have signed; keys without live tokens cost no query."""
+        """Return how many unexpired tokens the key may have signed, revoked ones included.
+
+        Keys without live tokens cost no query, others one that reads an index only.
+        """
         now = timezone.now()
         state = key.state_at(now)
         if state in {KeyState.ANNOUNCED, KeyState.RETIRED} or (state is not KeyState.SIGNING and is_spent(key, now)):
             return 0
-        return live_tokens(key.times, now).count()
+        return live_links(key.times, now).count()
 
     @admin.display(description=_("last token expires"), ordering="last_token_expires_at")
     def last_expiry(self, key: SigningKey) -> str:
