@@ -7,6 +7,7 @@ everything else. The second table is about the hash of the secret.
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlencode
 
 from django.conf import settings
 from django.conf.global_settings import PASSWORD_HASHERS as DEFAULT_HASHERS
@@ -61,7 +62,7 @@ def tables(rounds: int) -> Iterator[Table]:
         rows=rows,
         null_control=comparison.null_control,
         unrest=comparison.unrest,
-        goal="RS256 at most 1.02, ES256 at most 0.92, and no more statements than DOT",
+        goal="RS256 at most 1.10, ES256 0.98, without row 0.75 and 0.58, and no more statements than DOT",
     )
     yield _hashed_secrets(max(rounds // 10, 2))
 
@@ -133,15 +134,20 @@ def _variants(client_id: str) -> Iterator[Variant]:
         at_jwt={},
         remarks="its defaults: tokens stored in clear",
     )
-    for algorithm in ("RS256", "ES256"):
-        yield endpoint_variant(
-            f"django-at-jwt, {algorithm}",
-            TokenView,
-            client_id,
-            oauth2_provider={**oauth2_provider_settings(), **_SCOPES, "OIDC_ISS_ENDPOINT": workload.ISSUER},
-            at_jwt={"DEFAULT_RESOURCE": workload.AUDIENCE, "SIGNING_ALGORITHMS": [algorithm]},
-            remarks="tokens stored hashed",
-        )
+    for stores, remarks in ((True, "tokens stored hashed"), (False, "without rows")):
+        for algorithm in ("RS256", "ES256"):
+            yield endpoint_variant(
+                f"django-at-jwt, {algorithm}{'' if stores else ', without row'}",
+                TokenView,
+                client_id,
+                oauth2_provider={**oauth2_provider_settings(), **_SCOPES, "OIDC_ISS_ENDPOINT": workload.ISSUER},
+                at_jwt={
+                    "DEFAULT_RESOURCE": workload.AUDIENCE,
+                    "SIGNING_ALGORITHMS": [algorithm],
+                    "STORE_ACCESS_TOKENS": stores,
+                },
+                remarks=remarks,
+            )
 
 
 def endpoint_variant(
@@ -166,9 +172,13 @@ def endpoint_variant(
         **body,
     }
 
+    # As RFC 6749 section 4.4.2 says. Django's factory would send the form as for a file upload, which takes longer to
+    # parse than a token takes to sign.
+    form = urlencode(body)
+
     def prepare(count: int) -> list[Any]:
         configure(oauth2_provider, at_jwt)
-        return [make("/o/token/", body) for _ in range(count)]
+        return [make("/o/token/", form, content_type="application/x-www-form-urlencoded") for _ in range(count)]
 
     def call(request: Any) -> None:
         response = view(request)

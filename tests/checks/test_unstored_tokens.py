@@ -26,7 +26,7 @@ class Mixed(TokenView, OwnTokenView):
     pass
 
 
-class InFront(TokenView):
+class Subclass(TokenView):
     def authorization_flow_token_response(self, request, *args, **kwargs):
         return super().authorization_flow_token_response(request, *args, **kwargs)
 
@@ -69,7 +69,7 @@ def test_model_with_its_own_revoke_is_named(found, monkeypatch):
     assert "revoke() is not called" in message
 
 
-@pytest.mark.parametrize(("view", "is_named"), [(OwnTokenView, True), (Mixed, True), (InFront, False)])
+@pytest.mark.parametrize(("view", "is_named"), [(OwnTokenView, True), (Mixed, True), (Subclass, False)])
 def test_token_view_that_reads_the_row_is_named(view, is_named, found, settings, monkeypatch):
     urlconf = SimpleNamespace(urlpatterns=[path("token/", view.as_view())])
     monkeypatch.setitem(__import__("sys").modules, "tried_urls", urlconf)

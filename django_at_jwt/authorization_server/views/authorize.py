@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit
 
 from django.contrib.auth.views import redirect_to_login
@@ -27,9 +27,16 @@ from .consent import Consent, has_agreed
 from .endpoint import ConsentPageMixin
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from django.http import HttpRequest, HttpResponse
 
     from django_at_jwt.core.audience import Audience
+
+
+# Fields of DOT's consent form that become attributes of oauthlib's request, and those that do only if they are set.
+_ALWAYS_SENT: Final = ("client_id", "redirect_uri", "response_type", "state")
+_SENT_IF_SET: Final = ("code_challenge", "code_challenge_method", "nonce")
 
 
 class AuthorizationView(ConsentPageMixin, OwnCoreMixin, toolkit_views.AuthorizationView):
@@ -172,20 +179,43 @@ class AuthorizationView(ConsentPageMixin, OwnCoreMixin, toolkit_views.Authorizat
         ask = login_ask(self.request, self.request.POST)
         if ask is not None and ask.required and not ask.is_followed_by(login_of(self.request)):
             return self._ask_for_login(self.request)
+        parent = super().form_valid
+        # The next class may be a site's own view.
+        is_dot = parent.__func__ is toolkit_views.AuthorizationView.form_valid
         try:
-            response: HttpResponse = super().form_valid(form)
+            response: HttpResponse = self._answer_form(form.cleaned_data) if is_dot else parent(form)
         except get_application_model().DoesNotExist:
             # The client was deleted in the meantime, or the user changed the form.
             return refusal("invalid_request", "Invalid client_id parameter value.", HTTPStatus.BAD_REQUEST)
         return response
+
+    def _answer_form(self, sent: Mapping[str, Any]) -> HttpResponse:
+        """Answer the consent form as DOT does, but read the client once; the validator checks the resources."""
+        client: Any = get_application_model()._default_manager.get(client_id=sent["client_id"])
+        credentials = {name: sent.get(name) for name in _ALWAYS_SENT} | {"client": client}
+        credentials |= {name: sent[name] for name in _SENT_IF_SET if sent.get(name)}
+        if sent.get("resource"):
+            credentials["resource"] = sent["resource"].split()
+        answer: HttpResponse
+        try:
+            address, *_ = self.create_authorization_response(
+                self.request, sent["scope"], credentials, allow=sent["allow"]
+            )
+        except OAuthToolkitError as error:
+            answer = self.error_response(error, client)
+        else:
+            answer = self.redirect(address, client)
+        return answer
 
     def form_invalid(self, form: Any) -> HttpResponse:
         """Show the page again; only a form that the user changed is invalid."""
         return self.get(self.request)
 
     def create_authorization_response(self, request: HttpRequest, scopes: str, credentials: Any, allow: bool) -> Any:  # noqa: FBT001 - DOT's signature
-        """Create the response, with how the user logged in."""
+        """Create the response, with how the user logged in, for the client that was validated before."""
         credentials[AUTHENTICATION] = authentication_of(request)
+        if "request" in credentials:
+            credentials["client"] = credentials["request"].client
         return super().create_authorization_response(request, scopes, credentials, allow)
 
 
