@@ -16,8 +16,8 @@ from django_at_jwt.conf import app_settings
 from django_at_jwt.core.jose.algorithms import ALGORITHMS
 from django_at_jwt.models import ResourceServer
 
+from .change_review import ConfirmingAdmin
 from .client_choices import ClientSearchMixin, ClientsField
-from .confirmation import ConfirmingAdmin
 from .lifetime import LifetimeField, lifetime_in_words
 from .optimistic_lock import VersionedForm
 from .scopes_field import ScopesField

@@ -14,8 +14,9 @@ from django.utils.html import format_html
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
+from django_at_jwt.admin.change_review import ConfirmingAdmin, lock_rows
 from django_at_jwt.admin.client_choices import ClientSearchMixin
-from django_at_jwt.admin.confirmation import ConfirmingAdmin, is_confirmed, lock_rows
+from django_at_jwt.admin.confirmation import is_confirmed
 from django_at_jwt.admin.preview import PREVIEW_PERMISSION, preview_page
 from django_at_jwt.authorization_server.claims.configuration import ClaimConfiguration
 from django_at_jwt.conf import app_settings
