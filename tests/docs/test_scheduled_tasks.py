@@ -76,7 +76,7 @@ class TestTaskQueues:
             assert import_string(entry["func"]) is call_command
             assert re.fullmatch(r"\d+ 4 \* \* \*", entry["cron"])
             call_command(eval(entry["args"]))
-        assert len(schedules) == 3
+        assert len(schedules) == 2
         assert SigningKey.objects.count() == 2
 
 
