@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from html import unescape
+from pathlib import Path
 
 import pytest
 from django.contrib.auth import get_user_model
@@ -111,6 +112,13 @@ class TestNewApi:
         assert page.content.decode().count('<strong class="at-jwt-problem">') == 4
         assert not ResourceServer.objects.filter(identifier=ORDERS).exists()
 
+    def test_lines_are_those_of_the_documentation(self, admin, notes, make_client):
+        clients = [make_client(name=f"client {number}") for number in range(6)]
+        fill(clients[0].application, get_user_model().objects.get(), 12)
+        page = Path(__file__).parents[2] / "docs/how-to/change-an-api.md"
+        block = page.read_text(encoding="utf-8").split("```text\n")[1].split("```")[0]
+        assert block.splitlines() == breaks(send(admin, f"{SERVERS}add/", **NEW))
+
     def test_breaks_what_the_page_says(self, admin, notes, service, web, user):
         refresh_token = web.code_flow(user, scope="read write").json()["refresh_token"]
         assert outcome(service.token("client_credentials", scope="read write")) == (NOTES, "read write")
@@ -208,6 +216,12 @@ class TestStoredTokens:
         with django_capture_on_commit_callbacks(execute=True):
             web.post("/o/revoke_token/", {"token": second["refresh_token"]})
         assert "1 live refresh token for Orders will fail with invalid_target." in breaks(admin.get(delete(orders)))
+        # ``revoke()`` would also take the access token away, and a signal end the authorization.
+        live = get_refresh_token_model().objects.filter(revoked=None).values_list("pk", flat=True)
+        row = get_refresh_token_model().objects.filter(pk=live.get())
+        row.update(revoked=timezone.now())
+        assert not any("refresh" in each for each in breaks(admin.get(delete(orders))))
+        row.update(revoked=None)
         Authorization.objects.update(ended_at="2026-01-01T00:00:00Z")
         assert not any("refresh" in each for each in breaks(admin.get(delete(orders))))
 
