@@ -82,7 +82,7 @@ class _Change(NamedTuple):
     Attributes:
         moved: the scopes that have a meaning at other resource servers than before.
         touched: the former resource servers that change, or at which another of the scopes has a meaning.
-        concerned: the scopes that have moved, or have a meaning at a resource server that changes.
+        concerned: the scopes that have moved, or have a meaning at one of these resource servers.
     """
 
     before: ResourceServers
@@ -202,13 +202,8 @@ def _change(
         for server in before
         if server.identifier in changed or any(before.has_meaning(scope, server) for scope in moved)
     )
-    new = [server for server in after if server.identifier in changed]
     concerned = tuple(
-        scope
-        for scope in available
-        if scope in moved
-        or any(before.has_meaning(scope, server) for server in touched)
-        or any(after.has_meaning(scope, server) for server in new)
+        scope for scope in available if scope in moved or any(before.has_meaning(scope, server) for server in touched)
     )
     return _Change(before, moved, touched, concerned)
 
