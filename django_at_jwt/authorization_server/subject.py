@@ -16,7 +16,10 @@ from oauth2_provider.models import get_access_token_model, get_application_model
 from django_at_jwt.conf import app_settings, token_user_model
 from django_at_jwt.core.errors import InvalidGrant, IssuanceUnavailable
 from django_at_jwt.core.subjects import AmbiguousSector, is_subject, pairwise_subject, sector_of
+from django_at_jwt.core.token_id import is_unstored
+from django_at_jwt.models import Authorization
 from django_at_jwt.models.authorization import credential_hash
+from django_at_jwt.models.primary import primary_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -110,7 +113,8 @@ def user_of_computed_subject(claims: AccessTokenClaims, token: str) -> Any:
     """Return the user of a verified token whose ``sub`` was computed, or ``None``.
 
     ``USER_BY_SUBJECT`` finds the user; without it, or with pairwise subjects, the token's row does. A token that was
-    revoked or replaced by a refresh has no row. Not checked: whether the account is active.
+    revoked or replaced by a refresh has no row. If it was issued without one, its authorization finds the user. Not
+    checked: whether the account is active.
 
     Raises:
         ImproperlyConfigured: the callable returned a user of another model than ``AccessToken.user``.
@@ -118,9 +122,18 @@ def user_of_computed_subject(claims: AccessTokenClaims, token: str) -> Any:
     settings = app_settings()
     if settings.pairwise_subject_key is None and settings.user_by_subject is not None:
         return _user_by_callable(settings.user_by_subject, claims.subject)
+    if is_unstored(claims.token_id):
+        return _user_of_authorization(claims.token_id.partition(".")[0])
     rows = get_access_token_model().objects.select_related("user")
     row = rows.filter(token_checksum=credential_hash(token)).first()
     return row.user if row is not None else None
+
+
+def _user_of_authorization(identifier: str) -> Any:
+    model = token_user_model()
+    label = model._meta.concrete_model._meta.label  # type: ignore[union-attr]
+    row = primary_rows(Authorization).filter(identifier=identifier, user_model=label).first()
+    return None if row is None else model._base_manager.filter(pk=row.user_key).first()
 
 
 def is_subject_of_user(text: str) -> bool:

@@ -297,6 +297,16 @@ class TestUsers:
             bearer = {"Authorization": f"Bearer {answer['access_token']}"}
             assert client.get("/whoami/", headers=bearer).status_code == 200
 
+    def test_pairwise_subject_is_found_by_the_authorization(self, web, user, settings, client):
+        key = "A" * 43
+        store(settings, stores=False, PAIRWISE_SUBJECT_KEY=key, DEFAULT_RESOURCE="http://testserver/")
+        token = web.code_flow(user, scope=None).json()["access_token"]
+        bearer = {"Authorization": f"Bearer {token}"}
+        assert client.get("/whoami/", headers=bearer).status_code == 200
+        assert web.post("/o/introspect/", {"token": token}).json()["username"] == "alice"
+        Authorization.objects.update(user_key="987654")
+        assert client.get("/whoami/", headers=bearer).status_code == 401
+
     def test_introspection_knows_at_once_that_the_authorization_has_ended(self, web, user):
         token = web.code_flow(user).json()["access_token"]
         assert web.post("/o/introspect/", {"token": token}).json()["username"] == "alice"
