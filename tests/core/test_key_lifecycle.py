@@ -13,6 +13,7 @@ from django_at_jwt.core.key_lifecycle import (
     KeyTimes,
     NewKey,
     RotationPlan,
+    next_signer,
     plan_rotation,
     signer_at,
 )
@@ -130,6 +131,19 @@ def test_the_leeway_does_not_matter_while_a_key_signs():
         assert signer_at(keys, "RS256", KEY.retained_at - SECOND, leeway=leeway) == KEY
         assert signer_at([*keys[1:-1], latest], "RS256", KEY.retained_at - SECOND, leeway=leeway) == later
     assert signer_at([replace(later, revoked_at=START)], "RS256", later.signing_at - SECOND, leeway=leeway) is None
+
+
+def test_next_signer_is_the_announced_key_that_starts_first():
+    following = replace(KEY, kid="following", signing_at=KEY.retained_at, retained_at=None, retired_at=None)
+    last = replace(following, kid="last", signing_at=following.signing_at + days(1))
+    before = KEY.retained_at - SECOND
+    withdrawn = replace(following, kid="withdrawn", signing_at=before, retained_at=before)
+    revoked = replace(following, kid="revoked", signing_at=before, revoked_at=START)
+    for keys in ([KEY, last, following, withdrawn, revoked], [revoked, withdrawn, following, last, KEY]):
+        assert next_signer(keys, "RS256", KEY.signing_at) == following
+        assert next_signer(keys, "RS256", following.signing_at) == last
+        assert next_signer(keys, "RS256", last.signing_at) is None
+        assert next_signer(keys, "ES256", KEY.signing_at) is None
 
 
 # The first rotation

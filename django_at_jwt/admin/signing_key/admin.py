@@ -290,6 +290,7 @@ class SigningKeyAdmin(_ModelAdmin):
         except _REFUSALS as error:
             return self._refused(request, _("The signing keys were not rotated: %(problem)s"), error)
         if confirmed:
+            # For Django's list of recent actions; the history of the keys was stored with the change.
             for row in rotation.keys:
                 if row in rotation.made:
                     self.log_addition(request, row, gettext("Created by a rotation."))
