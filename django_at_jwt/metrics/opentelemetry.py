@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from .definitions import EVENT_METRICS, Kind, measurements
+from .definitions import EVENT_METRICS, Kind, Measurement, measurements
 from .gauges import GAUGES, read_gauges
 
 if TYPE_CHECKING:
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from django_at_jwt.events import Event
 
     from .definitions import Metric
+
+_READ_EVERY: Final = 1.0  # Seconds.
 
 
 def record(event: Event, **_kwargs: Any) -> None:
@@ -36,9 +39,10 @@ def instruments() -> Mapping[Metric, Callable[[float, Mapping[str, str]], None]]
 
 def instruments_of(meter: Any) -> Mapping[Metric, Callable[[float, Mapping[str, str]], None]]:
     """Create the instruments of a meter, and return the function that records each metric of the events."""
+    gauges = _Gauges()
     for gauge in GAUGES:
         meter.create_observable_gauge(
-            _name(gauge), callbacks=[partial(_observe, gauge)], unit=gauge.unit, description=gauge.description
+            _name(gauge), callbacks=[partial(gauges.observe, gauge)], unit=gauge.unit, description=gauge.description
         )
     return {
         metric: meter.create_counter(_name(metric), description=metric.description).add
@@ -53,9 +57,18 @@ def _name(metric: Metric) -> str:
     return f"django_at_jwt.{metric.name.removesuffix('_seconds') if metric.unit else metric.name}"
 
 
-def _observe(metric: Metric, _options: Any) -> Iterable[Any]:
-    from opentelemetry.metrics import Observation  # noqa: PLC0415 - see instruments()
+class _Gauges:
+    """The values of all gauges, read once for all that an exporter asks for one after the other."""
 
-    for each in read_gauges():
-        if each.metric is metric:
-            yield Observation(each.value, dict(zip(metric.labels, each.labels, strict=True)))
+    def __init__(self) -> None:
+        self._read_at, self._values = float("-inf"), list[Measurement]()
+
+    def observe(self, metric: Metric, _options: Any) -> Iterable[Any]:
+        """Yield the values of a gauge."""
+        from opentelemetry.metrics import Observation  # noqa: PLC0415 - see instruments()
+
+        if time.monotonic() - self._read_at >= _READ_EVERY:
+            self._read_at, self._values = time.monotonic(), read_gauges()
+        for each in self._values:
+            if each.metric is metric:
+                yield Observation(each.value, dict(zip(metric.labels, each.labels, strict=True)))

@@ -103,7 +103,11 @@ def test_metrics_and_gauges(keys_made_quickly, monkeypatch):
     rotate_signing_keys()
     emit(AccessTokenRejected(where="api", reason="expired", detail=""))
     emit(AccessTokenRejected(where="api", reason="expired", detail=""))
+    reads = []
+    read_gauges = metrics.read_gauges
+    monkeypatch.setattr(metrics, "read_gauges", lambda: reads.append(1) or read_gauges())
     [resource] = reader.get_metrics_data().resource_metrics
+    assert len(reads) == 1
     [scope] = resource.scope_metrics
     points = {metric.name: metric.data.data_points for metric in scope.metrics}
     [rejected] = points["django_at_jwt.tokens_rejected"]

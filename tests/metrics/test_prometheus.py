@@ -15,6 +15,7 @@ from django.utils import timezone
 from prometheus_client import REGISTRY
 from prometheus_client.parser import text_string_to_metric_families
 
+from django_at_jwt import metrics
 from django_at_jwt.authorization_server.keys.revocation import revoke_signing_key
 from django_at_jwt.authorization_server.keys.rotation import rotate_signing_keys
 from django_at_jwt.authorization_server.revocation.deny_list import deny_list
@@ -220,3 +221,11 @@ print(exposition(RequestFactory().get("/metrics")).content.decode())
             [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True
         )
     assert f'{PREFIX}tokens_rejected_total{{reason="expired",where="api"}} 2.0' in run.stdout
+
+
+def test_nothing_is_measured_without_the_libraries(monkeypatch):
+    connected = []
+    monkeypatch.setattr(metrics, "find_spec", lambda name: None)
+    monkeypatch.setattr(metrics.event_emitted, "connect", lambda *receiver, **_options: connected.append(receiver))
+    metrics.connect_metrics()
+    assert connected == []
