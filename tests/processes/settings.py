@@ -7,6 +7,7 @@ from datetime import timedelta
 from tests.settings import *  # noqa: F403
 from tests.settings import AT_JWT, OAUTH2_PROVIDER
 
+ROOT_URLCONF = "tests.health.urls"
 _policy = json.loads(os.environ.get("TEST_POLICY", "{}"))
 OAUTH2_PROVIDER = {
     **OAUTH2_PROVIDER,

@@ -114,6 +114,10 @@ def api(address, access_token):
     return requests.get(f"{address}/whoami/", headers=header, timeout=PATIENCE_SECONDS)
 
 
+def health(address):
+    return requests.get(f"{address}/health/", timeout=PATIENCE_SECONDS)
+
+
 def assert_unavailable(answer):
     assert (answer.status_code, answer.headers["Content-Type"]) == (503, "application/json"), answer.text
     assert int(answer.headers["Retry-After"]) > 0
@@ -129,7 +133,9 @@ def test_database_that_hangs_and_is_then_away(database_url, tmp_path):
         with gunicorn(url, tmp_path / "log-of-the-other", TEST_POLICY=POLICY) as never_read:
             assert_unavailable(key_set(never_read))
             assert_unavailable(api(never_read, access_token))
+            assert (health(at).status_code, health(never_read).status_code) == (200, 503)
         proxy.refuse()
+        assert health(at).status_code == 200
         assert api(at, access_token).status_code == key_set(at).status_code == 200
         assert_unavailable(token(at))
         for path in ("revoke_token/", "introspect/", "device-authorization/"):
