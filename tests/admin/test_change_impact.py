@@ -128,7 +128,10 @@ def test_wider_conditions_send_personal_data_to_others(admin, user, web, make_cl
 
 def test_required_mapper_that_fails_shows_that_tokens_would_be_refused(admin, user, web):
     page = send(admin, ADD, **MAIL, required="on", type="integer")
-    assert "sampled tokens that are issued now would be refused" in text_of(page)
+    text = text_of(page)
+    assert "sampled tokens that are issued now would be refused" in text
+    assert text.index("What breaks") < text.index("would be refused") < text.index("Impact on access tokens")
+    assert page.context["effects"].requests is None
     assert "the required claim mapper" in text_of(page)
 
 

@@ -135,7 +135,7 @@ def test_requests_of_one_cause_are_counted_together_and_the_worst_come_first():
     assert refused.scopes == (("read", "other"), ("read", "write"))
     assert (moved.clients, moved.seen_clients, moved.scopes) == (("a", "b"), ("b",), (("read",),))
     assert (narrowed.cause.is_refresh, narrowed.refresh_tokens, narrowed.clients) == (True, 2, ("d",))
-    assert moved.refresh_tokens == 0
+    assert (moved.refresh_tokens, narrowed.seen_clients) == (0, ())
 
 
 def test_scopes_that_a_stored_token_shows_are_named_although_fewer_would_break_too():
