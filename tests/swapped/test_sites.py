@@ -25,6 +25,7 @@ SUITES = (
     "tests/authorization_server/login/test_purge.py",
     "tests/authorization_server/keys/test_revocation.py",
     "tests/admin/test_signing_keys.py",
+    "tests/admin/test_requests_that_break.py",
     "tests/admin/test_resource_servers.py",
 )
 
