@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from django import forms
 from django.contrib import admin
@@ -28,7 +28,9 @@ else:
     _ModelAdmin = admin.ModelAdmin  # Not generic at run time.
     _Search = object
 
-_PER_PAGE = 20
+# Names Django's search boxes after their fields, for screen readers.
+SEARCH_LABELS: Final = forms.Media(js=["django_at_jwt/search_labels.js"])
+_PER_PAGE: Final = 20
 
 
 def _label(client_id: str, name: str) -> str:
@@ -54,6 +56,11 @@ class _SearchMixin(_Search):
         # Django's own search reads the relation and the site; this one has its own URL.
         super().__init__(get_access_token_model()._meta.get_field("application"), admin.site)
         self._url = url
+
+    @property
+    def media(self) -> forms.Media:
+        """The scripts of the search box, and one that names it."""
+        return super().media + SEARCH_LABELS
 
     def get_url(self) -> str:
         """Return the URL of the search."""

@@ -20,6 +20,7 @@ from django_at_jwt.authorization_server.claims.preview import SIZE_MARKS, previe
 from django_at_jwt.conf import token_user_model
 from django_at_jwt.models import ClaimMapper, ResourceServer, TokenPreview
 
+from .client_choices import SEARCH_LABELS
 from .optimistic_lock import BACK
 from .preview_form import PREFIX, PreviewForm, request_for_mapper, request_for_resource_server
 
@@ -122,7 +123,7 @@ def preview_page(
         "title": title or _("Preview an access token"),
         "opts": ClaimMapper._meta,
         "form": form,
-        "media": form.media,
+        "media": form.media + SEARCH_LABELS,
         "carried": [(name, value) for name, values in request.POST.lists() for value in values if _is_repeated(name)],
         "is_unsaved": mappers is not None,
         "back": BACK,

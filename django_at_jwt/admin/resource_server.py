@@ -122,7 +122,6 @@ class ResourceServerAdmin(ClientSearchMixin, ConfirmingAdmin):
         "scope_names",
         "allowed_clients",
         "tokens",
-        "lifetime_or_default",
     )
     list_display_links = ("name", "identifier")
     list_filter = ("enabled", "token_format", "open_to_all_clients", "isolated")
@@ -189,15 +188,11 @@ class ResourceServerAdmin(ClientSearchMixin, ConfirmingAdmin):
             return gettext("those that no other API names")
         return format_html_join(" ", "<code>{}</code>", ((scope,) for scope in scopes))
 
-    @admin.display(description=_("lifetime"), ordering="lifetime")
-    def lifetime_or_default(self, server: ResourceServer) -> str:
-        """Return the lifetime of the tokens in words, or a reference to the site's default."""
-        return gettext("the site's default") if server.lifetime is None else lifetime_in_words(server.lifetime)
-
-    @admin.display(description=_("tokens"))
+    @admin.display(description=_("tokens"), ordering="lifetime")
     def tokens(self, server: ResourceServer) -> str:
-        """Return the format, and the algorithm unless it is the site's default."""
-        return f"{server.token_format} {server.algorithm}".strip()
+        """Return the format, and the algorithm and the lifetime in words unless they are the site's defaults."""
+        lifetime = "" if server.lifetime is None else lifetime_in_words(server.lifetime)
+        return ", ".join(filter(None, [f"{server.token_format} {server.algorithm}".strip(), lifetime]))
 
     @admin.display(description=_("clients"))
     def allowed_clients(self, server: ResourceServer) -> str:

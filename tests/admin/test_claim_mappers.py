@@ -468,7 +468,10 @@ class TestList:
         assert text.count("Never applied: ") == (0 if says is None else 2)
         assert says is None or text.count(f"Never applied: {says}") == 2
 
-    def test_number_of_queries_does_not_depend_on_the_rows(self, admin, web, service):
+    def test_number_of_queries_does_not_depend_on_the_rows(self, admin, web, service, monkeypatch):
+        # The APIs are read once, however slow this machine is.
+        monkeypatch.setattr("django_at_jwt.authorization_server.row_cache._LEAST_AGE", 3600)
+
         def statements():
             with captured_statements() as captured:
                 admin.get(LIST)
@@ -484,6 +487,12 @@ class TestList:
         for number in range(5):
             add(f"m{number}", service)
         assert statements() == before
+
+    def test_inputs_of_the_rows_are_labelled(self, admin):
+        ClaimMapper.objects.create(name="<mail>", claim="c", source={"kind": "groups"})
+        text = admin.get(LIST).content.decode()
+        for field in ("Order", "Enabled"):
+            assert f'aria-label="{field} of &lt;mail&gt;"' in text
 
     def test_each_rule_is_parsed_once(self, admin, monkeypatch):
         for number in range(5):

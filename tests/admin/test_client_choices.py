@@ -88,6 +88,7 @@ def test_form_lists_chosen_clients_only(admin, model):
     assert "Client 7" not in page
     assert f'data-ajax--url="{address(model, "clients")}"' in page
     assert "admin/js/autocomplete.js" in page
+    assert "django_at_jwt/search_labels.js" in page
 
 
 def test_chosen_clients_are_shown_and_deleted_ones_stay_valid(admin):

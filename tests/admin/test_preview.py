@@ -248,6 +248,7 @@ def test_preview_permission_alone_is_enough_and_names_are_typed(staff, web, user
 def test_viewers_of_users_and_clients_search_for_them(admin_client):
     page = admin_client.get(reverse(PAGE))
     assert page.context["form"].can_search == {"user": True, "client": True}
+    assert "django_at_jwt/search_labels.js" in page.content.decode()
     assert 'name="preview-user"' in page.content.decode()
 
 

@@ -62,6 +62,13 @@ FURTHER_CONDITIONS = ("clients", "groups", "grants")
 class RowForm(_ModelForm):
     """A row of the list, where order and enabled can be changed."""
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for field in self.fields.values():
+            # The heading of the column labels no input.
+            labels = {"field": field.label, "name": self.instance.name}
+            field.widget.attrs["aria-label"] = gettext("%(field)s of %(name)s") % labels
+
     def add_error(self, field: str | None, error: Any) -> None:
         """Add an error unless it is about fields outside the list, so that an invalid mapper can be disabled."""
         problems = getattr(error, "error_dict", None)
@@ -97,7 +104,7 @@ class ClaimMapperAdmin(ClientSearchMixin, ConfirmingAdmin):
     always_listed = frozenset({ClaimMapper._meta.get_field("conditions").verbose_name})
     change_form_template = "admin/django_at_jwt/claimmapper/change_form.html"
     change_list_template = "admin/django_at_jwt/claimmapper/change_list.html"
-    list_display = ("name", "claim", "value", "conditions_in_words", "order", "enabled", "problem")
+    list_display = ("name", "claim", "value", "conditions_or_problem", "order", "enabled")
     list_display_links = ("name",)
     list_editable = ("order", "enabled")
     list_filter = ("enabled", "required", SourceFilter)
@@ -179,6 +186,12 @@ class ClaimMapperAdmin(ClientSearchMixin, ConfirmingAdmin):
     def conditions_in_words(self, mapper: ClaimMapper) -> str:
         """Return a description of the conditions."""
         return _summary(mapper).conditions
+
+    @admin.display(description=_("conditions"))
+    def conditions_or_problem(self, mapper: ClaimMapper) -> str:
+        """Return a description of the conditions, and why the mapper is not applied as written."""
+        problem = self.problem(mapper)
+        return format_html("{}<br>{}" if problem else "{}", _summary(mapper).conditions, problem)
 
     @admin.display(description=_("problem"))
     def problem(self, mapper: ClaimMapper) -> str:

@@ -6,9 +6,9 @@ import json
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from django import forms
-from django.contrib.admin.widgets import AdminTextareaWidget, AdminTextInputWidget, FilteredSelectMultiple
+from django.contrib.admin.widgets import AdminTextareaWidget, AdminTextInputWidget
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
-from django.utils.html import format_html, format_html_join
+from django.utils.html import format_html_join
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from oauth2_provider.scopes import get_scopes_backend
@@ -28,8 +28,6 @@ from .transforms import TransformsField
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-
-    from django.utils.safestring import SafeString
 
 
 SOURCE_KINDS: Final = {
@@ -163,14 +161,6 @@ class _Choice(forms.CharField):
     widget = forms.Select
 
 
-class GroupsWidget(FilteredSelectMultiple):
-    """Django's two lists in a wrapper element: its script inserts them as the first child of their parent."""
-
-    def render(self, *args: Any, **kwargs: Any) -> SafeString:
-        """Return the HTML; without JavaScript it is one list with multiple choices."""
-        return format_html('<div class="related-widget-wrapper">{}</div>', super().render(*args, **kwargs))
-
-
 class ClaimMapperForm(VersionedForm):
     """Reads and writes the JSON of a claim mapper. Only the field of the chosen kind of source is used."""
 
@@ -247,7 +237,7 @@ class ClaimMapperForm(VersionedForm):
     groups = forms.MultipleChoiceField(
         label=_("Groups"),
         required=False,
-        widget=GroupsWidget(_("groups"), is_stacked=False),
+        widget=forms.CheckboxSelectMultiple,
         help_text=_("Only for users in one of these groups. If none is selected: all users."),
     )
     grants = forms.MultipleChoiceField(
