@@ -16,7 +16,7 @@ from oauth2_provider.models import get_refresh_token_model
 
 from django_at_jwt.authorization_server.resource_servers import registry
 from django_at_jwt.authorization_server.revocation.entries import deny_tokens
-from django_at_jwt.authorization_server.revocation.revoke import lock_authorizations, one_transaction
+from django_at_jwt.authorization_server.revocation.revoke import one_transaction
 from django_at_jwt.authorization_server.revocation.rows import expire_access_tokens, has_own_revoke, rows_in_batches
 from django_at_jwt.authorization_server.revocation.rows import revoke_refresh_tokens as revoke_rows
 from django_at_jwt.conf import app_settings
@@ -36,7 +36,7 @@ from .rotation import apply_plan, planned_rotation, report_made_keys, require_ke
 from .store import key_store
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from django.db.models import QuerySet
@@ -89,11 +89,13 @@ def revoke_refresh_tokens(which: RefreshTokens, key: KeyTimes, *, dry_run: bool)
     revoked = failed = 0
     for batch in _batches(which, key, living, now):
         with one_transaction():
-            # Before the rows of tokens: a token request locks them in this order.
             families = {row.token_family for row in batch if row.token_family is not None}
-            live = lock_authorizations(primary_rows(Authorization).filter(family__in=families, ended_at__isnull=True))
-            _deny_tokens_of_other_keys(live, key.kid)
-            live.update(ended_at=timezone.now(), end_reason=EndReason.KEY_REVOKED)
+            live = primary_rows(Authorization).filter(family__in=families, ended_at__isnull=True)
+            # Locked in the order of their keys, and before the rows of tokens, as by a token request.
+            locked = dict(live.select_for_update().order_by("pk").values_list("pk", "identifier"))
+            _deny_tokens_of_other_keys(locked.values(), key.kid)
+            ended = primary_rows(Authorization).filter(pk__in=locked)
+            ended.update(ended_at=timezone.now(), end_reason=EndReason.KEY_REVOKED)
             if not has_own_revoke():
                 revoked += revoke_rows(Q(pk__in=[row.pk for row in batch]))
                 expire_access_tokens(Q(pk__in=[row.access_token_id for row in batch if row.access_token_id]))
@@ -116,9 +118,8 @@ def _batches(which: RefreshTokens, key: KeyTimes, living: QuerySet[Any], now: da
             yield found
 
 
-def _deny_tokens_of_other_keys(authorizations: QuerySet[Authorization], kid: str) -> None:
-    identifiers = list(authorizations.values_list("identifier", flat=True))
-    links = primary_rows(IssuedToken).filter(authorization__in=identifiers, expires_at__gt=timezone.now())
+def _deny_tokens_of_other_keys(authorizations: Collection[str], kid: str) -> None:
+    links = primary_rows(IssuedToken).filter(authorization__in=authorizations, expires_at__gt=timezone.now())
     others = list(links.exclude(kid=kid).values_list("token_id", "expires_at", "access_token"))
     deny_tokens(((token_id, expires_at) for token_id, expires_at, _key in others), reason=EndReason.KEY_REVOKED)
     expire_access_tokens(Q(pk__in=[key for _token_id, _expires_at, key in others]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.core.management import call_command
+from django.db import OperationalError
 
 from django_at_jwt.management.errors import as_command_error
 
@@ -32,5 +33,16 @@ class Command(purge_authorizations.Command):
             if options["verbosity"] >= purge_authorizations.SHOWS_PROGRESS:
                 self.stdout.write("Running cleartokens.")
             with as_command_error("The clean-up stopped"):
-                call_command("cleartokens", stdout=self.stdout, stderr=self.stderr)
+                self._clear_tokens()
         super().handle(*args, **options)
+
+    def _clear_tokens(self) -> None:
+        for is_last in (False, False, True):
+            try:
+                call_command("cleartokens", stdout=self.stdout, stderr=self.stderr)
+            except OperationalError:
+                # MariaDB may find a deadlock with a token request, and roll back the batch. The others are deleted.
+                if is_last:
+                    raise
+            else:
+                return

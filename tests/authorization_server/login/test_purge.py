@@ -208,6 +208,21 @@ class TestWithTheToolkitsTokens:
         assert said.startswith("cleartokens has no dry run: expired tokens and codes are not counted.\nWould delete 1 ")
         assert get_refresh_token_model().objects.exists()
 
+    @pytest.mark.parametrize("failures", [2, 3])
+    def test_a_deadlock_is_tried_again_twice(self, failures, monkeypatch):
+        left = [OperationalError(1213, "Deadlock found")] * failures
+
+        def clear_expired():
+            if left:
+                raise left.pop()
+
+        monkeypatch.setattr("oauth2_provider.management.commands.cleartokens.clear_expired", clear_expired)
+        if failures == 2:
+            assert run("purge_tokens", stderr=StringIO()) == NOTHING
+        else:
+            with pytest.raises(CommandError, match=r"The clean-up stopped: .*Deadlock found"):
+                run("purge_tokens", stderr=StringIO())
+
     def test_wrong_settings_of_the_toolkit(self, allow):
         allow(REFRESH_TOKEN_GRACE_PERIOD_SECONDS=-1)
         with pytest.raises(CommandError, match=r"^REFRESH_TOKEN_GRACE_PERIOD_SECONDS must not be negative$"):

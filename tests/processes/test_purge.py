@@ -1,0 +1,22 @@
+"""Expired tokens are purged while tokens are issued, and nothing that is in use is lost."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from .databases import on_one_database, run
+from .purge_at_once import LOGINS, USERS
+
+
+# SQLite's writers follow one another, or fail.
+@pytest.mark.parametrize("kind", on_one_database(("postgresql", "mysql")))
+def test_purges_while_users_log_in_and_refresh(kind, prepared_databases, tmp_path):
+    with prepared_databases.copy(kind, tmp_path) as url:
+        done = run(url, "tests.processes.purge_at_once")
+        assert done.returncode == 0, done.stderr
+        outcome = json.loads(done.stdout)
+    assert set(outcome["statuses"]) <= ({200} if kind == "postgresql" else {200, 503})
+    assert outcome["purges"] > 1
+    assert (outcome["live"], outcome["lost"]) == (USERS * LOGINS, 0)
