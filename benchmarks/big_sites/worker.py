@@ -33,10 +33,21 @@ def main(size: str) -> None:
     started = time.monotonic()
     fill(Size(**json.loads(size)))
     filled = time.monotonic() - started
+    _forbid_parallel_workers()
     known = {operation.name: operation for operation in operations()}
     _say({"filled": filled, "operations": list(known)})
     for line in sys.stdin:
         _say(_cost_of(known[json.loads(line)]))
+
+
+def _forbid_parallel_workers() -> None:
+    """Let the process of the connection do all the work, so that its CPU time is the cost."""
+    from django.db import connection  # noqa: PLC0415 - after the settings
+
+    name = connection.ops.quote_name(connection.settings_dict["NAME"])
+    with connection.cursor() as cursor:
+        cursor.execute(f"ALTER DATABASE {name} SET max_parallel_workers_per_gather = 0")
+    connection.close()
 
 
 def _say(value: Any) -> None:

@@ -36,7 +36,12 @@ def tables(rounds: int) -> Iterator[Table]:
     if reason:
         print(f"\nthroughput was skipped: {reason}.")
         return
-    quick = rounds < _QUICK_ROUNDS
+    with new_database() as template:
+        migrate(template)
+        yield from _tables(template, quick=rounds < _QUICK_ROUNDS)
+
+
+def _tables(template: str, *, quick: bool) -> Iterator[Table]:
     for title, variants, goal in (
         (
             "Token requests per second, client_credentials",
@@ -50,8 +55,7 @@ def tables(rounds: int) -> Iterator[Table]:
             "120 for each second of CPU time, as in Keycloak's sizing guide",
         ),
     ):
-        with new_database() as template, ExitStack() as stack:
-            migrate(template)
+        with ExitStack() as stack:
             servers = [
                 stack.enter_context(running(variant, stack.enter_context(new_database(template=template))))
                 for variant in variants
