@@ -51,7 +51,8 @@ def test_failing_issuer_is_a_problem_once_its_keys_are_old(issuer, clock):
     issuer.start()
     clock.pass_by(RETRY_AFTER)
     verify_token(issuer.token())
-    assert report()[0] == "ok"
+    status, found = report()
+    assert (status, found["failing"]) == ("ok", False)
 
 
 def test_issuer_whose_keys_were_never_fetched(issuer):
