@@ -56,6 +56,11 @@ class IntrospectionClientAdmin(ClientSearchMixin, _ModelAdmin):
     list_display = ("client_id",)
     search_fields = ("client_id",)
 
+    class Media:
+        """The style of the empty list."""
+
+        css: ClassVar = {"all": ["django_at_jwt/claim_mappers.css"]}
+
     def has_change_permission(self, request: HttpRequest, obj: IntrospectionClient | None = None) -> bool:
         """Return ``False``: to name another client, delete the row and add one."""
         return False
