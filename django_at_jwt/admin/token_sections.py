@@ -37,7 +37,7 @@ _MOST_SHOWN: Final = 100
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AuthorizationLine:
-    """A live authorization, as texts. An address is empty if the administrator must not open it."""
+    """A live authorization, as texts. ``client_url`` is empty if the administrator must not open it."""
 
     client: str
     client_url: str
@@ -121,7 +121,7 @@ def _count(number: int, *, is_exact: bool) -> str:
 def _lines(request: HttpRequest, rows: Sequence[Authorization]) -> list[AuthorizationLine]:
     model = get_application_model()
     clients = clients_of(rows)
-    may_view, may_revoke = _may_view(request, model), request.user.has_perm(REVOKE_PERMISSION)
+    may_view = _may_view(request, model)
     known = registry.current()
     lines = []
     for row in rows:
@@ -137,7 +137,7 @@ def _lines(request: HttpRequest, rows: Sequence[Authorization]) -> list[Authoriz
             methods=() if event is None else event.methods,
             logged_in_at=format_instant(None if event is None else as_datetime(event.authenticated_at)),
             last_token_at=format_instant(row.last_token_at),
-            revoke_url=_address(request, "django_at_jwt_revoke_authorization", row.identifier) if may_revoke else "",
+            revoke_url=_address(request, "django_at_jwt_revoke_authorization", row.identifier),
         )
         lines.append(line)
     return lines
