@@ -1,7 +1,8 @@
 """Prepare a variant: ``python -m benchmarks.throughput.prepare VARIANT`` stores its client, and prints its requests.
 
 ``VARIANT`` is a JSON object: ``hasher`` of the client's secret, or ``null`` for a secret in clear, ``token_path``,
-``api_path`` or ``null`` if token requests are measured, and ``tokens``, the number of tokens to send to the API.
+``api_path`` or ``null`` if token requests are measured, ``tokens``, the number of tokens to send to the API, and
+``is_of_user``, whether a user has asked for them.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ def main(variant: str) -> None:
     call_command("rotate_signing_keys", stdout=io.StringIO())
     user = get_user_model().objects.create_user("a user", password="correct horse")
     secret, hasher = generate_client_secret(), asked["hasher"]
-    grant = "password" if asked["api_path"] else "client-credentials"
+    grant = "password" if asked["is_of_user"] else "client-credentials"
     client = get_application_model().objects.create(
         name="a program",
         client_type="confidential",
@@ -43,8 +44,9 @@ def main(variant: str) -> None:
         hash_client_secret=bool(hasher),
     )
     body = {"grant_type": "client_credentials", "client_id": client.client_id, "client_secret": secret, "scope": _SCOPE}
-    if asked["api_path"]:
+    if asked["is_of_user"]:
         body |= {"grant_type": "password", "username": user.username, "password": "correct horse"}
+    if asked["api_path"]:
         answers = [Client().post(asked["token_path"], body) for _ in range(asked["tokens"])]
         assert all(answer.status_code == 200 for answer in answers), answers[0].content
         tokens = [answer.json()["access_token"] for answer in answers]

@@ -35,6 +35,7 @@ class Variant:
         token_path: its token endpoint.
         api_path: the API that is measured; empty: the token endpoint is.
         tokens: how many tokens are sent to the API, in turn.
+        is_of_user: whether these are tokens of a user, or of a client that acts for itself.
         hasher: of the client's secret; empty: it is stored in clear.
         remarks: how the variant differs from the others.
     """
@@ -44,6 +45,7 @@ class Variant:
     token_path: str
     api_path: str = ""
     tokens: int = 1
+    is_of_user: bool = True
     hasher: str = ""
     remarks: str = ""
 
@@ -92,6 +94,7 @@ def running(variant: Variant, url: str) -> Iterator[Server]:
         "token_path": variant.token_path,
         "api_path": variant.api_path or None,
         "tokens": variant.tokens,
+        "is_of_user": bool(variant.api_path) and variant.is_of_user,
     }
     prepared = subprocess.run(
         [sys.executable, "-m", "benchmarks.throughput.prepare", json.dumps(asked)],

@@ -65,14 +65,19 @@ APIS: Final = (
     ),
     *(
         Variant(
-            name=f"django-at-jwt, {algorithm}",
+            name=f"django-at-jwt, {algorithm}{name}",
             settings=_ours(algorithm),
             token_path=_OURS,
             api_path="/api/at-jwt/",
             tokens=_API_TOKENS,
-            remarks="repeated tokens, deny list checked",
+            is_of_user=is_of_user,
+            remarks=remarks,
         )
         for algorithm in ("RS256", "ES256")
+        for name, is_of_user, remarks in (
+            (", a client's token", False, "repeated tokens, deny list checked, no query"),
+            (", with the user", True, "the user's row is read"),
+        )
     ),
     Variant(
         name="simplejwt stateless, RS256",

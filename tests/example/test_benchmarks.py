@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from benchmarks import big_sites, throughput
+from benchmarks.postgresql import absence
 from example_project.server_process import ROOT
 
 pytest.importorskip("rest_framework_simplejwt", reason="simplejwt, which speed is compared with, is not installed")
@@ -27,3 +29,26 @@ def test_all_groups_run_in_one_process(tmp_path):
     assert peers <= queries.keys()
     ours = [count for variant, count in queries.items() if "each token once" in variant or "repeated token" in variant]
     assert ours == [0] * 6
+    if not absence():
+        _check_databases(tables)
+
+
+def _check_databases(tables):
+    """Check the groups that need PostgreSQL."""
+    [sites] = [table["rows"] for table in tables if table["title"].startswith("A small site and one with")]
+    requests = [row for row in sites if not row["variant"].startswith(("admin: ", "command: "))]
+    assert len(requests) == 7
+    assert {"command: purge_authorizations", "admin: signing keys, list"} <= {row["variant"] for row in sites}
+    # A process that has just started reads one page of each table; everything else is in memory or found by an index.
+    grown = [row["variant"] for row in sites if row["SQL big"] > row["SQL small"]]
+    assert grown == []
+    for title in ("Token requests per second, client_credentials", "API requests per second"):
+        [rows] = [table["rows"] for table in tables if table["title"] == title]
+        assert all(row["requests/s"] > 0 for row in rows)
+
+
+def test_says_why_it_leaves_out_what_needs_postgresql(monkeypatch, capsys):
+    monkeypatch.setenv("DATABASE_URL", "postgres://nobody@127.0.0.1:1/nothing")
+    for group in (big_sites, throughput):
+        assert list(group.tables(4)) == []
+        assert f"{group.__name__.removeprefix('benchmarks.')} was skipped: " in capsys.readouterr().out
