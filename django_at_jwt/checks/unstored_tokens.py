@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _MIDDLEWARE = "oauth2_provider.middleware.OAuth2ExtraTokenMiddleware"
+_STORING = ("_save_bearer_token", "_create_access_token")
+_PACKAGES = frozenset({"django_at_jwt", "oauth2_provider", "oauthlib"})
 _READS_ROW = "authorization_flow_token_response"
 
 
@@ -58,11 +60,25 @@ def _problems() -> Iterator[tuple[str, str]]:
             f"{get_access_token_model()._meta.label}.revoke() is not called for them.",
             "Do its work elsewhere.",
         )
+    for owner, method in _own_storage():
+        yield (
+            f"{owner}.{method}() is not called for those of clients that act for themselves.",
+            "Do its work in a receiver of app_authorized.",
+        )
     for name in _views_that_read_rows() if has_root_urlconf() else ():
         yield (
             f"{name} reads the row of each token that it issues, so clients get an error instead of one of these.",
             f"Derive it from django_at_jwt.oauth2_views.TokenView alone, and override {_READS_ROW}() there.",
         )
+
+
+def _own_storage() -> Iterator[tuple[str, str]]:
+    """Yield the classes of the site's validator, and their methods that store tokens."""
+    from oauth2_provider.settings import oauth2_settings  # noqa: PLC0415 - as above
+
+    for base in oauth2_settings.OAUTH2_VALIDATOR_CLASS.__mro__:
+        if base.__module__.partition(".")[0] not in _PACKAGES:
+            yield from ((f"{base.__module__}.{base.__qualname__}", name) for name in _STORING if name in vars(base))
 
 
 def _views_that_read_rows() -> Iterator[str]:

@@ -69,6 +69,14 @@ def test_model_with_its_own_revoke_is_named(found, monkeypatch):
     assert "revoke() is not called" in message
 
 
+def test_validator_that_stores_tokens_is_named(found, settings):
+    own = "tests.site.validators.RecordingValidator"
+    settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "OAUTH2_VALIDATOR_CLASS": own}
+    assert found(stores=True) == []
+    [message] = found(stores="users")
+    assert "tests.site.validators._Recording._save_bearer_token() is not called" in message
+
+
 @pytest.mark.parametrize(("view", "is_named"), [(OwnTokenView, True), (Mixed, True), (Subclass, False)])
 def test_token_view_that_reads_the_row_is_named(view, is_named, found, settings, monkeypatch):
     urlconf = SimpleNamespace(urlpatterns=[path("token/", view.as_view())])

@@ -6,6 +6,7 @@ import secrets
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from django_at_jwt.authorization_server.client_options import stores_access_tokens
 from django_at_jwt.authorization_server.issuance import ComposedAccessToken, TokenRequest, compose_access_token
 from django_at_jwt.authorization_server.oauthlib_bridge.client_policy import eligible_scopes
 from django_at_jwt.authorization_server.resource_servers import audience_errors, registry
@@ -176,7 +177,7 @@ def preview_access_token(
             applied,
             subject=subject,
             lifetime=audience.lifetime(access_token_lifetime()),
-            token_id=_example_token_id(subject),
+            token_id=_example_token_id(request.client, subject),
             rollback=True,
         )
     except ClaimsRefused as error:
@@ -187,9 +188,10 @@ def preview_access_token(
     return Preview(**known, **_described(composed, applied, is_machine=subject is None))
 
 
-def _example_token_id(subject: str | None) -> str:
+def _example_token_id(client: Any, subject: str | None) -> str:
     authorization = "" if subject is None else secrets.token_hex(16)
-    return str(TokenId(authorization, secrets.token_hex(16), has_row=True))
+    has_row = stores_access_tokens(client, has_user=subject is not None)
+    return str(TokenId(authorization, secrets.token_hex(16), has_row=has_row))
 
 
 def _refusal(error: IssuanceError) -> Refusal:

@@ -9,6 +9,7 @@ from django.db.models import Count, Max, Q, QuerySet
 from oauth2_provider.models import get_access_token_model
 from oauth2_provider.settings import oauth2_settings
 
+from django_at_jwt.authorization_server.client_options import some_tokens_are_unstored
 from django_at_jwt.authorization_server.revocation.rows import of_links
 from django_at_jwt.models import IssuedToken
 from django_at_jwt.models.primary import primary_rows
@@ -33,6 +34,7 @@ class AffectedTokens:
         last_expires_at: when the last of the tokens expires, or ``None`` if there are none.
         without_rows: whether there may be more. If refresh tokens are not rotated, a refresh overwrites the row of the
             previous access token, which stays valid until it expires.
+        unstored: whether there may be more, for another reason: some access tokens are issued without a row.
     """
 
     tokens: int
@@ -41,6 +43,7 @@ class AffectedTokens:
     users: int
     last_expires_at: datetime | None
     without_rows: bool
+    unstored: bool
 
 
 def live_links(key: KeyTimes, now: datetime) -> QuerySet[IssuedToken]:
@@ -74,6 +77,7 @@ def affected_tokens(key: KeyTimes, now: datetime, *, last_token_expires_at: date
             for each in clients.order_by("-number", "application__client_id")
         ),
         without_rows=not oauth2_settings.ROTATE_REFRESH_TOKEN,
+        unstored=some_tokens_are_unstored(),
     )
 
 

@@ -370,6 +370,16 @@ class TestAffectedTokens:
         assert "At most" not in page
         assert "ROTATE_REFRESH_TOKEN is off" in page
 
+    def test_tokens_without_rows_are_not_counted(self, leaked, service, configure, admin_client):
+        configure(STORE_ACCESS_TOKENS=False)
+        service.token("client_credentials")
+        said = revoke(leaked.kid, "--dry-run")
+        assert "0 live access tokens were signed by it" in said
+        warned = "STORE_ACCESS_TOKENS: tokens issued without a row are not counted."
+        assert warned in said
+        assert document(leaked.kid, "--dry-run")["some_tokens_are_unstored"] is True
+        assert warned in admin_client.get(f"{LIST}{leaked.pk}/revoke/").content.decode()
+
 
 class TestOtherKeys:
     def test_changes_are_shown_before_and_after(self, leaked, admin_client):
