@@ -285,4 +285,15 @@ def test_no_field_or_record_has_personal_data(
     ]
     assert [(secret, text) for text in written for secret in secrets if secret in text] == []
     subject = decoded(answer["access_token"])[1]["sub"]
-    assert [event for event in events if subject in map(str, event.fields().values())] == []
+    assert [text for text in written if subject in text] == []
+
+
+def test_refusal_of_a_user_without_an_identifier_does_not_name_the_user(signing_keys, web, settings, caplog, events):
+    user = get_user_model().objects.create_user("alice", pk=87654321)
+    code = web.authorize(user)["code"]
+    settings.AT_JWT = {**settings.AT_JWT, "SUBJECT": "email"}
+    assert web.exchange(code).json()["error"] == "server_error"
+    [refused] = of(events, AccessTokenRefused)
+    assert "has no identifier" in refused.reason
+    assert str(user.pk) not in refused.reason
+    assert "alice" not in refused.reason
