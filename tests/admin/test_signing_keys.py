@@ -14,7 +14,6 @@ from django.db import OperationalError, connections
 from django.urls import include, path, resolve
 from django.utils import timezone
 from django.utils.timezone import localtime
-from oauth2_provider.models import get_access_token_model
 
 from django_at_jwt import urls
 from django_at_jwt.admin.dates import format_instant
@@ -23,7 +22,7 @@ from django_at_jwt.authorization_server.keys import encryption as protection
 from django_at_jwt.authorization_server.keys.rotation import safe_to_purge_after
 from django_at_jwt.core.errors import NoSigningKey
 from django_at_jwt.core.key_lifecycle import KeyState
-from django_at_jwt.models import SigningKey
+from django_at_jwt.models import IssuedToken, SigningKey
 from tests.conftest import captured_statements
 
 pytestmark = pytest.mark.django_db
@@ -172,7 +171,7 @@ def test_key_without_live_tokens_costs_no_query(signing_keys, admin_client):
     def counts():
         with captured_statements() as statements:
             assert admin_client.get(LIST).status_code == 200
-        return sum(get_access_token_model()._meta.db_table in statement for statement in statements)
+        return sum(IssuedToken._meta.db_table in statement for statement in statements)
 
     assert counts() == 1
     for last, expected in ((now + timedelta(hours=1), 1), (now - timedelta(hours=1), 0), (None, 0)):
