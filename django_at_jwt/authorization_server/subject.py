@@ -122,11 +122,11 @@ def user_of_computed_subject(claims: AccessTokenClaims, token: str) -> Any:
     settings = app_settings()
     if settings.pairwise_subject_key is None and settings.user_by_subject is not None:
         return _user_by_callable(settings.user_by_subject, claims.subject)
-    if is_unstored(claims.token_id):
-        return _user_of_authorization(claims.token_id.partition(".")[0])
     rows = get_access_token_model().objects.select_related("user")
     row = rows.filter(token_checksum=credential_hash(token)).first()
-    return row.user if row is not None else None
+    if row is not None:
+        return row.user
+    return _user_of_authorization(claims.token_id.partition(".")[0]) if is_unstored(claims.token_id) else None
 
 
 def _user_of_authorization(identifier: str) -> Any:
