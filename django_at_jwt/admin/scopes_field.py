@@ -11,7 +11,8 @@ from oauth2_provider.scopes import get_scopes_backend
 
 from django_at_jwt.authorization_server.resource_servers import registry
 from django_at_jwt.authorization_server.scopes import ResourceServerScopes
-from django_at_jwt.core.resource_servers import read_scopes
+from django_at_jwt.core.bearer import is_scope
+from django_at_jwt.core.quotation import quote
 
 
 def _pairs(text: str) -> list[tuple[str, str]]:
@@ -70,10 +71,10 @@ class ScopesField(forms.CharField):
     widget = ScopesWidget
 
     def prepare_value(self, value: Any) -> Any:
-        """Return scopes as lines of text; a row loaded from a fixture may hold a list."""
+        """Return scopes as lines of text; a row loaded from a fixture may hold a list, or anything else."""
         if isinstance(value, list):
             value = dict.fromkeys(map(str, value), "")
-        return _lines(value) if isinstance(value, dict) else value
+        return _lines(value) if isinstance(value, dict) else str(value or "")
 
     def to_python(self, value: Any) -> Any:
         """Return the scopes of the lines; ``None`` if there are none.
@@ -89,20 +90,22 @@ class ScopesField(forms.CharField):
                 _("Duplicate scope: %(scopes)s. Write each scope on one line only."),
                 params={"scopes": ", ".join(twice)},
             )
-        try:
-            scopes = read_scopes(dict(pairs))
-        except ValueError as error:
-            raise ValidationError(str(error)) from None
+        invalid = [quote(scope) for scope in named if not is_scope(scope)]
+        if invalid:
+            raise ValidationError(
+                _("Invalid scope: %(scopes)s. Scopes are printable ASCII without space, quote and backslash."),
+                params={"scopes": ", ".join(invalid)},
+            )
         backend = get_scopes_backend()
         known = backend.get_all_scopes()
-        unknown = [scope for scope in scopes if scope not in known]
+        unknown = [scope for scope in named if scope not in known]
         if unknown and not isinstance(backend, ResourceServerScopes):
             text = _(
                 'Unknown scope: %(unknown)s. OAUTH2_PROVIDER["SCOPES"] has %(known)s. To add scopes here, set '
                 "SCOPES_BACKEND_CLASS to django_at_jwt.scopes.ResourceServerScopes."
             )
             raise ValidationError(text, params={"unknown": ", ".join(unknown), "known": ", ".join(known)})
-        return dict(scopes) or None
+        return dict(pairs) or None
 
     def has_changed(self, initial: Any, data: Any) -> bool:
         """Return whether the scopes or their descriptions differ."""

@@ -295,7 +295,7 @@ class TestOtherChanges:
         assert f"keep the audience {ORDERS}" in text
 
     def test_fewer_scopes(self, admin, orders, service):
-        told = breaks(send(admin, change(orders), scopes="write"))
+        told = breaks(send(admin, change(orders), **{"scopes-chosen": ["write"]}))
         assert "1 client: requests that name Orders get tokens without read." in told
         assert "1 client that names no resource gets tokens for Notes instead of Orders (requests for read)." in told
         assert "1 client that names no resource gets tokens for Orders instead of Notes (requests for write)." in told

@@ -131,7 +131,7 @@ def test_scope_is_added_if_the_backend_reads_resource_servers(admin, settings):
 def test_scopes_are_shown_again_with_an_error(admin):
     chosen = {"scopes-chosen": ["read"], "scopes-text-read": "Read <mail>", "scopes": "no\\scope A text"}
     page = admin.post(reverse(ADD), {**FORM, **chosen})
-    assert "invalid scope" in errors(page)["scopes"]
+    assert "Invalid scope" in errors(page)["scopes"]
     text = page.content.decode()
     assert 'value="read" checked' in text
     assert 'name="scopes-text-read" value="Read &lt;mail&gt;"' in text
@@ -157,7 +157,7 @@ def test_without_scopes_it_has_those_that_no_other_api_names(admin):
         ({"name": ""}, "name", "required"),
         ({"scopes": "raed Read"}, "scopes", "has read, write, reports:read"),
         ({"scopes": "read Read\nread Again"}, "scopes", "Duplicate scope: read"),
-        ({"scopes": 'quo"te'}, "scopes", "invalid scope"),
+        ({"scopes": 'quo"te'}, "scopes", "Invalid scope"),
         ({"lifetime": "0"}, "lifetime", "at least one second"),
         ({"lifetime": "-5"}, "lifetime", "at least one second"),
         ({"lifetime": "an hour"}, "lifetime", "Enter a duration, such as “1 hour”"),
