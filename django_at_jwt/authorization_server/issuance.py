@@ -10,7 +10,7 @@ from django.views.decorators.debug import sensitive_variables
 from django_at_jwt.authorization_server.claims.mapping import map_claims
 from django_at_jwt.authorization_server.keys.store import key_store
 from django_at_jwt.claims import ClaimContext
-from django_at_jwt.conf import local_issuer
+from django_at_jwt.conf import access_token_lifetime, local_issuer
 from django_at_jwt.core.errors import IssuanceUnavailable, NoSigningKey
 from django_at_jwt.core.jose.jws import sign_compact
 from django_at_jwt.core.profile import assemble, encode_json, header_segment, with_mapped
@@ -78,6 +78,15 @@ class IssuedAccessToken(str):
         issued.expires_at, issued.token_id = expires_at, token_id
         issued.algorithm, issued.kid = key.algorithm.name, key.kid
         return issued
+
+
+def token_lifetime(audience: Audience, expires_in: int | None = None) -> int:
+    """Return the lifetime of an access token in seconds: the shortest of the lifetimes of its resource servers.
+
+    Args:
+        expires_in: the lifetime for resource servers without one; by default ``ACCESS_TOKEN_EXPIRE_SECONDS``.
+    """
+    return audience.lifetime(access_token_lifetime() if expires_in is None else expires_in)
 
 
 def compose_access_token(

@@ -10,8 +10,8 @@ from django.utils.module_loading import import_string
 from django_at_jwt.conf import LOCAL_REVOCATION_POLICY, app_settings, has_issuer_tables, process_cached
 from django_at_jwt.core.revocation import Revocation
 
-from .remote.introspection import RemoteIntrospection
 from .remote.options import IntrospectionOptions
+from .remote.revocation_check import RemoteIntrospection
 
 if TYPE_CHECKING:
     from django_at_jwt.conf import IssuerSettings

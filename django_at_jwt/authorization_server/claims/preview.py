@@ -7,12 +7,17 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from django_at_jwt.authorization_server.client_options import stores_access_tokens
-from django_at_jwt.authorization_server.issuance import ComposedAccessToken, TokenRequest, compose_access_token
+from django_at_jwt.authorization_server.issuance import (
+    ComposedAccessToken,
+    TokenRequest,
+    compose_access_token,
+    token_lifetime,
+)
 from django_at_jwt.authorization_server.oauthlib_bridge.client_policy import eligible_scopes
 from django_at_jwt.authorization_server.resource_servers import audience_errors, registry
 from django_at_jwt.authorization_server.subject import token_subject
 from django_at_jwt.claims import registered_claim_sources
-from django_at_jwt.conf import access_token_lifetime, app_settings
+from django_at_jwt.conf import app_settings
 from django_at_jwt.core.audience import resolve_audience
 from django_at_jwt.core.claims import (
     ClaimsRefused,
@@ -176,7 +181,7 @@ def preview_access_token(
             audience,
             applied,
             subject=subject,
-            lifetime=audience.lifetime(access_token_lifetime()),
+            lifetime=token_lifetime(audience),
             token_id=_example_token_id(request.client, subject),
             rollback=True,
         )

@@ -4,7 +4,7 @@ from .audience import resolved_audience
 from .bearer import issued_row
 from .client_authentication import authenticated_client
 from .client_policy import allows_front_channel_tokens
-from .device_grant import begin_polling, token_server_kwargs
+from .device_grant import begin_polling, pending_audience, requested_audience, token_server_kwargs
 from .generator import generate_access_token, redirectable
 from .refusals import reporting_refusals
 from .request import AUTHENTICATION, DEVICE_CODE_GRANT
@@ -19,8 +19,10 @@ __all__ = [
     "begin_polling",
     "generate_access_token",
     "issued_row",
+    "pending_audience",
     "redirectable",
     "reporting_refusals",
+    "requested_audience",
     "resolved_audience",
     "token_server_kwargs",
 ]

@@ -1,4 +1,4 @@
-"""The token request of the device flow: steps that oauthlib and DOT leave to each other, and polling (RFC 8628)."""
+"""The device flow: what a device requests, steps that oauthlib and DOT leave to each other, and polling (RFC 8628)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from django.db.models import F
 from django.utils import timezone
-from oauth2_provider.models import get_device_grant_model
+from oauth2_provider.models import get_application_model, get_device_grant_model
+from oauth2_provider.scopes import get_scopes_backend
 from oauth2_provider.settings import oauth2_settings
 from oauth2_provider.utils import set_oauthlib_user_to_device_request_user
 from oauthlib.oauth2 import InvalidGrantError
@@ -18,6 +19,9 @@ from oauthlib.oauth2.rfc8628.errors import (
     SlowDownError,
 )
 
+from django_at_jwt.authorization_server.resource_servers import audience_errors, registry
+from django_at_jwt.core.audience import resolve_audience
+from django_at_jwt.core.errors import InvalidScope
 from django_at_jwt.models import Authorization
 
 from .authorization import attach_authorization
@@ -26,7 +30,10 @@ from .request import AUTHORIZATION, DEVICE_CODE_GRANT, DEVICE_GRANT, stored
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from django.http import HttpRequest
     from oauthlib.common import Request
+
+    from django_at_jwt.core.audience import Audience
 
 
 SLOW_DOWN_SECONDS: Final = 5
@@ -101,6 +108,48 @@ def _device_grant(request: Request) -> Any:
     """Return the device grant of a token request, or ``None`` if it belongs to another client or does not exist."""
     grants = get_device_grant_model().objects
     return grants.filter(device_code=request.device_code, client_id=request.client.client_id).first()
+
+
+@audience_errors()
+def requested_audience(request: HttpRequest) -> Audience:
+    """Return the audience that a device requests with ``resource`` and ``scope`` (RFC 8628 §3.1, RFC 8707 §2).
+
+    Raises:
+        IssuanceError: it has no valid audience, or the client may not have a scope.
+    """
+    client_id = request.POST.get("client_id", "")
+    application = get_application_model().objects.get(client_id=client_id)
+    backend = get_scopes_backend()
+    asked = request.POST.get("scope", "").split()
+    if not set(asked) <= set(backend.get_available_scopes(application=application, request=request)):
+        raise InvalidScope("A requested scope is unknown or not for this client.")
+    # oauthlib ignores the query; a resource there must not be ignored silently.
+    resources = [*filter(None, request.POST.getlist("resource")), *filter(None, request.GET.getlist("resource"))]
+    return resolve_audience(
+        registry.knowing(resources),
+        client_id=client_id,
+        resources=resources,
+        scopes=asked or backend.get_default_scopes(application=application, request=request),
+        asked_scopes=asked,
+    )
+
+
+@audience_errors()
+def pending_audience(device: Any) -> Audience:
+    """Return the audience of a device that waits for its user's consent, as the resource servers are now.
+
+    Raises:
+        IssuanceError: a requested resource server is no longer available.
+    """
+    authorization = Authorization.objects.of_code(device.device_code)
+    resources = authorization.resources if authorization is not None else ()
+    scopes = device.scope if authorization is None else authorization.scopes
+    return resolve_audience(
+        registry.knowing(resources),
+        client_id=device.client_id,
+        resources=resources,
+        scopes=str(scopes or "").split(),
+    )
 
 
 def begin_polling(device_code: str, interval: int) -> None:

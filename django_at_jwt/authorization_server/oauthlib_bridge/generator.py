@@ -19,6 +19,7 @@ from django_at_jwt.authorization_server.issuance import (
     TokenRequest,
     compose_access_token,
     sign_access_token,
+    token_lifetime,
 )
 from django_at_jwt.authorization_server.keys.last_expiry import last_token_expiry
 from django_at_jwt.authorization_server.subject import token_subject
@@ -85,7 +86,7 @@ def _issue(request: Request, began: float) -> tuple[str, AccessTokenIssued]:
     try:
         audience = resolve_for_token(request)
         subject = token_subject(stored(request, "user"), request.client, grant=token_grant(request))
-        lifetime = audience.lifetime(stored(request, "expires_in"))
+        lifetime = token_lifetime(audience, stored(request, "expires_in"))
         setattr(request, LIFETIME, lifetime)
         if audience.token_format is TokenFormat.OPAQUE:
             token = _opaque_token(request)

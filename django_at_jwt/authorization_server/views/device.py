@@ -13,17 +13,14 @@ from django.urls import NoReverseMatch
 from django.utils import timezone
 from oauth2_provider import views as toolkit_views
 from oauth2_provider.models import get_application_model, get_device_grant_model
-from oauth2_provider.scopes import get_scopes_backend
 
 from django_at_jwt.authorization_server.endpoint_urls import endpoint_path
 from django_at_jwt.authorization_server.login.events import authentication_of
-from django_at_jwt.authorization_server.oauthlib_bridge import begin_polling
-from django_at_jwt.authorization_server.resource_servers import audience_errors, registry
-from django_at_jwt.core.audience import Audience, resolve_audience
-from django_at_jwt.core.errors import InvalidScope, IssuanceError
+from django_at_jwt.authorization_server.oauthlib_bridge import begin_polling, pending_audience, requested_audience
+from django_at_jwt.core.errors import IssuanceError
 from django_at_jwt.models import Authorization
 
-from .base import OwnCoreMixin, template_name_or_default, values_of
+from .base import OwnCoreMixin, template_name_or_default
 from .consent import Consent
 from .endpoint import ConsentPageMixin, EndpointMixin
 from .user_codes import RefusedUserCodeForm, UserCodeForm, begin_user_code_attempt
@@ -61,31 +58,12 @@ class DeviceAuthorizationView(EndpointMixin, OwnCoreMixin, toolkit_views.DeviceA
         if status != HTTPStatus.OK:
             return headers, body, status
         try:
-            self._audience = _device_audience(request)
+            self._audience = requested_audience(request)
         except IssuanceError as error:
             told = {"error": error.code, "error_description": error.description}
             return {"Cache-Control": "no-store"}, json.dumps(told), error.status
         body.pop("scope", None)
         return headers, body, status
-
-
-@audience_errors()
-def _device_audience(request: HttpRequest) -> Audience:
-    client_id = request.POST.get("client_id", "")
-    application = get_application_model().objects.get(client_id=client_id)
-    backend = get_scopes_backend()
-    asked = request.POST.get("scope", "").split()
-    if not set(asked) <= set(backend.get_available_scopes(application=application, request=request)):
-        raise InvalidScope("A requested scope is unknown or not for this client.")
-    # oauthlib ignores the query; a resource there must not be ignored silently.
-    resources = [*values_of(request.POST, "resource"), *values_of(request.GET, "resource")]
-    return resolve_audience(
-        registry.knowing(resources),
-        client_id=client_id,
-        resources=resources,
-        scopes=asked or backend.get_default_scopes(application=application, request=request),
-        asked_scopes=asked,
-    )
 
 
 class DeviceUserCodeView(ConsentPageMixin, toolkit_views.DeviceUserCodeView):
@@ -127,18 +105,8 @@ class DeviceConfirmView(ConsentPageMixin, toolkit_views.DeviceConfirmView):
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         """Add ``consent`` to the context, and to ``scopes_descriptions`` what each scope means to the API."""
         context: dict[str, Any] = super().get_context_data(**kwargs)
-        device = self.get_object()
-        authorization = Authorization.objects.of_code(device.device_code)
-        resources = authorization.resources if authorization is not None else ()
-        scopes = device.scope if authorization is None else authorization.scopes
         try:
-            with audience_errors():
-                audience = resolve_audience(
-                    registry.knowing(resources),
-                    client_id=device.client_id,
-                    resources=resources,
-                    scopes=str(scopes or "").split(),
-                )
+            audience = pending_audience(self.get_object())
         except IssuanceError:
             # The API was disabled in the meantime; the device's token request will be rejected.
             return context
