@@ -266,7 +266,7 @@ def main() -> int:
     # So that SIGTERM still stops the server.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     story, began = Narration(), time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="django-at-jwt-demo-") as directory:
+    with tempfile.TemporaryDirectory(prefix="django-at-jwt-demo-", ignore_cleanup_errors=True) as directory:
         try:
             tell(story, Path(directory))
         except KeyboardInterrupt:

@@ -279,8 +279,7 @@ class RotationRan(Event):
 
     name: ClassVar[str] = "rotation.ran"
     message: ClassVar[str] = (
-        "The rotation of the signing keys ran: %(outcome)s (made %(made)d, changed %(changed)d; next due "
-        "%(next_due_at)s; problem: %(problem)s)"
+        "The signing keys were checked for rotation: %(made)d made, %(changed)d changed, next due %(next_due_at)s"
     )
 
     outcome: str
@@ -291,6 +290,11 @@ class RotationRan(Event):
     next_signing_at: datetime | None = None
     next_due_at: datetime | None = None
     problem: str | None = None
+
+    @property
+    def text(self) -> str:
+        """The text of the log record."""
+        return "The signing keys were not rotated: %(problem)s" if self.problem else self.message
 
     @property
     def level(self) -> int:

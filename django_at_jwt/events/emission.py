@@ -37,6 +37,11 @@ class Event:
         """The level of the log record."""
         return self.usual_level
 
+    @property
+    def text(self) -> str:
+        """The text of the log record, with the fields as ``%(field)s``: usually ``message``."""
+        return self.message
+
     @classmethod
     def logger_name(cls) -> str:
         """Return the name of the logger."""
@@ -67,5 +72,5 @@ def emit(event: Event, *, traceback: bool = False) -> None:
     if logger.isEnabledFor(event.level):
         values = event.fields()
         extra = {"event": event.name, **values}
-        logger.log(event.level, event.message, values, extra=extra, exc_info=traceback, stacklevel=2)
+        logger.log(event.level, event.text, values, extra=extra, exc_info=traceback, stacklevel=2)
     event_emitted.send_robust(sender=type(event), event=event)

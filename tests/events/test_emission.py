@@ -141,7 +141,7 @@ class TestEveryEvent:
 
     def test_has_a_message_of_its_fields(self, event):
         values = {field.name: 0 for field in fields(event)}
-        assert event.message % values
+        assert event.text % values
 
     def test_documents_its_fields(self, event):
         documented = inspect.getdoc(event).partition("Attributes:")[2]
