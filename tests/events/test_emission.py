@@ -21,6 +21,7 @@ from django_at_jwt.events import (
     AccessTokenRejected,
     Event,
     KeySigning,
+    RotationRan,
     catalogue,
     emit,
 )
@@ -132,6 +133,12 @@ def test_level_of_a_refusal_says_whose_fault_it_is(error, level):
     assert refused.level == level
 
 
+def test_failed_rotation_says_why():
+    failed = RotationRan(outcome="failed", problem="no key opens")
+    assert failed.text % failed.fields() == "The signing keys were not rotated: no key opens"
+    assert "2 made" in RotationRan(outcome="changed", made=2).text % RotationRan(outcome="changed", made=2).fields()
+
+
 @pytest.mark.parametrize("event", ALL_EVENTS, ids=lambda event: event.name)
 class TestEveryEvent:
     def test_has_no_field_that_a_record_or_a_formatter_uses(self, event):
@@ -141,7 +148,7 @@ class TestEveryEvent:
 
     def test_has_a_message_of_its_fields(self, event):
         values = {field.name: 0 for field in fields(event)}
-        assert event.text % values
+        assert event.message % values
 
     def test_documents_its_fields(self, event):
         documented = inspect.getdoc(event).partition("Attributes:")[2]
