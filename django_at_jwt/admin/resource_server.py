@@ -96,6 +96,8 @@ class ResourceServerForm(VersionedForm):
 def _displayed(row: ResourceServer, field: Any) -> str:
     """Return a field of a row for the review page."""
     value = getattr(row, field.name)
+    if field.name == "scopes" and isinstance(value, dict):
+        return ", ".join(f"{scope} ({text})" if text else scope for scope, text in value.items())
     return lifetime_in_words(value) if field.name == "lifetime" and value else display_for_field(value, field, "")
 
 

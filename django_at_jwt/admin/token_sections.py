@@ -22,6 +22,7 @@ from django_at_jwt.core.resource_servers import TokenFormat
 from django_at_jwt.models import Authorization, ResourceServer
 
 from .dates import format_instant
+from .lifetime import lifetime_in_words
 from .revocation import REVOKE_PERMISSION, VIEW_AUTHORIZATIONS
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ class ApiLine:
     is_isolated: bool
     scopes: tuple[str, ...]
     tokens: str
-    lifetime: int
+    lifetime: str
 
 
 def user_section(request: HttpRequest, user: Any) -> dict[str, Any]:
@@ -164,7 +165,7 @@ def _apis(request: HttpRequest, client: Any) -> list[ApiLine]:
             is_isolated=server.isolated,
             scopes=tuple(scope for scope in scopes if known.has_meaning(scope, server)),
             tokens=_tokens(server),
-            lifetime=server.lifetime or access_token_lifetime(),
+            lifetime=lifetime_in_words(server.lifetime or access_token_lifetime()),
         )
         for server in servers
     ]

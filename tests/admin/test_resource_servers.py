@@ -179,6 +179,12 @@ def test_errors_are_at_the_field_and_say_what_is_wrong(admin, sent, field, expec
     assert not ResourceServer.objects.exists()
 
 
+def test_review_page_shows_scopes_in_words(admin):
+    review = admin.post(reverse(ADD), {**FORM, "scopes": "read Read your mail\nwrite"})
+    lines = {line["label"]: line["after"] for line in review.context["rows"][0]["lines"]}
+    assert lines["scopes"] == "read (Read your mail), write"
+
+
 def test_lifetimes_are_shown_and_read_in_words(admin):
     assert save(admin, reverse(ADD), {**FORM, "lifetime": "90 minutes"}).status_code == 302
     row = ResourceServer.objects.get()

@@ -245,9 +245,9 @@ class TestClientPage:
         )
         text = shown(admin_client, client_page, "at-jwt-apis")
         assert (
-            f"Billing {BILLING} lists this client isolated: must be requested by name write opaque 300 s "
-            f"Reports {REPORTS} open to all clients, by the settings reports:read at+jwt ES256 3600 s "
-            f"{API} open to all clients, by the settings default if none is requested read at+jwt ES256 3600 s"
+            f"Billing {BILLING} lists this client isolated: must be requested by name write opaque 5 minutes "
+            f"Reports {REPORTS} open to all clients, by the settings reports:read at+jwt ES256 1 hour "
+            f"{API} open to all clients, by the settings default if none is requested read at+jwt ES256 1 hour"
         ) in text
         address = reverse("admin:django_at_jwt_resourceserver_change", args=[row.pk])
         assert f'href="{address}"' in admin_client.get(client_page).content.decode()
