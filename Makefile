@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo serve mcp test check format docs html bench tox clean
+.PHONY: help demo serve mcp test pictures check format docs html bench tox clean
 
 help:  ## List the targets
 	@sed -n 's/^\([a-z]*\):.*##/\1	/p' $(MAKEFILE_LIST)
@@ -31,6 +31,11 @@ mcp: $(VENV)/group-mcp  ## Run a Model Context Protocol client against the examp
 
 test: $(VENV)/group-test  ## Run the tests; those for unavailable services are skipped by name
 	@$(BIN)/python -m pytest --numprocesses=auto --dist=worksteal -m "not ci" $(PYTEST_ARGUMENTS)
+
+pictures: $(VENV)/group-test $(VENV)/group-browser  ## Take the documentation's pictures of the admin site again
+	@npm install --silent --no-audit --no-fund --prefix .cache/npm axe-core@4
+	@$(BIN)/python -m pytest -m ci tests/browser/test_flows.py
+	@cp .cache/screenshots/docs/*.png docs/images/
 
 check: $(VENV)/group-check  ## Lint, types, import contracts, migrations, spelling
 	@echo "== ruff"
