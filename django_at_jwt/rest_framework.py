@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from django.apps import apps
 
-from django_at_jwt.resource_server.rest_framework.access_token import AccessToken
+from django_at_jwt.resource_server.access_token import AccessToken
 from django_at_jwt.resource_server.rest_framework.authentication import (
     AccessTokenAuthentication as _AccessTokenAuthentication,
 )

@@ -4,7 +4,7 @@ from typing import Final
 
 from .app_settings import AppSettings
 from .issuers import IssuerSettings
-from .loader import SETTING_NAME, app_settings, known_issuers, problems_in, require_installed
+from .loader import SETTING_NAME, app_settings, known_issuers, problems_in, require_installed, require_setup
 from .oauth2_provider import (
     ACCESS_TOKEN_GENERATOR,
     CLIENT_SECRET_HASHER,
@@ -55,6 +55,7 @@ __all__ = [
     "process_cached",
     "register_process_cache",
     "require_installed",
+    "require_setup",
     "token_user_model",
     "toolkit_model",
     "toolkit_setting",

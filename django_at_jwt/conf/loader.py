@@ -85,6 +85,19 @@ def known_issuers() -> tuple[str, ...]:
     return tuple(dict.fromkeys((*local, *(each.issuer for each in app_settings().issuers))))
 
 
+def require_setup() -> None:
+    """Check that Django is set up, for modules that cannot be imported before.
+
+    Raises:
+        ImproperlyConfigured: it is not. Django's own errors would name a setting that is not to blame.
+    """
+    if not django_settings.configured or not apps.apps_ready:
+        raise ImproperlyConfigured(
+            "Set DJANGO_SETTINGS_MODULE and call django.setup() before importing this. "
+            "Without a Django project, use django_at_jwt.Verifier."
+        )
+
+
 def require_installed() -> None:
     """Check that this app and django-oauth-toolkit are in ``INSTALLED_APPS``.
 

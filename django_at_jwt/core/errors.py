@@ -133,6 +133,10 @@ class RevocationUnavailable(Exception):
     """Whether a token was revoked cannot be found out: 503, since it can be neither accepted nor rejected."""
 
 
+class ReadNeeded(Exception):
+    """A check that may only use memory needs a query or a request. Never leaves this app."""
+
+
 class UnacceptableKey(ValueError):
     """A key is too weak, of the wrong type, or not meant for signatures (RFC 8725 §3.5)."""
 

@@ -36,3 +36,12 @@ class RevocationPolicy(Protocol):
             RevocationUnavailable: whether it is revoked cannot be found out.
         """
         ...
+
+    def in_memory(self, claims: AccessTokenClaims, token: str) -> None:
+        """Check as by calling it, without a query or a request.
+
+        Raises:
+            TokenRejected: as by calling it.
+            ReadNeeded: memory is not sufficient.
+        """
+        ...

@@ -9,7 +9,7 @@ from django_at_jwt.core.jose.algorithms import ALGORITHMS
 from django_at_jwt.core.jose.jwk_set import LONGEST_KID
 from django_at_jwt.core.jose.jws import CompactJws, check_length, decode_object
 
-from .errors import RejectionReason, TokenRejected
+from .errors import ReadNeeded, RejectionReason, TokenRejected
 from .profile import check_extensions, check_sender_constraint, check_type, key_reference, parse_claims
 
 if TYPE_CHECKING:
@@ -315,6 +315,29 @@ class KeySource(Protocol):
     def after_unknown_kid(self, kid: str) -> KeyRing | None:
         """Return a key ring read anew because a token names ``kid``, or ``None`` if it is too soon for another read."""
         ...
+
+
+class KeysInMemory:
+    """The keys of another source that are in memory, for callers in an event loop.
+
+    Raises:
+        ReadNeeded: by any method, if the other source would read the keys.
+    """
+
+    def __init__(self, keys: KeySource) -> None:
+        self._keys: Final = keys
+
+    def at_hand(self) -> KeyRing | None:
+        """Return the key ring if it is in memory and current, else ``None``."""
+        return self._keys.at_hand()
+
+    def current(self) -> KeyRing:
+        """Raise ``ReadNeeded``: this is only called if :meth:`at_hand` returned ``None``."""
+        raise ReadNeeded
+
+    def after_unknown_kid(self, kid: str) -> KeyRing | None:
+        """Raise ``ReadNeeded``: the source decides whether it asks for this key."""
+        raise ReadNeeded
 
 
 def verify_with_current_keys(token: str, *, keys: KeySource, expected: Expectations, now: float) -> AccessTokenClaims:

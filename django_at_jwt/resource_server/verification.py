@@ -23,11 +23,11 @@ from django_at_jwt.conf import (
     process_cached,
     register_process_cache,
 )
-from django_at_jwt.core.errors import RejectionReason, TokenRejected
+from django_at_jwt.core.errors import ReadNeeded, RejectionReason, TokenRejected
 from django_at_jwt.core.jose.jws import CompactJws, decode_object
 from django_at_jwt.core.metadata import is_remote_issuer
 from django_at_jwt.core.revocation import Revocation
-from django_at_jwt.core.verifier import Expectations, KeySource
+from django_at_jwt.core.verifier import Expectations, KeysInMemory, KeySource
 from django_at_jwt.resource_server.remote.key_source import RemoteKeySource
 from django_at_jwt.resource_server.remote.options import RemoteOptions
 
@@ -84,14 +84,33 @@ def verify_token(token: str, audience: str | None = None, revocation: Revocation
     settings, issuers = app_settings(), accepted_issuers(audience, revocation)
     if settings.accept_opaque_tokens and (local := local_issuer()) and token.count(".") < _JWT_DOTS:
         return _read_opaque(token, issuers[local].expected, _for_local(revocation, settings))
-    if len(issuers) == 1:
-        [accepted] = issuers.values()
-    else:
-        accepted = issuers.get(token_cache.issuer_of(token) or "") or _issuer_by_claim(token, issuers, settings)
+    accepted = _issuer_of(token, issuers, settings)
     size = settings.verified_token_cache_size
     claims = token_cache.verify(token, accepted.keys, accepted.expected, time.time(), size)
     if accepted.revocation is not None:
         accepted.revocation(claims, token)
+    return claims
+
+
+@sensitive_variables()
+def verify_token_in_memory(
+    token: str, audience: str | None = None, revocation: Revocation | None = None
+) -> AccessTokenClaims:
+    """Verify as :func:`verify_token`, without a query or a request, so that an event loop does not wait.
+
+    Raises:
+        TokenRejected, ImproperlyConfigured: as there.
+        ReadNeeded: the keys, the deny list or the issuer's answer in memory are missing or not recent, or the token's
+            row is needed.
+    """
+    settings, issuers = app_settings(), accepted_issuers(audience, revocation)
+    if settings.accept_opaque_tokens and local_issuer() and token.count(".") < _JWT_DOTS:
+        raise ReadNeeded
+    accepted = _issuer_of(token, issuers, settings)
+    keys, size = KeysInMemory(accepted.keys), settings.verified_token_cache_size
+    claims = token_cache.verify(token, keys, accepted.expected, time.time(), size)
+    if accepted.revocation is not None:
+        accepted.revocation.in_memory(claims, token)
     return claims
 
 
@@ -214,6 +233,13 @@ def _remote(issuer: IssuerSettings, settings: AppSettings, revocation: Revocatio
             replace(issuer, revocation=revocation or issuer.revocation), remote_options(issuer)
         ),
     )
+
+
+def _issuer_of(token: str, issuers: Mapping[str, AcceptedIssuer], settings: AppSettings) -> AcceptedIssuer:
+    if len(issuers) == 1:
+        [accepted] = issuers.values()
+        return accepted
+    return issuers.get(token_cache.issuer_of(token) or "") or _issuer_by_claim(token, issuers, settings)
 
 
 def _issuer_by_claim(token: str, issuers: Mapping[str, AcceptedIssuer], settings: AppSettings) -> AcceptedIssuer:

@@ -47,6 +47,7 @@ PROTECT = topic(
     "explanation/verification",
 )
 PLAIN_VIEWS = topic("how-to/plain-views")
+OTHER_FRAMEWORKS = topic("how-to/other-frameworks")
 MCP = topic("how-to/mcp")
 TESTING = topic("how-to/testing")
 REMOTE_ISSUER = topic(

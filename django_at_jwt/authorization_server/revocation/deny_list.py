@@ -13,7 +13,7 @@ from django_at_jwt.authorization_server.keys.last_expiry import as_datetime
 from django_at_jwt.authorization_server.row_cache import BoundedRead
 from django_at_jwt.conf import app_settings, register_process_cache
 from django_at_jwt.core.deny_list import DenyKind, DenyList
-from django_at_jwt.core.errors import RejectionReason, RevocationUnavailable, TokenRejected
+from django_at_jwt.core.errors import ReadNeeded, RejectionReason, RevocationUnavailable, TokenRejected
 from django_at_jwt.core.quotation import single_line
 from django_at_jwt.events import DenyListFailed, DenyListRead, emit, span
 from django_at_jwt.models import DenyListEntry
@@ -103,6 +103,20 @@ class DenyListCache:
         """
         if time.monotonic() >= self._fresh_until:
             self.renew()
+        self._check_entries(claims, audience)
+
+    def check_in_memory(self, claims: AccessTokenClaims, audience: str | None) -> None:
+        """Check as :meth:`check`, with the entries in memory.
+
+        Raises:
+            TokenRejected: an entry concerns the token.
+            ReadNeeded: it is time to read the entries again.
+        """
+        if time.monotonic() >= self._fresh_until:
+            raise ReadNeeded
+        self._check_entries(claims, audience)
+
+    def _check_entries(self, claims: AccessTokenClaims, audience: str | None) -> None:
         kind = self._entries.hit(claims, audience)
         if kind is not None:
             raise TokenRejected(RejectionReason.REVOKED, f"the deny list names {_NAMED[kind]}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from django_at_jwt.authorization_server.oauthlib_bridge.bearer import check_stored
+from django_at_jwt.core.errors import ReadNeeded
 from django_at_jwt.core.revocation import Revocation
 from django_at_jwt.core.token_id import is_unstored
 
@@ -17,17 +18,27 @@ if TYPE_CHECKING:
 
 def local_policy(revocation: Revocation, audience: str) -> RevocationPolicy:
     """Return the check of tokens of the local issuer at the API with this identifier."""
-    check_deny_list = deny_list.check
+    return _LocalPolicy(audience, with_row=revocation is Revocation.ROW)
 
-    def check(claims: AccessTokenClaims, token: str) -> None:
-        check_deny_list(claims, audience)
-        if "." not in claims.token_id:
-            # From before the format: only its row knows whether it was revoked.
+
+class _LocalPolicy:
+    """The deny list, and the row of a token if ``with_row`` is true or only its row knows whether it was revoked."""
+
+    def __init__(self, audience: str, *, with_row: bool) -> None:
+        self._audience, self._with_row = audience, with_row
+
+    def __call__(self, claims: AccessTokenClaims, token: str) -> None:
+        deny_list.check(claims, self._audience)
+        if self._needs_row(claims):
             check_stored(token)
 
-    def check_with_row(claims: AccessTokenClaims, token: str) -> None:
-        check_deny_list(claims, audience)
-        if not is_unstored(claims.token_id):
-            check_stored(token)
+    def in_memory(self, claims: AccessTokenClaims, token: str) -> None:
+        deny_list.check_in_memory(claims, self._audience)
+        if self._needs_row(claims):
+            raise ReadNeeded
 
-    return check_with_row if revocation is Revocation.ROW else check
+    def _needs_row(self, claims: AccessTokenClaims) -> bool:
+        if self._with_row:
+            return not is_unstored(claims.token_id)
+        # Tokens from before the format of "jti" are not in the deny list one by one.
+        return "." not in claims.token_id

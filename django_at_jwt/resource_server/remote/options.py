@@ -21,7 +21,7 @@ class RemoteOptions:
         max_age: the upper bound of ``cache_bounds``, which also applies to snapshots in the shared cache.
         max_stale: how long keys are used after the issuer last confirmed them.
         unknown_kid_cooldown: between two requests because of unknown ``kid`` values.
-        cache: alias of the Django cache that workers share.
+        cache: alias of the Django cache that workers share; ``None`` without a shared cache.
         loopback_http: whether an issuer on a loopback address may use plain http.
     """
 
@@ -32,7 +32,7 @@ class RemoteOptions:
     max_age: float
     max_stale: float
     unknown_kid_cooldown: float
-    cache: str
+    cache: str | None
     loopback_http: bool
 
 

@@ -12,7 +12,13 @@ from urllib.parse import quote_plus
 
 from django.views.decorators.debug import sensitive_variables
 
-from django_at_jwt.core.errors import RejectionReason, RevocationUnavailable, TokenRejected, UnacceptableDocument
+from django_at_jwt.core.errors import (
+    ReadNeeded,
+    RejectionReason,
+    RevocationUnavailable,
+    TokenRejected,
+    UnacceptableDocument,
+)
 from django_at_jwt.core.introspection import is_active
 from django_at_jwt.core.metadata import introspection_endpoint_in, metadata_addresses
 from django_at_jwt.core.quotation import quote
@@ -67,14 +73,25 @@ class RemoteIntrospection:
             RevocationUnavailable: it cannot be asked, and its last answer is missing or older than
                 ``REVOCATION_MAX_STALE``.
         """
-        digest = hashlib.sha256(token.encode()).digest()
+        digest = _digest(token)
         answer = self._recent(digest) or self._asked(digest, token) or self._last(digest)
         if answer is None:
             if self._options.accept_unavailable:
                 return
             raise RevocationUnavailable(f"{self._options.remote.issuer} cannot be asked whether a token was revoked")
-        if not answer.is_active:
-            raise TokenRejected(RejectionReason.REVOKED, "the issuer reports the token as inactive")
+        _check_active(answer)
+
+    def in_memory(self, claims: AccessTokenClaims, token: str) -> None:
+        """Check that the issuer's recent answer reports a verified token as active.
+
+        Raises:
+            TokenRejected: it reports the token as inactive.
+            ReadNeeded: there is no recent answer.
+        """
+        answer = self._recent(_digest(token))
+        if answer is None:
+            raise ReadNeeded
+        _check_active(answer)
 
     def __len__(self) -> int:
         return len(self._answers)
@@ -177,3 +194,12 @@ class RemoteIntrospection:
             else:
                 return endpoint, remote.cache_bounds.lifetime(answer.cache_control, answer.age)
         raise FetchFailed("; ".join(problems))
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode()).digest()
+
+
+def _check_active(answer: _Answer) -> None:
+    if not answer.is_active:
+        raise TokenRejected(RejectionReason.REVOKED, "the issuer reports the token as inactive")

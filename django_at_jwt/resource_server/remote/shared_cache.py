@@ -40,7 +40,7 @@ _MAX_TEXT_LENGTH: Final = 1024 * 1024
 
 
 class SharedCache:
-    """The entries of one issuer in the cache that ``options.cache`` names."""
+    """The entries of one issuer in the cache that ``options.cache`` names. Without a name, nothing is shared."""
 
     def __init__(self, options: RemoteOptions) -> None:
         self._options = options
@@ -79,6 +79,8 @@ class SharedCache:
 
     def write(self, snapshot: IssuerSnapshot) -> None:
         """Store a snapshot for the other workers, for as long as its keys may be used."""
+        if self._options.cache is None:
+            return  # Signing an entry needs Django's settings.
         seconds = snapshot.usable_until(self._options.max_stale) - snapshot.confirmed_at
         text = _signer().sign(snapshot.to_text())
         self._try(lambda cache, key: cache.set(key, text, math.ceil(seconds)), "snapshot")
@@ -103,11 +105,11 @@ class SharedCache:
             self._try(lambda cache, key: cache.delete(key), name)
 
     def _try(self, operation: Callable[[Any, str], Any], name: str) -> Any:
-        began = time.monotonic()
-        if began < self._paused_until:
+        began, alias = time.monotonic(), self._options.cache
+        if alias is None or began < self._paused_until:
             return None
         try:
-            result = operation(caches[self._options.cache], f"{self._prefix}:{name}")
+            result = operation(caches[alias], f"{self._prefix}:{name}")
         except Exception as error:  # noqa: BLE001 - each backend raises what its own library does
             self._pause(f"it cannot be used: {type(error).__name__}")
             return None

@@ -10,14 +10,14 @@ from rest_framework.authentication import BaseAuthentication
 
 from django_at_jwt.core.bearer import INVALID_REQUEST, INVALID_TOKEN, Challenge, MalformedCredentials, bearer_token
 from django_at_jwt.core.errors import KeysUnavailable, RevocationUnavailable, TokenRejected
-from django_at_jwt.events import AccessTokenRejected, AccessTokenUnverifiable, emit
+from django_at_jwt.resource_server.access_token import AccessToken
 from django_at_jwt.resource_server.protected_resources import default_identifier, metadata_url, name_protected_resource
 from django_at_jwt.resource_server.remote.key_source import RETRY_AFTER
 from django_at_jwt.resource_server.revocation import revocation_of_view
 from django_at_jwt.resource_server.users.resolution import principal_for
 from django_at_jwt.resource_server.verification import verify_token
+from django_at_jwt.resource_server.verified_token import report
 
-from .access_token import AccessToken
 from .scopes import scopes_to_ask_for
 
 if TYPE_CHECKING:
@@ -156,13 +156,13 @@ class AccessTokenAuthentication(BaseAuthentication):
             claims = verify_token(token, self.audience, self._revocation)
             user = self.get_user(claims, token)
         except KeysUnavailable as error:
-            emit(AccessTokenUnverifiable(missing="keys", detail=str(error)))
+            report(error)
             raise KeysAreUnavailable from None
         except RevocationUnavailable as error:
-            emit(AccessTokenUnverifiable(missing="revocation", detail=str(error)))
+            report(error)
             raise RevocationIsUnavailable from None
         except TokenRejected as rejected:
-            emit(AccessTokenRejected(where="api", reason=rejected.reason, detail=rejected.detail))
+            report(rejected)
             raise InvalidAccessToken(self.metadata_url()) from None
         return user, AccessToken(claims)
 

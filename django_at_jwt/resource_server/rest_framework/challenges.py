@@ -15,8 +15,8 @@ from rest_framework import exceptions, status
 from rest_framework.permissions import AND, OR, OperandHolder, OperationHolderMixin
 
 from django_at_jwt.core.bearer import INSUFFICIENT_SCOPE, INSUFFICIENT_USER_AUTHENTICATION, Challenge
+from django_at_jwt.resource_server.access_token import AccessToken
 
-from .access_token import AccessToken
 from .authentication import AccessTokenAuthentication
 from .scopes import joined, sufficient_scopes
 

@@ -20,8 +20,8 @@ from rest_framework.permissions import BasePermission, BasePermissionMetaclass, 
 from django_at_jwt.conf import app_settings
 from django_at_jwt.core.bearer import INSUFFICIENT_SCOPE, INSUFFICIENT_USER_AUTHENTICATION, Challenge
 from django_at_jwt.core.scim import values_of
+from django_at_jwt.resource_server.access_token import AccessToken
 
-from .access_token import AccessToken
 from .challenges import STEP_UP_NEEDED, Challenging, Combinable
 from .scopes import checked_mapping, checked_scopes, scope_alternatives, scopes_for_request, view_attribute
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from django_at_jwt.conf import app_settings, local_issuer
-from django_at_jwt.core.errors import RejectionReason, TokenRejected
+from django_at_jwt.core.errors import ReadNeeded, RejectionReason, TokenRejected
 from django_at_jwt.core.quotation import is_storable
 from django_at_jwt.core.subjects import UserMode
 
@@ -38,13 +38,30 @@ def principal_for(claims: AccessTokenClaims, token: str) -> Any:
         TokenRejected: the user does not exist, or is not active.
         ImproperlyConfigured: the table of subjects is needed, but the app is not installed.
     """
-    if claims.is_machine:
-        return MachinePrincipal(claims.client_id, claims.issuer)
+    principal = _rowless_principal(claims)
+    if principal is not None:
+        return principal
     options = user_options(claims.issuer)
-    if options.mode is UserMode.STATELESS:
-        return TokenPrincipal(claims)
     user = known_user(claims, token, options)
     return _active(user_at_first_sight(claims, options)) if user is None else user
+
+
+def principal_in_memory(claims: AccessTokenClaims) -> MachinePrincipal | TokenPrincipal:
+    """Return the principal of a verified token if it has no row.
+
+    Raises:
+        ReadNeeded: it has one.
+    """
+    principal = _rowless_principal(claims)
+    if principal is None:
+        raise ReadNeeded
+    return principal
+
+
+def _rowless_principal(claims: AccessTokenClaims) -> MachinePrincipal | TokenPrincipal | None:
+    if claims.is_machine:
+        return MachinePrincipal(claims.client_id, claims.issuer)
+    return TokenPrincipal(claims) if user_options(claims.issuer).mode is UserMode.STATELESS else None
 
 
 def known_user(claims: AccessTokenClaims, token: str, options: UserOptions) -> Any | None:

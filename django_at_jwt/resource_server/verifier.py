@@ -1,0 +1,138 @@
+"""A verifier of one issuer's access tokens that takes arguments instead of Django's settings."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Final
+
+from django.views.decorators.debug import sensitive_variables
+
+from django_at_jwt.core.errors import ReadNeeded
+from django_at_jwt.core.jose.algorithms import ALGORITHMS
+from django_at_jwt.core.metadata import is_remote_issuer
+from django_at_jwt.core.remote_issuer import CacheBounds
+from django_at_jwt.core.verifier import DEFAULT_LEEWAY, DEFAULT_MAX_BYTES, Expectations, KeysInMemory
+
+from .access_token import AccessToken
+from .remote.key_source import RemoteKeySource
+from .remote.options import RemoteOptions
+from .token_cache import TokenCache
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from django_at_jwt.core.verifier import KeySource
+
+_USUAL_AGE: Final = 300.0  # Seconds for which keys are used if the issuer's response does not say.
+
+
+class Verifier:
+    """Verify access tokens of one issuer, without Django settings: for FastAPI, Starlette, MCP servers and scripts.
+
+    Create one for the whole process, and share it between threads and tasks. It discovers the issuer's keys by its
+    metadata (RFC 8414 or OpenID Connect Discovery), and keeps them in memory.
+
+    Args:
+        issuer: the issuer identifier, an https URL. ``iss`` must equal it.
+        audience: this API's identifier, or several. ``aud`` must contain one of them.
+        algorithms: the accepted algorithms; by default, all that this package supports and the issuer's keys are for.
+        leeway: allowed clock difference in seconds.
+        required_claims: claims required in addition to RFC 9068 section 2.2, with any value but ``null``.
+        timeout: maximum seconds for one retrieval of the keys, in total.
+        min_age: minimum seconds for which the issuer's response is used.
+        max_age: maximum seconds for which the issuer's response is used.
+        max_stale: seconds for which keys are used after the issuer last confirmed them, while it cannot be reached.
+        unknown_kid_cooldown: minimum seconds between two retrievals caused by an unknown ``kid``.
+        max_token_bytes: tokens longer than this are rejected unparsed.
+        cache_size: maximum number of verified tokens in memory; 0 turns the cache off.
+        allow_loopback_http: whether an issuer on a loopback address may use plain http, for development.
+
+    Raises:
+        ValueError: an argument cannot be used.
+    """
+
+    def __init__(
+        self,
+        *,
+        issuer: str,
+        audience: str | Collection[str],
+        algorithms: Collection[str] = (),
+        leeway: float = DEFAULT_LEEWAY,
+        required_claims: Collection[str] = (),
+        timeout: float = 5.0,
+        min_age: float = 60.0,
+        max_age: float = 3600.0,
+        max_stale: float = 7200.0,
+        unknown_kid_cooldown: float = 30.0,
+        max_token_bytes: int = DEFAULT_MAX_BYTES,
+        cache_size: int = 1024,
+        allow_loopback_http: bool = False,
+    ) -> None:
+        audiences = frozenset([audience] if isinstance(audience, str) else audience)
+        if not is_remote_issuer(issuer, loopback_http=allow_loopback_http):
+            raise ValueError(f"issuer must be an https URL without query and fragment (got {issuer!r})")
+        if not audiences or "" in audiences:
+            raise ValueError("audience must be the identifier of this API, or several (got none)")
+        for name, values in (("algorithms", algorithms), ("required_claims", required_claims)):
+            if isinstance(values, str):
+                raise ValueError(f"{name} must be a list (got {values!r})")
+        for algorithm in algorithms:
+            if algorithm not in ALGORITHMS:
+                raise ValueError(f"algorithms must be of {', '.join(ALGORITHMS)} (got {algorithm!r})")
+        self._expected: Final = Expectations(
+            issuer=issuer,
+            audiences=audiences,
+            leeway=leeway,
+            max_bytes=max_token_bytes,
+            algorithms=frozenset(algorithms) or None,
+            required_claims=tuple(required_claims),
+        )
+        self._keys: Final = RemoteKeySource(
+            RemoteOptions(
+                issuer=issuer,
+                algorithms=tuple(algorithms),
+                timeout=timeout,
+                cache_bounds=CacheBounds(min=min(min_age, max_age), max=max_age, default=_USUAL_AGE),
+                max_age=max_age,
+                max_stale=max_stale,
+                unknown_kid_cooldown=unknown_kid_cooldown,
+                cache=None,
+                loopback_http=allow_loopback_http,
+            )
+        )
+        self._keys_in_memory: Final = KeysInMemory(self._keys)
+        self._tokens: Final = TokenCache()
+        self._cache_size: Final = cache_size
+
+    @sensitive_variables()
+    def verify(self, token: str) -> AccessToken:
+        """Verify an access token (RFC 9068 section 4). Fetches the issuer's keys if necessary.
+
+        Args:
+            token: what followed ``Bearer``.
+
+        Raises:
+            TokenRejected: the token must not be accepted: 401. ``reason`` and ``detail`` are for the log.
+            KeysUnavailable: the issuer's keys are not available: 503.
+
+        Not checked: scopes, whether the token was revoked, and whether its subject is active.
+        """
+        return self._verified(token, self._keys)
+
+    @sensitive_variables()
+    async def averify(self, token: str) -> AccessToken:
+        """Verify as :meth:`verify`, in the event loop if the keys are in memory. Otherwise a thread fetches them.
+
+        Raises:
+            TokenRejected, KeysUnavailable: as :meth:`verify`.
+        """
+        try:
+            return self._verified(token, self._keys_in_memory)
+        except ReadNeeded:
+            pass
+        return await asyncio.to_thread(self._verified, token, self._keys)
+
+    @sensitive_variables()
+    def _verified(self, token: str, keys: KeySource) -> AccessToken:
+        return AccessToken(self._tokens.verify(token, keys, self._expected, time.time(), self._cache_size))

@@ -1,0 +1,54 @@
+"""The guide on other frameworks: its blocks, run with the real packages."""
+
+from __future__ import annotations
+
+import pytest
+from asgiref.sync import async_to_sync
+
+from tests.resource_server.signed_tokens import token
+
+from .blocks import OTHER_FRAMEWORKS, blocks_of
+
+BLOCKS = {block.file: block for block in blocks_of(OTHER_FRAMEWORKS) if block.language == "python"}
+
+
+def run(file, **replaced):
+    text = BLOCKS[file].text
+    for old, new in replaced.values():
+        assert old in text
+        text = text.replace(old, new)
+    module = {"__name__": file}
+    exec(compile(text, file, "exec"), module)
+    return module
+
+
+def test_fastapi(issuer):
+    pytest.importorskip("fastapi")
+    from fastapi.testclient import TestClient
+
+    loopback = ('"https://as.example.com/o",', f'"{issuer.issuer}", allow_loopback_http=True, timeout=60,')
+    with TestClient(run("fastapi_app.py", issuer=loopback)["app"]) as client:
+
+        def get(credentials=None):
+            headers = {"Authorization": f"Bearer {credentials}"} if credentials else {}
+            answer = client.get("/orders", headers=headers)
+            return answer.status_code, answer.headers.get("WWW-Authenticate") or answer.json()
+
+        assert get() == (401, "Bearer")
+        assert get("a.b.c") == (401, 'Bearer error="invalid_token"')
+        assert get(issuer.token()) == (403, 'Bearer error="insufficient_scope", scope="orders:read"')
+        accepted = {"client": "a-client-of-the-tests", "subject": "subject-0f9d3c"}
+        assert get(issuer.token(scope="orders:read")) == (200, accepted)
+        issuer.stop()
+        assert get(issuer.token(scope="orders:read")) == (200, accepted)
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("keys_made_quickly", "signing_keys")
+def test_outside_a_view(user):
+    module = run("mysite/tokens.py")
+    reader = {"sub": str(user.pk), "aud": "https://www.example.com/reports/"}
+    assert module["reader"](token("reports:read", **reader)) == user
+    assert module["reader"](token("other", **reader)) is None
+    assert module["reader"]("a.b.c") is None
+    assert async_to_sync(module["areader"])(token("reports:read", **reader)) == user
