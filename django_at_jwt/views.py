@@ -17,7 +17,7 @@ from django_at_jwt.resource_server.rest_framework.guard import Guard, depends_on
 from .rest_framework import AccessTokenAuthentication, HasScopes
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from django.http import HttpRequest, HttpResponseBase
 
@@ -146,11 +146,13 @@ def _make_guard(
     return type("Guard", (Guard,), {"__module__": __name__, **attributes})
 
 
-def _refusal_async(
+async def _refusal_async(
     guard: type[Guard], request: HttpRequest, *args: Any, **kwargs: Any
-) -> Awaitable[HttpResponseBase | None]:
+) -> HttpResponseBase | None:
+    if guard().allows_in_memory(request, *args, **kwargs):
+        return None
     # Verification may read the user or the keys from the database, which Django does not allow in an event loop.
-    return sync_to_async(guard().refusal)(request, *args, **kwargs)
+    return await sync_to_async(guard().refusal)(request, *args, **kwargs)
 
 
 def _of_token(response: HttpResponseBase) -> HttpResponseBase:

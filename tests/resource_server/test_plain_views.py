@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import pytest
+from asgiref.sync import async_to_sync, sync_to_async
+from django.contrib.auth import get_user_model
 from django.core.cache import cache
 from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpResponse
 from django.test import AsyncClient, Client
 from django.views import View
+from rest_framework.permissions import IsAdminUser
 
 from django_at_jwt.authorization_server.keys.store import key_store
 from django_at_jwt.core.errors import KeysUnavailable
+from django_at_jwt.resource_server.rest_framework.permissions import reads_only_the_token
 from django_at_jwt.rest_framework import HasRole, IsUser
 from django_at_jwt.views import AccessTokenRequiredMixin, access_token_required
 
@@ -254,9 +258,64 @@ async def _get(address, **headers):
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("address", PLAIN)
 def test_under_asgi(address, user):
-    from asgiref.sync import async_to_sync
-
     answer = async_to_sync(_get)(address, **bearer("read", sub=str(user.pk)))
     assert answer.json() == {"user": "alice", "client": "a client", "same": True}
     refused = async_to_sync(_get)(address)
     assert (refused.status_code, refused.json()) == (401, {"detail": "Authentication credentials were not provided."})
+
+
+@pytest.mark.parametrize("address", ["/coroutine/", "/async-class/"])
+class TestEventLoop:
+    """A thread is only used if a query or a request may be needed, or the request is refused."""
+
+    @pytest.fixture
+    def threads(self, monkeypatch):
+        used = []
+
+        def counted(function):
+            used.append(function.__name__)
+            return sync_to_async(function)
+
+        monkeypatch.setattr("django_at_jwt.views.sync_to_async", counted)
+        return used
+
+    def test_uses_no_thread_for_clients(self, address, threads):
+        credentials = bearer("read")
+        assert async_to_sync(_get)(address, **credentials).status_code == 200
+        threads.clear()
+        answer = async_to_sync(_get)(address, **credentials)
+        assert answer.json() == {"user": "client:a client", "client": "a client", "same": True}
+        assert threads == []
+
+    def test_refuses_and_reads_in_a_thread(self, address, threads, user):
+        async_to_sync(_get)(address, **bearer("read"))
+        threads.clear()
+        refused = async_to_sync(_get)(address, **bearer("other"))
+        assert (refused.status_code, "insufficient_scope" in refused["WWW-Authenticate"]) == (403, True)
+        assert async_to_sync(_get)(address, **bearer("read", sub=str(user.pk))).json()["user"] == "alice"
+        assert threads == ["refusal"] * 2
+
+
+class AsksTheDatabase(IsUser):
+    def is_met(self, token, request, view):
+        return get_user_model().objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("permission", "expected"),
+    [
+        (HasRole("editor"), True),
+        (IsUser, True),
+        (~IsUser, True),
+        (HasRole("editor") & (IsUser | ~IsUser), True),
+        (IsAdminUser, False),
+        (AsksTheDatabase, False),
+        (~AsksTheDatabase(), False),
+        (IsUser | AsksTheDatabase, False),
+        (IsUser & IsAdminUser, False),
+        (IsAdminUser | IsUser, False),
+    ],
+    ids=str,
+)
+def test_permissions_of_a_site_may_make_queries(permission, expected):
+    assert reads_only_the_token(permission) is expected

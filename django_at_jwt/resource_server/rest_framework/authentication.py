@@ -143,15 +143,9 @@ class AccessTokenAuthentication(BaseAuthentication):
 
         Not checked: scopes (permission classes check them).
         """
-        plain = request._request  # Faster than DRF's request, which looks up each attribute in three steps.
-        try:
-            token = bearer_token(plain.META.get("HTTP_AUTHORIZATION", ""))
-        except MalformedCredentials as error:
-            raise AmbiguousCredentials(str(error), self.metadata_url()) from None
+        token = self.token_in(request._request)  # Faster than DRF's request, which looks up attributes in three steps.
         if token is None:
             return None
-        if _is_sent_twice(plain):
-            raise AmbiguousCredentials("The access token was sent in more than one way.", self.metadata_url())
         try:
             claims = verify_token(token, self.audience, self._revocation)
             user = self.get_user(claims, token)
@@ -165,6 +159,21 @@ class AccessTokenAuthentication(BaseAuthentication):
             report(rejected)
             raise InvalidAccessToken(self.metadata_url()) from None
         return user, AccessToken(claims)
+
+    @sensitive_variables()
+    def token_in(self, request: HttpRequest) -> str | None:
+        """Return the token of a plain request, or ``None`` without credentials of the scheme ``Bearer``.
+
+        Raises:
+            AmbiguousCredentials: as :meth:`authenticate`.
+        """
+        try:
+            token = bearer_token(request.META.get("HTTP_AUTHORIZATION", ""))
+        except MalformedCredentials as error:
+            raise AmbiguousCredentials(str(error), self.metadata_url()) from None
+        if token is not None and _is_sent_twice(request):
+            raise AmbiguousCredentials("The access token was sent in more than one way.", self.metadata_url())
+        return token
 
     def authenticate_header(self, request: Request) -> str:
         """Return the challenge for a request without a token: scopes and metadata URL (RFC 6750 section 3).

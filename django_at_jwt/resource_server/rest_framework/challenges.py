@@ -47,17 +47,18 @@ class InsufficientUserAuthentication(exceptions.APIException):
 class Combinable(OperationHolderMixin):
     """Operators that make ``ours & other`` and ``ours | other`` expressions that can carry a challenge."""
 
-    def __and__(self, other: Any) -> _Expression:
-        return _Expression(_And, self, other)  # type: ignore[arg-type]
+    def __and__(self, other: Any) -> Expression:
+        return Expression(_And, self, other)  # type: ignore[arg-type]
 
-    def __or__(self, other: Any) -> _Expression:
-        return _Expression(_Or, self, other)  # type: ignore[arg-type]
+    def __or__(self, other: Any) -> Expression:
+        return Expression(_Or, self, other)  # type: ignore[arg-type]
 
 
-class _Expression(Combinable, OperandHolder):
+class Expression(Combinable, OperandHolder):
     """Two permission classes joined by an operator, the left one ours. DRF calls it to get a permission."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Return the permission."""
         operation: Any = super().__call__(*args, **kwargs)
         operation.expression = self
         return operation
@@ -144,7 +145,7 @@ class Challenging:
 class _Operation(Challenging):
     """One of DRF's operators, which decides, with the challenge of its operands."""
 
-    expression: _Expression
+    expression: Expression
     op1: Any
     op2: Any
 

@@ -6,8 +6,16 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.utils.cache import patch_vary_headers
+from django.views.decorators.debug import sensitive_variables
 from rest_framework.renderers import JSONRenderer
 from rest_framework.views import APIView
+
+from django_at_jwt.resource_server.access_token import AccessToken
+from django_at_jwt.resource_server.users.resolution import principal_in_memory
+from django_at_jwt.resource_server.verification import verify_token_in_memory
+
+from .authentication import AccessTokenAuthentication
+from .permissions import reads_only_the_token
 
 if TYPE_CHECKING:
     from django.http import HttpRequest, HttpResponseBase
@@ -34,9 +42,7 @@ class Guard(APIView):
         Raises:
             ImproperlyConfigured: no required scopes, issuer or audience are configured.
         """
-        self.args, self.kwargs = args, kwargs
-        self.request = self.initialize_request(request, *args, **kwargs)
-        self.headers = self.default_response_headers
+        self._begin(request, *args, **kwargs)
         try:
             self.perform_authentication(self.request)
             self.check_permissions(self.request)
@@ -48,6 +54,41 @@ class Guard(APIView):
             depends_on_token(response)
             rendered: HttpResponseBase = response.render()
             return rendered
+        self._allow(request)
+        return None
+
+    @sensitive_variables()
+    def allows_in_memory(self, request: HttpRequest, *args: Any, **kwargs: Any) -> bool:
+        """Return whether the request is allowed, as far as that can be decided without a query or a request.
+
+        An allowed request gets the same attributes as from :meth:`refusal`. If this returns false, the request may
+        still be allowed: call :meth:`refusal` in a thread.
+        """
+        if not all(map(reads_only_the_token, self.permission_classes)):
+            return False
+        self._begin(request, *args, **kwargs)
+        authenticator = next(iter(self.request.authenticators or ()), None)
+        if not isinstance(authenticator, AccessTokenAuthentication):
+            return False  # A test has forced the authentication.
+        try:
+            token = authenticator.token_in(request)
+            if token is None:
+                return False
+            claims = verify_token_in_memory(token, authenticator.audience, authenticator._revocation)
+            principal: Any = principal_in_memory(claims)
+            self.request.user, self.request.auth = principal, AccessToken(claims)
+            self.check_permissions(self.request)
+        except Exception:  # noqa: BLE001 - refusal() raises it again or answers it
+            return False
+        self._allow(request)
+        return True
+
+    def _begin(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
+        self.args, self.kwargs = args, kwargs
+        self.request = self.initialize_request(request, *args, **kwargs)
+        self.headers = self.default_response_headers
+
+    def _allow(self, request: HttpRequest) -> None:
         user = request.user
 
         async def auser() -> Any:
@@ -55,7 +96,6 @@ class Guard(APIView):
 
         request.access_token = self.request.auth  # type: ignore[attr-defined]
         request.auser = auser  # Django's own would read the session.
-        return None
 
     @property
     def allowed_methods(self) -> list[str]:

@@ -22,7 +22,7 @@ from django_at_jwt.core.bearer import INSUFFICIENT_SCOPE, INSUFFICIENT_USER_AUTH
 from django_at_jwt.core.scim import values_of
 from django_at_jwt.resource_server.access_token import AccessToken
 
-from .challenges import STEP_UP_NEEDED, Challenging, Combinable
+from .challenges import STEP_UP_NEEDED, Challenging, Combinable, Expression
 from .scopes import checked_mapping, checked_scopes, scope_alternatives, scopes_for_request, view_attribute
 
 if TYPE_CHECKING:
@@ -82,6 +82,17 @@ class TokenPermission(Combinable, Challenging, _Holder, BasePermission, metaclas
     def is_met(self, token: AccessToken, request: Request, view: APIView) -> bool:
         """Return whether the token meets the permission."""
         raise NotImplementedError
+
+
+def reads_only_the_token(permission: object) -> bool:
+    """Return whether a permission is of this module, or a combination of such ones, and therefore makes no query."""
+    if isinstance(permission, Expression):
+        return reads_only_the_token(permission.op1_class) and reads_only_the_token(permission.op2_class)
+    if isinstance(permission, Not):
+        return reads_only_the_token(permission.permission)
+    # Not subclasses: those of a site may make queries.
+    kind = permission if isinstance(permission, type) else type(permission)
+    return kind.__module__ == __name__
 
 
 class Not(TokenPermission):
