@@ -52,14 +52,14 @@ def access_token_required(
     Raises:
         ImproperlyConfigured: neither a permission nor scopes are given, or ``revocation`` is unknown.
     """
-    guard = _make_guard(permission, scopes, audience, revocation, name="access_token_required")
+    guard = make_guard(permission, scopes, audience, revocation, name="access_token_required")
 
     def decorated(view: ViewFunction) -> ViewFunction:
         if iscoroutinefunction(view):
 
             @wraps(view)
             async def guarded_async(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-                refusal = await _refusal_async(guard, request, *args, **kwargs)
+                refusal = await refusal_in_event_loop(guard, request, *args, **kwargs)
                 return refusal or _of_token(await view(request, *args, **kwargs))
 
             return _open_to_all(guarded_async)
@@ -110,7 +110,7 @@ class AccessTokenRequiredMixin:
             ImproperlyConfigured: neither a permission nor scopes are given, or ``revocation`` is unknown.
         """
         names = ("permission", "required_scopes", "audience", "revocation")
-        guard = _make_guard(*(initial.get(name, getattr(cls, name)) for name in names), name=cls.__name__)
+        guard = make_guard(*(initial.get(name, getattr(cls, name)) for name in names), name=cls.__name__)
         view: ViewFunction = super().as_view(**initial, _guard=guard)  # type: ignore[misc]
         return _open_to_all(view)
 
@@ -126,13 +126,16 @@ class AccessTokenRequiredMixin:
 
     async def _dispatch_async(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         assert self._guard is not None  # noqa: S101
-        refusal = await _refusal_async(self._guard, request, *args, **kwargs)
+        refusal = await refusal_in_event_loop(self._guard, request, *args, **kwargs)
         return refusal or _of_token(await super().dispatch(request, *args, **kwargs))  # type: ignore[misc]
 
 
-def _make_guard(
-    permission: Any, scopes: Any, audience: str | None, revocation: str | None, *, name: str
-) -> type[Guard]:
+def make_guard(permission: Any, scopes: Any, audience: str | None, revocation: str | None, *, name: str) -> type[Guard]:
+    """Return the guard of a view. The arguments are those of :func:`access_token_required`.
+
+    Raises:
+        ImproperlyConfigured: as there, with the name of what needs scopes or a permission.
+    """
     if permission is None and scopes is None:
         raise ImproperlyConfigured(f"{name} needs scopes or a permission. To accept any token, pass scopes=[].")
     if isfunction(permission):
@@ -146,9 +149,10 @@ def _make_guard(
     return type("Guard", (Guard,), {"__module__": __name__, **attributes})
 
 
-async def _refusal_async(
+async def refusal_in_event_loop(
     guard: type[Guard], request: HttpRequest, *args: Any, **kwargs: Any
 ) -> HttpResponseBase | None:
+    """Return the error response, or ``None`` if the request is allowed. Uses a thread only if one may be needed."""
     if guard().allows_in_memory(request, *args, **kwargs):
         return None
     # Verification may read the user or the keys from the database, which Django does not allow in an event loop.

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from types import ModuleType
+
 import pytest
 from asgiref.sync import async_to_sync
+from django.urls import path
 
-from tests.resource_server.signed_tokens import token
+from tests.resource_server.signed_tokens import bearer, token
+from tests.site.urls_of_apis import urlpatterns as site_urls
 
 from .blocks import OTHER_FRAMEWORKS, blocks_of
 
@@ -52,3 +56,20 @@ def test_outside_a_view(user):
     assert module["reader"](token("other", **reader)) is None
     assert module["reader"]("a.b.c") is None
     assert async_to_sync(module["areader"])(token("reports:read", **reader)) == user
+
+
+def serve(settings, *patterns):
+    """Replace the URLs of the site."""
+    settings.ROOT_URLCONF = ModuleType("urls")
+    settings.ROOT_URLCONF.urlpatterns = [*patterns, *site_urls]
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("keys_made_quickly", "signing_keys")
+def test_ninja(client, settings):
+    pytest.importorskip("ninja")
+    serve(settings, path("ninja/", run("mysite/ninja_api.py")["api"].urls))
+    for address in "/ninja/orders", "/ninja/stock":
+        refused = client.get(address)
+        assert (refused.status_code, 'scope="orders:read"' in refused["WWW-Authenticate"]) == (401, True)
+        assert client.get(address, headers=bearer("orders:read")).json() == {"client": "a client"}
