@@ -58,6 +58,38 @@ def test_outside_a_view(user):
     assert async_to_sync(module["areader"])(token("reports:read", **reader)) == user
 
 
+def test_mcp_server(issuer):
+    pytest.importorskip("mcp")
+    from starlette.testclient import TestClient
+
+    url = "https://mcp.example.com/mcp"
+    replaced = {
+        "issuer": ('"https://as.example.com/o"', f'"{issuer.issuer}"'),
+        "options": ("audience=SERVER)", "audience=SERVER, allow_loopback_http=True, timeout=60)"),
+    }
+    server = run("mcp_server.py", **replaced)["server"]
+    app = server.streamable_http_app(stateless_http=True, json_response=True, host="mcp.example.com")
+    with TestClient(app, base_url="https://mcp.example.com") as client:
+
+        def call(credentials=None):
+            headers = {"Accept": "application/json, text/event-stream", "Mcp-Protocol-Version": "2025-06-18"}
+            if credentials:
+                headers["Authorization"] = f"Bearer {credentials}"
+            message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "count", "arguments": {}}}
+            return client.post("/mcp", json=message, headers=headers)
+
+        metadata = "https://mcp.example.com/.well-known/oauth-protected-resource/mcp"
+        for refused in call(), call("a.b.c"), call(issuer.token(scope="notes:read")):
+            assert refused.status_code == 401
+            assert f'resource_metadata="{metadata}"' in refused.headers["WWW-Authenticate"]
+        described = client.get(metadata).json()
+        assert (described["resource"], described["authorization_servers"]) == (url, [issuer.issuer])
+        lacking = call(issuer.token(aud=url))
+        assert (lacking.status_code, "insufficient_scope" in lacking.headers["WWW-Authenticate"]) == (403, True)
+        allowed = call(issuer.token(aud=url, scope="notes:read"))
+        assert allowed.json()["result"]["structuredContent"] == {"result": 3}
+
+
 def serve(settings, *patterns):
     """Replace the URLs of the site."""
     settings.ROOT_URLCONF = ModuleType("urls")

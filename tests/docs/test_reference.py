@@ -290,7 +290,7 @@ class TestBlocks:
             INTROSPECTION: set(),
             KEY_LEAKED: set(),
             MONITORING: {"mysite/receivers.py", "mysite/urls.py", "gunicorn.conf.py"},
-            OTHER_FRAMEWORKS: {"fastapi_app.py", "mysite/ninja_api.py", "mysite/tokens.py"},
+            OTHER_FRAMEWORKS: {"fastapi_app.py", "mcp_server.py", "mysite/ninja_api.py", "mysite/tokens.py"},
             RESOURCE_SERVERS: set(),
             REVOKE_TOKENS: {"mysite/admin.py", "mysite/dismissals.py"},
             RFC9700: set(),
