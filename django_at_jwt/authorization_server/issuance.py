@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 from django.views.decorators.debug import sensitive_variables
 
 from django_at_jwt.authorization_server.claims.mapping import map_claims
+from django_at_jwt.authorization_server.keys.local import local_keys
 from django_at_jwt.authorization_server.keys.store import key_store
 from django_at_jwt.claims import ClaimContext
 from django_at_jwt.conf import access_token_lifetime, local_issuer
@@ -158,7 +159,7 @@ def sign_access_token(composed: ComposedAccessToken) -> IssuedAccessToken:
 
 
 def _current_signer(algorithm: str | None) -> Signer:
-    ring = key_store.current()
+    ring = local_keys().current()
     try:
         return ring.signer(algorithm)
     except NoSigningKey as error:

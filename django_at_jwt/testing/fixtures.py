@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from .client import AccessTokenClient
-from .issuer import InMemoryIssuer
+from .issuer import TEST_SERVER, InMemoryIssuer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,6 +17,13 @@ if TYPE_CHECKING:
 def access_token_issuer() -> Iterator[InMemoryIssuer]:
     """Yield an issuer whose tokens the project accepts during the test. Its other keys are not accepted."""
     with InMemoryIssuer().installed() as issuer:
+        yield issuer
+
+
+@pytest.fixture(scope="session")
+def issuing_project() -> Iterator[InMemoryIssuer]:
+    """Make the project's own endpoints issue tokens in all tests, with a key in memory, for ``http://testserver/``."""
+    with InMemoryIssuer(audience=TEST_SERVER).issuing() as issuer:
         yield issuer
 
 

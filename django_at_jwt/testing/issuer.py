@@ -15,7 +15,7 @@ from django_at_jwt.checks.ids import CheckId
 from django_at_jwt.conf import SETTING_NAME, app_settings, local_issuer
 from django_at_jwt.core.jose.algorithms import ALGORITHMS
 from django_at_jwt.core.jose.jws import sign_compact
-from django_at_jwt.core.jose.keyring import KeyRing
+from django_at_jwt.core.jose.keyring import KeyRing, Signer
 from django_at_jwt.core.jose.keys import PrivateKey
 from django_at_jwt.core.profile import encode_json, header_segment
 from django_at_jwt.core.revocation import Revocation
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ISSUER: Final = "https://issuer.example.com"
+TEST_SERVER: Final = "http://testserver/"
+"""The address of Django's test client, which covers every view of the project."""
 AUDIENCE: Final = "https://api.example.com/"
 _LIFETIME: Final = 600
 
@@ -76,7 +78,12 @@ class InMemoryIssuer:
         configured_audience = next(iter(audiences.get(self.issuer, ())), configured.local_audience)
         self.audience: Final = audience or configured_audience or AUDIENCE
         self.signing_key: Final = _cached_key(algorithm, self.issuer)
-        self.key_ring: Final = KeyRing.of([self.signing_key.public_key])
+        public_key = self.signing_key.public_key
+        self.key_ring: Final = KeyRing.of(
+            [public_key],
+            signers={algorithm: Signer(public_key=public_key, open=lambda: self.signing_key)},
+            algorithms=tuple(dict.fromkeys((algorithm, *configured.signing_algorithms))),
+        )
 
     def claims(self, **changes: Any) -> dict[str, Any]:
         """Return the claims of a token that is valid for ten minutes, with changes."""
@@ -105,13 +112,35 @@ class InMemoryIssuer:
 
         It only overrides settings, for the duration of the ``with`` statement.
         """
+        # Its tokens have no rows, and the project may have no database.
+        with self._overriding(REVOCATION=Revocation.OFFLINE):
+            yield self
+
+    @contextmanager
+    def issuing(self) -> Iterator[Self]:
+        """Make the project's own endpoints issue this issuer's tokens, and its APIs accept them.
+
+        It only overrides settings, for the duration of the ``with`` statement: :attr:`audience` takes the place of the
+        default resource. Tokens are stored, revoked and looked up as in production; no row of a signing key is needed.
+        """
+        own = getattr(settings, SETTING_NAME, None) or {}
+        default = own.get("DEFAULT_RESOURCE")
+        # What the settings say of the default resource applies to the audience.
+        servers = {
+            self.audience if identifier == default else identifier: options
+            for identifier, options in (own.get("RESOURCE_SERVERS") or {}).items()
+        }
+        with self._overriding(DEFAULT_RESOURCE=self.audience, RESOURCE_SERVERS=servers):
+            yield self
+
+    @contextmanager
+    def _overriding(self, **changes: Any) -> Iterator[None]:
         toolkit = {**(getattr(settings, "OAUTH2_PROVIDER", None) or {}), "OIDC_ISS_ENDPOINT": self.issuer}
         own = {
             **(getattr(settings, SETTING_NAME, None) or {}),
             "AUDIENCE": self.audience,
             "LOCAL_KEY_RING": f"{__name__}.installed_keys",
-            # Its tokens have no rows, and the project may have no database.
-            "REVOCATION": Revocation.OFFLINE,
+            **changes,
         }
         # An issuer in ISSUERS stays there, for its user mode. Silence the check that it is also the project's own
         # issuer: in a project without this app, checks may run in the first request of a test.
@@ -121,7 +150,7 @@ class InMemoryIssuer:
             with override_settings(
                 **{"OAUTH2_PROVIDER": toolkit, SETTING_NAME: own, "SILENCED_SYSTEM_CHECKS": silenced}
             ):
-                yield self
+                yield
         finally:
             _installed.remove(self)
 

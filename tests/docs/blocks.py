@@ -50,6 +50,7 @@ PLAIN_VIEWS = topic("how-to/plain-views")
 OTHER_FRAMEWORKS = topic("how-to/other-frameworks")
 MCP = topic("how-to/mcp")
 TESTING = topic("how-to/testing")
+TESTING_AN_ISSUER = topic("how-to/testing-an-issuer")
 REMOTE_ISSUER = topic(
     "how-to/remote-issuer",
     "how-to/two-projects",
@@ -112,6 +113,7 @@ RUN_IN_A_PROJECT = (
     MCP,
     REMOTE_ISSUER,
     TESTING,
+    TESTING_AN_ISSUER,
 )
 # compliance.md is written from the tests, and changelog.md includes CHANGELOG.md.
 PAGES = sorted(

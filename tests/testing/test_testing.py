@@ -112,6 +112,11 @@ class TestIssuer:
             assert api.get("/whoami/").status_code == 401
             assert api.get("/reports/").status_code == 200
 
+    def test_signs_what_the_endpoints_issue_meanwhile(self, client, db, service):
+        with InMemoryIssuer(algorithm="ES256").installed():
+            token = service.token("client_credentials", scope="read").json()["access_token"]
+            assert client.get("/whoami/", headers={"Authorization": f"Bearer {token}"}).status_code == 200
+
     def test_one_within_another(self):
         outer, inner = InMemoryIssuer(), InMemoryIssuer(algorithm="ES256")
         with outer.installed():

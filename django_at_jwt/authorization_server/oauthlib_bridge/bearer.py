@@ -15,7 +15,7 @@ from oauthlib.common import Request
 
 from django_at_jwt.authorization_server.endpoint_urls import is_endpoint
 from django_at_jwt.authorization_server.keys.last_expiry import as_datetime
-from django_at_jwt.authorization_server.keys.store import key_store
+from django_at_jwt.authorization_server.keys.local import local_keys
 from django_at_jwt.authorization_server.resource_servers import registry
 from django_at_jwt.authorization_server.revocation.deny_list import deny_list
 from django_at_jwt.conf import app_settings, local_issuer
@@ -144,7 +144,7 @@ def verify_own(token: str) -> AccessTokenClaims:
     settings = app_settings()
     return verify_with_current_keys(
         token,
-        keys=key_store,
+        keys=local_keys(),
         # check_row() checks the audience, together with the address of the request.
         expected=Expectations(
             issuer=local_issuer(), audiences=None, leeway=settings.leeway, max_bytes=settings.max_token_bytes

@@ -15,7 +15,7 @@ from django.views.decorators.debug import sensitive_variables
 from oauth2_provider import views as toolkit_views
 
 from django_at_jwt.authorization_server.introspection import introspect
-from django_at_jwt.authorization_server.keys.store import key_store
+from django_at_jwt.authorization_server.keys.local import local_keys
 from django_at_jwt.authorization_server.oauthlib_bridge import authenticated_client
 from django_at_jwt.conf import app_settings, local_issuer
 from django_at_jwt.core.bearer import INSUFFICIENT_SCOPE, INVALID_TOKEN, Challenge
@@ -120,7 +120,7 @@ class IntrospectTokenView(EndpointMixin, OwnCoreMixin, toolkit_views.IntrospectT
             issuer=local_issuer(),
             caller=self.caller,
             issued_at=int(time.time()),
-            key=key_store.current().signing_key(),
+            key=local_keys().current().signing_key(),
         )
         return HttpResponse(signed, content_type=SIGNED_MEDIA_TYPE)
 

@@ -14,6 +14,7 @@ from django.views.generic import View
 from oauth2_provider.settings import oauth2_settings
 from oauth2_provider.utils import jwk_from_pem
 
+from django_at_jwt.authorization_server.keys.local import local_keys
 from django_at_jwt.authorization_server.keys.store import key_store
 from django_at_jwt.conf import app_settings
 from django_at_jwt.core.errors import UnacceptableKey
@@ -52,7 +53,7 @@ class JwkSetView(PublicDocumentView):
 
     def document(self, request: HttpRequest) -> dict[str, Any]:
         """Return the JWK set (RFC 7517 §5)."""
-        keys = key_store.current().jwk_set()["keys"]
+        keys = local_keys().current().jwk_set()["keys"]
         # A key imported from DOT's setting may have been revoked here since.
         known = {key["kid"] for key in keys} | key_store.revoked_kids()
         return {"keys": keys + [key for key in _id_token_keys() if key["kid"] not in known]}
