@@ -41,7 +41,8 @@ _HIDDEN_FOCUS = """
 const element = document.activeElement;
 const style = getComputedStyle(element);
 const isShown = style.outlineStyle != "none" || style.boxShadow != "none";
-return isShown || element.closest(".select2-container--focus") || element == document.body ? null : element.outerHTML.slice(0, 200);
+const isFine = isShown || element.closest(".select2-container--focus") || element == document.body;
+return isFine ? null : element.outerHTML.slice(0, 200);
 """
 
 
