@@ -8,15 +8,15 @@ from django.db import Error as AnyDatabaseError
 
 from django_at_jwt.authorization_server.client_secrets.hasher import is_preferred
 from django_at_jwt.authorization_server.client_secrets.keys import client_secret_keys
+from django_at_jwt.authorization_server.keys.rotation import rotation_due
 from django_at_jwt.authorization_server.keys.rotation_run import last_run
 from django_at_jwt.authorization_server.keys.store import key_store
-from django_at_jwt.authorization_server.resource_servers import registry
 from django_at_jwt.authorization_server.revocation.deny_list import deny_list
 from django_at_jwt.authorization_server.row_cache import READ_PATIENCE
 from django_at_jwt.conf import app_settings
 from django_at_jwt.core.errors import KeysUnavailable, NoSigningKey, RevocationUnavailable
 from django_at_jwt.core.health import Health, HealthStatus, Problem, combined
-from django_at_jwt.core.key_schedule import next_rotation, next_transition, run_problem
+from django_at_jwt.core.key_schedule import next_transition, run_failure, run_problem
 from django_at_jwt.core.quotation import format_instant, single_line
 from django_at_jwt.core.revocation import Revocation
 
@@ -41,7 +41,7 @@ def issuer_health(now: datetime, *, max_run_age: timedelta) -> Health:
     try:
         ring = key_store.current()
     except KeysUnavailable as error:
-        # Nothing else can be read either, and reading it would only take longer.
+        # The other tables cannot be read either, and each attempt would wait for the timeout.
         text = f"{_sentence(error)} Have you run manage.py migrate?"
         problem = Problem(status=HealthStatus.UNKNOWN, name="keys_unreadable", text=text)
         facts: dict[str, Any] = {
@@ -100,13 +100,7 @@ def _rotation(now: datetime, max_run_age: timedelta) -> Health:
         "last_run": None,
     }
     try:
-        settings = app_settings()
-        following = next_rotation(
-            key_store.times(),
-            policy=settings.rotation_policy(longest_lifetime=registry.longest_lifetime()),
-            algorithms=settings.signing_algorithms,
-            now=now,
-        )
+        following = rotation_due(key_store.times(), now)
         facts |= {"due_at": following.due_at.isoformat(), "late_at": _iso(following.late_at)}
         problems += _late(following, now, max_run_age)
         run = last_run()
@@ -130,16 +124,16 @@ def _late(following: NextRotation, now: datetime, max_run_age: timedelta) -> Ite
         return
     if now >= following.due_at + max_run_age:
         text = (
-            f"The rotation is overdue: it was due from {format_instant(following.due_at)}. Run manage.py "
+            f"The rotation is overdue: it has been due since {format_instant(following.due_at)}. Run manage.py "
             "rotate_signing_keys, and check its schedule."
         )
         yield Problem(status=HealthStatus.WARNING, name="rotation_overdue", text=text)
 
 
 def _of_runs(run: LastRun | None, now: datetime, max_run_age: timedelta) -> Iterator[Problem]:
-    if run is not None and run.problem:
-        text = f"The last run of rotate_signing_keys, at {format_instant(run.at)}, failed: {run.problem}"
-        yield Problem(status=HealthStatus.WARNING, name="rotation_failed", text=text)
+    failure = run_failure(run)
+    if failure is not None:
+        yield Problem(status=HealthStatus.WARNING, name="rotation_failed", text=str(failure))
     problem = run_problem(run, key_store.times(), max_age=max_run_age, now=now)
     if problem is not None:
         yield Problem(status=HealthStatus.WARNING, name="rotation_not_run", text=str(problem))

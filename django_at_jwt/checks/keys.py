@@ -13,8 +13,8 @@ from django_at_jwt.conf import access_token_lifetime, app_settings
 from django_at_jwt.core.errors import NoSigningKey
 from django_at_jwt.core.jose.algorithms import ALGORITHMS
 from django_at_jwt.core.key_lifecycle import KeyState, KeyTimes, is_usable, plan_rotation
-from django_at_jwt.core.key_schedule import run_problem
-from django_at_jwt.core.quotation import format_instant
+from django_at_jwt.core.key_schedule import run_failure, run_problem
+from django_at_jwt.core.quotation import format_end, format_instant
 
 from .ids import CheckId, issues_tokens, settings_valid, when
 
@@ -298,9 +298,9 @@ def check_rotation_runs(**_kwargs: Any) -> list[CheckMessage]:
     if problem is not None:
         hint = "Schedule it daily, or set ROTATION_RUN_MAX_AGE in AT_JWT to a longer time."
         return [Warning(str(problem), hint=hint, id=CheckId.ROTATION_NOT_RUN)]
-    if run is not None and run.problem:
-        failed = f"The last run of rotate_signing_keys, at {format_instant(run.at)}, failed: {run.problem}"
-        return [Warning(failed, hint=f"{_RUN}.", id=CheckId.ROTATION_NOT_RUN)]
+    failure = run_failure(run)
+    if failure is not None:
+        return [Warning(str(failure), hint=f"{_RUN}.", id=CheckId.ROTATION_NOT_RUN)]
     return []
 
 
@@ -328,9 +328,6 @@ def _wrong_times(before: KeyTimes, after: KeyTimes, in_use: Sequence[str]) -> st
     if before.retained_at is None:
         return f"{key} signs without end, although it has a successor for {before.algorithm}."
     if before.retained_at != after.retained_at:
-        until = format_instant(after.retained_at) if after.retained_at else "further notice"
-        return f"{key} signs until {format_instant(before.retained_at)}, but should until {until}."
-    published, needed = (
-        format_instant(each) if each else "further notice" for each in (before.retired_at, after.retired_at)
-    )
+        return f"{key} signs until {format_end(before.retained_at)}, but should until {format_end(after.retained_at)}."
+    published, needed = format_end(before.retired_at), format_end(after.retired_at)
     return f"{key} is published until {published}, but its tokens may live until {needed}."

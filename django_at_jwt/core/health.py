@@ -22,7 +22,7 @@ class HealthStatus(StrEnum):
     """The state cannot be read."""
 
 
-# From bad to worse: what certainly fails is more urgent than what cannot be read.
+# Ascending: a certain failure is more urgent than a state that cannot be read.
 _SEVERITY = (HealthStatus.OK, HealthStatus.WARNING, HealthStatus.UNKNOWN, HealthStatus.CRITICAL)
 
 
@@ -58,7 +58,7 @@ class Health:
 
 
 def worst(statuses: Iterable[HealthStatus]) -> HealthStatus:
-    """Return the worst status; ``OK`` if there is none."""
+    """Return the worst status, ``OK`` by default."""
     return max(statuses, key=_SEVERITY.index, default=HealthStatus.OK)
 
 

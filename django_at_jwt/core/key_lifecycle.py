@@ -378,16 +378,3 @@ def _start_of(
         return max(now, instead_of.signing_at)
     # Another key signs until then; its end is kept if the successor was announced early enough.
     return max(instead_of.signing_at, successor.announced_at + policy.propagation_time)
-
-
-def signs_throughout(keys: Iterable[KeyTimes], algorithm: str, starts: datetime, ends: datetime) -> bool:
-    """Return whether a key of an algorithm signed at each instant between ``starts`` and ``ends``.
-
-    Keys that were revoked later count. Deleted keys are not known, so they leave a gap.
-    """
-    covered = starts
-    for key in sorted((key for key in keys if key.algorithm == algorithm), key=lambda key: key.signing_at):
-        if key.signing_at <= covered:
-            stops = min((at for at in (key.retained_at, key.revoked_at) if at is not None), default=ends)
-            covered = max(covered, stops)
-    return covered >= ends

@@ -20,7 +20,7 @@ class NextRotation:
     """When the next rotation has something to do.
 
     Attributes:
-        due_at: from when it has. Not after the given time if it has something to do already.
+        due_at: from when it is due; not after the given time if it is due already.
         late_at: from when the last key of an algorithm would have no successor that is announced for the propagation
             time, or ``None`` if no algorithm in use has a key.
         without_key: the algorithms in use that have no key.
@@ -88,6 +88,14 @@ class LastRun:
     changed: bool
     problem: str
     succeeded_at: datetime | None
+
+
+def run_failure(run: LastRun | None) -> Message | None:
+    """Return why the last run failed, or ``None``."""
+    if run is None or not run.problem:
+        return None
+    text = gettext_noop("The last run of rotate_signing_keys, at %(at)s, failed: %(problem)s")
+    return Message(text, {"at": format_instant(run.at), "problem": run.problem})
 
 
 def run_problem(run: LastRun | None, keys: Iterable[KeyTimes], *, max_age: timedelta, now: datetime) -> Message | None:

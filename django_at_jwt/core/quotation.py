@@ -50,6 +50,11 @@ def format_instant(instant: datetime) -> str:
     return f"{instant.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
+def format_end(instant: datetime | None) -> str:
+    """Return an instant in UTC for people; ``None`` means without end."""
+    return format_instant(instant) if instant else "further notice"
+
+
 def nearest_names(name: object, known: Iterable[str]) -> list[str]:
     """Return the known name that is nearest to an unknown one, or, if none is near, all of them."""
     names = sorted(known)

@@ -48,7 +48,7 @@ class AccessTokenRefused(Event):
 
     Attributes:
         endpoint: ``token`` or ``authorization``.
-        grant: the grant type; ``other`` if this app does not know it, or ``None`` if there is none.
+        grant: the grant type; ``other`` if this app does not know it, or ``None`` for a request without one.
         client_id: the client, or ``None`` if it was not identified.
         error: the error code that the client was told.
         reason: why, for people.
@@ -158,16 +158,16 @@ class KeyMade(Event):
     Attributes:
         kid: the key.
         algorithm: its algorithm.
-        origin: ``rotation``, ``revocation`` or ``import``.
+        cause: ``rotation``, ``revocation`` or ``import``.
         signing_at: when it begins to sign.
     """
 
     name: ClassVar[str] = "key.made"
-    message: ClassVar[str] = "Signing key %(kid)s was made (%(origin)s); it signs %(algorithm)s from %(signing_at)s"
+    message: ClassVar[str] = "Signing key %(kid)s was created (%(cause)s); it signs %(algorithm)s from %(signing_at)s"
 
     kid: str
     algorithm: str
-    origin: str
+    cause: str
     signing_at: datetime
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from django_at_jwt.core.jose.algorithms import ALGORITHMS
 from django_at_jwt.core.key_lifecycle import KeyState, is_usable
-from django_at_jwt.core.quotation import format_instant
+from django_at_jwt.core.quotation import format_end, format_instant
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -15,11 +15,6 @@ if TYPE_CHECKING:
     from django_at_jwt.core.key_lifecycle import KeyTimes, NewKey, RotationPlan
 
 _INSTANTS: Final = ("announced_at", "signing_at", "retained_at", "retired_at")
-
-
-def format_end(instant: datetime | None) -> str:
-    """Return an instant in UTC for people; ``None`` means without end."""
-    return format_instant(instant) if instant else "further notice"
 
 
 def count(number: int, noun: str, plural: str | None = None) -> str:

@@ -87,7 +87,7 @@ REVOCATIONS: Final = _counter("revocations", "Entries added to the deny list.", 
 CREDENTIALS_REUSED: Final = _counter(
     "credentials_reused", "Codes and refresh tokens that were used again.", "credential"
 )
-KEYS_MADE: Final = _counter("keys_made", "Signing keys made in this process.", "algorithm", "origin")
+KEYS_MADE: Final = _counter("keys_made", "Signing keys made in this process.", "algorithm", "cause")
 KEYS_REVOKED: Final = _counter("keys_revoked", "Signing keys revoked in this process.", "algorithm")
 ROTATIONS: Final = _counter("rotations", "Rotations of the signing keys in this process.", "outcome")
 ISSUER_FETCHES: Final = _counter("issuer_fetches", "Requests to remote issuers.", "issuer", "outcome")
@@ -157,7 +157,7 @@ def _(event: CredentialReused) -> Iterable[Measurement]:
 
 @measurements.register(KeyMade)
 def _(event: KeyMade) -> Iterable[Measurement]:
-    yield Measurement(KEYS_MADE, 1, (event.algorithm, event.origin))
+    yield Measurement(KEYS_MADE, 1, (event.algorithm, event.cause))
 
 
 @measurements.register(KeyRevoked)

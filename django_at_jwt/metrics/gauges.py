@@ -12,8 +12,7 @@ from django.utils import timezone
 
 from django_at_jwt.conf import app_settings, has_issuer_tables, local_issuer, process_cached
 from django_at_jwt.core.errors import NoSigningKey
-from django_at_jwt.core.key_lifecycle import KeyState, is_usable
-from django_at_jwt.core.key_schedule import next_rotation
+from django_at_jwt.core.key_lifecycle import KeyState, is_usable, next_signer
 from django_at_jwt.resource_server.verification import remote_key_source
 
 from .definitions import Kind, Measurement, Metric
@@ -32,7 +31,7 @@ KEYS_UNOPENABLE: Final = _gauge(
     "signing_keys_unopenable", "Keys that sign or are announced, but that this process cannot decrypt."
 )
 ROTATION_DUE: Final = _gauge(
-    "rotation_due_timestamp_seconds", "When rotate_signing_keys must make a key; in the past if it did not.", unit="s"
+    "rotation_due_timestamp_seconds", "When the next rotation is due; in the past if it is late.", unit="s"
 )
 NEXT_SIGNING: Final = _gauge(
     "next_key_signs_timestamp_seconds", "When the next announced key begins to sign.", "algorithm", unit="s"
@@ -101,27 +100,24 @@ def _issuer_gauges() -> Iterator[Measurement]:
 
 
 def _key_gauges() -> Iterator[Measurement]:
-    from django_at_jwt.authorization_server.resource_servers import registry  # noqa: PLC0415 - as above
+    from django_at_jwt.authorization_server.keys.rotation import rotation_due  # noqa: PLC0415 - as above
     from django_at_jwt.models import SigningKey  # noqa: PLC0415 - as above
     from django_at_jwt.models.primary import primary_rows  # noqa: PLC0415 - as above
 
-    settings, now = app_settings(), timezone.now()
+    now = timezone.now()
     rows = list(primary_rows(SigningKey).defer("private_jwe", "public_jwk"))
     keys = [row.times for row in rows]
-    counts = {(algorithm, state): 0 for algorithm in settings.signing_algorithms for state in KeyState}
+    counts = {(algorithm, state): 0 for algorithm in app_settings().signing_algorithms for state in KeyState}
     for key in keys:
         where = key.algorithm, key.state_at(now)
         counts[where] = counts.get(where, 0) + 1
     for (algorithm, state), number in counts.items():
         yield Measurement(SIGNING_KEYS, number, (algorithm, state))
     for algorithm in dict.fromkeys(key.algorithm for key in keys):
-        announced = [key for key in keys if key.algorithm == algorithm and key.state_at(now) is KeyState.ANNOUNCED]
-        starts = [key.signing_at.timestamp() for key in announced if not key.never_signs]
-        if starts:
-            yield Measurement(NEXT_SIGNING, min(starts), (algorithm,))
-    policy = settings.rotation_policy(longest_lifetime=registry.longest_lifetime())
-    rotation = next_rotation(keys, policy=policy, algorithms=settings.signing_algorithms, now=now)
-    yield Measurement(ROTATION_DUE, rotation.due_at.timestamp())
+        following = next_signer(keys, algorithm, now)
+        if following is not None:
+            yield Measurement(NEXT_SIGNING, following.signing_at.timestamp(), (algorithm,))
+    yield Measurement(ROTATION_DUE, rotation_due(keys, now).due_at.timestamp())
     usable = [key.kid for key in keys if is_usable(key, now)]
     found = primary_rows(SigningKey).filter(kid__in=usable)
     opened = [_opens(row.kid, row.algorithm, json.dumps(row.public_jwk), row.private_jwe) for row in found]
@@ -130,7 +126,7 @@ def _key_gauges() -> Iterator[Measurement]:
 
 @process_cached
 def _opens(kid: str, algorithm: str, public_jwk: str, private_jwe: str) -> bool:
-    """Return whether this process can decrypt a key. Cached, since to open an RSA key takes 30 ms."""
+    """Return whether this process can decrypt a key. Cached: opening an RSA key takes 30 ms."""
     from django_at_jwt.authorization_server.keys.encryption import require_row_that_opens  # noqa: PLC0415 - as above
     from django_at_jwt.models import SigningKey  # noqa: PLC0415 - as above
 

@@ -55,7 +55,7 @@ class GaugeCollector(Collector):
     """The gauges, read when Prometheus asks for them."""
 
     def describe(self) -> Iterable[GaugeMetricFamily]:
-        """Return the gauges without values, so that to register the collector reads nothing."""
+        """Return the gauges without values, so that registering the collector reads nothing."""
         return [_family(metric) for metric in GAUGES]
 
     def collect(self) -> Iterable[GaugeMetricFamily]:

@@ -169,7 +169,7 @@ class TestKeys:
     def test_first_rotation_and_one_with_nothing_to_do(self, events):
         keys = rotate_signing_keys().keys
         made, ran = of(events, KeyMade), of(events, RotationRan)
-        assert [(event.kid, event.origin, event.signing_at) for event in made] == [
+        assert [(event.kid, event.cause, event.signing_at) for event in made] == [
             (key.kid, "rotation", key.signing_at) for key in keys
         ]
         [first] = ran
@@ -227,7 +227,7 @@ class TestKeys:
         revoke_signing_key(old.kid, reason="leaked by Alice")
         [made] = of(events, KeyMade)
         [revoked] = of(events, KeyRevoked)
-        assert (made.origin, revoked.kid, revoked.noticed, revoked.level) == (
+        assert (made.cause, revoked.kid, revoked.noticed, revoked.level) == (
             "revocation",
             old.kid,
             False,

@@ -74,8 +74,8 @@ class TestCounters:
     def test_keys(self, keys_made_quickly, added):
         old, _new = rotate_signing_keys().keys
         revoke_signing_key(old.kid, reason="leaked")
-        assert added("keys_made_total", algorithm="ES256", origin="rotation") == 2
-        assert added("keys_made_total", algorithm="ES256", origin="revocation") == 1
+        assert added("keys_made_total", algorithm="ES256", cause="rotation") == 2
+        assert added("keys_made_total", algorithm="ES256", cause="revocation") == 1
         assert added("keys_revoked_total", algorithm="ES256") == 1
         assert added("rotations_total", outcome="changed") == 1
 

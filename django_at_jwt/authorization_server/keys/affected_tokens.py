@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from django.db.models import Count, Max, Q, QuerySet
+from django.utils.translation import gettext
 from oauth2_provider.models import get_access_token_model
 from oauth2_provider.settings import oauth2_settings
 
@@ -32,9 +33,9 @@ class AffectedTokens:
         clients: pairs of a client's name and its number of tokens.
         users: number of users.
         last_expires_at: when the last of the tokens expires, or ``None`` if there are none.
-        without_rows: whether there may be more. If refresh tokens are not rotated, a refresh overwrites the row of the
-            previous access token, which stays valid until it expires.
-        unstored: whether there may be more, for another reason: some access tokens are issued without a row.
+        replaced_without_rows: whether there may be more, because refresh tokens are not rotated: a refresh overwrites
+            the row of the previous access token, which stays valid until it expires.
+        issued_without_rows: whether there may be more, because some access tokens are issued without a row.
     """
 
     tokens: int
@@ -42,8 +43,13 @@ class AffectedTokens:
     clients: tuple[tuple[str, int], ...]
     users: int
     last_expires_at: datetime | None
-    without_rows: bool
-    unstored: bool
+    replaced_without_rows: bool
+    issued_without_rows: bool
+
+    @property
+    def are_all_counted(self) -> bool:
+        """Whether every live token is counted."""
+        return not (self.replaced_without_rows or self.issued_without_rows)
 
 
 def live_links(key: KeyTimes, now: datetime) -> QuerySet[IssuedToken]:
@@ -74,11 +80,11 @@ def affected_tokens(key: KeyTimes, now: datetime, *, last_token_expires_at: date
             (at for at in (totals["last"], last_token_expires_at) if at is not None and at > now), default=None
         ),
         clients=tuple(
-            (each["application__name"] or each["application__client_id"] or "a deleted client", each["number"])
+            (each["application__name"] or each["application__client_id"] or gettext("(deleted client)"), each["number"])
             for each in clients.order_by("-number", "application__client_id")
         ),
-        without_rows=not oauth2_settings.ROTATE_REFRESH_TOKEN,
-        unstored=some_tokens_are_unstored(),
+        replaced_without_rows=not oauth2_settings.ROTATE_REFRESH_TOKEN,
+        issued_without_rows=some_tokens_are_unstored(),
     )
 
 

@@ -27,7 +27,7 @@ class ChangeOrigin:
     """Who changes signing keys, through what, and why. Each text may be empty.
 
     Attributes:
-        actor: name of a user, or of whoever runs a command.
+        actor: name of the user, or of the person who runs a command.
         source: the admin site or a command.
         reason: a text for administrators.
     """

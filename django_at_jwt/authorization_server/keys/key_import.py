@@ -134,6 +134,6 @@ def import_signing_key(
             plan = rotation.plan
     if not dry_run:
         key_store.forget()
-        report_made_keys([imported], origin="import")
-        report_made_keys(rotation.made, origin="rotation")
+        report_made_keys([imported], cause="import")
+        report_made_keys(rotation.made, cause="rotation")
     return KeyImport(kid=kid, algorithm=algorithm, signing_at=signing_at, plan=plan)

@@ -220,7 +220,7 @@ def revoke_signing_key(
             effect, made = _carry_out(effect, rows, database, origin=origin)
     if not dry_run:
         key_store.forget()
-        report_made_keys(made, origin="revocation")
+        report_made_keys(made, cause="revocation")
         if not already:
             emit(KeyRevoked(kid=kid, algorithm=times.algorithm, since=now, noticed=False))
     return KeyRevocation(
@@ -364,7 +364,7 @@ def _record_refresh_tokens(
     else:
         text = gettext("The refresh tokens of its access tokens were revoked: %(number)d.") % {"number": counts.revoked}
     if counts.failed:
-        failed = ngettext("%(number)d could not be.", "%(number)d could not be.", counts.failed)
+        failed = gettext("%(number)d could not be revoked.")
         text += " " + failed % {"number": counts.failed}
     event = key_event(key, KeyAction.REFRESH_TOKENS_REVOKED, origin, text)
     record_events([event], router.db_for_write(SigningKey))

@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 
     from jwcrypto.jwk import JWK
 
+    from django_at_jwt.core.key_schedule import NextRotation
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Takeover:
@@ -128,7 +130,7 @@ def rotate_signing_keys(
             emit(RotationRan(outcome="failed", problem=single_line(error)))
         raise
     if not dry_run:
-        report_made_keys(rotation.made, origin="rotation")
+        report_made_keys(rotation.made, cause="rotation")
         emit(_report(rotation))
     return rotation
 
@@ -149,13 +151,7 @@ def _rotated(*, early: Collection[str], origin: ChangeOrigin, dry_run: bool, key
 
 
 def _report(rotation: Rotation) -> RotationRan:
-    keys, now, settings = rotation.times_after, rotation.at, app_settings()
-    due = next_rotation(
-        keys,
-        policy=settings.rotation_policy(longest_lifetime=registry.longest_lifetime()),
-        algorithms=settings.signing_algorithms,
-        now=now,
-    ).due_at
+    keys, now = rotation.times_after, rotation.at
     states = {state: [key for key in keys if key.state_at(now) is state] for state in KeyState}
     return RotationRan(
         outcome="changed" if rotation.plan or rotation.client_secret_key else "unchanged",
@@ -164,18 +160,18 @@ def _report(rotation: Rotation) -> RotationRan:
         signing=tuple(key.kid for key in states[KeyState.SIGNING]),
         announced=tuple(key.kid for key in states[KeyState.ANNOUNCED]),
         next_signing_at=min((key.signing_at for key in states[KeyState.ANNOUNCED]), default=None),
-        next_due_at=due,
+        next_due_at=rotation_due(keys, now).due_at,
     )
 
 
-def report_made_keys(made: Iterable[SigningKey], *, origin: str) -> None:
+def report_made_keys(made: Iterable[SigningKey], *, cause: str) -> None:
     """Emit an event for each new key, after they were committed.
 
     Args:
-        origin: ``rotation``, ``revocation`` or ``import``.
+        cause: ``rotation``, ``revocation`` or ``import``.
     """
     for row in made:
-        emit(KeyMade(kid=row.kid, algorithm=row.algorithm, origin=origin, signing_at=row.signing_at))
+        emit(KeyMade(kid=row.kid, algorithm=row.algorithm, cause=cause, signing_at=row.signing_at))
 
 
 def require_sound_policy() -> None:
@@ -258,6 +254,21 @@ def planned_rotation(keys: Sequence[KeyTimes], now: datetime, *, early: Collecti
     )
 
 
+def rotation_due(keys: Sequence[KeyTimes], now: datetime) -> NextRotation:
+    """Return when the next rotation is due and late by the site's policy.
+
+    Raises:
+        django.db.Error: as for :func:`planned_rotation`.
+    """
+    settings = app_settings()
+    return next_rotation(
+        keys,
+        policy=settings.rotation_policy(longest_lifetime=registry.longest_lifetime()),
+        algorithms=settings.signing_algorithms,
+        now=now,
+    )
+
+
 def apply_plan(
     plan: RotationPlan, rows: Mapping[str, SigningKey], database: str, *, origin: ChangeOrigin
 ) -> tuple[SigningKey, ...]:
@@ -303,7 +314,7 @@ def purge_signing_keys(
             and (force or ((safe := safe_to_purge_after(row)) is not None and safe <= now))
         ]
         if not dry_run:
-            text = gettext("Forced: tokens that it signed may have been alive.") if force else ""
+            text = gettext("Forced: tokens that it signed may not have expired.") if force else ""
             record_events((key_event(row.stored_times, KeyAction.DELETED, origin, text) for row in retired), database)
             for row in retired:
                 row.delete(using=database)

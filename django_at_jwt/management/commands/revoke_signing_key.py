@@ -15,10 +15,10 @@ from django_at_jwt.authorization_server.keys.revocation import (
     revoke_issued_tokens,
     revoke_signing_key,
 )
-from django_at_jwt.core.quotation import format_instant
+from django_at_jwt.core.quotation import format_end, format_instant
 from django_at_jwt.management.errors import as_command_error
 from django_at_jwt.management.history import add_history_arguments, origin_of
-from django_at_jwt.management.output import count, format_end, iso, plan_as_json, plan_lines
+from django_at_jwt.management.output import count, iso, plan_as_json, plan_lines
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
@@ -167,7 +167,7 @@ def _report_lines(report: RevocationReport, which: RefreshTokens, *, dry_run: bo
 
 def _may_have_live_tokens(affected: AffectedTokens) -> bool:
     """Return whether tokens may be live. Tokens whose row was overwritten or deleted are not counted, but work."""
-    return bool(affected.tokens) or affected.without_rows or affected.unstored or affected.last_expires_at is not None
+    return bool(affected.tokens) or not affected.are_all_counted or affected.last_expires_at is not None
 
 
 def _refresh_token_lines(*, dry_run: bool) -> list[str]:
@@ -184,14 +184,14 @@ def _refresh_token_lines(*, dry_run: bool) -> list[str]:
 
 def _affected_lines(affected: AffectedTokens) -> list[str]:
     # Tokens without a row are not counted, so the number is not a maximum.
-    at_most = "At most " if affected.unproven and not (affected.without_rows or affected.unstored) else ""
+    at_most = "At most " if affected.unproven and affected.are_all_counted else ""
     tokens = f"{count(affected.tokens, 'live access token')} {'was' if affected.tokens == 1 else 'were'}"
     holders = f"{count(len(affected.clients), 'client')} and {count(affected.users, 'user')}"
     lines = [f"{at_most}{tokens} signed by it, for {holders}."]
     lines += [f"  {name}: {number}" for name, number in affected.clients]
-    if affected.without_rows:
+    if affected.replaced_without_rows:
         lines.append("ROTATE_REFRESH_TOKEN is off: tokens replaced by a refresh have no row, so they are not counted.")
-    if affected.unstored:
+    if affected.issued_without_rows:
         lines.append("STORE_ACCESS_TOKENS: tokens issued without a row are not counted.")
     if affected.last_expires_at is not None:
         lines.append(f"The last of them would have expired at {format_instant(affected.last_expires_at)}.")
@@ -209,8 +209,8 @@ def _as_json(revocation: KeyRevocation, report: RevocationReport) -> list[str]:
         "reaches_every_worker_within_seconds": revocation.reaches_every_worker_within,
         "live_tokens": affected.tokens if affected else None,
         "live_tokens_of_unknown_keys": affected.unproven if affected else None,
-        "replaced_tokens_have_no_rows": affected.without_rows if affected else None,
-        "some_tokens_are_unstored": affected.unstored if affected else None,
+        "replaced_tokens_have_no_rows": affected.replaced_without_rows if affected else None,
+        "tokens_issued_without_rows": affected.issued_without_rows if affected else None,
         "clients": [{"name": name, "tokens": number} for name, number in affected.clients] if affected else None,
         "users": affected.users if affected else None,
         "last_expires_at": iso(affected.last_expires_at) if affected else None,

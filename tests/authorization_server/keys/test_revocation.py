@@ -379,7 +379,7 @@ class TestAffectedTokens:
         assert "0 live access tokens were signed by it" in said
         warned = "STORE_ACCESS_TOKENS: tokens issued without a row are not counted."
         assert warned in said
-        assert document(leaked.kid, "--dry-run")["some_tokens_are_unstored"] is True
+        assert document(leaked.kid, "--dry-run")["tokens_issued_without_rows"] is True
         assert warned in admin_client.get(f"{LIST}{leaked.pk}/revoke/").content.decode()
 
 
