@@ -10,10 +10,10 @@ from django.contrib.admin.views.main import ChangeList
 from django.utils.translation import gettext_lazy as _
 from oauth2_provider.models import get_application_model
 
-from django_at_jwt.authorization_server.claims.lookup import find_client
-from django_at_jwt.core.quotation import is_storable
 from django_at_jwt.models import ClientOptions
 from django_at_jwt.models.authorization import reference_to
+
+from .client_choices import ClientField, ClientSearchMixin
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
@@ -28,9 +28,8 @@ else:
 class ClientOptionsForm(_ModelForm):
     """The options of one client, which is chosen when they are added."""
 
-    client_id = forms.CharField(
-        label=_("Client"), help_text=_("The client ID."), widget=forms.TextInput(attrs={"class": "vTextField"})
-    )
+    client_search_url: ClassVar = ""
+    client_id = ClientField(label=_("Client"))
 
     class Meta:  # noqa: D106 - Django's own
         model = ClientOptions
@@ -40,14 +39,14 @@ class ClientOptionsForm(_ModelForm):
         super().__init__(*args, **kwargs)
         if self.instance.pk is not None:
             del self.fields["client_id"]
+        elif field := self.fields.get("client_id"):
+            # Django shows no form to users who may only view the rows.
+            field.search_at(self.client_search_url)
 
     def clean_client_id(self) -> str:
         """Return the client ID, and set the client of the options."""
         client_id: str = self.cleaned_data["client_id"]
-        try:
-            client = find_client(client_id if is_storable(client_id) else "")
-        except LookupError as error:
-            raise forms.ValidationError(str(error)) from None
+        client = get_application_model()._default_manager.get(client_id=client_id)
         self.instance.client_model, self.instance.client_key = reference_to(client)
         same = ClientOptions.objects.filter(
             client_model=self.instance.client_model, client_key=self.instance.client_key
@@ -71,8 +70,8 @@ class _ChangeList(ChangeList):
 
 
 @admin.register(ClientOptions)
-class ClientOptionsAdmin(_ModelAdmin):
-    """What an administrator has chosen for single clients, instead of the settings."""
+class ClientOptionsAdmin(ClientSearchMixin, _ModelAdmin):
+    """Options of single clients, which override the settings."""
 
     form = ClientOptionsForm
     list_display = ("named_client", "store_access_tokens")
