@@ -94,7 +94,7 @@ class ConfirmingAdmin(_ModelAdmin):
             return super().changeform_view(request, object_id, form_url, extra_context)
 
     def render_change_form(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        """Return the page of the form. If the user returned to it from another page, it says that nothing is saved."""
+        """Return the page of the form, with a notice if the user returned to it from another page without saving."""
         if BACK in request.POST:
             self.message_user(request, _("Your changes are not saved yet."), messages.INFO)
         return super().render_change_form(request, *args, **kwargs)

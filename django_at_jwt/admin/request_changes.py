@@ -1,4 +1,4 @@
-"""What review pages say about requests that change with the resource servers."""
+"""Sentences of review pages about requests that change with the resource servers."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from django_at_jwt.core.audience_change import Effect
+
+from .lifetime import lifetime_in_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,7 +25,7 @@ _MOST_NAMED: Final = 5
 _ABOUT_TOKENS: Final = {
     Effect.OTHER_FORMAT: _("Tokens for {after} become {new} instead of {former}."),
     Effect.OTHER_ALGORITHM: _("Tokens for {after} are signed with {new} instead of {former}."),
-    Effect.OTHER_LIFETIME: _("Tokens for {after} are valid for {new} seconds instead of {former}."),
+    Effect.OTHER_LIFETIME: _("Tokens for {after} are valid for {new} instead of {former}."),
     Effect.ADDED_SCOPES: _("Tokens for {after} additionally have {new}."),
     Effect.ISSUED: _("Requests that are refused now get tokens for {after}."),
 }
@@ -188,6 +190,8 @@ def _apis(identifiers: Iterable[str], impact: RequestImpact) -> str:
 def _values(cause: Cause, values: tuple[str, ...]) -> Any:
     if cause.effect in {Effect.LOST_SCOPES, Effect.ADDED_SCOPES}:
         return _code(values)
+    if cause.effect is Effect.OTHER_LIFETIME:
+        return "".join(lifetime_in_words(int(value)) for value in values)
     return "".join(values) or gettext("the site's default")
 
 

@@ -80,7 +80,7 @@ class ScopesField(forms.CharField):
         """Return the scopes of the lines; ``None`` if there are none.
 
         Raises:
-            ValidationError: a line is invalid, or the site has no such scope and does not let resource servers add any.
+            ValidationError: a line is invalid, or the site has no such scope and resource servers cannot add scopes.
         """
         pairs = _pairs(str(super().to_python(value)))
         named = [scope for scope, _text in pairs]

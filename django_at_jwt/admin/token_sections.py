@@ -38,7 +38,7 @@ _MOST_SHOWN: Final = 100
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AuthorizationLine:
-    """A live authorization, as texts. ``client_url`` is empty if the administrator must not open it."""
+    """A live authorization, as texts. ``client_url`` is empty if the administrator may not open it."""
 
     client: str
     client_url: str
@@ -65,9 +65,9 @@ class ApiLine:
 
 
 def user_section(request: HttpRequest, user: Any) -> dict[str, Any]:
-    """Return the template context of the live authorizations of a user; empty if it must not be shown.
+    """Return the template context of the live authorizations of a user; empty without the permission.
 
-    Shown are at most a hundred, in three statements at most.
+    At most a hundred are shown, in at most three statements.
     """
     model = token_user_model()
     if not isinstance(user, model._meta.concrete_model or model) or not request.user.has_perm(VIEW_AUTHORIZATIONS):
@@ -82,7 +82,7 @@ def user_section(request: HttpRequest, user: Any) -> dict[str, Any]:
 
 
 def client_section(request: HttpRequest, client: Any) -> dict[str, Any]:
-    """Return the template context of a client's APIs and tokens; empty if neither must be shown."""
+    """Return the template context of a client's APIs and tokens, those that the administrator may view."""
     context: dict[str, Any] = {}
     if _may_view(request, ResourceServer):
         apis = _apis(request, client)

@@ -14,6 +14,7 @@ from django.utils.html import strip_tags
 from oauth2_provider.models import get_access_token_model, get_refresh_token_model
 from oauth2_provider.scopes import SettingsScopes
 
+from django_at_jwt.admin.lifetime import lifetime_in_words
 from django_at_jwt.authorization_server.claims import usual_requests
 from django_at_jwt.authorization_server.resource_servers import registry
 from django_at_jwt.models import Authorization, ResourceServer
@@ -323,7 +324,7 @@ class TestOtherChanges:
         page = send(admin, change(orders), lifetime="60")
         assert breaks(page) == []
         lifetime = settings.OAUTH2_PROVIDER.get("ACCESS_TOKEN_EXPIRE_SECONDS", 3600)
-        assert f"Tokens for Orders are valid for 60 seconds instead of {lifetime}." in text_of(page)
+        assert f"Tokens for Orders are valid for 1 minute instead of {lifetime_in_words(lifetime)}." in text_of(page)
 
     def test_markup_in_names_is_escaped(self, admin, notes, make_client):
         make_client(name="<b>client</b>")

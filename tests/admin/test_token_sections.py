@@ -293,7 +293,7 @@ class TestClientPage:
         monkeypatch.setattr(activity, "MOST_EXAMINED", 2)
         many_authorizations(user, web.application, 2)
         text = shown(admin_client, client_page, "at-jwt-tokens")
-        assert "or later Live access tokens 1 Live authorizations 2+ “+” means at least" in text
+        assert "or later Live access tokens 1 Live authorizations 2+ “+” means “at least”. Only" in text
         for _ in range(2):
             granted(web, web.code_flow(user))
         text = shown(admin_client, client_page, "at-jwt-tokens")

@@ -108,7 +108,7 @@ def two_lines(instant: datetime | None) -> str:
 
 
 def with_copy_button(value: str, *, element: str, label: str) -> str:
-    """Return HTML and a button that copies its text. A script shows the button, since it works only with that.
+    """Return HTML and a button that copies its text. The button is hidden without the script that it needs.
 
     Args:
         value: HTML of the element with this id.

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunLine:
-    """What the page says about the last run, and what is wrong with it, or empty."""
+    """A sentence about the last run, and the problem with it, or an empty string."""
 
     text: str
     problem: str
