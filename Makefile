@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo serve mcp test pictures check format docs html bench tox clean
+.PHONY: help demo serve mcp test pictures check format docs html bench tox dist clean
 
 help:  ## List the targets
 	@sed -n 's/^\([a-z]*\):.*##/\1	/p' $(MAKEFILE_LIST)
@@ -70,6 +70,9 @@ bench: $(VENV)/group-test  ## Compare the speed with other libraries
 tox: $(VENV)/group-test  ## Run the tests on all supported versions that are installed
 	@$(BIN)/python -m pip --quiet --disable-pip-version-check install tox
 	@$(BIN)/tox run
+
+dist:  ## Build the wheel and the sdist reproducibly, and test them in empty environments
+	@PYTHON=$(PYTHON) .ci/dist
 
 clean:  ## Remove everything that the targets created
 	@rm -rf $(VENV) .tox .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis docs/_build build dist
