@@ -30,6 +30,7 @@ from django_at_jwt.resource_server.rest_framework.permissions import (
     RequiresAuthentication,
 )
 from django_at_jwt.resource_server.rest_framework.scopes import scope_alternatives
+from django_at_jwt.resource_server.rest_framework.tool_scopes import HasToolScopes
 from django_at_jwt.resource_server.users.principal import MachinePrincipal, TokenPrincipal
 
 if TYPE_CHECKING:
@@ -80,6 +81,7 @@ __all__ = [
     "HasEntitlement",
     "HasRole",
     "HasScopes",
+    "HasToolScopes",
     "InGroup",
     "InsufficientUserAuthentication",
     "InvalidAccessToken",

@@ -105,3 +105,19 @@ def test_ninja(client, settings):
         refused = client.get(address)
         assert (refused.status_code, 'scope="orders:read"' in refused["WWW-Authenticate"]) == (401, True)
         assert client.get(address, headers=bearer("orders:read")).json() == {"client": "a client"}
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("keys_made_quickly", "signing_keys")
+def test_scopes_of_tools(client, settings):
+    serve(settings, path("tools/", run("mysite/mcp_views.py")["endpoint"]))
+
+    def call(name, scope):
+        message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": name}}
+        return client.post("/tools/", message, content_type="application/json", headers=bearer(scope))
+
+    assert call("read_note", "read").json() == {"called": "read_note"}
+    refused = call("write_note", "read")
+    assert refused.status_code == 403
+    assert refused["WWW-Authenticate"].startswith('Bearer error="insufficient_scope", scope="read write", resource_met')
+    assert call("write_note", "read write").json() == {"called": "write_note"}

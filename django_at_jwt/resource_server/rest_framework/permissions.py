@@ -115,7 +115,9 @@ class Not(TokenPermission):
 # Scopes
 
 
-class _ScopePermission(TokenPermission):
+class ScopePermission(TokenPermission):
+    """A permission that depends on the token's scopes. Subclasses implement :meth:`alternatives`."""
+
     attribute: ClassVar[str]
 
     def __init__(self, *scopes: str | Mapping[str, Sequence[str]]) -> None:
@@ -177,11 +179,11 @@ class _ScopePermission(TokenPermission):
 
 
 @scope_alternatives.register
-def _(permission: _ScopePermission, request: Any, view: Any) -> list[tuple[str, ...]]:
+def _(permission: ScopePermission, request: Any, view: Any) -> list[tuple[str, ...]]:
     return permission.alternatives(request, view)
 
 
-class HasScopes(_ScopePermission):
+class HasScopes(ScopePermission):
     """The token has all of these scopes, or of the view's ``required_scopes``.
 
     Both may also be a dict of lists, by HTTP method or by the action of a view set.
@@ -198,7 +200,7 @@ class HasScopes(_ScopePermission):
         return [] if needed is None else [needed]
 
 
-class HasAnyScope(_ScopePermission):
+class HasAnyScope(ScopePermission):
     """The token has at least one of these scopes, or of the view's ``allowed_scopes``.
 
     Both may also be a dict of lists, by HTTP method or by the action of a view set.

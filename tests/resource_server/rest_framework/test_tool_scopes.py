@@ -1,0 +1,72 @@
+"""Which scopes a message to an MCP server needs."""
+
+from __future__ import annotations
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+from rest_framework.parsers import JSONParser
+from rest_framework.request import Request
+
+from django_at_jwt.rest_framework import HasToolScopes
+
+PERMISSION = HasToolScopes({"write": ["w"], "delete": ["w", "d"], "free": []})
+ALL = {"w", "d"}
+
+
+def call(name):
+    return f'{{"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {{"name": {name}}}}}'
+
+
+def needed(rf, body, method="POST"):
+    request = Request(rf.generic(method, "/", body, content_type="application/json"), parsers=[JSONParser()])
+    [scopes] = PERMISSION.alternatives(request, None)
+    return set(scopes)
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (call('"write"'), {"w"}),
+        (call('"delete"'), ALL),
+        (call('"free"'), set()),
+        (call('"not listed"'), set()),
+        (f"[{call(chr(34) + 'free' + chr(34))}, {call(chr(34) + 'write' + chr(34))}]", {"w"}),
+        ('{"jsonrpc": "2.0", "id": 1, "method": "tools/list"}', set()),
+        ('{"jsonrpc": "2.0", "id": 1, "result": {}}', set()),
+        # Not understood.
+        ("", ALL),
+        ("{", ALL),
+        ("1", ALL),
+        ("[[]]", ALL),
+        (call("7"), ALL),
+        ('{"method": "tools/call"}', ALL),
+        ('{"method": "tools/call", "params": []}', ALL),
+        ("[" * 100_000, ALL),
+        (b"\xff\xfe", ALL),
+    ],
+)
+def test_body(rf, body, expected):
+    assert needed(rf, body) == expected
+
+
+def test_requests_that_call_nothing(rf):
+    assert needed(rf, "", method="GET") == set()
+    assert PERMISSION.alternatives(None, None) == [()]
+
+
+def test_view_can_still_read_the_message(rf):
+    request = Request(rf.post("/", {"method": "x"}, content_type="application/json"), parsers=[JSONParser()])
+    PERMISSION.alternatives(request, None)
+    assert request.data == {"method": "x"}
+
+
+def test_body_that_was_read_before(rf):
+    request = Request(rf.post("/", {"method": "x"}, content_type="application/json"), parsers=[JSONParser()])
+    request._request.read(1)
+    [scopes] = PERMISSION.alternatives(request, None)
+    assert set(scopes) == ALL
+
+
+def test_mistakes():
+    with pytest.raises(ImproperlyConfigured, match=r"HasToolScopes\['write'\] must be a list of scopes"):
+        HasToolScopes({"write": "w"})
