@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from types import ModuleType
 
 import pytest
 from asgiref.sync import async_to_sync
+from django.test import AsyncClient
 from django.urls import path
 
 from tests.resource_server.signed_tokens import bearer, token
@@ -16,17 +18,24 @@ from .blocks import OTHER_FRAMEWORKS, blocks_of
 BLOCKS = {block.file: block for block in blocks_of(OTHER_FRAMEWORKS) if block.language == "python"}
 
 
-def run(file, **replaced):
-    text = BLOCKS[file].text
-    for old, new in replaced.values():
-        assert old in text
-        text = text.replace(old, new)
-    module = {"__name__": file}
-    exec(compile(text, file, "exec"), module)
-    return module
+@pytest.fixture
+def run(monkeypatch):
+    """Run the block of a file as a module, and return its names."""
+
+    def run(file, **replaced):
+        text = BLOCKS[file].text
+        for old, new in replaced.values():
+            assert old in text
+            text = text.replace(old, new)
+        module = ModuleType(file.removesuffix(".py").replace("/", "_"))
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+        exec(compile(text, file, "exec"), vars(module))
+        return vars(module)
+
+    return run
 
 
-def test_fastapi(issuer):
+def test_fastapi(run, issuer):
     pytest.importorskip("fastapi")
     from fastapi.testclient import TestClient
 
@@ -49,7 +58,7 @@ def test_fastapi(issuer):
 
 @pytest.mark.django_db
 @pytest.mark.usefixtures("keys_made_quickly", "signing_keys")
-def test_outside_a_view(user):
+def test_outside_a_view(run, user):
     module = run("mysite/tokens.py")
     reader = {"sub": str(user.pk), "aud": "https://www.example.com/reports/"}
     assert module["reader"](token("reports:read", **reader)) == user
@@ -58,7 +67,7 @@ def test_outside_a_view(user):
     assert async_to_sync(module["areader"])(token("reports:read", **reader)) == user
 
 
-def test_mcp_server(issuer):
+def test_mcp_server(run, issuer):
     pytest.importorskip("mcp")
     from starlette.testclient import TestClient
 
@@ -98,7 +107,7 @@ def serve(settings, *patterns):
 
 @pytest.mark.django_db
 @pytest.mark.usefixtures("keys_made_quickly", "signing_keys")
-def test_ninja(client, settings):
+def test_ninja(run, client, settings):
     pytest.importorskip("ninja")
     serve(settings, path("ninja/", run("mysite/ninja_api.py")["api"].urls))
     for address in "/ninja/orders", "/ninja/stock":
@@ -109,7 +118,7 @@ def test_ninja(client, settings):
 
 @pytest.mark.django_db
 @pytest.mark.usefixtures("keys_made_quickly", "signing_keys")
-def test_scopes_of_tools(client, settings):
+def test_scopes_of_tools(run, client, settings):
     serve(settings, path("tools/", run("mysite/mcp_views.py")["endpoint"]))
 
     def call(name, scope):
@@ -121,3 +130,31 @@ def test_scopes_of_tools(client, settings):
     assert refused.status_code == 403
     assert refused["WWW-Authenticate"].startswith('Bearer error="insufficient_scope", scope="read write", resource_met')
     assert call("write_note", "read write").json() == {"called": "write_note"}
+
+
+async def sent_async(method, address, **options):
+    return await getattr(AsyncClient(), method)(address, **options)
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("keys_made_quickly", "signing_keys")
+def test_strawberry(run, settings):
+    pytest.importorskip("strawberry")
+    serve(settings, path("graphql/", run("mysite/graphql.py")["endpoint"]))
+    query = {"data": {"query": "{ client }"}, "content_type": "application/json"}
+    send = async_to_sync(sent_async)
+    assert send("post", "/graphql/", headers=bearer("read"), **query).json()["data"] == {"client": "a client"}
+    refused = send("post", "/graphql/", **query)
+    assert (refused.status_code, 'scope="read"' in refused["WWW-Authenticate"]) == (401, True)
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("keys_made_quickly", "signing_keys")
+def test_adrf(run, settings):
+    pytest.importorskip("adrf")
+    serve(settings, path("orders/", run("mysite/adrf_views.py")["Orders"].as_view()))
+    send = async_to_sync(sent_async)
+    assert send("get", "/orders/", headers=bearer("read")).json() == {"client": "a client"}
+    refused = [send("get", "/orders/", headers=headers) for headers in ({}, bearer("other"))]
+    assert [answer.status_code for answer in refused] == [401, 403]
+    assert all("resource_metadata" in answer["WWW-Authenticate"] for answer in refused)

@@ -293,6 +293,8 @@ class TestBlocks:
             OTHER_FRAMEWORKS: {
                 "fastapi_app.py",
                 "mcp_server.py",
+                "mysite/adrf_views.py",
+                "mysite/graphql.py",
                 "mysite/mcp_views.py",
                 "mysite/ninja_api.py",
                 "mysite/tokens.py",
