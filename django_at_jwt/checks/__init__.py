@@ -6,6 +6,12 @@ from typing import TYPE_CHECKING, Final
 
 from django.core import checks
 
+from .addresses import (
+    check_audience_is_issued,
+    check_default_resource_covers_views,
+    check_helper_is_first,
+    check_issuer_is_served_here,
+)
 from .authentication import (
     check_allauth,
     check_authentication_backends,
@@ -106,6 +112,10 @@ ALL_CHECKS: Final[Sequence[Callable[..., list[CheckMessage]]]] = (
     check_client_secret_key,
     check_revocation,
     check_unstored_tokens,
+    check_default_resource_covers_views,
+    check_audience_is_issued,
+    check_issuer_is_served_here,
+    check_helper_is_first,
 )
 DEPLOYMENT_CHECKS: Final[Sequence[Callable[..., list[CheckMessage]]]] = (
     check_issuer_is_secure,

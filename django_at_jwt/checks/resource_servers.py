@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @when(issues_tokens, settings_valid)
 def check_default_resource(**_kwargs: Any) -> list[CheckMessage]:
     """Check that tokens have an audience if the client requests no resource (RFC 9068 §3)."""
-    registered = _registered()
+    registered = registered_servers()
     if registered is None or registered.marked_default is not None:
         # No error before the table exists, or "migrate" could not run. E012 reports a default that cannot be one.
         return []
@@ -59,7 +59,7 @@ def check_one_default(**_kwargs: Any) -> list[CheckMessage]:
 def check_audience_of_views(**_kwargs: Any) -> list[CheckMessage]:
     """Check that this project's views have an audience if the default resource is a row, which views do not read."""
     settings = app_settings()
-    registered = _registered()
+    registered = registered_servers()
     if registered is None or registered.default is None or settings.audience or settings.default_resource:
         return []
     return [
@@ -78,7 +78,7 @@ def check_known_scopes(**_kwargs: Any) -> list[CheckMessage]:
     """Check that clients can request each scope of a resource server."""
     from oauth2_provider.scopes import get_scopes_backend  # noqa: PLC0415 - a project that only verifies has no toolkit
 
-    registered = _registered()
+    registered = registered_servers()
     try:
         known = frozenset(get_scopes_backend().get_all_scopes())
     except AnyDatabaseError:
@@ -110,7 +110,7 @@ def _scopes_to_add(scopes: Sequence[str]) -> str:
 @when(issues_tokens, settings_valid)
 def check_resource_servers(**_kwargs: Any) -> list[CheckMessage]:
     """Check that tokens for each resource server can be issued, and that none is configured in two places."""
-    registered = _registered()
+    registered = registered_servers()
     if registered is None:
         return []
     messages: list[CheckMessage] = [
@@ -141,7 +141,7 @@ def check_clients(**_kwargs: Any) -> list[CheckMessage]:
             hint='Choose its clients, or open it to all clients, in the admin or in AT_JWT["RESOURCE_SERVERS"].',
             id=CheckId.NO_CLIENTS,
         )
-        for server in _registered() or ()
+        for server in registered_servers() or ()
         if server.enabled and server.client_ids is not None and not server.client_ids
     ]
 
@@ -153,7 +153,7 @@ def check_introspection_clients(**_kwargs: Any) -> list[CheckMessage]:
         f'AT_JWT["INTROSPECTION_CLIENTS"] has the client {client_id!r}': client_id
         for client_id in app_settings().introspection_clients
     }
-    for server in _registered() or ():
+    for server in registered_servers() or ():
         for client_id in sorted(server.introspection_clients):
             named[f"Resource server {server.identifier} names the introspecting client {client_id!r}"] = client_id
     try:
@@ -214,7 +214,7 @@ def _problems_of(server: ResourceServerConfig, registered: ResourceServers) -> I
         )
 
 
-def _registered() -> ResourceServers | None:
+def registered_servers() -> ResourceServers | None:
     """Return the resource servers, or ``None`` if the rows cannot be read and the settings name no default."""
     from django_at_jwt.authorization_server.resource_servers import registry  # noqa: PLC0415 - it needs the tables
 

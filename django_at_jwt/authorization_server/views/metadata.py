@@ -31,11 +31,13 @@ class MetadataView(PublicDocumentView):
         """Return the metadata document.
 
         Raises:
-            Http404: the address is of another issuer.
+            Http404: the address is of another issuer, or no issuer is set.
         """
         self._refuse_other_issuers()
+        issuer = local_issuer()
+        if not issuer:
+            raise Http404("OIDC_ISS_ENDPOINT is not set. The Host header of a request does not name the issuer.")
         oauth = _dot_document(_OAuthDocument, request)
-        issuer = local_issuer() or oauth["issuer"]
         # RFC 8628 §4; DOT omits it.
         oauth["device_authorization_endpoint"] = _address("device-authorization", issuer)
         openid = None
@@ -119,7 +121,7 @@ class _SiteEndpoints:
     """Makes DOT's documents use the addresses of the site's URLconf, and omit endpoints that are not mounted."""
 
     def _get_endpoint_url(self, request: HttpRequest, view_name: str, required: bool = False) -> str | None:  # noqa: FBT001, FBT002 - DOT's signature
-        return _address(view_name, local_issuer() or request.build_absolute_uri("/"))
+        return _address(view_name, local_issuer())
 
 
 class _OAuthDocument(_SiteEndpoints, toolkit_views.OAuthServerMetadataView):

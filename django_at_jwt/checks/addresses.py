@@ -1,0 +1,182 @@
+"""Checks of the addresses that the settings name: the issuer, the default resource and the audience of views."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+from django.conf import settings as django_settings
+from django.core.checks import CheckMessage, Warning  # noqa: A004 - Django's own name
+from django.http.request import validate_host
+
+from django_at_jwt.conf import app_settings, local_issuer, oauth2_provider_settings, toolkit_setting
+from django_at_jwt.core.metadata import is_issuer
+
+from .ids import CheckId, has_root_urlconf, issues_tokens, settings_valid, views_take_access_tokens, when
+from .resource_servers import registered_servers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from django_at_jwt.authorization_server.endpoint_urls import MountedView
+
+_LOOPBACK: Final = ("localhost", ".localhost", "127.0.0.1", "[::1]")
+# How many views a message names.
+_MOST_NAMED: Final = 3
+
+
+@when(issues_tokens, settings_valid, has_root_urlconf)
+def check_default_resource_covers_views(**_kwargs: Any) -> list[CheckMessage]:
+    """Check that tokens for the default resource are accepted by the views that django-oauth-toolkit protects."""
+    registered = registered_servers()
+    if registered is None or registered.default is None:
+        return []
+    refused = list(dict.fromkeys(_uncovered_views(registered.default)))
+    if not refused:
+        return []
+    named = ", ".join(refused[:_MOST_NAMED]) + (", ..." if len(refused) > _MOST_NAMED else "")
+    return [
+        Warning(
+            f"The default resource, {registered.default}, does not cover views that django-oauth-toolkit protects, so "
+            f"they answer tokens for it with status 401 or 403: {named}.",
+            hint="Use the address of the whole site, such as https://www.example.com/, as the default resource, or set "
+            "the attribute audience of your validator class to it. If clients request another resource for these "
+            "views, silence this warning.",
+            id=CheckId.DEFAULT_RESOURCE_ELSEWHERE,
+        )
+    ]
+
+
+@when(issues_tokens, settings_valid, views_take_access_tokens)
+def check_audience_is_issued(**_kwargs: Any) -> list[CheckMessage]:
+    """Check that the audience that this project's views expect is one that tokens can have."""
+    settings, registered = app_settings(), registered_servers()
+    audience = settings.audience
+    if registered is None or audience is None or audience in registered.by_identifier:
+        return []
+    return [
+        Warning(
+            f'AT_JWT["AUDIENCE"] is {audience!r}, which is no resource server, so no token of this issuer is for it, '
+            "and views answer every one with status 401.",
+            hint=f"Remove it, or register {audience!r} as a resource server.",
+            id=CheckId.AUDIENCE_NOT_ISSUED,
+        )
+    ]
+
+
+@when(issues_tokens)
+def check_issuer_is_served_here(**_kwargs: Any) -> list[CheckMessage]:
+    """Check that this site answers at the issuer's host."""
+    hosts, issuer = _hosts(), local_issuer()
+    if not is_issuer(issuer) or not hosts or _serves(issuer, hosts):
+        return []
+    return [
+        Warning(
+            f'OAUTH2_PROVIDER["OIDC_ISS_ENDPOINT"] is {issuer!r}, but this site is reached at another host: '
+            f"ALLOWED_HOSTS allows {', '.join(hosts)}. Clients and APIs fetch the metadata and the keys at the "
+            "issuer's host.",
+            hint="Add the issuer's host to ALLOWED_HOSTS, or set OIDC_ISS_ENDPOINT to the address at which this site "
+            "is reached. localhost and 127.0.0.1 are different issuers.",
+            id=CheckId.ISSUER_NOT_SERVED,
+        )
+    ]
+
+
+@when(issues_tokens)
+def check_helper_is_first(**_kwargs: Any) -> list[CheckMessage]:
+    """Check that ``oauth2_provider_settings()`` did not overwrite entries of the site.
+
+    A dict keeps the place of an entry that is overwritten: it then precedes those that the helper adds.
+    """
+    helper = oauth2_provider_settings(profile="rfc9700")
+    if any(toolkit_setting(name) != value for name, value in helper.items()):
+        helper = oauth2_provider_settings()
+    if any(toolkit_setting(name) != value for name, value in helper.items()):
+        return []
+    usual = list(helper)
+    found = [name for name in getattr(django_settings, "OAUTH2_PROVIDER", None) or {} if name in helper]
+    overwritten = _before_the_rest(found, usual)
+    if not overwritten:
+        return []
+    return [
+        Warning(
+            f"OAUTH2_PROVIDER has {', '.join(overwritten)} before oauth2_provider_settings(), which overwrites it.",
+            hint="Put **oauth2_provider_settings() first: later keys override it. If you wrote all its entries by "
+            "hand, silence this warning.",
+            id=CheckId.HELPER_NOT_FIRST,
+        )
+    ]
+
+
+def _before_the_rest(found: Sequence[str], usual: Sequence[str]) -> Sequence[str]:
+    """Return the shortest beginning of ``found`` after which the names are in the usual order."""
+    places = [usual.index(name) for name in found]
+    for start in range(len(places)):
+        if places[start:] == sorted(places[start:]):
+            return found[:start]
+    return []
+
+
+def _uncovered_views(default: str) -> Iterator[str]:
+    from oauth2_provider.oauth2_validators import validate_resource_as_url_prefix  # noqa: PLC0415 - not always installed
+    from oauth2_provider.settings import oauth2_settings  # noqa: PLC0415 - as above
+
+    validator = oauth2_settings.OAUTH2_VALIDATOR_CLASS
+    covers = oauth2_settings.RESOURCE_SERVER_TOKEN_RESOURCE_VALIDATOR
+    # A site's own rule may depend on more than the address.
+    if getattr(validator, "audience", None) is not None or covers is not validate_resource_as_url_prefix:
+        return
+    parts = urlsplit(default)
+    hosts = _hosts()
+    is_here = not hosts or _serves(default, hosts) or parts.netloc == urlsplit(local_issuer()).netloc
+    for view in _views_of_the_toolkit():
+        path = view.path() or view.route.partition("<")[0]
+        if not is_here or not covers(f"{parts.scheme}://{parts.netloc}{path}", [default]):
+            yield view.route
+
+
+def _views_of_the_toolkit() -> Iterator[MountedView]:
+    """Yield the views of this project that django-oauth-toolkit protects, except the issuer's own endpoints.
+
+    Functions with its decorators cannot be recognised.
+    """
+    from oauth2_provider.views.mixins import ProtectedResourceMixin  # noqa: PLC0415 - as above
+
+    from django_at_jwt.authorization_server.endpoint_urls import TOOLKIT_VIEWS, mounted_views  # noqa: PLC0415 - as above
+
+    for view in mounted_views(ProtectedResourceMixin):
+        if view.view_class is not None and not issubclass(view.view_class, tuple(TOOLKIT_VIEWS.values())):
+            yield view
+    try:
+        from oauth2_provider.contrib.rest_framework import OAuth2Authentication  # noqa: PLC0415 - as above
+        from rest_framework.views import APIView  # noqa: PLC0415 - as above
+    except ImportError:
+        return
+    from django_at_jwt.resource_server.rest_framework.authentication import (  # noqa: PLC0415 - as above
+        AccessTokenAuthentication,
+    )
+
+    for view in mounted_views(APIView):
+        listed = getattr(view.view_class, "authentication_classes", ())
+        classes = [each for each in listed if isinstance(each, type)]
+        # With both classes, an at+jwt is verified by this app's, whatever the address.
+        if any(issubclass(each, OAuth2Authentication) for each in classes) and not any(
+            issubclass(each, AccessTokenAuthentication) for each in classes
+        ):
+            yield view
+
+
+def _hosts() -> Sequence[str]:
+    """Return the patterns of the hosts that this site answers at; none if they are unknown.
+
+    Django's test runner adds ``testserver``.
+    """
+    hosts = [host for host in django_settings.ALLOWED_HOSTS if host != "testserver"]
+    if "*" in hosts:
+        return ()
+    return hosts or (_LOOPBACK if django_settings.DEBUG else ())
+
+
+def _serves(address: str, hosts: Sequence[str]) -> bool:
+    host = urlsplit(address).hostname or ""
+    return validate_host(f"[{host}]" if ":" in host else host, hosts)
