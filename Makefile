@@ -34,7 +34,7 @@ test: $(VENV)/group-test  ## Run the tests; those for unavailable services are s
 
 pictures: $(VENV)/group-test $(VENV)/group-browser  ## Take the documentation's pictures of the admin site again
 	@npm install --silent --no-audit --no-fund --prefix .cache/npm axe-core@4
-	@$(BIN)/python -m pytest -m ci tests/browser/test_flows.py
+	@$(BIN)/python -m pytest -p no:randomly -m ci tests/browser/test_flows.py
 	@cp .cache/screenshots/docs/*.png docs/images/
 
 check: $(VENV)/group-check  ## Lint, types, import contracts, migrations, spelling

@@ -17,6 +17,7 @@ pytestmark = pytest.mark.ci
 OURS = re.compile(r"/admin/(django_at_jwt|oauth2_provider|auth/user)/")
 STOCK = [
     "/stock/",
+    "/stock/auth/",
     "/stock/admin/logentry/",
     "/stock/admin/logentry/add/",
     "/stock/auth/permission/",
