@@ -34,7 +34,7 @@ _HIGHEST_PICTURE = 4000
 _BOX = """
 window.scrollTo(0, 0);
 const {x, y, width, height} = arguments[0].getBoundingClientRect();
-return {x, y, width, height};
+return {x, y, width, height: Math.max(height, arguments[0].scrollHeight)};
 """
 # Django's autocomplete fields have a coloured border in place of the outline.
 _HIDDEN_FOCUS = """
