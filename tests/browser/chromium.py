@@ -41,8 +41,8 @@ _HIDDEN_FOCUS = """
 const element = document.activeElement;
 const style = getComputedStyle(element);
 const isShown = style.outlineStyle != "none" || style.boxShadow != "none";
-const isFine = isShown || element.closest(".select2-container--focus") || element == document.body;
-return isFine ? null : element.outerHTML.slice(0, 200);
+const isDjangos = element == document.body || element.closest(".select2-container--focus");
+return isShown || isDjangos ? null : element.outerHTML.slice(0, 200);
 """
 
 
@@ -75,6 +75,8 @@ class Chromium:
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
         features = [{"name": "prefers-color-scheme", "value": look.scheme}]
         self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+        # Otherwise the colours that are measured are those of a transition from the former scheme.
+        self.driver.execute_cdp_cmd("Animation.setPlaybackRate", {"playbackRate": 1_000_000})
 
     def wait_until(self, condition: Callable[[], Any], what: str) -> Any:
         """Wait until the condition returns something true, and return it.
@@ -212,9 +214,9 @@ class Chromium:
         """Store a picture of the whole page."""
         self._capture(name, "html")
 
-    def picture(self, name: str) -> None:
-        """Store a picture of the page's content, without navigation, for the documentation."""
-        self._capture(f"docs/{name}", "#content")
+    def picture(self, name: str, selector: str = "#content") -> None:
+        """Store a picture for the documentation: of the page's content, without navigation, or of a part of it."""
+        self._capture(f"docs/{name}", selector)
 
     def _capture(self, name: str, selector: str) -> None:
         path = SCREENSHOTS / f"{name}.png"
@@ -237,6 +239,7 @@ def chromium() -> Iterator[Chromium]:
     try:
         driver.set_script_timeout(PATIENCE_SECONDS)
         driver.set_page_load_timeout(PATIENCE_SECONDS)
+        driver.execute_cdp_cmd("Animation.enable", {})
         yield Chromium(driver)
     finally:
         driver.quit()

@@ -71,7 +71,7 @@ class TestClaims:
         window.choose("preview-client", "Example web")
         window.press("Preview")
         assert "department" in window.find(".at-jwt-preview").text
-        window.picture("claim-mapper-preview")
+        window.picture("claim-mapper-preview", ".at-jwt-preview")
         window.press("Back to the form")
         assert window.find("[name=claim]").get_attribute("value") == "department"
         window.press("Save")
