@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from oauth2_provider.admin import ApplicationAdmin as ToolkitApplicationAdmin
 from oauth2_provider.forms import ApplicationForm
 
 from django_at_jwt.authorization_server.revocation.revoke import (
@@ -19,6 +18,7 @@ from django_at_jwt.authorization_server.revocation.revoke import (
 from django_at_jwt.authorization_server.views.applications import REVOKE_TOKENS, RevokeTokensFormMixin
 
 from .revocation import RevokeClientTokensMixin, record_client_revocation
+from .toolkit_admin import ApplicationAdmin as ToolkitApplicationAdmin
 
 if TYPE_CHECKING:
     from django.http import HttpRequest

@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, Any
 from django.contrib import admin
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
-from oauth2_provider.admin import AccessTokenAdmin as ToolkitAccessTokenAdmin
-from oauth2_provider.admin import RefreshTokenAdmin as ToolkitRefreshTokenAdmin
 
 from django_at_jwt.authorization_server.revocation.revoke import (
     authorizations_of_access_tokens,
@@ -27,6 +25,8 @@ from django_at_jwt.models.primary import primary_rows
 
 from .conflicts import ConflictMessageMixin
 from .revocation import REVOKE_PERMISSION
+from .toolkit_admin import AccessTokenAdmin as ToolkitAccessTokenAdmin
+from .toolkit_admin import RefreshTokenAdmin as ToolkitRefreshTokenAdmin
 
 if TYPE_CHECKING:
     from django.db.models import QuerySet
