@@ -50,6 +50,13 @@ class TestTokens:
         assert (issued.audience, issued.lifetime) == ((claims["aud"],), claims["exp"] - claims["iat"])
         assert issued.seconds > 0
 
+    @pytest.mark.parametrize("stores", [True, False])
+    def test_issued_whether_it_has_a_row_or_not(self, stores, signing_keys, service, events, settings):
+        settings.AT_JWT = {**settings.AT_JWT, "STORE_ACCESS_TOKENS": stores}
+        assert service.token("client_credentials").status_code == 200
+        [issued] = events
+        assert (issued.name, issued.grant) == ("token.issued", "client_credentials")
+
     def test_issued_once_in_each_step_of_a_flow(self, signing_keys, web, user, events):
         answer = web.code_flow(user).json()
         web.token("refresh_token", refresh_token=answer["refresh_token"])

@@ -141,19 +141,22 @@ class GrantStorageMixin:
         A token that has neither a user nor a row needs no statement, and so no transaction.
         """
         if is_without_row(token["access_token"]) and authorization_of(request) is None:
-            token["expires_in"] = stored(request, LIFETIME)
-            return None
-        try:
-            with transaction_of_authorizations():
-                saved = super().save_bearer_token(token, request, *args, **kwargs)  # type: ignore[misc]
-        except CodeReplayed:
-            # After the error has rolled back the transaction of the tokens.
-            end_replayed_code(request.code, request.client)
-            raise
+            token["expires_in"], saved = stored(request, LIFETIME), None
+        else:
+            saved = self._save_in_transaction(token, request, *args, **kwargs)
         issued = stored(request, ISSUED_EVENT)
         if issued is not None:
             emit(issued)
         return saved
+
+    def _save_in_transaction(self, token: dict[str, Any], request: Request, *args: Any, **kwargs: Any) -> Any:
+        try:
+            with transaction_of_authorizations():
+                return super().save_bearer_token(token, request, *args, **kwargs)  # type: ignore[misc]
+        except CodeReplayed:
+            # After the error has rolled back the transaction of the tokens.
+            end_replayed_code(request.code, request.client)
+            raise
 
     @sensitive_variables()
     def _save_bearer_token(self, token: dict[str, Any], request: Request, *args: Any, **kwargs: Any) -> Any:
