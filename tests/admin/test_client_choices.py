@@ -51,6 +51,11 @@ def test_finds_names_and_client_ids_that_contain_all_words(admin, model):
     assert len(found(admin, model)) == 3
 
 
+def test_only_the_beginning_of_a_long_term_is_searched_for(admin):
+    make_clients(shop={"name": "Web shop"})
+    assert found(admin, "resourceserver", term=f"{'shop ' * 51}other") == [("shop", "Web shop (shop)")]
+
+
 def test_results_come_in_pages_and_cost_two_statements(admin):
     make_clients(**{f"c{number:02}": {"name": ""} for number in range(25)})
     first = admin.get(address("resourceserver", "clients"), {"term": "c"}).json()
