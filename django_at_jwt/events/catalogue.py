@@ -408,7 +408,7 @@ class EndpointUnavailable(Event):
 
     Attributes:
         method: the HTTP method.
-        path: the path of the request, without its query.
+        path: the path of the request, percent-encoded and without its query.
         detail: why, for people.
     """
 

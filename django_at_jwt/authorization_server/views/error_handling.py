@@ -7,6 +7,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 from django.db import connections, transaction
+from django.utils.encoding import escape_uri_path
 from django.views.debug import SafeExceptionReporterFilter, get_exception_reporter_filter
 
 from django_at_jwt.core.errors import NoSigningKey, RevocationUnavailable
@@ -64,7 +65,9 @@ def guarded(view: Callable[..., Any]) -> Callable[..., Any]:
             if not (isinstance(error, NoSigningKey | RevocationUnavailable) or is_outage(error)):
                 _mask_query(request)
                 raise
-            emit(EndpointUnavailable(method=str(request.method), path=request.path, detail=single_line(error)))
+            # Encoded: a path may contain line breaks, which would look like other records of the log.
+            path = escape_uri_path(request.path)
+            emit(EndpointUnavailable(method=str(request.method), path=path, detail=single_line(error)))
             response = _unavailable()
         if response.status_code == HTTPStatus.SERVICE_UNAVAILABLE:
             response.headers.setdefault("Retry-After", str(RETRY_AFTER))

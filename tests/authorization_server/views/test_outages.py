@@ -180,3 +180,12 @@ def test_other_errors_are_raised(rf):
 
     with pytest.raises(ProgrammingError):
         view(rf.post("/"))
+
+
+def test_path_adds_no_lines_to_the_log(rf, caplog):
+    def view(request):
+        raise OperationalError("the server closed the connection")
+
+    assert_unavailable(guarded(view)(rf.get("/o/register/a%0AERROR%20forged/")))
+    [record] = caplog.records
+    assert record.getMessage() == ("GET /o/register/a%0AERROR%20forged/ answered 503: the server closed the connection")
