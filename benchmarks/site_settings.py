@@ -7,7 +7,7 @@ from tests.settings import AT_JWT as _AT_JWT
 from tests.settings import OAUTH2_PROVIDER as _OAUTH2_PROVIDER
 
 SECRET_KEY = "not-secret, but long enough for the checks of a deployment: 50 characters"
-# A big site's APIs have scopes of their own.
+# Each API of a big site has its own scopes.
 _SCOPES = {f"api{number}:{verb}": f"{verb} in API {number}" for number in range(1, 201) for verb in ("read", "write")}
 OAUTH2_PROVIDER = {
     **_OAUTH2_PROVIDER,

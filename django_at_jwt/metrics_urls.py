@@ -1,7 +1,7 @@
 """The metrics for Prometheus, for ``path("", include("django_at_jwt.metrics_urls"))``: ``/metrics``.
 
-They include all others in the default registry of ``prometheus_client``, which the extra ``prometheus`` installs. The
-view is for everyone that can reach it: see to it that only Prometheus can.
+They include all others in the default registry of ``prometheus_client``, which the extra ``prometheus`` installs.
+Anyone who can reach the view can read it: restrict it to Prometheus.
 """
 
 from django.contrib.auth.decorators import login_not_required

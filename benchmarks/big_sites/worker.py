@@ -44,7 +44,7 @@ def main(size: str) -> None:
 
 
 def _forbid_parallel_workers() -> None:
-    """Let the process of the connection do all the work, so that its CPU time is the cost."""
+    """Run all work in the process of the connection, so that its CPU time is the cost."""
     from django.db import connection  # noqa: PLC0415 - after the settings
 
     name = connection.ops.quote_name(connection.settings_dict["NAME"])

@@ -28,7 +28,7 @@ class Request(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Load:
-    """What came of a load: how long it took, and the seconds that each request took, in no particular order."""
+    """The result of a load: how long it took, and the seconds that each request took, in no particular order."""
 
     seconds: float
     latencies: list[float]
@@ -67,7 +67,7 @@ def put_load(port: int, requests: Sequence[Request], *, connections: int, second
                     raise RuntimeError(f"{request.path} answered {response.status}: {content[:200]!r}")
                 latencies.append(time.monotonic() - begun)
         finally:
-            # After an error, the others need not go on.
+            # An error makes the measurement useless: stop the others.
             stop.set()
             connection.close()
         return latencies

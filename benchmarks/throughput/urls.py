@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class TrivialApi(APIView):
-    """Says whether the request is authenticated."""
+    """Answer whether the request is authenticated."""
 
     def get(self, request: Request) -> Response:
         """Answer."""

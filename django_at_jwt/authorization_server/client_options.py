@@ -49,7 +49,7 @@ def stores_access_tokens(client: Any, *, has_user: bool) -> bool:
 
 
 def some_tokens_are_unstored() -> bool:
-    """Return whether the settings or the options of some client let access tokens have no row.
+    """Return whether the settings or the options of a client can leave access tokens without a row.
 
     Raises:
         django.db.Error: the options of clients cannot be read.

@@ -30,8 +30,8 @@ def check_unstored_tokens(**_kwargs: Any) -> list[CheckMessage]:
     return [
         Warning(
             f"Some access tokens have no row, and {problem}",
-            hint=f'{remedy} Or set AT_JWT["STORE_ACCESS_TOKENS"] to True and delete the options of clients that say '
-            "otherwise.",
+            hint=f'{remedy} Or set AT_JWT["STORE_ACCESS_TOKENS"] to True and delete the options of clients with '
+            "another value.",
             id=CheckId.UNSTORED_TOKENS,
         )
         for problem, remedy in _problems()

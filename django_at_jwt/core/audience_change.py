@@ -69,7 +69,7 @@ class Cause:
 
     Attributes:
         effect: what happens.
-        is_refresh: whether they are refreshes; ``False`` for the effects from ``OTHER_FORMAT`` on, where it is all one.
+        is_refresh: whether they are refreshes; always ``False`` for the effects from ``OTHER_FORMAT`` on.
         names_resource: whether they name a resource; likewise.
         before: the audience before the change; empty if the requests were refused.
         after: the audience after the change; empty if they are refused.

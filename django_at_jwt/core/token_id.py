@@ -31,6 +31,6 @@ class TokenId(NamedTuple):
 
 
 def is_unstored(token_id: str) -> bool:
-    """Return whether a ``jti`` says that the issuer stored no row for its token."""
+    """Return whether a ``jti`` marks its token as issued without a row."""
     parsed = TokenId.parse(token_id)
     return parsed is not None and not parsed.has_row

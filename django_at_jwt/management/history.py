@@ -1,4 +1,4 @@
-"""The options of the signing key commands that say, for the history of the keys, who runs them and why."""
+"""Options of the signing key commands: who runs them and why, for the history of the keys."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def add_history_arguments(parser: ArgumentParser, *, reason: bool = True) -> Non
 def origin_of(command: str, options: dict[str, Any]) -> ChangeOrigin:
     """Return the origin of what a command changes, from its options.
 
-    The user of the operating system is not recorded: under cron or in a container it says nothing.
+    The user of the operating system is not recorded: under cron or in a container it is the same for everyone.
     """
     return ChangeOrigin(
         actor=_as_text(options["by"]), source=f"manage.py {command}", reason=_as_text(options.get("reason", ""))

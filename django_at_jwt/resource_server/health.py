@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def remote_issuers_health() -> Health:
     """Return the age of each issuer's keys: of this process's copy, or else of the copy that workers share.
 
-    An issuer without a copy is no problem: its keys are fetched with its first token.
+    An issuer without a copy is not a problem: its keys are fetched with its first token.
     """
     reports = [_report(issuer) for issuer in app_settings().issuers if issuer.issuer != local_issuer()]
     stale = [report for report in reports if report["failing"] and not _is_recent(report)]

@@ -102,5 +102,5 @@ def press_revoke(client, page):
 
 
 def may(user, *names):
-    """Give a user permissions by their code names."""
+    """Add permissions to a user by their code names."""
     user.user_permissions.add(*Permission.objects.filter(codename__in=names))

@@ -1,4 +1,4 @@
-"""The search for clients in the forms of mappers, resource servers and introspecting clients."""
+"""The search for clients in the forms of mappers, resource servers, introspecting clients and options of clients."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .pages import confirm, send
 
 pytestmark = pytest.mark.django_db
 
-MODELS = ("claimmapper", "resourceserver", "introspectionclient")
+MODELS = ("claimmapper", "resourceserver", "introspectionclient", "clientoptions")
 
 
 def address(model, page):

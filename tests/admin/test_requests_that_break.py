@@ -86,7 +86,7 @@ def outcome(answer):
 
 
 class ScopesByClient(SettingsScopes):
-    """The scopes that the name of the client says."""
+    """Return the scopes in the name of the client."""
 
     def get_available_scopes(self, application=None, request=None, *args, **kwargs):
         return {"reader": ["read"], "writer": ["write"]}.get(application.name, ["read", "write"])

@@ -1,4 +1,4 @@
-"""The timeline of the signing keys in the admin, and what it says without colours, styles and eyes."""
+"""The timeline of the signing keys in the admin, also as read by a screen reader."""
 
 from __future__ import annotations
 

@@ -98,8 +98,8 @@ def _apis_of(registry: ResourceServers, scope: str) -> frozenset[str]:
 def sample_requests(before: ResourceServers, after: ResourceServers, *, changed: Collection[str]) -> RequestSample:
     """Sample the first requests of at most :data:`MOST_CLIENTS` clients, and live refresh tokens.
 
-    A stored token does not tell whether its request named the resource. It is assumed not to if the same scopes without
-    a resource yield the same audience.
+    A stored token does not record whether its request named the resource. It is assumed not to if the same scopes
+    without a resource yield the same audience.
 
     Args:
         before: the resource servers before the change.

@@ -166,7 +166,7 @@ class DenyListCache:
             self._added_at = time.monotonic()
 
     def age(self) -> float | None:
-        """Return the seconds since the last successful read began, or ``None`` if there was none."""
+        """Return the seconds since the last successful read began, or ``None`` before it."""
         return None if self._read_at == _NEVER else time.monotonic() - self._read_at
 
     def __len__(self) -> int:

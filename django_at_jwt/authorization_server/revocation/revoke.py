@@ -182,7 +182,7 @@ def find_authorization(identifier: str) -> Authorization:
 def revoke_token(token_id: str, *, reason: EndReason = EndReason.ADMINISTRATOR) -> bool:
     """Revoke one access token by its ``jti``, and the refresh token that was issued with it.
 
-    Whether a token without a row and without a user was ever issued is not known; it is denied all the same.
+    Whether a token without a row and without a user was ever issued is not known; it is denied in any case.
 
     Returns:
         Whether this call revoked it: ``False`` if it was revoked before or has expired.

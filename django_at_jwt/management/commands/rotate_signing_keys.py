@@ -88,7 +88,7 @@ class Command(BaseCommand):
                 )
         except CommandError as error:
             if not options["dry_run"]:
-                # If this fails too, the error that is raised says why.
+                # The error of the rotation is the one to report.
                 with suppress(AnyDatabaseError):
                     record_run(timezone.now(), problem=str(error))
             raise
@@ -102,7 +102,7 @@ class Command(BaseCommand):
         try:
             record_run(timezone.now(), changed=self.changed)
         except AnyDatabaseError as error:
-            # The keys are rotated all the same.
+            # The rotation is committed, so this is not its failure.
             self.stderr.write(f"This run could not be recorded: {single_line(error)}. {_HINT}")
 
     def _early(self, options: dict[str, Any]) -> Sequence[str]:
