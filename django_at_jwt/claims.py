@@ -13,14 +13,15 @@ __all__ = ["ClaimContext", "ClaimSource", "ValueType", "register_claim_source", 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ClaimContext:
-    """Facts about the token being issued, passed to registered sources.
+    """Facts about the token being issued, passed to registered sources and to ``AT_JWT["TOKEN_LIFETIME"]``.
 
     Attributes:
         user: the user, or ``None`` if the client acts on its own behalf.
         client: the client application.
         scopes: the granted scopes.
         resource_servers: the identifiers in the audience.
-        grant: the grant type of the request.
+        grant: the grant type of the request; ``implicit`` at the authorization endpoint, ``direct`` for a token that
+            code of the site issues.
     """
 
     user: Any

@@ -26,6 +26,7 @@ from django_at_jwt.authorization_server.revocation.deny_list import deny_list
 from django_at_jwt.conf import app_settings, clear_process_caches
 from django_at_jwt.core.jose.jws import CompactJws
 from django_at_jwt.models import Authorization, SigningKey, SigningKeyEvent
+from django_at_jwt.signals import event_emitted
 
 pytest_plugins = [
     "django_at_jwt.testing.fixtures",
@@ -112,6 +113,20 @@ def keys_made_quickly(settings):
 @pytest.fixture
 def user(db):
     return get_user_model().objects.create_user("alice", "alice@example.com", "correct horse")
+
+
+@pytest.fixture
+def events():
+    """All events that are emitted from now on."""
+    emitted = []
+
+    def receive(sender, event, **_kwargs):
+        assert sender is type(event)
+        emitted.append(event)
+
+    event_emitted.connect(receive)
+    yield emitted
+    event_emitted.disconnect(receive)
 
 
 @contextmanager

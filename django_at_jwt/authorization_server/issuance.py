@@ -11,10 +11,12 @@ from django_at_jwt.authorization_server.claims.mapping import map_claims
 from django_at_jwt.authorization_server.keys.local import local_keys
 from django_at_jwt.authorization_server.keys.store import key_store
 from django_at_jwt.claims import ClaimContext
-from django_at_jwt.conf import access_token_lifetime, local_issuer
-from django_at_jwt.core.errors import IssuanceUnavailable, NoSigningKey
+from django_at_jwt.conf import access_token_lifetime, app_settings, local_issuer
+from django_at_jwt.core.errors import InvalidLifetime, IssuanceUnavailable, NoSigningKey
 from django_at_jwt.core.jose.jws import sign_compact
 from django_at_jwt.core.profile import assemble, encode_json, header_segment, with_mapped
+
+from .site_functions import call_site_function
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,6 +38,7 @@ class TokenRequest:
         now: seconds since the epoch.
         user: a row of the user model, or ``None`` if the client acts for itself.
         authentication: when, how and how strongly the user logged in, if known.
+        lifetime: in seconds, if the request chooses one.
     """
 
     client: Any
@@ -43,6 +46,7 @@ class TokenRequest:
     now: float
     user: Any = None
     authentication: AuthenticationEvent | None = None
+    lifetime: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -81,13 +85,39 @@ class IssuedAccessToken(str):
         return issued
 
 
-def token_lifetime(audience: Audience, expires_in: int | None = None) -> int:
-    """Return the lifetime of an access token in seconds: the shortest of the lifetimes of its resource servers.
+def token_lifetime(
+    request: TokenRequest, audience: Audience, *, subject: str | None, expires_in: int | None = None
+) -> int:
+    """Return the lifetime of an access token in seconds, before it is signed.
+
+    It is the shortest of the lifetimes of its resource servers, unless the request or ``AT_JWT["TOKEN_LIFETIME"]``
+    shortens it. Neither can extend it: keys and the deny list are kept for the lifetimes that are registered.
 
     Args:
+        request: who requests the token.
+        audience: the resolved audience and scopes.
+        subject: the resource owner's identifier, or ``None`` if the client acts for itself.
         expires_in: the lifetime for resource servers without one; by default ``ACCESS_TOKEN_EXPIRE_SECONDS``.
+
+    Raises:
+        InvalidLifetime: the request's own lifetime is too long.
+        IssuanceUnavailable: ``AT_JWT["TOKEN_LIFETIME"]`` failed, or returned something else than a lifetime.
     """
-    return audience.lifetime(access_token_lifetime() if expires_in is None else expires_in)
+    longest = audience.lifetime(access_token_lifetime() if expires_in is None else expires_in)
+    if request.lifetime is not None:
+        if request.lifetime > longest:
+            raise InvalidLifetime(f"The lifetime must be at most {longest} seconds (got {request.lifetime}).")
+        longest = request.lifetime
+    path = app_settings().token_lifetime
+    if path is None:
+        return longest
+    chosen = call_site_function("TOKEN_LIFETIME", path, _claim_context(request, audience, subject), longest)
+    if type(chosen) is int and 1 <= chosen <= longest:
+        return chosen
+    got = f"{chosen}" if isinstance(chosen, int | float) else f"a {type(chosen).__name__}"
+    raise IssuanceUnavailable(
+        f'AT_JWT["TOKEN_LIFETIME"] ({path!r}) must return a whole number of seconds from 1 to {longest} (got {got})'
+    )
 
 
 def compose_access_token(
@@ -134,13 +164,7 @@ def compose_access_token(
     )
     signer = _current_signer(audience.algorithm)
     _require_expiry_before_end_of(signer.public_key.kid, expires_at=protocol["exp"])
-    context = ClaimContext(
-        user=None if subject is None else request.user,
-        client=request.client,
-        scopes=audience.scopes,
-        resource_servers=tuple(audience.identifiers),
-        grant=request.grant,
-    )
+    context = _claim_context(request, audience, subject)
     mapped = map_claims(mappers, context, servers=audience.servers, protocol=protocol, rollback=rollback)
     return ComposedAccessToken(protocol=protocol, mapped=mapped, signer=signer)
 
@@ -156,6 +180,16 @@ def sign_access_token(composed: ComposedAccessToken) -> IssuedAccessToken:
     token = sign_compact(key, header_segment(key), encode_json(composed.claims))
     protocol = composed.protocol
     return IssuedAccessToken.of(token, expires_at=protocol["exp"], key=key, token_id=protocol["jti"])
+
+
+def _claim_context(request: TokenRequest, audience: Audience, subject: str | None) -> ClaimContext:
+    return ClaimContext(
+        user=None if subject is None else request.user,
+        client=request.client,
+        scopes=audience.scopes,
+        resource_servers=tuple(audience.identifiers),
+        grant=request.grant,
+    )
 
 
 def _current_signer(algorithm: str | None) -> Signer:

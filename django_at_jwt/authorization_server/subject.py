@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import base64
-import traceback
 import uuid
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import FieldDoesNotExist, ImproperlyConfigured, ValidationError
-from django.utils.module_loading import import_string
 from django.utils.translation import gettext_lazy as _
 from oauth2_provider.models import get_access_token_model, get_application_model
 
@@ -21,9 +19,9 @@ from django_at_jwt.models import Authorization
 from django_at_jwt.models.authorization import credential_hash
 from django_at_jwt.models.primary import primary_rows
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from .site_functions import call_site_function
 
+if TYPE_CHECKING:
     from django.db.models import Field
 
     from django_at_jwt.core.profile import AccessTokenClaims
@@ -82,7 +80,7 @@ def _local_subject(user: Any) -> str:
         )
     rule = app_settings().subject
     is_computed = "." in rule
-    value = _called("SUBJECT", rule, user) if is_computed else getattr(user, rule)
+    value = call_site_function("SUBJECT", rule, user) if is_computed else getattr(user, rule)
     if value is None or value == "":
         raise IssuanceUnavailable(f'the user has no identifier: AT_JWT["SUBJECT"] ({rule!r}) is empty')
     # A field may have its own value type. Other objects that a function returns seldom have a stable text.
@@ -155,7 +153,7 @@ def is_subject_of_user(text: str) -> bool:
 
 
 def _user_by_callable(path: str, subject: str) -> Any:
-    user, meta = _called("USER_BY_SUBJECT", path, subject), token_user_model()._meta
+    user, meta = call_site_function("USER_BY_SUBJECT", path, subject), token_user_model()._meta
     if user is not None and not isinstance(user, meta.concrete_model or ()):
         raise ImproperlyConfigured(
             f'AT_JWT["USER_BY_SUBJECT"] ({path!r}) must return a {meta.label} (the model of AccessToken.user) or None '
@@ -222,20 +220,3 @@ def _value_of(field: Field[Any, Any], subject: str) -> Any:
     # The database reads " 1" and "01" as numbers, and some databases ignore case. An identifier must match exactly;
     # this also saves a query for most other texts.
     return value if str(value) == subject else None
-
-
-def _called(setting: str, path: str, argument: Any) -> Any:
-    """Call the site's own function, and turn any exception into :class:`IssuanceUnavailable`."""
-    try:
-        return _callable(path)(argument)
-    except Exception as error:  # noqa: BLE001 - it is the site's own code
-        # The error's text may contain the user's data; the place where it was raised does not.
-        *_, last = traceback.extract_tb(error.__traceback__)
-        where = f"in {last.name}, line {last.lineno}"
-        raise IssuanceUnavailable(f'AT_JWT["{setting}"] ({path!r}) raised {type(error).__name__} {where}') from None
-
-
-@lru_cache(maxsize=8)
-def _callable(path: str) -> Callable[[Any], Any]:
-    found: Callable[[Any], Any] = import_string(path)
-    return found

@@ -56,6 +56,7 @@ from .settings import (
     check_issuer,
     check_refresh_token_generator,
     check_settings,
+    check_token_lifetime,
     check_validator,
 )
 from .subjects import check_sectors, check_subject, check_way_back
@@ -116,6 +117,7 @@ ALL_CHECKS: Final[Sequence[Callable[..., list[CheckMessage]]]] = (
     check_audience_is_issued,
     check_issuer_is_served_here,
     check_helper_is_first,
+    check_token_lifetime,
 )
 DEPLOYMENT_CHECKS: Final[Sequence[Callable[..., list[CheckMessage]]]] = (
     check_issuer_is_secure,

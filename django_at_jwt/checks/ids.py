@@ -49,6 +49,7 @@ class CheckId(StrEnum):
     CLIENT_SECRET_HASHER_FIRST = "django_at_jwt.E024"  # noqa: S105 - an id
     NO_CLIENT_SECRET_HASHER = "django_at_jwt.E025"  # noqa: S105 - an id
     UNUSABLE_REVOCATION = "django_at_jwt.E026"
+    UNUSABLE_LIFETIME = "django_at_jwt.E027"
     NO_SIGNING_KEY = "django_at_jwt.W001"
     NO_WELL_KNOWN_URLS = "django_at_jwt.W002"
     ISSUER_ELSEWHERE = "django_at_jwt.W003"

@@ -14,13 +14,14 @@ from django_at_jwt.conf import (
     REFRESH_TOKEN_GENERATOR,
     SETTING_NAME,
     VALIDATOR_CLASS,
+    app_settings,
     local_issuer,
     problems_in,
     toolkit_setting,
 )
 from django_at_jwt.core.metadata import is_issuer
 
-from .ids import CheckId, issues_tokens, when
+from .ids import CheckId, issues_tokens, problem_with_callable, settings_valid, when
 
 _SPREAD: Final = "OAUTH2_PROVIDER = {**oauth2_provider_settings(), ...}"
 
@@ -61,6 +62,22 @@ def check_issuer(**_kwargs: Any) -> list[CheckMessage]:
             hint="It must be an https URL without query, fragment, spaces and trailing slash (RFC 8414 section 2)."
             f"{suggestion}",
             id=CheckId.BAD_ISSUER,
+        )
+    ]
+
+
+@when(issues_tokens, settings_valid)
+def check_token_lifetime(**_kwargs: Any) -> list[CheckMessage]:
+    """Check that the function that decides the lifetime of access tokens can be imported."""
+    path = app_settings().token_lifetime
+    problem = None if path is None else problem_with_callable(path)
+    if problem is None:
+        return []
+    return [
+        Error(
+            f'AT_JWT["TOKEN_LIFETIME"] is {path!r}, which {problem}.',
+            hint="Set it to the dotted path of a function.",
+            id=CheckId.UNUSABLE_LIFETIME,
         )
     ]
 

@@ -130,6 +130,8 @@ class AppSettings:
             resources.
         store_access_tokens: whether ``at+jwt`` access tokens get a row in the database; ``"users"`` for those with a
             user only. An administrator can choose otherwise for a client.
+        token_lifetime: dotted path of a callable that takes a ``ClaimContext`` and the usual lifetime of an access
+            token in seconds, and returns its lifetime, which is not longer.
     """
 
     default_resource: str | None = setting(None, read_optional_identifier)
@@ -191,6 +193,7 @@ class AppSettings:
     revoke_on_password_change: bool = setting(True, read_flag)
     revoke_superseded_tokens: bool = setting(True, read_flag)
     store_access_tokens: bool | str = setting(True, read_stored_tokens)
+    token_lifetime: str | None = setting(None, read_optional_dotted_path)
 
     @property
     def local_audience(self) -> str | None:

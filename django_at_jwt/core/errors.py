@@ -77,6 +77,13 @@ class InvalidScope(IssuanceError):
     status = 400
 
 
+class InvalidLifetime(IssuanceError):
+    """The requested lifetime is longer than the lifetimes of the resource servers."""
+
+    code = "invalid_request"
+    status = 400
+
+
 class LoginRequired(IssuanceError):
     """A (recent) login is needed, but no login page may be shown (OpenID Connect Core §3.1.2.6)."""
 

@@ -14,10 +14,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AccessTokenIssued(Event):
-    """An access token was issued and stored.
+    """An access token was issued, and stored if it has a row.
 
     Attributes:
-        grant: the grant type, or ``implicit`` for a token from the authorization endpoint.
+        grant: the grant type, ``implicit`` for a token from the authorization endpoint, or ``direct`` for one from
+            ``issue_access_token()``.
         client_id: the client.
         audience: the identifiers of the APIs.
         format: ``at+jwt`` or ``opaque``.
@@ -42,13 +43,14 @@ class AccessTokenIssued(Event):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AccessTokenRefused(Event):
-    """A request for a token was refused, at the token or the authorization endpoint.
+    """A request for a token was refused: at the token or the authorization endpoint, or by ``issue_access_token()``.
 
     The level is ``ERROR`` if the server is at fault (``server_error``).
 
     Attributes:
-        endpoint: ``token`` or ``authorization``.
-        grant: the grant type; ``other`` if this app does not know it, or ``None`` for a request without one.
+        endpoint: ``token``, ``authorization``, or ``direct`` for ``issue_access_token()``.
+        grant: the grant type; ``direct`` as above, ``other`` if this app does not know it, or ``None`` for a request
+            without one.
         client_id: the client, or ``None`` if it was not identified.
         error: the error code that the client was told.
         reason: why, for people.

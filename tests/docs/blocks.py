@@ -80,6 +80,7 @@ THROTTLING = topic("how-to/throttle-endpoints")
 INTROSPECTION = topic("how-to/introspection")
 PREVIEW = topic("how-to/preview")
 WITHOUT_ROWS = topic("how-to/without-rows")
+ISSUE_FROM_CODE = topic("how-to/issue-from-code")
 MONITORING = topic("how-to/monitor")
 REVOKE_TOKENS = topic("how-to/revoke-tokens")
 KEYS = topic(

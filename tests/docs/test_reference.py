@@ -37,6 +37,7 @@ from .blocks import (
     DOCS,
     HEALTH,
     INTROSPECTION,
+    ISSUE_FROM_CODE,
     KEY_LEAKED,
     KEYS,
     MONITORING,
@@ -288,6 +289,7 @@ class TestBlocks:
             ROLLING_DEPLOYS: set(),
             HEALTH: {"mysite/health.py", "mysite/urls.py"},
             INTROSPECTION: set(),
+            ISSUE_FROM_CODE: {"mysite/exports.py", "mysite/lifetimes.py"},
             KEY_LEAKED: set(),
             MONITORING: {"mysite/receivers.py", "mysite/urls.py", "gunicorn.conf.py"},
             OTHER_FRAMEWORKS: {

@@ -181,7 +181,7 @@ def preview_access_token(
             audience,
             applied,
             subject=subject,
-            lifetime=token_lifetime(audience),
+            lifetime=token_lifetime(request, audience, subject=subject),
             token_id=_example_token_id(request.client, subject),
             rollback=True,
         )

@@ -5,6 +5,7 @@ from .bearer import issued_row
 from .client_authentication import authenticated_client
 from .client_policy import allows_front_channel_tokens
 from .device_grant import begin_polling, pending_audience, requested_audience, token_server_kwargs
+from .direct_issuance import DirectAccessToken, issue_access_token
 from .generator import generate_access_token, redirectable
 from .refusals import reporting_refusals
 from .request import AUTHENTICATION, DEVICE_CODE_GRANT
@@ -14,10 +15,12 @@ __all__ = [
     "AUTHENTICATION",
     "DEVICE_CODE_GRANT",
     "AccessTokenValidatorMixin",
+    "DirectAccessToken",
     "allows_front_channel_tokens",
     "authenticated_client",
     "begin_polling",
     "generate_access_token",
+    "issue_access_token",
     "issued_row",
     "pending_audience",
     "redirectable",

@@ -30,7 +30,7 @@ from django_at_jwt.events import AccessTokenIssued, span
 from .audience import resolve_for_token
 from .authorization import new_token_id
 from .refusals import report_refusal
-from .request import AUTHENTICATION, ISSUED, ISSUED_EVENT, LIFETIME, stored, token_grant
+from .request import AUTHENTICATION, ISSUED, ISSUED_EVENT, LIFETIME, REQUESTED_LIFETIME, stored, token_grant
 
 if TYPE_CHECKING:
     from oauthlib.common import Request
@@ -41,10 +41,10 @@ logger = logging.getLogger("django_at_jwt")
 
 
 class IssuanceFailed(OAuth2Error):
-    """An :class:`IssuanceError` on its way through oauthlib to the client, as JSON (RFC 6749 §5.2)."""
+    """An :class:`IssuanceError`, the ``reason``, on its way through oauthlib to the client as JSON (RFC 6749 §5.2)."""
 
     def __init__(self, error: IssuanceError, request: Request) -> None:
-        self.error = error.code
+        self.reason, self.error = error, error.code
         super().__init__(description=error.description, status_code=error.status, request=request)
 
     @property
@@ -86,12 +86,20 @@ def _issue(request: Request, began: float) -> tuple[str, AccessTokenIssued]:
     try:
         audience = resolve_for_token(request)
         subject = token_subject(stored(request, "user"), request.client, grant=token_grant(request))
-        lifetime = token_lifetime(audience, stored(request, "expires_in"))
+        facts = TokenRequest(
+            client=request.client,
+            grant=_grant(request),
+            now=time.time(),
+            user=stored(request, "user"),
+            authentication=stored(request, AUTHENTICATION),
+            lifetime=stored(request, REQUESTED_LIFETIME),
+        )
+        lifetime = token_lifetime(facts, audience, subject=subject, expires_in=stored(request, "expires_in"))
         setattr(request, LIFETIME, lifetime)
         if audience.token_format is TokenFormat.OPAQUE:
             token = _opaque_token(request)
         else:
-            token = _sign(request, audience, subject, lifetime)
+            token = _sign(facts, audience, subject=subject, lifetime=lifetime, token_id=new_token_id(request))
     except IssuanceError as error:
         refuse(error, request)
     issued = AccessTokenIssued(
@@ -107,20 +115,11 @@ def _issue(request: Request, began: float) -> tuple[str, AccessTokenIssued]:
     return token, issued
 
 
-def _sign(request: Request, audience: Audience, subject: str | None, lifetime: int) -> IssuedAccessToken:
+def _sign(
+    facts: TokenRequest, audience: Audience, *, subject: str | None, lifetime: int, token_id: str
+) -> IssuedAccessToken:
     composed = compose_access_token(
-        TokenRequest(
-            client=request.client,
-            grant=_grant(request),
-            now=time.time(),
-            user=stored(request, "user"),
-            authentication=stored(request, AUTHENTICATION),
-        ),
-        audience,
-        claim_mappers.current(),
-        subject=subject,
-        lifetime=lifetime,
-        token_id=new_token_id(request),
+        facts, audience, claim_mappers.current(), subject=subject, lifetime=lifetime, token_id=token_id
     )
     log_problems(composed.mapped)
     token = sign_access_token(composed)

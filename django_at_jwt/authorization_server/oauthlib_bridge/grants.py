@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID, uuid4
@@ -51,6 +52,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from oauthlib.common import Request
+
+
+logger = logging.getLogger("django_at_jwt")
 
 
 class GrantStorageMixin:
@@ -141,7 +145,8 @@ class GrantStorageMixin:
         A token that has neither a user nor a row needs no statement, and so no transaction.
         """
         if is_without_row(token["access_token"]) and authorization_of(request) is None:
-            token["expires_in"], saved = stored(request, LIFETIME), None
+            _set_lifetime(token, request)
+            saved = None
         else:
             saved = self._save_in_transaction(token, request, *args, **kwargs)
         issued = stored(request, ISSUED_EVENT)
@@ -163,8 +168,7 @@ class GrantStorageMixin:
         # DOT reads this attribute; a request parameter of the same name must not set it.
         request.refresh_token_instance = stored(request, "refresh_token_instance")
         if stored(request, LIFETIME) is not None:
-            # oauthlib has set it before the audience was resolved.
-            token["expires_in"] = stored(request, LIFETIME)
+            _set_lifetime(token, request)
         if request.refresh_token_instance is not None:
             return self._save_refreshed_token(token, request, *args, **kwargs)  # type: ignore[attr-defined]
         _use_grant(request, token)
@@ -191,6 +195,19 @@ class GrantStorageMixin:
                 Authorization.objects.lock_family(refresh_token.token_family)
                 lock_family(refresh_token).end_siblings()
             return super().revoke_token(token, token_type_hint, request, *args, **kwargs)  # type: ignore[misc]
+
+
+def _set_lifetime(token: dict[str, Any], request: Request) -> None:
+    """Set ``expires_in``, which oauthlib has set before the audience was resolved, to the lifetime of the token."""
+    lifetime, given = stored(request, LIFETIME), token.get("expires_in")
+    if given not in (lifetime, stored(request, "expires_in")):
+        logger.warning(
+            "expires_in=%r, which the site's validator has set, is ignored: the access token is already issued for %s "
+            'seconds; set AT_JWT["TOKEN_LIFETIME"] to a function that returns the lifetime',
+            given,
+            lifetime,
+        )
+    token["expires_in"] = lifetime
 
 
 class _NewFamily(NamedTuple):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from django_at_jwt.events import AccessTokenRefused, emit
 
-from .request import is_authorization_request, stored, token_grant
+from .request import DIRECT, IS_DIRECT, is_authorization_request, stored, token_grant
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -88,10 +88,12 @@ def report_refusal(error: str, reason: str, request: Request) -> None:
     current, client = _current.get(), stored(request, "client")
     if current is not None:
         current.is_reported = True
+    is_direct = stored(request, IS_DIRECT) is True
+    endpoint = "authorization" if is_authorization_request(request) else "token"
     emit(
         AccessTokenRefused(
-            endpoint="authorization" if is_authorization_request(request) else "token",
-            grant=_known(token_grant(request)),
+            endpoint=DIRECT if is_direct else endpoint,
+            grant=DIRECT if is_direct else _known(token_grant(request)),
             client_id=None if client is None else client.client_id,
             error=error,
             reason=reason,

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from oauthlib.common import Request
 
 DEVICE_CODE_GRANT: Final = "urn:ietf:params:oauth:grant-type:device_code"
+# The grant of tokens that code of the site issues, without a request from a client.
+DIRECT: Final = "direct"
 
 # Names of values that this app stores on a request. They are read through stored(), so no parameter can set them.
 AUDIENCE: Final = "at_jwt_audience"
@@ -22,6 +24,8 @@ DEVICE_GRANT: Final = "at_jwt_device_grant"
 AUTHORIZATION: Final = "at_jwt_authorization"
 AUTHENTICATION: Final = "at_jwt_authentication"
 LIFETIME: Final = "at_jwt_lifetime"
+REQUESTED_LIFETIME: Final = "at_jwt_requested_lifetime"
+IS_DIRECT: Final = "at_jwt_is_direct"
 LINK: Final = "at_jwt_link"
 ISSUED: Final = "at_jwt_issued"
 ISSUED_EVENT: Final = "at_jwt_issued_event"
@@ -33,7 +37,12 @@ def stored(request: Request, name: str) -> Any:
 
 
 def token_grant(request: Request) -> str | None:
-    """Return the grant type of a token request, or ``None`` for an authorization request, which has no body."""
+    """Return the grant type of a token request, or ``None`` for an authorization request, which has no body.
+
+    ``direct`` if code of the site issues the token.
+    """
+    if stored(request, IS_DIRECT) is True:
+        return DIRECT
     return dict(request.decoded_body or ()).get("grant_type")
 
 

@@ -50,6 +50,16 @@ def test_header_claims_and_size_are_those_of_the_token(web, user):
     assert shown.size.total == len(token)
 
 
+def short_for_readers(context, lifetime):
+    return 60 if context.scopes == ("read",) and context.user.username == "alice" else lifetime
+
+
+def test_lifetime_is_that_of_the_sites_function(web, user, settings):
+    settings.AT_JWT = {**settings.AT_JWT, "TOKEN_LIFETIME": f"{__name__}.short_for_readers"}
+    claims = preview(web, user, scopes=["read"]).claims
+    assert claims["exp"] - claims["iat"] == 60
+
+
 def test_nothing_is_written_and_no_key_is_opened(web, user, monkeypatch):
     from django_at_jwt.core.jose.keys import PrivateKey as OpenKey
 
