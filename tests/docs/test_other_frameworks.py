@@ -36,7 +36,7 @@ def run(monkeypatch):
 
 
 def test_fastapi(run, issuer):
-    pytest.importorskip("fastapi")
+    pytest.importorskip("fastapi", reason="FastAPI is not installed")
     from fastapi.testclient import TestClient
 
     loopback = ('"https://as.example.com/o",', f'"{issuer.issuer}", allow_loopback_http=True, timeout=60,')
@@ -68,7 +68,7 @@ def test_outside_a_view(run, user):
 
 
 def test_mcp_server(run, issuer):
-    pytest.importorskip("mcp")
+    pytest.importorskip("mcp", reason="the SDK of MCP is not installed")
     from starlette.testclient import TestClient
 
     url = "https://mcp.example.com/mcp"
@@ -108,7 +108,7 @@ def serve(settings, *patterns):
 @pytest.mark.django_db
 @pytest.mark.usefixtures("keys_made_quickly", "signing_keys")
 def test_ninja(run, client, settings):
-    pytest.importorskip("ninja")
+    pytest.importorskip("ninja", reason="django-ninja is not installed")
     serve(settings, path("ninja/", run("mysite/ninja_api.py")["api"].urls))
     for address in "/ninja/orders", "/ninja/stock":
         refused = client.get(address)
@@ -139,7 +139,7 @@ async def sent_async(method, address, **options):
 @pytest.mark.django_db
 @pytest.mark.usefixtures("keys_made_quickly", "signing_keys")
 def test_strawberry(run, settings):
-    pytest.importorskip("strawberry")
+    pytest.importorskip("strawberry", reason="Strawberry is not installed")
     serve(settings, path("graphql/", run("mysite/graphql.py")["endpoint"]))
     query = {"data": {"query": "{ client }"}, "content_type": "application/json"}
     send = async_to_sync(sent_async)
@@ -151,7 +151,7 @@ def test_strawberry(run, settings):
 @pytest.mark.django_db
 @pytest.mark.usefixtures("keys_made_quickly", "signing_keys")
 def test_adrf(run, settings):
-    pytest.importorskip("adrf")
+    pytest.importorskip("adrf", reason="adrf is not installed")
     serve(settings, path("orders/", run("mysite/adrf_views.py")["Orders"].as_view()))
     send = async_to_sync(sent_async)
     assert send("get", "/orders/", headers=bearer("read")).json() == {"client": "a client"}

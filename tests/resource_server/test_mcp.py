@@ -10,7 +10,7 @@ from tests.core.token_factory import API, REPORTS
 
 from .signed_tokens import token
 
-pytest.importorskip("mcp")
+pytest.importorskip("mcp", reason="the SDK of MCP is not installed")
 
 from django_at_jwt.mcp import TokenVerifier
 

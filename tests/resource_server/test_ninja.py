@@ -12,7 +12,7 @@ from django_at_jwt.core.errors import KeysUnavailable
 from .signed_tokens import bearer
 from .test_plain_views import FORM, told
 
-pytest.importorskip("ninja")
+pytest.importorskip("ninja", reason="django-ninja is not installed")
 
 pytestmark = [
     pytest.mark.django_db,
