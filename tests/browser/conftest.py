@@ -36,7 +36,6 @@ class Site:
 
 @pytest.fixture(scope="session")
 def site(tmp_path_factory):
-    pytest.importorskip("selenium", reason="browser: selenium is not installed")
     from .chromium import AXE, CHROMIUM, DRIVER, chromium
 
     for path in (CHROMIUM, DRIVER):
@@ -47,7 +46,6 @@ def site(tmp_path_factory):
     folder = tmp_path_factory.mktemp("site")
     migrated = run_manage(environment_for(folder, DJANGO_SETTINGS_MODULE=SETTINGS), "migrate", "--verbosity=0")
     assert migrated.returncode == 0, migrated.stderr
-
     with running_server(folder, DJANGO_SETTINGS_MODULE=SETTINGS) as server, chromium() as window:
         yield Site(server, window, server.description())
 

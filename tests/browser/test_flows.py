@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import pytest
 import requests
-from selenium.webdriver.common.keys import Keys
 
 from tests.patience import PATIENCE_SECONDS
+
+pytest.importorskip("selenium", reason="browser: selenium is not installed")
+
+from selenium.webdriver.common.keys import Keys
 
 from .chromium import LOOKS
 

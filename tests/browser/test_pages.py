@@ -7,6 +7,9 @@ import re
 from urllib.parse import urlsplit
 
 import pytest
+
+pytest.importorskip("selenium", reason="browser: selenium is not installed")
+
 from selenium.webdriver.common.by import By
 
 from .chromium import LOOKS, SCREENSHOTS, WIDE
