@@ -133,6 +133,13 @@ class TestFilters:
             values = {name: None if at is None else now + at * day for name, at in zip(names, instants, strict=True)}
             SigningKey.objects.create(kid=kid, algorithm=template.algorithm, public_jwk=template.public_jwk, **values)
 
+    @pytest.mark.parametrize("value", ["x", "\0"])
+    @pytest.mark.parametrize("name", ["state", "algorithm"])
+    def test_filter_ignores_unknown_values(self, name, value, admin_client, signing_keys):
+        page = admin_client.get(LIST, {name: value})
+        assert page.status_code == 200
+        assert len(page.context["cl"].result_list) == SigningKey.objects.count() > 0
+
     @pytest.mark.parametrize("state", KeyState)
     def test_state_is_that_of_the_rows(self, state, keys, admin_client, settings):
         settings.AT_JWT = {**settings.AT_JWT, "REVOKED_KIDS": ["ending"]}

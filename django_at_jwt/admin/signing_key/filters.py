@@ -50,6 +50,6 @@ class AlgorithmFilter(admin.SimpleListFilter):
         return [(name, name) for name in stored]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[SigningKey]) -> QuerySet[SigningKey]:
-        """Return the keys of the chosen algorithm."""
+        """Return the keys of the chosen algorithm; an unknown one is ignored."""
         algorithm = self.value()
-        return queryset if algorithm is None else queryset.filter(algorithm=algorithm)
+        return queryset.filter(algorithm=algorithm) if algorithm in dict(self.lookup_choices) else queryset
