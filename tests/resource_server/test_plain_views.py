@@ -315,7 +315,18 @@ class AsksTheDatabase(IsUser):
         (IsUser & IsAdminUser, False),
         (IsAdminUser | IsUser, False),
     ],
-    ids=str,
+    ids=[
+        "role",
+        "user",
+        "not user",
+        "role and either",
+        "admin user",
+        "own",
+        "not own",
+        "user or own",
+        "user and admin user",
+        "admin user or user",
+    ],
 )
 def test_permissions_of_a_site_may_make_queries(permission, expected):
     assert reads_only_the_token(permission) is expected
