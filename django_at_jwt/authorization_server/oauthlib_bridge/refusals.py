@@ -86,9 +86,9 @@ def report_refusal(error: str, reason: str, request: Request) -> None:
         reason: the reason for the log, which may differ from what the client is told.
     """
     current, client = _current.get(), stored(request, "client")
-    if current is not None:
-        current.is_reported = True
     is_direct = stored(request, IS_DIRECT) is True
+    if current is not None and not is_direct:
+        current.is_reported = True
     endpoint = "authorization" if is_authorization_request(request) else "token"
     emit(
         AccessTokenRefused(

@@ -204,6 +204,15 @@ class TestRefusal:
         error = self.refusal(events, IssuanceError, client=web.application, user=user)
         assert (error.code, error.__cause__) == ("access_denied", None)
 
+    def test_within_a_token_request_does_not_hide_that_of_the_request(self, settings, service, events):
+        validator = f"{__name__}.IssuingForAnUnknownApi"
+        settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "OAUTH2_VALIDATOR_CLASS": validator}
+        assert service.token("client_credentials", scope="fly").status_code == 400
+        assert [(event.endpoint, event.error) for event in events] == [
+            ("direct", "invalid_target"),
+            ("token", "invalid_scope"),
+        ]
+
     @pytest.mark.parametrize(
         ("argument", "error"),
         [
@@ -217,6 +226,14 @@ class TestRefusal:
     def test_of_arguments_of_the_wrong_kind(self, web, user, argument, error):
         with pytest.raises(error, match=next(iter(argument))):
             issue_access_token(client=web.application, user=user, **argument)
+
+
+class IssuingForAnUnknownApi(OAuth2Validator):
+    def validate_grant_type(self, client_id, grant_type, client, request, *args, **kwargs):
+        if "fly" in str(request.scope):
+            with pytest.raises(InvalidTarget):
+                issue_access_token(client=client, resource="https://unknown.example.com/")
+        return super().validate_grant_type(client_id, grant_type, client, request, *args, **kwargs)
 
 
 class StoringNothing(OAuth2Validator):
