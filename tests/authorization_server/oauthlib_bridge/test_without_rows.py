@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from time import time
 
 import pytest
 from django.core.management import call_command
@@ -11,7 +12,7 @@ from django.utils import timezone
 from oauth2_provider.models import clear_expired, get_access_token_model, get_refresh_token_model
 from oauth2_provider.signals import app_authorized
 
-from django_at_jwt.authorization_server.revocation.revoke import UnknownToken, issued_token, revoke_token
+from django_at_jwt.authorization_server.revocation.revoke import UnknownToken, issued_token, revoke_client, revoke_token
 from django_at_jwt.core.token_id import TokenId
 from django_at_jwt.models import Authorization, ClientOptions, DenyListEntry, IssuedToken
 from django_at_jwt.models.authorization import credential_hash, reference_to
@@ -56,6 +57,20 @@ def refreshed(web, answer, **asked):
 
 
 class TestClientCredentials:
+    @pytest.mark.parametrize(("ahead", "accepted"), [(-1, False), (20, False), (40, True)])
+    def test_revocation_of_its_client_reaches_servers_whose_clock_is_ahead(
+        self, service, ahead, accepted, monkeypatch, django_capture_on_commit_callbacks
+    ):
+        with monkeypatch.context() as clock:
+            clock.setattr(
+                "django_at_jwt.authorization_server.oauthlib_bridge.generator.time.time", lambda: time() + ahead
+            )
+            token = own_token(service)
+        with django_capture_on_commit_callbacks(execute=True):
+            revoke_client(service.application)
+        monkeypatch.setattr("django_at_jwt.resource_server.verification.time.time", lambda: time() + 30)
+        assert is_accepted(token) is accepted
+
     @pytest.fixture(autouse=True)
     def _unstored(self, settings):
         store(settings, stores=False)
