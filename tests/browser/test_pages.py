@@ -86,7 +86,7 @@ def test_pages_of_the_admin_follow_the_policy_and_are_as_accessible_as_stock_pag
         problems += [(path, rule, parts) for rule, parts in report[path].items() if rule not in stock]
         problems += [(path, complaint) for complaint in site.window.complaints()]
     (SCREENSHOTS / "accessibility.json").write_text(json.dumps({"stock": stock, "ours": report}, indent=1))
-    assert problems == []
+    assert not problems, "\n".join(map(str, problems))
     assert {"/admin/django_at_jwt/signingkey/ROW/change/", "/admin/django_at_jwt/resourceserver/add/"} <= set(pages)
 
 
