@@ -39,6 +39,7 @@ for client_id, secret in {{"web-shop": "{SECRET}", "one": "hand-set", "two": "ha
 TOKEN = "curl --silent --user {client}:{secret} --data grant_type=client_credentials https://www.example.com/o/token/"
 
 
+@pytest.mark.ci
 def test_page_in_a_new_project(tmp_path):
     installing = [block for block in blocks_of(INSTALLATION) if block.language == "python"]
     settings, urls = (

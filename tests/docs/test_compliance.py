@@ -141,6 +141,7 @@ class TestPage:
 
 
 class TestCommand:
+    @pytest.mark.ci
     def test_writes_the_page_in_spite_of_failing_and_broken_tests(self, tmp_path):
         (tmp_path / "test_results.py").write_text(
             "import pytest\n"

@@ -64,6 +64,7 @@ def refreshed(project, tokens):
     return json.loads(project.run(REFRESH.format(token=tokens["refresh_token"])))
 
 
+@pytest.mark.ci
 def test_pages_in_a_new_project(project):
     (project.folder / "before.py").write_text(BEFORE)
     project.run("python manage.py shell < before.py")
@@ -119,6 +120,7 @@ def test_pages_in_a_new_project(project):
     assert status(project, "/orders/both/", now["access_token"]) == 200
 
 
+@pytest.mark.ci
 def test_page_on_own_views_in_a_new_project(project):
     installing = blocks_of(INSTALLATION)
     project.follow(

@@ -100,6 +100,7 @@ def project(request, tmp_path):
         project.stop()
 
 
+@pytest.mark.ci
 def test_live_tokens_work_before_between_and_after_the_steps(project):
     project, tokens, stock = project
     keep, remove, *validator = [block for block in blocks_of(UNINSTALL) if block.language != "text"]

@@ -79,6 +79,7 @@ def test_rules_are_valid():
 
 
 @needs_promtool
+@pytest.mark.ci
 def test_rules_fire_when_they_should_and_only_then():
     run = promtool("test", "rules", ALERT_TESTS)
     assert run.returncode == 0, run.stdout + run.stderr

@@ -66,6 +66,7 @@ def test_the_migrations_are_complete():
     assert done.returncode == 0, done.stdout
 
 
+@pytest.mark.ci
 def test_signing_keys_are_changed_where_each_request_is_a_transaction():
     done = run("tests.swapped.settings_atomic", "tests.swapped.change_keys")
     assert done.returncode == 0, done.stderr
@@ -73,6 +74,7 @@ def test_signing_keys_are_changed_where_each_request_is_a_transaction():
 
 
 @pytest.mark.django_db
+@pytest.mark.ci
 def test_resource_servers_move_from_one_site_to_the_other(tmp_path):
     everything = {
         "name": "Mail",

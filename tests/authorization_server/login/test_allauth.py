@@ -50,6 +50,7 @@ def test_nothing_is_read_if_it_is_not_installed():
     assert allauth_records.steps_of(None, None) == []
 
 
+@pytest.mark.ci
 def test_real_logins():
     for module in "allauth.mfa", "fido2":
         pytest.importorskip(module, reason="django-allauth[mfa] is not installed")
