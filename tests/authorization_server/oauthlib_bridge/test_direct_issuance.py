@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 from datetime import timedelta
+from functools import partial
 
 import pytest
-from django.db import transaction
+from django.db import router, transaction
 from django.test import Client
 from django.utils import timezone
 from oauth2_provider.models import get_access_token_model, get_refresh_token_model
@@ -22,7 +23,7 @@ from django_at_jwt.issuance import (
     IssuanceUnavailable,
     issue_access_token,
 )
-from django_at_jwt.models import Authorization, IssuedToken, SigningKey
+from django_at_jwt.models import Authorization, DenyListEntry, IssuedToken, SigningKey
 from django_at_jwt.revocation import revoke_authorization
 from django_at_jwt.validators import OAuth2Validator
 from tests.conftest import decoded
@@ -49,6 +50,12 @@ def mapper(**conditions):
         "source": {"kind": "constant", "value": "gold"},
         "conditions": conditions,
     }
+
+
+@pytest.fixture
+def committing(django_capture_on_commit_callbacks):
+    """Run what is due on commit, in the database of the deny list."""
+    return partial(django_capture_on_commit_callbacks, using=router.db_for_write(DenyListEntry), execute=True)
 
 
 class TestToken:
@@ -88,10 +95,10 @@ class TestToken:
         assert Authorization.objects.get().identifier == issued.authorization
         assert not get_refresh_token_model().objects.exists()
 
-    def test_ends_with_its_authorization(self, web, user, django_capture_on_commit_callbacks):
+    def test_ends_with_its_authorization(self, web, user, committing):
         issued = issue_access_token(client=web.application, user=user)
         assert is_accepted(issued.token)
-        with django_capture_on_commit_callbacks(execute=True):
+        with committing():
             revoke_authorization(issued.authorization)
         deny_list.renew()
         assert not is_accepted(issued.token)
