@@ -127,9 +127,10 @@ class TestToken:
         assert is_accepted(issued.token)
 
     def test_is_not_stored_if_the_transaction_is_rolled_back(self, web, user):
-        with transaction.atomic():
+        tokens = router.db_for_write(get_access_token_model())
+        with transaction.atomic(using=tokens):
             issued = issue_access_token(client=web.application, user=user)
-            transaction.set_rollback(True)
+            transaction.set_rollback(True, using=tokens)
         assert not is_accepted(issued.token)
 
     def test_has_the_grant_direct_for_mappers_and_events(self, settings, web, user, events):
