@@ -17,6 +17,8 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from oauth2_provider.models import get_access_token_model, get_application_model
 
+from django_at_jwt.core.quotation import is_storable
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
@@ -42,7 +44,7 @@ def _label(client_id: str, name: str) -> str:
 def _labels(client_ids: Iterable[str]) -> dict[str, str]:
     """Return the labels of clients by client id, in the given order. A deleted client is labelled as such."""
     wanted = list(client_ids)
-    rows = get_application_model()._default_manager.filter(client_id__in=wanted)
+    rows = get_application_model()._default_manager.filter(client_id__in=filter(is_storable, wanted))
     names = dict(rows.values_list("client_id", "name"))
     gone = gettext("%(client)s (no such client)")
     return {each: _label(each, names[each]) if each in names else gone % {"client": each} for each in wanted}
@@ -131,7 +133,9 @@ class _ClientMixin(forms.ChoiceField):
     def validate(self, value: Any) -> None:
         """Check that the clients exist."""
         wanted = value if isinstance(value, list) else [value]
-        rows = get_application_model()._default_manager.filter(client_id__in=wanted, **self.conditions)
+        # PostgreSQL does not take other texts.
+        storable = [each for each in wanted if is_storable(each)]
+        rows = get_application_model()._default_manager.filter(client_id__in=storable, **self.conditions)
         known = {*rows.values_list("client_id", flat=True), *self._stored}
         self.choices = [(client_id, client_id) for client_id in known]
         super().validate(value)
