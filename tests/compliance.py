@@ -86,7 +86,7 @@ class Outcome(StrEnum):
     PASSED = "passed"
 
 
-@dataclass
+@dataclass(eq=False)
 class Run:
     """The results of a run of the marked tests, collected as a pytest plugin of the main process."""
 
