@@ -20,7 +20,7 @@ document.addEventListener("DOMContentLoaded", () => {
 
   const showSource = () => kinds.forEach((each) => show(`source_${each}`, each === kind.value));
 
-  // Set a type that nobody has chosen to that of the source, and say so. Never change a chosen one.
+  // Follow the source with the type, and announce it, until the user chooses a type.
   const notice = document.createElement("div");
   notice.className = "help at-jwt-notice";
   notice.setAttribute("role", "status");
