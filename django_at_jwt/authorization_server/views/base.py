@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import oauth2_provider
 from django.http import JsonResponse
 from django.template.loader import select_template
-
-if TYPE_CHECKING:
-    from django.http import QueryDict
 
 
 class OwnCoreMixin:
@@ -22,11 +19,6 @@ class OwnCoreMixin:
         if "_oauthlib_core" not in vars(cls):
             cls._oauthlib_core = cls.get_oauthlib_backend_class()(cls.get_server())
         return super().get_oauthlib_core()  # type: ignore[misc]
-
-
-def values_of(query: QueryDict, name: str) -> list[object]:
-    """Return all non-empty values of a parameter."""
-    return [value for value in query.getlist(name) if value]
 
 
 def refusal(code: str, description: str, status: int) -> JsonResponse:
