@@ -22,6 +22,7 @@ from django_at_jwt.authorization_server.claims.change_impact import change_impac
 from django_at_jwt.authorization_server.claims.configuration import ClaimConfiguration
 from django_at_jwt.models import ClaimMapper, ResourceServer
 
+from .base import ModelAdmin
 from .confirmation import CONFIRMATION, confirmation_context, is_confirmed, submitted_values
 from .optimistic_lock import BACK, version_of
 from .preview import PREVIEW_PERMISSION, record_preview
@@ -31,10 +32,6 @@ if TYPE_CHECKING:
     from django.db.models import Model, QuerySet
     from django.forms import ModelForm
     from django.http import HttpRequest, HttpResponse
-
-    _ModelAdmin = admin.ModelAdmin[Any]
-else:
-    _ModelAdmin = admin.ModelAdmin  # Not generic at run time.
 
 
 def lock_rows() -> str:
@@ -48,7 +45,7 @@ def lock_rows() -> str:
     return version_of(*rows)
 
 
-class ConfirmingAdmin(_ModelAdmin):
+class ConfirmingAdmin(ModelAdmin):
     """An admin that shows a review page before it saves or deletes. Subclasses apply the change to a configuration."""
 
     confirm_template = "admin/django_at_jwt/confirm_change.html"

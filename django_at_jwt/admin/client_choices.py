@@ -19,15 +19,15 @@ from oauth2_provider.models import get_access_token_model, get_application_model
 
 from django_at_jwt.core.quotation import is_storable
 
+from .base import ModelAdmin
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from django.utils.safestring import SafeString
 
-    _ModelAdmin = admin.ModelAdmin[Any]
     _Search = AutocompleteSelect
 else:
-    _ModelAdmin = admin.ModelAdmin  # Not generic at run time.
     _Search = object
 
 # Names Django's search boxes after their fields, for screen readers.
@@ -153,7 +153,7 @@ class ClientsField(_ClientMixin, forms.MultipleChoiceField):
     search_widget = ClientsWidget
 
 
-class ClientSearchMixin(_ModelAdmin):
+class ClientSearchMixin(ModelAdmin):
     """Adds the search that the fields of the form use, for users who may open the form."""
 
     # Lookups of DOT's application model that limit the clients.

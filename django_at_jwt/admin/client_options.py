@@ -13,15 +13,14 @@ from oauth2_provider.models import get_application_model
 from django_at_jwt.models import ClientOptions
 from django_at_jwt.models.authorization import reference_to
 
+from .base import ModelAdmin
 from .client_choices import ClientField, ClientSearchMixin
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
 
-    _ModelAdmin = admin.ModelAdmin[ClientOptions]
     _ModelForm = forms.ModelForm[ClientOptions]
 else:
-    _ModelAdmin = admin.ModelAdmin  # Not generic at run time.
     _ModelForm = forms.ModelForm
 
 
@@ -70,7 +69,7 @@ class _ChangeList(ChangeList):
 
 
 @admin.register(ClientOptions)
-class ClientOptionsAdmin(ClientSearchMixin, _ModelAdmin):
+class ClientOptionsAdmin(ClientSearchMixin, ModelAdmin):
     """Options of single clients, which override the settings."""
 
     form = ClientOptionsForm

@@ -6,7 +6,7 @@ import logging
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
-from django.contrib import admin, messages
+from django.contrib import messages
 from django.db import DatabaseError, InterfaceError
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.translation import gettext_lazy as _
@@ -14,12 +14,11 @@ from django.utils.translation import gettext_lazy as _
 from django_at_jwt.authorization_server.views.outages import is_outage
 from django_at_jwt.core.quotation import single_line
 
+from .base import ModelAdmin
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    _ModelAdmin = admin.ModelAdmin[Any]
-else:
-    _ModelAdmin = admin.ModelAdmin  # Not generic at run time.
 
 logger = logging.getLogger("django_at_jwt")
 
@@ -48,7 +47,7 @@ def answering_conflicts(view: Callable[..., Any]) -> Callable[..., Any]:
     return wrapper
 
 
-class ConflictMessageMixin(_ModelAdmin):
+class ConflictMessageMixin(ModelAdmin):
     """Answers conflicts on the pages of an admin class, its actions included."""
 
     @answering_conflicts

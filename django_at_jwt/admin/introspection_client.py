@@ -11,15 +11,14 @@ from oauth2_provider.models import AbstractApplication
 
 from django_at_jwt.models import IntrospectionClient
 
+from .base import ModelAdmin
 from .client_choices import ClientField, ClientSearchMixin
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
 
-    _ModelAdmin = admin.ModelAdmin[IntrospectionClient]
     _ModelForm = forms.ModelForm[IntrospectionClient]
 else:
-    _ModelAdmin = admin.ModelAdmin  # Not generic at run time.
     _ModelForm = forms.ModelForm
 
 
@@ -47,7 +46,7 @@ class IntrospectionClientForm(_ModelForm):
 
 
 @admin.register(IntrospectionClient)
-class IntrospectionClientAdmin(ClientSearchMixin, _ModelAdmin):
+class IntrospectionClientAdmin(ClientSearchMixin, ModelAdmin):
     """The clients that may introspect all tokens. Rows are added and deleted, never changed."""
 
     form = IntrospectionClientForm

@@ -16,6 +16,7 @@ from django_at_jwt.conf import app_settings
 from django_at_jwt.core.subjects import UserMode
 from django_at_jwt.models import IssuerSubject
 
+from .base import ModelAdmin
 from .confirmation import confirmation_context, is_confirmed
 from .dates import format_instant
 from .optimistic_lock import VersionedForm
@@ -24,10 +25,6 @@ if TYPE_CHECKING:
     from django.http import HttpRequest, HttpResponse
 
     from django_at_jwt.conf.issuers import IssuerSettings
-
-    _ModelAdmin = admin.ModelAdmin[IssuerSubject]
-else:
-    _ModelAdmin = admin.ModelAdmin  # Not generic at run time.
 
 
 class IssuerSubjectForm(VersionedForm):
@@ -61,7 +58,7 @@ def _label(entry: IssuerSettings) -> str:
 
 
 @admin.register(IssuerSubject)
-class IssuerSubjectAdmin(_ModelAdmin):
+class IssuerSubjectAdmin(ModelAdmin):
     """The user of each subject. Rows are added and deleted, but never changed to another user."""
 
     form = IssuerSubjectForm

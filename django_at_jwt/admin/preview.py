@@ -20,6 +20,7 @@ from django_at_jwt.authorization_server.claims.preview import SIZE_MARKS, previe
 from django_at_jwt.conf import token_user_model
 from django_at_jwt.models import ClaimMapper, ResourceServer, TokenPreview
 
+from .base import ModelAdmin
 from .client_choices import SEARCH_LABELS
 from .optimistic_lock import BACK
 from .preview_form import PREFIX, PreviewForm, request_for_mapper, request_for_resource_server
@@ -34,9 +35,6 @@ if TYPE_CHECKING:
     from django_at_jwt.authorization_server.claims.preview import Preview
     from django_at_jwt.core.claims import CompiledMappers, Conditions
 
-    _ModelAdmin = admin.ModelAdmin[TokenPreview]
-else:
-    _ModelAdmin = admin.ModelAdmin  # Not generic at run time.
 
 # The template preview/link.html, which other models' pages include, checks the same permission.
 PREVIEW_PERMISSION: Final = "django_at_jwt.preview_claimmapper"
@@ -44,7 +42,7 @@ _TEMPLATE: Final = "admin/django_at_jwt/preview/page.html"
 
 
 @admin.register(TokenPreview)
-class TokenPreviewAdmin(_ModelAdmin):
+class TokenPreviewAdmin(ModelAdmin):
     """The preview page, in place of a list of rows."""
 
     def get_urls(self) -> list[URLPattern]:

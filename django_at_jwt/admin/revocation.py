@@ -39,6 +39,7 @@ from django_at_jwt.authorization_server.revocation.rows import has_own_revoke
 from django_at_jwt.conf import token_user_model
 from django_at_jwt.models import Authorization, DenyListEntry
 
+from .base import ModelAdmin
 from .conflicts import ConflictMessageMixin, answering_conflicts
 from .dates import format_instant
 
@@ -50,9 +51,6 @@ if TYPE_CHECKING:
 
     from django_at_jwt.models import IssuedToken
 
-    _ModelAdmin = admin.ModelAdmin[Any]
-else:
-    _ModelAdmin = admin.ModelAdmin  # Not generic at run time.
 
 # The template revocation/link.html, which other models' pages include, checks the same permission.
 REVOKE_PERMISSION: Final = "django_at_jwt.revoke_tokens"
@@ -124,7 +122,7 @@ class TokenIdForm(forms.Form):
 
 
 @admin.register(DenyListEntry)
-class DenyListEntryAdmin(_ModelAdmin):
+class DenyListEntryAdmin(ModelAdmin):
     """The entries of the deny list, which no form changes. To add one is to revoke a token by its ``jti``."""
 
     change_list_template = "admin/django_at_jwt/revocation/change_list.html"

@@ -18,6 +18,7 @@ from django.utils.http import urlencode
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from django_at_jwt.admin.base import ModelAdmin
 from django_at_jwt.admin.dates import format_instant
 from django_at_jwt.authorization_server.endpoint_urls import first_path, mounted_views
 from django_at_jwt.authorization_server.keys.affected_tokens import live_links
@@ -53,10 +54,6 @@ if TYPE_CHECKING:
 
     from django.db.models import QuerySet
     from django.utils.functional import _StrPromise as StrPromise
-
-    _ModelAdmin = admin.ModelAdmin[SigningKey]
-else:
-    _ModelAdmin = admin.ModelAdmin  # Not generic at run time.
 
 
 # Errors that prevent a change of the keys, and its dry run.
@@ -96,7 +93,7 @@ def _signs_until(key: SigningKey) -> str:
 
 
 @admin.register(SigningKey)
-class SigningKeyAdmin(_ModelAdmin):
+class SigningKeyAdmin(ModelAdmin):
     """Signing keys and their states. No page shows private keys."""
 
     change_list_template = "admin/django_at_jwt/signingkey/change_list.html"

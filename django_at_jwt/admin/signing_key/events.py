@@ -9,6 +9,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
+from django_at_jwt.admin.base import ModelAdmin
 from django_at_jwt.models import SigningKeyEvent
 
 from .display import short_kid, two_lines
@@ -16,13 +17,9 @@ from .display import short_kid, two_lines
 if TYPE_CHECKING:
     from django.http import HttpRequest
 
-    _ModelAdmin = admin.ModelAdmin[SigningKeyEvent]
-else:
-    _ModelAdmin = admin.ModelAdmin  # Not generic at run time.
-
 
 @admin.register(SigningKeyEvent)
-class SigningKeyEventAdmin(_ModelAdmin):
+class SigningKeyEventAdmin(ModelAdmin):
     """What was done to the signing keys, newest first, for users who may view signing keys."""
 
     list_display = ("instant", "key", "action", "description", "by", "reason")

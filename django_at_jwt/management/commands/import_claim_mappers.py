@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from django_at_jwt.authorization_server.claims.change_impact import ChangeImpact, change_impact
+from django_at_jwt.authorization_server.claims.configuration import ClaimConfiguration
 from django_at_jwt.authorization_server.claims.import_export import (
     Difference,
     UnusableFile,
@@ -31,7 +34,9 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser | ArgumentParser) -> None:
         """Declare the options."""
         parser.add_argument("file", help="the file to read; - for standard input")
-        parser.add_argument("--dry-run", action="store_true", help="show what would change, but change nothing")
+        parser.add_argument(
+            "--dry-run", action="store_true", help="show the changes and their impact on tokens, but change nothing"
+        )
         parser.add_argument("--delete-others", action="store_true", help="delete the mappers that are not in the file")
 
     def handle(self, *, file: str, dry_run: bool, delete_others: bool, **options: Any) -> None:
@@ -45,13 +50,19 @@ class Command(BaseCommand):
         except (OSError, UnicodeDecodeError) as error:
             raise CommandError(f"Cannot read the file: {error}") from None
         try:
-            differences = import_mappers(read_mappers(text), delete_others=delete_others, dry_run=dry_run)
+            rows = read_mappers(text)
+            differences = import_mappers(rows, delete_others=delete_others, dry_run=dry_run)
         except UnusableFile as error:
             raise CommandError(f"Nothing was imported:\n{error}") from None
         for difference in differences:
             self._show(difference, _WOULD if dry_run else _DONE)
         if not differences:
             self.stdout.write("Nothing to do.")
+        elif dry_run:
+            changed = {difference.name for difference in differences}
+            before = ClaimConfiguration.stored()
+            after = before.with_rules((row.rule for row in rows if row.name in changed), in_place_of=changed)
+            self._show_impact(change_impact(before, after, now=time.time()))
 
     def _show(self, difference: Difference, verbs: dict[str, str]) -> None:
         self.stdout.write(f"{verbs[difference.kind]} {difference.name}")
@@ -63,3 +74,21 @@ class Command(BaseCommand):
                 self.stdout.write(f"  - {member}: {json.dumps(before, ensure_ascii=False)}")
             if after is not None:
                 self.stdout.write(f"  + {member}: {json.dumps(after, ensure_ascii=False)}")
+
+    def _show_impact(self, impact: ChangeImpact) -> None:
+        """Write what the review page of the admin site shows, without values of claims."""
+        self.stdout.write(f"Affects tokens of up to {impact.clients_concerned} of {impact.clients} clients.")
+        if not impact.sampled:
+            self.stdout.write("No token was sampled: there are no users and clients yet.")
+            return
+        self.stdout.write(f"Sampled tokens that change: {len(impact.tokens)} of {impact.sampled}.")
+        if impact.refused:
+            self.stdout.write(self.style.ERROR(f"Sampled tokens that would be refused: {len(impact.refused)}."))
+            for reason in sorted({each.after.refusal.reason for each in impact.refused if each.after.refusal}):
+                self.stdout.write(f"  {reason}")
+        if impact.claim_names:
+            self.stdout.write(f"Claims that change: {', '.join(impact.claim_names)}.")
+        if impact.newly_personal:
+            self.stdout.write(f"Additional personal data may be sent: {', '.join(impact.newly_personal)}.")
+        for reason, number in impact.never_issued:
+            self.stdout.write(f"Sampled tokens that are not issued, before or after: {number}. {reason}")

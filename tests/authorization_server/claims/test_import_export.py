@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from itertools import chain
 
 import pytest
@@ -82,6 +83,7 @@ def test_dry_run_reports_changes_without_making_them(tmp_path):
     assert imported(tmp_path, file, "--dry-run", "--delete-others") == (
         'Would change a\n  - claim: "c"\n  + claim: "d"\n  - order: 3\nWould delete gone\n'
         'Would add new\n  + claim: "e"\n  + name: "new"\n  + source: {"kind": "user", "path": "email"}\n'
+        "Affects tokens of up to 0 of 0 clients.\nNo token was sampled: there are no users and clients yet.\n"
     )
     assert stored() == before
     assert "gone" not in imported(tmp_path, file)
@@ -89,6 +91,19 @@ def test_dry_run_reports_changes_without_making_them(tmp_path):
     assert [each["name"] for each in stored()] == ["a", "gone", "new"]
     assert imported(tmp_path, file, "--delete-others") == "Deleted gone\n"
     assert [mapper.rule.claim for mapper in claim_mappers.current()] == ["d", "e"]
+
+
+@pytest.mark.usefixtures("web", "keys_made_quickly")
+def test_dry_run_shows_the_impact_on_sampled_tokens(tmp_path, user, signing_keys):
+    optional = {"name": "a", "claim": "c", "source": EMAIL}
+    text = imported(tmp_path, [optional], "--dry-run")
+    assert "Affects tokens of up to 1 of 1 clients.\nSampled tokens that change: " in text
+    assert "Claims that change: c.\nAdditional personal data may be sent: c.\n" in text
+    assert "refused" not in text
+    assert user.email not in text
+    required = {**optional, "source": {"kind": "claim", "claim": "absent"}, "required": True}
+    assert re.search(r"Sampled tokens that would be refused: [1-9]", imported(tmp_path, [required], "--dry-run"))
+    assert not ClaimMapper.objects.exists()
 
 
 @pytest.mark.parametrize(

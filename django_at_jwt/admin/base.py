@@ -1,0 +1,34 @@
+"""The base of the admin classes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import admin
+from django.contrib.admin.options import IncorrectLookupParameters
+
+from django_at_jwt.core.quotation import is_storable
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest
+
+    _ModelAdmin = admin.ModelAdmin[Any]
+else:
+    _ModelAdmin = admin.ModelAdmin  # Not generic at run time.
+
+
+class ModelAdmin(_ModelAdmin):
+    """Django's, with a list that treats a NUL character in the query as any other invalid filter.
+
+    PostgreSQL does not take such a text, so looking it up would be a server error.
+    """
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        """Return the list.
+
+        Raises:
+            IncorrectLookupParameters: the database cannot look up a value of the query. Django shows the whole list.
+        """
+        if not all(is_storable(value) for _name, values in request.GET.lists() for value in values):
+            raise IncorrectLookupParameters
+        return super().get_changelist_instance(request)
