@@ -101,7 +101,7 @@ def test_dry_run_shows_the_impact_on_sampled_tokens(tmp_path, user, signing_keys
     assert "Claims that change: c.\nAdditional personal data may be sent: c.\n" in text
     assert "refused" not in text
     assert user.email not in text
-    required = {**optional, "source": {"kind": "claim", "claim": "absent"}, "required": True}
+    required = {**optional, "source": {"kind": "claim", "claim": "absent"}, "when_missing": "fail", "required": True}
     assert re.search(r"Sampled tokens that would be refused: [1-9]", imported(tmp_path, [required], "--dry-run"))
     assert not ClaimMapper.objects.exists()
 
