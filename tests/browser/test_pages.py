@@ -12,7 +12,7 @@ pytest.importorskip("selenium", reason="browser: selenium is not installed")
 
 from selenium.webdriver.common.by import By
 
-from .chromium import LOOKS, SCREENSHOTS, WIDE
+from .chromium import LOOKS, SCREENSHOTS
 
 pytestmark = pytest.mark.ci
 
@@ -42,12 +42,11 @@ def links(window) -> list[str]:
 
 
 def broken_rules(window) -> dict[str, list[str]]:
-    """Return the elements that break each rule of axe-core in one of the colour schemes."""
-    found = {}
+    """Return the elements that break each rule of axe-core in one of the looks."""
+    found: dict[str, list[str]] = {}
     for look in LOOKS:
-        if look.width == WIDE:
-            window.look(look)
-            found |= window.accessibility()
+        window.look(look)
+        found |= window.accessibility()
     return found
 
 
