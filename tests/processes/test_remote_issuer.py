@@ -191,3 +191,28 @@ def test_checks_of_an_api_that_has_nothing_else():
     cache = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
     checked = run("", "django", "check", **environment(cache, issuers))
     assert checked.returncode == 0, checked.stderr
+
+
+@pytest.mark.ci
+def test_two_sites_with_an_issuer_each_and_an_api_for_both(running_example, tmp_path):
+    with ExitStack() as stack:
+        sites = []
+        for name in ("books", "shop"):
+            (tmp_path / name).mkdir()
+            sites.append(stack.enter_context(running_example(tmp_path / name)))
+        described = [site.description() for site in sites]
+        tokens = [issued(site, each["clients"]["service"]) for site, each in zip(sites, described, strict=True)]
+        issuers = {each["issuer"]: {"audience": each["resource_servers"][0]["identifier"]} for each in described}
+        assert len(issuers) == 2
+
+        cache = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
+        api = stack.enter_context(gunicorn("", tmp_path / "log", **environment(cache, issuers)))
+        assert [ask(api, token)[0] for token in tokens] == [200, 200]
+
+        def answered(site, token):
+            headers = {"Authorization": f"Bearer {token}"}
+            notes = f"{sites[site].base_url}/api/notes/"
+            return requests.get(notes, headers=headers, timeout=PATIENCE_SECONDS).status_code
+
+        assert [answered(site, tokens[site]) for site in (0, 1)] == [200, 200]
+        assert [answered(site, tokens[1 - site]) for site in (0, 1)] == [401, 401]
