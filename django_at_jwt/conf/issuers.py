@@ -15,6 +15,7 @@ from .validators import (
     got,
     problems_among,
     read_algorithms,
+    read_flag,
     read_leeway,
     read_optional_dotted_path,
     read_optional_secret,
@@ -69,6 +70,7 @@ class IssuerSettings:
             just-in-time provisioning.
         authorization_endpoint: for OpenAPI documents, which are generated without a request to the issuer.
         token_endpoint: for OpenAPI documents, as above.
+        openid_connect: for OpenAPI documents: whether the issuer has an OpenID Connect discovery document.
     """
 
     issuer: str
@@ -86,6 +88,7 @@ class IssuerSettings:
     fill_user: str | None = setting(None, read_optional_dotted_path)
     authorization_endpoint: str | None = setting(None, _endpoint)
     token_endpoint: str | None = setting(None, _endpoint)
+    openid_connect: bool = setting(False, read_flag)
 
 
 _ISSUER_OPTIONS: Final[Mapping[str, Field[Any]]] = {

@@ -10,6 +10,7 @@ from asgiref.sync import async_to_sync
 from django.test import AsyncClient
 from django.urls import path
 
+from tests.patience import PATIENCE_SECONDS
 from tests.resource_server.signed_tokens import bearer, token
 from tests.site.urls_of_apis import urlpatterns as site_urls
 
@@ -146,6 +147,40 @@ def test_strawberry(run, settings):
     assert send("post", "/graphql/", headers=bearer("read"), **query).json()["data"] == {"client": "a client"}
     refused = send("post", "/graphql/", **query)
     assert (refused.status_code, 'scope="read"' in refused["WWW-Authenticate"]) == (401, True)
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("keys_made_quickly", "signing_keys")
+def test_graphene(run, client, settings):
+    pytest.importorskip("graphene_django", reason="Graphene is not installed")
+    serve(settings, path("graphql/", run("mysite/graphene_view.py")["endpoint"]))
+    query = {"data": {"query": "{ client }"}, "content_type": "application/json"}
+    assert client.post("/graphql/", headers=bearer("read"), **query).json()["data"] == {"client": "a client"}
+    refused = client.post("/graphql/", **query)
+    assert (refused.status_code, 'scope="read"' in refused["WWW-Authenticate"]) == (401, True)
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("keys_made_quickly", "signing_keys")
+def test_channels(run):
+    pytest.importorskip("channels", reason="Channels is not installed")
+    from channels.testing import WebsocketCommunicator
+
+    application = run("mysite/asgi.py")["application"]
+
+    async def first_message(credentials):
+        headers = [(b"authorization", f"Bearer {credentials}".encode())]
+        communicator = WebsocketCommunicator(application, "/orders/", headers)
+        accepted, code = await communicator.connect(timeout=PATIENCE_SECONDS)
+        if not accepted:
+            return code
+        message = await communicator.receive_json_from(timeout=PATIENCE_SECONDS)
+        await communicator.disconnect()
+        return message
+
+    connect = async_to_sync(first_message)
+    assert connect(token("orders:read")) == {"client": "a client"}
+    assert [connect(token("other")), connect("a.b.c")] == [3003, 3000]
 
 
 @pytest.mark.django_db

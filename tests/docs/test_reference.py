@@ -296,6 +296,8 @@ class TestBlocks:
                 "fastapi_app.py",
                 "mcp_server.py",
                 "mysite/adrf_views.py",
+                "mysite/asgi.py",
+                "mysite/graphene_view.py",
                 "mysite/graphql.py",
                 "mysite/mcp_views.py",
                 "mysite/ninja_api.py",

@@ -17,10 +17,16 @@ from django_at_jwt.core.metadata import metadata_addresses, with_path
 from django_at_jwt.resource_server.protected_resources import default_identifier, issuers_for
 
 from .authentication import AccessTokenAuthentication
+from .permissions import RequiresAuthentication
 from .scopes import sufficient_scopes_for_view
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
     from drf_spectacular.openapi import AutoSchema
+    from rest_framework.views import APIView
+
+    from django_at_jwt.conf import IssuerSettings
 
 SCHEME_NAME: Final = "accessToken"
 _NOT_IN_A_NAME: Final = re.compile(r"[^A-Za-z0-9.-]")
@@ -42,18 +48,51 @@ class AccessTokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-unty
         self._issuers = issuers_for(identifier) if identifier else ()
         self._identifier = identifier or ""
         # One scheme for each issuer whose tokens the view accepts.
-        self.name = [_name(issuer, self._identifier) for issuer in self._issuers]
+        self.name: list[str] = []
 
     def get_security_definition(self, auto_schema: AutoSchema) -> list[dict[str, Any]]:
         """Return a security scheme for each issuer."""
-        return [_definition(issuer, self._identifier) for issuer in self._issuers]
+        login = _required_login(auto_schema.view)
+        return [_definition(issuer, self._identifier, login) for issuer in self._issuers]
 
     def get_security_requirement(self, auto_schema: AutoSchema) -> list[dict[str, list[str]]]:
         """Return the sets of scopes, each sufficient for the operation, for each issuer."""
-        # OpenAPI cannot express ``~`` and how the user must have logged in. An empty list would mark the operation as
-        # public.
+        # OpenAPI cannot express ``~``. An empty list would mark the operation as public.
         alternatives = sufficient_scopes_for_view(auto_schema.view, auto_schema.view.request) or [()]
-        return [{name: list(scopes)} for name in self.name for scopes in alternatives]
+        # drf-spectacular reads the names after it has called this method.
+        login = _required_login(auto_schema.view)
+        suffix = f"_with_{_escaped(login)}" if login else ""
+        self.name = [_name(issuer, self._identifier) + suffix for issuer in self._issuers]
+        return [
+            requirement
+            for name, issuer in zip(self.name, self._issuers, strict=True)
+            for requirement in _requirements(name, issuer, alternatives)
+        ]
+
+
+def _requirements(name: str, issuer: str, alternatives: Iterable[Sequence[str]]) -> list[dict[str, list[str]]]:
+    if _has_scopes(issuer):
+        return [{name: list(scopes)} for scopes in alternatives]
+    return [{name: []}]
+
+
+def _required_login(view: APIView) -> str:
+    """Return the parameters of the login that a view may require, as in a challenge, or an empty string."""
+    required = [each for permission in view.get_permissions() for each in _logins(permission)]
+    return " ".join(
+        part
+        for each in required
+        for part in (*each.acr_values, *(() if each.max_age is None else (f"max_age={each.max_age}",)))
+    )
+
+
+def _logins(permission: object) -> Iterator[RequiresAuthentication]:
+    if isinstance(permission, RequiresAuthentication):
+        yield permission
+    for name in ("op1", "op2"):
+        operand = getattr(permission, name, None)
+        if operand is not None:
+            yield from _logins(operand)
 
 
 def _name(issuer: str, identifier: str) -> str:
@@ -72,14 +111,34 @@ def _escaped(url: str) -> str:
     )
 
 
-def _definition(issuer: str, identifier: str) -> dict[str, Any]:
+def _definition(issuer: str, identifier: str, login: str) -> dict[str, Any]:
     description = f"RFC 9068 access tokens of {issuer} for {identifier}"
+    if login:
+        description += f", of a login with: {login} (RFC 9470)"
     endpoints = _endpoints(issuer)
-    if endpoints.token is None:
+    if endpoints.token is not None:
+        return {"type": "oauth2", "description": description, "flows": _flows(endpoints, _scopes(issuer, identifier))}
+    if _has_openid(issuer):
         # The endpoints are in the issuer's metadata, which is not fetched for a schema.
         _, address = metadata_addresses(issuer)
         return {"type": "openIdConnect", "description": description, "openIdConnectUrl": address}
-    return {"type": "oauth2", "description": description, "flows": _flows(endpoints, _scopes(issuer, identifier))}
+    return {"type": "http", "scheme": "bearer", "bearerFormat": "at+jwt", "description": description}
+
+
+def _has_scopes(issuer: str) -> bool:
+    """Return whether a requirement of the issuer's scheme may list scopes: OpenAPI allows none for type ``http``."""
+    return _endpoints(issuer).token is not None or _has_openid(issuer)
+
+
+def _has_openid(issuer: str) -> bool:
+    if issuer == local_issuer():
+        return bool(toolkit_setting("OIDC_ENABLED"))
+    return _entry(issuer).openid_connect
+
+
+def _entry(issuer: str) -> IssuerSettings:
+    [entry] = (each for each in app_settings().issuers if each.issuer == issuer)
+    return entry
 
 
 class _Endpoints(NamedTuple):
@@ -89,7 +148,7 @@ class _Endpoints(NamedTuple):
 
 def _endpoints(issuer: str) -> _Endpoints:
     if issuer != local_issuer():
-        [entry] = (each for each in app_settings().issuers if each.issuer == issuer)
+        entry = _entry(issuer)
         return _Endpoints(entry.authorization_endpoint, entry.token_endpoint)
     try:
         return _Endpoints(*(with_path(issuer, reverse(f"oauth2_provider:{name}")) for name in ("authorize", "token")))

@@ -108,13 +108,30 @@ class TestScheme:
         assert scheme["flows"]["clientCredentials"]["scopes"] == {"read": "Read", "other": ""}
 
     @pytest.mark.urls("tests.site.urls_without")
-    def test_where_the_issuers_endpoints_are_elsewhere(self):
-        [scheme] = schema_of(path("tried/", Api.as_view()))["components"]["securitySchemes"].values()
-        assert scheme == {
+    def test_where_the_issuers_endpoints_are_elsewhere(self, settings):
+        def scheme():
+            [found] = schema_of(path("tried/", Api.as_view()))["components"]["securitySchemes"].values()
+            return found
+
+        description = "RFC 9068 access tokens of https://as.example.com/o for https://api.example.com/"
+        assert scheme() == BEARER | {"description": description}
+        settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "OIDC_ENABLED": True}
+        assert scheme() == {
             "type": "openIdConnect",
-            "description": "RFC 9068 access tokens of https://as.example.com/o for https://api.example.com/",
+            "description": description,
             "openIdConnectUrl": "https://as.example.com/o/.well-known/openid-configuration",
         }
+
+    def test_login_that_an_operation_requires_is_in_its_scheme(self):
+        login = RequiresAuthentication(acr_values=["urn:example:mfa"], max_age=300)
+        view = type("Tried", (Api,), {"permission_classes": [HasScopes("read") & (login | IsMachine)]})
+        schema = schema_of(path("tried/", view.as_view()), path("other/", Api.as_view()))
+        name = "accessToken_with_urn_3Aexample_3Amfa_20max_5Fage_3D300"
+        assert schema["paths"]["/tried/"]["get"]["security"] == [{name: ["read"]}]
+        schemes = schema["components"]["securitySchemes"]
+        assert schemes.keys() == {"accessToken", name}
+        assert schemes[name]["description"].endswith(", of a login with: urn:example:mfa max_age=300 (RFC 9470)")
+        assert schemes[name]["flows"] == schemes["accessToken"]["flows"]
 
     def test_with_other_authentication_classes(self):
         classes = [SessionAuthentication, OAuth2Authentication, AccessTokenAuthentication]
@@ -132,6 +149,7 @@ class TestScheme:
         assert scheme["description"].endswith(settings.REPORTS)
 
 
+BEARER = {"type": "http", "scheme": "bearer", "bearerFormat": "at+jwt"}
 SLASHED, OTHER = "https://login.example.net/", "https://other.example.com/a_b"
 
 
@@ -152,8 +170,17 @@ class TestRemoteIssuers:
     def for_audience(self, audience):
         return type("Tried", (Api,), {"authentication_classes": [AccessTokenAuthentication.for_audience(audience)]})
 
-    def test_address_of_an_issuer_with_a_slash_at_its_end(self, use):
+    def test_issuer_that_may_not_have_openid_connect_has_no_address(self, use):
         use()
+        view = type("Tried", (Api,), {"permission_classes": [HasScopes("read")]})
+        schema = schema_of(path("tried/", view.as_view()))
+        description = "RFC 9068 access tokens of https://login.example.net/ for https://api.example.com/"
+        assert schema["components"]["securitySchemes"]["accessToken"] == BEARER | {"description": description}
+        # Lists of scopes are not allowed for this type.
+        assert schema["paths"]["/tried/"]["get"]["security"] == [{"accessToken": []}]
+
+    def test_address_of_an_issuer_with_a_slash_at_its_end(self, use):
+        use(openid_connect=True)
         assert self.schemes(Api)["accessToken"] == {
             "type": "openIdConnect",
             "description": "RFC 9068 access tokens of https://login.example.net/ for https://api.example.com/",
@@ -202,7 +229,7 @@ class TestScopes:
             ([HasScopes("a") | HasScopes("b", "c")], [["a"], ["b", "c"]]),
             ([HasAnyScope("a", "b")], [["a"], ["b"]]),
             ([HasScopes("a") & ~HasScopes("b")], [["a"]]),
-            ([IsMachine, HasRole("x"), RequiresAuthentication(max_age=1)], [[]]),
+            ([IsMachine, HasRole("x")], [[]]),
             ([HasScopes("a") & IsAuthenticated], [["a"]]),
             ([HasScopes("a") | IsAuthenticated], [["a"], []]),
             ([IsAuthenticated], [[]]),
@@ -310,5 +337,5 @@ def test_extension_is_registered_on_import_without_this_app_or_the_toolkit():
     schema = json.loads(done.stdout)
     security = {address: operations["get"]["security"] for address, operations in schema["paths"].items()}
     second = "accessToken_for_api.example.com__v2"
-    assert security == {"/": [{"accessToken": ["read"]}], "/2/": [{second: ["read"]}], "/3/": [{second: ["read"]}]}
-    assert {each["type"] for each in schema["components"]["securitySchemes"].values()} == {"openIdConnect"}
+    assert security == {"/": [{"accessToken": []}], "/2/": [{second: []}], "/3/": [{second: []}]}
+    assert {each["type"] for each in schema["components"]["securitySchemes"].values()} == {"http"}
