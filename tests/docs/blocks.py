@@ -47,7 +47,7 @@ PROTECT = topic(
     "explanation/verification",
 )
 PLAIN_VIEWS = topic("how-to/plain-views")
-OTHER_FRAMEWORKS = topic("how-to/other-frameworks")
+OTHER_FRAMEWORKS = topic("how-to/other-frameworks", "how-to/websockets")
 MCP = topic("how-to/mcp")
 TESTING = topic("how-to/testing")
 TESTING_AN_ISSUER = topic("how-to/testing-an-issuer")
