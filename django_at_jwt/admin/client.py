@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from oauth2_provider.forms import ApplicationForm
-
 from django_at_jwt.authorization_server.revocation.revoke import (
     live_authorizations_of_client,
     lock_authorizations,
     revoke_client,
 )
+from django_at_jwt.authorization_server.toolkit import ApplicationForm
 from django_at_jwt.authorization_server.views.applications import REVOKE_TOKENS, RevokeTokensFormMixin
 
 from .revocation import RevokeClientTokensMixin, record_client_revocation

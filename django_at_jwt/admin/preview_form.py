@@ -9,13 +9,13 @@ from django import forms
 from django.contrib.admin.widgets import AutocompleteSelect
 from django.utils.translation import gettext_lazy as _
 from oauth2_provider.models import get_access_token_model, get_application_model
-from oauth2_provider.scopes import get_scopes_backend
 
 from django_at_jwt.authorization_server.claims.lookup import find_client, find_user
 from django_at_jwt.authorization_server.issuance import TokenRequest
 from django_at_jwt.authorization_server.login.events import authentication_by_password
 from django_at_jwt.authorization_server.oauthlib_bridge.client_policy import known_grants, usual_grant
 from django_at_jwt.authorization_server.resource_servers import registered_or_disabled, registry
+from django_at_jwt.authorization_server.toolkit import get_scopes_backend
 from django_at_jwt.conf import token_user_model
 from django_at_jwt.core.claims import Match
 

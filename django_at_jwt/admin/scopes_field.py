@@ -7,10 +7,10 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
-from oauth2_provider.scopes import get_scopes_backend
 
 from django_at_jwt.authorization_server.resource_servers import registry
 from django_at_jwt.authorization_server.scopes import ResourceServerScopes
+from django_at_jwt.authorization_server.toolkit import get_scopes_backend
 from django_at_jwt.core.bearer import is_scope
 from django_at_jwt.core.quotation import quote
 

@@ -24,7 +24,8 @@ from django.urls import (
 )
 from django.urls.resolvers import LocalePrefixPattern, RoutePattern
 from oauth2_provider import views as toolkit_views
-from oauth2_provider.views.base import BaseAuthorizationView
+
+from django_at_jwt.authorization_server.toolkit import BaseAuthorizationView
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping

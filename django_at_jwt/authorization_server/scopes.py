@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from oauth2_provider.scopes import SettingsScopes
+from django_at_jwt.authorization_server.toolkit import SettingsScopes
 
 from .resource_servers import registry
 

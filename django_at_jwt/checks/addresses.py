@@ -140,9 +140,8 @@ def _views_of_the_toolkit() -> Iterator[MountedView]:
 
     Functions with its decorators cannot be recognised.
     """
-    from oauth2_provider.views.mixins import ProtectedResourceMixin  # noqa: PLC0415 - as above
-
     from django_at_jwt.authorization_server.endpoint_urls import TOOLKIT_VIEWS, mounted_views  # noqa: PLC0415 - as above
+    from django_at_jwt.authorization_server.toolkit import ProtectedResourceMixin  # noqa: PLC0415 - as above
 
     for view in mounted_views(ProtectedResourceMixin):
         if view.view_class is not None and not issubclass(view.view_class, tuple(TOOLKIT_VIEWS.values())):

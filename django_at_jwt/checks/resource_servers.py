@@ -76,7 +76,7 @@ def check_audience_of_views(**_kwargs: Any) -> list[CheckMessage]:
 @when(issues_tokens, settings_valid)
 def check_known_scopes(**_kwargs: Any) -> list[CheckMessage]:
     """Check that clients can request each scope of a resource server."""
-    from oauth2_provider.scopes import get_scopes_backend  # noqa: PLC0415 - a project that only verifies has no toolkit
+    from django_at_jwt.authorization_server.toolkit import get_scopes_backend  # noqa: PLC0415 - it needs the toolkit
 
     registered = registered_servers()
     try:

@@ -16,7 +16,13 @@ from .ids import CheckId, has_root_urlconf, issues_tokens, settings_valid, when
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_MIDDLEWARE = "oauth2_provider.middleware.OAuth2ExtraTokenMiddleware"
+# The second is its path after django-oauth-toolkit 3.4.
+_MIDDLEWARE = frozenset(
+    {
+        "oauth2_provider.middleware.OAuth2ExtraTokenMiddleware",
+        "oauth2_provider.resource_server.middleware.OAuth2ExtraTokenMiddleware",
+    }
+)
 _STORING = ("_save_bearer_token", "_create_access_token")
 _PACKAGES = frozenset({"django_at_jwt", "oauth2_provider", "oauthlib"})
 _READS_ROW = "authorization_flow_token_response"
@@ -50,9 +56,9 @@ def _some_are_unstored() -> bool:
 def _problems() -> Iterator[tuple[str, str]]:
     from oauth2_provider.models import AbstractAccessToken, get_access_token_model  # noqa: PLC0415 - not always installed
 
-    if _MIDDLEWARE in django_settings.MIDDLEWARE:
+    for path in _MIDDLEWARE.intersection(django_settings.MIDDLEWARE):
         yield (
-            f"{_MIDDLEWARE} does not set request.access_token for them.",
+            f"{path} does not set request.access_token for them.",
             "Remove it from MIDDLEWARE, and use the authentication classes and decorators of this app.",
         )
     if get_access_token_model().revoke is not AbstractAccessToken.revoke:

@@ -12,11 +12,11 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import strip_tags
 from oauth2_provider.models import get_access_token_model, get_refresh_token_model
-from oauth2_provider.scopes import SettingsScopes
 
 from django_at_jwt.admin.lifetime import lifetime_in_words
 from django_at_jwt.authorization_server.claims import usual_requests
 from django_at_jwt.authorization_server.resource_servers import registry
+from django_at_jwt.authorization_server.toolkit import SettingsScopes
 from django_at_jwt.models import Authorization, ResourceServer
 from tests.conftest import captured_statements, decoded
 

@@ -50,7 +50,7 @@ def test_default_scopes_remain_those_of_the_settings(service, settings):
 
 
 def test_description_of_the_settings_is_preferred(settings):
-    from oauth2_provider.scopes import get_scopes_backend
+    from django_at_jwt.authorization_server.toolkit import get_scopes_backend
 
     register()
     scopes = get_scopes_backend().get_all_scopes()

@@ -149,7 +149,7 @@ class TestResourceServers:
                 raise OperationalError
 
         rules(RESOURCE_SERVERS={MAIL: {"scopes": ["mail:send"]}})
-        monkeypatch.setattr("oauth2_provider.scopes.get_scopes_backend", FromTable)
+        monkeypatch.setattr("django_at_jwt.authorization_server.toolkit.get_scopes_backend", FromTable)
         assert found() == {}
 
     def test_declared_and_registered(self, rules):

@@ -4,9 +4,9 @@ from django.contrib.auth.decorators import login_not_required
 from django.http import HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 from oauth2_provider import views as toolkit_views
-from oauth2_provider.forms import AllowForm
 
 from django_at_jwt import oauth2_views
+from django_at_jwt.authorization_server.toolkit import AllowForm
 
 
 class SiteForm(AllowForm):

@@ -8,13 +8,13 @@ from oauth2_provider.contrib.rest_framework import (
     TokenHasScope,
     TokenMatchesOASRequirements,
 )
-from oauth2_provider.views.generic import ProtectedResourceView
-from oauth2_provider.views.mixins import ProtectedResourceMetadataMixin
+from oauth2_provider.views import ProtectedResourceView
 from rest_framework.authentication import SessionAuthentication
 from rest_framework.permissions import BasePermission, IsAdminUser, IsAuthenticated
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from django_at_jwt.authorization_server.toolkit import ProtectedResourceMetadataMixin
 from django_at_jwt.rest_framework import AccessTokenAuthentication, HasScopes
 
 

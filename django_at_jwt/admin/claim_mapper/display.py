@@ -12,9 +12,9 @@ from django.utils.text import capfirst, get_text_list
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 from oauth2_provider.models import get_application_model
-from oauth2_provider.scopes import get_scopes_backend
 
 from django_at_jwt.authorization_server.resource_servers import registry
+from django_at_jwt.authorization_server.toolkit import get_scopes_backend
 from django_at_jwt.claims import registered_claim_sources
 from django_at_jwt.conf import app_settings, token_user_model
 from django_at_jwt.core.claims import ConditionName, Conditions, Match, TokensFor, UnusableRule

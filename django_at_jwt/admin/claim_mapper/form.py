@@ -11,10 +11,10 @@ from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.utils.html import format_html_join
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
-from oauth2_provider.scopes import get_scopes_backend
 
 from django_at_jwt.admin.client_choices import ClientsField
 from django_at_jwt.admin.optimistic_lock import VersionedForm
+from django_at_jwt.authorization_server.toolkit import get_scopes_backend
 from django_at_jwt.claims import registered_claim_sources
 from django_at_jwt.conf import app_settings
 from django_at_jwt.core.claims import Match, TokensFor, UnusableRule, ValueType, WhenMissing

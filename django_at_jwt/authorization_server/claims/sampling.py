@@ -7,8 +7,8 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from oauth2_provider.models import get_application_model
-from oauth2_provider.scopes import get_scopes_backend
 
+from django_at_jwt.authorization_server.toolkit import get_scopes_backend
 from django_at_jwt.conf import token_user_model
 from django_at_jwt.core.claims import TokensFor
 from django_at_jwt.models.mappable import groups_field

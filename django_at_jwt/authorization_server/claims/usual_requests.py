@@ -18,8 +18,8 @@ from oauth2_provider.models import (
     get_refresh_token_model,
     refresh_token_expire_timedelta,
 )
-from oauth2_provider.scopes import get_scopes_backend
 
+from django_at_jwt.authorization_server.toolkit import get_scopes_backend
 from django_at_jwt.core.audience import resolve_audience
 from django_at_jwt.core.audience_change import ClientRequest
 from django_at_jwt.core.errors import IssuanceError

@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from django.db.models import F
 from django.utils import timezone
 from oauth2_provider.models import get_application_model, get_device_grant_model
-from oauth2_provider.scopes import get_scopes_backend
 from oauth2_provider.settings import oauth2_settings
-from oauth2_provider.utils import set_oauthlib_user_to_device_request_user
 from oauthlib.oauth2 import InvalidGrantError
 from oauthlib.oauth2.rfc8628.errors import (
     AccessDenied,
@@ -20,6 +18,7 @@ from oauthlib.oauth2.rfc8628.errors import (
 )
 
 from django_at_jwt.authorization_server.resource_servers import audience_errors, registry
+from django_at_jwt.authorization_server.toolkit import get_scopes_backend, set_oauthlib_user_to_device_request_user
 from django_at_jwt.core.audience import resolve_audience
 from django_at_jwt.core.errors import InvalidScope
 from django_at_jwt.models import Authorization

@@ -10,13 +10,13 @@ from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit
 from django.contrib.auth.views import redirect_to_login
 from django.shortcuts import resolve_url
 from oauth2_provider import views as toolkit_views
-from oauth2_provider.exceptions import OAuthToolkitError
 from oauth2_provider.models import get_application_model
 from oauth2_provider.settings import oauth2_settings
 
 from django_at_jwt.authorization_server.login.events import authentication_of, login_of
 from django_at_jwt.authorization_server.login.prompts import forget_ask, login_ask, remember_ask
 from django_at_jwt.authorization_server.oauthlib_bridge import AUTHENTICATION, redirectable, resolved_audience
+from django_at_jwt.authorization_server.toolkit import OAuthToolkitError
 from django_at_jwt.conf import app_settings
 from django_at_jwt.core.authentication import LoginDemand, Verdict
 from django_at_jwt.core.errors import IssuanceError, LoginRequired, UnmetAuthenticationRequirements

@@ -9,10 +9,10 @@ from urllib.parse import urlsplit
 from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from oauth2_provider.scopes import get_scopes_backend
 
 from django_at_jwt.authorization_server.activity import usable_families
 from django_at_jwt.authorization_server.resource_servers import registry
+from django_at_jwt.authorization_server.toolkit import get_scopes_backend
 from django_at_jwt.core.subjects import displayed_host
 from django_at_jwt.models import Authorization
 from django_at_jwt.models.authorization import reference_to

@@ -12,10 +12,10 @@ from django.utils.decorators import method_decorator
 from django.views.decorators.http import conditional_page, require_safe
 from django.views.generic import View
 from oauth2_provider.settings import oauth2_settings
-from oauth2_provider.utils import jwk_from_pem
 
 from django_at_jwt.authorization_server.keys.local import local_keys
 from django_at_jwt.authorization_server.keys.store import key_store
+from django_at_jwt.authorization_server.toolkit import jwk_from_pem
 from django_at_jwt.conf import app_settings
 from django_at_jwt.core.errors import UnacceptableKey
 from django_at_jwt.core.jose.keys import PublicKey

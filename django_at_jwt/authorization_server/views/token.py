@@ -9,7 +9,6 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from oauth2_provider import views as toolkit_views
 from oauth2_provider.models import get_access_token_model, get_device_grant_model, get_grant_model
-from oauth2_provider.signals import app_authorized
 
 from django_at_jwt.authorization_server.oauthlib_bridge import (
     DEVICE_CODE_GRANT,
@@ -17,6 +16,7 @@ from django_at_jwt.authorization_server.oauthlib_bridge import (
     reporting_refusals,
     token_server_kwargs,
 )
+from django_at_jwt.authorization_server.toolkit import app_authorized
 
 from .base import OwnCoreMixin, refusal
 from .endpoint import EndpointMixin

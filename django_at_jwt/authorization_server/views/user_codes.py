@@ -17,8 +17,8 @@ from django.db.models.functions import Replace, Upper
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from oauth2_provider.models import get_device_grant_model
-from oauth2_provider.views.device import DeviceGrantForm
 
+from django_at_jwt.authorization_server.toolkit import DeviceGrantForm
 from django_at_jwt.conf import app_settings
 from django_at_jwt.core.quotation import single_line
 

@@ -13,7 +13,7 @@ from django.http import HttpResponse
 from django.test import Client, RequestFactory
 from oauth2_provider.generators import generate_client_secret
 from oauth2_provider.models import get_application_model
-from oauth2_provider.views.generic import ClientProtectedResourceView
+from oauth2_provider.views import ClientProtectedResourceView
 
 from django_at_jwt.authorization_server.client_secrets.attempts import MOST_FAILURES
 from django_at_jwt.authorization_server.keys.rotation import rotate_signing_keys
@@ -99,7 +99,7 @@ class TestGeneratedSecret:
         settings.OAUTH2_PROVIDER = {
             **settings.OAUTH2_PROVIDER,
             "DCR_ENABLED": True,
-            "DCR_REGISTRATION_PERMISSION_CLASSES": ["oauth2_provider.dcr.AllowAllDCRPermission"],
+            "DCR_REGISTRATION_PERMISSION_CLASSES": ["tests.site.registration.AnybodyMayRegister"],
         }
         document = {"client_name": "x", "grant_types": ["client_credentials"]}
         answer = Client().post("/o/register/", json.dumps(document), content_type="application/json").json()

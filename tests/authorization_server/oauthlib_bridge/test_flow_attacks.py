@@ -9,8 +9,8 @@ from django.conf import settings
 from django.test import Client
 from django.utils import timezone
 from oauth2_provider.models import get_access_token_model, get_device_grant_model, get_refresh_token_model
-from oauth2_provider.signals import app_authorized
 
+from django_at_jwt.authorization_server.toolkit import app_authorized
 from django_at_jwt.authorization_server.views import DeviceConfirmView
 from django_at_jwt.models import Authorization
 from django_at_jwt.validators import OAuth2Validator
@@ -368,7 +368,7 @@ class TestRegistration:
         settings.OAUTH2_PROVIDER = {
             **settings.OAUTH2_PROVIDER,
             "DCR_ENABLED": True,
-            "DCR_REGISTRATION_PERMISSION_CLASSES": ["oauth2_provider.dcr.AllowAllDCRPermission"],
+            "DCR_REGISTRATION_PERMISSION_CLASSES": ["tests.site.registration.AnybodyMayRegister"],
         }
 
     @pytest.mark.parametrize(

@@ -18,8 +18,8 @@ from oauth2_provider.models import (
     get_grant_model,
     get_refresh_token_model,
 )
-from oauth2_provider.scopes import SettingsScopes
 
+from django_at_jwt.authorization_server.toolkit import SettingsScopes
 from django_at_jwt.models import Authorization
 from tests.conftest import DEVICE_CODE_GRANT, decoded
 

@@ -103,7 +103,7 @@ class TestRegistration:
         settings.OAUTH2_PROVIDER = {
             **settings.OAUTH2_PROVIDER,
             "DCR_ENABLED": True,
-            "DCR_REGISTRATION_PERMISSION_CLASSES": ["oauth2_provider.dcr.AllowAllDCRPermission"],
+            "DCR_REGISTRATION_PERMISSION_CLASSES": ["tests.site.registration.AnybodyMayRegister"],
         }
 
     @pytest.mark.parametrize(

@@ -51,7 +51,7 @@ def registers_itself(settings):
     settings.OAUTH2_PROVIDER = {
         **settings.OAUTH2_PROVIDER,
         "DCR_ENABLED": True,
-        "DCR_REGISTRATION_PERMISSION_CLASSES": ["oauth2_provider.dcr.AllowAllDCRPermission"],
+        "DCR_REGISTRATION_PERMISSION_CLASSES": ["tests.site.registration.AnybodyMayRegister"],
     }
     return settings
 

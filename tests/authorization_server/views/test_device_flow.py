@@ -10,9 +10,9 @@ from django.core.cache import caches
 from django.test import Client
 from django.utils import timezone
 from oauth2_provider.models import get_device_grant_model
-from oauth2_provider.utils import set_oauthlib_user_to_device_request_user
 
 from django_at_jwt.authorization_server.oauthlib_bridge.device_grant import is_polled_too_early
+from django_at_jwt.authorization_server.toolkit import set_oauthlib_user_to_device_request_user
 from django_at_jwt.authorization_server.views import user_codes
 from tests.conftest import DEVICE_CODE_GRANT
 

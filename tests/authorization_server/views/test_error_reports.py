@@ -46,7 +46,7 @@ def mailed(settings):
     settings.OAUTH2_PROVIDER = {
         **settings.OAUTH2_PROVIDER,
         "DCR_ENABLED": True,
-        "DCR_REGISTRATION_PERMISSION_CLASSES": ["oauth2_provider.dcr.AllowAllDCRPermission"],
+        "DCR_REGISTRATION_PERMISSION_CLASSES": ["tests.site.registration.AnybodyMayRegister"],
         "OIDC_ENABLED": True,
         "OIDC_RSA_PRIVATE_KEY": OIDC_KEY,
     }

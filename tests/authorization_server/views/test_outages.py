@@ -31,7 +31,7 @@ def endpoints(settings, signing_keys):
     settings.OAUTH2_PROVIDER = {
         **settings.OAUTH2_PROVIDER,
         "DCR_ENABLED": True,
-        "DCR_REGISTRATION_PERMISSION_CLASSES": ["oauth2_provider.dcr.AllowAllDCRPermission"],
+        "DCR_REGISTRATION_PERMISSION_CLASSES": ["tests.site.registration.AnybodyMayRegister"],
         "OIDC_ENABLED": True,
         "OIDC_RSA_PRIVATE_KEY": OIDC_KEY,
     }

@@ -1,0 +1,41 @@
+"""django-oauth-toolkit's names whose modules move after version 3.4, from where the installed version defines them.
+
+The old modules still work after the move, with a ``DeprecationWarning``. Names that ``oauth2_provider.models``,
+``settings``, ``generators``, ``views``, ``urls`` and ``oauth2_validators`` export stay there, and are not listed here.
+"""
+
+from importlib.util import find_spec
+
+if find_spec("oauth2_provider.authorization_server"):
+    from oauth2_provider.authorization_server.forms import AllowForm, ApplicationForm
+    from oauth2_provider.authorization_server.views.base import BaseAuthorizationView
+    from oauth2_provider.authorization_server.views.device import DeviceGrantForm
+    from oauth2_provider.core.exceptions import OAuthToolkitError
+    from oauth2_provider.core.scopes import SettingsScopes, get_scopes_backend
+    from oauth2_provider.core.signals import app_authorized
+    from oauth2_provider.core.utils import jwk_from_pem, set_oauthlib_user_to_device_request_user
+    from oauth2_provider.resource_server.mixins import ProtectedResourceMetadataMixin, ProtectedResourceMixin
+else:  # 3.4
+    from oauth2_provider.exceptions import OAuthToolkitError
+    from oauth2_provider.forms import AllowForm, ApplicationForm
+    from oauth2_provider.scopes import SettingsScopes, get_scopes_backend
+    from oauth2_provider.signals import app_authorized
+    from oauth2_provider.utils import jwk_from_pem, set_oauthlib_user_to_device_request_user
+    from oauth2_provider.views.base import BaseAuthorizationView
+    from oauth2_provider.views.device import DeviceGrantForm
+    from oauth2_provider.views.mixins import ProtectedResourceMetadataMixin, ProtectedResourceMixin
+
+__all__ = [
+    "AllowForm",
+    "ApplicationForm",
+    "BaseAuthorizationView",
+    "DeviceGrantForm",
+    "OAuthToolkitError",
+    "ProtectedResourceMetadataMixin",
+    "ProtectedResourceMixin",
+    "SettingsScopes",
+    "app_authorized",
+    "get_scopes_backend",
+    "jwk_from_pem",
+    "set_oauthlib_user_to_device_request_user",
+]
