@@ -25,7 +25,7 @@ from django.urls import (
 from django.urls.resolvers import LocalePrefixPattern, RoutePattern
 from oauth2_provider import views as toolkit_views
 
-from django_at_jwt.authorization_server.toolkit import BaseAuthorizationView
+from django_at_jwt.authorization_server.toolkit import BaseAuthorizationView, PushedAuthorizationRequestView
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -34,6 +34,7 @@ _TOOLKIT_APP: Final = "oauth2_provider"
 # DOT's URL names, and the class that every view of that endpoint derives from.
 TOOLKIT_VIEWS: Final[Mapping[str, type]] = {
     "authorize": BaseAuthorizationView,
+    "pushed-authorization-request": PushedAuthorizationRequestView,
     "token": toolkit_views.TokenView,
     "revoke-token": toolkit_views.RevokeTokenView,
     "introspect": toolkit_views.IntrospectTokenView,

@@ -6,14 +6,18 @@ The old modules still work after the move, with a ``DeprecationWarning``. Names 
 
 from importlib.util import find_spec
 
+from django.views.generic import View
+
 if find_spec("oauth2_provider.authorization_server"):
     from oauth2_provider.authorization_server.forms import AllowForm, ApplicationForm
     from oauth2_provider.authorization_server.views.base import BaseAuthorizationView
     from oauth2_provider.authorization_server.views.device import DeviceGrantForm
+    from oauth2_provider.authorization_server.views.par import PushedAuthorizationRequestView
     from oauth2_provider.core.exceptions import OAuthToolkitError
     from oauth2_provider.core.scopes import SettingsScopes, get_scopes_backend
     from oauth2_provider.core.signals import app_authorized
     from oauth2_provider.core.utils import jwk_from_pem, set_oauthlib_user_to_device_request_user
+    from oauth2_provider.models import get_par_request_model
     from oauth2_provider.resource_server.mixins import ProtectedResourceMetadataMixin, ProtectedResourceMixin
 else:  # 3.4
     from oauth2_provider.exceptions import OAuthToolkitError
@@ -25,6 +29,15 @@ else:  # 3.4
     from oauth2_provider.views.device import DeviceGrantForm
     from oauth2_provider.views.mixins import ProtectedResourceMetadataMixin, ProtectedResourceMixin
 
+    # Version 3.4 has no pushed authorization requests (RFC 9126).
+    get_par_request_model = None
+
+    class PushedAuthorizationRequestView(View):  # type: ignore[no-redef]
+        """Stands in for the endpoint that this version lacks; it answers no method."""
+
+        http_method_names = ()
+
+
 __all__ = [
     "AllowForm",
     "ApplicationForm",
@@ -33,8 +46,10 @@ __all__ = [
     "OAuthToolkitError",
     "ProtectedResourceMetadataMixin",
     "ProtectedResourceMixin",
+    "PushedAuthorizationRequestView",
     "SettingsScopes",
     "app_authorized",
+    "get_par_request_model",
     "get_scopes_backend",
     "jwk_from_pem",
     "set_oauthlib_user_to_device_request_user",

@@ -16,6 +16,7 @@ from .views import (
     DeviceConfirmView,
     DeviceUserCodeView,
     IntrospectTokenView,
+    PushedAuthorizationRequestView,
     RegistrationManagementView,
     RegistrationView,
     RevokeTokenView,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 # Keyed by DOT's URL names.
 OWN_VIEWS: Final[dict[str, Any]] = {
     "authorize": AuthorizationView,
+    "pushed-authorization-request": PushedAuthorizationRequestView,
     "token": TokenView,
     "revoke-token": RevokeTokenView,
     "introspect": IntrospectTokenView,

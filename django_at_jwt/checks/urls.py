@@ -33,6 +33,8 @@ _REGISTRATION: Final = (
 _LOST: Final[Mapping[str, str]] = {
     "authorize": "the consent page does not name the API, approval_prompt=auto fails with consent_required for an API "
     "that the user has not approved, and max_age and acr_values are ignored",
+    "pushed-authorization-request": "parameters in the query string, which end up in logs, are accepted, and "
+    + _MALFORMED,
     "token": "anyone learns whether a device code exists, and a missing device_code, or two simultaneous requests with "
     "the same code or refresh token, cause a server error",
     "revoke-token": _MALFORMED,

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("django_at_jwt")
 
-_ENDPOINTS: Final = ("token", "revoke-token", "introspect", "device-authorization")
+_ENDPOINTS: Final = ("token", "revoke-token", "introspect", "device-authorization", "pushed-authorization-request")
 
 # django-oauth-toolkit does not pass the client to the method that compares secrets.
 _request: Final[ContextVar[Request | None]] = ContextVar("django_at_jwt_client_request", default=None)

@@ -8,6 +8,7 @@ from .device import DeviceAuthorizationView, DeviceConfirmView, DeviceUserCodeVi
 from .endpoint import EndpointMixin
 from .error_handling import guarded
 from .introspection import IntrospectTokenView
+from .pushed_request import PushedAuthorizationRequestView
 from .registration import RegistrationManagementView, RegistrationView
 from .token import RevokeTokenView, TokenView, UserInfoView
 
@@ -21,6 +22,7 @@ __all__ = [
     "DeviceUserCodeView",
     "EndpointMixin",
     "IntrospectTokenView",
+    "PushedAuthorizationRequestView",
     "RPInitiatedLogoutView",
     "RegistrationManagementView",
     "RegistrationView",

@@ -25,11 +25,12 @@ from django_at_jwt.core.subjects import is_on_own_device
 from .base import OwnCoreMixin, refusal, template_name_or_default
 from .consent import Consent, has_agreed
 from .endpoint import ConsentPageMixin
+from .pushed_request import pushed_parameters, use_up
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from django.http import HttpRequest, HttpResponse
+    from django.http import HttpRequest, HttpResponse, QueryDict
 
     from django_at_jwt.core.audience import Audience
 
@@ -45,6 +46,13 @@ class AuthorizationView(ConsentPageMixin, OwnCoreMixin, toolkit_views.Authorizat
     _audience: Audience | None = None
     # The scopes and credentials of a request that needs no consent page.
     _agreed: tuple[Any, dict[str, Any]] | None = None
+    # The parameters that the client has pushed for this request (RFC 9126), or None.
+    _pushed: QueryDict | None = None
+
+    def setup(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
+        """Read pushed parameters, if the request refers to some."""
+        super().setup(request, *args, **kwargs)
+        self._pushed = None if request.method == "POST" else pushed_parameters(request)
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Answer an authorization request (RFC 6749 §4.1.1).
@@ -53,14 +61,20 @@ class AuthorizationView(ConsentPageMixin, OwnCoreMixin, toolkit_views.Authorizat
         page is skipped if the user has consented before. DOT compares scopes only; here the resources must match too,
         and other apps must not be able to impersonate the client (RFC 8252 §8.6).
         """
-        ask, login = login_ask(request, request.GET), login_of(request)
-        verdict = _demand(request).judge(authentication_of(request), login=login, ask=ask, now=time.time())
+        parameters = self._parameters(request)
+        ask, login = login_ask(request, parameters), login_of(request)
+        if self._pushed is not None and ask is not None and ask.is_followed_by(login):
+            # Pushed parameters still have prompt=login after the login; _return_address() drops it from others.
+            self._pushed = parameters = _without_login_prompt(parameters)
+        verdict = _demand(parameters).judge(authentication_of(request), login=login, ask=ask, now=time.time())
         if verdict is Verdict.LOG_IN:
             return self._ask_for_login(request)
         if ask is not None:
             forget_ask(request, ask)
         if verdict is Verdict.UNMET:
-            return self._refuse_unmet()
+            # The user cannot log in as strongly as the client requests (RFC 9470 §5).
+            text = "The user's login does not meet any of the requested authentication contexts."
+            return self._refuse_login(UnmetAuthenticationRequirements(text))
         response: HttpResponse = super().get(request, *args, **kwargs)
         return response
 
@@ -72,6 +86,9 @@ class AuthorizationView(ConsentPageMixin, OwnCoreMixin, toolkit_views.Authorizat
         Raises:
             OAuthToolkitError: the request is invalid.
         """
+        if self._pushed is not None:
+            # DOT's view has replaced the parameters by the pushed ones; only the prompt may differ.
+            _replace_parameters(request, self._pushed)
         scopes, credentials = super().validate_authorization_request(request)
         self._audience = audience = resolved_audience(credentials["request"])
         query = request.GET.copy()
@@ -88,29 +105,32 @@ class AuthorizationView(ConsentPageMixin, OwnCoreMixin, toolkit_views.Authorizat
         request.GET = query  # type: ignore[assignment]
         return scopes, credentials
 
+    def _parameters(self, request: HttpRequest) -> QueryDict:
+        """Return the parameters of the authorization request: the pushed ones, else those of the query."""
+        return request.GET if self._pushed is None else self._pushed
+
     def _ask_for_login(self, request: HttpRequest) -> HttpResponse:
-        if "none" in _prompts(request):
+        parameters = self._parameters(request)
+        if "none" in _prompts(parameters):
             return self._refuse_login(LoginRequired("The user must log in."))
-        remember_ask(request, request.GET, required=_demand(request).new_login)
+        remember_ask(request, parameters, required=_demand(parameters).new_login)
         login_url = resolve_url(self.get_login_url())
         return redirect_to_login(_return_address(request, login_url), login_url, self.get_redirect_field_name())
 
     def handle_no_permission(self) -> HttpResponse:
         """Answer a request of a user who is not logged in."""
-        prompts = _prompts(self.request)
-        if "none" in prompts or (_demand(self.request) != LoginDemand() and "create" not in prompts):
+        parameters = self._parameters(self.request)
+        prompts = _prompts(parameters)
+        if "none" in prompts or (_demand(parameters) != LoginDemand() and "create" not in prompts):
             return self._ask_for_login(self.request)
         answer: HttpResponse = super().handle_no_permission()
         return answer
 
-    def _refuse_unmet(self) -> HttpResponse:
-        # The user cannot log in as strongly as the client requests (RFC 9470 §5).
-        text = "The user's login does not meet any of the requested authentication contexts."
-        return self._refuse_login(UnmetAuthenticationRequirements(text))
-
     def _refuse_login(self, error: IssuanceError) -> HttpResponse:
         """Redirect to the client with an error about the user's login, if the request is valid."""
         answer: HttpResponse
+        if self._pushed is not None:
+            use_up(self.request)
         try:
             _, credentials = self.validate_authorization_request(self.request)
             state, redirect_uri = credentials.get("state"), credentials["redirect_uri"]
@@ -219,8 +239,21 @@ class AuthorizationView(ConsentPageMixin, OwnCoreMixin, toolkit_views.Authorizat
         return super().create_authorization_response(request, scopes, credentials, allow)
 
 
-def _prompts(request: HttpRequest) -> list[str]:
-    return request.GET.get("prompt", "").split()
+def _prompts(parameters: QueryDict) -> list[str]:
+    return parameters.get("prompt", "").split()
+
+
+def _without_login_prompt(parameters: QueryDict) -> QueryDict:
+    remaining = parameters.copy()
+    remaining["prompt"] = " ".join(value for value in _prompts(parameters) if value != "login")
+    if not remaining["prompt"]:
+        del remaining["prompt"]
+    return remaining
+
+
+def _replace_parameters(request: HttpRequest, parameters: QueryDict) -> None:
+    request.GET = parameters  # type: ignore[assignment]
+    request.META["QUERY_STRING"] = parameters.urlencode()
 
 
 def _with_issuer(address: str, issuer: str) -> str:
@@ -231,24 +264,20 @@ def _with_issuer(address: str, issuer: str) -> str:
     return parts._replace(query=urlencode([*query, ("iss", issuer)])).geturl()
 
 
-def _demand(request: HttpRequest) -> LoginDemand:
+def _demand(parameters: QueryDict) -> LoginDemand:
     settings = app_settings()
     # If the site assigns no acr, acr_values is a voluntary request (OpenID Connect Core §3.1.2.1).
     has_contexts = settings.authentication_contexts is not None or settings.authentication_event is not None
-    acr_values = request.GET.get("acr_values", "") if has_contexts else ""
-    asked = {name: request.GET.get(name, "") for name in ("prompt", "max_age")}
+    acr_values = parameters.get("acr_values", "") if has_contexts else ""
+    asked = {name: parameters.get(name, "") for name in ("prompt", "max_age")}
     return LoginDemand.of(**asked, acr_values=acr_values)
 
 
 def _return_address(request: HttpRequest, login_url: str) -> str:
     """Return the address to return to after the login, without ``prompt=login``, which the session stores."""
     path = request.get_full_path()
-    if "login" in _prompts(request):
-        query = request.GET.copy()
-        query["prompt"] = " ".join(value for value in _prompts(request) if value != "login")
-        if not query["prompt"]:
-            del query["prompt"]
-        path = f"{path.partition('?')[0]}?{query.urlencode()}"
+    if "login" in _prompts(request.GET):
+        path = f"{path.partition('?')[0]}?{_without_login_prompt(request.GET).urlencode()}"
     here = request.build_absolute_uri("/")
     is_elsewhere = urlsplit(urljoin(here, login_url))[:2] != urlsplit(here)[:2]
     return request.build_absolute_uri(path) if is_elsewhere else path

@@ -272,6 +272,8 @@ class TestModelsOfTheSite:
         assert len(called) == 1
 
     def test_two_live_refresh_tokens_with_one_checksum(self, web, user, tokens):
+        if get_refresh_token_model()._meta.get_field("token_checksum").unique:
+            pytest.skip("the installed django-oauth-toolkit stores no two refresh tokens with one checksum")
         second = granted(web, web.code_flow(user))
         same = get_refresh_token_model().objects.get(pk=tokens.refresh_token.pk).token_checksum
         get_refresh_token_model().objects.filter(pk=second.refresh_token.pk).update(token_checksum=same)
