@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from django_at_jwt.core.claims import CompiledMappers, MappedClaims
     from django_at_jwt.core.jose.keyring import Signer
     from django_at_jwt.core.jose.keys import PrivateKey
+
+logger = logging.getLogger("django_at_jwt")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -97,13 +100,15 @@ def token_lifetime(
         request: who requests the token.
         audience: the resolved audience and scopes.
         subject: the resource owner's identifier, or ``None`` if the client acts for itself.
-        expires_in: the lifetime for resource servers without one; by default ``ACCESS_TOKEN_EXPIRE_SECONDS``.
+        expires_in: the lifetime for resource servers without one; by default ``ACCESS_TOKEN_EXPIRE_SECONDS``. A longer
+            one than :func:`~django_at_jwt.conf.access_token_lifetime` is shortened to it.
 
     Raises:
         InvalidLifetime: the request's own lifetime is too long.
-        IssuanceUnavailable: ``AT_JWT["TOKEN_LIFETIME"]`` failed, or returned something else than a lifetime.
+        IssuanceUnavailable: ``AT_JWT["TOKEN_LIFETIME"]`` failed, or returned something else than a lifetime. Or
+            ``expires_in`` is not a positive number.
     """
-    longest = audience.lifetime(access_token_lifetime() if expires_in is None else expires_in)
+    longest = audience.lifetime(_default_lifetime(expires_in))
     if request.lifetime is not None:
         if request.lifetime > longest:
             raise InvalidLifetime(f"The lifetime must be at most {longest} seconds (got {request.lifetime}).")
@@ -118,6 +123,24 @@ def token_lifetime(
     raise IssuanceUnavailable(
         f'AT_JWT["TOKEN_LIFETIME"] ({path!r}) must return a whole number of seconds from 1 to {longest} (got {got})'
     )
+
+
+def _default_lifetime(expires_in: object) -> int:
+    """Return the lifetime in seconds for resource servers without one."""
+    longest = access_token_lifetime()
+    if expires_in is None:
+        return longest
+    if not isinstance(expires_in, int | float) or expires_in < 1:
+        raise IssuanceUnavailable(f"the lifetime of access tokens must be at least 1 second (got {expires_in!r})")
+    if expires_in > longest:
+        # Keys and the deny list are kept for the longest lifetime.
+        logger.warning(
+            "The lifetime of an access token is shortened from %d to %d seconds, the most that a function for "
+            "ACCESS_TOKEN_EXPIRE_SECONDS may return. For a longer lifetime, set that of the resource server",
+            expires_in,
+            longest,
+        )
+    return min(int(expires_in), longest)
 
 
 def compose_access_token(

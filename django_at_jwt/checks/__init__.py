@@ -60,6 +60,7 @@ from .settings import (
     check_validator,
 )
 from .subjects import check_sectors, check_subject, check_way_back
+from .toolkit import check_lifetime_function, check_toolkit_version
 from .unstored_tokens import check_unstored_tokens
 from .urls import check_urls
 from .user_modes import check_table_of_subjects, check_user_model, check_user_modes
@@ -118,6 +119,8 @@ ALL_CHECKS: Final[Sequence[Callable[..., list[CheckMessage]]]] = (
     check_issuer_is_served_here,
     check_helper_is_first,
     check_token_lifetime,
+    check_lifetime_function,
+    check_toolkit_version,
 )
 DEPLOYMENT_CHECKS: Final[Sequence[Callable[..., list[CheckMessage]]]] = (
     check_issuer_is_secure,

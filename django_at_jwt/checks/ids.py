@@ -63,6 +63,8 @@ class CheckId(StrEnum):
     AUDIENCE_NOT_ISSUED = "django_at_jwt.W042"
     ISSUER_NOT_SERVED = "django_at_jwt.W043"
     HELPER_NOT_FIRST = "django_at_jwt.W044"
+    LIFETIME_FUNCTION = "django_at_jwt.W050"
+    UNTRIED_TOOLKIT = "django_at_jwt.W051"
     INSECURE_ISSUER = "django_at_jwt.E101"
     UNOPENABLE_KEY = "django_at_jwt.E102"
     DERIVED_KEY_ENCRYPTION_KEY = "django_at_jwt.W101"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from django.apps import apps
@@ -136,7 +137,23 @@ def has_issuer_tables() -> bool:
 
 
 def access_token_lifetime() -> int:
-    """Return the lifetime of an access token in seconds, as django-oauth-toolkit passes it to oauthlib."""
+    """Return the lifetime in seconds of an access token for resource servers without one.
+
+    If the site has a function for it (:func:`has_lifetime_function`), what it returns is not known before a token is
+    issued. This is then the longest lifetime that it may return: an hour.
+    """
+    lifetime = _configured_lifetime()
+    if isinstance(lifetime, timedelta):
+        lifetime = lifetime.total_seconds()
+    return math.ceil(lifetime) if isinstance(lifetime, (int, float)) else LONGEST_SENSIBLE_LIFETIME
+
+
+def has_lifetime_function() -> bool:
+    """Return whether a function, or its dotted path, decides the lifetime of each access token."""
+    lifetime = _configured_lifetime()
+    return isinstance(lifetime, str) or callable(lifetime)
+
+
+def _configured_lifetime() -> Any:
     lifetime = toolkit_setting("ACCESS_TOKEN_EXPIRE_SECONDS", _TOOLKIT_LIFETIME)
-    lifetime = (toolkit_setting("EXTRA_SERVER_KWARGS") or {}).get("token_expires_in", lifetime)
-    return math.ceil(lifetime) if isinstance(lifetime, (int, float)) else _TOOLKIT_LIFETIME
+    return (toolkit_setting("EXTRA_SERVER_KWARGS") or {}).get("token_expires_in", lifetime)

@@ -12,7 +12,6 @@ from django.db import router, transaction
 from django.db.models import Case, F, Value, When
 from django.utils import timezone
 from oauth2_provider.models import get_access_token_model
-from oauth2_provider.settings import oauth2_settings
 from oauthlib.oauth2 import InvalidGrantError
 
 from django_at_jwt.authorization_server.client_options import stores_access_tokens
@@ -20,6 +19,7 @@ from django_at_jwt.authorization_server.issuance import IssuedAccessToken
 from django_at_jwt.authorization_server.keys.last_expiry import as_datetime
 from django_at_jwt.authorization_server.revocation.entries import deny_tokens
 from django_at_jwt.authorization_server.revocation.revoke import end_authorizations, one_transaction
+from django_at_jwt.conf import access_token_lifetime
 from django_at_jwt.core.authentication import AuthenticationEvent
 from django_at_jwt.core.token_id import TokenId, is_unstored
 from django_at_jwt.events import CredentialReused, emit
@@ -93,7 +93,7 @@ def expiry_of(token: Mapping[str, Any]) -> datetime:
     if isinstance(raw, IssuedAccessToken):
         # DOT would count the lifetime from a later moment than ``iat``.
         return as_datetime(raw.expires_at)
-    return timezone.now() + timedelta(seconds=token.get("expires_in", oauth2_settings.ACCESS_TOKEN_EXPIRE_SECONDS))
+    return timezone.now() + timedelta(seconds=token.get("expires_in", access_token_lifetime()))
 
 
 def store_authorization(request: Request, *, expires_at: datetime, code: str | None = None) -> bool:

@@ -106,6 +106,7 @@ def issue_access_token(
     setattr(request, REQUESTED_LIFETIME, lifetime)
     try:
         _set_scopes(request, scopes)
+        _set_lifetime(request)
         return _issue(request)
     except IssuanceFailed as failed:
         raise failed.reason from None
@@ -124,6 +125,12 @@ def _set_scopes(request: Request, asked: Sequence[str]) -> None:
         request.scopes = eligible_scopes(client, grant=usual_grant(client, user), user=user, asked=asked)
     except IssuanceError as error:
         refuse(error, request)
+
+
+def _set_lifetime(request: Request) -> None:
+    """Set the site's usual lifetime, as oauthlib does for a token request. A function of the site may decide it."""
+    usual = oauth2_settings.server_kwargs.get("token_expires_in")
+    request.expires_in = usual(request) if callable(usual) else usual
 
 
 @sensitive_variables()
