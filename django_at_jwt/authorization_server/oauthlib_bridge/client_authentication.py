@@ -52,7 +52,8 @@ def authenticated_client(core: Any, request: HttpRequest) -> Any:
         KeysUnavailable: as :meth:`ClientAuthenticationMixin.authenticate_client`.
     """
     form = dict(core.extract_body(request))
-    if "client_id" not in form and "Authorization" not in request.headers:
+    # An assertion names the client itself (RFC 7523 §3).
+    if form.keys().isdisjoint({"client_id", "client_assertion"}) and "Authorization" not in request.headers:
         return None
     # Without the query, which must not contain credentials.
     wrapped = Request(request.path, request.method, list(form.items()), core.extract_headers(request))
