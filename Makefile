@@ -70,6 +70,8 @@ bench: $(VENV)/group-test  ## Compare the speed with other libraries
 tox: $(VENV)/group-test  ## Run the tests on all supported versions that are installed
 	@$(BIN)/python -m pip --quiet --disable-pip-version-check install tox
 	@$(BIN)/tox run
+	@if [ -n "$$DOT_TRUNK" ]; then $(BIN)/tox run -e py311-django52-dottrunk; \
+	else echo "py311-django52-dottrunk: skipped, because DOT_TRUNK names no checkout of django-oauth-toolkit"; fi
 
 dist:  ## Build the wheel and the sdist reproducibly, and test them in empty environments
 	@PYTHON=$(PYTHON) .ci/dist

@@ -122,6 +122,17 @@ class TestScheme:
             "openIdConnectUrl": "https://as.example.com/o/.well-known/openid-configuration",
         }
 
+    def test_login_that_an_operation_requires_is_in_its_scheme(self):
+        login = RequiresAuthentication(acr_values=["urn:example:mfa"], max_age=300)
+        view = type("Tried", (Api,), {"permission_classes": [HasScopes("read") & (login | IsMachine)]})
+        schema = schema_of(path("tried/", view.as_view()), path("other/", Api.as_view()))
+        name = "accessToken_with_urn_3Aexample_3Amfa_20max_5Fage_3D300"
+        assert schema["paths"]["/tried/"]["get"]["security"] == [{name: ["read"]}]
+        schemes = schema["components"]["securitySchemes"]
+        assert schemes.keys() == {"accessToken", name}
+        assert schemes[name]["description"].endswith(", of a login with: urn:example:mfa max_age=300 (RFC 9470)")
+        assert schemes[name]["flows"] == schemes["accessToken"]["flows"]
+
     # drf-spectacular imports a module that django-oauth-toolkit moves after version 3.4.
     @pytest.mark.filterwarnings("ignore:oauth2_provider.scopes has moved:DeprecationWarning")
     def test_with_other_authentication_classes(self):
