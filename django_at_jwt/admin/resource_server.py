@@ -14,8 +14,10 @@ from django.utils.translation import gettext_lazy as _
 from django_at_jwt.authorization_server.resource_servers import registry
 from django_at_jwt.conf import app_settings
 from django_at_jwt.core.jose.algorithms import ALGORITHMS
+from django_at_jwt.core.resource_servers import canonical_identifier
 from django_at_jwt.models import ResourceServer
 
+from .aliases_field import AliasesField
 from .change_review import ConfirmingAdmin
 from .client_choices import ClientSearchMixin, ClientsField
 from .lifetime import LifetimeField, lifetime_in_words
@@ -32,6 +34,14 @@ class ResourceServerForm(VersionedForm):
     """The form of a resource server, with the site's scopes, algorithms and clients as choices."""
 
     client_search_url: ClassVar = ""
+    aliases = AliasesField(
+        label=_("Former identifiers"),
+        required=False,
+        help_text=_(
+            "One per line, if the API has moved. Requests may still name them, and existing refresh tokens keep "
+            "working, but the aud claim of new tokens contains the identifier above."
+        ),
+    )
     scopes = ScopesField(
         label=_("Scopes"),
         required=False,
@@ -63,6 +73,7 @@ class ResourceServerForm(VersionedForm):
         model = ResourceServer
         fields: ClassVar = [
             "identifier",
+            "aliases",
             "name",
             "description",
             "enabled",
@@ -98,6 +109,8 @@ def _displayed(row: ResourceServer, field: Any) -> str:
     value = getattr(row, field.name)
     if field.name == "scopes" and isinstance(value, dict):
         return ", ".join(f"{scope} ({text})" if text else scope for scope, text in value.items())
+    if field.name == "aliases":
+        return "\n".join(row.names[1:])
     return lifetime_in_words(value) if field.name == "lifetime" and value else display_for_field(value, field, "")
 
 
@@ -130,7 +143,7 @@ class ResourceServerAdmin(ClientSearchMixin, ConfirmingAdmin):
     list_per_page = 30
     search_fields = ("name", "identifier", "description")
     fieldsets = (
-        (None, {"fields": ("identifier", "name", "description", "enabled")}),
+        (None, {"fields": ("identifier", "aliases", "name", "description", "enabled")}),
         (_("Access"), {"fields": ("open_to_all_clients", "clients", "is_default", "isolated")}),
         (
             _("Tokens"),
@@ -161,11 +174,19 @@ class ResourceServerAdmin(ClientSearchMixin, ConfirmingAdmin):
             if row.enabled and (new is None or not new.enabled):
                 texts.append(gettext("Access tokens that are already issued for %(api)s are revoked.") % {"api": row})
             if new is not None and new.identifier != row.identifier:
-                text = gettext(
-                    "Access tokens that are already issued keep the audience %(identifier)s. Users are asked for "
-                    "consent again."
+                is_known = canonical_identifier(row.identifier) in {canonical_identifier(name) for name in new.names}
+                text = (
+                    gettext(
+                        "Access tokens that are already issued keep the audience %(identifier)s, and new ones get "
+                        "%(new)s: until the former have expired, the API must accept both."
+                    )
+                    if is_known
+                    else gettext(
+                        "Access tokens that are already issued keep the audience %(identifier)s. Users are asked for "
+                        "consent again. To keep refresh tokens and consent, add it to the former identifiers."
+                    )
                 )
-                texts.append(text % {"identifier": row.identifier})
+                texts.append(text % {"identifier": row.identifier, "new": new.identifier})
         return texts
 
     def describe(self, row: ResourceServer) -> list[tuple[Any, str]]:

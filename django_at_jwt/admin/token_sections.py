@@ -134,7 +134,7 @@ def _lines(request: HttpRequest, rows: Sequence[Authorization]) -> list[Authoriz
         line = AuthorizationLine(
             client=_("(deleted client)") if client is None else client.name or client.client_id,
             client_url=_address(request, page, client.pk) if client is not None and may_view else "",
-            apis=tuple(str(known.by_identifier.get(each, each)) for each in resources),
+            apis=tuple(str(known.named(each) or each) for each in resources),
             methods=() if event is None else event.methods,
             logged_in_at=format_instant(None if event is None else as_datetime(event.authenticated_at)),
             last_token_at=format_instant(row.last_token_at),

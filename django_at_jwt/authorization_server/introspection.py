@@ -134,9 +134,10 @@ def _live_stored_token(token: str) -> tuple[AccessTokenClaims, Any]:
 
 def _servers_left(claims: AccessTokenClaims) -> Iterator[ResourceServerConfig]:
     """Yield the APIs that accept a token: enabled ones for which it was not revoked."""
-    servers = registry.knowing(claims.audience).by_identifier
+    known = registry.knowing(claims.audience)
     for identifier in claims.audience:
-        server = servers.get(identifier)
+        # A token from before its API got another identifier names the former one.
+        server = known.named(identifier)
         if server is None or not server.enabled:
             continue
         try:

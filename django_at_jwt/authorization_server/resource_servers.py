@@ -79,7 +79,7 @@ class ResourceServerRegistry:
             django.db.Error: the rows cannot be read.
         """
         servers = self.current()
-        if any(isinstance(named, str) and named not in servers.by_identifier for named in resources):
+        if any(isinstance(name, str) and servers.named(name) is None for name in resources):
             servers = self.latest()
         return servers
 

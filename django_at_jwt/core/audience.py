@@ -65,7 +65,8 @@ def resolve_audience(
     Args:
         registry: all resource servers.
         client_id: the client.
-        resources: the values of the request's ``resource`` parameters, in order, unchecked.
+        resources: the values of the request's ``resource`` parameters, in order, unchecked. They may be equivalent to
+            the registered identifiers, or former ones.
         scopes: the scopes that the token would have: requested, default, or granted before.
         asked_scopes: those that the client itself requested in this authorization. Only they imply an audience.
         granted: the resources that were granted before (a code exchange, device or refresh request can narrow them but
@@ -110,12 +111,13 @@ def requested_servers(
     identifiers = [resource for resource in resources if is_resource_identifier(resource)]
     if len(identifiers) < len(resources):
         raise InvalidTarget("A requested resource is not an absolute URI without a fragment.")
-    servers = _available(registry, identifiers, client_id)
-    if len(servers) < len(set(identifiers)):
+    servers, is_complete = _available(registry, identifiers, client_id)
+    if not is_complete:
         # Don't reveal whether the API exists.
         raise InvalidTarget("A requested resource is not registered with this authorization server for this client.")
+    may_have = registry.registered(granted or ())
     for server in servers:
-        if granted and server.identifier not in granted:
+        if granted and server.identifier not in may_have:
             # A registered identifier may be repeated.
             raise InvalidTarget(
                 f"The requested resource {server.identifier} was not granted. A token request cannot escalate resource "
@@ -127,8 +129,8 @@ def requested_servers(
 def _granted_servers(
     registry: ResourceServers, granted: Sequence[str], client_id: str
 ) -> tuple[ResourceServerConfig, ...]:
-    servers = _available(registry, granted, client_id)
-    if len(servers) < len(set(granted)):
+    servers, is_complete = _available(registry, granted, client_id)
+    if not is_complete:
         # The client knows the resource from its grant, so this reveals nothing.
         advice = " Name one of the others in the resource parameter." if servers else ""
         raise InvalidTarget(f"A resource that was granted is no longer available to this client.{advice}")
@@ -164,8 +166,8 @@ def _implied_server(
 def _default_server(registry: ResourceServers, client_id: str) -> tuple[ResourceServerConfig, ...]:
     if registry.default is None:
         raise NoDefaultResource
-    servers = _available(registry, [registry.default], client_id)
-    if not servers:
+    servers, is_available = _available(registry, [registry.default], client_id)
+    if not is_available:
         raise InvalidTarget(
             "The default resource is not available to this client. Name another in the resource parameter."
         )
@@ -173,8 +175,10 @@ def _default_server(registry: ResourceServers, client_id: str) -> tuple[Resource
 
 
 def _available(
-    registry: ResourceServers, identifiers: Iterable[str], client_id: str
-) -> tuple[ResourceServerConfig, ...]:
-    """Return those that are registered, enabled and open to the client, without duplicates."""
-    found = (registry.by_identifier.get(identifier) for identifier in dict.fromkeys(identifiers))
-    return tuple(server for server in found if server is not None and server.is_open_to(client_id))
+    registry: ResourceServers, names: Iterable[str], client_id: str
+) -> tuple[tuple[ResourceServerConfig, ...], bool]:
+    """Return those that are registered, enabled and open to the client, without duplicates, and whether all are."""
+    found = [registry.named(name) for name in names]
+    # Equivalent and former identifiers are replaced by the registered one here, before anything is narrowed or stored.
+    available = {each.identifier: each for each in found if each is not None and each.is_open_to(client_id)}
+    return tuple(available.values()), all(each is not None and each.identifier in available for each in found)

@@ -16,6 +16,7 @@ from .bearer import is_scope
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
 
+_DEFAULT_PORTS: Final = {"https": "443", "http": "80"}
 # The scopes of OpenID Connect Core §5.4 and §11, and those of django-oauth-toolkit's own endpoints.
 ISSUER_SCOPES: Final = ("openid", "profile", "email", "address", "phone", "offline_access", "introspection")
 
@@ -38,6 +39,32 @@ def is_resource_identifier(value: object) -> TypeGuard[str]:
         return False
 
 
+def canonical_identifier(identifier: str) -> str:
+    """Return the form that all equivalent identifiers have in common (RFC 3986 §6.2.2.1 and §6.2.3).
+
+    Scheme and host are in lower case. With http and https, an empty path becomes ``/``, and the default port is left
+    out. Everything else is kept as it is: the path, the query, and percent-encoded characters in them.
+
+    Only the authorization server compares by it, and only what clients request. In tokens and metadata, an identifier
+    is always the registered one.
+
+    Args:
+        identifier: one for which :func:`is_resource_identifier` is true.
+    """
+    scheme, _, rest = identifier.partition("://")
+    scheme = scheme.lower()
+    length = next((place for place, character in enumerate(rest) if character in "/?"), len(rest))
+    authority, path = rest[:length].lower(), rest[length:]
+    if scheme in _DEFAULT_PORTS:
+        host, colon, port = authority.rpartition(":")
+        # The last colon of an IPv6 address is inside the brackets.
+        if colon and port in {"", _DEFAULT_PORTS[scheme]}:
+            authority = host
+        if not path.startswith("/"):
+            path = f"/{path}"
+    return f"{scheme}://{authority}{path}"
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ResourceServerConfig:
     """A registered API.
@@ -55,6 +82,7 @@ class ResourceServerConfig:
         introspection_clients: the clients that may introspect its tokens; the token's own client always may.
         isolated: whether clients must request it by name, in a token for no other resource server.
         enabled: whether tokens are issued for it.
+        aliases: its former identifiers, which requests may still name. The tokens are for ``identifier``.
     """
 
     identifier: str
@@ -68,9 +96,15 @@ class ResourceServerConfig:
     introspection_clients: frozenset[str] = frozenset()
     isolated: bool = False
     enabled: bool = True
+    aliases: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return self.name or self.identifier
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The identifier and the former ones."""
+        return (self.identifier, *self.aliases)
 
     def is_open_to(self, client_id: str) -> bool:
         """Return whether a client may get a token for this API."""
@@ -95,6 +129,7 @@ class ResourceServers:
     issuer_scopes: Collection[str] = ISSUER_SCOPES
     default: str | None = field(init=False)
     _claimed: frozenset[str] = field(init=False, repr=False)
+    _by_canonical: Mapping[str, ResourceServerConfig] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         marked = None if self.marked_default is None else self.by_identifier[self.marked_default]
@@ -102,6 +137,14 @@ class ResourceServers:
         object.__setattr__(self, "default", default)
         claimed = (scope for server in self for scope in server.scopes or ())
         object.__setattr__(self, "_claimed", frozenset(claimed))
+        by_canonical: dict[str, ResourceServerConfig] = {}
+        # An identifier in use takes precedence over a former one.
+        for server in self:
+            by_canonical.setdefault(_canonical(server.identifier), server)
+        for server in self:
+            for alias in server.aliases:
+                by_canonical.setdefault(_canonical(alias), server)
+        object.__setattr__(self, "_by_canonical", by_canonical)
 
     @classmethod
     def of(
@@ -120,6 +163,29 @@ class ResourceServers:
     def __iter__(self) -> Iterator[ResourceServerConfig]:
         return iter(self.by_identifier.values())
 
+    def named(self, name: str) -> ResourceServerConfig | None:
+        """Return the resource server that a request names, or ``None``.
+
+        A name is an identifier, a former one, or equivalent to one of these (:func:`canonical_identifier`).
+        """
+        exact = self.by_identifier.get(name)
+        return self._by_canonical.get(_canonical(name)) if exact is None else exact
+
+    def registered(self, names: Iterable[str]) -> list[str]:
+        """Return the registered identifiers of resource servers, without duplicates. Unknown names are kept."""
+        found = ((name, self.named(name)) for name in names)
+        return list(dict.fromkeys(name if server is None else server.identifier for name, server in found))
+
+    def collisions(self) -> Iterator[tuple[str, str]]:
+        """Yield each name that is equivalent to another one, with the one that takes precedence."""
+        seen: dict[str, str] = {}
+        for name in (*self.by_identifier, *(alias for server in self for alias in server.aliases)):
+            canonical = _canonical(name)
+            if canonical in seen:
+                yield name, seen[canonical]
+            else:
+                seen[canonical] = name
+
     def has_meaning(self, scope: str, server: ResourceServerConfig) -> bool:
         """Return whether a scope has a meaning at a resource server (RFC 9068 §2.2.3).
 
@@ -129,6 +195,11 @@ class ResourceServers:
         if server.scopes is None:
             return scope not in self._claimed and scope not in self.issuer_scopes
         return scope in server.scopes
+
+
+def _canonical(name: str) -> str:
+    # Rows and grants from before this app may hold anything.
+    return canonical_identifier(name) if is_resource_identifier(name) else name
 
 
 def declared_resource_servers(value: object) -> tuple[ResourceServerConfig, ...]:
@@ -143,7 +214,10 @@ def declared_resource_servers(value: object) -> tuple[ResourceServerConfig, ...]
     if isinstance(value, str) or not isinstance(value, (Mapping, Sequence)):
         raise ValueError("must be a dict of identifiers with their options, or a list of identifiers")
     entries = value.items() if isinstance(value, Mapping) else ((identifier, {}) for identifier in value)
-    return tuple(read_resource_server(identifier, options) for identifier, options in entries)
+    servers = tuple(read_resource_server(identifier, options) for identifier, options in entries)
+    for name, other in ResourceServers.of(servers).collisions():
+        raise ValueError(f"has {name!r} and {other!r}, which are the same identifier (RFC 3986 section 6.2.3)")
+    return servers
 
 
 def read_resource_server(identifier: object, options: object) -> ResourceServerConfig:
@@ -235,6 +309,20 @@ def read_client_ids(value: object) -> frozenset[str]:
     return frozenset(value)
 
 
+def read_aliases(value: object) -> tuple[str, ...]:
+    """Read the former identifiers of a resource server, a list.
+
+    Raises:
+        ValueError: it is not a list of identifiers.
+    """
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        raise ValueError("is not a list of identifiers")
+    for each in value:
+        if not is_resource_identifier(each):
+            raise ValueError(f"has {each!r}, which is not an absolute URI without a fragment")
+    return tuple(value)
+
+
 _OPTIONS: Final[Mapping[str, tuple[str, Callable[[object], Any]]]] = {
     "name": ("name", _text),
     "description": ("description", _text),
@@ -246,4 +334,5 @@ _OPTIONS: Final[Mapping[str, tuple[str, Callable[[object], Any]]]] = {
     "introspection_clients": ("introspection_clients", read_client_ids),
     "isolated": ("isolated", _flag),
     "enabled": ("enabled", _flag),
+    "aliases": ("aliases", read_aliases),
 }

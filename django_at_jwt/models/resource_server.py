@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.core.exceptions import ValidationError
 from django.db import models, router, transaction
+from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
 from django_at_jwt.conf import app_settings
 from django_at_jwt.core.resource_servers import ResourceServerConfig as RegisteredServer
 from django_at_jwt.core.resource_servers import (
     TokenFormat,
+    canonical_identifier,
     is_resource_identifier,
+    read_aliases,
     read_client_ids,
     read_resource_server,
     read_scopes,
@@ -41,6 +44,17 @@ class ResourceServer(models.Model):
         help_text=_(
             "An absolute URI, for instance https://api.example.com/. Clients request it with the resource parameter, "
             "and the aud claim of tokens for the API contains exactly this value."
+        ),
+    )
+    aliases = models.JSONField(
+        _("former identifiers"),
+        # Null, so that code from before this column can add rows.
+        null=True,
+        blank=True,
+        default=list,
+        help_text=_(
+            "If the API has moved. Requests may still name them, and existing refresh tokens keep working, but the aud "
+            "claim of new tokens contains the identifier above."
         ),
     )
     name = models.CharField(_("name"), max_length=100, help_text=_("Shown to users on the consent page."))
@@ -132,6 +146,14 @@ class ResourceServer(models.Model):
         return (self.identifier,)
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """The identifier and the former ones; only the identifier if the former ones are invalid."""
+        try:
+            return (self.identifier, *read_aliases(self.aliases or ()))
+        except ValueError:
+            return (self.identifier,)
+
+    @property
     def registered(self) -> RegisteredServer:
         """The row as a plain value, validated like an entry in the settings.
 
@@ -145,6 +167,7 @@ class ResourceServer(models.Model):
             "introspection_clients": self.introspection_clients,
             "isolated": self.isolated,
             "enabled": self.enabled,
+            **({} if self.aliases is None else {"aliases": self.aliases}),
             **({} if self.scopes is None else {"scopes": self.scopes}),
             **({} if self.lifetime is None else {"lifetime": self.lifetime}),
             **({"algorithm": self.algorithm} if self.algorithm else {}),
@@ -174,8 +197,7 @@ class ResourceServer(models.Model):
                 "identifier",
                 _("Enter an absolute URI with a host and without a fragment, such as https://api.example.com/."),
             )
-        if any(self.identifier == server.identifier for server in app_settings().resource_servers):
-            yield "identifier", _('This API is already declared in AT_JWT["RESOURCE_SERVERS"].')
+        yield from self._name_problems()
         if self.scopes is not None:
             try:
                 self.scopes = dict(read_scopes(self.scopes))
@@ -186,6 +208,31 @@ class ResourceServer(models.Model):
                 read_client_ids(getattr(self, field))
             except ValueError as error:
                 yield field, f"It {error}."
+
+    def _name_problems(self) -> Iterator[tuple[str, Any]]:
+        """Yield identifiers that are equivalent to one of another resource server, which a request could mean too."""
+        try:
+            aliases = read_aliases(self.aliases or ())
+        except ValueError as error:
+            yield "aliases", f"It {error}."
+            return
+        settings, taken = app_settings(), {}
+        # Django reports a row with the very same identifier.
+        for row in type(self)._default_manager.exclude(pk=self.pk).exclude(identifier=self.identifier):
+            taken |= {name: _("It belongs to the resource server “%s”.") % row for name in row.names}
+        for server in settings.resource_servers:
+            taken |= dict.fromkeys(server.names, _('This API is already declared in AT_JWT["RESOURCE_SERVERS"].'))
+        # The row itself may describe the default.
+        if settings.default_resource not in {None, self.identifier}:
+            taken[settings.default_resource] = _('AT_JWT["DEFAULT_RESOURCE"] is the same API.')
+        problems = {canonical_identifier(name): text for name, text in taken.items() if is_resource_identifier(name)}
+        names = [("identifier", self.identifier)] if is_resource_identifier(self.identifier) else []
+        for field, name in (*names, *(("aliases", alias) for alias in aliases)):
+            canonical = canonical_identifier(name)
+            if canonical in problems:
+                yield field, format_lazy("{}: {}", name, problems[canonical])
+            same = _("It is the same as the identifier.") if field == "identifier" else _("It is there twice.")
+            problems.setdefault(canonical, same)
 
     def _token_problems(self) -> Iterator[tuple[str, Any]]:
         settings = app_settings()

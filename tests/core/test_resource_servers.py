@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -12,11 +13,27 @@ from django_at_jwt.core.resource_servers import (
     ResourceServerConfig,
     ResourceServers,
     TokenFormat,
+    canonical_identifier,
     declared_resource_servers,
     is_resource_identifier,
 )
 
 from .token_factory import API, REPORTS
+
+_HOSTS = st.one_of(
+    st.from_regex(r"[A-Za-z0-9]([A-Za-z0-9-]{0,8}[A-Za-z0-9])?(\.[A-Za-z]{1,4})?", fullmatch=True),
+    st.sampled_from(["[::1]", "[2001:DB8::443]", "127.0.0.1"]),
+)
+IDENTIFIERS = st.builds(
+    "{}://{}{}{}".format,
+    st.sampled_from(["https", "http", "HTTPS", "hTTp", "app", "a+b"]),
+    _HOSTS,
+    st.sampled_from(["", ":", ":443", ":80", ":8443", ":0443"]),
+    st.one_of(
+        st.just(""),
+        st.from_regex(r"[/?]([A-Za-z0-9%:@~./?-]|%[0-9A-Fa-f]{2}){0,12}", fullmatch=True),
+    ),
+).filter(is_resource_identifier)
 
 
 def test_who_may_ask():
@@ -175,3 +192,133 @@ def test_any_value_is_an_identifier_or_not(value):
     told = is_resource_identifier(value)
     assert type(told) is bool
     assert not told or (value.isascii() and "#" not in value and "://" in value)
+
+
+class TestEquivalentIdentifiers:
+    """RFC 3986 section 6.2.2.1 and 6.2.3."""
+
+    @pytest.mark.parametrize(
+        ("one", "other"),
+        [
+            ("https://api.example.com", "https://api.example.com/"),
+            ("https://api.example.com", "HTTPS://API.Example.COM"),
+            ("https://api.example.com/mcp", "https://API.example.com:443/mcp"),
+            ("https://api.example.com:443", "https://api.example.com/"),
+            ("https://api.example.com:/a", "https://api.example.com/a"),
+            ("http://localhost:80/a", "http://localhost/a"),
+            ("https://[2001:DB8::1]:443/a", "https://[2001:db8::1]/a"),
+            ("https://api.example.com?a=B", "https://api.example.com/?a=B"),
+            ("urn+x://API/a", "urn+x://api/a"),
+        ],
+    )
+    def test_are_the_same(self, one, other):
+        assert is_resource_identifier(one)
+        assert is_resource_identifier(other)
+        assert canonical_identifier(one) == canonical_identifier(other)
+
+    @pytest.mark.parametrize(
+        ("one", "other"),
+        [
+            ("https://api.example.com/mcp", "https://api.example.com/mcp/"),
+            ("https://api.example.com/mcp", "https://api.example.com/MCP"),
+            ("https://api.example.com/%7euser", "https://api.example.com/~user"),
+            ("https://api.example.com/%7e", "https://api.example.com/%7E"),
+            ("https://api.example.com/a/../b", "https://api.example.com/b"),
+            ("https://api.example.com/", "https://api.example.com/?"),
+            ("https://api.example.com/?a=B", "https://api.example.com/?a=b"),
+            ("https://api.example.com/", "http://api.example.com/"),
+            ("https://api.example.com:8443/", "https://api.example.com/"),
+            ("https://api.example.com:80/", "https://api.example.com/"),
+            ("https://api.example.com./", "https://api.example.com/"),
+            ("https://[2001:db8::80]/", "https://[2001:db8::]/"),
+            # Only http and https have a default port, and a root that is the same as no path.
+            ("app://api", "app://api/"),
+            ("app://api:443/", "app://api/"),
+        ],
+    )
+    def test_are_different(self, one, other):
+        assert is_resource_identifier(one)
+        assert is_resource_identifier(other)
+        assert canonical_identifier(one) != canonical_identifier(other)
+
+    @given(IDENTIFIERS)
+    def test_the_canonical_form_is_an_identifier_and_its_own(self, identifier):
+        canonical = canonical_identifier(identifier)
+        assert is_resource_identifier(canonical)
+        assert canonical_identifier(canonical) == canonical
+
+    @given(IDENTIFIERS)
+    def test_the_path_after_the_authority_is_kept(self, identifier):
+        path = re.sub(r"^[^:]*://[^/?]*", "", identifier)
+        kept = re.sub(r"^[^:]*://[^/?]*", "", canonical_identifier(identifier))
+        assert kept in {path, f"/{path}"}
+        assert kept == path or not path.startswith("/")
+
+    @given(IDENTIFIERS, st.sampled_from(["/", "%2F", "/a", "?", "a"]))
+    def test_a_longer_path_is_another_identifier(self, identifier, suffix):
+        longer = canonical_identifier(identifier) + suffix
+        assert canonical_identifier(longer) != canonical_identifier(identifier)
+
+    @given(IDENTIFIERS, st.data())
+    def test_case_of_scheme_and_host_does_not_matter(self, identifier, data):
+        length = re.match(r"[^:]*://[^/?]*", identifier).end()
+        upper = data.draw(st.lists(st.booleans(), min_size=length, max_size=length))
+        start = "".join(each.upper() if up else each.lower() for each, up in zip(identifier, upper, strict=False))
+        assert canonical_identifier(start + identifier[length:]) == canonical_identifier(identifier)
+
+
+class TestNames:
+    MOVED = ResourceServerConfig(identifier="https://api.example.com/v2", aliases=("https://old.example.com",))
+    ROOT = ResourceServerConfig(identifier="https://mcp.example.com")
+
+    @pytest.mark.parametrize(
+        ("name", "identifier"),
+        [
+            ("https://api.example.com/v2", MOVED.identifier),
+            ("https://old.example.com", MOVED.identifier),
+            ("https://OLD.example.com:443/", MOVED.identifier),
+            ("https://mcp.example.com/", ROOT.identifier),
+            ("https://mcp.example.com", ROOT.identifier),
+            ("https://api.example.com/v2/", None),
+            ("https://mcp.example.com/mcp", None),
+            ("not an identifier", None),
+        ],
+    )
+    def test_a_name_finds_its_server(self, name, identifier):
+        found = ResourceServers.of([self.MOVED, self.ROOT]).named(name)
+        assert (None if found is None else found.identifier) == identifier
+
+    def test_an_identifier_in_use_takes_precedence_over_a_former_one(self):
+        moved = ResourceServerConfig(identifier=API, aliases=(REPORTS, f"{REPORTS}x"))
+        used = ResourceServerConfig(identifier=REPORTS)
+        registry = ResourceServers.of([moved, used])
+        assert registry.named(REPORTS) is used
+        assert registry.named(REPORTS.upper().replace("/REPORTS", "/reports")) is used
+        assert registry.named(f"{REPORTS}x") is moved
+
+    def test_names_are_replaced_by_registered_ones(self):
+        registry = ResourceServers.of([self.MOVED, self.ROOT])
+        names = ["https://old.example.com", "https://gone.example.com/", "https://api.example.com/v2"]
+        assert registry.registered(names) == [self.MOVED.identifier, "https://gone.example.com/"]
+
+    @pytest.mark.parametrize(
+        "value",
+        [
+            ["https://api.example.com", "https://api.example.com/"],
+            {"https://api.example.com": {"aliases": ["HTTPS://api.example.com/"]}},
+            {"https://api.example.com/": {"aliases": ["https://api.example.com/"]}},
+            {
+                "https://a.example.com": {"aliases": ["https://old/"]},
+                "https://b.example.com": {"aliases": ["https://old"]},
+            },
+            {"https://a.example.com/x": {"aliases": ["https://old/", "https://old"]}},
+        ],
+    )
+    def test_equivalent_names_cannot_be_declared(self, value):
+        with pytest.raises(ValueError, match=r"the same identifier \(RFC 3986 section 6\.2\.3\)"):
+            declared_resource_servers(value)
+
+    @pytest.mark.parametrize("aliases", ["https://old.example.com/", 1, ["old"], [None], {"https://old/": 1}])
+    def test_aliases_must_be_a_list_of_identifiers(self, aliases):
+        with pytest.raises(ValueError, match=rf"has a 'aliases' for {API} that"):
+            declared_resource_servers({API: {"aliases": aliases}})

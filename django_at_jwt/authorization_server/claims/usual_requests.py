@@ -216,7 +216,7 @@ def _possible(
     yield from (((scope,), ()) for scope in change.concerned)
     for server in change.touched:
         if server.is_open_to(client_id):
-            yield (), (server.identifier,)
+            yield from (((), (name,)) for name in server.names)
             there = [scope for scope in available if change.before.has_meaning(scope, server)]
             leaving = [scope for scope in there if scope in change.moved]
             pairs = product(leaving[:_MOST_TOGETHER], there[:_MOST_TOGETHER])

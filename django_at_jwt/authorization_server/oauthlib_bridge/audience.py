@@ -59,7 +59,8 @@ def resolve_for_token(request: Request) -> Audience:
     if audience is None:
         granted = _previously_granted(request)
         audience = _narrow(request, _resolve(request, granted=granted))
-        setattr(request, GRANTED, list(granted or audience.identifiers))
+        # The new refresh token names the APIs by their registered identifiers, whatever the former one did.
+        setattr(request, GRANTED, registry.current().registered(granted or audience.identifiers))
     else:
         # The authorization endpoint has resolved it in this same request.
         setattr(request, GRANTED, audience.identifiers)

@@ -17,6 +17,7 @@ from django.utils import timezone
 from oauth2_provider.models import AbstractRefreshToken, get_access_token_model, get_refresh_token_model
 from oauth2_provider.settings import oauth2_settings
 
+from django_at_jwt.authorization_server.resource_servers import registry
 from django_at_jwt.authorization_server.revocation.entries import GREATEST_LEEWAY, deny_tokens
 from django_at_jwt.authorization_server.revocation.reasons import because
 from django_at_jwt.conf import app_settings
@@ -86,7 +87,7 @@ def end_replaced(
     family: LockedFamily,
     replaced: Any,
     *,
-    resources: Sequence[str],
+    audience: Sequence[str],
     identifier: str,
     ends_used: bool,
     keeps_row: bool,
@@ -98,7 +99,7 @@ def end_replaced(
 
     Args:
         replaced: the access token of the refresh token.
-        resources: the resources of the new access token.
+        audience: the registered identifiers of the APIs of the new access token.
         identifier: the authorization's identifier.
         ends_used: whether to end the refresh token itself.
         keeps_row: whether to leave the row of ``replaced`` to be overwritten, rather than delete it.
@@ -111,12 +112,12 @@ def end_replaced(
     links = {link.access_token: link for link in found}
     other_keys = {*map(str, of_siblings), *links} - {str(own_key)}
     others = model.objects.select_for_update().filter(pk__in=other_keys) if other_keys else ()
-    ended = {}
+    ended, known = {}, registry.current()
     if app_settings().revoke_superseded_tokens:
         ended = {
             row.pk: row
             for row in (replaced, *others)
-            if row.pk in of_siblings or not row.resource or set(row.resource) == set(resources)
+            if row.pk in of_siblings or not row.resource or {*known.registered(row.resource)} == {*audience}
         }
     ended_links = {key: links[str(key)] for key in ended if str(key) in links}
     deny_tokens(

@@ -136,7 +136,7 @@ class RefreshGrantMixin:
         superseded = end_replaced(
             family,
             replaced,
-            resources=request.resource,
+            audience=request.resource,
             identifier=identifier,
             ends_used=rotates and own_save is None,
             keeps_row=in_place or own_save is not None,

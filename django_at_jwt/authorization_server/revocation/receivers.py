@@ -26,7 +26,7 @@ from .revoke import (
     end_authorizations,
     live_authorizations_of_users,
     lock_authorizations,
-    revoke_audience,
+    revoke_audiences,
     revoke_client,
     revoke_users,
 )
@@ -224,9 +224,9 @@ def _before_resource_server_save(
 
 def _after_resource_server_save(instance: ResourceServer, **_kwargs: Any) -> None:
     if vars(instance).pop(_PENDING, None):
-        revoke_audience(instance.identifier, reason=EndReason.API_DISABLED)
+        revoke_audiences(instance.names, reason=EndReason.API_DISABLED)
 
 
 def _before_resource_server_delete(instance: ResourceServer, **_kwargs: Any) -> None:
     if instance.enabled:
-        revoke_audience(instance.identifier, reason=EndReason.API_DISABLED)
+        revoke_audiences(instance.names, reason=EndReason.API_DISABLED)

@@ -152,10 +152,17 @@ def revoke_audience(audience: str, *, reason: EndReason = EndReason.ADMINISTRATO
     """Revoke all tokens for an API that were issued until now, at that API only.
 
     Args:
-        audience: the identifier of the API.
+        audience: the identifier of the API, or a former one. Tokens with its other identifiers are revoked too.
     """
+    server = registry.current().named(audience)
+    revoke_audiences((audience, *(() if server is None else server.names)), reason=reason)
+
+
+def revoke_audiences(audiences: Iterable[str], *, reason: EndReason) -> None:
+    """Revoke all tokens with these values of ``aud`` that were issued until now, at their APIs only."""
     now = timezone.now()
-    deny_audience(audience, issued_until=now, expires_at=_latest_expiry(now), reason=reason)
+    for audience in dict.fromkeys(audiences):
+        deny_audience(audience, issued_until=now, expires_at=_latest_expiry(now), reason=reason)
 
 
 def revoke_authorization(identifier: str, *, reason: EndReason = EndReason.ADMINISTRATOR) -> int:

@@ -126,10 +126,14 @@ def has_agreed(user: Any, client: Any, audience: Audience) -> bool:
         client_key=client_key,
         ended_at__isnull=True,
     )
-    resources, scopes = set(audience.identifiers), set(audience.scopes)
+    resources, scopes, known = set(audience.identifiers), set(audience.scopes), registry.current()
     # A refresh token from before this app was installed has no resource and counts as one for the default.
-    default = [registry.current().default]
-    covering = [row for row in rows if resources <= set(row.resources or default) and scopes <= set(row.scopes.split())]
+    default = [] if known.default is None else [known.default]
+    covering = [
+        row
+        for row in rows
+        if resources <= {*known.registered(row.resources or default)} and scopes <= set(row.scopes.split())
+    ]
     if any(row.tokens_expire_at is not None and row.tokens_expire_at > now for row in covering):
         return True
     return bool(usable_families((row.family for row in covering if row.family is not None), now))

@@ -122,7 +122,7 @@ def _of_token(text: str) -> _Revocation:
 
 
 def _at_api(text: str) -> _Revocation:
-    if text not in registry.latest().by_identifier:
+    if registry.latest().named(text) is None:
         raise LookupError(f"no API has the identifier {quote(text)}.")
     named = f"all tokens for {text} issued until now, at that API only"
     return _Revocation(named, None, lambda: revoke_audience(text))
