@@ -75,6 +75,7 @@ def _line(change: RequestChange, impact: RequestImpact, *, all_clients: int) -> 
         tokens=tokens,
         requests=_requests(change.scopes),
         code=format_html("<code>{}</code>", cause.code),
+        named=_apis(cause.named, impact),
         before=_apis(cause.before, impact),
         after=_apis(cause.after, impact),
         former=_values(cause, cause.former),
@@ -110,7 +111,7 @@ def _sentence(cause: Cause, *, clients: int, tokens: int) -> str:
         return str(_ABOUT_TOKENS[cause.effect])
     if cause.is_refresh:
         return _about_refreshes(cause.effect, tokens)
-    if cause.names_resource:
+    if cause.named:
         return _about_named_resources(cause.effect, clients)
     return _about_no_resource(cause.effect, clients)
 
@@ -139,8 +140,14 @@ def _about_refreshes(effect: Effect, number: int) -> str:
 def _about_named_resources(effect: Effect, number: int) -> str:
     if effect is Effect.REFUSED:
         return ngettext(
-            "{clients} client: requests that name {before} will fail with {code}.",
-            "{clients} clients: requests that name {before} will fail with {code}.",
+            "{clients} client: requests that name {named} will fail with {code}.",
+            "{clients} clients: requests that name {named} will fail with {code}.",
+            number,
+        )
+    if effect is Effect.OTHER_AUDIENCE:
+        return ngettext(
+            "{clients} client: requests that name {named} get tokens for {after} instead of {before}.",
+            "{clients} clients: requests that name {named} get tokens for {after} instead of {before}.",
             number,
         )
     return ngettext(

@@ -50,6 +50,7 @@ class CheckId(StrEnum):
     NO_CLIENT_SECRET_HASHER = "django_at_jwt.E025"  # noqa: S105 - an id
     UNUSABLE_REVOCATION = "django_at_jwt.E026"
     UNUSABLE_LIFETIME = "django_at_jwt.E027"
+    EQUIVALENT_IDENTIFIERS = "django_at_jwt.E030"
     NO_SIGNING_KEY = "django_at_jwt.W001"
     NO_WELL_KNOWN_URLS = "django_at_jwt.W002"
     ISSUER_ELSEWHERE = "django_at_jwt.W003"

@@ -133,6 +133,25 @@ def check_resource_servers(**_kwargs: Any) -> list[CheckMessage]:
 
 
 @when(issues_tokens, settings_valid)
+def check_equivalent_identifiers(**_kwargs: Any) -> list[CheckMessage]:
+    """Check that no two resource servers have the same identifier in different spellings (RFC 3986 section 6.2.3).
+
+    The admin form and the settings refuse it; fixtures, code and a default resource in the settings are not checked
+    there.
+    """
+    registered = registered_servers()
+    return [
+        Error(
+            f"The resource identifiers {first!r} and {name!r} are equivalent, so a request can mean either.",
+            hint="Delete one of the two resource servers, or correct it: scheme, host and port are not case-sensitive, "
+            'and an empty path is the same as "/". Former identifiers count too.',
+            id=CheckId.EQUIVALENT_IDENTIFIERS,
+        )
+        for name, first in (() if registered is None else registered.collisions())
+    ]
+
+
+@when(issues_tokens, settings_valid)
 def check_clients(**_kwargs: Any) -> list[CheckMessage]:
     """Check that each enabled resource server has a client; new rows have none until an administrator chooses them."""
     return [

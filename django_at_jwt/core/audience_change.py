@@ -70,7 +70,7 @@ class Cause:
     Attributes:
         effect: what happens.
         is_refresh: whether they are refreshes; always ``False`` for the effects from ``OTHER_FORMAT`` on.
-        names_resource: whether they name a resource; likewise.
+        named: the resources that they name, by an identifier or a former one; likewise empty.
         before: the audience before the change; empty if the requests were refused.
         after: the audience after the change; empty if they are refused.
         code: the OAuth error code of the refusal.
@@ -81,7 +81,7 @@ class Cause:
 
     effect: Effect
     is_refresh: bool = False
-    names_resource: bool = False
+    named: tuple[str, ...] = ()
     before: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
     code: str = ""
@@ -147,8 +147,8 @@ def changed_requests(
 
 def _rank(change: RequestChange) -> tuple[object, ...]:
     cause = change.cause
-    place = _ORDER.index(cause.effect), cause.is_refresh, cause.names_resource, -len(change.clients)
-    return (*place, cause.before, cause.after, cause.description, cause.former, cause.new)
+    place = _ORDER.index(cause.effect), cause.is_refresh, bool(cause.named), -len(change.clients)
+    return (*place, cause.named, cause.before, cause.after, cause.description, cause.former, cause.new)
 
 
 def _outcome(registry: ResourceServers, request: ClientRequest) -> Audience | IssuanceError:
@@ -173,7 +173,8 @@ def _outcome(registry: ResourceServers, request: ClientRequest) -> Audience | Is
 def _causes(
     request: ClientRequest, old: Audience | IssuanceError, new: Audience | IssuanceError, lifetime: int
 ) -> Iterator[Cause]:
-    cause = partial(Cause, is_refresh=request.granted is not None, names_resource=bool(request.resources))
+    named = tuple(sorted({*request.resources}))
+    cause = partial(Cause, is_refresh=request.granted is not None, named=named)
     before, after = (() if isinstance(each, IssuanceError) else tuple(sorted(each.identifiers)) for each in (old, new))
     if isinstance(new, IssuanceError):
         if not isinstance(old, IssuanceError):

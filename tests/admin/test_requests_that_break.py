@@ -394,3 +394,27 @@ def fill(client, user, number):
         get_refresh_token_model().objects.create(
             application=client, user=user, token=f"refresh {timezone.now()}", access_token=row, resource=[NOTES]
         )
+
+
+class TestFormerIdentifiers:
+    def test_a_move_with_its_former_identifier(self, admin, orders, service, web, user):
+        refresh_token = web.code_flow(user, scope="read", resource=ORDERS).json()["refresh_token"]
+        page = send(admin, change(orders), identifier=SHOP, aliases=ORDERS)
+        told = breaks(page)
+        assert f"2 clients: requests that name {ORDERS} get tokens for {SHOP} instead of {ORDERS}." in told
+        assert f"1 live refresh token yields tokens for {SHOP} instead of {ORDERS}." in told
+        assert not any("fail" in each for each in told)
+        confirm(admin, page)
+        registry.forget()
+        assert outcome(service.token("client_credentials", resource=ORDERS)) == (SHOP, "read openid")
+        assert outcome(web.token("refresh_token", refresh_token=refresh_token)) == (SHOP, "read")
+
+    def test_removing_one_breaks_only_requests_that_name_it(self, admin, orders, service):
+        ResourceServer.objects.filter(pk=orders.pk).update(aliases=[SHOP])
+        registry.forget()
+        page = send(admin, change(orders), aliases="")
+        assert breaks(page) == [f"1 client: requests that name {SHOP} will fail with invalid_target."]
+        confirm(admin, page)
+        registry.forget()
+        assert outcome(service.token("client_credentials", resource=SHOP)) == "invalid_target"
+        assert outcome(service.token("client_credentials", resource=ORDERS)) == (ORDERS, "read openid")

@@ -349,3 +349,81 @@ def test_model_validates_without_the_form():
     with pytest.raises(ValidationError) as refused:
         row.full_clean()
     assert set(refused.value.message_dict) == {"identifier", "scopes", "algorithm", "is_default"}
+
+
+class TestFormerIdentifiers:
+    FORMER = "https://old.example.com/mail"
+
+    def test_are_one_per_line(self, admin):
+        sent = {**FORM, "aliases": f" {self.FORMER} \r\n\r\nhttps://older.example.com\r\n"}
+        assert save(admin, reverse(ADD), sent).status_code == 302
+        row = ResourceServer.objects.get()
+        assert row.aliases == [self.FORMER, "https://older.example.com"]
+        assert registry.latest().named("https://older.example.com/").identifier == MAIL
+        address = reverse("admin:django_at_jwt_resourceserver_change", args=[row.pk])
+        assert fill_in(admin, address)["aliases"] == [f"{self.FORMER}\r\nhttps://older.example.com"]
+        assert save(admin, address, fill_in(admin, address)).status_code == 302
+        assert LogEntry.objects.latest("pk").get_change_message() == "No fields changed."
+
+    def test_of_a_row_from_a_fixture_can_be_corrected(self, admin):
+        row = ResourceServer.objects.create(identifier=MAIL, name="Mail", open_to_all_clients=True, aliases={"a": 1})
+        address = reverse("admin:django_at_jwt_resourceserver_change", args=[row.pk])
+        assert save(admin, address, fill_in(admin, address, aliases=self.FORMER)).status_code == 302
+        row.refresh_from_db()
+        assert row.aliases == [self.FORMER]
+
+    def test_must_be_identifiers(self, admin):
+        message = errors(save(admin, reverse(ADD), {**FORM, "aliases": f"{self.FORMER}\nold\n/x#y"}))["aliases"]
+        assert "Not an absolute URI with a host and without a fragment: 'old', '/x#y'." in message
+
+    @pytest.mark.parametrize(
+        ("sent", "field", "reason"),
+        [
+            ({"identifier": "HTTPS://First.example.com"}, "identifier", "It belongs to the resource server “First”."),
+            ({"identifier": "https://gone.example.com/"}, "identifier", "It belongs to the resource server “First”."),
+            ({"aliases": "https://first.example.com"}, "aliases", "It belongs to the resource server “First”."),
+            ({"aliases": "https://gone.example.com/"}, "aliases", "It belongs to the resource server “First”."),
+            ({"aliases": "https://mail.example.com"}, "aliases", "It is the same as the identifier."),
+            ({"aliases": "https://a.example.com\nhttps://A.example.com/"}, "aliases", "It is there twice."),
+            ({"identifier": "https://reports.example.com"}, "identifier", "already declared in AT_JWT"),
+            ({"aliases": "https://reports.example.com:443"}, "aliases", "already declared in AT_JWT"),
+            ({"identifier": "https://api.example.com"}, "identifier", 'AT_JWT["DEFAULT_RESOURCE"] is the same API.'),
+            ({"aliases": "https://api.example.com/"}, "aliases", 'AT_JWT["DEFAULT_RESOURCE"] is the same API.'),
+        ],
+    )
+    def test_names_that_mean_another_api_are_refused(self, admin, sent, field, reason):
+        ResourceServer.objects.create(
+            identifier="https://first.example.com/", name="First", aliases=["https://gone.example.com"]
+        )
+        page = save(admin, reverse(ADD), {**FORM, **sent})
+        assert reason in errors(page)[field]
+        assert ResourceServer.objects.count() == 1
+
+    def test_a_path_with_and_without_a_slash_are_two_apis(self, admin):
+        ResourceServer.objects.create(identifier=f"{MAIL}mcp", name="First")
+        assert save(admin, reverse(ADD), {**FORM, "identifier": f"{MAIL}mcp/"}).status_code == 302
+
+    def test_a_row_may_describe_the_default(self, admin, settings):
+        assert save(admin, reverse(ADD), {**FORM, "identifier": settings.API}).status_code == 302
+
+    @pytest.mark.parametrize(
+        ("aliases", "text"),
+        [
+            ([MAIL], "new ones get https://new.example.com/: until the former have expired, the API must accept both."),
+            ([], "Users are asked for consent again. To keep refresh tokens and consent, add it to the former"),
+        ],
+    )
+    def test_the_review_page_of_a_move_says_what_the_api_must_accept(self, admin, aliases, text):
+        row = ResourceServer.objects.create(identifier=MAIL, name="Mail", open_to_all_clients=True)
+        address = reverse("admin:django_at_jwt_resourceserver_change", args=[row.pk])
+        sent = {"identifier": "https://new.example.com/", "aliases": "\n".join(aliases)}
+        page = admin.post(address, fill_in(admin, address, **sent))
+        assert is_shown(page)
+        assert text in " ".join(page.content.decode().split())
+
+    def test_the_review_page_shows_them(self, admin):
+        row = ResourceServer.objects.create(identifier=MAIL, name="Mail", open_to_all_clients=True)
+        address = reverse("admin:django_at_jwt_resourceserver_change", args=[row.pk])
+        page = admin.post(address, fill_in(admin, address, aliases=self.FORMER, enabled=None))
+        assert is_shown(page)
+        assert self.FORMER in page.content.decode()

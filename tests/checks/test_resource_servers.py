@@ -120,6 +120,39 @@ class TestDefaultResource:
                 editor.create_model(ResourceServer)
 
 
+class TestEquivalentIdentifiers:
+    def test_two_rows(self, signing_keys):
+        for identifier in (MAIL, MAIL.removesuffix("/")):
+            ResourceServer.objects.create(identifier=identifier, name="Mail", open_to_all_clients=True)
+        registry.forget()
+        message = found()["django_at_jwt.E030"]
+        assert message.msg.startswith(
+            f"The resource identifiers {MAIL!r} and {MAIL.removesuffix('/')!r} are equivalent"
+        )
+        ResourceServer.objects.filter(identifier=MAIL).update(identifier=f"{MAIL}mail/")
+        registry.forget()
+        assert found() == {}
+
+    def test_a_former_identifier_that_is_registered_again(self, signing_keys):
+        ResourceServer.objects.create(identifier=MAIL, name="Mail", open_to_all_clients=True)
+        moved = {"open_to_all_clients": True, "aliases": [MAIL]}
+        ResourceServer.objects.create(identifier="https://new.example.com/", name="New", **moved)
+        registry.forget()
+        assert "django_at_jwt.E030" in found()
+
+    def test_a_default_in_the_settings(self, signing_keys, settings):
+        ResourceServer.objects.create(identifier=MAIL, name="Mail", open_to_all_clients=True)
+        settings.AT_JWT = {"DEFAULT_RESOURCE": MAIL.upper().removesuffix("/")}
+        registry.forget()
+        assert "django_at_jwt.E030" in found()
+
+    def test_the_settings_refuse_it_themselves(self, settings):
+        settings.AT_JWT = {**settings.AT_JWT, "RESOURCE_SERVERS": [MAIL, MAIL.removesuffix("/")]}
+        message = found()["django_at_jwt.E001"]
+        assert "RESOURCE_SERVERS" in message.msg
+        assert "the same identifier (RFC 3986 section 6.2.3)" in message.msg
+
+
 class TestResourceServers:
     def test_algorithm_that_is_not_in_use(self, rules):
         rules(RESOURCE_SERVERS={MAIL: {"algorithm": "ES256"}})

@@ -49,7 +49,7 @@ def causes(before, after, *requests, default=NOTES, default_after=NOTES):
             BOTH[:1],
             BOTH,
             request("read", resources=(NOTES,)),
-            Cause(effect=Effect.LOST_SCOPES, names_resource=True, before=(NOTES,), after=(NOTES,), former=("read",)),
+            Cause(effect=Effect.LOST_SCOPES, named=(NOTES,), before=(NOTES,), after=(NOTES,), former=("read",)),
         ),
         (
             BOTH[:1],
