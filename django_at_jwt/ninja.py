@@ -60,7 +60,7 @@ class AccessTokenBearer(AuthBase):
         scopes: Sequence[str] | Mapping[str, Sequence[str]] = (),
         *,
         permission: Any = None,
-        audience: str | None = None,
+        audience: str | Sequence[str] | None = None,
         revocation: str | None = None,
     ) -> None:
         super().__init__()

@@ -31,7 +31,7 @@ def access_token_required(
     permission: Any = None,
     *,
     scopes: Scopes | None = None,
-    audience: str | None = None,
+    audience: str | Sequence[str] | None = None,
     revocation: str | None = None,
 ) -> Callable[[ViewFunction], ViewFunction]:
     """Require an access token for a view, which may be asynchronous.
@@ -45,7 +45,7 @@ def access_token_required(
         permission: a permission class, or a combination of permission classes, that the token must also satisfy.
         scopes: the scopes that the token must have, all of them: a list, or a dict of lists by HTTP method. Methods
             that are not in the dict get status 405. An empty list accepts any token.
-        audience: the required audience, if not the project's own.
+        audience: the required audience, if not the project's own, or several, of which one suffices.
         revocation: how tokens are checked for revocation, as for
             :class:`~django_at_jwt.rest_framework.AccessTokenAuthentication`.
 
@@ -86,7 +86,7 @@ class AccessTokenRequiredMixin:
 
     required_scopes: ClassVar[Scopes | None] = None
     permission: ClassVar[Any] = None
-    audience: ClassVar[str | None] = None
+    audience: ClassVar[str | Sequence[str] | None] = None
     revocation: ClassVar[str | None] = None
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -130,7 +130,9 @@ class AccessTokenRequiredMixin:
         return refusal or _of_token(await super().dispatch(request, *args, **kwargs))  # type: ignore[misc]
 
 
-def make_guard(permission: Any, scopes: Any, audience: str | None, revocation: str | None, *, name: str) -> type[Guard]:
+def make_guard(
+    permission: Any, scopes: Any, audience: str | Sequence[str] | None, revocation: str | None, *, name: str
+) -> type[Guard]:
     """Return the guard of a view. The arguments are those of :func:`access_token_required`.
 
     Raises:

@@ -50,18 +50,24 @@ def check_default_resource_covers_views(**_kwargs: Any) -> list[CheckMessage]:
 @when(issues_tokens, settings_valid, views_take_access_tokens)
 def check_audience_is_issued(**_kwargs: Any) -> list[CheckMessage]:
     """Check that the audience that this project's views expect is one that tokens can have."""
-    settings, registered = app_settings(), registered_servers()
-    audience = settings.audience
-    if registered is None or audience is None or audience in registered.by_identifier:
+    registered = registered_servers()
+    if registered is None:
         return []
-    return [
-        Warning(
-            f'AT_JWT["AUDIENCE"] is {audience!r}, which is no resource server, so no token of this issuer is for it, '
-            "and views answer every one with status 401.",
-            hint=f"Remove it, or register {audience!r} as a resource server.",
-            id=CheckId.AUDIENCE_NOT_ISSUED,
+    messages: list[CheckMessage] = []
+    for audience in app_settings().audience or ():
+        server = registered.named(audience)
+        if server is not None and audience in server.names:
+            continue
+        advice = f"register {audience!r} as a resource server" if server is None else f"write {server.identifier!r}"
+        messages.append(
+            Warning(
+                f'AT_JWT["AUDIENCE"] has {audience!r}, which is no resource server, so no token of this issuer is for '
+                "it, and views answer every one with status 401.",
+                hint=f"Remove it, or {advice}. Views compare audiences character by character.",
+                id=CheckId.AUDIENCE_NOT_ISSUED,
+            )
         )
-    ]
+    return messages
 
 
 @when(issues_tokens)

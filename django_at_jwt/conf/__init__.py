@@ -3,6 +3,7 @@
 from typing import Final
 
 from .app_settings import AppSettings
+from .audiences import audiences_of_view
 from .issuers import IssuerSettings
 from .loader import SETTING_NAME, app_settings, known_issuers, problems_in, require_installed, require_setup
 from .oauth2_provider import (
@@ -46,6 +47,7 @@ __all__ = [
     "IssuerSettings",
     "access_token_lifetime",
     "app_settings",
+    "audiences_of_view",
     "clear_process_caches",
     "has_issuer_tables",
     "has_lifetime_function",

@@ -34,6 +34,7 @@ from .validators import (
     read_optional_dotted_path,
     read_optional_duration,
     read_optional_identifier,
+    read_optional_identifiers,
     read_optional_key,
     read_optional_local_revocation,
     read_oversize,
@@ -106,7 +107,8 @@ class AppSettings:
         user_code_attempts: wrong user codes of devices per session and quarter of an hour; 0 for any number.
         user_code_attempts_per_address: the same per address that requests come from.
         attempt_cache: alias of the Django cache in which all workers count wrong attempts.
-        audience: the ``aud`` that this project's own API expects, if it is not the default resource.
+        audience: the values of ``aud`` that this project's own API accepts, if not the default resource; one of them
+            suffices. A site with several addresses has one for each.
         authentication_methods: ``amr`` values (RFC 8176) by the dotted path of an authentication backend, in addition
             to those of Django's own backends.
         authentication_contexts: the ``amr`` values that each ``acr`` requires, or the dotted path of a callable that
@@ -173,7 +175,7 @@ class AppSettings:
     user_code_attempts: int = setting(5, read_count)
     user_code_attempts_per_address: int = setting(20, read_count)
     attempt_cache: str = setting("default", read_text)
-    audience: str | None = setting(None, read_optional_identifier)
+    audience: tuple[str, ...] | None = setting(None, read_optional_identifiers)
     authentication_methods: Mapping[str, tuple[str, ...]] | None = setting(None, read_methods_by_name)
     authentication_contexts: Mapping[str, tuple[str, ...]] | str | None = setting(None, read_methods_or_dotted_path)
     authentication_event: str | None = setting(None, read_optional_dotted_path)
@@ -196,9 +198,9 @@ class AppSettings:
     token_lifetime: str | None = setting(None, read_optional_dotted_path)
 
     @property
-    def local_audience(self) -> str | None:
-        """The ``aud`` that this project's own API expects of the local issuer's tokens."""
-        return self.audience or self.default_resource
+    def local_audiences(self) -> tuple[str, ...]:
+        """The values of ``aud`` that this project's own API accepts in the local issuer's tokens."""
+        return self.audience or (() if self.default_resource is None else (self.default_resource,))
 
     @property
     def local_revocation(self) -> Revocation:

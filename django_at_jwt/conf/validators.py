@@ -170,6 +170,15 @@ def read_optional_identifier(value: object) -> str | None:
     return None if value is None else read_identifier(value)
 
 
+def read_optional_identifiers(value: object) -> tuple[str, ...] | None:
+    if value is None:
+        return None
+    identifiers = (read_identifier(value),) if isinstance(value, str) else read_several(value, read_identifier)
+    if not identifiers:
+        raise ValueError("must not be an empty list")
+    return identifiers
+
+
 def read_optional_dotted_path(value: object) -> str | None:
     return None if value is None else read_dotted_path(value)
 

@@ -216,7 +216,8 @@ class ResourceServer(models.Model):
         except ValueError as error:
             yield "aliases", f"It {error}."
             return
-        settings, taken = app_settings(), {}
+        settings = app_settings()
+        taken: dict[str, Any] = {}
         # Django reports a row with the very same identifier.
         for row in type(self)._default_manager.exclude(pk=self.pk).exclude(identifier=self.identifier):
             taken |= {name: _("It belongs to the resource server “%s”.") % row for name in row.names}

@@ -33,9 +33,22 @@ def named_by_views() -> Sequence[str]:
     return tuple(_named_by_views)
 
 
-def default_identifier() -> str | None:
-    """Return the first audience in the settings that is a URL, else the first audience, else ``None``."""
-    return min(_audiences_of_settings(), key=lambda identifier: not is_http_url(identifier), default=None)
+def identifier_of(audiences: Sequence[str], host: str | None = None) -> str | None:
+    """Return the identifier by which an API presents itself: one with the host of the request, else the first URL.
+
+    Args:
+        audiences: the identifiers of the API; if empty, those in the settings.
+        host: the host of the request, with its port. It only selects one of the identifiers.
+
+    Returns:
+        The first identifier if none is a URL, or ``None`` if there are none.
+    """
+
+    def rank(identifier: str) -> tuple[bool, bool]:
+        is_url = is_http_url(identifier)
+        return not (is_url and urlsplit(identifier).netloc.lower() == host), not is_url
+
+    return min(audiences or tuple(_audiences_of_settings()), key=rank, default=None)
 
 
 def identifiers() -> Sequence[str]:
@@ -60,8 +73,8 @@ def _audiences_of_settings() -> dict[str, tuple[str, ...]]:
     """Return the issuers that the settings accept, by audience."""
     settings = app_settings()
     found: dict[str, tuple[str, ...]] = {}
-    if (local := local_issuer()) and (audience := settings.local_audience):
-        found[audience] = (local,)
+    if local := local_issuer():
+        found |= dict.fromkeys(settings.local_audiences, (local,))
     for issuer in settings.issuers:
         for audience in issuer.audience:
             if issuer.issuer not in found.get(audience, ()):
@@ -105,6 +118,6 @@ def identifier_at(path: str, query: str, *, host: str) -> str | None:
         its_path, its_query = place_of_metadata(identifier)
         if unquote(its_path) == wanted and its_query in {"", query}:
             candidates.append(identifier)
-    same_host = [identifier for identifier in candidates if urlsplit(identifier).netloc == host]
+    same_host = [identifier for identifier in candidates if urlsplit(identifier).netloc.lower() == host.lower()]
     chosen = same_host or (candidates if len(candidates) == 1 else [])
     return max(chosen, key=lambda identifier: len(urlsplit(identifier).query), default=None)

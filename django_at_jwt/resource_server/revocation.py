@@ -30,7 +30,7 @@ NO_CREDENTIALS: Final = (
 )
 
 
-def local_revocation_policy(revocation: Revocation, audience: str) -> RevocationPolicy | None:
+def local_revocation_policy(revocation: Revocation, audiences: frozenset[str]) -> RevocationPolicy | None:
     """Return the check of the local issuer's tokens, or ``None`` for ``OFFLINE``.
 
     Raises:
@@ -41,7 +41,7 @@ def local_revocation_policy(revocation: Revocation, audience: str) -> Revocation
     if not has_issuer_tables():
         raise ImproperlyConfigured(NO_TABLES.format(revocation))
     # Imported by its path, so that an API without an authorization server never imports that code.
-    policy: RevocationPolicy = import_string(LOCAL_REVOCATION_POLICY)(revocation, audience)
+    policy: RevocationPolicy = import_string(LOCAL_REVOCATION_POLICY)(revocation, audiences)
     return policy
 
 

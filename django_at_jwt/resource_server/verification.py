@@ -58,7 +58,9 @@ class AcceptedIssuer:
 
 
 @sensitive_variables()
-def verify_token(token: str, audience: str | None = None, revocation: Revocation | None = None) -> AccessTokenClaims:
+def verify_token(
+    token: str, audience: str | tuple[str, ...] | None = None, revocation: Revocation | None = None
+) -> AccessTokenClaims:
     """Verify an access token of the local issuer or of an issuer in ``AT_JWT["ISSUERS"]``.
 
     Makes no query while the keys and the deny list in memory are recent, unless a token's row is needed: for ``ROW``,
@@ -66,9 +68,10 @@ def verify_token(token: str, audience: str | None = None, revocation: Revocation
     opaque. The token's ``iss`` only selects one of the configured issuers.
 
     Args:
-        audience: the value that ``aud`` must contain; by default, the audience in the settings for the issuer. The
-            local issuer's tokens are accepted for any audience named here. A remote issuer's tokens are accepted only
-            if the settings list the audience for that issuer; otherwise the issuer counts as unknown.
+        audience: the value that ``aud`` must contain, or several, of which one suffices; by default, the audience in
+            the settings for the issuer. The local issuer's tokens are accepted for any audience named here. A remote
+            issuer's tokens are accepted only if the settings list the audience for that issuer; otherwise the issuer
+            counts as unknown.
         revocation: how tokens are checked for revocation. By default, and if it does not apply to the token's issuer,
             ``AT_JWT["REVOCATION"]`` for the local issuer and ``revocation`` in ``AT_JWT["ISSUERS"]`` for others.
             ``OFFLINE`` turns the check off for all issuers.
@@ -94,7 +97,7 @@ def verify_token(token: str, audience: str | None = None, revocation: Revocation
 
 @sensitive_variables()
 def verify_token_in_memory(
-    token: str, audience: str | None = None, revocation: Revocation | None = None
+    token: str, audience: str | tuple[str, ...] | None = None, revocation: Revocation | None = None
 ) -> AccessTokenClaims:
     """Verify as :func:`verify_token`, without a query or a request, so that an event loop does not wait.
 
@@ -115,7 +118,9 @@ def verify_token_in_memory(
 
 
 @process_cached
-def accepted_issuers(audience: str | None = None, revocation: Revocation | None = None) -> Mapping[str, AcceptedIssuer]:
+def accepted_issuers(
+    audience: str | tuple[str, ...] | None = None, revocation: Revocation | None = None
+) -> Mapping[str, AcceptedIssuer]:
     """Return the issuers whose tokens are accepted, by identifier.
 
     The local issuer's own entry takes precedence over one in ``AT_JWT["ISSUERS"]``.
@@ -129,12 +134,14 @@ def accepted_issuers(audience: str | None = None, revocation: Revocation | None 
     settings, local = app_settings(), local_issuer()
     for_remote = revocation if revocation in {Revocation.OFFLINE, Revocation.INTROSPECT} else None
     remote = {each.issuer: _remote(each, settings, for_remote) for each in settings.issuers if each.issuer != local}
-    issuers = remote if audience is None else _for_one_audience(remote, audience)
+    audiences = frozenset([audience] if isinstance(audience, str) else audience or ())
+    issuers = _for_audiences(remote, audiences) if audiences else remote
     if local:
-        issuers[local] = _local(local, settings, audience, _for_local(revocation, settings))
+        issuers[local] = _local(local, settings, audiences, _for_local(revocation, settings))
     if not issuers:
         raise ImproperlyConfigured(
-            f'No issuer in AT_JWT["ISSUERS"] has the audience {audience!r}, so no token can be accepted for it.'
+            f'No issuer in AT_JWT["ISSUERS"] has the audience {" or ".join(map(repr, sorted(audiences)))}, so no token '
+            "can be accepted for it."
             if remote
             else 'No issuer is configured: set OAUTH2_PROVIDER["OIDC_ISS_ENDPOINT"] or AT_JWT["ISSUERS"].'
         )
@@ -157,9 +164,9 @@ def claimed_issuer(token: str, *, max_bytes: int) -> str | None:
     return issuer if isinstance(issuer, str) else None
 
 
-def _local(issuer: str, settings: AppSettings, audience: str | None, revocation: Revocation) -> AcceptedIssuer:
-    wanted = audience or settings.local_audience
-    if wanted is None:
+def _local(issuer: str, settings: AppSettings, audiences: frozenset[str], revocation: Revocation) -> AcceptedIssuer:
+    wanted = audiences or frozenset(settings.local_audiences)
+    if not wanted:
         raise ImproperlyConfigured(
             'No audience is configured: set AT_JWT["AUDIENCE"] or AT_JWT["DEFAULT_RESOURCE"], or use '
             "AccessTokenAuthentication.for_audience() in the view. The default resource marked in the admin is not "
@@ -167,7 +174,7 @@ def _local(issuer: str, settings: AppSettings, audience: str | None, revocation:
         )
     expected = Expectations(
         issuer=issuer,
-        audiences=frozenset({wanted}),
+        audiences=wanted,
         leeway=settings.leeway,
         max_bytes=settings.max_token_bytes,
     )
@@ -179,12 +186,12 @@ def _local(issuer: str, settings: AppSettings, audience: str | None, revocation:
     )
 
 
-def _for_one_audience(issuers: Mapping[str, AcceptedIssuer], audience: str) -> dict[str, AcceptedIssuer]:
-    """Return the issuers that the settings accept for this audience, expecting this audience only."""
+def _for_audiences(issuers: Mapping[str, AcceptedIssuer], audiences: frozenset[str]) -> dict[str, AcceptedIssuer]:
+    """Return the issuers that the settings accept for one of these audiences, expecting no other audience."""
     return {
-        issuer: replace(accepted, expected=replace(accepted.expected, audiences=frozenset({audience})))
+        issuer: replace(accepted, expected=replace(accepted.expected, audiences=common))
         for issuer, accepted in issuers.items()
-        if audience in (accepted.expected.audiences or ())
+        if (common := audiences.intersection(accepted.expected.audiences or ()))
     }
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from asgiref.sync import sync_to_async
 from django.views.decorators.debug import sensitive_variables
 
+from django_at_jwt.conf import audiences_of_view
 from django_at_jwt.core.errors import KeysUnavailable, ReadNeeded, RevocationUnavailable, TokenRejected
 from django_at_jwt.events import AccessTokenRejected, AccessTokenUnverifiable, emit
 
@@ -17,6 +18,8 @@ from .users.resolution import principal_for, principal_in_memory
 from .verification import verify_token, verify_token_in_memory
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from django_at_jwt.core.revocation import Revocation
 
 
@@ -35,14 +38,15 @@ class VerifiedToken:
 
 
 @sensitive_variables()
-def verify(token: str, *, audience: str | None = None, revocation: str | None = None) -> VerifiedToken:
+def verify(token: str, *, audience: str | Sequence[str] | None = None, revocation: str | None = None) -> VerifiedToken:
     """Verify an access token with the settings of this Django project, as the authentication class does.
 
     In an event loop, call :func:`averify`.
 
     Args:
         token: what followed ``Bearer``.
-        audience: the value that ``aud`` must contain; ``None`` for the audience in the settings.
+        audience: the value that ``aud`` must contain, or several, of which one suffices; ``None`` for the audience in
+            the settings.
         revocation: how the token is checked for revocation; ``None`` for the settings. See
             :class:`~django_at_jwt.rest_framework.AccessTokenAuthentication`.
 
@@ -54,11 +58,13 @@ def verify(token: str, *, audience: str | None = None, revocation: str | None = 
 
     Not checked: scopes.
     """
-    return _verified(token, audience, revocation_of_view(revocation))
+    return _verified(token, audiences_of_view(audience), revocation_of_view(revocation))
 
 
 @sensitive_variables()
-async def averify(token: str, *, audience: str | None = None, revocation: str | None = None) -> VerifiedToken:
+async def averify(
+    token: str, *, audience: str | Sequence[str] | None = None, revocation: str | None = None
+) -> VerifiedToken:
     """Verify as :func:`verify`, in an event loop.
 
     Runs without a thread if the token is valid, and the check needs neither a query nor a request: the keys and the
@@ -67,20 +73,20 @@ async def averify(token: str, *, audience: str | None = None, revocation: str | 
     Raises:
         TokenRejected, KeysUnavailable, RevocationUnavailable, ImproperlyConfigured: as :func:`verify`.
     """
-    how = revocation_of_view(revocation)
+    audiences, how = audiences_of_view(audience), revocation_of_view(revocation)
     try:
-        claims = verify_token_in_memory(token, audience, how)
+        claims = verify_token_in_memory(token, audiences, how)
         return VerifiedToken(auth=AccessToken(claims), user=principal_in_memory(claims))
     except (ReadNeeded, TokenRejected):
         # Receivers of the event of a rejection may make queries, so it is emitted in the thread.
         pass
-    return await sync_to_async(_verified)(token, audience, how)
+    return await sync_to_async(_verified)(token, audiences, how)
 
 
 @sensitive_variables()
-def _verified(token: str, audience: str | None, revocation: Revocation | None) -> VerifiedToken:
+def _verified(token: str, audiences: tuple[str, ...], revocation: Revocation | None) -> VerifiedToken:
     try:
-        claims = verify_token(token, audience, revocation)
+        claims = verify_token(token, audiences, revocation)
         user = principal_for(claims, token)
     except (KeysUnavailable, RevocationUnavailable, TokenRejected) as error:
         report(error)

@@ -75,7 +75,7 @@ class InMemoryIssuer:
         configured = app_settings()
         audiences = {each.issuer: each.audience for each in configured.issuers}
         self.issuer: Final = issuer or local_issuer() or next(iter(audiences), ISSUER)
-        configured_audience = next(iter(audiences.get(self.issuer, ())), configured.local_audience)
+        configured_audience = next(iter(audiences.get(self.issuer, ())), next(iter(configured.local_audiences), ""))
         self.audience: Final = audience or configured_audience or AUDIENCE
         self.signing_key: Final = _cached_key(algorithm, self.issuer)
         public_key = self.signing_key.public_key

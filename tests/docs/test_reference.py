@@ -76,6 +76,7 @@ class TestSettings:
     # A value that each type of the page takes, and one that it does not.
     types = {
         "an absolute URI without a fragment": ("https://api.example.com/", "api.example.com"),
+        "an absolute URI without a fragment, or a list of them": (["https://api.example.com/", "app://api/"], []),
         "a dict from absolute URIs to dicts": (
             {"https://api.example.com/": {"resource_name": "Orders"}},
             {"https://api.example.com/": "Orders"},

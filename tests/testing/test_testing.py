@@ -87,7 +87,8 @@ class TestIssuer:
         issuer = InMemoryIssuer()
         with issuer.installed():
             assert local_issuer() == issuer.issuer == "https://issuer.example.com"
-            assert app_settings().audience == issuer.audience == "https://api.example.com/"
+            assert app_settings().audience == (issuer.audience,)
+            assert issuer.audience == "https://api.example.com/"
 
     def test_stands_for_the_first_of_other_issuers(self, settings):
         # Plain http is for development; tests run as in production.

@@ -18,7 +18,7 @@ from django_at_jwt.authorization_server.keys.last_expiry import as_datetime
 from django_at_jwt.authorization_server.keys.local import local_keys
 from django_at_jwt.authorization_server.resource_servers import registry
 from django_at_jwt.authorization_server.revocation.deny_list import deny_list
-from django_at_jwt.conf import app_settings, local_issuer
+from django_at_jwt.conf import app_settings, audiences_of_view, local_issuer
 from django_at_jwt.core.bearer import INVALID_TOKEN
 from django_at_jwt.core.errors import KeysUnavailable, RejectionReason, RevocationUnavailable, TokenRejected
 from django_at_jwt.core.jose.jws import CompactJws, decode_object
@@ -45,11 +45,12 @@ class BearerTokenMixin:
     """Validates access tokens on the authorization server's own endpoints and on views that DOT protects.
 
     Attributes:
-        audience: the identifier of the API that tokens must be for; ``None`` to compare with the request's address or,
-            if it has none, with the project's own identifier. The issuer's own endpoints accept tokens for any API.
+        audience: the identifier of the API that tokens must be for, or several, of which one suffices; ``None`` to
+            compare with the request's address or, if it has none, with the project's own identifiers. The issuer's own
+            endpoints accept tokens for any API.
     """
 
-    audience: str | None = None
+    audience: str | Sequence[str] | None = None
 
     @sensitive_variables()
     def validate_jwt_bearer_token(self, token: str, scopes: Sequence[str], request: Request) -> bool:
@@ -72,22 +73,22 @@ class BearerTokenMixin:
         """
         if not token:
             return bool(super().validate_bearer_token(token, scopes, request))  # type: ignore[misc]
-        audience = self._expected_audience(request)
+        audiences = self._expected_audiences(request)
         row = claims = None
         try:
             if claims_to_be_ours(token):
                 claims = _verify(token, request)
                 row = self._load_access_token(token) or _unstored_row(claims, token)  # type: ignore[attr-defined]
             else:
-                if audience is not None:
+                if audiences is not None:
                     row = self._load_access_token(token)  # type: ignore[attr-defined]
                 if row is None or not row.resource:
                     if not super().validate_bearer_token(token, scopes, request):  # type: ignore[misc]
                         return False
-                    _check_deny_list(None, request.access_token, request, audience)
+                    _check_deny_list(None, request.access_token, request, audiences)
                     return True
-            check_row(row, request, audience=audience)
-            _check_deny_list(claims, row, request, audience)
+            check_row(row, request, audiences=audiences)
+            _check_deny_list(claims, row, request, audiences)
         except TokenRejected as rejected:
             emit(AccessTokenRejected(where="issuer", reason=rejected.reason, detail=rejected.detail))
             request.oauth2_error = {"error": INVALID_TOKEN, "error_description": "The access token is invalid."}
@@ -101,15 +102,16 @@ class BearerTokenMixin:
         request.access_token = row
         return True
 
-    def _expected_audience(self, request: Request) -> str | None:
-        """Return the identifier that tokens must be for, or ``None`` to compare with the request's address."""
+    def _expected_audiences(self, request: Request) -> tuple[str, ...] | None:
+        """Return the identifiers that tokens may be for, or ``None`` to compare with the request's address."""
         address = _address_of(request)
         if _is_own_endpoint(address):
             return None
         if self.audience is not None or urlsplit(address).netloc:
-            return self.audience
-        # Without a default, no token matches the empty identifier.
-        return app_settings().audience or registry.current().default or ""
+            return None if self.audience is None else audiences_of_view(self.audience)
+        default = registry.current().default
+        # Without a default, no token is for any of these.
+        return app_settings().audience or (() if default is None else (default,))
 
 
 def claims_to_be_ours(token: str) -> bool:
@@ -153,7 +155,9 @@ def verify_own(token: str) -> AccessTokenClaims:
     )
 
 
-def _check_deny_list(claims: AccessTokenClaims | None, row: Any, request: Request, audience: str | None) -> None:
+def _check_deny_list(
+    claims: AccessTokenClaims | None, row: Any, request: Request, audiences: tuple[str, ...] | None
+) -> None:
     """Check that the deny list does not name a token; ``claims`` is ``None`` for an opaque one.
 
     Raises:
@@ -161,10 +165,12 @@ def _check_deny_list(claims: AccessTokenClaims | None, row: Any, request: Reques
         RevocationUnavailable: the list cannot be read, and the request is for one of the issuer's own endpoints.
     """
     checked, address = claims or claims_of_row(row), _address_of(request)
-    if audience is None and not _is_own_endpoint(address):
+    if audiences is not None:
+        checked = checked.limited_to(audiences)
+    elif not _is_own_endpoint(address):
         checked = checked._replace(audience=_covering(row.resource or (), address) or checked.audience)
     try:
-        deny_list.check(checked, audience)
+        deny_list.check(checked, None)
         if claims is None:
             deny_list.check_authorization(lambda: authorization_of_row(row))
     except RevocationUnavailable as error:
@@ -280,21 +286,23 @@ def check_stored(token: str) -> None:
         raise TokenRejected(RejectionReason.REVOKED, "the row of the token has expired")
 
 
-def check_row(row: Any, request: Request, *, audience: str | None) -> None:
+def check_row(row: Any, request: Request, *, audiences: tuple[str, ...] | None) -> None:
     """Check the row of a token: that it exists, its user is active, its client is usable, and its audience matches.
 
     Args:
         row: the row of the access token, or ``None``.
         request: the oauthlib request.
-        audience: the identifier of the API that the token must be for; ``None`` to compare with the request's address.
+        audiences: the identifiers of the API that the token must be for, one of them; ``None`` to compare with the
+            request's address.
 
     Raises:
         TokenRejected: a check fails.
     """
     check_holders(row, request)
-    if audience is not None:
-        if audience not in row.resource:
-            raise TokenRejected(RejectionReason.WRONG_AUDIENCE, f"the token is not for {audience or 'any API here'}")
+    if audiences is not None:
+        if not set(audiences).intersection(row.resource or ()):
+            api = " or ".join(audiences) or "any API here"
+            raise TokenRejected(RejectionReason.WRONG_AUDIENCE, f"the token is not for {api}")
         return
     address = _address_of(request)
     if not _is_own_endpoint(address) and not row.allows_audience(address):

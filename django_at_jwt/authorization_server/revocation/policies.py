@@ -16,24 +16,24 @@ if TYPE_CHECKING:
     from django_at_jwt.core.revocation import RevocationPolicy
 
 
-def local_policy(revocation: Revocation, audience: str) -> RevocationPolicy:
-    """Return the check of tokens of the local issuer at the API with this identifier."""
-    return _LocalPolicy(audience, with_row=revocation is Revocation.ROW)
+def local_policy(revocation: Revocation, audiences: frozenset[str]) -> RevocationPolicy:
+    """Return the check of tokens of the local issuer at the API with these identifiers."""
+    return _LocalPolicy(audiences, with_row=revocation is Revocation.ROW)
 
 
 class _LocalPolicy:
     """The deny list, and the row of a token if ``with_row`` is true or only its row knows whether it was revoked."""
 
-    def __init__(self, audience: str, *, with_row: bool) -> None:
-        self._audience, self._with_row = audience, with_row
+    def __init__(self, audiences: frozenset[str], *, with_row: bool) -> None:
+        self._audiences, self._with_row = audiences, with_row
 
     def __call__(self, claims: AccessTokenClaims, token: str) -> None:
-        deny_list.check(claims, self._audience)
+        deny_list.check(claims.limited_to(self._audiences), None)
         if self._needs_row(claims):
             check_stored(token)
 
     def in_memory(self, claims: AccessTokenClaims, token: str) -> None:
-        deny_list.check_in_memory(claims, self._audience)
+        deny_list.check_in_memory(claims.limited_to(self._audiences), None)
         if self._needs_row(claims):
             raise ReadNeeded
 

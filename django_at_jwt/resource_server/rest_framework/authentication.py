@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+from django.core.exceptions import DisallowedHost
 from django.views.decorators.debug import sensitive_variables
 from rest_framework import exceptions, status
 from rest_framework.authentication import BaseAuthentication
 
+from django_at_jwt.conf import audiences_of_view
 from django_at_jwt.core.bearer import INVALID_REQUEST, INVALID_TOKEN, Challenge, MalformedCredentials, bearer_token
 from django_at_jwt.core.errors import KeysUnavailable, RevocationUnavailable, TokenRejected
 from django_at_jwt.resource_server.access_token import AccessToken
-from django_at_jwt.resource_server.protected_resources import default_identifier, metadata_url, name_protected_resource
+from django_at_jwt.resource_server.protected_resources import identifier_of, metadata_url, name_protected_resource
 from django_at_jwt.resource_server.remote.key_source import RETRY_AFTER
 from django_at_jwt.resource_server.revocation import revocation_of_view
 from django_at_jwt.resource_server.users.resolution import principal_for
@@ -21,6 +23,8 @@ from django_at_jwt.resource_server.verified_token import report
 from .scopes import scopes_to_ask_for
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from django.http import HttpRequest
     from rest_framework.request import Request
 
@@ -96,31 +100,34 @@ class AccessTokenAuthentication(BaseAuthentication):
     or a ``MachinePrincipal`` for a client that acts for itself.
 
     Attributes:
-        audience: the value that ``aud`` must contain; ``None`` for the audience in the settings.
+        audience: the value that ``aud`` must contain, or a list of values, of which one suffices; ``None`` for the
+            audience in the settings.
         revocation: how tokens are checked for revocation; ``None`` for the settings. ``"deny_list"`` and ``"row"``
             apply to this project's own tokens, ``"introspect"`` to those of other issuers, ``"offline"`` to both.
     """
 
-    audience: ClassVar[str | None] = None
+    audience: ClassVar[str | Sequence[str] | None] = None
     revocation: ClassVar[str | None] = None
+    _audiences: ClassVar[tuple[str, ...]] = ()
     _revocation: ClassVar[Revocation | None] = None
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         cls._revocation = revocation_of_view(cls.revocation)
-        if cls.audience is not None:
-            name_protected_resource(cls.audience)
+        cls._audiences = audiences_of_view(cls.audience)
+        for audience in cls._audiences:
+            name_protected_resource(audience)
 
     @classmethod
-    def for_audience(cls, audience: str | None, *, revocation: str | None = None) -> type[Self]:
+    def for_audience(cls, audience: str | Sequence[str] | None, *, revocation: str | None = None) -> type[Self]:
         """Return an authentication class for the API with this identifier.
 
         Args:
-            audience: the identifier; ``None`` for the audience of this class.
+            audience: the identifier, or several; ``None`` for the audience of this class.
             revocation: see the attribute; ``None`` for that of this class.
 
         Raises:
-            ImproperlyConfigured: ``revocation`` is unknown.
+            ImproperlyConfigured: ``audience`` is empty, or ``revocation`` is unknown.
         """
         attributes = {
             "audience": cls.audience if audience is None else audience,
@@ -147,7 +154,7 @@ class AccessTokenAuthentication(BaseAuthentication):
         if token is None:
             return None
         try:
-            claims = verify_token(token, self.audience, self._revocation)
+            claims = verify_token(token, self._audiences, self._revocation)
             user = self.get_user(claims, token)
         except KeysUnavailable as error:
             report(error)
@@ -157,7 +164,7 @@ class AccessTokenAuthentication(BaseAuthentication):
             raise RevocationIsUnavailable from None
         except TokenRejected as rejected:
             report(rejected)
-            raise InvalidAccessToken(self.metadata_url()) from None
+            raise InvalidAccessToken(self.metadata_url(request)) from None
         return user, AccessToken(claims)
 
     @sensitive_variables()
@@ -170,9 +177,9 @@ class AccessTokenAuthentication(BaseAuthentication):
         try:
             token = bearer_token(request.META.get("HTTP_AUTHORIZATION", ""))
         except MalformedCredentials as error:
-            raise AmbiguousCredentials(str(error), self.metadata_url()) from None
+            raise AmbiguousCredentials(str(error), self.metadata_url(request)) from None
         if token is not None and _is_sent_twice(request):
-            raise AmbiguousCredentials("The access token was sent in more than one way.", self.metadata_url())
+            raise AmbiguousCredentials("The access token was sent in more than one way.", self.metadata_url(request))
         return token
 
     def authenticate_header(self, request: Request) -> str:
@@ -184,11 +191,18 @@ class AccessTokenAuthentication(BaseAuthentication):
         """
         view = (request.parser_context or {}).get("view")
         scopes = () if view is None or _has_bearer_credentials(request) else scopes_to_ask_for(request, view)
-        return str(Challenge(scopes=scopes, resource_metadata=self.metadata_url()))
+        return str(Challenge(scopes=scopes, resource_metadata=self.metadata_url(request)))
 
-    def metadata_url(self) -> str | None:
-        """Return the URL of the API's metadata document, or ``None`` if it has none (RFC 9728 section 5.1)."""
-        return metadata_url(self.audience or default_identifier())
+    def metadata_url(self, request: Request | HttpRequest) -> str | None:
+        """Return the URL of the API's metadata document, or ``None`` if it has none (RFC 9728 section 5.1).
+
+        If the API has several identifiers, it is that of the identifier with the request's host, or of the first one.
+        """
+        try:
+            host = request.get_host().lower()
+        except DisallowedHost:
+            host = None
+        return metadata_url(identifier_of(self._audiences, host))
 
     def get_user(self, claims: AccessTokenClaims, token: str) -> Any:
         """Return the token's user or principal, by the user mode of its issuer.

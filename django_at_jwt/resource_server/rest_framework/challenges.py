@@ -137,7 +137,7 @@ class Challenging:
             challenge,
             scopes=nearest_first[0] if missing(nearest_first[0]) else (),
             resource_metadata=(
-                authenticator.metadata_url() if isinstance(authenticator, AccessTokenAuthentication) else None
+                authenticator.metadata_url(request) if isinstance(authenticator, AccessTokenAuthentication) else None
             ),
         )
 

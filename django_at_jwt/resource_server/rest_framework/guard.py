@@ -74,7 +74,7 @@ class Guard(APIView):
             token = authenticator.token_in(request)
             if token is None:
                 return False
-            claims = verify_token_in_memory(token, authenticator.audience, authenticator._revocation)
+            claims = verify_token_in_memory(token, authenticator._audiences, authenticator._revocation)
             principal: Any = principal_in_memory(claims)
             self.request.user, self.request.auth = principal, AccessToken(claims)
             self.check_permissions(self.request)

@@ -14,7 +14,7 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension
 
 from django_at_jwt.conf import app_settings, local_issuer, toolkit_setting
 from django_at_jwt.core.metadata import metadata_addresses, with_path
-from django_at_jwt.resource_server.protected_resources import default_identifier, issuers_for
+from django_at_jwt.resource_server.protected_resources import identifier_of, issuers_for
 
 from .authentication import AccessTokenAuthentication
 from .permissions import RequiresAuthentication
@@ -44,7 +44,7 @@ class AccessTokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-unty
 
     def __init__(self, target: AccessTokenAuthentication) -> None:
         super().__init__(target)  # type: ignore[no-untyped-call]
-        identifier = target.audience or default_identifier()
+        identifier = identifier_of(target._audiences)
         self._issuers = issuers_for(identifier) if identifier else ()
         self._identifier = identifier or ""
         # One scheme for each issuer whose tokens the view accepts.
@@ -97,7 +97,7 @@ def _logins(permission: object) -> Iterator[RequiresAuthentication]:
 
 def _name(issuer: str, identifier: str) -> str:
     """Return a scheme's name, which includes the API and the issuer unless they are the first ones."""
-    first_api = default_identifier()
+    first_api = identifier_of(())
     first_issuer = next(iter(issuers_for(first_api)), None) if first_api else None
     api = "" if identifier == first_api else f"_for_{_escaped(identifier)}"
     return f"{SCHEME_NAME}{api}" if issuer == first_issuer else f"{SCHEME_NAME}{api}_from_{_escaped(issuer)}"
