@@ -65,7 +65,7 @@ from .toolkit import check_lifetime_function, check_toolkit_version
 from .unstored_tokens import check_unstored_tokens
 from .urls import check_urls
 from .user_modes import check_table_of_subjects, check_user_model, check_user_modes
-from .views import check_authentication_classes
+from .views import check_authentication_classes, check_other_bearer_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -112,6 +112,7 @@ ALL_CHECKS: Final[Sequence[Callable[..., list[CheckMessage]]]] = (
     check_user_model,
     check_table_of_subjects,
     check_authentication_classes,
+    check_other_bearer_tokens,
     check_client_secret_hasher,
     check_client_secret_key,
     check_revocation,

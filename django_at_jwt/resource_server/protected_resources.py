@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote, urlsplit
 
+from django.core.exceptions import DisallowedHost
 from django.urls import NoReverseMatch, reverse
 
 from django_at_jwt.conf import app_settings, local_issuer
@@ -16,6 +17,8 @@ from django_at_jwt.core.metadata import is_http_url, place_of_metadata, protecte
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from django.http import HttpRequest
 
 URL_NAMESPACE: Final = "django_at_jwt_resources"
 
@@ -33,22 +36,29 @@ def named_by_views() -> Sequence[str]:
     return tuple(_named_by_views)
 
 
-def identifier_of(audiences: Sequence[str], host: str | None = None) -> str | None:
+def identifier_of(audiences: Sequence[str], request: HttpRequest | None = None) -> str | None:
     """Return the identifier by which an API presents itself: one with the host of the request, else the first URL.
 
     Args:
         audiences: the identifiers of the API; if empty, those in the settings.
-        host: the host of the request, with its port. It only selects one of the identifiers.
+        request: its host only selects one of the identifiers.
 
     Returns:
         The first identifier if none is a URL, or ``None`` if there are none.
     """
+    candidates = audiences or tuple(_audiences_of_settings())
+    urls = [identifier for identifier in candidates if is_http_url(identifier)]
+    if request is not None and len(urls) > 1:
+        host = _host_of(request)
+        urls.sort(key=lambda url: urlsplit(url).netloc.lower() != host)
+    return next(iter((*urls, *candidates)), None)
 
-    def rank(identifier: str) -> tuple[bool, bool]:
-        is_url = is_http_url(identifier)
-        return not (is_url and urlsplit(identifier).netloc.lower() == host), not is_url
 
-    return min(audiences or tuple(_audiences_of_settings()), key=rank, default=None)
+def _host_of(request: HttpRequest) -> str | None:
+    try:
+        return request.get_host().lower()
+    except DisallowedHost:
+        return None
 
 
 def identifiers() -> Sequence[str]:

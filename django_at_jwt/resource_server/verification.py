@@ -26,6 +26,7 @@ from django_at_jwt.conf import (
 from django_at_jwt.core.errors import ReadNeeded, RejectionReason, TokenRejected
 from django_at_jwt.core.jose.jws import CompactJws, decode_object
 from django_at_jwt.core.metadata import is_remote_issuer
+from django_at_jwt.core.profile import check_type
 from django_at_jwt.core.revocation import Revocation
 from django_at_jwt.core.verifier import Expectations, KeysInMemory, KeySource
 from django_at_jwt.resource_server.remote.key_source import RemoteKeySource
@@ -115,6 +116,32 @@ def verify_token_in_memory(
     if accepted.revocation is not None:
         accepted.revocation.in_memory(claims, token)
     return claims
+
+
+@sensitive_variables()
+def is_meant_for_this_api(token: str, audience: str | tuple[str, ...] | None = None) -> bool:
+    """Return whether a token claims to be an access token of an accepted issuer for an accepted audience.
+
+    Nothing is verified: anyone can create such a token. It only tells apart who is to reject a token.
+
+    Args:
+        audience: as for :func:`verify_token`.
+
+    Raises:
+        ImproperlyConfigured: as :func:`verify_token`.
+    """
+    try:
+        jws = CompactJws.split(token, max_bytes=app_settings().max_token_bytes)
+        check_type(jws.header)
+        claims = decode_object(jws.payload, RejectionReason.BAD_CLAIMS)
+    except TokenRejected:
+        return False
+    issuer, aud = claims.get("iss"), claims.get("aud")
+    accepted = accepted_issuers(audience).get(issuer) if isinstance(issuer, str) else None
+    if accepted is None:
+        return False
+    named = aud if isinstance(aud, list) else [aud]
+    return any(isinstance(each, str) and each in (accepted.expected.audiences or ()) for each in named)
 
 
 @process_cached

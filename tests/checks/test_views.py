@@ -9,7 +9,13 @@ from django.core.checks import run_checks
 from django.http import HttpResponse
 from django.urls import include, path
 from django.views.decorators.cache import cache_page
-from rest_framework.authentication import BasicAuthentication, SessionAuthentication
+from oauth2_provider.contrib.rest_framework import OAuth2Authentication
+from rest_framework.authentication import (
+    BaseAuthentication,
+    BasicAuthentication,
+    SessionAuthentication,
+    TokenAuthentication,
+)
 from rest_framework.decorators import action, api_view, authentication_classes
 from rest_framework.routers import SimpleRouter
 from rest_framework.views import APIView
@@ -29,11 +35,11 @@ def view_of(*classes):
 
 @pytest.fixture
 def warned(monkeypatch, settings):
-    def run(*patterns):
+    def run(*patterns, number="W019"):
         urlconf = SimpleNamespace(urlpatterns=list(patterns))
         monkeypatch.setitem(__import__("sys").modules, "tried_urls", urlconf)
         settings.ROOT_URLCONF = "tried_urls"
-        return [message for message in run_checks() if message.id == "django_at_jwt.W019"]
+        return [message for message in run_checks() if message.id == f"django_at_jwt.{number}"]
 
     return run
 
@@ -102,3 +108,56 @@ def test_default_list_is_named_once_and_not_each_view_that_uses_it(warned, monke
     inherits = type("Inherits", (APIView,), {})
     [warning] = warned(path("one/", inherits.as_view()), path("other/", inherits.as_view()))
     assert warning.msg.startswith('REST_FRAMEWORK["DEFAULT_AUTHENTICATION_CLASSES"] lists SessionAuthentication')
+
+
+Shared = AccessTokenAuthentication.for_audience(None, exclusive=False)
+
+
+class BearerKeys(TokenAuthentication):
+    keyword = "Bearer"
+
+
+class Demanding(BaseAuthentication):
+    def authenticate_header(self, request):
+        raise RuntimeError("needs more of a request")
+
+
+class TestOtherBearerTokens:
+    @pytest.mark.parametrize(
+        ("classes", "starved"),
+        [
+            ([AccessTokenAuthentication, BearerKeys], "BearerKeys"),
+            ([AccessTokenAuthentication, SessionAuthentication, OAuth2Authentication], "OAuth2Authentication"),
+            ([Shared, AccessTokenAuthentication, BearerKeys], "BearerKeys"),
+            ([AccessTokenAuthentication, AccessTokenAuthentication], "AccessTokenAuthentication"),
+        ],
+    )
+    def test_a_class_that_never_gets_a_token_is_named(self, classes, starved, warned):
+        [warning] = warned(path("tried/", view_of(*classes).as_view()), number="W037")
+        assert warning.msg.startswith(f"tests.checks.test_views.Tried lists {starved} after AccessTokenAuthentication")
+        assert "exclusive=False" in warning.hint
+
+    @pytest.mark.parametrize(
+        "classes",
+        [
+            [AccessTokenAuthentication, SessionAuthentication],
+            [AccessTokenAuthentication, TokenAuthentication],
+            [AccessTokenAuthentication, Demanding],
+            [Shared, BearerKeys],
+            [Shared, AccessTokenAuthentication],
+            [OAuth2Authentication, AccessTokenAuthentication],
+            [BearerKeys],
+            [],
+        ],
+    )
+    def test_others_get_theirs(self, classes, warned):
+        assert warned(path("tried/", view_of(*classes).as_view()), number="W037") == []
+
+    @pytest.mark.parametrize("classes", [[Shared], [Shared, SessionAuthentication], [BearerKeys, Shared]])
+    def test_a_list_without_an_exclusive_class(self, classes, warned):
+        [warning] = warned(path("tried/", view_of(*classes).as_view()), number="W038")
+        assert "counts as one without a token" in warning.msg
+
+    @pytest.mark.parametrize("classes", [[AccessTokenAuthentication], [Shared, BearerKeys], [BearerKeys], [Demanding]])
+    def test_a_list_with_one(self, classes, warned):
+        assert warned(path("tried/", view_of(*classes).as_view()), number="W038") == []

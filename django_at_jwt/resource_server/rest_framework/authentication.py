@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from django.core.exceptions import DisallowedHost
 from django.views.decorators.debug import sensitive_variables
 from rest_framework import exceptions, status
 from rest_framework.authentication import BaseAuthentication
@@ -17,7 +16,7 @@ from django_at_jwt.resource_server.protected_resources import identifier_of, met
 from django_at_jwt.resource_server.remote.key_source import RETRY_AFTER
 from django_at_jwt.resource_server.revocation import revocation_of_view
 from django_at_jwt.resource_server.users.resolution import principal_for
-from django_at_jwt.resource_server.verification import verify_token
+from django_at_jwt.resource_server.verification import is_meant_for_this_api, verify_token
 from django_at_jwt.resource_server.verified_token import report
 
 from .scopes import scopes_to_ask_for
@@ -104,10 +103,14 @@ class AccessTokenAuthentication(BaseAuthentication):
             audience in the settings.
         revocation: how tokens are checked for revocation; ``None`` for the settings. ``"deny_list"`` and ``"row"``
             apply to this project's own tokens, ``"introspect"`` to those of other issuers, ``"offline"`` to both.
+        exclusive: whether a ``Bearer`` token that is not for this class is rejected. If ``False``, it is left to the
+            next class in ``authentication_classes``. A token is for this class if it claims to be an ``at+jwt`` of an
+            accepted issuer for an accepted audience; it must then be valid. Leave the last class exclusive.
     """
 
     audience: ClassVar[str | Sequence[str] | None] = None
     revocation: ClassVar[str | None] = None
+    exclusive: ClassVar[bool] = True
     _audiences: ClassVar[tuple[str, ...]] = ()
     _revocation: ClassVar[Revocation | None] = None
 
@@ -119,12 +122,15 @@ class AccessTokenAuthentication(BaseAuthentication):
             name_protected_resource(audience)
 
     @classmethod
-    def for_audience(cls, audience: str | Sequence[str] | None, *, revocation: str | None = None) -> type[Self]:
+    def for_audience(
+        cls, audience: str | Sequence[str] | None, *, revocation: str | None = None, exclusive: bool | None = None
+    ) -> type[Self]:
         """Return an authentication class for the API with this identifier.
 
         Args:
             audience: the identifier, or several; ``None`` for the audience of this class.
             revocation: see the attribute; ``None`` for that of this class.
+            exclusive: see the attribute; ``None`` for that of this class.
 
         Raises:
             ImproperlyConfigured: ``audience`` is empty, or ``revocation`` is unknown.
@@ -132,6 +138,7 @@ class AccessTokenAuthentication(BaseAuthentication):
         attributes = {
             "audience": cls.audience if audience is None else audience,
             "revocation": cls.revocation if revocation is None else revocation,
+            "exclusive": cls.exclusive if exclusive is None else exclusive,
         }
         return type(cls.__name__, (cls,), {**attributes, "__doc__": cls.__doc__, "__module__": cls.__module__})
 
@@ -140,7 +147,8 @@ class AccessTokenAuthentication(BaseAuthentication):
         """Return the user and the token.
 
         Returns:
-            ``None`` if the request has no credentials, or credentials of another scheme.
+            ``None`` if the request has no credentials, or credentials of another scheme, or a token that is left to
+            the next class.
 
         Raises:
             InvalidAccessToken: 401, the token must not be accepted.
@@ -163,6 +171,8 @@ class AccessTokenAuthentication(BaseAuthentication):
             report(error)
             raise RevocationIsUnavailable from None
         except TokenRejected as rejected:
+            if not self.exclusive and not is_meant_for_this_api(token, self._audiences):
+                return None
             report(rejected)
             raise InvalidAccessToken(self.metadata_url(request)) from None
         return user, AccessToken(claims)
@@ -187,22 +197,21 @@ class AccessTokenAuthentication(BaseAuthentication):
 
         Django REST framework sends it if this class is the first in the view's ``authentication_classes``. If the
         request has an invalid token, :class:`InvalidAccessToken` has the challenge instead, and the scopes are left out
-        here: the view's permissions may rely on a valid token.
+        here: the view's permissions may rely on a valid token. A token that this class has left to others, and none of
+        them has accepted, is ``invalid_token``.
         """
+        if not self.exclusive and _has_bearer_credentials(request):
+            return InvalidAccessToken(self.metadata_url(request)).auth_header
         view = (request.parser_context or {}).get("view")
         scopes = () if view is None or _has_bearer_credentials(request) else scopes_to_ask_for(request, view)
         return str(Challenge(scopes=scopes, resource_metadata=self.metadata_url(request)))
 
-    def metadata_url(self, request: Request | HttpRequest) -> str | None:
+    def metadata_url(self, request: HttpRequest) -> str | None:
         """Return the URL of the API's metadata document, or ``None`` if it has none (RFC 9728 section 5.1).
 
         If the API has several identifiers, it is that of the identifier with the request's host, or of the first one.
         """
-        try:
-            host = request.get_host().lower()
-        except DisallowedHost:
-            host = None
-        return metadata_url(identifier_of(self._audiences, host))
+        return metadata_url(identifier_of(self._audiences, request))
 
     def get_user(self, claims: AccessTokenClaims, token: str) -> Any:
         """Return the token's user or principal, by the user mode of its issuer.
