@@ -33,7 +33,7 @@ from .authorization_server.views import (  # noqa: E402 - it imports the models
     UserInfoView,
 )
 from .authorization_server.views.jwk_set import JwkSetView  # noqa: E402
-from .authorization_server.views.metadata import DiscoveryView, MetadataView  # noqa: E402
+from .authorization_server.views.metadata import DiscoveryView, MetadataView, issuer_metadata  # noqa: E402
 
 __all__ = [
     "ApplicationRegistrationView",
@@ -54,4 +54,5 @@ __all__ = [
     "RevokeTokenView",
     "TokenView",
     "UserInfoView",
+    "issuer_metadata",
 ]

@@ -132,6 +132,54 @@ def is_endpoint(path: str, *names: str) -> bool:
     return callback is not None and any(view.callback == callback for name in names for view in endpoint_views(name))
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Match:
+    """A pattern of the URLconf that matches a path.
+
+    Attributes:
+        route: the pattern as written in the URLconf.
+        callback: its view.
+        args: the positional arguments of the view.
+        kwargs: the keyword arguments of the view.
+    """
+
+    route: str
+    callback: Callable[..., Any]
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+
+    @property
+    def view_class(self) -> type | None:
+        """The class of the view, if it has one."""
+        return _class_of(self.callback)
+
+
+def matches(path: str) -> tuple[Match, ...]:
+    """Return all patterns that match a path, in the order of the URLconf. Only the view of the first one is called."""
+    return tuple(_matches([get_resolver(get_urlconf() or django_settings.ROOT_URLCONF)], path, "", (), {}))
+
+
+def _matches(
+    patterns: Iterable[URLPattern | URLResolver],
+    path: str,
+    before: str,
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+) -> Iterator[Match]:
+    for each in patterns:
+        found = each.pattern.match(path)
+        if found is None:
+            continue
+        rest, own_args, own_kwargs = found
+        route = before + str(each.pattern).removeprefix("^/")
+        if isinstance(each, URLResolver):
+            values = {**kwargs, **own_kwargs, **each.default_kwargs}
+            yield from _matches(each.url_patterns, rest, route, (*args, *own_args), values)
+        else:
+            values = {**kwargs, **own_kwargs, **each.default_args}
+            yield Match(route=f"/{route}", callback=each.callback, args=(*args, *own_args), kwargs=values)
+
+
 def _callback_at(path: str) -> Any:
     try:
         return resolve("/" + path.removeprefix(get_script_prefix())).func

@@ -39,6 +39,7 @@ from .keys import (
     check_signing_keys_open,
     check_size_of_signatures,
 )
+from .metadata import check_site_metadata
 from .resource_servers import (
     check_audience_of_views,
     check_clients,
@@ -99,6 +100,7 @@ ALL_CHECKS: Final[Sequence[Callable[..., list[CheckMessage]]]] = (
     check_refresh_token_generator,
     check_validator,
     check_urls,
+    check_site_metadata,
     check_policy,
     check_size_of_signatures,
     check_signing_key,

@@ -12,6 +12,7 @@ from django_at_jwt.conf import local_issuer, toolkit_setting
 from django_at_jwt.core.metadata import is_issuer
 
 from .ids import CheckId, has_root_urlconf, issues_tokens, when
+from .metadata import has_site_metadata
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -89,9 +90,11 @@ def _check_metadata(keys_path: str) -> list[CheckMessage]:
     if not is_issuer(local_issuer()):
         return []
     issuer_path = urlsplit(local_issuer()).path
-    if not any(_has_metadata(f"{issuer_path}{document}") for document in _BELOW_THE_ISSUER):
+    below = [f"{issuer_path}{document}" for document in _BELOW_THE_ISSUER]
+    if not any(_has_metadata(path) or has_site_metadata(path) for path in below):
         return [_not_below_issuer(issuer_path, keys_path)]
-    if not _has_metadata(f"/.well-known/oauth-authorization-server{issuer_path}"):
+    at_the_root = f"/.well-known/oauth-authorization-server{issuer_path}"
+    if not (_has_metadata(at_the_root) or has_site_metadata(at_the_root)):
         return [
             Warning(
                 "The metadata is not served at the root of the site, where RFC 8414 section 3.1 requires it.",

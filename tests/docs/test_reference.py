@@ -29,6 +29,7 @@ from docs.commands import commands_as_markdown
 from docs.monitoring import events_as_markdown, metrics_as_markdown
 
 from .blocks import (
+    ADDRESSES,
     AUTHENTICATION,
     CHANGELOG,
     CLAIM_MAPPERS,
@@ -214,7 +215,7 @@ class TestPublicApi:
 
     @pytest.mark.parametrize("module", ["oauth2_views", "validators"])
     def test_each_class_is_there(self, module):
-        named = re.findall(rf"^.. autoclass:: django_at_jwt\.{module}\.(\w+)$", self.text, re.MULTILINE)
+        named = re.findall(rf"^.. auto(?:class|function):: django_at_jwt\.{module}\.(\w+)$", self.text, re.MULTILINE)
         assert named == import_module(f"django_at_jwt.{module}").__all__
 
     def test_arguments_of_the_signal(self, monkeypatch):
@@ -283,6 +284,14 @@ class TestBlocks:
             return
         # The other files that a test runs, by topic.
         modules = {
+            ADDRESSES: {
+                "mysite/inventory.py",
+                "mysite/metadata.py",
+                "mysite/mixed.py",
+                "mysite/oauth.py",
+                "mysite/payments.py",
+                "mysite/urls.py",
+            },
             AUTHENTICATION: {"mysite/contexts.py", "mysite/logins.py"},
             CLAIM_MAPPERS: {"mysite/tenants.py"},
             DATABASES: {"mysite/routers.py", "mysite/settings_shop.py"},

@@ -6,6 +6,7 @@ import json
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from django.core.exceptions import ImproperlyConfigured
 from django.db.models import Q
 from django.http import Http404, HttpRequest
 from oauth2_provider import views as toolkit_views
@@ -72,6 +73,27 @@ class DiscoveryView(MetadataView):
         if not oauth2_settings.OIDC_ENABLED:
             raise Http404("OpenID Connect is disabled.")
         return super().document(request)
+
+
+def issuer_metadata() -> dict[str, Any]:
+    """Return the metadata of this project's issuer (RFC 8414 §2), for a site that serves a document of its own.
+
+    Add the site's members to it. Its ``issuer``, ``jwks_uri`` and endpoints must be published as they are: APIs and
+    clients compare the issuer with the address of the document, and fetch the keys that sign access tokens.
+
+    Raises:
+        ImproperlyConfigured: ``OIDC_ISS_ENDPOINT`` is not set.
+    """
+    issuer = local_issuer()
+    if not issuer:
+        raise ImproperlyConfigured('OAUTH2_PROVIDER["OIDC_ISS_ENDPOINT"] is not set, so there is no metadata.')
+    request = HttpRequest()
+    request.method = "GET"
+    parts = urlsplit(issuer)
+    request.META |= {"SERVER_NAME": parts.hostname, "SERVER_PORT": parts.port or {"http": 80}.get(parts.scheme, 443)}
+    view = MetadataView()
+    view.setup(request)
+    return view.document(request)
 
 
 def _read_special_clients(database: str) -> frozenset[str]:
