@@ -157,6 +157,7 @@ class TestFormerIdentifiers:
         for name in (FORMER, TOOLS):
             answer = web.token("refresh_token", refresh_token=answer.json()["refresh_token"], resource=name)
             assert audience(answer) == TOOLS
+        assert Authorization.objects.get().resources == [TOOLS]
         # The former tokens were replaced, not left alive.
         assert get_access_token_model().objects.count() == 1
 

@@ -17,6 +17,7 @@ from oauthlib.oauth2 import InvalidGrantError
 from django_at_jwt.authorization_server.client_options import stores_access_tokens
 from django_at_jwt.authorization_server.issuance import IssuedAccessToken
 from django_at_jwt.authorization_server.keys.last_expiry import as_datetime
+from django_at_jwt.authorization_server.resource_servers import registry
 from django_at_jwt.authorization_server.revocation.entries import deny_tokens
 from django_at_jwt.authorization_server.revocation.revoke import end_authorizations, one_transaction
 from django_at_jwt.conf import access_token_lifetime
@@ -127,6 +128,11 @@ def store_authorization(request: Request, *, expires_at: datetime, code: str | N
     if code is not None:
         same = same.filter(code_used_at__isnull=True)
     changed = ["last_token_at", "family", "code_used_at", "user_model", "user_key", "client_model", "client_key"]
+    # So that consent outlives the former identifier of an API that has moved.
+    resources = registry.current().registered(authorization.resources)
+    if resources != authorization.resources:
+        authorization.resources = resources
+        changed.append("resources")
     # An earlier token may expire later, for instance if it is for another API.
     later = Case(When(tokens_expire_at__gt=expires_at, then=F("tokens_expire_at")), default=Value(expires_at))
     return bool(same.update(tokens_expire_at=later, **{name: getattr(authorization, name) for name in changed}))
