@@ -58,6 +58,9 @@ def resolve(*resources, asked="", filled_in="read", granted=None, client=ME, reg
         ([API], "reports anything", [API], "anything"),
         ([VAULT], "open", [VAULT], "open"),
         ([REPORTS, REPORTS], "reports", [REPORTS], "reports"),
+        # Equivalent to the registered identifier (RFC 3986 section 6.2.3).
+        ([API[:-1]], "", [API], "read"),
+        ([API.upper(), REPORTS, REPORTS.replace("reports.", "REPORTS.")], "reports", [API, REPORTS], "reports"),
         # Several: each scope for one of them.
         ([REPORTS, API], "read reports", [REPORTS, API], "read reports"),
         ([API, MAIL], "mail", [API, MAIL], "mail"),
@@ -105,9 +108,9 @@ def test_the_audience_of_a_later_request(resources, granted, audience):
         # Malformed or unknown.
         (["https://unknown.example.com/"], "", None),
         ([API, "https://unknown.example.com/"], "", None),
-        ([API[:-1]], "", None),
+        (["https://api.example"], "", None),
         ([f"{API}admin"], "", None),
-        ([API.upper()], "", None),
+        (["http://api.example.com/"], "", None),
         ([f"{API}#fragment"], "", None),
         (["/relative"], "", None),
         ([""], "", None),
