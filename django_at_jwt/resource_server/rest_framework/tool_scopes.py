@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from django.http.request import RawPostDataException
+
+from django_at_jwt.core.tool_calls import scopes_of_call
 
 from .permissions import ScopePermission
 from .scopes import checked_scopes
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
     from django.http import HttpRequest
     from rest_framework.request import Request
     from rest_framework.views import APIView
-
-_CALL: Final = "tools/call"
 
 
 class HasToolScopes(ScopePermission):
@@ -46,28 +45,9 @@ class HasToolScopes(ScopePermission):
         plain: HttpRequest | None = getattr(request, "_request", None)
         if plain is None or plain.method != "POST":
             return [()]
-        called = _called_tools(plain)
-        names = self.tools if called is None else called
-        return [tuple(dict.fromkeys(scope for name in names for scope in self.tools.get(name, ())))]
-
-
-def _called_tools(request: HttpRequest) -> list[str] | None:
-    """Return the tools that a JSON-RPC message calls, or ``None`` if it is not understood."""
-    try:
-        # Kept by Django, so that the view can read it again.
-        message = json.loads(request.body)
-    except (ValueError, RecursionError, RawPostDataException):
-        return None
-    calls = [_called_tool(each) for each in (message if isinstance(message, list) else [message])]
-    return None if None in calls else [name for name in calls if name]
-
-
-def _called_tool(message: Any) -> str | None:
-    """Return the tool that a message calls, an empty string for other messages, or ``None`` if it is malformed."""
-    if not isinstance(message, dict):
-        return None
-    if message.get("method") != _CALL:
-        return ""
-    parameters = message.get("params")
-    name = parameters.get("name") if isinstance(parameters, dict) else None
-    return name if isinstance(name, str) else None
+        try:
+            # Kept by Django, so that the view can read it again.
+            body = plain.body
+        except RawPostDataException:
+            return [scopes_of_call(None, self.tools)]
+        return [scopes_of_call(body, self.tools)]
