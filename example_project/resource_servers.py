@@ -1,4 +1,4 @@
-"""The two APIs, as shown on pages and listed by ``seed_example``."""
+"""The two APIs and the MCP server, as shown on pages and listed by ``seed_example``."""
 
 from __future__ import annotations
 
@@ -38,4 +38,14 @@ def resource_servers() -> tuple[ResourceServer, ...]:
             url=settings.BASE_URL + reverse("summary"),
             scopes={"reports:read": "Read the number of notes and of authors"},
         ),
+    )
+
+
+def mcp_server() -> ResourceServer:
+    return ResourceServer(
+        name="Notes for assistants",
+        description="Your personal notes, for programs that speak the Model Context Protocol.",
+        identifier=settings.MCP_SERVER,
+        url=settings.MCP_SERVER,
+        scopes={"notes:read": "Read your notes", "notes:write": "Write notes on your behalf"},
     )

@@ -16,7 +16,7 @@ from django_at_jwt.authorization_server.keys.rotation import rotate_signing_keys
 from django_at_jwt.models import ResourceServer, SigningKey
 
 from .models import Department, Note, Profile
-from .resource_servers import resource_servers
+from .resource_servers import mcp_server, resource_servers
 
 if TYPE_CHECKING:
     from django.db.models import Model
@@ -114,7 +114,7 @@ def seed() -> None:
     for client in CLIENTS.values():
         _ensure_client(client)
     _remove_apis_of_other_ports()
-    for api in resource_servers():
+    for api in (*resource_servers(), mcp_server()):
         # Changes made in the admin are kept.
         ResourceServer.objects.get_or_create(
             identifier=api.identifier,
@@ -124,6 +124,8 @@ def seed() -> None:
                 "scopes": api.scopes,
                 # A new API is closed until its clients are chosen.
                 "introspection_clients": [SERVICE.client_id],
+                # MCP clients register themselves.
+                "open_to_all_clients": api == mcp_server(),
                 "clients": [client.client_id for client in CLIENTS.values() if {*client.scopes} & {*api.scopes}],
             },
         )
@@ -136,7 +138,8 @@ def seed() -> None:
 
 def _remove_apis_of_other_ports() -> None:
     """Remove the example's APIs from runs on other ports, where no server answers any more."""
-    here = {urlsplit(api.identifier)._replace(netloc=""): (api.name, api.identifier) for api in resource_servers()}
+    apis = (*resource_servers(), mcp_server())
+    here = {urlsplit(api.identifier)._replace(netloc=""): (api.name, api.identifier) for api in apis}
     for row in ResourceServer.objects.all():
         address = urlsplit(row.identifier)
         name, identifier = here.get(address._replace(netloc=""), ("", row.identifier))
@@ -207,6 +210,7 @@ def as_document() -> dict[str, Any]:
         "resource_servers": [
             {"identifier": each.identifier, "url": each.url, "scopes": list(each.scopes)} for each in resource_servers()
         ],
+        "mcp_server": {"url": mcp_server().url, "scopes": list(mcp_server().scopes)},
         "users": [
             {"username": user.username, "password": user.password, "is_superuser": user.is_superuser} for user in USERS
         ],

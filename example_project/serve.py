@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 DEFAULT_BASE_URL: Final = "http://127.0.0.1:8000"
 READY: Final = "The example runs at "
+MCP_SERVER_READY: Final = "The MCP server runs at "
 _PORTS_TO_TRY: Final = 50
 _LAST_PORT: Final = 65535
 
@@ -127,6 +128,7 @@ def _summary(base_url: str, wanted: str, document: dict[str, Any]) -> list[str]:
         "",
         *(f"  {name:14} {value}" for name, value in table),
         "",
+        f"For MCP clients: EXAMPLE_BASE_URL={base_url} python -m example_project.mcp_server",
         f"For programs: EXAMPLE_BASE_URL={base_url} python manage.py seed_example --json",
         "Stop it with Ctrl-C.",
     ]

@@ -1,9 +1,10 @@
-"""The example's server as a child process that runs for the duration of a ``with`` block."""
+"""The example's servers as child processes that run for the duration of a ``with`` block."""
 
 from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
 
-from .serve import READY
+from .serve import MCP_SERVER_READY, READY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -83,9 +84,34 @@ def running_server(directory: Path, **variables: object) -> Iterator[RunningServ
     """
     environment = environment_for(directory, **{"EXAMPLE_BASE_URL": "http://127.0.0.1:0", **variables})
     log = directory / "server.log"
+    with _running("example_project.serve", environment, log, ready=READY) as base_url:
+        yield RunningServer(base_url=base_url, environment=environment | {"EXAMPLE_BASE_URL": base_url}, log=log)
+
+
+@contextmanager
+def running_mcp_server(site: RunningServer) -> Iterator[str]:
+    """Run the MCP server of a running example, and yield its URL, until the block ends.
+
+    Raises:
+        ServerFailed: it did not start.
+    """
+    log = site.log.with_name("mcp_server.log")
+    with _running("example_project.mcp_server", site.environment, log, ready=MCP_SERVER_READY) as url:
+        yield url
+
+
+def free_port() -> int:
+    """Return a port that was free on loopback."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+@contextmanager
+def _running(module: str, environment: Mapping[str, str], log: Path, *, ready: str) -> Iterator[str]:
     with log.open("a") as errors:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "example_project.serve", "--until-stdin-closes"],
+        process = subprocess.Popen(  # noqa: S603 - a module of this package
+            [sys.executable, "-m", module, "--until-stdin-closes"],
             cwd=ROOT,
             env=environment,
             stdin=subprocess.PIPE,
@@ -96,10 +122,10 @@ def running_server(directory: Path, **variables: object) -> Iterator[RunningServ
     assert process.stdin is not None  # noqa: S101 - both are pipes
     assert process.stdout is not None  # noqa: S101
     try:
-        base_url = _wait_until_ready(process.stdout)
-        if base_url is None:
+        address = _wait_until_ready(process.stdout, ready)
+        if address is None:
             raise ServerFailed(f"The server did not start:\n{log.read_text()}")
-        yield RunningServer(base_url=base_url, environment=environment | {"EXAMPLE_BASE_URL": base_url}, log=log)
+        yield address
     finally:
         # The server stops when this pipe is closed, which also happens if this program is killed.
         process.stdin.close()
@@ -111,5 +137,5 @@ def running_server(directory: Path, **variables: object) -> Iterator[RunningServ
         process.stdout.close()
 
 
-def _wait_until_ready(output: IO[str]) -> str | None:
-    return next((line.removeprefix(READY).strip() for line in output if line.startswith(READY)), None)
+def _wait_until_ready(output: IO[str], ready: str) -> str | None:
+    return next((line.removeprefix(ready).strip() for line in output if line.startswith(ready)), None)

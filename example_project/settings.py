@@ -33,6 +33,8 @@ _IS_HTTPS = BASE_URL.startswith("https://")
 # The identifiers of the two resource servers: the "aud" of their tokens.
 NOTES_API = f"{BASE_URL}/api/"
 REPORTS_API = f"{BASE_URL}/reports/"
+# The MCP server, which runs in another process. Its identifier is its URL, exactly.
+MCP_SERVER = os.environ.get("EXAMPLE_MCP_URL", "http://127.0.0.1:8001/mcp")
 
 # An attacker who knows the key can log in as any user and decrypt the private keys. Set your own in production.
 SECRET_KEY = os.environ.get("EXAMPLE_SECRET_KEY", "insecure-for-development-only-" + "0" * 40)

@@ -1,6 +1,8 @@
 import pytest
 
 from example_project.http_client import DEVICE_CODE_GRANT, AuthorizationServer, Browser, OAuthClient
+from example_project.server_process import running_mcp_server
+from tests.ports import reserved_port
 
 
 class Site:
@@ -47,5 +49,15 @@ class Site:
 
 @pytest.fixture(scope="session")
 def site(running_example, tmp_path_factory):
-    with running_example(tmp_path_factory.mktemp("example")) as server:
-        yield Site(server)
+    with reserved_port() as port:
+        variables = {"EXAMPLE_MCP_URL": f"http://127.0.0.1:{port}/mcp"}
+        with running_example(tmp_path_factory.mktemp("example"), **variables) as server:
+            yield Site(server)
+
+
+@pytest.fixture(scope="session")
+def mcp_server(site):
+    """The URL of the example's MCP server, which runs beside the site."""
+    pytest.importorskip("mcp", reason="the SDK of MCP is not installed")
+    with running_mcp_server(site.server) as url:
+        yield url

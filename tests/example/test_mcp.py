@@ -100,5 +100,5 @@ def test_it_is_a_program_too(tmp_path):
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.count("   ok  ") == 3
-    assert "asked again scope  api:read api:write" in done.stdout
+    assert done.stdout.count("   ok  ") == 2
+    assert "asked again scope  notes:read notes:write" in done.stdout
