@@ -128,7 +128,7 @@ def _summary(base_url: str, wanted: str, document: dict[str, Any]) -> list[str]:
         "",
         *(f"  {name:14} {value}" for name, value in table),
         "",
-        f"For MCP clients: EXAMPLE_BASE_URL={base_url} python -m example_project.mcp_server",
+        f"For MCP clients: EXAMPLE_BASE_URL={base_url} python manage.py run_mcp_server",
         f"For programs: EXAMPLE_BASE_URL={base_url} python manage.py seed_example --json",
         "Stop it with Ctrl-C.",
     ]

@@ -84,7 +84,7 @@ def running_server(directory: Path, **variables: object) -> Iterator[RunningServ
     """
     environment = environment_for(directory, **{"EXAMPLE_BASE_URL": "http://127.0.0.1:0", **variables})
     log = directory / "server.log"
-    with _running("example_project.serve", environment, log, ready=READY) as base_url:
+    with _running(["-m", "example_project.serve"], environment, log, ready=READY) as base_url:
         yield RunningServer(base_url=base_url, environment=environment | {"EXAMPLE_BASE_URL": base_url}, log=log)
 
 
@@ -96,7 +96,7 @@ def running_mcp_server(site: RunningServer) -> Iterator[str]:
         ServerFailed: it did not start.
     """
     log = site.log.with_name("mcp_server.log")
-    with _running("example_project.mcp_server", site.environment, log, ready=MCP_SERVER_READY) as url:
+    with _running(["manage.py", "run_mcp_server"], site.environment, log, ready=MCP_SERVER_READY) as url:
         yield url
 
 
@@ -108,10 +108,10 @@ def free_port() -> int:
 
 
 @contextmanager
-def _running(module: str, environment: Mapping[str, str], log: Path, *, ready: str) -> Iterator[str]:
+def _running(program: list[str], environment: Mapping[str, str], log: Path, *, ready: str) -> Iterator[str]:
     with log.open("a") as errors:
-        process = subprocess.Popen(  # noqa: S603 - a module of this package
-            [sys.executable, "-m", module, "--until-stdin-closes"],
+        process = subprocess.Popen(  # noqa: S603 - a program of this package
+            [sys.executable, *program, "--until-stdin-closes"],
             cwd=ROOT,
             env=environment,
             stdin=subprocess.PIPE,

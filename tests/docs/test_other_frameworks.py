@@ -25,9 +25,9 @@ def run(monkeypatch):
 
     def run(file, **replaced):
         text = BLOCKS[file].text
-        for old, new in replaced.values():
+        for old, new, *count in replaced.values():
             assert old in text
-            text = text.replace(old, new)
+            text = text.replace(old, new, *count)
         module = ModuleType(file.removesuffix(".py").replace("/", "_"))
         monkeypatch.setitem(sys.modules, module.__name__, module)
         exec(compile(text, file, "exec"), vars(module))
@@ -68,24 +68,27 @@ def test_outside_a_view(run, user):
     assert async_to_sync(module["areader"])(token("reports:read", **reader)) == user
 
 
-def test_mcp_server(run, issuer):
-    pytest.importorskip("mcp", reason="the SDK of MCP is not installed")
+@pytest.mark.parametrize(("package", "file"), [("mcp", "mcp_server.py"), ("fastmcp", "fastmcp_server.py")])
+def test_mcp_server(run, issuer, package, file):
+    pytest.importorskip(package, reason=f"{package} is not installed")
     from starlette.testclient import TestClient
 
     url = "https://mcp.example.com/mcp"
     replaced = {
         "issuer": ('"https://as.example.com/o"', f'"{issuer.issuer}"'),
-        "options": ("audience=SERVER)", "audience=SERVER, allow_loopback_http=True, timeout=60)"),
+        "options": ("audience=SERVER)", "audience=SERVER, allow_loopback_http=True, timeout=60)", 1),
+        "json": ("stateless_http=True", "stateless_http=True, json_response=True"),
     }
-    server = run("mcp_server.py", **replaced)["server"]
-    app = server.streamable_http_app(stateless_http=True, json_response=True, host="mcp.example.com")
-    with TestClient(app, base_url="https://mcp.example.com") as client:
+    if package == "mcp":
+        replaced["host"] = ("json_response=True", 'json_response=True, host="mcp.example.com"')
+    with TestClient(run(file, **replaced)["app"], base_url="https://mcp.example.com") as client:
 
-        def call(credentials=None):
+        def call(credentials=None, tool="count", **arguments):
             headers = {"Accept": "application/json, text/event-stream", "Mcp-Protocol-Version": "2025-06-18"}
             if credentials:
                 headers["Authorization"] = f"Bearer {credentials}"
-            message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "count", "arguments": {}}}
+            params = {"name": tool, "arguments": arguments}
+            message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
             return client.post("/mcp", json=message, headers=headers)
 
         metadata = "https://mcp.example.com/.well-known/oauth-protected-resource/mcp"
@@ -94,10 +97,17 @@ def test_mcp_server(run, issuer):
             assert f'resource_metadata="{metadata}"' in refused.headers["WWW-Authenticate"]
         described = client.get(metadata).json()
         assert (described["resource"], described["authorization_servers"]) == (url, [issuer.issuer])
+        assert described["scopes_supported"] == ["notes:read"]
         lacking = call(issuer.token(aud=url))
         assert (lacking.status_code, "insufficient_scope" in lacking.headers["WWW-Authenticate"]) == (403, True)
-        allowed = call(issuer.token(aud=url, scope="notes:read"))
-        assert allowed.json()["result"]["structuredContent"] == {"result": 3}
+        reader, writer = (issuer.token(aud=url, scope=scope) for scope in ("notes:read", "notes:read notes:write"))
+        assert call(reader).json()["result"]["structuredContent"] == {"result": 3}
+        refused = call(reader, "add", text="x")
+        assert refused.status_code == 403
+        assert refused.headers["WWW-Authenticate"] == (
+            f'Bearer error="insufficient_scope", scope="notes:read notes:write", resource_metadata="{metadata}"'
+        )
+        assert call(writer, "add", text="x").json()["result"]["structuredContent"] == {"result": 4}
 
 
 def serve(settings, *patterns):
