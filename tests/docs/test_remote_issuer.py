@@ -15,7 +15,7 @@ import requests
 
 from django_at_jwt.conf import AppSettings
 from django_at_jwt.core.jose import jwk_set
-from django_at_jwt.resource_server.remote import http as fetching
+from django_at_jwt.outbound import http as fetching
 from django_at_jwt.resource_server.remote import key_source as issuers
 from django_at_jwt.resource_server.remote import shared_cache as shared_memory
 from tests.patience import PATIENCE_SECONDS

@@ -11,8 +11,8 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError
 
 from django_at_jwt.conf import app_settings
+from django_at_jwt.outbound.http import FetchFailed
 from django_at_jwt.resource_server.remote.discovery import retrieve
-from django_at_jwt.resource_server.remote.http import FetchFailed
 from django_at_jwt.resource_server.remote.shared_cache import SharedCache
 from django_at_jwt.resource_server.verification import accepted_issuers, remote_options
 

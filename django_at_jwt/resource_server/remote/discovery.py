@@ -15,8 +15,7 @@ from django_at_jwt.core.metadata import jwks_uri_in, metadata_addresses
 from django_at_jwt.core.quotation import quote
 from django_at_jwt.core.remote_issuer import IssuerSnapshot, entity_tag
 from django_at_jwt.events import IssuerFetched, emit, span
-
-from .http import Answer, FetchFailed, fetch
+from django_at_jwt.outbound.http import Answer, FetchFailed, fetch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

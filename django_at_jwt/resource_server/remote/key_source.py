@@ -12,9 +12,9 @@ from django_at_jwt.core.errors import KeysUnavailable
 from django_at_jwt.core.jose.keyring import KeyRing
 from django_at_jwt.core.quotation import quote
 from django_at_jwt.events import IssuerFailed, emit, span
+from django_at_jwt.outbound.http import FetchFailed
 
 from .discovery import retrieve
-from .http import FetchFailed
 from .shared_cache import REFRESH, UNKNOWN_KID, SharedCache
 
 if TYPE_CHECKING:

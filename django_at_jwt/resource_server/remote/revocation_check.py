@@ -23,8 +23,7 @@ from django_at_jwt.core.introspection import is_active
 from django_at_jwt.core.metadata import introspection_endpoint_in, metadata_addresses
 from django_at_jwt.core.quotation import quote
 from django_at_jwt.events import IssuerFailed, emit, span
-
-from .http import FetchFailed, fetch, post_form
+from django_at_jwt.outbound.http import FetchFailed, fetch, post_form
 
 if TYPE_CHECKING:
     from django_at_jwt.core.profile import AccessTokenClaims

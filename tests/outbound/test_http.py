@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from django_at_jwt.resource_server.remote.http import FetchFailed, fetch
+from django_at_jwt.outbound.http import FetchFailed, fetch
 from tests.ports import reserved_port
 
 
