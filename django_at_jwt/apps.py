@@ -21,11 +21,11 @@ class DjangoAtJwtConfig(AppConfig):
         register_checks()
         connect_metrics()
         if apps.is_installed("oauth2_provider"):
-            from .authorization_server import redirect_uris, subject  # noqa: PLC0415 - it imports the models
+            from .authorization_server import client_metadata, redirect_uris, subject  # noqa: PLC0415 - it imports the models
             from .authorization_server.login import events  # noqa: PLC0415 - it imports the models
             from .authorization_server.revocation import receivers  # noqa: PLC0415 - it imports the models
 
             events.connect()
             receivers.connect()
             subject.guard_client_ids()
-            redirect_uris.guard_redirect_uris()
+            redirect_uris.guard_redirect_uris(client_metadata.refuse_remote_http)

@@ -8,8 +8,11 @@ from .issuers import IssuerSettings
 from .loader import SETTING_NAME, app_settings, known_issuers, problems_in, require_installed, require_setup
 from .oauth2_provider import (
     ACCESS_TOKEN_GENERATOR,
+    BROWSER_SCHEMES,
+    CLIENT_METADATA_FETCHER,
     CLIENT_SECRET_HASHER,
     LONGEST_SENSIBLE_LIFETIME,
+    MCP_PROFILE,
     REFRESH_TOKEN_GENERATOR,
     RFC9700_PROFILE,
     VALIDATOR_CLASS,
@@ -32,12 +35,15 @@ LOCAL_REVOCATION_POLICY: Final = "django_at_jwt.authorization_server.revocation.
 
 __all__ = [
     "ACCESS_TOKEN_GENERATOR",
+    "BROWSER_SCHEMES",
+    "CLIENT_METADATA_FETCHER",
     "CLIENT_SECRET_HASHER",
     "COMPUTED_SUBJECT_LOOKUP",
     "KEY_ENCRYPTION_KEY_BYTES",
     "LOCAL_REVOCATION_POLICY",
     "LONGEST_SENSIBLE_LIFETIME",
     "MAX_LEEWAY_SECONDS",
+    "MCP_PROFILE",
     "OPAQUE_TOKEN_READER",
     "REFRESH_TOKEN_GENERATOR",
     "RFC9700_PROFILE",

@@ -104,6 +104,7 @@ class AppSettings:
         max_claims_bytes: maximum size of all claims of a token, in bytes of JSON.
         oversized_claims: whether a token over the maximum is refused or optional claims are dropped, largest first.
         self_registration: whether any user may register clients on DOT's page, without the permission to add them.
+        loopback_client_metadata: whether client metadata documents may be on a loopback address, for development.
         user_code_attempts: wrong user codes of devices per session and quarter of an hour; 0 for any number.
         user_code_attempts_per_address: the same per address that requests come from.
         attempt_cache: alias of the Django cache in which all workers count wrong attempts.
@@ -172,6 +173,7 @@ class AppSettings:
     max_claims_bytes: int = setting(SizeLimits().token_bytes, read_positive)
     oversized_claims: str = setting("refuse", read_oversize)
     self_registration: bool = setting(False, read_flag)
+    loopback_client_metadata: bool = setting(False, read_flag)
     user_code_attempts: int = setting(5, read_count)
     user_code_attempts_per_address: int = setting(20, read_count)
     attempt_cache: str = setting("default", read_text)

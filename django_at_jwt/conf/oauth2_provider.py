@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from datetime import timedelta
+import re
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from django.apps import apps
@@ -13,7 +13,7 @@ from django.core.exceptions import ImproperlyConfigured
 from .process_cache import process_cached
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from django.db.models import Model
 
@@ -21,6 +21,7 @@ ACCESS_TOKEN_GENERATOR: Final = "django_at_jwt.generators.generate_access_token"
 REFRESH_TOKEN_GENERATOR: Final = "oauthlib.oauth2.rfc6749.tokens.random_token_generator"  # noqa: S105
 VALIDATOR_CLASS: Final = "django_at_jwt.validators.OAuth2Validator"
 CLIENT_SECRET_HASHER: Final = "at_jwt_hmac_sha256"  # noqa: S105 - an algorithm
+CLIENT_METADATA_FETCHER: Final = "django_at_jwt.client_metadata.ClientMetadataFetcher"
 APPLICATION_ADMIN_CLASS: Final = "django_at_jwt.admin.client.ApplicationAdmin"
 ACCESS_TOKEN_ADMIN_CLASS: Final = "django_at_jwt.admin.token.AccessTokenAdmin"  # noqa: S105
 REFRESH_TOKEN_ADMIN_CLASS: Final = "django_at_jwt.admin.token.RefreshTokenAdmin"  # noqa: S105
@@ -48,8 +49,31 @@ RFC9700_PROFILE: Final[Mapping[str, Any]] = {
     "COMPLIANT_BCP_RFC9700_REDIRECT_URI_MATCHING": True,
 }
 
+_TOKEN_ENDPOINT_METHODS: Final = ("client_secret_basic", "client_secret_post", "none")
+# In addition to RFC9700_PROFILE, for clients of the Model Context Protocol (MCP), revision 2026-07-28.
+MCP_PROFILE: Final[Mapping[str, Any]] = {
+    "CIMD_ENABLED": True,
+    "CIMD_METADATA_FETCHER": CLIENT_METADATA_FETCHER,
+    # Native clients listen on a port that the system chooses (RFC 8252 §7.3), many of them on "localhost".
+    "ALLOW_LOCALHOST_LOOPBACK": True,
+    # "http" is for loopback redirect URIs; refuse_remote_http() refuses others.
+    "ALLOWED_REDIRECT_URI_SCHEMES": ["https", "http"],
+    # Some clients look here whether public clients are accepted. In the metadata of the introspection endpoint, this
+    # app omits "none".
+    "OAUTH2_TOKEN_ENDPOINT_AUTH_METHODS_SUPPORTED": [*_TOKEN_ENDPOINT_METHODS],
+    "OIDC_TOKEN_ENDPOINT_AUTH_METHODS_SUPPORTED": [*_TOKEN_ENDPOINT_METHODS],
+}
+_SCHEME: Final = re.compile(r"[a-z][a-z0-9+.-]*")
+# Schemes that are not of an app: a browser interprets them itself.
+BROWSER_SCHEMES: Final = frozenset(
+    {"about", "blob", "data", "file", "filesystem", "ftp", "http", "https", "javascript", "mailto", "vbscript"}
+    | {"view-source", "ws", "wss"}
+)
 
-def oauth2_provider_settings(*, profile: Literal["rfc9700"] | None = None) -> dict[str, Any]:
+
+def oauth2_provider_settings(
+    *, profile: Literal["rfc9700"] | None = None, mcp: bool = False, redirect_schemes: Sequence[str] = ()
+) -> dict[str, Any]:
     """Return the entries of ``OAUTH2_PROVIDER`` that make django-oauth-toolkit issue RFC 9068 access tokens.
 
     Put it first: later keys override it::
@@ -65,13 +89,24 @@ def oauth2_provider_settings(*, profile: Literal["rfc9700"] | None = None) -> di
             no implicit and no password grant, no access tokens in a query, ``iss`` in authorization responses, and
             refresh tokens that rotate, are protected against reuse, expire after 30 days, and may be sent again for
             10 seconds. Not covered: the schemes of redirect URIs (``ALLOWED_REDIRECT_URI_SCHEMES``).
+        mcp: whether to accept clients of the Model Context Protocol, which needs the profile: client ID metadata
+            documents, loopback redirect URIs on any port, and ``none`` as a method of the token endpoint.
+        redirect_schemes: private-use schemes that redirect URIs may have besides ``https`` and loopback ``http``, such
+            as ``["cursor"]``. Needs ``mcp=True``; otherwise set ``ALLOWED_REDIRECT_URI_SCHEMES``.
 
     Raises:
-        ImproperlyConfigured: there is no such profile.
+        ImproperlyConfigured: there is no such profile, or an argument needs another one.
     """
     if profile not in {None, "rfc9700"}:
         raise ImproperlyConfigured(
             f'oauth2_provider_settings(profile=...) must be "rfc9700" or None (got {profile!r}).'
+        )
+    if mcp and profile is None:
+        raise ImproperlyConfigured('oauth2_provider_settings(mcp=True) needs profile="rfc9700".')
+    if redirect_schemes and not mcp:
+        raise ImproperlyConfigured(
+            "oauth2_provider_settings(redirect_schemes=...) needs mcp=True. Without it, set "
+            "ALLOWED_REDIRECT_URI_SCHEMES after the helper."
         )
     return {
         "ACCESS_TOKEN_GENERATOR": ACCESS_TOKEN_GENERATOR,
@@ -83,7 +118,21 @@ def oauth2_provider_settings(*, profile: Literal["rfc9700"] | None = None) -> di
         "ACCESS_TOKEN_ADMIN_CLASS": ACCESS_TOKEN_ADMIN_CLASS,
         "REFRESH_TOKEN_ADMIN_CLASS": REFRESH_TOKEN_ADMIN_CLASS,
         **(RFC9700_PROFILE if profile else {}),
+        **(_mcp_profile(redirect_schemes) if mcp else {}),
     }
+
+
+def _mcp_profile(redirect_schemes: Sequence[str]) -> dict[str, Any]:
+    if isinstance(redirect_schemes, str):
+        raise ImproperlyConfigured(f"redirect_schemes must be a list of schemes (got {redirect_schemes!r}).")
+    for scheme in redirect_schemes:
+        if not _SCHEME.fullmatch(str(scheme)) or scheme in BROWSER_SCHEMES:
+            raise ImproperlyConfigured(
+                f'redirect_schemes must list schemes of apps in lower case, such as "cursor" (got {scheme!r}).'
+            )
+    # Lists are copied, since the site may change its settings.
+    profile = {name: [*value] if isinstance(value, list) else value for name, value in MCP_PROFILE.items()}
+    return profile | {"ALLOWED_REDIRECT_URI_SCHEMES": [*MCP_PROFILE["ALLOWED_REDIRECT_URI_SCHEMES"], *redirect_schemes]}
 
 
 def toolkit_setting(name: str, default: Any = None) -> Any:

@@ -1,4 +1,4 @@
-"""Requests to an issuer, with limits on everything that the issuer could make large or slow."""
+"""Requests to other servers, with limits on everything that the server could make large or slow."""
 
 from __future__ import annotations
 
@@ -22,6 +22,8 @@ from django_at_jwt.core.quotation import quote
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    AddressFilter = Callable[[str], bool]
+
 MAX_BYTES: Final = 512 * 1024
 # Includes the headers and the framing of chunks.
 _MAX_RAW_BYTES: Final = MAX_BYTES + 128 * 1024
@@ -34,12 +36,12 @@ _PORTS: Final = {"https": 443, "http": 80}
 
 
 class FetchFailed(Exception):
-    """An issuer cannot be reached or its answer must not be used. The message is safe to log."""
+    """A server cannot be reached or its answer must not be used. The message is safe to log."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Answer:
-    """An issuer's answer: a JSON object, or ``None`` if the previous one is unchanged (304)."""
+    """A server's answer: a JSON object, or ``None`` if the previous one is unchanged (304)."""
 
     document: Mapping[str, Any] | None
     etag: str | None
@@ -47,7 +49,15 @@ class Answer:
     age: str | None
 
 
-def fetch(address: str, *, etag: str | None, loopback_http: bool, deadline: float) -> Answer:
+def fetch(
+    address: str,
+    *,
+    etag: str | None,
+    loopback_http: bool,
+    deadline: float,
+    max_bytes: int = MAX_BYTES,
+    allows: AddressFilter | None = None,
+) -> Answer:
     """Fetch a JSON object.
 
     Follows no redirect, uses no proxy, and sends no cookie and no credential.
@@ -57,11 +67,15 @@ def fetch(address: str, *, etag: str | None, loopback_http: bool, deadline: floa
         etag: the entity tag of the previous answer, if any.
         deadline: when the last byte must have arrived, on the monotonic clock. Only the DNS lookup has a different
             time limit, the system's.
+        max_bytes: a longer body is rejected; at most :data:`MAX_BYTES`.
+        allows: returns whether to connect to an IP address. It is asked for each address of the host, and the request
+            is refused if one is not allowed. The host name is resolved once, so it cannot lead elsewhere afterwards.
 
     Raises:
         FetchFailed: the answer is neither a JSON object with status 200, nor a 304 to a request with ``etag``.
     """
-    return _fetched(_Request(address, etag=etag), loopback_http=loopback_http, deadline=deadline)
+    request = _Request(address, etag=etag, max_bytes=max_bytes, allows=allows)
+    return _fetched(request, loopback_http=loopback_http, deadline=deadline)
 
 
 @sensitive_variables()
@@ -105,12 +119,20 @@ class _Request:
     etag: str | None = None
     body: bytes | None = field(default=None, repr=False)
     authorization: str | None = field(default=None, repr=False)
+    max_bytes: int = MAX_BYTES
+    allows: AddressFilter | None = None
 
 
 @sensitive_variables()
 def _ask(request: _Request, deadline: float) -> Answer:
     parts = urlsplit(request.address)
-    connection = _Connection(str(parts.hostname), parts.port, is_https=parts.scheme == "https", deadline=deadline)
+    connection = _Connection(
+        str(parts.hostname),
+        parts.port,
+        is_https=parts.scheme == "https",
+        deadline=deadline,
+        allows=request.allows,
+    )
     headers = {
         "Accept": "application/json",
         "Accept-Encoding": "identity",
@@ -127,16 +149,16 @@ def _ask(request: _Request, deadline: float) -> Answer:
     try:
         connection.request("GET" if request.body is None else "POST", target, body=request.body, headers=headers)
         with connection.getresponse() as response:
-            return _read(response, is_conditional=request.etag is not None)
+            return _read(response, is_conditional=request.etag is not None, max_bytes=request.max_bytes)
     finally:
         connection.close()
 
 
-def _read(response: HTTPResponse, *, is_conditional: bool) -> Answer:
+def _read(response: HTTPResponse, *, is_conditional: bool, max_bytes: int) -> Answer:
     if response.status == _NOT_MODIFIED and is_conditional:
         document = None
     elif response.status == _OK:
-        document = read_document(_body(response))
+        document = read_document(_body(response, max_bytes))
     else:
         raise UnacceptableDocument(f"its status is {response.status}")
     return Answer(
@@ -147,7 +169,7 @@ def _read(response: HTTPResponse, *, is_conditional: bool) -> Answer:
     )
 
 
-def _body(response: HTTPResponse) -> bytes:
+def _body(response: HTTPResponse, max_bytes: int) -> bytes:
     media_type = response.getheader("Content-Type", "").partition(";")[0].strip().lower()
     if not _JSON_TYPE.fullmatch(media_type):
         raise UnacceptableDocument(f"its content type is {quote(media_type or None)}, not application/json")
@@ -155,10 +177,10 @@ def _body(response: HTTPResponse) -> bytes:
         raise UnacceptableDocument("it is compressed, although identity was requested")
     body = bytearray()
     # A Content-Length above the limit is rejected at once; otherwise the bytes are counted.
-    while (response.length or 0) + len(body) <= MAX_BYTES and (chunk := response.read(_CHUNK)):
+    while (response.length or 0) + len(body) <= max_bytes and (chunk := response.read(_CHUNK)):
         body += chunk
-    if (response.length or 0) + len(body) > MAX_BYTES:
-        raise UnacceptableDocument(f"it is longer than {MAX_BYTES} bytes")
+    if (response.length or 0) + len(body) > max_bytes:
+        raise UnacceptableDocument(f"it is longer than {max_bytes} bytes")
     if response.length:
         raise UnacceptableDocument("it ends too early")
     return bytes(body)
@@ -167,12 +189,15 @@ def _body(response: HTTPResponse) -> bytes:
 class _Connection(HTTPConnection):
     """A connection with one deadline for all steps. The standard library restarts its timeout with each read."""
 
-    def __init__(self, host: str, port: int | None, *, is_https: bool, deadline: float) -> None:
+    def __init__(
+        self, host: str, port: int | None, *, is_https: bool, deadline: float, allows: AddressFilter | None
+    ) -> None:
         # Makes HTTPConnection omit the default port from the Host header.
         self.default_port = _PORTS["https" if is_https else "http"]
         super().__init__(host, port)
         self._is_https = is_https
         self._deadline = deadline
+        self._allows = allows
         # http.client only calls it.
         self.response_class = self._timed_response  # type: ignore[assignment]
 
@@ -186,7 +211,12 @@ class _Connection(HTTPConnection):
 
     def _connected(self) -> socket.socket:
         problem = OSError("the host name has no address")
-        for family, kind, protocol, _, where in socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM):
+        found = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)
+        # Of a host with an allowed and a refused address, neither is used.
+        refused = [str(where[0]) for *_, where in found if self._allows is not None and not self._allows(str(where[0]))]
+        if refused:
+            raise OSError(f"requests to {refused[0]} are not allowed")
+        for family, kind, protocol, _, where in found:
             candidate = socket.socket(family, kind, protocol)
             try:
                 candidate.settimeout(_remaining(self._deadline))

@@ -20,10 +20,9 @@ from django_at_jwt.authorization_server.toolkit import OAuthToolkitError
 from django_at_jwt.conf import app_settings
 from django_at_jwt.core.authentication import LoginDemand, Verdict
 from django_at_jwt.core.errors import IssuanceError, LoginRequired, UnmetAuthenticationRequirements
-from django_at_jwt.core.subjects import is_on_own_device
 
 from .base import OwnCoreMixin, refusal, template_name_or_default
-from .consent import Consent, has_agreed
+from .consent import Consent, has_agreed, is_asked_each_time
 from .endpoint import ConsentPageMixin
 from .pushed_request import pushed_parameters, use_up
 
@@ -59,7 +58,8 @@ class AuthorizationView(ConsentPageMixin, OwnCoreMixin, toolkit_views.Authorizat
 
         The consent page shows the resolved audience, and its form sends it back. With ``approval_prompt=auto``, the
         page is skipped if the user has consented before. DOT compares scopes only; here the resources must match too,
-        and other apps must not be able to impersonate the client (RFC 8252 §8.6).
+        and other apps must not be able to impersonate the client (RFC 8252 §8.6). If the client is identified by a
+        metadata document, the response must go to the host of the document.
         """
         parameters = self._parameters(request)
         ask, login = login_ask(request, parameters), login_of(request)
@@ -96,7 +96,7 @@ class AuthorizationView(ConsentPageMixin, OwnCoreMixin, toolkit_views.Authorizat
             query.setlist("resource", audience.identifiers)
         client = credentials["request"].client
         if query.get("approval_prompt", oauth2_settings.REQUEST_APPROVAL_PROMPT) == "auto":
-            if _can_be_impersonated(client, credentials["redirect_uri"]) or (
+            if is_asked_each_time(client, credentials["redirect_uri"]) or (
                 audience is not None and not has_agreed(request.user, client, audience)
             ):
                 query["approval_prompt"] = "force"
@@ -157,7 +157,9 @@ class AuthorizationView(ConsentPageMixin, OwnCoreMixin, toolkit_views.Authorizat
         """Add ``consent`` to the context, and to ``scopes_descriptions`` what each scope means to the API."""
         context: dict[str, Any] = super().get_context_data(**kwargs)
         if self._audience is not None and "error" not in context:
-            context["consent"] = consent = Consent.to(self._audience, redirect_uri=context.get("redirect_uri") or "")
+            redirect_uri = context.get("redirect_uri") or ""
+            consent = Consent.to(self._audience, client=context.get("application"), redirect_uri=redirect_uri)
+            context["consent"] = consent
             context["scopes_descriptions"] = list(consent.texts)
         return context
 
@@ -281,8 +283,3 @@ def _return_address(request: HttpRequest, login_url: str) -> str:
     here = request.build_absolute_uri("/")
     is_elsewhere = urlsplit(urljoin(here, login_url))[:2] != urlsplit(here)[:2]
     return request.build_absolute_uri(path) if is_elsewhere else path
-
-
-def _can_be_impersonated(client: Any, redirect_uri: str) -> bool:
-    """Return whether another app on the user's device can impersonate a client: it has no secret and no own host."""
-    return client.client_type == client.CLIENT_PUBLIC and is_on_own_device(redirect_uri)

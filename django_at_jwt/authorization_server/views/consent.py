@@ -11,9 +11,9 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from django_at_jwt.authorization_server.activity import usable_families
+from django_at_jwt.authorization_server.client_metadata import has_metadata_document
 from django_at_jwt.authorization_server.resource_servers import registry
-from django_at_jwt.authorization_server.toolkit import get_scopes_backend
-from django_at_jwt.core.subjects import displayed_host
+from django_at_jwt.core.subjects import displayed_host, is_on_own_device
 from django_at_jwt.models import Authorization
 from django_at_jwt.models.authorization import reference_to
 from django_at_jwt.models.primary import primary_rows
@@ -51,17 +51,24 @@ class Consent:
         own_scopes: descriptions of the issuer's own scopes, such as ``openid``.
         returns_to: the host that the browser returns to, or words for an app on the user's device. Empty if the browser
             stays here, as on the page of a device.
+        described_by: the host of the client's metadata document, or empty without one. No administrator of this site
+            has checked what the document says.
+        can_be_impersonated: whether any app on the user's device can pretend to be the client, which no administrator
+            of this site has registered.
     """
 
     servers: tuple[ConsentedServer, ...]
     own_scopes: tuple[str, ...]
     returns_to: str = ""
+    described_by: str = ""
+    can_be_impersonated: bool = False
 
     @classmethod
-    def to(cls, audience: Audience, *, redirect_uri: str = "") -> Consent:
+    def to(cls, audience: Audience, *, client: Any = None, redirect_uri: str = "") -> Consent:
         """Return the consent that a token for an audience needs.
 
         Args:
+            client: the client, if the page describes it.
             redirect_uri: where the browser returns to, if it does.
         """
         known = registry.current()
@@ -83,6 +90,8 @@ class Consent:
             servers=tuple(servers),
             own_scopes=tuple(str(general.get(scope) or scope) for scope in own),
             returns_to=_destination(redirect_uri) if redirect_uri else "",
+            described_by=_described_by(client),
+            can_be_impersonated=_is_self_registered(client) and can_be_impersonated(client, redirect_uri),
         )
 
     @property
@@ -106,6 +115,34 @@ def _destination(redirect_uri: str) -> str:
     if scheme in {"http", "https"}:
         return _("an app on this device")
     return _("the app on this device that opens %(scheme)s: links") % {"scheme": scheme}
+
+
+def _described_by(client: Any) -> str:
+    if client is None or not has_metadata_document(client):
+        return ""
+    return displayed_host(client.client_id) or client.client_id
+
+
+def _is_self_registered(client: Any) -> bool:
+    return client is not None and client.registration_source != client.RegistrationSource.MANUAL
+
+
+def can_be_impersonated(client: Any, redirect_uri: str) -> bool:
+    """Return whether another app on the user's device can impersonate a client: it has no secret and no own host.
+
+    See RFC 8252 §8.6.
+    """
+    return bool(client.client_type == client.CLIENT_PUBLIC and redirect_uri and is_on_own_device(redirect_uri))
+
+
+def is_asked_each_time(client: Any, redirect_uri: str) -> bool:
+    """Return whether earlier consent does not count, because the response may go to somebody else this time.
+
+    Another app can impersonate the client, or its metadata document, which can change, names another host.
+    """
+    if can_be_impersonated(client, redirect_uri):
+        return True
+    return has_metadata_document(client) and displayed_host(redirect_uri) != displayed_host(client.client_id)
 
 
 def has_agreed(user: Any, client: Any, audience: Audience) -> bool:
