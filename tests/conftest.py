@@ -30,6 +30,7 @@ from django_at_jwt.signals import event_emitted
 
 pytest_plugins = [
     "django_at_jwt.testing.fixtures",
+    "tests.client_documents",
     "tests.client_secret_fixtures",
     "tests.example_fixtures",
     "tests.remote_issuer_fixtures",

@@ -39,7 +39,7 @@ from .keys import (
     check_signing_keys_open,
     check_size_of_signatures,
 )
-from .metadata import check_site_metadata
+from .mcp import check_client_metadata_is_on, check_loopback_client_metadata, check_mcp_settings
 from .resource_servers import (
     check_audience_of_views,
     check_clients,
@@ -124,8 +124,8 @@ ALL_CHECKS: Final[Sequence[Callable[..., list[CheckMessage]]]] = (
     check_issuer_is_served_here,
     check_helper_is_first,
     check_token_lifetime,
-    check_lifetime_function,
-    check_toolkit_version,
+    check_client_metadata_is_on,
+    check_mcp_settings,
 )
 DEPLOYMENT_CHECKS: Final[Sequence[Callable[..., list[CheckMessage]]]] = (
     check_issuer_is_secure,
@@ -138,6 +138,7 @@ DEPLOYMENT_CHECKS: Final[Sequence[Callable[..., list[CheckMessage]]]] = (
     check_client_secrets_are_fast,
     check_rfc9700,
     check_public_clients,
+    check_loopback_client_metadata,
 )
 
 

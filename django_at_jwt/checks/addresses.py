@@ -16,13 +16,14 @@ from .ids import CheckId, has_root_urlconf, issues_tokens, settings_valid, views
 from .resource_servers import registered_servers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from django_at_jwt.authorization_server.endpoint_urls import MountedView
 
 _LOOPBACK: Final = ("localhost", ".localhost", "127.0.0.1", "[::1]")
 # How many views a message names.
 _MOST_NAMED: Final = 3
+_SCHEMES: Final = "ALLOWED_REDIRECT_URI_SCHEMES"
 
 
 @when(issues_tokens, settings_valid, has_root_urlconf)
@@ -94,10 +95,8 @@ def check_helper_is_first(**_kwargs: Any) -> list[CheckMessage]:
 
     A dict keeps the place of an entry that is overwritten: it then precedes those that the helper adds.
     """
-    helper = oauth2_provider_settings(profile="rfc9700")
-    if any(toolkit_setting(name) != value for name, value in helper.items()):
-        helper = oauth2_provider_settings()
-    if any(toolkit_setting(name) != value for name, value in helper.items()):
+    helper = next(filter(_is_written, _helpers()), None)
+    if helper is None:
         return []
     usual = list(helper)
     found = [name for name in getattr(django_settings, "OAUTH2_PROVIDER", None) or {} if name in helper]
@@ -112,6 +111,19 @@ def check_helper_is_first(**_kwargs: Any) -> list[CheckMessage]:
             id=CheckId.HELPER_NOT_FIRST,
         )
     ]
+
+
+def _helpers() -> Iterator[dict[str, Any]]:
+    """Yield what the helper can return, with the most entries first."""
+    mcp = oauth2_provider_settings(profile="rfc9700", mcp=True)
+    # The private-use schemes are the site's choice.
+    yield mcp | {_SCHEMES: toolkit_setting(_SCHEMES)}
+    yield oauth2_provider_settings(profile="rfc9700")
+    yield oauth2_provider_settings()
+
+
+def _is_written(helper: Mapping[str, Any]) -> bool:
+    return all(toolkit_setting(name) == value for name, value in helper.items())
 
 
 def _before_the_rest(found: Sequence[str], usual: Sequence[str]) -> Sequence[str]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
-import ipaddress
 import json
 import socket
 import ssl
@@ -13,36 +11,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from django_at_jwt.outbound.http import FetchFailed, fetch
+from tests.outbound.certificates import LOOPBACK, certificate
 from tests.ports import reserved_port
-
-
-def certificate(folder, *names):
-    """Make a self-signed certificate; return the file with it and its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "a test")])
-    now = dt.datetime.now(dt.UTC)
-    built = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName(list(names)), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    pem = serialization.Encoding.PEM
-    private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    file = folder / "certificate.pem"
-    file.write_bytes(built.public_bytes(pem) + private)
-    return file
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -85,9 +57,6 @@ def serve(tmp_path):
     for server in servers:
         server.shutdown()
         server.server_close()
-
-
-LOOPBACK = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
 
 
 def get(address, *, seconds=60.0):
@@ -147,3 +116,40 @@ def test_unknown_host():
 def test_address_that_is_not_allowed(address):
     with pytest.raises(FetchFailed, match="is not an https URL"):
         get(address)
+
+
+class TestAllowedAddresses:
+    def get(self, port, *, allows, **options):
+        deadline = time.monotonic() + 60
+        address = f"https://localhost:{port}/"
+        return fetch(address, etag=None, loopback_http=False, deadline=deadline, allows=allows, **options)
+
+    def test_host_with_a_refused_address_is_not_connected_to(self, monkeypatch):
+        found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (each, 443)) for each in ("8.8.8.8", "10.0.0.1")]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_args, **_options: found)
+        monkeypatch.setattr(socket.socket, "connect", lambda *_: pytest.fail("connected"))
+        with pytest.raises(FetchFailed, match=r"requests to 10\.0\.0\.1 are not allowed"):
+            self.get(443, allows=lambda address: address == "8.8.8.8")
+
+    def test_host_is_resolved_once(self, serve, monkeypatch):
+        """A second lookup could lead to another address than the one that was checked (DNS rebinding)."""
+        port, file = serve(x509.DNSName("localhost"))
+        monkeypatch.setenv("SSL_CERT_FILE", str(file))
+        lookups = []
+
+        def resolve(host, *_args, **_options):
+            lookups.append(host)
+            return [
+                (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1" if len(lookups) == 1 else "10.0.0.1", port))
+            ]
+
+        monkeypatch.setattr(socket, "getaddrinfo", resolve)
+        asked = []
+        assert self.get(port, allows=lambda address: not asked.append(address)).document["path"] == "/"
+        assert (lookups, asked) == (["localhost"], ["127.0.0.1"])
+
+    def test_body_over_a_smaller_limit(self, serve, monkeypatch):
+        port, file = serve(x509.DNSName("localhost"))
+        monkeypatch.setenv("SSL_CERT_FILE", str(file))
+        with pytest.raises(FetchFailed, match="it is longer than 20 bytes"):
+            self.get(port, allows=None, max_bytes=20)

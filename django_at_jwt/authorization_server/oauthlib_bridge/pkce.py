@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from oauthlib.oauth2 import InvalidGrantError, InvalidRequestError
+from oauthlib.oauth2.rfc6749.errors import MissingCodeChallengeError
 
 from .request import CODE_GRANT, stored
 
@@ -20,12 +21,15 @@ if TYPE_CHECKING:
 _CODE_CHALLENGE: Final = re.compile(r"[A-Za-z0-9._~-]{43,128}")
 
 
-def check_code_challenge(request: Request) -> None:
+def check_code_challenge(request: Request, *, is_required: bool) -> None:
     """Check the ``code_challenge`` of an authorization request.
 
     Raises:
-        InvalidRequestError: it is malformed.
+        InvalidRequestError: it is malformed, or empty although the client must use PKCE. A parameter without a value
+            counts as omitted (RFC 6749 §3.1), but oauthlib accepts it.
     """
+    if is_required and request.code_challenge == "":
+        raise MissingCodeChallengeError(request=request)
     if request.code_challenge and not _CODE_CHALLENGE.fullmatch(request.code_challenge):
         description = "The code_challenge must be 43 to 128 letters, digits and characters of '-._~'."
         raise InvalidRequestError(description, request=request)

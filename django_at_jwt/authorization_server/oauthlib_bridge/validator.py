@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 from oauthlib.oauth2 import InvalidRequestError
 
@@ -61,6 +62,7 @@ class AccessTokenValidatorMixin(
         # would store the user's token as the client's own.
         request.grant_type = None
         _refuse_unusable_values(request)
+        check_code_challenge(request, is_required=self.is_pkce_required(client_id, request))  # type: ignore[attr-defined]
         if not super().validate_scopes(client_id, scopes, client, request, *args, **kwargs):
             return False
         try:
@@ -81,6 +83,8 @@ class AccessTokenValidatorMixin(
     ) -> bool:
         """Return whether a redirect URI is the client's; ``False`` if it is malformed, such as with an invalid port."""
         try:
+            # DOT does not read the port of a loopback URI, which may be any.
+            _ = urlsplit(redirect_uri).port
             return bool(super().validate_redirect_uri(client_id, redirect_uri, request, *args, **kwargs))  # type: ignore[misc]
         except ValueError:
             # DOT's forms accept such a URI for a client, but DOT cannot parse it to compare it.
@@ -102,4 +106,3 @@ def _refuse_unusable_values(request: Request) -> None:
     # Also for the hidden fields of the consent form, which the user may have changed.
     if len(request.nonce or "") > _LONGEST_NONCE:
         raise InvalidRequestError(f"The nonce must have at most {_LONGEST_NONCE} characters.", request=request)
-    check_code_challenge(request)

@@ -118,9 +118,8 @@ def _destination(redirect_uri: str) -> str:
 
 
 def _described_by(client: Any) -> str:
-    if client is None or not has_metadata_document(client):
-        return ""
-    return displayed_host(client.client_id) or client.client_id
+    is_described = client is not None and has_metadata_document(client)
+    return urlsplit(client.client_id).netloc.lower() if is_described else ""
 
 
 def _is_self_registered(client: Any) -> bool:
@@ -142,7 +141,8 @@ def is_asked_each_time(client: Any, redirect_uri: str) -> bool:
     """
     if can_be_impersonated(client, redirect_uri):
         return True
-    return has_metadata_document(client) and displayed_host(redirect_uri) != displayed_host(client.client_id)
+    host = _described_by(client)
+    return bool(host) and displayed_host(redirect_uri) != host
 
 
 def has_agreed(user: Any, client: Any, audience: Audience) -> bool:

@@ -373,6 +373,7 @@ class TestApprovalPrompt:
         assert "code" in self.answer(web, user, scope=None)
         assert self.answer(web, user) is None
 
+    @pytest.mark.compliance("8252-1")
     @pytest.mark.parametrize(
         ("client_type", "redirect_uri", "asks_again"),
         [
