@@ -1,4 +1,4 @@
-"""Checks of ``oauth2_provider_settings(mcp=True)``: what later keys of ``OAUTH2_PROVIDER`` take away from MCP clients."""
+"""Checks of ``oauth2_provider_settings(mcp=True)``: which later keys of ``OAUTH2_PROVIDER`` break MCP clients."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ def check_client_metadata_is_on(**_kwargs: Any) -> list[CheckMessage]:
     if uses_ours:
         return [
             Warning(
-                'OAUTH2_PROVIDER["CIMD_ENABLED"] is off, although oauth2_provider_settings(mcp=True) turns it on, so MCP '
-                "clients cannot use their metadata documents.",
+                'OAUTH2_PROVIDER["CIMD_ENABLED"] is off, although oauth2_provider_settings(mcp=True) turns it on, so '
+                "MCP clients cannot use their metadata documents.",
                 hint="Remove the later key CIMD_ENABLED, or mcp=True.",
                 id=CheckId.CLIENT_METADATA_OFF,
             )
