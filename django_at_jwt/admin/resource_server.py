@@ -81,6 +81,7 @@ class ResourceServerForm(VersionedForm):
             "is_default",
             "isolated",
             "open_to_all_clients",
+            "open_to_registered_clients",
             "clients",
             "introspection_clients",
             "lifetime",
@@ -139,12 +140,15 @@ class ResourceServerAdmin(ClientSearchMixin, ConfirmingAdmin):
         "tokens",
     )
     list_display_links = ("name", "identifier")
-    list_filter = ("enabled", "token_format", "open_to_all_clients", "isolated")
+    list_filter = ("enabled", "token_format", "open_to_all_clients", "open_to_registered_clients", "isolated")
     list_per_page = 30
     search_fields = ("name", "identifier", "description")
     fieldsets = (
-        (None, {"fields": ("identifier", "aliases", "name", "description", "enabled")}),
-        (_("Access"), {"fields": ("open_to_all_clients", "clients", "is_default", "isolated")}),
+        (None, {"fields": ("identifier", "name", "description", "enabled")}),
+        (
+            _("Access"),
+            {"fields": ("open_to_all_clients", "open_to_registered_clients", "clients", "is_default", "isolated")},
+        ),
         (
             _("Tokens"),
             {"fields": ("scopes", "lifetime", "token_format", "algorithm", "introspection_clients", "version")},
@@ -219,15 +223,16 @@ class ResourceServerAdmin(ClientSearchMixin, ConfirmingAdmin):
 
     @admin.display(description=_("clients"))
     def allowed_clients(self, server: ResourceServer) -> str:
-        """Return how many clients may request tokens for it."""
-        if server.open_to_all_clients:
-            return gettext("all")
-        return str(len(server.clients) or gettext("none")) if isinstance(server.clients, list) else ""
+        """Return how many clients may request tokens for it, and whether clients that register themselves may."""
+        named = len(server.clients) if isinstance(server.clients, list) else 0
+        open_to = gettext("all") if server.open_to_all_clients else str(named) if named else ""
+        itself = gettext("self-registered") if server.open_to_registered_clients else ""
+        return ", ".join(filter(None, (open_to, itself))) or gettext("none")
 
     def save_model(self, request: HttpRequest, obj: ResourceServer, form: Any, change: bool) -> None:  # noqa: FBT001
         """Save the row; warn if no client may request it."""
         super().save_model(request, obj, form, change)
-        if not (obj.open_to_all_clients or obj.clients):
+        if not (obj.open_to_all_clients or obj.open_to_registered_clients or obj.clients):
             text = _('No client gets tokens for %(api)s yet. Choose its clients, or tick "open to all clients".')
             messages.warning(request, text % {"api": obj})
 

@@ -14,8 +14,7 @@ from oauth2_provider.models import get_application_model
 
 from django_at_jwt.authorization_server.activity import activity_of_client, clients_of, live_authorizations_of_user
 from django_at_jwt.authorization_server.keys.last_expiry import as_datetime
-from django_at_jwt.authorization_server.resource_servers import registry
-from django_at_jwt.authorization_server.toolkit import get_scopes_backend
+from django_at_jwt.authorization_server.resource_servers import registered_itself, registry
 from django_at_jwt.conf import access_token_lifetime, app_settings, token_user_model
 from django_at_jwt.core.authentication import AuthenticationEvent
 from django_at_jwt.core.resource_servers import TokenFormat
@@ -146,7 +145,7 @@ def _lines(request: HttpRequest, rows: Sequence[Authorization]) -> list[Authoriz
 
 def _apis(request: HttpRequest, client: Any) -> list[ApiLine]:
     """Return the APIs that a client may use, in one statement at most."""
-    known = registry.current()
+    known = registry.for_client(registry.current(), client)
     servers = sorted((each for each in known if each.is_open_to(client.client_id)), key=str)
     declared = {each.identifier for each in app_settings().resource_servers}
     names = [each.identifier for each in servers if each.identifier not in declared][:_MOST_SHOWN]
@@ -160,7 +159,7 @@ def _apis(request: HttpRequest, client: Any) -> list[ApiLine]:
             url=_address(request, "django_at_jwt_resourceserver_change", keys[server.identifier])
             if server.identifier in keys
             else "",
-            access=_access(server, is_row=server.identifier in keys),
+            access=_access(server, is_row=server.identifier in keys, itself=registered_itself(client)),
             is_default=server.identifier == known.default,
             is_isolated=server.isolated,
             scopes=tuple(scope for scope in scopes if known.has_meaning(scope, server)),
@@ -171,7 +170,11 @@ def _apis(request: HttpRequest, client: Any) -> list[ApiLine]:
     ]
 
 
-def _access(server: ResourceServerConfig, *, is_row: bool) -> str:
+def _access(server: ResourceServerConfig, *, is_row: bool, itself: bool) -> str:
+    if server.client_ids is None and itself:
+        if is_row:
+            return _("open to clients that register themselves")
+        return _("open to clients that register themselves, by the settings")
     if is_row:
         return _("open to all clients") if server.client_ids is None else _("lists this client")
     if server.client_ids is None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 from django.db import Error as AnyDatabaseError
+from oauth2_provider.models import AbstractApplication
 
 from django_at_jwt.conf import access_token_lifetime, app_settings, register_process_cache
 from django_at_jwt.core.errors import IssuanceUnavailable, NoDefaultResource
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 logger = logging.getLogger("django_at_jwt")
+
+SELF_REGISTERED: Final = (AbstractApplication.RegistrationSource.DCR, AbstractApplication.RegistrationSource.CIMD)
+"""How a client was registered if it registered itself, by RFC 7591 or with a client ID metadata document."""
 
 
 def _read(database: str) -> ResourceServers:
@@ -53,6 +57,7 @@ class ResourceServerRegistry:
 
     def __init__(self) -> None:
         self._servers = RowCache(ResourceServerRow, _read)
+        self._for_registered: tuple[ResourceServers, ResourceServers] | None = None
 
     def current(self) -> ResourceServers:
         """Return the resource servers, read again if older than ``KEY_RING_MAX_AGE``.
@@ -83,6 +88,21 @@ class ResourceServerRegistry:
             servers = self.latest()
         return servers
 
+    def for_client(self, servers: ResourceServers, client: Any) -> ResourceServers:
+        """Return the resource servers as they are for a client: those open to all may be closed to it.
+
+        Args:
+            servers: of :meth:`current`, :meth:`latest` or :meth:`knowing`.
+            client: a row of DOT's application model.
+        """
+        if not registered_itself(client):
+            return servers
+        kept = self._for_registered
+        if kept is None or kept[0] is not servers:
+            # Another thread may do the same, with the same result.
+            kept = self._for_registered = servers, servers.for_registered_clients()
+        return kept[1]
+
     def longest_lifetime(self) -> int:
         """Return the longest lifetime (in seconds) of any token that can be issued now.
 
@@ -95,6 +115,17 @@ class ResourceServerRegistry:
     def forget(self) -> None:
         """Read the rows again at the next use."""
         self._servers.forget()
+
+
+def registered_itself(client: Any) -> bool:
+    """Return whether a client registered itself; it then has only APIs that say so."""
+    return client.registration_source in SELF_REGISTERED
+
+
+def is_open_to(server: ResourceServerConfig, *, client_id: str, registration_source: str) -> bool:
+    """Return whether a client may get a token for an API, by how it was registered."""
+    seen = server.for_registered_clients() if registration_source in SELF_REGISTERED else server
+    return seen.is_open_to(client_id)
 
 
 def with_declared(servers: Iterable[ResourceServerConfig], *, default: str | None) -> ResourceServers:

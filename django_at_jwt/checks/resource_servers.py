@@ -161,7 +161,7 @@ def check_clients(**_kwargs: Any) -> list[CheckMessage]:
             id=CheckId.NO_CLIENTS,
         )
         for server in registered_servers() or ()
-        if server.enabled and server.client_ids is not None and not server.client_ids
+        if server.enabled and server.client_ids is not None and not (server.client_ids or server.registered_clients)
     ]
 
 

@@ -53,6 +53,7 @@ class ClientRequest:
         resources: the resources that the request names.
         granted: for a refresh, the resources granted before; empty for the default. ``None`` for a first request.
         tokens: the number of stored tokens that show the request; 0 if clients could make it.
+        registered_itself: whether the clients registered themselves.
     """
 
     clients: tuple[str, ...]
@@ -61,6 +62,7 @@ class ClientRequest:
     resources: tuple[str, ...] = ()
     granted: tuple[str, ...] | None = None
     tokens: int = 0
+    registered_itself: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -138,8 +140,10 @@ def changed_requests(
     Not checked: whether a client may use a grant or a scope, which no resource server decides.
     """
     by_cause: dict[Cause, list[ClientRequest]] = defaultdict(list)
+    views = {False: (before, after), True: (before.for_registered_clients(), after.for_registered_clients())}
     for request in requests:
-        for cause in _causes(request, _outcome(before, request), _outcome(after, request), lifetime):
+        old, new = (_outcome(registry, request) for registry in views[request.registered_itself])
+        for cause in _causes(request, old, new, lifetime):
             by_cause[cause].append(request)
     changes = [RequestChange(cause=cause, requests=tuple(changed)) for cause, changed in by_cause.items()]
     return tuple(sorted(changes, key=_rank))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, TypeGuard
@@ -78,7 +78,9 @@ class ResourceServerConfig:
         lifetime: of its tokens, in seconds; ``None`` for the site's default.
         algorithm: signs its tokens; ``None`` for the site's default.
         token_format: a JWT, or an opaque token.
-        client_ids: the only clients that may request it; ``None`` for all.
+        client_ids: the only clients that may request it; ``None`` for all that an administrator registered.
+        registered_clients: whether all clients that registered themselves may request it (RFC 7591, or by a client ID
+            metadata document). Otherwise only those in ``client_ids`` may.
         introspection_clients: the clients that may introspect its tokens; the token's own client always may.
         isolated: whether clients must request it by name, in a token for no other resource server.
         enabled: whether tokens are issued for it.
@@ -96,7 +98,7 @@ class ResourceServerConfig:
     introspection_clients: frozenset[str] = frozenset()
     isolated: bool = False
     enabled: bool = True
-    aliases: tuple[str, ...] = ()
+    registered_clients: bool = False
 
     def __str__(self) -> str:
         return self.name or self.identifier
@@ -107,8 +109,18 @@ class ResourceServerConfig:
         return (self.identifier, *self.aliases)
 
     def is_open_to(self, client_id: str) -> bool:
-        """Return whether a client may get a token for this API."""
+        """Return whether a client may get a token for this API.
+
+        Not checked: whether the client registered itself; see :meth:`for_registered_clients`.
+        """
         return self.enabled and (self.client_ids is None or client_id in self.client_ids)
+
+    def for_registered_clients(self) -> ResourceServerConfig:
+        """Return the same API as it is for a client that registered itself.
+
+        If it is open to all clients, it is closed to this one, unless it is open to clients that register themselves.
+        """
+        return replace(self, client_ids=None if self.registered_clients else self.client_ids or frozenset())
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -163,28 +175,10 @@ class ResourceServers:
     def __iter__(self) -> Iterator[ResourceServerConfig]:
         return iter(self.by_identifier.values())
 
-    def named(self, name: str) -> ResourceServerConfig | None:
-        """Return the resource server that a request names, or ``None``.
-
-        A name is an identifier, a former one, or equivalent to one of these (:func:`canonical_identifier`).
-        """
-        exact = self.by_identifier.get(name)
-        return self._by_canonical.get(_canonical(name)) if exact is None else exact
-
-    def registered(self, names: Iterable[str]) -> list[str]:
-        """Return the registered identifiers of resource servers, without duplicates. Unknown names are kept."""
-        found = ((name, self.named(name)) for name in names)
-        return list(dict.fromkeys(name if server is None else server.identifier for name, server in found))
-
-    def collisions(self) -> Iterator[tuple[str, str]]:
-        """Yield each name that is equivalent to another one, with the one that takes precedence."""
-        seen: dict[str, str] = {}
-        for name in (*self.by_identifier, *(alias for server in self for alias in server.aliases)):
-            canonical = _canonical(name)
-            if canonical in seen:
-                yield name, seen[canonical]
-            else:
-                seen[canonical] = name
+    def for_registered_clients(self) -> ResourceServers:
+        """Return the same resource servers as they are for a client that registered itself."""
+        servers = {identifier: server.for_registered_clients() for identifier, server in self.by_identifier.items()}
+        return replace(self, by_identifier=servers)
 
     def has_meaning(self, scope: str, server: ResourceServerConfig) -> bool:
         """Return whether a scope has a meaning at a resource server (RFC 9068 §2.2.3).
@@ -331,6 +325,7 @@ _OPTIONS: Final[Mapping[str, tuple[str, Callable[[object], Any]]]] = {
     "algorithm": ("algorithm", _algorithm),
     "format": ("token_format", _format),
     "clients": ("client_ids", read_client_ids),
+    "registered_clients": ("registered_clients", _flag),
     "introspection_clients": ("introspection_clients", read_client_ids),
     "isolated": ("isolated", _flag),
     "enabled": ("enabled", _flag),

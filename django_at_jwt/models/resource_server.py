@@ -88,13 +88,22 @@ class ResourceServer(models.Model):
     open_to_all_clients = models.BooleanField(
         _("open to all clients"),
         default=False,
-        help_text=_("Any client may request it, including clients that are registered later or register themselves."),
+        help_text=_("Any client may request it, now or later, except clients that register themselves."),
+    )
+    open_to_registered_clients = models.BooleanField(
+        _("open to clients that register themselves"),
+        default=False,
+        db_default=False,
+        help_text=_(
+            "Any client that registered itself, or that is identified by a metadata document, may request it. Anyone "
+            "may have chosen its name and where it sends users."
+        ),
     )
     clients = models.JSONField(
         _("clients"),
         default=list,
         blank=True,
-        help_text=_("The only clients that get tokens for it, unless it is open to all. Without any, no client does."),
+        help_text=_("Further clients that get tokens for it, which may also be ones that registered themselves."),
     )
     introspection_clients = models.JSONField(
         _("introspecting clients"),
@@ -165,6 +174,7 @@ class ResourceServer(models.Model):
             "description": self.description,
             "format": self.token_format,
             "introspection_clients": self.introspection_clients,
+            "registered_clients": self.open_to_registered_clients,
             "isolated": self.isolated,
             "enabled": self.enabled,
             **({} if self.aliases is None else {"aliases": self.aliases}),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from django_at_jwt.authorization_server.issuance import TokenRequest
@@ -241,15 +241,25 @@ def _reasons_never_issued(diffs: Iterable[TokenDiff]) -> Counter[str]:
 def _servers(
     sides: tuple[_Side, _Side], changed: frozenset[str], *, named: Collection[str]
 ) -> list[ResourceServerConfig]:
-    """Return the APIs of both sides, changed and named ones first; of two versions, the one open to more clients."""
+    """Return the APIs of both sides, changed and named ones first, each open to the clients of both versions."""
     by_identifier: dict[str, ResourceServerConfig] = {}
     for side in sides:
         for server in side.resource_servers:
             known = by_identifier.get(server.identifier)
-            if known is None or not known.enabled or known.client_ids is not None:
-                by_identifier[server.identifier] = server
+            by_identifier[server.identifier] = server if known is None else _open_to_both(known, server)
     first = changed.union(named)
     return sorted(by_identifier.values(), key=lambda server: (server.identifier not in first, server.identifier))
+
+
+def _open_to_both(one: ResourceServerConfig, other: ResourceServerConfig) -> ResourceServerConfig:
+    versions = [each for each in (one, other) if each.enabled]
+    named: set[str] = set().union(*(each.client_ids or () for each in versions))
+    return replace(
+        other,
+        enabled=bool(versions),
+        client_ids=None if any(each.client_ids is None for each in versions) else frozenset(named),
+        registered_clients=any(each.registered_clients for each in versions),
+    )
 
 
 def _diff_token(token: SampledToken, sides: tuple[_Side, _Side], now: float) -> TokenDiff:

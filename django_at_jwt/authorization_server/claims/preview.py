@@ -163,8 +163,9 @@ def preview_access_token(
     try:
         eligible = eligible_scopes(request.client, grant=request.grant, user=request.user, asked=scopes)
         with audience_errors():
+            servers = registry.latest() if resource_servers is None else resource_servers
             audience = resolve_audience(
-                registry.latest() if resource_servers is None else resource_servers,
+                registry.for_client(servers, request.client),
                 client_id=request.client.client_id,
                 resources=resources,
                 scopes=eligible,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from oauth2_provider.models import get_application_model
 
-from django_at_jwt.authorization_server.toolkit import get_scopes_backend
+from django_at_jwt.authorization_server.resource_servers import is_open_to
 from django_at_jwt.conf import token_user_model
 from django_at_jwt.core.claims import TokensFor
 from django_at_jwt.models.mappable import groups_field
@@ -92,7 +92,7 @@ def _tokens(
     return [
         SampledToken(user=user, client=client, server=server, grant=grant, scopes=scopes)
         for server in servers
-        if server.is_open_to(client.client_id)
+        if is_open_to(server, client_id=client.client_id, registration_source=client.registration_source)
     ]
 
 
@@ -138,12 +138,13 @@ def _active(users: QuerySet[Any]) -> QuerySet[Any]:
 
 def clients_concerned(conditions: Sequence[Conditions], servers: Sequence[ResourceServerConfig]) -> tuple[int, int]:
     """Return the number of clients whose tokens the conditions or resource servers may affect, and of all clients."""
-    rows = get_application_model()._default_manager.values_list("client_id", "authorization_grant_type")
+    columns = ("client_id", "authorization_grant_type", "registration_source")
+    rows = get_application_model()._default_manager.values_list(*columns)
     all_clients = list(rows)
     concerned = sum(
         any(_can_be_met(each, client_id, kind) for each in conditions)
-        or any(server.is_open_to(client_id) for server in servers)
-        for client_id, kind in all_clients
+        or any(is_open_to(server, client_id=client_id, registration_source=source) for server in servers)
+        for client_id, kind, source in all_clients
     )
     return concerned, len(all_clients)
 

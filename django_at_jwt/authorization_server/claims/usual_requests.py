@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass
+from functools import partial
 from heapq import nsmallest
 from itertools import product
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -19,7 +20,7 @@ from oauth2_provider.models import (
     refresh_token_expire_timedelta,
 )
 
-from django_at_jwt.authorization_server.toolkit import get_scopes_backend
+from django_at_jwt.authorization_server.resource_servers import SELF_REGISTERED, is_open_to, registered_itself
 from django_at_jwt.core.audience import resolve_audience
 from django_at_jwt.core.audience_change import ClientRequest
 from django_at_jwt.core.errors import IssuanceError
@@ -122,17 +123,16 @@ def _clients(
 ) -> dict[Any, Any]:
     """Return the sampled clients by primary key: those that lose access, then those with the latest tokens."""
     clients = get_application_model()._default_manager
+    columns = ("pk", "client_id", "registration_source")
     latest = {pk: place for place, pk in enumerate(dict.fromkeys(seen))}
 
-    def rank(row: tuple[Any, str]) -> tuple[bool, int, str]:
-        pk, client_id = row
-        loses_access = any(
-            old is not None and old.is_open_to(client_id) and not (new is not None and new.is_open_to(client_id))
-            for old, new in pairs
-        )
+    def rank(row: tuple[Any, str, str]) -> tuple[bool, int, str]:
+        pk, client_id, source = row
+        has = partial(is_open_to, client_id=client_id, registration_source=source)
+        loses_access = any(old is not None and has(old) and not (new is not None and has(new)) for old, new in pairs)
         return not loses_access, latest.get(pk, len(latest)), client_id
 
-    chosen = [pk for pk, _client_id in nsmallest(MOST_CLIENTS, clients.values_list("pk", "client_id"), key=rank)]
+    chosen = [row[0] for row in nsmallest(MOST_CLIENTS, clients.values_list(*columns), key=rank)]
     rows = clients.in_bulk(chosen)
     return {pk: rows[pk] for pk in chosen if pk in rows}
 
@@ -148,10 +148,11 @@ def _shown_requests() -> Counter[_Shown]:
 
 
 def _seen_requests(shown: Counter[_Shown], clients: dict[Any, Any], before: ResourceServers) -> Iterator[ClientRequest]:
+    registered = before.for_registered_clients()
     for (pk, scopes, resources), number in shown.items():
         if pk in clients:
-            client_id = clients[pk].client_id
-            without = _audience(before, client_id, scopes)
+            client_id, is_registered = clients[pk].client_id, registered_itself(clients[pk])
+            without = _audience(registered if is_registered else before, client_id, scopes)
             is_named = bool(resources) and {*resources} != {*without}
             yield ClientRequest(
                 clients=(client_id,),
@@ -159,6 +160,7 @@ def _seen_requests(shown: Counter[_Shown], clients: dict[Any, Any], before: Reso
                 scopes=scopes,
                 resources=resources if is_named else (),
                 tokens=number,
+                registered_itself=is_registered,
             )
 
 
@@ -176,20 +178,26 @@ def _possible_requests(
 ) -> Iterator[ClientRequest]:
     """Yield requests that the change can affect, once for all clients that no resource server tells apart."""
     backend = get_scopes_backend()
+    views = {False: (before, after), True: (before.for_registered_clients(), after.for_registered_clients())}
     alike: dict[Any, dict[Any, list[str]]] = defaultdict(lambda: defaultdict(list))
     for client in clients:
         scopes = (
             tuple(backend.get_available_scopes(application=client)),
             tuple(backend.get_default_scopes(application=client)),
         )
-        access = tuple(server.is_open_to(client.client_id) for server in (*before, *after))
-        alike[scopes][access].append(client.client_id)
-    for (available, default), by_access in alike.items():
-        change = _change(before, after, changed, available)
+        is_registered = registered_itself(client)
+        access = tuple(server.is_open_to(client.client_id) for view in views[is_registered] for server in view)
+        alike[is_registered, *scopes][access].append(client.client_id)
+    for (is_registered, available, default), by_access in alike.items():
+        change = _change(*views[is_registered], changed, available)
         for client_ids in by_access.values():
             for asked, resources in _possible(client_ids[0], available, change):
                 yield ClientRequest(
-                    clients=tuple(client_ids), asked=asked, scopes=asked or default, resources=resources
+                    clients=tuple(client_ids),
+                    asked=asked,
+                    scopes=asked or default,
+                    resources=resources,
+                    registered_itself=is_registered,
                 )
 
 
@@ -230,23 +238,24 @@ def _refreshes() -> RefreshTokenSample:
     rows = primary_rows(model).order_by("-pk")
     oldest = rows.values_list("pk", flat=True)[MOST_ROWS : MOST_ROWS + 1].first()
     live = _live(rows if oldest is None else rows.filter(pk__gt=oldest))
-    tokens = list(
-        live.values_list("application__client_id", "token_family", "resource", "access_token__scope")[:MOST_TOKENS]
-    )
+    client = ("application__client_id", "application__registration_source")
+    tokens = list(live.values_list(*client, "token_family", "resource", "access_token__scope")[:MOST_TOKENS])
     granted = {
         family: (scopes, ended_at)
         for family, scopes, ended_at in primary_rows(Authorization)
-        .filter(family__in={family for _client, family, _resource, _scope in tokens if family is not None})
+        .filter(family__in={family for _client, _source, family, _resource, _scope in tokens if family is not None})
         .values_list("family", "scopes", "ended_at")
     }
-    counted: Counter[tuple[str, tuple[str, ...], tuple[str, ...]]] = Counter()
-    for client_id, family, resource, scope in tokens:
+    counted: Counter[tuple[str, bool, tuple[str, ...], tuple[str, ...]]] = Counter()
+    for client_id, source, family, resource, scope in tokens:
         scopes, ended_at = granted.get(family, (scope, None))
         if ended_at is None:
-            counted[client_id, tuple(scopes.split()), tuple(resource or ())] += 1
+            counted[client_id, source in SELF_REGISTERED, tuple(scopes.split()), tuple(resource or ())] += 1
     requests = tuple(
-        ClientRequest(clients=(client_id,), scopes=scopes, granted=resources, tokens=number)
-        for (client_id, scopes, resources), number in counted.items()
+        ClientRequest(
+            clients=(client_id,), scopes=scopes, granted=resources, tokens=number, registered_itself=is_registered
+        )
+        for (client_id, is_registered, scopes, resources), number in counted.items()
     )
     return RefreshTokenSample(requests, is_complete=oldest is None and len(tokens) < MOST_TOKENS)
 

@@ -78,13 +78,14 @@ def check_requested_resources(request: Request) -> None:
         IssuanceError: a resource was not granted or is no longer available.
     """
     granted, resources = _previously_granted(request), requested_resources(request)
-    requested_servers(registry.knowing(resources), resources, client_id=request.client.client_id, granted=granted)
+    servers = registry.for_client(registry.knowing(resources), request.client)
+    requested_servers(servers, resources, client_id=request.client.client_id, granted=granted)
 
 
 def _resolve(request: Request, *, granted: Sequence[str] | None) -> Audience:
     resources = requested_resources(request)
     return resolve_audience(
-        registry.knowing(resources),
+        registry.for_client(registry.knowing(resources), request.client),
         client_id=request.client.client_id,
         resources=resources,
         scopes=request.scopes or (),

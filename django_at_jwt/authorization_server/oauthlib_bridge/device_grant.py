@@ -125,7 +125,7 @@ def requested_audience(request: HttpRequest) -> Audience:
     # oauthlib ignores the query; a resource there must not be ignored silently.
     resources = [*filter(None, request.POST.getlist("resource")), *filter(None, request.GET.getlist("resource"))]
     return resolve_audience(
-        registry.knowing(resources),
+        registry.for_client(registry.knowing(resources), application),
         client_id=client_id,
         resources=resources,
         scopes=asked or backend.get_default_scopes(application=application, request=request),
@@ -143,8 +143,10 @@ def pending_audience(device: Any) -> Audience:
     authorization = Authorization.objects.of_code(device.device_code)
     resources = authorization.resources if authorization is not None else ()
     scopes = device.scope if authorization is None else authorization.scopes
+    servers = registry.knowing(resources)
+    application = get_application_model().objects.filter(client_id=device.client_id).first()
     return resolve_audience(
-        registry.knowing(resources),
+        servers if application is None else registry.for_client(servers, application),
         client_id=device.client_id,
         resources=resources,
         scopes=str(scopes or "").split(),
