@@ -39,7 +39,12 @@ from .keys import (
     check_signing_keys_open,
     check_size_of_signatures,
 )
-from .mcp import check_client_metadata_is_on, check_loopback_client_metadata, check_mcp_settings
+from .registration import (
+    check_apis_of_registered_clients,
+    check_cors_middleware,
+    check_registration_settings,
+    check_registrations_are_counted,
+)
 from .resource_servers import (
     check_audience_of_views,
     check_clients,
@@ -124,8 +129,9 @@ ALL_CHECKS: Final[Sequence[Callable[..., list[CheckMessage]]]] = (
     check_issuer_is_served_here,
     check_helper_is_first,
     check_token_lifetime,
-    check_client_metadata_is_on,
-    check_mcp_settings,
+    check_registration_settings,
+    check_apis_of_registered_clients,
+    check_cors_middleware,
 )
 DEPLOYMENT_CHECKS: Final[Sequence[Callable[..., list[CheckMessage]]]] = (
     check_issuer_is_secure,
@@ -138,7 +144,7 @@ DEPLOYMENT_CHECKS: Final[Sequence[Callable[..., list[CheckMessage]]]] = (
     check_client_secrets_are_fast,
     check_rfc9700,
     check_public_clients,
-    check_loopback_client_metadata,
+    check_registrations_are_counted,
 )
 
 

@@ -50,7 +50,7 @@ class CheckId(StrEnum):
     NO_CLIENT_SECRET_HASHER = "django_at_jwt.E025"  # noqa: S105 - an id
     UNUSABLE_REVOCATION = "django_at_jwt.E026"
     UNUSABLE_LIFETIME = "django_at_jwt.E027"
-    UNUSABLE_MCP_SETTING = "django_at_jwt.E028"
+    REGISTRATION_CONFLICT = "django_at_jwt.E029"
     NO_SIGNING_KEY = "django_at_jwt.W001"
     NO_WELL_KNOWN_URLS = "django_at_jwt.W002"
     ISSUER_ELSEWHERE = "django_at_jwt.W003"
@@ -59,6 +59,9 @@ class CheckId(StrEnum):
     NO_TABLE_OF_SUBJECTS = "django_at_jwt.W021"
     NO_CLIENTS = "django_at_jwt.W030"
     NO_INTROSPECTION_CLIENT = "django_at_jwt.W031"
+    NO_API_FOR_REGISTERED_CLIENTS = "django_at_jwt.W032"
+    CORS_MIDDLEWARE_DIFFERS = "django_at_jwt.W033"
+    REGISTRATIONS_NOT_COUNTED = "django_at_jwt.W034"
     UNSTORED_TOKENS = "django_at_jwt.W035"
     FOREIGN_METADATA = "django_at_jwt.W036"
     UNREACHABLE_BEARER_AUTHENTICATION = "django_at_jwt.W037"

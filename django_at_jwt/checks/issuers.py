@@ -98,13 +98,9 @@ def check_issuer_cache(**_kwargs: Any) -> list[CheckMessage]:
     if not app_settings().issuers:
         return []
     alias = app_settings().issuer_cache
-    backend = django_settings.CACHES.get(alias, {}).get("BACKEND")
-    if backend is not None and backend not in _NOT_SHARED:
+    problem = problem_with_cache(alias)
+    if problem is None:
         return []
-    if backend is None:
-        problem = "which is not in CACHES"
-    else:
-        problem = f"a {backend.rpartition('.')[2]}, which processes do not share"
     return [
         Warning(
             f'AT_JWT["ISSUER_CACHE"] is {alias!r}, {problem}, so each process fetches metadata and keys separately.',
@@ -112,3 +108,11 @@ def check_issuer_cache(**_kwargs: Any) -> list[CheckMessage]:
             id=CheckId.ISSUERS_NOT_SHARED,
         )
     ]
+
+
+def problem_with_cache(alias: str) -> str | None:
+    """Return why processes do not share a cache, as a clause, or ``None`` if they do."""
+    backend = django_settings.CACHES.get(alias, {}).get("BACKEND")
+    if backend is None:
+        return "which is not in CACHES"
+    return f"a {backend.rpartition('.')[2]}, which processes do not share" if backend in _NOT_SHARED else None

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from django.core.checks import CheckMessage, Error, Warning  # noqa: A004 - Django's own name
-from django.urls import NoReverseMatch, Resolver404, resolve, reverse
+from django.urls import Resolver404, resolve
 
-from django_at_jwt.conf import local_issuer, toolkit_setting
+from django_at_jwt.conf import local_issuer
 from django_at_jwt.core.metadata import is_issuer
 
 from .ids import CheckId, has_root_urlconf, issues_tokens, when
@@ -63,7 +63,7 @@ def check_urls(**_kwargs: Any) -> list[CheckMessage]:
 
     keys_path = next((path for view in mounted_views(JwkSetView) if (path := view.path()) is not None), None)
     if keys_path is not None:
-        return [*_check_metadata(keys_path), *_check_views(), *_check_registration()]
+        return [*_check_metadata(keys_path), *_check_views()]
     if any(view.path() for view in endpoint_views("jwks-info")):
         site_views = [message for view, message in _unprotected() if not _is_toolkit_view(view)]
         return [
@@ -167,23 +167,3 @@ def _message(view: MountedView, ours: type, lost: str) -> CheckMessage:
 
 def _is_toolkit_view(view: MountedView) -> bool:
     return view.view_class is not None and view.view_class.__module__.startswith("oauth2_provider.")
-
-
-def _check_registration() -> list[CheckMessage]:
-    """Check the URL name by which django-oauth-toolkit's registration view finds the management endpoint."""
-    from django_at_jwt.authorization_server.endpoint_urls import endpoint_views  # noqa: PLC0415 - as above
-
-    if not toolkit_setting("DCR_ENABLED") or not endpoint_views("dcr-register"):
-        return []
-    try:
-        reverse("oauth2_provider:dcr-register-management", kwargs={"client_id": "client"})
-    except NoReverseMatch:
-        return [
-            Error(
-                "Clients cannot register: the URL name oauth2_provider:dcr-register-management does not exist.",
-                hint="Include the management view with this name, for instance "
-                'include((django_at_jwt.urls.dcr_urlpatterns, "oauth2_provider")).',
-                id=CheckId.TOOLKIT_URLS,
-            )
-        ]
-    return []

@@ -17,7 +17,9 @@ from django_at_jwt.core.verifier import DEFAULT_LEEWAY, DEFAULT_MAX_BYTES
 from .issuers import IssuerSettings, read_issuers
 from .oauth2_provider import has_issuer_tables, toolkit_setting
 from .validators import (
+    parse_rate,
     read_algorithms,
+    read_client_registration,
     read_count,
     read_dotted_path,
     read_duration,
@@ -37,6 +39,8 @@ from .validators import (
     read_optional_identifiers,
     read_optional_key,
     read_optional_local_revocation,
+    read_optional_rate,
+    read_origins,
     read_oversize,
     read_positive,
     read_protected_resources,
@@ -104,12 +108,16 @@ class AppSettings:
         max_claims_bytes: maximum size of all claims of a token, in bytes of JSON.
         oversized_claims: whether a token over the maximum is refused or optional claims are dropped, largest first.
         self_registration: whether any user may register clients on DOT's page, without the permission to add them.
-        loopback_client_metadata: whether client metadata documents may be on a loopback address, for development.
+        client_registration: who may register clients by RFC 7591: ``"closed"``, ``"users"`` who are logged in, or
+            ``"open"`` to anyone. ``None``: django-oauth-toolkit's settings decide.
+        client_registration_rate: how many requests to register clients each address may send, such as ``20/hour``;
+            ``None`` for any number.
+        unused_client_retention: how long a client that registered itself is kept after it was last used; 0 for ever.
+        cors_allowed_origins: origins whose scripts may use the endpoints that clients call, or ``"*"`` for all.
         user_code_attempts: wrong user codes of devices per session and quarter of an hour; 0 for any number.
         user_code_attempts_per_address: the same per address that requests come from.
-        attempt_cache: alias of the Django cache in which all workers count wrong attempts.
-        audience: the values of ``aud`` that this project's own API accepts, if not the default resource; one of them
-            suffices. A site with several addresses has one for each.
+        attempt_cache: alias of the Django cache in which all workers count wrong attempts and registrations.
+        audience: the ``aud`` that this project's own API expects, if it is not the default resource.
         authentication_methods: ``amr`` values (RFC 8176) by the dotted path of an authentication backend, in addition
             to those of Django's own backends.
         authentication_contexts: the ``amr`` values that each ``acr`` requires, or the dotted path of a callable that
@@ -173,7 +181,10 @@ class AppSettings:
     max_claims_bytes: int = setting(SizeLimits().token_bytes, read_positive)
     oversized_claims: str = setting("refuse", read_oversize)
     self_registration: bool = setting(False, read_flag)
-    loopback_client_metadata: bool = setting(False, read_flag)
+    client_registration: str | None = setting(None, read_client_registration)
+    client_registration_rate: str | None = setting("20/hour", read_optional_rate)
+    unused_client_retention: timedelta = setting(timedelta(days=90), read_duration)
+    cors_allowed_origins: tuple[str, ...] | str = setting((), read_origins)
     user_code_attempts: int = setting(5, read_count)
     user_code_attempts_per_address: int = setting(20, read_count)
     attempt_cache: str = setting("default", read_text)
@@ -210,6 +221,11 @@ class AppSettings:
         if self.revocation is not None:
             return self.revocation
         return Revocation.DENY_LIST if has_issuer_tables() else Revocation.OFFLINE
+
+    @property
+    def registration_limit(self) -> tuple[int, int] | None:
+        """The most requests to register clients for an address, and the seconds in which they count."""
+        return None if self.client_registration_rate is None else parse_rate(self.client_registration_rate)
 
     @property
     def issuer_cache_bounds(self) -> CacheBounds:

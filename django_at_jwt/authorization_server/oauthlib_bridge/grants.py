@@ -14,6 +14,7 @@ from oauthlib.oauth2 import InvalidGrantError
 
 from django_at_jwt.authorization_server.issuance import IssuedAccessToken
 from django_at_jwt.authorization_server.keys.last_expiry import as_datetime
+from django_at_jwt.authorization_server.unused_clients import record_use
 from django_at_jwt.core.errors import IssuanceError
 from django_at_jwt.events import emit
 from django_at_jwt.models import Authorization
@@ -149,6 +150,7 @@ class GrantStorageMixin:
             saved = None
         else:
             saved = self._save_in_transaction(token, request, *args, **kwargs)
+        record_use(request.client)
         issued = stored(request, ISSUED_EVENT)
         if issued is not None:
             emit(issued)

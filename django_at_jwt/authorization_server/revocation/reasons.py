@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 _reason: Final[ContextVar[EndReason]] = ContextVar("django_at_jwt_end_reason", default=EndReason.TOKEN_REVOKED)
 
+_deletes_unused: Final[ContextVar[bool]] = ContextVar("django_at_jwt_deletes_unused", default=False)
+
 
 @contextmanager
 def because(reason: EndReason) -> Iterator[None]:
@@ -26,6 +28,21 @@ def because(reason: EndReason) -> Iterator[None]:
         yield
     finally:
         _reason.reset(token)
+
+
+@contextmanager
+def without_revocation() -> Iterator[None]:
+    """Delete clients within the block without revoking their tokens: there are none that can be used."""
+    token = _deletes_unused.set(True)
+    try:
+        yield
+    finally:
+        _deletes_unused.reset(token)
+
+
+def revokes_nothing() -> bool:
+    """Return whether this thread or task deletes clients whose tokens cannot be used."""
+    return _deletes_unused.get()
 
 
 def current_reason() -> EndReason:

@@ -13,29 +13,29 @@ from django.utils import timezone
 from oauth2_provider.models import get_access_token_model, get_application_model, get_refresh_token_model
 
 from django_at_jwt.conf import app_settings, token_user_model
-from django_at_jwt.models import Authorization, ClientOptions, IssuedToken, ResourceServer
-from django_at_jwt.models.authorization import EndReason, reference_to
+from django_at_jwt.models import Authorization, IssuedToken, ResourceServer
+from django_at_jwt.models.authorization import EndReason
 from django_at_jwt.models.primary import primary_rows
 
 from .entries import deny_tokens
-from .reasons import current_reason
+from .reasons import current_reason, revokes_nothing
 from .revoke import (
-    authorizations_of_client,
     authorizations_of_users,
     deny_tokens_of_client,
     end_authorizations,
+    forget_authorizations,
+    forget_clients,
     live_authorizations_of_users,
     lock_authorizations,
     revoke_audiences,
     revoke_client,
     revoke_users,
 )
-from .rows import in_batches
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
 
-    from django.db.models import Model, QuerySet
+    from django.db.models import Model
     from django.db.models.signals import ModelSignal
 
 _UID: Final = "django_at_jwt.revocation"
@@ -176,7 +176,7 @@ def _user_models_of(user: Any) -> list[type[Model]]:
 def _before_user_delete(instance: Any, **_kwargs: Any) -> None:
     for model in _user_models_of(instance):
         revoke_users([instance], model=model, reason=EndReason.USER_DELETED)
-        _forget(authorizations_of_users([instance], model))
+        forget_authorizations(authorizations_of_users([instance], model))
 
 
 def _before_client_save(
@@ -197,20 +197,10 @@ def _after_client_save(instance: Any, **_kwargs: Any) -> None:
 
 
 def _before_client_delete(instance: Any, **_kwargs: Any) -> None:
+    if revokes_nothing():
+        return
     revoke_client(instance, reason=EndReason.CLIENT_DELETED)
-    model, key = reference_to(instance)
-    primary_rows(ClientOptions).filter(client_model=model, client_key=key).delete()
-    _forget(authorizations_of_client(instance))
-    own = primary_rows(get_access_token_model()).filter(application=instance.pk, user__isnull=True)
-    for keys in in_batches(list(own.values_list("pk", flat=True))):
-        primary_rows(IssuedToken).filter(access_token__in=[str(each) for each in keys]).delete()
-
-
-def _forget(authorizations: QuerySet[Authorization]) -> None:
-    """Delete authorizations and the links of their tokens, which the deny list names by value."""
-    for identifiers in in_batches(list(authorizations.values_list("identifier", flat=True))):
-        primary_rows(IssuedToken).filter(authorization__in=identifiers).delete()
-    authorizations.delete()
+    forget_clients([instance.pk])
 
 
 def _before_resource_server_save(

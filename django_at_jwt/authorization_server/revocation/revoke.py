@@ -27,7 +27,7 @@ from django_at_jwt.authorization_server.resource_servers import registry
 from django_at_jwt.conf import app_settings, token_user_model
 from django_at_jwt.core.quotation import is_storable, quote
 from django_at_jwt.core.token_id import LONGEST_TOKEN_ID, TokenId, is_unstored
-from django_at_jwt.models import Authorization, DenyListEntry, IssuedToken, SigningKey
+from django_at_jwt.models import Authorization, ClientOptions, DenyListEntry, IssuedToken, SigningKey
 from django_at_jwt.models.authorization import EndReason, credential_hash
 from django_at_jwt.models.primary import primary_rows
 
@@ -292,8 +292,33 @@ def authorizations_of_users(users: Sequence[Any], model: Any) -> QuerySet[Author
 
 def authorizations_of_client(client: Any) -> QuerySet[Authorization]:
     """Return all authorizations of a client."""
-    meta = get_application_model()._meta.concrete_model._meta
-    return primary_rows(Authorization).filter(client_model=meta.label, client_key=str(client.pk))
+    return authorizations_of_clients([client.pk])
+
+
+def authorizations_of_clients(keys: Iterable[Any]) -> QuerySet[Authorization]:
+    """Return all authorizations of clients by their primary keys."""
+    return primary_rows(Authorization).filter(client_model=_client_model(), client_key__in=[str(key) for key in keys])
+
+
+def _client_model() -> str:
+    return str(get_application_model()._meta.concrete_model._meta.label)
+
+
+def forget_clients(keys: Sequence[Any]) -> None:
+    """Delete what is stored about clients by their primary keys. The deny list names their tokens by value."""
+    options = primary_rows(ClientOptions).filter(client_model=_client_model())
+    options.filter(client_key__in=[str(key) for key in keys]).delete()
+    forget_authorizations(authorizations_of_clients(keys))
+    own = primary_rows(get_access_token_model()).filter(application__in=keys, user__isnull=True)
+    for tokens in in_batches(list(own.values_list("pk", flat=True))):
+        primary_rows(IssuedToken).filter(access_token__in=[str(each) for each in tokens]).delete()
+
+
+def forget_authorizations(authorizations: QuerySet[Authorization]) -> None:
+    """Delete authorizations and the links of their tokens, which the deny list names by value."""
+    for identifiers in in_batches(list(authorizations.values_list("identifier", flat=True))):
+        primary_rows(IssuedToken).filter(authorization__in=identifiers).delete()
+    authorizations.delete()
 
 
 def authorizations_of_access_tokens(keys: Iterable[Any]) -> QuerySet[Authorization]:

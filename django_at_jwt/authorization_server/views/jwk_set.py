@@ -20,6 +20,7 @@ from django_at_jwt.conf import app_settings
 from django_at_jwt.core.errors import UnacceptableKey
 from django_at_jwt.core.jose.keys import PublicKey
 
+from .cors import CrossOriginMixin
 from .endpoint import EndpointMixin
 
 if TYPE_CHECKING:
@@ -27,8 +28,15 @@ if TYPE_CHECKING:
 
 
 @method_decorator([login_not_required, require_safe, conditional_page], name="dispatch")
-class PublicDocumentView(EndpointMixin, View):
+class PublicDocumentView(CrossOriginMixin, EndpointMixin, View):
     """A public JSON document: readable from any origin, cacheable, answered with 304 if unchanged."""
+
+    cors_methods = ("GET", "HEAD")
+
+    @classmethod
+    def cors_origins(cls) -> str:
+        """Return ``"*"``, whatever the settings say."""
+        return "*"
 
     def document(self, request: HttpRequest) -> dict[str, Any]:
         """Return the content of the document."""
@@ -37,6 +45,7 @@ class PublicDocumentView(EndpointMixin, View):
     def get(self, request: HttpRequest, *_args: Any, **_kwargs: Any) -> HttpResponse:
         """Answer with the document."""
         response = JsonResponse(self.document(request))
+        # Also without an Origin header, since caches keep one response for all.
         response["Access-Control-Allow-Origin"] = "*"
         fresh, stale = self.cache_seconds()
         patch_cache_control(response, public=True, max_age=fresh, stale_while_revalidate=stale, stale_if_error=stale)

@@ -15,6 +15,7 @@ from oauth2_provider.settings import oauth2_settings
 
 from django_at_jwt.authorization_server.endpoint_urls import endpoint_views, first_path, mounted_views
 from django_at_jwt.authorization_server.oauthlib_bridge import allows_front_channel_tokens
+from django_at_jwt.authorization_server.registration import registration_is_enabled
 from django_at_jwt.authorization_server.row_cache import RowCache
 from django_at_jwt.conf import app_settings, local_issuer, register_process_cache
 from django_at_jwt.core.metadata import Offer, authorization_server_metadata, with_path
@@ -41,6 +42,8 @@ class MetadataView(PublicDocumentView):
         oauth = _dot_document(_OAuthDocument, request)
         # RFC 8628 §4; DOT omits it.
         oauth["device_authorization_endpoint"] = _address("device-authorization", issuer)
+        # DOT reads only its own setting.
+        oauth["registration_endpoint"] = _address("dcr-register", issuer) if registration_is_enabled() else None
         openid = None
         if oauth2_settings.OIDC_ENABLED:
             openid = _dot_document(_OpenIdDocument, request)

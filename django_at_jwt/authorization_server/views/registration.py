@@ -1,114 +1,317 @@
-"""Dynamic client registration (RFC 7591, RFC 7592), with strict validation of the client's document."""
+"""Dynamic client registration and management (RFC 7591, RFC 7592)."""
 
 from __future__ import annotations
 
-import json
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any, Final
 
+from django.contrib.auth.decorators import login_not_required
+from django.core.exceptions import RequestDataTooBig, ValidationError
+from django.db import router, transaction
 from django.http import HttpResponse, JsonResponse
+from django.utils import timezone
+from django.utils.decorators import method_decorator
+from django.views.decorators.csrf import csrf_exempt
+from django.views.generic import View
 from oauth2_provider import views as toolkit_views
+from oauth2_provider.generators import generate_client_secret
+from oauth2_provider.models import get_access_token_model, get_application_model, set_token_value
 from oauth2_provider.settings import oauth2_settings
 
 from django_at_jwt.authorization_server.endpoint_urls import endpoint_path
 from django_at_jwt.authorization_server.oauthlib_bridge import allows_front_channel_tokens
-from django_at_jwt.authorization_server.redirect_uris import has_user_information
-from django_at_jwt.conf import local_issuer
+from django_at_jwt.authorization_server.registration import (
+    is_open_to_anyone,
+    may_register,
+    registration_is_enabled,
+    scopes_of_registered_clients,
+)
+from django_at_jwt.conf import app_settings, local_issuer
+from django_at_jwt.core import client_registration as metadata
+from django_at_jwt.core.client_registration import RegisteredMetadata, RegistrationOffer, UnacceptableClient
 from django_at_jwt.core.errors import RejectionReason, TokenRejected
 from django_at_jwt.core.jose.jws import decode_object
 from django_at_jwt.core.metadata import with_path
 
 from .base import refusal
+from .cors import CrossOriginMixin
 from .endpoint import EndpointMixin
+from .rate_limits import seconds_over_limit
+from .token import TokenView
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from django.http import HttpRequest
 
+MOST_BYTES: Final = 65536
+"""The longest document that is read."""
 
-class RegistrationView(EndpointMixin, toolkit_views.DynamicClientRegistrationView):
-    """DOT's client registration endpoint; rejects documents that DOT cannot parse or store."""
+# DOT's names of grant types that are not those of the standards.
+_TOOLKIT_GRANTS: Final = {
+    metadata.AUTHORIZATION_CODE: "authorization-code",
+    metadata.CLIENT_CREDENTIALS: "client-credentials",
+}
+_STANDARD_GRANTS: Final = {own: standard for standard, own in _TOOLKIT_GRANTS.items()}
+_NEVER: Final = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+
+
+class _RegistrationMixin(CrossOriginMixin, EndpointMixin, View):
+    """Answers 404 if registration is off, by this app's setting or else by DOT's."""
+
+    @method_decorator([csrf_exempt, login_not_required])
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        """Answer the request, unless registration is off."""
+        if app_settings().client_registration is None:
+            return super().dispatch(request, *args, **kwargs)
+        if not registration_is_enabled():
+            return JsonResponse({"error": "not_found"}, status=HTTPStatus.NOT_FOUND)
+        # DOT's method would read DOT's setting.
+        return View.dispatch(self, request, *args, **kwargs)
+
+
+class RegistrationView(_RegistrationMixin, toolkit_views.DynamicClientRegistrationView):
+    """The client registration endpoint, which registers what the client may have of what it asks for.
+
+    In place of DOT's view, which answers 400 to anything that it does not offer.
+    """
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Register a client (RFC 7591 §3.1)."""
-        return _refused(request.body) or _completed(super().post(request, *args, **kwargs))
+        refused = _refused_sender(request)
+        if refused is not None:
+            return refused
+        try:
+            registered = _narrowed(request)
+            parent = super().post
+            # The next class may be a site's own view.
+            if parent.__func__ is not toolkit_views.DynamicClientRegistrationView.post:
+                response: HttpResponse = parent(request, *args, **kwargs)
+                return response
+            model = get_application_model()
+            user = request.user if request.user.is_authenticated else None
+            client = model(user=user, registration_source=model.RegistrationSource.DCR)
+            # Hashed when it is saved.
+            secret = client.client_secret
+            _set(client, registered)
+        except UnacceptableClient as error:
+            return refusal(error.code, error.description, HTTPStatus.BAD_REQUEST)
+        with transaction.atomic(using=router.db_for_write(model)):
+            client.save()
+            token = _new_registration_token(client)
+        members = _members(client, registered) | {"client_id_issued_at": int(client.created.timestamp())}
+        if registered.auth_method != metadata.WITHOUT_SECRET:
+            members["client_secret"] = secret
+        return _information(request, client, members, token=token, status=HTTPStatus.CREATED)
 
 
-class RegistrationManagementView(EndpointMixin, toolkit_views.DynamicClientRegistrationManagementView):
-    """DOT's client configuration endpoint; rejects documents that DOT cannot parse or store."""
+class RegistrationManagementView(_RegistrationMixin, toolkit_views.DynamicClientRegistrationManagementView):
+    """The client configuration endpoint; a change is narrowed as a registration is."""
 
-    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    cors_methods = ("GET", "PUT", "DELETE")
+
+    def get(self, request: HttpRequest, client_id: str, *_args: Any, **_kwargs: Any) -> HttpResponse:
         """Return the registration of a client (RFC 7592 §2.1)."""
-        return _completed(super().get(request, *args, **kwargs))
+        sender = self._authenticate_registration_request(request, client_id)
+        if isinstance(sender, HttpResponse):
+            return sender
+        client = sender.application
+        return _information(request, client, _members(client), token=sender.presented_token)
 
-    def put(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        """Replace the registration of a client (RFC 7592 §2.2)."""
-        return _refused(request.body) or _completed(super().put(request, *args, **kwargs))
+    def put(self, request: HttpRequest, client_id: str, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Replace the registration of a client (RFC 7592 §2.2). One that needs a secret for the first time gets it."""
+        sender = self._authenticate_registration_request(request, client_id)
+        if isinstance(sender, HttpResponse):
+            return sender
+        client, token, secret = sender.application, sender.presented_token, None
+        try:
+            registered = _narrowed(request, client_id=client_id)
+            parent = super().put
+            if parent.__func__ is not toolkit_views.DynamicClientRegistrationManagementView.put:
+                response: HttpResponse = parent(request, client_id, *args, **kwargs)
+                return response
+            if registered.auth_method != metadata.WITHOUT_SECRET and client.client_type == client.CLIENT_PUBLIC:
+                secret = client.client_secret = generate_client_secret()
+            _set(client, registered)
+        except UnacceptableClient as error:
+            return refusal(error.code, error.description, HTTPStatus.BAD_REQUEST)
+        with transaction.atomic(using=router.db_for_write(type(client))):
+            client.save()
+            if oauth2_settings.DCR_ROTATE_REGISTRATION_TOKEN_ON_UPDATE:
+                token = _new_registration_token(client)
+                sender.registration_token.delete()
+        members = _members(client, registered)
+        if secret is not None:
+            members["client_secret"] = secret
+        return _information(request, client, members, token=token)
 
 
-def _refused(body: bytes) -> HttpResponse | None:
-    """Return an error response to a document that would crash DOT's view, else ``None``."""
-    try:
-        document = decode_object(body, RejectionReason.BAD_CLAIMS)
-    except TokenRejected:
-        document = None
-    # PostgreSQL cannot store NUL characters; in JSON, this is their only notation.
-    if document is None or b"\\u0000" in body:
-        text = "The body must be a JSON object in UTF-8 without duplicate members or NUL characters."
-        return refusal("invalid_client_metadata", text, HTTPStatus.BAD_REQUEST)
-    if not isinstance(document.get("client_name", ""), str):
-        return refusal("invalid_client_metadata", "client_name must be a string.", HTTPStatus.BAD_REQUEST)
-    problem = _problem_with_grants(document)
-    if problem is not None:
-        return refusal("invalid_client_metadata", problem, HTTPStatus.BAD_REQUEST)
-    uris = document.get("redirect_uris")
-    if isinstance(uris, list) and not all(_is_parseable(uri) for uri in uris if isinstance(uri, str)):
-        text = "Each of redirect_uris must be a URI without white space, with a valid port if any."
-        return refusal("invalid_redirect_uri", text, HTTPStatus.BAD_REQUEST)
-    if isinstance(uris, list) and any(has_user_information(uri) for uri in uris if isinstance(uri, str)):
-        text = "None of redirect_uris may have a user name or password before its host."
-        return refusal("invalid_redirect_uri", text, HTTPStatus.BAD_REQUEST)
-    return None
-
-
-def _problem_with_grants(document: Mapping[str, Any]) -> str | None:
-    """Return a sentence if a client asks for a grant that it could not use, else ``None``; DOT reports the rest."""
-    grants = document.get("grant_types")
-    if not isinstance(grants, list):
+def _refused_sender(request: HttpRequest) -> HttpResponse | None:
+    """Return an error response if the sender may not register a client, or too often, else ``None``."""
+    if not may_register(request):
+        refused = refusal("access_denied", "Authentication required to register a client", HTTPStatus.UNAUTHORIZED)
+        refused["WWW-Authenticate"] = "Bearer"
+        return refused
+    settings = app_settings()
+    limit = settings.registration_limit
+    # DOT's own permission classes may limit the rate otherwise.
+    if limit is None or settings.client_registration is None:
         return None
-    if document.get("token_endpoint_auth_method") == "none" and "client_credentials" in grants:
-        return "A client without a secret cannot use client_credentials."
-    if "implicit" in grants and not allows_front_channel_tokens():
-        return "The implicit grant is disabled."
-    if "password" in grants and oauth2_settings.COMPLIANT_BCP_RFC9700_PASSWORD_GRANT:
-        return "The password grant is disabled."
-    return None
+    seconds = seconds_over_limit(request, "register", limit)
+    if not seconds:
+        return None
+    text = "Too many clients were registered from this address. Try again later."
+    refused = refusal("temporarily_unavailable", text, HTTPStatus.TOO_MANY_REQUESTS)
+    refused["Retry-After"] = str(seconds)
+    return refused
 
 
-def _is_parseable(uri: str) -> bool:
-    """Return whether DOT can store a URI in its space-separated list, and parse it again."""
-    try:
-        _ = urlsplit(uri).port
-    except ValueError:
-        return False
-    return uri.split() == [uri]
+def _narrowed(request: HttpRequest, *, client_id: str | None = None) -> RegisteredMetadata:
+    """Return what is registered for the document of a request.
 
+    Args:
+        client_id: of the registered client; if the document names another, it is refused (RFC 7592 §2.2).
 
-def _completed(response: HttpResponse) -> HttpResponse:
-    """Return the client information response with the members that DOT omits (RFC 7591 §3.2.1).
-
-    ``client_secret_expires_at`` is 0: never. ``registration_client_uri`` is derived from the issuer, not from the
-    request's ``Host``.
+    Raises:
+        UnacceptableClient: the document cannot be read, or nothing is left of it.
     """
-    if response.status_code not in {HTTPStatus.OK, HTTPStatus.CREATED}:
-        return response
-    document = json.loads(response.content)
-    if document["token_endpoint_auth_method"] != "none":  # noqa: S105 - the name of a method
+    document = _document(request)
+    if client_id is not None and document.get("client_id", client_id) != client_id:
+        raise UnacceptableClient("invalid_client_metadata", "client_id is not that of this client.")
+    offer = RegistrationOffer(
+        grant_types=_offered_grant_types(),
+        scopes=scopes_of_registered_clients() if isinstance(document.get("scope"), str) else (),
+        allows_redirect_uri=_is_allowed,
+    )
+    return metadata.narrow_client_metadata(document, offer)
+
+
+def _document(request: HttpRequest) -> Mapping[str, Any]:
+    try:
+        body = request.body
+        # A gigantic document of a site that allows such bodies is not parsed.
+        document = decode_object(body, RejectionReason.BAD_CLAIMS) if len(body) <= MOST_BYTES else None
+    except RequestDataTooBig:
+        document = None
+    except TokenRejected:
+        text = "The body must be a JSON object in UTF-8 without duplicate members or NUL characters."
+        raise UnacceptableClient("invalid_client_metadata", text) from None
+    if document is None:
+        raise UnacceptableClient("invalid_client_metadata", f"The body must have at most {MOST_BYTES} bytes.")
+    # PostgreSQL cannot store NUL characters; in JSON, this is their only notation.
+    if b"\\u0000" in body:
+        text = "The body must be a JSON object in UTF-8 without duplicate members or NUL characters."
+        raise UnacceptableClient("invalid_client_metadata", text)
+    return document
+
+
+def _offered_grant_types() -> frozenset[str]:
+    """Return the grant types that the server offers to a client that registers itself."""
+    server = TokenView.get_oauthlib_core().server
+    # oauthlib's servers for one grant have only one of these.
+    offered = set(getattr(server, "grant_types", ()))
+    response_types = set(getattr(server, "response_types", ()))
+    if "code" not in response_types:
+        offered.discard(metadata.AUTHORIZATION_CODE)
+    if "token" in response_types and allows_front_channel_tokens():
+        offered.add(metadata.IMPLICIT)
+    if oauth2_settings.COMPLIANT_BCP_RFC9700_PASSWORD_GRANT:
+        offered.discard(metadata.PASSWORD)
+    if endpoint_path("device-authorization") is None:
+        offered.discard(metadata.DEVICE_CODE)
+    if is_open_to_anyone():
+        # Neither a user nor an administrator would stand behind such a token.
+        offered.discard(metadata.CLIENT_CREDENTIALS)
+    return frozenset(offered)
+
+
+def _is_allowed(redirect_uri: str) -> bool:
+    """Return whether the site's model of clients takes a redirect URI."""
+    model = get_application_model()
+    client = model(
+        redirect_uris=redirect_uri,
+        authorization_grant_type=model.GRANT_AUTHORIZATION_CODE,
+        client_type=model.CLIENT_PUBLIC,
+    )
+    try:
+        client.clean()
+    except ValidationError as error:
+        return "redirect_uris" not in getattr(error, "error_dict", {})
+    return True
+
+
+def _set(client: Any, registered: RegisteredMetadata) -> None:
+    """Set the fields of a client.
+
+    Raises:
+        UnacceptableClient: the site's model does not take it.
+    """
+    client.name = registered.client_name
+    client.redirect_uris = " ".join(registered.redirect_uris)
+    client.authorization_grant_type = _TOOLKIT_GRANTS.get(registered.grant_type, registered.grant_type)
+    is_public = registered.auth_method == metadata.WITHOUT_SECRET
+    client.client_type = client.CLIENT_PUBLIC if is_public else client.CLIENT_CONFIDENTIAL
+    try:
+        client.full_clean()
+    except ValidationError as error:
+        # Only the messages: the representation of the error contains more.
+        raise UnacceptableClient("invalid_client_metadata", " ".join(error.messages)) from None
+
+
+def _members(client: Any, registered: RegisteredMetadata | None = None) -> dict[str, Any]:
+    """Return the members that describe a client (RFC 7591 §3.2.1).
+
+    Args:
+        registered: what was just registered. DOT stores neither the scopes nor how the client sends its secret.
+    """
+    grant = _STANDARD_GRANTS.get(client.authorization_grant_type, client.authorization_grant_type)
+    is_public = client.client_type == client.CLIENT_PUBLIC
+    members: dict[str, Any] = {
+        "redirect_uris": client.redirect_uris.split(),
+        "grant_types": metadata.grant_types_of(grant, _offered_grant_types()),
+        "response_types": metadata.response_types_of(grant),
+        "token_endpoint_auth_method": metadata.WITHOUT_SECRET if is_public else metadata.SECRET_IN_HEADER,
+    }
+    if client.name:
+        members["client_name"] = client.name
+    if registered is not None:
+        members["token_endpoint_auth_method"] = registered.auth_method
+        if registered.scopes is not None:
+            members["scope"] = " ".join(registered.scopes)
+    return members
+
+
+def _information(
+    request: HttpRequest, client: Any, members: Mapping[str, Any], *, token: str, status: int = HTTPStatus.OK
+) -> HttpResponse:
+    """Return the client information response. Secrets do not expire.
+
+    ``registration_client_uri`` is derived from the issuer, not from the request's ``Host``.
+    """
+    document = {"client_id": client.client_id, **members}
+    if members["token_endpoint_auth_method"] != metadata.WITHOUT_SECRET:
         document["client_secret_expires_at"] = 0
-    path = endpoint_path("dcr-register-management", client_id=document["client_id"])
-    if local_issuer() and path is not None:
-        document["registration_client_uri"] = with_path(local_issuer(), path)
+    path = endpoint_path("dcr-register-management", client_id=client.client_id)
+    if path is not None:
+        issuer = local_issuer()
+        address = with_path(issuer, path) if issuer else request.build_absolute_uri(path)
+        document |= {"registration_access_token": token, "registration_client_uri": address}
     # The response has the client's secret (RFC 7591 §3.2.1).
-    return JsonResponse(document, status=response.status_code, headers={"Cache-Control": "no-store"})
+    return JsonResponse(document, status=status, headers={"Cache-Control": "no-store"})
+
+
+def _new_registration_token(client: Any) -> str:
+    """Store and return a token for the client configuration endpoint (RFC 7592 §3)."""
+    seconds = oauth2_settings.DCR_REGISTRATION_TOKEN_EXPIRE_SECONDS
+    token: str = generate_client_secret()
+    row = get_access_token_model()(
+        application=client,
+        user=client.user,
+        expires=_NEVER if seconds is None else timezone.now() + timedelta(seconds=seconds),
+        scope=oauth2_settings.DCR_REGISTRATION_SCOPE,
+    )
+    # Hashed, if the site stores tokens so.
+    set_token_value(row, token)
+    row.save()
+    return token

@@ -19,10 +19,11 @@ from django_at_jwt.authorization_server.oauthlib_bridge import (
 from django_at_jwt.authorization_server.toolkit import app_authorized
 
 from .base import OwnCoreMixin, refusal
+from .cors import CrossOriginMixin
 from .endpoint import EndpointMixin
 
 
-class TokenView(EndpointMixin, OwnCoreMixin, toolkit_views.TokenView):
+class TokenView(CrossOriginMixin, EndpointMixin, OwnCoreMixin, toolkit_views.TokenView):
     """DOT's token endpoint; invalid or concurrent requests get an OAuth error instead of 500."""
 
     def authorization_flow_token_response(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
@@ -79,12 +80,14 @@ class TokenView(EndpointMixin, OwnCoreMixin, toolkit_views.TokenView):
         return response
 
 
-class RevokeTokenView(EndpointMixin, OwnCoreMixin, toolkit_views.RevokeTokenView):
+class RevokeTokenView(CrossOriginMixin, EndpointMixin, OwnCoreMixin, toolkit_views.RevokeTokenView):
     """DOT's revocation endpoint (RFC 7009)."""
 
 
-class UserInfoView(EndpointMixin, OwnCoreMixin, toolkit_views.UserInfoView):
+class UserInfoView(CrossOriginMixin, EndpointMixin, OwnCoreMixin, toolkit_views.UserInfoView):
     """DOT's userinfo endpoint; rejects tokens in the query, which appear in logs (RFC 6750 §2.3)."""
+
+    cors_methods = ("GET", "POST")
 
     def _create_userinfo_response(self, request: HttpRequest) -> HttpResponse:
         if "access_token" in request.GET:

@@ -7,7 +7,6 @@ import logging
 import re
 import time
 from dataclasses import dataclass
-from ipaddress import IPv6Address, ip_address, ip_network
 from typing import TYPE_CHECKING, Any, Final
 
 from django.core.cache import caches
@@ -21,6 +20,8 @@ from oauth2_provider.models import get_device_grant_model
 from django_at_jwt.authorization_server.toolkit import DeviceGrantForm
 from django_at_jwt.conf import app_settings
 from django_at_jwt.core.quotation import single_line
+
+from .rate_limits import count_in_cache, network_of
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
@@ -100,7 +101,7 @@ def begin_user_code_attempt(request: HttpRequest) -> Attempt:
     session = getattr(getattr(request, "session", None), "session_key", None) or f"user {request.user.pk}"
     limits = (
         (f"session {session}", settings.user_code_attempts),
-        (f"address {_network(request.META.get('REMOTE_ADDR', ''))}", settings.user_code_attempts_per_address),
+        (f"address {network_of(request)}", settings.user_code_attempts_per_address),
     )
     window, elapsed = divmod(int(time.time()), WINDOW_SECONDS)
     keys, is_allowed = [], True
@@ -110,7 +111,7 @@ def begin_user_code_attempt(request: HttpRequest) -> Attempt:
         # Hashed, since it may be a session key, and caches limit the characters.
         key = f"django_at_jwt:user_code:{window}:{hashlib.sha256(who.encode()).hexdigest()}"
         try:
-            number = _count(key)
+            number = count_in_cache(key, WINDOW_SECONDS)
         except Exception as error:  # noqa: BLE001 - each cache has its own errors
             logger.error("An attempt could not be counted in the cache, and is allowed: %s", single_line(error))  # noqa: TRY400 - no traceback is needed
             continue
@@ -119,31 +120,6 @@ def begin_user_code_attempt(request: HttpRequest) -> Attempt:
             is_allowed = False
             break
     return Attempt(is_allowed=is_allowed, retry_after=WINDOW_SECONDS - elapsed, _keys=tuple(keys))
-
-
-def _count(key: str) -> int:
-    cache = caches[app_settings().attempt_cache]
-    cache.add(key, 0, WINDOW_SECONDS)
-    try:
-        number = int(cache.incr(key))
-    except ValueError:
-        # The entry was dropped in between, or this cache stores nothing.
-        return 1
-    # Some caches begin their own default timeout with each change.
-    cache.touch(key, WINDOW_SECONDS)
-    return number
-
-
-def _network(address: str) -> str:
-    """Return an address, or the /64 network of an IPv6 address, all of which one subscriber has."""
-    try:
-        parsed = ip_address(address.partition("%")[0])
-    except ValueError:
-        # A server on a Unix socket sets no address.
-        return address
-    if isinstance(parsed, IPv6Address) and parsed.ipv4_mapped is None:
-        return str(ip_network((parsed, 64), strict=False))
-    return str(parsed)
 
 
 def _grant_of(entered: str) -> Any:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from django.core.management.base import BaseCommand
 
 from django_at_jwt.authorization_server.login.purge import purge_authorizations
+from django_at_jwt.authorization_server.unused_clients import purge_unused_clients
 from django_at_jwt.management.errors import as_command_error
 from django_at_jwt.management.output import count
 
@@ -18,14 +19,14 @@ SHOWS_PROGRESS: Final = 2
 
 
 class Command(BaseCommand):
-    """Delete unusable authorizations, and links and deny list entries of expired tokens."""
+    """Delete unusable authorizations, unused clients, and links and deny list entries of expired tokens."""
 
     # If the database cannot be read, the checks would report it in addition to this command.
     requires_system_checks = ()
     help = (
-        "Deletes authorizations whose tokens have expired and whose refresh tokens were revoked or deleted, and the "
-        "deny list entries and other data of expired tokens. Run it after cleartokens, or run purge_tokens instead of "
-        "both."
+        "Deletes authorizations whose tokens have expired and whose refresh tokens were revoked or deleted, the deny "
+        "list entries and other data of expired tokens, and unused clients that registered themselves. Run it after "
+        "cleartokens, or run purge_tokens instead of both."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -38,18 +39,18 @@ class Command(BaseCommand):
         Raises:
             CommandError: exit status 1 and one line.
         """
+        progress = self._show_progress if options["verbosity"] >= SHOWS_PROGRESS else None
         with as_command_error("The clean-up stopped"):
-            purged = purge_authorizations(
-                dry_run=options["dry_run"],
-                progress=self._show_progress if options["verbosity"] >= SHOWS_PROGRESS else None,
-            )
+            purged = purge_authorizations(dry_run=options["dry_run"], progress=progress)
+            clients = purge_unused_clients(dry_run=options["dry_run"], progress=progress)
         did = "Would delete" if options["dry_run"] else "Deleted"
         authorizations, tokens = (
             count(purged.authorizations, "authorization"),
             count(purged.issued_tokens, "issued token"),
         )
         entries = count(purged.deny_list_entries, "deny list entry", "deny list entries")
-        self.stdout.write(f"{did} {authorizations}, {tokens} and {entries}.")
+        unused = count(clients, "unused client")
+        self.stdout.write(f"{did} {authorizations}, {tokens}, {entries} and {unused}.")
 
     def _show_progress(self, rows: str, deleted: int) -> None:
         self.stdout.write(f"Deleted so far: {deleted} {rows}.")

@@ -17,8 +17,8 @@ class Command(purge_authorizations.Command):
 
     help = (
         "Deletes expired tokens and codes with django-oauth-toolkit's cleartokens, and then, as purge_authorizations, "
-        "the authorizations, deny list entries and other data that no token needs any more. Schedule it daily. It can "
-        "run while tokens are issued."
+        "the authorizations, deny list entries and other data that no token needs any more, and unused clients that "
+        "registered themselves. Schedule it daily. It can run while tokens are issued."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:

@@ -18,7 +18,7 @@ from tests.conftest import captured_statements, decoded
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("keys_made_quickly", "signing_keys")]
 
-NOTHING = "Deleted 0 authorizations, 0 issued tokens and 0 deny list entries.\n"
+NOTHING = "Deleted 0 authorizations, 0 issued tokens, 0 deny list entries and 0 unused clients.\n"
 
 
 def run(command="purge_authorizations", *arguments, **options):
@@ -105,7 +105,7 @@ def test_what_is_stored_about_expired_tokens_goes(web, user):
     assert (IssuedToken.objects.count(), DenyListEntry.objects.count()) == (1, 1)
     for model in (IssuedToken, DenyListEntry):
         model.objects.update(expires_at=long_ago())
-    counts = "0 authorizations, 1 issued token and 1 deny list entry.\n"
+    counts = "0 authorizations, 1 issued token, 1 deny list entry and 0 unused clients.\n"
     assert run("purge_authorizations", "--dry-run") == f"Would delete {counts}"
     assert run() == f"Deleted {counts}"
     assert (IssuedToken.objects.count(), DenyListEntry.objects.count()) == (0, 0)
@@ -119,7 +119,7 @@ def test_refresh_of_a_token_without_a_link(web, user, allow):
     assert IssuedToken.objects.get().token_id == decoded(refreshed["access_token"])[1]["jti"]
 
 
-def test_nothing_to_delete_takes_three_statements_however_much_is_kept(web, user, monkeypatch):
+def test_nothing_to_delete_takes_four_statements_however_much_is_kept(web, user, monkeypatch):
     monkeypatch.setattr(purge, "_BATCH", 2)
     if router.db_for_write(Authorization) != router.db_for_write(get_refresh_token_model()):
         pytest.skip("the refresh tokens are in another database")
@@ -128,7 +128,7 @@ def test_nothing_to_delete_takes_three_statements_however_much_is_kept(web, user
     expire()
     with captured_statements() as statements:
         assert run() == NOTHING
-    assert len(statements) == 3
+    assert len(statements) == 4
 
 
 def test_in_batches_with_progress(web, user, monkeypatch):
@@ -184,7 +184,8 @@ class TestWithTheToolkitsTokens:
         get_access_token_model().objects.update(expires=timezone.now() - timedelta(days=9))
         IssuedToken.objects.update(expires_at=long_ago())
         expire()
-        assert run("purge_tokens") == "Deleted 1 authorization, 1 issued token and 0 deny list entries.\n"
+        said = "Deleted 1 authorization, 1 issued token, 0 deny list entries and 0 unused clients.\n"
+        assert run("purge_tokens") == said
         for model in (Authorization, IssuedToken, get_access_token_model(), get_refresh_token_model()):
             assert not model.objects.exists()
 

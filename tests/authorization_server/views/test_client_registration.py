@@ -12,8 +12,6 @@ from django.test import Client
 from django.urls import reverse
 from oauth2_provider.models import get_application_model
 
-from django_at_jwt import oauth2_provider_settings
-
 pytestmark = pytest.mark.django_db
 
 FORM = {
@@ -54,37 +52,6 @@ def registers_itself(settings):
         "DCR_REGISTRATION_PERMISSION_CLASSES": ["tests.site.registration.AnybodyMayRegister"],
     }
     return settings
-
-
-class TestGrantsOfDynamicRegistration:
-    def register(self, grant, **members):
-        document = {"grant_types": [grant], "redirect_uris": [FORM["redirect_uris"]], **members}
-        answer = Client().post("/o/register/", document, content_type="application/json")
-        return answer.status_code, answer.json().get("error"), answer.json().get("error_description")
-
-    def test_client_credentials_need_a_secret(self, registers_itself):
-        assert self.register("client_credentials", token_endpoint_auth_method="none") == (
-            400,
-            "invalid_client_metadata",
-            "A client without a secret cannot use client_credentials.",
-        )
-        assert self.register("client_credentials")[0] == 201
-        assert self.register("authorization_code", token_endpoint_auth_method="none")[0] == 201
-
-    @pytest.mark.parametrize("grant", ["implicit", "password"])
-    def test_disabled_grants(self, grant, registers_itself):
-        assert self.register(grant)[0] == 201
-        registers_itself.OAUTH2_PROVIDER = {
-            **registers_itself.OAUTH2_PROVIDER,
-            **oauth2_provider_settings(profile="rfc9700"),
-        }
-        refused = self.register(grant)
-        assert refused == (400, "invalid_client_metadata", f"The {grant} grant is disabled.")
-
-    @pytest.mark.parametrize("grants", ["implicit", [["implicit"]], [None], {}, 5])
-    def test_other_values_are_left_to_dot(self, grants, registers_itself):
-        answer = Client().post("/o/register/", {"grant_types": grants}, content_type="application/json")
-        assert (answer.status_code, answer.json()["error"]) == (400, "invalid_client_metadata")
 
 
 class TestSelfRegistration:
