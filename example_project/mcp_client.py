@@ -135,17 +135,7 @@ def main() -> int:
     ):
         user = next(each for each in site.description()["users"] if not each["is_superuser"])
         browser = Browser(username=user["username"], password=user["password"])
-        asyncio.run(
-            tell(
-                Narration(),
-                McpClient(
-                    url,
-                    agree=browser.agree,
-                    client_id="example-spa",
-                    redirect_uri=site.description()["clients"]["spa"]["redirect_uri"],
-                ),
-            )
-        )
+        asyncio.run(tell(Narration(), McpClient(url, agree=browser.agree)))
     return 0
 
 

@@ -87,14 +87,14 @@ SPA = ExampleClient(
     name="Example browser application",
     grant="authorization-code",
     redirect_uri=_REDIRECT_URI,
-    scopes=_USER_SCOPES,
+    scopes=(*_USER_SCOPES, "notes:read", "notes:write"),
 )
 SERVICE = ExampleClient(
     client_id="example-service",
     name="Example service",
     grant="client-credentials",
     client_secret="example-service-secret",  # noqa: S106
-    scopes=("api:read", "reports:read"),
+    scopes=("api:read", "reports:read", "notes:read"),
 )
 DEVICE = ExampleClient(
     client_id="example-device",
@@ -124,8 +124,7 @@ def seed() -> None:
                 "scopes": api.scopes,
                 # A new API is closed until its clients are chosen.
                 "introspection_clients": [SERVICE.client_id],
-                # MCP clients register themselves.
-                "open_to_all_clients": api == mcp_server(),
+                "open_to_registered_clients": api == mcp_server(),
                 "clients": [client.client_id for client in CLIENTS.values() if {*client.scopes} & {*api.scopes}],
             },
         )

@@ -124,7 +124,8 @@ _PART = _PROPAGATION_TIME // 3
 PASSWORD_HASHERS = [*global_settings.PASSWORD_HASHERS, "django_at_jwt.hashers.ClientSecretHasher"]
 
 OAUTH2_PROVIDER = {
-    **oauth2_provider_settings(profile="rfc9700"),  # Added for django-at-jwt.
+    # Added for django-at-jwt. MCP clients describe themselves in documents on the web; Cursor has its own URL scheme.
+    **oauth2_provider_settings(profile="rfc9700", mcp=True, redirect_schemes=["cursor"]),
     "CLIENT_SECRET_HASHER": "at_jwt_hmac_sha256",  # Optional: generated client secrets are verified fast.
     # Optional: administrators can add scopes when they register an API.
     "SCOPES_BACKEND_CLASS": "django_at_jwt.scopes.ResourceServerScopes",
@@ -141,7 +142,6 @@ OAUTH2_PROVIDER = {
         "introspection": "Ask about tokens",
     },
     "DEFAULT_SCOPES": ["api:read"],
-    "ALLOWED_REDIRECT_URI_SCHEMES": ["https"] if _IS_HTTPS else ["http", "https"],
     "OAUTH_DEVICE_VERIFICATION_URI": f"{BASE_URL}/o/device/",
     "OAUTH_DEVICE_VERIFICATION_URI_COMPLETE": f"{BASE_URL}/o/device/?user_code={{user_code}}",
     "OIDC_ENABLED": True,
@@ -151,13 +151,16 @@ OAUTH2_PROVIDER = {
     "COMPLIANT_BCP_RFC9700_REDIRECT_URI_SCHEME": _IS_HTTPS,
 }
 
-# DOT alone cannot repeat a refresh if it stores only hashes of tokens; with django-at-jwt it works.
-SILENCED_SYSTEM_CHECKS = ["oauth2_provider.E001"]
+# E001: DOT alone cannot repeat a refresh if it stores only hashes of tokens; with django-at-jwt it works.
+# W008: "http" is allowed, which django-at-jwt limits to the user's own machine.
+SILENCED_SYSTEM_CHECKS = ["oauth2_provider.E001", "oauth2_provider.W008"]
 
 # Added for django-at-jwt. DEFAULT_RESOURCE is required; further settings of APIs are in the admin or in
 # RESOURCE_SERVERS. The durations have good defaults, and are only set here to be shortened by the demonstration.
 AT_JWT = {
     "DEFAULT_RESOURCE": NOTES_API,
+    # MCP clients without such a document may register themselves. They only get tokens for APIs that say so.
+    "CLIENT_REGISTRATION": "open",
     # The user fields that administrators may use in claim mappers.
     "MAPPABLE_USER_FIELDS": ["email", "first_name", "last_name", "profile.department.code"],
     # The metadata for clients that only know an API's URL, such as MCP clients.

@@ -17,11 +17,6 @@ pytest.importorskip("mcp", reason="the SDK of MCP is not installed")
 from example_project.mcp_client import McpClient
 
 
-def client_of(site, url):
-    spa = site.description["clients"]["spa"]
-    return McpClient(url, client_id=spa["client_id"], redirect_uri=spa["redirect_uri"], agree=site.browser().agree)
-
-
 def call(url, token, tool="read_notes", **arguments):
     """Call a tool with a token, without the SDK."""
     message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": tool, "arguments": arguments}}
@@ -38,8 +33,8 @@ def challenge(answer):
 
 
 @pytest.mark.compliance("6750-3", "9728-1")
-def test_sdk_reads_then_asks_for_the_scope_of_the_tool_that_writes(site, mcp_server):
-    client = client_of(site, mcp_server)
+def test_sdk_registers_reads_and_asks_for_the_scope_of_the_tool_that_writes(site, mcp_server):
+    client = McpClient(mcp_server, agree=site.browser().agree)
 
     async def use():
         async with client.connected() as connected:
@@ -53,6 +48,7 @@ def test_sdk_reads_then_asks_for_the_scope_of_the_tool_that_writes(site, mcp_ser
     assert names == ["read_notes", "write_note"]
     assert notes.structured_content["result"][:2] == ["Water the plants", "Rotate the keys"]
     assert (asked_before, written.is_error) == (1, False)
+    assert {each["client_id"] for each in client.asked} == {client.storage.registered.client_id}
     assert [each["scope"] for each in client.asked] == ["notes:read", "notes:read notes:write"]
     assert {each["resource"] for each in client.asked} == {mcp_server}
     header, claims = decoded(client.storage.tokens.access_token)

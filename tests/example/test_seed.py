@@ -50,6 +50,7 @@ def test_prints_the_document_and_nothing_else(first_run):
                 "scopes": ["reports:read"],
             },
         ],
+        "mcp_server": {"url": "http://127.0.0.1:8001/mcp", "scopes": ["notes:read", "notes:write"]},
         "users": [
             {"username": "alice", "password": "alice-example-password", "is_superuser": False},
             {"username": "admin", "password": "admin-example-password", "is_superuser": True},
@@ -65,13 +66,13 @@ def test_prints_the_document_and_nothing_else(first_run):
                 "client_id": "example-spa",
                 "client_secret": None,
                 "redirect_uri": f"{BASE_URL}/callback/",
-                "scopes": ["openid", "api:read", "api:write", "reports:read"],
+                "scopes": ["openid", "api:read", "api:write", "reports:read", "notes:read", "notes:write"],
             },
             "service": {
                 "client_id": "example-service",
                 "client_secret": "example-service-secret",
                 "redirect_uri": None,
-                "scopes": ["api:read", "reports:read"],
+                "scopes": ["api:read", "reports:read", "notes:read"],
             },
             "device": {
                 "client_id": "example-device",
@@ -107,7 +108,7 @@ def test_apis_of_another_port_are_removed_and_those_of_others_stay(environment, 
         connection.executemany(
             "DELETE FROM django_at_jwt_resourceserver WHERE identifier = ?", [(each,) for each in theirs]
         )
-    assert stored == {f"{BASE_URL}/api/", f"{BASE_URL}/reports/", *theirs}
+    assert stored == {f"{BASE_URL}/api/", f"{BASE_URL}/reports/", "http://127.0.0.1:8001/mcp", *theirs}
 
 
 def test_the_system_checks_have_nothing_to_say(environment, first_run):
