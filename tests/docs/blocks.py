@@ -49,12 +49,7 @@ PROTECT = topic(
 PLAIN_VIEWS = topic("how-to/plain-views")
 OTHER_FRAMEWORKS = topic("how-to/other-frameworks", "how-to/websockets")
 MCP = topic("how-to/mcp")
-ADDRESSES = topic(
-    "how-to/move-an-api",
-    "how-to/several-addresses",
-    "how-to/other-bearer-tokens",
-    "how-to/own-metadata",
-)
+CLIENT_METADATA = topic("how-to/client-metadata")
 TESTING = topic("how-to/testing")
 TESTING_AN_ISSUER = topic("how-to/testing-an-issuer")
 REMOTE_ISSUER = topic(

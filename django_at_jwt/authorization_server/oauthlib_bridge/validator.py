@@ -7,12 +7,12 @@ from urllib.parse import urlsplit
 
 from oauthlib.oauth2 import InvalidRequestError
 
-from django_at_jwt.authorization_server.client_metadata import is_withdrawn
 from django_at_jwt.core.errors import IssuanceError
 
 from .audience import resolve_for_authorization
 from .bearer import BearerTokenMixin
 from .client_authentication import ClientAuthenticationMixin
+from .client_metadata import ClientMetadataMixin
 from .client_policy import GrantPolicyMixin
 from .device_grant import DeviceGrantMixin
 from .generator import refuse
@@ -41,6 +41,7 @@ class AccessTokenValidatorMixin(
     IdTokenMixin,
     BearerTokenMixin,
     ClientAuthenticationMixin,
+    ClientMetadataMixin,
 ):
     """Makes django-oauth-toolkit's validator issue and accept ``at+jwt`` access tokens.
 
@@ -72,11 +73,6 @@ class AccessTokenValidatorMixin(
         except IssuanceError as error:
             refuse(error, request)
         return True
-
-    def validate_client_id(self, client_id: str, request: Request, *args: Any, **kwargs: Any) -> bool:
-        """Return whether a client exists and may start authorizations: ``False`` if its metadata is withdrawn."""
-        known = bool(super().validate_client_id(client_id, request, *args, **kwargs))  # type: ignore[misc]
-        return known and not is_withdrawn(request.client)
 
     def validate_redirect_uri(
         self, client_id: str, redirect_uri: str, request: Request, *args: Any, **kwargs: Any

@@ -15,6 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from django.core.cache import caches
+from django.core.cache.backends.dummy import DummyCache
 from django.core.exceptions import ValidationError
 from django.test import Client
 from django.utils import timezone
@@ -91,6 +92,13 @@ class PublicClient:
         response = self.exchange(self.agree(self.page(user))["code"])
         assert response.status_code == 200, response.content
         return response.json()
+
+
+class CacheThatIsDown(DummyCache):
+    def get(self, *_args, **_options):
+        raise OSError("no route")
+
+    set = get
 
 
 def stored(client_id):
@@ -494,6 +502,20 @@ class TestFetching:
         query = {"response_type": "code", "client_id": documents.publish(), "redirect_uri": "http://127.0.0.1/callback"}
         assert Client().get("/o/authorize/", query).status_code == 302
         assert documents.requests == []
+
+    def test_cache_that_is_down_refuses_the_client(self, documents, user, settings, caplog):
+        client = PublicClient(documents.publish(), "http://127.0.0.1/callback")
+        working = settings.CACHES
+        settings.CACHES = {"default": {"BACKEND": f"{__name__}.CacheThatIsDown"}}
+        assert client.page(user).status_code == 400
+        assert client.exchange("a code").json()["error"] == "invalid_client"
+        assert "cannot be looked up, for instance because the default cache is down: no route" in caplog.text
+        settings.CACHES = working
+        token = client.token(user)
+        # A document that is known and fresh needs no cache.
+        settings.CACHES = {"default": {"BACKEND": f"{__name__}.CacheThatIsDown"}}
+        refresh = {"grant_type": "refresh_token", "refresh_token": token["refresh_token"]}
+        assert client.post("/o/token/", **refresh).status_code == 200
 
     def test_hosts_can_be_limited(self, documents, user, settings):
         settings.OAUTH2_PROVIDER = {

@@ -1,0 +1,46 @@
+"""Clients with a metadata document, where DOT's validator looks them up."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any, Final
+
+from django.db import Error as AnyDatabaseError
+from oauth2_provider.cimd import is_cimd_client_id
+
+from django_at_jwt.authorization_server.client_metadata import is_withdrawn
+from django_at_jwt.core.quotation import quote, single_line
+
+if TYPE_CHECKING:
+    from oauthlib.common import Request
+
+logger: Final = logging.getLogger("django_at_jwt")
+
+
+class ClientMetadataMixin:
+    """Refuses clients whose metadata document is withdrawn or cannot be looked up."""
+
+    def validate_client_id(self, client_id: str, request: Request, *args: Any, **kwargs: Any) -> bool:
+        """Return whether a client exists and may start authorizations: ``False`` if its metadata is withdrawn."""
+        known = bool(super().validate_client_id(client_id, request, *args, **kwargs))  # type: ignore[misc]
+        return known and not is_withdrawn(request.client)
+
+    def _load_application(self, client_id: str, request: Request) -> Any:
+        """Return the client, or ``None`` if it is unknown or its document cannot be looked up.
+
+        DOT notes failed fetches in Django's cache, and lets the errors of a cache that is down pass.
+        """
+        try:
+            return super()._load_application(client_id, request)  # type: ignore[misc]
+        except AnyDatabaseError:
+            raise
+        except Exception as error:
+            if not is_cimd_client_id(client_id):
+                raise
+            logger.error(  # noqa: TRY400 - no traceback is needed
+                "Client %s is refused: its metadata document cannot be looked up, for instance because the default "
+                "cache is down: %s",
+                quote(client_id),
+                single_line(error),
+            )
+            return None
