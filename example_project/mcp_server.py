@@ -6,6 +6,7 @@ It runs in another process than the site, with the same settings and database, a
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from mcp.server.auth.middleware.auth_context import get_access_token
@@ -55,7 +56,9 @@ def _user() -> User:
     return user
 
 
-app = server.streamable_http_app(stateless_http=True, json_response=True)
+app = server.streamable_http_app(
+    streamable_http_path=urlsplit(settings.MCP_SERVER).path or "/", stateless_http=True, json_response=True
+)
 # All scopes that a call needs. Clients that only read never request "notes:write".
 app.user_middleware.append(
     Middleware(ToolScopes, tools={"write_note": ["notes:read", "notes:write"]}, audience=settings.MCP_SERVER)
