@@ -100,8 +100,8 @@ def check_registrations_are_counted(**_kwargs: Any) -> list[CheckMessage]:
         return []
     return [
         Warning(
-            f'AT_JWT["ATTEMPT_CACHE"] is {settings.attempt_cache!r}, {problem}, so each process counts the clients that '
-            "an address registers separately.",
+            f'AT_JWT["ATTEMPT_CACHE"] is {settings.attempt_cache!r}, {problem}, so each process counts the '
+            "registrations of an address separately.",
             hint="Set it to a shared cache, for instance Redis. Silence this warning for a single process or a few.",
             id=CheckId.REGISTRATIONS_NOT_COUNTED,
         )

@@ -129,7 +129,7 @@ def narrow_client_metadata(document: Mapping[str, Any], offer: RegistrationOffer
         redirect_uris=uris,
         auth_method=method,
         client_name=_name(document),
-        scopes=None if scope is None else tuple(each for each in scope.split() if each in offer.scopes),
+        scopes=None if not scope else tuple(each for each in scope.split() if each in offer.scopes),
     )
 
 

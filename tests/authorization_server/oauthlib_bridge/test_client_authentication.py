@@ -21,6 +21,7 @@ from django_at_jwt.conf import CLIENT_SECRET_HASHER
 from django_at_jwt.models import ClientSecretKey
 from tests.client_secret_fixtures import COUNTING, OURS, create_client_secret_key
 from tests.conftest import SECRET, statements_of_a_second_database
+from tests.settings import API
 
 pytestmark = pytest.mark.django_db
 
@@ -101,6 +102,7 @@ class TestGeneratedSecret:
             "DCR_ENABLED": True,
             "DCR_REGISTRATION_PERMISSION_CLASSES": ["tests.site.registration.AnybodyMayRegister"],
         }
+        settings.AT_JWT = {**settings.AT_JWT, "RESOURCE_SERVERS": {API: {"registered_clients": True}}}
         document = {"client_name": "x", "grant_types": ["client_credentials"]}
         answer = Client().post("/o/register/", json.dumps(document), content_type="application/json").json()
         credentials = {name: answer[name] for name in ("client_id", "client_secret")}

@@ -1,0 +1,157 @@
+"""System checks of client registration and of scripts in browsers: each is triggered and names the remedy."""
+
+from __future__ import annotations
+
+import pytest
+from django.core.checks import run_checks
+
+from django_at_jwt.authorization_server.resource_servers import registry
+from django_at_jwt.models import ResourceServer
+from tests.settings import API
+
+from .test_checks import found
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("signing_keys")]
+
+OPEN_API = {API: {"registered_clients": True}}
+
+
+@pytest.fixture
+def ours(settings):
+    def change(**values):
+        settings.AT_JWT = {**settings.AT_JWT, **values}
+
+    return change
+
+
+@pytest.fixture
+def toolkit(settings):
+    def change(**values):
+        settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, **values}
+
+    return change
+
+
+class TestConflict:
+    @pytest.mark.parametrize(
+        ("chosen", "name", "value"),
+        [
+            ("closed", "DCR_ENABLED", True),
+            ("open", "DCR_ENABLED", False),
+            ("users", "DCR_ENABLED", False),
+            ("open", "DCR_REGISTRATION_PERMISSION_CLASSES", ["oauth2_provider.dcr.IsAuthenticatedDCRPermission"]),
+        ],
+    )
+    def test_both_settings(self, chosen, name, value, ours, toolkit):
+        ours(CLIENT_REGISTRATION=chosen, RESOURCE_SERVERS=OPEN_API)
+        assert found() == {}
+        toolkit(**{name: value})
+        message = found()["django_at_jwt.E029"]
+        assert (
+            message.msg == f'AT_JWT["CLIENT_REGISTRATION"] is {chosen!r}, but OAUTH2_PROVIDER["{name}"] is {value!r}.'
+        )
+        assert f'Remove "{name}" from OAUTH2_PROVIDER' in message.hint
+
+    @pytest.mark.parametrize(("chosen", "enabled"), [("closed", False), ("open", True), (None, True), (None, False)])
+    def test_no_conflict(self, chosen, enabled, ours, toolkit):
+        ours(CLIENT_REGISTRATION=chosen, RESOURCE_SERVERS=OPEN_API)
+        toolkit(DCR_ENABLED=enabled)
+        assert found() == {}
+
+
+class TestNoApi:
+    @pytest.mark.parametrize("how", ["open", "users", "dcr", "cimd"])
+    def test_clients_that_can_register(self, how, ours, toolkit):
+        if how in {"open", "users"}:
+            ours(CLIENT_REGISTRATION=how)
+        else:
+            toolkit(**{f"{how.upper()}_ENABLED": True})
+        message = found()["django_at_jwt.W032"]
+        assert "no resource server is open to them" in message.msg
+        ours(RESOURCE_SERVERS=OPEN_API)
+        assert found() == {}
+
+    @pytest.mark.parametrize("source", ["dcr", "cimd"])
+    def test_clients_from_before(self, source, make_client, ours):
+        client = make_client(registration_source=source).application
+        assert "django_at_jwt.W032" in found()
+        ours(RESOURCE_SERVERS={API: {"clients": [client.client_id]}})
+        assert found() == {}
+
+    def test_a_row(self, ours):
+        ours(CLIENT_REGISTRATION="open")
+        row = ResourceServer.objects.create(identifier="https://mail.example.com/", open_to_registered_clients=True)
+        registry.forget()
+        assert found() == {}
+        row.enabled = False
+        row.save()
+        registry.forget()
+        assert "django_at_jwt.W032" in found()
+
+    def test_other_sites(self, make_client):
+        make_client()
+        assert found() == {}
+
+
+class TestCount:
+    def deployed(self):
+        messages = run_checks(include_deployment_checks=True)
+        return {message.id: message for message in messages if message.id == "django_at_jwt.W034"}
+
+    def test_processes_that_share_no_cache(self, ours):
+        ours(CLIENT_REGISTRATION="open", RESOURCE_SERVERS=OPEN_API)
+        [message] = self.deployed().values()
+        assert "a LocMemCache, which processes do not share" in message.msg
+        ours(ATTEMPT_CACHE="missing")
+        [message] = self.deployed().values()
+        assert "which is not in CACHES" in message.msg
+
+    @pytest.mark.parametrize(
+        "values", [{"CLIENT_REGISTRATION": "users"}, {"CLIENT_REGISTRATION": "open", "CLIENT_REGISTRATION_RATE": None}]
+    )
+    def test_nothing_to_count(self, values, ours):
+        ours(**values)
+        assert self.deployed() == {}
+
+    def test_shared_cache(self, ours, settings):
+        backend = "django.core.cache.backends.redis.RedisCache"
+        settings.CACHES = {"default": {"BACKEND": backend, "LOCATION": "redis://127.0.0.1:1/0"}}
+        ours(CLIENT_REGISTRATION="open")
+        assert self.deployed() == {}
+
+
+class TestCorsMiddleware:
+    @pytest.fixture(autouse=True)
+    def _installed(self, settings, ours):
+        pytest.importorskip("corsheaders", reason="django-cors-headers is not installed")
+        settings.MIDDLEWARE = ["corsheaders.middleware.CorsMiddleware", *settings.MIDDLEWARE]
+        ours(CORS_ALLOWED_ORIGINS=["https://a.example.com", "https://b.example.com"])
+
+    def test_origins_that_it_does_not_allow(self, settings):
+        settings.CORS_ALLOWED_ORIGINS = ["https://a.example.com"]
+        message = found()["django_at_jwt.W033"]
+        assert message.msg.endswith('of AT_JWT["CORS_ALLOWED_ORIGINS"]: https://b.example.com.')
+        assert "CORS_URLS_REGEX" in message.hint
+
+    def test_all_origins(self, ours, settings):
+        ours(CORS_ALLOWED_ORIGINS="*")
+        settings.CORS_ALLOWED_ORIGINS = ["https://a.example.com"]
+        assert found()["django_at_jwt.W033"].msg.endswith(": *.")
+        settings.CORS_ALLOW_ALL_ORIGINS = True
+        assert found() == {}
+
+    @pytest.mark.parametrize(
+        "values",
+        [
+            {"CORS_URLS_REGEX": r"^/api/"},
+            {"CORS_ALLOWED_ORIGINS": ["https://a.example.com", "https://b.example.com"]},
+            {"CORS_ALLOWED_ORIGIN_REGEXES": [r"^https://\w+\.example\.com$"]},
+            {"CORS_ALLOW_ALL_ORIGINS": True},
+            {"MIDDLEWARE": []},
+        ],
+        ids=lambda values: next(iter(values)),
+    )
+    def test_it_agrees(self, values, settings):
+        for name, value in values.items():
+            setattr(settings, name, value)
+        assert "django_at_jwt.W033" not in found()
