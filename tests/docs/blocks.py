@@ -49,6 +49,8 @@ PROTECT = topic(
 PLAIN_VIEWS = topic("how-to/plain-views")
 OTHER_FRAMEWORKS = topic("how-to/other-frameworks", "how-to/websockets")
 MCP = topic("how-to/mcp")
+MCP_SERVERS = topic("how-to/mcp-servers")
+RESOURCE_METADATA = topic("how-to/resource-metadata")
 CLIENT_METADATA = topic("how-to/client-metadata")
 TESTING = topic("how-to/testing")
 TESTING_AN_ISSUER = topic("how-to/testing-an-issuer")
@@ -113,6 +115,7 @@ RUN_IN_A_PROJECT = (
     PROTECT,
     PLAIN_VIEWS,
     MCP,
+    RESOURCE_METADATA,
     REMOTE_ISSUER,
     TESTING,
     TESTING_AN_ISSUER,

@@ -9,7 +9,7 @@ import pytest
 
 from tests.ports import reserved_port
 
-from .blocks import INSTALLATION, MCP, OWN_VIEWS, PLAIN_VIEWS, PROTECT, README, blocks_of
+from .blocks import INSTALLATION, OWN_VIEWS, PLAIN_VIEWS, PROTECT, README, RESOURCE_METADATA, blocks_of
 from .new_project import ADDRESS_IN_THE_PAGES, NewProject
 
 pytestmark = pytest.mark.skipif(
@@ -102,7 +102,7 @@ def test_pages_in_a_new_project(project):
     ]
     assert status(project, "/figures/", "$TOKEN") == 401
 
-    printed = project.follow(blocks_of(MCP))
+    printed = project.follow(blocks_of(RESOURCE_METADATA))
     document, challenge = printed.values()
     assert json.loads(document)["resource"] == f"{project.address}/"
     assert f'resource_metadata="{project.address}/.well-known/oauth-protected-resource"' in challenge

@@ -1,4 +1,4 @@
-"""The guide on other frameworks: its blocks, run with the real packages."""
+"""The guides on other frameworks and on MCP servers: their blocks, run with the real packages."""
 
 from __future__ import annotations
 
@@ -14,9 +14,14 @@ from tests.patience import PATIENCE_SECONDS
 from tests.resource_server.signed_tokens import bearer, token
 from tests.site.urls_of_apis import urlpatterns as site_urls
 
-from .blocks import OTHER_FRAMEWORKS, blocks_of
+from .blocks import MCP_SERVERS, OTHER_FRAMEWORKS, blocks_of
 
-BLOCKS = {block.file: block for block in blocks_of(OTHER_FRAMEWORKS) if block.language == "python"}
+BLOCKS = {
+    block.file: block
+    for topic in (OTHER_FRAMEWORKS, MCP_SERVERS)
+    for block in blocks_of(topic)
+    if block.language == "python"
+}
 
 
 @pytest.fixture
