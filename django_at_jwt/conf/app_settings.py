@@ -39,11 +39,11 @@ from .validators import (
     read_optional_identifiers,
     read_optional_key,
     read_optional_local_revocation,
-    read_optional_rate,
     read_origins,
     read_oversize,
     read_positive,
     read_protected_resources,
+    read_rate,
     read_revocation_unavailable,
     read_seconds,
     read_sectors,
@@ -111,7 +111,7 @@ class AppSettings:
         client_registration: who may register clients by RFC 7591: ``"closed"``, ``"users"`` who are logged in, or
             ``"open"`` to anyone. ``None``: django-oauth-toolkit's settings decide.
         client_registration_rate: how many requests to register clients each address may send, such as ``20/hour``;
-            ``None`` for any number.
+            ``0/hour`` for any number.
         unused_client_retention: how long a client that registered itself is kept after it was last used; 0 for ever.
         cors_allowed_origins: origins whose scripts may use the endpoints that clients call, or ``"*"`` for all.
         user_code_attempts: wrong user codes of devices per session and quarter of an hour; 0 for any number.
@@ -182,7 +182,7 @@ class AppSettings:
     oversized_claims: str = setting("refuse", read_oversize)
     self_registration: bool = setting(False, read_flag)
     client_registration: str | None = setting(None, read_client_registration)
-    client_registration_rate: str | None = setting("20/hour", read_optional_rate)
+    client_registration_rate: str = setting("20/hour", read_rate)
     unused_client_retention: timedelta = setting(timedelta(days=90), read_duration)
     cors_allowed_origins: tuple[str, ...] | str = setting((), read_origins)
     user_code_attempts: int = setting(5, read_count)
@@ -224,8 +224,9 @@ class AppSettings:
 
     @property
     def registration_limit(self) -> tuple[int, int] | None:
-        """The most requests to register clients for an address, and the seconds in which they count."""
-        return None if self.client_registration_rate is None else parse_rate(self.client_registration_rate)
+        """The most requests to register clients for an address and the seconds in which they count, if limited."""
+        most, seconds = parse_rate(self.client_registration_rate)
+        return (most, seconds) if most else None
 
     @property
     def issuer_cache_bounds(self) -> CacheBounds:

@@ -287,10 +287,9 @@ def read_client_registration(value: object) -> str | None:
 _PERIODS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
-def read_optional_rate(value: object) -> str | None:
-    if value is not None:
-        parse_rate(value)
-    return None if value is None else str(value)
+def read_rate(value: object) -> str:
+    parse_rate(value)
+    return str(value)
 
 
 def parse_rate(value: object) -> tuple[int, int]:
@@ -299,9 +298,7 @@ def parse_rate(value: object) -> tuple[int, int]:
     Raises:
         ValueError: it is not a rate.
     """
-    matched = (
-        re.fullmatch(r"([1-9][0-9]{0,8})/(second|minute|hour|day|[smhd])", value) if isinstance(value, str) else None
-    )
+    matched = re.fullmatch(r"([0-9]{1,9})/(second|minute|hour|day|[smhd])", value) if isinstance(value, str) else None
     if matched is None:
         raise ValueError(f'must be a number per second, minute, hour or day, such as "20/hour" {got(value)}')
     return int(matched[1]), _PERIODS[matched[2][0]]

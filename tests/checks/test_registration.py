@@ -107,7 +107,8 @@ class TestCount:
         assert "which is not in CACHES" in message.msg
 
     @pytest.mark.parametrize(
-        "values", [{"CLIENT_REGISTRATION": "users"}, {"CLIENT_REGISTRATION": "open", "CLIENT_REGISTRATION_RATE": None}]
+        "values",
+        [{"CLIENT_REGISTRATION": "users"}, {"CLIENT_REGISTRATION": "open", "CLIENT_REGISTRATION_RATE": "0/day"}],
     )
     def test_nothing_to_count(self, values, ours):
         ours(**values)

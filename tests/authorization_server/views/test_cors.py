@@ -38,7 +38,7 @@ def origins(settings):
             **settings.AT_JWT,
             "CORS_ALLOWED_ORIGINS": value,
             "CLIENT_REGISTRATION": "open",
-            "CLIENT_REGISTRATION_RATE": None,
+            "CLIENT_REGISTRATION_RATE": "0/day",
             **ours,
         }
 

@@ -115,7 +115,7 @@ def allow(settings):
         "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "registrations"}
     }
 
-    def change(registration, rate=None, **ours):
+    def change(registration, rate="0/day", **ours):
         settings.AT_JWT = {
             **settings.AT_JWT,
             "CLIENT_REGISTRATION": registration,
