@@ -28,7 +28,8 @@ _PARAMETERS: Final[Mapping[str, Mapping[str, str]]] = {
 }
 _MALFORMED: Final = "a NUL character in a parameter or non-ASCII credentials cause a server error"
 _REGISTRATION: Final = (
-    "documents that cannot be stored cause a server error, and registration_client_uri follows the Host header"
+    'AT_JWT["CLIENT_REGISTRATION"] is ignored, a client that asks for several grant types is refused, documents that '
+    "cannot be stored cause a server error, and registration_client_uri follows the Host header"
 )
 # What does not work if a view without this app's protection serves an endpoint, by django-oauth-toolkit's URL names.
 _LOST: Final[Mapping[str, str]] = {
