@@ -144,7 +144,7 @@ class ResourceServerAdmin(ClientSearchMixin, ConfirmingAdmin):
     list_per_page = 30
     search_fields = ("name", "identifier", "description")
     fieldsets = (
-        (None, {"fields": ("identifier", "name", "description", "enabled")}),
+        (None, {"fields": ("identifier", "aliases", "name", "description", "enabled")}),
         (
             _("Access"),
             {"fields": ("open_to_all_clients", "open_to_registered_clients", "clients", "is_default", "isolated")},

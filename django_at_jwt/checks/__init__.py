@@ -39,6 +39,8 @@ from .keys import (
     check_signing_keys_open,
     check_size_of_signatures,
 )
+from .mcp import check_client_metadata_is_on, check_loopback_client_metadata, check_mcp_settings
+from .metadata import check_site_metadata
 from .registration import (
     check_apis_of_registered_clients,
     check_cors_middleware,
@@ -129,6 +131,10 @@ ALL_CHECKS: Final[Sequence[Callable[..., list[CheckMessage]]]] = (
     check_issuer_is_served_here,
     check_helper_is_first,
     check_token_lifetime,
+    check_lifetime_function,
+    check_toolkit_version,
+    check_client_metadata_is_on,
+    check_mcp_settings,
     check_registration_settings,
     check_apis_of_registered_clients,
     check_cors_middleware,
@@ -144,6 +150,7 @@ DEPLOYMENT_CHECKS: Final[Sequence[Callable[..., list[CheckMessage]]]] = (
     check_client_secrets_are_fast,
     check_rfc9700,
     check_public_clients,
+    check_loopback_client_metadata,
     check_registrations_are_counted,
 )
 

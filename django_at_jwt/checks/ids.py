@@ -50,7 +50,9 @@ class CheckId(StrEnum):
     NO_CLIENT_SECRET_HASHER = "django_at_jwt.E025"  # noqa: S105 - an id
     UNUSABLE_REVOCATION = "django_at_jwt.E026"
     UNUSABLE_LIFETIME = "django_at_jwt.E027"
+    UNUSABLE_MCP_SETTING = "django_at_jwt.E028"
     REGISTRATION_CONFLICT = "django_at_jwt.E029"
+    EQUIVALENT_IDENTIFIERS = "django_at_jwt.E030"
     NO_SIGNING_KEY = "django_at_jwt.W001"
     NO_WELL_KNOWN_URLS = "django_at_jwt.W002"
     ISSUER_ELSEWHERE = "django_at_jwt.W003"
@@ -70,6 +72,8 @@ class CheckId(StrEnum):
     AUDIENCE_NOT_ISSUED = "django_at_jwt.W042"
     ISSUER_NOT_SERVED = "django_at_jwt.W043"
     HELPER_NOT_FIRST = "django_at_jwt.W044"
+    LIFETIME_FUNCTION = "django_at_jwt.W050"
+    UNTRIED_TOOLKIT = "django_at_jwt.W051"
     CLIENT_METADATA_OFF = "django_at_jwt.W045"
     CHANGED_MCP_SETTING = "django_at_jwt.W046"
     LOOPBACK_CLIENT_METADATA = "django_at_jwt.W047"

@@ -108,6 +108,7 @@ class AppSettings:
         max_claims_bytes: maximum size of all claims of a token, in bytes of JSON.
         oversized_claims: whether a token over the maximum is refused or optional claims are dropped, largest first.
         self_registration: whether any user may register clients on DOT's page, without the permission to add them.
+        loopback_client_metadata: whether client metadata documents may be on a loopback address, for development.
         client_registration: who may register clients by RFC 7591: ``"closed"``, ``"users"`` who are logged in, or
             ``"open"`` to anyone. ``None``: django-oauth-toolkit's settings decide.
         client_registration_rate: how many requests to register clients each address may send, such as ``20/hour``;
@@ -117,7 +118,8 @@ class AppSettings:
         user_code_attempts: wrong user codes of devices per session and quarter of an hour; 0 for any number.
         user_code_attempts_per_address: the same per address that requests come from.
         attempt_cache: alias of the Django cache in which all workers count wrong attempts and registrations.
-        audience: the ``aud`` that this project's own API expects, if it is not the default resource.
+        audience: the values of ``aud`` that this project's own API accepts, if not the default resource; one of them
+            suffices. A site with several addresses has one for each.
         authentication_methods: ``amr`` values (RFC 8176) by the dotted path of an authentication backend, in addition
             to those of Django's own backends.
         authentication_contexts: the ``amr`` values that each ``acr`` requires, or the dotted path of a callable that
@@ -181,6 +183,7 @@ class AppSettings:
     max_claims_bytes: int = setting(SizeLimits().token_bytes, read_positive)
     oversized_claims: str = setting("refuse", read_oversize)
     self_registration: bool = setting(False, read_flag)
+    loopback_client_metadata: bool = setting(False, read_flag)
     client_registration: str | None = setting(None, read_client_registration)
     client_registration_rate: str = setting("20/hour", read_rate)
     unused_client_retention: timedelta = setting(timedelta(days=90), read_duration)

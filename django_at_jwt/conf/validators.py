@@ -327,7 +327,9 @@ def _is_origin(value: object) -> bool:
     except ValueError:
         return False
     is_usual = parts.port is None or port != {"https": 443, "http": 80}.get(parts.scheme)
-    return bool(parts.scheme and parts.hostname) and is_usual and value == f"{parts.scheme}://{parts.netloc}".lower()
+    is_plain = not any(each in parts.netloc for each in "@*")
+    is_origin = value == f"{parts.scheme}://{parts.netloc}".lower()
+    return bool(parts.scheme and parts.hostname) and is_usual and is_plain and is_origin
 
 
 def read_stored_tokens(value: object) -> bool | str:

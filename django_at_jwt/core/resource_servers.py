@@ -98,6 +98,7 @@ class ResourceServerConfig:
     introspection_clients: frozenset[str] = frozenset()
     isolated: bool = False
     enabled: bool = True
+    aliases: tuple[str, ...] = ()
     registered_clients: bool = False
 
     def __str__(self) -> str:
@@ -174,6 +175,29 @@ class ResourceServers:
 
     def __iter__(self) -> Iterator[ResourceServerConfig]:
         return iter(self.by_identifier.values())
+
+    def named(self, name: str) -> ResourceServerConfig | None:
+        """Return the resource server that a request names, or ``None``.
+
+        A name is an identifier, a former one, or equivalent to one of these (:func:`canonical_identifier`).
+        """
+        exact = self.by_identifier.get(name)
+        return self._by_canonical.get(_canonical(name)) if exact is None else exact
+
+    def registered(self, names: Iterable[str]) -> list[str]:
+        """Return the registered identifiers of resource servers, without duplicates. Unknown names are kept."""
+        found = ((name, self.named(name)) for name in names)
+        return list(dict.fromkeys(name if server is None else server.identifier for name, server in found))
+
+    def collisions(self) -> Iterator[tuple[str, str]]:
+        """Yield each name that is equivalent to another one, with the one that takes precedence."""
+        seen: dict[str, str] = {}
+        for name in (*self.by_identifier, *(alias for server in self for alias in server.aliases)):
+            canonical = _canonical(name)
+            if canonical in seen:
+                yield name, seen[canonical]
+            else:
+                seen[canonical] = name
 
     def for_registered_clients(self) -> ResourceServers:
         """Return the same resource servers as they are for a client that registered itself."""

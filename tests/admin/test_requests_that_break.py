@@ -281,6 +281,22 @@ class TestOtherChanges:
         assert named.clients == ("client 2",)
         assert "Compared the requests of 2 of 4 clients" in text_of(page)
 
+    def test_closing_to_clients_that_register_themselves(self, admin, orders, make_client):
+        orders.open_to_registered_clients = True
+        orders.save()
+        registry.forget()
+        make_client("client-credentials", name="of an administrator")
+        make_client("client-credentials", name="registered itself", registration_source="dcr")
+        page = send(admin, change(orders), open_to_registered_clients=None)
+        [named] = [line for line in page.context["breaks"] if "that name Orders" in line.text]
+        assert named.clients == ("registered itself",)
+        assert said(named).endswith("requests that name Orders will fail with invalid_target.")
+        # They have no other API, so opening one to all clients changes nothing for them.
+        confirm(admin, page)
+        assert breaks(send(admin, change(orders), open_to_registered_clients="on")) == []
+        only = [line for line in breaks(send(admin, change(orders), open_to_all_clients=None)) if "Orders" in line]
+        assert only == ["1 client: requests that name Orders will fail with invalid_target."]
+
     def test_isolating(self, admin, orders, service):
         assert breaks(send(admin, change(orders), isolated="on")) == [
             "1 client that names no resource gets tokens for Notes instead of Orders (requests for read)."

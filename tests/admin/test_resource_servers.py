@@ -254,6 +254,24 @@ def test_api_without_clients_is_pointed_out(admin, service):
     assert [level for level, _ in messages_after_saving(admin, address, chosen)] == ["success"]
 
 
+@pytest.mark.parametrize(
+    ("sent", "shown"),
+    [
+        ({"open_to_registered_clients": "on"}, "self-registered"),
+        ({"open_to_all_clients": "on", "open_to_registered_clients": "on"}, "all, self-registered"),
+    ],
+)
+def test_api_for_clients_that_register_themselves(sent, shown, admin):
+    page = admin.get(reverse(ADD))
+    assert page.context["adminform"].form["open_to_registered_clients"].initial is False
+    own = {name: value for name, value in FORM.items() if name != "open_to_all_clients"}
+    assert [level for level, _ in messages_after_saving(admin, reverse(ADD), {**own, **sent})] == ["success"]
+    assert f'<td class="field-allowed_clients">{shown}</td>' in admin.get(reverse(LIST)).content.decode()
+    row = ResourceServer.objects.get()
+    assert row.open_to_registered_clients
+    assert row.registered.registered_clients
+
+
 def test_list_marks_one_default_only(admin, settings):
     settings.AT_JWT = {}
     for identifier in (MAIL, "https://first.example.com/"):

@@ -206,3 +206,18 @@ def test_a_change_is_reported_exactly_if_the_answer_differs(before, after, reque
 @given(registry=_registries, request_=_requests)
 def test_no_change_breaks_nothing(registry, request_):
     assert changed_requests(registry, registry, [request_], lifetime=300) == ()
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "itself", "effects"),
+    [
+        (True, False, True, [Effect.REFUSED]),
+        (False, True, True, [Effect.ISSUED]),
+        (True, False, False, []),
+        (False, True, False, []),
+    ],
+)
+def test_clients_that_registered_themselves(before, after, itself, effects):
+    servers = ([replace(WITHOUT_SCOPES, registered_clients=value)] for value in (before, after))
+    asked = request("read", registered_itself=itself)
+    assert [cause.effect for cause in causes(*servers, asked)] == effects

@@ -44,6 +44,33 @@ def test_who_may_ask():
     assert not ResourceServerConfig(identifier=API, enabled=False).is_open_to("two")
 
 
+@pytest.mark.compliance("7591-2")
+@pytest.mark.parametrize(
+    ("options", "one", "two"),
+    [
+        ({}, False, False),
+        ({"clients": ["one"]}, True, False),
+        ({"registered_clients": True}, True, True),
+        ({"clients": ["one"], "registered_clients": True}, True, True),
+        ({"clients": [], "registered_clients": True}, True, True),
+        ({"enabled": False, "registered_clients": True}, False, False),
+    ],
+)
+def test_clients_that_registered_themselves(options, one, two):
+    [server] = declared_resource_servers({API: options})
+    registry = ResourceServers.of([server], default=API).for_registered_clients()
+    seen = registry.by_identifier[API]
+    assert (seen.is_open_to("one"), seen.is_open_to("two")) == (one, two)
+    assert registry.default == API
+    # Clients of administrators are not affected.
+    assert server.is_open_to("two") == ("clients" not in options and options.get("enabled", True))
+
+
+def test_a_default_that_is_registered_nowhere_is_closed_to_them():
+    registry = ResourceServers.of([], default=API).for_registered_clients()
+    assert not registry.by_identifier[API].is_open_to("one")
+
+
 def test_undeclared_scopes_belong_to_servers_that_declare_none():
     first, second = (
         ResourceServerConfig(identifier=API),

@@ -49,6 +49,12 @@ PROTECT = topic(
 PLAIN_VIEWS = topic("how-to/plain-views")
 OTHER_FRAMEWORKS = topic("how-to/other-frameworks", "how-to/websockets")
 MCP = topic("how-to/mcp")
+ADDRESSES = topic(
+    "how-to/move-an-api",
+    "how-to/several-addresses",
+    "how-to/other-bearer-tokens",
+    "how-to/own-metadata",
+)
 MCP_SERVERS = topic("how-to/mcp-servers")
 RESOURCE_METADATA = topic("how-to/resource-metadata")
 CLIENT_METADATA = topic("how-to/client-metadata")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from oauth2_provider.models import get_application_model
 
 from django_at_jwt.authorization_server.resource_servers import is_open_to
+from django_at_jwt.authorization_server.toolkit import get_scopes_backend
 from django_at_jwt.conf import token_user_model
 from django_at_jwt.core.claims import TokensFor
 from django_at_jwt.models.mappable import groups_field

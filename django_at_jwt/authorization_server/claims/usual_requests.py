@@ -21,6 +21,7 @@ from oauth2_provider.models import (
 )
 
 from django_at_jwt.authorization_server.resource_servers import SELF_REGISTERED, is_open_to, registered_itself
+from django_at_jwt.authorization_server.toolkit import get_scopes_backend
 from django_at_jwt.core.audience import resolve_audience
 from django_at_jwt.core.audience_change import ClientRequest
 from django_at_jwt.core.errors import IssuanceError

@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from django_at_jwt.authorization_server.activity import usable_families
 from django_at_jwt.authorization_server.client_metadata import has_metadata_document
 from django_at_jwt.authorization_server.resource_servers import registry
+from django_at_jwt.authorization_server.toolkit import get_scopes_backend
 from django_at_jwt.core.subjects import displayed_host, is_on_own_device
 from django_at_jwt.models import Authorization
 from django_at_jwt.models.authorization import reference_to
