@@ -427,6 +427,21 @@ class TestAddressOfTheDocument:
         url = documents.publish().replace("localhost", "10.0.0.1")
         assert PublicClient(url).page(user).status_code == 400
 
+    def test_may_be_as_long_as_the_column(self, documents, user):
+        path = "/client.json?"
+        path += "x" * (255 - len(documents.root + path))
+        client = PublicClient(documents.publish(path), "http://127.0.0.1/callback")
+        tokens = client.token(user)
+        assert decoded(tokens["access_token"])[1]["client_id"] == client.client_id
+        started = client.post("/o/device-authorization/", scope="read")
+        assert started.status_code == 400
+        refresh = {"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"]}
+        assert client.post("/o/token/", **refresh).status_code == 200
+        assert client.post("/o/revoke_token/", token=tokens["refresh_token"]).status_code == 200
+        longer = PublicClient(f"{client.client_id}x")
+        assert longer.page(user).status_code == 400
+        assert documents.requests == [path]
+
     def test_of_an_untrusted_server_is_refused(self, documents, user, monkeypatch):
         monkeypatch.delenv("SSL_CERT_FILE")
         assert PublicClient(documents.publish()).page(user).status_code == 400
