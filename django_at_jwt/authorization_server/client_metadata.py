@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Final
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
-from oauth2_provider.cimd import CIMDError
 from oauth2_provider.models import get_application_model
 from oauth2_provider.settings import oauth2_settings
 
@@ -23,6 +22,12 @@ from django_at_jwt.outbound.addresses import is_loopback_address, is_public_addr
 from django_at_jwt.outbound.http import MAX_BYTES, FetchFailed, fetch
 
 from .redirect_uris import problem_with_registered_uri
+
+try:
+    # DOT after 3.4.
+    from oauth2_provider.authorization_server.cimd import CIMDError
+except ImportError:
+    from oauth2_provider.cimd import CIMDError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -100,6 +105,11 @@ class ClientMetadataFetcher:
 
 def _may_connect(address: str) -> bool:
     return is_public_address(address) or (app_settings().loopback_client_metadata and is_loopback_address(address))
+
+
+def is_document_address(client_id: str) -> bool:
+    """Return whether DOT takes a client id for the URL of a metadata document."""
+    return client_id[:8].lower() == "https://"
 
 
 def uses_client_metadata() -> bool:

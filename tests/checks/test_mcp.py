@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from django.core.checks import ERROR, WARNING, run_checks
 from django.core.exceptions import ImproperlyConfigured
+from oauth2_provider.settings import DEFAULTS
 
 from django_at_jwt import oauth2_provider_settings
 from django_at_jwt.conf import MCP_PROFILE
@@ -52,7 +53,7 @@ def test_site_without_mcp_is_not_bothered(profile, reported):
     [
         ({"CIMD_ENABLED": False}, "W045", WARNING, '["CIMD_ENABLED"] is off'),
         (
-            {"CIMD_METADATA_FETCHER": "oauth2_provider.cimd.SafeMetadataFetcher"},
+            {"CIMD_METADATA_FETCHER": DEFAULTS["CIMD_METADATA_FETCHER"]},
             "W045",
             WARNING,
             "VS Code, which lists the device grant",

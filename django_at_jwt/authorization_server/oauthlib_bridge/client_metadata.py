@@ -6,9 +6,8 @@ import logging
 from typing import TYPE_CHECKING, Any, Final
 
 from django.db import Error as AnyDatabaseError
-from oauth2_provider.cimd import is_cimd_client_id
 
-from django_at_jwt.authorization_server.client_metadata import is_withdrawn
+from django_at_jwt.authorization_server.client_metadata import is_document_address, is_withdrawn
 from django_at_jwt.core.quotation import quote, single_line
 
 if TYPE_CHECKING:
@@ -35,7 +34,7 @@ class ClientMetadataMixin:
         except AnyDatabaseError:
             raise
         except Exception as error:
-            if not is_cimd_client_id(client_id):
+            if not is_document_address(client_id):
                 raise
             logger.error(  # noqa: TRY400 - no traceback is needed
                 "Client %s is refused: its metadata document cannot be looked up, for instance because the default "

@@ -21,6 +21,7 @@ from django.test import Client
 from django.utils import timezone
 from oauth2_provider.models import get_access_token_model, get_application_model
 
+from django_at_jwt.authorization_server.client_metadata import CIMDError
 from tests import settings as site
 from tests.client_documents import PUBLISHED, Page
 from tests.conftest import decoded
@@ -535,7 +536,7 @@ class TestFetching:
     def test_hosts_can_be_limited(self, documents, user, settings):
         settings.OAUTH2_PROVIDER = {
             **settings.OAUTH2_PROVIDER,
-            "CIMD_REGISTRATION_PERMISSION_CLASSES": ["oauth2_provider.cimd.HostAllowlistCIMDPermission"],
+            "CIMD_REGISTRATION_PERMISSION_CLASSES": [f"{CIMDError.__module__}.HostAllowlistCIMDPermission"],
             "CIMD_ALLOWED_HOSTS": ["claude.ai"],
         }
         assert PublicClient(documents.publish()).page(user).status_code == 400
