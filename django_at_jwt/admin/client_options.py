@@ -32,7 +32,7 @@ class ClientOptionsForm(_ModelForm):
 
     class Meta:  # noqa: D106 - Django's own
         model = ClientOptions
-        fields: ClassVar = ["store_access_tokens"]
+        fields: ClassVar = ["token_format", "store_access_tokens"]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -73,8 +73,8 @@ class ClientOptionsAdmin(ClientSearchMixin, ModelAdmin):
     """Options of single clients, which override the settings."""
 
     form = ClientOptionsForm
-    list_display = ("named_client", "store_access_tokens")
-    list_filter = ("store_access_tokens",)
+    list_display = ("named_client", "token_format", "store_access_tokens")
+    list_filter = ("token_format", "store_access_tokens")
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         """Return the list that reads the clients."""
@@ -82,7 +82,7 @@ class ClientOptionsAdmin(ClientSearchMixin, ModelAdmin):
 
     def get_fields(self, request: HttpRequest, obj: ClientOptions | None = None) -> Any:
         """Return the fields; the client of existing options cannot be changed."""
-        return ["client_id" if obj is None else "named_client", "store_access_tokens"]
+        return ["client_id" if obj is None else "named_client", "token_format", "store_access_tokens"]
 
     def get_readonly_fields(self, request: HttpRequest, obj: ClientOptions | None = None) -> list[str]:
         """Return the fields that are shown only."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlencode
 
 from django.contrib.auth import get_permission_codename
 from django.urls import NoReverseMatch, reverse
@@ -13,13 +14,16 @@ from django.utils.translation import gettext as _
 from oauth2_provider.models import get_application_model
 
 from django_at_jwt.authorization_server.activity import activity_of_client, clients_of, live_authorizations_of_user
+from django_at_jwt.authorization_server.client_options import token_format_of
 from django_at_jwt.authorization_server.keys.last_expiry import as_datetime
 from django_at_jwt.authorization_server.resource_servers import registered_itself, registry
 from django_at_jwt.authorization_server.toolkit import get_scopes_backend
 from django_at_jwt.conf import access_token_lifetime, app_settings, token_user_model
+from django_at_jwt.core.audience import Audience
 from django_at_jwt.core.authentication import AuthenticationEvent
 from django_at_jwt.core.resource_servers import TokenFormat
-from django_at_jwt.models import Authorization, ResourceServer
+from django_at_jwt.models import Authorization, ClientOptions, ResourceServer
+from django_at_jwt.models.authorization import reference_to
 
 from .dates import format_instant
 from .lifetime import lifetime_in_words
@@ -87,6 +91,8 @@ def client_section(request: HttpRequest, client: Any) -> dict[str, Any]:
     if _may_view(request, ResourceServer):
         apis = _apis(request, client)
         context |= {"shows_apis": True, "apis": apis[:_MOST_SHOWN], "more_apis": max(0, len(apis) - _MOST_SHOWN)}
+    if _may_view(request, ClientOptions):
+        context |= {"shows_format": True, "token_format": token_format_of(client), **_options_link(request, client)}
     if request.user.has_perm(VIEW_AUTHORIZATIONS):
         found = activity_of_client(client)
         is_exact = found.authorizations_are_exact and found.access_tokens_are_exact
@@ -98,6 +104,19 @@ def client_section(request: HttpRequest, client: Any) -> dict[str, Any]:
             "is_exact": is_exact,
         }
     return context
+
+
+def _options_link(request: HttpRequest, client: Any) -> dict[str, Any]:
+    """Return the address of the client's options, or of the form that adds them, if the administrator may open it."""
+    model, key = reference_to(client)
+    row = ClientOptions.objects.filter(client_model=model, client_key=key).only("pk").first()
+    action = "add" if row is None else "change"
+    if not request.user.has_perm(f"django_at_jwt.{action}_clientoptions"):
+        return {}
+    if row is not None:
+        return {"options_url": _address(request, "django_at_jwt_clientoptions_change", row.pk)}
+    address = _address(request, "django_at_jwt_clientoptions_add")
+    return {"options_url": address and f"{address}?{urlencode({'client_id': client.client_id})}"}
 
 
 def _may_view(request: HttpRequest, model: type[Model]) -> bool:
@@ -153,6 +172,7 @@ def _apis(request: HttpRequest, client: Any) -> list[ApiLine]:
     rows = ResourceServer.objects.filter(identifier__in=names).values_list("identifier", "pk")
     keys = dict(rows) if names else {}
     scopes = get_scopes_backend().get_available_scopes(application=client)
+    chosen = token_format_of(client)
     return [
         ApiLine(
             name=str(server),
@@ -164,7 +184,7 @@ def _apis(request: HttpRequest, client: Any) -> list[ApiLine]:
             is_default=server.identifier == known.default,
             is_isolated=server.isolated,
             scopes=tuple(scope for scope in scopes if known.has_meaning(scope, server)),
-            tokens=_tokens(server),
+            tokens=_tokens(server, Audience(servers=(server,), scopes=(), client_format=chosen).token_format),
             lifetime=lifetime_in_words(server.lifetime or access_token_lifetime()),
         )
         for server in servers
@@ -183,7 +203,7 @@ def _access(server: ResourceServerConfig, *, is_row: bool, itself: bool) -> str:
     return _("lists this client, in the settings")
 
 
-def _tokens(server: ResourceServerConfig) -> str:
-    if server.token_format is TokenFormat.OPAQUE:
-        return server.token_format.value
-    return f"{server.token_format.value} {server.algorithm or app_settings().signing_algorithms[0]}"
+def _tokens(server: ResourceServerConfig, token_format: TokenFormat) -> str:
+    if token_format is TokenFormat.OPAQUE:
+        return token_format.value
+    return f"{token_format.value} {server.algorithm or app_settings().signing_algorithms[0]}"

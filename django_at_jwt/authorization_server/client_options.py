@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from django.db import Error as AnyDatabaseError
+from oauth2_provider.models import get_application_model
 
 from django_at_jwt.conf import app_settings, register_process_cache
 from django_at_jwt.core.errors import IssuanceUnavailable
 from django_at_jwt.core.quotation import single_line
+from django_at_jwt.core.resource_servers import TokenFormat
 from django_at_jwt.models import ClientOptions
 from django_at_jwt.models.authorization import reference_to
 
@@ -18,14 +20,50 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-def _read(database: str) -> Mapping[tuple[str, str], bool]:
-    rows = ClientOptions.objects.using(database).filter(store_access_tokens__isnull=False)
-    return {(model, key): stores for model, key, stores in rows.values_list(*_COLUMNS)}
+class _Options(NamedTuple):
+    """What is chosen for a client; ``None`` where nothing is."""
+
+    store_access_tokens: bool | None = None
+    token_format: TokenFormat | None = None
 
 
-_COLUMNS: Final = ("client_model", "client_key", "store_access_tokens")
+def _read(database: str) -> Mapping[tuple[str, str], _Options]:
+    rows = ClientOptions.objects.using(database).values_list(*_COLUMNS)
+    return {(model, key): _Options(stores, _FORMATS.get(name)) for model, key, stores, name in rows}
+
+
+_COLUMNS: Final = ("client_model", "client_key", "store_access_tokens", "token_format")
+# Fixtures can store other texts, which choose nothing.
+_FORMATS: Final[Mapping[str | None, TokenFormat]] = {each.value: each for each in TokenFormat}
 _chosen: Final = RowCache(ClientOptions, _read)
 register_process_cache(_chosen.clear)
+
+
+def token_format_of(client: Any) -> TokenFormat | None:
+    """Return the format of access tokens that is chosen for a client, or ``None`` for that of the API.
+
+    Args:
+        client: a row of DOT's application model.
+
+    Raises:
+        IssuanceUnavailable: the options of clients cannot be read.
+    """
+    return _options_of(client).token_format
+
+
+def token_formats_by_key() -> dict[str, TokenFormat]:
+    """Return the formats that are chosen for clients, by the primary key of the client as text.
+
+    Raises:
+        django.db.Error: the options of clients cannot be read.
+    """
+    model = get_application_model()
+    label = (model._meta.concrete_model or model)._meta.label
+    return {
+        key: options.token_format
+        for (client_model, key), options in _chosen.current().items()
+        if client_model == label and options.token_format is not None
+    }
 
 
 def stores_access_tokens(client: Any, *, has_user: bool) -> bool:
@@ -38,10 +76,7 @@ def stores_access_tokens(client: Any, *, has_user: bool) -> bool:
     Raises:
         IssuanceUnavailable: the options of clients cannot be read.
     """
-    try:
-        chosen = _chosen.current().get(reference_to(client))
-    except AnyDatabaseError as error:
-        raise IssuanceUnavailable(f"the options of clients cannot be read: {single_line(error)}") from None
+    chosen = _options_of(client).store_access_tokens
     if chosen is not None:
         return chosen
     stores = app_settings().store_access_tokens
@@ -54,4 +89,12 @@ def some_tokens_are_unstored() -> bool:
     Raises:
         django.db.Error: the options of clients cannot be read.
     """
-    return app_settings().store_access_tokens is not True or not all(_chosen.current().values())
+    chosen = (options.store_access_tokens for options in _chosen.current().values())
+    return app_settings().store_access_tokens is not True or False in chosen
+
+
+def _options_of(client: Any) -> _Options:
+    try:
+        return _chosen.current().get(reference_to(client), _Options())
+    except AnyDatabaseError as error:
+        raise IssuanceUnavailable(f"the options of clients cannot be read: {single_line(error)}") from None

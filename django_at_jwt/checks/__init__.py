@@ -69,7 +69,7 @@ from .settings import (
     check_validator,
 )
 from .subjects import check_sectors, check_subject, check_way_back
-from .toolkit import check_lifetime_function, check_toolkit_version
+from .token_formats import check_opaque_tokens_are_accepted
 from .unstored_tokens import check_unstored_tokens
 from .urls import check_urls
 from .user_modes import check_table_of_subjects, check_user_model, check_user_modes
@@ -126,6 +126,7 @@ ALL_CHECKS: Final[Sequence[Callable[..., list[CheckMessage]]]] = (
     check_client_secret_key,
     check_revocation,
     check_unstored_tokens,
+    check_opaque_tokens_are_accepted,
     check_default_resource_covers_views,
     check_audience_is_issued,
     check_issuer_is_served_here,

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from .errors import InvalidScope, InvalidTarget, NoDefaultResource
-from .resource_servers import TokenFormat, is_resource_identifier
+from .resource_servers import is_resource_identifier
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from .resource_servers import ResourceServerConfig, ResourceServers
+    from .resource_servers import ResourceServerConfig, ResourceServers, TokenFormat
 
 _ONE_EACH: Final = "Request one token for each resource."
 
@@ -23,10 +23,12 @@ class Audience:
     Attributes:
         servers: at least one, in the order of the request.
         scopes: those with a meaning at one of the servers, or at the issuer.
+        client_format: the format that the client gets, or ``None`` for that of the servers.
     """
 
     servers: tuple[ResourceServerConfig, ...]
     scopes: tuple[str, ...]
+    client_format: TokenFormat | None = None
 
     @property
     def identifiers(self) -> list[str]:
@@ -35,8 +37,9 @@ class Audience:
 
     @property
     def token_format(self) -> TokenFormat:
-        """The format of the token, the same for all servers."""
-        return self.servers[0].token_format
+        """The format of the token: that of the client, unless it has none or the server is isolated."""
+        server = self.servers[0]
+        return server.token_format if self.client_format is None or server.isolated else self.client_format
 
     @property
     def algorithm(self) -> str | None:
@@ -56,6 +59,7 @@ def resolve_audience(
     scopes: Iterable[str],
     asked_scopes: Iterable[str] = (),
     granted: Sequence[str] | None = None,
+    client_format: TokenFormat | None = None,
 ) -> Audience:
     """Return the audience and the scopes of a token.
 
@@ -71,6 +75,7 @@ def resolve_audience(
         asked_scopes: those that the client itself requested in this authorization. Only they imply an audience.
         granted: the resources that were granted before (a code exchange, device or refresh request can narrow them but
             not widen them), or ``None`` in the first request of an authorization.
+        client_format: the format that the client gets at APIs that are not isolated, or ``None`` for that of the API.
 
     Raises:
         InvalidTarget: a resource is malformed, not registered, disabled, not available to this client or was not
@@ -91,10 +96,15 @@ def resolve_audience(
         raise InvalidTarget(f"A scope has a meaning for more than one of the requested resources. {_ONE_EACH}")
     if len(servers) > 1 and any(server.isolated for server in servers):
         raise InvalidTarget(f"One of the requested resources is isolated and cannot share a token. {_ONE_EACH}")
+    # Whatever the client's format: with the API's own format, the client could otherwise not refresh such a token.
     if len({(server.token_format, server.algorithm) for server in servers}) > 1:
         raise InvalidTarget(f"The requested resources need different kinds of token. {_ONE_EACH}")
     # Only scopes with a meaning at one of the servers, or at the issuer (RFC 9068 §2.2.3).
-    return Audience(servers=servers, scopes=tuple(scope for scope in meanings if meanings[scope] or scope in own))
+    return Audience(
+        servers=servers,
+        scopes=tuple(scope for scope in meanings if meanings[scope] or scope in own),
+        client_format=client_format,
+    )
 
 
 def requested_servers(

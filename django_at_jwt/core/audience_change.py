@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from .audience import Audience
-    from .resource_servers import ResourceServers
+    from .resource_servers import ResourceServers, TokenFormat
 
 
 class Effect(StrEnum):
@@ -53,7 +53,7 @@ class ClientRequest:
         resources: the resources that the request names.
         granted: for a refresh, the resources granted before; empty for the default. ``None`` for a first request.
         tokens: the number of stored tokens that show the request; 0 if clients could make it.
-        registered_itself: whether the clients registered themselves.
+        client_format: the format that all of the clients get, or ``None`` for that of the API.
     """
 
     clients: tuple[str, ...]
@@ -62,7 +62,7 @@ class ClientRequest:
     resources: tuple[str, ...] = ()
     granted: tuple[str, ...] | None = None
     tokens: int = 0
-    registered_itself: bool = False
+    client_format: TokenFormat | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -169,6 +169,7 @@ def _outcome(registry: ResourceServers, request: ClientRequest) -> Audience | Is
             scopes=request.scopes,
             asked_scopes=request.asked,
             granted=granted,
+            client_format=request.client_format,
         )
     except IssuanceError as error:
         return error

@@ -7,6 +7,8 @@ from typing import ClassVar
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from django_at_jwt.core.resource_servers import TokenFormat
+
 
 class ClientOptions(models.Model):
     """Options of one client that override the settings.
@@ -17,6 +19,19 @@ class ClientOptions(models.Model):
 
     client_model = models.CharField(_("client model"), max_length=100, editable=False)
     client_key = models.CharField(_("client"), max_length=64)
+    # NULL as in the other option: not chosen.
+    token_format = models.CharField(  # noqa: DJ001
+        _("token format"),
+        max_length=6,
+        null=True,
+        blank=True,
+        choices=[
+            (None, _("as the API")),
+            (TokenFormat.AT_JWT.value, _("at+jwt: a signed JWT")),
+            (TokenFormat.OPAQUE.value, _("opaque: a random string, as from django-oauth-toolkit alone")),
+        ],
+        help_text=_("Of its next access tokens; those issued before stay valid. An isolated API keeps its own format."),
+    )
     store_access_tokens = models.BooleanField(
         _("store access tokens"),
         null=True,

@@ -362,6 +362,7 @@ class TestSample:
             return sample, len(statements)
 
         fill(service.application, get_user_model().objects.get(), 2)
+        sampled()  # Reads the options of clients, which are cached.
         sample, few = sampled()
         assert (sample.refreshes.number, sample.refreshes.is_complete) == (2, True)
         for number in range(30):

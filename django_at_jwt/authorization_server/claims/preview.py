@@ -6,7 +6,7 @@ import secrets
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from django_at_jwt.authorization_server.client_options import stores_access_tokens
+from django_at_jwt.authorization_server.client_options import stores_access_tokens, token_format_of
 from django_at_jwt.authorization_server.issuance import (
     ComposedAccessToken,
     TokenRequest,
@@ -170,6 +170,7 @@ def preview_access_token(
                 resources=resources,
                 scopes=eligible,
                 asked_scopes=scopes,
+                client_format=token_format_of(request.client),
             )
         known["audience"], known["scopes"] = tuple(audience.identifiers), audience.scopes
         known["token_format"] = audience.token_format

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from django_at_jwt.authorization_server.client_options import token_format_of
 from django_at_jwt.authorization_server.resource_servers import audience_errors, registry
 from django_at_jwt.core.audience import Audience, requested_servers, resolve_audience
 from django_at_jwt.core.errors import InvalidGrant, NoDefaultResource
@@ -91,6 +92,7 @@ def _resolve(request: Request, *, granted: Sequence[str] | None) -> Audience:
         scopes=request.scopes or (),
         asked_scopes=asked_scopes(request),
         granted=granted,
+        client_format=token_format_of(request.client),
     )
 
 

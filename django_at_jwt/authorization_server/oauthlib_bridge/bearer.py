@@ -63,7 +63,8 @@ class BearerTokenMixin:
 
         An ``at+jwt`` token of this issuer is verified, and must have a row if its ``jti`` says that one was stored: one
         without was revoked or replaced by a refresh. Other tokens are left to DOT, except tokens with resources if an
-        audience is expected: DOT would compare them with the request's address only. The deny list applies to all.
+        audience is expected, or at the issuer's own endpoints: DOT would compare them with the request's address only.
+        The deny list applies to all.
 
         Args:
             token: the access token, without the scheme.
@@ -80,7 +81,7 @@ class BearerTokenMixin:
                 claims = _verify(token, request)
                 row = self._load_access_token(token) or _unstored_row(claims, token)  # type: ignore[attr-defined]
             else:
-                if audiences is not None:
+                if audience is not None or _is_own_endpoint(_address_of(request)):
                     row = self._load_access_token(token)  # type: ignore[attr-defined]
                 if row is None or not row.resource:
                     if not super().validate_bearer_token(token, scopes, request):  # type: ignore[misc]

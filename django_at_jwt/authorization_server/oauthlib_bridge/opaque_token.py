@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from oauth2_provider.models import get_access_token_model
 from oauth2_provider.settings import oauth2_settings
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from django_at_jwt.core.verifier import Expectations
+
+OPAQUE_ID_PREFIX: Final = "opaque-"
+"""What the ``jti`` of an opaque token begins with; the primary key of its row follows."""
 
 
 def read_opaque_token(
@@ -113,7 +116,7 @@ def claims_of_row(row: Any) -> AccessTokenClaims:
 
 def opaque_token_id(row: Any) -> str:
     """Return the ``jti`` of an opaque token."""
-    return f"opaque-{row.pk}"
+    return f"{OPAQUE_ID_PREFIX}{row.pk}"
 
 
 def _as_claims(row: Any, issuer: str) -> dict[str, Any]:
