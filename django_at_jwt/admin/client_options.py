@@ -17,6 +17,8 @@ from .base import ModelAdmin
 from .client_choices import ClientField, ClientSearchMixin
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from django.http import HttpRequest
 
     _ModelForm = forms.ModelForm[ClientOptions]
@@ -61,8 +63,7 @@ class _ChangeList(ChangeList):
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
         rows = list(self.result_list)
-        found = get_application_model()._default_manager.filter(pk__in=[row.client_key for row in rows])
-        clients = {reference_to(client): client for client in found}
+        clients = _clients_of(rows)
         for row in rows:
             row.client = clients.get((row.client_model, row.client_key))
         self.result_list = rows
@@ -98,5 +99,13 @@ class ClientOptionsAdmin(ClientSearchMixin, ModelAdmin):
 
 
 def _client_of(row: ClientOptions) -> Any:
-    client = get_application_model()._default_manager.filter(pk=row.client_key).first()
-    return client if client is not None and reference_to(client)[0] == row.client_model else None
+    return _clients_of([row]).get((row.client_model, row.client_key))
+
+
+def _clients_of(rows: Iterable[ClientOptions]) -> dict[tuple[str, str], Any]:
+    """Return the clients by model label and primary key. Those of another model than the current one are missing."""
+    model = get_application_model()
+    label = (model._meta.concrete_model or model)._meta.label
+    # The keys of another model may not even have the type of this one's.
+    keys = [row.client_key for row in rows if row.client_model == label]
+    return {reference_to(client): client for client in model._default_manager.filter(pk__in=keys)}

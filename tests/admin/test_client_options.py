@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
+from html import unescape
 from urllib.parse import quote_plus
 
 import pytest
 from django.contrib.auth import get_user_model
 from django.urls import reverse
 
-from django_at_jwt.authorization_server.client_options import stores_access_tokens
+from django_at_jwt.authorization_server.client_options import stores_access_tokens, token_format_of
+from django_at_jwt.core.resource_servers import TokenFormat
 from django_at_jwt.models import ClientOptions
 from tests.conftest import captured_statements
 
-from .pages import fields_of
+from .pages import fields_of, may
 
 pytestmark = pytest.mark.django_db
 
@@ -26,8 +29,9 @@ def admin(client, db):
     return client
 
 
-def add(admin, client_id, stores):
-    return admin.post(reverse(f"{NAME}_add"), {"client_id": client_id, "store_access_tokens": stores})
+def add(admin, client_id, stores="", token_format=""):
+    values = {"client_id": client_id, "store_access_tokens": stores, "token_format": token_format}
+    return admin.post(reverse(f"{NAME}_add"), values)
 
 
 def test_option_is_added_changed_and_deleted(admin, service):
@@ -44,6 +48,55 @@ def test_option_is_added_changed_and_deleted(admin, service):
     assert stores_access_tokens(application, has_user=False) is True
     assert admin.post(reverse(f"{NAME}_delete", args=[row.pk]), {"post": "yes"}).status_code == 302
     assert not ClientOptions.objects.exists()
+
+
+def client_page(service):
+    options = service.application._meta
+    return reverse(f"admin:{options.app_label}_{options.model_name}_change", args=[service.application.pk])
+
+
+def test_client_is_switched_from_its_page(admin, service):
+    """By the link on the page of the client: first to a form for new options, then to the options that exist."""
+
+    def follow():
+        page = admin.get(client_page(service))
+        shown = page.content.decode().partition('id="at-jwt-format"')[2].partition("</fieldset>")[0]
+        return shown, unescape(re.search(r'href="([^"]+)"', shown)[1])
+
+    shown, address = follow()
+    assert "have the format of their API" in shown
+    form = fields_of(admin.get(address))
+    assert (form["client_id"], form["token_format"]) == ([service.application.client_id], [""])
+    assert admin.post(address, {"client_id": form["client_id"][0], "token_format": "opaque"}).status_code == 302
+    assert token_format_of(service.application) is TokenFormat.OPAQUE
+    shown, address = follow()
+    assert "are opaque, except at isolated APIs" in shown
+    assert fields_of(admin.get(address))["token_format"] == ["opaque"]
+    assert admin.post(address, {"token_format": "at+jwt"}).status_code == 302
+    assert token_format_of(service.application) is TokenFormat.AT_JWT
+    assert "are at+jwt, except" in follow()[0]
+    assert admin.post(address, {"token_format": ""}).status_code == 302
+    assert token_format_of(service.application) is None
+    assert admin.post(address, {"token_format": "saml"}).context["adminform"].form.errors["token_format"]
+
+
+@pytest.mark.parametrize(
+    ("names", "shows", "links"),
+    [
+        ([], False, False),
+        (["view_clientoptions"], True, False),
+        (["view_clientoptions", "add_clientoptions"], True, True),
+        (["change_clientoptions"], True, False),
+    ],
+    ids=["none", "view", "add", "change without options"],
+)
+def test_permissions_for_the_format_of_a_client(names, shows, links, client, service, django_user_model):
+    staff = django_user_model.objects.create_user("staff", is_staff=True)
+    may(staff, f"view_{service.application._meta.model_name}", *names)
+    client.force_login(staff)
+    page = client.get(client_page(service))
+    shown = page.content.decode().partition('id="at-jwt-format"')[2].partition("</fieldset>")[0]
+    assert (bool(shown), "href" in shown) == (shows, links)
 
 
 @pytest.mark.parametrize("client_id", ["unknown", "a\x00b", "\ud800", ""], ids=ascii)

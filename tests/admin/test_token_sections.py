@@ -18,7 +18,7 @@ from django_at_jwt.admin.dates import format_instant
 from django_at_jwt.admin_mixins import LogOutEverywhereMixin
 from django_at_jwt.authorization_server import activity
 from django_at_jwt.authorization_server.keys.last_expiry import as_datetime
-from django_at_jwt.models import Authorization, ResourceServer
+from django_at_jwt.models import Authorization, ClientOptions, ResourceServer
 from django_at_jwt.models.authorization import reference_to
 from tests.admin.pages import may, press_revoke, text_of
 from tests.authorization_server.revocation.grants import entries, granted
@@ -259,6 +259,15 @@ class TestClientPage:
         assert "Reports" in text
         assert "Billing" not in text
         assert "Off" not in text
+
+    def test_shows_the_format_that_the_client_gets(self, web, client_page, admin_client):
+        """An isolated API keeps its format."""
+        ResourceServer.objects.create(identifier=BILLING, scopes=["write"], open_to_all_clients=True, isolated=True)
+        model, key = reference_to(web.application)
+        ClientOptions.objects.create(client_model=model, client_key=key, token_format="opaque")
+        text = shown(admin_client, client_page, "at-jwt-apis")
+        assert "reports:read opaque 1 hour" in text
+        assert "isolated: must be requested by name write at+jwt ES256 1 hour" in text
 
     def test_without_an_api(self, client_page, admin_client, settings):
         settings.AT_JWT = {"SIGNING_ALGORITHMS": ["ES256"], "DEFAULT_RESOURCE": API}
