@@ -70,6 +70,7 @@ from .settings import (
 )
 from .subjects import check_sectors, check_subject, check_way_back
 from .token_formats import check_opaque_tokens_are_accepted
+from .toolkit import check_lifetime_function, check_toolkit_version
 from .unstored_tokens import check_unstored_tokens
 from .urls import check_urls
 from .user_modes import check_table_of_subjects, check_user_model, check_user_modes

@@ -53,6 +53,7 @@ class ClientRequest:
         resources: the resources that the request names.
         granted: for a refresh, the resources granted before; empty for the default. ``None`` for a first request.
         tokens: the number of stored tokens that show the request; 0 if clients could make it.
+        registered_itself: whether the clients registered themselves.
         client_format: the format that all of the clients get, or ``None`` for that of the API.
     """
 
@@ -62,6 +63,7 @@ class ClientRequest:
     resources: tuple[str, ...] = ()
     granted: tuple[str, ...] | None = None
     tokens: int = 0
+    registered_itself: bool = False
     client_format: TokenFormat | None = None
 
 

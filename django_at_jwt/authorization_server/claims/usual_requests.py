@@ -21,6 +21,8 @@ from oauth2_provider.models import (
 )
 
 from django_at_jwt.authorization_server.client_options import token_format_of, token_formats_by_key
+from django_at_jwt.authorization_server.resource_servers import SELF_REGISTERED, is_open_to, registered_itself
+from django_at_jwt.authorization_server.toolkit import get_scopes_backend
 from django_at_jwt.core.audience import resolve_audience
 from django_at_jwt.core.audience_change import ClientRequest
 from django_at_jwt.core.errors import IssuanceError
@@ -160,6 +162,7 @@ def _seen_requests(shown: Counter[_Shown], clients: dict[Any, Any], before: Reso
                 scopes=scopes,
                 resources=resources if is_named else (),
                 tokens=number,
+                registered_itself=is_registered,
                 client_format=token_format_of(clients[pk]),
             )
 
@@ -185,10 +188,11 @@ def _possible_requests(
             tuple(backend.get_available_scopes(application=client)),
             tuple(backend.get_default_scopes(application=client)),
         )
-        access = tuple(server.is_open_to(client.client_id) for server in (*before, *after))
-        alike[scopes][access, token_format_of(client)].append(client.client_id)
-    for (available, default), by_access in alike.items():
-        change = _change(before, after, changed, available)
+        is_registered = registered_itself(client)
+        access = tuple(server.is_open_to(client.client_id) for view in views[is_registered] for server in view)
+        alike[is_registered, *scopes][access, token_format_of(client)].append(client.client_id)
+    for (is_registered, available, default), by_access in alike.items():
+        change = _change(*views[is_registered], changed, available)
         for (_access, client_format), client_ids in by_access.items():
             for asked, resources in _possible(client_ids[0], available, change):
                 yield ClientRequest(
@@ -196,6 +200,7 @@ def _possible_requests(
                     asked=asked,
                     scopes=asked or default,
                     resources=resources,
+                    registered_itself=is_registered,
                     client_format=client_format,
                 )
 
@@ -237,22 +242,19 @@ def _refreshes() -> RefreshTokenSample:
     rows = primary_rows(model).order_by("-pk")
     oldest = rows.values_list("pk", flat=True)[MOST_ROWS : MOST_ROWS + 1].first()
     live = _live(rows if oldest is None else rows.filter(pk__gt=oldest))
-    tokens = list(
-        live.values_list("application__client_id", "application", "token_family", "resource", "access_token__scope")[
-            :MOST_TOKENS
-        ]
-    )
+    client = ("application__client_id", "application", "application__registration_source")
+    tokens = list(live.values_list(*client, "token_family", "resource", "access_token__scope")[:MOST_TOKENS])
     granted = {
         family: (scopes, ended_at)
         for family, scopes, ended_at in primary_rows(Authorization)
         .filter(family__in={family for *_client, family, _resource, _scope in tokens if family is not None})
         .values_list("family", "scopes", "ended_at")
     }
-    counted: Counter[tuple[str, Any, tuple[str, ...], tuple[str, ...]]] = Counter()
-    for client_id, key, family, resource, scope in tokens:
+    counted: Counter[tuple[str, Any, bool, tuple[str, ...], tuple[str, ...]]] = Counter()
+    for client_id, key, source, family, resource, scope in tokens:
         scopes, ended_at = granted.get(family, (scope, None))
         if ended_at is None:
-            counted[client_id, key, tuple(scopes.split()), tuple(resource or ())] += 1
+            counted[client_id, key, source in SELF_REGISTERED, tuple(scopes.split()), tuple(resource or ())] += 1
     formats = token_formats_by_key()
     requests = tuple(
         ClientRequest(
@@ -260,9 +262,10 @@ def _refreshes() -> RefreshTokenSample:
             scopes=scopes,
             granted=resources,
             tokens=number,
+            registered_itself=is_registered,
             client_format=formats.get(str(key)),
         )
-        for (client_id, key, scopes, resources), number in counted.items()
+        for (client_id, key, is_registered, scopes, resources), number in counted.items()
     )
     return RefreshTokenSample(requests, is_complete=oldest is None and len(tokens) < MOST_TOKENS)
 

@@ -81,7 +81,7 @@ class BearerTokenMixin:
                 claims = _verify(token, request)
                 row = self._load_access_token(token) or _unstored_row(claims, token)  # type: ignore[attr-defined]
             else:
-                if audience is not None or _is_own_endpoint(_address_of(request)):
+                if audiences is not None or _is_own_endpoint(_address_of(request)):
                     row = self._load_access_token(token)  # type: ignore[attr-defined]
                 if row is None or not row.resource:
                     if not super().validate_bearer_token(token, scopes, request):  # type: ignore[misc]
