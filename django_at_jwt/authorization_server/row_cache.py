@@ -230,6 +230,9 @@ class RowCache(Generic[ValueT]):
         Raises:
             django.db.Error: it cannot be read, and no former value can be used.
         """
+        value = self.at_hand()
+        if value is not None:
+            return value
         value = self._value
         return self._younger_than(_LEAST_AGE if value is None else self._max_age(value))
 

@@ -198,7 +198,6 @@ def subject_field() -> Field[Any, Any] | None:
 
 
 def _user_by_field(rule: str, subject: str) -> Any:
-    model = token_user_model()
     try:
         field = subject_field()
     except FieldDoesNotExist:
@@ -206,7 +205,7 @@ def _user_by_field(rule: str, subject: str) -> Any:
     value = None if field is None else _value_of(field, subject)
     if value is None:
         return None
-    users = model._base_manager.filter(**{rule: value})
+    users = token_user_model()._base_manager.filter(**{rule: value})
     return next((user for user in users if str(getattr(user, rule)) == subject), None)
 
 

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Final
 
 from django.dispatch import Signal
 
-event_emitted: Final = Signal()
+event_emitted: Final = Signal(use_caching=True)
 """Sent for each event. The sender is the event's class, ``event`` the event. Receivers' exceptions are only logged.
 
 Connect a receiver with ``sender=AccessTokenIssued`` for one kind of event, or without a sender for all. Receivers run

@@ -41,9 +41,9 @@ class Kind(StrEnum):
     GAUGE = "gauge"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Metric:
-    """A metric.
+    """A metric. Compared by identity, since each event looks its metrics up.
 
     Attributes:
         name: without the prefix ``django_at_jwt_``. Prometheus adds ``_total`` to counters.

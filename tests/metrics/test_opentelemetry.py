@@ -12,7 +12,7 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from opentelemetry.trace import StatusCode
+from opentelemetry.trace import ProxyTracerProvider, StatusCode
 
 from django_at_jwt.authorization_server.keys.rotation import rotate_signing_keys
 from django_at_jwt.authorization_server.revocation import deny_list as deny_list_module
@@ -25,11 +25,15 @@ from tests.conftest import decoded
 from tests.resource_server.remote.issuer_process import KEYS, Page
 
 
+def recording_provider():
+    exporter, provider = InMemorySpanExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    return provider, exporter
+
+
 @pytest.fixture
 def spans(monkeypatch):
-    exporter = InMemorySpanExporter()
-    provider = TracerProvider()
-    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    provider, exporter = recording_provider()
     monkeypatch.setattr(tracing, "tracer", lambda: provider.get_tracer("django_at_jwt"))
     return exporter.get_finished_spans
 
@@ -134,10 +138,22 @@ def test_nothing_is_imported_until_something_is_measured():
 
 def test_nothing_is_traced_without_the_library(monkeypatch):
     monkeypatch.setitem(sys.modules, "opentelemetry.trace", None)
-    tracing.tracer.cache_clear()
+    tracing._api.cache_clear()
     try:
         with tracing.span("issue_token", grant="client_credentials") as span:
             span.set(format="at+jwt")
         assert tracing.tracer() is None
     finally:
-        tracing.tracer.cache_clear()
+        tracing._api.cache_clear()
+
+
+def test_nothing_is_traced_without_a_tracer_provider():
+    assert tracing.tracer() is None
+
+
+def test_spans_go_to_the_tracer_provider_that_the_site_sets(monkeypatch):
+    provider, exporter = recording_provider()
+    monkeypatch.setattr(tracing, "_api", lambda: (lambda: provider, ProxyTracerProvider))
+    with tracing.span("issue_token", grant="client_credentials"):
+        pass
+    assert [span.name for span in exporter.get_finished_spans()] == ["django_at_jwt.issue_token"]

@@ -42,7 +42,7 @@ def refusing_unreadable(view: Callable[..., Any]) -> Callable[..., Any]:
             # Wrong character set, missing multipart boundary, or too many fields.
             return refusal("invalid_request", "The form cannot be read.", HTTPStatus.BAD_REQUEST)
         sent = (text for query in queries for name, values in query.lists() for text in (name, *values))
-        if not (all(map(is_storable, sent)) and is_storable(_decoded(credentials))):
+        if not is_storable("".join((*sent, _decoded(credentials)))):
             text = "A parameter contains a NUL character or a lone surrogate."
             return refusal("invalid_request", text, HTTPStatus.BAD_REQUEST)
         return view(request, *args, **kwargs)
