@@ -40,7 +40,7 @@ class DenyListEntry(models.Model):
         _("issued until"), null=True, blank=True, help_text=_("Concerns tokens issued up to this instant; empty: all.")
     )
     # Databases may compare text without case, so uniqueness is that of the digest.
-    digest = models.CharField(_("digest"), max_length=64, unique=True, editable=False)
+    digest = models.CharField(_("digest"), max_length=64, editable=False)
     reason = models.CharField(_("reason"), max_length=64, blank=True, choices=EndReason.choices)
     created_at = models.DateTimeField(_("created at"), default=timezone.now, editable=False)
     expires_at = models.DateTimeField(
@@ -52,6 +52,8 @@ class DenyListEntry(models.Model):
         verbose_name_plural = _("deny list entries")
         ordering: ClassVar = ["-pk"]
         default_permissions = ("view",)
+        # Not on the field: see Authorization.
+        constraints: ClassVar = [models.UniqueConstraint(fields=["digest"], name="at_jwt_deny_list_digest")]
         permissions: ClassVar = [("revoke_tokens", _("Can revoke tokens"))]
 
     def __str__(self) -> str:

@@ -121,6 +121,8 @@ def _batches(which: RefreshTokens, key: KeyTimes, living: QuerySet[Any], now: da
 def _deny_tokens_of_other_keys(authorizations: Collection[str], kid: str) -> None:
     links = primary_rows(IssuedToken).filter(authorization__in=authorizations, expires_at__gt=timezone.now())
     others = list(links.exclude(kid=kid).values_list("token_id", "expires_at", "access_token"))
+    if not others:
+        return
     deny_tokens(((token_id, expires_at) for token_id, expires_at, _key in others), reason=EndReason.KEY_REVOKED)
     expire_access_tokens(Q(pk__in=[key for _token_id, _expires_at, key in others]))
 
