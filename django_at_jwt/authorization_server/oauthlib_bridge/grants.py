@@ -14,6 +14,7 @@ from oauthlib.oauth2 import InvalidGrantError
 
 from django_at_jwt.authorization_server.issuance import IssuedAccessToken
 from django_at_jwt.authorization_server.keys.last_expiry import as_datetime
+from django_at_jwt.authorization_server.revocation.revoke import authorizations_of_access_tokens, lock_authorizations
 from django_at_jwt.authorization_server.unused_clients import record_use
 from django_at_jwt.core.errors import IssuanceError
 from django_at_jwt.events import emit
@@ -36,7 +37,7 @@ from .authorization import (
 )
 from .bearer import unstored_claims
 from .generator import refuse
-from .refresh_families import live_of_client, lock_family
+from .refresh_families import access_tokens_of_client, live_of_client, lock_family
 from .request import (
     AUDIENCE,
     CODE_GRANT,
@@ -192,8 +193,11 @@ class GrantStorageMixin:
             if claims.client_id == request.client.client_id:
                 end_unstored(claims)
             return None
+        checksum = credential_hash(token)
         with transaction_of_authorizations(), transaction.atomic(using=router.db_for_write(get_refresh_token_model())):
-            for refresh_token in live_of_client(credential_hash(token), request.client):
+            # Before the rows of tokens, as by a token request: DOT starts with the refresh token.
+            lock_authorizations(authorizations_of_access_tokens(access_tokens_of_client(checksum, request.client)))
+            for refresh_token in live_of_client(checksum, request.client):
                 Authorization.objects.lock_family(refresh_token.token_family)
                 lock_family(refresh_token).end_siblings()
             return super().revoke_token(token, token_type_hint, request, *args, **kwargs)  # type: ignore[misc]

@@ -186,3 +186,9 @@ def live_of_client(checksum: str, client: Any) -> Sequence[Any]:
     same = Q(token_checksum=checksum) | Q(access_token__token_checksum=checksum)
     own = get_refresh_token_model().objects.filter(application_id=getattr(client, "pk", None))
     return list(own.filter(same, revoked__isnull=True))
+
+
+def access_tokens_of_client(checksum: str, client: Any) -> Sequence[Any]:
+    """Return the primary keys of a client's access tokens that have a checksum."""
+    own = primary_rows(get_access_token_model()).filter(application_id=getattr(client, "pk", None))
+    return list(own.filter(token_checksum=checksum).values_list("pk", flat=True))

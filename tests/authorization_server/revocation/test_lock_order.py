@@ -54,6 +54,13 @@ def by_logout(_tokens, _admin_client, client):
     return client.post("/o/logout/", {"allow": "on"})
 
 
+def at_the_endpoint(name):
+    def revoke(tokens, _admin_client, _client):
+        return tokens.client.post("/o/revoke_token/", {"token": tokens.response[name]})
+
+    return revoke
+
+
 def is_about(statement, model):
     return connection.ops.quote_name(model._meta.db_table) in statement
 
@@ -66,12 +73,32 @@ def is_locking(statement, model):
 
 @pytest.mark.usefixtures("logout_deletes_tokens")
 @pytest.mark.parametrize(
-    "revoke", [by_admin_action("accesstoken"), by_admin_action("refreshtoken"), on_the_page_of_tokens, by_logout]
+    "revoke",
+    [
+        by_admin_action("accesstoken"),
+        by_admin_action("refreshtoken"),
+        on_the_page_of_tokens,
+        by_logout,
+        at_the_endpoint("access_token"),
+        at_the_endpoint("refresh_token"),
+    ],
 )
 def test_authorization_is_locked_before_its_tokens(revoke, tokens, user, client, admin_client):
     client.force_login(user)
     with captured_statements() as statements:
-        assert revoke(tokens, admin_client, client).status_code == 302
+        assert revoke(tokens, admin_client, client).status_code in {200, 302}
+    assert_authorization_is_locked_first(statements)
+
+
+def test_authorization_of_a_token_without_a_refresh_token_is_locked_before_it(make_client, user):
+    client = make_client("implicit")
+    token = client.authorize(user, response_type="token")["access_token"]
+    with captured_statements() as statements:
+        assert client.post("/o/revoke_token/", {"token": token}).status_code == 200
+    assert_authorization_is_locked_first(statements)
+
+
+def assert_authorization_is_locked_first(statements):
     assert len(entries()) == 1
     models = get_access_token_model(), get_refresh_token_model()
     first = next(place for place, each in enumerate(statements) if any(is_locking(each, model) for model in models))
