@@ -6,9 +6,12 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from .profile import AccessTokenClaims
+
+    # When the entries of a name were issued until, and when they expire.
+    _Kept = dict[tuple["DenyKind", str], tuple[int | None, int]]
 
 _RESOLUTION: Final = 60
 # The first part of a ``jti``.
@@ -22,6 +25,9 @@ class DenyKind(StrEnum):
     AUTHORIZATION = "authorization"
     CLIENT = "client"
     AUDIENCE = "audience"
+
+
+_BOUNDED: Final = frozenset({DenyKind.CLIENT, DenyKind.AUDIENCE})
 
 
 class DenyEntry(NamedTuple):
@@ -47,9 +53,15 @@ class DenyList:
     A million entries take about 90 MB: of tokens and authorizations it keeps Python's 64-bit hash, which is fast, and
     entries that expire in the same minute share that number. With a million entries, a token that is not revoked is
     denied with a probability of 5e-14.
+
+    Attributes:
+        changes: how often the entries that :meth:`kept` returns have changed.
     """
 
     def __init__(self, entries: Iterable[DenyEntry] = ()) -> None:
+        self.changes = 0
+        self._most_kept = 0
+        self._kept: _Kept | None = None
         # The values are when the entries expire, in seconds since the epoch, rounded up to a minute.
         self._tokens: dict[int, int] = {}
         self._authorizations: dict[int, int] = {}
@@ -72,9 +84,24 @@ class DenyList:
         """Return the number of entries that expire after a full minute, in seconds since the epoch."""
         return sum(expires_at > expiring_after for each in self._all() for expires_at in each.values())
 
+    def keep(self, most: int) -> None:
+        """Keep the entries added from now on for :meth:`kept`, unless there are more than ``most``."""
+        self._most_kept, self._kept = most, {}
+
+    def kept(self) -> tuple[DenyEntry, ...] | None:
+        """Return the entries, or ``None`` if they are not kept: there are, or were, too many.
+
+        Of the entries of one client, or of one audience, there is only one: with the latest instant and the latest end.
+        """
+        # A copy, since another thread may change it in the meantime.
+        kept = None if self._kept is None else self._kept.copy()
+        return None if kept is None else tuple(DenyEntry(*name, *instants) for name, instants in kept.items())
+
     def update(self, entries: Iterable[DenyEntry]) -> None:
         """Add entries. Adding an entry again has no effect."""
         for kind, value, issued_until, expires_at in entries:
+            if self._kept is not None:
+                self._keep(self._kept, DenyEntry(kind, value, issued_until, expires_at))
             minute = -(-expires_at // _RESOLUTION) * _RESOLUTION
             minute = self._minutes.setdefault(minute, minute)
             if kind is DenyKind.TOKEN:
@@ -91,18 +118,22 @@ class DenyList:
             for key in [key for key, expires_at in each.items() if expires_at <= now]:
                 del each[key]
         self._minutes = {minute: minute for minute in self._minutes if minute > now}
+        if self._kept is not None:
+            for name in [name for name, (_, expires_at) in self._kept.items() if expires_at <= now]:
+                del self._kept[name]
+                self.changes += 1
         for kind, instants in ((DenyKind.CLIENT, self._clients), (DenyKind.AUDIENCE, self._audiences)):
             live = {value for each, value, _ in self._bounded if each is kind}
             for value in instants.keys() - live:
                 del instants[value]
 
-    def hit(self, claims: AccessTokenClaims, audience: str | None) -> DenyKind | None:
+    def hit(self, claims: AccessTokenClaims, audience: str | Collection[str] | None) -> DenyKind | None:
         """Return the kind of an entry that concerns a token at an API, or ``None``.
 
         Args:
             claims: the claims of a verified token of the issuer.
-            audience: the API's identifier; ``None`` to count an audience entry only if no audience of the token is
-                left.
+            audience: the API's identifier, or several. With several, or with ``None`` for all audiences of the token,
+                an audience entry counts only if no audience of the token is left.
         """
         token_id = claims.token_id
         if hash(token_id) in self._tokens:
@@ -112,7 +143,7 @@ class DenyList:
         if self._clients and claims.issued_at <= self._clients.get(claims.client_id, -1):
             return DenyKind.CLIENT
         if self._audiences:
-            concerned = claims.audience if audience is None else (audience,)
+            concerned = _concerned(claims.audience, audience)
             if concerned and all(claims.issued_at <= self._audiences.get(each, -1) for each in concerned):
                 return DenyKind.AUDIENCE
         return None
@@ -124,6 +155,27 @@ class DenyList:
     def _all(self) -> tuple[dict[Any, int], ...]:
         return self._tokens, self._authorizations, self._bounded
 
+    def _keep(self, kept: _Kept, entry: DenyEntry) -> None:
+        kind, value, issued_until, expires_at = entry
+        former = kept.get((kind, value))
+        if former is not None:
+            # The later instant concerns the tokens of the earlier one, too.
+            issued_until = max(issued_until or 0, former[0] or 0) if kind in _BOUNDED else None
+            expires_at = max(expires_at, former[1])
+        if former != (issued_until, expires_at):
+            kept[kind, value] = (issued_until, expires_at)
+            self.changes += 1
+        if len(kept) > self._most_kept:
+            self._kept = None
+
     def _extend(self, kind: DenyKind, value: str, issued_until: int) -> None:
         instants = self._clients if kind is DenyKind.CLIENT else self._audiences
         instants[value] = max(issued_until, instants.get(value, issued_until))
+
+
+def _concerned(of_token: tuple[str, ...], audience: str | Collection[str] | None) -> tuple[str, ...]:
+    if audience is None:
+        return of_token
+    if isinstance(audience, str):
+        return (audience,)
+    return tuple(each for each in of_token if each in audience)

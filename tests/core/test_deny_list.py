@@ -138,3 +138,58 @@ def test_identifiers_are_read_as_they_are_written(authorization, random, has_row
     assert TokenId.parse(str(token_id)) == token_id
     listed = DenyList([entry(DenyKind.AUTHORIZATION, token_id.authorization)])
     assert listed.hit(claims(jti=str(token_id)), API) is DenyKind.AUTHORIZATION
+
+
+class TestKept:
+    """The entries themselves, for publication."""
+
+    def test_nothing_is_kept_unless_asked(self):
+        assert DenyList([entry(DenyKind.TOKEN, JTI)]).kept() is None
+
+    def test_kept_from_then_on(self):
+        entries = DenyList()
+        entries.keep(10)
+        assert entries.kept() == ()
+        added = [entry(DenyKind.TOKEN, JTI), entry(DenyKind.AUTHORIZATION, AUTHORIZATION)]
+        entries.update(added)
+        assert {*entries.kept()} == {*added}
+        changes = entries.changes
+        entries.update(added)
+        assert entries.changes == changes
+
+    @pytest.mark.parametrize("kind", [DenyKind.CLIENT, DenyKind.AUDIENCE])
+    def test_later_instant_and_later_end_of_a_name(self, kind):
+        entries = DenyList()
+        entries.keep(10)
+        entries.update([entry(kind, "x", NOW, NOW + 900), entry(kind, "x", NOW + 5, NOW + 600)])
+        assert entries.kept() == (entry(kind, "x", NOW + 5, NOW + 900),)
+        assert len(entries) == 2
+
+    def test_expired_entries_are_not_kept(self):
+        entries = DenyList()
+        entries.keep(10)
+        entries.update([entry(DenyKind.TOKEN, JTI, expires_at=NOW), entry(DenyKind.TOKEN, "other")])
+        changes = entries.changes
+        entries.drop_expired(NOW)
+        assert entries.kept() == (entry(DenyKind.TOKEN, "other"),)
+        assert entries.changes > changes
+
+    def test_none_is_kept_if_there_are_too_many(self):
+        entries = DenyList()
+        entries.keep(2)
+        entries.update(entry(DenyKind.TOKEN, str(number)) for number in range(2))
+        assert len(entries.kept()) == 2
+        entries.update([entry(DenyKind.TOKEN, "2"), entry(DenyKind.TOKEN, "3")])
+        assert entries.kept() is None
+        entries.drop_expired(NOW + 5000)
+        assert entries.kept() is None
+
+
+class TestSeveralAudiences:
+    listed = entry(DenyKind.AUDIENCE, API, NOW)
+
+    def test_counts_only_if_no_audience_is_left(self):
+        assert hit(self.listed, audience={API, REPORTS}) is None
+        assert hit(self.listed, entry(DenyKind.AUDIENCE, REPORTS, NOW), audience={API, REPORTS}) is DenyKind.AUDIENCE
+        assert hit(self.listed, audience={API, "https://other.example.com/"}) is DenyKind.AUDIENCE
+        assert hit(self.listed, audience={REPORTS, "https://other.example.com/"}) is None
