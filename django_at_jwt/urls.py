@@ -10,7 +10,8 @@ To include only some URLs, include lists under django-oauth-toolkit's app name, 
 have the names and contents of the lists in ``oauth2_provider.urls``. In addition there are:
 
 - ``device_urlpatterns``: the device flow, also part of ``base_urlpatterns``.
-- ``document_urlpatterns``: the JWK set and the issuer's metadata, which every issuer needs.
+- ``document_urlpatterns``: the JWK set and the issuer's metadata, which every issuer needs, and the document of
+  revocations, which answers 404 unless ``AT_JWT["PUBLISH_REVOCATIONS"]`` is on.
 """
 
 from .conf import require_installed
@@ -25,6 +26,7 @@ from .authorization_server.urls import (  # noqa: E402 - it imports the models
     management_urlpatterns,
     metadata_urlpatterns,
     oidc_urlpatterns,
+    revocation_document_urlpatterns,
 )
 
 __all__ = [
@@ -40,4 +42,11 @@ __all__ = [
 ]
 
 app_name = "oauth2_provider"
-urlpatterns = metadata_urlpatterns + base_urlpatterns + management_urlpatterns + oidc_urlpatterns + dcr_urlpatterns
+urlpatterns = (
+    metadata_urlpatterns
+    + base_urlpatterns
+    + management_urlpatterns
+    + oidc_urlpatterns
+    + dcr_urlpatterns
+    + revocation_document_urlpatterns
+)

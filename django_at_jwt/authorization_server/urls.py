@@ -28,6 +28,7 @@ from .views import (
 )
 from .views.jwk_set import JwkSetView
 from .views.metadata import DiscoveryView, MetadataView
+from .views.revocations import RevocationsView
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -75,7 +76,11 @@ oidc_urlpatterns = _with_own_views(toolkit_urls.oidc_urlpatterns)
 dcr_urlpatterns = _with_own_views(toolkit_urls.dcr_urlpatterns)
 
 device_urlpatterns = [pattern for pattern in base_urlpatterns if str(pattern.name).startswith("device")]
-document_urlpatterns = [pattern for pattern in (*metadata_urlpatterns, *oidc_urlpatterns) if pattern.name in _DOCUMENTS]
+revocation_document_urlpatterns = [path("revocations/", RevocationsView.as_view(), name="revocations")]
+document_urlpatterns = [
+    *(pattern for pattern in (*metadata_urlpatterns, *oidc_urlpatterns) if pattern.name in _DOCUMENTS),
+    *revocation_document_urlpatterns,
+]
 
 # RFC 8414 §3.1: the well-known part is between the issuer's host and path, at the root of the site.
 well_known_patterns = [

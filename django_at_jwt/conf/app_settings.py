@@ -96,6 +96,7 @@ class AppSettings:
         revocation_max_age: seconds for which a process uses the deny list it has read.
         revocation_max_stale: seconds for which the last deny list is used while the database cannot be read.
         revocation_unavailable: ``refuse`` to answer 503 after that, or ``accept`` to accept tokens that may be revoked.
+        publish_revocations: whether the deny list is published for APIs in other projects, signed.
         introspection_clients: client ids of the clients that may introspect all tokens, in addition to those in the
             database.
         introspection_by_get: whether tokens can be introspected by GET, where logs show them.
@@ -173,6 +174,7 @@ class AppSettings:
     revocation_max_age: float = setting(5.0, read_seconds)
     revocation_max_stale: float = setting(300.0, read_seconds)
     revocation_unavailable: str = setting("refuse", read_revocation_unavailable)
+    publish_revocations: bool = setting(False, read_flag)
     introspection_clients: tuple[str, ...] = setting((), read_texts)
     introspection_by_get: bool = setting(False, read_flag)
     claim_mappers: tuple[MapperRule, ...] = setting((), read_mappers, repr=False)

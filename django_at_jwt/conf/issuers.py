@@ -21,7 +21,9 @@ from .validators import (
     read_optional_secret,
     read_optional_text,
     read_remote_revocation,
+    read_remote_revocation_unavailable,
     read_seconds,
+    read_some_seconds,
     read_texts,
     setting,
 )
@@ -59,9 +61,13 @@ class IssuerSettings:
         algorithms: accepted algorithms; if empty, all that this app supports.
         leeway: allowed clock difference in seconds, at most 600, or ``None`` for ``AT_JWT["LEEWAY"]``.
         required_claims: claims that a token must have in addition to those of RFC 9068.
-        revocation: ``OFFLINE``, or ``INTROSPECT`` to ask the issuer whether a token was revoked.
-        introspection_endpoint: for ``INTROSPECT``; ``None`` for that of the issuer's metadata.
-        client_id: for ``INTROSPECT``: the client with which this API authenticates at the issuer.
+        revocation: ``OFFLINE``, ``DENY_LIST`` to read the issuer's document of revocations, or ``INTROSPECT`` to ask
+            the issuer whether a token was revoked.
+        deny_list_max_age: for ``DENY_LIST``: seconds for which the document is used before it is requested again.
+        revocation_unavailable: for ``DENY_LIST``, if no document can be used: ``refuse``, ``accept`` or ``introspect``,
+            or ``None`` for ``AT_JWT["REVOCATION_UNAVAILABLE"]``.
+        introspection_endpoint: for introspection; ``None`` for that of the issuer's metadata.
+        client_id: for introspection: the client with which this API authenticates at the issuer.
         client_secret: of that client.
         introspection_max_age: seconds for which the issuer's answer about a token is used.
         user_mode: how ``request.user`` is determined for its tokens.
@@ -79,6 +85,8 @@ class IssuerSettings:
     leeway: float | None = setting(None, read_leeway)
     required_claims: tuple[str, ...] = setting((), read_texts)
     revocation: Revocation = setting(Revocation.OFFLINE, read_remote_revocation)
+    deny_list_max_age: float = setting(5.0, read_some_seconds)
+    revocation_unavailable: str | None = setting(None, read_remote_revocation_unavailable)
     introspection_endpoint: str | None = setting(None, _endpoint)
     client_id: str | None = setting(None, read_optional_text)
     client_secret: str | None = setting(None, read_optional_secret, repr=False)
@@ -126,7 +134,7 @@ def problems_in_issuers(value: object, where: str) -> Iterator[tuple[str, str]]:
             yield entry, f"must be a dict of the issuer's options {got(options)}"
         else:
             yield from problems_among(options, _ISSUER_OPTIONS, entry, unknown="is not an option of an issuer")
-            if options.get("revocation") == Revocation.INTROSPECT:
+            if Revocation.INTROSPECT in (options.get("revocation"), options.get("revocation_unavailable")):
                 missing = [f'"{name}"' for name in ("client_id", "client_secret") if not options.get(name)]
                 if missing:
                     yield entry, f"needs a {' and a '.join(missing)}, to introspect tokens at the issuer"

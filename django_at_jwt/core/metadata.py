@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
 PROTECTED_RESOURCE_PATH: Final = ".well-known/oauth-protected-resource"
+REVOCATIONS_URI: Final = "at_jwt_revocations_uri"
+"""The member with the URL of the document of revocations. It is not registered: only this package has it."""
 # Members that a site may set for an API (RFC 9728 §2).
 RESOURCE_DESCRIPTION: Final = frozenset(
     {"scopes_supported", "resource_name", "resource_documentation", "resource_policy_uri", "resource_tos_uri"}
@@ -103,6 +105,7 @@ def authorization_server_metadata(
     introspection_algorithms: Sequence[str] = (),
     authentication_contexts: Sequence[str] = (),
     offer: Offer | None = None,
+    revocations_uri: str | None = None,
 ) -> dict[str, Any]:
     """Return the document that is served both as RFC 8414 metadata and as OpenID Connect discovery.
 
@@ -114,12 +117,14 @@ def authorization_server_metadata(
         introspection_algorithms: the algorithms of signed introspection responses (RFC 9701 §7).
         authentication_contexts: the known ``acr`` values of logins (RFC 9470 §7).
         offer: restricts the document to what is offered; ``None`` for no restriction.
+        revocations_uri: the URL of the document of revocations, or ``None`` if it is not published.
 
     Empty lists and members that are ``None`` are omitted (RFC 8414 §2).
     """
     merged: dict[str, Any] = {**oauth, **(openid or {})} | {"issuer": issuer, "jwks_uri": jwks_uri}
     if offer is not None:
         merged = offer.restrict(merged)
+    merged[REVOCATIONS_URI] = revocations_uri
     merged["acr_values_supported"] = list(authentication_contexts)
     merged[_INTROSPECTION_ALGORITHMS] = list(introspection_algorithms)
     if _INTROSPECTION_METHODS in merged:
@@ -257,6 +262,21 @@ def introspection_endpoint_in(metadata: Mapping[str, Any], *, issuer: str, loopb
         UnacceptableDocument: it describes another issuer, or has no ``introspection_endpoint`` that may be used.
     """
     return _address_in(metadata, "introspection_endpoint", issuer=issuer, loopback_http=loopback_http)
+
+
+def revocations_uri_in(metadata: Mapping[str, Any], *, issuer: str, loopback_http: bool) -> str:
+    """Return the URL of the document of revocations of an issuer's metadata.
+
+    Raises:
+        UnacceptableDocument: it describes another issuer, announces no such document, or has a URL that may not be
+            fetched.
+    """
+    if metadata.get("issuer") == issuer and REVOCATIONS_URI not in metadata:
+        raise UnacceptableDocument(
+            f'the issuer announces no document of revocations ("{REVOCATIONS_URI}"). Turn on '
+            'AT_JWT["PUBLISH_REVOCATIONS"] there, or use another "revocation" here'
+        )
+    return _address_in(metadata, REVOCATIONS_URI, issuer=issuer, loopback_http=loopback_http)
 
 
 def _address_in(metadata: Mapping[str, Any], member: str, *, issuer: str, loopback_http: bool) -> str:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from django.db import Error as AnyDatabaseError
+from django.db.models import Max
 
 from django_at_jwt.authorization_server.keys.last_expiry import as_datetime
 from django_at_jwt.authorization_server.row_cache import BoundedRead
@@ -15,6 +16,7 @@ from django_at_jwt.conf import app_settings, register_process_cache
 from django_at_jwt.core.deny_list import DenyKind, DenyList
 from django_at_jwt.core.errors import ReadNeeded, RejectionReason, RevocationUnavailable, TokenRejected
 from django_at_jwt.core.quotation import single_line
+from django_at_jwt.core.revocation_document import MOST_ENTRIES
 from django_at_jwt.events import DenyListFailed, DenyListRead, emit, span
 from django_at_jwt.models import DenyListEntry
 from django_at_jwt.models.deny_list_entry import as_entry
@@ -51,6 +53,20 @@ _NAMED: Final = {
 }
 
 
+class Reading(NamedTuple):
+    """The deny list in memory, and the last read of it.
+
+    Attributes:
+        entries: the list, which other threads may change.
+        version: the highest id that the read has seen. A later read has the same or a higher one, in any process.
+        read_at: when the read began, in seconds since the epoch.
+    """
+
+    entries: DenyList
+    version: int
+    read_at: float
+
+
 class DenyListCache:
     """The live entries of the deny list, shared by the threads of this process.
 
@@ -78,8 +94,9 @@ class DenyListCache:
         self._comparison.forget()
         with self._lock:
             self._entries = DenyList()
-            # When the last successful read began.
-            self._read_at = _NEVER
+            # When the last successful read began, on both clocks, and the highest id that it has seen.
+            self._read_at, self._read_clock = _NEVER, 0.0
+            self._version = 0
             # Until when no read is needed, and from when on one may begin.
             self._fresh_until = self._due_at = _NEVER
             # The highest id read so far, when it first was (oldest first), and the id to read from.
@@ -151,6 +168,20 @@ class DenyListCache:
                 else "the deny list could not be read since this process started"
             )
 
+    def reading(self) -> Reading:
+        """Return the entries, for publication. They are read before, if it is time.
+
+        Raises:
+            RevocationUnavailable: they cannot be read, and were not read within ``REVOCATION_MAX_STALE``, even if
+                tokens are accepted then.
+        """
+        if time.monotonic() >= self._fresh_until:
+            self.renew()
+        with self._lock:
+            if not self._is_usable():
+                raise RevocationUnavailable("the deny list cannot be read, so it is not published")
+            return Reading(self._entries, self._version, self._read_clock)
+
     def forget(self) -> None:
         """Read again at the next use."""
         self._reader.forget()
@@ -193,14 +224,21 @@ class DenyListCache:
         self._fresh_until = min(self._due_at, usable_until)
 
     def _read(self, database: str, is_latest: Callable[[], bool]) -> None:
-        began = time.monotonic()
+        began, clock = time.monotonic(), time.time()
+        publishes = app_settings().publish_revocations
         with self._lock:
             entries, is_first, added = self._entries, self._read_at == _NEVER, self._added
             # After a mass revocation, the overlap is not read again and again, but compared.
             above = max(self._floor, self._highest - _ROWS_PER_QUERY)
             is_comparison_due = above > self._floor or began - self._compared_at >= _COMPARE_EVERY
+            if is_first and publishes:
+                entries.keep(MOST_ENTRIES)
+        newest = 0
         try:
             with span("read_deny_list"):
+                if is_first and publishes:
+                    # The first read leaves out expired rows, which the version of other processes may have counted.
+                    newest = DenyListEntry.objects.using(database).aggregate(newest=Max("pk"))["newest"] or 0
                 self._fill(entries, _rows(database, above=above, live_at=time.time() if is_first else None))
         except AnyDatabaseError:
             with self._lock:
@@ -219,20 +257,21 @@ class DenyListCache:
                 self._compared_at = began
             self._note_highest(began)
             if is_latest():
-                self._read_at = began
+                self._read_at, self._read_clock = began, clock
+                self._version = max(self._version, self._highest, newest)
                 self._count_as_tried(began)
         if is_comparison_due:
             self._comparison.start()
 
     def _fill(self, entries: DenyList, batches: Iterable[list[_Row]]) -> int:
-        """Add rows, and return the highest id, or 0."""
-        highest = 0
+        """Add rows that have not expired, and return the highest id, or 0."""
+        highest, now = 0, as_datetime(int(time.time()))
         for rows in batches:
             # A newer version of this app may have more kinds.
             found = [
                 as_entry(kind, value, issued_until, expires_at)
                 for _, kind, value, issued_until, expires_at in rows
-                if kind in _KINDS
+                if kind in _KINDS and expires_at > now
             ]
             highest = rows[-1][0]
             with self._lock:
@@ -262,21 +301,32 @@ class DenyListCache:
             if live > known:
                 logger.warning("%s entries of the deny list were committed late; all are read again", live - known)
                 self._fill(entries, _rows(database, above=0, live_at=now))
-            elif live < known:
+            elif live < known or self._can_keep_again(entries):
                 self._replace(database, entries, now)
         except AnyDatabaseError:
             logger.exception("The deny list could not be compared with the database")
 
+    def _can_keep_again(self, entries: DenyList) -> bool:
+        """Return whether there were too many entries to publish, and there no longer are."""
+        too_many = app_settings().publish_revocations and entries.kept() is None
+        return too_many and len(entries) <= MOST_ENTRIES
+
     def _replace(self, database: str, former: DenyList, now: float) -> None:
-        """Read all rows into a new list: unexpired ones were deleted, for instance by restoring a backup."""
+        """Read all rows into a new list.
+
+        Unexpired ones were deleted, for instance by restoring a backup, or there are few enough to publish again.
+        """
         began = time.monotonic()
         entries = DenyList()
+        if app_settings().publish_revocations:
+            entries.keep(MOST_ENTRIES)
         highest = self._fill(entries, _rows(database, above=0, live_at=now))
         with self._lock:
             if former is self._entries and self._added_at < began:
                 # Rows that were added in the meantime may be missing.
                 self._fresh_until = self._due_at = _NEVER
                 self._known, self._highest, self._floor = [], highest, max(0, highest - _FIRST_OVERLAP)
+                self._version = highest
                 self._note_highest(began)
                 self._entries = entries
 

@@ -23,6 +23,7 @@ from django_at_jwt.core.metadata import Offer, authorization_server_metadata, wi
 from .endpoint import EndpointMixin
 from .introspection import IntrospectTokenView
 from .jwk_set import JwkSetView, PublicDocumentView
+from .revocations import RevocationsView
 from .token import TokenView
 
 
@@ -56,6 +57,7 @@ class MetadataView(PublicDocumentView):
             introspection_algorithms=app_settings().signing_algorithms if mounted_views(IntrospectTokenView) else (),
             authentication_contexts=_contexts(),
             offer=_offer(),
+            revocations_uri=_revocations_uri(issuer),
         )
 
     def _refuse_other_issuers(self) -> None:
@@ -112,6 +114,10 @@ def _read_special_clients(database: str) -> frozenset[str]:
 # the metadata omits them on a site without such a client.
 special_clients: Final = RowCache(get_application_model(), _read_special_clients)
 register_process_cache(special_clients.forget)
+
+
+def _revocations_uri(issuer: str) -> str | None:
+    return _at(first_path(mounted_views(RevocationsView)), issuer) if app_settings().publish_revocations else None
 
 
 def _offer() -> Offer:
