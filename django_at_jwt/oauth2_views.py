@@ -33,7 +33,7 @@ from .authorization_server.views import (  # noqa: E402 - it imports the models
     UserInfoView,
 )
 from .authorization_server.views.jwk_set import JwkSetView  # noqa: E402
-from .authorization_server.views.metadata import DiscoveryView, MetadataView  # noqa: E402
+from .authorization_server.views.metadata import DiscoveryView, MetadataView, issuer_metadata  # noqa: E402
 from .authorization_server.views.revocations import RevocationsView  # noqa: E402
 
 __all__ = [

@@ -58,7 +58,7 @@ from .resource_servers import (
     check_readable_rows,
     check_resource_servers,
 )
-from .revocation import check_revocation
+from .revocation import check_published_revocations, check_revocation
 from .rfc9700 import check_public_clients, check_rfc9700
 from .settings import (
     check_access_token_generator,
@@ -126,6 +126,7 @@ ALL_CHECKS: Final[Sequence[Callable[..., list[CheckMessage]]]] = (
     check_client_secret_hasher,
     check_client_secret_key,
     check_revocation,
+    check_published_revocations,
     check_unstored_tokens,
     check_opaque_tokens_are_accepted,
     check_default_resource_covers_views,

@@ -78,6 +78,7 @@ class CheckId(StrEnum):
     CLIENT_METADATA_OFF = "django_at_jwt.W045"
     CHANGED_MCP_SETTING = "django_at_jwt.W046"
     LOOPBACK_CLIENT_METADATA = "django_at_jwt.W047"
+    REVOCATIONS_NOT_SERVED = "django_at_jwt.W048"
     INSECURE_ISSUER = "django_at_jwt.E101"
     UNOPENABLE_KEY = "django_at_jwt.E102"
     DERIVED_KEY_ENCRYPTION_KEY = "django_at_jwt.W101"

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.checks import CheckMessage, Error
+from django.core.checks import CheckMessage, Error, Warning  # noqa: A004 - Django's own name
 
 from django_at_jwt.conf import app_settings, has_issuer_tables
 from django_at_jwt.core.revocation import Revocation
 
-from .ids import CheckId, settings_valid, when
+from .ids import CheckId, has_root_urlconf, settings_valid, when
 
 
 @when(settings_valid)
@@ -36,3 +36,32 @@ def check_revocation(**_kwargs: Any) -> list[CheckMessage]:
             )
         )
     return problems
+
+
+@when(settings_valid, has_root_urlconf)
+def check_published_revocations(**_kwargs: Any) -> list[CheckMessage]:
+    """Check that the document of revocations is served, if the settings publish it."""
+    if not app_settings().publish_revocations or (has_issuer_tables() and _is_served()):
+        return []
+    if has_issuer_tables():
+        problem = "no view serves the document, so the metadata does not announce it"
+        hint = (
+            "Add django_at_jwt.urls.document_urlpatterns to the URLs of the issuer, or mount "
+            "django_at_jwt.oauth2_views.RevocationsView."
+        )
+    else:
+        problem = "this project issues no tokens"
+        hint = (
+            'Remove it. To obey the revocations of another issuer, set "revocation" in its entry of AT_JWT["ISSUERS"].'
+        )
+    return [
+        Warning(f'AT_JWT["PUBLISH_REVOCATIONS"] is on, but {problem}.', hint=hint, id=CheckId.REVOCATIONS_NOT_SERVED)
+    ]
+
+
+def _is_served() -> bool:
+    # A project that only verifies has no django-oauth-toolkit.
+    from django_at_jwt.authorization_server.endpoint_urls import first_path, mounted_views  # noqa: PLC0415
+    from django_at_jwt.authorization_server.views.revocations import RevocationsView  # noqa: PLC0415
+
+    return first_path(mounted_views(RevocationsView)) is not None

@@ -40,7 +40,7 @@ def check_opaque_tokens_are_accepted(**_kwargs: Any) -> list[CheckMessage]:
 
 def _refused() -> Iterator[tuple[str, str, str]]:
     """Yield the audiences of views, which clients get opaque tokens for them, and how to change that."""
-    own = {app_settings().local_audience, *named_by_views()}
+    own = {*app_settings().local_audiences, *named_by_views()}
     chosen = _clients_with_opaque_tokens()
     for server in registered_servers() or ():
         if server.identifier not in own or not server.enabled:

@@ -278,6 +278,60 @@ def read_revocation_unavailable(value: object) -> str:
     return str(value)
 
 
+def read_client_registration(value: object) -> str | None:
+    if value is not None and value not in {"closed", "users", "open"}:
+        raise ValueError(f'must be "closed", "users", "open" or None {got(value)}')
+    return None if value is None else str(value)
+
+
+_PERIODS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def read_rate(value: object) -> str:
+    parse_rate(value)
+    return str(value)
+
+
+def parse_rate(value: object) -> tuple[int, int]:
+    """Return a rate, such as ``20/hour``, as a number and a period in seconds.
+
+    Raises:
+        ValueError: it is not a rate.
+    """
+    matched = re.fullmatch(r"([0-9]{1,9})/(second|minute|hour|day|[smhd])", value) if isinstance(value, str) else None
+    if matched is None:
+        raise ValueError(f'must be a number per second, minute, hour or day, such as "20/hour" {got(value)}')
+    return int(matched[1]), _PERIODS[matched[2][0]]
+
+
+def read_origins(value: object) -> tuple[str, ...] | str:
+    if value == "*":
+        return "*"
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        raise ValueError(f'must be a list of origins, or "*" {got(value)}')
+    for origin in value:
+        if not _is_origin(origin):
+            raise ValueError(
+                f'must have origins as browsers send them, such as "https://app.example.com" {got(origin)}'
+            )
+    return tuple(value)
+
+
+def _is_origin(value: object) -> bool:
+    """Return whether a value is an origin as in the ``Origin`` header (RFC 6454 section 7): in lower case, no path."""
+    if not isinstance(value, str):
+        return False
+    try:
+        parts = urlsplit(value)
+        port = {"https": 443, "http": 80}.get(parts.scheme, 0) if parts.port is None else parts.port
+    except ValueError:
+        return False
+    is_usual = parts.port is None or port != {"https": 443, "http": 80}.get(parts.scheme)
+    is_plain = not any(each in parts.netloc for each in "@*")
+    is_origin = value == f"{parts.scheme}://{parts.netloc}".lower()
+    return bool(parts.scheme and parts.hostname) and is_usual and is_plain and is_origin
+
+
 def read_remote_revocation_unavailable(value: object) -> str | None:
     if value is not None and value not in ("refuse", "accept", "introspect"):
         raise ValueError(f'must be "refuse", "accept" or "introspect" {got(value)}')

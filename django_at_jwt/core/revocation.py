@@ -14,7 +14,8 @@ class Revocation(StrEnum):
 
     Attributes:
         OFFLINE: not at all: a revoked token is accepted until it expires.
-        DENY_LIST: by the deny list in memory, which each process reads again every few seconds.
+        DENY_LIST: by the deny list in memory, which each process reads again every few seconds: from the database, or
+            from the document that another project's issuer publishes.
         ROW: by the deny list, and the token's row in the database, with a query for each request.
         INTROSPECT: at the issuer, by token introspection (RFC 7662).
     """

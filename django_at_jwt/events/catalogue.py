@@ -333,11 +333,11 @@ class KeysRewrapped(Event):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class IssuerFetched(Event):
-    """A remote issuer's metadata or JWK set was fetched.
+    """A remote issuer's metadata, JWK set or document of revocations was fetched.
 
     Attributes:
         issuer: the issuer's URL.
-        document: ``metadata`` or ``jwk_set``.
+        document: ``metadata``, ``jwk_set`` or ``revocations``.
         outcome: ``fetched``, or ``unchanged`` if the issuer confirmed what was known (304).
         seconds: how long it took.
     """
@@ -357,7 +357,7 @@ class IssuerFailed(Event):
 
     Attributes:
         issuer: the issuer's URL.
-        purpose: ``keys`` or ``introspection``.
+        purpose: ``keys``, ``introspection`` or ``revocations``.
         fallback: what is used instead, for people.
         detail: why, for people.
     """

@@ -13,7 +13,7 @@ from django.utils import timezone
 from django_at_jwt.conf import app_settings, has_issuer_tables, local_issuer, process_cached
 from django_at_jwt.core.errors import NoSigningKey
 from django_at_jwt.core.key_lifecycle import KeyState, is_usable, next_signer
-from django_at_jwt.resource_server.verification import remote_key_source
+from django_at_jwt.resource_server.verification import deny_list_of_issuer, remote_key_source
 
 from .definitions import Kind, Measurement, Metric
 
@@ -40,6 +40,12 @@ DENY_LIST_AGE: Final = _gauge("deny_list_age_seconds", "Seconds since this proce
 ISSUER_AGE: Final = _gauge(
     "issuer_age_seconds", "Seconds since a remote issuer confirmed the keys that this process has.", "issuer", unit="s"
 )
+REVOCATIONS_AGE: Final = _gauge(
+    "issuer_revocations_age_seconds",
+    "Seconds since a remote issuer confirmed the revocations that this process has.",
+    "issuer",
+    unit="s",
+)
 
 GAUGES: Final = (
     DATABASE_READABLE,
@@ -49,6 +55,7 @@ GAUGES: Final = (
     NEXT_SIGNING,
     DENY_LIST_AGE,
     ISSUER_AGE,
+    REVOCATIONS_AGE,
 )
 
 
@@ -77,9 +84,13 @@ def _gauges() -> Iterator[Measurement]:
     if has_issuer_tables() and local_issuer():
         yield from _issuer_gauges()
     for issuer in app_settings().issuers:
-        confirmed_at = remote_key_source(issuer).confirmed_at
-        if confirmed_at is not None:
-            yield Measurement(ISSUER_AGE, max(0.0, time.time() - confirmed_at), (issuer.issuer,))
+        revocations = deny_list_of_issuer(issuer)
+        for gauge, confirmed_at in (
+            (ISSUER_AGE, remote_key_source(issuer).confirmed_at),
+            (REVOCATIONS_AGE, None if revocations is None else revocations.state().confirmed_at),
+        ):
+            if confirmed_at is not None:
+                yield Measurement(gauge, max(0.0, time.time() - confirmed_at), (issuer.issuer,))
 
 
 def _issuer_gauges() -> Iterator[Measurement]:

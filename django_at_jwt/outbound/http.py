@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     AddressFilter = Callable[[str], bool]
 
 MAX_BYTES: Final = 512 * 1024
-# Includes the headers and the framing of chunks.
-_MAX_RAW_BYTES: Final = MAX_BYTES + 128 * 1024
+# For the headers and the framing of chunks.
+_MAX_FRAMING_BYTES: Final = 128 * 1024
 # application/json and structured types such as application/jwk-set+json (RFC 7517 section 8.5).
 _JSON_TYPE: Final = re.compile(r"application/(?:[^/\s]+\+)?json")
 _CHUNK: Final = 16 * 1024
@@ -41,9 +41,16 @@ class FetchFailed(Exception):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Answer:
-    """A server's answer: a JSON object, or ``None`` if the previous one is unchanged (304)."""
+    """A server's answer. Both ``document`` and ``text`` are ``None`` if the previous one is unchanged (304).
+
+    Attributes:
+        document: the JSON object.
+        text: the text, if :func:`fetch_text` asked for it.
+        etag, cache_control, age: the headers with these names, or ``None``.
+    """
 
     document: Mapping[str, Any] | None
+    text: str | None
     etag: str | None
     cache_control: str | None
     age: str | None
@@ -75,6 +82,23 @@ def fetch(
         FetchFailed: the answer is neither a JSON object with status 200, nor a 304 to a request with ``etag``.
     """
     request = _Request(address, etag=etag, max_bytes=max_bytes, allows=allows)
+    return _fetched(request, loopback_http=loopback_http, deadline=deadline)
+
+
+def fetch_text(
+    address: str, *, media_type: str, max_bytes: int, etag: str | None, loopback_http: bool, deadline: float
+) -> Answer:
+    """Fetch an ASCII text as :func:`fetch` fetches a JSON object.
+
+    Args:
+        media_type: the only accepted content type.
+        max_bytes: a longer answer is refused.
+        address, etag, loopback_http, deadline: as for :func:`fetch`.
+
+    Raises:
+        FetchFailed: the answer is neither such a text with status 200, nor a 304 to a request with ``etag``.
+    """
+    request = _Request(address, etag=etag, text_type=media_type, max_bytes=max_bytes)
     return _fetched(request, loopback_http=loopback_http, deadline=deadline)
 
 
@@ -121,6 +145,8 @@ class _Request:
     authorization: str | None = field(default=None, repr=False)
     max_bytes: int = MAX_BYTES
     allows: AddressFilter | None = None
+    # The content type of a text; None for a JSON object.
+    text_type: str | None = None
 
 
 @sensitive_variables()
@@ -131,10 +157,11 @@ def _ask(request: _Request, deadline: float) -> Answer:
         parts.port,
         is_https=parts.scheme == "https",
         deadline=deadline,
+        max_bytes=request.max_bytes + _MAX_FRAMING_BYTES,
         allows=request.allows,
     )
     headers = {
-        "Accept": "application/json",
+        "Accept": request.text_type or "application/json",
         "Accept-Encoding": "identity",
         "Connection": "close",
         "User-Agent": f"django-at-jwt/{__version__}",
@@ -149,38 +176,46 @@ def _ask(request: _Request, deadline: float) -> Answer:
     try:
         connection.request("GET" if request.body is None else "POST", target, body=request.body, headers=headers)
         with connection.getresponse() as response:
-            return _read(response, is_conditional=request.etag is not None, max_bytes=request.max_bytes)
+            return _read(response, request)
     finally:
         connection.close()
 
 
-def _read(response: HTTPResponse, *, is_conditional: bool, max_bytes: int) -> Answer:
-    if response.status == _NOT_MODIFIED and is_conditional:
-        document = None
-    elif response.status == _OK:
-        document = read_document(_body(response, max_bytes))
-    else:
+def _read(response: HTTPResponse, request: _Request) -> Answer:
+    document = text = None
+    if response.status == _OK:
+        body = _body(response, request)
+        if request.text_type is None:
+            document = read_document(body)
+        elif body.isascii():
+            text = body.decode("ascii")
+        else:
+            raise UnacceptableDocument("it is not ASCII")
+    elif response.status != _NOT_MODIFIED or request.etag is None:
         raise UnacceptableDocument(f"its status is {response.status}")
     return Answer(
         document=document,
+        text=text,
         etag=response.getheader("ETag"),
         cache_control=response.getheader("Cache-Control"),
         age=response.getheader("Age"),
     )
 
 
-def _body(response: HTTPResponse, max_bytes: int) -> bytes:
+def _body(response: HTTPResponse, request: _Request) -> bytes:
     media_type = response.getheader("Content-Type", "").partition(";")[0].strip().lower()
-    if not _JSON_TYPE.fullmatch(media_type):
-        raise UnacceptableDocument(f"its content type is {quote(media_type or None)}, not application/json")
+    is_wanted = _JSON_TYPE.fullmatch(media_type) if request.text_type is None else media_type == request.text_type
+    if not is_wanted:
+        wanted = request.text_type or "application/json"
+        raise UnacceptableDocument(f"its content type is {quote(media_type or None)}, not {wanted}")
     if response.getheader("Content-Encoding", "identity").lower() != "identity":
         raise UnacceptableDocument("it is compressed, although identity was requested")
     body = bytearray()
     # A Content-Length above the limit is rejected at once; otherwise the bytes are counted.
-    while (response.length or 0) + len(body) <= max_bytes and (chunk := response.read(_CHUNK)):
+    while (response.length or 0) + len(body) <= request.max_bytes and (chunk := response.read(_CHUNK)):
         body += chunk
-    if (response.length or 0) + len(body) > max_bytes:
-        raise UnacceptableDocument(f"it is longer than {max_bytes} bytes")
+    if (response.length or 0) + len(body) > request.max_bytes:
+        raise UnacceptableDocument(f"it is longer than {request.max_bytes} bytes")
     if response.length:
         raise UnacceptableDocument("it ends too early")
     return bytes(body)
@@ -190,7 +225,14 @@ class _Connection(HTTPConnection):
     """A connection with one deadline for all steps. The standard library restarts its timeout with each read."""
 
     def __init__(
-        self, host: str, port: int | None, *, is_https: bool, deadline: float, allows: AddressFilter | None
+        self,
+        host: str,
+        port: int | None,
+        *,
+        is_https: bool,
+        deadline: float,
+        max_bytes: int,
+        allows: AddressFilter | None,
     ) -> None:
         # Makes HTTPConnection omit the default port from the Host header.
         self.default_port = _PORTS["https" if is_https else "http"]
@@ -198,6 +240,7 @@ class _Connection(HTTPConnection):
         self._is_https = is_https
         self._deadline = deadline
         self._allows = allows
+        self._max_bytes = max_bytes
         # http.client only calls it.
         self.response_class = self._timed_response  # type: ignore[assignment]
 
@@ -235,7 +278,7 @@ class _Connection(HTTPConnection):
         def limit_next_read() -> None:
             sock.settimeout(_remaining(self._deadline))
 
-        response.fp = io.BufferedReader(_BoundedReader(unbuffered, limit_next_read))
+        response.fp = io.BufferedReader(_BoundedReader(unbuffered, limit_next_read, self._max_bytes))
         return response
 
 
@@ -245,9 +288,9 @@ class _BoundedReader(io.RawIOBase):
     Without the limit, the standard library would read without bound for a chunk with the length -1.
     """
 
-    def __init__(self, inner: Any, before_each: Callable[[], None]) -> None:
+    def __init__(self, inner: Any, before_each: Callable[[], None], max_bytes: int) -> None:
         self._inner, self._before_each = inner, before_each
-        self._left = _MAX_RAW_BYTES
+        self._max_bytes = self._left = max_bytes
 
     def readable(self) -> bool:
         return True
@@ -258,7 +301,7 @@ class _BoundedReader(io.RawIOBase):
         self._left -= read or 0
         if self._left < 0:
             # Not a ValueError, which http.client would take for a chunk without a length.
-            raise OSError(f"it is longer than {MAX_BYTES} bytes")
+            raise OSError(f"it is longer than {self._max_bytes} bytes")
         return read
 
     def close(self) -> None:

@@ -9,7 +9,7 @@ from django_at_jwt.conf import app_settings, local_issuer
 from django_at_jwt.core.health import Health, HealthStatus, Problem
 
 from .remote.shared_cache import SharedCache
-from .verification import remote_key_source, remote_options
+from .verification import deny_list_of_issuer, remote_key_source, remote_options
 
 if TYPE_CHECKING:
     from django_at_jwt.conf import IssuerSettings
@@ -18,12 +18,18 @@ if TYPE_CHECKING:
 def remote_issuers_health() -> Health:
     """Return the age of each issuer's keys: of this process's copy, or else of the copy that workers share.
 
-    An issuer without a copy is not a problem: its keys are fetched with its first token.
+    An issuer without a copy is not a problem: its keys are fetched with its first token. So are its revocations, whose
+    age is that of this process's copy.
     """
     reports = [_report(issuer) for issuer in app_settings().issuers if issuer.issuer != local_issuer()]
     stale = [report for report in reports if report["failing"] and not _is_recent(report)]
-    problems = tuple(Problem(status=HealthStatus.WARNING, name="issuer_stale", text=_text(report)) for report in stale)
-    return Health(problems=problems, facts={"issuers": reports})
+    problems = [Problem(status=HealthStatus.WARNING, name="issuer_stale", text=_text(report)) for report in stale]
+    for report in reports:
+        revocations = report.get("revocations", {"failing": False})
+        if revocations["failing"] and not revocations["usable"]:
+            text = f"The revocations of {report['issuer']} cannot be fetched."
+            problems.append(Problem(status=HealthStatus.WARNING, name="revocations_stale", text=text))
+    return Health(problems=tuple(problems), facts={"issuers": reports})
 
 
 def _report(issuer: IssuerSettings) -> dict[str, Any]:
@@ -35,10 +41,24 @@ def _report(issuer: IssuerSettings) -> dict[str, Any]:
     return {
         "issuer": issuer.issuer,
         "copy": copy,
-        "seconds_old": None if confirmed_at is None else round(time.time() - confirmed_at, 1),
+        "seconds_old": _age(confirmed_at),
         "usable": state.is_usable,
         "failing": state.is_failing,
+        **_revocations(issuer),
     }
+
+
+def _revocations(issuer: IssuerSettings) -> dict[str, Any]:
+    deny_list = deny_list_of_issuer(issuer)
+    if deny_list is None:
+        return {}
+    state = deny_list.state()
+    report = {"seconds_old": _age(state.confirmed_at), "usable": state.is_usable, "failing": state.is_failing}
+    return {"revocations": report}
+
+
+def _age(confirmed_at: float | None) -> float | None:
+    return None if confirmed_at is None else round(time.time() - confirmed_at, 1)
 
 
 def _is_recent(report: dict[str, Any]) -> bool:

@@ -10,12 +10,14 @@ from django.utils.module_loading import import_string
 from django_at_jwt.conf import LOCAL_REVOCATION_POLICY, app_settings, has_issuer_tables, process_cached
 from django_at_jwt.core.revocation import Revocation
 
-from .remote.options import IntrospectionOptions
+from .remote.deny_list import RemoteDenyList, RemoteDenyListCheck
+from .remote.options import DenyListOptions, IntrospectionOptions
 from .remote.revocation_check import RemoteIntrospection
 
 if TYPE_CHECKING:
     from django_at_jwt.conf import IssuerSettings
     from django_at_jwt.core.revocation import RevocationPolicy
+    from django_at_jwt.core.verifier import KeySource
 
     from .remote.options import RemoteOptions
 
@@ -45,15 +47,47 @@ def local_revocation_policy(revocation: Revocation, audiences: frozenset[str]) -
     return policy
 
 
-@process_cached
-def remote_revocation_policy(issuer: IssuerSettings, remote: RemoteOptions) -> RevocationPolicy | None:
-    """Return this process's check of a remote issuer's tokens, or ``None`` for ``OFFLINE``.
+def remote_revocation_policy(
+    issuer: IssuerSettings, remote: RemoteOptions, keys: KeySource, *, audiences: frozenset[str], revocation: Revocation
+) -> RevocationPolicy | None:
+    """Return the check of a remote issuer's tokens at the API with these identifiers, or ``None`` for ``OFFLINE``.
+
+    Args:
+        keys: of the issuer, to verify its document of revocations.
+        revocation: how tokens are checked.
 
     Raises:
         ImproperlyConfigured: the settings have no credentials for introspection.
     """
-    if issuer.revocation is Revocation.OFFLINE:
+    if revocation is Revocation.OFFLINE:
         return None
+    if revocation is Revocation.INTROSPECT:
+        return _remote_introspection(issuer, remote)
+    return RemoteDenyListCheck(remote_deny_list(issuer, remote, keys), audiences)
+
+
+@process_cached
+def remote_deny_list(issuer: IssuerSettings, remote: RemoteOptions, keys: KeySource) -> RemoteDenyList:
+    """Return this process's copy of the revocations of a remote issuer.
+
+    Raises:
+        ImproperlyConfigured: as :func:`remote_revocation_policy`.
+    """
+    settings = app_settings()
+    unavailable = issuer.revocation_unavailable or settings.revocation_unavailable
+    options = DenyListOptions(
+        remote=remote,
+        max_age=issuer.deny_list_max_age,
+        max_stale=settings.revocation_max_stale,
+        leeway=settings.leeway if issuer.leeway is None else issuer.leeway,
+        accept_unavailable=unavailable == "accept",
+        introspection=_remote_introspection(issuer, remote) if unavailable == Revocation.INTROSPECT else None,
+    )
+    return RemoteDenyList(options, keys)
+
+
+@process_cached
+def _remote_introspection(issuer: IssuerSettings, remote: RemoteOptions) -> RemoteIntrospection:
     if not (issuer.client_id and issuer.client_secret):
         raise ImproperlyConfigured(NO_CREDENTIALS.format(issuer.issuer))
     settings = app_settings()

@@ -6,7 +6,7 @@ This module reads the settings. The key sources, the token cache and the verifie
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from django.conf import settings as django_settings
@@ -32,7 +32,7 @@ from django_at_jwt.core.verifier import Expectations, KeysInMemory, KeySource
 from django_at_jwt.resource_server.remote.key_source import RemoteKeySource
 from django_at_jwt.resource_server.remote.options import RemoteOptions
 
-from .revocation import local_revocation_policy, remote_revocation_policy
+from .revocation import local_revocation_policy, remote_deny_list, remote_revocation_policy
 from .token_cache import token_cache
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
     from django_at_jwt.core.profile import AccessTokenClaims
     from django_at_jwt.core.revocation import RevocationPolicy
+    from django_at_jwt.resource_server.remote.deny_list import RemoteDenyList
 
 register_process_cache(token_cache.forget)
 
@@ -75,6 +76,7 @@ def verify_token(
             counts as unknown.
         revocation: how tokens are checked for revocation. By default, and if it does not apply to the token's issuer,
             ``AT_JWT["REVOCATION"]`` for the local issuer and ``revocation`` in ``AT_JWT["ISSUERS"]`` for others.
+            ``DENY_LIST`` and ``ROW`` only apply to the local issuer.
             ``OFFLINE`` turns the check off for all issuers.
 
     Raises:
@@ -160,9 +162,15 @@ def accepted_issuers(
     """
     settings, local = app_settings(), local_issuer()
     for_remote = revocation if revocation in {Revocation.OFFLINE, Revocation.INTROSPECT} else None
-    remote = {each.issuer: _remote(each, settings, for_remote) for each in settings.issuers if each.issuer != local}
     audiences = frozenset([audience] if isinstance(audience, str) else audience or ())
-    issuers = _for_audiences(remote, audiences) if audiences else remote
+    remote = [each for each in settings.issuers if each.issuer != local]
+    for each in remote:
+        _check_remote(each)
+    issuers = {
+        each.issuer: _remote(each, settings, accepted, for_remote or each.revocation)
+        for each in remote
+        if (accepted := frozenset(each.audience) & audiences if audiences else frozenset(each.audience))
+    }
     if local:
         issuers[local] = _local(local, settings, audiences, _for_local(revocation, settings))
     if not issuers:
@@ -213,15 +221,6 @@ def _local(issuer: str, settings: AppSettings, audiences: frozenset[str], revoca
     )
 
 
-def _for_audiences(issuers: Mapping[str, AcceptedIssuer], audiences: frozenset[str]) -> dict[str, AcceptedIssuer]:
-    """Return the issuers that the settings accept for one of these audiences, expecting no other audience."""
-    return {
-        issuer: replace(accepted, expected=replace(accepted.expected, audiences=common))
-        for issuer, accepted in issuers.items()
-        if (common := audiences.intersection(accepted.expected.audiences or ()))
-    }
-
-
 @process_cached
 def remote_key_source(issuer: IssuerSettings) -> RemoteKeySource:
     """Return this process's key source for a remote issuer."""
@@ -247,24 +246,41 @@ def remote_options(issuer: IssuerSettings) -> RemoteOptions:
     )
 
 
-def _remote(issuer: IssuerSettings, settings: AppSettings, revocation: Revocation | None) -> AcceptedIssuer:
+def deny_list_of_issuer(issuer: IssuerSettings) -> RemoteDenyList | None:
+    """Return this process's copy of the revocations of a remote issuer, or ``None`` if its settings do not ask for it.
+
+    Raises:
+        ImproperlyConfigured: the settings have no credentials for introspection.
+    """
+    if issuer.revocation is not Revocation.DENY_LIST:
+        return None
+    return remote_deny_list(issuer, remote_options(issuer), remote_key_source(issuer))
+
+
+def _check_remote(issuer: IssuerSettings) -> None:
     if not is_remote_issuer(issuer.issuer, loopback_http=bool(django_settings.DEBUG)):
         raise ImproperlyConfigured(NOT_A_REMOTE_ISSUER.format(issuer.issuer))
     if not issuer.audience:
         raise ImproperlyConfigured(NO_AUDIENCE.format(issuer.issuer))
+
+
+def _remote(
+    issuer: IssuerSettings, settings: AppSettings, audiences: frozenset[str], revocation: Revocation
+) -> AcceptedIssuer:
+    keys = remote_key_source(issuer)
     expected = Expectations(
         issuer=issuer.issuer,
-        audiences=frozenset(issuer.audience),
+        audiences=audiences,
         leeway=settings.leeway if issuer.leeway is None else issuer.leeway,
         max_bytes=settings.max_token_bytes,
         algorithms=frozenset(issuer.algorithms) or None,
         required_claims=issuer.required_claims,
     )
     return AcceptedIssuer(
-        keys=remote_key_source(issuer),
+        keys=keys,
         expected=expected,
         revocation=remote_revocation_policy(
-            replace(issuer, revocation=revocation or issuer.revocation), remote_options(issuer)
+            issuer, remote_options(issuer), keys, audiences=audiences, revocation=revocation
         ),
     )
 

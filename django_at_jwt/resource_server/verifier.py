@@ -12,16 +12,19 @@ from django_at_jwt.core.errors import ReadNeeded
 from django_at_jwt.core.jose.algorithms import ALGORITHMS
 from django_at_jwt.core.metadata import is_remote_issuer
 from django_at_jwt.core.remote_issuer import CacheBounds
+from django_at_jwt.core.revocation import Revocation
 from django_at_jwt.core.verifier import DEFAULT_LEEWAY, DEFAULT_MAX_BYTES, Expectations, KeysInMemory
 
 from .access_token import AccessToken
+from .remote.deny_list import RemoteDenyList, RemoteDenyListCheck
 from .remote.key_source import RemoteKeySource
-from .remote.options import RemoteOptions
+from .remote.options import DenyListOptions, RemoteOptions
 from .token_cache import TokenCache
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from django_at_jwt.core.profile import AccessTokenClaims
     from django_at_jwt.core.verifier import KeySource
 
 _USUAL_AGE: Final = 300.0  # Seconds for which keys are used if the issuer's response does not say.
@@ -46,6 +49,13 @@ class Verifier:
         unknown_kid_cooldown: minimum seconds between two retrievals caused by an unknown ``kid``.
         max_token_bytes: tokens longer than this are rejected unparsed.
         cache_size: maximum number of verified tokens in memory; 0 turns the cache off.
+        revocation: ``"offline"``, the default: a revoked token is accepted until it expires; or ``"deny_list"``, if the
+            issuer publishes its revocations (``AT_JWT["PUBLISH_REVOCATIONS"]``).
+        revocation_max_age: seconds for which the issuer's revocations are used before they are requested again.
+        revocation_max_stale: seconds for which they are used after the issuer last confirmed them, while it cannot be
+            reached, and no longer than they say.
+        revocation_unavailable: what happens after that: ``"refuse"`` raises ``RevocationUnavailable``, ``"accept"``
+            accepts tokens that may have been revoked.
         allow_loopback_http: whether an issuer on a loopback address may use plain http, for development.
 
     Raises:
@@ -67,6 +77,10 @@ class Verifier:
         unknown_kid_cooldown: float = 30.0,
         max_token_bytes: int = DEFAULT_MAX_BYTES,
         cache_size: int = 1024,
+        revocation: str = "offline",
+        revocation_max_age: float = 5.0,
+        revocation_max_stale: float = 300.0,
+        revocation_unavailable: str = "refuse",
         allow_loopback_http: bool = False,
     ) -> None:
         audiences = frozenset([audience] if isinstance(audience, str) else audience)
@@ -78,8 +92,11 @@ class Verifier:
             if isinstance(values, str):
                 raise ValueError(f"{name} must be a list (got {values!r})")
         for algorithm in algorithms:
-            if algorithm not in ALGORITHMS:
-                raise ValueError(f"algorithms must be of {', '.join(ALGORITHMS)} (got {algorithm!r})")
+            _check_choice("algorithms", algorithm, ALGORITHMS)
+        _check_choice("revocation", revocation, (Revocation.OFFLINE, Revocation.DENY_LIST))
+        _check_choice("revocation_unavailable", revocation_unavailable, ("refuse", "accept"))
+        if revocation_max_age <= 0:
+            raise ValueError(f"revocation_max_age must be more than 0 (got {revocation_max_age!r})")
         self._expected: Final = Expectations(
             issuer=issuer,
             audiences=audiences,
@@ -88,19 +105,28 @@ class Verifier:
             algorithms=frozenset(algorithms) or None,
             required_claims=tuple(required_claims),
         )
-        self._keys: Final = RemoteKeySource(
-            RemoteOptions(
-                issuer=issuer,
-                algorithms=tuple(algorithms),
-                timeout=timeout,
-                cache_bounds=CacheBounds(min=min(min_age, max_age), max=max_age, default=_USUAL_AGE),
-                max_age=max_age,
-                max_stale=max_stale,
-                unknown_kid_cooldown=unknown_kid_cooldown,
-                cache=None,
-                loopback_http=allow_loopback_http,
-            )
+        remote = RemoteOptions(
+            issuer=issuer,
+            algorithms=tuple(algorithms),
+            timeout=timeout,
+            cache_bounds=CacheBounds(min=min(min_age, max_age), max=max_age, default=_USUAL_AGE),
+            max_age=max_age,
+            max_stale=max_stale,
+            unknown_kid_cooldown=unknown_kid_cooldown,
+            cache=None,
+            loopback_http=allow_loopback_http,
         )
+        self._keys: Final = RemoteKeySource(remote)
+        self._revocation: RemoteDenyListCheck | None = None
+        if revocation == Revocation.DENY_LIST:
+            options = DenyListOptions(
+                remote=remote,
+                max_age=revocation_max_age,
+                max_stale=revocation_max_stale,
+                leeway=leeway,
+                accept_unavailable=revocation_unavailable == "accept",
+            )
+            self._revocation = RemoteDenyListCheck(RemoteDenyList(options, self._keys), audiences)
         self._keys_in_memory: Final = KeysInMemory(self._keys)
         self._tokens: Final = TokenCache()
         self._cache_size: Final = cache_size
@@ -115,24 +141,37 @@ class Verifier:
         Raises:
             TokenRejected: the token must not be accepted: 401. ``reason`` and ``detail`` are for the log.
             KeysUnavailable: the issuer's keys are not available: 503.
+            RevocationUnavailable: whether the token was revoked cannot be found out: 503.
 
-        Not checked: scopes, whether the token was revoked, and whether its subject is active.
+        Not checked: scopes, whether its subject is active, and, unless ``revocation`` says so, whether the token was
+        revoked.
         """
-        return self._verified(token, self._keys)
+        claims = self._claims(token, self._keys)
+        if self._revocation is not None:
+            self._revocation(claims, token)
+        return AccessToken(claims)
 
     @sensitive_variables()
     async def averify(self, token: str) -> AccessToken:
-        """Verify as :meth:`verify`, in the event loop if the keys are in memory. Otherwise a thread fetches them.
+        """Verify as :meth:`verify`, in the event loop if all that it needs is in memory. Otherwise a thread fetches it.
 
         Raises:
-            TokenRejected, KeysUnavailable: as :meth:`verify`.
+            TokenRejected, KeysUnavailable, RevocationUnavailable: as :meth:`verify`.
         """
         try:
-            return self._verified(token, self._keys_in_memory)
+            claims = self._claims(token, self._keys_in_memory)
+            if self._revocation is not None:
+                self._revocation.in_memory(claims, token)
+            return AccessToken(claims)
         except ReadNeeded:
             pass
-        return await asyncio.to_thread(self._verified, token, self._keys)
+        return await asyncio.to_thread(self.verify, token)
 
     @sensitive_variables()
-    def _verified(self, token: str, keys: KeySource) -> AccessToken:
-        return AccessToken(self._tokens.verify(token, keys, self._expected, time.time(), self._cache_size))
+    def _claims(self, token: str, keys: KeySource) -> AccessTokenClaims:
+        return self._tokens.verify(token, keys, self._expected, time.time(), self._cache_size)
+
+
+def _check_choice(name: str, value: str, allowed: Collection[str]) -> None:
+    if value not in allowed:
+        raise ValueError(f"{name} must be of {', '.join(allowed)} (got {value!r})")

@@ -227,7 +227,7 @@ class TestPublicApi:
     def test_arguments_of_the_signal(self, monkeypatch):
         sent = []
         monkeypatch.setattr(discovery.issuer_fetched, "send_robust", lambda **arguments: sent.append(arguments))
-        with discovery._reported("https://as.example.com", discovery.METADATA):
+        with discovery.reported("https://as.example.com", discovery.METADATA):
             pass
         rows = dict(re.findall(r"^\| `(\w+)` \| (.+) \|$", self.text, re.MULTILINE))
         assert {"sender", *rows} == {*sent[0]}

@@ -18,7 +18,7 @@ from django_at_jwt.events import IssuerFetched, emit, span
 from django_at_jwt.outbound.http import Answer, FetchFailed, fetch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from django_at_jwt.core.jose.jwk_set import SkippedKey
 
@@ -26,15 +26,16 @@ if TYPE_CHECKING:
 
 METADATA: Final = "metadata"
 JWK_SET: Final = "jwk_set"
+REVOCATIONS: Final = "revocations"
 FETCHED: Final = "fetched"
 UNCHANGED: Final = "unchanged"
 FAILED: Final = "failed"
 
 issuer_fetched: Final = Signal()
-"""Sent after each request for an issuer's metadata or JWK set, for monitoring. Receivers' exceptions are only logged.
+"""Sent after each request for a document of an issuer, for monitoring. Receivers' exceptions are only logged.
 
-``issuer`` is its URL, ``what`` is ``"metadata"`` or ``"jwk_set"``, ``outcome`` is ``"fetched"``, ``"unchanged"`` or
-``"failed"``, and ``seconds`` is how long it took.
+``issuer`` is its URL, ``what`` is ``"metadata"``, ``"jwk_set"`` or ``"revocations"``, ``outcome`` is ``"fetched"``,
+``"unchanged"`` or ``"failed"``, and ``seconds`` is how long it took.
 """
 
 
@@ -46,13 +47,20 @@ class Retrieved:
     skipped: tuple[SkippedKey, ...]
 
 
-class _Step:
+class Step:
+    """A request for a document. Its outcome is set by the code that makes the request."""
+
     outcome = FAILED
 
 
 @contextmanager
-def _reported(issuer: str, what: str) -> Iterator[_Step]:
-    step, began = _Step(), time.monotonic()
+def reported(issuer: str, what: str) -> Iterator[Step]:
+    """Report a request for a document of an issuer: as an event, by the signal, and as a span.
+
+    Raises:
+        FetchFailed: the document was unacceptable.
+    """
+    step, began = Step(), time.monotonic()
     try:
         with span("fetch_document", issuer=issuer, document=what) as traced:
             yield step
@@ -92,35 +100,45 @@ def retrieve(options: RemoteOptions, *, known: IssuerSnapshot | None = None) -> 
     return retrieval.keys_at(jwks_uri, metadata_until, known)
 
 
+def discover(remote: RemoteOptions, read: Callable[..., str], *, deadline: float) -> tuple[str, float]:
+    """Return an address of an issuer's metadata, and the seconds for which it may be used.
+
+    The URL of RFC 8414 is tried first. If it fails in any way, OpenID Connect's is tried, since many issuers only serve
+    that one correctly.
+
+    Args:
+        read: takes the metadata, ``issuer`` and ``loopback_http``, and returns the address or raises
+            ``UnacceptableDocument``.
+        deadline: as for :func:`~.http.fetch`.
+
+    Raises:
+        FetchFailed: neither document can be used.
+    """
+    problems = []
+    for address in metadata_addresses(remote.issuer):
+        try:
+            answer = fetch(address, etag=None, loopback_http=remote.loopback_http, deadline=deadline)
+            found = read(answer.document or {}, issuer=remote.issuer, loopback_http=remote.loopback_http)
+        except FetchFailed as error:
+            problems.append(str(error))
+        except UnacceptableDocument as error:
+            problems.append(f"the metadata at {quote(address)} cannot be used: {error}")
+        else:
+            return found, remote.cache_bounds.lifetime(answer.cache_control, answer.age)
+    raise FetchFailed("; ".join(problems))
+
+
 @dataclass(frozen=True, slots=True)
 class _Retrieval:
     options: RemoteOptions
     deadline: float
 
     def metadata(self) -> tuple[str, float]:
-        """Return ``jwks_uri`` and the time until which the metadata is fresh.
-
-        The URL of RFC 8414 is tried first. If it fails in any way, OpenID Connect's is tried, since many issuers only
-        serve that one correctly. Either document must name the configured issuer.
-        """
-        problems = []
-        with _reported(self.options.issuer, METADATA) as step:
-            for address in metadata_addresses(self.options.issuer):
-                try:
-                    answer = self._fetch(address)
-                    jwks_uri = jwks_uri_in(
-                        answer.document or {},
-                        issuer=self.options.issuer,
-                        loopback_http=self.options.loopback_http,
-                    )
-                except FetchFailed as error:
-                    problems.append(str(error))
-                except UnacceptableDocument as error:
-                    problems.append(f"the metadata at {quote(address)} cannot be used: {error}")
-                else:
-                    step.outcome = FETCHED
-                    return jwks_uri, time.time() + self._lifetime(answer)
-            raise FetchFailed("; ".join(problems))
+        """Return ``jwks_uri`` and the time until which the metadata is fresh."""
+        with reported(self.options.issuer, METADATA) as step:
+            jwks_uri, lifetime = discover(self.options, jwks_uri_in, deadline=self.deadline)
+            step.outcome = FETCHED
+            return jwks_uri, time.time() + lifetime
 
     def keys_at(self, jwks_uri: str, metadata_until: float, known: IssuerSnapshot | None) -> Retrieved:
         unchanged = known if known is not None and known.jwks_uri == jwks_uri else None
@@ -142,7 +160,7 @@ class _Retrieval:
 
         ``unchanged`` is the previous snapshot from this URL, which the issuer may confirm with a 304.
         """
-        with _reported(self.options.issuer, JWK_SET) as step:
+        with reported(self.options.issuer, JWK_SET) as step:
             etag = unchanged.etag if unchanged else None
             answer = self._fetch(jwks_uri, etag)
             if answer.document is not None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from django_at_jwt.core.remote_issuer import CacheBounds
+    from django_at_jwt.core.revocation import RevocationPolicy
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,6 +35,27 @@ class RemoteOptions:
     unknown_kid_cooldown: float
     cache: str | None
     loopback_http: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DenyListOptions:
+    """How the document of revocations of one remote issuer is fetched and used. All times are seconds.
+
+    Args:
+        remote: how the issuer's metadata is fetched.
+        max_age: how long the document is used before it is requested again.
+        max_stale: how long it is used after the issuer last confirmed it, and no longer than until its ``exp``.
+        leeway: allowed clock difference.
+        accept_unavailable: whether a token is accepted if no document can be used.
+        introspection: the check that is used if no document can be used, or ``None``.
+    """
+
+    remote: RemoteOptions
+    max_age: float
+    max_stale: float
+    leeway: float
+    accept_unavailable: bool
+    introspection: RevocationPolicy | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

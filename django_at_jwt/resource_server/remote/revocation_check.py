@@ -20,10 +20,11 @@ from django_at_jwt.core.errors import (
     UnacceptableDocument,
 )
 from django_at_jwt.core.introspection import is_active
-from django_at_jwt.core.metadata import introspection_endpoint_in, metadata_addresses
-from django_at_jwt.core.quotation import quote
+from django_at_jwt.core.metadata import introspection_endpoint_in
 from django_at_jwt.events import IssuerFailed, emit, span
-from django_at_jwt.outbound.http import FetchFailed, fetch, post_form
+from django_at_jwt.outbound.http import FetchFailed, post_form
+
+from .discovery import discover
 
 if TYPE_CHECKING:
     from django_at_jwt.core.profile import AccessTokenClaims
@@ -169,30 +170,13 @@ class RemoteIntrospection:
             return self._options.endpoint
         if self._endpoint is None or time.monotonic() >= self._endpoint_until:
             try:
-                self._endpoint, lifetime = self._discovered(deadline)
+                self._endpoint, lifetime = discover(self._options.remote, introspection_endpoint_in, deadline=deadline)
             except FetchFailed:
                 if self._endpoint is None:
                     raise
                 lifetime = RETRY_AFTER
             self._endpoint_until = time.monotonic() + lifetime
         return self._endpoint
-
-    def _discovered(self, deadline: float) -> tuple[str, float]:
-        """Return the endpoint of the metadata, and the seconds for which it may be used."""
-        remote, problems = self._options.remote, []
-        for address in metadata_addresses(remote.issuer):
-            try:
-                answer = fetch(address, etag=None, loopback_http=remote.loopback_http, deadline=deadline)
-                endpoint = introspection_endpoint_in(
-                    answer.document or {}, issuer=remote.issuer, loopback_http=remote.loopback_http
-                )
-            except FetchFailed as error:
-                problems.append(str(error))
-            except UnacceptableDocument as error:
-                problems.append(f"the metadata at {quote(address)} cannot be used: {error}")
-            else:
-                return endpoint, remote.cache_bounds.lifetime(answer.cache_control, answer.age)
-        raise FetchFailed("; ".join(problems))
 
 
 def _digest(token: str) -> bytes:

@@ -1,4 +1,4 @@
-"""Snapshots of remote issuers that workers share through Django's cache.
+"""Snapshots and documents of remote issuers that workers share through Django's cache.
 
 The cache is not trusted: entries are signed with the site's secret key, and parsed as strictly as an issuer's answer.
 If the cache is empty, broken or down, the only cost is more requests to the issuer. A slow cache is not used for a
@@ -77,13 +77,28 @@ class SharedCache:
         self._warn(f"the entry for {quote(self._options.issuer)} is ignored: {problem}")
         return None
 
-    def write(self, snapshot: IssuerSnapshot) -> None:
-        """Store a snapshot for the other workers, for as long as its keys may be used."""
+    def read_text(self, name: str, *, max_length: int = _MAX_TEXT_LENGTH) -> str | None:
+        """Return the text that a worker stored under this name, or ``None``. Its signature is checked, and no more."""
+        text = self._try(lambda cache, key: cache.get(key), name)
+        if not isinstance(text, str) or len(text) > max_length:
+            return None
+        try:
+            return _signer().unsign(text)
+        except BadSignature:
+            self._warn(f"an entry for {quote(self._options.issuer)} is ignored: its signature is wrong")
+            return None
+
+    def write_text(self, name: str, text: str, *, seconds: float) -> None:
+        """Store a text for the other workers."""
         if self._options.cache is None:
             return  # Signing an entry needs Django's settings.
+        signed = _signer().sign(text)
+        self._try(lambda cache, key: cache.set(key, signed, math.ceil(seconds)), name)
+
+    def write(self, snapshot: IssuerSnapshot) -> None:
+        """Store a snapshot for the other workers, for as long as its keys may be used."""
         seconds = snapshot.usable_until(self._options.max_stale) - snapshot.confirmed_at
-        text = _signer().sign(snapshot.to_text())
-        self._try(lambda cache, key: cache.set(key, text, math.ceil(seconds)), "snapshot")
+        self.write_text("snapshot", snapshot.to_text(), seconds=seconds)
 
     def claim(self, name: str, *, seconds: float) -> bool:
         """Try to claim a task for this worker. Return whether it may do it; without a cache, each worker may.

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('django_at_jwt', '0011_without_rows'),
+        ('django_at_jwt', '0013_registered_clients'),
     ]
 
     operations = [

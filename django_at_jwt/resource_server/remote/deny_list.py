@@ -1,0 +1,448 @@
+"""The revocations that a remote issuer publishes: requested again every few seconds, and shared between workers."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import threading
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from django_at_jwt.core.deny_list import DenyKind, DenyList
+from django_at_jwt.core.errors import (
+    KeysUnavailable,
+    ReadNeeded,
+    RejectionReason,
+    RevocationUnavailable,
+    TokenRejected,
+    UnacceptableDocument,
+)
+from django_at_jwt.core.metadata import read_document, revocations_uri_in
+from django_at_jwt.core.quotation import quote
+from django_at_jwt.core.remote_issuer import entity_tag
+from django_at_jwt.core.revocation_document import (
+    MEDIA_TYPE,
+    MOST_BYTES,
+    MOST_ENTRIES,
+    UnknownDocumentKey,
+    read_revocations,
+)
+from django_at_jwt.events import IssuerFailed, emit
+from django_at_jwt.outbound.http import Answer, FetchFailed, fetch_text
+
+from .discovery import FETCHED, REVOCATIONS, UNCHANGED, discover, reported
+from .shared_cache import SharedCache
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from django_at_jwt.core.jose.keyring import KeyRing
+    from django_at_jwt.core.profile import AccessTokenClaims
+    from django_at_jwt.core.revocation_document import RevocationDocument
+    from django_at_jwt.core.verifier import KeySource
+
+    from .options import DenyListOptions
+
+logger = logging.getLogger("django_at_jwt")
+
+_NEVER: Final = float("-inf")
+# All in seconds.
+RETRY_AFTER: Final = 2.0  # Between requests to an issuer that fails.
+_LOOK_AGAIN_AFTER: Final = 0.25  # Between looks at what another worker has fetched.
+_POLL_EVERY: Final = 0.05
+_CLAIM_MARGIN: Final = 5.0  # How long a claim outlasts the timeout of the request that it is for.
+_CLOCK_SKEW: Final = 60.0
+
+# Entries of the shared cache. The document may be long, so its confirmation is a separate entry.
+_DOCUMENT: Final = "revocations-document"
+_CONFIRMATION: Final = "revocations-confirmation"
+_FORM: Final = 1
+_MOST_SHARED: Final = MOST_BYTES + 16 * 1024
+
+_NAMED: Final = {
+    DenyKind.TOKEN: "it",
+    DenyKind.AUTHORIZATION: "its authorization",
+    DenyKind.CLIENT: "its client",
+    DenyKind.AUDIENCE: "its audience",
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Held:
+    """The document in use, replaced as a whole.
+
+    Attributes:
+        entries: its entries, and those of former documents that are still live: a revoked token stays revoked.
+        confirmed_at: when the issuer last confirmed the document, in seconds since the epoch.
+        confirmed_on: the same on the monotonic clock.
+        ends_at: until when it may be used, on the monotonic clock.
+        digest: of its text.
+        etag: of the response.
+    """
+
+    entries: DenyList
+    complete: bool
+    version: int
+    expires_at: int
+    confirmed_at: float
+    confirmed_on: float
+    ends_at: float
+    digest: str
+    etag: str | None
+
+
+class DenyListState(NamedTuple):
+    """What a process has of an issuer's revocations.
+
+    Attributes:
+        confirmed_at: when the issuer last confirmed the document, in seconds since the epoch; ``None`` if it never did.
+        is_usable: whether the document can be used: it has not expired, and is complete.
+        is_failing: whether the last request of this process for it failed.
+    """
+
+    confirmed_at: float | None
+    is_usable: bool
+    is_failing: bool
+
+
+class RemoteDenyList:
+    """The revocations of one remote issuer, shared by all threads of this process.
+
+    The first token after ``max_age`` waits for a request to the issuer; others use the document in memory meanwhile,
+    unless it is much older. Before a worker sends a request, it reads what other workers have fetched and claims the
+    request. While the issuer fails, the last document is used until its ``exp``, and for at most ``max_stale``.
+    """
+
+    def __init__(self, options: DenyListOptions, keys: KeySource) -> None:
+        self._options, self._keys = options, keys
+        self._shared = SharedCache(options.remote)
+        self._lock = threading.Lock()
+        self._held: _Held | None = None
+        self._due_at = _NEVER
+        self._refused_since: float | None = None
+        self._is_failing = False
+        self._address: str | None = None
+        self._address_until = _NEVER
+
+    def check(self, claims: AccessTokenClaims, token: str, audience: str | Collection[str]) -> None:
+        """Check that no revocation concerns a verified token of the issuer at the API with these identifiers.
+
+        Raises:
+            TokenRejected: one concerns it.
+            RevocationUnavailable: no document can be used, and the options have no other check.
+        """
+        if time.monotonic() >= self._due_at:
+            self._renew()
+        if self._is_settled(claims, audience) or self._options.accept_unavailable:
+            return
+        if self._options.introspection is None:
+            raise RevocationUnavailable(self._problem())
+        self._options.introspection(claims, token)
+
+    def check_in_memory(self, claims: AccessTokenClaims, token: str, audience: str | Collection[str]) -> None:
+        """Check as :meth:`check`, with the document in memory.
+
+        Raises:
+            TokenRejected: as there.
+            ReadNeeded: it is time for a request, or no document can be used.
+        """
+        if time.monotonic() >= self._due_at:
+            raise ReadNeeded
+        if self._is_settled(claims, audience) or self._options.accept_unavailable:
+            return
+        if self._options.introspection is None:
+            raise ReadNeeded
+        self._options.introspection.in_memory(claims, token)
+
+    def state(self) -> DenyListState:
+        """Return what this process has, without a request."""
+        held = self._held
+        return DenyListState(
+            confirmed_at=None if held is None else held.confirmed_at,
+            is_usable=held is not None and held.complete and self._is_live(),
+            is_failing=self._is_failing,
+        )
+
+    def _is_settled(self, claims: AccessTokenClaims, audience: str | Collection[str]) -> bool:
+        """Return whether the document says that a token is not revoked.
+
+        Raises:
+            TokenRejected: it is revoked, which an expired document says as well.
+        """
+        held = self._held
+        if held is None:
+            return False
+        kind = held.entries.hit(claims, audience)
+        if kind is not None:
+            raise TokenRejected(RejectionReason.REVOKED, f"the issuer's revocations name {_NAMED[kind]}")
+        return held.complete and time.monotonic() < held.ends_at
+
+    def _problem(self) -> str:
+        issuer, held = self._options.remote.issuer, self._held
+        if held is not None and self._is_live():
+            return f"{issuer} has too many revocations to publish them"
+        return f"the revocations of {issuer} cannot be fetched" + (
+            "" if held is None else ", and the last have expired"
+        )
+
+    def _is_live(self) -> bool:
+        return self._held is not None and time.monotonic() < self._held.ends_at
+
+    def _is_recent(self) -> bool:
+        """Return whether the document may be used while another thread or worker requests it."""
+        held, longest = self._held, self._options.max_age + self._options.remote.timeout
+        return held is not None and self._is_live() and time.monotonic() - held.confirmed_on < longest
+
+    def _renew(self) -> None:
+        patience = 0.0 if self._is_recent() else self._options.remote.timeout + _CLAIM_MARGIN
+        if not self._lock.acquire(timeout=patience):
+            return
+        try:
+            if time.monotonic() >= self._due_at:
+                self._refresh()
+        finally:
+            self._lock.release()
+
+    def _refresh(self) -> None:
+        if self._adopt_shared():
+            return
+        if not self._claim() and not self._was_refused_for_too_long():
+            self._wait_for_another_worker()
+            if not self._adopt_shared():
+                self._due_at = time.monotonic() + min(_LOOK_AGAIN_AFTER, self._options.max_age)
+        elif self._adopt_shared():
+            # Another worker finished between the read and the claim.
+            self._shared.end_claim(REVOCATIONS)
+        else:
+            self._fetch()
+
+    def _claim(self) -> bool:
+        return self._shared.claim(REVOCATIONS, seconds=self._options.remote.timeout + _CLAIM_MARGIN)
+
+    def _was_refused_for_too_long(self) -> bool:
+        """Return whether the claim outlasted every worker: the cache does not expire it, or others write to it."""
+        now = time.monotonic()
+        if self._refused_since is None:
+            self._refused_since = now
+        return now - self._refused_since > self._options.remote.timeout + _CLAIM_MARGIN + RETRY_AFTER
+
+    def _wait_for_another_worker(self) -> None:
+        deadline = time.monotonic() + self._options.remote.timeout
+        while not self._is_recent() and self._shared.is_claimed(REVOCATIONS) and time.monotonic() < deadline:
+            time.sleep(_POLL_EVERY)
+            self._adopt_shared()
+
+    def _fetch(self) -> None:
+        asked_on, self._refused_since = time.monotonic(), None
+        try:
+            self._ask(asked_on)
+        except (FetchFailed, KeysUnavailable) as error:
+            self._failed(str(error))
+        except Exception as error:
+            # An answer that this code fails on must have no worse effect than an issuer that is down.
+            logger.exception("The answer of an issuer could not be processed, which is a bug of this app")
+            self._failed(f"processing the answer of {quote(self._options.remote.issuer)} raised {type(error).__name__}")
+        else:
+            self._is_failing = False
+            self._due_at = asked_on + self._options.max_age
+            self._shared.end_claim(REVOCATIONS)
+
+    def _ask(self, asked_on: float) -> None:
+        """Request the document, and use the answer.
+
+        Raises:
+            FetchFailed: the document cannot be fetched, or must not be used.
+            KeysUnavailable: the keys to verify it with are not available.
+        """
+        held = self._held if self._is_live() else None
+        deadline = asked_on + self._options.remote.timeout
+        address = self._current_address(deadline)
+        with reported(self._options.remote.issuer, REVOCATIONS) as step:
+            answer = fetch_text(
+                address,
+                media_type=MEDIA_TYPE,
+                max_bytes=MOST_BYTES,
+                etag=None if held is None else held.etag,
+                loopback_http=self._options.remote.loopback_http,
+                deadline=deadline,
+            )
+            if answer.text is None:
+                assert held is not None  # noqa: S101 - a 304 only answers a request with an entity tag
+                self._confirm(held, time.time(), asked_on)
+                self._share_confirmation(held.digest)
+                step.outcome = UNCHANGED
+            else:
+                self._use(answer, asked_on)
+                step.outcome = FETCHED
+
+    def _use(self, answer: Answer, asked_on: float) -> None:
+        text, etag, now = answer.text or "", entity_tag(answer.etag), time.time()
+        digest = _digest(text)
+        if self._take(self._verified(text, now), now, asked_on, digest=digest, etag=etag):
+            shared = {"form": _FORM, "issuer": self._options.remote.issuer, "etag": etag, "document": text}
+            self._shared.write_text(_DOCUMENT, json.dumps(shared), seconds=self._options.max_stale)
+            self._share_confirmation(digest)
+
+    def _current_address(self, deadline: float) -> str:
+        """Return the document's URL of the issuer's metadata.
+
+        Raises:
+            FetchFailed: the metadata cannot be used, and never could, or announces no document.
+        """
+        if self._address is None or time.monotonic() >= self._address_until:
+            self._address, lifetime = discover(self._options.remote, revocations_uri_in, deadline=deadline)
+            self._address_until = time.monotonic() + lifetime
+        return self._address
+
+    def _verified(self, text: str, now: float) -> RevocationDocument:
+        """Return a verified document.
+
+        Raises:
+            UnacceptableDocument: it must not be used.
+            KeysUnavailable: as for tokens.
+        """
+        try:
+            return self._read(text, self._keys.at_hand() or self._keys.current(), now)
+        except UnknownDocumentKey as error:
+            renewed = self._keys.after_unknown_kid(error.kid)
+            if renewed is None:
+                raise
+        return self._read(text, renewed, now)
+
+    def _read(self, text: str, key_ring: KeyRing, now: float) -> RevocationDocument:
+        issuer, leeway = self._options.remote.issuer, self._options.leeway
+        return read_revocations(text, key_ring=key_ring, issuer=issuer, now=now, leeway=leeway)
+
+    def _take(
+        self, document: RevocationDocument, confirmed_at: float, confirmed_on: float, *, digest: str, etag: str | None
+    ) -> bool:
+        """Use a verified document. Return whether it is not older than the one in use."""
+        former = self._held
+        if former is not None and document.version < former.version and self._is_live():
+            # The issuer's workers read their database at different moments.
+            return False
+        entries = DenyList() if former is None or len(former.entries) > 2 * MOST_ENTRIES else former.entries
+        entries.drop_expired(time.time())
+        entries.update(document.entries)
+        if not document.complete and (former is None or former.complete):
+            logger.warning(
+                "%s has too many revocations to publish them; %s", self._options.remote.issuer, self._fallback
+            )
+        held = _Held(
+            entries=entries,
+            complete=document.complete,
+            version=document.version,
+            expires_at=document.expires_at,
+            confirmed_at=confirmed_at,
+            confirmed_on=confirmed_on,
+            ends_at=_NEVER,
+            digest=digest,
+            etag=etag,
+        )
+        self._confirm(held, confirmed_at, confirmed_on)
+        return True
+
+    def _confirm(self, held: _Held, confirmed_at: float, confirmed_on: float) -> None:
+        # The monotonic clock from here on: setting the clock back must not extend the use of the document.
+        left = held.expires_at + self._options.leeway - time.time()
+        ends_at = min(time.monotonic() + left, confirmed_on + self._options.max_stale)
+        self._held = replace(held, confirmed_at=confirmed_at, confirmed_on=confirmed_on, ends_at=ends_at)
+
+    @property
+    def _fallback(self) -> str:
+        if self._options.introspection is not None:
+            return "the issuer is asked about each token"
+        return "tokens are accepted" if self._options.accept_unavailable else "tokens are answered with 503"
+
+    def _failed(self, problem: str) -> None:
+        self._is_failing = True
+        # The document may have moved.
+        self._address_until = _NEVER
+        fallback = "its last document is used until it expires" if self._is_live() else self._fallback
+        issuer = self._options.remote.issuer
+        emit(IssuerFailed(issuer=issuer, purpose="revocations", fallback=fallback, detail=problem))
+        self._due_at = time.monotonic() + RETRY_AFTER
+        self._shared.end_claim(REVOCATIONS, failed_for=RETRY_AFTER)
+
+    def _share_confirmation(self, digest: str) -> None:
+        shared = {"form": _FORM, "issuer": self._options.remote.issuer, "digest": digest, "confirmed_at": time.time()}
+        self._shared.write_text(_CONFIRMATION, json.dumps(shared), seconds=self._options.max_stale)
+
+    def _adopt_shared(self) -> bool:
+        """Use what another worker fetched, if it is newer. Return whether no request is due."""
+        try:
+            self._read_shared()
+        except (UnacceptableDocument, KeysUnavailable) as error:
+            logger.warning("The shared revocations of %s are ignored: %s", self._options.remote.issuer, error)
+        return time.monotonic() < self._due_at
+
+    def _read_shared(self) -> None:
+        confirmation = self._shared_object(_CONFIRMATION)
+        if confirmation is None:
+            return
+        confirmed_at, digest, now = confirmation.get("confirmed_at"), confirmation.get("digest"), time.time()
+        if type(confirmed_at) is not float or not 0 <= confirmed_at <= now + _CLOCK_SKEW:
+            raise UnacceptableDocument("the time of the confirmation is missing or in the future")
+        confirmed_at = min(confirmed_at, now)
+        confirmed_on = time.monotonic() - (now - confirmed_at)
+        held = self._held
+        if now - confirmed_at >= self._options.max_age or (held is not None and confirmed_at <= held.confirmed_at):
+            return
+        if held is not None and held.digest == digest:
+            self._confirm(held, confirmed_at, confirmed_on)
+        elif not self._adopt_document(digest, confirmed_at, confirmed_on):
+            return
+        self._is_failing, self._refused_since = False, None
+        self._due_at = confirmed_on + self._options.max_age
+
+    def _adopt_document(self, digest: object, confirmed_at: float, confirmed_on: float) -> bool:
+        shared = self._shared_object(_DOCUMENT)
+        text = None if shared is None else shared.get("document")
+        if shared is None or not isinstance(text, str) or _digest(text) != digest:
+            return False
+        etag = shared.get("etag")
+        etag = entity_tag(etag) if isinstance(etag, str) else None
+        return self._take(
+            self._verified(text, time.time()), confirmed_at, confirmed_on, digest=_digest(text), etag=etag
+        )
+
+    def _shared_object(self, name: str) -> dict[str, Any] | None:
+        text = self._shared.read_text(name, max_length=_MOST_SHARED)
+        if text is None:
+            return None
+        shared = read_document(text.encode(errors="replace"))
+        if shared.get("form") != _FORM or shared.get("issuer") != self._options.remote.issuer:
+            raise UnacceptableDocument("the entry has another format or another issuer")
+        return shared
+
+
+class RemoteDenyListCheck:
+    """The check of tokens at one API, named by one or several audiences."""
+
+    def __init__(self, deny_list: RemoteDenyList, audiences: frozenset[str]) -> None:
+        self._deny_list = deny_list
+        self._audience: str | frozenset[str] = next(iter(audiences)) if len(audiences) == 1 else audiences
+
+    def __call__(self, claims: AccessTokenClaims, token: str) -> None:
+        """Check that the issuer has not revoked a verified token.
+
+        Raises:
+            TokenRejected: it has.
+            RevocationUnavailable: whether it has cannot be found out.
+        """
+        self._deny_list.check(claims, token, self._audience)
+
+    def in_memory(self, claims: AccessTokenClaims, token: str) -> None:
+        """Check as by calling it, without a request.
+
+        Raises:
+            TokenRejected: as by calling it.
+            ReadNeeded: memory is not sufficient.
+        """
+        self._deny_list.check_in_memory(claims, token, self._audience)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode(errors="replace")).hexdigest()
