@@ -89,8 +89,9 @@ class ClientMetadataFetcher:
         if problem := problem_with_client_id(client_id, max_length=longest):
             raise UnacceptableDocument(f"its client id {problem}")
         document, seconds = self.retrieve(client_id)
+        offered = [each for each in _GRANT_TYPES if each in oauth2_settings.OAUTH2_GRANT_TYPES_SUPPORTED]
         metadata = read_client_metadata(
-            document, client_id=client_id, grant_types=_GRANT_TYPES, problem_with_uri=problem_with_registered_uri
+            document, client_id=client_id, grant_types=offered, problem_with_uri=problem_with_registered_uri
         )
         if metadata.dropped:
             logger.info("Client %s does not get what it asks for: %s", quote(client_id), "; ".join(metadata.dropped))

@@ -12,8 +12,10 @@ from django_at_jwt.conf import (
     MCP_PROFILE,
     RFC9700_PROFILE,
     app_settings,
+    local_issuer,
     toolkit_setting,
 )
+from django_at_jwt.core.metadata import is_fetchable
 
 from .ids import CheckId, issues_tokens, settings_valid, when
 
@@ -29,6 +31,7 @@ _LOST: Final[Mapping[str, str]] = {
     "ALLOW_LOCALHOST_LOOPBACK": "a client that listens on a free port of localhost, such as Claude Code, is refused",
 }
 _METHODS: Final = ("OAUTH2_TOKEN_ENDPOINT_AUTH_METHODS_SUPPORTED", "OIDC_TOKEN_ENDPOINT_AUTH_METHODS_SUPPORTED")
+_CODE_GRANT: Final = "authorization_code"
 _SCHEMES: Final = "ALLOWED_REDIRECT_URI_SCHEMES"
 _PERMISSIONS: Final = "CIMD_REGISTRATION_PERMISSION_CLASSES"
 
@@ -110,6 +113,13 @@ def _unusable_settings() -> Iterator[CheckMessage]:
             hint="Add it. This app allows http for 127.0.0.1, [::1] and localhost only.",
             id=CheckId.UNUSABLE_MCP_SETTING,
         )
+    for name, value in (("OAUTH2_GRANT_TYPES_SUPPORTED", _CODE_GRANT), ("OAUTH2_RESPONSE_TYPES_SUPPORTED", "code")):
+        if value not in toolkit_setting(name, (value,)):
+            yield Error(
+                f'OAUTH2_PROVIDER["{name}"] does not list {value}, so no MCP client can log a user in.',
+                hint=f'Add "{value}".',
+                id=CheckId.UNUSABLE_MCP_SETTING,
+            )
     if toolkit_setting(_PERMISSIONS, ("default",)) in ((), [], None):
         yield Error(
             f'OAUTH2_PROVIDER["{_PERMISSIONS}"] is empty, so every client with a metadata document is refused.',
@@ -129,10 +139,15 @@ def _changed_settings() -> Iterator[CheckMessage]:
             lost = "some clients conclude from the metadata that public clients are refused"
             yield _changed(name, lost, 'Add "none"')
 
+    if local_issuer() and not is_fetchable(local_issuer(), loopback_http=True):
+        lost = "they refuse an issuer that is not an https URL, except on their own machine"
+        yield _changed("OIDC_ISS_ENDPOINT", lost, "Set it to the https URL of this site", is_profile=False)
 
-def _changed(name: str, lost: str, remedy: str) -> CheckMessage:
+
+def _changed(name: str, lost: str, remedy: str, *, is_profile: bool = True) -> CheckMessage:
+    usual = ', as oauth2_provider_settings(profile="rfc9700", mcp=True) does' if is_profile else ""
     return Warning(
         f'OAUTH2_PROVIDER["{name}"] does not suit MCP clients: {lost}.',
-        hint=f'{remedy}, as oauth2_provider_settings(profile="rfc9700", mcp=True) does.',
+        hint=f"{remedy}{usual}.",
         id=CheckId.CHANGED_MCP_SETTING,
     )

@@ -35,9 +35,10 @@ def reported(settings):
         {"CIMD_METADATA_FETCHER": SITE_FETCHER},
         {"PKCE_REQUIRED": lambda client_id: True},
         {"CIMD_ALLOWED_HOSTS": ["claude.ai"]},
+        {"OIDC_ISS_ENDPOINT": "http://127.0.0.1:8000/o"},
         {"ALLOWED_REDIRECT_URI_SCHEMES": ["https", "http", "cursor"]},
     ],
-    ids=["nothing", "own fetcher", "callable", "hosts", "scheme"],
+    ids=["nothing", "own fetcher", "callable", "hosts", "loopback", "scheme"],
 )
 def test_profile_leaves_nothing_to_report(later, reported):
     assert reported(deploy=True, **later) == []
@@ -69,6 +70,9 @@ def test_site_without_mcp_is_not_bothered(profile, reported):
         ({"ALLOWED_REDIRECT_URI_SCHEMES": ["http"]}, "E028", ERROR, "does not list https, so every client on the web"),
         ({"ALLOWED_REDIRECT_URI_SCHEMES": ["https", "http", "JavaScript"]}, "E028", ERROR, "allows javascript"),
         ({"CIMD_REGISTRATION_PERMISSION_CLASSES": ()}, "E028", ERROR, "is empty"),
+        ({"OAUTH2_GRANT_TYPES_SUPPORTED": ["client_credentials"]}, "E028", ERROR, "no MCP client can log a user in"),
+        ({"OAUTH2_RESPONSE_TYPES_SUPPORTED": ["token"]}, "E028", ERROR, "no MCP client can log a user in"),
+        ({"OIDC_ISS_ENDPOINT": "http://www.example.com/o"}, "W046", WARNING, "not an https URL"),
     ],
 )
 def test_each_later_key_that_breaks_clients_has_one_message(later, check_id, level, text, reported):

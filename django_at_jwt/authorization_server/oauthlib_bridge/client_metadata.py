@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import logging
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Final
 
 from django.db import Error as AnyDatabaseError
+from django.db import router, transaction
+from oauth2_provider.models import get_application_model
 
 from django_at_jwt.authorization_server.client_metadata import is_document_address, is_withdrawn
 from django_at_jwt.core.quotation import quote, single_line
@@ -27,10 +30,14 @@ class ClientMetadataMixin:
     def _load_application(self, client_id: str, request: Request) -> Any:
         """Return the client, or ``None`` if it is unknown or its document cannot be looked up.
 
-        DOT notes failed fetches in Django's cache, and lets the errors of a cache that is down pass.
+        DOT notes failed fetches in Django's cache, and lets the errors of a cache that is down pass. If two requests
+        store a new client at once, it goes on after the error of the second, which a transaction does not allow.
         """
+        database = router.db_for_write(get_application_model())
+        is_in_transaction = is_document_address(client_id) and transaction.get_connection(database).in_atomic_block
         try:
-            return super()._load_application(client_id, request)  # type: ignore[misc]
+            with transaction.atomic(using=database) if is_in_transaction else nullcontext():
+                return super()._load_application(client_id, request)  # type: ignore[misc]
         except AnyDatabaseError:
             raise
         except Exception as error:

@@ -23,7 +23,7 @@ from oauth2_provider.models import get_access_token_model, get_application_model
 
 from django_at_jwt.authorization_server.client_metadata import CIMDError
 from tests import settings as site
-from tests.client_documents import PUBLISHED, Page
+from tests.client_documents import PUBLISHED, LibraryFetcher, Page
 from tests.conftest import decoded
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("keys_made_quickly", "signing_keys")]
@@ -110,6 +110,19 @@ def is_stored(client_id):
     return get_application_model().objects.filter(client_id=client_id).exists()
 
 
+def _missing_once(get, model):
+    """Return a replacement of ``QuerySet.get`` that finds no row of a model the first two times."""
+    left = [1, 1]
+
+    def get_later(self, *args, **filters):
+        if self.model is model and left:
+            left.pop()
+            raise model.DoesNotExist
+        return get(self, *args, **filters)
+
+    return get_later
+
+
 def expire(client_id, *, ago=timedelta(seconds=1)):
     get_application_model().objects.filter(client_id=client_id).update(cimd_expires_at=timezone.now() - ago)
     # DOT does not fetch a document again that it could not fetch shortly before.
@@ -122,6 +135,11 @@ def text_of(page):
 
 @pytest.mark.compliance("CIMD-1")
 class TestPublishedClients:
+    def test_is_refused_where_the_grant_is_not_offered(self, library, user, settings):
+        offered = ["client_credentials", "refresh_token"]
+        settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "OAUTH2_GRANT_TYPES_SUPPORTED": offered}
+        assert PublicClient(CLAUDE, RETURNS_TO[CLAUDE]).page(user).status_code == 400
+
     @pytest.mark.parametrize("client_id", PUBLISHED)
     def test_gets_a_token_that_it_can_refresh(self, client_id, library, user):
         client = PublicClient(client_id, RETURNS_TO[client_id])
@@ -532,6 +550,24 @@ class TestFetching:
         settings.CACHES = {"default": {"BACKEND": f"{__name__}.CacheThatIsDown"}}
         refresh = {"grant_type": "refresh_token", "refresh_token": token["refresh_token"]}
         assert client.post("/o/token/", **refresh).status_code == 200
+
+    def test_client_that_another_request_stores_at_the_same_time(self, library, user, make_client, monkeypatch):
+        """In the transaction of a request (ATOMIC_REQUESTS), the error must not end the transaction."""
+        retrieve = LibraryFetcher.retrieve
+
+        def retrieve_late(fetcher, client_id):
+            make_client(client_id=client_id, registration_source="cimd")
+            monkeypatch.setattr(LibraryFetcher, "retrieve", retrieve)
+            return retrieve(fetcher, client_id)
+
+        monkeypatch.setattr(LibraryFetcher, "retrieve", retrieve_late)
+        # DOT reads the client before the other request has stored it.
+        query = type(get_application_model().objects.all())
+        monkeypatch.setattr(query, "get", _missing_once(query.get, get_application_model()))
+        client = PublicClient(CLAUDE, RETURNS_TO[CLAUDE])
+        assert client.page(user).status_code == 400
+        caches["default"].clear()
+        assert client.page(user).status_code == 200
 
     def test_hosts_can_be_limited(self, documents, user, settings):
         settings.OAUTH2_PROVIDER = {
