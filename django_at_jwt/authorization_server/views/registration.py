@@ -90,7 +90,8 @@ class RegistrationView(_RegistrationMixin, toolkit_views.DynamicClientRegistrati
                 response: HttpResponse = parent(request, *args, **kwargs)
                 return response
             model = get_application_model()
-            user = request.user if request.user.is_authenticated else None
+            # Where anyone may register, the cookie is not protected against requests of other sites.
+            user = request.user if request.user.is_authenticated and not is_open_to_anyone() else None
             client = model(user=user, registration_source=model.RegistrationSource.DCR)
             # Hashed when it is saved.
             secret = client.client_secret

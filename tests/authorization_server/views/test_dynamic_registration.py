@@ -246,9 +246,14 @@ class TestWhoMayRegister:
         client = applications().get()
         assert (client.user, made.json()["grant_types"]) == (user, ["client_credentials"])
 
-    def test_anyone(self, allow, signing_keys):
+    def test_anyone(self, allow, user, signing_keys):
         allow("open")
         assert register(self.document).status_code == 201
+        # A page of another site can send a user's cookie, so the client is not theirs.
+        browser = Client()
+        browser.force_login(user)
+        assert register(self.document, client=browser).status_code == 201
+        assert not applications().filter(user=user).exists()
         document = Client().get("/o/.well-known/oauth-authorization-server").json()
         assert document["registration_endpoint"] == "https://as.example.com/o/register/"
 
