@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Mapping
 from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -77,6 +78,7 @@ class InMemoryIssuer:
         self.issuer: Final = issuer or local_issuer() or next(iter(audiences), ISSUER)
         configured_audience = next(iter(audiences.get(self.issuer, ())), next(iter(configured.local_audiences), ""))
         self.audience: Final = audience or configured_audience or AUDIENCE
+        self._audiences: Final = configured.local_audiences
         self.signing_key: Final = _cached_key(algorithm, self.issuer)
         public_key = self.signing_key.public_key
         self.key_ring: Final = KeyRing.of(
@@ -126,10 +128,9 @@ class InMemoryIssuer:
         own = getattr(settings, SETTING_NAME, None) or {}
         default = own.get("DEFAULT_RESOURCE")
         # What the settings say of the default resource applies to the audience.
-        servers = {
-            self.audience if identifier == default else identifier: options
-            for identifier, options in (own.get("RESOURCE_SERVERS") or {}).items()
-        }
+        declared = own.get("RESOURCE_SERVERS") or {}
+        entries = declared if isinstance(declared, Mapping) else {identifier: {} for identifier in declared}
+        servers = {self.audience if key == default else key: options for key, options in entries.items()}
         with self._overriding(DEFAULT_RESOURCE=self.audience, RESOURCE_SERVERS=servers):
             yield self
 
@@ -138,7 +139,8 @@ class InMemoryIssuer:
         toolkit = {**(getattr(settings, "OAUTH2_PROVIDER", None) or {}), "OIDC_ISS_ENDPOINT": self.issuer}
         own = {
             **(getattr(settings, SETTING_NAME, None) or {}),
-            "AUDIENCE": self.audience,
+            # All addresses of the project, if this is one of several.
+            "AUDIENCE": self._audiences if self.audience in self._audiences else self.audience,
             "LOCAL_KEY_RING": f"{__name__}.installed_keys",
             **changes,
         }

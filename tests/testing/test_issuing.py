@@ -9,9 +9,10 @@ import pytest
 from django.conf import settings as django_settings
 from django.test import Client, TestCase
 
+from django_at_jwt import verify
 from django_at_jwt.models import SigningKey
 from django_at_jwt.testing import InMemoryIssuer, IssuingProjectMixin
-from tests.conftest import create_client
+from tests.conftest import create_client, decoded
 
 TEST_SERVER = "http://testserver/"
 
@@ -83,3 +84,19 @@ def test_mixin_brings_the_issuer_before_the_test_data(db):
     unittest.defaultTestLoader.loadTestsFromTestCase(OrdersTest).run(result)
     assert (result.testsRun, result.errors, result.failures) == (1, [], [])
     assert django_settings.AT_JWT is before
+
+
+def test_resource_servers_may_be_a_list(settings, service):
+    settings.AT_JWT = {**settings.AT_JWT, "RESOURCE_SERVERS": [settings.API, settings.REPORTS]}
+    with InMemoryIssuer(audience=TEST_SERVER, algorithm="ES256").issuing():
+        for resource in (TEST_SERVER, settings.REPORTS):
+            token = service.token("client_credentials", resource=resource).json()["access_token"]
+            assert decoded(token)[1]["aud"] == resource
+
+
+def test_all_addresses_of_the_project_stay_accepted(settings):
+    settings.AT_JWT = {**settings.AT_JWT, "AUDIENCE": [settings.API, settings.REPORTS]}
+    with InMemoryIssuer(algorithm="ES256").installed() as issuer:
+        for audience in (settings.API, settings.REPORTS):
+            claims = {"sub": "a client", "client_id": "a client", "aud": audience}
+            assert verify(issuer.token(**claims)).auth["aud"] == audience
