@@ -12,6 +12,8 @@ from tests.patience import PATIENCE_SECONDS
 
 from .blocks import TESTING_AN_ISSUER, blocks_of
 
+[PLUGIN] = [block.text for block in blocks_of(TESTING_AN_ISSUER) if block.language == "ini"]
+
 PROJECT = {
     "settings.py": """
 from django_at_jwt import oauth2_provider_settings
@@ -41,7 +43,8 @@ urlpatterns = [
 [pytest]
 DJANGO_SETTINGS_MODULE = settings
 python_files = test_with_*.py
-""",
+"""
+    + PLUGIN,
 }
 
 
