@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import joserfc.jwk
 import joserfc.jwt
 import jwt
+import oxyjwt
 from jwcrypto.jwk import JWK, JWKSet
 from jwcrypto.jwt import JWT
 
@@ -145,6 +146,34 @@ def _authlib_verifier(public: Jwk | list[Jwk], algorithm: str) -> Callable[[str]
     return verify
 
 
+_OXYJWT_PEM_READERS: Final = {
+    "RSA": oxyjwt.EncodingKey.from_rsa_pem,
+    "EC": oxyjwt.EncodingKey.from_ec_pem,
+    "OKP": oxyjwt.EncodingKey.from_ed_pem,
+}
+
+
+def _oxyjwt_signer(private: Jwk, algorithm: str) -> Callable[[Claims], object]:
+    pem = JWK(**private).export_to_pem(private_key=True, password=None)
+    key, headers = _OXYJWT_PEM_READERS[private["kty"]](pem), {"typ": "at+jwt", "kid": private["kid"]}
+    return lambda claims: oxyjwt.encode(claims, key, algorithm=algorithm, headers=headers)
+
+
+def _oxyjwt_verifier(public: Jwk | list[Jwk], algorithm: str) -> Callable[[str], object]:
+    options: Any = {"require": list(REQUIRED)}
+
+    def verify(token: str, key: object) -> object:
+        return oxyjwt.decode(
+            token, key, algorithms=[algorithm], audience=AUDIENCE, issuer=ISSUER, options=options, typ="at+jwt"
+        )
+
+    if not isinstance(public, list):
+        only = oxyjwt.PyJWK(public, algorithm).key
+        return lambda token: verify(token, only)
+    keys = {each["kid"]: oxyjwt.PyJWK(each, algorithm).key for each in public}
+    return lambda token: verify(token, keys[oxyjwt.get_unverified_header(token)["kid"]])
+
+
 def _header(jwk: Jwk, algorithm: str) -> dict[str, str]:
     return {"typ": "at+jwt", "alg": algorithm, "kid": jwk["kid"]}
 
@@ -184,5 +213,11 @@ LIBRARIES: Final = (
         checks="alg, required claims, iss, aud, exp, nbf, iat",
         signer=_authlib_signer,
         verifier=_authlib_verifier,
+    ),
+    Library(
+        name="oxyjwt",
+        checks="typ, alg, required claims, iss, aud, exp, nbf; written in Rust, with its own cryptography",
+        signer=_oxyjwt_signer,
+        verifier=_oxyjwt_verifier,
     ),
 )

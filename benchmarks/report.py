@@ -23,6 +23,7 @@ _COMPARED: Final = (
     "PyJWT",
     "joserfc",
     "Authlib",
+    "oxyjwt",
     "django",
     "djangorestframework",
     "djangorestframework-simplejwt",

@@ -24,7 +24,7 @@ def _stock(**toolkit: Any) -> dict[str, Any]:
     return {"OAUTH2_PROVIDER": {"SCOPES": _SCOPES, **toolkit}, "AT_JWT": {"SIGNING_ALGORITHMS": ["ES256"]}}
 
 
-def _ours(algorithm: str, **toolkit: Any) -> dict[str, Any]:
+def _ours(algorithm: str, *, stores: bool = True, **toolkit: Any) -> dict[str, Any]:
     """Return the settings of a site with this package's."""
     return {
         "OAUTH2_PROVIDER": {
@@ -33,7 +33,7 @@ def _ours(algorithm: str, **toolkit: Any) -> dict[str, Any]:
             "SCOPES": _SCOPES,
             **toolkit,
         },
-        "AT_JWT": {"DEFAULT_RESOURCE": _API, "SIGNING_ALGORITHMS": [algorithm]},
+        "AT_JWT": {"DEFAULT_RESOURCE": _API, "SIGNING_ALGORITHMS": [algorithm], "STORE_ACCESS_TOKENS": stores},
     }
 
 
@@ -50,8 +50,15 @@ def _simplejwt() -> dict[str, Any]:
 
 TOKENS: Final = (
     Variant(name="django-oauth-toolkit, opaque", settings=_stock(), token_path=_STOCK, remarks="its defaults"),
-    Variant(name="django-at-jwt, RS256", settings=_ours("RS256"), token_path=_OURS),
-    Variant(name="django-at-jwt, ES256", settings=_ours("ES256"), token_path=_OURS),
+    *(
+        Variant(
+            name=f"django-at-jwt, {algorithm}{'' if stores else ', without row'}",
+            settings=_ours(algorithm, stores=stores),
+            token_path=_OURS,
+        )
+        for stores in (True, False)
+        for algorithm in ("RS256", "ES256")
+    ),
 )
 _WITH_SIMPLEJWT: Final = _simplejwt()
 APIS: Final = (
