@@ -110,6 +110,7 @@ class SigningKeyAdmin(ModelAdmin):
         "published_until",
     )
     list_filter = (StateFilter, AlgorithmFilter)
+    list_per_page = 30
     search_fields = ("kid",)
     actions = ("rotate_selected", "revoke_selected")
     fields: ClassVar[Any] = (
