@@ -272,12 +272,23 @@ def granted(site: Site, event: str) -> Grant:
     return grant
 
 
-@contextmanager
-def running_site(databases: PreparedDatabases, kind: str, folder: Path, *, bound: int = BOUND, **extra: str):
-    """Run an issuer and an API in another project, with two workers each.
+@dataclass
+class PreparedIssuer:
+    """An issuer with a database, a port, and the rows of :mod:`.revocation_prepare`, which does not run yet."""
 
-    Both ask for revocations every ``bound`` seconds.
-    """
+    url: str
+    port: int
+    environment: dict
+    ids: dict
+
+    @property
+    def identifier(self) -> str:
+        return self.environment["TEST_ISSUER"]
+
+
+@contextmanager
+def prepared_issuer(databases: PreparedDatabases, kind: str, folder: Path, *, bound: int, **extra: str):
+    """Prepare an issuer, which reads the deny list every ``bound`` seconds."""
     key = rsa.generate_private_key(65537, 2048).private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
@@ -294,7 +305,20 @@ def running_site(databases: PreparedDatabases, kind: str, folder: Path, *, bound
         }
         prepared = run(url, "tests.processes.revocation_prepare", *names().values(), **environment)
         assert prepared.returncode == 0, prepared.stderr
-        address = stack.enter_context(gunicorn(url, folder / "issuer", workers=2, port=port, **environment))
+        yield PreparedIssuer(url, port, environment, json.loads(prepared.stdout.splitlines()[-1]))
+
+
+@contextmanager
+def running_site(databases: PreparedDatabases, kind: str, folder: Path, *, bound: int = BOUND, **extra: str):
+    """Run an issuer and an API in another project, with two workers each.
+
+    Both ask for revocations every ``bound`` seconds.
+    """
+    with ExitStack() as stack:
+        issuer = stack.enter_context(prepared_issuer(databases, kind, folder, bound=bound, **extra))
+        address = stack.enter_context(
+            gunicorn(issuer.url, folder / "issuer", workers=2, port=issuer.port, **issuer.environment)
+        )
         trust = {
             "audience": API,
             "revocation": "introspect",
@@ -302,7 +326,7 @@ def running_site(databases: PreparedDatabases, kind: str, folder: Path, *, bound
             "client_secret": SECRET,
             "introspection_max_age": bound,
         }
-        at_jwt = {"ISSUERS": {issuer: trust}, "ISSUER_TIMEOUT": PATIENCE_SECONDS}
+        at_jwt = {"ISSUERS": {issuer.identifier: trust}, "ISSUER_TIMEOUT": PATIENCE_SECONDS}
         remote = stack.enter_context(
             gunicorn(
                 "",
@@ -313,7 +337,7 @@ def running_site(databases: PreparedDatabases, kind: str, folder: Path, *, bound
                 TEST_AT_JWT=json.dumps(at_jwt),
             )
         )
-        yield Site(address, remote, url, environment, json.loads(prepared.stdout.splitlines()[-1]))
+        yield Site(address, remote, issuer.url, issuer.environment, issuer.ids)
 
 
 def _seconds_until_refused(site: Site, trigger) -> dict[str, float]:

@@ -19,7 +19,13 @@ OAUTH2_PROVIDER = {
     "REFRESH_TOKEN_REUSE_PROTECTION": True,
     "REFRESH_TOKEN_GRACE_PERIOD_SECONDS": 0,
 }
-AT_JWT = {**AT_JWT, "SIGNING_ALGORITHMS": ["ES256"], "REVOCATION_MAX_AGE": int(os.environ["TEST_BOUND"])}
+AT_JWT = {
+    **AT_JWT,
+    "SIGNING_ALGORITHMS": ["ES256"],
+    "REVOCATION_MAX_AGE": int(os.environ["TEST_BOUND"]),
+    "REVOCATION_MAX_STALE": int(os.environ.get("TEST_STALE", "300")),
+    "PUBLISH_REVOCATIONS": True,
+}
 if "TEST_REDIS" in os.environ:
     CACHES = {
         "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": os.environ["TEST_REDIS"]}

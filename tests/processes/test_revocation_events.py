@@ -2,35 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 import time
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from tests.ports import reserved_port
-
+from .remote_revocations import redis_server
 from .revocation_events import ALL_EVENTS, APIS, BOUND, DISABLED, EVENTS, accepting, disable_api, granted, running_site
 
 pytestmark = pytest.mark.compliance("7009-1", "7009-2", "7662-3", "6749-1")
-
-
-@contextmanager
-def redis_server(folder):
-    """Run Redis for the site, and yield the environment that names it and the function that stops it."""
-    if shutil.which("redis-server") is None:
-        yield {}, lambda: None
-        return
-    with reserved_port() as port:
-        command = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
-        server = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-        try:
-            yield {"TEST_REDIS": f"redis://127.0.0.1:{port}"}, server.kill
-        finally:
-            server.kill()
-            server.wait()
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
@@ -38,8 +18,8 @@ def outcomes(request, prepared_databases, tmp_path_factory):
     """The kinds of APIs that accept the token of each event before it, and after it and the bound."""
     folder = tmp_path_factory.mktemp("site")
     with (
-        redis_server(folder) as (extra, stop_redis),
-        running_site(prepared_databases, request.param, folder, **extra) as site,
+        redis_server(folder) as (redis, stop_redis),
+        running_site(prepared_databases, request.param, folder, **({"TEST_REDIS": redis} if redis else {})) as site,
     ):
         grants = {event: granted(site, event) for event in ALL_EVENTS}
         tokens = {event: grant.tokens["access_token"] for event, grant in grants.items()}
