@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 import tracemalloc
 from typing import TYPE_CHECKING, Final
@@ -11,8 +12,14 @@ from django.utils import timezone
 
 from django_at_jwt.authorization_server.revocation.deny_list import deny_list
 from django_at_jwt.authorization_server.revocation.policies import local_policy
+from django_at_jwt.core.deny_list import DenyEntry, DenyKind
 from django_at_jwt.core.profile import parse_claims
+from django_at_jwt.core.remote_issuer import CacheBounds
 from django_at_jwt.core.revocation import Revocation
+from django_at_jwt.core.revocation_document import MOST_ENTRIES, RevocationDocument
+from django_at_jwt.resource_server.remote.deny_list import RemoteDenyList, RemoteDenyListCheck
+from django_at_jwt.resource_server.remote.key_source import RemoteKeySource
+from django_at_jwt.resource_server.remote.options import DenyListOptions, RemoteOptions
 
 from . import workload
 from .interleave import Variant, interleave
@@ -60,6 +67,17 @@ def tables(rounds: int) -> Iterator[Table]:
         unrest=comparison.unrest,
         goal="a million entries take under 150 MB and under 10 s, and add at most 2 us to each token",
     )
+    comparison = interleave(list(_remote_variants()), calls=_CALLS, rounds=rounds)
+    yield Table(
+        title=f"The document of revocations of an issuer in another project, with {MOST_ENTRIES} entries",
+        rows=[
+            {"variant": each.variant.name, "us": each.microseconds, "added us": each.added}
+            for each in comparison.measurements
+        ],
+        null_control=comparison.null_control,
+        unrest=comparison.unrest,
+        goal="it adds at most 2 us to each token",
+    )
 
 
 def _insert(count: int) -> None:
@@ -94,6 +112,54 @@ def _variants() -> Iterator[Variant]:
         prepare=lambda count: [repeated] * count,
         call=lambda claims: check(claims, ""),
     )
+
+
+def _remote_variants() -> Iterator[Variant]:
+    """Yield the checks of another issuer's tokens, with as many revocations as its document may have."""
+    repeated, check = parse_claims(workload.claims()), _remote_check()
+    yield Variant(name=_NONE, prepare=_new_claims, call=lambda _: None)
+    yield Variant(name="document, each token once", prepare=_new_claims, call=lambda claims: check(claims, ""))
+    yield Variant(
+        name="document, repeated token", prepare=lambda count: [repeated] * count, call=lambda claims: check(claims, "")
+    )
+
+
+def _remote_check() -> RemoteDenyListCheck:
+    now = int(time.time())
+    document = RevocationDocument(
+        issuer=workload.ISSUER,
+        issued_at=now,
+        expires_at=now + 36_000,
+        version=1,
+        complete=True,
+        entries=tuple(_random_entries(now + 36_000)),
+    )
+    bounds = CacheBounds(min=1, max=1, default=1)
+    remote = RemoteOptions(
+        issuer=workload.ISSUER,
+        algorithms=(),
+        timeout=1,
+        cache_bounds=bounds,
+        max_age=1,
+        max_stale=1,
+        unknown_kid_cooldown=1,
+        cache=None,
+        loopback_http=False,
+    )
+    # No request: the document is in memory, and not due.
+    options = DenyListOptions(remote=remote, max_age=36_000, max_stale=36_000, leeway=30, accept_unavailable=False)
+    deny_list_of_issuer = RemoteDenyList(options, RemoteKeySource(remote))
+    deny_list_of_issuer._take(document, time.time(), time.monotonic(), digest="", etag=None)
+    deny_list_of_issuer._due_at = time.monotonic() + 36_000
+    return RemoteDenyListCheck(deny_list_of_issuer, frozenset({workload.AUDIENCE}))
+
+
+def _random_entries(end: int) -> Iterator[DenyEntry]:
+    for number in range(MOST_ENTRIES):
+        if number % 2:
+            yield DenyEntry(DenyKind.AUTHORIZATION, secrets.token_hex(16), None, end)
+        else:
+            yield DenyEntry(DenyKind.TOKEN, f"{secrets.token_hex(16)}.{secrets.token_hex(16)}.1", None, end)
 
 
 def _new_claims(count: int) -> list[AccessTokenClaims]:
