@@ -256,7 +256,7 @@ class RemoteDenyList:
             FetchFailed: the document cannot be fetched, or must not be used.
             KeysUnavailable: the keys to verify it with are not available.
         """
-        held = self._held if self._is_live() else None
+        held, asked_at = self._held if self._is_live() else None, time.time()
         deadline = asked_on + self._options.remote.timeout
         address = self._current_address(deadline)
         with reported(self._options.remote.issuer, REVOCATIONS) as step:
@@ -270,20 +270,20 @@ class RemoteDenyList:
             )
             if answer.text is None:
                 assert held is not None  # noqa: S101 - a 304 only answers a request with an entity tag
-                self._confirm(held, time.time(), asked_on)
-                self._share_confirmation(held.digest)
+                self._confirm(held, asked_at, asked_on)
+                self._share_confirmation(held.digest, asked_at)
                 step.outcome = UNCHANGED
             else:
-                self._use(answer, asked_on)
+                self._use(answer, asked_at, asked_on)
                 step.outcome = FETCHED
 
-    def _use(self, answer: Answer, asked_on: float) -> None:
-        text, etag, now = answer.text or "", entity_tag(answer.etag), time.time()
+    def _use(self, answer: Answer, asked_at: float, asked_on: float) -> None:
+        text, etag = answer.text or "", entity_tag(answer.etag)
         digest = _digest(text)
-        if self._take(self._verified(text, now), now, asked_on, digest=digest, etag=etag):
+        if self._take(self._verified(text, time.time()), asked_at, asked_on, digest=digest, etag=etag):
             shared = {"form": _FORM, "issuer": self._options.remote.issuer, "etag": etag, "document": text}
             self._shared.write_text(_DOCUMENT, json.dumps(shared), seconds=self._options.max_stale)
-            self._share_confirmation(digest)
+            self._share_confirmation(digest, asked_at)
 
     def _current_address(self, deadline: float) -> str:
         """Return the document's URL of the issuer's metadata.
@@ -366,8 +366,8 @@ class RemoteDenyList:
         self._due_at = time.monotonic() + RETRY_AFTER
         self._shared.end_claim(REVOCATIONS, failed_for=RETRY_AFTER)
 
-    def _share_confirmation(self, digest: str) -> None:
-        shared = {"form": _FORM, "issuer": self._options.remote.issuer, "digest": digest, "confirmed_at": time.time()}
+    def _share_confirmation(self, digest: str, asked_at: float) -> None:
+        shared = {"form": _FORM, "issuer": self._options.remote.issuer, "digest": digest, "confirmed_at": asked_at}
         self._shared.write_text(_CONFIRMATION, json.dumps(shared), seconds=self._options.max_stale)
 
     def _adopt_shared(self) -> bool:
@@ -388,8 +388,9 @@ class RemoteDenyList:
         confirmed_at = min(confirmed_at, now)
         confirmed_on = time.monotonic() - (now - confirmed_at)
         held = self._held
-        if now - confirmed_at >= self._options.max_age or (held is not None and confirmed_at <= held.confirmed_at):
+        if held is not None and confirmed_at <= held.confirmed_at:
             return
+        # Even if it is time for a request: this process may have to wait for another one's.
         if held is not None and held.digest == digest:
             self._confirm(held, confirmed_at, confirmed_on)
         elif not self._adopt_document(digest, confirmed_at, confirmed_on):

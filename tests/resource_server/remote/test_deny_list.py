@@ -530,6 +530,21 @@ class TestSharedCache:
         assert remote.verdict() == "revoked"
         assert remote.polls == 2
 
+    def test_process_takes_what_another_one_fetched_while_a_third_makes_a_request(self, remote, clock):
+        claims = verify_token(remote.token, API, Revocation.OFFLINE)
+        one, other = (accepted_of(remote).revocation for _ in range(2))
+        one(claims, remote.token)
+        clock.pass_by(5)
+        remote.publish(version=2, tokens={JTI: end()})
+        with pytest.raises(TokenRejected):
+            other(claims, remote.token)
+        # What the other process has is older than the document may be, and the request is claimed.
+        clock.pass_by(5)
+        other._deny_list._claim()
+        with pytest.raises(TokenRejected):
+            one(claims, remote.token)
+        assert remote.polls == 2
+
     def test_confirmation_of_another_process(self, remote, clock):
         one, other = (accepted_of(remote) for _ in range(2))
         one.revocation(verify_token(remote.token, API, Revocation.OFFLINE), remote.token)
