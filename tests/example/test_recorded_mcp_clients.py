@@ -181,9 +181,11 @@ def test_registers_logs_in_and_calls_tools(name, server):
     client = recorded(name, url)
     claims = is_served(site, client)
     assert (claims["aud"], claims["iss"]) == (url, site.issuer)
-    # Those of other APIs are left out if a client requests all scopes of the issuer.
-    expected = {"notes:read"} if "scopes" not in client.recorded else {"notes:read", "notes:write"}
-    assert {each for each in claims["scope"].split() if ":" in each} == expected
+    # A client that requests all scopes of the issuer gets no scope of another API, and no ID token.
+    every = {"notes:read", "notes:write", "email", "profile"}
+    assert set(claims["scope"].split()) - {"introspection"} == (
+        every if "scopes" in client.recorded else {"notes:read"}
+    )
     assert claims["client_id"] == client.client["client_id"]
 
 
