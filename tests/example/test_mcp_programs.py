@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from importlib.util import find_spec
 from pathlib import Path
@@ -140,7 +142,7 @@ def test_scanner_of_mcp_servers(site, native, mcp_server, run, tmp_path):
     assert (found["counts"]["fail"], found["counts"]["error"]) == (0, 0), output
     warned = {each["id"]: each["message"] for each in found["results"] if each["status"] == "warn"}
     # Loopback has no TLS; the SDK's 401 names no scopes; and PKCE is checked after the login, which the scanner lacks.
-    assert not warned.keys() - {"TLS-01", "CHAL-03", "ASF-01", "ASM-05"}, warned
+    assert not warned.keys() - {"TLS-01", "CHAL-03", "ASF-01"}, warned
     passed = {each["id"] for each in found["results"] if each["status"] == "pass"}
     # Unsigned tokens, those for another API, and the scope of a tool.
     assert passed >= {"TOK-02", "TOK-03", "SCOPE-01"}
@@ -148,10 +150,46 @@ def test_scanner_of_mcp_servers(site, native, mcp_server, run, tmp_path):
     assert "403" in step_up["message"]
 
 
-def test_typescript_sdk(site, mcp_server, native):
+def test_fastmcp_client(site, mcp_server, monkeypatch):
+    pytest.importorskip("fastmcp", reason="FastMCP is not installed")
+    from fastmcp import Client
+
+    asked = []
+
+    def go_through_the_browser(address):
+        redirected = site.browser().agree(address)
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            # FastMCP listens after it has opened the browser.
+            try:
+                return requests.get(redirected, timeout=PATIENCE_SECONDS)
+            except requests.ConnectionError:
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
+
+    def open_browser(address):
+        asked.append(parse_qs(urlsplit(address).query))
+        threading.Thread(target=go_through_the_browser, args=[address], daemon=True).start()
+
+    monkeypatch.setattr("webbrowser.open", open_browser)
+
+    async def use():
+        async with Client(mcp_server, auth="oauth") as client:
+            return await client.call_tool("read_notes"), await client.call_tool("write_note", {"text": "By FastMCP"})
+
+    notes, written = asyncio.run(use())
+    assert notes.data[:2] == ["Water the plants", "Rotate the keys"]
+    assert isinstance(written.data, int)
+    assert [each["scope"] for each in asked] == [["notes:read"], ["notes:read notes:write"]]
+    assert [each["resource"] for each in asked] == [[mcp_server]] * 2
+    assert all(re.fullmatch(r"http://localhost:\d+/callback", each["redirect_uri"][0]) for each in asked)
+
+
+@pytest.mark.parametrize("registers", [True, False], ids=["registers itself", "is registered"])
+def test_typescript_sdk(site, mcp_server, native, registers):
     package = "@modelcontextprotocol/sdk"
     program = [node(package, 18), ROOT / "tests/example/mcp_client.mjs", PACKAGES, mcp_server]
-    command = [str(each) for each in (*program, native, "http://127.0.0.1:43210/callback")]
+    command = [str(each) for each in (*program, "" if registers else native, "http://127.0.0.1:43210/callback")]
     said, asked = {}, []
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -169,6 +207,8 @@ def test_typescript_sdk(site, mcp_server, native):
             process.kill()
     assert [each["scope"] for each in asked] == ["notes:read", "notes:read notes:write"]
     assert {each["resource"] for each in asked} == {mcp_server}
+    client_id = said["registered"][0]["client_id"] if registers else native
+    assert {each["client_id"] for each in asked} == {client_id}
     notes, written = said["result"]
     assert notes["structuredContent"]["result"][:2] == ["Water the plants", "Rotate the keys"]
     assert not written.get("isError")

@@ -142,8 +142,9 @@ def test_says_it_in_words_to_people(environment, first_run):
     said = run_manage(environment, "seed_example").stdout
     assert "alice, password alice-example-password\n" in said
     assert "admin, password admin-example-password, superuser\n" in said
-    assert "service: example-service, secret example-service-secret, scopes api:read reports:read\n" in said
+    assert "service: example-service, secret example-service-secret, scopes api:read reports:read notes:read\n" in said
     assert "spa: example-spa, public, without a secret" in said
+    assert "http://127.0.0.1:8001/mcp, scopes notes:read notes:write, run manage.py run_mcp_server\n" in said
     assert f"{BASE_URL}/reports/, scopes reports:read, try {BASE_URL}/reports/summary/" in said
 
 

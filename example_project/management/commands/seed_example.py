@@ -48,4 +48,6 @@ def _in_words(document: dict[str, Any]) -> list[str]:
         f"  {each['identifier']}, scopes {' '.join(each['scopes'])}, try {each['url']}"
         for each in document["resource_servers"]
     ]
+    server = document["mcp_server"]
+    lines += [f"  {server['url']}, scopes {' '.join(server['scopes'])}, run manage.py run_mcp_server"]
     return lines
