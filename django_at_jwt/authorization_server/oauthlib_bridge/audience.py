@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from oauth2_provider.settings import oauth2_settings
 
+from django_at_jwt.authorization_server.client_options import token_format_of
 from django_at_jwt.authorization_server.resource_servers import audience_errors, registry
 from django_at_jwt.core.audience import Audience, requested_servers, resolve_audience
 from django_at_jwt.core.errors import InvalidGrant, NoDefaultResource
