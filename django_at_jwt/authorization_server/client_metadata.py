@@ -22,12 +22,7 @@ from django_at_jwt.outbound.addresses import is_loopback_address, is_public_addr
 from django_at_jwt.outbound.http import MAX_BYTES, FetchFailed, fetch
 
 from .redirect_uris import problem_with_registered_uri
-
-try:
-    # DOT after 3.4.
-    from oauth2_provider.authorization_server.cimd import CIMDError
-except ImportError:
-    from oauth2_provider.cimd import CIMDError
+from .toolkit import CIMDError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

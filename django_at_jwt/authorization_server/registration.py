@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from oauth2_provider.dcr import IsAuthenticatedDCRPermission
-from oauth2_provider.scopes import get_scopes_backend
 from oauth2_provider.settings import oauth2_settings
 
 from django_at_jwt.conf import app_settings
 
 from .resource_servers import registry
+from .toolkit import IsAuthenticatedDCRPermission, get_scopes_backend
 
 if TYPE_CHECKING:
     from django.http import HttpRequest

@@ -9,6 +9,8 @@ from importlib.util import find_spec
 from django.views.generic import View
 
 if find_spec("oauth2_provider.authorization_server"):
+    from oauth2_provider.authorization_server.cimd import CIMDError
+    from oauth2_provider.authorization_server.dcr import IsAuthenticatedDCRPermission
     from oauth2_provider.authorization_server.forms import AllowForm, ApplicationForm
     from oauth2_provider.authorization_server.views.base import BaseAuthorizationView
     from oauth2_provider.authorization_server.views.device import DeviceGrantForm
@@ -20,6 +22,8 @@ if find_spec("oauth2_provider.authorization_server"):
     from oauth2_provider.models import get_par_request_model
     from oauth2_provider.resource_server.mixins import ProtectedResourceMetadataMixin, ProtectedResourceMixin
 else:  # 3.4
+    from oauth2_provider.cimd import CIMDError
+    from oauth2_provider.dcr import IsAuthenticatedDCRPermission
     from oauth2_provider.exceptions import OAuthToolkitError
     from oauth2_provider.forms import AllowForm, ApplicationForm
     from oauth2_provider.scopes import SettingsScopes, get_scopes_backend
@@ -42,7 +46,9 @@ __all__ = [
     "AllowForm",
     "ApplicationForm",
     "BaseAuthorizationView",
+    "CIMDError",
     "DeviceGrantForm",
+    "IsAuthenticatedDCRPermission",
     "OAuthToolkitError",
     "ProtectedResourceMetadataMixin",
     "ProtectedResourceMixin",
