@@ -211,6 +211,15 @@ class TestRevocation:
             revoke_audience(WWW)
         assert get("/api/", both).status_code == 401
 
+    def test_an_audience_of_another_api_does_not_keep_a_token_alive(self, service, committing):
+        both = service.token("client_credentials", resource=[WWW, LOCAL], scope="openid").json()["access_token"]
+        assert get("/subclass/", both).status_code == 200
+        with committing():
+            revoke_audience(WWW)
+        # That view is not for LOCAL; the other one is.
+        assert get("/subclass/", both).status_code == 401
+        assert get("/api/", both).status_code == 200
+
 
 class TestToolkitViews:
     def test_the_validator_takes_a_list(self, service):
