@@ -53,14 +53,14 @@ class KeyImport:
 
 @sensitive_variables()
 def read_private_key(data: bytes, *, password: bytes | None = None) -> JWK:
-    """Read a private key in PEM or JWK form.
+    """Read a private key in PEM or JWK form, or the only key of a JWK set.
 
     Raises:
         KeyChangeRefused: it is neither, has no private half, or the password is wrong. The message quotes no input.
     """
+    members = _only_key(data)
     try:
-        is_jwk = data.lstrip().startswith(b"{")
-        jwk = JWK(**_known_members(json.loads(data))) if is_jwk else JWK.from_pem(data, password=password)
+        jwk = JWK.from_pem(data, password=password) if members is None else JWK(**_known_members(members))
         known = jwk.get("kty") is not None
     except (JWException, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         known = False
@@ -69,10 +69,39 @@ def read_private_key(data: bytes, *, password: bytes | None = None) -> JWK:
             raise KeyChangeRefused(
                 "The key is encrypted. Name the environment variable of its password with --password-variable."
             )
-        raise KeyChangeRefused("Not a PEM or JWK private key, or the password is wrong.")
-    if jwk.is_symmetric or not jwk.has_private:
+        raise KeyChangeRefused(f"Not a PEM or JWK private key, or the password is wrong. {_NO_SECRETS}")
+    if not jwk.has_private:
         raise KeyChangeRefused("Not the private key of a key pair.")
     return jwk
+
+
+_NO_SECRETS: Final = (
+    "The secret of HS256 cannot be imported, since each API that verifies with it could also sign: create a key pair "
+    "with rotate_signing_keys."
+)
+
+
+@sensitive_variables()
+def _only_key(data: bytes) -> dict[str, Any] | None:
+    """Return the members of a JWK, or of the only key of a JWK set; ``None`` if it is neither.
+
+    Raises:
+        KeyChangeRefused: the set has no key, or several; or the key is a shared secret.
+    """
+    try:
+        members = json.loads(data)
+    except (ValueError, RecursionError):
+        return None
+    keys = members.get("keys") if isinstance(members, dict) else None
+    if isinstance(keys, list):
+        if len(keys) != 1:
+            raise KeyChangeRefused(f"A JWK set must have one key (got {len(keys)}). Import its keys one by one.")
+        members = keys[0]
+    if not isinstance(members, dict):
+        return None
+    if members.get("kty") == "oct":
+        raise KeyChangeRefused(f"Not the private key of a key pair, but a shared secret. {_NO_SECRETS}")
+    return members
 
 
 _KNOWN_MEMBERS: Final = frozenset({"kty", "crv", "alg", "use", "key_ops", "kid", "n", "e", "x", "y", "pub"}) | (

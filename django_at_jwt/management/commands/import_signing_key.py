@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from django.conf import settings as django_settings
 from django.core.management.base import BaseCommand, CommandError
 from django.views.decorators.debug import sensitive_variables
 
 from django_at_jwt.authorization_server.keys.key_import import import_signing_key, read_private_key
 from django_at_jwt.conf import app_settings, toolkit_setting
-from django_at_jwt.core.quotation import format_instant
+from django_at_jwt.core.quotation import format_instant, single_line
 from django_at_jwt.management.errors import as_command_error
 from django_at_jwt.management.history import add_history_arguments, origin_of
 from django_at_jwt.management.output import plan_lines
@@ -26,13 +28,22 @@ class Command(BaseCommand):
 
     # The command may fix what the checks report.
     requires_system_checks = ()
-    help = "Imports a private key in PEM or JWK form. It is announced, and signs after the propagation time."
+    help = (
+        "Imports a private key in PEM or JWK form, or the only key of a JWK set. It is announced, and signs after the "
+        "propagation time."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare the options."""
         parser.add_argument("file", nargs="?", help="a file with the key, or - for standard input")
         parser.add_argument(
             "--from-oidc-setting", action="store_true", help='import OAUTH2_PROVIDER["OIDC_RSA_PRIVATE_KEY"]'
+        )
+        parser.add_argument(
+            "--from-setting",
+            metavar="NAME",
+            help="import the text or dict of a setting; after a dot, a key of a setting that is a dict, as in "
+            "JWT_AUTH.JWT_PRIVATE_SIGNING_JWK",
         )
         parser.add_argument(
             "--algorithm", help='the algorithm to sign with; default: the first of AT_JWT["SIGNING_ALGORITHMS"]'
@@ -59,8 +70,10 @@ class Command(BaseCommand):
 
 
 def _read(options: dict[str, Any]) -> bytes:
-    if options["from_oidc_setting"] == bool(options["file"]):
-        raise CommandError("Pass either one file, - for standard input, or --from-oidc-setting.")
+    if sum(map(bool, (options["from_oidc_setting"], options["from_setting"], options["file"]))) != 1:
+        raise CommandError("Pass either one file, - for standard input, --from-oidc-setting or --from-setting.")
+    if options["from_setting"]:
+        return _setting(options["from_setting"])
     if options["from_oidc_setting"]:
         key = str(toolkit_setting("OIDC_RSA_PRIVATE_KEY") or "").encode()
         if not key.strip():
@@ -70,6 +83,20 @@ def _read(options: dict[str, Any]) -> bytes:
         return sys.stdin.buffer.read() if options["file"] == "-" else Path(options["file"]).read_bytes()
     except OSError as error:
         raise CommandError(f"Cannot read the key: {error.strerror or error}.") from None
+
+
+@sensitive_variables()
+def _setting(path: str) -> bytes:
+    name, _dot, key = path.partition(".")
+    value = getattr(django_settings, name, None)
+    if key:
+        value = value.get(key) if isinstance(value, dict) else None
+    if isinstance(value, dict):
+        value = json.dumps(value)
+    data = value if isinstance(value, bytes) else value.encode() if isinstance(value, str) else b""
+    if not data.strip():
+        raise CommandError(f"The setting {single_line(path)} is not set, or not a text.")
+    return data
 
 
 def _password(variable: str | None) -> bytes | None:
