@@ -90,6 +90,12 @@ INTROSPECTION = topic("how-to/introspection")
 PREVIEW = topic("how-to/preview")
 CLIENT_REGISTRATION = topic("how-to/client-registration")
 WITHOUT_ROWS = topic("how-to/without-rows")
+HAND_MADE_JWTS = topic(
+    "how-to/jwts-of-another-generator",
+    "how-to/from-simplejwt",
+    "how-to/from-open-edx",
+    "how-to/from-jwts-in-code",
+)
 OLD_TOKENS = topic("how-to/old-tokens")
 ISSUE_FROM_CODE = topic("how-to/issue-from-code")
 MONITORING = topic("how-to/monitor")
