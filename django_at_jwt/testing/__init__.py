@@ -3,9 +3,22 @@
 They need no network, no database and no django-oauth-toolkit. ``django_at_jwt.testing.fixtures`` has pytest fixtures.
 """
 
-from .client import AccessTokenClient
+from typing import TYPE_CHECKING, Any
+
 from .hostile import HOSTILE_TOKENS, hostile_token
 from .issuer import InMemoryIssuer
 from .test_case import IssuingProjectMixin
 
+if TYPE_CHECKING:
+    from .client import AccessTokenClient
+
 __all__ = ["HOSTILE_TOKENS", "AccessTokenClient", "InMemoryIssuer", "IssuingProjectMixin", "hostile_token"]
+
+
+def __getattr__(name: str) -> Any:
+    # It needs Django REST framework, which a site that only issues tokens may not have.
+    if name == "AccessTokenClient":
+        from .client import AccessTokenClient  # noqa: PLC0415
+
+        return AccessTokenClient
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

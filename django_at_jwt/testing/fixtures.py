@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from .client import AccessTokenClient
 from .issuer import TEST_SERVER, InMemoryIssuer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from .client import AccessTokenClient
 
 
 @pytest.fixture
@@ -30,4 +31,6 @@ def issuing_project() -> Iterator[InMemoryIssuer]:
 @pytest.fixture
 def access_token_client(access_token_issuer: InMemoryIssuer) -> AccessTokenClient:
     """Return a client that sends a token; ``carry(scope="read")`` replaces it."""
+    from .client import AccessTokenClient  # noqa: PLC0415 - it needs Django REST framework
+
     return AccessTokenClient(access_token_issuer)
