@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from django_at_jwt.events import Event
 
     from .definitions import Metric
+
+logger = logging.getLogger("django_at_jwt")
 
 PREFIX: Final = "django_at_jwt_"
 
@@ -59,8 +62,12 @@ class GaugeCollector(Collector):
         return [_family(metric) for metric in GAUGES]
 
     def collect(self) -> Iterable[GaugeMetricFamily]:
-        """Return the gauges that have values now."""
-        found = sorted(read_gauges(), key=lambda each: GAUGES.index(each.metric))
+        """Return the gauges that have values now, or none if they cannot be read: other metrics must not fail too."""
+        try:
+            found = sorted(read_gauges(), key=lambda each: GAUGES.index(each.metric))
+        except Exception:
+            logger.exception("The gauges could not be read")
+            return
         for metric, values in groupby(found, key=lambda each: each.metric):
             family = _family(metric)
             for each in values:

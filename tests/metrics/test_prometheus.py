@@ -229,3 +229,16 @@ def test_nothing_is_measured_without_the_libraries(monkeypatch):
     monkeypatch.setattr(metrics.event_emitted, "connect", lambda *receiver, **_options: connected.append(receiver))
     metrics.connect_metrics()
     assert connected == []
+
+
+def test_gauges_that_fail_leave_other_metrics_readable(monkeypatch, caplog):
+    """As in a test without a database, which reads a metric of the site from the same registry."""
+
+    def fail():
+        raise RuntimeError("Database access not allowed")
+
+    monkeypatch.setattr("django_at_jwt.metrics.prometheus.read_gauges", fail)
+    names = {family.name for family in REGISTRY.collect()}
+    assert "django_at_jwt_tokens_issued" in names or any(name.startswith("python_") for name in names)
+    assert "django_at_jwt_signing_keys" not in names
+    assert "The gauges could not be read" in caplog.text
