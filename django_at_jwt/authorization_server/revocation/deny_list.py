@@ -151,14 +151,17 @@ class DenyListCache:
         if self._entries.names_authorizations and self._entries.names_authorization(read_identifier()):
             raise TokenRejected(RejectionReason.REVOKED, f"the deny list names {_NAMED[DenyKind.AUTHORIZATION]}")
 
-    def renew(self) -> None:
+    def renew(self, *, join: bool = False) -> None:
         """Read the entries added since the last read, unless another thread does or the database just failed.
+
+        Args:
+            join: wait for the read of another thread, even if the former entries may be used.
 
         Raises:
             RevocationUnavailable: as :meth:`check`.
         """
         try:
-            self._reader.run(due=self._is_due, join=not self._is_usable())
+            self._reader.run(due=self._is_due, join=join or not self._is_usable())
         except AnyDatabaseError as error:
             emit(DenyListFailed(detail=single_line(error)), traceback=True)
         if not self._is_usable() and app_settings().revocation_unavailable == "refuse":
@@ -176,7 +179,7 @@ class DenyListCache:
                 tokens are accepted then.
         """
         if time.monotonic() >= self._fresh_until:
-            self.renew()
+            self.renew(join=True)
         with self._lock:
             if not self._is_usable():
                 raise RevocationUnavailable("the deny list cannot be read, so it is not published")
