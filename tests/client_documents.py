@@ -179,6 +179,8 @@ def mcp_site(settings):
         # Not the machine's speed, but the server decides.
         "CIMD_FETCH_TIMEOUT_SECONDS": 60,
     }
+    servers = {**settings.AT_JWT["RESOURCE_SERVERS"], settings.API: {"registered_clients": True}}
+    settings.AT_JWT = {**settings.AT_JWT, "RESOURCE_SERVERS": servers}
     caches["default"].clear()
     yield settings
     caches["default"].clear()
