@@ -179,8 +179,8 @@ def test_fastmcp_client(site, mcp_server, monkeypatch):
             return await client.call_tool("read_notes"), await client.call_tool("write_note", {"text": "By FastMCP"})
 
     notes, written = asyncio.run(use())
-    assert notes.data[:2] == ["Water the plants", "Rotate the keys"]
-    assert isinstance(written.data, int)
+    assert notes.structured_content["result"][:2] == ["Water the plants", "Rotate the keys"]
+    assert isinstance(written.structured_content["result"], int)
     assert [each["scope"] for each in asked] == [["notes:read"], ["notes:read notes:write"]]
     assert [each["resource"] for each in asked] == [[mcp_server]] * 2
     assert all(re.fullmatch(r"http://localhost:\d+/callback", each["redirect_uri"][0]) for each in asked)

@@ -6,10 +6,7 @@ parameter. The stored audience keeps DOT's rows consistent with ``aud``.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
-
-from oauth2_provider.settings import oauth2_settings
 
 from django_at_jwt.authorization_server.client_options import token_format_of
 from django_at_jwt.authorization_server.resource_servers import audience_errors, registry
@@ -40,15 +37,10 @@ if TYPE_CHECKING:
 def resolve_for_authorization(request: Request) -> Audience:
     """Resolve the audience of an authorization request, and narrow its scopes to those that the audience knows.
 
-    ``openid`` is left out for a client without an algorithm for ID tokens: DOT would fail to sign one.
-
     Raises:
         IssuanceError: the request has no valid audience, or the resource servers cannot be read.
     """
-    audience = _resolve(request, granted=None)
-    if oauth2_settings.OIDC_ENABLED and not request.client.algorithm:
-        audience = replace(audience, scopes=tuple(scope for scope in audience.scopes if scope != "openid"))
-    return _narrow(request, audience)
+    return _narrow(request, _resolve(request, granted=None))
 
 
 def resolved_audience(request: Request) -> Audience | None:

@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 from django.db import router, transaction
 from django.views.decorators.debug import sensitive_variables
 from oauth2_provider.models import get_device_grant_model, get_grant_model, get_refresh_token_model
+from oauth2_provider.settings import oauth2_settings
 from oauthlib.oauth2 import InvalidGrantError
 
 from django_at_jwt.authorization_server.issuance import IssuedAccessToken
@@ -73,8 +74,13 @@ class GrantStorageMixin:
         except IssuanceError as error:
             refuse(error, request)
         request.resource = audience.identifiers
+        scopes = audience.scopes
+        if oauth2_settings.OIDC_ENABLED and not request.client.algorithm:
+            # Without an algorithm for its ID token, DOT would answer the token request with a 500.
+            scopes = tuple(scope for scope in scopes if scope != "openid")
+            request.scopes = list(scopes)
         grant = super()._create_authorization_code(request, code, expires)  # type: ignore[misc]
-        store_code(request, code["code"], scopes=audience.scopes, expires_at=grant.expires)
+        store_code(request, code["code"], scopes=scopes, expires_at=grant.expires)
         return grant
 
     def validate_code(
