@@ -14,7 +14,7 @@ from django.views.decorators.debug import sensitive_variables
 
 from django_at_jwt.authorization_server.keys.key_import import import_signing_key, read_private_key
 from django_at_jwt.conf import app_settings, toolkit_setting
-from django_at_jwt.core.quotation import format_instant, single_line
+from django_at_jwt.core.quotation import format_instant
 from django_at_jwt.management.errors import as_command_error
 from django_at_jwt.management.history import add_history_arguments, origin_of
 from django_at_jwt.management.output import plan_lines
@@ -95,7 +95,7 @@ def _setting(path: str) -> bytes:
         value = json.dumps(value)
     data = value if isinstance(value, bytes) else value.encode() if isinstance(value, str) else b""
     if not data.strip():
-        raise CommandError(f"The setting {single_line(path)} is not set, or not a text.")
+        raise CommandError(f"The setting {path!r} is not set, or not a text.")
     return data
 
 
