@@ -103,9 +103,9 @@ def _may_connect(address: str) -> bool:
     return is_public_address(address) or (app_settings().loopback_client_metadata and is_loopback_address(address))
 
 
-def is_document_address(client_id: str) -> bool:
-    """Return whether DOT takes a client id for the URL of a metadata document."""
-    return client_id[:8].lower() == "https://"
+def is_document_address(client_id: str | None) -> bool:
+    """Return whether DOT takes a client id for the URL of a metadata document. A request may have no client id."""
+    return client_id is not None and client_id[:8].lower() == "https://"
 
 
 def uses_client_metadata() -> bool:

@@ -285,7 +285,8 @@ def test_views_that_need_no_login_and_no_csrf_token_stay_so(signing_keys, servic
 
     from django_at_jwt import urls
 
-    for ours, theirs in zip(urls.urlpatterns, toolkit_urls.urlpatterns, strict=True):
+    own = [ours for ours in urls.urlpatterns if ours.name != "revocations"]
+    for ours, theirs in zip(own, toolkit_urls.urlpatterns, strict=True):
         for marker in ("csrf_exempt", "login_required"):
             assert getattr(ours.callback, marker, None) == getattr(theirs.callback, marker, None), (ours.name, marker)
     settings.MIDDLEWARE = [*settings.MIDDLEWARE, "django.contrib.auth.middleware.LoginRequiredMiddleware"]

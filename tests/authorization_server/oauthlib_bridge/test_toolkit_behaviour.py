@@ -291,7 +291,8 @@ def test_all_urls_of_dot_are_kept_with_their_names():
 
     assert urls.app_name == toolkit_urls.app_name
     assert [(str(p.pattern), p.name) for p in urls.urlpatterns] == [
-        (str(p.pattern), p.name) for p in toolkit_urls.urlpatterns
+        *((str(p.pattern), p.name) for p in toolkit_urls.urlpatterns),
+        ("revocations/", "revocations"),
     ]
     assert reverse("oauth2_provider:token") == "/o/token/"
 
