@@ -19,6 +19,7 @@ from django_at_jwt.conf import clear_process_caches, problems_in
 from django_at_jwt.core.errors import ReadNeeded, RevocationUnavailable, TokenRejected
 from django_at_jwt.core.revocation import Revocation
 from django_at_jwt.core.revocation_document import MEDIA_TYPE, MOST_BYTES, TYPE
+from django_at_jwt.metrics.gauges import REVOCATIONS_AGE, read_gauges
 from django_at_jwt.resource_server.health import remote_issuers_health
 from django_at_jwt.resource_server.remote import deny_list as module
 from django_at_jwt.resource_server.verification import accepted_issuers, verify_token, verify_token_in_memory
@@ -689,6 +690,13 @@ class TestHealth:
         assert remote.verdict() == "unavailable"
         [problem] = remote_issuers_health().problems
         assert "revocations" in problem.text
+
+    def test_gauge(self, remote, clock):
+        assert not [each for each in read_gauges() if each.metric is REVOCATIONS_AGE]
+        assert remote.verdict() == "accepted"
+        clock.pass_by(20)
+        [measured] = [each for each in read_gauges() if each.metric is REVOCATIONS_AGE]
+        assert 20 <= measured.value < 50
 
     def test_offline_issuer_has_none(self, remote):
         remote.configure(revocation="offline")
