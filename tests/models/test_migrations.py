@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 
 import pytest
-from django.db import migrations, models
+from django.db import connection, connections, migrations, models, router
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.state import ProjectState
+from django.utils import timezone
 
+from django_at_jwt.models import Authorization
+from django_at_jwt.models.authorization import EndReason
 from tests.docs.blocks import ROLLING_DEPLOYS, table_rows
 
 APP = "django_at_jwt"
@@ -84,3 +87,28 @@ def make(**fields):
 )
 def test_operations_that_old_code_survives(operation, breaks):
     assert breaking([make(name=models.CharField(max_length=9)), operation]) == [False, breaks]
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="about PostgreSQL's tables")
+@pytest.mark.django_db
+class TestUpdatesOfAuthorizations:
+    def test_no_column_has_a_second_index(self):
+        using = router.db_for_write(Authorization)
+        with connections[using].cursor() as cursor:
+            found = connections[using].introspection.get_constraints(cursor, Authorization._meta.db_table)
+        columns = [tuple(each["columns"]) for each in found.values() if each["index"] or each["unique"]]
+        assert len(columns) == len(set(columns))
+
+    def test_end_of_an_authorization_writes_to_no_index(self):
+        for _ in range(3):
+            Authorization.objects.create(expires_at=timezone.now())
+        using = router.db_for_write(Authorization)
+        Authorization.objects.update(ended_at=timezone.now(), end_reason=EndReason.LOGOUT)
+        with connections[using].cursor() as cursor:
+            cursor.execute(
+                "SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_xact_user_tables WHERE relname = %s",
+                [Authorization._meta.db_table],
+            )
+            assert cursor.fetchone() == (3, 3)
+            cursor.execute("SELECT reloptions FROM pg_class WHERE relname = %s", [Authorization._meta.db_table])
+            assert cursor.fetchone() == (["fillfactor=90"],)
