@@ -1,0 +1,162 @@
+"""Runs of consumers: what they accept, and how soon they see that a key is new or gone."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from tests.ports import reserved_port
+
+from .algorithms import ALGORITHMS
+from .installation import DEBIAN, NODE_PACKAGES, command_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from .catalog import Consumer
+    from .issuer import Issuer
+
+DEFAULT: Final = "by default"
+NAMED: Final = "named"
+LONGEST_WAIT: Final = 90
+
+
+@dataclass(kw_only=True)
+class Result:
+    """What a consumer did.
+
+    Attributes:
+        accepts: for each algorithm, ``DEFAULT``, ``NAMED`` (if the option names it), or the reason of the refusal.
+        wrongly_accepts: the defects of tokens that it accepted.
+        new_key: seconds until a token of a new key was accepted, or ``None`` if not within ``LONGEST_WAIT``.
+        old_key: the same until a token of the revoked key was refused.
+    """
+
+    consumer: Consumer
+    version: str
+    accepts: dict[str, str] = field(default_factory=dict)
+    wrongly_accepts: list[str] = field(default_factory=list)
+    new_key: float | None = None
+    old_key: float | None = None
+
+    def accepted(self) -> list[str]:
+        return [algorithm for algorithm, how in self.accepts.items() if how in {DEFAULT, NAMED}]
+
+
+class Process:
+    """A running consumer, configured for the API of one algorithm."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+        self._process.stdout.readline()
+
+    def refusal(self, token: str) -> str | None:
+        """Return why it refuses a token, or ``None`` if it accepts it."""
+        self._process.stdin.write(f"{token}\n")
+        self._process.stdin.flush()
+        answer = self._process.stdout.readline().strip()
+        return None if answer == "accepted" else answer or "it ended"
+
+
+@contextmanager
+def running(
+    consumer: Consumer, issuer: Issuer, algorithm: str, folder: Path, *, named: bool, python: str | None = None
+) -> Iterator[Process]:
+    with reserved_port() as port:
+        api = {
+            "issuer": issuer.url,
+            "jwks_uri": issuer.metadata()["jwks_uri"],
+            "audience": issuer.audience(algorithm),
+            "algorithm": algorithm if named else None,
+            "certificate": issuer.certificate,
+            "folder": str(folder),
+            "debian": str(DEBIAN),
+            "port": port,
+        }
+        trust = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS")
+        environment = os.environ | dict.fromkeys(trust, issuer.certificate)
+        environment |= {"CONSUMER_SITE": json.dumps(api), "NODE_PACKAGES": str(NODE_PACKAGES)}
+        pipe = subprocess.PIPE
+        with (folder / "consumers.log").open("a") as log:
+            command = command_of(consumer, python=python)
+            process = subprocess.Popen(command, env=environment, stdin=pipe, stdout=pipe, stderr=log, text=True)
+        try:
+            yield Process(process)
+        finally:
+            process.stdin.close()
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+            process.stdout.close()
+
+
+def try_tokens(
+    result: Result,
+    issuer: Issuer,
+    tokens: Mapping[str, str],
+    invalid: Mapping[str, Mapping[str, str]],
+    folder: Path,
+    *,
+    algorithms: Sequence[str] = ALGORITHMS,
+    python: str | None = None,
+) -> None:
+    """Send valid tokens of each algorithm to a consumer, and invalid ones of the first that it takes."""
+    consumer = result.consumer
+    for algorithm in algorithms:
+        ways = [True] if consumer.must_name else [False, True] if consumer.option else [False]
+        for named in ways:
+            with running(consumer, issuer, algorithm, folder, named=named, python=python) as process:
+                refusal = process.refusal(tokens[algorithm])
+                result.accepts[algorithm] = refusal or (NAMED if named else DEFAULT)
+                if refusal is None:
+                    if result.accepted() == [algorithm]:
+                        result.wrongly_accepts += [
+                            defect for defect, token in invalid[algorithm].items() if process.refusal(token) is None
+                        ]
+                    break
+
+
+def measure_new_key(results: Sequence[Result], issuer: Issuer, folder: Path) -> None:
+    """Replace the key of the first algorithm, and measure how long each consumer takes to notice it.
+
+    Two processes of each consumer have just fetched the keys. One gets a token of the new key every second until it
+    accepts it, and the other a token of the revoked key until it refuses it.
+    """
+    algorithm = ALGORITHMS[0]
+    timed = [result for result in results if result.consumer.fetches and algorithm in result.accepted()]
+    if not timed:
+        return
+    old = issuer.token(algorithm)
+    with ExitStack() as stack, ThreadPoolExecutor(2 * len(timed)) as pool:
+
+        def start(result: Result) -> Process:
+            named = result.accepts[algorithm] == NAMED
+            return stack.enter_context(running(result.consumer, issuer, algorithm, folder, named=named))
+
+        first, second = ([start(result) for result in timed] for _ in range(2))
+        operation = stack.enter_context(issuer.operation("replace", algorithm))
+        list(pool.map(lambda process: process.refusal(old), [*first, *second]))
+        began = json.loads(operation.communicate("now\n")[0])
+        while (new := issuer.token(algorithm)).split(".")[0] == old.split(".")[0]:
+            time.sleep(0.1)
+        accepted = pool.map(lambda process: _seconds_until(lambda: process.refusal(new) is None, began), first)
+        refused = pool.map(lambda process: _seconds_until(lambda: process.refusal(old) is not None, began), second)
+        for result, new_key, old_key in zip(timed, accepted, refused, strict=True):
+            result.new_key, result.old_key = new_key, old_key
+
+
+def _seconds_until(holds: Callable[[], bool], began: float) -> float | None:
+    while (seconds := time.time() - began) < LONGEST_WAIT:
+        if holds():
+            return seconds
+        time.sleep(1)
+    return None

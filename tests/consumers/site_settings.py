@@ -1,0 +1,16 @@
+"""The example's settings, with an API for each algorithm. All times have their defaults but the age of the key ring."""
+
+from tests.example.quick_settings import *
+
+from .algorithms import ALGORITHMS
+
+AT_JWT = {
+    **AT_JWT,  # noqa: F405
+    "SIGNING_ALGORITHMS": list(ALGORITHMS),
+    "RESOURCE_SERVERS": {
+        f"{BASE_URL}/{algorithm.lower()}/": {"algorithm": algorithm, "scopes": ["api:read"]}  # noqa: F405
+        for algorithm in ALGORITHMS
+    },
+    # The server publishes a new key within a second, so that the seconds measured are those of the consumers.
+    "KEY_RING_MAX_AGE": 1,
+}
