@@ -12,7 +12,7 @@ from pydantic import Field
 from django_at_jwt.core.bearer import INSUFFICIENT_SCOPE, Challenge, is_scope
 from django_at_jwt.core.errors import TokenRejected
 from django_at_jwt.core.metadata import PROTECTED_RESOURCE_PATH, place_of_metadata, with_path
-from django_at_jwt.core.tool_calls import scopes_of_call
+from django_at_jwt.core.tool_scopes import scopes_of_call
 from django_at_jwt.resource_server.verified_token import averify
 from django_at_jwt.resource_server.verifier import Verifier
 

@@ -42,8 +42,8 @@ def is_resource_identifier(value: object) -> TypeGuard[str]:
 def canonical_identifier(identifier: str) -> str:
     """Return the form that all equivalent identifiers have in common (RFC 3986 §6.2.2.1 and §6.2.3).
 
-    Scheme and host are in lower case. With http and https, an empty path becomes ``/``, and the default port is left
-    out. Everything else is kept as it is: the path, the query, and percent-encoded characters in them.
+    Scheme and host are in lower case. With http and https, an empty path gets a trailing slash, and the default port
+    is left out. Everything else is kept as it is: the path, the query, and percent-encoded characters in them.
 
     Only the authorization server compares by it, and only what clients request. In tokens and metadata, an identifier
     is always the registered one.

@@ -11,8 +11,8 @@ from django_at_jwt.conf import LOCAL_REVOCATION_POLICY, app_settings, has_issuer
 from django_at_jwt.core.revocation import Revocation
 
 from .remote.deny_list import RemoteDenyList, RemoteDenyListCheck
+from .remote.introspection import RemoteIntrospection
 from .remote.options import DenyListOptions, IntrospectionOptions
-from .remote.revocation_check import RemoteIntrospection
 
 if TYPE_CHECKING:
     from django_at_jwt.conf import IssuerSettings

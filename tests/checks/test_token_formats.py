@@ -8,7 +8,7 @@ from django.db import DatabaseError
 from django_at_jwt.checks import CheckId
 from django_at_jwt.checks.token_formats import check_opaque_tokens_are_accepted
 from django_at_jwt.models import ClientOptions
-from tests.authorization_server.test_token_formats import AT_JWT, OPAQUE, choose, servers
+from tests.authorization_server.test_token_format_report import AT_JWT, OPAQUE, choose, servers
 from tests.settings import API, REPORTS
 
 pytestmark = pytest.mark.django_db

@@ -47,9 +47,7 @@ CONSUMERS: Final = (
     Consumer(
         program="joserfc", packages=["joserfc"], setup="`KeySet`, `jwt.decode`", option=_ALGORITHMS, fetches=False
     ),
-    Consumer(
-        program="authlib", packages=["authlib"], setup="`rfc9068.JWTBearerTokenValidator`", fetches=False
-    ),
+    Consumer(program="authlib", packages=["authlib"], setup="`rfc9068.JWTBearerTokenValidator`", fetches=False),
     Consumer(
         program="python_jose",
         packages=["python-jose[cryptography]"],
@@ -90,9 +88,7 @@ CONSUMERS: Final = (
         must_name=True,
     ),
     Consumer(program="scitokens", packages=["scitokens"], setup="`SciToken.deserialize`, `Enforcer`"),
-    Consumer(
-        program="jose", packages=["jose"], setup="`createRemoteJWKSet`, `jwtVerify`", option=_ALGORITHMS, **_NPM
-    ),
+    Consumer(program="jose", packages=["jose"], setup="`createRemoteJWKSet`, `jwtVerify`", option=_ALGORITHMS, **_NPM),
     Consumer(
         program="oauth4webapi",
         packages=["oauth4webapi"],
@@ -139,9 +135,7 @@ CONSUMERS: Final = (
     Consumer(
         program="fastify_jwt_jwks", packages=["fastify-jwt-jwks", "fastify"], setup="`jwksUrl`, `audience`", **_NPM
     ),
-    Consumer(
-        program="aws_jwt_verify", packages=["aws-jwt-verify"], setup="`JwtVerifier` with `jwksUri`", **_NPM
-    ),
+    Consumer(program="aws_jwt_verify", packages=["aws-jwt-verify"], setup="`JwtVerifier` with `jwksUri`", **_NPM),
     Consumer(program="okta", packages=["@okta/jwt-verifier"], setup="`OktaJwtVerifier` with `jwksUri`", **_NPM),
     Consumer(
         program="mod_oauth2",

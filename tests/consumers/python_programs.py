@@ -225,7 +225,12 @@ def scitokens_cpp():
 def _apache(module, file, *directives):
     """Return a check of Apache with one module more, which answers 200 or 401."""
     root, folder = API.debian, Path(tempfile.mkdtemp(dir=API.folder))
-    modules = {"mpm_event": "mpm_event", "authn_core": "authn_core", "authz_core": "authz_core", "authz_user": "authz_user"}
+    modules = {
+        "mpm_event": "mpm_event",
+        "authn_core": "authn_core",
+        "authz_core": "authz_core",
+        "authz_user": "authz_user",
+    }
     (folder / "index.html").write_text("in")
     (folder / "apache.conf").write_text(
         "\n".join(

@@ -16,13 +16,11 @@ import django
 
 def invalid_tokens(algorithm: str, token: str) -> dict[str, str]:
     from django_at_jwt.authorization_server.keys.local import local_keys
-    from django_at_jwt.core.jose.jws import decode_object, decode_segment, encode_segment, sign_compact
     from django_at_jwt.core.errors import RejectionReason
+    from django_at_jwt.core.jose.jws import decode_object, decode_segment, encode_segment, sign_compact
 
     header, payload, signature = token.encode().split(b".")
-    read = {
-        part: decode_object(decode_segment(part), RejectionReason.MALFORMED) for part in (header, payload)
-    }
+    read = {part: decode_object(decode_segment(part), RejectionReason.MALFORMED) for part in (header, payload)}
     key = local_keys().current().signing_key(algorithm)
 
     def signed(new_header=(), **claims):

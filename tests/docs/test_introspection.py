@@ -9,7 +9,7 @@ import pytest
 from django.test import Client
 
 from django_at_jwt.conf import IssuerSettings, app_settings, problems_in
-from django_at_jwt.resource_server.remote import revocation_check
+from django_at_jwt.resource_server.remote import introspection
 
 from .blocks import INTROSPECTION, blocks_of, table_rows
 
@@ -81,5 +81,5 @@ def test_settings_of_an_api_in_another_project(monkeypatch, settings):
 
 def test_numbers():
     assert f"for {IssuerSettings(issuer='x').introspection_max_age:g} seconds (`introspection_max_age`)" in WORDS
-    assert f"about {round(revocation_check._MOST_ANSWERS, -3):,} tokens" in WORDS
-    assert f"for {revocation_check.RETRY_AFTER:g} seconds after a failure" in WORDS
+    assert f"about {round(introspection._MOST_ANSWERS, -3):,} tokens" in WORDS
+    assert f"for {introspection.RETRY_AFTER:g} seconds after a failure" in WORDS

@@ -13,7 +13,7 @@ from django.utils import timezone
 from oauth2_provider.models import get_access_token_model
 
 from django_at_jwt.checks.token_formats import check_opaque_tokens_are_accepted
-from tests.authorization_server.test_token_formats import AT_JWT, OPAQUE, choose, format_of
+from tests.authorization_server.test_token_format_report import AT_JWT, OPAQUE, choose, format_of
 
 from .blocks import OLD_TOKENS, blocks_of
 

@@ -12,11 +12,11 @@ from django.db import DatabaseError
 from django.utils import timezone
 from oauth2_provider.models import get_access_token_model
 
-from django_at_jwt.authorization_server import token_formats
+from django_at_jwt.authorization_server import token_format_report
 from django_at_jwt.authorization_server.client_options import token_formats_by_key
 from django_at_jwt.core.quotation import format_instant
 from django_at_jwt.models import Authorization, IssuedToken
-from tests.authorization_server.test_token_formats import OPAQUE, choose, servers
+from tests.authorization_server.test_token_format_report import OPAQUE, choose, servers
 from tests.conftest import captured_statements
 from tests.settings import API, REPORTS
 
@@ -165,9 +165,10 @@ def test_tables_in_two_databases_give_the_same_report(service, web, user, settin
     IssuedToken.objects.filter(pk=IssuedToken.objects.earliest("pk").pk).delete()
     together = report("--json")
     counted = []
-    monkeypatch.setattr(token_formats, "_counted", lambda *_rows: counted.append("in one statement") or ())
-    monkeypatch.setattr(token_formats, "router", type("Apart", (), {"db_for_write": staticmethod(lambda _model: "x")}))
-    monkeypatch.setattr(token_formats, "BATCH", 2)
+    monkeypatch.setattr(token_format_report, "_counted", lambda *_rows: counted.append("in one statement") or ())
+    apart = type("Apart", (), {"db_for_write": staticmethod(lambda _model: "x")})
+    monkeypatch.setattr(token_format_report, "router", apart)
+    monkeypatch.setattr(token_format_report, "BATCH", 2)
     assert report("--json") == together
     assert not counted
     assert Authorization.objects.count() == 3

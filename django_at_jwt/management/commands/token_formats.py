@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from django.core.management.base import BaseCommand
 from django.utils import timezone
 
-from django_at_jwt.authorization_server.token_formats import report_token_formats
+from django_at_jwt.authorization_server.token_format_report import report_token_formats
 from django_at_jwt.core.quotation import format_instant, quote
 from django_at_jwt.core.resource_servers import TokenFormat
 from django_at_jwt.management.errors import as_command_error
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser
     from collections.abc import Iterator
 
-    from django_at_jwt.authorization_server.token_formats import FormatReport, LiveTokens
+    from django_at_jwt.authorization_server.token_format_report import FormatReport, LiveTokens
 
 
 class Command(BaseCommand):

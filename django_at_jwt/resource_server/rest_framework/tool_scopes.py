@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from django.http.request import RawPostDataException
 
-from django_at_jwt.core.tool_calls import scopes_of_call
+from django_at_jwt.core.tool_scopes import scopes_of_call
 
 from .permissions import ScopePermission
 from .scopes import checked_scopes

@@ -17,7 +17,7 @@ from django.urls import path
 from django_at_jwt.conf import app_settings, problems_in
 from django_at_jwt.core.errors import RevocationUnavailable, TokenRejected
 from django_at_jwt.core.revocation import Revocation
-from django_at_jwt.resource_server.remote import revocation_check
+from django_at_jwt.resource_server.remote import introspection
 from django_at_jwt.resource_server.verification import accepted_issuers, verify_token
 from django_at_jwt.views import access_token_required
 from tests.core.token_factory import API
@@ -209,7 +209,7 @@ def test_failing_issuer_is_not_asked_by_every_request(remote, clock):
         assert remote.verdict(remote.issuer.token(jti=str(number))) == "unavailable"
     assert remote.asked == 1
     remote.answer(active=True)
-    clock.pass_by(revocation_check.RETRY_AFTER)
+    clock.pass_by(introspection.RETRY_AFTER)
     assert remote.verdict() == "accepted"
 
 
@@ -227,7 +227,7 @@ def test_threads_with_one_token_share_a_request(remote):
 
 
 def test_number_of_answers_is_bounded(remote, monkeypatch):
-    monkeypatch.setattr(revocation_check, "_MOST_ANSWERS", 3)
+    monkeypatch.setattr(introspection, "_MOST_ANSWERS", 3)
     for number in range(6):
         assert remote.verdict(remote.issuer.token(jti=str(number))) == "accepted"
     [accepted] = accepted_issuers().values()
