@@ -31,7 +31,7 @@ from django_at_jwt.models import IssuedToken
 from django_at_jwt.models.authorization import credential_hash
 from django_at_jwt.models.primary import primary_rows
 
-from .opaque_token import authorization_of_row, check_holders, claims_of_row
+from .opaque_token import authorization_of_row, check_holders, check_kind, claims_of_row
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -86,6 +86,7 @@ class BearerTokenMixin:
                 if row is None or not row.resource:
                     if not super().validate_bearer_token(token, scopes, request):  # type: ignore[misc]
                         return False
+                    check_kind(request.access_token)
                     _check_deny_list(None, request.access_token, request, audiences)
                     return True
             check_row(row, request, audiences=audiences)

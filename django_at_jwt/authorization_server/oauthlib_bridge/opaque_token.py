@@ -65,9 +65,7 @@ def read_stored_token(
         raise TokenRejected(RejectionReason.REVOKED, "the opaque token has no row")
     if row.application is None:
         raise TokenRejected(RejectionReason.REVOKED, "the client of the opaque token was deleted")
-    if oauth2_settings.DCR_REGISTRATION_SCOPE in row.scope.split():
-        # It manages a client's registration and is not for a resource (RFC 7592 §3).
-        raise TokenRejected(RejectionReason.UNEXPECTED_TYPE, "this is a registration access token")
+    check_kind(row)
     claims = parse_claims(_as_claims(row, expected.issuer))
     check_claims(claims, expected=expected, now=now)
     if revocation is not Revocation.OFFLINE:
@@ -76,6 +74,16 @@ def read_stored_token(
     if revocation is Revocation.ROW:
         check_holders(row, Request(""))
     return claims, row
+
+
+def check_kind(row: Any) -> None:
+    """Check that a stored token is for APIs, and does not manage the registration of a client (RFC 7592 §3).
+
+    Raises:
+        TokenRejected: it is a registration access token.
+    """
+    if oauth2_settings.DCR_REGISTRATION_SCOPE in row.scope.split():
+        raise TokenRejected(RejectionReason.UNEXPECTED_TYPE, "this is a registration access token")
 
 
 def check_holders(row: Any, request: Request) -> None:

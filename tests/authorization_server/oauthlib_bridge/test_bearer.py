@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from django.conf import settings
+from django.utils import timezone
 from oauth2_provider.models import get_access_token_model
+from oauth2_provider.settings import oauth2_settings
+from oauthlib.common import Request
 
 from tests.conftest import decoded
 
@@ -152,10 +157,6 @@ def test_row_alone_is_not_enough(token, client, signing_keys):
 
 
 def test_opaque_tokens_from_before_still_work(web, user, client, settings):
-    from datetime import timedelta
-
-    from django.utils import timezone
-
     get_access_token_model().objects.create(
         user=user,
         token="opaque",
@@ -164,3 +165,20 @@ def test_opaque_tokens_from_before_still_work(web, user, client, settings):
         scope="read",
     )
     assert get(client, "/toolkit-drf/", "opaque", **ON_THE_API).status_code == 200
+
+
+@pytest.mark.compliance("7592-1")
+def test_registration_access_token_is_no_access_token(signing_keys, make_client, user, client):
+    registered = make_client(registration_source="dcr", user=user).application
+    get_access_token_model().objects.create(
+        user=user,
+        token="manages the client",
+        application=registered,
+        expires=timezone.now() + timedelta(hours=1),
+        scope=oauth2_settings.DCR_REGISTRATION_SCOPE,
+    )
+    for address in ("/toolkit-view/", "/toolkit-challenge/"):
+        assert get(client, address, "manages the client", **ON_THE_API).status_code in {401, 403}
+    validator = oauth2_settings.OAUTH2_VALIDATOR_CLASS()
+    validator.audience = settings.API
+    assert not validator.validate_bearer_token("manages the client", [], Request("https://api.example.com/"))
