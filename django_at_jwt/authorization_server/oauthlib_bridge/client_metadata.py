@@ -5,16 +5,22 @@ from __future__ import annotations
 import logging
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 from django.db import Error as AnyDatabaseError
 from django.db import router, transaction
 from oauth2_provider.models import get_application_model
 
 from django_at_jwt.authorization_server.client_metadata import is_document_address, is_withdrawn
+from django_at_jwt.authorization_server.endpoint_urls import is_endpoint
 from django_at_jwt.core.quotation import quote, single_line
+from django_at_jwt.models.primary import primary_rows
 
 if TYPE_CHECKING:
     from oauthlib.common import Request
+
+# The endpoints for clients that have an authorization, so an unknown client has nothing to do there.
+_LATER_ENDPOINTS: Final = ("token", "revoke-token", "introspect", "device-authorization")
 
 logger: Final = logging.getLogger("django_at_jwt")
 
@@ -30,9 +36,14 @@ class ClientMetadataMixin:
     def _load_application(self, client_id: str, request: Request) -> Any:
         """Return the client, or ``None`` if it is unknown or its document cannot be looked up.
 
+        The document of an unknown client is fetched at the authorization endpoint only, which asks the user to log in
+        first. At the token endpoint, anyone could make this site fetch a URL and store a client.
+
         DOT notes failed fetches in Django's cache, and lets the errors of a cache that is down pass. If two requests
         store a new client at once, it goes on after the error of the second, which a transaction does not allow.
         """
+        if is_document_address(client_id) and _is_later_request(request) and not _is_known(client_id):
+            return None
         database = router.db_for_write(get_application_model())
         is_in_transaction = is_document_address(client_id) and transaction.get_connection(database).in_atomic_block
         try:
@@ -50,3 +61,11 @@ class ClientMetadataMixin:
                 single_line(error),
             )
             return None
+
+
+def _is_later_request(request: Request) -> bool:
+    return is_endpoint(urlsplit(request.uri or "").path, *_LATER_ENDPOINTS)
+
+
+def _is_known(client_id: str) -> bool:
+    return bool(primary_rows(get_application_model()).filter(client_id=client_id).exists())

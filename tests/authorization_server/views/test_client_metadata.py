@@ -11,7 +11,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import timedelta
 from html import unescape
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 from django.core.cache import caches
@@ -536,6 +536,15 @@ class TestFetching:
         query = {"response_type": "code", "client_id": documents.publish(), "redirect_uri": "http://127.0.0.1/callback"}
         assert Client().get("/o/authorize/", query).status_code == 302
         assert documents.requests == []
+
+    @pytest.mark.parametrize("path", ["/o/token/", "/o/revoke_token/", "/o/introspect/", "/o/device-authorization/"])
+    def test_nothing_is_fetched_for_an_unknown_client_without_a_user(self, path, documents):
+        """Anyone could send these requests: to have URLs fetched, keep workers busy, and store clients."""
+        sent = urlencode({"client_id": documents.publish(), "grant_type": "refresh_token", "refresh_token": "a", "token": "b"})
+        answer = Client().post(path, sent, content_type="application/x-www-form-urlencoded")
+        assert answer.status_code in {200, 400, 401}
+        assert documents.requests == []
+        assert not get_application_model().objects.exists()
 
     def test_cache_that_is_down_refuses_the_client(self, documents, user, settings, caplog):
         client = PublicClient(documents.publish(), "http://127.0.0.1/callback")
