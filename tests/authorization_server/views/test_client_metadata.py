@@ -540,8 +540,8 @@ class TestFetching:
     @pytest.mark.parametrize("path", ["/o/token/", "/o/revoke_token/", "/o/introspect/", "/o/device-authorization/"])
     def test_nothing_is_fetched_for_an_unknown_client_without_a_user(self, path, documents):
         """Anyone could send these requests: to have URLs fetched, keep workers busy, and store clients."""
-        sent = urlencode({"client_id": documents.publish(), "grant_type": "refresh_token", "refresh_token": "a", "token": "b"})
-        answer = Client().post(path, sent, content_type="application/x-www-form-urlencoded")
+        sent = {"client_id": documents.publish(), "grant_type": "refresh_token", "refresh_token": "a", "token": "b"}
+        answer = Client().post(path, urlencode(sent), content_type="application/x-www-form-urlencoded")
         assert answer.status_code in {200, 400, 401}
         assert documents.requests == []
         assert not get_application_model().objects.exists()
