@@ -9,6 +9,7 @@ from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.core.exceptions import PermissionDenied
+from django.db import router, transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -44,7 +45,7 @@ from .conflicts import ConflictMessageMixin, answering_conflicts
 from .dates import format_instant
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from django.contrib.admin import AdminSite
     from django.db.models import QuerySet
@@ -71,6 +72,8 @@ class _RevokingAdmin(ConflictMessageMixin):
 class LogOutEverywhereMixin(_RevokingAdmin):
     """Adds the action "Log out everywhere" to a site's own user admin, and the live authorizations to a user's page.
 
+    A deadlock on its pages, those that delete a user or change a password included, shows a message.
+
     If your class sets ``actions``, include this one: ``actions = ("log_out_everywhere", ...)``. If it has its own
     ``change_form_template``, let that extend ``admin/django_at_jwt/tokens/user_page.html``.
     """
@@ -82,6 +85,13 @@ class LogOutEverywhereMixin(_RevokingAdmin):
     def log_out_everywhere(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
         """Show what this revokes, and revoke all tokens of the selected users once that is confirmed."""
         return _log_out_everywhere(request, self.admin_site, queryset, back=request.get_full_path())
+
+    @answering_conflicts
+    def user_change_password(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Change a user's password on the page of Django's ``UserAdmin``, and revoke the tokens in one transaction."""
+        page_of_user_admin: Callable[..., HttpResponse] = super().user_change_password  # type: ignore[misc]
+        with transaction.atomic(using=router.db_for_write(self.model)):
+            return page_of_user_admin(request, *args, **kwargs)
 
 
 class RevokeClientTokensMixin(_RevokingAdmin):

@@ -6,12 +6,18 @@ Else two requests can wait for each other. If the database ends one of them, a p
 from __future__ import annotations
 
 import pytest
+from django.contrib import admin
+from django.contrib.auth import get_user_model
+from django.contrib.auth.admin import UserAdmin
 from django.db import OperationalError, connection
+from django.urls import path
 from oauth2_provider.models import get_access_token_model, get_application_model, get_refresh_token_model
 
 from django_at_jwt.admin import client as client_admin
 from django_at_jwt.admin import revocation as revocation_admin
 from django_at_jwt.admin import token as token_admin
+from django_at_jwt.admin_mixins import LogOutEverywhereMixin
+from django_at_jwt.authorization_server.revocation import receivers
 from django_at_jwt.authorization_server.views import account
 from django_at_jwt.models import Authorization
 from tests.admin.pages import fill_in, text_of
@@ -23,6 +29,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("keys_made_quickly"
 
 DENY_LIST = "/admin/django_at_jwt/denylistentry/"
 CLIENTS = "/admin/oauth2_provider/application/"
+USERS = "/admin/auth/user/"
 BUSY = "The database could not complete this"
 
 
@@ -148,6 +155,36 @@ class TestConflict:
         assert (answer.status_code, answer["Location"]) == (302, address)
         assert BUSY in text_of(admin_client.get(address))
         assert get_application_model().objects.get().name != "Another name"
+
+    @pytest.mark.parametrize(
+        ("page", "sent"),
+        [
+            ("delete", {"post": "yes"}),
+            ("change", {"is_active": []}),
+            ("password", {"password1": "correct-horse", "password2": "correct-horse"}),
+        ],
+        ids=["delete", "deactivate", "password"],
+    )
+    def test_page_of_the_user_admin_with_the_mixin(self, page, sent, tokens, user, admin_client, settings, monkeypatch):
+        class SiteUserAdmin(LogOutEverywhereMixin, UserAdmin):
+            pass
+
+        def fail(*_args, **_options):
+            raise OperationalError("deadlock detected")
+
+        monkeypatch.setattr(receivers, "revoke_users", fail)
+        site = admin.AdminSite()
+        site.register(get_user_model(), SiteUserAdmin)
+        settings.ROOT_URLCONF = type("urls", (), {"urlpatterns": [path("admin/", site.urls)]})
+        address = f"{USERS}{user.pk}/{page}/"
+        if page == "change":
+            sent = fill_in(admin_client, address, **sent)
+        former = get_user_model().objects.values().get(pk=user.pk)
+        answer = admin_client.post(address, sent)
+        assert (answer.status_code, answer["Location"]) == (302, address)
+        assert BUSY in text_of(admin_client.get(address))
+        assert get_user_model().objects.values().get(pk=user.pk) == former
+        assert tokens.is_live()
 
     @pytest.mark.usefixtures("logout_deletes_tokens")
     @pytest.mark.parametrize("revoke", [on_the_page_of_tokens, by_logout])
