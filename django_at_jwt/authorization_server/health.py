@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from django.db import Error as AnyDatabaseError
 
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from django_at_jwt.core.key_schedule import LastRun, NextRotation
 
 
+_HINT: Final = "Is the database up, and was manage.py migrate run?"
+
+
 def issuer_health(now: datetime, *, max_run_age: timedelta) -> Health:
     """Return the health of the issuer as this process sees it.
 
@@ -42,7 +45,7 @@ def issuer_health(now: datetime, *, max_run_age: timedelta) -> Health:
         ring = key_store.current()
     except KeysUnavailable as error:
         # The other tables cannot be read either, and each attempt would wait for the timeout.
-        text = f"{_sentence(error)} Have you run manage.py migrate?"
+        text = f"{_sentence(error)} {_HINT}"
         problem = Problem(status=HealthStatus.UNKNOWN, name="keys_unreadable", text=text)
         facts: dict[str, Any] = {
             "algorithms": [],
@@ -107,7 +110,7 @@ def _rotation(now: datetime, max_run_age: timedelta) -> Health:
         facts["last_run"] = run and _as_json(run)
         problems += _of_runs(run, now, max_run_age)
     except AnyDatabaseError as error:
-        text = f"The last run of the rotation cannot be read: {single_line(error)}. Have you run manage.py migrate?"
+        text = f"The last run of the rotation cannot be read: {single_line(error)}. {_HINT}"
         problems.append(Problem(status=HealthStatus.WARNING, name="rotation_unreadable", text=text))
     return Health(problems=tuple(problems), facts={"rotation": facts})
 

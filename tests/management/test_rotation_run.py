@@ -57,7 +57,7 @@ def test_failed_run_keeps_the_last_success(monkeypatch):
     failed = read_last_run()
     assert failed.problem == (
         "The signing keys were not rotated: another change to the signing keys has been running. "
-        "Have you run manage.py migrate?"
+        "Is the database up, and was manage.py migrate run?"
     )
     assert failed.at > failed.succeeded_at == succeeded_at
     rotate()
@@ -85,7 +85,7 @@ def test_unrecorded_run_rotates_all_the_same_and_says_so(monkeypatch):
 
     monkeypatch.setattr(rotate_signing_keys, "record_run", fail)
     said = rotate()
-    assert said == "This run could not be recorded: no such table. Have you run manage.py migrate?\n"
+    assert said == "This run could not be recorded: no such table. Is the database up, and was manage.py migrate run?\n"
     assert SigningKey.objects.count() == 2
 
 

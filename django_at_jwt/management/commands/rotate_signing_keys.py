@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 NOTHING_TO_DO = 3
 _NOT_ROTATED = "The signing keys were not rotated"
-_HINT = "Have you run manage.py migrate?"
+_HINT = "Is the database up, and was manage.py migrate run?"
 
 
 class Command(BaseCommand):
