@@ -85,7 +85,10 @@ class Verifier:
     ) -> None:
         audiences = frozenset([audience] if isinstance(audience, str) else audience)
         if not is_remote_issuer(issuer, loopback_http=allow_loopback_http):
-            raise ValueError(f"issuer must be an https URL without query and fragment (got {issuer!r})")
+            hint = ""
+            if is_remote_issuer(issuer, loopback_http=True):
+                hint = "; for development, allow_loopback_http=True accepts it"
+            raise ValueError(f"issuer must be an https URL without query and fragment (got {issuer!r}){hint}")
         if not audiences or "" in audiences:
             raise ValueError("audience must be the identifier of this API, or several (got none)")
         for name, values in (("algorithms", algorithms), ("required_claims", required_claims)):

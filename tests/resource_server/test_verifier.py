@@ -107,7 +107,10 @@ class TestWithoutSettings:
         ("options", "message"),
         [
             ({"issuer": "http://as.example.com"}, "issuer must be an https URL"),
-            ({"allow_loopback_http": False}, "issuer must be an https URL"),
+            (
+                {"allow_loopback_http": False},
+                "issuer must be an https URL .*; for development, allow_loopback_http=True",
+            ),
             ({"audience": ""}, "audience must be"),
             ({"audience": []}, "audience must be"),
             ({"algorithms": ["HS256"]}, "algorithms must be of"),
