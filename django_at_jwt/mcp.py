@@ -48,11 +48,11 @@ class TokenVerifier:
         audience: the server's URL, ``resource_server_url`` of its ``AuthSettings``.
         issuer: the issuer of the tokens; then no Django settings are needed. ``None`` for the settings of the Django
             project that the server runs in.
-        revocation: as for :func:`~django_at_jwt.verify`. Only without ``issuer``.
+        revocation: as for :func:`~django_at_jwt.verify`, or with ``issuer`` as for :class:`~django_at_jwt.Verifier`.
         options: further arguments of :class:`~django_at_jwt.Verifier`. Only with ``issuer``.
 
     Raises:
-        TypeError: an argument does not go with ``issuer``, or ``Verifier`` has no such argument.
+        TypeError: options without ``issuer``, or ``Verifier`` has no such argument.
         ValueError: as for :class:`~django_at_jwt.Verifier`.
     """
 
@@ -62,7 +62,7 @@ class TokenVerifier:
         if issuer is None and options:
             raise TypeError(f"{', '.join(options)} can only be used with issuer")
         if issuer is not None and revocation is not None:
-            raise TypeError("revocation can only be used without issuer")
+            options["revocation"] = revocation
         self._audience: Final = audience
         self._revocation: Final = revocation
         self._verifier: Final = None if issuer is None else Verifier(issuer=issuer, audience=audience, **options)

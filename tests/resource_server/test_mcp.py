@@ -66,11 +66,14 @@ def test_user_of_a_project(settings, user):
     assert verified(verifier, token("read", aud=settings.REPORTS, sub=str(user.pk))).user == user
 
 
-def test_arguments_that_do_not_go_together():
+def test_options_without_an_issuer():
     with pytest.raises(TypeError, match="leeway can only be used with issuer"):
         TokenVerifier(audience=API, leeway=3)
-    with pytest.raises(TypeError, match="revocation can only be used without issuer"):
-        TokenVerifier(audience=API, issuer="https://as.example.com", revocation="offline")
+
+
+def test_revocation_that_needs_the_project_of_the_issuer():
+    with pytest.raises(ValueError, match="revocation"):
+        TokenVerifier(audience=API, issuer="https://as.example.com", revocation="row")
 
 
 class Application:

@@ -650,6 +650,17 @@ class TestVerifier:
             assert rejected.value.reason == "revoked"
         assert remote.polls == 2
 
+    def test_refuses_in_an_mcp_server(self, remote, clock):
+        pytest.importorskip("mcp", reason="the SDK of MCP is not installed")
+        from django_at_jwt.mcp import TokenVerifier
+
+        options = {"issuer": remote.issuer.issuer, "audience": API, "allow_loopback_http": True, "timeout": 60}
+        verify = async_to_sync(TokenVerifier(**options, revocation="deny_list").verify_token)
+        assert verify(remote.token).client_id == CLIENT
+        remote.publish(version=2, tokens={JTI: end()})
+        clock.pass_by(5)
+        assert verify(remote.token) is None
+
     def test_unavailable(self, remote):
         remote.issuer.pages[PATH] = Page(status=500)
         for verify in (self.verifier(remote).verify, async_to_sync(self.verifier(remote).averify)):
