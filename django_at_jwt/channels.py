@@ -81,7 +81,7 @@ class AccessTokenMiddleware:
         self._guard: Final = make_guard(permission, scopes, audience, revocation, name=type(self).__name__)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Run the application for a connection whose access token allows it."""
+        """Run the application for a connection whose access token is accepted."""
         if scope["type"] != "websocket":
             await self._application(scope, receive, send)
             return
@@ -138,7 +138,7 @@ class _Connection:
         self._closed: Final[asyncio.Future[int]] = asyncio.get_running_loop().create_future()
 
     async def receive(self) -> Message:
-        """Return the next message of the client, or that the connection is closed."""
+        """Return the next message of the client, or a disconnect message once the connection is closed."""
         received = asyncio.ensure_future(self._receive())
         waited: set[asyncio.Future[Any]] = {received, self._closed}
         try:

@@ -101,7 +101,7 @@ class TokenVerifier:
 
 
 class ToolScopes:
-    """ASGI middleware: a request that calls a tool needs the scopes of the tool.
+    """ASGI middleware that requires the scopes of the tool that a request calls.
 
     A 403 names the scopes, so that the client can request them for this call (step-up authorization). A tool that is
     not listed needs none here. A body that is not understood needs the scopes of all tools, and a batch those of all
@@ -117,7 +117,7 @@ class ToolScopes:
 
     Raises:
         ValueError: an item of ``tools`` is not a list of scopes.
-        RuntimeError: a request was not authenticated before.
+        RuntimeError: the authentication has not run before.
 
     Not checked: requests without an accepted token, which the SDK refuses.
     """

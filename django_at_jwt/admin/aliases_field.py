@@ -13,7 +13,7 @@ from django_at_jwt.core.resource_servers import is_resource_identifier
 
 
 class AliasesField(forms.CharField):
-    """Identifiers as lines of text."""
+    """A form field for identifiers, one per line."""
 
     widget = forms.Textarea(attrs={"rows": 3, "class": "vLargeTextField"})
 
@@ -22,7 +22,7 @@ class AliasesField(forms.CharField):
         return "\n".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value or "")
 
     def to_python(self, value: Any) -> Any:
-        """Return the identifiers of the lines.
+        """Return the identifiers, one from each line.
 
         Raises:
             ValidationError: a line is not an identifier.

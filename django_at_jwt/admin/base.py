@@ -1,4 +1,4 @@
-"""The base of the admin classes."""
+"""The base class of the admin classes."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ else:
 
 
 class ModelAdmin(_ModelAdmin):
-    """Django's, with a list that treats a NUL character in the query as any other invalid filter.
+    """Django's ``ModelAdmin``, in which a NUL character in the query string counts as an invalid filter.
 
-    PostgreSQL does not take such a text, so looking it up would be a server error.
+    PostgreSQL rejects such text, so looking it up would be a server error.
     """
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
-        """Return the list.
+        """Return the change list.
 
         Raises:
-            IncorrectLookupParameters: the database cannot look up a value of the query. Django shows the whole list.
+            IncorrectLookupParameters: the database cannot look up a value in the query. Django shows the whole list.
         """
         if not all(is_storable(value) for _name, values in request.GET.lists() for value in values):
             raise IncorrectLookupParameters

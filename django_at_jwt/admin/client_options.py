@@ -103,9 +103,9 @@ def _client_of(row: ClientOptions) -> Any:
 
 
 def _clients_of(rows: Iterable[ClientOptions]) -> dict[tuple[str, str], Any]:
-    """Return the clients by model label and primary key. Those of another model than the current one are missing."""
+    """Return the clients by model label and primary key, without those of a former application model."""
     model = get_application_model()
     label = (model._meta.concrete_model or model)._meta.label
-    # The keys of another model may not even have the type of this one's.
+    # Keys of another model may have another type.
     keys = [row.client_key for row in rows if row.client_model == label]
     return {reference_to(client): client for client in model._default_manager.filter(pk__in=keys)}

@@ -182,12 +182,12 @@ class ResourceServerAdmin(ClientSearchMixin, ConfirmingAdmin):
                 text = (
                     gettext(
                         "Access tokens that are already issued keep the audience %(identifier)s, and new ones get "
-                        "%(new)s: until the former have expired, the API must accept both."
+                        "%(new)s. The API must accept both until the issued ones have expired."
                     )
                     if is_known
                     else gettext(
                         "Access tokens that are already issued keep the audience %(identifier)s. Users are asked for "
-                        "consent again. To keep refresh tokens and consent, add it to the former identifiers."
+                        "consent again. To keep refresh tokens and consent, add this one to the former identifiers."
                     )
                 )
                 texts.append(text % {"identifier": row.identifier, "new": new.identifier})

@@ -107,7 +107,7 @@ def client_section(request: HttpRequest, client: Any) -> dict[str, Any]:
 
 
 def _options_link(request: HttpRequest, client: Any) -> dict[str, Any]:
-    """Return the address of the client's options, or of the form that adds them, if the administrator may open it."""
+    """Return the URL of the form that changes or adds the client's options, if the administrator may open it."""
     model, key = reference_to(client)
     row = ClientOptions.objects.filter(client_model=model, client_key=key).only("pk").first()
     action = "add" if row is None else "change"

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class _Options(NamedTuple):
-    """What is chosen for a client; ``None`` where nothing is."""
+    """The options of a client; ``None`` for an option that is not set."""
 
     store_access_tokens: bool | None = None
     token_format: TokenFormat | None = None
@@ -33,14 +33,14 @@ def _read(database: str) -> Mapping[tuple[str, str], _Options]:
 
 
 _COLUMNS: Final = ("client_model", "client_key", "store_access_tokens", "token_format")
-# Fixtures can store other texts, which choose nothing.
+# Fixtures can store other values, which are ignored.
 _FORMATS: Final[Mapping[str | None, TokenFormat]] = {each.value: each for each in TokenFormat}
 _chosen: Final = RowCache(ClientOptions, _read)
 register_process_cache(_chosen.clear)
 
 
 def token_format_of(client: Any) -> TokenFormat | None:
-    """Return the format of access tokens that is chosen for a client, or ``None`` for that of the API.
+    """Return the access token format of a client, or ``None`` if the API decides.
 
     Args:
         client: a row of DOT's application model.
@@ -52,7 +52,7 @@ def token_format_of(client: Any) -> TokenFormat | None:
 
 
 def token_formats_by_key() -> dict[str, TokenFormat]:
-    """Return the formats that are chosen for clients, by the primary key of the client as text.
+    """Return the access token formats of clients that have one, by the primary key of the client as text.
 
     Raises:
         django.db.Error: the options of clients cannot be read.

@@ -136,7 +136,7 @@ def _servers_left(claims: AccessTokenClaims) -> Iterator[ResourceServerConfig]:
     """Yield the APIs that accept a token: enabled ones for which it was not revoked."""
     known = registry.knowing(claims.audience)
     for identifier in claims.audience:
-        # A token from before its API got another identifier names the former one.
+        # A token from before its API moved contains the former identifier.
         server = known.named(identifier)
         if server is None or not server.enabled:
             continue

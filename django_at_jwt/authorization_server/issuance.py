@@ -100,13 +100,13 @@ def token_lifetime(
         request: who requests the token.
         audience: the resolved audience and scopes.
         subject: the resource owner's identifier, or ``None`` if the client acts for itself.
-        expires_in: the lifetime for resource servers without one; by default ``ACCESS_TOKEN_EXPIRE_SECONDS``. A longer
-            one than :func:`~django_at_jwt.conf.access_token_lifetime` is shortened to it.
+        expires_in: the lifetime for resource servers without one, in seconds; by default
+            ``ACCESS_TOKEN_EXPIRE_SECONDS``. At most :func:`~django_at_jwt.conf.access_token_lifetime` is used.
 
     Raises:
         InvalidLifetime: the request's own lifetime is too long.
-        IssuanceUnavailable: ``AT_JWT["TOKEN_LIFETIME"]`` failed, or returned something else than a lifetime. Or
-            ``expires_in`` is not a positive number.
+        IssuanceUnavailable: ``AT_JWT["TOKEN_LIFETIME"]`` failed or did not return a lifetime, or ``expires_in`` is not
+            a positive number.
     """
     longest = audience.lifetime(_default_lifetime(expires_in))
     if request.lifetime is not None:
@@ -135,8 +135,8 @@ def _default_lifetime(expires_in: object) -> int:
     if expires_in > longest:
         # Keys and the deny list are kept for the longest lifetime.
         logger.warning(
-            "The lifetime of an access token is shortened from %d to %d seconds, the most that a function for "
-            "ACCESS_TOKEN_EXPIRE_SECONDS may return. For a longer lifetime, set that of the resource server",
+            "The lifetime of an access token is shortened from %d to %d seconds, the maximum for a function in "
+            "ACCESS_TOKEN_EXPIRE_SECONDS. For a longer lifetime, set it for the resource server",
             expires_in,
             longest,
         )

@@ -89,7 +89,7 @@ class ResourceServerRegistry:
         return servers
 
     def for_client(self, servers: ResourceServers, client: Any) -> ResourceServers:
-        """Return the resource servers as they are for a client: those open to all may be closed to it.
+        """Return the resource servers with the access that they grant to a client.
 
         Args:
             servers: of :meth:`current`, :meth:`latest` or :meth:`knowing`.
@@ -118,7 +118,7 @@ class ResourceServerRegistry:
 
 
 def registered_itself(client: Any) -> bool:
-    """Return whether a client registered itself; it then has only APIs that say so."""
+    """Return whether a client registered itself. Only APIs that allow such clients are open to it."""
     return client.registration_source in SELF_REGISTERED
 
 

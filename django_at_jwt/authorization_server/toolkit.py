@@ -1,4 +1,4 @@
-"""django-oauth-toolkit's names whose modules move after version 3.4, from where the installed version defines them.
+"""Names of django-oauth-toolkit whose modules move after version 3.4, imported from the installed version.
 
 The old modules still work after the move, with a ``DeprecationWarning``. Names that ``oauth2_provider.models``,
 ``settings``, ``generators``, ``views``, ``urls`` and ``oauth2_validators`` export stay there, and are not listed here.
@@ -37,7 +37,7 @@ else:  # 3.4
     get_par_request_model = None
 
     class PushedAuthorizationRequestView(View):  # type: ignore[no-redef]
-        """Stands in for the endpoint that this version lacks; it answers no method."""
+        """A substitute for the endpoint that this version lacks. It answers 405."""
 
         http_method_names = ()
 

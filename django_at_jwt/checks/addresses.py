@@ -62,8 +62,8 @@ def check_audience_is_issued(**_kwargs: Any) -> list[CheckMessage]:
         advice = f"register {audience!r} as a resource server" if server is None else f"write {server.identifier!r}"
         messages.append(
             Warning(
-                f'AT_JWT["AUDIENCE"] has {audience!r}, which is no resource server, so no token of this issuer is for '
-                "it, and views answer every one with status 401.",
+                f'AT_JWT["AUDIENCE"] has {audience!r}, which is not a registered resource server, so this issuer '
+                "issues no tokens for it.",
                 hint=f"Remove it, or {advice}. Views compare audiences character by character.",
                 id=CheckId.AUDIENCE_NOT_ISSUED,
             )

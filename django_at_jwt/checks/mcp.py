@@ -22,7 +22,7 @@ from .ids import CheckId, issues_tokens, settings_valid, when
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-# What MCP clients do without, by the name of the setting.
+# What MCP clients miss if a setting differs.
 _LOST: Final[Mapping[str, str]] = {
     "PKCE_REQUIRED": "a client may leave out PKCE, which OAuth 2.1 requires",
     "COMPLIANT_BCP_RFC9700_PKCE_METHOD": 'the PKCE method "plain" is accepted and announced',
@@ -53,8 +53,8 @@ def check_client_metadata_is_on(**_kwargs: Any) -> list[CheckMessage]:
         ]
     return [
         Warning(
-            'OAUTH2_PROVIDER["CIMD_METADATA_FETCHER"] is not of this app, so a client whose metadata document lists '
-            "anything that this site does not offer is refused, such as VS Code, which lists the device grant.",
+            'OAUTH2_PROVIDER["CIMD_METADATA_FETCHER"] is not a fetcher of this app, so a client whose metadata '
+            "document lists anything that this site does not offer is refused, such as VS Code with the device grant.",
             hint='Use oauth2_provider_settings(profile="rfc9700", mcp=True), or set CIMD_METADATA_FETCHER to '
             f'"{CLIENT_METADATA_FETCHER}" or a subclass.',
             id=CheckId.CLIENT_METADATA_OFF,

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from django_at_jwt.authorization_server.endpoint_urls import Match
 
 _NAMES: Final = ("oauth-authorization-server", "openid-configuration")
-# Members that must be those of this issuer: by them, clients and APIs find the keys.
+# Members that must match this issuer's: clients and APIs use them to find the keys.
 _MEMBERS: Final = ("issuer", "jwks_uri")
 
 
@@ -94,7 +94,7 @@ def _messages(path: str, *, is_of_this_issuer: bool) -> Iterator[CheckMessage]:
 def _is_of_the_site(match: Match) -> bool:
     """Return whether a view is neither this app's nor DOT's, and its route names a metadata document.
 
-    Only such a view is called: one for all paths may do anything.
+    Only such a view is called: a catch-all view may have side effects.
     """
     from django_at_jwt.authorization_server.endpoint_urls import TOOLKIT_VIEWS  # noqa: PLC0415 - as above
     from django_at_jwt.authorization_server.views.metadata import MetadataView  # noqa: PLC0415 - as above

@@ -24,7 +24,7 @@ _CORS_MIDDLEWARE: Final = "corsheaders.middleware.CorsMiddleware"
 
 @when(issues_tokens, settings_valid)
 def check_registration_settings(**_kwargs: Any) -> list[CheckMessage]:
-    """Check that django-oauth-toolkit's settings do not say something else about who may register clients."""
+    """Check that django-oauth-toolkit's settings do not contradict ``AT_JWT["CLIENT_REGISTRATION"]``."""
     chosen = app_settings().client_registration
     if chosen is None:
         return []
@@ -59,8 +59,8 @@ def check_apis_of_registered_clients(**_kwargs: Any) -> list[CheckMessage]:
         return []
     return [
         Warning(
-            "Clients that register themselves get no tokens: no resource server is open to them. One that is open to "
-            "all clients is not thereby open to these.",
+            "Clients that register themselves get no tokens: no resource server is open to them. An API that is "
+            "open to all clients is not open to these.",
             hint='Tick "open to clients that register themselves" for an API in the admin, or add '
             '"registered_clients": True to it in AT_JWT["RESOURCE_SERVERS"]. To open no API to them, silence this '
             "warning.",

@@ -1,4 +1,4 @@
-"""Checks of what django-oauth-toolkit does that this app cannot know in advance."""
+"""Checks of the version of django-oauth-toolkit, and of functions that decide lifetimes."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from django_at_jwt.conf import access_token_lifetime, has_lifetime_function
 
 from .ids import CheckId, issues_tokens, when
 
-# The latest minor version that the tests of this version have passed with.
+# The latest minor version with which the tests pass.
 _TRIED: Final = (3, 4)
 
 
 @when(issues_tokens)
 def check_toolkit_version(**_kwargs: Any) -> list[CheckMessage]:
-    """Check that this version was tried with the installed django-oauth-toolkit."""
+    """Check that this version was tested with the installed django-oauth-toolkit."""
     import oauth2_provider  # noqa: PLC0415 - not always installed
 
     version = getattr(oauth2_provider, "__version__", "")

@@ -1,4 +1,4 @@
-"""Checks of the order of authentication classes in views, and of who takes a bearer token."""
+"""Checks of the order of authentication classes in views, and of the class that handles a bearer token."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def check_authentication_classes(**_kwargs: Any) -> list[CheckMessage]:
 
 @when(has_root_urlconf, views_take_access_tokens)
 def check_other_bearer_tokens(**_kwargs: Any) -> list[CheckMessage]:
-    """Check that classes after ``AccessTokenAuthentication`` get the tokens that they are for."""
+    """Check that authentication classes after ``AccessTokenAuthentication`` receive their tokens."""
     messages: list[CheckMessage] = []
     for place, listed in _lists_of_classes():
         ours = [each for each in listed if _is_ours(each)]

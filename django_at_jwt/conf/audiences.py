@@ -8,14 +8,16 @@ from django.core.exceptions import ImproperlyConfigured
 
 
 def audiences_of_view(value: object) -> tuple[str, ...]:
-    """Return the audiences that a view declares: one, or a list; none for those in the settings.
+    """Return the audiences that a view declares; empty for those in the settings.
 
     Raises:
-        ImproperlyConfigured: it is something else.
+        ImproperlyConfigured: the value is not a non-empty string, a list of such strings, or ``None``.
     """
     if value is None:
         return ()
     audiences = (value,) if isinstance(value, str) else tuple(value) if isinstance(value, Collection) else ()
     if not audiences or not all(isinstance(each, str) and each for each in audiences):
-        raise ImproperlyConfigured(f"audience must be a non-empty string, or a list of them, or None (got {value!r}).")
+        raise ImproperlyConfigured(
+            f"audience must be a non-empty string, a list of such strings, or None (got {value!r})."
+        )
     return audiences

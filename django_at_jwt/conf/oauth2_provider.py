@@ -65,7 +65,7 @@ MCP_PROFILE: Final[Mapping[str, Any]] = {
     "OIDC_TOKEN_ENDPOINT_AUTH_METHODS_SUPPORTED": [*_TOKEN_ENDPOINT_METHODS],
 }
 _SCHEME: Final = re.compile(r"[a-z][a-z0-9+.-]*")
-# Schemes that are not of an app: a browser interprets them itself.
+# Browsers interpret these schemes themselves, so they cannot belong to an app.
 BROWSER_SCHEMES: Final = frozenset(
     {"about", "blob", "data", "file", "filesystem", "ftp", "http", "https", "javascript", "mailto", "vbscript"}
     | {"view-source", "ws", "wss"}
@@ -189,8 +189,8 @@ def has_issuer_tables() -> bool:
 def access_token_lifetime() -> int:
     """Return the lifetime in seconds of an access token for resource servers without one.
 
-    If the site has a function for it (:func:`has_lifetime_function`), what it returns is not known before a token is
-    issued. This is then the longest lifetime that it may return: an hour.
+    If a function of the site decides it (:func:`has_lifetime_function`), it is unknown until a token is issued. Then
+    return 3600, the longest lifetime that such a function may return.
     """
     lifetime = _configured_lifetime()
     if isinstance(lifetime, timedelta):

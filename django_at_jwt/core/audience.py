@@ -96,7 +96,7 @@ def resolve_audience(
         raise InvalidTarget(f"A scope has a meaning for more than one of the requested resources. {_ONE_EACH}")
     if len(servers) > 1 and any(server.isolated for server in servers):
         raise InvalidTarget(f"One of the requested resources is isolated and cannot share a token. {_ONE_EACH}")
-    # Whatever the client's format: with the API's own format, the client could otherwise not refresh such a token.
+    # Compare the APIs' own formats. If the client's format is removed later, the client can still refresh the token.
     if len({(server.token_format, server.algorithm) for server in servers}) > 1:
         raise InvalidTarget(f"The requested resources need different kinds of token. {_ONE_EACH}")
     # Only scopes with a meaning at one of the servers, or at the issuer (RFC 9068 §2.2.3).

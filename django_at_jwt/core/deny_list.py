@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from .profile import AccessTokenClaims
 
-    # When the entries of a name were issued until, and when they expire.
+    # By kind and name: until when revoked tokens were issued, and when the entry expires.
     _Kept = dict[tuple["DenyKind", str], tuple[int | None, int]]
 
 _RESOLUTION: Final = 60

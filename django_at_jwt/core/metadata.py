@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 PROTECTED_RESOURCE_PATH: Final = ".well-known/oauth-protected-resource"
 REVOCATIONS_URI: Final = "at_jwt_revocations_uri"
-"""The member with the URL of the document of revocations. It is not registered: only this package has it."""
+"""The member with the URL of the document of revocations. Only this package defines it; it is not registered."""
 # Members that a site may set for an API (RFC 9728 §2).
 RESOURCE_DESCRIPTION: Final = frozenset(
     {"scopes_supported", "resource_name", "resource_documentation", "resource_policy_uri", "resource_tos_uri"}

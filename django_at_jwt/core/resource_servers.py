@@ -117,9 +117,9 @@ class ResourceServerConfig:
         return self.enabled and (self.client_ids is None or client_id in self.client_ids)
 
     def for_registered_clients(self) -> ResourceServerConfig:
-        """Return the same API as it is for a client that registered itself.
+        """Return the API with the access that it grants to clients that registered themselves.
 
-        If it is open to all clients, it is closed to this one, unless it is open to clients that register themselves.
+        "Open to all clients" does not include them; ``registered_clients`` does.
         """
         return replace(self, client_ids=None if self.registered_clients else self.client_ids or frozenset())
 
@@ -200,7 +200,7 @@ class ResourceServers:
                 seen[canonical] = name
 
     def for_registered_clients(self) -> ResourceServers:
-        """Return the same resource servers as they are for a client that registered itself."""
+        """Return the resource servers with the access that they grant to clients that registered themselves."""
         servers = {identifier: server.for_registered_clients() for identifier, server in self.by_identifier.items()}
         return replace(self, by_identifier=servers)
 

@@ -56,7 +56,7 @@ class RevocationDocument:
 
     Attributes:
         issuer: the issuer's identifier.
-        issued_at: when the issuer read the entries, at the latest.
+        issued_at: when the issuer read the entries, rounded down.
         expires_at: until when the document may be used.
         version: of two documents, the one with the higher version has all entries of the other that are still live.
         complete: whether it has all live entries. If not, it has none.
@@ -107,7 +107,7 @@ def read_revocations(text: str, *, key_ring: KeyRing, issuer: str, now: float, l
 
     Raises:
         UnknownDocumentKey: the key ring lacks the key that it names.
-        UnacceptableDocument: it must not be used, for another reason. The text quotes little of it.
+        UnacceptableDocument: it must not be used for another reason. The message quotes little of it.
 
     Not checked: whether its version is lower than that of another document.
     """

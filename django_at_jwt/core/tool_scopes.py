@@ -1,4 +1,4 @@
-"""The tools that a message to a server of the Model Context Protocol calls."""
+"""The tools that a message to a server of the Model Context Protocol (MCP) calls."""
 
 from __future__ import annotations
 

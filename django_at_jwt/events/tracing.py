@@ -29,9 +29,9 @@ class Span:
 
 @lru_cache(maxsize=1)
 def _api() -> tuple[Callable[[], Any], type] | None:
-    """Return the function that returns the site's provider, and the class of the one that stands for none.
+    """Return OpenTelemetry's ``get_tracer_provider`` and the class of the provider that it returns by default.
 
-    ``None`` if ``opentelemetry-api`` is not installed. It is imported at the first span, not when Django starts.
+    Return ``None`` if ``opentelemetry-api`` is not installed. It is imported at the first span, not at startup.
     """
     try:
         from opentelemetry.trace import ProxyTracerProvider, get_tracer_provider  # noqa: PLC0415 - see above

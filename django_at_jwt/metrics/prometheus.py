@@ -62,7 +62,7 @@ class GaugeCollector(Collector):
         return [_family(metric) for metric in GAUGES]
 
     def collect(self) -> Iterable[GaugeMetricFamily]:
-        """Return the gauges that have values now, or none if they cannot be read: other metrics must not fail too."""
+        """Return the gauges that have values, or none if they cannot be read, so that other metrics are exported."""
         try:
             found = sorted(read_gauges(), key=lambda each: GAUGES.index(each.metric))
         except Exception:

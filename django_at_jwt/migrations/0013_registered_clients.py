@@ -18,7 +18,7 @@ class Migration(migrations.Migration):
         migrations.AlterField(
             model_name='resourceserver',
             name='clients',
-            field=models.JSONField(blank=True, default=list, help_text='Further clients that get tokens for it, which may also be ones that registered themselves.', verbose_name='clients'),
+            field=models.JSONField(blank=True, default=list, help_text='Further clients that get tokens for it, including clients that registered themselves.', verbose_name='clients'),
         ),
         migrations.AlterField(
             model_name='resourceserver',

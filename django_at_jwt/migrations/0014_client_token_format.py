@@ -13,6 +13,6 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='clientoptions',
             name='token_format',
-            field=models.CharField(blank=True, choices=[(None, 'as the API'), ('at+jwt', 'at+jwt: a signed JWT'), ('opaque', 'opaque: a random string, as from django-oauth-toolkit alone')], help_text='Of its next access tokens; those issued before stay valid. An isolated API keeps its own format.', max_length=6, null=True, verbose_name='token format'),
+            field=models.CharField(blank=True, choices=[(None, 'as the API'), ('at+jwt', 'at+jwt: a signed JWT'), ('opaque', 'opaque: a random string, as from django-oauth-toolkit alone')], help_text='The format of new access tokens. Issued tokens stay valid. An isolated API keeps its own format.', max_length=6, null=True, verbose_name='token format'),
         ),
     ]

@@ -133,7 +133,7 @@ class Authorization(models.Model):
             models.Index(fields=["user_key", "user_model"], name="at_jwt_authorization_user"),
             models.Index(fields=["client_key", "client_model"], name="at_jwt_authorization_client"),
         ]
-        # Not on the fields: there, Django adds to each index on PostgreSQL a second one for LIKE.
+        # Not unique=True: on PostgreSQL, Django would add a second index for LIKE to each field.
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["identifier"], name="at_jwt_authorization_id"),
             models.UniqueConstraint(fields=["code_hash"], name="at_jwt_authorization_code"),

@@ -19,7 +19,7 @@ class ClientOptions(models.Model):
 
     client_model = models.CharField(_("client model"), max_length=100, editable=False)
     client_key = models.CharField(_("client"), max_length=64)
-    # NULL as in the other option: not chosen.
+    # NULL means not set, as in the other option.
     token_format = models.CharField(  # noqa: DJ001
         _("token format"),
         max_length=6,
@@ -30,7 +30,7 @@ class ClientOptions(models.Model):
             (TokenFormat.AT_JWT.value, _("at+jwt: a signed JWT")),
             (TokenFormat.OPAQUE.value, _("opaque: a random string, as from django-oauth-toolkit alone")),
         ],
-        help_text=_("Of its next access tokens; those issued before stay valid. An isolated API keeps its own format."),
+        help_text=_("The format of new access tokens. Issued tokens stay valid. An isolated API keeps its own format."),
     )
     store_access_tokens = models.BooleanField(
         _("store access tokens"),

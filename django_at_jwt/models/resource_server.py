@@ -103,7 +103,7 @@ class ResourceServer(models.Model):
         _("clients"),
         default=list,
         blank=True,
-        help_text=_("Further clients that get tokens for it, which may also be ones that registered themselves."),
+        help_text=_("Further clients that get tokens for it, including clients that registered themselves."),
     )
     introspection_clients = models.JSONField(
         _("introspecting clients"),
@@ -220,7 +220,7 @@ class ResourceServer(models.Model):
                 yield field, f"It {error}."
 
     def _name_problems(self) -> Iterator[tuple[str, Any]]:
-        """Yield identifiers that are equivalent to one of another resource server, which a request could mean too."""
+        """Yield the fields whose identifiers are invalid or equivalent to another one, and the problem."""
         try:
             aliases = read_aliases(self.aliases or ())
         except ValueError as error:
@@ -242,7 +242,7 @@ class ResourceServer(models.Model):
             canonical = canonical_identifier(name)
             if canonical in problems:
                 yield field, format_lazy("{}: {}", name, problems[canonical])
-            same = _("It is the same as the identifier.") if field == "identifier" else _("It is there twice.")
+            same = _("It is the same as the identifier.") if field == "identifier" else _("It is listed twice.")
             problems.setdefault(canonical, same)
 
     def _token_problems(self) -> Iterator[tuple[str, Any]]:

@@ -1,4 +1,4 @@
-"""The IP addresses that a URL of a stranger may lead to (RFC 6890)."""
+"""The IP addresses to which requests for untrusted URLs may connect (RFC 6890)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SPECIAL: Final = (
 
 
 def is_public_address(text: str) -> bool:
-    """Return whether an IP address is a public one: of no private network, loopback, link or other special use."""
+    """Return whether an IP address is public: not private, loopback, link-local or of another special use."""
     try:
         address = ip_address(text)
     except ValueError:
@@ -34,7 +34,7 @@ def is_public_address(text: str) -> bool:
 
 
 def is_loopback_address(text: str) -> bool:
-    """Return whether an IP address is of this machine's loopback interface."""
+    """Return whether an IP address is a loopback address."""
     try:
         return ip_address(text).is_loopback
     except ValueError:

@@ -1,4 +1,4 @@
-"""Requests to other servers, with limits on everything that the server could make large or slow."""
+"""Requests to other servers, with limits on time and size."""
 
 from __future__ import annotations
 
@@ -75,8 +75,8 @@ def fetch(
         deadline: when the last byte must have arrived, on the monotonic clock. Only the DNS lookup has a different
             time limit, the system's.
         max_bytes: a longer body is rejected; at most :data:`MAX_BYTES`.
-        allows: returns whether to connect to an IP address. It is asked for each address of the host, and the request
-            is refused if one is not allowed. The host name is resolved once, so it cannot lead elsewhere afterwards.
+        allows: returns whether a connection to an IP address is allowed. It is called for each address of the host, and
+            the request fails if one is not allowed. The host name is resolved once, so its address cannot change.
 
     Raises:
         FetchFailed: the answer is neither a JSON object with status 200, nor a 304 to a request with ``etag``.
@@ -255,7 +255,7 @@ class _Connection(HTTPConnection):
     def _connected(self) -> socket.socket:
         problem = OSError("the host name has no address")
         found = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)
-        # Of a host with an allowed and a refused address, neither is used.
+        # If one address is refused, none of the host is used.
         refused = [str(where[0]) for *_, where in found if self._allows is not None and not self._allows(str(where[0]))]
         if refused:
             raise OSError(f"requests to {refused[0]} are not allowed")

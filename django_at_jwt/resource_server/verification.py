@@ -124,7 +124,7 @@ def verify_token_in_memory(
 def is_meant_for_this_api(token: str, audience: str | tuple[str, ...] | None = None) -> bool:
     """Return whether a token claims to be an access token of an accepted issuer for an accepted audience.
 
-    Nothing is verified: anyone can create such a token. It only tells apart who is to reject a token.
+    Not checked: anything else, so anyone can create such a token. Use this only to decide which class rejects it.
 
     Args:
         audience: as for :func:`verify_token`.

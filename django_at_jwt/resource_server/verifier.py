@@ -144,7 +144,7 @@ class Verifier:
         Raises:
             TokenRejected: the token must not be accepted: 401. ``reason`` and ``detail`` are for the log.
             KeysUnavailable: the issuer's keys are not available: 503.
-            RevocationUnavailable: whether the token was revoked cannot be found out: 503.
+            RevocationUnavailable: it is unknown whether the token was revoked. Answer 503.
 
         Not checked: scopes, whether its subject is active, and, unless ``revocation`` says so, whether the token was
         revoked.
@@ -156,7 +156,7 @@ class Verifier:
 
     @sensitive_variables()
     async def averify(self, token: str) -> AccessToken:
-        """Verify as :meth:`verify`, in the event loop if all that it needs is in memory. Otherwise a thread fetches it.
+        """Verify as :meth:`verify`, without blocking: if a request is needed, a thread makes it.
 
         Raises:
             TokenRejected, KeysUnavailable, RevocationUnavailable: as :meth:`verify`.
@@ -177,4 +177,4 @@ class Verifier:
 
 def _check_choice(name: str, value: str, allowed: Collection[str]) -> None:
     if value not in allowed:
-        raise ValueError(f"{name} must be of {', '.join(allowed)} (got {value!r})")
+        raise ValueError(f"{name} must be one of {', '.join(allowed)} (got {value!r})")

@@ -16,7 +16,7 @@ __all__ = ["HOSTILE_TOKENS", "AccessTokenClient", "InMemoryIssuer", "IssuingProj
 
 
 def __getattr__(name: str) -> Any:
-    # It needs Django REST framework, which a site that only issues tokens may not have.
+    # The client needs Django REST framework, which a site that only issues tokens may not have.
     if name == "AccessTokenClient":
         from .client import AccessTokenClient  # noqa: PLC0415
 

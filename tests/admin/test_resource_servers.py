@@ -402,7 +402,7 @@ class TestFormerIdentifiers:
             ({"aliases": "https://first.example.com"}, "aliases", "It belongs to the resource server “First”."),
             ({"aliases": "https://gone.example.com/"}, "aliases", "It belongs to the resource server “First”."),
             ({"aliases": "https://mail.example.com"}, "aliases", "It is the same as the identifier."),
-            ({"aliases": "https://a.example.com\nhttps://A.example.com/"}, "aliases", "It is there twice."),
+            ({"aliases": "https://a.example.com\nhttps://A.example.com/"}, "aliases", "It is listed twice."),
             ({"identifier": "https://reports.example.com"}, "identifier", "already declared in AT_JWT"),
             ({"aliases": "https://reports.example.com:443"}, "aliases", "already declared in AT_JWT"),
             ({"identifier": "https://api.example.com"}, "identifier", 'AT_JWT["DEFAULT_RESOURCE"] is the same API.'),
@@ -427,8 +427,11 @@ class TestFormerIdentifiers:
     @pytest.mark.parametrize(
         ("aliases", "text"),
         [
-            ([MAIL], "new ones get https://new.example.com/: until the former have expired, the API must accept both."),
-            ([], "Users are asked for consent again. To keep refresh tokens and consent, add it to the former"),
+            (
+                [MAIL],
+                "new ones get https://new.example.com/. The API must accept both until the issued ones have expired.",
+            ),
+            ([], "Users are asked for consent again. To keep refresh tokens and consent, add this one to the former"),
         ],
     )
     def test_the_review_page_of_a_move_says_what_the_api_must_accept(self, admin, aliases, text):

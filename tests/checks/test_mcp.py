@@ -57,7 +57,7 @@ def test_site_without_mcp_is_not_bothered(profile, reported):
             {"CIMD_METADATA_FETCHER": DEFAULTS["CIMD_METADATA_FETCHER"]},
             "W045",
             WARNING,
-            "VS Code, which lists the device grant",
+            "VS Code with the device grant",
         ),
         ({"PKCE_REQUIRED": False}, "W046", WARNING, "leave out PKCE"),
         ({"COMPLIANT_BCP_RFC9700_PKCE_METHOD": False}, "W046", WARNING, '"plain" is accepted'),

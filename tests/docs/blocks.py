@@ -88,6 +88,7 @@ CLIENT_SECRETS = topic("how-to/client-secrets")
 THROTTLING = topic("how-to/throttle-endpoints")
 INTROSPECTION = topic("how-to/introspection")
 PREVIEW = topic("how-to/preview")
+REVOCATION_DOCUMENT = topic("reference/revocation-document")
 CLIENT_REGISTRATION = topic("how-to/client-registration")
 WITHOUT_ROWS = topic("how-to/without-rows")
 HAND_MADE_JWTS = topic(

@@ -200,8 +200,8 @@ class TestKeys:
             ({"kty": "oct", "k": "c2VjcmV0"}, "but a shared secret. The secret of HS256 cannot be imported"),
             ({"keys": []}, "A JWK set must have one key (got 0)."),
             ({"keys": [{}, {}]}, "A JWK set must have one key (got 2). Import its keys one by one."),
-            ("", "The setting 'JWT_KEY' is not set, or not a text."),
-            (None, "The setting 'JWT_KEY' is not set, or not a text."),
+            ("", "The setting 'JWT_KEY' is missing, empty, or neither a string nor a dict."),
+            (None, "The setting 'JWT_KEY' is missing, empty, or neither a string nor a dict."),
         ],
         ids=["secret", "symmetric JWK", "empty set", "set of two", "empty", "missing"],
     )
@@ -216,5 +216,5 @@ class TestKeys:
 
     def test_setting_that_is_no_dict(self, settings):
         settings.JWT_KEY = "x"
-        with pytest.raises(CommandError, match=r"The setting 'JWT_KEY\.a' is not set"):
+        with pytest.raises(CommandError, match=r"The setting 'JWT_KEY\.a' is missing"):
             call_command("import_signing_key", "--from-setting", "JWT_KEY.a", verbosity=0)

@@ -179,5 +179,5 @@ def test_database_that_fails_is_one_line(monkeypatch):
         raise DatabaseError("no such\ntable")
 
     monkeypatch.setattr("django_at_jwt.management.commands.token_formats.report_token_formats", fail)
-    with pytest.raises(CommandError, match=r"^Nothing was reported: no such table\. Was migrate run\?$"):
+    with pytest.raises(CommandError, match=r"^Nothing was reported: no such table\. Run manage\.py migrate first\.$"):
         report()

@@ -86,7 +86,7 @@ def _only_key(data: bytes) -> dict[str, Any] | None:
     """Return the members of a JWK, or of the only key of a JWK set; ``None`` if it is neither.
 
     Raises:
-        KeyChangeRefused: the set has no key, or several; or the key is a shared secret.
+        KeyChangeRefused: the set does not have exactly one key, or the key is a shared secret.
     """
     try:
         members = json.loads(data)
@@ -100,7 +100,7 @@ def _only_key(data: bytes) -> dict[str, Any] | None:
     if not isinstance(members, dict):
         return None
     if members.get("kty") == "oct":
-        raise KeyChangeRefused(f"Not the private key of a key pair, but a shared secret. {_NO_SECRETS}")
+        raise KeyChangeRefused(f"Not a private key but a shared secret. {_NO_SECRETS}")
     return members
 
 

@@ -60,7 +60,7 @@ def resolve_for_token(request: Request) -> Audience:
     if audience is None:
         granted = _previously_granted(request)
         audience = _narrow(request, _resolve(request, granted=granted))
-        # The new refresh token names the APIs by their registered identifiers, whatever the former one did.
+        # The new refresh token contains registered identifiers, even if the one that it replaces has former ones.
         setattr(request, GRANTED, registry.current().registered(granted or audience.identifiers))
     else:
         # The authorization endpoint has resolved it in this same request.

@@ -128,7 +128,7 @@ def store_authorization(request: Request, *, expires_at: datetime, code: str | N
     if code is not None:
         same = same.filter(code_used_at__isnull=True)
     changed = ["last_token_at", "family", "code_used_at", "user_model", "user_key", "client_model", "client_key"]
-    # So that consent outlives the former identifier of an API that has moved.
+    # Consent stays valid when an API moves to a new identifier.
     resources = registry.current().registered(authorization.resources)
     if resources != authorization.resources:
         authorization.resources = resources

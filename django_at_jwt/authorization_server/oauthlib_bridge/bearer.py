@@ -112,7 +112,7 @@ class BearerTokenMixin:
         if self.audience is not None or urlsplit(address).netloc:
             return None if self.audience is None else audiences_of_view(self.audience)
         default = registry.current().default
-        # Without a default, no token is for any of these.
+        # Without a default resource, an empty tuple rejects all tokens.
         return app_settings().audience or (() if default is None else (default,))
 
 

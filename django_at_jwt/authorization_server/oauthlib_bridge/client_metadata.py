@@ -1,4 +1,4 @@
-"""Clients with a metadata document, where DOT's validator looks them up."""
+"""The lookup of clients with a metadata document in DOT's validator."""
 
 from __future__ import annotations
 
@@ -36,11 +36,9 @@ class ClientMetadataMixin:
     def _load_application(self, client_id: str, request: Request) -> Any:
         """Return the client, or ``None`` if it is unknown or its document cannot be looked up.
 
-        The document of an unknown client is fetched at the authorization endpoint only, which asks the user to log in
-        first. At the token endpoint, anyone could make this site fetch a URL and store a client.
-
-        DOT notes failed fetches in Django's cache, and lets the errors of a cache that is down pass. If two requests
-        store a new client at once, it goes on after the error of the second, which a transaction does not allow.
+        DOT records failed fetches in Django's cache, and does not catch the errors of a cache that is down. If two
+        requests store a new client at once, DOT catches the second one's database error, after which a transaction
+        cannot be used.
         """
         if is_document_address(client_id) and _is_later_request(request) and not _is_known(client_id):
             return None

@@ -128,7 +128,7 @@ def _set_scopes(request: Request, asked: Sequence[str]) -> None:
 
 
 def _set_lifetime(request: Request) -> None:
-    """Set the site's usual lifetime, as oauthlib does for a token request. A function of the site may decide it."""
+    """Set the site's default lifetime, which may come from a function, as oauthlib does for a token request."""
     usual = oauth2_settings.server_kwargs.get("token_expires_in")
     request.expires_in = usual(request) if callable(usual) else usual
 

@@ -201,7 +201,7 @@ class GrantStorageMixin:
             return None
         checksum = credential_hash(token)
         with transaction_of_authorizations(), transaction.atomic(using=router.db_for_write(get_refresh_token_model())):
-            # Before the rows of tokens, as by a token request: DOT starts with the refresh token.
+            # Lock authorizations before tokens, as a token request does. DOT would lock the refresh token first.
             lock_authorizations(authorizations_of_access_tokens(access_tokens_of_client(checksum, request.client)))
             for refresh_token in live_of_client(checksum, request.client):
                 Authorization.objects.lock_family(refresh_token.token_family)

@@ -79,7 +79,7 @@ class AccessTokenValidatorMixin(
     ) -> bool:
         """Return whether a redirect URI is the client's; ``False`` if it is malformed, such as with an invalid port."""
         try:
-            # DOT does not read the port of a loopback URI, which may be any.
+            # DOT ignores the port of a loopback URI.
             _ = urlsplit(redirect_uri).port
             return bool(super().validate_redirect_uri(client_id, redirect_uri, request, *args, **kwargs))  # type: ignore[misc]
         except ValueError:

@@ -54,7 +54,7 @@ _NAMED: Final = {
 
 
 class Reading(NamedTuple):
-    """The deny list in memory, and the last read of it.
+    """The deny list in memory, and when it was last read.
 
     Attributes:
         entries: the list, which other threads may change.
@@ -172,11 +172,11 @@ class DenyListCache:
             )
 
     def reading(self) -> Reading:
-        """Return the entries, for publication. They are read before, if it is time.
+        """Return the entries for publication, after reading them again if they are due.
 
         Raises:
-            RevocationUnavailable: they cannot be read, and were not read within ``REVOCATION_MAX_STALE``, even if
-                tokens are accepted then.
+            RevocationUnavailable: they could not be read for ``REVOCATION_MAX_STALE``. ``REVOCATION_UNAVAILABLE`` does
+                not change this.
         """
         if time.monotonic() >= self._fresh_until:
             self.renew(join=True)
@@ -310,14 +310,15 @@ class DenyListCache:
             logger.exception("The deny list could not be compared with the database")
 
     def _can_keep_again(self, entries: DenyList) -> bool:
-        """Return whether there were too many entries to publish, and there no longer are."""
+        """Return whether the number of entries has fallen below the limit for publication."""
         too_many = app_settings().publish_revocations and entries.kept() is None
         return too_many and len(entries) <= MOST_ENTRIES
 
     def _replace(self, database: str, former: DenyList, now: float) -> None:
         """Read all rows into a new list.
 
-        Unexpired ones were deleted, for instance by restoring a backup, or there are few enough to publish again.
+        This is needed if unexpired rows were deleted, for instance by restoring a backup, or if there are few enough
+        to publish again.
         """
         began = time.monotonic()
         entries = DenyList()

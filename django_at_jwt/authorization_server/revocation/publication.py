@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("django_at_jwt")
 
-# A document without changes is signed again after this part of its lifetime.
+# An unchanged document is signed again after this fraction of its lifetime.
 _PART_OF_LIFETIME: Final = 0.2
 _SECONDS_BETWEEN_WARNINGS: Final = 600.0
 
@@ -61,7 +61,7 @@ class Publication:
         self._warned_at = float("-inf")
 
     def current(self) -> Published:
-        """Return the document, signed anew if the entries have changed, or a part of its lifetime has passed.
+        """Return the document, signing it again if the entries have changed or part of its lifetime has passed.
 
         Raises:
             RevocationUnavailable: the deny list cannot be read, and the last document would have expired.
@@ -72,8 +72,8 @@ class Publication:
         interval = max(1, int(lifetime * _PART_OF_LIFETIME))
         issued_at = int(reading.read_at) // interval * interval
         if issued_at + lifetime <= time.time():
-            raise RevocationUnavailable("the deny list was not read for so long that it cannot be published")
-        # The list itself instead of its id, which another list may get.
+            raise RevocationUnavailable("the deny list was last read too long ago to be published")
+        # Compare the list itself: its id() can be reused by another list.
         source = (reading.entries, reading.entries.changes, reading.version, issued_at, lifetime, key.kid)
         with self._lock:
             if self._published is None or source != self._source:
@@ -109,7 +109,7 @@ class Publication:
 def _document(
     reading: Reading, issued_at: int, expires_at: int, entries: tuple[DenyEntry, ...] | None
 ) -> RevocationDocument:
-    """Return the document. Without ``entries``, it says that it is not complete."""
+    """Return the document. If ``entries`` is ``None``, its ``complete`` is ``false``."""
     return RevocationDocument(
         issuer=local_issuer(),
         issued_at=issued_at,

@@ -32,7 +32,7 @@ def because(reason: EndReason) -> Iterator[None]:
 
 @contextmanager
 def without_revocation() -> Iterator[None]:
-    """Delete clients within the block without revoking their tokens: there are none that can be used."""
+    """Don't revoke the tokens of clients deleted within the block. Use it if no token can be used any more."""
     token = _deletes_unused.set(True)
     try:
         yield
@@ -41,7 +41,7 @@ def without_revocation() -> Iterator[None]:
 
 
 def revokes_nothing() -> bool:
-    """Return whether this thread or task deletes clients whose tokens cannot be used."""
+    """Return whether this thread or task is within :func:`without_revocation`."""
     return _deletes_unused.get()
 
 

@@ -128,17 +128,18 @@ def _is_self_registered(client: Any) -> bool:
 
 
 def can_be_impersonated(client: Any, redirect_uri: str) -> bool:
-    """Return whether another app on the user's device can impersonate a client: it has no secret and no own host.
+    """Return whether another app on the user's device can impersonate a client (RFC 8252 §8.6).
 
-    See RFC 8252 §8.6.
+    This is so if the client has no secret, and the response goes to an app on the device.
     """
     return bool(client.client_type == client.CLIENT_PUBLIC and redirect_uri and is_on_own_device(redirect_uri))
 
 
 def is_asked_each_time(client: Any, redirect_uri: str) -> bool:
-    """Return whether earlier consent does not count, because the response may go to somebody else this time.
+    """Return whether to ask for consent again, because the response may go to another recipient than before.
 
-    Another app can impersonate the client, or its metadata document, which can change, names another host.
+    Another app can impersonate the client, or the response goes to another host than that of the client's metadata
+    document, which can change.
     """
     if can_be_impersonated(client, redirect_uri):
         return True

@@ -35,7 +35,7 @@ class PublicDocumentView(CrossOriginMixin, EndpointMixin, View):
 
     @classmethod
     def cors_origins(cls) -> str:
-        """Return ``"*"``, whatever the settings say."""
+        """Return ``"*"``: public documents may be read from any origin."""
         return "*"
 
     def document(self, request: HttpRequest) -> dict[str, Any]:

@@ -81,10 +81,10 @@ class DiscoveryView(MetadataView):
 
 
 def issuer_metadata() -> dict[str, Any]:
-    """Return the metadata of this project's issuer (RFC 8414 §2), for a site that serves a document of its own.
+    """Return the metadata of this project's issuer (RFC 8414 §2), for a site that serves its own document.
 
-    Add the site's members to it. Its ``issuer``, ``jwks_uri`` and endpoints must be published as they are: APIs and
-    clients compare the issuer with the address of the document, and fetch the keys that sign access tokens.
+    Add the site's members to the dict. Publish ``issuer``, ``jwks_uri`` and the endpoints unchanged: APIs and clients
+    compare the issuer with the address of the document, and fetch the keys that sign access tokens.
 
     Raises:
         ImproperlyConfigured: ``OIDC_ISS_ENDPOINT`` is not set.

@@ -1,4 +1,4 @@
-"""Pushed authorization requests (RFC 9126), which django-oauth-toolkit has after version 3.4."""
+"""Pushed authorization requests (RFC 9126), which django-oauth-toolkit supports after version 3.4."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class PushedAuthorizationRequestView(EndpointMixin, OwnCoreMixin, toolkit.Pushed
 
 
 def pushed_parameters(request: HttpRequest) -> QueryDict | None:
-    """Return the parameters that a client has pushed for this authorization request, without using them up.
+    """Return the parameters that a client has pushed for this authorization request, without deleting them.
 
     DOT replaces the parameters of the request by these, and deletes them, when it validates the request. A user who has
     to log in first comes back with the same ``request_uri``.

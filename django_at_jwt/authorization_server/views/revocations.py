@@ -27,7 +27,7 @@ class RevocationsView(EndpointMixin, View):
     """The live entries of the deny list as a signed document, if ``AT_JWT["PUBLISH_REVOCATIONS"]`` is on.
 
     It names client ids and audiences, and random identifiers of tokens and authorizations. To restrict who may read it,
-    derive a view from this one, or do so in the web server.
+    subclass this view or configure the web server.
     """
 
     def get(self, request: HttpRequest, *_args: Any, **_kwargs: Any) -> HttpResponseBase:

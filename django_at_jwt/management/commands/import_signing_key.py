@@ -42,7 +42,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--from-setting",
             metavar="NAME",
-            help="import the text or dict of a setting; after a dot, a key of a setting that is a dict, as in "
+            help="import a setting that is a string or a dict; after a dot, a key of a setting that is a dict, as in "
             "JWT_AUTH.JWT_PRIVATE_SIGNING_JWK",
         )
         parser.add_argument(
@@ -95,7 +95,7 @@ def _setting(path: str) -> bytes:
         value = json.dumps(value)
     data = value if isinstance(value, bytes) else value.encode() if isinstance(value, str) else b""
     if not data.strip():
-        raise CommandError(f"The setting {path!r} is not set, or not a text.")
+        raise CommandError(f"The setting {path!r} is missing, empty, or neither a string nor a dict.")
     return data
 
 

@@ -40,7 +40,7 @@ class Command(BaseCommand):
         Raises:
             CommandError: exit status 1 and one line, if the database fails.
         """
-        with as_command_error("Nothing was reported", hint="Was migrate run?"):
+        with as_command_error("Nothing was reported", hint="Run manage.py migrate first."):
             report = report_token_formats(timezone.now())
         self.stdout.write(json.dumps(_as_json(report), indent=2) if options["json"] else "\n".join(_lines(report)))
 

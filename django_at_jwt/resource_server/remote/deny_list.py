@@ -241,7 +241,7 @@ class RemoteDenyList:
         except (FetchFailed, KeysUnavailable) as error:
             self._failed(str(error))
         except Exception as error:
-            # An answer that this code fails on must have no worse effect than an issuer that is down.
+            # A bug in this code must have no worse effect than an issuer that is down.
             logger.exception("The answer of an issuer could not be processed, which is a bug of this app")
             self._failed(f"processing the answer of {quote(self._options.remote.issuer)} raised {type(error).__name__}")
         else:
@@ -431,7 +431,7 @@ class RemoteDenyListCheck:
 
         Raises:
             TokenRejected: it has.
-            RevocationUnavailable: whether it has cannot be found out.
+            RevocationUnavailable: no document can be used, and the options have no other check.
         """
         self._deny_list.check(claims, token, self._audience)
 

@@ -78,7 +78,7 @@ class SharedCache:
         return None
 
     def read_text(self, name: str, *, max_length: int = _MAX_TEXT_LENGTH) -> str | None:
-        """Return the text that a worker stored under this name, or ``None``. Its signature is checked, and no more."""
+        """Return the text that a worker stored under this name, or ``None``. Only its signature is checked."""
         text = self._try(lambda cache, key: cache.get(key), name)
         if not isinstance(text, str) or len(text) > max_length:
             return None

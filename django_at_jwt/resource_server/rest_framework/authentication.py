@@ -197,8 +197,8 @@ class AccessTokenAuthentication(BaseAuthentication):
 
         Django REST framework sends it if this class is the first in the view's ``authentication_classes``. If the
         request has an invalid token, :class:`InvalidAccessToken` has the challenge instead, and the scopes are left out
-        here: the view's permissions may rely on a valid token. A token that this class has left to others, and none of
-        them has accepted, is ``invalid_token``.
+        here: the view's permissions may rely on a valid token. A token that this class has left to others, and that
+        none of them has accepted, is ``invalid_token``.
         """
         if not self.exclusive and _has_bearer_credentials(request):
             return InvalidAccessToken(self.metadata_url(request)).auth_header
