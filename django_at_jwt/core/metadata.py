@@ -265,17 +265,11 @@ def introspection_endpoint_in(metadata: Mapping[str, Any], *, issuer: str, loopb
 
 
 def revocations_uri_in(metadata: Mapping[str, Any], *, issuer: str, loopback_http: bool) -> str:
-    """Return the URL of the document of revocations of an issuer's metadata.
+    """Return the URL of the document of revocations from an issuer's metadata.
 
     Raises:
-        UnacceptableDocument: it describes another issuer, announces no such document, or has a URL that may not be
-            fetched.
+        UnacceptableDocument: it describes another issuer, or has no ``at_jwt_revocations_uri`` that may be used.
     """
-    if metadata.get("issuer") == issuer and REVOCATIONS_URI not in metadata:
-        raise UnacceptableDocument(
-            f'the issuer announces no document of revocations ("{REVOCATIONS_URI}"). It must publish one; otherwise '
-            'use another "revocation" here'
-        )
     return _address_in(metadata, REVOCATIONS_URI, issuer=issuer, loopback_http=loopback_http)
 
 

@@ -331,7 +331,7 @@ class TestBlocks:
                 "mysite/tokens.py",
             },
             RESOURCE_SERVERS: set(),
-            REVOCATION_DOCUMENT: {"revocations.py"},
+            REVOCATION_DOCUMENT: {"revoked.py"},
             REVOKE_TOKENS: {"mysite/admin.py", "mysite/dismissals.py"},
             RFC9700: set(),
             SCHEDULED_TASKS: {"mysite/tasks.py", "mysite/schedules.py"},

@@ -174,7 +174,9 @@ class TestFunctions:
 
     @pytest.mark.parametrize("audience", ["", [], [""], [WWW, None], 1, b"https://www.example.com/"])
     def test_what_is_no_audience_is_refused_where_it_is_written(self, audience):
-        with pytest.raises(ImproperlyConfigured, match="audience must be a non-empty string, or a list of them"):
+        with pytest.raises(
+            ImproperlyConfigured, match="audience must be a non-empty string, a list of such strings, or None"
+        ):
             AccessTokenAuthentication.for_audience(audience)
         with pytest.raises(ImproperlyConfigured):
             access_token_required(scopes=[], audience=audience)

@@ -36,6 +36,9 @@ class ClientMetadataMixin:
     def _load_application(self, client_id: str, request: Request) -> Any:
         """Return the client, or ``None`` if it is unknown or its document cannot be looked up.
 
+        The document of an unknown client is fetched at the authorization endpoint only, which asks the user to log in
+        first. At the token endpoint, anyone could make this site fetch a URL and store a client.
+
         DOT records failed fetches in Django's cache, and does not catch the errors of a cache that is down. If two
         requests store a new client at once, DOT catches the second one's database error, after which a transaction
         cannot be used.

@@ -19,7 +19,7 @@ from django_at_jwt.core.errors import (
     TokenRejected,
     UnacceptableDocument,
 )
-from django_at_jwt.core.metadata import read_document, revocations_uri_in
+from django_at_jwt.core.metadata import REVOCATIONS_URI, read_document, revocations_uri_in
 from django_at_jwt.core.quotation import quote
 from django_at_jwt.core.remote_issuer import entity_tag
 from django_at_jwt.core.revocation_document import (
@@ -36,7 +36,7 @@ from .discovery import FETCHED, REVOCATIONS, UNCHANGED, discover, reported
 from .shared_cache import SharedCache
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
     from django_at_jwt.core.jose.keyring import KeyRing
     from django_at_jwt.core.profile import AccessTokenClaims
@@ -292,7 +292,7 @@ class RemoteDenyList:
             FetchFailed: the metadata cannot be used, and never could, or announces no document.
         """
         if self._address is None or time.monotonic() >= self._address_until:
-            self._address, lifetime = discover(self._options.remote, revocations_uri_in, deadline=deadline)
+            self._address, lifetime = discover(self._options.remote, _announced_uri, deadline=deadline)
             self._address_until = time.monotonic() + lifetime
         return self._address
 
@@ -443,6 +443,15 @@ class RemoteDenyListCheck:
             ReadNeeded: memory is not sufficient.
         """
         self._deny_list.check_in_memory(claims, token, self._audience)
+
+
+def _announced_uri(metadata: Mapping[str, Any], *, issuer: str, loopback_http: bool) -> str:
+    if metadata.get("issuer") == issuer and REVOCATIONS_URI not in metadata:
+        raise UnacceptableDocument(
+            f'the issuer announces no document of revocations ("{REVOCATIONS_URI}"). Set AT_JWT["PUBLISH_REVOCATIONS"] '
+            'there, or another "revocation" here'
+        )
+    return revocations_uri_in(metadata, issuer=issuer, loopback_http=loopback_http)
 
 
 def _digest(text: str) -> str:
