@@ -16,7 +16,8 @@ from oauth2_provider.models import get_application_model
 from django_at_jwt.authorization_server.activity import activity_of_client, clients_of, live_authorizations_of_user
 from django_at_jwt.authorization_server.client_options import token_format_of
 from django_at_jwt.authorization_server.keys.last_expiry import as_datetime
-from django_at_jwt.authorization_server.resource_servers import registered_itself, registry
+from django_at_jwt.authorization_server.registration import registered_itself
+from django_at_jwt.authorization_server.resource_servers import registry
 from django_at_jwt.authorization_server.toolkit import get_scopes_backend
 from django_at_jwt.conf import access_token_lifetime, app_settings, token_user_model
 from django_at_jwt.core.audience import Audience

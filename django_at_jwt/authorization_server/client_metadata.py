@@ -14,14 +14,22 @@ from oauth2_provider.models import get_application_model
 from oauth2_provider.settings import oauth2_settings
 
 from django_at_jwt.conf import app_settings
-from django_at_jwt.core.client_metadata import is_remote_http, problem_with_client_id, read_client_metadata
-from django_at_jwt.core.errors import UnacceptableDocument
+from django_at_jwt.core.client_metadata import (
+    AUTHORIZATION_CODE,
+    REFRESH_TOKEN,
+    RegistrationOffer,
+    UnacceptableClient,
+    problem_with_client_id,
+    read_metadata_document,
+)
 from django_at_jwt.core.quotation import quote
+from django_at_jwt.core.redirect_uris import is_remote_http
 from django_at_jwt.core.remote_issuer import CacheBounds
 from django_at_jwt.outbound.addresses import is_loopback_address, is_public_address
 from django_at_jwt.outbound.http import MAX_BYTES, FetchFailed, fetch
 
 from .redirect_uris import problem_with_registered_uri
+from .registration import has_metadata_document
 from .toolkit import CIMDError
 
 if TYPE_CHECKING:
@@ -30,7 +38,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("django_at_jwt")
 
 # The grants of public clients that have a redirect URI; DOT stores one grant for a client, and refreshes belong to it.
-_GRANT_TYPES: Final = ("authorization_code", "refresh_token")
+_GRANT_TYPES: Final = (AUTHORIZATION_CODE, REFRESH_TOKEN)
 
 
 class ClientMetadataFetcher:
@@ -53,7 +61,7 @@ class ClientMetadataFetcher:
         """
         try:
             document, seconds = self._fetched(client_id)
-        except (FetchFailed, UnacceptableDocument) as error:
+        except (FetchFailed, UnacceptableClient) as error:
             logger.warning("Client %s is refused: %s", quote(client_id), error)
             raise CIMDError(str(error)) from None
         return document, seconds
@@ -82,20 +90,21 @@ class ClientMetadataFetcher:
     def _fetched(self, client_id: str) -> tuple[dict[str, Any], int]:
         longest = get_application_model()._meta.get_field("client_id").max_length or 0
         if problem := problem_with_client_id(client_id, max_length=longest):
-            raise UnacceptableDocument(f"its client id {problem}")
+            raise UnacceptableClient("invalid_client_metadata", f"its client id {problem}")
         document, seconds = self.retrieve(client_id)
-        offered = [each for each in _GRANT_TYPES if each in oauth2_settings.OAUTH2_GRANT_TYPES_SUPPORTED]
-        metadata = read_client_metadata(
-            document, client_id=client_id, grant_types=offered, problem_with_uri=problem_with_registered_uri
+        offer = RegistrationOffer(
+            grant_types=[each for each in _GRANT_TYPES if each in oauth2_settings.OAUTH2_GRANT_TYPES_SUPPORTED],
+            problem_with_uri=problem_with_registered_uri,
         )
+        metadata = read_metadata_document(document, offer, client_id=client_id)
         if metadata.dropped:
             logger.info("Client %s does not get what it asks for: %s", quote(client_id), "; ".join(metadata.dropped))
         return {
-            "client_id": metadata.client_id,
-            "client_name": metadata.name,
+            "client_id": client_id,
+            "client_name": metadata.client_name,
             "redirect_uris": list(metadata.redirect_uris),
             "grant_types": list(metadata.grant_types),
-            "token_endpoint_auth_method": "none",
+            "token_endpoint_auth_method": metadata.auth_method,
         }, int(seconds)
 
 
@@ -114,11 +123,6 @@ def uses_client_metadata() -> bool:
     return (
         bool(oauth2_settings.CIMD_ENABLED) and isinstance(fetcher, type) and issubclass(fetcher, ClientMetadataFetcher)
     )
-
-
-def has_metadata_document(client: Any) -> bool:
-    """Return whether a client is identified by its metadata document."""
-    return bool(client.registration_source == client.RegistrationSource.CIMD)
 
 
 def is_withdrawn(client: Any) -> bool:

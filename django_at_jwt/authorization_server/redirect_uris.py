@@ -1,32 +1,17 @@
-"""Rules for redirect URIs that django-oauth-toolkit does not check when a client is registered."""
+"""The redirect URIs that clients can have, by this app's rules and those of django-oauth-toolkit."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 from oauth2_provider.models import get_application_model
-from oauth2_provider.settings import oauth2_settings
-from oauth2_provider.validators import AllowedURIValidator
 
-from django_at_jwt.core.client_metadata import problem_with_redirect_uri
+from django_at_jwt.core.redirect_uris import has_user_information, problem_with_redirect_uri
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-
-def has_user_information(uri: str) -> bool:
-    """Return whether a URI has a user name or password before its host, as in ``https://user@example.com/``.
-
-    Such a URI shows one host to people and leads to another.
-    """
-    try:
-        return "@" in urlsplit(uri).netloc
-    except ValueError:
-        # Not a URI at all, which is reported elsewhere.
-        return False
 
 
 def refuse_user_information(redirect_uris: str) -> None:
@@ -45,16 +30,20 @@ def refuse_user_information(redirect_uris: str) -> None:
 def problem_with_registered_uri(uri: Any) -> str | None:
     """Return why a client that registers itself cannot have a redirect URI, as the rest of a sentence, or ``None``.
 
-    It must also pass the validation of DOT's application model.
+    The site's model of clients must take it too.
     """
-    schemes = {str(scheme).lower() for scheme in oauth2_settings.ALLOWED_REDIRECT_URI_SCHEMES}
-    problem = problem_with_redirect_uri(uri, schemes=schemes)
+    model = get_application_model()
+    client = model(
+        redirect_uris=uri, authorization_grant_type=model.GRANT_AUTHORIZATION_CODE, client_type=model.CLIENT_PUBLIC
+    )
+    problem = problem_with_redirect_uri(uri, schemes={scheme.lower() for scheme in client.get_allowed_schemes()})
     if problem is not None:
         return problem
     try:
-        AllowedURIValidator(schemes, name="redirect uri", allow_path=True, allow_query=True)(uri)
-    except ValidationError:
-        return "is not a URI that clients can register"
+        client.clean()
+    except ValidationError as error:
+        if "redirect_uris" in getattr(error, "error_dict", {}):
+            return "is not a URI that clients can register"
     return None
 
 

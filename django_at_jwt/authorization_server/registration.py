@@ -1,18 +1,33 @@
-"""Who may register clients, and what such clients may have (RFC 7591)."""
+"""Who may register clients, and which clients registered themselves."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
+from oauth2_provider.models import AbstractApplication
 from oauth2_provider.settings import oauth2_settings
 
 from django_at_jwt.conf import app_settings
 
-from .resource_servers import registry
-from .toolkit import IsAuthenticatedDCRPermission, get_scopes_backend
+from .toolkit import IsAuthenticatedDCRPermission
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
+
+RegistrationSource: Final = AbstractApplication.RegistrationSource
+
+SELF_REGISTERED: Final = (RegistrationSource.DCR, RegistrationSource.CIMD)
+"""How a client was registered if it registered itself: by a request (RFC 7591), or with a metadata document."""
+
+
+def registered_itself(client: Any) -> bool:
+    """Return whether a client registered itself; it then has only APIs that say so."""
+    return client.registration_source in SELF_REGISTERED
+
+
+def has_metadata_document(client: Any) -> bool:
+    """Return whether a client is identified by its metadata document."""
+    return bool(client.registration_source == RegistrationSource.CIMD)
 
 
 def registration_is_enabled() -> bool:
@@ -21,7 +36,7 @@ def registration_is_enabled() -> bool:
     return bool(oauth2_settings.DCR_ENABLED) if chosen is None else chosen != "closed"
 
 
-def is_open_to_anyone() -> bool:
+def anyone_may_register() -> bool:
     """Return whether ``AT_JWT["CLIENT_REGISTRATION"]`` lets anyone register a client."""
     return app_settings().client_registration == "open"
 
@@ -41,19 +56,3 @@ def may_register(request: HttpRequest) -> bool:
         case "users":
             return bool(IsAuthenticatedDCRPermission().has_permission(request))
     return False
-
-
-def scopes_of_registered_clients() -> frozenset[str]:
-    """Return the scopes that clients which registered themselves can get: those of their APIs, and the issuer's.
-
-    Raises:
-        django.db.Error: the resource servers cannot be read.
-    """
-    known = registry.current()
-    servers = [each for each in known if each.enabled and each.registered_clients]
-    available: list[Any] = get_scopes_backend().get_available_scopes()
-    return frozenset(
-        scope
-        for scope in available
-        if scope in known.issuer_scopes or any(known.has_meaning(scope, server) for server in servers)
-    )

@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import logging
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from django.db import Error as AnyDatabaseError
-from oauth2_provider.models import AbstractApplication
 
 from django_at_jwt.conf import access_token_lifetime, app_settings, register_process_cache
 from django_at_jwt.core.errors import IssuanceUnavailable, NoDefaultResource
 from django_at_jwt.core.resource_servers import ResourceServerConfig, ResourceServers
 from django_at_jwt.models import ResourceServer as ResourceServerRow
 
+from .registration import SELF_REGISTERED, registered_itself
 from .row_cache import RowCache
+from .toolkit import get_scopes_backend
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 logger = logging.getLogger("django_at_jwt")
-
-SELF_REGISTERED: Final = (AbstractApplication.RegistrationSource.DCR, AbstractApplication.RegistrationSource.CIMD)
-"""How a client was registered if it registered itself, by RFC 7591 or with a client ID metadata document."""
 
 
 def _read(database: str) -> ResourceServers:
@@ -117,15 +115,26 @@ class ResourceServerRegistry:
         self._servers.forget()
 
 
-def registered_itself(client: Any) -> bool:
-    """Return whether a client registered itself. Only APIs that allow such clients are open to it."""
-    return client.registration_source in SELF_REGISTERED
-
-
 def is_open_to(server: ResourceServerConfig, *, client_id: str, registration_source: str) -> bool:
     """Return whether a client may get a token for an API, by how it was registered."""
     seen = server.for_registered_clients() if registration_source in SELF_REGISTERED else server
     return seen.is_open_to(client_id)
+
+
+def scopes_of_registered_clients() -> frozenset[str]:
+    """Return the scopes that clients which registered themselves can get: those of their APIs, and the issuer's.
+
+    Raises:
+        django.db.Error: the resource servers cannot be read.
+    """
+    known = registry.current()
+    servers = [each for each in known if each.enabled and each.registered_clients]
+    available: list[Any] = get_scopes_backend().get_available_scopes()
+    return frozenset(
+        scope
+        for scope in available
+        if scope in known.issuer_scopes or any(known.has_meaning(scope, server) for server in servers)
+    )
 
 
 def with_declared(servers: Iterable[ResourceServerConfig], *, default: str | None) -> ResourceServers:

@@ -9,7 +9,6 @@ from django.db import router, transaction
 from django.db.models import Q
 from django.utils import timezone
 from oauth2_provider.models import (
-    AbstractApplication,
     get_access_token_model,
     get_application_model,
     get_device_grant_model,
@@ -22,7 +21,8 @@ from oauth2_provider.settings import oauth2_settings
 from django_at_jwt.conf import app_settings
 from django_at_jwt.models.primary import primary_rows
 
-from .resource_servers import registered_itself, registry
+from .registration import RegistrationSource, registered_itself
+from .resource_servers import registry
 from .revocation.entries import GREATEST_LEEWAY
 from .revocation.reasons import without_revocation
 from .revocation.revoke import authorizations_of_clients, forget_clients, lock_authorizations, one_transaction
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
 _PRECISION: Final = timedelta(days=1)
 _BATCH: Final = 200
-_Source: Final = AbstractApplication.RegistrationSource
 
 
 def record_use(client: Any) -> None:
@@ -93,8 +92,8 @@ def purge_unused_clients(*, dry_run: bool = False, progress: Callable[[str, int]
 
 
 def _unused(now: datetime, retention: timedelta) -> Q:
-    has_document = Q(registration_source=_Source.CIMD, cimd_expires_at__lt=now)
-    return has_document | Q(registration_source=_Source.DCR, updated__lt=now - retention)
+    has_document = Q(registration_source=RegistrationSource.CIMD, cimd_expires_at__lt=now)
+    return has_document | Q(registration_source=RegistrationSource.DCR, updated__lt=now - retention)
 
 
 def _delete(keys: Sequence[Any], unused: Q, now: datetime) -> int:

@@ -80,7 +80,7 @@ def _can_register() -> bool:
 def _has_registered_clients(*, without: Collection[str]) -> bool:
     from oauth2_provider.models import get_application_model  # noqa: PLC0415 - as above
 
-    from django_at_jwt.authorization_server.resource_servers import SELF_REGISTERED  # noqa: PLC0415
+    from django_at_jwt.authorization_server.registration import SELF_REGISTERED  # noqa: PLC0415
 
     rows = get_application_model()._default_manager.filter(registration_source__in=SELF_REGISTERED)
     try:

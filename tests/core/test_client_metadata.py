@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from urllib.parse import urlsplit
 
 import pytest
@@ -9,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from django_at_jwt.core.client_metadata import (
-    is_remote_http,
+    RegistrationOffer,
+    UnacceptableClient,
     problem_with_client_id,
-    problem_with_redirect_uri,
-    read_client_metadata,
+    read_metadata_document,
 )
-from django_at_jwt.core.errors import UnacceptableDocument
 from django_at_jwt.core.quotation import is_storable
+from django_at_jwt.core.redirect_uris import is_remote_http, problem_with_redirect_uri
 
 URL = "https://client.example.com/client.json"
 SCHEMES = {"https", "http", "cursor"}
@@ -42,13 +43,12 @@ documents = st.fixed_dictionaries(
 )
 
 
-def problem(uri):
-    return problem_with_redirect_uri(uri, schemes=SCHEMES)
-
-
 def read(document):
-    grants = ("authorization_code", "refresh_token")
-    return read_client_metadata(document, client_id=URL, grant_types=grants, problem_with_uri=problem)
+    offer = RegistrationOffer(
+        grant_types=["authorization_code", "refresh_token"],
+        problem_with_uri=partial(problem_with_redirect_uri, schemes=SCHEMES),
+    )
+    return read_metadata_document(document, offer, client_id=URL)
 
 
 def complete(**changes):
@@ -59,11 +59,12 @@ def complete(**changes):
 def test_any_document_is_refused_or_yields_what_a_public_client_may_have(document):
     try:
         found = read(document)
-    except UnacceptableDocument:
+    except UnacceptableClient:
         return
-    assert document["client_id"] == found.client_id == URL
-    assert found.name.strip() == found.name != ""
-    assert is_storable(found.name)
+    assert document["client_id"] == URL
+    assert found.client_name.strip() == found.client_name != ""
+    assert is_storable(found.client_name)
+    assert found.auth_method == "none"
     assert "authorization_code" in found.grant_types
     assert set(found.grant_types) <= {"authorization_code", "refresh_token"}
     assert set(found.redirect_uris) <= set(document["redirect_uris"])
@@ -87,7 +88,7 @@ def test_names_what_the_client_does_not_get():
         )
     )
     assert found.redirect_uris == ("https://client.example.com/",)
-    assert found.grant_types == ("authorization_code",)
+    assert found.grant_types == ("authorization_code", "refresh_token")
     grant, uri = found.dropped
     assert grant == "grant type 'urn:example:grant'"
     assert uri.startswith("redirect URI 'http://client.example.com/', which has the scheme http, which is allowed for ")

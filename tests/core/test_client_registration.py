@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from django_at_jwt.core.client_registration import (
+from django_at_jwt.core.client_metadata import (
     LONGEST_NAME,
     MOST_REDIRECT_URIS,
     RegistrationOffer,
     UnacceptableClient,
-    narrow_client_metadata,
+    read_registration_request,
 )
+from django_at_jwt.core.quotation import is_storable
+from django_at_jwt.core.redirect_uris import problem_with_redirect_uri
 
 DEVICE = "urn:ietf:params:oauth:grant-type:device_code"
 HTTPS = "https://client.example.com/callback"
 OFFER = RegistrationOffer(
     grant_types={"authorization_code", "refresh_token", "client_credentials", DEVICE},
     scopes={"read"},
-    allows_redirect_uri=lambda uri: uri.startswith(("https:", "http:")),
+    problem_with_uri=partial(problem_with_redirect_uri, schemes={"https", "http"}),
 )
 
 
 def narrowed(**document):
-    return narrow_client_metadata(document, OFFER)
+    return read_registration_request(document, OFFER)
 
 
 def refused(**document):
@@ -54,8 +58,8 @@ class TestGrantTypes:
         assert narrowed(grant_types=["authorization_code", DEVICE]).grant_type == DEVICE
 
     def test_refresh_tokens_that_the_server_does_not_offer(self):
-        offer = RegistrationOffer(grant_types={"authorization_code"}, scopes=(), allows_redirect_uri=bool)
-        assert narrow_client_metadata({"redirect_uris": [HTTPS]}, offer).grant_types == ("authorization_code",)
+        offer = RegistrationOffer(grant_types={"authorization_code"}, problem_with_uri=lambda _uri: None)
+        assert read_registration_request({"redirect_uris": [HTTPS]}, offer).grant_types == ("authorization_code",)
 
     @pytest.mark.parametrize("asked", [[], ["refresh_token"], ["password"], ["AUTHORIZATION_CODE"]])
     def test_no_grant_is_left(self, asked):
@@ -100,6 +104,7 @@ class TestOtherMembers:
             ("Claude Code (orders)", "Claude Code (orders)"),
             ("  two\n\tlines ", "two lines"),
             ("safe\u202egnp.exe", "safe gnp.exe"),
+            ("\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645", "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645"),
             ("x" * 10_000, "x" * LONGEST_NAME),
             (None, ""),
         ],
@@ -161,6 +166,7 @@ class TestRedirectUris:
             "http://localhost:99999999/",
             "https://é.example/",
             "https://a.example/\x7f",
+            "https://a.example\\@b.example/",
             f"https://client.example.com/{'x' * 2000}",
         ],
         ids=lambda uri: ascii(uri[:40]),
@@ -195,12 +201,13 @@ plausible = st.sampled_from([["authorization_code"], ["password", DEVICE], "none
 @pytest.mark.compliance("7591-2")
 def test_whatever_is_registered_was_offered(document):
     try:
-        registered = narrow_client_metadata(document, OFFER)
+        registered = read_registration_request(document, OFFER)
     except UnacceptableClient:
         return
     assert set(registered.grant_types) <= OFFER.grant_types
     assert set(registered.scopes or ()) <= OFFER.scopes
-    assert all(map(OFFER.allows_redirect_uri, registered.redirect_uris))
+    assert not any(map(OFFER.problem_with_uri, registered.redirect_uris))
     assert set(registered.redirect_uris) <= set(document.get("redirect_uris") or ())
-    assert registered.client_name == "" or registered.client_name.isprintable()
+    assert is_storable(registered.client_name)
+    assert len(registered.client_name.splitlines()) <= 1
     assert not (registered.grant_type == "client_credentials" and registered.auth_method == "none")

@@ -7,7 +7,7 @@ from django.core.cache import cache
 from django.test import Client
 
 from django_at_jwt.authorization_server.views.registration import MOST_BYTES
-from django_at_jwt.core.client_registration import MOST_REDIRECT_URIS
+from django_at_jwt.core.client_metadata import MOST_REDIRECT_URIS
 
 from .blocks import CLIENT_REGISTRATION, blocks_of, table_rows
 

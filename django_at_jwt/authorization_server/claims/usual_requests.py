@@ -21,7 +21,8 @@ from oauth2_provider.models import (
 )
 
 from django_at_jwt.authorization_server.client_options import token_format_of, token_formats_by_key
-from django_at_jwt.authorization_server.resource_servers import SELF_REGISTERED, is_open_to, registered_itself
+from django_at_jwt.authorization_server.registration import SELF_REGISTERED, registered_itself
+from django_at_jwt.authorization_server.resource_servers import is_open_to
 from django_at_jwt.authorization_server.toolkit import get_scopes_backend
 from django_at_jwt.core.audience import resolve_audience
 from django_at_jwt.core.audience_change import ClientRequest

@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from django_at_jwt.authorization_server.activity import usable_families
-from django_at_jwt.authorization_server.client_metadata import has_metadata_document
+from django_at_jwt.authorization_server.registration import has_metadata_document, registered_itself
 from django_at_jwt.authorization_server.resource_servers import registry
 from django_at_jwt.authorization_server.toolkit import get_scopes_backend
 from django_at_jwt.core.subjects import displayed_host, is_on_own_device
@@ -92,7 +92,9 @@ class Consent:
             own_scopes=tuple(str(general.get(scope) or scope) for scope in own),
             returns_to=_destination(redirect_uri) if redirect_uri else "",
             described_by=_described_by(client),
-            can_be_impersonated=_is_self_registered(client) and can_be_impersonated(client, redirect_uri),
+            can_be_impersonated=client is not None
+            and registered_itself(client)
+            and can_be_impersonated(client, redirect_uri),
         )
 
     @property
@@ -121,10 +123,6 @@ def _destination(redirect_uri: str) -> str:
 def _described_by(client: Any) -> str:
     is_described = client is not None and has_metadata_document(client)
     return urlsplit(client.client_id).netloc.lower() if is_described else ""
-
-
-def _is_self_registered(client: Any) -> bool:
-    return client is not None and client.registration_source != client.RegistrationSource.MANUAL
 
 
 def can_be_impersonated(client: Any, redirect_uri: str) -> bool:

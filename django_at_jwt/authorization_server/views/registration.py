@@ -21,15 +21,16 @@ from oauth2_provider.settings import oauth2_settings
 
 from django_at_jwt.authorization_server.endpoint_urls import endpoint_path
 from django_at_jwt.authorization_server.oauthlib_bridge import allows_front_channel_tokens
+from django_at_jwt.authorization_server.redirect_uris import problem_with_registered_uri
 from django_at_jwt.authorization_server.registration import (
-    is_open_to_anyone,
+    anyone_may_register,
     may_register,
     registration_is_enabled,
-    scopes_of_registered_clients,
 )
+from django_at_jwt.authorization_server.resource_servers import scopes_of_registered_clients
 from django_at_jwt.conf import app_settings, local_issuer
-from django_at_jwt.core import client_registration as metadata
-from django_at_jwt.core.client_registration import RegisteredMetadata, RegistrationOffer, UnacceptableClient
+from django_at_jwt.core import client_metadata as metadata
+from django_at_jwt.core.client_metadata import ClientMetadata, RegistrationOffer, UnacceptableClient
 from django_at_jwt.core.errors import RejectionReason, TokenRejected
 from django_at_jwt.core.jose.jws import decode_object
 from django_at_jwt.core.metadata import with_path
@@ -91,7 +92,7 @@ class RegistrationView(_RegistrationMixin, toolkit_views.DynamicClientRegistrati
                 return response
             model = get_application_model()
             # Where anyone may register, the cookie is not protected against requests of other sites.
-            user = request.user if request.user.is_authenticated and not is_open_to_anyone() else None
+            user = request.user if request.user.is_authenticated and not anyone_may_register() else None
             client = model(user=user, registration_source=model.RegistrationSource.DCR)
             # Hashed when it is saved.
             secret = client.client_secret
@@ -168,7 +169,7 @@ def _refused_sender(request: HttpRequest) -> HttpResponse | None:
     return refused
 
 
-def _narrowed(request: HttpRequest, *, client_id: str | None = None) -> RegisteredMetadata:
+def _narrowed(request: HttpRequest, *, client_id: str | None = None) -> ClientMetadata:
     """Return what is registered for the document of a request.
 
     Args:
@@ -183,9 +184,9 @@ def _narrowed(request: HttpRequest, *, client_id: str | None = None) -> Register
     offer = RegistrationOffer(
         grant_types=_offered_grant_types(),
         scopes=scopes_of_registered_clients() if isinstance(document.get("scope"), str) else (),
-        allows_redirect_uri=_is_allowed,
+        problem_with_uri=problem_with_registered_uri,
     )
-    return metadata.narrow_client_metadata(document, offer)
+    return metadata.read_registration_request(document, offer)
 
 
 def _document(request: HttpRequest) -> Mapping[str, Any]:
@@ -221,28 +222,13 @@ def _offered_grant_types() -> frozenset[str]:
         offered.discard(metadata.PASSWORD)
     if endpoint_path("device-authorization") is None:
         offered.discard(metadata.DEVICE_CODE)
-    if is_open_to_anyone():
+    if anyone_may_register():
         # Neither a user nor an administrator would stand behind such a token.
         offered.discard(metadata.CLIENT_CREDENTIALS)
     return frozenset(offered)
 
 
-def _is_allowed(redirect_uri: str) -> bool:
-    """Return whether the site's model of clients takes a redirect URI."""
-    model = get_application_model()
-    client = model(
-        redirect_uris=redirect_uri,
-        authorization_grant_type=model.GRANT_AUTHORIZATION_CODE,
-        client_type=model.CLIENT_PUBLIC,
-    )
-    try:
-        client.clean()
-    except ValidationError as error:
-        return "redirect_uris" not in getattr(error, "error_dict", {})
-    return True
-
-
-def _set(client: Any, registered: RegisteredMetadata) -> None:
+def _set(client: Any, registered: ClientMetadata) -> None:
     """Set the fields of a client.
 
     Raises:
@@ -260,7 +246,7 @@ def _set(client: Any, registered: RegisteredMetadata) -> None:
         raise UnacceptableClient("invalid_client_metadata", " ".join(error.messages)) from None
 
 
-def _members(client: Any, registered: RegisteredMetadata | None = None) -> dict[str, Any]:
+def _members(client: Any, registered: ClientMetadata | None = None) -> dict[str, Any]:
     """Return the members that describe a client (RFC 7591 §3.2.1).
 
     Args:
