@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from django.contrib.auth.decorators import login_not_required
 from django.db import Error as AnyDatabaseError
-from django.db import transaction
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils.decorators import method_decorator
 from django.views.decorators.cache import never_cache
@@ -15,6 +14,7 @@ from django.views.decorators.http import require_safe
 from django.views.generic import View
 
 from django_at_jwt.core.health import HealthStatus
+from django_at_jwt.inbound.transactions import outside_transactions
 
 from .report import health_report
 
@@ -37,7 +37,7 @@ class HealthView(View):
     @classmethod
     def as_view(cls, **initkwargs: Any) -> Callable[..., HttpResponseBase]:
         """Return the view. It never runs in a transaction of the request, which a failed read would break."""
-        return transaction.non_atomic_requests(super().as_view(**initkwargs))
+        return outside_transactions(super().as_view(**initkwargs))
 
     def may_see_details(self, request: HttpRequest) -> bool:
         """Return whether the request gets the whole report: by default, if the user may view signing keys."""

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.contrib.auth.decorators import login_not_required
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.utils.cache import patch_cache_control
 from django.utils.decorators import method_decorator
 from django.views.decorators.http import conditional_page
 from django.views.generic import View
 
 from django_at_jwt.conf import app_settings
+from django_at_jwt.inbound.cors import AnyOriginMixin
 
 from .protected_resources import document_for, identifier_at
 
 
 @method_decorator([login_not_required, conditional_page], name="dispatch")
-class ProtectedResourceMetadataView(View):
+class ProtectedResourceMetadataView(AnyOriginMixin, View):
     """The metadata document of one of this project's APIs (RFC 9728 section 3), public and for any origin.
 
     The identifier's path follows the well-known part of the URL.
@@ -36,17 +35,4 @@ class ProtectedResourceMetadataView(View):
             raise Http404("No protected resource has its metadata at this URL.")
         response = JsonResponse(document_for(identifier))
         patch_cache_control(response, public=True, max_age=int(app_settings().jwk_set_max_age.total_seconds()))
-        return response
-
-    def options(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        """Answer a CORS preflight request: MCP clients in browsers send a custom header."""
-        response = HttpResponse(headers={"Allow": "GET, HEAD, OPTIONS"})
-        response["Access-Control-Allow-Methods"] = "GET, HEAD"
-        response["Access-Control-Allow-Headers"] = "*"
-        return response
-
-    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        """Handle the request, and allow scripts of any origin to read the response."""
-        response = super().dispatch(request, *args, **kwargs)
-        response["Access-Control-Allow-Origin"] = "*"
         return response

@@ -170,9 +170,12 @@ class TestDocument:
 
     def test_preflight_allows_any_header(self, client, settings):
         configured(settings, "https://one.example/api")
-        answer = client.options(f"{WELL_KNOWN}/api", headers={"Access-Control-Request-Headers": "mcp-protocol-version"})
-        assert answer.status_code == 200
-        assert answer["Access-Control-Allow-Origin"] == answer["Access-Control-Allow-Headers"] == "*"
+        asked = {"Access-Control-Request-Method": "GET", "Access-Control-Request-Headers": "mcp-protocol-version"}
+        answer = client.options(f"{WELL_KNOWN}/api", headers={"Origin": "https://app.example.com", **asked})
+        assert (answer.status_code, answer["Access-Control-Allow-Origin"]) == (204, "*")
+        assert "*" in answer["Access-Control-Allow-Headers"].split(", ")
+        assert answer["Access-Control-Allow-Methods"] == "GET, HEAD"
+        assert "Allow" in client.options(f"{WELL_KNOWN}/api")
         assert client.head(f"{WELL_KNOWN}/api").content == b""
         assert client.post(f"{WELL_KNOWN}/api").status_code == 405
 

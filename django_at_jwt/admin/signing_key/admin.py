@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db import Error as AnyDatabaseError
-from django.db import connections, transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -29,6 +28,7 @@ from django_at_jwt.authorization_server.views.jwk_set import JwkSetView
 from django_at_jwt.conf import app_settings
 from django_at_jwt.core.errors import KeyChangeRefused, NoSigningKey
 from django_at_jwt.core.key_lifecycle import KeyState
+from django_at_jwt.inbound.transactions import outside_transactions
 from django_at_jwt.models import SigningKey, SigningKeyEvent
 
 from .display import (
@@ -216,7 +216,8 @@ class SigningKeyAdmin(ModelAdmin):
     def get_urls(self) -> list[URLPattern]:
         """Return the URLs, with those of the pages that confirm a rotation or revocation."""
         view = self.admin_site.admin_view
-        rotate, revoke = _outside_transactions(view(self.rotate_view)), _outside_transactions(view(self.revoke_view))
+        # A change of the keys takes effect at once: neither it nor its history may be rolled back with the request.
+        rotate, revoke = outside_transactions(view(self.rotate_view)), outside_transactions(view(self.revoke_view))
         return [
             path("rotate/", rotate, name="django_at_jwt_signingkey_rotate"),
             path("<int:pk>/revoke/", revoke, name="django_at_jwt_signingkey_revoke"),
@@ -340,13 +341,3 @@ class SigningKeyAdmin(ModelAdmin):
 
 def _origin(request: HttpRequest, reason: str) -> ChangeOrigin:
     return ChangeOrigin(actor=request.user.get_username(), source=gettext("admin site"), reason=reason)
-
-
-def _outside_transactions(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
-    """Return the view exempt from ``ATOMIC_REQUESTS`` for every database.
-
-    A change of the keys takes effect at once, so neither it nor its history may be rolled back with the request.
-    """
-    for database in connections:
-        view = transaction.non_atomic_requests(database)(view)
-    return view

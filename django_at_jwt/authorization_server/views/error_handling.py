@@ -13,6 +13,7 @@ from django.views.debug import SafeExceptionReporterFilter, get_exception_report
 from django_at_jwt.core.errors import NoSigningKey, RevocationUnavailable
 from django_at_jwt.core.quotation import single_line
 from django_at_jwt.events import EndpointUnavailable, emit
+from django_at_jwt.inbound.transactions import outside_transactions
 
 from .base import refusal
 from .outages import is_outage
@@ -73,8 +74,7 @@ def guarded(view: Callable[..., Any]) -> Callable[..., Any]:
             response.headers.setdefault("Retry-After", str(RETRY_AFTER))
         return response
 
-    wrapper._non_atomic_requests = set(connections)  # type: ignore[attr-defined]
-    return wrapper
+    return outside_transactions(wrapper)
 
 
 def _unavailable() -> HttpResponse:

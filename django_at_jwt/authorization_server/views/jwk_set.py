@@ -19,8 +19,8 @@ from django_at_jwt.authorization_server.toolkit import jwk_from_pem
 from django_at_jwt.conf import app_settings
 from django_at_jwt.core.errors import UnacceptableKey
 from django_at_jwt.core.jose.keys import PublicKey
+from django_at_jwt.inbound.cors import AnyOriginMixin
 
-from .cors import CrossOriginMixin
 from .endpoint import EndpointMixin
 
 if TYPE_CHECKING:
@@ -28,15 +28,8 @@ if TYPE_CHECKING:
 
 
 @method_decorator([login_not_required, require_safe, conditional_page], name="dispatch")
-class PublicDocumentView(CrossOriginMixin, EndpointMixin, View):
+class PublicDocumentView(AnyOriginMixin, EndpointMixin, View):
     """A public JSON document: readable from any origin, cacheable, answered with 304 if unchanged."""
-
-    cors_methods = ("GET", "HEAD")
-
-    @classmethod
-    def cors_origins(cls) -> str:
-        """Return ``"*"``: public documents may be read from any origin."""
-        return "*"
 
     def document(self, request: HttpRequest) -> dict[str, Any]:
         """Return the content of the document."""
@@ -45,8 +38,6 @@ class PublicDocumentView(CrossOriginMixin, EndpointMixin, View):
     def get(self, request: HttpRequest, *_args: Any, **_kwargs: Any) -> HttpResponse:
         """Answer with the document."""
         response = JsonResponse(self.document(request))
-        # Also without an Origin header, since caches keep one response for all.
-        response["Access-Control-Allow-Origin"] = "*"
         fresh, stale = self.cache_seconds()
         patch_cache_control(response, public=True, max_age=fresh, stale_while_revalidate=stale, stale_if_error=stale)
         return response

@@ -1,12 +1,13 @@
-"""Count requests in a cache that all workers share, by the address that they come from."""
+"""Count what clients and users do, in a cache that all workers share."""
 
 from __future__ import annotations
 
 import hashlib
 import logging
 import time
+from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address, ip_network
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.core.cache import caches
 
@@ -19,35 +20,53 @@ if TYPE_CHECKING:
 logger = logging.getLogger("django_at_jwt")
 
 
-def seconds_over_limit(request: HttpRequest, name: str, limit: tuple[int, int]) -> int:
-    """Count a request for the address that it comes from; return 0, or the seconds to wait if it is over the limit.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Counted:
+    """A counted attempt.
 
-    Requests are counted in windows that begin at fixed instants. If the cache fails, the request is allowed and an
-    error is logged.
+    Attributes:
+        number: how many there were in the present window, with this one; 0 if the cache failed.
+        retry_after: seconds until the next window begins.
+    """
+
+    number: int
+    retry_after: int
+    _key: str
+
+    def take_back(self) -> None:
+        """Don't count the attempt, which turned out to be right."""
+        if not self.number:
+            return
+        try:
+            _cache().decr(self._key)
+        except Exception as error:  # noqa: BLE001 - as below; too high a count is harmless
+            logger.warning("A right attempt stays counted in the cache: %s", single_line(error))
+
+
+def count_attempt(name: str, sender: str, seconds: int) -> Counted:
+    """Count an attempt in the cache ``AT_JWT["ATTEMPT_CACHE"]``.
+
+    If the cache fails, an error is logged, and the attempt should be allowed. Caches drop old entries, so they need no
+    clean-up.
 
     Args:
-        name: what is limited.
-        limit: the most requests, and the seconds in which they count.
+        name: what is counted.
+        sender: whose attempt it is.
+        seconds: the length of the windows, which begin at fixed instants.
     """
-    most, seconds = limit
     window, elapsed = divmod(int(time.time()), seconds)
-    # Hashed, since caches limit the characters of keys.
-    key = f"django_at_jwt:{name}:{seconds}:{window}:{hashlib.sha256(network_of(request).encode()).hexdigest()}"
+    # Hashed, since it may be a session key, and caches limit the characters.
+    key = f"django_at_jwt:{name}:{seconds}:{window}:{hashlib.sha256(sender.encode()).hexdigest()}"
     try:
-        number = count_in_cache(key, seconds)
+        number = _increased(key, seconds)
     except Exception as error:  # noqa: BLE001 - each cache has its own errors
-        logger.error("A request could not be counted in the cache, and is allowed: %s", single_line(error))  # noqa: TRY400 - no traceback is needed
-        return 0
-    return 0 if number <= most else seconds - elapsed
+        logger.error("An attempt could not be counted in the cache, and is allowed: %s", single_line(error))  # noqa: TRY400 - no traceback is needed
+        number = 0
+    return Counted(number=number, retry_after=seconds - elapsed, _key=key)
 
 
-def count_in_cache(key: str, seconds: int) -> int:
-    """Add 1 to a number in the cache ``AT_JWT["ATTEMPT_CACHE"]``, and return it.
-
-    Args:
-        seconds: how long the number is kept.
-    """
-    cache = caches[app_settings().attempt_cache]
+def _increased(key: str, seconds: int) -> int:
+    cache = _cache()
     cache.add(key, 0, seconds)
     try:
         number = int(cache.incr(key))
@@ -57,6 +76,10 @@ def count_in_cache(key: str, seconds: int) -> int:
     # Some caches begin their own default timeout with each change.
     cache.touch(key, seconds)
     return number
+
+
+def _cache() -> Any:
+    return caches[app_settings().attempt_cache]
 
 
 def network_of(request: HttpRequest) -> str:

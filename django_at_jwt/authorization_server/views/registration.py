@@ -34,11 +34,11 @@ from django_at_jwt.core.client_metadata import ClientMetadata, RegistrationOffer
 from django_at_jwt.core.errors import RejectionReason, TokenRejected
 from django_at_jwt.core.jose.jws import decode_object
 from django_at_jwt.core.metadata import with_path
+from django_at_jwt.inbound.cors import CrossOriginMixin
 
 from .base import refusal
-from .cors import CrossOriginMixin
 from .endpoint import EndpointMixin
-from .rate_limits import seconds_over_limit
+from .rate_limits import count_attempt, network_of
 from .token import TokenView
 
 if TYPE_CHECKING:
@@ -160,12 +160,13 @@ def _refused_sender(request: HttpRequest) -> HttpResponse | None:
     # DOT's own permission classes may limit the rate otherwise.
     if limit is None or settings.client_registration is None:
         return None
-    seconds = seconds_over_limit(request, "register", limit)
-    if not seconds:
+    most, seconds = limit
+    counted = count_attempt("register", network_of(request), seconds)
+    if counted.number <= most:
         return None
     text = "Too many clients were registered from this address. Try again later."
     refused = refusal("temporarily_unavailable", text, HTTPStatus.TOO_MANY_REQUESTS)
-    refused["Retry-After"] = str(seconds)
+    refused["Retry-After"] = str(counted.retry_after)
     return refused
 
 

@@ -15,6 +15,7 @@ from django.views.generic import View
 from django_at_jwt.authorization_server.revocation.publication import publication
 from django_at_jwt.conf import app_settings, local_issuer
 from django_at_jwt.core.revocation_document import MEDIA_TYPE
+from django_at_jwt.inbound.cors import AnyOriginMixin
 
 from .endpoint import EndpointMixin
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @method_decorator([login_not_required, require_safe], name="dispatch")
-class RevocationsView(EndpointMixin, View):
+class RevocationsView(AnyOriginMixin, EndpointMixin, View):
     """The live entries of the deny list as a signed document, if ``AT_JWT["PUBLISH_REVOCATIONS"]`` is on.
 
     It names client ids and audiences, and random identifiers of tokens and authorizations. To restrict who may read it,
@@ -41,7 +42,6 @@ class RevocationsView(EndpointMixin, View):
         published = publication.current()
         response = HttpResponse(published.text, content_type=MEDIA_TYPE)
         response["ETag"] = published.etag
-        response["Access-Control-Allow-Origin"] = "*"
         fresh = min(app_settings().revocation_max_age, published.expires_at - time.time())
         patch_cache_control(response, public=True, max_age=max(0, int(fresh)))
         return get_conditional_response(request, etag=published.etag, response=response) or response

@@ -17,9 +17,9 @@ from django_at_jwt.authorization_server.oauthlib_bridge import (
     token_server_kwargs,
 )
 from django_at_jwt.authorization_server.toolkit import app_authorized
+from django_at_jwt.inbound.cors import CrossOriginMixin
 
 from .base import OwnCoreMixin, refusal
-from .cors import CrossOriginMixin
 from .endpoint import EndpointMixin
 
 

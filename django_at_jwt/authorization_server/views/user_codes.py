@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-import logging
 import re
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from django.core.cache import caches
 from django.core.exceptions import ValidationError
 from django.db.models import F, Value
 from django.db.models.functions import Replace, Upper
@@ -19,14 +15,11 @@ from oauth2_provider.models import get_device_grant_model
 
 from django_at_jwt.authorization_server.toolkit import DeviceGrantForm
 from django_at_jwt.conf import app_settings
-from django_at_jwt.core.quotation import single_line
 
-from .rate_limits import count_in_cache, network_of
+from .rate_limits import Counted, count_attempt, network_of
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
-
-logger = logging.getLogger("django_at_jwt")
 
 WINDOW_SECONDS: Final = 900
 """Attempts are counted in windows of this length, which begin at fixed instants."""
@@ -39,21 +32,21 @@ class Attempt:
     """A counted attempt.
 
     Attributes:
-        is_allowed: whether it is within all limits.
-        retry_after: seconds until the next window begins.
+        retry_after: the seconds to wait if it is over a limit, otherwise 0.
     """
 
-    is_allowed: bool
-    retry_after: int
-    _keys: tuple[str, ...] = ()
+    retry_after: int = 0
+    _counted: tuple[Counted, ...] = ()
+
+    @property
+    def is_allowed(self) -> bool:
+        """Whether it is within all limits."""
+        return not self.retry_after
 
     def succeed(self) -> None:
         """Take the attempt back, since it was right."""
-        for key in self._keys:
-            try:
-                caches[app_settings().attempt_cache].decr(key)
-            except Exception as error:  # noqa: BLE001 - as below; too high a count is harmless
-                logger.warning("A right attempt stays counted in the cache: %s", single_line(error))
+        for each in self._counted:
+            each.take_back()
 
 
 class UserCodeForm(DeviceGrantForm):
@@ -93,8 +86,7 @@ def begin_user_code_attempt(request: HttpRequest) -> Attempt:
     """Count an attempt to enter a user code, for the session and for the address that the request came from.
 
     It is counted before the code is looked up, so that simultaneous attempts cannot exceed a limit. An attempt beyond
-    the session's limit is not counted for the address. If the cache fails, the attempt is allowed and an error is
-    logged. Caches drop old entries, so they need no clean-up.
+    the session's limit is not counted for the address.
     """
     settings = app_settings()
     # A site may log users in without sessions.
@@ -103,23 +95,14 @@ def begin_user_code_attempt(request: HttpRequest) -> Attempt:
         (f"session {session}", settings.user_code_attempts),
         (f"address {network_of(request)}", settings.user_code_attempts_per_address),
     )
-    window, elapsed = divmod(int(time.time()), WINDOW_SECONDS)
-    keys, is_allowed = [], True
-    for who, most in limits:
+    counted = []
+    for sender, most in limits:
         if not most:
             continue
-        # Hashed, since it may be a session key, and caches limit the characters.
-        key = f"django_at_jwt:user_code:{window}:{hashlib.sha256(who.encode()).hexdigest()}"
-        try:
-            number = count_in_cache(key, WINDOW_SECONDS)
-        except Exception as error:  # noqa: BLE001 - each cache has its own errors
-            logger.error("An attempt could not be counted in the cache, and is allowed: %s", single_line(error))  # noqa: TRY400 - no traceback is needed
-            continue
-        keys.append(key)
-        if number > most:
-            is_allowed = False
-            break
-    return Attempt(is_allowed=is_allowed, retry_after=WINDOW_SECONDS - elapsed, _keys=tuple(keys))
+        counted.append(count_attempt("user_code", sender, WINDOW_SECONDS))
+        if counted[-1].number > most:
+            return Attempt(retry_after=counted[-1].retry_after)
+    return Attempt(_counted=tuple(counted))
 
 
 def _grant_of(entered: str) -> Any:

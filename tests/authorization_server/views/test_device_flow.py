@@ -13,7 +13,7 @@ from oauth2_provider.models import get_device_grant_model
 
 from django_at_jwt.authorization_server.oauthlib_bridge.device_grant import is_polled_too_early
 from django_at_jwt.authorization_server.toolkit import set_oauthlib_user_to_device_request_user
-from django_at_jwt.authorization_server.views import user_codes
+from django_at_jwt.authorization_server.views import rate_limits
 from tests.conftest import DEVICE_CODE_GRANT
 
 pytestmark = pytest.mark.django_db
@@ -289,8 +289,8 @@ class TestGuessing:
         for _ in range(6):
             refused = enter("WRONG", browser=browser)
         assert refused.status_code == 429
-        later = user_codes.time.time() + int(refused["Retry-After"]) + 1
-        monkeypatch.setattr(user_codes, "time", SimpleNamespace(time=lambda: later))
+        later = rate_limits.time.time() + int(refused["Retry-After"]) + 1
+        monkeypatch.setattr(rate_limits, "time", SimpleNamespace(time=lambda: later))
         assert enter(started["user_code"], browser=browser).status_code == 302
 
     def test_limits_can_be_turned_off(self, started, enter, user, settings):

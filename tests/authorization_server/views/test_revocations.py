@@ -199,6 +199,8 @@ class TestCaching:
         response = fetch()
         assert response["Cache-Control"] == "public, max-age=5"
         assert response["Access-Control-Allow-Origin"] == "*"
+        asked = {"Origin": "https://app.example.com", "Access-Control-Request-Method": "GET"}
+        assert Client().options(PATH, headers=asked)["Access-Control-Allow-Methods"] == "GET, HEAD"
         again = fetch(**{"If-None-Match": response["ETag"]})
         assert (again.status_code, again.content, again["ETag"]) == (304, b"", response["ETag"])
         assert again["Cache-Control"] == "public, max-age=5"

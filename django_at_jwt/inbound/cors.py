@@ -21,6 +21,7 @@ _ALLOW_ORIGIN: Final = "Access-Control-Allow-Origin"
 _EXPOSED: Final = "WWW-Authenticate, Retry-After"
 # MCP clients send the version of the protocol.
 _REQUEST_HEADERS: Final = "Authorization, Content-Type, MCP-Protocol-Version"
+_ANY_REQUEST_HEADERS: Final = f"*, {_REQUEST_HEADERS}"
 # Browsers ask again after this many seconds; some of them do so earlier.
 _MAX_AGE: Final = "3600"
 
@@ -32,6 +33,7 @@ class CrossOriginMixin:
     """
 
     cors_methods: ClassVar[Collection[str]] = ("POST",)
+    cors_request_headers: ClassVar[str] = _REQUEST_HEADERS
 
     @classmethod
     def cors_origins(cls) -> Collection[str]:
@@ -44,6 +46,18 @@ class CrossOriginMixin:
         return _cross_origin(super().as_view(**initkwargs), cls)  # type: ignore[misc]
 
 
+class AnyOriginMixin(CrossOriginMixin):
+    """Lets scripts of any origin read a public document, whatever the settings say."""
+
+    cors_methods = ("GET", "HEAD")
+    cors_request_headers = _ANY_REQUEST_HEADERS
+
+    @classmethod
+    def cors_origins(cls) -> Collection[str]:
+        """Return ``"*"``."""
+        return "*"
+
+
 def _cross_origin(view: Callable[..., Any], endpoint: type[CrossOriginMixin]) -> Callable[..., Any]:
     @wraps(view)
     def wrapper(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
@@ -52,7 +66,7 @@ def _cross_origin(view: Callable[..., Any], endpoint: type[CrossOriginMixin]) ->
             return view(request, *args, **kwargs)
         allowed = _allowed_origin(request, origins)
         if request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers:
-            response = _preflight(endpoint.cors_methods if allowed else ())
+            response = _preflight(endpoint) if allowed else HttpResponse(status=HTTPStatus.NO_CONTENT)
         else:
             response = view(request, *args, **kwargs)
         # The token endpoint may have set it for an origin of the client itself.
@@ -69,18 +83,19 @@ def _cross_origin(view: Callable[..., Any], endpoint: type[CrossOriginMixin]) ->
 
 def _allowed_origin(request: HttpRequest, origins: Collection[str]) -> str:
     """Return the origin that may read the response, ``*`` for any, or an empty string."""
-    origin = request.headers.get("Origin", "")
-    if not origin:
-        return ""
     if origins == "*":
+        # Also without an Origin header, since caches keep one response for all.
         return "*"
+    origin = request.headers.get("Origin", "")
     return origin if origin in origins else ""
 
 
-def _preflight(methods: Collection[str]) -> HttpResponse:
-    response = HttpResponse(status=HTTPStatus.NO_CONTENT)
-    if methods:
-        response["Access-Control-Allow-Methods"] = ", ".join(methods)
-        response["Access-Control-Allow-Headers"] = _REQUEST_HEADERS
-        response["Access-Control-Max-Age"] = _MAX_AGE
-    return response
+def _preflight(endpoint: type[CrossOriginMixin]) -> HttpResponse:
+    return HttpResponse(
+        status=HTTPStatus.NO_CONTENT,
+        headers={
+            "Access-Control-Allow-Methods": ", ".join(endpoint.cors_methods),
+            "Access-Control-Allow-Headers": endpoint.cors_request_headers,
+            "Access-Control-Max-Age": _MAX_AGE,
+        },
+    )

@@ -1,0 +1,1 @@
+"""What views of every role have in common."""
