@@ -34,6 +34,7 @@ from django_at_jwt.outbound.http import Answer, FetchFailed, fetch_text
 
 from .discovery import FETCHED, REVOCATIONS, UNCHANGED, discover, reported
 from .shared_cache import SharedCache
+from .shared_request import SharedRequest
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -51,8 +52,6 @@ _NEVER: Final = float("-inf")
 # All in seconds.
 RETRY_AFTER: Final = 2.0  # Between requests to an issuer that fails.
 _LOOK_AGAIN_AFTER: Final = 0.25  # Between looks at what another worker has fetched.
-_POLL_EVERY: Final = 0.05
-_CLAIM_MARGIN: Final = 5.0  # How long a claim outlasts the timeout of the request that it is for.
 _CLOCK_SKEW: Final = 60.0
 
 # Entries of the shared cache. The document may be long, so its confirmation is a separate entry.
@@ -118,10 +117,12 @@ class RemoteDenyList:
     def __init__(self, options: DenyListOptions, keys: KeySource) -> None:
         self._options, self._keys = options, keys
         self._shared = SharedCache(options.remote)
+        self._request = SharedRequest(
+            self._shared, REVOCATIONS, timeout=options.remote.timeout, retry_after=RETRY_AFTER
+        )
         self._lock = threading.Lock()
         self._held: _Held | None = None
         self._due_at = _NEVER
-        self._refused_since: float | None = None
         self._is_failing = False
         self._address: str | None = None
         self._address_until = _NEVER
@@ -196,7 +197,7 @@ class RemoteDenyList:
         return held is not None and self._is_live() and time.monotonic() - held.confirmed_on < longest
 
     def _renew(self) -> None:
-        patience = 0.0 if self._is_recent() else self._options.remote.timeout + _CLAIM_MARGIN
+        patience = 0.0 if self._is_recent() else self._request.longest
         if not self._lock.acquire(timeout=patience):
             return
         try:
@@ -206,36 +207,12 @@ class RemoteDenyList:
             self._lock.release()
 
     def _refresh(self) -> None:
-        if self._adopt_shared():
-            return
-        if not self._claim() and not self._was_refused_for_too_long():
-            self._wait_for_another_worker()
-            if not self._adopt_shared():
-                self._due_at = time.monotonic() + min(_LOOK_AGAIN_AFTER, self._options.max_age)
-        elif self._adopt_shared():
-            # Another worker finished between the read and the claim.
-            self._shared.end_claim(REVOCATIONS)
-        else:
-            self._fetch()
-
-    def _claim(self) -> bool:
-        return self._shared.claim(REVOCATIONS, seconds=self._options.remote.timeout + _CLAIM_MARGIN)
-
-    def _was_refused_for_too_long(self) -> bool:
-        """Return whether the claim outlasted every worker: the cache does not expire it, or others write to it."""
-        now = time.monotonic()
-        if self._refused_since is None:
-            self._refused_since = now
-        return now - self._refused_since > self._options.remote.timeout + _CLAIM_MARGIN + RETRY_AFTER
-
-    def _wait_for_another_worker(self) -> None:
-        deadline = time.monotonic() + self._options.remote.timeout
-        while not self._is_recent() and self._shared.is_claimed(REVOCATIONS) and time.monotonic() < deadline:
-            time.sleep(_POLL_EVERY)
-            self._adopt_shared()
+        if not self._request.make(self._fetch, adopt=self._adopt_shared, is_usable=self._is_recent):
+            self._due_at = time.monotonic() + min(_LOOK_AGAIN_AFTER, self._options.max_age)
 
     def _fetch(self) -> None:
-        asked_on, self._refused_since = time.monotonic(), None
+        asked_on = time.monotonic()
+        self._request.settle()
         try:
             self._ask(asked_on)
         except (FetchFailed, KeysUnavailable) as error:
@@ -247,7 +224,7 @@ class RemoteDenyList:
         else:
             self._is_failing = False
             self._due_at = asked_on + self._options.max_age
-            self._shared.end_claim(REVOCATIONS)
+            self._request.end()
 
     def _ask(self, asked_on: float) -> None:
         """Request the document, and use the answer.
@@ -364,7 +341,7 @@ class RemoteDenyList:
         issuer = self._options.remote.issuer
         emit(IssuerFailed(issuer=issuer, purpose="revocations", fallback=fallback, detail=problem))
         self._due_at = time.monotonic() + RETRY_AFTER
-        self._shared.end_claim(REVOCATIONS, failed_for=RETRY_AFTER)
+        self._request.fail()
 
     def _share_confirmation(self, digest: str, asked_at: float) -> None:
         shared = {"form": _FORM, "issuer": self._options.remote.issuer, "digest": digest, "confirmed_at": asked_at}
@@ -395,7 +372,8 @@ class RemoteDenyList:
             self._confirm(held, confirmed_at, confirmed_on)
         elif not self._adopt_document(digest, confirmed_at, confirmed_on):
             return
-        self._is_failing, self._refused_since = False, None
+        self._is_failing = False
+        self._request.settle()
         self._due_at = confirmed_on + self._options.max_age
 
     def _adopt_document(self, digest: object, confirmed_at: float, confirmed_on: float) -> bool:

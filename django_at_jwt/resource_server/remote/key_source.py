@@ -16,6 +16,7 @@ from django_at_jwt.outbound.http import FetchFailed
 
 from .discovery import retrieve
 from .shared_cache import REFRESH, UNKNOWN_KID, SharedCache
+from .shared_request import SharedRequest
 
 if TYPE_CHECKING:
     from django_at_jwt.core.jose.jwk_set import SkippedKey
@@ -29,9 +30,7 @@ _NEVER: Final = float("-inf")
 # All in seconds.
 RETRY_AFTER: Final = 10.0  # Between requests to an issuer that fails.
 _LOOK_AGAIN_AFTER: Final = 1.0  # Between looks at what another worker has fetched.
-_POLL_EVERY: Final = 0.05
 UNKNOWN_KID_MEMORY: Final = 300.0  # How long no request is made for a kid that the issuer did not know.
-_CLAIM_MARGIN: Final = 5.0  # How long a claim outlasts the timeout of the request that it is for.
 
 
 class _View(NamedTuple):
@@ -71,10 +70,12 @@ class RemoteKeySource:
     def __init__(self, options: RemoteOptions) -> None:
         self._options = options
         self._shared = SharedCache(options)
+        self._request = SharedRequest(
+            self._shared, REFRESH, timeout=options.timeout, retry_after=RETRY_AFTER, most_rounds=2
+        )
         self._lock = threading.Lock()
         self._view: _View | None = None
         self._look_again_at = _NEVER
-        self._refused_since: float | None = None
         self._unknown_kid_at = _NEVER
         self._unknown_kids: dict[str, float] = {}
         self._skipped: tuple[SkippedKey, ...] = ()
@@ -99,7 +100,7 @@ class RemoteKeySource:
         """
         if time.monotonic() >= self._look_again_at:
             # Without usable keys, wait for the thread that fetches them, within bounds.
-            patience = 0.0 if self._is_usable() else self._options.timeout + _CLAIM_MARGIN
+            patience = 0.0 if self._is_usable() else self._request.longest
             if self._lock.acquire(timeout=patience):
                 try:
                     if time.monotonic() >= self._look_again_at:
@@ -160,7 +161,7 @@ class RemoteKeySource:
         cooldown = self._options.unknown_kid_cooldown
         if not self._shared.claim(UNKNOWN_KID, seconds=cooldown):
             return None
-        if not self._claim_refresh():
+        if not self._request.claim():
             # Another worker is asking; what it learns is looked at after _LOOK_AGAIN_AFTER, not after the cool-down.
             return None
         self._unknown_kid_at = time.monotonic() + cooldown
@@ -182,32 +183,7 @@ class RemoteKeySource:
         return self._view is not None and time.monotonic() < self._view.ends_at
 
     def _refresh(self) -> None:
-        if self._adopt_shared():
-            return
-        if not self._claim_refresh() and not self._was_refused_for_too_long():
-            self._wait_for_another_worker()
-        elif self._adopt_shared():
-            # Another worker finished between the read and the claim.
-            self._shared.end_claim(REFRESH)
-        else:
-            self._fetch()
-
-    def _claim_refresh(self) -> bool:
-        return self._shared.claim(REFRESH, seconds=self._options.timeout + _CLAIM_MARGIN)
-
-    def _was_refused_for_too_long(self) -> bool:
-        """Return whether the claim outlasted every worker: the cache does not expire it, or others write to it."""
-        now = time.monotonic()
-        if self._refused_since is None:
-            self._refused_since = now
-        return now - self._refused_since > 2 * (self._options.timeout + _CLAIM_MARGIN + RETRY_AFTER)
-
-    def _wait_for_another_worker(self) -> None:
-        deadline = time.monotonic() + self._options.timeout
-        while not self._is_usable() and self._shared.is_claimed(REFRESH) and time.monotonic() < deadline:
-            time.sleep(_POLL_EVERY)
-            self._adopt_shared()
-        if not self._adopt_shared():
+        if not self._request.make(self._fetch, adopt=self._adopt_shared, is_usable=self._is_usable):
             self._look_again_at = time.monotonic() + _LOOK_AGAIN_AFTER
 
     def _adopt_shared(self) -> bool:
@@ -218,7 +194,7 @@ class RemoteKeySource:
         return time.monotonic() < self._look_again_at
 
     def _fetch(self) -> bool:
-        self._refused_since = None
+        self._request.settle()
         try:
             with span("fetch_issuer_keys", issuer=self._options.issuer):
                 retrieved = retrieve(self._options, known=self._view.snapshot if self._view else None)
@@ -232,7 +208,7 @@ class RemoteKeySource:
             return False
         self._take(retrieved.snapshot)
         self._shared.write(retrieved.snapshot)
-        self._shared.end_claim(REFRESH)
+        self._request.end()
         if retrieved.skipped and retrieved.skipped != self._skipped:
             self._skipped = retrieved.skipped
             for key in retrieved.skipped:
@@ -244,7 +220,7 @@ class RemoteKeySource:
         emit(IssuerFailed(issuer=self._options.issuer, purpose="keys", fallback=fallback, detail=problem))
         self._is_failing = True
         self._look_again_at = time.monotonic() + RETRY_AFTER
-        self._shared.end_claim(REFRESH, failed_for=RETRY_AFTER)
+        self._request.fail()
 
     def _take(self, snapshot: IssuerSnapshot) -> None:
         now = time.time()
@@ -253,7 +229,7 @@ class RemoteKeySource:
         ring = self._view.ring if self._view is not None and same else KeyRing.of(snapshot.keys)
         # Use the monotonic clock from here on: setting the clock back must not extend the use of keys.
         at = time.monotonic()
-        self._refused_since = None
+        self._request.settle()
         self._is_failing = False
         if snapshot.keys:
             ends_at = at + snapshot.usable_until(self._options.max_stale) - now

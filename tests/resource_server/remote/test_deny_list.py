@@ -541,7 +541,7 @@ class TestSharedCache:
             other(claims, remote.token)
         # What the other process has is older than the document may be, and the request is claimed.
         clock.pass_by(5)
-        other._deny_list._claim()
+        other._deny_list._request.claim()
         with pytest.raises(TokenRejected):
             one(claims, remote.token)
         assert remote.polls == 2
@@ -575,7 +575,7 @@ class TestSharedCache:
 
     def test_claim_of_a_process_that_died_is_not_waited_for_while_the_document_is_recent(self, remote, clock):
         assert remote.verdict() == "accepted"
-        accepted_issuers()[remote.issuer.issuer].revocation._deny_list._claim()
+        accepted_issuers()[remote.issuer.issuer].revocation._deny_list._request.claim()
         clock.pass_by(5)
         remote.publish(version=2, tokens={JTI: end()})
         assert remote.verdict() == "accepted"

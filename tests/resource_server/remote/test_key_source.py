@@ -823,7 +823,7 @@ class TestUnknownKids:
         verify_token(issuer.token())
         here, another = remote_key_source(only_issuer()), RemoteKeySource(remote_options(only_issuer()))
         issuer.publish(OLD, NEW)
-        assert another._claim_refresh()
+        assert another._request.claim()
         assert here.after_unknown_kid(NEW.kid) is None
         clock.pass_by(1.1)
         assert another._fetch()
