@@ -83,7 +83,7 @@ def new_token_id(request: Request) -> str:
     return str(TokenId(identifier, secrets.token_hex(16), has_row=has_row))
 
 
-def is_without_row(access_token: object) -> bool:
+def is_unstored_token(access_token: object) -> bool:
     """Return whether an access token that was just issued gets no row. Opaque tokens always get one."""
     return isinstance(access_token, IssuedAccessToken) and is_unstored(access_token.token_id)
 

@@ -30,7 +30,7 @@ from .authorization import (
     end_replayed_code,
     end_unstored,
     expiry_of,
-    is_without_row,
+    is_unstored_token,
     link_token,
     store_authorization,
     store_code,
@@ -134,7 +134,7 @@ class GrantStorageMixin:
         if isinstance(raw_token, IssuedAccessToken):
             # DOT would count the lifetime from a later moment than ``iat``.
             token_instance.expires = as_datetime(raw_token.expires_at)
-        if is_without_row(raw_token):
+        if is_unstored_token(raw_token):
             # DOT keeps the checksum of a row without a token value. No token has this one.
             token_instance.token, token_instance.token_checksum = "", secrets.token_hex(32)
         else:
@@ -152,7 +152,7 @@ class GrantStorageMixin:
 
         A token that has neither a user nor a row needs no statement, and so no transaction.
         """
-        if is_without_row(token["access_token"]) and authorization_of(request) is None:
+        if is_unstored_token(token["access_token"]) and authorization_of(request) is None:
             _set_lifetime(token, request)
             saved = None
         else:

@@ -19,7 +19,7 @@ from django_at_jwt.models.authorization import EndReason, credential_hash
 from django_at_jwt.models.primary import primary_rows
 
 from .audience import check_requested_resources, resolved_audience
-from .authorization import attach_authorization, expiry_of, is_without_row, link_token, store_authorization
+from .authorization import attach_authorization, expiry_of, is_unstored_token, link_token, store_authorization
 from .generator import refuse
 from .refresh_families import can_have_sibling, end_replaced, first_replacement, lock_family
 from .request import AUTHORIZATION, LINK, stored, token_grant
@@ -132,7 +132,7 @@ class RefreshGrantMixin:
         if replaced is None:
             raise InvalidGrantError("The access token was revoked by another request.", request=request)
         identifier = stored(request, AUTHORIZATION).identifier
-        in_place = not rotates or is_without_row(token["access_token"])
+        in_place = not rotates or is_unstored_token(token["access_token"])
         superseded = end_replaced(
             family,
             replaced,
