@@ -14,6 +14,7 @@ from oauth2_provider.models import get_application_model
 from oauth2_provider.settings import oauth2_settings
 
 from django_at_jwt.conf import app_settings
+from django_at_jwt.core.addresses import is_loopback_host, is_public_address
 from django_at_jwt.core.client_metadata import (
     AUTHORIZATION_CODE,
     REFRESH_TOKEN,
@@ -25,7 +26,6 @@ from django_at_jwt.core.client_metadata import (
 from django_at_jwt.core.quotation import quote
 from django_at_jwt.core.redirect_uris import is_remote_http
 from django_at_jwt.core.remote_issuer import CacheBounds
-from django_at_jwt.outbound.addresses import is_loopback_address, is_public_address
 from django_at_jwt.outbound.http import MAX_BYTES, FetchFailed, fetch
 
 from .redirect_uris import problem_with_registered_uri
@@ -109,7 +109,7 @@ class ClientMetadataFetcher:
 
 
 def _may_connect(address: str) -> bool:
-    return is_public_address(address) or (app_settings().loopback_client_metadata and is_loopback_address(address))
+    return is_public_address(address) or (app_settings().loopback_client_metadata and is_loopback_host(address))
 
 
 def is_document_address(client_id: str | None) -> bool:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from django_at_jwt.core.jose.jws import decode_object
 
+from .addresses import is_loopback_host
 from .errors import RejectionReason, TokenRejected, UnacceptableDocument
 from .quotation import quote
 from .resource_servers import is_resource_identifier
@@ -209,21 +209,14 @@ def is_fetchable(address: object, *, loopback_http: bool) -> bool:
     if len(address) > _LONGEST_ADDRESS or "\\" in address:
         return False
     parts = urlsplit(address)
-    return parts.scheme == "https" or (loopback_http and parts.scheme == "http" and _is_loopback(str(parts.hostname)))
+    return parts.scheme == "https" or (
+        loopback_http and parts.scheme == "http" and is_loopback_host(str(parts.hostname))
+    )
 
 
 def is_remote_issuer(issuer: object, *, loopback_http: bool) -> bool:
     """Return whether a text can be an issuer whose metadata is fetched (RFC 8414 §2)."""
     return isinstance(issuer, str) and "?" not in issuer and is_fetchable(issuer, loopback_http=loopback_http)
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def metadata_addresses(issuer: str) -> tuple[str, str]:

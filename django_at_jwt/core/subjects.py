@@ -6,9 +6,10 @@ import base64
 import hashlib
 import hmac
 from enum import StrEnum
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
+
+from .addresses import is_loopback_host
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -82,12 +83,9 @@ def is_on_own_device(redirect_uri: str) -> bool:
 def _host(redirect_uri: str) -> str | None:
     parts = urlsplit(redirect_uri)
     host = parts.hostname
-    if parts.scheme not in {"https", "http"} or host is None or host == "localhost" or host.endswith(".localhost"):
+    if parts.scheme not in {"https", "http"} or host is None or host.endswith(".localhost") or is_loopback_host(host):
         return None
-    try:
-        return None if ip_address(host).is_loopback else host
-    except ValueError:
-        return host
+    return host
 
 
 def pairwise_subject(subject: str, *, sector: str, key: bytes) -> str:

@@ -1,1 +1,1 @@
-"""Requests to other servers: one client with limits, and the addresses that it may connect to."""
+"""Requests to other servers, by one client with limits."""

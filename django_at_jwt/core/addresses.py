@@ -1,4 +1,4 @@
-"""The IP addresses to which requests for untrusted URLs may connect (RFC 6890)."""
+"""Hosts and IP addresses in URLs: loopback, public, or of another special use (RFC 6890)."""
 
 from __future__ import annotations
 
@@ -33,9 +33,11 @@ def is_public_address(text: str) -> bool:
     return address.is_global and not address.is_multicast and not special
 
 
-def is_loopback_address(text: str) -> bool:
-    """Return whether an IP address is a loopback address."""
+def is_loopback_host(host: str) -> bool:
+    """Return whether the host of a URL is ``localhost`` or an IP address of this machine's loopback interface."""
+    if host == "localhost":
+        return True
     try:
-        return ip_address(text).is_loopback
+        return ip_address(host).is_loopback
     except ValueError:
         return False

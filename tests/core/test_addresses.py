@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from django_at_jwt.outbound.addresses import is_loopback_address, is_public_address
+from django_at_jwt.core.addresses import is_loopback_host, is_public_address
 
 SPECIAL = [
     "0.0.0.0",
@@ -56,13 +56,14 @@ def test_other_address_is_public(address):
     assert is_public_address(address)
 
 
-@pytest.mark.parametrize("text", ["", "localhost", "8.8.8", "8.8.8.8.", "0x7f000001", "2130706433"])
+@pytest.mark.parametrize("text", ["", "localhost.example", "8.8.8", "8.8.8.8.", "0x7f000001", "2130706433"])
 def test_text_that_is_no_address(text):
     assert not is_public_address(text)
-    assert not is_loopback_address(text)
+    assert not is_loopback_host(text)
 
 
-def test_loopback_addresses():
-    assert is_loopback_address("127.0.0.1")
-    assert is_loopback_address("::1")
-    assert not is_loopback_address("10.0.0.1")
+def test_loopback_hosts():
+    assert is_loopback_host("localhost")
+    assert is_loopback_host("127.0.0.1")
+    assert is_loopback_host("::1")
+    assert not is_loopback_host("10.0.0.1")
