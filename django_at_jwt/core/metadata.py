@@ -209,9 +209,9 @@ def is_fetchable(address: object, *, loopback_http: bool) -> bool:
     if len(address) > _LONGEST_ADDRESS or "\\" in address:
         return False
     parts = urlsplit(address)
-    return parts.scheme == "https" or (
-        loopback_http and parts.scheme == "http" and is_loopback_host(str(parts.hostname))
-    )
+    if parts.scheme == "http":
+        return loopback_http and is_loopback_host(str(parts.hostname))
+    return parts.scheme == "https"
 
 
 def is_remote_issuer(issuer: object, *, loopback_http: bool) -> bool:
