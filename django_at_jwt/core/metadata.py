@@ -263,11 +263,6 @@ def revocations_uri_in(metadata: Mapping[str, Any], *, issuer: str, loopback_htt
     Raises:
         UnacceptableDocument: it describes another issuer, or has no ``at_jwt_revocations_uri`` that may be used.
     """
-    if metadata.get("issuer") == issuer and REVOCATIONS_URI not in metadata:
-        raise UnacceptableDocument(
-            f'the issuer announces no document of revocations ("{REVOCATIONS_URI}"). Turn on '
-            'AT_JWT["PUBLISH_REVOCATIONS"] there, or use another "revocation" here'
-        )
     return _address_in(metadata, REVOCATIONS_URI, issuer=issuer, loopback_http=loopback_http)
 
 
