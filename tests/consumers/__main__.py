@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from example_project.server_process import ROOT
@@ -15,6 +16,7 @@ from .issuer import running_issuer
 from .page import page
 from .runs import Result, measure_new_key, try_tokens
 
+_AT_ONCE = 3
 PAGE = ROOT / "docs/reference/works-with.md"
 
 
@@ -41,8 +43,9 @@ def main() -> int:
         with running_issuer(folder) as issuer:
             tokens = issuer.tokens()
             invalid = issuer.invalid_tokens(tokens)
+            with ThreadPoolExecutor(_AT_ONCE) as pool:
+                list(pool.map(lambda result: try_tokens(result, issuer, tokens, invalid, folder), results))
             for result in results:
-                try_tokens(result, issuer, tokens, invalid, folder)
                 say(f"{result.consumer.package} {result.version}: {result.accepts}, {result.wrongly_accepts}")
             measure_new_key(results, issuer, folder)
     text = page(results)

@@ -9,6 +9,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
+# Each has its own API in the issuer. The first one is used to measure how soon a consumer takes a new key.
+ALGORITHMS: Final = ("RS256", "ES256", "EdDSA", "Ed25519")
+# The SciTokens libraries take scopes of this form only.
+SCOPE: Final = "storage.read:/"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Consumer:
     """A package that verifies access tokens.
@@ -51,7 +57,7 @@ CONSUMERS: Final = (
     Consumer(
         program="python_jose",
         packages=["python-jose[cryptography]"],
-        setup="`jwt.decode`",
+        setup="`jwt.decode` with the key that has the `kid`, since it refuses JWK sets with keys of other algorithms",
         option=_ALGORITHMS,
         must_name=True,
         fetches=False,
@@ -87,7 +93,11 @@ CONSUMERS: Final = (
         option=_ALGORITHMS,
         must_name=True,
     ),
-    Consumer(program="scitokens", packages=["scitokens"], setup="`SciToken.deserialize`, `Enforcer`"),
+    Consumer(
+        program="scitokens",
+        packages=["scitokens"],
+        setup="`Enforcer` with a validator for `client_id`",
+    ),
     Consumer(program="jose", packages=["jose"], setup="`createRemoteJWKSet`, `jwtVerify`", option=_ALGORITHMS, **_NPM),
     Consumer(
         program="oauth4webapi",
@@ -140,19 +150,19 @@ CONSUMERS: Final = (
     Consumer(
         program="mod_oauth2",
         packages=["libapache2-mod-oauth2"],
-        setup="`OAuth2TokenVerify jwks_uri`, `Require oauth2_claim aud:`",
+        setup="`OAuth2TokenVerify jwks_uri`, `Require oauth2_claim` for `iss` and `aud`",
         **_DEBIAN,
     ),
     Consumer(
         program="mod_auth_openidc",
         packages=["libapache2-mod-auth-openidc"],
-        setup="`AuthType oauth20`, `OIDCOAuthVerifyJwksUri`, `Require claim aud:`",
+        setup="`AuthType oauth20`, `OIDCOAuthVerifyJwksUri`, `Require claim` for `iss` and `aud`",
         **_DEBIAN,
     ),
     Consumer(
         program="scitokens_cpp",
-        packages=["scitokens-cpp"],
-        setup="`scitokens-verify --profile atjwt --issuer`",
+        packages=["libscitokens-dev"],
+        setup="`scitoken_deserialize_v2` and `enforcer_generate_acls` with the profile `AT_JWT`",
         **_DEBIAN,
     ),
 )

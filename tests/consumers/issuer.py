@@ -17,7 +17,7 @@ from tests.outbound.certificates import LOOPBACK, certificate
 from tests.patience import PATIENCE_SECONDS
 from tests.ports import reserved_port
 
-from .algorithms import ALGORITHMS
+from .catalog import ALGORITHMS, SCOPE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -47,9 +47,15 @@ class Issuer:
             "client_id": "example-service",
             "client_secret": "example-service-secret",
             "resource": self.audience(algorithm),
-            "scope": "api:read",
+            "scope": SCOPE,
         }
         return self._answer(requests.post, self.metadata()["token_endpoint"], data=request)["access_token"]
+
+    def token_of_another_key(self, algorithm: str, token: str) -> str:
+        """Wait until new tokens have another header than ``token``, and return one."""
+        while (new := self.token(algorithm)).split(".")[0] == token.split(".", maxsplit=1)[0]:
+            time.sleep(0.1)
+        return new
 
     def tokens(self) -> dict[str, str]:
         return {algorithm: self.token(algorithm) for algorithm in ALGORITHMS}

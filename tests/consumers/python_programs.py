@@ -7,13 +7,17 @@ Each line of standard input is a token, which is answered by a line: ``accepted`
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import json
 import os
+import socket
 import subprocess
 import sys
 import tempfile
+import time
 import urllib.request
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -50,7 +54,7 @@ def oxyjwt():
 
     keys = oxyjwt.PyJWKClient(API.jwks_uri)
     return lambda token: oxyjwt.decode(
-        token, keys.get_signing_key_from_jwt(token), algorithms=ALGORITHMS, audience=API.audience, issuer=API.issuer
+        token, keys.get_signing_key_from_jwt(token).key, algorithms=ALGORITHMS, audience=API.audience, issuer=API.issuer
     )
 
 
@@ -75,14 +79,19 @@ def authlib():
             return keys
 
     validator = Validator(issuer=API.issuer, resource_server=API.audience)
-    return lambda token: validator.validate_token(validator.authenticate_token(token), ["api:read"], None)
+    return lambda token: validator.validate_token(validator.authenticate_token(token), [API.scope], None)
 
 
 def python_jose():
     from jose import jwt
 
-    keys = fetched(API.jwks_uri)
-    return lambda token: jwt.decode(token, keys, algorithms=ALGORITHMS, audience=API.audience, issuer=API.issuer)
+    keys = {key["kid"]: key for key in fetched(API.jwks_uri)["keys"]}
+
+    def check(token):
+        key = keys[jwt.get_unverified_header(token)["kid"]]
+        jwt.decode(token, key, algorithms=ALGORITHMS, audience=API.audience, issuer=API.issuer)
+
+    return check
 
 
 def jwcrypto():
@@ -98,7 +107,8 @@ def _django(authenticate, **settings):
     import django
     from django.conf import settings as of_django
 
-    of_django.configure(INSTALLED_APPS=["django.contrib.auth", "django.contrib.contenttypes"], **settings)
+    apps = ["django.contrib.auth", "django.contrib.contenttypes"]
+    of_django.configure(INSTALLED_APPS=apps, SECRET_KEY="for this run", **settings)
     django.setup()
     from rest_framework.test import APIRequestFactory
 
@@ -203,21 +213,41 @@ def scitokens():
 
     os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(dir=API.folder)
     enforcer = scitokens.Enforcer(API.issuer, audience=API.audience)
-    return lambda token: enforcer.generate_acls(scitokens.SciToken.deserialize(token, audience=API.audience))
+    enforcer.add_validator("client_id", bool)
+    authorization, _, path = API.scope.partition(":")
+
+    def check(token):
+        if not enforcer.test(scitokens.SciToken.deserialize(token), authorization, path):
+            raise Refused(enforcer.last_failure)
+
+    return check
 
 
 def scitokens_cpp():
-    environment = {
-        "XDG_CACHE_HOME": tempfile.mkdtemp(dir=API.folder),
-        "X509_CERT_FILE": API.certificate,
-        "LD_LIBRARY_PATH": f"{API.debian}/usr/lib/x86_64-linux-gnu",
-    }
+    os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(dir=API.folder)
+    library = ctypes.CDLL(f"{API.debian}/usr/lib/x86_64-linux-gnu/libSciTokens.so.0")
+    library.enforcer_create.restype = library.scitoken_create.restype = ctypes.c_void_p
+    at_jwt = 4
+
+    def call(function, *arguments):
+        problem = ctypes.c_char_p()
+        result = function(*arguments, ctypes.byref(problem))
+        if problem.value:
+            raise Refused(problem.value.decode())
+        return result
+
+    def texts(*values):
+        return (ctypes.c_char_p * (len(values) + 1))(*(value.encode() for value in values), None)
+
+    call(library.scitoken_config_set_str, b"tls.ca_file", API.certificate.encode())
+    enforcer = ctypes.c_void_p(call(library.enforcer_create, API.issuer.encode(), texts(API.audience)))
+    library.enforcer_set_validate_profile(enforcer, at_jwt)
 
     def check(token):
-        command = [f"{API.debian}/usr/bin/scitokens-verify", "--profile", "atjwt", "--issuer", API.issuer, token]
-        done = subprocess.run(command, env=os.environ | environment, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise Refused(done.stderr)
+        read, rights = ctypes.c_void_p(library.scitoken_create(None)), ctypes.c_void_p()
+        library.scitoken_set_deserialize_profile(read, at_jwt)
+        call(library.scitoken_deserialize_v2, token.encode(), read, texts(API.issuer))
+        call(library.enforcer_generate_acls, enforcer, read, ctypes.byref(rights))
 
     return check
 
@@ -257,35 +287,53 @@ def _apache(module, file, *directives):
         with urllib.request.urlopen(request, timeout=60):
             pass
 
+    while server.poll() is None:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", API.port), 1):
+            break
+        time.sleep(0.1)
     check.close = server.terminate
     return check
 
 
 def mod_oauth2():
-    verify = f'OAuth2TokenVerify jwks_uri {API.jwks_uri} "jwks_uri.ssl_verify=false&verify.iss=required"'
-    location = f'AuthType oauth2\n{verify}\nRequire oauth2_claim "aud:{API.audience}"'
-    return _apache("oauth2", "mod_oauth2.so", f"<Location />\n{location}\n</Location>")
+    verify = f'OAuth2TokenVerify jwks_uri {API.jwks_uri} "jwks_uri.ssl_verify=false"'
+    return _apache("oauth2", "mod_oauth2.so", *_location("oauth2", "oauth2_claim", verify))
 
 
 def mod_auth_openidc():
-    location = f'AuthType oauth20\nRequire claim "aud:{API.audience}"'
     verify = f"OIDCCryptoPassphrase for-this-run\nOIDCOAuthVerifyJwksUri {API.jwks_uri}\nOIDCOAuthSSLValidateServer Off"
-    return _apache("auth_openidc", "mod_auth_openidc.so", verify, f"<Location />\n{location}\n</Location>")
+    return _apache("auth_openidc", "mod_auth_openidc.so", verify, *_location("oauth20", "claim"))
+
+
+def _location(auth_type, require, *directives):
+    claims = [f'Require {require} "iss:{API.issuer}"', f'Require {require} "aud:{API.audience}"']
+    return [
+        "<Location />",
+        f"AuthType {auth_type}",
+        *directives,
+        "<RequireAll>",
+        *claims,
+        "</RequireAll>",
+        "</Location>",
+    ]
+
+
+def _raise(problem, _token):
+    raise problem
 
 
 def main(name):
     def answer(*words):
-        print(*words, flush=True)
+        sys.stdout.write(" ".join(words) + "\n")
+        sys.stdout.flush()
 
     try:
         check = globals()[name]()
-    except Exception as error:  # noqa: BLE001 - whatever the package raises
-        check = error
+    except Exception as problem:  # noqa: BLE001 - whatever the package raises
+        check = partial(_raise, problem)
     answer("ready")
     for line in sys.stdin:
         try:
-            if isinstance(check, Exception):
-                raise check
             check(line.strip())
         except Exception as error:  # noqa: BLE001
             answer("refused", " ".join(f"{type(error).__name__}: {error}".split())[:200])

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from tests.ports import reserved_port
 
-from .algorithms import ALGORITHMS
+from .catalog import ALGORITHMS, SCOPE
 from .installation import DEBIAN, NODE_PACKAGES, command_of
 
 if TYPE_CHECKING:
@@ -75,6 +75,7 @@ def running(
             "jwks_uri": issuer.metadata()["jwks_uri"],
             "audience": issuer.audience(algorithm),
             "algorithm": algorithm if named else None,
+            "scope": SCOPE,
             "certificate": issuer.certificate,
             "folder": str(folder),
             "debian": str(DEBIAN),
@@ -92,7 +93,7 @@ def running(
         finally:
             process.stdin.close()
             try:
-                process.wait(10)
+                process.wait(60)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
@@ -146,8 +147,7 @@ def measure_new_key(results: Sequence[Result], issuer: Issuer, folder: Path) -> 
         operation = stack.enter_context(issuer.operation("replace", algorithm))
         list(pool.map(lambda process: process.refusal(old), [*first, *second]))
         began = json.loads(operation.communicate("now\n")[0])
-        while (new := issuer.token(algorithm)).split(".")[0] == old.split(".")[0]:
-            time.sleep(0.1)
+        new = issuer.token_of_another_key(algorithm, old)
         accepted = pool.map(lambda process: _seconds_until(lambda: process.refusal(new) is None, began), first)
         refused = pool.map(lambda process: _seconds_until(lambda: process.refusal(old) is not None, began), second)
         for result, new_key, old_key in zip(timed, accepted, refused, strict=True):

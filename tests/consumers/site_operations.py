@@ -1,8 +1,8 @@
 """What the issuer's keys are needed for: ``python -m tests.consumers.site_operations invalid|replace``.
 
 ``invalid`` reads ``{algorithm: token}`` as JSON, and writes ``{algorithm: {defect: token}}``: the same tokens with one
-defect each, signed by the issuer's key. ``replace ALGORITHM`` waits for a line, revokes the signing and the announced key,
-so that a key that no consumer has seen signs at once, and writes the instant.
+defect each, signed by the issuer's key. ``replace ALGORITHM`` waits for a line, revokes the signing and the announced
+key, so that a key that no consumer has seen signs at once, and writes the instant.
 """
 
 from __future__ import annotations
@@ -56,4 +56,4 @@ if __name__ == "__main__":
     else:
         sys.stdin.readline()
         answer = replace_keys(*arguments)
-    print(json.dumps(answer))
+    sys.stdout.write(json.dumps(answer) + "\n")
