@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo serve mcp test pictures check format docs html bench tox dist clean
+.PHONY: help demo serve mcp test pictures check format docs html bench consumers tox dist clean
 
 help:  ## List the targets
 	@sed -n 's/^\([a-z]*\):.*##/\1	/p' $(MAKEFILE_LIST)
@@ -66,6 +66,9 @@ html: $(VENV)/group-docs  ## Build the documentation with the compliance page th
 
 bench: $(VENV)/group-test  ## Compare the speed with other libraries
 	@$(BIN)/python -m benchmarks
+
+consumers: $(VENV)/group-test  ## Verify tokens with other packages, and write the page about them
+	@$(BIN)/python -m tests.consumers
 
 tox: $(VENV)/group-test  ## Run the tests on all supported versions that are installed
 	@$(BIN)/python -m pip --quiet --disable-pip-version-check install tox

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 ALGORITHMS: Final = ("RS256", "ES256", "EdDSA", "Ed25519")
 # The SciTokens libraries take scopes of this form only.
 SCOPE: Final = "storage.read:/"
+# The defect of a token that packages accept which verify any JWT.
+ANY_TYP: Final = "with another typ"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,7 +163,7 @@ CONSUMERS: Final = (
     ),
     Consumer(
         program="scitokens_cpp",
-        packages=["libscitokens-dev"],
+        packages=["libscitokens0t64"],
         setup="`scitoken_deserialize_v2` and `enforcer_generate_acls` with the profile `AT_JWT`",
         **_DEBIAN,
     ),

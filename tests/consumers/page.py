@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING, Final
 
-from .catalog import ALGORITHMS, NOT_RUN
+from .catalog import ALGORITHMS, ANY_TYP, NOT_RUN
 from .runs import DEFAULT, LONGEST_WAIT, NAMED
 
 if TYPE_CHECKING:
@@ -34,15 +34,18 @@ Revoked key
 : The time until the package refused a token of a key that was no longer published, if all tokens that it saw were
   of this key.
 
-Both times were measured for {longest} seconds with `{timed}`, the default settings of the site and of the package, and
-a package that had fetched the JWK set a few seconds before: packages that wait between two fetches wait longest then.
-They include the load of a busy machine; the fastest package took {fastest} seconds. For "your code", the package fetches
-no keys, and the time is that of your cache.
+`typ`
+: **at+jwt**: the package refused an access token whose `typ` was changed to `JWT`. **any**: it accepted it. Such an API
+  must make sure that no ID token has its audience.
 
 Remarks
-: The invalid tokens that the package accepted, of five: expired, for another audience, of another issuer, with another
-  `typ` than `at+jwt`, and with a changed signature. An API that accepts any `typ` must make sure that no ID token has
-  its audience.
+: The other invalid tokens that the package accepted, of four: expired, for another audience, of another issuer, and with
+  a changed signature. Without a remark, it refused them.
+
+Both times were measured for {longest} seconds with {timed} and the defaults of the site and of the package; only
+`KEY_RING_MAX_AGE` was one second. The package had fetched the JWK set just before the new key was published, which is the
+worst case for packages that wait between two fetches. The seconds include the load of a busy machine; the fastest
+package took {fastest} s. For "your code", the package fetches no keys, and the time is that of your cache.
 """
 
 
@@ -59,7 +62,7 @@ def _tables(results: Sequence[Result]) -> Iterable[str]:
         rows = [result for result in results if result.consumer.registry == registry]
         if rows:
             algorithms = [f"`{algorithm}`" for algorithm in ALGORITHMS]
-            head = ["Package", "Configured", *algorithms, "New key", "Revoked key", "Remarks"]
+            head = ["Package", "Configured", *algorithms, "`typ`", "New key", "Revoked key", "Remarks"]
             yield f"## {registry}\n"
             yield from map(_row, [head, ["---"] * len(head), *map(_cells, rows)])
             yield ""
@@ -76,18 +79,23 @@ def _cells(result: Result) -> list[str]:
         times = ["your code", "your code"]
     else:
         times = [_time(result.new_key), _time(result.old_key)]
-    return [f"{consumer.package} {result.version}", setup, *accepts, *times, _remarks(result)]
+    return [f"{consumer.package} {result.version}", setup, *accepts, _typ(result), *times, _remarks(result)]
 
 
 def _time(seconds: float | None) -> str:
     return f"over {LONGEST_WAIT} s" if seconds is None else f"{seconds:.0f} s"
 
 
-def _remarks(result: Result) -> str:
-    remarks = [f"accepts a token {defect}" for defect in result.wrongly_accepts]
+def _typ(result: Result) -> str:
     if not result.accepted():
-        remarks.append(f"`{result.accepts[ALGORITHMS[0]]}`")
-    return "; ".join(remarks)
+        return ""
+    return "any" if ANY_TYP in result.wrongly_accepts else "at+jwt"
+
+
+def _remarks(result: Result) -> str:
+    if not result.accepted():
+        return f"`{result.accepts[ALGORITHMS[0]]}`"
+    return "; ".join(f"accepts a token {defect}" for defect in result.wrongly_accepts if defect != ANY_TYP)
 
 
 def _row(cells: Sequence[str]) -> str:

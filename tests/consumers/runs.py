@@ -9,6 +9,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from tests.ports import reserved_port
@@ -17,7 +18,7 @@ from .catalog import ALGORITHMS, SCOPE
 from .installation import DEBIAN, NODE_PACKAGES, command_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from .catalog import Consumer
@@ -130,7 +131,8 @@ def measure_new_key(results: Sequence[Result], issuer: Issuer, folder: Path) -> 
     """Replace the key of the first algorithm, and measure how long each consumer takes to notice it.
 
     Two processes of each consumer have just fetched the keys. One gets a token of the new key every second until it
-    accepts it, and the other a token of the revoked key until it refuses it.
+    accepts it, and the other a token of the revoked key until it refuses it. The time counts from the publication of
+    the new key if the first try succeeds, and else from the fetch, since then the consumer waited because of it.
     """
     algorithm = ALGORITHMS[0]
     timed = [result for result in results if result.consumer.fetches and algorithm in result.accepted()]
@@ -145,18 +147,25 @@ def measure_new_key(results: Sequence[Result], issuer: Issuer, folder: Path) -> 
 
         first, second = ([start(result) for result in timed] for _ in range(2))
         operation = stack.enter_context(issuer.operation("replace", algorithm))
-        list(pool.map(lambda process: process.refusal(old), [*first, *second]))
-        began = json.loads(operation.communicate("now\n")[0])
+        fetched = list(pool.map(partial(_time_after, old), [*first, *second]))
+        published = json.loads(operation.communicate("now\n")[0])
         new = issuer.token_of_another_key(algorithm, old)
-        accepted = pool.map(lambda process: _seconds_until(lambda: process.refusal(new) is None, began), first)
-        refused = pool.map(lambda process: _seconds_until(lambda: process.refusal(old) is not None, began), second)
+        accepted = pool.map(partial(_seconds_until, new, published, accepted=True), first, fetched)
+        refused = pool.map(partial(_seconds_until, old, published, accepted=False), second, fetched[len(first) :])
         for result, new_key, old_key in zip(timed, accepted, refused, strict=True):
             result.new_key, result.old_key = new_key, old_key
 
 
-def _seconds_until(holds: Callable[[], bool], began: float) -> float | None:
-    while (seconds := time.time() - began) < LONGEST_WAIT:
-        if holds():
-            return seconds
+def _time_after(token: str, process: Process) -> float:
+    process.refusal(token)
+    return time.time()
+
+
+def _seconds_until(token: str, published: float, process: Process, fetched: float, *, accepted: bool) -> float | None:
+    since = published
+    while time.time() < published + LONGEST_WAIT:
+        if (process.refusal(token) is None) is accepted:
+            return time.time() - since
+        since = fetched
         time.sleep(1)
     return None

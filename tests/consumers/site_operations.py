@@ -13,6 +13,8 @@ import time
 
 import django
 
+from .catalog import ANY_TYP
+
 
 def invalid_tokens(algorithm: str, token: str) -> dict[str, str]:
     from django_at_jwt.authorization_server.keys.local import local_keys
@@ -33,7 +35,7 @@ def invalid_tokens(algorithm: str, token: str) -> dict[str, str]:
         "expired": signed(iat=now - 7200, exp=now - 3600),
         "for another audience": signed(aud="https://other.example.com/"),
         "of another issuer": signed(iss="https://other.example.com/o"),
-        "with another typ": signed({"typ": "JWT"}),
+        ANY_TYP: signed({"typ": "JWT"}),
         "tampered with": b".".join([header, payload, other + signature[1:]]).decode(),
     }
 
