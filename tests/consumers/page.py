@@ -39,12 +39,12 @@ Revoked key
   must make sure that no ID token has its audience.
 
 Remarks
-: The other invalid tokens that the package accepted, of four: expired, for another audience, of another issuer, and with
-  a changed signature. Without a remark, it refused them.
+: The other invalid tokens that the package accepted, of four: expired, for another audience, of another issuer, and
+  with a changed signature. Without a remark, it refused all four.
 
-Both times were measured for {longest} seconds with {timed} and the defaults of the site and of the package; only
-`KEY_RING_MAX_AGE` was one second. The package had fetched the JWK set just before the new key was published, which is the
-worst case for packages that wait between two fetches. The seconds include the load of a busy machine; the fastest
+Both times were measured for {longest} seconds with `{timed}` and the defaults of the site and of the package; only
+`KEY_RING_MAX_AGE` was one second. The package had fetched the JWK set just before the new key was published, which is
+the worst case for packages that wait between two fetches. The seconds include the load of a busy machine; the fastest
 package took {fastest} s. For "your code", the package fetches no keys, and the time is that of your cache.
 """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 
 import pytest
@@ -22,8 +23,9 @@ INSTALLED = {
 
 
 @pytest.fixture(scope="module")
-def issuer(tmp_path_factory):
-    with running_issuer(tmp_path_factory.mktemp("issuer")) as issuer:
+def issuer(migrated_example, tmp_path_factory):
+    folder = shutil.copytree(migrated_example, tmp_path_factory.mktemp("issuer"), dirs_exist_ok=True)
+    with running_issuer(folder) as issuer:
         yield issuer
 
 
