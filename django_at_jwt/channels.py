@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["AccessTokenMiddleware"]
 
 _SUBPROTOCOL: Final = "bearer"
+_SUBPROTOCOL_HEADER: Final = b"sec-websocket-protocol"
 # Registered close codes (RFC 6455 section 11.7) for what HTTP says by a status.
 _UNAUTHORIZED: Final = 3000
 _FORBIDDEN: Final = 3003
@@ -96,8 +97,11 @@ class AccessTokenMiddleware:
         connection = _Connection(receive, send, subprotocol=None if token is None else _SUBPROTOCOL)
         watching = asyncio.ensure_future(self._close_when_refused(connection, scope, token, request.access_token))
         try:
-            known = {"user": request.user, "access_token": request.access_token}
-            allowed = {**scope, **known, "subprotocols": offered if token is None else [_SUBPROTOCOL, *offered[2:]]}
+            allowed = {**scope, "user": request.user, "access_token": request.access_token}
+            if token is not None:
+                allowed["subprotocols"] = [_SUBPROTOCOL, *offered[2:]]
+                # Programs that report errors mask the header Authorization, but not this one.
+                allowed["headers"] = [each for each in scope["headers"] if each[0].lower() != _SUBPROTOCOL_HEADER]
             await self._application(allowed, connection.receive, connection.send)
         finally:
             watching.cancel()
@@ -169,7 +173,8 @@ def _request(scope: Scope, token: str | None) -> Any:
     """Return the handshake as a request of Django, with the token of the subprotocol as its credentials."""
     headers = [*scope["headers"]]
     if token is not None:
-        headers.append((b"authorization", f"Bearer {token}".encode("latin-1")))
+        # A server may pass on characters that no header can have, and lone surrogates.
+        headers.append((b"authorization", f"Bearer {token}".encode(errors="replace")))
     return ASGIRequest({**scope, "type": "http", "method": "GET", "headers": headers}, BytesIO())
 
 

@@ -126,6 +126,39 @@ def test_browser_sends_the_token_as_a_subprotocol():
     assert said == '{"user": "client:a client", "client": "a client", "subprotocols": ["bearer", "chat"]}'
 
 
+def communicator(application, subprotocols):
+    headers = [(b"sec-websocket-protocol", ", ".join(subprotocols).encode(errors="replace"))]
+    return WebsocketCommunicator(application, "/socket/", headers=headers, subprotocols=subprotocols)
+
+
+@pytest.mark.parametrize(
+    "text", ["\u20ac", "\ud800", "a\r\nb: c", "a\x00b", "", "a b", "a.b.c" * 100_000], ids=lambda text: ascii(text)[:20]
+)
+def test_hostile_subprotocol_is_refused(text):
+    async def scenario():
+        application = AccessTokenMiddleware(Consumer.as_asgi(), ["read"])
+        return await communicator(application, ["bearer", text]).connect(timeout=PATIENCE_SECONDS)
+
+    accepted, code = async_to_sync(scenario)()
+    assert not accepted
+    assert code in {3000, 3003}
+
+
+def test_consumer_does_not_get_the_token_of_the_subprotocol():
+    sent, scopes = token("read"), []
+
+    async def application(scope, _receive, _send):
+        scopes.append(scope)
+
+    async def scenario():
+        guarded = AccessTokenMiddleware(application, ["read"])
+        await guarded(communicator(application, ["bearer", sent]).scope, None, None)
+
+    async_to_sync(scenario)()
+    [scope] = scopes
+    assert sent not in repr({name: value for name, value in scope.items() if name != "access_token"})
+
+
 REFUSED = {
     "nothing": lambda: ({}, ""),
     "another scheme": lambda: ({"Authorization": "Basic YTpi"}, ""),
