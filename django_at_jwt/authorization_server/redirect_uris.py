@@ -39,11 +39,15 @@ def problem_with_registered_uri(uri: Any) -> str | None:
     problem = problem_with_redirect_uri(uri, schemes={scheme.lower() for scheme in client.get_allowed_schemes()})
     if problem is not None:
         return problem
+    refused = "is not a URI that clients can register"
+    try:
+        model._meta.get_field("redirect_uris").run_validators(uri)
+    except ValidationError:
+        return refused
     try:
         client.clean()
     except ValidationError as error:
-        if "redirect_uris" in getattr(error, "error_dict", {}):
-            return "is not a URI that clients can register"
+        return refused if "redirect_uris" in getattr(error, "error_dict", {}) else None
     return None
 
 

@@ -39,7 +39,11 @@ MOST_REDIRECT_URIS: Final = 50
 # Control characters, lone surrogates and separators of lines.
 _UNPRINTABLE: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})
 # They make a name look like another one: bidirectional overrides and isolates.
-_BIDIRECTIONAL: Final = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_BIDIRECTIONAL: Final = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+# Letters, numbers, punctuation and symbols; without any, a name is invisible.
+_VISIBLE: Final = "LNPS"
+# Letters and a symbol that are blank.
+_BLANK: Final = frozenset("\u115f\u1160\u2800\u3164\uffa0")
 _DOT_SEGMENTS: Final = frozenset({".", ".."})
 
 
@@ -280,8 +284,8 @@ def _check_no_authentication(document: Mapping[str, Any]) -> None:
 
 def _required_name(document: Mapping[str, Any]) -> str:
     name = document.get("client_name")
-    if not isinstance(name, str) or not name.strip():
-        raise _invalid("it has no client_name")
+    if not isinstance(name, str) or not any(map(_is_visible, name)):
+        raise _invalid("it has no client_name, or an invisible one")
     if len(name) > LONGEST_NAME:
         raise _invalid(f"its client_name is longer than {LONGEST_NAME} characters")
     if not all(map(_is_displayable, name)):
@@ -292,6 +296,10 @@ def _required_name(document: Mapping[str, Any]) -> str:
 def _is_displayable(character: str) -> bool:
     """Return whether a name can contain a character without misleading the users who read it."""
     return unicodedata.category(character) not in _UNPRINTABLE and character not in _BIDIRECTIONAL
+
+
+def _is_visible(character: str) -> bool:
+    return unicodedata.category(character)[0] in _VISIBLE and character not in _BLANK
 
 
 def _text(document: Mapping[str, Any], member: str) -> str | None:

@@ -53,15 +53,15 @@ def problem_with_redirect_uri(uri: Any, *, schemes: Collection[str]) -> str | No
         schemes: the allowed schemes, in lower case. ``http`` is allowed for loopback hosts only (RFC 8252 §7.3, RFC
             9700 §2.6).
 
-    Wildcards and user information are never allowed.
+    Wildcards and user information are never allowed, nor is a host that browsers would decode.
     """
     parts = _split(uri) if isinstance(uri, str) else None
     if parts is None:
         return f"is not a URI of at most {LONGEST_REDIRECT_URI} ASCII characters"
     problems = (
         (
-            "#" in uri or has_user_information(uri) or "*" in parts.netloc,
-            "has a fragment, user information or a wildcard",
+            "#" in uri or any(each in parts.netloc for each in "@*%"),
+            "has a fragment, user information, or a wildcard or percent sign in its host",
         ),
         (
             parts.scheme not in schemes,

@@ -142,6 +142,9 @@ class TestRedirectUris:
             "http://client.example.com/callback",
             "https://*.example.com/callback",
             "HTTP://client.example.com/",
+            # For browsers, the host is evil.example, and then good.example.evil.example.
+            "https://evil.example\\.good.example/",
+            "https://good.example%2eevil.example/",
         ],
     )
     def test_none_is_left(self, uri):

@@ -113,7 +113,7 @@ class TestWithoutSettings:
             ),
             ({"audience": ""}, "audience must be"),
             ({"audience": []}, "audience must be"),
-            ({"algorithms": ["HS256"]}, "algorithms must be of"),
+            ({"algorithms": ["HS256"]}, "algorithms must be"),
             ({"algorithms": "RS256"}, "algorithms must be a list"),
             ({"required_claims": "org"}, "required_claims must be a list"),
         ],

@@ -191,6 +191,11 @@ class TestWhatClientsSend:
         assert kept["redirect_uris"] == [REDIRECT_URI]
         assert applications().get().redirect_uris == REDIRECT_URI
 
+    @pytest.mark.parametrize("uri", ["http://127.0.0.2/", "http://any.localhost/"])
+    def test_redirect_uris_that_validators_of_the_model_refuse_are_dropped(self, uri, mcp_site):
+        kept = register({"redirect_uris": [uri, REDIRECT_URI]})
+        assert (kept.status_code, kept.json().get("redirect_uris")) == (201, [REDIRECT_URI])
+
     @pytest.mark.parametrize(
         "document",
         [
