@@ -204,7 +204,9 @@ class TestRevoke:
         assert leaked.kid not in kids
         assert service.token("client_credentials").status_code == 503
         # The remedy that the check names: revoke it again.
-        run("revoke_signing_key", leaked.kid, "--reason", "restored from a backup")
+        said = run("revoke_signing_key", leaked.kid, "--reason", "restored from a backup")
+        assert f"Revoked signing key {leaked.kid}." in said
+        assert "REVOKED_KIDS" not in said
         assert service.token("client_credentials").status_code == 200
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from django.db import router, transaction
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 # The table's only row.
 _ROW: Final = 1
-_MAX_PROBLEM: Final = RotationRun._meta.get_field("problem").max_length
+_MAX_PROBLEM: Final = cast("int", RotationRun._meta.get_field("problem").max_length)
 
 
 def record_run(at: datetime, *, changed: bool = False, problem: str = "") -> None:
@@ -32,7 +32,9 @@ def record_run(at: datetime, *, changed: bool = False, problem: str = "") -> Non
         django.db.Error: the database failed, or the table is missing.
     """
     # A text that every database can store.
-    problem = problem.encode(errors="replace").decode().replace("\0", "?")[:_MAX_PROBLEM]
+    problem = problem.encode(errors="replace").decode().replace("\0", "?")
+    if len(problem) > _MAX_PROBLEM:
+        problem = f"{problem[: _MAX_PROBLEM - 3]}..."
     values = {"at": at, "changed": changed, "problem": problem}
     if not problem:
         values["succeeded_at"] = at

@@ -15,6 +15,7 @@ from django_at_jwt.authorization_server.keys.revocation import (
     revoke_issued_tokens,
     revoke_signing_key,
 )
+from django_at_jwt.conf import app_settings
 from django_at_jwt.core.quotation import format_end, format_instant
 from django_at_jwt.management.errors import as_command_error
 from django_at_jwt.management.history import add_history_arguments, origin_of
@@ -130,10 +131,12 @@ def _key_lines(revocation: KeyRevocation, *, dry_run: bool) -> list[str]:
             signs = f"{'would replace' if would else 'replaces'} it and {'sign' if would else 'signs'}"
             signs += f" from {format_instant(revocation.successor.signing_at)}"
         lines.append(f"The announced signing key {revocation.successor.kid} {signs}.")
+    lines += plan_lines(revocation.plan, dry_run=dry_run)
+    if revocation.kid in app_settings().revoked_kids:
+        return lines
     add = "you would have to add" if would else "add"
     return [
         *lines,
-        *plan_lines(revocation.plan, dry_run=dry_run),
         f"To keep the key revoked after a backup is restored, {add} its kid to the settings:",
         f'  AT_JWT = {{..., "REVOKED_KIDS": ["{revocation.kid}"]}}',
     ]
