@@ -224,7 +224,12 @@ class RemoteDenyList:
         else:
             self._is_failing = False
             self._due_at = asked_on + self._options.max_age
-            self._request.end()
+            held = self._held
+            if held is not None and held.confirmed_on < asked_on:
+                # An older document was ignored, as after the database of the issuer was restored. Without a request
+                # at the end of the one in use, tokens would be answered with 503 until the next request.
+                self._due_at = min(self._due_at, held.ends_at)
+            self._shared.end_claim(REVOCATIONS)
 
     def _ask(self, asked_on: float) -> None:
         """Request the document, and use the answer.

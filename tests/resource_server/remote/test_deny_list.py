@@ -186,6 +186,19 @@ class TestVersions:
         remote.publish(version=4, tokens={JTI: end()})
         assert remote.verdict() == "revoked"
 
+    def test_older_document_is_requested_again_when_the_other_expires(self, remote, clock):
+        remote.publish(version=5, seconds=60)
+        assert remote.verdict() == "accepted"
+        remote.publish(version=4)
+        clock.pass_by(88)
+        assert remote.verdict() == "accepted"
+        clock.pass_by(1)
+        assert remote.verdict() == "accepted"
+        assert remote.polls == 2
+        clock.pass_by(2)
+        assert remote.verdict() == "accepted"
+        assert remote.polls == 3
+
     def test_same_version_with_another_entry_is_used(self, remote, clock):
         assert remote.verdict() == "accepted"
         remote.publish(version=1, tokens={JTI: end()})
