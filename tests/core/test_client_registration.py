@@ -142,8 +142,7 @@ class TestRedirectUris:
             "http://client.example.com/callback",
             "https://*.example.com/callback",
             "HTTP://client.example.com/",
-            # For browsers, the host is evil.example, and then good.example.evil.example.
-            "https://evil.example\\.good.example/",
+            # For browsers, the host is good.example.evil.example.
             "https://good.example%2eevil.example/",
         ],
     )

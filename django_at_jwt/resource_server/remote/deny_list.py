@@ -229,7 +229,7 @@ class RemoteDenyList:
                 # An older document was ignored, as after the database of the issuer was restored. Without a request
                 # at the end of the one in use, tokens would be answered with 503 until the next request.
                 self._due_at = min(self._due_at, held.ends_at)
-            self._shared.end_claim(REVOCATIONS)
+            self._request.end()
 
     def _ask(self, asked_on: float) -> None:
         """Request the document, and use the answer.
