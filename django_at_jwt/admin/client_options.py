@@ -48,6 +48,7 @@ class ClientOptionsForm(_ModelForm):
         """Return the client ID, and set the client of the options."""
         client_id: str = self.cleaned_data["client_id"]
         client = get_application_model()._default_manager.get(client_id=client_id)
+        self.instance.client = client
         self.instance.client_model, self.instance.client_key = reference_to(client)
         same = ClientOptions.objects.filter(
             client_model=self.instance.client_model, client_key=self.instance.client_key
@@ -81,6 +82,13 @@ class ClientOptionsAdmin(ClientSearchMixin, ModelAdmin):
         """Return the list that reads the clients."""
         return _ChangeList
 
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> ClientOptions | None:
+        """Return the options with their client, which titles and messages name."""
+        row = super().get_object(request, object_id, from_field)
+        if row is not None:
+            row.client = _clients_of([row]).get((row.client_model, row.client_key))
+        return row
+
     def get_fields(self, request: HttpRequest, obj: ClientOptions | None = None) -> Any:
         """Return the fields; the client of existing options cannot be changed."""
         return ["client_id" if obj is None else "named_client", "token_format", "store_access_tokens"]
@@ -92,14 +100,10 @@ class ClientOptionsAdmin(ClientSearchMixin, ModelAdmin):
     @admin.display(description=_("client"))
     def named_client(self, row: ClientOptions) -> str:
         """Return the name and the client ID of the client."""
-        client = row.client if hasattr(row, "client") else _client_of(row)
+        client = row.client
         if client is None:
             return str(row)
         return f"{client.name} ({client.client_id})" if client.name else str(client.client_id)
-
-
-def _client_of(row: ClientOptions) -> Any:
-    return _clients_of([row]).get((row.client_model, row.client_key))
 
 
 def _clients_of(rows: Iterable[ClientOptions]) -> dict[tuple[str, str], Any]:

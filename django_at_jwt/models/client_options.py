@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
@@ -17,6 +17,8 @@ class ClientOptions(models.Model):
     another database.
     """
 
+    # Set by the admin, which reads the clients of several rows in one query.
+    client: Any = None
     client_model = models.CharField(_("client model"), max_length=100, editable=False)
     client_key = models.CharField(_("client"), max_length=64)
     # NULL means not set, as in the other option.
@@ -48,4 +50,4 @@ class ClientOptions(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"options of client {self.client_key}"
+        return f"options of client {self.client_key if self.client is None else self.client.client_id}"

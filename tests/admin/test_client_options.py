@@ -37,12 +37,15 @@ def add(admin, client_id, stores="", token_format=""):
 def test_option_is_added_changed_and_deleted(admin, service):
     application = service.application
     assert stores_access_tokens(application, has_user=False) is True
-    assert add(admin, application.client_id, "False").status_code == 302
+    added = admin.post(
+        reverse(f"{NAME}_add"), {"client_id": application.client_id, "store_access_tokens": "False"}, follow=True
+    )
+    assert f"options of client {application.client_id}</a>” was added" in added.content.decode()
     assert stores_access_tokens(application, has_user=False) is False
     row = ClientOptions.objects.get()
     address = reverse(f"{NAME}_change", args=[row.pk])
     page = admin.get(address)
-    assert application.client_id in page.content.decode()
+    assert f"<h2>options of client {application.client_id}</h2>" in page.content.decode()
     assert fields_of(page)["store_access_tokens"] == ["False"]
     assert admin.post(address, {"store_access_tokens": ""}).status_code == 302
     assert stores_access_tokens(application, has_user=False) is True
