@@ -91,7 +91,7 @@ class McpClient:
             yield client
 
     def request(self, method: str, address: str, **options: Any) -> httpx2.Response:
-        """Send a request to an API that is no MCP server."""
+        """Send a request to an API that is not an MCP server."""
 
         async def send() -> httpx2.Response:
             async with httpx2.AsyncClient(auth=self.provider, timeout=_TIMEOUT) as client:

@@ -223,11 +223,11 @@ class ResourceServerAdmin(ClientSearchMixin, ConfirmingAdmin):
 
     @admin.display(description=_("clients"))
     def allowed_clients(self, server: ResourceServer) -> str:
-        """Return how many clients may request tokens for it, and whether clients that register themselves may."""
+        """Return how many clients may request tokens for it, and whether self-registered clients may."""
         named = len(server.clients) if isinstance(server.clients, list) else 0
         open_to = gettext("all") if server.open_to_all_clients else str(named) if named else ""
-        itself = gettext("self-registered") if server.open_to_registered_clients else ""
-        return ", ".join(filter(None, (open_to, itself))) or gettext("none")
+        registered = gettext("self-registered") if server.open_to_registered_clients else ""
+        return ", ".join(filter(None, (open_to, registered))) or gettext("none")
 
     def save_model(self, request: HttpRequest, obj: ResourceServer, form: Any, change: bool) -> None:  # noqa: FBT001
         """Save the row; warn if no client may request it."""

@@ -181,7 +181,7 @@ def _apis(request: HttpRequest, client: Any) -> list[ApiLine]:
             url=_address(request, "django_at_jwt_resourceserver_change", keys[server.identifier])
             if server.identifier in keys
             else "",
-            access=_access(server, is_row=server.identifier in keys, itself=registered_itself(client)),
+            access=_access(server, is_row=server.identifier in keys, is_self_registered=registered_itself(client)),
             is_default=server.identifier == known.default,
             is_isolated=server.isolated,
             scopes=tuple(scope for scope in scopes if known.has_meaning(scope, server)),
@@ -192,8 +192,8 @@ def _apis(request: HttpRequest, client: Any) -> list[ApiLine]:
     ]
 
 
-def _access(server: ResourceServerConfig, *, is_row: bool, itself: bool) -> str:
-    if server.client_ids is None and itself:
+def _access(server: ResourceServerConfig, *, is_row: bool, is_self_registered: bool) -> str:
+    if server.client_ids is None and is_self_registered:
         if is_row:
             return _("open to clients that register themselves")
         return _("open to clients that register themselves, by the settings")

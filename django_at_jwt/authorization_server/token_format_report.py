@@ -36,8 +36,8 @@ class LiveTokens:
         client_id: empty if the client was deleted.
         client_name: may be empty.
         audience: the identifiers of the APIs; empty for a token without one on a site without a default resource.
-        token_format: the format. A token from before this app was installed counts as opaque, whatever it looks like,
-            since only its row makes it valid.
+        token_format: the format. A token from before this app was installed counts as opaque, even if it is a JWT,
+            because only its row makes it valid.
         has_rows: whether each token has its own row. If not, ``tokens`` counts authorizations, each of which has at
             least one live token.
         tokens: their number.
@@ -92,7 +92,7 @@ class _Kind(NamedTuple):
 
 
 class _Tokens(NamedTuple):
-    """A number of tokens, and when the last of them was issued and expires."""
+    """A number of tokens, when the last one was issued, and when the last one expires."""
 
     number: int
     last_issued_at: datetime
@@ -114,7 +114,7 @@ _FORMATS: Final = {
     _UNSTORED: (TokenFormat.AT_JWT, False),
     _OPAQUE: (TokenFormat.OPAQUE, True),
 }
-# As in the links: empty for an opaque token, NULL for one from before the column.
+# As in the links: empty for an opaque token, NULL for a token from before the column.
 _IS_OPAQUE: Final = Q(kid="") | Q(kid__isnull=True, token_id__startswith=OPAQUE_ID_PREFIX)
 _KIND: Final = Case(
     When(_IS_OPAQUE, then=Value(_OPAQUE)),
@@ -127,8 +127,11 @@ _KIND: Final = Case(
 def report_token_formats(now: datetime) -> FormatReport:
     """Count the live access tokens by client, APIs and format.
 
-    It takes three statements. If the tokens and this app's tables are in different databases, or the primary keys of
-    tokens are not integers, it takes two more for every thousand live tokens.
+    Takes three statements. If the tokens and this app's tables are in different databases, or the primary keys of
+    tokens are not integers, takes two more for every thousand live tokens.
+
+    Args:
+        now: tokens that have not expired by then are live.
 
     Raises:
         django.db.Error: the rows cannot be read.

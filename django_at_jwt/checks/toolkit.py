@@ -12,7 +12,7 @@ from django_at_jwt.conf import access_token_lifetime, has_lifetime_function
 from .ids import CheckId, issues_tokens, when
 
 # The latest minor version with which the tests pass.
-_TRIED: Final = (3, 4)
+_TESTED: Final = (3, 4)
 
 
 @when(issues_tokens)
@@ -22,9 +22,9 @@ def check_toolkit_version(**_kwargs: Any) -> list[CheckMessage]:
 
     version = getattr(oauth2_provider, "__version__", "")
     found = re.match(r"(\d+)\.(\d+)", version)
-    if found is None or (int(found[1]), int(found[2])) <= _TRIED:
+    if found is None or (int(found[1]), int(found[2])) <= _TESTED:
         return []
-    major, minor = _TRIED
+    major, minor = _TESTED
     return [
         Warning(
             f"django-oauth-toolkit {version} is newer than the versions that django-at-jwt was tested with, up to "

@@ -36,12 +36,14 @@ def check_other_bearer_tokens(**_kwargs: Any) -> list[CheckMessage]:
     for place, listed in _lists_of_classes():
         ours = [each for each in listed if _is_ours(each)]
         exclusive = next((number for number, each in enumerate(listed) if _is_ours(each) and each.exclusive), None)
-        starved = [] if exclusive is None else [each for each in listed[exclusive + 1 :] if _takes_bearer_tokens(each)]
-        if starved:
+        unreached = (
+            [] if exclusive is None else [each for each in listed[exclusive + 1 :] if _takes_bearer_tokens(each)]
+        )
+        if unreached:
             messages.append(
                 Warning(
-                    f"{place} lists {_name(starved[0])} after AccessTokenAuthentication, which rejects all bearer "
-                    f"tokens that are not for it, so {_name(starved[0])} never gets one.",
+                    f"{place} lists {_name(unreached[0])} after AccessTokenAuthentication, which rejects all bearer "
+                    f"tokens that are not for it, so {_name(unreached[0])} never gets one.",
                     hint="Use AccessTokenAuthentication.for_audience(None, exclusive=False) for all but the last class "
                     "that takes bearer tokens, or remove the other class.",
                     id=CheckId.UNREACHABLE_BEARER_AUTHENTICATION,

@@ -96,7 +96,7 @@ def oauth2_provider_settings(
             as ``["cursor"]``. Needs ``mcp=True``; otherwise set ``ALLOWED_REDIRECT_URI_SCHEMES``.
 
     Raises:
-        ImproperlyConfigured: there is no such profile, or an argument needs another one.
+        ImproperlyConfigured: the profile is unknown, or an argument needs another argument.
     """
     if profile not in {None, "rfc9700"}:
         raise ImproperlyConfigured(

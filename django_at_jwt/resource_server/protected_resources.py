@@ -44,7 +44,7 @@ def identifier_of(audiences: Sequence[str], request: HttpRequest | None = None) 
         request: its host only selects one of the identifiers.
 
     Returns:
-        The first identifier if none is a URL, or ``None`` if there are none.
+        The first identifier if none is a URL; ``None`` without identifiers.
     """
     candidates = audiences or tuple(_audiences_of_settings())
     urls = [identifier for identifier in candidates if is_http_url(identifier)]

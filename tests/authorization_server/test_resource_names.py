@@ -68,7 +68,7 @@ class TestEquivalentIdentifiers:
         assert all(each == [MCP] for each in stored())
 
     @pytest.mark.parametrize("name", EQUIVALENT)
-    def test_a_client_that_acts_for_itself(self, name, service):
+    def test_client_that_acts_for_itself_can_use_them(self, name, service):
         register()
         assert audience(service.token("client_credentials", resource=name)) == MCP
         assert stored() == [[MCP]]
@@ -82,7 +82,7 @@ class TestEquivalentIdentifiers:
         assert page.context["consent"].servers[0].identifier == MCP
         assert page.context["form"].initial["resource"] == MCP
 
-    def test_a_device(self, make_client, user):
+    def test_device_can_use_them(self, make_client, user):
         register()
         television = make_client(DEVICE_CODE_GRANT, client_type="public")
         started = television.post("/o/device-authorization/", {"scope": "read", "resource": EQUIVALENT[0]}).json()
@@ -92,7 +92,7 @@ class TestEquivalentIdentifiers:
         assert audience(answer) == MCP
         assert stored() == [[MCP]] * len(stored())
 
-    def test_code_of_the_site(self, service):
+    def test_code_of_the_site_can_use_them(self, service):
         register()
         issued = issue_access_token(client=service.application, resource=EQUIVALENT[0])
         assert issued.audience == (MCP,)
@@ -110,7 +110,7 @@ class TestEquivalentIdentifiers:
         register(TOOLS)
         assert error(service.token("client_credentials", resource=name)) == "invalid_target"
 
-    def test_neighbours_that_differ_in_a_slash_are_two_apis(self, service):
+    def test_apis_that_differ_in_a_slash_stay_separate(self, service):
         register(TOOLS)
         register(f"{TOOLS}/", scopes={"write": ""})
         assert audience(service.token("client_credentials", resource=TOOLS)) == TOOLS
@@ -143,7 +143,7 @@ class TestFormerIdentifiers:
         assert audience(web.code_flow(user, scope="read", resource=FORMER)) == TOOLS
         assert all(each == [TOOLS] for each in stored())
 
-    def test_a_refresh_token_from_before_the_move(self, web, user):
+    def test_refresh_token_from_before_the_move_stays_valid(self, web, user):
         row = register(FORMER)
         before = web.code_flow(user, scope="read", resource=FORMER)
         assert audience(before) == FORMER
@@ -161,7 +161,7 @@ class TestFormerIdentifiers:
         # The former tokens were replaced, not left alive.
         assert get_access_token_model().objects.count() == 1
 
-    def test_a_code_from_before_the_move(self, web, user):
+    def test_code_from_before_the_move_stays_valid(self, web, user):
         row = register(FORMER)
         code = web.authorize(user, scope="read", resource=FORMER)["code"]
         row.identifier, row.aliases = TOOLS, [FORMER]
@@ -177,7 +177,7 @@ class TestFormerIdentifiers:
         registry.forget()
         assert error(web.token("refresh_token", refresh_token=before.json()["refresh_token"])) == "invalid_target"
 
-    def test_consent_from_before_the_move_counts(self, web, user, settings):
+    def test_consent_from_before_the_move_stays_valid(self, web, user, settings):
         row = register(FORMER)
         web.code_flow(user, scope="read", resource=FORMER)
         row.identifier, row.aliases = TOOLS, [FORMER]

@@ -1,4 +1,4 @@
-"""A site with a metadata document of its own (RFC 8414): the check, and the function to build the document with."""
+"""A site that serves its own metadata document (RFC 8414): the check, and the function to build the document."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def site(monkeypatch, settings, signing_keys):
 
 
 class TestDocumentInFront:
-    def test_of_another_issuer(self, site):
+    def test_of_another_issuer_is_reported(self, site):
         site(views.first(views.of_another_issuer))
         messages = found()
         text = messages["django_at_jwt.W036"].msg
@@ -40,44 +40,44 @@ class TestDocumentInFront:
         assert "issuer_metadata()" in messages["django_at_jwt.W036"].hint
         assert "django_at_jwt.W002" not in messages
 
-    def test_without_keys(self, site):
+    def test_without_keys_is_reported(self, site):
         site(views.first(views.without_keys))
         assert "and it has no jwks_uri, so" in found()["django_at_jwt.W036"].msg
 
     @pytest.mark.parametrize("view", [views.merged, views.merged_in_an_event_loop])
-    def test_built_on_ours(self, site, view):
+    def test_built_on_the_function_is_accepted(self, site, view):
         site(views.first(view))
         assert found() == {}
 
-    def test_of_a_subclass_of_our_view(self, site):
+    def test_of_a_subclass_of_the_view_is_accepted(self, site):
         site([path(f"{views.WELL_KNOWN}/<path:issuer_path>", views.Subclass.as_view()), *views.without()])
         assert found() == {}
         assert Client().get(PATH).json()["service_documentation"] == "https://www.example.com/help"
 
     @pytest.mark.parametrize("view", [views.failing, views.not_a_document])
-    def test_that_is_no_document(self, site, view):
+    def test_view_without_a_document_counts_as_missing_metadata(self, site, view):
         site(views.first(view))
         messages = found()
         assert "django_at_jwt.W036" not in messages
         assert "django_at_jwt.W002" in messages
 
-    def test_below_the_issuer(self, site):
+    def test_at_the_address_below_the_issuer_is_checked(self, site):
         site([path(f"o/{views.WELL_KNOWN}", views.without_keys), *views.last(views.merged)[:-1]])
         assert "/o/.well-known/oauth-authorization-server hides" in found()["django_at_jwt.W036"].msg
 
-    def test_of_another_issuer_at_its_own_address(self, site):
+    def test_of_another_issuer_at_another_address_is_accepted(self, site):
         site([path(views.WELL_KNOWN, views.of_another_issuer), *views.last(views.merged)[:-1]])
         assert found() == {}
 
 
 class TestDocumentBehind:
-    def test_is_never_served(self, site):
+    def test_is_reported_as_never_served(self, site):
         site(views.last(views.of_another_issuer))
         message = found()["django_at_jwt.W036"]
         assert f"tests.own_views.metadata.of_another_issuer at {PATH} is never served" in message.msg
         assert ".well-known/oauth-authorization-server/<path:issuer_path> comes first" in message.msg
 
-    def test_a_view_for_all_paths_is_not_called(self, site):
+    def test_catch_all_view_is_not_called(self, site):
         site(views.catching_all(views.single_page_application))
         assert found() == {}
         site([*views.without(), *views.catching_all(views.single_page_application)[-1:]])
@@ -85,17 +85,17 @@ class TestDocumentBehind:
 
 
 class TestFunction:
-    def test_is_the_document(self, settings):
+    def test_returns_the_served_document(self, settings):
         site_document = Client().get("/o/.well-known/oauth-authorization-server").json()
         assert issuer_metadata() == site_document
         assert site_document["issuer"] == settings.ISSUER
 
-    def test_merges(self, site):
+    def test_result_can_be_merged(self, site):
         site(views.first(views.merged))
         document = Client().get(PATH).json()
         assert document == {**issuer_metadata(), "service_documentation": "https://www.example.com/help"}
 
-    def test_without_an_issuer(self, settings):
+    def test_raises_without_an_issuer(self, settings):
         settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "OIDC_ISS_ENDPOINT": ""}
         with pytest.raises(ImproperlyConfigured, match="OIDC_ISS_ENDPOINT"):
             issuer_metadata()

@@ -42,7 +42,7 @@ class TestConflict:
             ("open", "DCR_REGISTRATION_PERMISSION_CLASSES", ["oauth2_provider.dcr.IsAuthenticatedDCRPermission"]),
         ],
     )
-    def test_both_settings(self, chosen, name, value, ours, toolkit):
+    def test_contradicting_settings_are_reported(self, chosen, name, value, ours, toolkit):
         ours(CLIENT_REGISTRATION=chosen, RESOURCE_SERVERS=OPEN_API)
         assert found() == {}
         toolkit(**{name: value})
@@ -53,7 +53,7 @@ class TestConflict:
         assert f'Remove "{name}" from OAUTH2_PROVIDER' in message.hint
 
     @pytest.mark.parametrize(("chosen", "enabled"), [("closed", False), ("open", True), (None, True), (None, False)])
-    def test_no_conflict(self, chosen, enabled, ours, toolkit):
+    def test_agreeing_settings_are_accepted(self, chosen, enabled, ours, toolkit):
         ours(CLIENT_REGISTRATION=chosen, RESOURCE_SERVERS=OPEN_API)
         toolkit(DCR_ENABLED=enabled)
         assert found() == {}
@@ -61,7 +61,7 @@ class TestConflict:
 
 class TestNoApi:
     @pytest.mark.parametrize("how", ["open", "users", "dcr", "cimd"])
-    def test_clients_that_can_register(self, how, ours, toolkit):
+    def test_is_reported_if_clients_can_register(self, how, ours, toolkit):
         if how in {"open", "users"}:
             ours(CLIENT_REGISTRATION=how)
         else:
@@ -72,13 +72,13 @@ class TestNoApi:
         assert "django_at_jwt.W032" not in found()
 
     @pytest.mark.parametrize("source", ["dcr", "cimd"])
-    def test_clients_from_before(self, source, make_client, ours):
+    def test_is_reported_if_clients_have_registered(self, source, make_client, ours):
         client = make_client(registration_source=source).application
         assert "django_at_jwt.W032" in found()
         ours(RESOURCE_SERVERS={API: {"clients": [client.client_id]}})
         assert found() == {}
 
-    def test_a_row(self, ours):
+    def test_enabled_row_is_enough(self, ours):
         ours(CLIENT_REGISTRATION="open")
         row = ResourceServer.objects.create(identifier="https://mail.example.com/", open_to_registered_clients=True)
         registry.forget()
@@ -88,7 +88,7 @@ class TestNoApi:
         registry.forget()
         assert "django_at_jwt.W032" in found()
 
-    def test_other_sites(self, make_client):
+    def test_is_not_reported_without_such_clients(self, make_client):
         make_client()
         assert found() == {}
 
@@ -98,7 +98,7 @@ class TestCount:
         messages = run_checks(include_deployment_checks=True)
         return {message.id: message for message in messages if message.id == "django_at_jwt.W034"}
 
-    def test_processes_that_share_no_cache(self, ours):
+    def test_cache_that_processes_do_not_share_is_reported(self, ours):
         ours(CLIENT_REGISTRATION="open", RESOURCE_SERVERS=OPEN_API)
         [message] = self.deployed().values()
         assert "a LocMemCache, which processes do not share" in message.msg
@@ -110,11 +110,11 @@ class TestCount:
         "values",
         [{"CLIENT_REGISTRATION": "users"}, {"CLIENT_REGISTRATION": "open", "CLIENT_REGISTRATION_RATE": "0/day"}],
     )
-    def test_nothing_to_count(self, values, ours):
+    def test_is_not_reported_if_nothing_is_counted(self, values, ours):
         ours(**values)
         assert self.deployed() == {}
 
-    def test_shared_cache(self, ours, settings):
+    def test_shared_cache_is_accepted(self, ours, settings):
         backend = "django.core.cache.backends.redis.RedisCache"
         settings.CACHES = {"default": {"BACKEND": backend, "LOCATION": "redis://127.0.0.1:1/0"}}
         ours(CLIENT_REGISTRATION="open")
@@ -128,7 +128,7 @@ class TestCorsMiddleware:
         settings.MIDDLEWARE = ["corsheaders.middleware.CorsMiddleware", *settings.MIDDLEWARE]
         ours(CORS_ALLOWED_ORIGINS=["https://a.example.com", "https://b.example.com"])
 
-    def test_origins_that_it_does_not_allow(self, settings):
+    def test_origins_that_the_middleware_does_not_allow_are_reported(self, settings):
         settings.CORS_ALLOWED_ORIGINS = ["https://a.example.com"]
         message = found()["django_at_jwt.W033"]
         assert message.msg.endswith('of AT_JWT["CORS_ALLOWED_ORIGINS"]: https://b.example.com.')
@@ -152,7 +152,7 @@ class TestCorsMiddleware:
         ],
         ids=lambda values: next(iter(values)),
     )
-    def test_it_agrees(self, values, settings):
+    def test_middleware_that_allows_the_origins_is_accepted(self, values, settings):
         for name, value in values.items():
             setattr(settings, name, value)
         assert "django_at_jwt.W033" not in found()

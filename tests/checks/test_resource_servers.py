@@ -121,7 +121,7 @@ class TestDefaultResource:
 
 
 class TestEquivalentIdentifiers:
-    def test_two_rows(self, signing_keys):
+    def test_of_two_rows_are_reported(self, signing_keys):
         for identifier in (MAIL, MAIL.removesuffix("/")):
             ResourceServer.objects.create(identifier=identifier, name="Mail", open_to_all_clients=True)
         registry.forget()
@@ -133,20 +133,20 @@ class TestEquivalentIdentifiers:
         registry.forget()
         assert found() == {}
 
-    def test_a_former_identifier_that_is_registered_again(self, signing_keys):
+    def test_former_identifier_that_is_registered_again_is_reported(self, signing_keys):
         ResourceServer.objects.create(identifier=MAIL, name="Mail", open_to_all_clients=True)
         moved = {"open_to_all_clients": True, "aliases": [MAIL]}
         ResourceServer.objects.create(identifier="https://new.example.com/", name="New", **moved)
         registry.forget()
         assert "django_at_jwt.E030" in found()
 
-    def test_a_default_in_the_settings(self, signing_keys, settings):
+    def test_of_a_default_in_the_settings_are_reported(self, signing_keys, settings):
         ResourceServer.objects.create(identifier=MAIL, name="Mail", open_to_all_clients=True)
         settings.AT_JWT = {"DEFAULT_RESOURCE": MAIL.upper().removesuffix("/")}
         registry.forget()
         assert "django_at_jwt.E030" in found()
 
-    def test_the_settings_refuse_it_themselves(self, settings):
+    def test_are_refused_in_the_settings(self, settings):
         settings.AT_JWT = {**settings.AT_JWT, "RESOURCE_SERVERS": [MAIL, MAIL.removesuffix("/")]}
         message = found()["django_at_jwt.E001"]
         assert "RESOURCE_SERVERS" in message.msg

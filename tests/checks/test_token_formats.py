@@ -24,13 +24,13 @@ def accept(settings):
     settings.AT_JWT = {**settings.AT_JWT, "ACCEPT_OPAQUE_TOKENS": True}
 
 
-def test_without_opaque_tokens(service):
+def test_nothing_is_reported_without_opaque_tokens(service):
     choose(service, AT_JWT)
     assert found() == []
 
 
 @pytest.mark.parametrize("identifier", [API, REPORTS], ids=["of the settings", "named by a view"])
-def test_opaque_api_of_this_project(identifier, settings):
+def test_opaque_api_of_this_project_is_reported(identifier, settings):
     servers(settings, **{identifier: {"scopes": ["x"], "format": "opaque"}})
     assert found() == [f"Clients get opaque tokens for {identifier}"]
     servers(settings, **{identifier: {"scopes": ["x"], "format": "opaque", "enabled": False}})
@@ -40,12 +40,12 @@ def test_opaque_api_of_this_project(identifier, settings):
     assert found() == []
 
 
-def test_opaque_api_of_another_project(settings):
+def test_opaque_api_of_another_project_is_not_reported(settings):
     servers(settings, **{"https://elsewhere.example.com/": {"scopes": ["x"], "format": "opaque"}})
     assert found() == []
 
 
-def test_clients_that_chose_opaque_tokens(service, web, make_client, settings):
+def test_clients_with_opaque_tokens_are_named(service, web, make_client, settings):
     choose(service, OPAQUE)
     name = service.application.client_id
     assert sorted(found()) == [f"Client '{name}' gets opaque tokens for {each}" for each in (API, REPORTS)]
@@ -60,12 +60,12 @@ def test_clients_that_chose_opaque_tokens(service, web, make_client, settings):
     assert found() == []
 
 
-def test_options_of_a_client_that_is_gone():
+def test_options_of_a_deleted_client_are_ignored():
     ClientOptions.objects.create(client_model="oauth2_provider.Application", client_key="987", token_format="opaque")
     assert found() == []
 
 
-def test_database_that_cannot_be_read(settings, monkeypatch):
+def test_nothing_is_reported_if_the_database_fails(settings, monkeypatch):
     def fail():
         raise DatabaseError
 

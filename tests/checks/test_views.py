@@ -124,7 +124,7 @@ class Demanding(BaseAuthentication):
 
 class TestOtherBearerTokens:
     @pytest.mark.parametrize(
-        ("classes", "starved"),
+        ("classes", "unreached"),
         [
             ([AccessTokenAuthentication, BearerKeys], "BearerKeys"),
             ([AccessTokenAuthentication, SessionAuthentication, OAuth2Authentication], "OAuth2Authentication"),
@@ -132,9 +132,11 @@ class TestOtherBearerTokens:
             ([AccessTokenAuthentication, AccessTokenAuthentication], "AccessTokenAuthentication"),
         ],
     )
-    def test_a_class_that_never_gets_a_token_is_named(self, classes, starved, warned):
+    def test_a_class_that_never_gets_a_token_is_named(self, classes, unreached, warned):
         [warning] = warned(path("tried/", view_of(*classes).as_view()), number="W037")
-        assert warning.msg.startswith(f"tests.checks.test_views.Tried lists {starved} after AccessTokenAuthentication")
+        assert warning.msg.startswith(
+            f"tests.checks.test_views.Tried lists {unreached} after AccessTokenAuthentication"
+        )
         assert "exclusive=False" in warning.hint
 
     @pytest.mark.parametrize(
@@ -150,14 +152,14 @@ class TestOtherBearerTokens:
             [],
         ],
     )
-    def test_others_get_theirs(self, classes, warned):
+    def test_classes_that_get_their_tokens_are_accepted(self, classes, warned):
         assert warned(path("tried/", view_of(*classes).as_view()), number="W037") == []
 
     @pytest.mark.parametrize("classes", [[Shared], [Shared, SessionAuthentication], [BearerKeys, Shared]])
-    def test_a_list_without_an_exclusive_class(self, classes, warned):
+    def test_list_without_an_exclusive_class_is_reported(self, classes, warned):
         [warning] = warned(path("tried/", view_of(*classes).as_view()), number="W038")
         assert "counts as one without a token" in warning.msg
 
     @pytest.mark.parametrize("classes", [[AccessTokenAuthentication], [Shared, BearerKeys], [BearerKeys], [Demanding]])
-    def test_a_list_with_one(self, classes, warned):
+    def test_list_with_an_exclusive_class_is_accepted(self, classes, warned):
         assert warned(path("tried/", view_of(*classes).as_view()), number="W038") == []

@@ -128,7 +128,7 @@ def test_live_token_of_another_generator_works_on_the_view_that_takes_both(web, 
     assert status(moving, old) == 401
 
 
-def test_simplejwt_beside_ours(signing, web, user, monkeypatch):
+def test_view_accepts_tokens_of_simplejwt_and_ours(signing, web, user, monkeypatch):
     backend = import_string("rest_framework_simplejwt.backends.TokenBackend")("HS256", "s" * 32)
     monkeypatch.setattr("rest_framework_simplejwt.state.token_backend", backend)
     monkeypatch.setattr("rest_framework_simplejwt.tokens.Token._token_backend", None)
@@ -142,7 +142,7 @@ def test_simplejwt_beside_ours(signing, web, user, monkeypatch):
     assert status(wrong, new) == 401  # As the page says.
 
 
-def test_scheme_of_open_edx_beside_ours(signing, web, user, monkeypatch):
+def test_view_accepts_tokens_of_open_edx_and_ours(signing, web, user, monkeypatch):
     moving = run_blocks(OPEN_EDX)["mysite/edx.py"]["Moving"]
     theirs = moving.authentication_classes[1]
     monkeypatch.setattr(theirs, "authenticate_credentials", lambda _self, key: (user, key))
@@ -205,7 +205,7 @@ class TestKeys:
         ],
         ids=["secret", "symmetric JWK", "empty set", "set of two", "empty", "missing"],
     )
-    def test_that_cannot_be_imported(self, value, said, settings):
+    def test_unusable_key_is_refused(self, value, said, settings):
         settings.JWT_KEY = value
         with pytest.raises(CommandError) as caught:
             call_command("import_signing_key", "--from-setting", "JWT_KEY", verbosity=0)
@@ -214,7 +214,7 @@ class TestKeys:
         assert "c2VjcmV0" not in str(caught.value)
         assert not SigningKey.objects.exists()
 
-    def test_setting_that_is_no_dict(self, settings):
+    def test_setting_that_is_not_a_dict_is_refused(self, settings):
         settings.JWT_KEY = "x"
         with pytest.raises(CommandError, match=r"The setting 'JWT_KEY\.a' is missing"):
             call_command("import_signing_key", "--from-setting", "JWT_KEY.a", verbosity=0)

@@ -57,7 +57,7 @@ def site(running_example, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def mcp_server(site):
-    """The URL of the example's MCP server, which runs beside the site."""
+    """The URL of the example's MCP server, which runs together with the site."""
     pytest.importorskip("mcp", reason="the SDK of MCP is not installed")
     with running_mcp_server(site.server) as url:
         yield url

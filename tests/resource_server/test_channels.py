@@ -187,7 +187,7 @@ def test_handshake_is_refused_as_a_request_to_a_view(request_of, client, codes):
     assert codes == []
 
 
-def test_token_as_a_subprotocol_beside_one_in_the_header_is_refused():
+def test_tokens_in_both_the_header_and_a_subprotocol_are_refused():
     headers, offered = bearer("read"), ["bearer", token("read")]
 
     async def scenario(address):

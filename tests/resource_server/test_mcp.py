@@ -165,6 +165,6 @@ class TestToolScopes:
             async_to_sync(middleware)({"type": "http", "method": "POST"}, None, None)
 
     @pytest.mark.parametrize("scopes", ["write", ["a b"], [7]], ids=["string", "two in one", "number"])
-    def test_mistakes(self, scopes):
+    def test_scopes_that_are_not_a_list_are_refused(self, scopes):
         with pytest.raises(ValueError, match="the scopes of 'write' must be a list of scopes"):
             ToolScopes(Application(), tools={"write": scopes}, audience="https://mcp.example.com/mcp")

@@ -143,7 +143,7 @@ class TestMetadata:
         assert f'resource_metadata="{WWW.rstrip("/")}{DOCUMENT}"' in answer["WWW-Authenticate"]
         assert "evil" not in answer["WWW-Authenticate"]
 
-    def test_a_refused_token_too(self, service):
+    def test_refused_token_gets_the_same_challenge(self, service):
         answer = get("/api/", "x.y.z", host="app.example.com")
         assert answer.status_code == 401
         assert f'resource_metadata="{APP.rstrip("/")}{DOCUMENT}"' in answer["WWW-Authenticate"]
@@ -157,14 +157,14 @@ class TestMetadata:
 
 
 class TestFunctions:
-    def test_verify(self, service):
+    def test_verify_accepts_several_audiences(self, service):
         token = token_for(service, APP)
         assert verify(token, audience=[WWW, APP]).auth["aud"] == APP
         assert verify(token).auth["aud"] == APP
         with pytest.raises(TokenRejected):
             verify(token, audience=[WWW, LOCAL])
 
-    def test_averify(self):
+    def test_averify_accepts_several_audiences(self):
         issuer = InMemoryIssuer(audience=LOCAL)
         with issuer.installed():
             token = issuer.token(sub="a client", client_id="a client")
@@ -173,7 +173,7 @@ class TestFunctions:
                 async_to_sync(averify)(token, audience=[WWW])
 
     @pytest.mark.parametrize("audience", ["", [], [""], [WWW, None], 1, b"https://www.example.com/"])
-    def test_what_is_no_audience_is_refused_where_it_is_written(self, audience):
+    def test_invalid_audience_is_refused_where_it_is_declared(self, audience):
         with pytest.raises(
             ImproperlyConfigured, match="audience must be a non-empty string, a list of such strings, or None"
         ):
@@ -235,7 +235,7 @@ class TestToolkitViews:
         finally:
             ValidatorOfAddresses.audience = ADDRESSES
 
-    def test_without_an_address_those_of_the_settings_count(self, service, settings):
+    def test_validator_without_an_address_uses_the_settings(self, service, settings):
         for audience in ADDRESSES:
             assert OAuth2Validator().validate_bearer_token(token_for(service, audience), [], Request(""))
         settings.AT_JWT = {**settings.AT_JWT, "AUDIENCE": LOCAL}

@@ -91,7 +91,7 @@ def issuer_metadata() -> dict[str, Any]:
     """
     issuer = local_issuer()
     if not issuer:
-        raise ImproperlyConfigured('OAUTH2_PROVIDER["OIDC_ISS_ENDPOINT"] is not set, so there is no metadata.')
+        raise ImproperlyConfigured('OAUTH2_PROVIDER["OIDC_ISS_ENDPOINT"] is not set, so the issuer has no metadata.')
     request = HttpRequest()
     request.method = "GET"
     parts = urlsplit(issuer)

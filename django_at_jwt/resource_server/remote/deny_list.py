@@ -170,7 +170,7 @@ class RemoteDenyList:
         """Return whether the document says that a token is not revoked.
 
         Raises:
-            TokenRejected: it is revoked, which an expired document says as well.
+            TokenRejected: it is revoked. An expired document suffices for that.
         """
         held = self._held
         if held is None:
@@ -268,7 +268,7 @@ class RemoteDenyList:
             self._share_confirmation(digest, asked_at)
 
     def _current_address(self, deadline: float) -> str:
-        """Return the document's URL of the issuer's metadata.
+        """Return the document's URL from the issuer's metadata.
 
         Raises:
             FetchFailed: the metadata cannot be used, and never could, or announces no document.
@@ -279,11 +279,11 @@ class RemoteDenyList:
         return self._address
 
     def _verified(self, text: str, now: float) -> RevocationDocument:
-        """Return a verified document.
+        """Return the document after verifying it.
 
         Raises:
-            UnacceptableDocument: it must not be used.
-            KeysUnavailable: as for tokens.
+            UnacceptableDocument: the document must not be used.
+            KeysUnavailable: the keys cannot be fetched.
         """
         try:
             return self._read(text, self._keys.at_hand() or self._keys.current(), now)

@@ -239,7 +239,7 @@ class TestLogin:
         client.browser.login(username="alice", password="correct horse")
         answer = redirected(client.open(back))
         assert (answer["error"], answer["state"]) == ("unmet_authentication_requirements", "a state")
-        # Each request is used once, also if the answer is an error.
+        # A pushed request can be used once, even if the response is an error.
         assert client.open(back).status_code == 400
 
     def test_that_must_not_be_asked_for(self, required, client):

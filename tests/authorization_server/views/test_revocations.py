@@ -93,26 +93,26 @@ def published():
 @pytest.mark.compliance("8414-2")
 class TestAnnouncement:
     @pytest.mark.parametrize("path", METADATA)
-    def test_in_the_metadata(self, client, path):
+    def test_is_in_the_metadata(self, client, path):
         assert client.get(path).json()["at_jwt_revocations_uri"] == ANNOUNCED
 
     @pytest.mark.parametrize("path", METADATA)
-    def test_off_by_default(self, client, settings, path):
+    def test_is_off_by_default(self, client, settings, path):
         settings.AT_JWT = {name: value for name, value in settings.AT_JWT.items() if name != "PUBLISH_REVOCATIONS"}
         assert "at_jwt_revocations_uri" not in client.get(path).json()
         assert fetch().status_code == 404
 
-    def test_without_an_issuer(self, settings):
+    def test_answers_404_without_an_issuer(self, settings):
         settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "OIDC_ISS_ENDPOINT": ""}
         assert fetch().status_code == 404
 
     @pytest.mark.urls("tests.site.urls_of_the_toolkit")
-    def test_view_that_is_not_mounted(self, client):
+    def test_answers_404_if_the_view_is_not_mounted(self, client):
         assert fetch().status_code == 404
 
 
 class TestContents:
-    def test_without_revocations(self):
+    def test_document_without_revocations_is_empty(self):
         header, claims = verified(fetch())
         assert header["typ"] == TYPE
         assert header["kid"] == SigningKey.objects.get(retained_at__isnull=False, signing_at__lte=timezone.now()).kid
@@ -128,7 +128,7 @@ class TestContents:
             "audiences": {},
         }
 
-    def test_each_kind(self):
+    def test_has_each_kind_of_entry(self):
         until = datetime.fromtimestamp(1_800_000_000, tz=UTC)
         rows = {
             kind: insert(kind, value, issued_until=at)
@@ -147,7 +147,7 @@ class TestContents:
         assert claims["audiences"] == {API: {"issued_until": 1_800_000_000, "end": ends["audience"]}}
         assert claims["version"] == max(row.pk for row in rows.values())
 
-    def test_what_revocations_write(self, web, service, user, django_capture_on_commit_callbacks):
+    def test_has_what_revocations_write(self, web, service, user, django_capture_on_commit_callbacks):
         tokens = granted(web, web.code_flow(user))
         assert service.token("client_credentials").status_code == 200
         published()
@@ -242,7 +242,7 @@ class TestCaching:
             fetch()
 
     @pytest.mark.parametrize("method", ["post", "put", "delete"])
-    def test_other_methods(self, client, method):
+    def test_other_methods_are_refused(self, client, method):
         assert getattr(client, method)(PATH).status_code == 405
 
     def test_it_is_no_access_token(self, client):
@@ -281,7 +281,7 @@ class TestTooManyEntries:
         claims = published()
         assert (claims["complete"], [*claims["tokens"]]) == (True, [".stays.1"])
 
-    def test_too_many_bytes(self, monkeypatch):
+    def test_document_over_the_size_limit_is_incomplete(self, monkeypatch):
         monkeypatch.setattr("django_at_jwt.authorization_server.revocation.publication.MOST_BYTES", 1300)
         insert("client", "x" * 255, issued_until=timezone.now())
         assert published()["complete"] is True
@@ -306,17 +306,17 @@ class TestOutage:
 
         monkeypatch.setattr("django_at_jwt.authorization_server.revocation.deny_list._rows", fail)
 
-    def test_never_read(self, broken):
+    def test_list_that_was_never_read_answers_503(self, broken):
         response = fetch()
         assert response.status_code == 503
         assert response["Retry-After"]
 
-    def test_last_document_until_it_expires(self, clock, request):
+    def test_last_document_is_served_until_it_expires(self, clock, request):
         claims = published()
         request.getfixturevalue("broken")
         clock.pass_by(200)
         assert published() == claims
-        # No document is published that would count as new although the database was not read.
+        # A document must not look new if the database was not read.
         clock.pass_by(claims["exp"] - time.time() + 1)
         assert fetch().status_code == 503
 
@@ -331,7 +331,7 @@ class TestOutage:
         assert fetch()["Cache-Control"] == "public, max-age=2"
 
 
-def test_without_a_signing_key():
+def test_answers_503_without_a_signing_key():
     SigningKey.objects.all().delete()
     clear_process_caches()
     assert fetch().status_code == 503

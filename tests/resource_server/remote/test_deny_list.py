@@ -539,7 +539,7 @@ class TestSharedCache:
         clock.pass_by(3)
         assert remote.verdict() == "revoked"
         assert remote.polls == 1
-        # What was taken is as old as it was there.
+        # The copy is as old as in the other process.
         clock.pass_by(2.5)
         assert remote.verdict() == "revoked"
         assert remote.polls == 2

@@ -111,7 +111,7 @@ class TestWithAnotherKind:
             assert (answer.status_code, answer.data["user"]) == (200, str(user)), answer.data
             assert answer.data["by"] == (other.__name__ if name == kind else "AccessTokenAuthentication")
 
-    def test_a_token_that_is_nobodys_gets_a_bearer_challenge(self, other, kind, token):
+    def test_token_that_no_class_accepts_gets_a_bearer_challenge(self, other, kind, token):
         view = view_of(Ours, other)
         for bad in ("x.y.z", secrets.token_hex(20), "a"):
             answer = call(view, bad)
@@ -163,7 +163,7 @@ class TestTwoClassesForAccessTokens:
             assert call(view, token[name]).status_code == 200
         assert call(view, issuer.token(aud="https://elsewhere.example.com/")).status_code == 401
 
-    def test_two_issuers(self, token, issuer, settings, user):
+    def test_two_issuers_can_have_a_class_each(self, token, issuer, settings, user):
         other = InMemoryIssuer(issuer="https://other.example.com", audience=REPORTS, algorithm="ES256")
         with other.installed():
             # Only the class for its audience takes the other issuer's tokens.
@@ -176,7 +176,7 @@ class TestTwoClassesForAccessTokens:
         strict = type("Strict", (AccessTokenAuthentication,), {"audience": API, "exclusive": False, "get_user": refuse})
         assert call(view_of(strict, Last), issuer.token(sub=str(user.pk))).status_code == 418
 
-    def test_the_opposite_order(self, token):
+    def test_both_orders_accept_the_tokens(self, token):
         reports = AccessTokenAuthentication.for_audience(REPORTS, exclusive=False)
         for name in ("at+jwt", "for reports"):
             assert call(view_of(reports, Last), token[name]).status_code == 200
