@@ -47,8 +47,8 @@ def main() -> int:
                 list(pool.map(lambda result: try_tokens(result, issuer, tokens, invalid, folder), results))
             for result in results:
                 say(f"{result.consumer.package} {result.version}: {result.accepts}, {result.wrongly_accepts}")
-            measure_new_key(results, issuer, folder)
-    text = page(results)
+            fetched_before = measure_new_key(results, issuer, folder)
+    text = page(results, fetched_before)
     if options.only:
         say(text[text.index("## ") :])
     else:

@@ -32,7 +32,7 @@ New key
 
 Revoked key
 : The time until the package refused a token of a key that was no longer published, if all tokens that it saw were
-  of this key.
+  of this key. [A signing key leaked](../how-to/key-leaked.md) says what to do about it.
 
 `typ`
 : **at+jwt**: the package refused an access token whose `typ` was changed to `JWT`. **any**: it accepted it. Such an API
@@ -43,16 +43,20 @@ Remarks
   with a changed signature. Without a remark, it refused all four.
 
 Both times were measured for {longest} seconds with `{timed}` and the defaults of the site and of the package; only
-`KEY_RING_MAX_AGE` was one second. The package had fetched the JWK set just before the new key was published, which is
-the worst case for packages that wait between two fetches. The seconds include the load of a busy machine; the fastest
-package took {fastest} s. For "your code", the package fetches no keys, and the time is that of your cache.
+`KEY_RING_MAX_AGE` was one second. Each package had fetched the JWK set up to {before} s before the new key was published,
+which is near the worst case for packages that wait between two fetches. The seconds include the load of a busy machine;
+the fastest package took {fastest} s. For "your code", the package fetches no keys, and the time is that of your cache.
 """
 
 
-def page(results: Sequence[Result]) -> str:
+def page(results: Sequence[Result], fetched_before: float) -> str:
     fastest = min((result.new_key for result in results if result.new_key is not None), default=0)
     introduction = _INTRODUCTION.format(
-        date=dt.datetime.now(dt.UTC).date(), timed=ALGORITHMS[0], longest=LONGEST_WAIT, fastest=round(fastest)
+        date=dt.datetime.now(dt.UTC).date(),
+        timed=ALGORITHMS[0],
+        longest=LONGEST_WAIT,
+        before=round(fetched_before),
+        fastest=round(fastest),
     )
     return "\n".join([introduction, *_tables(results), *_not_run()])
 

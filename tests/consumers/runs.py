@@ -128,17 +128,21 @@ def try_tokens(
                     break
 
 
-def measure_new_key(results: Sequence[Result], issuer: Issuer, folder: Path) -> None:
+def measure_new_key(results: Sequence[Result], issuer: Issuer, folder: Path) -> float:
     """Replace the key of the first algorithm, and measure how long each consumer takes to notice it.
 
     Two processes of each consumer have just fetched the keys. One gets a token of the new key every second until it
     accepts it, and the other a token of the revoked key until it refuses it. The time counts from the publication of
     the new key if the first try succeeds, and else from the fetch, since then the consumer waited because of it.
+
+    Returns:
+        how many seconds before the publication the earliest fetch was. A package that waits longer between two fetches
+        has been measured; one that waits less may seem to fetch at once.
     """
     algorithm = ALGORITHMS[0]
     timed = [result for result in results if result.consumer.fetches and algorithm in result.accepted()]
     if not timed:
-        return
+        return 0.0
     old = issuer.token(algorithm)
     with ExitStack() as stack, ThreadPoolExecutor(2 * len(timed)) as pool:
 
@@ -148,13 +152,17 @@ def measure_new_key(results: Sequence[Result], issuer: Issuer, folder: Path) -> 
 
         first, second = ([start(result) for result in timed] for _ in range(2))
         operation = stack.enter_context(issuer.operation("replace", algorithm))
-        fetched = list(pool.map(partial(_fetch_time, old), [*first, *second]))
+        # Those first for which it does not matter when, and a warm-up without a fetch for the others.
+        fetched_second = list(pool.map(partial(_fetch_time, old), second))
+        list(pool.map(lambda process: process.refusal("no.access.token"), first))
+        fetched = list(pool.map(partial(_fetch_time, old), first))
         published = json.loads(operation.communicate("now\n")[0])
         new = issuer.token_of_another_key(algorithm, old)
         accepted = pool.map(partial(_seconds_until, new, published, accepted=True), first, fetched)
-        refused = pool.map(partial(_seconds_until, old, published, accepted=False), second, fetched[len(first) :])
+        refused = pool.map(partial(_seconds_until, old, published, accepted=False), second, fetched_second)
         for result, new_key, old_key in zip(timed, accepted, refused, strict=True):
             result.new_key, result.old_key = new_key, old_key
+    return published - min(fetched)
 
 
 def _fetch_time(token: str, process: Process) -> float:
