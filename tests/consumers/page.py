@@ -43,9 +43,10 @@ Remarks
   with a changed signature. Without a remark, it refused all four.
 
 Both times were measured for {longest} seconds with `{timed}` and the defaults of the site and of the package; only
-`KEY_RING_MAX_AGE` was one second. Each package had fetched the JWK set up to {before} s before the new key was published,
-which is near the worst case for packages that wait between two fetches. The seconds include the load of a busy machine;
-the fastest package took {fastest} s. For "your code", the package fetches no keys, and the time is that of your cache.
+`KEY_RING_MAX_AGE` was one second. Each package had fetched the JWK set up to {before} s before the new key was
+published, which is near the worst case for packages that wait between two fetches. The seconds include the load of a
+busy machine; the fastest package took {fastest} s. For "your code", the package fetches no keys, and the time is that
+of your cache.
 """
 
 
