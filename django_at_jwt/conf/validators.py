@@ -21,7 +21,7 @@ from django_at_jwt.core.claims.schema import LONGEST_HASH_KEY, SHORTEST_HASH_KEY
 from django_at_jwt.core.jose.algorithms import ALGORITHMS
 from django_at_jwt.core.metadata import RESOURCE_DESCRIPTION
 from django_at_jwt.core.quotation import nearest_names, quote
-from django_at_jwt.core.resource_servers import is_resource_identifier
+from django_at_jwt.core.resource_servers import check_length, is_resource_identifier
 from django_at_jwt.core.revocation import Revocation
 from django_at_jwt.core.subjects import UserMode
 
@@ -163,6 +163,7 @@ def read_dotted_path(value: object) -> str:
 def read_identifier(value: object) -> str:
     if not is_resource_identifier(value):
         raise ValueError(f'must be an absolute URI without a fragment, such as "https://api.example.com/" {got(value)}')
+    check_length(value)
     return value
 
 

@@ -16,6 +16,9 @@ from .bearer import is_scope
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
 
+LONGEST_IDENTIFIER: Final = 255
+"""The most characters of an identifier. Revocations name APIs by it, and their readers refuse longer names."""
+
 _DEFAULT_PORTS: Final = {"https": "443", "http": "80"}
 # The scopes of OpenID Connect Core §5.4 and §11, and those of django-oauth-toolkit's own endpoints.
 ISSUER_SCOPES: Final = ("openid", "profile", "email", "address", "phone", "offline_access", "introspection")
@@ -249,6 +252,7 @@ def read_resource_server(identifier: object, options: object) -> ResourceServerC
             "must have absolute URIs without a fragment as identifiers, such as 'https://api.example.com/' (got "
             f"{identifier!r})"
         )
+    check_length(identifier)
     if not isinstance(options, Mapping):
         raise ValueError(f"must have a dict of options for {identifier}")
     values: dict[str, Any] = {}
@@ -338,7 +342,18 @@ def read_aliases(value: object) -> tuple[str, ...]:
     for each in value:
         if not is_resource_identifier(each):
             raise ValueError(f"has {each!r}, which is not an absolute URI without a fragment")
+        check_length(each)
     return tuple(value)
+
+
+def check_length(identifier: str) -> None:
+    """Check the length of an identifier.
+
+    Raises:
+        ValueError: the rest of a sentence: it is too long.
+    """
+    if len(identifier) > LONGEST_IDENTIFIER:
+        raise ValueError(f"has an identifier of more than {LONGEST_IDENTIFIER} characters: {identifier[:60]}...")
 
 
 _OPTIONS: Final[Mapping[str, tuple[str, Callable[[object], Any]]]] = {

@@ -133,6 +133,8 @@ def test_declared():
         (["/api/"], "(got '/api/')"),
         ({"/api/": {}}, "(got '/api/')"),
         ([None], "(got None)"),
+        ([API + "x" * 255], "has an identifier of more than 255 characters"),
+        ({API: {"aliases": [API + "x" * 255]}}, "has an identifier of more than 255 characters"),
         ({API: []}, f"must have a dict of options for {API}"),
         ({API: {"scope": []}}, "'scope' for"),
         ({API: {"name": 7}}, "is not a string"),
