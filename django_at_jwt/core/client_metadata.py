@@ -135,13 +135,14 @@ def read_registration_request(document: Mapping[str, Any], offer: RegistrationOf
     _texts(document, "response_types")
     _check_syntax(_texts(document, "redirect_uris") or ())
     scope = _text(document, "scope")
-    # Consent pages show it.
     name = "".join(each if _is_displayable(each) else " " for each in _text(document, "client_name") or "")
+    name = " ".join(name.split())[:LONGEST_NAME]
     return _narrow(
         document,
         offer,
         auth_method=method if method is not None and method in _METHODS else SECRET_IN_HEADER,
-        client_name=" ".join(name.split())[:LONGEST_NAME],
+        # Instead of a missing name, consent pages show the client id.
+        client_name=name if any(map(_is_visible, name)) else "",
         scopes=None if not scope else tuple(each for each in scope.split() if each in offer.scopes),
     )
 

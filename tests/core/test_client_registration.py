@@ -104,6 +104,8 @@ class TestOtherMembers:
             ("Claude Code (orders)", "Claude Code (orders)"),
             ("  two\n\tlines ", "two lines"),
             ("safe\u202egnp.exe", "safe gnp.exe"),
+            ("\u200b\u2060\ufeff", ""),
+            ("\u3164 \u2800", ""),
             ("\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645", "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645"),
             ("x" * 10_000, "x" * LONGEST_NAME),
             (None, ""),
