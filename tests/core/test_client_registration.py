@@ -171,6 +171,8 @@ class TestRedirectUris:
             "https://é.example/",
             "https://a.example/\x7f",
             "https://a.example\\@b.example/",
+            # For browsers, the host is evil.example.
+            "https://evil.example\\.good.example/",
             f"https://client.example.com/{'x' * 2000}",
         ],
         ids=lambda uri: ascii(uri[:40]),
