@@ -224,8 +224,9 @@ def _offered_grant_types() -> frozenset[str]:
     if endpoint_path("device-authorization") is None:
         offered.discard(metadata.DEVICE_CODE)
     if anyone_may_register():
-        # Neither a user nor an administrator would stand behind such a token.
-        offered.discard(metadata.CLIENT_CREDENTIALS)
+        # Neither a user nor an administrator would stand behind a token of the client itself, and such a client must
+        # not ask for passwords.
+        offered -= {metadata.CLIENT_CREDENTIALS, metadata.PASSWORD}
     return frozenset(offered)
 
 

@@ -17,7 +17,7 @@ from oauth2_provider.models import get_access_token_model, get_application_model
 from oauth2_provider.views import DynamicClientRegistrationView
 
 from django_at_jwt import oauth2_provider_settings
-from django_at_jwt.authorization_server.views.registration import MOST_BYTES, RegistrationView
+from django_at_jwt.authorization_server.views.registration import MOST_BYTES, RegistrationView, _offered_grant_types
 from tests.conftest import DEVICE_CODE_GRANT, REDIRECT_URI, decoded
 from tests.settings import API, REPORTS
 
@@ -250,6 +250,14 @@ class TestWhoMayRegister:
         assert made.status_code == 201
         client = applications().get()
         assert (client.user, made.json()["grant_types"]) == (user, ["client_credentials"])
+
+    @pytest.mark.parametrize("grant", ["client_credentials", "password"])
+    def test_anyone_gets_no_grant_without_a_page_for_the_user(self, grant, allow):
+        allow("users")
+        assert grant in _offered_grant_types()
+        allow("open")
+        refused = register({**self.document, "grant_types": [grant]})
+        assert (refused.status_code, refused.json()["error"]) == (400, "invalid_client_metadata")
 
     def test_anyone(self, allow, user, signing_keys):
         allow("open")
