@@ -14,6 +14,7 @@ import pytest
 import requests
 
 from django_at_jwt.conf import AppSettings
+from django_at_jwt.core import revocation_document
 from django_at_jwt.core.jose import jwk_set
 from django_at_jwt.outbound import http as fetching
 from django_at_jwt.resource_server.remote import key_source as issuers
@@ -130,7 +131,7 @@ def test_numbers():
         [defaults.unknown_kid_cooldown],
         [issuers.UNKNOWN_KID_MEMORY],
         [defaults.issuer_timeout],
-        [fetching.MAX_BYTES],
+        [fetching.MAX_BYTES, revocation_document.MOST_BYTES],
         [jwk_set._MOST_KEYS],
         [2048, 8192, 65537, 64],
     ]

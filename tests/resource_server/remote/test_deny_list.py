@@ -336,7 +336,7 @@ class TestAnnouncement:
         remote.issuer.describe()
         assert remote.verdict() == "unavailable"
         assert 'announces no document of revocations ("at_jwt_revocations_uri")' in caplog.text
-        assert "It must publish one" in caplog.text
+        assert 'AT_JWT["PUBLISH_REVOCATIONS"]' in caplog.text
 
     def test_openid_metadata(self, remote):
         del remote.issuer.pages[METADATA]
