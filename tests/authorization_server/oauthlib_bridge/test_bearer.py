@@ -167,7 +167,6 @@ def test_opaque_tokens_from_before_still_work(web, user, client, settings):
     assert get(client, "/toolkit-drf/", "opaque", **ON_THE_API).status_code == 200
 
 
-@pytest.mark.compliance("7592-1")
 def test_registration_access_token_is_no_access_token(signing_keys, make_client, user, client):
     registered = make_client(registration_source="dcr", user=user).application
     get_access_token_model().objects.create(
