@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from asgiref.sync import async_to_sync
+from django.core.exceptions import ImproperlyConfigured
 from django.test import AsyncClient
 
 from django_at_jwt.authorization_server.keys.store import key_store
@@ -13,6 +14,8 @@ from .signed_tokens import bearer
 from .test_plain_views import FORM, told
 
 pytest.importorskip("ninja", reason="django-ninja is not installed")
+
+from django_at_jwt.ninja import AccessTokenBearer
 
 pytestmark = [
     pytest.mark.django_db,
@@ -100,3 +103,9 @@ def test_openapi(client):
         "bearerFormat": "at+jwt",
     }
     assert document["paths"]["/ninja/sync"]["get"]["security"] == [{"AccessTokenBearer": []}]
+
+
+@pytest.mark.parametrize("audience", ["", [], [""], 1])
+def test_invalid_audience_is_refused_where_it_is_declared(audience):
+    with pytest.raises(ImproperlyConfigured, match="audience must be a non-empty string"):
+        AccessTokenBearer([], audience=audience)

@@ -18,7 +18,6 @@ from rest_framework.views import APIView
 
 from django_at_jwt import TokenRejected, averify, verify
 from django_at_jwt.models import DenyListEntry
-from django_at_jwt.ninja import AccessTokenBearer
 from django_at_jwt.resource_server import protected_resources
 from django_at_jwt.rest_framework import AccessTokenAuthentication
 from django_at_jwt.revocation import revoke_audience
@@ -180,8 +179,6 @@ class TestFunctions:
             AccessTokenAuthentication.for_audience(audience)
         with pytest.raises(ImproperlyConfigured):
             access_token_required(scopes=[], audience=audience)
-        with pytest.raises(ImproperlyConfigured):
-            AccessTokenBearer([], audience=audience)
         with pytest.raises(ImproperlyConfigured):
             verify("x.y.z", audience=audience)
 

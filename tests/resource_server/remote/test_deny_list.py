@@ -715,6 +715,7 @@ class TestHealth:
         [problem] = remote_issuers_health().problems
         assert "revocations" in problem.text
 
+    @pytest.mark.django_db
     def test_gauge(self, remote, clock):
         assert not [each for each in read_gauges() if each.metric is REVOCATIONS_AGE]
         assert remote.verdict() == "accepted"
