@@ -89,6 +89,7 @@ def test_nothing_else_is_published(site):
         assert requests.get(address, timeout=PATIENCE_SECONDS).status_code == 404
 
 
+@pytest.mark.ci
 def test_it_is_a_program_too(tmp_path):
     done = subprocess.run(
         [sys.executable, "-m", "example_project.mcp_client"],

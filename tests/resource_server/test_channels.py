@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 from asgiref.sync import async_to_sync, sync_to_async
@@ -18,6 +19,7 @@ from django_at_jwt.authorization_server.revocation.entries import deny_client
 from django_at_jwt.conf import clear_process_caches
 from django_at_jwt.core.errors import KeysUnavailable
 from django_at_jwt.models import DenyListEntry
+from django_at_jwt.resource_server import access_token
 from tests.patience import PATIENCE_SECONDS
 from tests.ports import reserved_port
 
@@ -198,16 +200,31 @@ def test_tokens_in_both_the_header_and_a_subprotocol_are_refused():
     assert connecting(scenario) in {400, 401}
 
 
-def test_connection_is_closed_when_the_token_expires(codes):
-    # However slow this machine is, the leeway lets the connection begin.
-    headers = bearer("read", exp=int(time.time()) + 1)
+def test_connection_is_closed_when_the_token_expires(codes, monkeypatch):
+    headers = bearer("read")
+    later = SimpleNamespace(time=lambda: time.time() + 3600)
 
     async def scenario(address):
         async with connect(address, headers) as connection:
+            await connection.recv()
+            monkeypatch.setattr(access_token, "time", later)
             return await close_code(connection)
 
     assert connecting(scenario) == 3000
     assert codes == [3000]
+
+
+def test_expired_token_that_the_leeway_still_accepts_opens_no_connection_for_long(codes):
+    headers = bearer("read", exp=int(time.time()) - 1)
+
+    async def scenario(address):
+        # The connection is closed before or after the consumer accepts it.
+        with suppress(websockets.InvalidStatus):
+            async with connect(address, headers) as connection:
+                await close_code(connection)
+
+    connecting(scenario)
+    assert codes in ([], [3000])
 
 
 def test_connection_stays_open_while_the_token_is_accepted(monkeypatch):
