@@ -51,6 +51,7 @@ def test_the_demonstration_ends_well():
     assert not is_listening(base_url)
 
 
+@pytest.mark.ci
 def test_an_interrupted_demonstration_stops_its_server():
     process = subprocess.Popen(
         DEMO, cwd=ROOT, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

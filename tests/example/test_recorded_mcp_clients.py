@@ -175,6 +175,7 @@ def is_served(site, client):
     return decoded(tokens["access_token"])[1]
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize("name", AT_A_PATH)
 def test_registers_logs_in_and_calls_tools(name, server):
     site, url = server
