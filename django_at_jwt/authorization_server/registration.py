@@ -48,7 +48,7 @@ def may_register(request: HttpRequest) -> bool:
     """
     match app_settings().client_registration:
         case None:
-            # As in DOT, an empty list lets nobody register.
+            # As in DOT, an empty list closes registration.
             classes = oauth2_settings.DCR_REGISTRATION_PERMISSION_CLASSES
             return bool(classes) and all(each().has_permission(request) for each in classes)
         case "open":

@@ -1,4 +1,4 @@
-"""Rules for the redirect URIs of clients that nobody has reviewed (RFC 8252 §7, RFC 9700 §2.6)."""
+"""Rules for the redirect URIs of clients that register themselves (RFC 8252 §7, RFC 9700 §2.6)."""
 
 from __future__ import annotations
 

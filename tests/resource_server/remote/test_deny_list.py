@@ -27,6 +27,7 @@ from tests.core.token_factory import API, REPORTS, TokenFactory
 from tests.patience import PATIENCE_SECONDS
 
 from .issuer_process import KEYS, METADATA, OPENID, Page
+from .verdicts import verdict_on
 
 PATH = "/o/revocations/"
 AUTHORIZATION = "a1" * 16
@@ -76,13 +77,7 @@ class Remote:
         return self.issuer.requests[PATH]
 
     def verdict(self, token=None, audience=None):
-        try:
-            verify_token(token or self.token, audience)
-        except TokenRejected as rejected:
-            return str(rejected.reason)
-        except RevocationUnavailable:
-            return "unavailable"
-        return "accepted"
+        return verdict_on(token or self.token, audience)
 
 
 @pytest.fixture

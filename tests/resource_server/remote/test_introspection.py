@@ -15,7 +15,7 @@ from django.test import Client
 from django.urls import path
 
 from django_at_jwt.conf import app_settings, problems_in
-from django_at_jwt.core.errors import RevocationUnavailable, TokenRejected
+from django_at_jwt.core.errors import TokenRejected
 from django_at_jwt.core.revocation import Revocation
 from django_at_jwt.resource_server.remote import introspection
 from django_at_jwt.resource_server.verification import accepted_issuers, verify_token
@@ -24,6 +24,7 @@ from tests.core.token_factory import API
 from tests.patience import PATIENCE_SECONDS
 
 from .issuer_process import METADATA, Page
+from .verdicts import verdict_on
 
 ENDPOINT = "/o/introspect/"
 SECRET = "s e:c%r&t"
@@ -69,13 +70,7 @@ class Remote:
         return self.issuer.requests[ENDPOINT]
 
     def verdict(self, token=None):
-        try:
-            verify_token(token or self.token)
-        except TokenRejected as rejected:
-            return str(rejected.reason)
-        except RevocationUnavailable:
-            return "unavailable"
-        return "accepted"
+        return verdict_on(token or self.token)
 
 
 @pytest.fixture
