@@ -70,7 +70,7 @@ def check_revoked_kids(**_kwargs: Any) -> list[CheckMessage]:
         Error(
             f'Signing key {row.kid} is in AT_JWT["REVOKED_KIDS"], but not revoked in the database. It is neither used '
             "nor published.",
-            hint=f'Run: manage.py revoke_signing_key {row.kid} --reason "restored from a backup"',
+            hint=f'Run: manage.py revoke_signing_key --reason "restored from a backup" -- {row.kid}',
             id=CheckId.REVOKED_KEY_IS_BACK,
         )
         for row in signing_key_rows() or []

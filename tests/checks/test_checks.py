@@ -265,7 +265,7 @@ def test_policy_that_would_break_tokens(at_jwt, provider, numbers, complete, set
 def test_revoked_key_that_a_backup_brought_back(complete, settings):
     kid = SigningKey.objects.first().kid
     settings.AT_JWT = {**settings.AT_JWT, "REVOKED_KIDS": [kid]}
-    assert f"revoke_signing_key {kid}" in found()["django_at_jwt.E010"].hint
+    assert f'revoke_signing_key --reason "restored from a backup" -- {kid}' in found()["django_at_jwt.E010"].hint
     SigningKey.objects.filter(kid=kid).update(revoked_at="2026-01-01T00:00:00Z")
     assert "django_at_jwt.E010" not in found()
 

@@ -145,8 +145,17 @@ class TestRevoke:
         settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "OIDC_RSA_PRIVATE_KEY": pem}
         run("import_signing_key", "--from-oidc-setting")
         kid = in_state(KeyState.SIGNING).kid
-        run("revoke_signing_key", kid, "--reason", "x")
+        run("revoke_signing_key", "--reason", "x", "--", kid)
         assert kid not in {key["kid"] for key in client.get("/o/.well-known/jwks.json").json()["keys"]}
+
+    def test_imported_key_whose_kid_begins_with_a_hyphen(self, signing_keys, settings, tmp_path):
+        settings.AT_JWT = {**settings.AT_JWT, "SIGNING_ALGORITHMS": ["RS256", "ES256"]}
+        while not (jwk := JWK.generate(kty="EC", crv="P-256")).thumbprint().startswith("-"):
+            pass
+        (tmp_path / "key.json").write_text(jwk.export_private())
+        run("import_signing_key", str(tmp_path / "key.json"), "--algorithm", "ES256")
+        run("revoke_signing_key", "--reason", "x", "--", jwk.thumbprint())
+        assert SigningKey.objects.get(kid=jwk.thumbprint()).revoked_at
 
     def test_json(self, signing_keys, service):
         service.token("client_credentials")

@@ -66,7 +66,7 @@ def after_revocation(
         messages.warning(request, done.problem)
     for problem in report.problems:
         messages.warning(request, problem)
-    command = f"manage.py revoke_signing_key {done.kid} --reason … {_RETRY_OPTIONS[refresh_tokens]}"
+    command = f"manage.py revoke_signing_key --reason … {_RETRY_OPTIONS[refresh_tokens]} -- {done.kid}"
     if hands_over:
         text = _(
             "No refresh token was revoked: this site's models revoke them one by one, which takes too long for a web "

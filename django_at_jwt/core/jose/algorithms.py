@@ -51,7 +51,15 @@ class Algorithm:
         return len(signature) == self.signature_bytes
 
     def generate_key(self) -> JWK:
-        """Return a new private key for this algorithm."""
+        """Return a new private key for this algorithm.
+
+        Its thumbprint, which becomes its ``kid``, doesn't begin with a hyphen. A command would take that for an option.
+        """
+        while (key := self._generate_key()).thumbprint().startswith("-"):
+            pass
+        return key
+
+    def _generate_key(self) -> JWK:
         if self.key_type == "RSA":
             return JWK.generate(kty="RSA", size=RSA_KEY_BITS)
         if self.key_type == "AKP":

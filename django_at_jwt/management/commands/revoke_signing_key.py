@@ -46,7 +46,11 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare the options."""
-        parser.add_argument("kid", help="the key's kid, as shown by the admin and rotate_signing_keys")
+        parser.add_argument(
+            "kid",
+            help="the key's kid, as shown by the admin and rotate_signing_keys. "
+            'Put an imported key\'s kid that begins with a hyphen at the end, after "--".',
+        )
         parser.add_argument("--reason", required=True, help="reason of the revocation, shown on the key's page")
         add_history_arguments(parser, reason=False)
         refresh_tokens = parser.add_mutually_exclusive_group()

@@ -120,7 +120,7 @@ class TestWhenAPartFails:
         page = admin_client.post(f"{LIST}{leaked.pk}/revoke/", {"reason": "x"}, follow=True).content.decode()
         assert "The key was revoked." in page
         assert "statement timeout" in page
-        assert f"revoke_signing_key {leaked.kid}" in page
+        assert f"manage.py revoke_signing_key --reason … --revoke-refresh-tokens --dry-run -- {leaked.kid}" in page
         assert LogEntry.objects.filter(object_id=str(leaked.pk)).get().change_message == "Revoked: x"
 
     def test_refresh_token_that_cannot_be_revoked_does_not_stop_the_others(self, leaked, web, user, unrevokable):
@@ -140,7 +140,7 @@ class TestWhenAPartFails:
         data = {"reason": "x", "refresh_tokens": chosen}
         page = admin_client.post(f"{LIST}{leaked.pk}/revoke/", data, follow=True).content.decode()
         assert "The key was revoked." in page
-        assert f"Run: manage.py revoke_signing_key {leaked.kid} --reason … {options}</li>" in page
+        assert f"Run: manage.py revoke_signing_key --reason … {options} -- {leaked.kid}</li>" in page
         assert get_refresh_token_model().objects.filter(revoked=None).exists()
         assert LogEntry.objects.filter(object_id=str(leaked.pk)).get().change_message == "Revoked: x"
 
@@ -155,7 +155,7 @@ class TestWhenAPartFails:
     def test_the_admin_shows_the_command_to_retry(self, chosen, options, leaked, uncountable, admin_client):
         data = {"reason": "x", "refresh_tokens": chosen}
         page = admin_client.post(f"{LIST}{leaked.pk}/revoke/", data, follow=True).content.decode()
-        assert f"manage.py revoke_signing_key {leaked.kid} --reason … {options}</li>" in page
+        assert f"manage.py revoke_signing_key --reason … {options} -- {leaked.kid}</li>" in page
 
     def test_a_retry_revokes_the_remaining_tokens(self, leaked, web, user, unrevokable):
         web.code_flow(user)

@@ -69,6 +69,11 @@ def test_a_generated_key_is_acceptable_and_private(algorithm):
     assert key.kid == generated.thumbprint()
 
 
+def test_no_generated_kid_is_taken_for_an_option_of_a_command():
+    # One thumbprint in 64 begins with a hyphen.
+    assert not any(ALGORITHMS["EdDSA"].generate_key().thumbprint().startswith("-") for _ in range(1000))
+
+
 @pytest.mark.compliance("7638-1", "7517-1")
 @pytest.mark.parametrize("algorithm", ALL_ALGORITHMS)
 def test_the_public_jwk_has_what_is_published_and_its_thumbprint_for_kid(algorithm):
