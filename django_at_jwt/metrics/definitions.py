@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import singledispatch
 from typing import TYPE_CHECKING, Final
 
 from django_at_jwt.events import (
@@ -117,82 +116,38 @@ EVENT_METRICS: Final = (
 """The metrics that events add to."""
 
 
-@singledispatch
-def measurements(_event: Event) -> Iterable[Measurement]:
-    """Return what an event adds to the metrics."""
-    return ()
-
-
-@measurements.register(AccessTokenIssued)
-def _(event: AccessTokenIssued) -> Iterable[Measurement]:
-    algorithm = event.algorithm or "none"
-    yield Measurement(TOKENS_ISSUED, 1, (event.grant, event.format, algorithm))
-    yield Measurement(ISSUE_SECONDS, event.seconds, (event.format, algorithm))
-
-
-@measurements.register(AccessTokenRefused)
-def _(event: AccessTokenRefused) -> Iterable[Measurement]:
-    yield Measurement(TOKENS_REFUSED, 1, (event.endpoint, event.grant or "none", event.error))
-
-
-@measurements.register(AccessTokenRejected)
-def _(event: AccessTokenRejected) -> Iterable[Measurement]:
-    yield Measurement(TOKENS_REJECTED, 1, (event.where, event.reason))
-
-
-@measurements.register(AccessTokenUnverifiable)
-def _(event: AccessTokenUnverifiable) -> Iterable[Measurement]:
-    yield Measurement(TOKENS_UNVERIFIABLE, 1, (event.missing,))
-
-
-@measurements.register(TokensRevoked)
-def _(event: TokensRevoked) -> Iterable[Measurement]:
-    yield Measurement(REVOCATIONS, event.count, (event.kind, event.reason))
-
-
-@measurements.register(CredentialReused)
-def _(event: CredentialReused) -> Iterable[Measurement]:
-    yield Measurement(CREDENTIALS_REUSED, 1, (event.credential,))
-
-
-@measurements.register(KeyMade)
-def _(event: KeyMade) -> Iterable[Measurement]:
-    yield Measurement(KEYS_MADE, 1, (event.algorithm, event.cause))
-
-
-@measurements.register(KeyRevoked)
-def _(event: KeyRevoked) -> Iterable[Measurement]:
-    if not event.noticed:
-        yield Measurement(KEYS_REVOKED, 1, (event.algorithm,))
-
-
-@measurements.register(RotationRan)
-def _(event: RotationRan) -> Iterable[Measurement]:
-    yield Measurement(ROTATIONS, 1, (event.outcome,))
-
-
-@measurements.register(IssuerFetched)
-def _(event: IssuerFetched) -> Iterable[Measurement]:
-    yield Measurement(ISSUER_FETCHES, 1, (event.issuer, event.outcome))
-    yield Measurement(FETCH_SECONDS, event.seconds, (event.issuer, event.document))
-
-
-@measurements.register(IssuerFailed)
-def _(event: IssuerFailed) -> Iterable[Measurement]:
-    yield Measurement(ISSUER_FETCHES, 1, (event.issuer, "failed"))
-
-
-@measurements.register(DenyListRead)
-def _(event: DenyListRead) -> Iterable[Measurement]:
-    yield Measurement(DENY_LIST_READS, 1, ("read",))
-    yield Measurement(DENY_LIST_SECONDS, event.seconds)
-
-
-@measurements.register(DenyListFailed)
-def _(_event: DenyListFailed) -> Iterable[Measurement]:
-    yield Measurement(DENY_LIST_READS, 1, ("failed",))
-
-
-@measurements.register(EndpointUnavailable)
-def _(_event: EndpointUnavailable) -> Iterable[Measurement]:
-    yield Measurement(UNAVAILABLE, 1)
+def measurements(event: Event) -> Iterable[Measurement]:  # noqa: C901, PLR0912 - one for each event
+    """Yield what an event adds to the metrics."""
+    match event:
+        case AccessTokenIssued():
+            algorithm = event.algorithm or "none"
+            yield Measurement(TOKENS_ISSUED, 1, (event.grant, event.format, algorithm))
+            yield Measurement(ISSUE_SECONDS, event.seconds, (event.format, algorithm))
+        case AccessTokenRefused():
+            yield Measurement(TOKENS_REFUSED, 1, (event.endpoint, event.grant or "none", event.error))
+        case AccessTokenRejected():
+            yield Measurement(TOKENS_REJECTED, 1, (event.where, event.reason))
+        case AccessTokenUnverifiable():
+            yield Measurement(TOKENS_UNVERIFIABLE, 1, (event.missing,))
+        case TokensRevoked():
+            yield Measurement(REVOCATIONS, event.count, (event.kind, event.reason))
+        case CredentialReused():
+            yield Measurement(CREDENTIALS_REUSED, 1, (event.credential,))
+        case KeyMade():
+            yield Measurement(KEYS_MADE, 1, (event.algorithm, event.cause))
+        case KeyRevoked(noticed=False):
+            yield Measurement(KEYS_REVOKED, 1, (event.algorithm,))
+        case RotationRan():
+            yield Measurement(ROTATIONS, 1, (event.outcome,))
+        case IssuerFetched():
+            yield Measurement(ISSUER_FETCHES, 1, (event.issuer, event.outcome))
+            yield Measurement(FETCH_SECONDS, event.seconds, (event.issuer, event.document))
+        case IssuerFailed():
+            yield Measurement(ISSUER_FETCHES, 1, (event.issuer, "failed"))
+        case DenyListRead():
+            yield Measurement(DENY_LIST_READS, 1, ("read",))
+            yield Measurement(DENY_LIST_SECONDS, event.seconds)
+        case DenyListFailed():
+            yield Measurement(DENY_LIST_READS, 1, ("failed",))
+        case EndpointUnavailable():
+            yield Measurement(UNAVAILABLE, 1)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import singledispatch
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from django_at_jwt.core.quotation import gettext_noop
@@ -19,7 +18,6 @@ from .rules import (
     Permissions,
     RegisteredSource,
     ResourceServerField,
-    Source,
     Template,
     Unreadable,
     UserField,
@@ -83,86 +81,65 @@ Reader = Callable[[SourceValues, Mapping[str, Any]], Any]
 """Reads a source; the second argument is the claims mapped so far."""
 
 
-@singledispatch
-def compile_source(source: Any) -> tuple[Reader, Needs]:
-    """Return the function that reads a source, and the values that it needs."""
+def compile_source(source: Any) -> tuple[Reader, Needs]:  # noqa: C901, PLR0911 - one for each kind of source
+    """Return the function that reads a source, and the values that it needs.
+
+    Raises:
+        UnusableRule: the rule could not be parsed, or names an invalid claim or placeholder.
+        TypeError: this is not a source.
+    """
+    match source:
+        case UserField(path=path):
+            return lambda values, _mapped: values.user.get(path), Needs(user_fields=frozenset({path}))
+        case Groups():
+            return lambda values, _mapped: list(values.groups), Needs(groups=True)
+        case Permissions():
+            return lambda values, _mapped: list(values.permissions), Needs(permissions=True)
+        case ClientField(name=name):
+            return lambda values, _mapped: values.client.get(name), Needs()
+        case ResourceServerField(name=name):
+            return lambda values, _mapped: values.resource_server.get(name), Needs()
+        case Constant(value=value):
+            return lambda _values, _mapped: value, Needs()
+        case RegisteredSource(name=name):
+            return lambda values, _mapped: _call(name, values.registered), Needs(registered=frozenset({name}))
+        case ExistingClaim(claim=claim):
+            return _claim_reader(parse_claim_name(claim, where="source")), Needs()
+        case Template(text=text):
+            return _compile_template(text)
+        case Unreadable(problem=problem):
+            raise refuse("source", gettext_noop("The rule cannot be used: %(problem)s"), problem=problem)
     raise TypeError(f"{type(source).__name__} is not a source")
 
 
-@compile_source.register
-def _(source: UserField) -> tuple[Reader, Needs]:
-    return lambda values, _mapped: values.user.get(source.path), Needs(user_fields=frozenset({source.path}))
+def _call(name: str, registered: Mapping[str, Callable[[], Any]]) -> Any:
+    function = registered.get(name)
+    if function is None:
+        raise MapperFailure(FailureReason.SOURCE_FAILED, f"the source {name!r} is not registered")
+    try:
+        return function()
+    except MapperFailure:
+        raise
+    except Exception as error:  # noqa: BLE001 - an error in the site's code must not affect other claims
+        # The message may contain personal data, so only report where it was raised.
+        raise MapperFailure(FailureReason.SOURCE_FAILED, _where_raised(error, name)) from None
 
 
-@compile_source.register
-def _(source: Groups) -> tuple[Reader, Needs]:  # noqa: ARG001 - its type says all
-    return lambda values, _mapped: list(values.groups), Needs(groups=True)
-
-
-@compile_source.register
-def _(source: Permissions) -> tuple[Reader, Needs]:  # noqa: ARG001 - its type says all
-    return lambda values, _mapped: list(values.permissions), Needs(permissions=True)
-
-
-@compile_source.register
-def _(source: ClientField) -> tuple[Reader, Needs]:
-    return lambda values, _mapped: values.client.get(source.name), Needs()
-
-
-@compile_source.register
-def _(source: ResourceServerField) -> tuple[Reader, Needs]:
-    return lambda values, _mapped: values.resource_server.get(source.name), Needs()
-
-
-@compile_source.register
-def _(source: Constant) -> tuple[Reader, Needs]:
-    return lambda _values, _mapped: source.value, Needs()
-
-
-@compile_source.register
-def _(source: RegisteredSource) -> tuple[Reader, Needs]:
-    def call(values: SourceValues, _mapped: Mapping[str, Any]) -> Any:
-        function = values.registered.get(source.name)
-        if function is None:
-            raise MapperFailure(FailureReason.SOURCE_FAILED, f"the source {source.name!r} is not registered")
-        try:
-            return function()
-        except MapperFailure:
-            raise
-        except Exception as error:  # noqa: BLE001 - an error in the site's code must not affect other claims
-            # The message may contain personal data, so only report where it was raised.
-            raise MapperFailure(FailureReason.SOURCE_FAILED, _where_raised(error, source.name)) from None
-
-    return call, Needs(registered=frozenset({source.name}))
-
-
-@compile_source.register
-def _(source: Unreadable) -> tuple[Reader, Needs]:
-    raise refuse("source", gettext_noop("The rule cannot be used: %(problem)s"), problem=source.problem)
-
-
-@compile_source.register
-def _(source: ExistingClaim) -> tuple[Reader, Needs]:
-    path = parse_claim_name(source.claim, where="source")
-
+def _claim_reader(path: ClaimPath) -> Reader:
     def read(values: SourceValues, mapped: Mapping[str, Any]) -> Any:
         # Reserved claims are never mapped, so no name is in both.
-        return _at(values.protocol if path[0] in values.protocol else mapped, path)
+        value: Any = values.protocol if path[0] in values.protocol else mapped
+        for segment in path:
+            if not isinstance(value, Mapping) or segment not in value:
+                return None
+            value = value[segment]
+        return value
 
-    return read, Needs()
-
-
-def _at(claims: Any, path: ClaimPath) -> Any:
-    for segment in path:
-        if not isinstance(claims, Mapping) or segment not in claims:
-            return None
-        claims = claims[segment]
-    return claims
+    return read
 
 
-@compile_source.register
-def _(source: Template) -> tuple[Reader, Needs]:
-    compiled = [part if isinstance(part, str) else compile_source(part) for part in parse_template(source.text)]
+def _compile_template(text: str) -> tuple[Reader, Needs]:
+    compiled = [part if isinstance(part, str) else compile_source(part) for part in parse_template(text)]
     parts = [part if isinstance(part, str) else part[0] for part in compiled]
 
     def fill(values: SourceValues, mapped: Mapping[str, Any]) -> str | None:

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import hmac
 import math
-from collections.abc import Callable, Sequence  # singledispatch reads the annotations.
 from datetime import date, datetime, time
 from decimal import Decimal
-from functools import singledispatch
-from typing import Any, Final
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 from django_at_jwt.core.quotation import gettext_noop
@@ -35,6 +34,9 @@ from .rules import (
     split_escaped,
 )
 from .values import LARGEST_VALUE, ValueType, is_missing, wrong_type
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
 
 LONGEST_PATTERN: Final = 200
 
@@ -210,14 +212,46 @@ _MOST_SEARCHES: Final = 100_000
 _CHARACTERS_PER_SEARCH: Final = 500  # Scanning this many characters takes as long as starting a search.
 
 
-@singledispatch
-def compile_transform(transform: Any) -> Callable[[Any], Any]:
+def compile_transform(transform: Any) -> Callable[[Any], Any]:  # noqa: C901, PLR0911 - one for each kind of transform
     """Return the function that applies a transform to a value.
 
     The function raises :class:`MapperFailure` for a value that it does not support, and returns missing values
     unchanged.
+
+    Raises:
+        TypeError: this is not a transform.
     """
+    match transform:
+        case Cast(to=to):
+            return _each(CASTS[to])
+        case Join(separator=separator):
+            return _present(lambda value: separator.join(_listed_texts(value)))
+        case Split(separator=separator):
+            return _present(lambda value: _split(value, separator))
+        case Pick(which=which):
+            return _present(lambda value: _pick(value, which))
+        case Filter():
+            return _CompiledFilter(transform)
+        case Prefix(text=prefix):
+            return _each_text(prefix.__add__)
+        case Strip(prefix=prefix, suffix=suffix):
+            return _each_text(lambda text: text.removeprefix(prefix).removesuffix(suffix))
+        case Rename(table=pairs, others=others):
+            table = dict(pairs)
+            return _each_text(table.get if others is Others.DROP else lambda text: table.get(text, text))
+        case Lower():
+            return _each_text(str.lower)
+        case Default(value=default):
+            return lambda value: default if is_missing(value) else value
+        case Hash(key=key):
+            return _each_text(partial(_hash, key.encode()))
+        case Wrap(member=member):
+            return _each(lambda value: {member: value})
     raise TypeError(f"{type(transform).__name__} is not a transform")
+
+
+def _present(change: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda value: value if is_missing(value) else change(value)
 
 
 def _each(change: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -230,33 +264,38 @@ def _each(change: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 
 def _each_text(change: Callable[[str], Any]) -> Callable[[Any], Any]:
-    def apply(value: Any) -> Any:
-        if not isinstance(value, str):
-            raise wrong_type(value, "a text; cast it first")
-        return change(value)
-
-    return _each(apply)
+    return _each(lambda value: change(_text(value)))
 
 
-@compile_transform.register
-def _(transform: Prefix) -> Callable[[Any], Any]:
-    return _each_text(transform.text.__add__)
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise wrong_type(value, "a text; cast it first")
+    return value
 
 
-@compile_transform.register
-def _(transform: Strip) -> Callable[[Any], Any]:
-    return _each_text(lambda text: text.removeprefix(transform.prefix).removesuffix(transform.suffix))
+def _listed_texts(value: Any) -> list[str]:
+    if not isinstance(value, (list, tuple)):
+        raise wrong_type(value, "a list to join")
+    return [_text(entry) for entry in value]
 
 
-@compile_transform.register
-def _(transform: Lower) -> Callable[[Any], Any]:  # noqa: ARG001 - its type says all
-    return _each_text(str.lower)
+def _split(value: Any, separator: str) -> list[str]:
+    if not isinstance(value, str):
+        raise wrong_type(value, "a text to split")
+    return [stripped for entry in value.split(separator) if (stripped := entry.strip())]
 
 
-@compile_transform.register
-def _(transform: Rename) -> Callable[[Any], Any]:
-    table = dict(transform.table)
-    return _each_text(table.get if transform.others is Others.DROP else lambda text: table.get(text, text))
+def _pick(value: Any, which: Place) -> Any:
+    if not isinstance(value, (list, tuple)):
+        raise wrong_type(value, "a list to pick from")
+    return value[0 if which is Place.FIRST else -1]
+
+
+def _hash(key: bytes, text: str) -> str:
+    try:
+        return hmac.digest(key, text.encode(), "sha256").hex()
+    except UnicodeEncodeError:
+        raise MapperFailure(FailureReason.NOT_JSON, "the text contains a lone surrogate") from None
 
 
 class _CompiledFilter:
@@ -282,80 +321,6 @@ class _CompiledFilter:
         entries = value if isinstance(value, (list, tuple)) else [value]
         characters = sum(len(entry) for entry in entries if isinstance(entry, str)) if self._reading else 0
         return len(entries) * self._literals + characters * self._reading // _CHARACTERS_PER_SEARCH
-
-
-@compile_transform.register
-def _(transform: Filter) -> Callable[[Any], Any]:
-    return _CompiledFilter(transform)
-
-
-@compile_transform.register
-def _(transform: Hash) -> Callable[[Any], Any]:
-    key = transform.key.encode()
-
-    def digest(text: str) -> str:
-        try:
-            return hmac.digest(key, text.encode(), "sha256").hex()
-        except UnicodeEncodeError:
-            raise MapperFailure(FailureReason.NOT_JSON, "the text contains a lone surrogate") from None
-
-    return _each_text(digest)
-
-
-@compile_transform.register
-def _(transform: Wrap) -> Callable[[Any], Any]:
-    return _each(lambda value: {transform.member: value})
-
-
-@compile_transform.register
-def _(transform: Default) -> Callable[[Any], Any]:
-    return lambda value: transform.value if is_missing(value) else value
-
-
-@compile_transform.register
-def _(transform: Pick) -> Callable[[Any], Any]:
-    place = 0 if transform.which is Place.FIRST else -1
-
-    def pick(value: Any) -> Any:
-        if is_missing(value):
-            return value
-        if not isinstance(value, (list, tuple)):
-            raise wrong_type(value, "a list to pick from")
-        return value[place]
-
-    return pick
-
-
-@compile_transform.register
-def _(transform: Join) -> Callable[[Any], Any]:
-    def join(value: Any) -> Any:
-        if is_missing(value):
-            return value
-        if not isinstance(value, (list, tuple)):
-            raise wrong_type(value, "a list to join")
-        for entry in value:
-            if not isinstance(entry, str):
-                raise wrong_type(entry, "a text; cast it first")
-        return transform.separator.join(value)
-
-    return join
-
-
-@compile_transform.register
-def _(transform: Split) -> Callable[[Any], Any]:
-    def split(value: Any) -> Any:
-        if is_missing(value):
-            return value
-        if not isinstance(value, str):
-            raise wrong_type(value, "a text to split")
-        return [stripped for entry in value.split(transform.separator) if (stripped := entry.strip())]
-
-    return split
-
-
-@compile_transform.register
-def _(transform: Cast) -> Callable[[Any], Any]:
-    return _each(CASTS[transform.to])
 
 
 def apply_transforms(transforms: Sequence[Callable[[Any], Any]], value: Any) -> Any:
