@@ -7,12 +7,11 @@ import logging
 import re
 from typing import TYPE_CHECKING
 
-from django_at_jwt.events import ALL_EVENTS
+from django_at_jwt.events import ALL_EVENTS, Event
 from django_at_jwt.metrics.definitions import EVENT_METRICS, Kind
 from django_at_jwt.metrics.gauges import GAUGES
 
 if TYPE_CHECKING:
-    from django_at_jwt.events import Event
     from django_at_jwt.metrics.definitions import Metric
 
 
@@ -22,7 +21,10 @@ def events_as_markdown() -> str:
 
 
 def _event(event: type[Event]) -> str:
-    summary, _, attributes = inspect.getdoc(event).partition("\n\nAttributes:\n")
+    summary = inspect.getdoc(event).partition("\n\nAttributes:\n")[0]
+    # A field is documented by the class that declares it, which may be a base.
+    declaring = (each for each in reversed(event.__mro__) if each is not Event and issubclass(each, Event))
+    attributes = "\n".join(inspect.getdoc(each).partition("\n\nAttributes:\n")[2] for each in declaring)
     fields = re.findall(r"^    (\w+): (.+(?:\n {8}.+)*)$", attributes, re.MULTILINE)
     return "\n".join(
         [

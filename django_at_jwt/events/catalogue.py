@@ -190,58 +190,34 @@ class _KeyStateEntered(Event):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class KeyAnnounced(_KeyStateEntered):
-    """A process publishes a new signing key.
-
-    Attributes:
-        kid: the key.
-        algorithm: its algorithm.
-        since: when it was announced.
-    """
+    """A process publishes a new signing key."""
 
     name: ClassVar[str] = "key.announced"
-    message: ClassVar[str] = "Signing key %(kid)s (%(algorithm)s) is announced since %(since)s"
+    message: ClassVar[str] = "Signing key %(kid)s (%(algorithm)s) has been announced since %(since)s"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class KeySigning(_KeyStateEntered):
-    """A process signs with a key from now on.
-
-    Attributes:
-        kid: the key.
-        algorithm: its algorithm.
-        since: when it began to sign.
-    """
+    """A process signs with a key from now on."""
 
     name: ClassVar[str] = "key.signing"
-    message: ClassVar[str] = "Signing key %(kid)s (%(algorithm)s) signs since %(since)s"
+    message: ClassVar[str] = "Signing key %(kid)s (%(algorithm)s) has signed since %(since)s"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class KeyRetained(_KeyStateEntered):
-    """A process no longer signs with a key, which is still published.
-
-    Attributes:
-        kid: the key.
-        algorithm: its algorithm.
-        since: when it stopped signing.
-    """
+    """A process no longer signs with a key, which is still published."""
 
     name: ClassVar[str] = "key.retained"
-    message: ClassVar[str] = "Signing key %(kid)s (%(algorithm)s) is retained since %(since)s"
+    message: ClassVar[str] = "Signing key %(kid)s (%(algorithm)s) has been retained since %(since)s"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class KeyRetired(_KeyStateEntered):
-    """A process no longer publishes a key.
-
-    Attributes:
-        kid: the key.
-        algorithm: its algorithm.
-        since: when it retired.
-    """
+    """A process no longer publishes a key."""
 
     name: ClassVar[str] = "key.retired"
-    message: ClassVar[str] = "Signing key %(kid)s (%(algorithm)s) is retired since %(since)s"
+    message: ClassVar[str] = "Signing key %(kid)s (%(algorithm)s) retired at %(since)s"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -249,14 +225,11 @@ class KeyRevoked(_KeyStateEntered):
     """A signing key was revoked, or a process noticed it and rejects its tokens from now on.
 
     Attributes:
-        kid: the key.
-        algorithm: its algorithm.
-        since: when it was revoked.
         noticed: ``False`` in the process that revoked it, ``True`` in others.
     """
 
     name: ClassVar[str] = "key.revoked"
-    message: ClassVar[str] = "Signing key %(kid)s (%(algorithm)s) is revoked since %(since)s"
+    message: ClassVar[str] = "Signing key %(kid)s (%(algorithm)s) was revoked at %(since)s"
     usual_level: ClassVar[int] = logging.WARNING
 
     noticed: bool

@@ -151,7 +151,8 @@ class TestEveryEvent:
         assert event.message % values
 
     def test_documents_its_fields(self, event):
-        documented = inspect.getdoc(event).partition("Attributes:")[2]
+        declaring = (each for each in event.__mro__ if each is not Event and issubclass(each, Event))
+        documented = "".join(inspect.getdoc(each).partition("Attributes:")[2] for each in declaring)
         assert [name for name in (field.name for field in fields(event)) if f"\n    {name}: " not in documented] == []
 
 
