@@ -125,10 +125,6 @@ def _described_by(client: Any) -> str:
     return urlsplit(client.client_id).netloc.lower() if is_described else ""
 
 
-def _is_doubtful(client: Any, redirect_uri: str) -> bool:
-    return client is not None and registered_itself(client) and can_be_impersonated(client, redirect_uri)
-
-
 def can_be_impersonated(client: Any, redirect_uri: str) -> bool:
     """Return whether another app on the user's device can impersonate a client (RFC 8252 §8.6).
 
