@@ -12,12 +12,22 @@ from django.db import router
 from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext, ngettext
-from oauth2_provider.models import get_refresh_token_model
+from oauth2_provider.models import get_access_token_model, get_refresh_token_model
 
 from django_at_jwt.authorization_server.resource_servers import registry
 from django_at_jwt.authorization_server.revocation.entries import deny_tokens
-from django_at_jwt.authorization_server.revocation.revoke import one_transaction
-from django_at_jwt.authorization_server.revocation.rows import expire_access_tokens, has_own_revoke, rows_in_batches
+from django_at_jwt.authorization_server.revocation.revoke import (
+    end_authorizations,
+    lock_authorizations,
+    one_transaction,
+)
+from django_at_jwt.authorization_server.revocation.rows import (
+    expire_access_tokens,
+    has_own_revoke,
+    interleaved_batches,
+    of_links,
+    values_for,
+)
 from django_at_jwt.authorization_server.revocation.rows import revoke_refresh_tokens as revoke_rows
 from django_at_jwt.conf import app_settings
 from django_at_jwt.core.errors import KeyChangeRefused, NoSigningKey, NoSuccessor
@@ -36,7 +46,7 @@ from .rotation import apply_plan, planned_rotation, report_made_keys, require_ke
 from .store import key_store
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping
     from datetime import datetime
 
     from django.db.models import QuerySet
@@ -65,6 +75,8 @@ class RefreshTokenCounts(NamedTuple):
 def revoke_refresh_tokens(which: RefreshTokens, key: KeyTimes, *, dry_run: bool) -> RefreshTokenCounts:
     """Revoke refresh tokens that were issued up to now and are not revoked yet, and end their authorizations.
 
+    Of all refresh tokens, that includes those that replace them in the meantime.
+
     It takes a few statements for each batch. If a swapped model overrides ``revoke()``, that is called for each token:
     one that cannot be revoked is skipped, and the first such error is logged. Run it again to retry.
 
@@ -87,44 +99,59 @@ def revoke_refresh_tokens(which: RefreshTokens, key: KeyTimes, *, dry_run: bool)
             living = living.filter(access_token__in=live_tokens(key, now))
         return RefreshTokenCounts(revoked=living.count())
     revoked = failed = 0
-    for batch in _batches(which, key, living, now):
+    for condition in _batches(which, key, living, now):
+        batch = living.filter(condition)
+        own = list(batch) if has_own_revoke() else None
         with one_transaction():
-            families = {row.token_family for row in batch if row.token_family is not None}
+            families = values_for(Authorization, batch.values_list("token_family", flat=True))
             live = primary_rows(Authorization).filter(family__in=families, ended_at__isnull=True)
-            # Locked in the order of their keys, and before the rows of tokens, as by a token request.
-            locked = dict(live.select_for_update().order_by("pk").values_list("pk", "identifier"))
-            _deny_tokens_of_other_keys(locked.values(), key.kid)
-            ended = primary_rows(Authorization).filter(pk__in=locked)
-            ended.update(ended_at=timezone.now(), end_reason=EndReason.KEY_REVOKED)
-            if not has_own_revoke():
-                revoked += revoke_rows(Q(pk__in=[row.pk for row in batch]))
-                expire_access_tokens(Q(pk__in=[row.access_token_id for row in batch if row.access_token_id]))
-        if has_own_revoke():
-            counts = _revoke_each(batch, is_first_failure=not failed)
+            # Before the rows of tokens, as by a token request.
+            lock_authorizations(live)
+            expiring = _deny_tokens_of_other_keys(live, key.kid)
+            live.update(ended_at=timezone.now(), end_reason=EndReason.KEY_REVOKED)
+            if own is None:
+                tokens = primary_rows(get_access_token_model()).filter(expires__gt=timezone.now())
+                tokens = tokens.filter(pk__in=batch.values_list("access_token", flat=True))
+                expiring.update(map(str, tokens.values_list("pk", flat=True)))
+                revoked += revoke_rows(Q(condition, created__lte=now))
+            expire_access_tokens(Q(pk__in=expiring))
+        if own is not None:
+            counts = _revoke_each(own, is_first_failure=not failed)
             revoked, failed = revoked + counts.revoked, failed + counts.failed
+    if which is RefreshTokens.ALL:
+        revoked += end_authorizations(_refreshed_since(now), reason=EndReason.KEY_REVOKED)
     return RefreshTokenCounts(revoked=revoked, failed=failed)
 
 
-def _batches(which: RefreshTokens, key: KeyTimes, living: QuerySet[Any], now: datetime) -> Iterator[Sequence[Any]]:
-    """Yield the live refresh tokens that are chosen, as named tuples or, for their own ``revoke()``, as instances."""
-    rows = living if has_own_revoke() else living.values_list("pk", "access_token_id", "token_family", named=True)
+def _refreshed_since(now: datetime) -> QuerySet[Authorization]:
+    """Return the live authorizations whose refresh tokens of then were replaced before their batch."""
+    model = get_refresh_token_model()
+    newer = primary_rows(model).filter(revoked__isnull=True, created__gt=now).values_list("token_family", flat=True)
+    older = primary_rows(model).filter(token_family__in=values_for(model, newer), created__lte=now)
+    families = values_for(Authorization, older.values_list("token_family", flat=True))
+    return primary_rows(Authorization).filter(family__in=families, ended_at__isnull=True)
+
+
+def _batches(which: RefreshTokens, key: KeyTimes, living: QuerySet[Any], now: datetime) -> Iterator[Q]:
+    """Yield conditions for batches of the refresh tokens that are chosen."""
     if which is RefreshTokens.ALL:
-        yield from rows_in_batches(rows, size=_BATCH)
+        yield from interleaved_batches(living, size=_BATCH)
         return
-    links = live_links(key, now).values_list("pk", "access_token", named=True)
-    for batch in rows_in_batches(links, size=_BATCH):
-        # Not a subquery: each batch would evaluate it for all tokens of the key.
-        if found := list(rows.filter(access_token__in=[link.access_token for link in batch])):
-            yield found
+    links = live_links(key, now)
+    for condition in interleaved_batches(links, size=_BATCH):
+        # The condition limits the subquery: no batch evaluates it for all tokens of the key.
+        tokens = primary_rows(get_access_token_model()).filter(of_links(links.filter(condition)))
+        yield Q(access_token__in=values_for(get_refresh_token_model(), tokens.values_list("pk", flat=True)))
 
 
-def _deny_tokens_of_other_keys(authorizations: Collection[str], kid: str) -> None:
-    links = primary_rows(IssuedToken).filter(authorization__in=authorizations, expires_at__gt=timezone.now())
+def _deny_tokens_of_other_keys(authorizations: QuerySet[Authorization], kid: str) -> set[str]:
+    """Deny the unexpired tokens of authorizations that other keys have signed, and return the keys of their rows."""
+    identifiers = values_for(IssuedToken, authorizations.values_list("identifier", flat=True))
+    links = primary_rows(IssuedToken).filter(authorization__in=identifiers, expires_at__gt=timezone.now())
     others = list(links.exclude(kid=kid).values_list("token_id", "expires_at", "access_token"))
-    if not others:
-        return
-    deny_tokens(((token_id, expires_at) for token_id, expires_at, _key in others), reason=EndReason.KEY_REVOKED)
-    expire_access_tokens(Q(pk__in=[key for _token_id, _expires_at, key in others]))
+    if others:
+        deny_tokens(((token_id, expires_at) for token_id, expires_at, _key in others), reason=EndReason.KEY_REVOKED)
+    return {key for _token_id, _expires_at, key in others}
 
 
 def _revoke_each(tokens: Iterable[Any], *, is_first_failure: bool) -> RefreshTokenCounts:

@@ -9,9 +9,10 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from django.db import IntegrityError, router, transaction
-from django.db.models import BigIntegerField, IntegerField, Q
+from django.db import IntegrityError, connections, router, transaction
+from django.db.models import BigIntegerField, F, IntegerField, Q
 from django.db.models.functions import Cast
+from django.db.models.lookups import Exact
 from django.utils import timezone
 from oauth2_provider.models import (
     AbstractAccessToken,
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 BATCH: Final = 1000
 """Values in a statement, few enough for the parameters that each database allows."""
+# More than the rows of a page that fit into the space that an authorization's page keeps free.
+_INTERLEAVED: Final = 10
 
 
 def has_own_revoke() -> bool:
@@ -136,6 +139,36 @@ def in_batches(values: Iterable[_T]) -> Iterator[list[_T]]:
     iterator = iter(values)
     while batch := list(islice(iterator, BATCH)):
         yield batch
+
+
+def values_for(model: type[Model], values: QuerySet[Any, _T]) -> QuerySet[Any, _T] | list[_T]:
+    """Return values for an ``in`` condition on rows of a model: a subquery, if it has the same database.
+
+    MariaDB and MySQL can evaluate the subquery of an UPDATE again for each row, so they get the values.
+    """
+    database = router.db_for_write(model)
+    return values if values.db == database and connections[database].vendor != "mysql" else list(values)
+
+
+def interleaved_batches(rows: QuerySet[Any], *, size: int) -> Iterator[Q]:
+    """Yield conditions that divide rows into batches of about ``size``, with a query for each ten batches.
+
+    Each batch takes every tenth of a range of primary keys, or more of a range with fewer rows. If all rows of a page
+    were updated in one transaction, PostgreSQL would have to write their new versions to other pages and to each index;
+    it reuses the space of those that an earlier transaction has replaced.
+
+    The conditions do not repeat those of ``rows``.
+    """
+    keys = rows.order_by("pk").values_list("pk", flat=True)
+    found = list(keys[: _INTERLEAVED * size])
+    while found:
+        batches = -(-len(found) // size)
+        for number in range(batches):
+            if isinstance(rows.model._meta.pk, IntegerField):
+                yield Q(Exact(F("pk") % batches, number), pk__gte=found[0], pk__lte=found[-1])
+            else:
+                yield Q(pk__in=found[number::batches])
+        found = list(keys.filter(pk__gt=found[-1])[: _INTERLEAVED * size])
 
 
 def rows_in_batches(rows: QuerySet[Any], *, size: int) -> Iterator[list[Any]]:

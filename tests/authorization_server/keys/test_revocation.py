@@ -8,13 +8,15 @@ from datetime import timedelta
 
 import pytest
 from django.contrib.admin.models import LogEntry
+from django.contrib.auth import get_user_model
 from django.core.management import CommandError, call_command
-from django.db import OperationalError
+from django.db import OperationalError, connection
 from django.utils import timezone
 from oauth2_provider.models import AbstractRefreshToken, get_access_token_model, get_refresh_token_model
 
 from django_at_jwt.authorization_server.keys import revocation
 from django_at_jwt.authorization_server.keys.store import key_store
+from django_at_jwt.authorization_server.revocation.rows import interleaved_batches
 from django_at_jwt.core.key_lifecycle import KeyState
 from django_at_jwt.core.quotation import format_instant
 from django_at_jwt.models import Authorization, DenyListEntry, IssuedToken, SigningKey, SigningKeyEvent
@@ -266,6 +268,53 @@ class TestRefreshTokensAfterwards:
         assert "Refresh tokens revoked: 1." in revoke(leaked.kid, option)
         assert [row.value for row in DenyListEntry.objects.all()] == [decoded(answer["access_token"])[1]["jti"]]
         assert not get_access_token_model().objects.filter(expires__gt=timezone.now()).exists()
+
+    def test_all_batches_are_spread_over_their_range(self, web, user, monkeypatch):
+        monkeypatch.setattr("django_at_jwt.authorization_server.revocation.rows._INTERLEAVED", 3)
+        rows = get_user_model().objects.order_by("pk")
+        keys = [user.pk, *(get_user_model().objects.create(username=f"user {number}").pk for number in range(7))]
+        batches = [[row.pk for row in rows.filter(each)] for each in interleaved_batches(rows, size=2)]
+        assert [len(batch) for batch in batches] == [2, 2, 2, 2]
+        assert sorted(key for batch in batches for key in batch) == keys
+        assert all(max(batch) - min(batch) == 3 for batch in batches[:3])
+        assert list(interleaved_batches(rows.none(), size=2)) == []
+
+    @pytest.mark.parametrize("option", ["--revoke-refresh-tokens", "--revoke-all-refresh-tokens"])
+    @pytest.mark.skipif(connection.vendor == "mysql", reason="it gets the values of a subquery")
+    def test_families_are_not_read(self, option, leaked, web, user):
+        for _ in range(2):
+            web.code_flow(user)
+        families = get_refresh_token_model().objects.values_list("token_family", flat=True)
+        families = [text for family in families for text in (str(family), family.hex)]
+        with revoking_statements() as statements:
+            assert "Refresh tokens revoked: 2." in revoke(leaked.kid, option)
+        assert not [each for each in statements for family in families if family in each]
+
+    def test_all_includes_one_that_was_replaced_before_its_batch(self, leaked, web, user, monkeypatch):
+        answers = [web.code_flow(user).json() for _ in range(3)]
+
+        def refresh_first(*arguments, **options):
+            answers[0] = web.token("refresh_token", refresh_token=answers[0]["refresh_token"]).json()
+            yield from interleaved_batches(*arguments, **options)
+
+        monkeypatch.setattr(revocation, "interleaved_batches", refresh_first)
+        assert "Refresh tokens revoked: 3." in revoke(leaked.kid, "--revoke-all-refresh-tokens")
+        for answer in answers:
+            refused = web.token("refresh_token", refresh_token=answer["refresh_token"]).json()
+            assert refused["error"] == "invalid_grant"
+        assert {row.end_reason for row in Authorization.objects.all()} == {EndReason.KEY_REVOKED}
+
+    def test_all_leaves_those_of_later_logins(self, leaked, web, user, monkeypatch):
+        web.code_flow(user)
+        later = []
+
+        def log_in_later(*arguments, **options):
+            yield from interleaved_batches(*arguments, **options)
+            later.append(web.code_flow(user).json())
+
+        monkeypatch.setattr(revocation, "interleaved_batches", log_in_later)
+        assert "Refresh tokens revoked: 1." in revoke(leaked.kid, "--revoke-all-refresh-tokens")
+        assert web.token("refresh_token", refresh_token=later[0]["refresh_token"]).status_code == 200
 
     def test_number_of_statements_does_not_grow(self, leaked, web, user):
         revoke(leaked.kid)
