@@ -47,11 +47,11 @@ def subject_of(user: Any, application: Any) -> str:
     return subject
 
 
-def token_subject(user: Any, application: Any, *, grant: str | None) -> str | None:
+def token_subject(user: Any, application: Any, *, grant: str) -> str | None:
     """Return the ``sub`` of the resource owner, or ``None`` if the client acts for itself (RFC 9068 §2.2).
 
     Args:
-        grant: the grant type of the request, if it names one.
+        grant: the grant type of the request, or ``implicit``.
 
     Raises:
         InvalidGrant: the resource owner's account is not active, the client's id is also a user's ``sub``, or as

@@ -154,6 +154,7 @@ def toolkit_model(name: str) -> type[Model]:
     return apps.get_model(toolkit_setting(name) or getattr(django_settings, f"OAUTH2_PROVIDER_{name}", None) or usual)
 
 
+@process_cached
 def token_user_model() -> type[Model]:
     """Return the model of the users that access tokens are issued for.
 

@@ -15,7 +15,18 @@ _Result = TypeVar("_Result")
 
 # The settings that cached values are derived from.
 _SETTINGS: Final = frozenset(
-    {"AT_JWT", "CACHES", "DEBUG", "OAUTH2_PROVIDER", "SECRET_KEY", "SECRET_KEY_FALLBACKS", "USE_TZ"}
+    {
+        "AT_JWT",
+        "AUTH_USER_MODEL",
+        "CACHES",
+        "DEBUG",
+        "INSTALLED_APPS",
+        "OAUTH2_PROVIDER",
+        "OAUTH2_PROVIDER_ACCESS_TOKEN_MODEL",
+        "SECRET_KEY",
+        "SECRET_KEY_FALLBACKS",
+        "USE_TZ",
+    }
 )
 _clear_functions: Final[list[Callable[[], object]]] = []
 

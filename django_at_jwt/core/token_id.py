@@ -32,5 +32,4 @@ class TokenId(NamedTuple):
 
 def is_unstored(token_id: str) -> bool:
     """Return whether a ``jti`` marks its token as issued without a row."""
-    parsed = TokenId.parse(token_id)
-    return parsed is not None and not parsed.has_row
+    return token_id.endswith(".0") and TokenId.parse(token_id) is not None

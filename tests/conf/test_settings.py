@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from django.contrib.auth import get_user_model
+from django.core.exceptions import FieldDoesNotExist
 from django.test import override_settings
 
-from django_at_jwt.conf import app_settings, local_issuer, toolkit_setting
+from django_at_jwt.conf import app_settings, local_issuer, token_user_model, toolkit_setting
 
 OTHER = "https://other.example.com/o"
 
@@ -39,3 +41,10 @@ def test_absent_then_there_and_absent_again(nothing, settings):
     assert current_values() == (default, "", None)
     settings.AT_JWT, settings.OAUTH2_PROVIDER = {"LEEWAY": 8}, {"OIDC_ISS_ENDPOINT": OTHER}
     assert current_values() == (8, OTHER, OTHER)
+
+
+def test_model_of_the_users_follows_the_model_of_access_tokens(settings):
+    assert token_user_model() is get_user_model()
+    settings.OAUTH2_PROVIDER_ACCESS_TOKEN_MODEL = "contenttypes.ContentType"
+    with pytest.raises(FieldDoesNotExist):
+        token_user_model()

@@ -29,6 +29,7 @@ from django_at_jwt.events import AccessTokenIssued, span
 
 from .audience import resolve_for_token
 from .authorization import new_token_id
+from .client_policy import IMPLICIT
 from .refusals import report_refusal
 from .request import AUTHENTICATION, ISSUED, ISSUED_EVENT, LIFETIME, REQUESTED_LIFETIME, stored, token_grant
 
@@ -72,8 +73,10 @@ def generate_access_token(request: Request) -> str:
         logger.error('OAUTH2_PROVIDER["REFRESH_TOKEN_GENERATOR"] is not set; run manage.py check')
         return _opaque_token(request)
     began = time.perf_counter()
-    with span("issue_token", grant=_grant(request)) as traced:
-        token, issued = _issue(request, began)
+    # No grant_type: the authorization endpoint, in the implicit flow or the front channel of a hybrid flow.
+    grant = token_grant(request) or IMPLICIT
+    with span("issue_token", grant=grant) as traced:
+        token, issued = _issue(request, grant, began)
         traced.set(format=issued.format, algorithm=issued.algorithm)
     setattr(request, ISSUED, True)
     # Emitted once the token is stored.
@@ -82,15 +85,16 @@ def generate_access_token(request: Request) -> str:
 
 
 @sensitive_variables()
-def _issue(request: Request, began: float) -> tuple[str, AccessTokenIssued]:
+def _issue(request: Request, grant: str, began: float) -> tuple[str, AccessTokenIssued]:
+    user = stored(request, "user")
     try:
         audience = resolve_for_token(request)
-        subject = token_subject(stored(request, "user"), request.client, grant=token_grant(request))
+        subject = token_subject(user, request.client, grant=grant)
         facts = TokenRequest(
             client=request.client,
-            grant=_grant(request),
+            grant=grant,
             now=time.time(),
-            user=stored(request, "user"),
+            user=user,
             authentication=stored(request, AUTHENTICATION),
             lifetime=stored(request, REQUESTED_LIFETIME),
         )
@@ -103,7 +107,7 @@ def _issue(request: Request, began: float) -> tuple[str, AccessTokenIssued]:
     except IssuanceError as error:
         refuse(error, request)
     issued = AccessTokenIssued(
-        grant=_grant(request),
+        grant=grant,
         client_id=request.client.client_id,
         audience=tuple(audience.identifiers),
         format=audience.token_format,
@@ -129,11 +133,6 @@ def _sign(
         logger.exception("The last expiry of signing key %s could not be recorded", token.kid)
         raise IssuanceUnavailable("the last expiry of the signing key could not be recorded") from None
     return token
-
-
-def _grant(request: Request) -> str:
-    # No grant_type: the authorization endpoint, in the implicit flow or the front channel of a hybrid flow.
-    return token_grant(request) or "implicit"
 
 
 def _opaque_token(request: Request) -> str:

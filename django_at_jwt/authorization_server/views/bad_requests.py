@@ -37,7 +37,9 @@ def refusing_unreadable(view: Callable[..., Any]) -> Callable[..., Any]:
         if not credentials.isascii():
             return refusal("invalid_request", "The Authorization header must be ASCII.", HTTPStatus.BAD_REQUEST)
         try:
-            queries = request.GET, _form(request)
+            queries = [_form(request)]
+            if request.META.get("QUERY_STRING"):
+                queries.append(request.GET)
         except (BadRequest, LookupError, MultiPartParserError, SuspiciousOperation, UnicodeError):
             # Wrong character set, missing multipart boundary, or too many fields.
             return refusal("invalid_request", "The form cannot be read.", HTTPStatus.BAD_REQUEST)
@@ -64,6 +66,8 @@ def _basic_credentials(request: HttpRequest) -> str:
 
 
 def _decoded(credentials: str) -> str:
+    if not credentials:
+        return ""
     try:
         return unquote_plus(b64decode(credentials).decode("latin-1"))
     except ValueError:

@@ -252,7 +252,9 @@ class TestNul:
 
     def test_in_an_authorization_request(self, client, user, db):
         client.force_login(user)
-        assert client.get("/o/authorize/", {"client_id": "\x00", "response_type": "code"}).status_code == 400
+        answer = client.get("/o/authorize/", {"client_id": "\x00", "response_type": "code"})
+        assert answer.status_code == 400
+        assert answer.json()["error_description"] == "A parameter contains a NUL character or a lone surrogate."
 
     @pytest.mark.parametrize("header", ["Basic", "Basic !", "Basic Og==", "Digest x", "Digest \xff"])
     def test_other_headers_are_left_alone(self, header, db):
