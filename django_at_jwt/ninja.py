@@ -8,6 +8,7 @@ from ninja.errors import AuthenticationError, HttpError
 from ninja.security.base import AuthBase
 
 from django_at_jwt.core.bearer import MalformedCredentials, bearer_token
+from django_at_jwt.resource_server.rest_framework.security_schemes import login_suffix, required_login
 
 from .views import make_guard, refusal_in_event_loop
 
@@ -42,6 +43,9 @@ class AccessTokenBearer(AuthBase):
 
     A request without a token is passed to the next item of ``auth``, if it is a list.
 
+    The OpenAPI document has a bearer scheme without scopes. A login that ``permission`` requires with
+    :class:`~django_at_jwt.rest_framework.RequiresAuthentication` is in its name and its description.
+
     Args:
         scopes: the scopes that the token must have, all of them: a list, or a dict of lists by HTTP method. An empty
             list accepts any token.
@@ -63,8 +67,13 @@ class AccessTokenBearer(AuthBase):
         audience: str | Sequence[str] | None = None,
         revocation: str | None = None,
     ) -> None:
-        super().__init__()
         self._guard: Final = make_guard(permission, scopes, audience, revocation, name=type(self).__name__)
+        login = required_login(self._guard())
+        if login:
+            self.openapi_description = f"RFC 9068 access tokens, of a login with: {login} (RFC 9470)"
+            # django-ninja names a scheme after the class, and keeps only one of each name.
+            self.__class__ = type(f"{type(self).__name__}{login_suffix(login)}", (type(self),), {})
+        super().__init__()
 
     def __call__(self, request: HttpRequest) -> Any:
         """Return the access token, or ``None`` if the request has none.

@@ -6,7 +6,7 @@ from ninja.errors import AuthenticationError
 from ninja.security import APIKeyHeader
 
 from django_at_jwt.ninja import AccessTokenBearer, AsyncAccessTokenBearer, add_challenges
-from django_at_jwt.rest_framework import IsMachine
+from django_at_jwt.rest_framework import IsMachine, RequiresAuthentication
 from tests.site.plain_views import urlpatterns
 
 SCOPES = {"GET": ["read"], "POST": ["read", "write"]}
@@ -47,6 +47,19 @@ def either(request):
     if "refuse" in request.GET:
         raise AuthenticationError(message="Not like this")
     return {"key": request.auth is True}
+
+
+STRONG = IsMachine | RequiresAuthentication(acr_values=["urn:example:mfa"], max_age=300)
+
+
+@api.get("/strong", auth=AccessTokenBearer(["read"], permission=STRONG))
+def strong(request):
+    return whoami(request)
+
+
+@api.get("/recent", auth=AsyncAccessTokenBearer(["read"], permission=RequiresAuthentication(max_age=60)))
+async def recent(request):
+    return whoami(request)
 
 
 urlpatterns = [path("ninja/", api.urls), *urlpatterns]

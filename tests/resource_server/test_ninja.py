@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from asgiref.sync import async_to_sync
 from django.core.exceptions import ImproperlyConfigured
@@ -97,12 +99,32 @@ def test_asynchronous_operation_uses_no_thread(monkeypatch):
 
 def test_openapi(client):
     document = client.get("/ninja/openapi.json").json()
-    assert document["components"]["securitySchemes"]["AccessTokenBearer"] == {
-        "type": "http",
-        "scheme": "bearer",
-        "bearerFormat": "at+jwt",
-    }
+    bearer_scheme = {"type": "http", "scheme": "bearer", "bearerFormat": "at+jwt"}
+    schemes = document["components"]["securitySchemes"]
+    assert schemes["AccessTokenBearer"] == bearer_scheme
     assert document["paths"]["/ninja/sync"]["get"]["security"] == [{"AccessTokenBearer": []}]
+    assert document["paths"]["/ninja/machine"]["get"]["security"] == [{"AccessTokenBearer": []}]
+    for address, name, login in (
+        ("strong", "AccessTokenBearer_with_urn_3Aexample_3Amfa_20max_5Fage_3D300", "urn:example:mfa max_age=300"),
+        ("recent", "AsyncAccessTokenBearer_with_max_5Fage_3D60", "max_age=60"),
+    ):
+        assert document["paths"][f"/ninja/{address}"]["get"]["security"] == [{name: []}]
+        description = f"RFC 9068 access tokens, of a login with: {login} (RFC 9470)"
+        assert schemes[name] == {**bearer_scheme, "description": description}
+
+
+def test_login_that_is_required(client, user):
+    now = int(time.time())
+    earlier, strong = {"auth_time": now - 120}, {"auth_time": now, "acr": "urn:example:mfa"}
+    for address, login, status in (
+        ("strong", earlier, 401),
+        ("strong", strong, 200),
+        ("recent", earlier, 401),
+        ("recent", strong, 200),
+    ):
+        answer = client.get(f"/ninja/{address}", headers=bearer("read", sub=str(user.pk), **login))
+        assert (answer.status_code, "max_age=" in answer.get("WWW-Authenticate", "")) == (status, status == 401)
+    assert client.get("/ninja/strong", headers=bearer("read")).status_code == 200
 
 
 @pytest.mark.parametrize("audience", ["", [], [""], 1])

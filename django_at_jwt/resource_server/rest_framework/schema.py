@@ -5,7 +5,6 @@ Importing this module registers the extension. It is imported if drf-spectacular
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from django.urls import NoReverseMatch, reverse
@@ -17,19 +16,17 @@ from django_at_jwt.core.metadata import metadata_addresses, with_path
 from django_at_jwt.resource_server.protected_resources import identifier_of, issuers_for
 
 from .authentication import AccessTokenAuthentication
-from .permissions import RequiresAuthentication
 from .scopes import sufficient_scopes_for_view
+from .security_schemes import escaped, login_suffix, required_login
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
     from drf_spectacular.openapi import AutoSchema
-    from rest_framework.views import APIView
 
     from django_at_jwt.conf import IssuerSettings
 
 SCHEME_NAME: Final = "accessToken"
-_NOT_IN_A_NAME: Final = re.compile(r"[^A-Za-z0-9.-]")
 
 # Several classes may belong to one API, which drf-spectacular would report as a name collision. Names include
 # everything that a scheme depends on, so schemes with the same name are equal.
@@ -52,7 +49,7 @@ class AccessTokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-unty
 
     def get_security_definition(self, auto_schema: AutoSchema) -> list[dict[str, Any]]:
         """Return a security scheme for each issuer."""
-        login = _required_login(auto_schema.view)
+        login = required_login(auto_schema.view)
         return [_definition(issuer, self._identifier, login) for issuer in self._issuers]
 
     def get_security_requirement(self, auto_schema: AutoSchema) -> list[dict[str, list[str]]]:
@@ -60,8 +57,7 @@ class AccessTokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-unty
         # OpenAPI cannot express ``~``. An empty list would mark the operation as public.
         alternatives = sufficient_scopes_for_view(auto_schema.view, auto_schema.view.request) or [()]
         # drf-spectacular reads the names after it has called this method.
-        login = _required_login(auto_schema.view)
-        suffix = f"_with_{_escaped(login)}" if login else ""
+        suffix = login_suffix(required_login(auto_schema.view))
         self.name = [_name(issuer, self._identifier) + suffix for issuer in self._issuers]
         return [
             requirement
@@ -76,39 +72,12 @@ def _requirements(name: str, issuer: str, alternatives: Iterable[Sequence[str]])
     return [{name: []}]
 
 
-def _required_login(view: APIView) -> str:
-    """Return the parameters of the login that a view may require, as in a challenge, or an empty string."""
-    required = [each for permission in view.get_permissions() for each in _logins(permission)]
-    return " ".join(
-        part
-        for each in required
-        for part in (*each.acr_values, *(() if each.max_age is None else (f"max_age={each.max_age}",)))
-    )
-
-
-def _logins(permission: object) -> Iterator[RequiresAuthentication]:
-    if isinstance(permission, RequiresAuthentication):
-        yield permission
-    for name in ("op1", "op2"):
-        operand = getattr(permission, name, None)
-        if operand is not None:
-            yield from _logins(operand)
-
-
 def _name(issuer: str, identifier: str) -> str:
     """Return a scheme's name, which includes the API and the issuer unless they are the first ones."""
     first_api = identifier_of(())
     first_issuer = next(iter(issuers_for(first_api)), None) if first_api else None
-    api = "" if identifier == first_api else f"_for_{_escaped(identifier)}"
-    return f"{SCHEME_NAME}{api}" if issuer == first_issuer else f"{SCHEME_NAME}{api}_from_{_escaped(issuer)}"
-
-
-def _escaped(url: str) -> str:
-    """Escape a URL to the characters allowed in a name, without mapping two URLs to one name."""
-    return _NOT_IN_A_NAME.sub(
-        lambda found: "__" if found[0] == "/" else "".join(f"_{byte:02X}" for byte in found[0].encode()),
-        url.removeprefix("https://"),
-    )
+    api = "" if identifier == first_api else f"_for_{escaped(identifier)}"
+    return f"{SCHEME_NAME}{api}" if issuer == first_issuer else f"{SCHEME_NAME}{api}_from_{escaped(issuer)}"
 
 
 def _definition(issuer: str, identifier: str, login: str) -> dict[str, Any]:
