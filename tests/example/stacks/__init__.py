@@ -1,0 +1,1 @@
+"""One API in every supported framework, in projects that know the issuer by its URL only."""
