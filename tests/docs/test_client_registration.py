@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from django.core.cache import cache
 from django.test import Client
@@ -36,7 +38,10 @@ def register(**extra):
     return Client().post("/o/register/", DOCUMENT, content_type="application/json", **extra)
 
 
-def test_settings(page):
+def test_settings(page, monkeypatch):
+    # No day ends during the test.
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now)
     assert register().status_code == 404
     page(OPEN)
     assert register().json()["scope"] == "read write openid"

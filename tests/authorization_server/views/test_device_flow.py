@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import timedelta
 from types import SimpleNamespace
 
@@ -52,7 +53,16 @@ def approve(user):
     rows().update(status="authorized", user=user)
 
 
+@pytest.fixture
+def frozen_clock(monkeypatch):
+    """Stop the clocks: however slow the machine is, no interval passes and no window ends."""
+    now, seconds = timezone.now(), time.time()
+    monkeypatch.setattr(timezone, "now", lambda: now)
+    monkeypatch.setattr(time, "time", lambda: seconds)
+
+
 @pytest.mark.compliance("8628-1")
+@pytest.mark.usefixtures("frozen_clock")
 class TestSlowDown:
     def test_polls_at_the_interval(self, poll, user):
         assert poll() == "authorization_pending"
@@ -245,6 +255,7 @@ class TestWrittenForms:
 
 
 @pytest.mark.compliance("8628-1")
+@pytest.mark.usefixtures("frozen_clock")
 class TestGuessing:
     def test_session_has_five_wrong_codes(self, started, enter, user):
         browser = new_browser(user)

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import secrets
+import time
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
@@ -287,8 +288,11 @@ class TestRate:
     document = {"redirect_uris": [REDIRECT_URI]}
 
     @pytest.fixture(autouse=True)
-    def _two_a_day(self, allow):
+    def _two_a_day(self, allow, monkeypatch):
         allow("open", "2/day")
+        # No day ends during a test.
+        now = time.time()
+        monkeypatch.setattr(time, "time", lambda: now)
 
     def test_of_an_address(self):
         assert [register(self.document).status_code for _ in range(3)] == [201, 201, 429]
