@@ -36,9 +36,15 @@ pytest_plugins = [
     "tests.remote_issuer_fixtures",
 ]
 
-# No property depends on how fast this machine finds and tries examples.
-hypothesis_settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-hypothesis_settings.load_profile("any machine")
+# No property depends on how fast this machine finds and tries examples, nor on luck: each run tries the same ones.
+# --hypothesis-profile=search tries others.
+hypothesis_settings.register_profile(
+    "search",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large],
+)
+hypothesis_settings.register_profile("same", hypothesis_settings.get_profile("search"), derandomize=True)
+hypothesis_settings.load_profile("same")
 
 DEVICE_CODE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 # Their tests start processes. They come first, so that no worker is left with the longest at the end.
