@@ -6,10 +6,10 @@ import json
 
 import pytest
 
-from .databases import KINDS, run
+from .databases import KINDS, on_one_database, run
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", on_one_database(KINDS))
 def test_one_user_for_each_subject(kind, prepared_databases, tmp_path):
     with prepared_databases.copy(kind, tmp_path, keys=False) as url:
         done = run(url, "tests.processes.see_at_once")

@@ -12,7 +12,7 @@ import requests
 
 from tests.patience import PATIENCE_SECONDS
 
-from .databases import CLIENT
+from .databases import CLIENT, on_one_database
 from .servers import gunicorn
 
 # The keys and the deny list are read again with nearly every request.
@@ -78,7 +78,7 @@ class Proxy:
         self._flows.set()
 
 
-@pytest.fixture(params=["postgresql", "mysql"])
+@pytest.fixture(params=on_one_database(("postgresql", "mysql")))
 def kind(request):
     return request.param
 

@@ -7,13 +7,13 @@ from collections import Counter
 
 import pytest
 
-from .databases import KINDS, manage, run
+from .databases import KINDS, manage, on_one_database, run
 from .rotate_and_die import STEPS
 
 PROCESSES = 20
 
 
-@pytest.fixture(params=KINDS)
+@pytest.fixture(params=on_one_database(KINDS))
 def kind(request):
     return request.param
 

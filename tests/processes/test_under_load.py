@@ -51,7 +51,7 @@ def ask_for_token(address: str) -> requests.Response:
     return requests.post(f"{address}/o/token/", data=data, timeout=PATIENCE_SECONDS)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", on_one_database(KINDS))
 def test_parallel_requests_on_an_empty_table_make_no_key(database_url, tmp_path):
     with (
         gunicorn(database_url, tmp_path / "log", workers=2, threads=8) as address,
