@@ -14,10 +14,11 @@ from django_at_jwt.models import ClientOptions
 from django_at_jwt.models.authorization import reference_to
 
 from .base import ModelAdmin
-from .client_choices import ClientField, ClientSearchMixin
+from .search_fields import SearchField, SearchMixin
+from .searchable import Clients
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from django.http import HttpRequest
 
@@ -29,8 +30,8 @@ else:
 class ClientOptionsForm(_ModelForm):
     """The options of one client, which is chosen when they are added."""
 
-    client_search_url: ClassVar = ""
-    client_id = ClientField(label=_("Client"))
+    search_urls: ClassVar[Mapping[str, str]]
+    client_id = SearchField(Clients(), label=_("Client"))
 
     class Meta:  # noqa: D106 - Django's own
         model = ClientOptions
@@ -42,7 +43,7 @@ class ClientOptionsForm(_ModelForm):
             del self.fields["client_id"]
         elif field := self.fields.get("client_id"):
             # Django shows no form to users who may only view the rows.
-            field.search_at(self.client_search_url)
+            field.search_at(self.search_urls["clients"])
 
     def clean_client_id(self) -> str:
         """Return the client ID, and set the client of the options."""
@@ -71,12 +72,19 @@ class _ChangeList(ChangeList):
 
 
 @admin.register(ClientOptions)
-class ClientOptionsAdmin(ClientSearchMixin, ModelAdmin):
+class ClientOptionsAdmin(SearchMixin, ModelAdmin):
     """Options of single clients, which override the settings."""
 
     form = ClientOptionsForm
+    searches: ClassVar = {"clients": Clients()}
     list_display = ("named_client", "token_format", "store_access_tokens")
     list_filter = ("token_format", "store_access_tokens")
+    change_list_template = "admin/django_at_jwt/clientoptions/change_list.html"
+
+    class Media:
+        """The style of the empty list."""
+
+        css: ClassVar = {"all": ["django_at_jwt/claim_mappers.css"]}
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         """Return the list that reads the clients."""

@@ -12,9 +12,12 @@ from oauth2_provider.models import AbstractApplication
 from django_at_jwt.models import IntrospectionClient
 
 from .base import ModelAdmin
-from .client_choices import ClientField, ClientSearchMixin
+from .search_fields import SearchField, SearchMixin
+from .searchable import Clients
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from django.http import HttpRequest
 
     _ModelForm = forms.ModelForm[IntrospectionClient]
@@ -22,14 +25,15 @@ else:
     _ModelForm = forms.ModelForm
 
 
-CONFIDENTIAL: Final = {"client_type": AbstractApplication.CLIENT_CONFIDENTIAL}
+_CLIENTS: Final = Clients(client_type=AbstractApplication.CLIENT_CONFIDENTIAL)
 
 
 class IntrospectionClientForm(_ModelForm):
     """The form to add a client: one of the confidential clients."""
 
-    client_search_url: ClassVar = ""
-    client_id = ClientField(
+    search_urls: ClassVar[Mapping[str, str]]
+    client_id = SearchField(
+        _CLIENTS,
         label=_("Client"),
         help_text=IntrospectionClient._meta.get_field("client_id").help_text,
     )
@@ -42,15 +46,15 @@ class IntrospectionClientForm(_ModelForm):
         super().__init__(*args, **kwargs)
         # Django shows no form to users who may only view the rows.
         if field := self.fields.get("client_id"):
-            field.search_at(self.client_search_url, **CONFIDENTIAL)  # type: ignore[attr-defined]
+            field.search_at(self.search_urls["clients"])  # type: ignore[attr-defined]
 
 
 @admin.register(IntrospectionClient)
-class IntrospectionClientAdmin(ClientSearchMixin, ModelAdmin):
+class IntrospectionClientAdmin(SearchMixin, ModelAdmin):
     """The clients that may introspect all tokens. Rows are added and deleted, never changed."""
 
     form = IntrospectionClientForm
-    client_conditions = CONFIDENTIAL
+    searches: ClassVar = {"clients": _CLIENTS}
     change_list_template = "admin/django_at_jwt/introspectionclient/change_list.html"
     list_display = ("client_id",)
     search_fields = ("client_id",)

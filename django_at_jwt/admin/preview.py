@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
 from django.contrib import admin
 from django.contrib.admin.models import CHANGE, LogEntry
@@ -20,10 +19,10 @@ from django_at_jwt.authorization_server.claims.preview import SIZE_MARKS, previe
 from django_at_jwt.conf import token_user_model
 from django_at_jwt.models import ClaimMapper, ResourceServer, TokenPreview
 
-from .base import ModelAdmin
-from .client_choices import SEARCH_LABELS
 from .optimistic_lock import BACK
 from .preview_form import PREFIX, PreviewForm, request_for_mapper, request_for_resource_server
+from .search_fields import SEARCH_LABELS, SearchMixin
+from .searchable import ResourceServers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -38,18 +37,29 @@ if TYPE_CHECKING:
 
 # The template preview/link.html, which other models' pages include, checks the same permission.
 PREVIEW_PERMISSION: Final = "django_at_jwt.preview_claimmapper"
+_SEARCH: Final = "resource_servers"
 _TEMPLATE: Final = "admin/django_at_jwt/preview/page.html"
 
 
 @admin.register(TokenPreview)
-class TokenPreviewAdmin(ModelAdmin):
+class TokenPreviewAdmin(SearchMixin):
     """The preview page, in place of a list of rows."""
+
+    searches: ClassVar = {_SEARCH: ResourceServers()}
 
     def get_urls(self) -> list[URLPattern]:
         """Return the page's URL under the name used by links and the name expected by the admin index."""
-        view = self.admin_site.admin_view(partial(preview_page, admin_site=self.admin_site))
         names = ("django_at_jwt_preview", f"{self.opts.app_label}_{self.opts.model_name}_changelist")
-        return [path("", view, name=name) for name in names]
+        view = self.admin_site.admin_view(self.preview_view)
+        return [*(path("", view, name=name) for name in names), *self.get_search_urls()]
+
+    def preview_view(self, request: HttpRequest) -> HttpResponse:
+        """Return the page."""
+        return preview_page(request, self.admin_site, search_url=self.search_urls()[_SEARCH])
+
+    def may_search(self, request: HttpRequest) -> bool:
+        """Return whether the user may preview tokens."""
+        return self.has_view_permission(request)
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         """Return whether the index lists the page."""
@@ -86,7 +96,6 @@ class Segment:
 
     name: str
     label: str
-    bytes: int
     left: float
     width: float
 
@@ -95,6 +104,7 @@ def preview_page(
     request: HttpRequest,
     admin_site: AdminSite,
     *,
+    search_url: str,
     mappers: CompiledMappers | None = None,
     conditions: Conditions | None = None,
     title: str = "",
@@ -103,7 +113,7 @@ def preview_page(
 
     Another form's view, such as a claim mapper's, can call this for its own POST, with the mappers as they would be
     saved. The values of that form are submitted again, to the same URL, with each preview. The form starts with a
-    request that meets the conditions.
+    request that meets the conditions. Its search for APIs is at ``search_url``.
 
     Raises:
         PermissionDenied: the user may not preview access tokens.
@@ -115,7 +125,8 @@ def preview_page(
         initial = {} if conditions is None else request_for_mapper(conditions)
     else:
         initial = _initial(request, admin_site)
-    form = PreviewForm(request.POST if sent else None, request=request, admin_site=admin_site, initial=initial)
+    data = request.POST if sent else None
+    form = PreviewForm(data, request=request, admin_site=admin_site, search_url=search_url, initial=initial)
     context: dict[str, Any] = {
         **admin_site.each_context(request),
         "title": title or _("Preview an access token"),
@@ -206,13 +217,13 @@ def _segments(preview: Preview) -> list[Segment]:
         return []
     size, whole = preview.size, _whole(preview)
     parts = [
-        ("header", _("header"), size.header),
-        ("claims", _("claims"), size.claims),
-        ("signature", _("signature"), size.signature),
+        ("header", _("header: %(number)d bytes"), size.header),
+        ("claims", _("claims: %(number)d bytes"), size.claims),
+        ("signature", _("signature: %(number)d bytes"), size.signature),
     ]
     segments, before = [], 0
     for name, label, taken in parts:
         left, width = 100 * before / whole, 100 * taken / whole
-        segments.append(Segment(name=name, label=label, bytes=taken, left=left, width=width))
+        segments.append(Segment(name=name, label=label % {"number": taken}, left=left, width=width))
         before += taken
     return segments

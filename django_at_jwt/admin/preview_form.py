@@ -19,6 +19,9 @@ from django_at_jwt.authorization_server.toolkit import get_scopes_backend
 from django_at_jwt.conf import token_user_model
 from django_at_jwt.core.claims import Match
 
+from .search_fields import MultipleSearchField
+from .searchable import ResourceServers
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
@@ -98,16 +101,16 @@ class PreviewForm(forms.Form):
         widget=forms.CheckboxSelectMultiple,
         help_text=_("Requested scopes. If none is selected: the site's default scopes."),
     )
-    resources = forms.MultipleChoiceField(
+    resources = MultipleSearchField(
+        ResourceServers(),
         label=_("APIs"),
         required=False,
-        widget=forms.CheckboxSelectMultiple,
         help_text=_("Requested APIs. If none is selected: those implied by the scopes, or the default."),
     )
     grant = forms.ChoiceField(label=_("Grant"), required=False)
     logged_in = forms.BooleanField(label=_("the user has just logged in with a password"), required=False, initial=True)
 
-    def __init__(self, *args: Any, request: HttpRequest, admin_site: AdminSite, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, request: HttpRequest, admin_site: AdminSite, search_url: str, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["user"].queryset = token_user_model()._base_manager.all()  # type: ignore[attr-defined]
         self.fields["client"].queryset = get_application_model()._default_manager.all()  # type: ignore[attr-defined]
@@ -118,11 +121,7 @@ class PreviewForm(forms.Form):
         }
         scopes = get_scopes_backend().get_all_scopes()
         self.fields["scopes"].choices = [(scope, f"{scope} ({text})") for scope, text in scopes.items()]  # type: ignore[attr-defined]
-        servers = [
-            (server.identifier, f"{server.name} ({server.identifier})" if server.name else server.identifier)
-            for server in registry.latest()
-        ]
-        self.fields["resources"].choices = servers  # type: ignore[attr-defined]
+        self.fields["resources"].search_at(search_url)  # type: ignore[attr-defined]
         grants = [("", _("the client's grant")), *((grant, grant) for grant in known_grants())]
         self.fields["grant"].choices = grants  # type: ignore[attr-defined]
 

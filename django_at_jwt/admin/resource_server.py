@@ -19,12 +19,15 @@ from django_at_jwt.models import ResourceServer
 
 from .aliases_field import AliasesField
 from .change_review import ConfirmingAdmin
-from .client_choices import ClientSearchMixin, ClientsField
 from .lifetime import LifetimeField, lifetime_in_words
 from .optimistic_lock import VersionedForm
 from .scopes_field import ScopesField
+from .search_fields import MultipleSearchField, SearchMixin
+from .searchable import Clients
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from django.http import HttpRequest, HttpResponse
 
     from django_at_jwt.authorization_server.claims.configuration import ClaimConfiguration
@@ -33,7 +36,7 @@ if TYPE_CHECKING:
 class ResourceServerForm(VersionedForm):
     """The form of a resource server, with the site's scopes, algorithms and clients as choices."""
 
-    client_search_url: ClassVar = ""
+    search_urls: ClassVar[Mapping[str, str]]
     aliases = AliasesField(
         label=_("Former identifiers"),
         required=False,
@@ -58,12 +61,14 @@ class ResourceServerForm(VersionedForm):
     algorithm = forms.ChoiceField(
         label=_("Algorithm"), required=False, help_text=ResourceServer._meta.get_field("algorithm").help_text
     )
-    clients = ClientsField(
+    clients = MultipleSearchField(
+        Clients(),
         label=_("Clients"),
         required=False,
         help_text=ResourceServer._meta.get_field("clients").help_text,
     )
-    introspection_clients = ClientsField(
+    introspection_clients = MultipleSearchField(
+        Clients(),
         label=_("Introspecting clients"),
         required=False,
         help_text=ResourceServer._meta.get_field("introspection_clients").help_text,
@@ -102,7 +107,7 @@ class ResourceServerForm(VersionedForm):
             named = [each for each in stored if isinstance(each, str)] if isinstance(stored, list) else []
             if named != stored:
                 self.initial[field] = named
-            self.fields[field].search_at(self.client_search_url, stored=named)  # type: ignore[attr-defined]
+            self.fields[field].search_at(self.search_urls["clients"], stored=named)  # type: ignore[attr-defined]
 
 
 def _displayed(row: ResourceServer, field: Any) -> str:
@@ -124,10 +129,11 @@ def _with_size(algorithm: str) -> str:
 
 
 @admin.register(ResourceServer)
-class ResourceServerAdmin(ClientSearchMixin, ConfirmingAdmin):
+class ResourceServerAdmin(SearchMixin, ConfirmingAdmin):
     """Resource servers, listed below those declared in the settings."""
 
     form = ResourceServerForm
+    searches: ClassVar = {"clients": Clients()}
     change_form_template = "admin/django_at_jwt/resourceserver/change_form.html"
     change_list_template = "admin/django_at_jwt/resourceserver/change_list.html"
     list_display = (
@@ -199,10 +205,10 @@ class ResourceServerAdmin(ClientSearchMixin, ConfirmingAdmin):
         fields = [field for field in row._meta.fields if field.name in names]
         return [(field.verbose_name, _displayed(row, field)) for field in fields]
 
-    @admin.display(description=_("default"), boolean=True)
-    def default(self, server: ResourceServer) -> bool:
-        """Return whether it is the default audience; a default in the settings takes precedence."""
-        return server.identifier == registry.latest().default
+    @admin.display(description=_("default"))
+    def default(self, server: ResourceServer) -> str:
+        """Return "yes" for the default audience; a default in the settings takes precedence."""
+        return gettext("yes") if server.identifier == registry.latest().default else "-"
 
     @admin.display(description=_("scopes"))
     def scope_names(self, server: ResourceServer) -> str:

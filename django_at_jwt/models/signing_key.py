@@ -72,9 +72,13 @@ class SigningKey(models.Model):
     def times(self) -> KeyTimes:
         """The effective instants: a key in ``AT_JWT["REVOKED_KIDS"]`` is revoked, even if a restored row is not."""
         stored = self.stored_times
-        if stored.revoked_at is None and self.kid in app_settings().revoked_kids:
-            return replace(stored, revoked_at=self.announced_at)
-        return stored
+        # It is unknown since when, so it counts as revoked from the beginning.
+        return replace(stored, revoked_at=self.announced_at) if self.is_revoked_by_setting else stored
+
+    @property
+    def is_revoked_by_setting(self) -> bool:
+        """Whether ``AT_JWT["REVOKED_KIDS"]`` alone revokes the key, so that it is unknown when it was revoked."""
+        return self.revoked_at is None and self.kid in app_settings().revoked_kids
 
     @property
     def stored_times(self) -> KeyTimes:

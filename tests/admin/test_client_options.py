@@ -119,6 +119,14 @@ def test_second_options_of_a_client_are_refused(admin, service):
     assert ClientOptions.objects.get().store_access_tokens is False
 
 
+def test_empty_list_says_what_options_are_for(admin, service):
+    text = admin.get(reverse(f"{NAME}_changelist")).content.decode()
+    assert "No client has options yet" in text
+    assert f'<a href="{reverse(f"{NAME}_add")}">Add options</a>' in text
+    add(admin, service.application.client_id, "False")
+    assert "No client has options yet" not in admin.get(reverse(f"{NAME}_changelist")).content.decode()
+
+
 def test_list_reads_all_clients_in_one_query(admin, make_client):
     def statements():
         with captured_statements() as captured:

@@ -305,7 +305,7 @@ def test_values_of_another_form_are_repeated(rf, web, user, django_user_model):
     rule = parse_rule({"name": "new", "claim": "new", "source": {"kind": "constant", "value": "<b>"}, "type": "string"})
     request = rf.post("/", {"_preview": "1", "claim": '"new"', **asked(web, user)})
     request.user = django_user_model.objects.create_superuser("root")
-    page = preview_page(request, site, mappers=compile_site_rules((rule,))).render()
+    page = preview_page(request, site, search_url="/search/", mappers=compile_site_rules((rule,))).render()
     text = page.content.decode()
     assert '<input type="hidden" name="claim" value="&quot;new&quot;">' in text
     assert '<input type="hidden" name="_preview" value="1">' in text

@@ -280,7 +280,7 @@ def test_list_marks_one_default_only(admin, settings):
     registry.forget()
     changelist = admin.get(reverse(LIST)).context["cl"]
     shown = {row.identifier: changelist.model_admin.default(row) for row in changelist.result_list}
-    assert shown == {MAIL: True, "https://first.example.com/": False}
+    assert shown == {MAIL: "yes", "https://first.example.com/": "-"}
 
 
 def test_list(admin, service):
@@ -304,7 +304,7 @@ def test_list_shows_the_default_of_the_settings(admin, settings):
         ResourceServer.objects.create(identifier=identifier, name=identifier)
     changelist = admin.get(reverse(LIST)).context["cl"]
     shown = {row.identifier: changelist.model_admin.default(row) for row in changelist.result_list}
-    assert shown == {settings.API: True, "https://other.example.com/": False}
+    assert shown == {settings.API: "yes", "https://other.example.com/": "-"}
 
 
 def test_list_without_declared_resource_servers(admin, settings):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from datetime import timedelta
 from html import unescape
 from html.parser import HTMLParser
@@ -30,7 +29,7 @@ def in_state(state):
 class TestTimeline:
     def test_to_scale(self, signing_keys):
         now = timezone.now()
-        laid_out = timeline([key.times for key in signing_keys], now)
+        laid_out = timeline(signing_keys, now)
         assert [row.state for row in laid_out.rows] == [KeyState.SIGNING, KeyState.ANNOUNCED]
         for row in laid_out.rows:
             ends = [(span.left, span.left + span.width) for span in row.spans]
@@ -40,15 +39,15 @@ class TestTimeline:
 
     def test_revoked_key_ends_at_its_revocation(self, signing_keys):
         now = timezone.now()
-        times = replace(signing_keys[0].times, revoked_at=now)
-        [row] = timeline([times], now).rows
+        signing_keys[0].revoked_at = now
+        [row] = timeline(signing_keys[:1], now).rows
         assert row.state is KeyState.REVOKED
         assert all(span.ends_at is None or span.ends_at <= now for span in row.spans)
 
     def test_instants_after_a_revocation_are_ignored(self, signing_keys):
-        signing = signing_keys[0].times
-        now = timezone.now()
-        laid_out = timeline([replace(signing, revoked_at=now)], now)
+        signing = signing_keys[0]
+        signing.revoked_at = now = timezone.now()
+        laid_out = timeline([signing], now)
         assert laid_out.ends_at - now < timedelta(days=1) < signing.retained_at - now
 
     def test_key_revoked_long_ago_is_left_out_and_counted(self, signing_keys, admin_client, settings):
@@ -96,6 +95,20 @@ class TestMarkup:
         assert images(page)[0].endswith(f"; revoked at {format_instant(key.revoked_at)}")
         assert page.count('<svg class="revoked"') == 1
         assert re.search(r'<path class="revoked"[^>]*/></svg>revoked</li>', page)
+
+    def test_of_a_key_that_only_the_settings_revoke_no_instant_is_shown(self, signing_keys, admin_client, settings):
+        key = in_state(KeyState.SIGNING)
+        settings.AT_JWT = {**settings.AT_JWT, "REVOKED_KIDS": [key.kid]}
+        page = admin_client.get(LIST).content.decode()
+        said = 'revoked by AT_JWT["REVOKED_KIDS"], at an unknown time'
+        assert f"{key.algorithm} {key.kid}: {said}" in images(page)
+        assert "revoked by REVOKED_KIDS, time unknown" in page
+        [row] = [each for each in timeline([*SigningKey.objects.all()], timezone.now()).rows if each.kid == key.kid]
+        assert (row.state, row.spans, row.revoked) == (KeyState.REVOKED, (), None)
+        # The period that is shown is that of the other keys.
+        others = [each for each in SigningKey.objects.all() if each.kid != key.kid]
+        now = timezone.now()
+        assert timeline([key, *others], now).starts_at == timeline(others, now).starts_at
 
     def test_every_state_has_its_own_pattern(self, signing_keys, admin_client):
         page = admin_client.get(LIST).content.decode()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from html import unescape
 from types import ModuleType
 
 import pytest
@@ -50,7 +51,7 @@ def test_shows_when_a_row_is_safe_to_purge_or_that_it_is_not_planned(signing_key
 def rows_of(page):
     """Return the texts of a key's page, by the classes of their rows."""
     found = re.findall(r'<div class="form-row field-(\w+)">.*?<div class="readonly">(.*?)</div>', page, re.DOTALL)
-    return {name: re.sub("<[^>]+>", "", text).strip() for name, text in found}
+    return {name: unescape(re.sub("<[^>]+>", "", text)).strip() for name, text in found}
 
 
 def test_page_of_a_revoked_key_agrees_with_the_list(signing_keys, admin_client):
@@ -79,8 +80,24 @@ def test_page_says_that_only_the_settings_revoke_a_key(signing_keys, admin_clien
     key = in_state(KeyState.SIGNING)
     settings.AT_JWT = {**settings.AT_JWT, "REVOKED_KIDS": [key.kid]}
     rows = rows_of(admin_client.get(f"{LIST}{key.pk}/change/").content.decode())
-    assert "not in the database" in rows["revoked_at"]
+    assert rows["revoked_at"].startswith('unknown: AT_JWT["REVOKED_KIDS"] revokes the key, but not the database.')
+    assert rows["signing_at"] == format_instant(key.signing_at)
+    assert rows["retained_at"] == f"unknown (revoked; {format_instant(key.retained_at)} was planned)"
     assert rows["safe_to_purge_after"].startswith("never")
+    listed = admin_client.get(f"{LIST}?state=revoked").content.decode()
+    for column in ("signs_until", "published_until"):
+        assert f'class="field-{column}">unknown<' in listed
+    # The next step: to revoke its row, which erases the private key.
+    change = f"{LIST}{key.pk}/"
+    assert f'href="{change}revoke/"' in admin_client.get(f"{change}change/").content.decode()
+    assert admin_client.get(f"{change}revoke/").status_code == 200
+
+
+def test_key_that_the_settings_revoked_before_it_signed_never_signs(signing_keys, admin_client, settings):
+    key = in_state(KeyState.ANNOUNCED)
+    settings.AT_JWT = {**settings.AT_JWT, "REVOKED_KIDS": [key.kid]}
+    rows = rows_of(admin_client.get(f"{LIST}{key.pk}/change/").content.decode())
+    assert (rows["signing_at"], rows["retained_at"]) == ("never", "-")
 
 
 def test_purge_date_of_a_revoked_key_is_not_in_the_json_either(signing_keys):
@@ -392,11 +409,13 @@ class TestRevoke:
         key = in_state(KeyState.SIGNING)
         page = admin_client.get(f"{LIST}{key.pk}/revoke/").content.decode()
         assert "client-credentials client: 1" in page
-        assert "1 live access tokens (users: 0) were signed by this key." in page
+        assert "1 live access token (users: 0) was signed by this key. It is rejected from now on." in page
         assert "At most" not in page
         assert in_state(KeyState.ANNOUNCED).kid in page
         key.refresh_from_db()
         assert key.revoked_at is None
+        page = admin_client.get(f"{LIST}{in_state(KeyState.ANNOUNCED).pk}/revoke/").content.decode()
+        assert "No live access token of this key is stored." in page
         assert key.private_jwe
 
     def test_is_applied_and_recorded_in_the_history(self, signing_keys, admin_client):
@@ -417,6 +436,8 @@ class TestRevoke:
         assert "This field is required" in page.content.decode()
         key.refresh_from_db()
         assert key.revoked_at is None
+        page = admin_client.get(f"{LIST}{in_state(KeyState.ANNOUNCED).pk}/revoke/").content.decode()
+        assert "No live access token of this key is stored." in page
 
     def test_only_usable_key_is_refused_with_a_message(self, signing_keys, admin_client):
         key = in_state(KeyState.SIGNING)
@@ -425,6 +446,8 @@ class TestRevoke:
         assert "only usable key for RS256. Run manage.py rotate_signing_keys first." in page.content.decode()
         key.refresh_from_db()
         assert key.revoked_at is None
+        page = admin_client.get(f"{LIST}{in_state(KeyState.ANNOUNCED).pk}/revoke/").content.decode()
+        assert "No live access token of this key is stored." in page
 
     def test_deleted_key(self, signing_keys, admin_client):
         assert (

@@ -142,7 +142,11 @@ class Chromium:
     def choose(self, name: str, text: str) -> None:
         """Choose the first result of a search in an autocomplete field."""
         self.click(f'[name="{name}"] + .select2 .select2-selection')
-        self.find(".select2-search__field").send_keys(text)
+        self.search(text)
+
+    def search(self, text: str) -> None:
+        """Type in the search box that has the focus, and choose the first result, by keyboard alone."""
+        self.type(text)
         self.wait_until(lambda: text in self.find(".select2-results__option--highlighted").text, f"found: {text}")
         self.type(Keys.ENTER)
 
@@ -151,7 +155,7 @@ class Chromium:
         self.driver.switch_to.active_element.send_keys(keys)
 
     def tab_to(self, name: str) -> None:
-        """Press the tab key until the element with this name or text has the focus.
+        """Press the tab key until the element with this name, label or text has the focus.
 
         Raises:
             AssertionError: it cannot be reached, or an element on the way does not show that it has the focus.
@@ -159,6 +163,8 @@ class Chromium:
         for _ in range(_MOST_PRESSES):
             element = self.driver.switch_to.active_element
             if name in {element.get_attribute("name"), element.get_attribute("value"), element.text}:
+                return
+            if name == element.accessible_name:
                 return
             element.send_keys(Keys.TAB)
             hidden = self.driver.execute_script(_HIDDEN_FOCUS)

@@ -104,6 +104,37 @@ class TestClaims:
             window.type(Keys.ENTER)
         window.wait_for_text("was added successfully")
 
+    def test_mapper_is_limited_to_an_api_and_a_group_by_keyboard_alone(self, admin):
+        window = admin.window
+        admin.open("/admin/auth/group/add/")
+        window.fill(name="Payroll")
+        window.press("Save")
+        admin.open(f"{MAPPERS}add/")
+        window.fill(name="Grade", claim="grade", source_kind="text", source_text="7")
+        window.tab_to("APIs:")
+        window.search("Reports")
+        window.tab_to("More conditions: clients, groups and grants")
+        window.type(Keys.ENTER)
+        window.tab_to("Groups:")
+        window.search("Payroll")
+        window.screenshot("flows/mapper-conditions")
+        window.tab_to("_save")
+        with window.another_page():
+            window.type(Keys.ENTER)
+        window.wait_for_text("Review changes")
+        assert "For API Reports, for users in the group Payroll" in window.text
+
+    def test_preview_is_for_an_api_that_is_searched_for(self, admin):
+        window = admin.window
+        admin.open("/admin/django_at_jwt/tokenpreview/")
+        window.choose("preview-user", "alice")
+        window.choose("preview-client", "Example web")
+        window.tab_to("APIs:")
+        window.search("Reports")
+        window.press("Preview")
+        assert "/reports/" in window.find(".at-jwt-facts").text
+        window.screenshot("flows/preview")
+
     def test_change_of_an_api_shows_what_it_breaks_before_it_is_saved(self, admin):
         window = admin.window
         admin.open(APIS)

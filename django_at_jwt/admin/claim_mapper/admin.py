@@ -15,9 +15,9 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from django_at_jwt.admin.change_review import ConfirmingAdmin, lock_rows
-from django_at_jwt.admin.client_choices import ClientSearchMixin
 from django_at_jwt.admin.confirmation import is_confirmed
 from django_at_jwt.admin.preview import PREVIEW_PERMISSION, preview_page
+from django_at_jwt.admin.search_fields import SearchMixin
 from django_at_jwt.authorization_server.claims.configuration import ClaimConfiguration
 from django_at_jwt.conf import app_settings
 from django_at_jwt.core.claims import Conditions
@@ -34,7 +34,7 @@ from .display import (
     why_never_applied,
     why_unusable,
 )
-from .form import SOURCE_KINDS, ClaimMapperForm
+from .form import SEARCHES, SOURCE_KINDS, ClaimMapperForm
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -97,10 +97,11 @@ class SourceFilter(admin.SimpleListFilter):
 
 
 @admin.register(ClaimMapper)
-class ClaimMapperAdmin(ClientSearchMixin, ConfirmingAdmin):
+class ClaimMapperAdmin(SearchMixin, ConfirmingAdmin):
     """Claim mappers, listed below those declared in the settings."""
 
     form = ClaimMapperForm
+    searches = SEARCHES
     always_listed = frozenset({ClaimMapper._meta.get_field("conditions").verbose_name})
     change_form_template = "admin/django_at_jwt/claimmapper/change_form.html"
     change_list_template = "admin/django_at_jwt/claimmapper/change_list.html"
@@ -145,7 +146,7 @@ class ClaimMapperAdmin(ClientSearchMixin, ConfirmingAdmin):
     class Media:
         """The script shows only the fields of the chosen source; without it, all are shown."""
 
-        css = {"all": ["django_at_jwt/claim_mappers.css"]}
+        css = {"all": ["django_at_jwt/claim_mappers.css", "django_at_jwt/wide_lists.css"]}
         js = ["django_at_jwt/claim_mapper.js"]
 
     def changeform_view(
@@ -167,7 +168,14 @@ class ClaimMapperAdmin(ClientSearchMixin, ConfirmingAdmin):
         mappers = self.apply_change(ClaimConfiguration.stored(), before=before, after=[row]).mappers
         title = gettext("Preview an access token with the unsaved mapper “%(name)s”") % {"name": row.name}
         conditions = row.rule_or_broken().conditions
-        return preview_page(request, self.admin_site, mappers=mappers, conditions=conditions, title=title)
+        return preview_page(
+            request,
+            self.admin_site,
+            search_url=self.search_urls()["resource_servers"],
+            mappers=mappers,
+            conditions=conditions,
+            title=title,
+        )
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         """Return the list; the rows of the page are summarised together."""

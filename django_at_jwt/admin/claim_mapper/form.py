@@ -12,8 +12,9 @@ from django.utils.html import format_html_join
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from django_at_jwt.admin.client_choices import ClientsField
 from django_at_jwt.admin.optimistic_lock import VersionedForm
+from django_at_jwt.admin.search_fields import MultipleSearchField
+from django_at_jwt.admin.searchable import Clients, Groups, ResourceServers, Searchable
 from django_at_jwt.authorization_server.toolkit import get_scopes_backend
 from django_at_jwt.claims import registered_claim_sources
 from django_at_jwt.conf import app_settings
@@ -23,7 +24,7 @@ from django_at_jwt.models import ClaimMapper
 from django_at_jwt.models.claim_mapper import in_words
 from django_at_jwt.models.mappable import RESOURCE_SERVER_FIELDS, groups_field, permissions_field, usable_user_fields
 
-from .display import GRANTS, Names, client_field_label, user_path_label
+from .display import GRANTS, client_field_label, user_path_label
 from .transforms import TransformsField
 
 if TYPE_CHECKING:
@@ -92,17 +93,15 @@ def _placeholder_help(placeholders: Iterable[str]) -> str:
 
 
 def _set_conditions(form: ClaimMapperForm) -> None:
-    """Set the choices of APIs, scopes, grants and groups, and the search for clients."""
-    names = Names.of()
+    """Set the choices of scopes and grants, and the searches for clients, APIs and groups."""
     scopes = get_scopes_backend().get_all_scopes()
     for name, choices in (
-        ("resource_servers", {each: _labelled(label, each) for each, label in names.resource_servers.items()}),
-        ("scopes", {scope: f"{scope}: {text}" for scope, text in scopes.items()}),
+        ("scopes", {scope: f"{scope} ({text})" for scope, text in scopes.items()}),
         ("grants", {grant: str(label) for grant, label in GRANTS.items()}),
-        ("groups", {group: group for group in names.groups}),
     ):
         _set_multiple_choices(form, name, choices)
-    _field(form, "clients").search_at(form.client_search_url, stored=_chosen(form, "clients"))
+    for name, url in form.search_urls.items():
+        _field(form, name).search_at(url, stored=_chosen(form, name))
 
 
 def _set_choices(form: ClaimMapperForm, name: str, choices: Mapping[str, str]) -> None:
@@ -123,10 +122,6 @@ def _set_multiple_choices(form: ClaimMapperForm, name: str, choices: Mapping[str
 def _chosen(form: ClaimMapperForm, name: str) -> list[str]:
     chosen = form.initial.get(name)
     return [str(each) for each in chosen] if isinstance(chosen, list) else []
-
-
-def _labelled(label: str, name: str) -> str:
-    return name if label == name else f"{label} ({name})"
 
 
 def _field(form: ClaimMapperForm, name: str) -> Any:
@@ -152,6 +147,12 @@ _MEMBER: Final = {
     "claim": "claim",
     "registered": "name",
 }
+# By the names of the fields that search.
+SEARCHES: Final[dict[str, Searchable]] = {
+    "clients": Clients(),
+    "resource_servers": ResourceServers(),
+    "groups": Groups(),
+}
 CONDITION_FIELDS: Final = ("tokens_for", "clients", "scopes", "scopes_match", "resource_servers", "grants", "groups")
 
 
@@ -164,7 +165,7 @@ class _Choice(forms.CharField):
 class ClaimMapperForm(VersionedForm):
     """Reads and writes the JSON of a claim mapper. Only the field of the chosen kind of source is used."""
 
-    client_search_url: ClassVar = ""
+    search_urls: ClassVar[Mapping[str, str]]
     source_kind = forms.ChoiceField(
         label=_("Source"),
         choices=[("", _("choose one")), *SOURCE_KINDS.items()],
@@ -223,21 +224,22 @@ class ClaimMapperForm(VersionedForm):
         choices=[(Match.ANY.value, _("any of them")), (Match.ALL.value, _("all of them"))],
         initial=Match.ANY.value,
     )
-    resource_servers = forms.MultipleChoiceField(
+    resource_servers = MultipleSearchField(
+        SEARCHES["resource_servers"],
         label=_("APIs"),
         required=False,
-        widget=forms.CheckboxSelectMultiple,
         help_text=_("Only for tokens whose APIs are all selected here. If none is selected: all APIs."),
     )
-    clients = ClientsField(
+    clients = MultipleSearchField(
+        SEARCHES["clients"],
         label=_("Clients"),
         required=False,
         help_text=_("Only for tokens of these clients. If none is selected: all clients."),
     )
-    groups = forms.MultipleChoiceField(
+    groups = MultipleSearchField(
+        SEARCHES["groups"],
         label=_("Groups"),
         required=False,
-        widget=forms.CheckboxSelectMultiple,
         help_text=_("Only for users in one of these groups. If none is selected: all users."),
     )
     grants = forms.MultipleChoiceField(

@@ -32,7 +32,7 @@ from django_at_jwt.inbound.transactions import outside_transactions
 from django_at_jwt.models import SigningKey, SigningKeyEvent
 
 from .display import (
-    effective_end,
+    end_in_two_lines,
     end_with_plan,
     never_signed,
     purge_date,
@@ -62,10 +62,10 @@ _REFUSALS: Final = (KeyChangeRefused, NoSigningKey, AnyDatabaseError, TimeoutErr
 _RECENT_EVENTS: Final = 100
 
 
-def _field(name: str, show: Callable[[SigningKey], str]) -> Callable[[SigningKey], str]:
-    """Return a read-only field that shows a field of the row in another way, with its label and help text."""
+def _field(name: str, show: Callable[[SigningKey], str], label: Any = "") -> Callable[[SigningKey], str]:
+    """Return a read-only field that shows a field of the row in another way, with its help text and its label."""
 
-    @admin.display(description=SigningKey._meta.get_field(name).verbose_name)  # type: ignore[union-attr]
+    @admin.display(description=label or SigningKey._meta.get_field(name).verbose_name)  # type: ignore[union-attr]
     def shown(key: SigningKey) -> str:
         return show(key)
 
@@ -114,7 +114,7 @@ class SigningKeyAdmin(ModelAdmin):
     search_fields = ("kid",)
     actions = ("rotate_selected", "revoke_selected")
     fields: ClassVar[Any] = (
-        _field("kid", _kid),
+        _field("kid", _kid, _("key ID (kid)")),
         "algorithm",
         "state",
         _field("announced_at", lambda key: format_instant(key.announced_at)),
@@ -133,7 +133,7 @@ class SigningKeyAdmin(ModelAdmin):
     class Media:
         """The style of the pages, and the buttons that copy."""
 
-        css = {"all": ["django_at_jwt/signing_keys.css"]}
+        css = {"all": ["django_at_jwt/signing_keys.css", "django_at_jwt/wide_lists.css"]}
         js = ["django_at_jwt/copy.js"]
 
     @admin.display(description=_("kid"), ordering="kid")
@@ -173,12 +173,12 @@ class SigningKeyAdmin(ModelAdmin):
     @admin.display(description=_("signs until"), ordering="retained_at")
     def signs_until(self, key: SigningKey) -> str:
         """Return when the key stops signing."""
-        return "-" if never_signed(key) else two_lines(effective_end(key, key.retained_at))
+        return "-" if never_signed(key) else end_in_two_lines(key, key.retained_at)
 
     @admin.display(description=_("published until"), ordering="retired_at")
     def published_until(self, key: SigningKey) -> str:
         """Return when the key leaves the JWK set."""
-        return two_lines(effective_end(key, key.retired_at))
+        return end_in_two_lines(key, key.retired_at)
 
     @admin.display(description=_("safe to purge after"))
     def safe_to_purge_after(self, key: SigningKey) -> str:
@@ -228,7 +228,7 @@ class SigningKeyAdmin(ModelAdmin):
         """Show the timeline above the list."""
         now = timezone.now()
         rows = list(SigningKey.objects.defer("private_jwe"))
-        drawn = [row.times for row in rows if is_drawn(row, now)]
+        drawn = [row for row in rows if is_drawn(row, now)]
         context = {
             "schedules": schedules([row.times for row in rows], app_settings().signing_algorithms, now) if rows else [],
             "timeline": timeline(drawn, now),
@@ -245,8 +245,10 @@ class SigningKeyAdmin(ModelAdmin):
         """Show one key, with a link to revoke it."""
         key = self.get_object(request, object_id)
         usable = key is not None and key.state_at(timezone.now()) not in {KeyState.REVOKED, KeyState.RETIRED}
+        # Until its row is revoked too, the private key is kept.
+        can_be_revoked = usable or (key is not None and key.is_revoked_by_setting)
         context = {
-            "may_revoke": usable and self.has_revoke_permission(request),
+            "may_revoke": can_be_revoked and self.has_revoke_permission(request),
             "jwk_set": first_path(mounted_views(JwkSetView)),
         }
         return super().change_view(request, object_id, form_url, {**context, **(extra_context or {})})

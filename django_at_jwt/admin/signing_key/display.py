@@ -58,18 +58,29 @@ def wait_until(at: datetime, now: datetime) -> str:
 
 def never_signed(key: SigningKey) -> bool:
     """Return whether the key was revoked or withdrawn before it could sign."""
-    end = effective_end(key, key.retained_at)
+    if key.is_revoked_by_setting:
+        return timezone.now() < key.signing_at
+    end = _effective_end(key, key.retained_at)
     return end is not None and end <= key.signing_at
 
 
-def effective_end(key: SigningKey, planned: datetime | None) -> datetime | None:
+def _effective_end(key: SigningKey, planned: datetime | None) -> datetime | None:
     """Return the end of a state: the planned one, or an earlier revocation."""
-    return min((at for at in (planned, key.times.revoked_at) if at is not None), default=None)
+    return min((at for at in (planned, key.revoked_at) if at is not None), default=None)
+
+
+def end_in_two_lines(key: SigningKey, planned: datetime | None) -> str:
+    """Return the end of a state for a narrow column."""
+    return gettext("unknown") if key.is_revoked_by_setting else two_lines(_effective_end(key, planned))
 
 
 def end_with_plan(key: SigningKey, planned: datetime | None) -> str:
     """Return the end of a state as text, and what was planned if a revocation came first."""
-    end = effective_end(key, planned)
+    if key.is_revoked_by_setting and planned is None:
+        return gettext("unknown")
+    if key.is_revoked_by_setting:
+        return gettext("unknown (revoked; %(planned)s was planned)") % {"planned": format_instant(planned)}
+    end = _effective_end(key, planned)
     if planned is None or end == planned:
         return format_instant(end)
     return gettext("%(revoked_at)s (revoked; %(planned)s was planned)") % {
@@ -90,8 +101,8 @@ def purge_date(key: SigningKey) -> str:
 
 def revocation_date(key: SigningKey) -> str:
     """Return when the key was revoked, also if only a setting revokes it."""
-    if key.revoked_at is None and key.times.revoked_at is not None:
-        return gettext('revoked by AT_JWT["REVOKED_KIDS"], but not in the database')
+    if key.is_revoked_by_setting:
+        return gettext('unknown: AT_JWT["REVOKED_KIDS"] revokes the key, but not the database. Revoke it here too.')
     return format_instant(key.revoked_at)
 
 

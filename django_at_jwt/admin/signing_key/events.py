@@ -32,7 +32,7 @@ class SigningKeyEventAdmin(ModelAdmin):
     class Media:
         """The style of the pages of signing keys."""
 
-        css = {"all": ["django_at_jwt/signing_keys.css"]}
+        css = {"all": ["django_at_jwt/signing_keys.css", "django_at_jwt/wide_lists.css"]}
 
     @admin.display(description=_("at"), ordering="at")
     def instant(self, event: SigningKeyEvent) -> str:

@@ -52,7 +52,10 @@ class Span:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TimelineRow:
-    """One key and its spans. ``revoked`` is the position of its revocation in percent, or ``None``."""
+    """One key and its spans. ``revoked`` is the position of its revocation in percent, or ``None``.
+
+    A key that only a setting revokes has no spans: it is unknown when it was revoked.
+    """
 
     kid: str
     algorithm: str
@@ -60,16 +63,19 @@ class TimelineRow:
     spans: tuple[Span, ...]
     revoked_at: datetime | None
     revoked: float | None
+    is_revoked_by_setting: bool
 
     def __str__(self) -> str:
         periods = [str(span) for span in self.spans]
-        if self.revoked_at is not None:
+        if self.revoked_at is not None or self.is_revoked_by_setting:
             periods.append(self.revocation)
         return f"{self.algorithm} {self.kid}: {'; '.join(periods)}"
 
     @property
     def revocation(self) -> str:
         """When the key was revoked, as text."""
+        if self.is_revoked_by_setting:
+            return gettext('revoked by AT_JWT["REVOKED_KIDS"], at an unknown time')
         return gettext("revoked at %(at)s") % {"at": format_instant(self.revoked_at)}
 
 
@@ -83,12 +89,12 @@ class Timeline:
     now: float
 
 
-def timeline(keys: Sequence[KeyTimes], now: datetime) -> Timeline | None:
+def timeline(keys: Sequence[SigningKey], now: datetime) -> Timeline | None:
     """Return the timeline of the keys that are not retired, or ``None`` if there are none."""
     shown = [key for key in keys if key.state_at(now) is not KeyState.RETIRED]
     if not shown:
         return None
-    instants = [now, *(at for key in shown for at in _instants(key))]
+    instants = [now, *(at for key in shown if not key.is_revoked_by_setting for at in _instants(key.stored_times))]
     starts, ends = min(instants), max(instants)
     margin = max((ends - starts) * 0.04, timedelta(seconds=1))
     starts, ends = starts - margin, ends + margin
@@ -97,9 +103,9 @@ def timeline(keys: Sequence[KeyTimes], now: datetime) -> Timeline | None:
     def percent(at: datetime) -> float:
         return round(100 * (at - starts).total_seconds() / whole, 3)
 
-    def spans(key: KeyTimes) -> tuple[Span, ...]:
+    def spans(key: SigningKey) -> tuple[Span, ...]:
         laid_out = []
-        for state, begin, end in _periods(key):
+        for state, begin, end in () if key.is_revoked_by_setting else _periods(key.stored_times):
             left = percent(begin)
             width = max(0.0, percent(end if end is not None else ends) - left)
             laid_out.append(Span(state=state, starts_at=begin, ends_at=end, left=left, width=width))
@@ -113,6 +119,7 @@ def timeline(keys: Sequence[KeyTimes], now: datetime) -> Timeline | None:
             spans=spans(key),
             revoked_at=key.revoked_at,
             revoked=None if key.revoked_at is None else percent(key.revoked_at),
+            is_revoked_by_setting=key.is_revoked_by_setting,
         )
         for key in sorted(shown, key=lambda key: (key.algorithm, key.signing_at, key.kid))
     )

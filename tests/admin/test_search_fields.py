@@ -1,10 +1,10 @@
-"""The search for clients in the forms of mappers, resource servers, introspecting clients and options of clients."""
+"""The searches for clients, APIs and groups in forms: what they find, who may search, and what a form accepts."""
 
 from __future__ import annotations
 
 import pytest
 from django.contrib.auth import get_user_model
-from django.contrib.auth.models import Permission
+from django.contrib.auth.models import Group, Permission
 from oauth2_provider.models import get_application_model
 
 from django_at_jwt.models import ClaimMapper, IntrospectionClient, ResourceServer
@@ -133,3 +133,96 @@ def test_labels_are_escaped(admin):
     make_clients(shop={"name": "<b>shop</b>"})
     row = ResourceServer.objects.create(identifier="https://a.example.com/", name="A", clients=["shop"])
     assert "<b>shop" not in admin.get(address(f"resourceserver/{row.pk}", "change")).content.decode()
+
+
+# Where each search is, and a permission that it needs.
+SEARCHES = [
+    ("claimmapper/resource-servers", "add_claimmapper"),
+    ("claimmapper/groups", "change_claimmapper"),
+    ("tokenpreview/resource-servers", "preview_claimmapper"),
+]
+
+
+def results(admin, search, **query):
+    return [
+        (each["id"], each["text"]) for each in admin.get(f"/admin/django_at_jwt/{search}/", query).json()["results"]
+    ]
+
+
+@pytest.mark.parametrize("search", ["claimmapper/resource-servers", "tokenpreview/resource-servers"])
+def test_apis_of_rows_and_of_the_settings_are_found(admin, search, settings):
+    settings.AT_JWT = {
+        "DEFAULT_RESOURCE": "https://default.example.com/",
+        "RESOURCE_SERVERS": {"https://orders.example.com/": {"name": "Orders of the shop"}},
+    }
+    ResourceServer.objects.create(identifier="https://stock.example.com/", name="Stock of the SHOP", enabled=False)
+    orders = ("https://orders.example.com/", "Orders of the shop (https://orders.example.com/)")
+    stock = ("https://stock.example.com/", "Stock of the SHOP (https://stock.example.com/)")
+    assert results(admin, search) == [(name := "https://default.example.com/", name), orders, stock]
+    assert results(admin, search, term="shop") == [orders, stock]
+    assert results(admin, search, term="SHOP stock.example") == [stock]
+    assert results(admin, search, term="shop\0") == [orders, stock]
+    assert results(admin, search, term="other") == []
+
+
+def test_groups_are_found(admin):
+    Group.objects.bulk_create([Group(name=name) for name in ("Staff of the shop", "Editors", "shop owners")])
+    both = [("Staff of the shop", "Staff of the shop"), ("shop owners", "shop owners")]
+    assert sorted(results(admin, "claimmapper/groups", term="SHOP")) == both
+    assert results(admin, "claimmapper/groups", term="shop staff") == both[:1]
+    assert len(results(admin, "claimmapper/groups")) == 3
+
+
+@pytest.mark.parametrize(("search", "permission"), SEARCHES)
+def test_search_needs_the_permission_to_use_its_form(client, search, permission):
+    person = get_user_model().objects.create_user("person", is_staff=True)
+    client.force_login(person)
+    person.user_permissions.add(Permission.objects.get(codename="view_claimmapper"))
+    assert client.get(f"/admin/django_at_jwt/{search}/").status_code == 403
+    person.user_permissions.add(Permission.objects.get(codename=permission))
+    assert client.get(f"/admin/django_at_jwt/{search}/").status_code == 200
+
+
+@pytest.mark.parametrize("form", ["claimmapper/add", "tokenpreview"])
+def test_forms_list_neither_apis_nor_groups(admin, form):
+    ResourceServer.objects.bulk_create(
+        [ResourceServer(identifier=f"https://api{number}.example.com/", name=f"API {number}") for number in range(200)]
+    )
+    Group.objects.bulk_create([Group(name=f"Group {number}") for number in range(200)])
+    page = admin.get(f"/admin/django_at_jwt/{form}/").content.decode()
+    assert "API 7" not in page
+    assert "Group 7" not in page
+    model = form.partition("/")[0]
+    assert f'data-ajax--url="/admin/django_at_jwt/{model}/resource-servers/"' in page
+
+
+def test_mapper_takes_apis_and_groups_that_exist_and_keeps_stored_ones(admin):
+    ResourceServer.objects.create(identifier="https://a.example.com/", name="A")
+    Group.objects.create(name="Editors")
+    conditions = {"resource_servers": ["https://a.example.com/", "https://gone.example.com/"], "groups": ["Editors"]}
+    row = ClaimMapper.objects.create(name="m", claim="c", source={"kind": "groups"}, conditions=conditions)
+    change = address(f"claimmapper/{row.pk}", "change")
+    page = admin.get(change).content.decode()
+    assert '<option value="https://a.example.com/" selected>A (https://a.example.com/)</option>' in page
+    assert "https://gone.example.com/ (no such API)</option>" in page
+    assert '<option value="Editors" selected>Editors</option>' in page
+    typed = {"resource_servers": ["https://gone.example.com/"], "resource_servers-typed": "https://a.example.com/"}
+    assert confirm(admin, send(admin, change, **typed, type="strings")).status_code == 302
+    row.refresh_from_db()
+    assert row.conditions["resource_servers"] == conditions["resource_servers"][::-1]
+    refused = send(admin, change, groups=["Nobody"], resource_servers=["https://never.example.com/"])
+    errors = refused.context["adminform"].form.errors
+    assert "Nobody is not one of the available choices" in str(errors["groups"])
+    assert "https://never.example.com/ is not one of the available choices" in str(errors["resource_servers"])
+
+
+def test_preview_takes_apis_that_are_typed(admin):
+    ResourceServer.objects.create(identifier="https://a.example.com/", name="A")
+    sent = {"preview-resources-typed": "https://a.example.com/\r\nhttps://never.example.com/"}
+    form = admin.post("/admin/django_at_jwt/tokenpreview/", sent).context["form"]
+    assert "https://never.example.com/ is not one of the available choices" in str(form.errors["resources"])
+    assert "a.example.com" not in str(form.errors["resources"])
+    sent = {"preview-resources": "https://a.example.com/"}
+    page = admin.post("/admin/django_at_jwt/tokenpreview/", sent)
+    assert "resources" not in page.context["form"].errors
+    assert '<option value="https://a.example.com/" selected>A (' in page.content.decode()
