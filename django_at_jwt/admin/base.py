@@ -32,3 +32,19 @@ class ModelAdmin(_ModelAdmin):
         if not all(is_storable(value) for _name, values in request.GET.lists() for value in values):
             raise IncorrectLookupParameters
         return super().get_changelist_instance(request)
+
+
+class ReadOnlyModelAdmin(ModelAdmin):
+    """An admin whose rows no form adds, changes or deletes."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Return ``False``."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Return ``False``."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Return ``False``."""
+        return False

@@ -19,6 +19,8 @@ from django_at_jwt.authorization_server.claims.preview import SIZE_MARKS, previe
 from django_at_jwt.conf import token_user_model
 from django_at_jwt.models import ClaimMapper, ResourceServer, TokenPreview
 
+from .base import ReadOnlyModelAdmin
+from .client_choices import SEARCH_LABELS
 from .optimistic_lock import BACK
 from .preview_form import PREFIX, PreviewForm, request_for_mapper, request_for_resource_server
 from .search_fields import SEARCH_LABELS, SearchMixin
@@ -42,7 +44,7 @@ _TEMPLATE: Final = "admin/django_at_jwt/preview/page.html"
 
 
 @admin.register(TokenPreview)
-class TokenPreviewAdmin(SearchMixin):
+class TokenPreviewAdmin(ReadOnlyModelAdmin):
     """The preview page, in place of a list of rows."""
 
     searches: ClassVar = {_SEARCH: ResourceServers()}
@@ -68,18 +70,6 @@ class TokenPreviewAdmin(SearchMixin):
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Return whether the user may preview tokens."""
         return request.user.has_perm(PREVIEW_PERMISSION)
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        """Return ``False``: the page has no rows."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Return ``False``: the page has no rows."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Return ``False``: the page has no rows."""
-        return False
 
 
 def record_preview(request: HttpRequest, effects: ChangeImpact) -> None:

@@ -17,7 +17,7 @@ from django.utils.http import urlencode
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from django_at_jwt.admin.base import ModelAdmin
+from django_at_jwt.admin.base import ReadOnlyModelAdmin
 from django_at_jwt.admin.dates import format_instant
 from django_at_jwt.authorization_server.endpoint_urls import first_path, mounted_views
 from django_at_jwt.authorization_server.keys.affected_tokens import live_links
@@ -93,8 +93,8 @@ def _signs_until(key: SigningKey) -> str:
 
 
 @admin.register(SigningKey)
-class SigningKeyAdmin(ModelAdmin):
-    """Signing keys and their states. No page shows private keys."""
+class SigningKeyAdmin(ReadOnlyModelAdmin):
+    """Signing keys and their states. No page shows private keys; only rotations, revocations and purges change rows."""
 
     change_list_template = "admin/django_at_jwt/signingkey/change_list.html"
     change_form_template = "admin/django_at_jwt/signingkey/change_form.html"
@@ -192,18 +192,6 @@ class SigningKeyAdmin(ModelAdmin):
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
         """Allow only the filters: one by the encrypted private key would reveal it character by character."""
         return lookup in {StateFilter.parameter_name, AlgorithmFilter.parameter_name}
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        """Return ``False``: only rotations create keys."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: SigningKey | None = None) -> bool:
-        """Return ``False``: only rotations change keys."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: SigningKey | None = None) -> bool:
-        """Return ``False``: keys are purged once all their tokens have expired."""
-        return False
 
     def has_rotate_permission(self, request: HttpRequest) -> bool:
         """Return whether the user may rotate keys."""

@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
-from django_at_jwt.admin.base import ModelAdmin
+from django_at_jwt.admin.base import ReadOnlyModelAdmin
 from django_at_jwt.models import SigningKeyEvent
 
 from .display import short_kid, two_lines
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @admin.register(SigningKeyEvent)
-class SigningKeyEventAdmin(ModelAdmin):
+class SigningKeyEventAdmin(ReadOnlyModelAdmin):
     """What was done to the signing keys, newest first, for users who may view signing keys."""
 
     list_display = ("instant", "key", "action", "description", "by", "reason")
@@ -53,15 +53,3 @@ class SigningKeyEventAdmin(ModelAdmin):
     def has_view_permission(self, request: HttpRequest, obj: SigningKeyEvent | None = None) -> bool:
         """Return whether the user may view signing keys."""
         return request.user.has_perm("django_at_jwt.view_signingkey")
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        """Return ``False``: events are recorded with the changes."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: SigningKeyEvent | None = None) -> bool:
-        """Return ``False``: a history is not changed."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: SigningKeyEvent | None = None) -> bool:
-        """Return ``False``: a history is not changed."""
-        return False
