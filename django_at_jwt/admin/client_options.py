@@ -11,11 +11,10 @@ from django.utils.translation import gettext_lazy as _
 from oauth2_provider.models import get_application_model
 
 from django_at_jwt.models import ClientOptions
-from django_at_jwt.models.authorization import reference_to
+from django_at_jwt.models.authorization import reference_to, referenced_rows
 
 from .base import ModelAdmin
-from .search_fields import SearchField, SearchMixin
-from .searchable import Clients
+from .client_choices import ClientField, ClientSearchMixin, client_label
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -64,11 +63,8 @@ class _ChangeList(ChangeList):
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
-        rows = list(self.result_list)
-        clients = _clients_of(rows)
-        for row in rows:
-            row.client = clients.get((row.client_model, row.client_key))
-        self.result_list = rows
+        self.result_list = list(self.result_list)
+        _read_clients(self.result_list)
 
 
 @admin.register(ClientOptions)
@@ -94,7 +90,7 @@ class ClientOptionsAdmin(SearchMixin, ModelAdmin):
         """Return the options with their client, which titles and messages name."""
         row = super().get_object(request, object_id, from_field)
         if row is not None:
-            row.client = _clients_of([row]).get((row.client_model, row.client_key))
+            _read_clients([row])
         return row
 
     def get_fields(self, request: HttpRequest, obj: ClientOptions | None = None) -> Any:
@@ -108,16 +104,12 @@ class ClientOptionsAdmin(SearchMixin, ModelAdmin):
     @admin.display(description=_("client"))
     def named_client(self, row: ClientOptions) -> str:
         """Return the name and the client ID of the client."""
-        client = row.client
-        if client is None:
-            return str(row)
-        return f"{client.name} ({client.client_id})" if client.name else str(client.client_id)
+        return str(row) if row.client is None else client_label(row.client.client_id, row.client.name)
 
 
-def _clients_of(rows: Iterable[ClientOptions]) -> dict[tuple[str, str], Any]:
-    """Return the clients by model label and primary key, without those of a former application model."""
-    model = get_application_model()
-    label = (model._meta.concrete_model or model)._meta.label
-    # Keys of another model may have another type.
-    keys = [row.client_key for row in rows if row.client_model == label]
-    return {reference_to(client): client for client in model._default_manager.filter(pk__in=keys)}
+def _read_clients(rows: Iterable[ClientOptions]) -> None:
+    """Set the clients of options, in one query; ``None`` for a deleted one or one of a former application model."""
+    references = {(row.client_model, row.client_key): row for row in rows}
+    clients = referenced_rows(get_application_model(), references)
+    for reference, row in references.items():
+        row.client = clients.get(reference)

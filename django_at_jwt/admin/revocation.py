@@ -39,8 +39,10 @@ from django_at_jwt.authorization_server.revocation.revoke import (
 from django_at_jwt.authorization_server.revocation.rows import has_own_revoke
 from django_at_jwt.conf import token_user_model
 from django_at_jwt.models import Authorization, DenyListEntry
+from django_at_jwt.models.authorization import label_of
 
 from .base import ModelAdmin
+from .client_choices import client_label
 from .conflicts import ConflictMessageMixin, answering_conflicts
 from .dates import format_instant
 
@@ -51,7 +53,6 @@ if TYPE_CHECKING:
     from django.db.models import QuerySet
 
     from django_at_jwt.models import IssuedToken
-
 
 # The template revocation/link.html, which other models' pages include, checks the same permission.
 REVOKE_PERMISSION: Final = "django_at_jwt.revoke_tokens"
@@ -215,7 +216,7 @@ class DenyListEntryAdmin(ModelAdmin):
         except Authorization.DoesNotExist:
             raise Http404 from None
         model = token_user_model()
-        if authorization.user_model != (model._meta.concrete_model or model)._meta.label:
+        if authorization.user_model != label_of(model):
             raise Http404
         [user] = users = self._row(request, model, authorization.user_key)
         back = _address_of(self.admin_site, users)
@@ -338,7 +339,7 @@ def _revoke_client_tokens(
                 "these expire."
             ),
         }
-        names = [f"{client} ({client.client_id})" if client.name else client.client_id for client in found]
+        names = [client_label(client.client_id, client.name) for client in found]
         return _page(request, site, {**context, **_asked(request, names, counts, commands), "back": back})
     ended = sum(revoke_client(client) for client in found)
     record_client_revocation(request, found)

@@ -17,6 +17,7 @@ from oauth2_provider.models import (
     refresh_token_expire_timedelta,
 )
 
+from django_at_jwt.models.authorization import referenced_rows
 from django_at_jwt.models.primary import primary_rows
 
 from .revocation.revoke import authorizations_of_client, authorizations_of_users
@@ -96,12 +97,9 @@ def clients_of(authorizations: Sequence[Authorization]) -> dict[str, Any]:
 
     Those of deleted clients are missing.
     """
-    model = get_application_model()
-    label = (model._meta.concrete_model or model)._meta.label
-    keys = {row.identifier: row.client_key for row in authorizations if row.client_model == label}
-    rows = model._default_manager.filter(pk__in=set(keys.values())) if keys else ()
-    clients = {str(client.pk): client for client in rows}
-    return {identifier: clients[key] for identifier, key in keys.items() if key in clients}
+    references = {row.identifier: (row.client_model, row.client_key) for row in authorizations}
+    clients = referenced_rows(get_application_model(), references.values())
+    return {identifier: clients[reference] for identifier, reference in references.items() if reference in clients}
 
 
 def _live(authorizations: QuerySet[Authorization]) -> LiveAuthorizations:
@@ -129,11 +127,13 @@ def usable_families(families: Iterable[Any], now: datetime) -> set[Any]:
     asked = list(families)
     if not asked:
         return set()
-    refresh_tokens = primary_rows(get_refresh_token_model()).filter(
-        token_family__in=asked, revoked__isnull=True, access_token__isnull=False
-    )
+    of_families = primary_rows(get_refresh_token_model()).filter(token_family__in=asked)
+    return set(usable_refresh_tokens(of_families, now).values_list("token_family", flat=True))
+
+
+def usable_refresh_tokens(rows: QuerySet[Any], now: datetime) -> QuerySet[Any]:
+    """Return those of these refresh tokens that DOT accepts."""
+    usable = rows.filter(revoked__isnull=True, access_token__isnull=False)
     lifetime = refresh_token_expire_timedelta()
-    if lifetime is not None:
-        # It is counted from the end of the access token.
-        refresh_tokens = refresh_tokens.filter(access_token__expires__gt=now - lifetime)
-    return set(refresh_tokens.values_list("token_family", flat=True))
+    # DOT counts it from the end of the access token.
+    return usable if lifetime is None else usable.filter(access_token__expires__gt=now - lifetime)

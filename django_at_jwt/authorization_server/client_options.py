@@ -12,7 +12,7 @@ from django_at_jwt.core.errors import IssuanceUnavailable
 from django_at_jwt.core.quotation import single_line
 from django_at_jwt.core.resource_servers import TokenFormat
 from django_at_jwt.models import ClientOptions
-from django_at_jwt.models.authorization import reference_to
+from django_at_jwt.models.authorization import label_of, reference_to
 
 from .row_cache import RowCache
 
@@ -57,8 +57,7 @@ def token_formats_by_key() -> dict[str, TokenFormat]:
     Raises:
         django.db.Error: the options of clients cannot be read.
     """
-    model = get_application_model()
-    label = (model._meta.concrete_model or model)._meta.label
+    label = label_of(get_application_model())
     return {
         key: options.token_format
         for (client_model, key), options in _chosen.current().items()

@@ -16,7 +16,7 @@ from django_at_jwt.core.errors import InvalidGrant, IssuanceUnavailable
 from django_at_jwt.core.subjects import AmbiguousSector, is_subject, pairwise_subject, sector_of
 from django_at_jwt.core.token_id import is_unstored
 from django_at_jwt.models import Authorization
-from django_at_jwt.models.authorization import credential_hash
+from django_at_jwt.models.authorization import credential_hash, label_of
 from django_at_jwt.models.primary import primary_rows
 
 from .site_functions import call_site_function
@@ -129,8 +129,7 @@ def user_of_computed_subject(claims: AccessTokenClaims, token: str) -> Any:
 
 def _user_of_authorization(identifier: str) -> Any:
     model = token_user_model()
-    label = model._meta.concrete_model._meta.label  # type: ignore[union-attr]
-    row = primary_rows(Authorization).filter(identifier=identifier, user_model=label).first()
+    row = primary_rows(Authorization).filter(identifier=identifier, user_model=label_of(model)).first()
     return None if row is None else model._base_manager.filter(pk=row.user_key).first()
 
 

@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from .primary import primary_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
     from uuid import UUID
 
@@ -178,7 +178,23 @@ class Authorization(models.Model):
 
 def reference_to(row: Any) -> tuple[str, str]:
     """Return the model label and the primary key of a row as text; empty strings for ``None``."""
-    return ("", "") if row is None or row.pk is None else (row._meta.concrete_model._meta.label, str(row.pk))
+    return ("", "") if row is None or row.pk is None else (label_of(row), str(row.pk))
+
+
+def label_of(model: Any) -> str:
+    """Return the label that references have for the rows of a model: that of its concrete model."""
+    return str(model._meta.concrete_model._meta.label)
+
+
+def referenced_rows(model: Any, references: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Any]:
+    """Return rows of a model by their references, in one statement.
+
+    Left out: rows that do not exist, and references to other models, whose keys may have another type.
+    """
+    label = label_of(model)
+    keys = {key for of_model, key in references if of_model == label}
+    rows = model._default_manager.filter(pk__in=keys) if keys else ()
+    return {reference_to(row): row for row in rows}
 
 
 def credential_hash(credential: str) -> str:

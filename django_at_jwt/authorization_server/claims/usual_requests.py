@@ -13,13 +13,9 @@ from itertools import product
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from django.utils import timezone
-from oauth2_provider.models import (
-    get_access_token_model,
-    get_application_model,
-    get_refresh_token_model,
-    refresh_token_expire_timedelta,
-)
+from oauth2_provider.models import get_access_token_model, get_application_model, get_refresh_token_model
 
+from django_at_jwt.authorization_server.activity import usable_refresh_tokens
 from django_at_jwt.authorization_server.client_options import token_format_of, token_formats_by_key
 from django_at_jwt.authorization_server.registration import SELF_REGISTERED, registered_itself
 from django_at_jwt.authorization_server.resource_servers import is_open_to
@@ -32,8 +28,6 @@ from django_at_jwt.models.primary import primary_rows
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
-
-    from django.db.models import QuerySet
 
     from django_at_jwt.core.resource_servers import ResourceServerConfig, ResourceServers
 
@@ -242,7 +236,7 @@ def _refreshes() -> RefreshTokenSample:
     model = get_refresh_token_model()
     rows = primary_rows(model).order_by("-pk")
     oldest = rows.values_list("pk", flat=True)[MOST_ROWS : MOST_ROWS + 1].first()
-    live = _live(rows if oldest is None else rows.filter(pk__gt=oldest))
+    live = usable_refresh_tokens(rows if oldest is None else rows.filter(pk__gt=oldest), timezone.now())
     client = ("application__client_id", "application", "application__registration_source")
     tokens = list(live.values_list(*client, "token_family", "resource", "access_token__scope")[:MOST_TOKENS])
     granted = {
@@ -269,12 +263,3 @@ def _refreshes() -> RefreshTokenSample:
         for (client_id, key, is_registered, scopes, resources), number in counted.items()
     )
     return RefreshTokenSample(requests, is_complete=oldest is None and len(tokens) < MOST_TOKENS)
-
-
-def _live(rows: QuerySet[Any]) -> QuerySet[Any]:
-    live = rows.filter(revoked__isnull=True, access_token__isnull=False)
-    lifetime = refresh_token_expire_timedelta()
-    if lifetime is not None:
-        # DOT counts it from the end of the access token.
-        live = live.filter(access_token__expires__gt=timezone.now() - lifetime)
-    return live

@@ -28,7 +28,7 @@ from django_at_jwt.conf import app_settings, token_user_model
 from django_at_jwt.core.quotation import is_storable, quote
 from django_at_jwt.core.token_id import LONGEST_TOKEN_ID, TokenId, is_unstored
 from django_at_jwt.models import Authorization, ClientOptions, DenyListEntry, IssuedToken, SigningKey
-from django_at_jwt.models.authorization import EndReason, credential_hash
+from django_at_jwt.models.authorization import EndReason, credential_hash, label_of
 from django_at_jwt.models.primary import primary_rows
 
 from .entries import deny_audience, deny_authorizations, deny_client, deny_tokens
@@ -297,16 +297,14 @@ def authorizations_of_client(client: Any) -> QuerySet[Authorization]:
 
 def authorizations_of_clients(keys: Iterable[Any]) -> QuerySet[Authorization]:
     """Return all authorizations of clients by their primary keys."""
-    return primary_rows(Authorization).filter(client_model=_client_model(), client_key__in=[str(key) for key in keys])
-
-
-def _client_model() -> str:
-    return str(get_application_model()._meta.concrete_model._meta.label)
+    return primary_rows(Authorization).filter(
+        client_model=label_of(get_application_model()), client_key__in=[str(key) for key in keys]
+    )
 
 
 def forget_clients(keys: Sequence[Any]) -> None:
     """Delete what is stored about clients by their primary keys. The deny list names their tokens by value."""
-    options = primary_rows(ClientOptions).filter(client_model=_client_model())
+    options = primary_rows(ClientOptions).filter(client_model=label_of(get_application_model()))
     options.filter(client_key__in=[str(key) for key in keys]).delete()
     forget_authorizations(authorizations_of_clients(keys))
     own = primary_rows(get_access_token_model()).filter(application__in=keys, user__isnull=True)
