@@ -17,7 +17,7 @@ from django_at_jwt.conf import app_settings
 from django_at_jwt.core.errors import KeysUnavailable, NoSigningKey, RevocationUnavailable
 from django_at_jwt.core.health import Health, HealthStatus, Problem, combined
 from django_at_jwt.core.key_schedule import next_transition, run_failure, run_problem
-from django_at_jwt.core.quotation import format_instant, single_line
+from django_at_jwt.core.quotation import format_instant, sentence, single_line
 from django_at_jwt.core.revocation import Revocation
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def issuer_health(now: datetime, *, max_run_age: timedelta) -> Health:
         ring = key_store.current()
     except KeysUnavailable as error:
         # The other tables cannot be read either, and each attempt would wait for the timeout.
-        text = f"{_sentence(error)} {_HINT}"
+        text = f"{sentence(single_line(error))} {_HINT}"
         problem = Problem(status=HealthStatus.UNKNOWN, name="keys_unreadable", text=text)
         facts: dict[str, Any] = {
             "algorithms": [],
@@ -67,7 +67,7 @@ def _keys(ring: KeyRing, now: datetime) -> Health:
         if each["problem"]
     ]
     problems += [
-        Problem(status=HealthStatus.WARNING, name="key_cannot_be_opened", text=f"{text[0].upper()}{text[1:]}.")
+        Problem(status=HealthStatus.WARNING, name="key_cannot_be_opened", text=sentence(text))
         for kid, text in unopenable.items()
         if kid not in signers
     ]
@@ -157,7 +157,7 @@ def _client_secret_key() -> Health:
     try:
         client_secret_keys.newest()
     except KeysUnavailable as error:
-        problem = Problem(status=HealthStatus.CRITICAL, name="client_secret_key", text=_sentence(error))
+        problem = Problem(status=HealthStatus.CRITICAL, name="client_secret_key", text=sentence(single_line(error)))
         return Health(problems=(problem,))
     return Health()
 
@@ -174,7 +174,7 @@ def _deny_list() -> Health:
             text = f"The deny list could not be read {since}; tokens revoked in the meantime are accepted."
             problems = (Problem(status=HealthStatus.WARNING, name="deny_list", text=text),)
     except RevocationUnavailable as error:
-        problems = (Problem(status=HealthStatus.CRITICAL, name="deny_list", text=_sentence(error)),)
+        problems = (Problem(status=HealthStatus.CRITICAL, name="deny_list", text=sentence(single_line(error))),)
     return Health(problems=problems, facts={"deny_list": _deny_list_facts()})
 
 
@@ -185,8 +185,3 @@ def _deny_list_facts() -> dict[str, Any]:
 
 def _iso(instant: datetime | None) -> str | None:
     return None if instant is None else instant.isoformat()
-
-
-def _sentence(error: Exception) -> str:
-    text = single_line(error)
-    return f"{text[0].upper()}{text[1:]}."

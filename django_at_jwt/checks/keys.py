@@ -14,7 +14,7 @@ from django_at_jwt.core.errors import NoSigningKey
 from django_at_jwt.core.jose.algorithms import ALGORITHMS
 from django_at_jwt.core.key_lifecycle import KeyState, KeyTimes, is_usable, plan_rotation
 from django_at_jwt.core.key_schedule import run_failure, run_problem
-from django_at_jwt.core.quotation import format_end, format_instant
+from django_at_jwt.core.quotation import format_end, format_instant, sentence
 
 from .ids import CheckId, issues_tokens, settings_valid, when
 
@@ -101,7 +101,7 @@ def check_signing_keys_open(**_kwargs: Any) -> list[CheckMessage]:
         try:
             require_row_that_opens(row)
         except NoSigningKey as error:
-            problem = f"{error.detail[0].upper()}{error.detail[1:]}."
+            problem = sentence(error.detail)
             messages.append(
                 Error(
                     problem,
@@ -123,7 +123,7 @@ def check_signing_keys_open(**_kwargs: Any) -> list[CheckMessage]:
         except NoSigningKey as error:
             messages.append(
                 Error(
-                    f"{error.detail[0].upper()}{error.detail[1:]}.",
+                    sentence(error.detail),
                     hint="Clients whose secrets it hashes are answered with 503. Restore the former key-encryption key "
                     "or the row, or give these clients new secrets.",
                     id=CheckId.UNOPENABLE_KEY,

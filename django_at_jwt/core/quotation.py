@@ -29,6 +29,11 @@ class Message:
         return self.text % self.parameters
 
 
+def sentence(text: str) -> str:
+    """Return a text with a capital letter and a full stop."""
+    return f"{text[:1].upper()}{text[1:]}."
+
+
 def quote(value: object) -> str:
     """Return an untrusted value as short ASCII text on one line; ``None`` is ``missing``."""
     if value is None:
