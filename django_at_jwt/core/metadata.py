@@ -239,34 +239,13 @@ def read_document(body: bytes) -> dict[str, Any]:
         raise UnacceptableDocument(f"it is {rejected.detail}") from None
 
 
-def jwks_uri_in(metadata: Mapping[str, Any], *, issuer: str, loopback_http: bool) -> str:
-    """Return the ``jwks_uri`` of an issuer's metadata.
+def address_in(member: str, metadata: Mapping[str, Any], *, issuer: str, loopback_http: bool) -> str:
+    """Return the URL that a member of an issuer's metadata holds, such as ``jwks_uri``.
 
     Raises:
-        UnacceptableDocument: it describes another issuer (RFC 8414 §3.3), or has no ``jwks_uri`` that may be fetched.
+        UnacceptableDocument: the metadata describes another issuer (RFC 8414 §3.3), or has no such URL that may be
+            fetched (:func:`is_fetchable`).
     """
-    return _address_in(metadata, "jwks_uri", issuer=issuer, loopback_http=loopback_http)
-
-
-def introspection_endpoint_in(metadata: Mapping[str, Any], *, issuer: str, loopback_http: bool) -> str:
-    """Return the ``introspection_endpoint`` of an issuer's metadata.
-
-    Raises:
-        UnacceptableDocument: it describes another issuer, or has no ``introspection_endpoint`` that may be used.
-    """
-    return _address_in(metadata, "introspection_endpoint", issuer=issuer, loopback_http=loopback_http)
-
-
-def revocations_uri_in(metadata: Mapping[str, Any], *, issuer: str, loopback_http: bool) -> str:
-    """Return the URL of the document of revocations from an issuer's metadata.
-
-    Raises:
-        UnacceptableDocument: it describes another issuer, or has no ``at_jwt_revocations_uri`` that may be used.
-    """
-    return _address_in(metadata, REVOCATIONS_URI, issuer=issuer, loopback_http=loopback_http)
-
-
-def _address_in(metadata: Mapping[str, Any], member: str, *, issuer: str, loopback_http: bool) -> str:
     if metadata.get("issuer") != issuer:
         raise UnacceptableDocument(f"its issuer is {quote(metadata.get('issuer'))}, not {quote(issuer)}")
     address = metadata.get(member)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from django_at_jwt.core.errors import UnacceptableDocument
-from django_at_jwt.core.metadata import is_fetchable, is_remote_issuer, jwks_uri_in, metadata_addresses, read_document
+from django_at_jwt.core.metadata import address_in, is_fetchable, is_remote_issuer, metadata_addresses, read_document
 from django_at_jwt.core.quotation import quote
 
 ROOT = "https://as.example.com"
@@ -120,7 +120,7 @@ def test_issuer_has_no_query():
 
 def test_metadata_of_this_issuer_alone():
     good = {"issuer": ROOT, "jwks_uri": f"{ROOT}/keys"}
-    assert jwks_uri_in(good, issuer=ROOT, loopback_http=False) == f"{ROOT}/keys"
+    assert address_in("jwks_uri", good, issuer=ROOT, loopback_http=False) == f"{ROOT}/keys"
     for changes in (
         {"issuer": f"{ROOT}/"},
         {"issuer": ROOT.upper()},
@@ -131,9 +131,9 @@ def test_metadata_of_this_issuer_alone():
         {"jwks_uri": [f"{ROOT}/keys"]},
     ):
         with pytest.raises(UnacceptableDocument):
-            jwks_uri_in(good | changes, issuer=ROOT, loopback_http=False)
+            address_in("jwks_uri", good | changes, issuer=ROOT, loopback_http=False)
     local = good | {"jwks_uri": "http://localhost/keys"}
-    assert jwks_uri_in(local, issuer=ROOT, loopback_http=True) == "http://localhost/keys"
+    assert address_in("jwks_uri", local, issuer=ROOT, loopback_http=True) == "http://localhost/keys"
 
 
 @given(st.binary())

@@ -19,7 +19,7 @@ from django_at_jwt.core.errors import (
     TokenRejected,
     UnacceptableDocument,
 )
-from django_at_jwt.core.metadata import REVOCATIONS_URI, read_document, revocations_uri_in
+from django_at_jwt.core.metadata import REVOCATIONS_URI, address_in, read_document
 from django_at_jwt.core.quotation import quote
 from django_at_jwt.core.remote_issuer import entity_tag
 from django_at_jwt.core.revocation_document import (
@@ -434,7 +434,7 @@ def _announced_uri(metadata: Mapping[str, Any], *, issuer: str, loopback_http: b
             f'the issuer announces no document of revocations ("{REVOCATIONS_URI}"). Set AT_JWT["PUBLISH_REVOCATIONS"] '
             'there, or another "revocation" here'
         )
-    return revocations_uri_in(metadata, issuer=issuer, loopback_http=loopback_http)
+    return address_in(REVOCATIONS_URI, metadata, issuer=issuer, loopback_http=loopback_http)
 
 
 def _digest(text: str) -> str:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from django.dispatch import Signal
 
 from django_at_jwt.core.errors import UnacceptableDocument
 from django_at_jwt.core.jose.jwk_set import AcceptedKeys, accept_keys
-from django_at_jwt.core.metadata import jwks_uri_in, metadata_addresses
+from django_at_jwt.core.metadata import address_in, metadata_addresses
 from django_at_jwt.core.quotation import quote
 from django_at_jwt.core.remote_issuer import IssuerSnapshot, entity_tag
 from django_at_jwt.events import IssuerFetched, emit, span
@@ -136,7 +137,7 @@ class _Retrieval:
     def metadata(self) -> tuple[str, float]:
         """Return ``jwks_uri`` and the time until which the metadata is fresh."""
         with reported(self.options.issuer, METADATA) as step:
-            jwks_uri, lifetime = discover(self.options, jwks_uri_in, deadline=self.deadline)
+            jwks_uri, lifetime = discover(self.options, partial(address_in, "jwks_uri"), deadline=self.deadline)
             step.outcome = FETCHED
             return jwks_uri, time.time() + lifetime
 

@@ -7,6 +7,7 @@ import hashlib
 import threading
 import time
 from collections import OrderedDict
+from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import quote_plus
 
@@ -20,7 +21,7 @@ from django_at_jwt.core.errors import (
     UnacceptableDocument,
 )
 from django_at_jwt.core.introspection import is_active
-from django_at_jwt.core.metadata import introspection_endpoint_in
+from django_at_jwt.core.metadata import address_in
 from django_at_jwt.events import IssuerFailed, emit, span
 from django_at_jwt.outbound.http import FetchFailed, post_form
 
@@ -170,7 +171,8 @@ class RemoteIntrospection:
             return self._options.endpoint
         if self._endpoint is None or time.monotonic() >= self._endpoint_until:
             try:
-                self._endpoint, lifetime = discover(self._options.remote, introspection_endpoint_in, deadline=deadline)
+                read = partial(address_in, "introspection_endpoint")
+                self._endpoint, lifetime = discover(self._options.remote, read, deadline=deadline)
             except FetchFailed:
                 if self._endpoint is None:
                     raise
