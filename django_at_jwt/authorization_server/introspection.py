@@ -12,7 +12,7 @@ from django_at_jwt.conf import app_settings, local_issuer, register_process_cach
 from django_at_jwt.core.errors import RejectionReason, TokenRejected
 from django_at_jwt.core.introspection import INACTIVE, active_response
 from django_at_jwt.core.jose.jws import CompactJws
-from django_at_jwt.core.profile import ACCEPTED_TYPES
+from django_at_jwt.core.profile import check_type
 from django_at_jwt.core.quotation import quote
 from django_at_jwt.core.revocation import Revocation
 from django_at_jwt.core.token_id import is_unstored
@@ -84,10 +84,10 @@ def _username(user: Any) -> str | None:
 def _is_access_jwt(token: str) -> bool:
     """Return whether a token has the form of an ``at+jwt``. Nothing is verified."""
     try:
-        typ = CompactJws.split(token, max_bytes=app_settings().max_token_bytes).header.get("typ")
+        check_type(CompactJws.split(token, max_bytes=app_settings().max_token_bytes).header)
     except TokenRejected:
         return False
-    return isinstance(typ, str) and typ.lower() in ACCEPTED_TYPES
+    return True
 
 
 @sensitive_variables()

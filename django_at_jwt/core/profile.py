@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from django_at_jwt.core.jose.keys import PrivateKey, PublicKey
 
 TOKEN_TYPE: Final = "at+jwt"  # noqa: S105 - a media type
-ACCEPTED_TYPES: Final = frozenset({"at+jwt", "application/at+jwt"})
+_ACCEPTED_TYPES: Final = frozenset({"at+jwt", "application/at+jwt"})
 # Members that change the meaning of the token, and that access tokens do not use (RFC 7797, RFC 7516).
 _REFUSED_MEMBERS: Final = frozenset({"b64", "zip", "enc"})
 REQUIRED_CLAIMS: Final = ("iss", "exp", "aud", "sub", "client_id", "iat", "jti")
@@ -80,7 +80,7 @@ def check_type(header: Mapping[str, Any]) -> None:
         TokenRejected: it is missing, another type, or not a string.
     """
     typ = header.get("typ")
-    if not isinstance(typ, str) or not typ.isascii() or typ.lower() not in ACCEPTED_TYPES:
+    if not isinstance(typ, str) or not typ.isascii() or typ.lower() not in _ACCEPTED_TYPES:
         raise TokenRejected(RejectionReason.UNEXPECTED_TYPE, 'the "typ" is not at+jwt')
 
 

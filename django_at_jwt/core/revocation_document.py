@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from django_at_jwt.core.jose.jws import CompactJws, decode_object, encode_segment, sign_compact
+from django_at_jwt.core.jose.jws import CompactJws, encode_segment, sign_compact
 
 from .deny_list import DenyEntry, DenyKind
-from .errors import RejectionReason, TokenRejected, UnacceptableDocument
+from .errors import TokenRejected, UnacceptableDocument
 from .profile import check_extensions, encode_json, key_reference
 from .quotation import quote
 
@@ -116,7 +116,7 @@ def read_revocations(text: str, *, key_ring: KeyRing, issuer: str, now: float, l
         key = _key(jws, key_ring)
         if not key.verifies(jws.signing_input, jws.signature):
             raise UnacceptableDocument("its signature is wrong")
-        claims = decode_object(jws.payload, RejectionReason.BAD_CLAIMS)
+        claims = jws.claims
     except TokenRejected as rejected:
         raise UnacceptableDocument(f"it is not a valid JWS: {rejected.detail}") from None
     _check_issuer_and_times(claims, issuer, now, leeway)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from django_at_jwt.conf import app_settings
 from django_at_jwt.core.diagnosis import RuleOutcome, RuleResult, diagnose
-from django_at_jwt.core.errors import KeysUnavailable, RejectionReason, RevocationUnavailable, TokenRejected
-from django_at_jwt.core.jose.jws import CompactJws, decode_object
+from django_at_jwt.core.errors import KeysUnavailable, RevocationUnavailable, TokenRejected
+from django_at_jwt.core.jose.jws import CompactJws
 from django_at_jwt.core.profile import parse_claims
 from django_at_jwt.core.subjects import UserMode
 from django_at_jwt.core.verifier import Expectations
@@ -100,8 +100,7 @@ def _revocation_rule(token: str, diagnosis: Diagnosis, audience: str | None) -> 
 
 
 def _claims_of(token: str) -> AccessTokenClaims:
-    jws = CompactJws.split(token, max_bytes=app_settings().max_token_bytes)
-    return parse_claims(decode_object(jws.payload, RejectionReason.BAD_CLAIMS))
+    return parse_claims(CompactJws.split(token, max_bytes=app_settings().max_token_bytes).claims)
 
 
 def _user_rule(token: str, diagnosis: Diagnosis) -> RuleResult:

@@ -24,7 +24,7 @@ from django_at_jwt.conf import (
     register_process_cache,
 )
 from django_at_jwt.core.errors import ReadNeeded, RejectionReason, TokenRejected
-from django_at_jwt.core.jose.jws import CompactJws, decode_object
+from django_at_jwt.core.jose.jws import CompactJws
 from django_at_jwt.core.metadata import is_remote_issuer
 from django_at_jwt.core.profile import check_type
 from django_at_jwt.core.revocation import Revocation
@@ -135,7 +135,7 @@ def is_meant_for_this_api(token: str, audience: str | tuple[str, ...] | None = N
     try:
         jws = CompactJws.split(token, max_bytes=app_settings().max_token_bytes)
         check_type(jws.header)
-        claims = decode_object(jws.payload, RejectionReason.BAD_CLAIMS)
+        claims = jws.claims
     except TokenRejected:
         return False
     issuer, aud = claims.get("iss"), claims.get("aud")
@@ -194,8 +194,7 @@ def claimed_issuer(token: str, *, max_bytes: int) -> str | None:
     Raises:
         TokenRejected: the token is not a JWT.
     """
-    jws = CompactJws.split(token, max_bytes=max_bytes)
-    issuer = decode_object(jws.payload, RejectionReason.BAD_CLAIMS).get("iss")
+    issuer = CompactJws.split(token, max_bytes=max_bytes).claims.get("iss")
     return issuer if isinstance(issuer, str) else None
 
 
@@ -287,13 +286,11 @@ def _remote(
 
 def _issuer_of(token: str, issuers: Mapping[str, AcceptedIssuer], settings: AppSettings) -> AcceptedIssuer:
     if len(issuers) == 1:
-        [accepted] = issuers.values()
-        return accepted
-    return issuers.get(token_cache.issuer_of(token) or "") or _issuer_by_claim(token, issuers, settings)
-
-
-def _issuer_by_claim(token: str, issuers: Mapping[str, AcceptedIssuer], settings: AppSettings) -> AcceptedIssuer:
-    accepted = issuers.get(claimed_issuer(token, max_bytes=settings.max_token_bytes) or "")
+        [only] = issuers.values()
+        return only
+    accepted = issuers.get(token_cache.issuer_of(token) or "")
+    if accepted is None:
+        accepted = issuers.get(claimed_issuer(token, max_bytes=settings.max_token_bytes) or "")
     if accepted is None:
         raise TokenRejected(RejectionReason.WRONG_ISSUER, "iss is not an accepted issuer")
     return accepted

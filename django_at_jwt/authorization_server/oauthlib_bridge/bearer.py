@@ -21,8 +21,8 @@ from django_at_jwt.authorization_server.revocation.deny_list import deny_list
 from django_at_jwt.conf import app_settings, audiences_of_view, local_issuer
 from django_at_jwt.core.bearer import INVALID_TOKEN
 from django_at_jwt.core.errors import KeysUnavailable, RejectionReason, RevocationUnavailable, TokenRejected
-from django_at_jwt.core.jose.jws import CompactJws, decode_object
-from django_at_jwt.core.profile import ACCEPTED_TYPES
+from django_at_jwt.core.jose.jws import CompactJws
+from django_at_jwt.core.profile import check_type
 from django_at_jwt.core.quotation import single_line
 from django_at_jwt.core.token_id import is_unstored
 from django_at_jwt.core.verifier import Expectations, verify_with_current_keys
@@ -120,11 +120,10 @@ def claims_to_be_ours(token: str) -> bool:
     """Return whether a token claims to be an ``at+jwt`` of this issuer. Nothing is verified."""
     try:
         jws = CompactJws.split(token, max_bytes=app_settings().max_token_bytes)
-        typ = jws.header.get("typ")
-        issuer = decode_object(jws.payload, RejectionReason.BAD_CLAIMS).get("iss")
+        check_type(jws.header)
+        return bool(jws.claims.get("iss") == local_issuer())
     except TokenRejected:
         return False
-    return isinstance(typ, str) and typ.lower() in ACCEPTED_TYPES and issuer == local_issuer()
 
 
 def _verify(token: str, request: Request) -> AccessTokenClaims:

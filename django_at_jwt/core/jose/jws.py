@@ -163,6 +163,11 @@ class CompactJws(NamedTuple):
         """The protected header, decoded strictly on each access. Not verified."""
         return decode_object(decode_segment(self.header_segment), RejectionReason.BAD_HEADER)
 
+    @property
+    def claims(self) -> dict[str, Any]:
+        """The JSON object in the payload, decoded strictly on each access. Not verified."""
+        return decode_object(self.payload, RejectionReason.BAD_CLAIMS)
+
 
 def sign_compact(key: PrivateKey, header_segment: bytes, payload: bytes) -> str:
     """Return a compact JWS over ``payload`` with an encoded header (RFC 7515 §5.1)."""
