@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from django_at_jwt.core.authentication import AuthenticationEvent
+from django_at_jwt.core.login import AuthenticationEvent
 
 __all__ = ["AuthenticationEvent"]

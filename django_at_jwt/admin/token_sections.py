@@ -21,7 +21,7 @@ from django_at_jwt.authorization_server.resource_servers import registry
 from django_at_jwt.authorization_server.toolkit import get_scopes_backend
 from django_at_jwt.conf import access_token_lifetime, app_settings, token_user_model
 from django_at_jwt.core.audience import Audience
-from django_at_jwt.core.authentication import AuthenticationEvent
+from django_at_jwt.core.login import AuthenticationEvent
 from django_at_jwt.core.resource_servers import TokenFormat
 from django_at_jwt.models import Authorization, ClientOptions, ResourceServer
 from django_at_jwt.models.authorization import reference_to

@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from django_at_jwt.core.audience import Audience
-    from django_at_jwt.core.authentication import AuthenticationEvent
     from django_at_jwt.core.claims import CompiledMappers, MappedClaims
     from django_at_jwt.core.jose.keyring import Signer
     from django_at_jwt.core.jose.keys import PrivateKey
+    from django_at_jwt.core.login import AuthenticationEvent
 
 logger = logging.getLogger("django_at_jwt")
 

@@ -8,7 +8,7 @@ from django.conf import settings as django_settings
 from django.core.checks import CheckMessage, Error, Warning  # noqa: A004 - Django's own name
 
 from django_at_jwt.conf import app_settings, nearest_name
-from django_at_jwt.core.authentication import REGISTERED_METHODS
+from django_at_jwt.core.login import REGISTERED_METHODS
 
 from .ids import CheckId, issues_tokens, problem_with_callable, settings_valid, when
 

@@ -13,7 +13,7 @@ from django.contrib.sessions.backends.db import SessionStore
 
 from django_at_jwt.authorization_server.login.allauth import login_timeout, step_of
 from django_at_jwt.authorization_server.login.events import authentication_of
-from django_at_jwt.core.authentication import combined_methods, context_for
+from django_at_jwt.core.login import combined_methods, context_for
 from tests.authorization_server.login.test_events import request_in
 
 from .blocks import AUTHENTICATION, blocks_of, table_rows

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from django.apps import apps
 from django.conf import settings
 
-from django_at_jwt.core.authentication import MULTIPLE_FACTORS, PASSWORD, AuthenticationStep, Factor
+from django_at_jwt.core.login import MULTIPLE_FACTORS, PASSWORD, AuthenticationStep, Factor
 
 if TYPE_CHECKING:
     from collections.abc import Callable

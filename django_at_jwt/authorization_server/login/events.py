@@ -16,7 +16,7 @@ from django.http import parse_cookie
 from django.utils.module_loading import import_string
 
 from django_at_jwt.conf import SETTING_NAME, app_settings
-from django_at_jwt.core.authentication import (
+from django_at_jwt.core.login import (
     PASSWORD,
     AuthenticationEvent,
     AuthenticationStep,

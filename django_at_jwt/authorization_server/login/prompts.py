@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from django_at_jwt.core.authentication import LoginAsk, LoginAsks, identity_of
+from django_at_jwt.core.login import LoginAsk, LoginAsks, identity_of
 
 from .events import login_of
 

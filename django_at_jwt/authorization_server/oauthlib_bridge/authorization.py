@@ -21,7 +21,7 @@ from django_at_jwt.authorization_server.resource_servers import registry
 from django_at_jwt.authorization_server.revocation.entries import deny_tokens
 from django_at_jwt.authorization_server.revocation.revoke import end_authorizations, one_transaction
 from django_at_jwt.conf import access_token_lifetime
-from django_at_jwt.core.authentication import AuthenticationEvent
+from django_at_jwt.core.login import AuthenticationEvent
 from django_at_jwt.core.token_id import TokenId, is_unstored
 from django_at_jwt.events import CredentialReused, emit
 from django_at_jwt.models import Authorization, IssuedToken

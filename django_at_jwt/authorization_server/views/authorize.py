@@ -18,8 +18,8 @@ from django_at_jwt.authorization_server.login.prompts import forget_ask, login_a
 from django_at_jwt.authorization_server.oauthlib_bridge import AUTHENTICATION, redirectable, resolved_audience
 from django_at_jwt.authorization_server.toolkit import OAuthToolkitError
 from django_at_jwt.conf import app_settings
-from django_at_jwt.core.authentication import LoginDemand, Verdict
 from django_at_jwt.core.errors import IssuanceError, LoginRequired, UnmetAuthenticationRequirements
+from django_at_jwt.core.login import LoginDemand, Verdict
 
 from .base import OwnCoreMixin, refusal, template_name_or_default
 from .consent import Consent, has_agreed, is_asked_each_time

@@ -11,7 +11,7 @@ import pytest
 
 from django_at_jwt.authorization_server.login import allauth as allauth_records
 from django_at_jwt.authorization_server.login.allauth import step_of
-from django_at_jwt.core.authentication import AuthenticationStep, Factor
+from django_at_jwt.core.login import AuthenticationStep, Factor
 from tests.docs.blocks import ROOT
 from tests.patience import PATIENCE_SECONDS
 

@@ -18,7 +18,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from django_at_jwt.authorization_server.login.events import authentication_by_password, authentication_of
-from django_at_jwt.core.authentication import AuthenticationEvent
+from django_at_jwt.core.login import AuthenticationEvent
 
 pytestmark = pytest.mark.django_db
 

@@ -8,7 +8,7 @@ import pytest
 from django.conf import settings as django_settings
 from django.test import Client
 
-from django_at_jwt.core.authentication import MOST_ASKS
+from django_at_jwt.core.login import MOST_ASKS
 from tests.conftest import REDIRECT_URI
 
 pytestmark = [pytest.mark.django_db, pytest.mark.compliance("9470-1")]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from django_at_jwt.core.authentication import (
+from django_at_jwt.core.login import (
     MOST_ASKS,
     AuthenticationEvent,
     LoginAsk,
