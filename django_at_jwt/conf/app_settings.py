@@ -17,34 +17,29 @@ from django_at_jwt.core.verifier import DEFAULT_LEEWAY, DEFAULT_MAX_BYTES
 from .issuers import IssuerSettings, read_issuers
 from .oauth2_provider import has_issuer_tables, toolkit_setting
 from .validators import (
+    one_of,
+    optional,
     parse_rate,
     read_algorithms,
-    read_client_registration,
     read_count,
     read_dotted_path,
     read_duration,
     read_field_or_path,
     read_flag,
     read_hash_keys,
+    read_identifier,
+    read_identifiers,
+    read_key,
     read_key_encryption_keys,
     read_key_encryption_keys_if_usable,
     read_leeway,
-    read_local_user_mode,
     read_mappers,
     read_methods_by_name,
     read_methods_or_dotted_path,
-    read_optional_dotted_path,
-    read_optional_duration,
-    read_optional_identifier,
-    read_optional_identifiers,
-    read_optional_key,
-    read_optional_local_revocation,
     read_origins,
-    read_oversize,
     read_positive,
     read_protected_resources,
     read_rate,
-    read_revocation_unavailable,
     read_seconds,
     read_sectors,
     read_some_seconds,
@@ -60,6 +55,7 @@ if TYPE_CHECKING:
 _TOOLKIT_JWK_SET_MAX_AGE: Final = 3600
 # Seconds for which an issuer's response without cache headers is used.
 _USUAL_ISSUER_AGE: Final = 300.0
+_LOCAL_REVOCATIONS: Final = (Revocation.OFFLINE, Revocation.DENY_LIST, Revocation.ROW)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,17 +144,17 @@ class AppSettings:
             token in seconds, and returns its lifetime, which is not longer.
     """
 
-    default_resource: str | None = setting(None, read_optional_identifier)
+    default_resource: str | None = setting(None, optional(read_identifier))
     resource_servers: tuple[ResourceServerConfig, ...] = setting((), declared_resource_servers)
     issuer_scopes: tuple[str, ...] = setting(ISSUER_SCOPES, read_texts)
     subject: str = setting("pk", read_field_or_path)
-    user_by_subject: str | None = setting(None, read_optional_dotted_path)
-    pairwise_subject_key: str | None = setting(None, read_optional_key, repr=False)
+    user_by_subject: str | None = setting(None, optional(read_dotted_path))
+    pairwise_subject_key: str | None = setting(None, optional(read_key), repr=False)
     sector_identifiers: tuple[tuple[str, str], ...] = setting((), read_sectors)
     signing_algorithms: tuple[str, ...] = setting(("RS256",), read_algorithms)
     rotation_interval: timedelta = setting(timedelta(days=90), read_duration)
     propagation_time: timedelta = setting(timedelta(days=7), read_duration)
-    retention: timedelta | None = setting(None, read_optional_duration)
+    retention: timedelta | None = setting(None, optional(read_duration))
     rotation_run_max_age: timedelta = setting(timedelta(hours=36), read_duration)
     key_encryption_keys: tuple[str, ...] | None = setting(
         (), read_key_encryption_keys_if_usable, examine=read_key_encryption_keys, repr=False
@@ -170,10 +166,10 @@ class AppSettings:
     leeway: float = setting(float(DEFAULT_LEEWAY), read_leeway)
     max_token_bytes: int = setting(DEFAULT_MAX_BYTES, read_positive)
     verified_token_cache_size: int = setting(1024, read_count)
-    revocation: Revocation | None = setting(None, read_optional_local_revocation)
+    revocation: Revocation | None = setting(None, optional(one_of(*_LOCAL_REVOCATIONS)))
     revocation_max_age: float = setting(5.0, read_seconds)
     revocation_max_stale: float = setting(300.0, read_seconds)
-    revocation_unavailable: str = setting("refuse", read_revocation_unavailable)
+    revocation_unavailable: str = setting("refuse", one_of("refuse", "accept"))
     publish_revocations: bool = setting(False, read_flag)
     introspection_clients: tuple[str, ...] = setting((), read_texts)
     introspection_by_get: bool = setting(False, read_flag)
@@ -183,25 +179,26 @@ class AppSettings:
     mappable_client_fields: tuple[str, ...] = setting(("client_id", "name"), read_texts)
     max_claim_bytes: int = setting(SizeLimits().claim_bytes, read_positive)
     max_claims_bytes: int = setting(SizeLimits().token_bytes, read_positive)
-    oversized_claims: str = setting("refuse", read_oversize)
+    oversized_claims: str = setting("refuse", one_of(*(each.value for each in Oversize)))
     self_registration: bool = setting(False, read_flag)
     loopback_client_metadata: bool = setting(False, read_flag)
-    client_registration: str | None = setting(None, read_client_registration)
+    client_registration: str | None = setting(None, optional(one_of("closed", "users", "open")))
     client_registration_rate: str = setting("20/hour", read_rate)
     unused_client_retention: timedelta = setting(timedelta(days=90), read_duration)
     cors_allowed_origins: tuple[str, ...] | str = setting((), read_origins)
     user_code_attempts: int = setting(5, read_count)
     user_code_attempts_per_address: int = setting(20, read_count)
     attempt_cache: str = setting("default", read_text)
-    audience: tuple[str, ...] | None = setting(None, read_optional_identifiers)
+    audience: tuple[str, ...] | None = setting(None, optional(read_identifiers))
     authentication_methods: Mapping[str, tuple[str, ...]] | None = setting(None, read_methods_by_name)
     authentication_contexts: Mapping[str, tuple[str, ...]] | str | None = setting(None, read_methods_or_dotted_path)
-    authentication_event: str | None = setting(None, read_optional_dotted_path)
-    user_mode: UserMode = setting(UserMode.LOCAL, read_local_user_mode)
+    authentication_event: str | None = setting(None, optional(read_dotted_path))
+    # Not CREATED: a missing user of the local issuer was deleted, and must not be created again.
+    user_mode: UserMode = setting(UserMode.LOCAL, one_of(UserMode.LOCAL, UserMode.STATELESS))
     local_subject_lookup: str = setting(
         "django_at_jwt.resource_server.users.lookup.user_for_local_subject", read_dotted_path
     )
-    protected_resources: Mapping[str, Mapping[str, Any]] | None = setting(None, read_protected_resources)
+    protected_resources: Mapping[str, Mapping[str, Any]] | None = setting(None, optional(read_protected_resources))
     local_key_ring: str = setting("django_at_jwt.authorization_server.keys.store.key_store", read_dotted_path)
     accept_opaque_tokens: bool = setting(False, read_flag)
     issuers: tuple[IssuerSettings, ...] = setting((), read_issuers)
@@ -213,7 +210,7 @@ class AppSettings:
     revoke_on_password_change: bool = setting(True, read_flag)
     revoke_superseded_tokens: bool = setting(True, read_flag)
     store_access_tokens: bool | str = setting(True, read_stored_tokens)
-    token_lifetime: str | None = setting(None, read_optional_dotted_path)
+    token_lifetime: str | None = setting(None, optional(read_dotted_path))
 
     @property
     def local_audiences(self) -> tuple[str, ...]:

@@ -13,20 +13,22 @@ from django_at_jwt.core.subjects import UserMode
 from .validators import (
     entry_name,
     got,
+    one_of,
+    optional,
     problems_among,
     read_algorithms,
+    read_dotted_path,
     read_flag,
     read_leeway,
-    read_optional_dotted_path,
-    read_optional_secret,
-    read_optional_text,
-    read_remote_revocation,
-    read_remote_revocation_unavailable,
     read_seconds,
+    read_secret,
     read_some_seconds,
+    read_text,
     read_texts,
     setting,
 )
+
+_REVOCATIONS: Final = (Revocation.OFFLINE, Revocation.DENY_LIST, Revocation.INTROSPECT)
 
 
 def _audience(value: object) -> tuple[str, ...]:
@@ -37,17 +39,10 @@ def _audience(value: object) -> tuple[str, ...]:
     return audiences
 
 
-def _user_mode(value: object) -> UserMode:
-    try:
-        return UserMode(str(value))
-    except ValueError:
-        raise ValueError(f"must be one of {', '.join(UserMode)} {got(value)}") from None
-
-
-def _endpoint(value: object) -> str | None:
-    if value is not None and not is_fetchable(value, loopback_http=True):
+def _endpoint(value: object) -> str:
+    if not is_fetchable(value, loopback_http=True):
         raise ValueError(f"must be an https URL {got(value)}")
-    return None if value is None else str(value)
+    return str(value)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,18 +79,18 @@ class IssuerSettings:
     algorithms: tuple[str, ...] = setting((), read_algorithms)
     leeway: float | None = setting(None, read_leeway)
     required_claims: tuple[str, ...] = setting((), read_texts)
-    revocation: Revocation = setting(Revocation.OFFLINE, read_remote_revocation)
+    revocation: Revocation = setting(Revocation.OFFLINE, one_of(*_REVOCATIONS))
     deny_list_max_age: float = setting(5.0, read_some_seconds)
-    revocation_unavailable: str | None = setting(None, read_remote_revocation_unavailable)
-    introspection_endpoint: str | None = setting(None, _endpoint)
-    client_id: str | None = setting(None, read_optional_text)
-    client_secret: str | None = setting(None, read_optional_secret, repr=False)
+    revocation_unavailable: str | None = setting(None, optional(one_of("refuse", "accept", "introspect")))
+    introspection_endpoint: str | None = setting(None, optional(_endpoint))
+    client_id: str | None = setting(None, optional(read_text))
+    client_secret: str | None = setting(None, optional(read_secret), repr=False)
     introspection_max_age: float = setting(5.0, read_seconds)
-    user_mode: UserMode = setting(UserMode.STATELESS, _user_mode)
-    user_field: str | None = setting(None, read_optional_text)
-    fill_user: str | None = setting(None, read_optional_dotted_path)
-    authorization_endpoint: str | None = setting(None, _endpoint)
-    token_endpoint: str | None = setting(None, _endpoint)
+    user_mode: UserMode = setting(UserMode.STATELESS, one_of(*UserMode))
+    user_field: str | None = setting(None, optional(read_text))
+    fill_user: str | None = setting(None, optional(read_dotted_path))
+    authorization_endpoint: str | None = setting(None, optional(_endpoint))
+    token_endpoint: str | None = setting(None, optional(_endpoint))
     openid_connect: bool = setting(False, read_flag)
 
 

@@ -11,25 +11,26 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import Field, field
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 from urllib.parse import urlsplit
 
 from django.views.decorators.debug import sensitive_variables
 
-from django_at_jwt.core.claims import MapperRule, Oversize, UnusableRule, parse_rule
+from django_at_jwt.core.claims import MapperRule, UnusableRule, parse_rule
 from django_at_jwt.core.claims.schema import LONGEST_HASH_KEY, SHORTEST_HASH_KEY
 from django_at_jwt.core.jose.algorithms import ALGORITHMS
 from django_at_jwt.core.metadata import RESOURCE_DESCRIPTION
 from django_at_jwt.core.quotation import nearest_names, quote
 from django_at_jwt.core.resource_servers import check_length, is_resource_identifier
-from django_at_jwt.core.revocation import Revocation
-from django_at_jwt.core.subjects import UserMode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 # ``read`` rejects values that make all settings unusable; ``examine`` rejects every invalid value.
 Reader = Literal["read", "examine"]
+
+_T = TypeVar("_T")
+_S = TypeVar("_S", bound=str)
 
 
 def got(value: object) -> str:
@@ -92,6 +93,28 @@ def problems_among(
     return problems
 
 
+def optional(read: Callable[[object], _T]) -> Callable[[object], _T | None]:
+    """Return a reader that also accepts ``None``."""
+
+    @sensitive_variables()
+    def read_optional(value: object) -> _T | None:
+        return None if value is None else read(value)
+
+    return read_optional
+
+
+def one_of(*allowed: _S) -> Callable[[object], _S]:
+    """Return a reader of these strings, or of these members of a string enumeration."""
+
+    def read_one(value: object) -> _S:
+        for each in allowed:
+            if value == each:
+                return each
+        raise ValueError(f"must be one of {', '.join(allowed)} {got(value)}")
+
+    return read_one
+
+
 # "No more than a few minutes" (RFC 7519 §4.1.4), since expired tokens are accepted for as long. Enough for two machines
 # whose clocks are wrong by five minutes in opposite directions.
 MAX_LEEWAY_SECONDS: Final = 600
@@ -112,10 +135,6 @@ def read_duration(value: object) -> timedelta:
     if duration > _MAX_DURATION:
         raise ValueError(f"must be at most {_MAX_DURATION.days} days {got(value)}")
     return duration
-
-
-def read_optional_duration(value: object) -> timedelta | None:
-    return None if value is None else read_duration(value)
 
 
 def read_seconds(value: object) -> float:
@@ -167,21 +186,11 @@ def read_identifier(value: object) -> str:
     return value
 
 
-def read_optional_identifier(value: object) -> str | None:
-    return None if value is None else read_identifier(value)
-
-
-def read_optional_identifiers(value: object) -> tuple[str, ...] | None:
-    if value is None:
-        return None
+def read_identifiers(value: object) -> tuple[str, ...]:
     identifiers = (read_identifier(value),) if isinstance(value, str) else read_several(value, read_identifier)
     if not identifiers:
         raise ValueError("must not be an empty list")
     return identifiers
-
-
-def read_optional_dotted_path(value: object) -> str | None:
-    return None if value is None else read_dotted_path(value)
 
 
 def read_several(value: object, read: Callable[[object], str]) -> tuple[str, ...]:
@@ -203,13 +212,9 @@ def _read_entry(value: object) -> str:
     return value
 
 
-def read_optional_text(value: object) -> str | None:
-    return None if value is None else read_text(value)
-
-
 @sensitive_variables()
-def read_optional_secret(value: object) -> str | None:
-    if value is not None and (not isinstance(value, str) or not value):
+def read_secret(value: object) -> str:
+    if not isinstance(value, str) or not value:
         raise ValueError("must be a non-empty string")
     return value
 
@@ -246,43 +251,6 @@ def read_methods_by_name(value: object) -> Mapping[str, tuple[str, ...]] | None:
 
 def read_methods_or_dotted_path(value: object) -> Mapping[str, tuple[str, ...]] | str | None:
     return read_dotted_path(value) if isinstance(value, str) else read_methods_by_name(value)
-
-
-def read_local_user_mode(value: object) -> UserMode:
-    # Not "created": a missing user of the local issuer was deleted, and must not be created again.
-    if value not in (UserMode.LOCAL, UserMode.STATELESS):
-        raise ValueError(f'must be "local" or "stateless" {got(value)}')
-    return UserMode(str(value))
-
-
-def read_optional_local_revocation(value: object) -> Revocation | None:
-    return None if value is None else read_local_revocation(value)
-
-
-def read_local_revocation(value: object) -> Revocation:
-    return _read_revocation(value, Revocation.OFFLINE, Revocation.DENY_LIST, Revocation.ROW)
-
-
-def read_remote_revocation(value: object) -> Revocation:
-    return _read_revocation(value, Revocation.OFFLINE, Revocation.DENY_LIST, Revocation.INTROSPECT)
-
-
-def _read_revocation(value: object, *allowed: Revocation) -> Revocation:
-    if not isinstance(value, str) or value not in allowed:
-        raise ValueError(f"must be one of {', '.join(allowed)} {got(value)}")
-    return Revocation(value)
-
-
-def read_revocation_unavailable(value: object) -> str:
-    if value not in ("refuse", "accept"):
-        raise ValueError(f'must be "refuse" or "accept" {got(value)}')
-    return str(value)
-
-
-def read_client_registration(value: object) -> str | None:
-    if value is not None and value not in {"closed", "users", "open"}:
-        raise ValueError(f'must be "closed", "users", "open" or None {got(value)}')
-    return None if value is None else str(value)
 
 
 _PERIODS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -333,12 +301,6 @@ def _is_origin(value: object) -> bool:
     return bool(parts.scheme and parts.hostname) and is_usual and is_plain and is_origin
 
 
-def read_remote_revocation_unavailable(value: object) -> str | None:
-    if value is not None and value not in ("refuse", "accept", "introspect"):
-        raise ValueError(f'must be "refuse", "accept" or "introspect" {got(value)}')
-    return None if value is None else str(value)
-
-
 def read_stored_tokens(value: object) -> bool | str:
     if isinstance(value, bool):
         return value
@@ -347,9 +309,7 @@ def read_stored_tokens(value: object) -> bool | str:
     return "users"
 
 
-def read_protected_resources(value: object) -> Mapping[str, Mapping[str, Any]] | None:
-    if value is None:
-        return None
+def read_protected_resources(value: object) -> Mapping[str, Mapping[str, Any]]:
     if not isinstance(value, Mapping):
         raise ValueError(f"must be a dict of dicts by identifier {got(value)}")
     return {read_resource_key(resource): read_description(members) for resource, members in value.items()}
@@ -400,13 +360,6 @@ def read_hash_keys(value: object) -> tuple[tuple[str, str], ...]:
     return tuple(value.items())
 
 
-def read_oversize(value: object) -> str:
-    values = [each.value for each in Oversize]
-    if not isinstance(value, str) or value not in values:
-        raise ValueError(f"must be one of {', '.join(values)} {got(value)}")
-    return value
-
-
 _BASE64URL: Final = re.compile(r"[A-Za-z0-9_-]+")
 
 
@@ -451,9 +404,9 @@ def read_key_encryption_keys_if_usable(value: object) -> tuple[str, ...] | None:
 
 
 @sensitive_variables()
-def read_optional_key(value: object) -> str | None:
-    key = None if value is None else read_key_bytes(value)
-    if value is not None and key is None:
+def read_key(value: object) -> str:
+    key = read_key_bytes(value)
+    if key is None:
         raise ValueError(f"must be a key of 32 bytes in base64url; generate one with: {_GENERATE_KEY}")
     return key
 

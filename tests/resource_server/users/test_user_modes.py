@@ -97,7 +97,7 @@ class TestLocalIssuer:
         settings.AT_JWT = {**settings.AT_JWT, "USER_MODE": "created"}
         from django_at_jwt.conf import app_settings
 
-        with pytest.raises(ImproperlyConfigured, match='"local" or "stateless"'):
+        with pytest.raises(ImproperlyConfigured, match="must be one of local, stateless"):
             app_settings()
 
     def test_table_of_subjects_is_not_used(self, whoami, user, access_token_issuer):
