@@ -43,18 +43,18 @@ class ClientMetadataMixin:
         requests store a new client at once, DOT catches the second one's database error, after which a transaction
         cannot be used.
         """
-        if is_document_address(client_id) and _is_later_request(request) and not _is_known(client_id):
+        if not is_document_address(client_id):
+            return super()._load_application(client_id, request)  # type: ignore[misc]
+        if _is_later_request(request) and not _is_known(client_id):
             return None
         database = router.db_for_write(get_application_model())
-        is_in_transaction = is_document_address(client_id) and transaction.get_connection(database).in_atomic_block
+        is_in_transaction = transaction.get_connection(database).in_atomic_block
         try:
             with transaction.atomic(using=database) if is_in_transaction else nullcontext():
                 return super()._load_application(client_id, request)  # type: ignore[misc]
         except AnyDatabaseError:
             raise
-        except Exception as error:
-            if not is_document_address(client_id):
-                raise
+        except Exception as error:  # noqa: BLE001 - the cache's backend or the fetcher may raise any
             logger.error(  # noqa: TRY400 - no traceback is needed
                 "Client %s is refused: its metadata document cannot be looked up, for instance because the default "
                 "cache is down: %s",
