@@ -87,6 +87,7 @@ class CheckId(StrEnum):
     UNREACHABLE_BEARER_AUTHENTICATION = "django_at_jwt.W037"
     NO_EXCLUSIVE_BEARER_AUTHENTICATION = "django_at_jwt.W038"
     OPAQUE_TOKENS_REFUSED = "django_at_jwt.W039"
+    UNUSED_INTROSPECTION_SCOPE = "django_at_jwt.W040"
     DEFAULT_RESOURCE_ELSEWHERE = "django_at_jwt.W041"
     AUDIENCE_NOT_ISSUED = "django_at_jwt.W042"
     ISSUER_NOT_SERVED = "django_at_jwt.W043"

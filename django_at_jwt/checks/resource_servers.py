@@ -8,7 +8,7 @@ from django.core.checks import CheckMessage, Error, Warning  # noqa: A004 - Djan
 from django.db import Error as AnyDatabaseError
 from django.utils.connection import ConnectionDoesNotExist
 
-from django_at_jwt.conf import app_settings
+from django_at_jwt.conf import app_settings, toolkit_setting
 from django_at_jwt.core.resource_servers import ResourceServers, TokenFormat
 
 from .ids import CheckId, issues_tokens, settings_valid, views_take_access_tokens, when
@@ -188,6 +188,34 @@ def check_introspection_clients(**_kwargs: Any) -> list[CheckMessage]:
         for where, client_id in named.items()
         if client_id not in confidential
     ]
+
+
+@when(issues_tokens, settings_valid)
+def check_introspection_scope(**_kwargs: Any) -> list[CheckMessage]:
+    """Check that a client may introspect the tokens of others, if this site has the scope for introspection."""
+    if "introspection" not in (toolkit_setting("SCOPES") or {}) or app_settings().introspection_clients:
+        return []
+    if any(server.introspection_clients for server in registered_servers() or ()) or _has_introspection_client():
+        return []
+    return [
+        Warning(
+            'OAUTH2_PROVIDER["SCOPES"] has the scope "introspection", but no client may introspect the tokens of '
+            'others: an API that introspects gets {"active": false} for each of them.',
+            hint="Name the client that the API introspects with in the introspection_clients of its resource server or "
+            'in AT_JWT["INTROSPECTION_CLIENTS"]. If no API introspects, remove the scope.',
+            id=CheckId.UNUSED_INTROSPECTION_SCOPE,
+        )
+    ]
+
+
+def _has_introspection_client() -> bool:
+    """Return whether the admin's list names a client, or cannot be read."""
+    from django_at_jwt.models import IntrospectionClient  # noqa: PLC0415 - see _rows()
+
+    try:
+        return IntrospectionClient.objects.exists()
+    except (AnyDatabaseError, ConnectionDoesNotExist):
+        return True
 
 
 def _confidential(client_ids: Collection[str]) -> set[str]:

@@ -13,8 +13,9 @@ from oauth2_provider.models import get_application_model
 
 from django_at_jwt.authorization_server.resource_servers import registry
 from django_at_jwt.checks import ids
+from django_at_jwt.checks.resource_servers import check_introspection_scope
 from django_at_jwt.checks.subjects import check_subject
-from django_at_jwt.models import ResourceServer
+from django_at_jwt.models import IntrospectionClient, ResourceServer
 
 from .test_checks import found
 
@@ -65,6 +66,54 @@ class TestIntrospectionClients:
         assert found() == {}
         settings.AT_JWT = {**settings.AT_JWT, "INTROSPECTION_CLIENTS": ["x"]}
         assert "INTROSPECTION_CLIENTS" in found()["django_at_jwt.W031"].msg
+
+
+class TestIntrospectionScope:
+    @pytest.fixture(autouse=True)
+    def _not_silenced(self, settings, signing_keys):
+        settings.SILENCED_SYSTEM_CHECKS = []
+
+    def test_nobody_may_ask(self, settings):
+        message = found()["django_at_jwt.W040"]
+        assert 'has the scope "introspection"' in message.msg
+        assert "INTROSPECTION_CLIENTS" in message.hint
+        settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "SCOPES": {"read": "Read", "reports:read": "Reports"}}
+        assert found() == {}
+        del settings.OAUTH2_PROVIDER["SCOPES"]
+        assert "django_at_jwt.W040" not in found()
+
+    def test_client_for_all_tokens_in_the_settings(self, service, settings):
+        settings.AT_JWT = {**settings.AT_JWT, "INTROSPECTION_CLIENTS": [service.application.client_id]}
+        assert found() == {}
+
+    def test_client_for_all_tokens_in_the_admin(self, service):
+        IntrospectionClient.objects.create(client_id=service.application.client_id)
+        assert found() == {}
+
+    def test_client_of_an_api(self, service):
+        ResourceServer.objects.create(
+            identifier=MAIL,
+            name="Mail",
+            open_to_all_clients=True,
+            introspection_clients=[service.application.client_id],
+        )
+        registry.forget()
+        assert found() == {}
+
+    def test_query(self, django_assert_num_queries, settings):
+        registry.latest()
+        with django_assert_num_queries(1):
+            assert check_introspection_scope() != []
+        settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "SCOPES": {"read": "Read"}}
+        with django_assert_num_queries(0):
+            assert check_introspection_scope() == []
+
+    def test_table_that_cannot_be_read(self, monkeypatch):
+        def fail(*_arguments):
+            raise OperationalError
+
+        monkeypatch.setattr(type(IntrospectionClient.objects.all()), "exists", fail)
+        assert check_introspection_scope() == []
 
 
 class TestDefaultResource:
