@@ -56,6 +56,16 @@ PUBLISHED = {
         "token_endpoint_auth_signing_alg": "RS256",
         "jwks_uri": "https://chatgpt.com/oauth/jwks.json",
     },
+    "https://chatgpt.com/oauth/codex/client.json": {
+        "client_name": "Codex",
+        "client_uri": "https://chatgpt.com/codex",
+        "application_type": "native",
+        "grant_types": ["authorization_code", "refresh_token"],
+        "response_types": ["code"],
+        "redirect_uris": ["http://127.0.0.1/callback", "http://localhost/callback"],
+        "token_endpoint_auth_method": "none",
+        "token_endpoint_auth_methods_supported": ["none"],
+    },
     "https://opencode.ai/oauth/opencode/client.json": {
         "client_name": "opencode",
         "client_uri": "https://opencode.ai",

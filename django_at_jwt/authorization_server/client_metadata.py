@@ -26,6 +26,7 @@ from django_at_jwt.core.client_metadata import (
 from django_at_jwt.core.quotation import quote
 from django_at_jwt.core.redirect_uris import is_remote_http
 from django_at_jwt.core.remote_issuer import CacheBounds
+from django_at_jwt.models.primary import primary_rows
 from django_at_jwt.outbound.http import MAX_BYTES, FetchFailed, fetch
 
 from .redirect_uris import problem_with_registered_uri
@@ -115,6 +116,26 @@ def _may_connect(address: str) -> bool:
 def is_document_address(client_id: str | None) -> bool:
     """Return whether DOT takes a client id for the URL of a metadata document. A request may have no client id."""
     return client_id is not None and client_id[:8].lower() == "https://"
+
+
+def stored_client(client_id: str) -> Any:
+    """Return the row of a client whose id is the URL of a metadata document, or ``None`` if there is none."""
+    return primary_rows(get_application_model()).filter(client_id=client_id).first()
+
+
+def must_be_fetched(client_id: str | None) -> bool:
+    """Return whether the next authorization request of a client needs its metadata document from the network.
+
+    That is so if there is no copy, or if the copy has expired. Not checked: whether it may be fetched, for instance
+    because an attempt has just failed.
+    """
+    if not oauth2_settings.CIMD_ENABLED or not is_document_address(client_id):
+        return False
+    client = stored_client(str(client_id))
+    if client is None:
+        return True
+    expires_at = client.cimd_expires_at if has_metadata_document(client) else None
+    return expires_at is not None and bool(expires_at < timezone.now())
 
 
 def uses_client_metadata() -> bool:

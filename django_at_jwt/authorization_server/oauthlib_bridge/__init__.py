@@ -3,6 +3,7 @@
 from .audience import resolved_audience
 from .bearer import issued_row
 from .client_authentication import authenticated_client
+from .client_metadata import TooManyDocuments, unknown_client
 from .client_policy import allows_front_channel_tokens
 from .device_grant import begin_polling, pending_audience, requested_audience, token_server_kwargs
 from .direct_issuance import DirectAccessToken, issue_access_token
@@ -16,6 +17,7 @@ __all__ = [
     "DEVICE_CODE_GRANT",
     "AccessTokenValidatorMixin",
     "DirectAccessToken",
+    "TooManyDocuments",
     "allows_front_channel_tokens",
     "authenticated_client",
     "begin_polling",
@@ -28,4 +30,5 @@ __all__ = [
     "requested_audience",
     "resolved_audience",
     "token_server_kwargs",
+    "unknown_client",
 ]

@@ -10,19 +10,46 @@ from urllib.parse import urlsplit
 from django.db import Error as AnyDatabaseError
 from django.db import router, transaction
 from oauth2_provider.models import get_application_model
+from oauthlib.oauth2 import FatalClientError, InvalidClientIdError
 
-from django_at_jwt.authorization_server.client_metadata import is_document_address, is_withdrawn
+from django_at_jwt.authorization_server.client_metadata import is_document_address, is_withdrawn, stored_client
 from django_at_jwt.authorization_server.endpoint_urls import is_endpoint
 from django_at_jwt.core.quotation import quote, single_line
-from django_at_jwt.models.primary import primary_rows
 
 if TYPE_CHECKING:
     from oauthlib.common import Request
 
-# The endpoints for clients that have an authorization, so an unknown client has nothing to do there.
-_LATER_ENDPOINTS: Final = ("token", "revoke-token", "introspect", "device-authorization")
+# The endpoints that no user is logged in at.
+_ENDPOINTS_WITHOUT_USER: Final = (
+    "token",
+    "revoke-token",
+    "introspect",
+    "device-authorization",
+    "pushed-authorization-request",
+)
 
 logger: Final = logging.getLogger("django_at_jwt")
+
+
+class TooManyDocuments(FatalClientError):
+    """A user had too many metadata documents fetched. It is for the user's browser, since the client is unknown.
+
+    Attributes:
+        retry_after: the seconds to wait.
+    """
+
+    error = "temporarily_unavailable"
+    description = "You have used too many new applications. Try again later."
+    status_code = 429
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__()
+        self.retry_after = retry_after
+
+
+def unknown_client() -> FatalClientError:
+    """Return the error for the user's browser about a client that does not exist."""
+    return InvalidClientIdError()
 
 
 class ClientMetadataMixin:
@@ -36,17 +63,20 @@ class ClientMetadataMixin:
     def _load_application(self, client_id: str, request: Request) -> Any:
         """Return the client, or ``None`` if it is unknown or its document cannot be looked up.
 
-        The document of an unknown client is fetched at the authorization endpoint only, which asks the user to log in
-        first. At the token endpoint, anyone could make this site fetch a URL and store a client.
+        Documents are fetched at the authorization endpoint only, which asks the user to log in first. At the others,
+        anyone could make this site fetch URLs and store clients. There, an unknown client stays unknown, and an expired
+        copy of a document is used.
 
         DOT records failed fetches in Django's cache, and does not catch the errors of a cache that is down. If two
         requests store a new client at once, DOT catches the second one's database error, after which a transaction
         cannot be used.
         """
-        if not is_document_address(client_id):
-            return super()._load_application(client_id, request)  # type: ignore[misc]
-        if _is_later_request(request) and not _is_known(client_id):
-            return None
+        if is_document_address(client_id) and _is_without_user(request):
+            client = stored_client(client_id)
+            if client is None or not client.is_usable(request):
+                return None
+            # DOT takes it as it is.
+            request.client = client
         database = router.db_for_write(get_application_model())
         is_in_transaction = transaction.get_connection(database).in_atomic_block
         try:
@@ -64,9 +94,5 @@ class ClientMetadataMixin:
             return None
 
 
-def _is_later_request(request: Request) -> bool:
-    return is_endpoint(urlsplit(request.uri or "").path, *_LATER_ENDPOINTS)
-
-
-def _is_known(client_id: str) -> bool:
-    return bool(primary_rows(get_application_model()).filter(client_id=client_id).exists())
+def _is_without_user(request: Request) -> bool:
+    return is_endpoint(urlsplit(request.uri or "").path, *_ENDPOINTS_WITHOUT_USER)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
@@ -13,18 +14,26 @@ from oauth2_provider import views as toolkit_views
 from oauth2_provider.models import get_application_model
 from oauth2_provider.settings import oauth2_settings
 
+from django_at_jwt.authorization_server.client_metadata import must_be_fetched
 from django_at_jwt.authorization_server.login.events import authentication_of, login_of
 from django_at_jwt.authorization_server.login.prompts import forget_ask, login_ask, remember_ask
-from django_at_jwt.authorization_server.oauthlib_bridge import AUTHENTICATION, redirectable, resolved_audience
-from django_at_jwt.authorization_server.toolkit import OAuthToolkitError
+from django_at_jwt.authorization_server.oauthlib_bridge import (
+    AUTHENTICATION,
+    TooManyDocuments,
+    redirectable,
+    resolved_audience,
+    unknown_client,
+)
+from django_at_jwt.authorization_server.toolkit import FatalClientError, OAuthToolkitError
 from django_at_jwt.conf import app_settings
 from django_at_jwt.core.errors import IssuanceError, LoginRequired, UnmetAuthenticationRequirements
-from django_at_jwt.core.login import LoginDemand, Verdict
+from django_at_jwt.core.quotation import quote
 
 from .base import OwnCoreMixin, refusal, template_name_or_default
 from .consent import Consent, has_agreed, is_asked_each_time
 from .endpoint import ConsentPageMixin
 from .pushed_request import pushed_parameters, use_up
+from .rate_limits import count_attempt
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,6 +42,12 @@ if TYPE_CHECKING:
 
     from django_at_jwt.core.audience import Audience
 
+
+logger = logging.getLogger("django_at_jwt")
+
+# For how many client metadata documents a user may make this site send requests in an hour.
+_MOST_DOCUMENTS: Final = 20
+_HOUR: Final = 3600
 
 # Fields of DOT's consent form that become attributes of oauthlib's request, and those that do only if they are set.
 _ALWAYS_SENT: Final = ("client_id", "redirect_uri", "response_type", "state")
@@ -89,6 +104,7 @@ class AuthorizationView(ConsentPageMixin, OwnCoreMixin, toolkit_views.Authorizat
         if self._pushed is not None:
             # DOT's view has replaced the parameters by the pushed ones; only the prompt may differ.
             _replace_parameters(request, self._pushed)
+        _limit_documents(request)
         scopes, credentials = super().validate_authorization_request(request)
         self._audience = audience = resolved_audience(credentials["request"])
         query = request.GET.copy()
@@ -143,6 +159,13 @@ class AuthorizationView(ConsentPageMixin, OwnCoreMixin, toolkit_views.Authorizat
         application = get_application_model().objects.get(client_id=self.request.GET["client_id"])
         told = OAuthToolkitError(error=redirectable(error, state=state), redirect_uri=redirect_uri)
         answer = self.error_response(told, application)
+        return answer
+
+    def error_response(self, error: OAuthToolkitError, application: Any, **kwargs: Any) -> HttpResponse:
+        """Show the error, or redirect to the client with it, with ``Retry-After`` if the user may try again."""
+        answer: HttpResponse = super().error_response(error, application, **kwargs)
+        if isinstance(error.oauthlib_error, TooManyDocuments):
+            answer["Retry-After"] = str(error.oauthlib_error.retry_after)
         return answer
 
     def redirect(self, redirect_to: str, application: Any) -> HttpResponse:
@@ -239,6 +262,30 @@ class AuthorizationView(ConsentPageMixin, OwnCoreMixin, toolkit_views.Authorizat
         if "request" in credentials:
             credentials["client"] = credentials["request"].client
         return super().create_authorization_response(request, scopes, credentials, allow)
+
+
+def _limit_documents(request: HttpRequest) -> None:
+    """Refuse a request that makes this site fetch a client's metadata document, without a user or too often.
+
+    With ``prompt=none`` and ``prompt=create``, a request is validated before the user is logged in.
+
+    Raises:
+        FatalClientError: the document must not be fetched for this request.
+    """
+    client_id = request.GET.get("client_id")
+    if not must_be_fetched(client_id):
+        return
+    if not request.user.is_authenticated:
+        raise FatalClientError(error=unknown_client())
+    counted = count_attempt("client_metadata", f"user {request.user.pk}", _HOUR)
+    if counted.number > _MOST_DOCUMENTS:
+        logger.warning(
+            "Client %s is refused: its metadata document is not fetched, because user %s has had %d fetched in an hour",
+            quote(client_id),
+            request.user.pk,
+            _MOST_DOCUMENTS,
+        )
+        raise FatalClientError(error=TooManyDocuments(counted.retry_after))
 
 
 def _prompts(parameters: QueryDict) -> list[str]:

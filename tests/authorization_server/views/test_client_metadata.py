@@ -11,9 +11,11 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import timedelta
 from html import unescape
+from types import SimpleNamespace
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
+from django.contrib.auth import get_user_model
 from django.core.cache import caches
 from django.core.cache.backends.dummy import DummyCache
 from django.core.exceptions import ValidationError
@@ -21,23 +23,41 @@ from django.test import Client
 from django.utils import timezone
 from oauth2_provider.models import get_access_token_model, get_application_model
 
+from django_at_jwt.authorization_server import toolkit
 from django_at_jwt.authorization_server.client_metadata import CIMDError
+from django_at_jwt.authorization_server.views import rate_limits
 from tests import settings as site
 from tests.client_documents import PUBLISHED, LibraryFetcher, Page
 from tests.conftest import decoded
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("keys_made_quickly", "signing_keys")]
 
-VSCODE, CLAUDE_CODE, CLAUDE, CHATGPT, OPENCODE, CURSOR = PUBLISHED
+VSCODE, CLAUDE_CODE, CLAUDE, CHATGPT, CODEX, OPENCODE, CURSOR = PUBLISHED
 # What each client sends: a native one listens on a port that it finds free.
 RETURNS_TO = {
     VSCODE: "http://127.0.0.1:51234/",
     CLAUDE_CODE: "http://localhost:3118/callback",
     CLAUDE: "https://claude.ai/api/mcp/auth_callback",
     CHATGPT: "https://chatgpt.com/connector_platform_oauth_redirect",
+    CODEX: "http://127.0.0.1:33919/callback",
     OPENCODE: "http://127.0.0.1:19876/callback",
     CURSOR: "http://localhost:50001/callback",
 }
+
+
+WITHOUT_USER = [
+    "/o/token/",
+    "/o/revoke_token/",
+    "/o/introspect/",
+    "/o/device-authorization/",
+    pytest.param(
+        "/o/par/",
+        marks=pytest.mark.skipif(
+            toolkit.get_par_request_model is None,
+            reason="the installed django-oauth-toolkit has no pushed authorization requests",
+        ),
+    ),
+]
 
 
 @dataclass
@@ -536,19 +556,69 @@ class TestFetching:
         expire(client.client_id, ago=timedelta(hours=25))
         assert client.page(user).status_code == 200
 
-    def test_nothing_is_fetched_for_a_user_who_is_not_logged_in(self, documents):
-        query = {"response_type": "code", "client_id": documents.publish(), "redirect_uri": "http://127.0.0.1/callback"}
-        assert Client().get("/o/authorize/", query).status_code == 302
+    @pytest.mark.parametrize(
+        ("prompt", "status"), [("", 302), ("login", 302), ("none", 400), ("create", 400), ("none create", 400)]
+    )
+    def test_nothing_is_fetched_for_a_user_who_is_not_logged_in(self, prompt, status, documents, settings):
+        """With some prompts, DOT validates the request before the login."""
+        settings.OAUTH2_PROVIDER = {
+            **settings.OAUTH2_PROVIDER,
+            "OIDC_ENABLED": True,
+            "OIDC_RP_INITIATED_REGISTRATION_ENABLED": True,
+            "OIDC_RP_INITIATED_REGISTRATION_URL": "/join/",
+        }
+        query = {
+            "response_type": "code",
+            "client_id": documents.publish(),
+            "redirect_uri": "http://127.0.0.1/callback",
+            "prompt": prompt,
+        }
+        assert Client().get("/o/authorize/", query).status_code == status
         assert documents.requests == []
+        assert not get_application_model().objects.exists()
 
-    @pytest.mark.parametrize("path", ["/o/token/", "/o/revoke_token/", "/o/introspect/", "/o/device-authorization/"])
-    def test_nothing_is_fetched_for_an_unknown_client_without_a_user(self, path, documents):
+    @pytest.mark.parametrize("path", WITHOUT_USER)
+    @pytest.mark.parametrize("is_known", [False, True], ids=["unknown", "expired"])
+    def test_nothing_is_fetched_where_no_user_is_logged_in(self, path, is_known, documents, user):
         """Anyone could send these requests: to have URLs fetched, keep workers busy, and store clients."""
-        sent = {"client_id": documents.publish(), "grant_type": "refresh_token", "refresh_token": "a", "token": "b"}
+        client = PublicClient(documents.publish())
+        if is_known:
+            client.page(user)
+            expire(client.client_id)
+        documents.requests.clear()
+        sent = {"client_id": client.client_id, "grant_type": "refresh_token", "refresh_token": "a", "token": "b"}
         answer = Client().post(path, urlencode(sent), content_type="application/x-www-form-urlencoded")
         assert answer.status_code in {200, 400, 401}
         assert documents.requests == []
-        assert not get_application_model().objects.exists()
+        assert is_stored(client.client_id) is is_known
+
+    def test_copy_that_has_expired_still_serves_tokens(self, documents, user):
+        client = PublicClient(documents.publish())
+        code = client.agree(client.page(user))["code"]
+        expire(client.client_id)
+        tokens = client.exchange(code).json()
+        refresh = {"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"]}
+        assert client.post("/o/token/", **refresh).status_code == 200
+        assert client.post("/o/revoke_token/", token=tokens["access_token"]).status_code == 200
+        assert documents.requests == ["/client.json"]
+
+    def test_user_has_twenty_documents_fetched_in_an_hour(self, documents, user, caplog, monkeypatch):
+        now = timezone.now().timestamp()
+        monkeypatch.setattr(rate_limits, "time", SimpleNamespace(time=lambda: now))
+        urls = [documents.publish(f"/{number}.json") for number in range(21)]
+        pages = [PublicClient(url).page(user) for url in urls]
+        assert [page.status_code for page in pages] == [200] * 20 + [429]
+        assert int(pages[-1]["Retry-After"]) <= 3600
+        assert "Error: temporarily_unavailable You have used too many new applications. Try again later." in text_of(
+            pages[-1]
+        )
+        assert len(documents.requests) == 20
+        assert not is_stored(urls[-1])
+        [record] = [each for each in caplog.records if each.name == "django_at_jwt"]
+        assert record.getMessage().startswith(f"Client {urls[-1]!r} is refused: its metadata document is not fetched")
+        # Others, and clients that are known, are not affected.
+        assert PublicClient(urls[0]).page(user).status_code == 200
+        assert PublicClient(urls[-1]).page(get_user_model().objects.create_user("bob")).status_code == 200
 
     def test_cache_that_is_down_refuses_the_client(self, documents, user, settings, caplog):
         client = PublicClient(documents.publish(), "http://127.0.0.1/callback")
