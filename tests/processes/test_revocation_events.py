@@ -36,6 +36,7 @@ def outcomes(request, prepared_databases, tmp_path_factory):
         yield before, after, untouched
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize("api", APIS)
 @pytest.mark.parametrize("event", ALL_EVENTS)
 def test_token_is_refused_within_the_bound(event, api, outcomes):
@@ -44,6 +45,7 @@ def test_token_is_refused_within_the_bound(event, api, outcomes):
     assert api not in after[event]
 
 
+@pytest.mark.ci
 def test_tokens_of_others_go_on(outcomes):
     assert outcomes[-1] == set(APIS)
 
