@@ -9,6 +9,7 @@ from tests.swapped.test_sites import run
 SETTINGS = "tests.mailboxes.settings"
 
 
+@pytest.mark.ci
 def test_subjects_are_never_looked_up_in_the_wrong_table():
     done = run(
         SETTINGS, "pytest", "--quiet", "-p", "no:cacheprovider", f"--ds={SETTINGS}", "tests/mailboxes/on_the_site.py"
