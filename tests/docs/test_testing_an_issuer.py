@@ -77,6 +77,7 @@ def test_with_pytest_and_the_mixin(folder):
     assert "2 passed" in finished.stdout
 
 
+@pytest.mark.ci
 def test_with_the_test_runner(folder):
     # Without the mixin, whose issuer would take the runner's place.
     tests = folder / "test_with_unittest.py"

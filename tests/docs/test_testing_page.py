@@ -72,7 +72,10 @@ def folder(tmp_path):
 NEED_NO_USER = ["test_hostile_tokens.py", "test_statuses.py", "test_orders.py::test_client_that_acts_for_itself"]
 
 
-@pytest.mark.parametrize(("user_mode", "run"), [("stateless", []), ("local", NEED_NO_USER)])
+# The second run repeats tests of the first in a project that looks users up.
+@pytest.mark.parametrize(
+    ("user_mode", "run"), [("stateless", []), pytest.param("local", NEED_NO_USER, marks=pytest.mark.ci)]
+)
 def test_page(folder, user_mode, run):
     settings = PROJECT["settings.py"].replace("stateless", user_mode)
     if user_mode == "local":
