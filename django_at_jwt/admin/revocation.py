@@ -305,7 +305,7 @@ def _log_out_everywhere(
         messages.error(request, _("Access tokens are issued for users of another model."))
         return None
     counts = tokens_of_users(found, model)
-    commands = [f"manage.py revoke_tokens --user {user.pk}" for user in found]
+    commands = [f"manage.py revoke_tokens --user={shlex.quote(str(user.pk))}" for user in found]
     if _CONFIRM not in request.POST or _is_left_to_commands(counts):
         context = {
             "title": _("Log out everywhere"),
@@ -329,7 +329,7 @@ def _revoke_client_tokens(
     _require_permission(request)
     found = list(clients)
     counts = TokenCounts(*map(sum, zip(*(tokens_of_client(client) for client in found), strict=True)))
-    commands = [f"manage.py revoke_tokens --client {shlex.quote(client.client_id)}" for client in found]
+    commands = [f"manage.py revoke_tokens --client={shlex.quote(client.client_id)}" for client in found]
     if _CONFIRM not in request.POST or _is_left_to_commands(counts):
         context = {
             "title": _("Revoke all tokens"),

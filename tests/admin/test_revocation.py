@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shlex
+from html import unescape
 
 import pytest
 from django.contrib import admin
@@ -10,6 +12,7 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.auth import get_user_model
 from django.contrib.auth.admin import UserAdmin
 from django.contrib.auth.models import Permission
+from django.core.management import call_command
 from django.test import Client
 from django.utils import timezone
 from oauth2_provider.models import AbstractRefreshToken, get_application_model, get_refresh_token_model
@@ -129,7 +132,7 @@ class TestUserAndClient:
             AbstractRefreshToken.revoke(token)
 
         monkeypatch.setattr(get_refresh_token_model(), "revoke", own_revoke)
-        commands = {"user": f"--user {user.pk}", "client": f"--client {tokens.client.application.client_id}"}
+        commands = {"user": f"--user={user.pk}", "client": f"--client={tokens.client.application.client_id}"}
         for kind, option in commands.items():
             page = admin_client.get(page_of[kind])
             assert f"Run: manage.py revoke_tokens {option}" in text_of(page)
@@ -137,6 +140,18 @@ class TestUserAndClient:
             admin_client.post(page_of[kind], {"_revoke": "Revoke"})
         assert entries() == []
         assert tokens.is_live()
+
+    @pytest.mark.parametrize("client_id", ["-dashboard", "--a client's"])
+    def test_command_for_a_client_id_that_looks_like_an_option(
+        self, client_id, page_of, tokens, admin_client, monkeypatch
+    ):
+        get_application_model().objects.filter(pk=tokens.client.application.pk).update(client_id=client_id)
+        monkeypatch.setattr(revocation_admin, "_is_left_to_commands", lambda _counts: True)
+        page = unescape(admin_client.get(page_of["client"]).content.decode())
+        command = re.search(r"manage\.py (revoke_tokens [^<]+)<", page)[1]
+        call_command(*shlex.split(command), "--dry-run")
+        call_command(*shlex.split(command))
+        assert not tokens.is_live()
 
     def test_own_revoke_of_few_is_called(self, page_of, tokens, admin_client, monkeypatch):
         called = []
