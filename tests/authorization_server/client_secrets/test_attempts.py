@@ -9,6 +9,7 @@ import pytest
 
 from django_at_jwt.authorization_server.client_secrets import attempts
 from django_at_jwt.authorization_server.client_secrets.attempts import MOST_FAILURES, SecretAttempts
+from tests.patience import PATIENCE_SECONDS
 
 
 class Clock:
@@ -97,7 +98,7 @@ def test_simultaneous_requests_hash_once(clock):
     def verify():
         hashed.append(1)
         hashing.set()
-        assert go_on.wait(60)
+        assert go_on.wait(PATIENCE_SECONDS)
         return True
 
     def send():
@@ -105,12 +106,12 @@ def test_simultaneous_requests_hash_once(clock):
 
     threads = [threading.Thread(target=send) for _ in range(20)]
     threads[0].start()
-    assert hashing.wait(60)
+    assert hashing.wait(PATIENCE_SECONDS)
     for thread in threads[1:]:
         thread.start()
     go_on.set()
     for thread in threads:
-        thread.join(60)
+        thread.join(PATIENCE_SECONDS)
     assert results == [True] * 20
     assert len(hashed) == 1
 
