@@ -41,6 +41,7 @@ pytest_plugins = [
 # --hypothesis-profile=search tries others.
 hypothesis_settings.register_profile(
     "search",
+    derandomize=False,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large],
 )
