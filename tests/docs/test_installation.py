@@ -148,6 +148,7 @@ def test_page_on_own_views_in_a_new_project(project):
         assert " 404 " in project.run(f"{head}/{left_out}/").splitlines()[0]
 
 
+@pytest.mark.ci
 def test_readme_in_a_new_project(project):
     making, *blocks = [block for block in blocks_of(README) if block.language != "json"]
     assert {command.split("#")[0].strip() for command in making.commands} == {"make demo", "make test"}
