@@ -207,12 +207,12 @@ class TestDenyList:
         unreadable()
         assert problems() == [("deny_list", "warning")]
 
-    def test_that_was_read_a_while_ago(self, unreadable, settings, monkeypatch):
+    def test_that_was_read_a_while_ago(self, unreadable, settings, clock):
         settings.AT_JWT = {**settings.AT_JWT, "REVOCATION_MAX_AGE": 5}
         deny_list.renew()
         unreadable()
         assert problems() == []
-        deny_list._read_at -= 20
+        clock.pass_by(20)
         assert problems() == [("deny_list", "warning")]
         assert "could not be read for 2" in texts()
 
