@@ -18,4 +18,6 @@ ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_LOGIN_BY_CODE_ENABLED = True
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True
+# In periods of 30 seconds: without it, a code that is computed at the end of one is wrong when it arrives.
+MFA_TOTP_TOLERANCE = 20
 AT_JWT = {"DEFAULT_RESOURCE": "https://api.example.com/", "AUTHENTICATION_CONTEXTS": {"urn:example:two": ["mfa"]}}
