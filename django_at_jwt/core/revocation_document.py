@@ -58,7 +58,8 @@ class RevocationDocument:
         issuer: the issuer's identifier.
         issued_at: when the issuer read the entries, rounded down.
         expires_at: until when the document may be used.
-        version: of two documents, the one with the higher version has all entries of the other that are still live.
+        version: of two documents, the one with the higher version has all entries of the other that are still live,
+            unless the issuer's database was restored from a backup in between.
         complete: whether it has all live entries. If not, it has none.
         entries: the entries.
     """

@@ -304,8 +304,10 @@ class DenyListCache:
             if live > known:
                 logger.warning("%s entries of the deny list were committed late; all are read again", live - known)
                 self._fill(entries, _rows(database, above=0, live_at=now))
-            elif live < known or self._can_keep_again(entries):
-                self._replace(database, entries, now)
+            elif live < known:
+                self._replace(database, entries, now, version=0)
+            elif self._can_keep_again(entries):
+                self._replace(database, entries, now, version=self._version)
         except AnyDatabaseError:
             logger.exception("The deny list could not be compared with the database")
 
@@ -314,11 +316,14 @@ class DenyListCache:
         too_many = app_settings().publish_revocations and entries.kept() is None
         return too_many and len(entries) <= MOST_ENTRIES
 
-    def _replace(self, database: str, former: DenyList, now: float) -> None:
+    def _replace(self, database: str, former: DenyList, now: float, *, version: int) -> None:
         """Read all rows into a new list.
 
         This is needed if unexpired rows were deleted, for instance by restoring a backup, or if there are few enough
         to publish again.
+
+        Args:
+            version: the lowest version of the new list. Expired rows, which it leaves out, may have counted.
         """
         began = time.monotonic()
         entries = DenyList()
@@ -330,7 +335,7 @@ class DenyListCache:
                 # Rows that were added in the meantime may be missing.
                 self._fresh_until = self._due_at = _NEVER
                 self._known, self._highest, self._floor = [], highest, max(0, highest - _FIRST_OVERLAP)
-                self._version = highest
+                self._version = max(version, highest)
                 self._note_highest(began)
                 self._entries = entries
 

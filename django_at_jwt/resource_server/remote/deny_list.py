@@ -208,7 +208,15 @@ class RemoteDenyList:
 
     def _refresh(self) -> None:
         if not self._request.make(self._fetch, adopt=self._adopt_shared, is_usable=self._is_recent):
-            self._due_at = time.monotonic() + min(_LOOK_AGAIN_AFTER, self._options.max_age)
+            self._request_at(time.monotonic() + min(_LOOK_AGAIN_AFTER, self._options.max_age))
+
+    def _request_at(self, moment: float) -> None:
+        """Set when the next request is due: when the document in use expires, if that is sooner.
+
+        Between its end and a later request, tokens would be answered with 503.
+        """
+        held = self._held
+        self._due_at = min(moment, held.ends_at) if held is not None and self._is_live() else moment
 
     def _fetch(self) -> None:
         asked_on = time.monotonic()
@@ -223,12 +231,7 @@ class RemoteDenyList:
             self._failed(f"processing the answer of {quote(self._options.remote.issuer)} raised {type(error).__name__}")
         else:
             self._is_failing = False
-            self._due_at = asked_on + self._options.max_age
-            held = self._held
-            if held is not None and held.confirmed_on < asked_on:
-                # An older document was ignored, as after the database of the issuer was restored. Without a request
-                # at the end of the one in use, tokens would be answered with 503 until the next request.
-                self._due_at = min(self._due_at, held.ends_at)
+            self._request_at(asked_on + self._options.max_age)
             self._request.end()
 
     def _ask(self, asked_on: float) -> None:
@@ -300,14 +303,15 @@ class RemoteDenyList:
     def _take(
         self, document: RevocationDocument, confirmed_at: float, confirmed_on: float, *, digest: str, etag: str | None
     ) -> bool:
-        """Use a verified document. Return whether it is not older than the one in use."""
+        """Use a verified document. Of one that is older than the one in use, take the entries, and return ``False``."""
         former = self._held
-        if former is not None and document.version < former.version and self._is_live():
-            # The issuer's workers read their database at different moments.
-            return False
         entries = DenyList() if former is None or len(former.entries) > 2 * MOST_ENTRIES else former.entries
         entries.drop_expired(time.time())
         entries.update(document.entries)
+        if former is not None and document.version < former.version and self._is_live():
+            # The issuer's workers read their database at different moments, or it was restored from a backup. What the
+            # issuer has revoked stays revoked, so the entries count whatever the version.
+            return False
         if not document.complete and (former is None or former.complete):
             logger.warning(
                 "%s has too many revocations to publish them; %s", self._options.remote.issuer, self._fallback
@@ -379,7 +383,7 @@ class RemoteDenyList:
             return
         self._is_failing = False
         self._request.settle()
-        self._due_at = confirmed_on + self._options.max_age
+        self._request_at(confirmed_on + self._options.max_age)
 
     def _adopt_document(self, digest: object, confirmed_at: float, confirmed_on: float) -> bool:
         shared = self._shared_object(_DOCUMENT)

@@ -159,7 +159,7 @@ class RemoteKeySource:
             self._remember_unknown(digest)
             return None
         cooldown = self._options.unknown_kid_cooldown
-        if not self._shared.claim(UNKNOWN_KID, seconds=cooldown):
+        if self._shared.claim(UNKNOWN_KID, seconds=cooldown) is False:
             return None
         if not self._request.claim():
             # Another worker is asking; what it learns is looked at after _LOOK_AGAIN_AFTER, not after the cool-down.

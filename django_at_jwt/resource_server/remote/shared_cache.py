@@ -100,28 +100,37 @@ class SharedCache:
         seconds = snapshot.usable_until(self._options.max_stale) - snapshot.confirmed_at
         self.write_text("snapshot", snapshot.to_text(), seconds=seconds)
 
-    def claim(self, name: str, *, seconds: float) -> bool:
-        """Try to claim a task for this worker. Return whether it may do it; without a cache, each worker may.
+    def claim(self, name: str, *, seconds: float) -> bool | None:
+        """Try to claim a task for this worker, and return whether it could, or ``None`` without a usable cache.
 
         The claim expires after ``seconds``, so that a worker that died does not block the others.
         """
-        claimed = self._try(lambda cache, key: cache.add(key, _TAKEN, math.ceil(seconds)), name)
-        return claimed is not False
+        claimed: bool | None = self._try(lambda cache, key: cache.add(key, _TAKEN, math.ceil(seconds)), name)
+        return claimed
 
     def is_claimed(self, name: str) -> bool:
         """Return whether a worker has claimed this task."""
         return bool(self._try(lambda cache, key: cache.get(key), name) == _TAKEN)
 
-    def end_claim(self, name: str, *, failed_for: float = 0) -> None:
-        """Release a claim, or replace it by a failure that keeps workers from retrying for ``failed_for`` seconds."""
-        if failed_for:
-            self._try(lambda cache, key: cache.set(key, _FAILED, math.ceil(failed_for)), name)
-        else:
-            self._try(lambda cache, key: cache.delete(key), name)
+    def has_failed(self, name: str) -> bool:
+        """Return whether a worker failed at this task a moment ago."""
+        return bool(self._try(lambda cache, key: cache.get(key), name) == _FAILED)
 
-    def _try(self, operation: Callable[[Any, str], Any], name: str) -> Any:
+    def end_claim(self, name: str, *, failed_for: float = 0, is_own: bool = False) -> None:
+        """Release a claim, or replace it by a failure that keeps workers from retrying for ``failed_for`` seconds.
+
+        Args:
+            is_own: this worker made the claim. Others may wait for its end, so it ends even while the cache is not
+                used.
+        """
+        if failed_for:
+            self._try(lambda cache, key: cache.set(key, _FAILED, math.ceil(failed_for)), name, despite_pause=is_own)
+        else:
+            self._try(lambda cache, key: cache.delete(key), name, despite_pause=is_own)
+
+    def _try(self, operation: Callable[[Any, str], Any], name: str, *, despite_pause: bool = False) -> Any:
         began, alias = time.monotonic(), self._options.cache
-        if alias is None or began < self._paused_until:
+        if alias is None or (began < self._paused_until and not despite_pause):
             return None
         try:
             result = operation(caches[alias], f"{self._prefix}:{name}")

@@ -33,6 +33,7 @@ class SharedRequest:
         self._cache, self._name, self._timeout, self._retry_after = cache, name, timeout, retry_after
         self._longest_refused = most_rounds * (self.longest + retry_after)
         self._refused_since: float | None = None
+        self._has_claim = False
 
     @property
     def longest(self) -> float:
@@ -40,16 +41,20 @@ class SharedRequest:
         return self._timeout + _CLAIM_MARGIN
 
     def claim(self) -> bool:
-        """Try to claim the request for this worker, and return whether it may make it."""
-        return self._cache.claim(self._name, seconds=self.longest)
+        """Try to claim the request for this worker, and return whether it may make it; without a cache, it may."""
+        claimed = self._cache.claim(self._name, seconds=self.longest)
+        self._has_claim = bool(claimed)
+        return claimed is not False
 
     def end(self) -> None:
         """Release the claim: the result is in the cache."""
-        self._cache.end_claim(self._name)
+        self._cache.end_claim(self._name, is_own=self._has_claim)
+        self._has_claim = False
 
     def fail(self) -> None:
         """Replace the claim by a failure, which keeps the other workers from the request for ``retry_after``."""
-        self._cache.end_claim(self._name, failed_for=self._retry_after)
+        self._cache.end_claim(self._name, failed_for=self._retry_after, is_own=self._has_claim)
+        self._has_claim = False
 
     def settle(self) -> None:
         """Note that there is a new result, or that this worker makes the request: claims are believed again."""
@@ -63,16 +68,19 @@ class SharedRequest:
             adopt: takes the result of another worker, and returns whether no request is due.
             is_usable: whether the present result can be used, so that this worker need not wait.
         """
-        if adopt():
-            return True
-        if not self.claim() and not self._was_refused_for_too_long():
-            self._wait(adopt, is_usable)
-            return adopt()
-        if adopt():
-            # Another worker finished between the read and the claim.
-            self.end()
-        else:
-            request()
+        deadline = time.monotonic() + self.longest
+        while not adopt():
+            if self.claim() or self._was_refused_for_too_long():
+                if adopt():
+                    # Another worker finished between the read and the claim.
+                    self.end()
+                else:
+                    request()
+                return True
+            # A claim that ended without a failure may have ended without a result, if that worker cannot use the cache.
+            if is_usable() or self._cache.has_failed(self._name) or time.monotonic() >= deadline:
+                return False
+            time.sleep(_POLL_EVERY)
         return True
 
     def _was_refused_for_too_long(self) -> bool:
@@ -81,9 +89,3 @@ class SharedRequest:
         if self._refused_since is None:
             self._refused_since = now
         return now - self._refused_since > self._longest_refused
-
-    def _wait(self, adopt: Callable[[], bool], is_usable: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + self._timeout
-        while not is_usable() and self._cache.is_claimed(self._name) and time.monotonic() < deadline:
-            time.sleep(_POLL_EVERY)
-            adopt()

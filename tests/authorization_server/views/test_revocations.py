@@ -281,6 +281,18 @@ class TestTooManyEntries:
         claims = published()
         assert (claims["complete"], [*claims["tokens"]]) == (True, [".stays.1"])
 
+    def test_version_is_not_lower_once_it_is_complete_again(self, clock):
+        insert("token", ".live.1", seconds=3600)
+        insert_many(4, seconds=60)
+        incomplete = published()
+        clock.pass_by(200)
+        deny_list.forget()
+        published()
+        deny_list.forget()
+        complete = published()
+        assert (incomplete["complete"], complete["complete"]) == (False, True)
+        assert complete["version"] == incomplete["version"]
+
     def test_document_over_the_size_limit_is_incomplete(self, monkeypatch):
         monkeypatch.setattr("django_at_jwt.authorization_server.revocation.publication.MOST_BYTES", 1300)
         insert("client", "x" * 255, issued_until=timezone.now())

@@ -167,12 +167,34 @@ class TestVersions:
     def test_older_document_is_ignored_silently(self, remote, clock, caplog):
         remote.publish(version=5)
         assert remote.verdict() == "accepted"
-        remote.publish(version=4, tokens={JTI: end()})
-        caplog.clear()
-        clock.pass_by(5)
+        # Used, the first would end the use of the other soon, the second at once.
+        for older in ({"seconds": 30}, {"complete": False}):
+            remote.publish(version=4, **older)
+            caplog.clear()
+            clock.pass_by(5)
+            assert remote.verdict() == "accepted"
+            assert not [each for each in caplog.records if each.levelno >= logging.WARNING]
+        clock.pass_by(80)
         assert remote.verdict() == "accepted"
-        assert not [each for each in caplog.records if each.levelno >= logging.WARNING]
-        assert remote.polls == 2
+        assert remote.polls == 4
+
+    @pytest.mark.parametrize("kind", entries_of_each_kind())
+    def test_revocations_after_the_issuer_was_restored_from_a_backup(self, remote, clock, kind):
+        lost = remote.issuer.token(jti="revoked before the restore")
+        remote.publish(version=500, tokens={"revoked before the restore": end()})
+        assert [remote.verdict(), remote.verdict(lost)] == ["accepted", "revoked"]
+        remote.publish(version=7, **entries_of_each_kind()[kind])
+        clock.pass_by(5)
+        assert [remote.verdict(), remote.verdict(lost)] == ["revoked", "revoked"]
+
+    def test_issuer_that_adds_entries_to_older_documents_does_not_fill_the_memory(self, remote, clock):
+        remote.publish(version=500)
+        assert remote.verdict() == "accepted"
+        for round_ in range(5):
+            remote.publish(version=7, tokens={f"{round_}-{number}": end() for number in range(20_000)})
+            clock.pass_by(5)
+            assert remote.verdict() == "accepted"
+        assert len(accepted_issuers()[remote.issuer.issuer].revocation._deny_list._held.entries) <= 60_000
 
     def test_older_document_is_used_once_the_other_has_expired(self, remote, clock):
         remote.publish(version=5, seconds=60)
@@ -191,6 +213,16 @@ class TestVersions:
         assert remote.verdict() == "accepted"
         assert remote.polls == 2
         clock.pass_by(2)
+        assert remote.verdict() == "accepted"
+        assert remote.polls == 3
+
+    def test_document_that_expires_before_the_next_request_is_requested_again_at_its_end(self, remote, clock):
+        remote.configure(deny_list_max_age=30, leeway=0)
+        for _ in range(2):
+            remote.publish(seconds=10)
+            assert remote.verdict() == "accepted"
+            clock.pass_by(10)
+        remote.publish()
         assert remote.verdict() == "accepted"
         assert remote.polls == 3
 
@@ -581,6 +613,58 @@ class TestSharedCache:
         clear_process_caches()
         assert remote.verdict() == "accepted"
         assert remote.polls == 2
+
+    def test_document_of_another_process_is_requested_again_at_its_end(self, remote, clock):
+        remote.configure(deny_list_max_age=30, leeway=0)
+        claims = verify_token(remote.token, API, Revocation.OFFLINE)
+        remote.publish(seconds=10)
+        one, other = (accepted_of(remote).revocation for _ in range(2))
+        for each in (one, other):
+            each(claims, remote.token)
+        assert remote.polls == 1
+        clock.pass_by(10)
+        remote.publish()
+        other(claims, remote.token)
+        one(claims, remote.token)
+        assert remote.polls == 2
+
+    def test_process_that_cannot_share_what_it_fetched_does_not_keep_a_new_one_waiting(
+        self, remote, clock, monkeypatch
+    ):
+        claims = verify_token(remote.token, API, Revocation.OFFLINE)
+        one, other = (accepted_of(remote).revocation for _ in range(2))
+        store = type(caches["default"]).set
+
+        def store_slowly(cache, key, *arguments, **options):
+            store(cache, key, *arguments, **options)
+            if "revocations-document" in key:
+                # A fifth of ISSUER_TIMEOUT is too long: this process does without the cache for a while.
+                clock.pass_by(12.1)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(type(caches["default"]), "set", store_slowly)
+            one(claims, remote.token)
+        assert "revocations-confirmation" not in str(keys_of_the_cache())
+        other(claims, remote.token)
+        assert remote.polls == 2
+
+    def test_new_process_takes_over_from_one_that_died_during_its_request(self, remote, clock, monkeypatch):
+        claims = verify_token(remote.token, API, Revocation.OFFLINE)
+        dead, other = (accepted_of(remote).revocation for _ in range(2))
+        assert dead._deny_list._request.claim()
+        monkeypatch.setattr(time, "sleep", lambda _seconds: clock.pass_by(1))
+        other(claims, remote.token)
+        assert remote.polls == 1
+
+    def test_new_process_does_not_wait_after_the_failure_of_another_one(self, remote, clock, monkeypatch):
+        claims = verify_token(remote.token, API, Revocation.OFFLINE)
+        one, other = (accepted_of(remote).revocation for _ in range(2))
+        monkeypatch.setattr(time, "sleep", lambda _seconds: pytest.fail("it waited"))
+        remote.issuer.pages[PATH] = Page(status=500)
+        for each in (one, other):
+            with pytest.raises(RevocationUnavailable):
+                each(claims, remote.token)
+        assert remote.polls == 1
 
     def test_claim_of_a_process_that_died_is_not_waited_for_while_the_document_is_recent(self, remote, clock):
         assert remote.verdict() == "accepted"
