@@ -51,7 +51,7 @@ _HOUR: Final = 3600
 
 # Fields of DOT's consent form that become attributes of oauthlib's request, and those that do only if they are set.
 _ALWAYS_SENT: Final = ("client_id", "redirect_uri", "response_type", "state")
-_SENT_IF_SET: Final = ("code_challenge", "code_challenge_method", "nonce")
+_SENT_IF_SET: Final = ("claims", "code_challenge", "code_challenge_method", "nonce")
 
 
 class AuthorizationView(ConsentPageMixin, OwnCoreMixin, toolkit_views.AuthorizationView):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 from html import unescape
 
 import pytest
 from django.urls import reverse
+from oauth2_provider.models import get_grant_model
 
 from tests import settings as site
 from tests.conftest import DEVICE_CODE_GRANT
@@ -46,6 +48,17 @@ def headings(page):
 def destination(page):
     found = re.search(r"returns to <strong>(.*?)</strong>", page.content.decode())
     return None if found is None else unescape(found[1])
+
+
+def test_requested_claims_survive_a_form_without_the_query(page_of, settings):
+    settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "OIDC_ENABLED": True}
+    claims = {"id_token": {"email": {"essential": True}}}
+    page = page_of("https://client.example.com/callback", scope="openid read", claims=json.dumps(claims))
+    form = {name: value for name, value in page.context["form"].initial.items() if value is not None}
+    # As from a site's own template, whose form has the endpoint as its action.
+    answer = page.client.post("/o/authorize/", {**form, "allow": "on"})
+    assert answer.status_code == 302, answer.content
+    assert json.loads(get_grant_model().objects.get().claims) == claims
 
 
 class TestUnnamedApi:
