@@ -79,6 +79,12 @@ class IssuerSubjectAdmin(ModelAdmin):
     )
     readonly_fields = ("created",)
     raw_id_fields = ("user",)
+    change_list_template = "admin/django_at_jwt/issuersubject/change_list.html"
+
+    class Media:
+        """The style of the empty list."""
+
+        css: ClassVar = {"all": ["django_at_jwt/claim_mappers.css"]}
 
     @admin.display(description=IssuerSubject._meta.get_field("created_at").verbose_name, ordering="created_at")
     def created(self, row: IssuerSubject) -> str:

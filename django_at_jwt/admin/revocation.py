@@ -115,8 +115,8 @@ class TokenIdForm(forms.Form):
     """The ``jti`` of a token that the issuer stored."""
 
     token_id = forms.CharField(
-        label=_("jti"),
-        help_text=_("The claim jti of the token, as in the log of an API."),
+        label=_("token ID (jti)"),
+        help_text=_("The jti claim of the token, as in the log of an API."),
         widget=forms.TextInput(attrs={"class": "vTextField", "autofocus": True, "autocomplete": "off"}),
     )
 
@@ -309,9 +309,12 @@ def _log_out_everywhere(
     if _CONFIRM not in request.POST or _is_left_to_commands(counts):
         context = {
             "title": _("Log out everywhere"),
-            "explanation": _(
-                "All tokens of these users are revoked, so they have to log in again to every client. Their sessions "
-                "on this site go on. An API in another project may accept their access tokens until these expire."
+            "explanation": ngettext(
+                "All tokens of this user are revoked, so the user has to log in again to every client. Sessions on "
+                "this site go on. An API in another project may accept an access token until it expires.",
+                "All tokens of these users are revoked, so they have to log in again to every client. Sessions on "
+                "this site go on. An API in another project may accept an access token until it expires.",
+                len(found),
             ),
         }
         asked = _asked(request, [str(user) for user in found], counts, commands)
@@ -333,10 +336,14 @@ def _revoke_client_tokens(
     if _CONFIRM not in request.POST or _is_left_to_commands(counts):
         context = {
             "title": _("Revoke all tokens"),
-            "explanation": _(
+            "explanation": ngettext(
+                "All tokens issued to this client until now are revoked, so its users have to log in again. The client "
+                "can request new tokens at once. An API in another project may accept an access token until it "
+                "expires.",
                 "All tokens issued to these clients until now are revoked, so their users have to log in again. The "
-                "clients can request new tokens at once. An API in another project may accept access tokens until "
-                "these expire."
+                "clients can request new tokens at once. An API in another project may accept an access token until "
+                "it expires.",
+                len(found),
             ),
         }
         names = [client_label(client.client_id, client.name) for client in found]

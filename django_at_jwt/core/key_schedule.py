@@ -113,15 +113,16 @@ def run_problem(run: LastRun | None, keys: Iterable[KeyTimes], *, max_age: timed
     succeeded_at = run.succeeded_at if run else max((key.announced_at for key in keys), default=None)
     if succeeded_at is not None and now - succeeded_at <= max_age:
         return None
-    parameters: dict[str, Any] = {"max_age": max_age}
+    parameters: dict[str, Any] = {"hours": f"{max_age.total_seconds() / 3600:g}"}
     if run is None or succeeded_at is None:
         text = gettext_noop(
-            "No successful run of rotate_signing_keys is recorded. It must run at least every %(max_age)s; schedule it."
+            "No successful run of rotate_signing_keys is recorded. It must run at least every %(hours)s hours; "
+            "schedule it."
         )
     else:
         text = gettext_noop(
-            "rotate_signing_keys last succeeded at %(succeeded_at)s. It must run at least every %(max_age)s; check its "
-            "schedule."
+            "rotate_signing_keys last succeeded at %(succeeded_at)s. It must run at least every %(hours)s hours; check "
+            "its schedule."
         )
         parameters["succeeded_at"] = format_instant(succeeded_at)
     return Message(text, parameters)

@@ -43,6 +43,15 @@ def staff(client, django_user_model):
     return staff
 
 
+def test_empty_list_says_what_subjects_are_for(row, admin_client):
+    said = "No subject of an issuer is linked to a user yet."
+    assert said not in admin_client.get(LIST).content.decode()
+    row.delete()
+    text = admin_client.get(LIST).content.decode()
+    assert said in text
+    assert f'<a href="{LIST}add/">Add a subject</a>' in text
+
+
 def test_list_search_and_detail(row, admin_client, django_assert_max_num_queries):
     for search in ("", "?q=Subject", "?q=a.example"):
         page = admin_client.get(f"{LIST}{search}").content.decode()

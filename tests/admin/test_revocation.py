@@ -55,6 +55,7 @@ class TestUserAndClient:
     def test_shows_the_counts_before_it_revokes(self, kind, page_of, tokens, admin_client):
         page = admin_client.get(page_of[kind])
         assert "Live authorizations 1 Live access tokens 1 Refresh tokens 1" in text_of(page)
+        assert f"this {kind}" in text_of(page)
         assert entries() == []
         assert tokens.is_live()
         answer = press_revoke(admin_client, page)
@@ -104,6 +105,7 @@ class TestUserAndClient:
         action = {"action": "revoke_client_tokens", "_selected_action": [each.pk for each in clients]}
         page = admin_client.post(CLIENTS, action)
         assert "Live authorizations 1" in text_of(page)
+        assert "All tokens issued to these clients until now are revoked" in text_of(page)
         assert f"client-credentials client ({service.application.client_id})" in text_of(page)
         assert entries() == []
         answer = press_revoke(admin_client, page)
@@ -219,6 +221,12 @@ class TestList:
         user.is_active = False
         user.save()
         return DenyListEntry.objects.get()
+
+    def test_empty_list_says_what_it_is_for(self, entry, admin_client):
+        said = "The deny list is empty: no unexpired access token is revoked."
+        assert said not in text_of(admin_client.get(LIST))
+        entry.delete()
+        assert said in text_of(admin_client.get(LIST))
 
     def test_shows_entries(self, entry, admin_client):
         page = text_of(admin_client.get(LIST))

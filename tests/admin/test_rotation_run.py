@@ -12,6 +12,7 @@ from django.utils.html import escape
 from django_at_jwt.admin.dates import format_instant
 from django_at_jwt.admin.signing_key import last_run
 from django_at_jwt.authorization_server.keys.rotation_run import record_run
+from django_at_jwt.models import SigningKey
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("signing_keys", "keys_made_quickly")]
 
@@ -32,7 +33,7 @@ def test_last_run(admin_client):
 
 def test_rotation_that_no_longer_runs(admin_client):
     record_run(timezone.now() - timedelta(hours=40))
-    assert "It must run at least every 1 day, 12:00:00; check its schedule." in listed(admin_client)
+    assert "It must run at least every 36 hours; check its schedule." in listed(admin_client)
 
 
 def test_failed_run(admin_client):
@@ -42,7 +43,14 @@ def test_failed_run(admin_client):
 
 
 def test_no_run_yet(admin_client):
-    assert "No run of rotate_signing_keys is recorded." in listed(admin_client)
+    assert "No run of rotate_signing_keys is recorded yet. Schedule it daily." in listed(admin_client)
+
+
+def test_no_run_for_too_long(admin_client):
+    SigningKey.objects.update(announced_at=timezone.now() - timedelta(days=9))
+    text = listed(admin_client)
+    assert "No successful run of rotate_signing_keys is recorded. It must run at least every 36 hours" in text
+    assert "No run of rotate_signing_keys is recorded yet" not in text
 
 
 def test_record_that_cannot_be_read(admin_client, monkeypatch):

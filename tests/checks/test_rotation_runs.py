@@ -38,7 +38,7 @@ def test_last_success(hours, problems, old_keys):
 def test_setting(old_keys, settings):
     record_run(timezone.now() - 3 * HOUR)
     settings.AT_JWT = {**settings.AT_JWT, "ROTATION_RUN_MAX_AGE": 2 * HOUR}
-    assert "at least every 2:00:00" in found()[0][1]
+    assert "at least every 2 hours" in found()[0][1]
     settings.AT_JWT = {**settings.AT_JWT, "ROTATION_RUN_MAX_AGE": 0}
     assert found() == []
 

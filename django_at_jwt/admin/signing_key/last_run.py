@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunLine:
-    """A sentence about the last run, and the problem with it, or an empty string."""
+    """A sentence about the last run, and the problem with it. One of them may be empty."""
 
     text: str
     problem: str
@@ -34,8 +34,10 @@ def run_line(keys: Iterable[KeyTimes], now: datetime) -> RunLine | None:
         run = last_run()
     except AnyDatabaseError:
         return None
+    problem = run_problem(run, keys, max_age=app_settings().rotation_run_max_age, now=now)
     if run is None:
-        text = gettext("No run of rotate_signing_keys is recorded.")
+        # The problem would say the same.
+        text = "" if problem else gettext("No run of rotate_signing_keys is recorded yet. Schedule it daily.")
     elif run.problem:
         text = gettext("rotate_signing_keys failed at %(at)s: %(problem)s") % {
             "at": format_instant(run.at),
@@ -43,5 +45,4 @@ def run_line(keys: Iterable[KeyTimes], now: datetime) -> RunLine | None:
         }
     else:
         text = gettext("rotate_signing_keys last ran at %(at)s.") % {"at": format_instant(run.at)}
-    problem = run_problem(run, keys, max_age=app_settings().rotation_run_max_age, now=now)
     return RunLine(text=text, problem=gettext(problem.text) % problem.parameters if problem else "")

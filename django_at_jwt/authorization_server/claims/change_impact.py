@@ -153,9 +153,9 @@ class ChangeImpact:
         return tuple(each for each in self.tokens if each.after.refusal is not None and each.before.refusal is None)
 
     @property
-    def most_bytes(self) -> int:
-        """The largest growth of a token in bytes; negative if all become shorter. New tokens do not count."""
-        return max((each.bytes for each in self.tokens if each.size_before and each.size_after), default=0)
+    def largest_difference(self) -> int:
+        """The largest growth or shrinkage of a token in bytes, negative if it shrinks. New tokens do not count."""
+        return max((each.bytes for each in self.tokens if each.size_before and each.size_after), key=abs, default=0)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
