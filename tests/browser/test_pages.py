@@ -89,6 +89,24 @@ def test_pages_of_the_admin_follow_the_policy_and_are_as_accessible_as_stock_pag
     assert {"/admin/django_at_jwt/signingkey/ROW/change/", "/admin/django_at_jwt/resourceserver/add/"} <= set(pages)
 
 
+@pytest.mark.parametrize("page", ["authorize", "accept_deny"])
+def test_own_consent_page_follows_the_preferred_colours(user, page):
+    user.open(f"/own/{page}/")
+    shades = {}
+    for look in LOOKS:
+        user.window.look(look)
+        user.window.screenshot(f"pages/own-{page}-{look}")
+        assert user.window.overflowing() == []
+        for element in ("body", ".block-center", "button, input[type=submit]"):
+            colour = user.window.find(element).value_of_css_property("background-color")
+            shades.setdefault(look.scheme, []).append(sum(map(int, re.findall(r"\d+", colour)[:3])))
+    assert min(shades["light"]) > 600
+    assert max(shades["dark"]) < 200
+    # DOT's base template has neither landmarks nor a heading of level 1.
+    known = {"landmark-one-main", "page-has-heading-one", "region"}
+    assert {rule: parts for rule, parts in broken_rules(user.window).items() if rule not in known} == {}
+
+
 # The template of the list of tokens is django-oauth-toolkit's, with a list directly in another.
 @pytest.mark.parametrize(
     ("path", "known"), [("/try/", set()), ("/o/device/", set()), ("/o/authorized_tokens/", {"list"})]

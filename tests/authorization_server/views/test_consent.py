@@ -16,6 +16,8 @@ from tests.conftest import DEVICE_CODE_GRANT
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("keys_made_quickly", "signing_keys")]
 
 OTHER_PATH = "https://api.example.com/billing/"
+# The second has dark colours for the first.
+STYLE_SHEETS = ["oauth2_provider/css/oauth2_provider.css", "django_at_jwt/consent.css"]
 
 
 @pytest.fixture
@@ -50,21 +52,15 @@ def destination(page):
     return None if found is None else unescape(found[1])
 
 
-def test_requested_claims_survive_a_form_without_the_query(page_of, settings):
-    settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "OIDC_ENABLED": True}
-    claims = {"id_token": {"email": {"essential": True}}}
-    page = page_of("https://client.example.com/callback", scope="openid read", claims=json.dumps(claims))
-    form = {name: value for name, value in page.context["form"].initial.items() if value is not None}
-    # As from a site's own template, whose form has the endpoint as its action.
-    answer = page.client.post("/o/authorize/", {**form, "allow": "on"})
-    assert answer.status_code == 302, answer.content
-    assert json.loads(get_grant_model().objects.get().claims) == claims
+def style_sheets(page):
+    return re.findall(r'<link [^>]*href="/static/([^"]+)"', page.content.decode())
 
 
 class TestUnnamedApi:
     def test_is_called_by_its_host(self, page_of):
         page = page_of("https://shop.example.com/callback")
         assert headings(page) == ["API at api.example.com"]
+        assert style_sheets(page) == STYLE_SHEETS
         assert "https://" not in page.content.decode().partition("<h4>")[2].partition("</form>")[0]
 
     def test_of_several_on_one_host_is_called_by_its_path_too(self, page_of, settings):
@@ -81,6 +77,7 @@ class TestUnnamedApi:
         assert headings(page) == ["API at api.example.com"]
         # The browser stays here.
         assert destination(page) is None
+        assert style_sheets(page) == STYLE_SHEETS
 
 
 class TestDestination:
