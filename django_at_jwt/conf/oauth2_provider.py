@@ -187,6 +187,7 @@ def has_issuer_tables() -> bool:
     return apps.is_installed("oauth2_provider") and apps.is_installed("django_at_jwt")
 
 
+@process_cached
 def access_token_lifetime() -> int:
     """Return the lifetime in seconds of an access token for resource servers without one.
 
