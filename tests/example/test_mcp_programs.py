@@ -1,6 +1,8 @@
-"""Other people's programs against the example: the conformance suite of MCP, a scanner, and the TypeScript SDK.
+"""Other people's programs against the example: the conformance suite of MCP, a scanner, SDKs and clients.
 
-``npm install --prefix .cache/npm`` what ``.ci/run`` lists, or set ``NPM_PACKAGES`` to a folder with these packages.
+``npm install --prefix .cache/npm`` what ``.ci/run`` lists, or set ``NPM_PACKAGES`` to a folder with these packages. For
+the large clients, which CI does not install: ``@openai/codex@0.171.0 @anthropic-ai/claude-code@2.1.332
+opencode-ai@1.18.33 @modelcontextprotocol/inspector@2.12.0``. They need no account.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ import asyncio
 import json
 import os
 import re
+import select
 import shutil
 import subprocess
 import sys
@@ -54,7 +57,12 @@ def node(package, minimum):
 def site(running_example, tmp_path_factory):
     """An example that sees changes of clients and APIs at once."""
     with reserved_port() as port:
-        variables = {"EXAMPLE_MCP_URL": f"http://127.0.0.1:{port}/mcp", "EXAMPLE_KEY_RING_MAX_AGE": 1}
+        variables = {
+            # With the documents that Codex and Claude Code publish.
+            "DJANGO_SETTINGS_MODULE": "tests.example.recorded_settings",
+            "EXAMPLE_MCP_URL": f"http://127.0.0.1:{port}/mcp",
+            "EXAMPLE_KEY_RING_MAX_AGE": 1,
+        }
         with running_example(tmp_path_factory.mktemp("example"), **variables) as server:
             yield Site(server)
 
@@ -81,6 +89,18 @@ def native(site):
     # Rows in memory are up to a second old.
     time.sleep(1.1)
     return name
+
+
+def go_through_the_browser(browser, address):
+    """Log in, agree, and return to the client, which may begin to listen after it has opened the browser."""
+    redirected = browser.agree(address)
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            return requests.get(redirected, timeout=PATIENCE_SECONDS)
+        except requests.ConnectionError:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
 
 
 def lines_of(process, browser):
@@ -157,20 +177,9 @@ def test_fastmcp_client(site, mcp_server, monkeypatch):
 
     asked = []
 
-    def go_through_the_browser(address):
-        redirected = site.browser().agree(address)
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while True:
-            # FastMCP listens after it has opened the browser.
-            try:
-                return requests.get(redirected, timeout=PATIENCE_SECONDS)
-            except requests.ConnectionError:
-                assert time.monotonic() < deadline
-                time.sleep(0.1)
-
     def open_browser(address):
         asked.append(parse_qs(urlsplit(address).query))
-        threading.Thread(target=go_through_the_browser, args=[address], daemon=True).start()
+        threading.Thread(target=go_through_the_browser, args=[site.browser(), address], daemon=True).start()
 
     monkeypatch.setattr("webbrowser.open", open_browser)
 
@@ -215,3 +224,203 @@ def test_typescript_sdk(site, mcp_server, native, registers):
     assert not written.get("isError")
     # Its first reaction to the challenge is to refresh the tokens, which changes no scope.
     assert said["refused"] == ["Streamable HTTP error: Server returned 403 after trying upscoping"]
+
+
+NOTES = ["Water the plants", "Rotate the keys"]
+ANSI = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]|\x1b\][^\x07]*\x07")
+AUTHORIZATION_REQUEST = re.compile(r"(http://\S+code_challenge=\S+)\s")
+
+
+def parameters_of(address):
+    return {name: values[-1] for name, values in parse_qs(urlsplit(address).query).items()}
+
+
+@pytest.fixture
+def home(tmp_path):
+    """An environment in which a program has no settings yet, and opens no browser."""
+    return {
+        "HOME": str(tmp_path),
+        "PATH": os.environ["PATH"],
+        "BROWSER": "true",
+        "TERM": "xterm",
+        "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+        "OPENCODE_DISABLE_AUTOUPDATE": "1",
+    }
+
+
+@pytest.fixture
+def in_a_terminal(site, home, tmp_path):
+    """Run a program in a terminal, log in where it asks for it, and return its output and what it requested."""
+    pty = pytest.importorskip("pty", reason="this system has no terminals")
+    termios = pytest.importorskip("termios")
+
+    def run(*arguments):
+        master, slave = pty.openpty()
+        # Wide enough for a URL.
+        termios.tcsetwinsize(slave, (50, 2000))
+        command = [str(each) for each in arguments]
+        with subprocess.Popen(
+            command, cwd=tmp_path, env=home, stdin=slave, stdout=slave, stderr=slave, start_new_session=True
+        ) as process:
+            os.close(slave)
+            try:
+                return follow(master, site.browser())
+            finally:
+                process.kill()
+                os.close(master)
+
+    return run
+
+
+def follow(terminal, browser):
+    """Read what a program writes until it ends, and open the URLs of authorization requests in the browser."""
+    output, asked = "", []
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while select.select([terminal], [], [], max(0, deadline - time.monotonic()))[0]:
+        try:
+            read = os.read(terminal, 65536)
+        except OSError:
+            # The program has ended.
+            break
+        if not read:
+            break
+        output = ANSI.sub(" ", output + read.decode(errors="replace"))
+        for address in AUTHORIZATION_REQUEST.findall(output):
+            if parameters_of(address) not in asked:
+                asked.append(parameters_of(address))
+                go_through_the_browser(browser, address)
+    return output, asked
+
+
+class JsonLines:
+    """A program that takes and returns JSON-RPC messages as lines."""
+
+    def __init__(self, command, environment, folder, **options):
+        self.process = subprocess.Popen(
+            [str(each) for each in command],
+            cwd=folder,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            **options,
+        )
+        self.sent = 0
+        self.deadline = threading.Timer(PATIENCE_SECONDS, self.process.kill)
+
+    def __enter__(self):
+        self.deadline.start()
+        return self
+
+    def __exit__(self, *_):
+        self.deadline.cancel()
+        self.process.kill()
+        self.process.communicate()
+
+    def notify(self, method):
+        print(json.dumps({"jsonrpc": "2.0", "method": method}), file=self.process.stdin, flush=True)
+
+    def call(self, method, **parameters):
+        self.sent += 1
+        message = {"jsonrpc": "2.0", "id": self.sent, "method": method, "params": parameters}
+        print(json.dumps(message), file=self.process.stdin, flush=True)
+        for line in self.process.stdout:
+            answer = json.loads(line)
+            if answer.get("id") == self.sent and "method" not in answer:
+                return answer
+        pytest.fail(f"The program has ended before it answered {method}.")
+
+
+def test_mcp_remote(site, mcp_server, home, tmp_path):
+    command = [node("mcp-remote", 20), PACKAGES / "mcp-remote/dist/proxy.js", mcp_server]
+    asked, errors = [], []
+
+    def log_in(lines):
+        for line in lines:
+            errors.append(line)
+            if found := AUTHORIZATION_REQUEST.search(line):
+                asked.append(parameters_of(found[1]))
+                go_through_the_browser(site.browser(), found[1])
+
+    with JsonLines(command, home, tmp_path, stderr=subprocess.PIPE) as program:
+        threading.Thread(target=log_in, args=[program.process.stderr], daemon=True).start()
+        client = {"name": "test", "version": "1"}
+        program.call("initialize", protocolVersion="2025-06-18", capabilities={}, clientInfo=client)
+        program.notify("notifications/initialized")
+        read = program.call("tools/call", name="read_notes", arguments={})
+        assert read["result"]["structuredContent"]["result"][:2] == NOTES, errors
+        written = program.call("tools/call", name="write_note", arguments={"text": "By mcp-remote"})
+        assert isinstance(written["result"]["structuredContent"]["result"], int), errors
+    # It asks the user for the scopes of the challenge.
+    assert [each["scope"] for each in asked] == ["notes:read", "notes:read notes:write"]
+    assert {each["resource"] for each in asked} == {mcp_server}
+    assert {urlsplit(each["redirect_uri"])._replace(netloc="").geturl() for each in asked} == {"http:///oauth/callback"}
+
+
+@pytest.mark.parametrize("registers", [True, False], ids=["registers itself", "has a document"])
+def test_codex(site, mcp_server, home, tmp_path, in_a_terminal, registers):
+    codex = [node("@openai/codex", 16), PACKAGES / "@openai/codex/bin/codex.js"]
+    option = "--oauth-client-registration=" + ("dcr" if registers else "cimd")
+    output, [asked] = in_a_terminal(*codex, "mcp", "add", "notes", "--url", mcp_server, option)
+    assert "Successfully logged in" in output, output
+    assert (asked["client_id"] == "https://chatgpt.com/oauth/codex/client.json") is not registers
+    assert (asked["scope"], asked["resource"]) == ("notes:read", mcp_server)
+    assert re.fullmatch(r"http://127\.0\.0\.1:\d+/callback", asked["redirect_uri"])
+    with JsonLines([*codex, "app-server"], home, tmp_path, stderr=subprocess.DEVNULL) as program:
+        program.call("initialize", clientInfo={"name": "test", "version": "1", "title": None}, capabilities=None)
+        program.notify("initialized")
+        thread = program.call("thread/start", ephemeral=True)["result"]["thread"]["id"]
+        tool = {"threadId": thread, "server": "notes"}
+        read = program.call("mcpServer/tool/call", **tool, tool="read_notes", arguments={})
+        assert read["result"]["structuredContent"]["result"][:2] == NOTES
+        written = program.call("mcpServer/tool/call", **tool, tool="write_note", arguments={"text": "By Codex"})
+        # It does not ask the user for the scope.
+        assert "Insufficient scope" in written["error"]["message"]
+
+
+def test_claude_code(mcp_server, home, tmp_path, in_a_terminal):
+    node("@anthropic-ai/claude-code", 18)
+    claude = PACKAGES / "@anthropic-ai/claude-code/bin/claude.exe"
+    subprocess.run(
+        [claude, "mcp", "add", "--transport", "http", "notes", mcp_server],
+        cwd=tmp_path,
+        env=home,
+        check=True,
+        capture_output=True,
+    )
+    output, [asked] = in_a_terminal(claude, "mcp", "login", "notes", "--no-browser")
+    assert 'Authenticated with "notes"' in " ".join(output.split()), output
+    assert asked["client_id"] == "https://claude.ai/oauth/claude-code-client-metadata"
+    assert (asked["scope"], asked["resource"]) == ("notes:read", mcp_server)
+    assert re.fullmatch(r"http://localhost:\d+/callback", asked["redirect_uri"])
+    # It lists the tools to see whether the server is healthy.
+    output, more = in_a_terminal(claude, "mcp", "list")
+    assert "Connected" in output, output
+    assert more == []
+
+
+def test_opencode(mcp_server, home, tmp_path, in_a_terminal):
+    node("opencode-ai", 18)
+    opencode = PACKAGES / "opencode-ai/bin/opencode.exe"
+    (tmp_path / "opencode.json").write_text(json.dumps({"mcp": {"notes": {"type": "remote", "url": mcp_server}}}))
+    output, [asked] = in_a_terminal(opencode, "mcp", "auth", "notes")
+    assert "Authentication successful" in output, output
+    assert (asked["scope"], asked["resource"]) == ("notes:read", mcp_server)
+    assert asked["redirect_uri"] == "http://127.0.0.1:19876/mcp/oauth/callback"
+    output, more = in_a_terminal(opencode, "mcp", "list")
+    assert "notes connected" in " ".join(output.split()), output
+    assert more == []
+
+
+def test_inspector(mcp_server, in_a_terminal):
+    package = "@modelcontextprotocol/inspector"
+    program = [node(package, 22), PACKAGES / package / "clients/launcher/build/index.js"]
+    inspector = [*program, "--cli", mcp_server, "--transport", "http", "--method", "tools/call"]
+    output, [asked] = in_a_terminal(*inspector, "--tool-name=read_notes")
+    assert all(note in output for note in NOTES), output
+    assert (asked["scope"], asked["resource"]) == ("notes:read", mcp_server)
+    assert asked["redirect_uri"] == "http://127.0.0.1:6276/oauth/callback"
+    # It refreshes its tokens instead of asking the user for the scope, and gives up.
+    output, more = in_a_terminal(*inspector, "--tool-name=write_note", "--tool-arg", "text=Inspected")
+    assert "auth() returned AUTHORIZED without authorization code" in output, output
+    assert more == []
