@@ -39,8 +39,11 @@ def test_serves_at_the_next_free_port_until_it_is_interrupted(tmp_path, taken_po
         [base_url] = [line.removeprefix(READY).strip() for line in lines if line.startswith(READY)]
         assert base_url != wanted
         assert f"The port of {wanted} is in use; using another one.\n" in lines
-        metadata = requests.get(f"{base_url}/.well-known/oauth-authorization-server/o", timeout=PATIENCE_SECONDS).json()
-        process.send_signal(signal.SIGINT)
+        try:
+            address = f"{base_url}/.well-known/oauth-authorization-server/o"
+            metadata = requests.get(address, timeout=PATIENCE_SECONDS).json()
+        finally:
+            process.send_signal(signal.SIGINT)
         rest, _ = process.communicate(timeout=PATIENCE_SECONDS)
     assert (process.returncode, rest) == (0, "\nStopped.\n")
     assert metadata["issuer"] == f"{base_url}/o"

@@ -386,6 +386,8 @@ def test_slow_issuer_takes_no_longer_than_the_time_limit(path, slowness, api, is
 @pytest.mark.parametrize("variable", ["http_proxy", "HTTP_PROXY", "all_proxy"])
 def test_proxies_of_the_environment_are_not_used(variable, api, issuer, monkeypatch):
     monkeypatch.setenv(variable, "http://127.0.0.1:9/")
+    monkeypatch.delenv("no_proxy")
+    monkeypatch.delenv("NO_PROXY", raising=False)
     assert verify_token(issuer.token())
 
 
