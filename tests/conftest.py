@@ -14,20 +14,20 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 from django.contrib.auth import get_user_model
-from django.db import connections, router
+from django.db import connections
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
-from oauth2_provider.models import get_access_token_model, get_application_model
+from oauth2_provider.models import get_application_model
 
 from django_at_jwt.authorization_server.keys.rotation import rotate_signing_keys
 from django_at_jwt.authorization_server.keys.store import key_store
 from django_at_jwt.authorization_server.revocation.deny_list import deny_list
 from django_at_jwt.conf import app_settings, clear_process_caches
 from django_at_jwt.core.jose.jws import CompactJws
-from django_at_jwt.models import Authorization, SigningKey, SigningKeyEvent
+from django_at_jwt.models import SigningKey, SigningKeyEvent
 from django_at_jwt.signals import event_emitted
 
 pytest_plugins = [
@@ -161,11 +161,6 @@ def captured_statements():
         contexts = [stack.enter_context(CaptureQueriesContext(each)) for each in connections.all()]
         yield statements
         statements.extend(query["sql"] for context in contexts for query in context.captured_queries)
-
-
-def statements_of_a_second_database():
-    """Return how many statements a token request needs in addition if its rows are in two databases: a transaction."""
-    return 0 if router.db_for_write(Authorization) == router.db_for_write(get_access_token_model()) else 2
 
 
 @pytest.fixture

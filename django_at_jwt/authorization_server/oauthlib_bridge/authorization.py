@@ -149,7 +149,22 @@ def link_token(request: Request, row: Any, token: Mapping[str, Any]) -> None:
     link.authorization = "" if authorization is None else authorization.identifier
     link.has_refresh_token = bool(token.get("refresh_token"))
     link.expires_at = row.expires
-    link.save()
+    if is_linked_later(request):
+        setattr(request, LINK, link)
+    else:
+        link.save()
+
+
+def is_linked_later(request: Request) -> bool:
+    """Return whether the link is the only row in its database, so that it is stored after the transaction of its token.
+
+    Stored before, it could remain without its token, whose primary key SQLite would give to the next one.
+    """
+    return authorization_of(request) is None and not _is_one_database()
+
+
+def _is_one_database() -> bool:
+    return router.db_for_write(Authorization) == router.db_for_write(get_access_token_model())
 
 
 def store_code(request: Request, code: str, *, scopes: Sequence[str], expires_at: datetime) -> None:
@@ -195,7 +210,4 @@ def transaction_of_authorizations() -> AbstractContextManager[None]:
 
     Entered before DOT's, it ends after it, so that the authorization is locked until the tokens are stored.
     """
-    database = router.db_for_write(Authorization)
-    if database == router.db_for_write(get_access_token_model()):
-        return nullcontext()
-    return transaction.atomic(using=database)
+    return nullcontext() if _is_one_database() else transaction.atomic(using=router.db_for_write(Authorization))

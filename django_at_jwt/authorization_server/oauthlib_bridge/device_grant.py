@@ -24,7 +24,7 @@ from django_at_jwt.core.errors import InvalidScope
 from django_at_jwt.models import Authorization
 
 from .authorization import attach_authorization
-from .request import AUTHORIZATION, DEVICE_CODE_GRANT, DEVICE_GRANT, stored
+from .request import AUTHORIZATION, DEVICE_CODE_GRANT, DEVICE_CODE_ROW, DEVICE_GRANT, stored
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -105,13 +105,19 @@ def _consented_scopes(request: Request) -> list[str]:
 
 def _device_grant(request: Request) -> Any:
     """Return the device grant of a token request, or ``None`` if it belongs to another client or does not exist."""
-    grants = get_device_grant_model().objects
-    return grants.filter(device_code=request.device_code, client_id=request.client.client_id).first()
+    device = stored(request, DEVICE_CODE_ROW) or _find_device(request)
+    return device if device is not None and device.client_id == request.client.client_id else None
+
+
+def _find_device(request: Request) -> Any:
+    return get_device_grant_model().objects.filter(device_code=request.device_code).first()
 
 
 @audience_errors()
-def requested_audience(request: HttpRequest) -> Audience:
-    """Return the audience that a device requests with ``resource`` and ``scope`` (RFC 8628 §3.1, RFC 8707 §2).
+def requested_audience(request: HttpRequest) -> tuple[Any, Audience]:
+    """Return a device's client, and the audience that it requests with ``resource`` and ``scope``.
+
+    See RFC 8628 §3.1 and RFC 8707 §2.
 
     Raises:
         IssuanceError: it has no valid audience, or the client may not have a scope.
@@ -124,13 +130,14 @@ def requested_audience(request: HttpRequest) -> Audience:
         raise InvalidScope("A requested scope is unknown or not for this client.")
     # oauthlib ignores the query; a resource there must not be ignored silently.
     resources = [*filter(None, request.POST.getlist("resource")), *filter(None, request.GET.getlist("resource"))]
-    return resolve_audience(
+    audience = resolve_audience(
         registry.for_client(registry.knowing(resources), application),
         client_id=client_id,
         resources=resources,
         scopes=asked or backend.get_default_scopes(application=application, request=request),
         asked_scopes=asked,
     )
+    return application, audience
 
 
 @audience_errors()
@@ -186,7 +193,8 @@ def token_server_kwargs() -> dict[str, Any]:
 
 def set_device_user(request: Request) -> None:
     """Set the user and the scopes of the request for the site's own steps, if the device code exists."""
-    device = get_device_grant_model().objects.filter(device_code=request.device_code).first()
+    device = _find_device(request)
     if device is not None:
+        setattr(request, DEVICE_CODE_ROW, device)
         request.user = device.user
         request.scopes = (device.scope or "").split()

@@ -30,6 +30,7 @@ from .authorization import (
     end_replayed_code,
     end_unstored,
     expiry_of,
+    is_linked_later,
     is_unstored_token,
     link_token,
     store_authorization,
@@ -47,6 +48,7 @@ from .request import (
     GRANTED,
     ISSUED_EVENT,
     LIFETIME,
+    LINK,
     stored,
     token_grant,
 )
@@ -155,6 +157,11 @@ class GrantStorageMixin:
         if is_unstored_token(token["access_token"]) and authorization_of(request) is None:
             _set_lifetime(token, request)
             saved = None
+        elif is_linked_later(request):
+            saved = super().save_bearer_token(token, request, *args, **kwargs)  # type: ignore[misc]
+            link = stored(request, LINK)
+            if link is not None:
+                link.save()
         else:
             saved = self._save_in_transaction(token, request, *args, **kwargs)
         record_use(request.client)

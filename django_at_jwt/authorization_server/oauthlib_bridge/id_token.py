@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+from oauth2_provider.models import get_id_token_model
 from oauthlib.openid.connect.core.exceptions import InvalidTokenError
 
 from django_at_jwt.authorization_server.login.events import authentication_by_password
@@ -16,6 +17,14 @@ from .request import AUTHENTICATION, stored
 
 if TYPE_CHECKING:
     from oauthlib.common import Request
+
+
+class IssuedIdToken(str):
+    """An ID token that was just issued, with its row."""
+
+    __slots__ = ("row",)
+
+    row: Any
 
 
 class IdTokenMixin:
@@ -47,6 +56,21 @@ class IdTokenMixin:
         if event is not None:
             claims.update(event.as_claims())
         return claims, expires
+
+    def finalize_id_token(self, id_token: Any, token: Any, token_handler: Any, request: Request) -> str:
+        """Sign and store an ID token, and return it with its row."""
+        signed: str = super().finalize_id_token(id_token, token, token_handler, request)  # type: ignore[misc]
+        row = stored(request, "id_token")
+        if not isinstance(row, get_id_token_model()):
+            # The site's validator has stored it in another way.
+            return signed
+        issued = IssuedIdToken(signed)
+        issued.row = row
+        return issued
+
+    def _load_id_token(self, token: str) -> Any:
+        # To link the access token, DOT would verify the ID token that it has just signed, and read its row again.
+        return token.row if isinstance(token, IssuedIdToken) else super()._load_id_token(token)  # type: ignore[misc]
 
     def validate_user(self, username: str, password: str, client: Any, request: Request, *args: Any, **kw: Any) -> bool:
         """Validate a user's password, and record the login for the password grant (RFC 6749 §4.3)."""

@@ -20,6 +20,8 @@ AUDIENCE: Final = "at_jwt_audience"
 GRANTED: Final = "at_jwt_granted_resources"
 CODE_GRANT: Final = "at_jwt_code_grant"
 CODE_USED: Final = "at_jwt_code_used"
+# The row of the device code of a request, before it is validated, and after.
+DEVICE_CODE_ROW: Final = "at_jwt_device_code_row"
 DEVICE_GRANT: Final = "at_jwt_device_grant"
 AUTHORIZATION: Final = "at_jwt_authorization"
 AUTHENTICATION: Final = "at_jwt_authentication"

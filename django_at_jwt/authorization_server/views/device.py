@@ -12,7 +12,7 @@ from django.http import Http404
 from django.urls import NoReverseMatch
 from django.utils import timezone
 from oauth2_provider import views as toolkit_views
-from oauth2_provider.models import get_application_model, get_device_grant_model
+from oauth2_provider.models import get_device_grant_model
 
 from django_at_jwt.authorization_server.endpoint_urls import endpoint_path
 from django_at_jwt.authorization_server.login.events import authentication_of
@@ -40,7 +40,7 @@ class DeviceAuthorizationView(EndpointMixin, OwnCoreMixin, toolkit_views.DeviceA
             begin_polling(answer["device_code"], answer["interval"])
             Authorization.for_code(
                 answer["device_code"],
-                client=get_application_model().objects.get(client_id=request.POST.get("client_id", "")),
+                client=self._client,
                 scopes=self._audience.scopes,
                 resources=self._audience.identifiers,
                 expires_at=timezone.now() + timedelta(seconds=answer["expires_in"]),
@@ -58,7 +58,7 @@ class DeviceAuthorizationView(EndpointMixin, OwnCoreMixin, toolkit_views.DeviceA
         if status != HTTPStatus.OK:
             return headers, body, status
         try:
-            self._audience = requested_audience(request)
+            self._client, self._audience = requested_audience(request)
         except IssuanceError as error:
             told = {"error": error.code, "error_description": error.description}
             return {"Cache-Control": "no-store"}, json.dumps(told), error.status

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.conf import settings
-from django.db import connections, router
-from django.db.models.signals import post_delete, post_save
+from django.db import connections
 from django.urls import reverse
 from django.utils import timezone
 from oauth2_provider.models import get_access_token_model, get_grant_model, get_refresh_token_model
 
 from django_at_jwt.authorization_server.oauthlib_bridge.opaque_token import read_opaque_token
-from django_at_jwt.authorization_server.revocation import receivers
 from django_at_jwt.authorization_server.revocation.revoke import end_authorizations
 from django_at_jwt.core.token_id import LONGEST_TOKEN_ID, TokenId
 from django_at_jwt.core.verifier import Expectations
 from django_at_jwt.models import Authorization, DenyListEntry, IssuedToken
 from django_at_jwt.models.authorization import EndReason
-from tests.conftest import DEVICE_CODE_GRANT, captured_statements, decoded
+from tests.conftest import DEVICE_CODE_GRANT, decoded
 from tests.site.validators import RecordingValidator
 
 from .test_generator import OIDC_KEY
@@ -504,49 +501,3 @@ class TestReusedRefreshToken:
 
     def test_unknown_refresh_token(self, web):
         self.reuse(web, {"refresh_token": "no such token"})
-
-
-@contextmanager
-def stock_toolkit(settings):
-    """Run the toolkit's own validator, generator and views, without this app's signal receivers."""
-    ours = ("OAUTH2_VALIDATOR_CLASS", "ACCESS_TOKEN_GENERATOR", "REFRESH_TOKEN_GENERATOR")
-    settings.OAUTH2_PROVIDER = {name: value for name, value in settings.OAUTH2_PROVIDER.items() if name not in ours}
-    settings.ROOT_URLCONF = "tests.site.urls_of_the_toolkit"
-    for signal, model in ((post_delete, get_access_token_model()), (post_save, get_refresh_token_model())):
-        assert signal.disconnect(sender=model, dispatch_uid="django_at_jwt.revocation")
-    try:
-        yield
-    finally:
-        receivers.connect()
-
-
-@pytest.mark.django_db(transaction=True)
-def test_fewer_statements_than_the_toolkit(signing_keys, web, service, user, settings):
-    if router.db_for_write(Authorization) != router.db_for_write(get_access_token_model()):
-        pytest.skip("a second database takes two statements more, for its transaction")
-
-    def counts():
-        web.code_flow(user)
-        service.token("client_credentials")
-        with captured_statements() as consent:
-            code = web.authorize(user)["code"]
-        with captured_statements() as exchange:
-            answer = web.exchange(code).json()
-        with captured_statements() as refreshing:
-            assert web.token("refresh_token", refresh_token=answer["refresh_token"]).status_code == 200
-        with captured_statements() as own:
-            assert service.token("client_credentials").status_code == 200
-        return [len(each) for each in (consent, exchange, refreshing, own)]
-
-    ours = counts()
-    settings.AT_JWT = {**settings.AT_JWT, "STORE_ACCESS_TOKENS": False}
-    without_rows = counts()
-    with stock_toolkit(settings):
-        stock = counts()
-    # The authorization is stored with the code, which the client's second read makes up for.
-    assert ours[0] == without_rows[0] == stock[0]
-    # 12 (12 without rows), 17 (15) and 5 (1) instead of 13, 19 and 5.
-    assert ours[1] == without_rows[1] < stock[1]
-    assert without_rows[2] < ours[2] < stock[2]
-    assert without_rows[3] == 1
-    assert ours[3] <= stock[3] <= 5
