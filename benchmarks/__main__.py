@@ -18,7 +18,16 @@ from .report import RESULTS, show, versions, write
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_GROUPS: Final = ("signatures", "drf", "token_endpoint", "mappers", "deny_list", "big_sites", "throughput")
+_GROUPS: Final = (
+    "signatures",
+    "drf",
+    "token_endpoint",
+    "mappers",
+    "deny_list",
+    "big_sites",
+    "mass_revocation",
+    "throughput",
+)
 _ROUNDS: Final = 100
 _QUICK_ROUNDS: Final = 4
 

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 SECRET: Final = "the client's secret"
 PASSWORD: Final = "correct horse"
-_LIVE_SHARE: Final = 20
 _MAPPERS_OF_ALL_TOKENS: Final = 5
 _HEX: Final = "md5(n::text)"
 _CHECKSUM: Final = "md5(n::text) || md5('second half ' || n)"
@@ -189,7 +188,7 @@ def _fill_tokens(size: Size, user: Any, client: Any) -> None:
     of_user = f"{user.pk} + n %% {size.users + 1}"
     of_client = f"{client.pk} + n %% {size.clients + 1}"
     past = "-(n %% 700 + 1) * interval '1 hour'"
-    expires = f"now() + CASE n %% {_LIVE_SHARE} WHEN 0 THEN interval '1 hour' ELSE {past} END"
+    expires = f"now() + CASE n %% {size.live_share} WHEN 0 THEN interval '1 hour' ELSE {past} END"
     owners = {"user": of_user, "application": of_client}
     _multiply(access_token, size.tokens, **owners, token_checksum=_CHECKSUM, expires=expires)
     _multiply(
@@ -212,10 +211,10 @@ def _fill_tokens(size: Size, user: Any, client: Any) -> None:
     # Links and entries of expired tokens have been purged.
     _multiply(
         link,
-        size.tokens // _LIVE_SHARE,
-        access_token=f"({access_token.pk} + n * {_LIVE_SHARE})::text",
-        token_id=f"md5((n * {_LIVE_SHARE})::text) || '.' || {_HEX} || '.1'",
-        authorization=f"md5((n * {_LIVE_SHARE})::text)",
+        size.tokens // size.live_share,
+        access_token=f"({access_token.pk} + n * {size.live_share})::text",
+        token_id=f"md5((n * {size.live_share})::text) || '.' || {_HEX} || '.1'",
+        authorization=f"md5((n * {size.live_share})::text)",
     )
     _multiply(denied, size.tokens // 1000, value=f"{_HEX} || '.' || {_HEX} || '.1'", digest=_CHECKSUM)
     for row in (denied, link, authorization, refresh_token, access_token):

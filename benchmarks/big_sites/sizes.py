@@ -8,7 +8,7 @@ from typing import Final
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Size:
-    """How many rows a site has. Of each 20 access tokens, one has not expired."""
+    """How many rows a site has. Of each ``live_share`` access tokens, one has not expired."""
 
     tokens: int
     users: int
@@ -16,6 +16,7 @@ class Size:
     apis: int
     mappers: int
     keys: int
+    live_share: int = 20
 
 
 SMALL: Final = Size(tokens=1_000, users=100, clients=20, apis=10, mappers=10, keys=4)

@@ -68,17 +68,17 @@ def _cost_of(operation: Operation) -> dict[str, float]:
             operation.call()
         numbers.append(len(statements))
     backend = connection.connection.info.backend_pid
-    python, database = time.process_time(), _seconds_of(backend)
+    python, database = time.process_time(), seconds_of(backend)
     for _ in range(operation.calls):
         operation.call()
     return {
         "python": (time.process_time() - python) / operation.calls * 1000,
-        "database": (_seconds_of(backend) - database) / operation.calls * 1000,
+        "database": (seconds_of(backend) - database) / operation.calls * 1000,
         "statements": min(numbers),
     }
 
 
-def _seconds_of(process: int) -> float:
+def seconds_of(process: int) -> float:
     """Return the CPU time of a process; 0 if the server is on another machine or this is not Linux."""
     try:
         return int(Path(f"/proc/{process}/schedstat").read_text().split()[0]) / 1e9

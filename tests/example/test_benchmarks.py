@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from benchmarks import big_sites, throughput
+from benchmarks import big_sites, mass_revocation, throughput
 from benchmarks.postgresql import absence
 from example_project.server_process import ROOT
 
@@ -42,6 +42,9 @@ def _check_databases(tables):
     # On a slow machine, each call may read a cache again.
     grown = [row["variant"] for row in sites if row["SQL big"] > row["SQL small"] + 1]
     assert grown == []
+    [revocations] = [table["rows"] for table in tables if table["title"].startswith("Revoking the ")]
+    assert [row["revoked"] for row in revocations] == [2_000] * 4
+    assert [row["deny list entries"] for row in revocations] == [0, 0, 2_000, 0]
     for title in ("Token requests per second, client_credentials", "API requests per second"):
         [rows] = [table["rows"] for table in tables if table["title"] == title]
         assert all(row["requests/s"] > 0 for row in rows)
@@ -49,6 +52,6 @@ def _check_databases(tables):
 
 def test_says_why_it_leaves_out_what_needs_postgresql(monkeypatch, capsys):
     monkeypatch.setenv("DATABASE_URL", "postgres://nobody@127.0.0.1:1/nothing")
-    for group in (big_sites, throughput):
+    for group in (big_sites, mass_revocation, throughput):
         assert list(group.tables(4)) == []
         assert f"{group.__name__.removeprefix('benchmarks.')} was skipped: " in capsys.readouterr().out
