@@ -110,9 +110,9 @@ class ResourceServerRegistry:
         servers = self.latest()
         return max([access_token_lifetime(), *(server.lifetime or 0 for server in servers if server.enabled)])
 
-    def forget(self) -> None:
-        """Read the rows again at the next use."""
-        self._servers.forget()
+    def clear(self) -> None:
+        """Discard what was read, as in a new process."""
+        self._servers.clear()
 
 
 def is_open_to(server: ResourceServerConfig, *, client_id: str, registration_source: str) -> bool:
@@ -166,4 +166,4 @@ def audience_errors() -> Iterator[None]:
 
 
 registry = ResourceServerRegistry()
-register_process_cache(registry.forget)
+register_process_cache(registry.clear)

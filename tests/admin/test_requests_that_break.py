@@ -126,7 +126,7 @@ class TestNewApi:
         page = send(admin, f"{SERVERS}add/", **NEW)
         told = breaks(page)
         confirm(admin, page)
-        registry.forget()
+        registry.clear()
         assert "2 clients that name no resource: requests for read write will fail with invalid_scope." in told
         assert outcome(service.token("client_credentials", scope="read write")) == "invalid_scope"
         assert any("get tokens for Orders instead of Notes (requests for read)" in each for each in told)
@@ -284,7 +284,7 @@ class TestOtherChanges:
     def test_closing_to_clients_that_register_themselves(self, admin, orders, make_client):
         orders.open_to_registered_clients = True
         orders.save()
-        registry.forget()
+        registry.clear()
         make_client("client-credentials", name="of an administrator")
         make_client("client-credentials", name="registered itself", registration_source="dcr")
         page = send(admin, change(orders), open_to_registered_clients=None)
@@ -422,16 +422,16 @@ class TestFormerIdentifiers:
         assert f"1 live refresh token yields tokens for {SHOP} instead of {ORDERS}." in told
         assert not any("fail" in each for each in told)
         confirm(admin, page)
-        registry.forget()
+        registry.clear()
         assert outcome(service.token("client_credentials", resource=ORDERS)) == (SHOP, "read openid")
         assert outcome(web.token("refresh_token", refresh_token=refresh_token)) == (SHOP, "read")
 
     def test_removing_one_breaks_only_requests_that_name_it(self, admin, orders, service):
         ResourceServer.objects.filter(pk=orders.pk).update(aliases=[SHOP])
-        registry.forget()
+        registry.clear()
         page = send(admin, change(orders), aliases="")
         assert breaks(page) == [f"1 client: requests that name {SHOP} will fail with invalid_target."]
         confirm(admin, page)
-        registry.forget()
+        registry.clear()
         assert outcome(service.token("client_credentials", resource=SHOP)) == "invalid_target"
         assert outcome(service.token("client_credentials", resource=ORDERS)) == (ORDERS, "read openid")

@@ -277,7 +277,7 @@ def test_list_marks_one_default_only(admin, settings):
     for identifier in (MAIL, "https://first.example.com/"):
         ResourceServer.objects.create(identifier=identifier, name=identifier)
     ResourceServer.objects.update(is_default=True)
-    registry.forget()
+    registry.clear()
     changelist = admin.get(reverse(LIST)).context["cl"]
     shown = {row.identifier: changelist.model_admin.default(row) for row in changelist.result_list}
     assert shown == {MAIL: "yes", "https://first.example.com/": "-"}

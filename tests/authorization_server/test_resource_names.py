@@ -32,7 +32,7 @@ def register(identifier=MCP, **fields):
     row = ResourceServer.objects.create(
         identifier=identifier, name="Tools", **{"open_to_all_clients": True, "scopes": {"read": ""}, **fields}
     )
-    registry.forget()
+    registry.clear()
     return row
 
 
@@ -149,7 +149,7 @@ class TestFormerIdentifiers:
         assert audience(before) == FORMER
         row.identifier, row.aliases = TOOLS, [FORMER]
         row.save()
-        registry.forget()
+        registry.clear()
         answer = web.token("refresh_token", refresh_token=before.json()["refresh_token"])
         assert audience(answer) == TOOLS
         assert get_refresh_token_model().objects.get(revoked__isnull=True).resource == [TOOLS]
@@ -166,7 +166,7 @@ class TestFormerIdentifiers:
         code = web.authorize(user, scope="read", resource=FORMER)["code"]
         row.identifier, row.aliases = TOOLS, [FORMER]
         row.save()
-        registry.forget()
+        registry.clear()
         assert audience(web.exchange(code, resource=FORMER)) == TOOLS
 
     def test_without_the_alias_the_refresh_token_is_refused(self, web, user):
@@ -174,7 +174,7 @@ class TestFormerIdentifiers:
         before = web.code_flow(user, scope="read", resource=FORMER)
         row.identifier = TOOLS
         row.save()
-        registry.forget()
+        registry.clear()
         assert error(web.token("refresh_token", refresh_token=before.json()["refresh_token"])) == "invalid_target"
 
     def test_consent_from_before_the_move_stays_valid(self, web, user, settings):
@@ -182,7 +182,7 @@ class TestFormerIdentifiers:
         web.code_flow(user, scope="read", resource=FORMER)
         row.identifier, row.aliases = TOOLS, [FORMER]
         row.save()
-        registry.forget()
+        registry.clear()
         web.browser.force_login(user)
         query = {
             "response_type": "code",
@@ -222,7 +222,7 @@ class TestFormerIdentifiers:
         token = service.token("client_credentials", resource=FORMER).json()["access_token"]
         row.identifier, row.aliases = TOOLS, [FORMER]
         row.save()
-        registry.forget()
+        registry.clear()
         sent = {"token": token, "client_id": gateway.application.client_id, "client_secret": SECRET}
         answer = Client().post("/o/introspect/", sent).json()
         assert (answer["active"], answer["aud"]) == (True, FORMER)

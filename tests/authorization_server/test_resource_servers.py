@@ -13,6 +13,7 @@ from oauth2_provider.models import get_access_token_model, get_grant_model, get_
 from django_at_jwt.authorization_server.keys.rotation import rotate_signing_keys
 from django_at_jwt.authorization_server.keys.store import key_store
 from django_at_jwt.authorization_server.resource_servers import registry
+from django_at_jwt.conf import clear_process_caches
 from django_at_jwt.models import Authorization, ResourceServer, SigningKey
 from tests.conftest import decoded
 
@@ -99,7 +100,7 @@ class TestClients:
         assert_refused(service.token("client_credentials", resource=MAIL))
         row.clients = [service.application.client_id]
         row.save()
-        registry.forget()
+        registry.clear()
         assert claims(service.token("client_credentials", resource=MAIL))["aud"] == MAIL
 
     def test_new_default_is_closed_until_its_clients_are_chosen(self, signing_keys, service, settings):
@@ -108,7 +109,7 @@ class TestClients:
         assert_refused(service.token("client_credentials"))
         row.open_to_all_clients = True
         row.save()
-        registry.forget()
+        registry.clear()
         assert claims(service.token("client_credentials"))["aud"] == MAIL
 
     def test_settings_are_open_unless_they_name_clients(self, signing_keys, service, settings):
@@ -126,7 +127,7 @@ class TestClients:
         row = register()
         answer = web.code_flow(user, resource=MAIL).json()
         ResourceServer.objects.filter(pk=row.pk).update(open_to_all_clients=False)
-        registry.forget()
+        registry.clear()
         refused = web.token("refresh_token", refresh_token=answer["refresh_token"])
         assert refused.json()["error"] == "invalid_target"
 
@@ -304,6 +305,15 @@ class TestOpaque:
 
 
 class TestRegistry:
+    def test_clearing_the_caches_discards_what_was_read_later(self, register, monkeypatch):
+        # As by a test with a fake clock.
+        with monkeypatch.context() as patched:
+            patched.setattr("time.monotonic", lambda: 1e12)
+            registry.current()
+        clear_process_caches()
+        register()
+        assert registry.current().named(MAIL) is not None
+
     def test_costs_no_query_after_the_first_read(self, signing_keys, service, register, django_assert_num_queries):
         register()
         service.token("client_credentials", resource=MAIL)

@@ -18,7 +18,8 @@ pytestmark = pytest.mark.django_db
 
 def found(*, deploy=False):
     messages = run_checks(include_deployment_checks=deploy)
-    return {message.id: message for message in messages if message.id.startswith("django_at_jwt.")}
+    ours = [message for message in messages if message.id.startswith("django_at_jwt.")]
+    return {message.id: message for message in ours if not message.is_silenced()}
 
 
 def test_site_with_the_hasher_has_no_problem(keyed_hasher):

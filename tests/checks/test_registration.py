@@ -81,11 +81,11 @@ class TestNoApi:
     def test_enabled_row_is_enough(self, ours):
         ours(CLIENT_REGISTRATION="open")
         row = ResourceServer.objects.create(identifier="https://mail.example.com/", open_to_registered_clients=True)
-        registry.forget()
+        registry.clear()
         assert found() == {}
         row.enabled = False
         row.save()
-        registry.forget()
+        registry.clear()
         assert "django_at_jwt.W032" in found()
 
     def test_is_not_reported_without_such_clients(self, make_client):

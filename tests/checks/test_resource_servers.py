@@ -36,12 +36,12 @@ def rules(settings, signing_keys):
 class TestClients:
     def test_api_that_no_client_may_request(self, signing_keys, settings):
         row = ResourceServer.objects.create(identifier=MAIL, name="Mail")
-        registry.forget()
+        registry.clear()
         message = found()["django_at_jwt.W030"]
         assert message.msg == f"No client gets tokens for resource server {MAIL}."
         row.clients = ["a client"]
         row.save()
-        registry.forget()
+        registry.clear()
         assert found() == {}
         settings.AT_JWT = {**settings.AT_JWT, "RESOURCE_SERVERS": {MAIL: {"clients": []}}}
         assert "django_at_jwt.W030" in found()
@@ -58,11 +58,11 @@ class TestIntrospectionClients:
         ResourceServer.objects.create(
             identifier=MAIL, name="Mail", open_to_all_clients=True, introspection_clients=names
         )
-        registry.forget()
+        registry.clear()
         message = found()["django_at_jwt.W031"]
         assert message.msg.startswith(f"Resource server {MAIL} names the introspecting client {names[0]!r}")
         ResourceServer.objects.update(introspection_clients=names[1:])
-        registry.forget()
+        registry.clear()
         assert found() == {}
         settings.AT_JWT = {**settings.AT_JWT, "INTROSPECTION_CLIENTS": ["x"]}
         assert "INTROSPECTION_CLIENTS" in found()["django_at_jwt.W031"].msg
@@ -97,7 +97,7 @@ class TestIntrospectionScope:
             open_to_all_clients=True,
             introspection_clients=[service.application.client_id],
         )
-        registry.forget()
+        registry.clear()
         assert found() == {}
 
     def test_query(self, django_assert_num_queries, settings):
@@ -143,7 +143,7 @@ class TestDefaultResource:
         for identifier in (MAIL, "https://a.example.com/"):
             ResourceServer.objects.create(identifier=identifier, name=identifier, open_to_all_clients=True)
         ResourceServer.objects.update(is_default=True)
-        registry.forget()
+        registry.clear()
         message = found()["django_at_jwt.W012"]
         assert f"{MAIL}, https://a.example.com/. {MAIL} is used" in message.msg
         assert registry.latest().default == MAIL
@@ -159,7 +159,7 @@ class TestDefaultResource:
         settings.AT_JWT = {}
         with connection.schema_editor() as editor:
             editor.delete_model(ResourceServer)
-        registry.forget()
+        registry.clear()
         try:
             assert "django_at_jwt.E003" not in found()
             settings.AT_JWT = {"DEFAULT_RESOURCE": MAIL}
@@ -173,26 +173,26 @@ class TestEquivalentIdentifiers:
     def test_of_two_rows_are_reported(self, signing_keys):
         for identifier in (MAIL, MAIL.removesuffix("/")):
             ResourceServer.objects.create(identifier=identifier, name="Mail", open_to_all_clients=True)
-        registry.forget()
+        registry.clear()
         message = found()["django_at_jwt.E030"]
         assert message.msg.startswith(
             f"The resource identifiers {MAIL!r} and {MAIL.removesuffix('/')!r} are equivalent"
         )
         ResourceServer.objects.filter(identifier=MAIL).update(identifier=f"{MAIL}mail/")
-        registry.forget()
+        registry.clear()
         assert found() == {}
 
     def test_former_identifier_that_is_registered_again_is_reported(self, signing_keys):
         ResourceServer.objects.create(identifier=MAIL, name="Mail", open_to_all_clients=True)
         moved = {"open_to_all_clients": True, "aliases": [MAIL]}
         ResourceServer.objects.create(identifier="https://new.example.com/", name="New", **moved)
-        registry.forget()
+        registry.clear()
         assert "django_at_jwt.E030" in found()
 
     def test_of_a_default_in_the_settings_are_reported(self, signing_keys, settings):
         ResourceServer.objects.create(identifier=MAIL, name="Mail", open_to_all_clients=True)
         settings.AT_JWT = {"DEFAULT_RESOURCE": MAIL.upper().removesuffix("/")}
-        registry.forget()
+        registry.clear()
         assert "django_at_jwt.E030" in found()
 
     def test_are_refused_in_the_settings(self, settings):

@@ -96,14 +96,14 @@ def test_settings_win_over_a_row_of_the_same_name(settings):
 def test_row_that_was_changed_behind_the_forms_back(caplog):
     mapper(required=True, conditions={"clients": ["web"]}).save()
     ClaimMapper.objects.update(claim="sub")
-    claim_mappers.forget()
+    claim_mappers.clear()
     [compiled] = claim_mappers.current()
     assert compiled.broken.reason is FailureReason.UNUSABLE_RULE
     assert compiled.rule.required
     assert compiled.rule.conditions.clients == ("web",)
     assert "'mail' is invalid" in caplog.text
     ClaimMapper.objects.update(conditions=["nonsense"])
-    claim_mappers.forget()
+    claim_mappers.clear()
     assert next(iter(claim_mappers.current())).rule.conditions.parts() == ()
 
 

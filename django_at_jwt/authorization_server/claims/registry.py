@@ -61,9 +61,9 @@ class ClaimMappers:
         except AnyDatabaseError as error:
             raise IssuanceUnavailable(f"the claim mappers cannot be read: {single_line(error)}") from None
 
-    def forget(self) -> None:
-        """Read the rows again at the next use."""
-        self._mappers.forget()
+    def clear(self) -> None:
+        """Discard what was read, as in a new process."""
+        self._mappers.clear()
 
 
 def compile_site_rules(rows: tuple[MapperRule, ...]) -> CompiledMappers:
@@ -74,4 +74,4 @@ def compile_site_rules(rows: tuple[MapperRule, ...]) -> CompiledMappers:
 
 
 claim_mappers = ClaimMappers()
-register_process_cache(claim_mappers.forget)
+register_process_cache(claim_mappers.clear)

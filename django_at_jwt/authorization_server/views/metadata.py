@@ -113,7 +113,7 @@ def _read_special_clients(database: str) -> frozenset[str]:
 # The hybrid grant and HS256, if a client has them. Only an administrator can assign them, not dynamic registration, so
 # the metadata omits them on a site without such a client.
 special_clients: Final = RowCache(get_application_model(), _read_special_clients)
-register_process_cache(special_clients.forget)
+register_process_cache(special_clients.clear)
 
 
 def _revocations_uri(issuer: str) -> str | None:

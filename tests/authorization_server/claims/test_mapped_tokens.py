@@ -130,7 +130,7 @@ def test_refreshed_token_has_current_values(alice, web):
 def test_row_for_a_reserved_claim_changes_nothing(claim, alice, web, caplog):
     add("x", {"kind": "constant", "value": "evil"})
     ClaimMapper.objects.update(claim=claim)
-    claim_mappers.forget()
+    claim_mappers.clear()
     claims = claims_of(web.code_flow(alice))
     assert "evil" not in claims.values()
     assert claims["sub"] == str(alice.pk)
@@ -181,7 +181,7 @@ def test_database_error_is_answered_with_server_error(broken, alice, web, monkey
     add("department", DEPARTMENT)
     answer = web.authorize(alice)
     if broken == "claim_mappers":
-        claim_mappers.forget()
+        claim_mappers.clear()
         monkeypatch.setattr(claim_mappers._mappers, "_read", fail)
     else:
         monkeypatch.setattr(broken, fail)

@@ -63,8 +63,8 @@ def mailed(settings):
 
 def forget():
     key_store.forget()
-    registry.forget()
-    claim_mappers.forget()
+    registry.clear()
+    claim_mappers.clear()
     last_token_expiry.forget()
     deny_list.clear()
     token_cache.forget()

@@ -40,8 +40,8 @@ def endpoints(settings, signing_keys):
 
 def as_in_a_new_process():
     key_store.clear()
-    registry.forget()
-    claim_mappers.forget()
+    registry.clear()
+    claim_mappers.clear()
     last_token_expiry.forget()
     deny_list.clear()
 
