@@ -165,7 +165,7 @@ def refuse_remote_http(redirect_uris: str) -> None:
     Such an issuer must allow the scheme ``http``, for loopback redirect URIs.
 
     Raises:
-        ValidationError: one with the scheme ``http`` has another host (RFC 9700 §2.6).
+        ValidationError: one with the scheme ``http`` has another host (RFC 9700 section 2.6).
     """
     if uses_client_metadata() and any(is_remote_http(uri) for uri in redirect_uris.split()):
         raise ValidationError(

@@ -182,7 +182,7 @@ def compose_access_token(
         lifetime=lifetime,
         token_id=token_id,
         scopes=audience.scopes,
-        # RFC 9068 §2.2.1: only for a resource owner, who has logged in.
+        # RFC 9068 section 2.2.1: only for a resource owner, who has logged in.
         authentication={} if subject is None or event is None else event.as_claims(),
     )
     signer = _current_signer(audience.algorithm)

@@ -79,7 +79,7 @@ def affected_clients() -> tuple[AffectedClient, ...]:
     """Return the clients that turning on what is off breaks or may break, by client id.
 
     Not detected: clients that send access tokens in a query, or that reject unknown response parameters such as
-    ``iss``, which they must ignore (RFC 6749 §4.1.2).
+    ``iss``, which they must ignore (RFC 6749 section 4.1.2).
 
     Raises:
         django.db.Error: the clients or tokens cannot be read.

@@ -1,4 +1,4 @@
-"""The subject of a token: from a user to ``sub``, and back (RFC 9068 §2.2, §5 and §6)."""
+"""The subject of a token: from a user to ``sub``, and back (RFC 9068 sections 2.2, 5 and 6)."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def subject_of(user: Any, application: Any) -> str:
 
 
 def token_subject(user: Any, application: Any, *, grant: str) -> str | None:
-    """Return the ``sub`` of the resource owner, or ``None`` if the client acts for itself (RFC 9068 §2.2).
+    """Return the ``sub`` of the resource owner, or ``None`` if the client acts for itself (RFC 9068 section 2.2).
 
     Args:
         grant: the grant type of the request, or ``implicit``.
@@ -134,7 +134,7 @@ def _user_of_authorization(identifier: str) -> Any:
 
 
 def is_subject_of_user(text: str) -> bool:
-    """Return whether a text, such as a client's id, is the ``sub`` of a user (RFC 9068 §5).
+    """Return whether a text, such as a client's id, is the ``sub`` of a user (RFC 9068 section 5).
 
     Not checked: pairwise subjects, which cannot be chosen, and a callable ``SUBJECT`` without ``USER_BY_SUBJECT``.
 
@@ -169,7 +169,7 @@ def refuse_subject_as_client_id(client_id: str) -> None:
     """
     if is_subject_of_user(client_id):
         raise ValidationError(
-            _("A user of this site has this identifier in access tokens, so no client can use it (RFC 9068 §5)."),
+            _("Access tokens of a user have this identifier, so no client can use it (RFC 9068 section 5)."),
             code="subject_of_user",
         )
 

@@ -82,7 +82,7 @@ document_urlpatterns = [
     *revocation_document_urlpatterns,
 ]
 
-# RFC 8414 §3.1: the well-known part is between the issuer's host and path, at the root of the site.
+# RFC 8414 section 3.1: the well-known part is between the issuer's host and path, at the root of the site.
 well_known_patterns = [
     path(pattern, view.as_view(), name=name)
     for pattern, view, name in (

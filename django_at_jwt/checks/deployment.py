@@ -14,7 +14,7 @@ from .ids import CheckId, issues_tokens, when
 
 @when(issues_tokens)
 def check_issuer_is_secure(**_kwargs: Any) -> list[CheckMessage]:
-    """Check that the issuer is an https URL (RFC 8414 §2)."""
+    """Check that the issuer is an https URL (RFC 8414 section 2)."""
     if not local_issuer() or urlsplit(local_issuer()).scheme == "https":
         return []
     return [
@@ -29,7 +29,7 @@ def check_issuer_is_secure(**_kwargs: Any) -> list[CheckMessage]:
 
 @when(issues_tokens)
 def check_lifetime(**_kwargs: Any) -> list[CheckMessage]:
-    """Check that access tokens live for at most an hour (RFC 6750 §5.3)."""
+    """Check that access tokens live for at most an hour (RFC 6750 section 5.3)."""
     lifetime = access_token_lifetime()
     if lifetime <= LONGEST_SENSIBLE_LIFETIME:
         return []

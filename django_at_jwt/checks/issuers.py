@@ -36,7 +36,7 @@ def check_some_issuer(**_kwargs: Any) -> list[CheckMessage]:
 
 @when(settings_valid)
 def check_issuer_audiences(**_kwargs: Any) -> list[CheckMessage]:
-    """Check that each issuer has an audience, so that tokens for other APIs are rejected (RFC 9068 §4)."""
+    """Check that each issuer has an audience, so that tokens for other APIs are rejected (RFC 9068 section 4)."""
     return [
         Error(
             NO_AUDIENCE.format(each.issuer),
@@ -68,7 +68,7 @@ def check_audiences_that_views_name(**_kwargs: Any) -> list[CheckMessage]:
 
 @when(settings_valid)
 def check_remote_issuers(**_kwargs: Any) -> list[CheckMessage]:
-    """Check that each issuer is an https URL (RFC 8414 §2) and not this project's own issuer."""
+    """Check that each issuer is an https URL (RFC 8414 section 2) and not this project's own issuer."""
     messages: list[CheckMessage] = []
     for each in app_settings().issuers:
         if each.issuer == local_issuer():

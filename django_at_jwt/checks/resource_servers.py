@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @when(issues_tokens, settings_valid)
 def check_default_resource(**_kwargs: Any) -> list[CheckMessage]:
-    """Check that tokens have an audience if the client requests no resource (RFC 9068 §3)."""
+    """Check that tokens have an audience if the client requests no resource (RFC 9068 section 3)."""
     registered = registered_servers()
     if registered is None or registered.marked_default is not None:
         # No error before the table exists, or "migrate" could not run. E012 reports a default that cannot be one.

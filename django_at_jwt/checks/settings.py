@@ -40,7 +40,7 @@ def check_settings(**_kwargs: Any) -> list[CheckMessage]:
 
 @when(issues_tokens)
 def check_issuer(**_kwargs: Any) -> list[CheckMessage]:
-    """Check that the issuer is set to a URL without query and fragment (RFC 8414 §2)."""
+    """Check that the issuer is set to a URL without query and fragment (RFC 8414 section 2)."""
     issuer = local_issuer()
     if not issuer:
         return [

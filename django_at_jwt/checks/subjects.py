@@ -17,7 +17,7 @@ from .ids import CheckId, issues_tokens, problem_with_callable, settings_valid, 
 
 @when(issues_tokens, settings_valid)
 def check_subject(**_kwargs: Any) -> list[CheckMessage]:
-    """Check that ``sub`` always identifies the same user (RFC 9068 §2.2, OpenID Connect Core §5.7)."""
+    """Check that ``sub`` always identifies the same user (RFC 9068 section 2.2, OpenID Connect Core section 5.7)."""
     settings = app_settings()
     paths = [("SUBJECT", settings.subject)] if "." in settings.subject else []
     if settings.user_by_subject is not None:
@@ -36,7 +36,7 @@ def check_subject(**_kwargs: Any) -> list[CheckMessage]:
 
 @when(issues_tokens, settings_valid)
 def check_way_back(**_kwargs: Any) -> list[CheckMessage]:
-    """Check that a client id that equals a user's ``sub`` can be detected (RFC 9068 §5)."""
+    """Check that a client id that equals a user's ``sub`` can be detected (RFC 9068 section 5)."""
     settings = app_settings()
     is_computed = "." in settings.subject and settings.pairwise_subject_key is None
     if not is_computed or settings.user_by_subject is not None:
@@ -88,7 +88,7 @@ def _check_field(rule: str) -> list[CheckMessage]:
 
 @when(issues_tokens, settings_valid)
 def check_sectors(**_kwargs: Any) -> list[CheckMessage]:
-    """Check that each client has exactly one sector if subjects are pairwise (OpenID Connect Core §8.1)."""
+    """Check that each client has exactly one sector if subjects are pairwise (OpenID Connect Core section 8.1)."""
     if app_settings().pairwise_subject_key is None:
         return []
     from oauth2_provider.models import get_application_model  # noqa: PLC0415 - a project that only verifies has no toolkit

@@ -63,7 +63,7 @@ class AppSettings:
     """``AT_JWT`` as typed values. A duration is a timedelta or a whole number of seconds.
 
     Attributes:
-        default_resource: audience of tokens if the client requests no resource (RFC 9068 §3).
+        default_resource: audience of tokens if the client requests no resource (RFC 9068 section 3).
         resource_servers: resource servers declared in the settings, in addition to those in the database.
         issuer_scopes: scopes of the issuer's own endpoints, such as ``openid``; any token may have them.
         subject: source of ``sub``: ``pk``, a field of the user model, or the dotted path of a callable.

@@ -32,7 +32,7 @@ _REVOCATIONS: Final = (Revocation.OFFLINE, Revocation.DENY_LIST, Revocation.INTR
 
 
 def _audience(value: object) -> tuple[str, ...]:
-    # Any string (RFC 7519 §2): a remote issuer need not identify an API by a URL.
+    # Any string (RFC 7519 section 2): a remote issuer need not identify an API by a URL.
     audiences = (value,) if isinstance(value, str) else read_texts(value)
     if not all(audiences):
         raise ValueError(f"must not contain an empty string {got(value)}")

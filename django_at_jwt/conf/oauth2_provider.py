@@ -55,7 +55,7 @@ _TOKEN_ENDPOINT_METHODS: Final = ("client_secret_basic", "client_secret_post", "
 MCP_PROFILE: Final[Mapping[str, Any]] = {
     "CIMD_ENABLED": True,
     "CIMD_METADATA_FETCHER": CLIENT_METADATA_FETCHER,
-    # Native clients listen on a port that the system chooses (RFC 8252 §7.3), many of them on "localhost".
+    # Native clients listen on a port that the system chooses (RFC 8252 section 7.3), many of them on "localhost".
     "ALLOW_LOCALHOST_LOOPBACK": True,
     # "http" is for loopback redirect URIs; refuse_remote_http() refuses others.
     "ALLOWED_REDIRECT_URI_SCHEMES": ["https", "http"],
@@ -82,8 +82,8 @@ def oauth2_provider_settings(
         OAUTH2_PROVIDER = {**oauth2_provider_settings(), "OIDC_ISS_ENDPOINT": "https://as.example.com/o", ...}
 
     It sets the access token generator, a separate refresh token generator (without one, oauthlib uses the access token
-    generator for refresh tokens), the validator class, hashed token storage, a lifetime of one hour (RFC 6750 §5.3),
-    and the admin classes of clients and tokens.
+    generator for refresh tokens), the validator class, hashed token storage, a lifetime of one hour (RFC 6750 section
+    5.3), and the admin classes of clients and tokens.
 
     Args:
         profile: ``"rfc9700"`` adds what the security best current practice recommends (RFC 9700): PKCE with S256 only,

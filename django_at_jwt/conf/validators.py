@@ -115,8 +115,8 @@ def one_of(*allowed: _S) -> Callable[[object], _S]:
     return read_one
 
 
-# "No more than a few minutes" (RFC 7519 §4.1.4), since expired tokens are accepted for as long. Enough for two machines
-# whose clocks are wrong by five minutes in opposite directions.
+# "No more than a few minutes" (RFC 7519 section 4.1.4), since expired tokens are accepted for as long. Enough for two
+# machines whose clocks are wrong by five minutes in opposite directions.
 MAX_LEEWAY_SECONDS: Final = 600
 # A hundred years, so that instants computed from it stay within datetime's range.
 _MAX_DURATION: Final = timedelta(days=36525)

@@ -1,4 +1,4 @@
-"""The audience and the scopes of a token: RFC 8707 §2 and RFC 9068 §3."""
+"""The audience and the scopes of a token: RFC 8707 section 2 and RFC 9068 section 3."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def resolve_audience(
     Raises:
         InvalidTarget: a resource is malformed, not registered, disabled, not available to this client or was not
             granted, or several resources cannot share a token.
-        InvalidScope: the scopes imply different resources (RFC 9068 §3).
+        InvalidScope: the scopes imply different resources (RFC 9068 section 3).
         NoDefaultResource: the request implies no resource, and there is no default.
     """
     if resources:
@@ -91,7 +91,7 @@ def resolve_audience(
         servers = _implied_server(registry, asked_scopes, client_id) or _default_server(registry, client_id)
     meanings = {scope: sum(registry.has_meaning(scope, server) for server in servers) for scope in scopes}
     own = registry.issuer_scopes
-    # A scope must not be ambiguous to the servers that share a token (RFC 9068 §3 and §5).
+    # A scope must not be ambiguous to the servers that share a token (RFC 9068 sections 3 and 5).
     if any(count > 1 and scope not in own for scope, count in meanings.items()):
         raise InvalidTarget(f"A scope has a meaning for more than one of the requested resources. {_ONE_EACH}")
     if len(servers) > 1 and any(server.isolated for server in servers):
@@ -99,7 +99,7 @@ def resolve_audience(
     # Compare the APIs' own formats. If the client's format is removed later, the client can still refresh the token.
     if len({(server.token_format, server.algorithm) for server in servers}) > 1:
         raise InvalidTarget(f"The requested resources need different kinds of token. {_ONE_EACH}")
-    # Only scopes with a meaning at one of the servers, or at the issuer (RFC 9068 §2.2.3).
+    # Only scopes with a meaning at one of the servers, or at the issuer (RFC 9068 section 2.2.3).
     return Audience(
         servers=servers,
         scopes=tuple(scope for scope in meanings if meanings[scope] or scope in own),

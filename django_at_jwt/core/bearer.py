@@ -21,7 +21,7 @@ _UNQUOTABLE: Final = re.compile(r"[^\x20-\x7e]")
 
 
 class MalformedCredentials(ValueError):
-    """``Bearer`` is not followed by exactly one token (RFC 6750 §2.1)."""
+    """``Bearer`` is not followed by exactly one token (RFC 6750 section 2.1)."""
 
 
 def bearer_token(authorization: str) -> str | None:
@@ -33,7 +33,7 @@ def bearer_token(authorization: str) -> str | None:
     Raises:
         MalformedCredentials: the scheme is ``Bearer``, and there is no token or more than one.
     """
-    # Strip only HTTP's white space (RFC 9110 §5.6.3): str.strip() would give one token several spellings.
+    # Strip only HTTP's white space (RFC 9110 section 5.6.3): str.strip() would give one token several spellings.
     scheme, _, credentials = authorization.strip(_WHITE_SPACE).partition(" ")
     if scheme.lower() != "bearer":
         return None
@@ -44,21 +44,21 @@ def bearer_token(authorization: str) -> str | None:
 
 
 def is_scope(value: object) -> bool:
-    """Return whether a value is a single scope: printable ASCII without space, quote and backslash (RFC 6749 §3.3)."""
+    """Return whether a value is one scope: printable ASCII without space, quote or backslash (RFC 6749 section 3.3)."""
     return isinstance(value, str) and _SCOPE.fullmatch(value) is not None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Challenge:
-    """The value of a ``WWW-Authenticate`` header (RFC 6750 §3).
+    """The value of a ``WWW-Authenticate`` header (RFC 6750 section 3).
 
     Without ``error`` it only says that a token is needed: the challenge to a request without credentials.
 
     Attributes:
         scopes: the scopes that are required.
-        acr_values: the accepted authentication contexts, in order of preference (RFC 9470 §3).
-        max_age: the maximum age of the login in seconds (RFC 9470 §3).
-        resource_metadata: the URL of the protected resource metadata, which names the issuers (RFC 9728 §5.1).
+        acr_values: the accepted authentication contexts, in order of preference (RFC 9470 section 3).
+        max_age: the maximum age of the login in seconds (RFC 9470 section 3).
+        resource_metadata: the URL of the protected resource metadata, which names the issuers (RFC 9728 section 5.1).
     """
 
     error: str | None = None
@@ -82,6 +82,6 @@ class Challenge:
 
 
 def _quoted(value: str) -> str:
-    # A quoted-string of RFC 7230 §3.2.6. Other characters are replaced, so that no value can inject a header.
+    # A quoted-string of RFC 7230 section 3.2.6. Other characters are replaced, so that no value can inject a header.
     printable = _UNQUOTABLE.sub("?", value)
     return '"{}"'.format(printable.replace("\\", "\\\\").replace('"', '\\"'))

@@ -48,7 +48,7 @@ _DOT_SEGMENTS: Final = frozenset({".", ".."})
 
 
 class UnacceptableClient(Exception):
-    """Client metadata that leaves nothing to register (RFC 7591 §3.2.2).
+    """Client metadata that leaves nothing to register (RFC 7591 section 3.2.2).
 
     ``str()`` is for the log and may quote the metadata.
 
@@ -67,7 +67,7 @@ class RegistrationOffer:
     """What a server offers to clients that register themselves.
 
     Attributes:
-        grant_types: the grant types, as in ``grant_types`` (RFC 7591 §2).
+        grant_types: the grant types, as in ``grant_types`` (RFC 7591 section 2).
         problem_with_uri: returns why such a client cannot have a redirect URI, as the rest of a sentence, or ``None``;
             as :func:`~django_at_jwt.core.redirect_uris.problem_with_redirect_uri`.
         scopes: the scopes.
@@ -118,7 +118,7 @@ def grant_types_of(grant_type: str, offered: Collection[str]) -> tuple[str, ...]
 
 
 def read_registration_request(document: Mapping[str, Any], offer: RegistrationOffer) -> ClientMetadata:
-    """Return what a server registers for a client that sends a document (RFC 7591 §2 and §3.2.1).
+    """Return what a server registers for a client that sends a document (RFC 7591 sections 2 and 3.2.1).
 
     Values that the server does not offer are dropped or replaced. Unknown members and ``null`` are ignored.
 

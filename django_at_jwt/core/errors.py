@@ -8,7 +8,7 @@ from enum import StrEnum
 class RejectionReason(StrEnum):
     """Why an access token was rejected, for the log.
 
-    The client is only told ``invalid_token`` (RFC 6750 §3.1).
+    The client is only told ``invalid_token`` (RFC 6750 section 3.1).
     """
 
     TOO_LARGE = "too_large"
@@ -50,8 +50,8 @@ class TokenRejected(Exception):
 class IssuanceError(Exception):
     """A token cannot be issued.
 
-    ``code`` is the OAuth error code and ``description`` the text for the client (RFC 6749 §5.2); ``detail`` is for the
-    log only. ``status`` is the HTTP status of the response.
+    ``code`` is the OAuth error code and ``description`` the text for the client (RFC 6749 section 5.2); ``detail`` is
+    for the log only. ``status`` is the HTTP status of the response.
     """
 
     code = "server_error"
@@ -64,14 +64,14 @@ class IssuanceError(Exception):
 
 
 class InvalidTarget(IssuanceError):
-    """The requested resource is unknown, malformed, or more than was granted (RFC 8707 §2)."""
+    """The requested resource is unknown, malformed, or more than was granted (RFC 8707 section 2)."""
 
     code = "invalid_target"
     status = 400
 
 
 class InvalidScope(IssuanceError):
-    """The requested scopes imply different default resources (RFC 9068 §3)."""
+    """The requested scopes imply different default resources (RFC 9068 section 3)."""
 
     code = "invalid_scope"
     status = 400
@@ -85,21 +85,21 @@ class InvalidLifetime(IssuanceError):
 
 
 class LoginRequired(IssuanceError):
-    """A (recent) login is needed, but no login page may be shown (OpenID Connect Core §3.1.2.6)."""
+    """A (recent) login is needed, but no login page may be shown (OpenID Connect Core section 3.1.2.6)."""
 
     code = "login_required"
     status = 400
 
 
 class ConsentRequired(IssuanceError):
-    """The user's consent is needed, but no consent page may be shown (OpenID Connect Core §3.1.2.6)."""
+    """The user's consent is needed, but no consent page may be shown (OpenID Connect Core section 3.1.2.6)."""
 
     code = "consent_required"
     status = 400
 
 
 class UnmetAuthenticationRequirements(IssuanceError):
-    """The user's login does not meet the authentication contexts that the client requires (RFC 9470 §5)."""
+    """The user's login does not meet the authentication contexts that the client requires (RFC 9470 section 5)."""
 
     code = "unmet_authentication_requirements"
     status = 400
@@ -113,14 +113,14 @@ class InvalidGrant(IssuanceError):
 
 
 class IssuanceUnavailable(IssuanceError):
-    """The server cannot issue tokens now: 503 ``server_error`` (RFC 6749 §5.2)."""
+    """The server cannot issue tokens now: 503 ``server_error`` (RFC 6749 section 5.2)."""
 
     def __init__(self, detail: str) -> None:
         super().__init__("The authorization server cannot sign access tokens at the moment.", detail=detail)
 
 
 class NoDefaultResource(IssuanceUnavailable):
-    """The request implies no resource, and there is no default resource server (RFC 9068 §3)."""
+    """The request implies no resource, and there is no default resource server (RFC 9068 section 3)."""
 
     def __init__(
         self, detail: str = "the token would have no audience: there is no default resource, or it is isolated"
@@ -145,7 +145,7 @@ class ReadNeeded(Exception):
 
 
 class UnacceptableKey(ValueError):
-    """A key is too weak, of the wrong type, or not meant for signatures (RFC 8725 §3.5)."""
+    """A key is too weak, of the wrong type, or not meant for signatures (RFC 8725 section 3.5)."""
 
 
 class KeyChangeRefused(ValueError):

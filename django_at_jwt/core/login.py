@@ -1,4 +1,4 @@
-"""When and how a resource owner logged in (RFC 9068 §2.2.1), and which login a request requires (RFC 9470)."""
+"""When and how a resource owner logged in (RFC 9068 section 2.2.1), and which login a request requires (RFC 9470)."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ MULTIPLE_FACTORS: Final = "mfa"
 
 
 class Factor(StrEnum):
-    """A kind of authentication factor. Two methods of the same kind are not two factors (RFC 8176 §2, mfa)."""
+    """A kind of authentication factor. Two methods of the same kind are not two factors (RFC 8176 section 2, mfa)."""
 
     KNOWLEDGE = "knowledge"
     POSSESSION = "possession"
     INHERENCE = "inherence"
 
 
-# RFC 8176 §2, and pop of OpenID Connect EAP ACR Values 1.0: a key that may or may not be protected by hardware. Methods
-# without a kind describe the login and are not factors.
+# RFC 8176 section 2, and pop of OpenID Connect EAP ACR Values 1.0: a key that may or may not be protected by hardware.
+# Methods without a kind describe the login and are not factors.
 REGISTERED_METHODS: Final[Mapping[str, Factor | None]] = {
     "face": Factor.INHERENCE,
     "fpt": Factor.INHERENCE,
@@ -53,7 +53,7 @@ REGISTERED_METHODS: Final[Mapping[str, Factor | None]] = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AuthenticationEvent:
-    """One login of a resource owner, as described in tokens (RFC 9068 §2.2.1).
+    """One login of a resource owner, as described in tokens (RFC 9068 section 2.2.1).
 
     Attributes:
         authenticated_at: ``auth_time``, whole seconds since the epoch.
@@ -133,9 +133,9 @@ def latest_authentication(
 ) -> AuthenticationEvent | None:
     """Combine the latest step and those shortly before it into one event; return ``None`` without a step.
 
-    ``auth_time`` is the time of the latest step, to which ``max_age`` applies (RFC 9470 §3). Steps more than ``within``
-    seconds before it are ignored: a second factor from the morning must not count when the password is confirmed at
-    noon.
+    ``auth_time`` is the time of the latest step, to which ``max_age`` applies (RFC 9470 section 3). Steps more than
+    ``within`` seconds before it are ignored: a second factor from the morning must not count when the password is
+    confirmed at noon.
 
     Args:
         within: seconds that a login of several steps may take.

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 PROTECTED_RESOURCE_PATH: Final = ".well-known/oauth-protected-resource"
 REVOCATIONS_URI: Final = "at_jwt_revocations_uri"
 """The member with the URL of the document of revocations. Only this package defines it; it is not registered."""
-# Members that a site may set for an API (RFC 9728 §2).
+# Members that a site may set for an API (RFC 9728 section 2).
 RESOURCE_DESCRIPTION: Final = frozenset(
     {"scopes_supported", "resource_name", "resource_documentation", "resource_policy_uri", "resource_tos_uri"}
 )
@@ -45,7 +45,7 @@ class Offer:
     Attributes:
         response_types: the response types of the authorization endpoint, or ``None`` if unknown.
         grant_types: the grant types of the token endpoint, or ``None`` if unknown.
-        hybrid: whether clients may use response types with ``code`` and a token (OpenID Connect Core §3.3).
+        hybrid: whether clients may use response types with ``code`` and a token (OpenID Connect Core section 3.3).
         hmac: whether clients may get ID tokens signed with their secret (``HS256``).
     """
 
@@ -114,12 +114,12 @@ def authorization_server_metadata(
         openid: its OpenID Connect metadata, or ``None`` if that is off.
         jwks_uri: the URL of the JWK set, or ``None`` if it is not published.
         signing_algorithms: the algorithms of access tokens.
-        introspection_algorithms: the algorithms of signed introspection responses (RFC 9701 §7).
-        authentication_contexts: the known ``acr`` values of logins (RFC 9470 §7).
+        introspection_algorithms: the algorithms of signed introspection responses (RFC 9701 section 7).
+        authentication_contexts: the known ``acr`` values of logins (RFC 9470 section 7).
         offer: restricts the document to what is offered; ``None`` for no restriction.
         revocations_uri: the URL of the document of revocations, or ``None`` if it is not published.
 
-    Empty lists and members that are ``None`` are omitted (RFC 8414 §2).
+    Empty lists and members that are ``None`` are omitted (RFC 8414 section 2).
     """
     merged: dict[str, Any] = {**oauth, **(openid or {})} | {"issuer": issuer, "jwks_uri": jwks_uri}
     if offer is not None:
@@ -146,7 +146,7 @@ def authorization_server_metadata(
 def protected_resource_metadata(
     resource: str, *, authorization_servers: Sequence[str], description: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return the protected resource metadata of an API, which names its issuers (RFC 9728 §2).
+    """Return the protected resource metadata of an API, which names its issuers (RFC 9728 section 2).
 
     Args:
         resource: the API's identifier, exactly as in ``aud``.
@@ -154,7 +154,7 @@ def protected_resource_metadata(
         description: members of :data:`RESOURCE_DESCRIPTION`.
 
     Tokens are accepted in the header only, and sender-constrained tokens are rejected, so the document declares no
-    other methods. Empty lists are omitted (RFC 9728 §3.2).
+    other methods. Empty lists are omitted (RFC 9728 section 3.2).
     """
     document = {
         **description,
@@ -172,9 +172,9 @@ def with_path(url: str, path: str) -> str:
 
 
 def place_of_metadata(resource: str) -> tuple[str, str]:
-    """Return the path after :data:`PROTECTED_RESOURCE_PATH` and the query of an API's metadata URL (RFC 9728 §3.1).
+    """Return the path after :data:`PROTECTED_RESOURCE_PATH` and the query of an API's metadata URL.
 
-    The well-known part is inserted between host and path; a path of only a slash is dropped.
+    The well-known part is inserted between host and path; a path of only a slash is dropped (RFC 9728 section 3.1).
     """
     parts = urlsplit(resource)
     return ("" if parts.path == "/" else parts.path), parts.query
@@ -191,7 +191,7 @@ def is_http_url(text: object) -> bool:
 
 
 def is_issuer(text: object) -> bool:
-    """Return whether a text can be the local issuer's identifier (RFC 8414 §2). http is allowed, for development."""
+    """Return whether a text can be the local issuer's identifier (RFC 8414 section 2), with https or http."""
     return isinstance(text, str) and is_http_url(text) and "?" not in text and not text.endswith("/")
 
 
@@ -215,12 +215,12 @@ def is_fetchable(address: object, *, loopback_http: bool) -> bool:
 
 
 def is_remote_issuer(issuer: object, *, loopback_http: bool) -> bool:
-    """Return whether a text can be an issuer whose metadata is fetched (RFC 8414 §2)."""
+    """Return whether a text can be an issuer whose metadata is fetched (RFC 8414 section 2)."""
     return isinstance(issuer, str) and "?" not in issuer and is_fetchable(issuer, loopback_http=loopback_http)
 
 
 def metadata_addresses(issuer: str) -> tuple[str, str]:
-    """Return the metadata URLs of an issuer: inserted before its path (RFC 8414 §3.1), or appended (OpenID Connect)."""
+    """Return the two metadata URLs of an issuer: those of RFC 8414 section 3.1 and of OpenID Connect Discovery."""
     parts = urlsplit(issuer)
     path = parts.path.rstrip("/")
     root = f"{parts.scheme}://{parts.netloc}"
@@ -243,8 +243,8 @@ def address_in(member: str, metadata: Mapping[str, Any], *, issuer: str, loopbac
     """Return the URL that a member of an issuer's metadata holds, such as ``jwks_uri``.
 
     Raises:
-        UnacceptableDocument: the metadata describes another issuer (RFC 8414 §3.3), or has no such URL that may be
-            fetched (:func:`is_fetchable`).
+        UnacceptableDocument: the metadata describes another issuer (RFC 8414 section 3.3), or has no such URL that may
+            be fetched (:func:`is_fetchable`).
     """
     if metadata.get("issuer") != issuer:
         raise UnacceptableDocument(f"its issuer is {quote(metadata.get('issuer'))}, not {quote(issuer)}")

@@ -1,4 +1,4 @@
-"""The JWT profile for access tokens: headers and claims (RFC 9068 §2)."""
+"""The JWT profile for access tokens: headers and claims (RFC 9068 section 2)."""
 
 from __future__ import annotations
 
@@ -60,9 +60,9 @@ class AccessTokenClaims(NamedTuple):
 
     @property
     def is_machine(self) -> bool:
-        """Whether the client acts for itself: its ``sub`` is its own ``client_id`` (RFC 9068 §2.2).
+        """Whether the client acts for itself: its ``sub`` is its own ``client_id`` (RFC 9068 section 2.2).
 
-        Such a token never belongs to a user, even if a user's identifier is the same string (RFC 9068 §5).
+        Such a token never belongs to a user, even if a user's identifier is the same string (RFC 9068 section 5).
         """
         return self.subject == self.client_id
 
@@ -163,7 +163,7 @@ def parse_claims(raw: Mapping[str, Any]) -> AccessTokenClaims:
 _required_claims = itemgetter(*REQUIRED_CLAIMS)
 
 
-# Exact types, since a boolean is an int too. Both are allowed (RFC 7519 §2, NumericDate).
+# Exact types, since a boolean is an int too. Both are allowed (RFC 7519 section 2, NumericDate).
 _NUMBERS: Final = frozenset({int, float})
 _LAST_INSTANT: Final = 253402300799  # The end of the year 9999, the last of a datetime. Excludes infinity (1e400).
 _AN_INSTANT: Final = "a number of seconds since the epoch"
@@ -206,12 +206,12 @@ def assemble(
     authentication: Mapping[str, Any] | None = None,
     mapped: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Return the claims of one token (RFC 9068 §2.2).
+    """Return the claims of one token (RFC 9068 section 2.2).
 
     Args:
         issued_at: whole seconds since the epoch.
         lifetime: whole seconds between ``iat`` and ``exp``.
-        authentication: ``auth_time``, ``acr`` and ``amr`` if known (RFC 9068 §2.2.1).
+        authentication: ``auth_time``, ``acr`` and ``amr`` if known (RFC 9068 section 2.2.1).
         mapped: additional claims, as for :func:`with_mapped`.
     """
     audiences = list(audience)
@@ -251,7 +251,7 @@ def _header(algorithm: str, kid: str) -> dict[str, str]:
 
 
 def token_header(key: PrivateKey | PublicKey) -> dict[str, str]:
-    """Return the header of tokens signed by ``key`` (RFC 9068 §2.1)."""
+    """Return the header of tokens signed by ``key`` (RFC 9068 section 2.1)."""
     return _header(key.algorithm.name, key.kid)
 
 

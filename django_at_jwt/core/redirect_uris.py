@@ -1,4 +1,4 @@
-"""Rules for the redirect URIs of clients that register themselves (RFC 8252 §7, RFC 9700 §2.6)."""
+"""Rules for the redirect URIs of clients that register themselves (RFC 8252 section 7, RFC 9700 section 2.6)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 LONGEST_REDIRECT_URI: Final = 2000
 
-# RFC 8252 §7.3, and §8.3 for the name. Only these may have another port in a request.
+# RFC 8252 section 7.3, and section 8.3 for the name. Only these may have another port in a request.
 _LOOPBACK_HOSTS: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 # A URI with a space would be two once DOT has stored it.
 _CHARACTERS: Final = re.compile(r"[\x21-\x7e]+")
@@ -50,8 +50,8 @@ def problem_with_redirect_uri(uri: Any, *, schemes: Collection[str]) -> str | No
     """Return why a client that registers itself cannot have a redirect URI, as the rest of a sentence, or ``None``.
 
     Args:
-        schemes: the allowed schemes, in lower case. ``http`` is allowed for loopback hosts only (RFC 8252 §7.3, RFC
-            9700 §2.6).
+        schemes: the allowed schemes, in lower case. ``http`` is allowed for loopback hosts only (RFC 8252 section 7.3,
+            RFC 9700 section 2.6).
 
     Wildcards and user information are never allowed, nor is a host that browsers would decode.
     """

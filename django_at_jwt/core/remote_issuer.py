@@ -51,7 +51,7 @@ class CacheBounds:
 
 
 def max_age(cache_control: str | None) -> int | None:
-    """Return the seconds that ``Cache-Control`` allows (RFC 9111 §5.2.2), or ``None`` if it does not say.
+    """Return the seconds that ``Cache-Control`` allows (RFC 9111 section 5.2.2), or ``None`` if it does not say.
 
     ``no-store`` and ``no-cache`` are 0 seconds.
     """
@@ -61,7 +61,7 @@ def max_age(cache_control: str | None) -> int | None:
     value = directives.get("max-age")
     if value is None:
         return None
-    # An invalid value counts as stale (RFC 9111 §4.2.1).
+    # An invalid value counts as stale (RFC 9111 section 4.2.1).
     return int(value) if _SECONDS.fullmatch(value) else 0
 
 
@@ -71,7 +71,7 @@ def refresh_after(lifetime: float) -> float:
 
 
 def entity_tag(value: str | None) -> str | None:
-    """Return the value of ``ETag`` if it can be sent back unchanged (RFC 9110 §8.8.3), else ``None``."""
+    """Return the value of ``ETag`` if it can be sent back unchanged (RFC 9110 section 8.8.3), else ``None``."""
     return value if value is not None and _ENTITY_TAG.fullmatch(value) else None
 
 

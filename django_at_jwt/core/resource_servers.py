@@ -1,4 +1,4 @@
-"""Resource servers: the APIs for which an authorization server issues tokens (RFC 8707, RFC 9068 §3)."""
+"""Resource servers: the APIs for which an authorization server issues tokens (RFC 8707, RFC 9068 section 3)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LONGEST_IDENTIFIER: Final = 255
 """The most characters of an identifier. Revocations name APIs by it, and their readers refuse longer names."""
 
 _DEFAULT_PORTS: Final = {"https": "443", "http": "80"}
-# The scopes of OpenID Connect Core §5.4 and §11, and those of django-oauth-toolkit's own endpoints.
+# The scopes of OpenID Connect Core sections 5.4 and 11, and those of django-oauth-toolkit's own endpoints.
 ISSUER_SCOPES: Final = ("openid", "profile", "email", "address", "phone", "offline_access", "introspection")
 
 
@@ -32,7 +32,7 @@ class TokenFormat(StrEnum):
 
 
 def is_resource_identifier(value: object) -> TypeGuard[str]:
-    """Return whether ``value`` can identify a resource server: an absolute URI with host, no fragment (RFC 8707 §2)."""
+    """Return whether ``value`` can identify an API: an absolute URI with host, no fragment (RFC 8707 section 2)."""
     if not isinstance(value, str) or not value.isascii() or not value.isprintable() or " " in value or "#" in value:
         return False
     try:
@@ -43,7 +43,7 @@ def is_resource_identifier(value: object) -> TypeGuard[str]:
 
 
 def canonical_identifier(identifier: str) -> str:
-    """Return the form that all equivalent identifiers have in common (RFC 3986 §6.2.2.1 and §6.2.3).
+    """Return the form that all equivalent identifiers have in common (RFC 3986 sections 6.2.2.1 and 6.2.3).
 
     Scheme and host are in lower case. With http and https, an empty path gets a trailing slash, and the default port
     is left out. Everything else is kept as it is: the path, the query, and percent-encoded characters in them.
@@ -208,7 +208,7 @@ class ResourceServers:
         return replace(self, by_identifier=servers)
 
     def has_meaning(self, scope: str, server: ResourceServerConfig) -> bool:
-        """Return whether a scope has a meaning at a resource server (RFC 9068 §2.2.3).
+        """Return whether a scope has a meaning at a resource server (RFC 9068 section 2.2.3).
 
         A resource server that declares no scopes has every scope that no resource server declares. So a first API that
         never listed its scopes stays apart from a second one that does.
@@ -283,7 +283,7 @@ def read_scopes(value: object) -> Mapping[str, str]:
     """Read scopes: a list, or a dict with a description for each.
 
     Raises:
-        ValueError: it is neither, or not a valid scope (RFC 6749 §3.3).
+        ValueError: it is neither, or not a valid scope (RFC 6749 section 3.3).
     """
     if isinstance(value, str) or not isinstance(value, (Mapping, Sequence)):
         raise ValueError("is neither a dict of scopes with their descriptions nor a list of scopes")

@@ -1,4 +1,4 @@
-"""Subject identifiers, public and pairwise: OpenID Connect Core §2 and §8.1, RFC 9068 §6."""
+"""Subject identifiers, public and pairwise: OpenID Connect Core sections 2 and 8.1, RFC 9068 section 6."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _GRANTS_WITH_REDIRECTS: Final = frozenset({"authorization-code", "implicit", "openid-hybrid"})
 
 
-# OpenID Connect Core §2.
+# OpenID Connect Core section 2.
 _MAX_LENGTH: Final = 255
 
 
@@ -34,14 +34,15 @@ class AmbiguousSector(ValueError):
 def sector_of(redirect_uris: Iterable[str], *, client_id: str, grant: str) -> str:
     """Return the sector of a client: the host of its redirect URIs, or the client itself without one.
 
-    Loopback hosts and private-use schemes do not count as hosts (RFC 8252 §7): several apps may share them.
+    Loopback hosts and private-use schemes do not count as hosts (RFC 8252 section 7): several apps may share them.
 
     Args:
         grant: the client's grant type, as DOT names it.
 
     Raises:
-        AmbiguousSector: the hosts differ (OpenID Connect Core §8.1 requires a sector identifier then), or only some of
-            the redirect URIs have a host: a client that receives codes elsewhere could add a redirect URI on any host.
+        AmbiguousSector: the hosts differ (OpenID Connect Core section 8.1 requires a sector identifier then), or only
+            some of the redirect URIs have a host: a client that receives codes elsewhere could add a redirect URI on
+            any host.
     """
     used = list(redirect_uris) if grant in _GRANTS_WITH_REDIRECTS else []
     sectors = {_host(uri) for uri in used}
@@ -73,7 +74,7 @@ def _has_ambiguous_host(redirect_uri: str) -> bool:
 
 
 def is_on_own_device(redirect_uri: str) -> bool:
-    """Return whether a redirect URI is for an app on the user's own device (RFC 8252 §7.1 and §7.3).
+    """Return whether a redirect URI is for an app on the user's own device (RFC 8252 sections 7.1 and 7.3).
 
     It has a loopback host or a private-use scheme, and another app on the device can receive what is sent to it.
     """

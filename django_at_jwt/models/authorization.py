@@ -96,7 +96,7 @@ class Authorization(models.Model):
     empty until a device is approved.
 
     ``code_hash`` identifies the code or device code, also after its exchange, and ``family`` the refresh tokens
-    (RFC 9068 §2.2.1).
+    (RFC 9068 section 2.2.1).
     """
 
     identifier = models.CharField(_("identifier"), max_length=32, default=new_identifier, editable=False)

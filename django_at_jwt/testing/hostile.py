@@ -1,4 +1,4 @@
-"""Tokens that every API must reject, each for a single reason: RFC 9068 §4, RFC 8725 and RFC 7515."""
+"""Tokens that every API must reject, each for a single reason: RFC 9068 section 4, RFC 8725 and RFC 7515."""
 
 from __future__ import annotations
 

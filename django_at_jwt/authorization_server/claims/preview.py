@@ -100,7 +100,7 @@ class TokenSize:
 
 
 def _encoded(length: int) -> int:
-    """Return the length of ``length`` bytes in base64url without padding (RFC 7515 §2)."""
+    """Return the length of ``length`` bytes in base64url without padding (RFC 7515 section 2)."""
     return (4 * length + 2) // 3
 
 

@@ -93,7 +93,7 @@ def login_of(request: HttpRequest) -> str | None:
 
 
 def authentication_by_password(user: AbstractBaseUser, now: float) -> AuthenticationEvent:
-    """Return the authentication event of a password grant (RFC 6749 §4.3), which has no session.
+    """Return the authentication event of a password grant (RFC 6749 section 4.3), which has no session.
 
     Args:
         user: as returned by ``authenticate()``. ``AUTHENTICATION_METHODS`` of its backend override ``pwd``.

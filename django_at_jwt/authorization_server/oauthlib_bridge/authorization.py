@@ -181,7 +181,7 @@ def store_code(request: Request, code: str, *, scopes: Sequence[str], expires_at
 
 
 def end_replayed_code(code: str, client: Any) -> None:
-    """End the authorization of a code that the client has exchanged before (RFC 6749 §4.1.2)."""
+    """End the authorization of a code that the client has exchanged before (RFC 6749 section 4.1.2)."""
     model, key = reference_to(client)
     used = primary_rows(Authorization).filter(
         code_hash=credential_hash(code), code_used_at__isnull=False, client_model=model, client_key=key

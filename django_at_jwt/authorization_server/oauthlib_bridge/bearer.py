@@ -54,7 +54,7 @@ class BearerTokenMixin:
 
     @sensitive_variables()
     def validate_jwt_bearer_token(self, token: str, scopes: Sequence[str], request: Request) -> bool:
-        """Validate a JWT as an access token; ID tokens are rejected (RFC 9068 §5)."""
+        """Validate a JWT as an access token; ID tokens are rejected (RFC 9068 section 5)."""
         return self.validate_bearer_token(token, scopes, request)
 
     @sensitive_variables()

@@ -1,4 +1,4 @@
-"""Verify the secret of a client (RFC 6749 §2.3.1)."""
+"""Verify the secret of a client (RFC 6749 section 2.3.1)."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def authenticated_client(core: Any, request: HttpRequest) -> Any:
         KeysUnavailable: as :meth:`ClientAuthenticationMixin.authenticate_client`.
     """
     form = dict(core.extract_body(request))
-    # An assertion names the client itself (RFC 7523 §3).
+    # An assertion names the client itself (RFC 7523 section 3).
     if form.keys().isdisjoint({"client_id", "client_assertion"}) and "Authorization" not in request.headers:
         return None
     # Without the query, which must not contain credentials.

@@ -23,7 +23,7 @@ _NOT_INITIAL: Final = ("client_credentials", "refresh_token")
 
 
 class RejectedByValidator(IssuanceError):
-    """A request that the site's validator rejects before a token is created, with its error code (RFC 6749 §5.2).
+    """A request that the site's validator rejects before a token is created, with the code of RFC 6749 section 5.2.
 
     Args:
         error: the error that the validator raised, or that would be sent to the client.
@@ -103,7 +103,7 @@ def usual_grant(client: Any, user: Any) -> str:
 
 
 def allows_front_channel_tokens() -> bool:
-    """Return whether the authorization endpoint may answer with access tokens (RFC 9700 §2.1.2).
+    """Return whether the authorization endpoint may answer with access tokens (RFC 9700 section 2.1.2).
 
     DOT's setting covers the implicit grant; here it also covers the hybrid response types with ``token``.
     """
@@ -116,7 +116,7 @@ class GrantPolicyMixin:
     def validate_grant_type(
         self, client_id: str, grant_type: str, client: Any, request: Request, *args: Any, **kwargs: Any
     ) -> bool:
-        """Return whether the client may use the grant; a public client gets no token for itself (RFC 6749 §4.4).
+        """Return whether the client may use the grant; a public client gets no token for itself (RFC 6749 section 4.4).
 
         It cannot keep a secret, so anyone could get the token.
         """
@@ -132,8 +132,8 @@ class GrantPolicyMixin:
         """Return whether the client may use the response type, by the settings for RFC 9700 too.
 
         Raises:
-            InvalidRequestError: the challenge method is ``plain``, which is also the default (RFC 7636 §4.3). DOT
-                refuses it only after the user has consented.
+            InvalidRequestError: the challenge method is ``plain``, which is also the default (RFC 7636 section 4.3).
+                DOT refuses it only after the user has consented.
         """
         if "token" in response_type.split() and not allows_front_channel_tokens():
             return False

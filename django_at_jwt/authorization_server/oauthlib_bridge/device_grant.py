@@ -49,7 +49,7 @@ class DeviceGrantMixin:
     def validate_grant_type(
         self, client_id: str, grant_type: str, client: Any, request: Request, *args: Any, **kwargs: Any
     ) -> bool:
-        """Reject a device code that is not approved, expired or another client's (RFC 8628 §3.5).
+        """Reject a device code that is not approved, expired or another client's (RFC 8628 section 3.5).
 
         The client is authenticated by now. oauthlib 3 has no step for the code, and that of oauthlib 4 comes after this
         one. Another client's code is rejected like one that never existed.
@@ -75,7 +75,7 @@ class DeviceGrantMixin:
     def validate_device_code(
         self, client_id: str, device_code: str, request: Request, *args: Any, **kwargs: Any
     ) -> Any:
-        """Return the status of a device code for oauthlib 4; DOT does not implement it yet (RFC 8628 §3.5)."""
+        """Return the status of a device code for oauthlib 4; DOT does not implement it yet (RFC 8628 section 3.5)."""
         if stored(request, DEVICE_GRANT) is None:
             return None
         request.scopes = _consented_scopes(request)
@@ -86,8 +86,8 @@ class DeviceGrantMixin:
     ) -> bool:
         """Validate the scopes that the user consented to for a device; ignore those of its token request.
 
-        A token request of this grant has no ``scope`` (RFC 8628 §3.4). For a device without scopes, oauthlib would use
-        the request's or the default ones.
+        A token request of this grant has no ``scope`` (RFC 8628 section 3.4). For a device without scopes, oauthlib
+        would use the request's or the default ones.
         """
         if stored(request, DEVICE_GRANT) is not None:
             request.scope = None
@@ -117,7 +117,7 @@ def _find_device(request: Request) -> Any:
 def requested_audience(request: HttpRequest) -> tuple[Any, Audience]:
     """Return a device's client, and the audience that it requests with ``resource`` and ``scope``.
 
-    See RFC 8628 §3.1 and RFC 8707 §2.
+    See RFC 8628 section 3.1 and RFC 8707 section 2.
 
     Raises:
         IssuanceError: it has no valid audience, or the client may not have a scope.

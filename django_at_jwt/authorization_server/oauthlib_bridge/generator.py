@@ -42,7 +42,7 @@ logger = logging.getLogger("django_at_jwt")
 
 
 class IssuanceFailed(OAuth2Error):
-    """An :class:`IssuanceError`, the ``reason``, on its way through oauthlib to the client as JSON (RFC 6749 §5.2)."""
+    """Carries an :class:`IssuanceError` through oauthlib to the client, as JSON (RFC 6749 section 5.2)."""
 
     def __init__(self, error: IssuanceError, request: Request) -> None:
         self.reason, self.error = error, error.code
@@ -55,7 +55,7 @@ class IssuanceFailed(OAuth2Error):
 
 
 def redirectable(error: IssuanceError, *, state: str | None) -> OAuth2Error:
-    """Return an error that oauthlib can send to the client's redirect URI (RFC 6749 §4.1.2.1)."""
+    """Return an error that oauthlib can send to the client's redirect URI (RFC 6749 section 4.1.2.1)."""
     return CustomOAuth2Error(error=error.code, description=error.description, state=state)
 
 

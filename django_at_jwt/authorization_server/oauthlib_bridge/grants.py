@@ -90,7 +90,7 @@ class GrantStorageMixin:
     ) -> bool:
         """Validate a code, and store its grant and its authorization on the request.
 
-        If the client has exchanged the code before, its authorization ends (RFC 6749 §4.1.2).
+        If the client has exchanged the code before, its authorization ends (RFC 6749 section 4.1.2).
         """
         valid = bool(super().validate_code(client_id, code, client, request, *args, **kwargs))  # type: ignore[misc]
         if valid:
@@ -115,7 +115,7 @@ class GrantStorageMixin:
         authorization = authorization_of(request)
         if not previous_refresh_token and authorization is not None and authorization.family is not None:
             previous_refresh_token = _NewFamily(authorization.family)
-        # The refresh token keeps all granted resources; this access token may have fewer (RFC 8707 §2.2).
+        # The refresh token keeps all granted resources; this access token may have fewer (RFC 8707 section 2.2).
         narrowed = stored(request, "resource")
         request.resource = stored(request, GRANTED) or narrowed
         try:

@@ -28,10 +28,10 @@ class IssuedIdToken(str):
 
 
 class IdTokenMixin:
-    """Makes ID tokens and userinfo consistent with access tokens (OpenID Connect Core §2 and §5.3.2)."""
+    """Makes ID tokens and userinfo consistent with access tokens (OpenID Connect Core sections 2 and 5.3.2)."""
 
     def get_userinfo_claims(self, request: Request) -> dict[str, Any]:
-        """Return the userinfo claims; reject tokens without a user (OpenID Connect Core §5.3)."""
+        """Return the userinfo claims; reject tokens without a user (OpenID Connect Core section 5.3)."""
         if request.user is None:
             raise InvalidTokenError(request=request)
         claims: dict[str, Any] = super().get_userinfo_claims(request)  # type: ignore[misc]
@@ -73,7 +73,7 @@ class IdTokenMixin:
         return token.row if isinstance(token, IssuedIdToken) else super()._load_id_token(token)  # type: ignore[misc]
 
     def validate_user(self, username: str, password: str, client: Any, request: Request, *args: Any, **kw: Any) -> bool:
-        """Validate a user's password, and record the login for the password grant (RFC 6749 §4.3)."""
+        """Validate a user's password, and record the login for the password grant (RFC 6749 section 4.3)."""
         valid = bool(super().validate_user(username, password, client, request, *args, **kw))  # type: ignore[misc]
         if valid:
             setattr(request, AUTHENTICATION, authentication_by_password(request.user, time.time()))

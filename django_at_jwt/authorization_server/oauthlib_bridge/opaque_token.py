@@ -77,7 +77,7 @@ def read_stored_token(
 
 
 def check_kind(row: Any) -> None:
-    """Check that a stored token is for APIs, and does not manage the registration of a client (RFC 7592 §3).
+    """Check that a stored token is for APIs, and does not manage the registration of a client (RFC 7592 section 3).
 
     Raises:
         TokenRejected: it is a registration access token.

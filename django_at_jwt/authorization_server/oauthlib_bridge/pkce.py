@@ -1,4 +1,4 @@
-"""PKCE, where it goes beyond oauthlib: the syntax of its values, and downgrades (RFC 7636, RFC 9700 §2.1.1).
+"""PKCE, where it goes beyond oauthlib: the syntax of its values, and downgrades (RFC 7636, RFC 9700 section 2.1.1).
 
 oauthlib compares the ``code_verifier`` with the challenge, and DOT's ``PKCE_REQUIRED`` decides whether a client must
 use PKCE.
@@ -17,7 +17,7 @@ from .request import CODE_GRANT, stored
 if TYPE_CHECKING:
     from oauthlib.common import Request
 
-# RFC 7636 §4.2. oauthlib compares the challenge with a function that accepts ASCII only.
+# RFC 7636 section 4.2. oauthlib compares the challenge with a function that accepts ASCII only.
 _CODE_CHALLENGE: Final = re.compile(r"[A-Za-z0-9._~-]{43,128}")
 
 
@@ -26,7 +26,7 @@ def check_code_challenge(request: Request, *, is_required: bool) -> None:
 
     Raises:
         InvalidRequestError: it is malformed, or empty although the client must use PKCE. A parameter without a value
-            counts as omitted (RFC 6749 §3.1), but oauthlib accepts it.
+            counts as omitted (RFC 6749 section 3.1), but oauthlib accepts it.
     """
     if is_required and request.code_challenge == "":
         raise MissingCodeChallengeError(request=request)
@@ -43,13 +43,13 @@ class PkceMixin:
     ) -> bool:
         """Validate a code, and reject a ``code_verifier`` for a code without a ``code_challenge``.
 
-        An attacker may have removed the challenge from the authorization request (RFC 9700 §2.1.1). oauthlib rejects it
-        only if PKCE is required.
+        An attacker may have removed the challenge from the authorization request (RFC 9700 section 2.1.1). oauthlib
+        rejects it only if PKCE is required.
         """
         valid = bool(super().validate_code(client_id, code, client, request, *args, **kwargs))  # type: ignore[misc]
         verifier = request.code_verifier or ""
         if valid and not verifier.isascii():
-            # A code_verifier is ASCII (RFC 7636 §4.1); oauthlib would raise UnicodeEncodeError.
+            # A code_verifier is ASCII (RFC 7636 section 4.1); oauthlib would raise UnicodeEncodeError.
             raise InvalidGrantError("The code_verifier is not ASCII.", request=request)
         grant = stored(request, CODE_GRANT)
         if valid and verifier and grant is not None and not grant.code_challenge:

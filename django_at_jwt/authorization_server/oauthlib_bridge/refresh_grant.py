@@ -1,4 +1,4 @@
-"""The token request with a refresh token: what it may get, and which tokens it replaces (RFC 6749 §6)."""
+"""The token request with a refresh token: what it may get, and which tokens it replaces (RFC 6749 section 6)."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class RefreshGrantMixin:
     ) -> bool:
         """Validate a refresh token, store its family's authorization on the request, and check requested resources.
 
-        If it was used before and DOT therefore revokes its family, the authorization ends (RFC 9700 §4.14.2).
+        If it was used before and DOT therefore revokes its family, the authorization ends (RFC 9700 section 4.14.2).
         """
         with because(EndReason.REFRESH_TOKEN_REUSED):
             valid = bool(

@@ -29,7 +29,7 @@ _GRANTS: Final = frozenset(
 )
 
 
-# While the user has not decided yet, a device polls (RFC 8628 §3.5).
+# While the user has not decided yet, a device polls (RFC 8628 section 3.5).
 _NOT_DECIDED: Final = frozenset({"authorization_pending", "slow_down"})
 
 

@@ -49,12 +49,12 @@ def token_grant(request: Request) -> str | None:
 
 
 def is_authorization_request(request: Request) -> bool:
-    """Return whether the request is an authorization request (RFC 6749 §3.1)."""
+    """Return whether the request is an authorization request (RFC 6749 section 3.1)."""
     return request.response_type is not None and token_grant(request) is None
 
 
 def requested_resources(request: Request) -> list[object]:
-    """Return all values of the ``resource`` parameter; oauthlib keeps only the last (RFC 8707 §2)."""
+    """Return all values of the ``resource`` parameter; oauthlib keeps only the last (RFC 8707 section 2)."""
     # After consent, DOT sets the values of the consent form as a list.
     from_consent = stored(request, "resource")
     if isinstance(from_consent, list):

@@ -89,7 +89,7 @@ class AccessTokenValidatorMixin(
     def validate_silent_login(self, request: Request) -> bool:
         """Return ``True``, for ``prompt=none``: the authorization endpoint checks the login.
 
-        It answers ``login_required`` if the user is not logged in (OpenID Connect Core §3.1.2.6).
+        It answers ``login_required`` if the user is not logged in (OpenID Connect Core section 3.1.2.6).
         """
         return True
 

@@ -73,7 +73,7 @@ def _connect(signal: ModelSignal, model: type[Model], receiver: Callable[..., No
 def _after_access_token_delete(instance: Any, **_kwargs: Any) -> None:
     """Revoke a token whose row was deleted before it expired. ``cleartokens`` deletes only expired ones.
 
-    Its authorization ends (RFC 7009 §2.1), or the token alone if the client acts for itself.
+    Its authorization ends (RFC 7009 section 2.1), or the token alone if the client acts for itself.
     """
     if current_reason() is EndReason.SUPERSEDED or instance.expires <= timezone.now():
         return

@@ -1,4 +1,4 @@
-"""The authorization endpoint (RFC 6749 §3.1), with a consent page that names the API."""
+"""The authorization endpoint (RFC 6749 section 3.1), with a consent page that names the API."""
 
 from __future__ import annotations
 
@@ -69,12 +69,12 @@ class AuthorizationView(ConsentPageMixin, OwnCoreMixin, toolkit_views.Authorizat
         self._pushed = None if request.method == "POST" else pushed_parameters(request)
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        """Answer an authorization request (RFC 6749 §4.1.1).
+        """Answer an authorization request (RFC 6749 section 4.1.1).
 
         The consent page shows the resolved audience, and its form sends it back. With ``approval_prompt=auto``, the
         page is skipped if the user has consented before. DOT compares scopes only; here the resources must match too,
-        and other apps must not be able to impersonate the client (RFC 8252 §8.6). If the client is identified by a
-        metadata document, the response must go to the host of the document.
+        and other apps must not be able to impersonate the client (RFC 8252 section 8.6). If the client is identified by
+        a metadata document, the response must go to the host of the document.
         """
         parameters = self._parameters(request)
         ask, login = login_ask(request, parameters), login_of(request)
@@ -87,7 +87,7 @@ class AuthorizationView(ConsentPageMixin, OwnCoreMixin, toolkit_views.Authorizat
         if ask is not None:
             forget_ask(request, ask)
         if verdict is Verdict.UNMET:
-            # The user cannot log in as strongly as the client requests (RFC 9470 §5).
+            # The user cannot log in as strongly as the client requests (RFC 9470 section 5).
             text = "The user's login does not meet any of the requested authentication contexts."
             return self._refuse_login(UnmetAuthenticationRequirements(text))
         response: HttpResponse = super().get(request, *args, **kwargs)
@@ -169,7 +169,7 @@ class AuthorizationView(ConsentPageMixin, OwnCoreMixin, toolkit_views.Authorizat
         return answer
 
     def redirect(self, redirect_to: str, application: Any) -> HttpResponse:
-        """Redirect to the client, with ``iss`` also in error responses, where DOT omits it (RFC 9207 §2)."""
+        """Redirect to the client, with ``iss`` also in error responses, where DOT omits it (RFC 9207 section 2)."""
         if oauth2_settings.COMPLIANT_BCP_RFC9700_AUTHZ_RESPONSE_ISS:
             issuer = oauth2_settings.oauth2_authorization_server_issuer(self.request)
             redirect_to = _with_issuer(redirect_to, issuer)
@@ -315,7 +315,7 @@ def _with_issuer(address: str, issuer: str) -> str:
 
 def _demand(parameters: QueryDict) -> LoginDemand:
     settings = app_settings()
-    # If the site assigns no acr, acr_values is a voluntary request (OpenID Connect Core §3.1.2.1).
+    # If the site assigns no acr, acr_values is a voluntary request (OpenID Connect Core section 3.1.2.1).
     has_contexts = settings.authentication_contexts is not None or settings.authentication_event is not None
     acr_values = parameters.get("acr_values", "") if has_contexts else ""
     asked = {name: parameters.get(name, "") for name in ("prompt", "max_age")}

@@ -22,7 +22,7 @@ class OwnCoreMixin:
 
 
 def refusal(code: str, description: str, status: int) -> JsonResponse:
-    """Return an error response as JSON (RFC 6749 §5.2)."""
+    """Return an error response as JSON (RFC 6749 section 5.2)."""
     response = JsonResponse({"error": code, "error_description": description}, status=status)
     response["Cache-Control"] = "no-store"
     return response

@@ -126,7 +126,7 @@ def _described_by(client: Any) -> str:
 
 
 def can_be_impersonated(client: Any, redirect_uri: str) -> bool:
-    """Return whether another app on the user's device can impersonate a client (RFC 8252 §8.6).
+    """Return whether another app on the user's device can impersonate a client (RFC 8252 section 8.6).
 
     This is so if the client has no secret, and the response goes to an app on the device.
     """

@@ -33,7 +33,7 @@ class DeviceAuthorizationView(EndpointMixin, OwnCoreMixin, toolkit_views.DeviceA
     """DOT's device authorization endpoint; stores the requested scopes and resources with the device code."""
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        """Answer a device authorization request (RFC 8628 §3.1)."""
+        """Answer a device authorization request (RFC 8628 section 3.1)."""
         response: HttpResponse = super().post(request, *args, **kwargs)
         if response.status_code == HTTPStatus.OK:
             answer = json.loads(response.content)
@@ -45,7 +45,7 @@ class DeviceAuthorizationView(EndpointMixin, OwnCoreMixin, toolkit_views.DeviceA
                 resources=self._audience.identifiers,
                 expires_at=timezone.now() + timedelta(seconds=answer["expires_in"]),
             ).save()
-        # The codes are credentials (RFC 8628 §3.2).
+        # The codes are credentials (RFC 8628 section 3.2).
         response["Cache-Control"] = "no-store"
         return response
 
@@ -67,7 +67,7 @@ class DeviceAuthorizationView(EndpointMixin, OwnCoreMixin, toolkit_views.DeviceA
 
 
 class DeviceUserCodeView(ConsentPageMixin, toolkit_views.DeviceUserCodeView):
-    """DOT's page where a user enters a device's code, with a limit for wrong ones (RFC 8628 §3.3, §5.1)."""
+    """DOT's page where a user enters a device's code, with a limit for wrong ones (RFC 8628 sections 3.3 and 5.1)."""
 
     form_class = UserCodeForm
 
@@ -100,7 +100,7 @@ class DeviceUserCodeView(ConsentPageMixin, toolkit_views.DeviceUserCodeView):
 
 
 class DeviceConfirmView(ConsentPageMixin, toolkit_views.DeviceConfirmView):
-    """DOT's page where a user approves a device, with the names of the APIs (RFC 8628 §3.3)."""
+    """DOT's page where a user approves a device, with the names of the APIs (RFC 8628 section 3.3)."""
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         """Add ``consent`` to the context, and to ``scopes_descriptions`` what each scope means to the API."""

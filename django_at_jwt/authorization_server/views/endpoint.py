@@ -29,8 +29,8 @@ class EndpointMixin:
 class ConsentPageMixin(EndpointMixin):
     """Base of the pages where a user consents.
 
-    Other sites must not frame the page (RFC 6749 §10.13, RFC 9700 §4.16), and caches must not store it. The site may
-    lack middleware for either.
+    Other sites must not frame the page (RFC 6749 section 10.13, RFC 9700 section 4.16), and caches must not store it.
+    The site may lack middleware for either.
     """
 
     @classmethod

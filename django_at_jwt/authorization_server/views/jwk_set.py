@@ -52,7 +52,7 @@ class JwkSetView(PublicDocumentView):
     """The JWK set: the announced, signing and retained keys, then DOT's keys for ID tokens."""
 
     def document(self, request: HttpRequest) -> dict[str, Any]:
-        """Return the JWK set (RFC 7517 §5)."""
+        """Return the JWK set (RFC 7517 section 5)."""
         keys = local_keys().current().jwk_set()["keys"]
         # A key imported from DOT's setting may have been revoked here since.
         known = {key["kid"] for key in keys} | key_store.revoked_kids()

@@ -41,7 +41,7 @@ class MetadataView(PublicDocumentView):
         if not issuer:
             raise Http404("OIDC_ISS_ENDPOINT is not set. The Host header of a request does not name the issuer.")
         oauth = _dot_document(_OAuthDocument, request)
-        # RFC 8628 §4; DOT omits it.
+        # RFC 8628 section 4; DOT omits it.
         oauth["device_authorization_endpoint"] = _address("device-authorization", issuer)
         # DOT reads only its own setting.
         oauth["registration_endpoint"] = _address("dcr-register", issuer) if registration_is_enabled() else None
@@ -81,7 +81,7 @@ class DiscoveryView(MetadataView):
 
 
 def issuer_metadata() -> dict[str, Any]:
-    """Return the metadata of this project's issuer (RFC 8414 §2), for a site that serves its own document.
+    """Return the metadata of this project's issuer (RFC 8414 section 2), for a site that serves its own document.
 
     Add the site's members to the dict. Publish ``issuer``, ``jwks_uri`` and the endpoints unchanged: APIs and clients
     compare the issuer with the address of the document, and fetch the keys that sign access tokens.

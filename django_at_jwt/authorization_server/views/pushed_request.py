@@ -27,7 +27,7 @@ class PushedAuthorizationRequestView(EndpointMixin, OwnCoreMixin, toolkit.Pushed
     """
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        """Store an authorization request (RFC 9126 §2); refuse parameters in the query, which appears in logs."""
+        """Store an authorization request (RFC 9126 section 2); refuse parameters in the query, which is logged."""
         if request.GET:
             return refusal("invalid_request", "Send all parameters in the form.", HTTPStatus.BAD_REQUEST)
         response: HttpResponse = super().post(request, *args, **kwargs)
@@ -53,7 +53,7 @@ def pushed_parameters(request: HttpRequest) -> QueryDict | None:
 
 
 def use_up(request: HttpRequest) -> None:
-    """Delete the pushed request that an authorization request refers to; each is used once (RFC 9126 §7.3)."""
+    """Delete the pushed request that an authorization request refers to; each is used once (RFC 9126 section 7.3)."""
     _rows(request).delete()
 
 

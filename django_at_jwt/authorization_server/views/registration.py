@@ -79,7 +79,7 @@ class RegistrationView(_RegistrationMixin, toolkit_views.DynamicClientRegistrati
     """
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        """Register a client (RFC 7591 §3.1)."""
+        """Register a client (RFC 7591 section 3.1)."""
         refused = _refused_sender(request)
         if refused is not None:
             return refused
@@ -114,7 +114,7 @@ class RegistrationManagementView(_RegistrationMixin, toolkit_views.DynamicClient
     cors_methods = ("GET", "PUT", "DELETE")
 
     def get(self, request: HttpRequest, client_id: str, *_args: Any, **_kwargs: Any) -> HttpResponse:
-        """Return the registration of a client (RFC 7592 §2.1)."""
+        """Return the registration of a client (RFC 7592 section 2.1)."""
         sender = self._authenticate_registration_request(request, client_id)
         if isinstance(sender, HttpResponse):
             return sender
@@ -122,7 +122,7 @@ class RegistrationManagementView(_RegistrationMixin, toolkit_views.DynamicClient
         return _information(request, client, _members(client), token=sender.presented_token)
 
     def put(self, request: HttpRequest, client_id: str, *args: Any, **kwargs: Any) -> HttpResponse:
-        """Replace the registration of a client (RFC 7592 §2.2). One that needs a secret for the first time gets it."""
+        """Replace a client's registration (RFC 7592 section 2.2), with a secret if it needs one for the first time."""
         sender = self._authenticate_registration_request(request, client_id)
         if isinstance(sender, HttpResponse):
             return sender
@@ -174,7 +174,7 @@ def _narrowed(request: HttpRequest, *, client_id: str | None = None) -> ClientMe
     """Return what is registered for the document of a request.
 
     Args:
-        client_id: of the registered client; if the document names another, it is refused (RFC 7592 §2.2).
+        client_id: of the registered client; if the document names another, it is refused (RFC 7592 section 2.2).
 
     Raises:
         UnacceptableClient: the document cannot be read, or nothing is left of it.
@@ -249,7 +249,7 @@ def _set(client: Any, registered: ClientMetadata) -> None:
 
 
 def _members(client: Any, registered: ClientMetadata | None = None) -> dict[str, Any]:
-    """Return the members that describe a client (RFC 7591 §3.2.1).
+    """Return the members that describe a client (RFC 7591 section 3.2.1).
 
     Args:
         registered: what was just registered. DOT stores neither the scopes nor how the client sends its secret.
@@ -286,12 +286,12 @@ def _information(
         issuer = local_issuer()
         address = with_path(issuer, path) if issuer else request.build_absolute_uri(path)
         document |= {"registration_access_token": token, "registration_client_uri": address}
-    # The response has the client's secret (RFC 7591 §3.2.1).
+    # The response has the client's secret (RFC 7591 section 3.2.1).
     return JsonResponse(document, status=status, headers={"Cache-Control": "no-store"})
 
 
 def _new_registration_token(client: Any) -> str:
-    """Store and return a token for the client configuration endpoint (RFC 7592 §3)."""
+    """Store and return a token for the client configuration endpoint (RFC 7592 section 3)."""
     seconds = oauth2_settings.DCR_REGISTRATION_TOKEN_EXPIRE_SECONDS
     token: str = generate_client_secret()
     row = get_access_token_model()(

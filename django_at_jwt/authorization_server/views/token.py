@@ -59,7 +59,7 @@ class TokenView(CrossOriginMixin, EndpointMixin, OwnCoreMixin, toolkit_views.Tok
         return HttpResponse(content=body, status=status, headers=headers)
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        """Answer a token request (RFC 6749 §3.2)."""
+        """Answer a token request (RFC 6749 section 3.2)."""
         return reporting_refusals(request, lambda: self._answer(request, *args, **kwargs))
 
     def _answer(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
@@ -85,7 +85,7 @@ class RevokeTokenView(CrossOriginMixin, EndpointMixin, OwnCoreMixin, toolkit_vie
 
 
 class UserInfoView(CrossOriginMixin, EndpointMixin, OwnCoreMixin, toolkit_views.UserInfoView):
-    """DOT's userinfo endpoint; rejects tokens in the query, which appear in logs (RFC 6750 §2.3)."""
+    """DOT's userinfo endpoint; rejects tokens in the query, which appear in logs (RFC 6750 section 2.3)."""
 
     cors_methods = ("GET", "POST")
 

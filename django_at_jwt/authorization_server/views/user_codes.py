@@ -1,4 +1,4 @@
-"""The user code of a device: how a user may write it, and how often it may be wrong (RFC 8628 §5.1, §6.1)."""
+"""The user code of a device: how a user may write it, and how often it may be wrong (RFC 8628 sections 5.1 and 6.1)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Preset mappers as data, to be added and then adapted by the site.
 
 The claims of ``profile`` and ``email`` have their registered names and are sent with the scopes of OpenID Connect Core
-§5.4. ``groups``, ``roles`` and ``entitlements`` follow RFC 7643 §4.1.2 (RFC 9068 §2.2.3.1).
+section 5.4. ``groups``, ``roles`` and ``entitlements`` follow RFC 7643 section 4.1.2 (RFC 9068 section 2.2.3.1).
 """
 
 from __future__ import annotations

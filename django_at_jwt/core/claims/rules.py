@@ -216,7 +216,7 @@ class Others(StrEnum):
 class Cast:
     """Convert a value, or each entry of a list, to a scalar type.
 
-    Dates and times become ISO 8601 text; aware datetimes can also become seconds since the epoch (RFC 7519 §2,
+    Dates and times become ISO 8601 text; aware datetimes can also become seconds since the epoch (RFC 7519 section 2,
     NumericDate).
     """
 
@@ -301,7 +301,7 @@ class Hash:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Wrap:
-    """Wrap a value, or each entry of a list, in an object with one member, as in RFC 7643 §4.1.2."""
+    """Wrap a value, or each entry of a list, in an object with one member, as in RFC 7643 section 4.1.2."""
 
     member: str
 

@@ -18,7 +18,7 @@ LARGEST_VALUE: Final = 64 * 1024
 """The maximum number of characters and entries of a value in total, independent of the limits of a token."""
 DEEPEST_VALUE: Final = 16
 LARGEST_INTEGER: Final = 2**53 - 1
-"""Larger integers lose precision in JSON parsers that use doubles (RFC 7493 §2.2)."""
+"""Larger integers lose precision in JSON parsers that use doubles (RFC 7493 section 2.2)."""
 
 
 class ValueType(StrEnum):

@@ -1,4 +1,4 @@
-"""The signature algorithms that access tokens may use: an allow-list (RFC 8725 §3.1).
+"""The signature algorithms that access tokens may use: an allow-list (RFC 8725 section 3.1).
 
 ``none`` and HMAC are not in it, so a token's header cannot select them.
 """

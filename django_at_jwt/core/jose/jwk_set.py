@@ -1,4 +1,4 @@
-"""Selecting the acceptable keys of an issuer's JWK set (RFC 7517 §5, RFC 8725 §3)."""
+"""Selecting the acceptable keys of an issuer's JWK set (RFC 7517 section 5, RFC 8725 section 3)."""
 
 from __future__ import annotations
 

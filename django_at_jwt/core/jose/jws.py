@@ -1,4 +1,4 @@
-"""Compact JWS (RFC 7515 §7.1), created and parsed strictly.
+"""Compact JWS (RFC 7515 section 7.1), created and parsed strictly.
 
 Decoding is strict, so each token has exactly one spelling. jwcrypto's ``JWS`` decodes base64url leniently, which makes
 tokens malleable, and copies a registry for each call.
@@ -23,13 +23,13 @@ _DOTS_OF_A_JWE: Final = b"...."
 _PLUS, _SLASH, _EQUALS, _DOT = b"+/=."
 
 # The last character of a group of 2 or 3 has 4 or 2 unused bits. They must be 0, or a token would have several
-# spellings (RFC 4648 §3.5).
+# spellings (RFC 4648 section 3.5).
 _LAST_OF: Final = {2: frozenset(b"AQgw"), 3: frozenset(b"AEIMQUYcgkosw048")}
 _PADDING: Final = {0: b"", 2: b"==", 3: b"="}
 
 
 def encode_segment(data: bytes) -> bytes:
-    """Encode bytes as base64url without padding (RFC 7515 §2)."""
+    """Encode bytes as base64url without padding (RFC 7515 section 2)."""
     return b2a_base64(data, newline=False).rstrip(b"=").translate(_TO_BASE64URL)
 
 
@@ -86,7 +86,9 @@ _encode_json = json.JSONEncoder(ensure_ascii=False, check_circular=False).encode
 
 
 def decode_object(data: bytes, reason: RejectionReason) -> dict[str, Any]:
-    """Read a JSON object strictly: UTF-8, each member once, no ``NaN`` (RFC 7515 §4, RFC 8725 §3.7, RFC 7493 §2.1).
+    """Read a JSON object strictly: UTF-8, each member once, no ``NaN``.
+
+    See RFC 7515 section 4, RFC 8725 section 3.7 and RFC 7493 section 2.1.
 
     Raises:
         TokenRejected: with ``reason``, whatever is wrong with it.
@@ -119,7 +121,7 @@ def check_length(token: str, max_bytes: int) -> None:
 
 
 class CompactJws(NamedTuple):
-    """The segments of a compact JWS, and the signing input (RFC 7515 §5.2).
+    """The segments of a compact JWS, and the signing input (RFC 7515 section 5.2).
 
     The header is decoded on access: a known header segment need not be decoded. A tuple, since one is created for each
     request and a frozen dataclass takes twice as long.
@@ -170,6 +172,6 @@ class CompactJws(NamedTuple):
 
 
 def sign_compact(key: PrivateKey, header_segment: bytes, payload: bytes) -> str:
-    """Return a compact JWS over ``payload`` with an encoded header (RFC 7515 §5.1)."""
+    """Return a compact JWS over ``payload`` with an encoded header (RFC 7515 section 5.1)."""
     signing_input = b"%b.%b" % (header_segment, encode_segment(payload))
     return (b"%b.%b" % (signing_input, encode_segment(key.sign(signing_input)))).decode("ascii")

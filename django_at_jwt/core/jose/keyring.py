@@ -85,5 +85,5 @@ class KeyRing:
             self.known_headers[jws.header_segment] = key
 
     def jwk_set(self) -> dict[str, list[dict[str, str]]]:
-        """Return the JWK set to publish (RFC 7517 §5): public members only."""
+        """Return the JWK set to publish (RFC 7517 section 5): public members only."""
         return {"keys": [dict(key.public_jwk) for key in self.public_keys.values()]}

@@ -68,7 +68,7 @@ def _operation_key(jwk: JWK, operation: str) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class PublicKey:
-    """A public key that verifies signatures of exactly one algorithm (RFC 8725 §3.1).
+    """A public key that verifies signatures of exactly one algorithm (RFC 8725 section 3.1).
 
     Attributes:
         kid: the key id in tokens.
@@ -137,7 +137,7 @@ class PublicKey:
     def verifies(self, signing_input: bytes, signature: bytes) -> bool:
         """Return whether ``signature`` is this key's signature over ``signing_input``."""
         if len(signature) != self.signature_bytes:
-            # RSA signatures are as long as the modulus (RFC 8017 §8.1.2); OpenSSL may accept shorter ones.
+            # RSA signatures are as long as the modulus (RFC 8017 section 8.1.2); OpenSSL may accept shorter ones.
             return False
         try:
             self.algorithm.scheme.verify(self._public_key, signing_input, signature)
@@ -199,7 +199,7 @@ class PrivateKey:
 
 
 def public_members(jwk: JWK) -> dict[str, str]:
-    """Return the public members of a key pair (RFC 7517 §4, RFC 7518 §6)."""
+    """Return the public members of a key pair (RFC 7517 section 4, RFC 7518 section 6)."""
     exported = json.loads(jwk.export_public())
     return {member: exported[member] for member in _PUBLIC_MEMBERS[exported["kty"]]}
 
@@ -221,7 +221,9 @@ def _check_spelling(jwk: Mapping[str, Any], members: Collection[str]) -> None:
 
 
 def check_purpose(jwk: Mapping[str, Any], *, allowed: Collection[str] = ("sign", "verify")) -> None:
-    """Check that a JWK is meant for signatures (RFC 7517 §4.2 and §4.3). One without ``use`` and ``key_ops`` passes.
+    """Check that a JWK is meant for signatures (RFC 7517 sections 4.2 and 4.3).
+
+    A JWK without ``use`` and ``key_ops`` passes.
 
     Args:
         allowed: if the JWK has ``key_ops``, it must contain one of these operations.

@@ -157,7 +157,7 @@ class RemoteIntrospection:
 
     @sensitive_variables()
     def _authorization(self) -> str:
-        # RFC 6749 §2.3.1: both are form-encoded first.
+        # RFC 6749 section 2.3.1: both are form-encoded first.
         credentials = f"{quote_plus(self._options.client_id)}:{quote_plus(self._options.client_secret)}"
         return f"Basic {base64.b64encode(credentials.encode()).decode()}"
 
