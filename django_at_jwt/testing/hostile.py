@@ -115,7 +115,7 @@ _MAKERS: Final[Mapping[str, Callable[[_TokenFactory], str]]] = {
     "HS256 keyed with the public key": _keyed_with_the_public_key,
     "signed with another key": lambda factory: factory.sign(factory.header, key=factory.attacker),
     "signed with the key in its header": _key_in_the_header,
-    "signed with a key that nobody published": lambda factory: factory.sign(
+    "signed with an unpublished key": lambda factory: factory.sign(
         {**factory.header, "kid": factory.attacker.kid}, key=factory.attacker
     ),
     "kid missing": lambda factory: factory.with_header("kid"),
@@ -130,7 +130,7 @@ _MAKERS: Final[Mapping[str, Callable[[_TokenFactory], str]]] = {
         encode_json({**factory.claims, "aud": factory.claims["client_id"], "nonce": "n-0S6"}),
     ),
     "logout token": lambda factory: factory.with_header(typ="logout+jwt"),
-    "crit that nobody knows": lambda factory: factory.with_header(crit=["x"], x=1),
+    "crit with an unknown name": lambda factory: factory.with_header(crit=["x"], x=1),
     "encrypted": _encrypted,
     "opaque": lambda _factory: "Mbj2yGdfYYrJHTuw1LqGeVdVJZ5iSN",
     "too long": lambda factory: factory.with_claims(x="x" * _LONG),

@@ -31,7 +31,7 @@ REASONS = {
     "HS256": "algorithm_mismatch",
     "signed with another key": "bad_signature",
     "signed with the key in its header": "bad_signature",
-    "signed with a key that nobody": "unknown_key",
+    "signed with an unpublished key": "unknown_key",
     "kid missing": "bad_header",
     "kid as a path": "unknown_key",
     "signature missing": "bad_signature",
