@@ -71,7 +71,7 @@ class AccessTokenBearer(AuthBase):
         login = required_login(self._guard())
         if login:
             self.openapi_description = f"RFC 9068 access tokens, of a login with: {login} (RFC 9470)"
-            # django-ninja names a scheme after the class, and keeps only one of each name.
+            # django-ninja names a scheme after the class of the instance, and keeps one scheme for each name.
             self.__class__ = type(f"{type(self).__name__}{login_suffix(login)}", (type(self),), {})
         super().__init__()
 

@@ -14,7 +14,8 @@ from django_at_jwt.models import ClientOptions
 from django_at_jwt.models.authorization import reference_to, referenced_rows
 
 from .base import ModelAdmin
-from .client_choices import ClientField, ClientSearchMixin, client_label
+from .search_fields import SearchAdminMixin, SearchField, value_label
+from .searchable import Clients
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -68,7 +69,7 @@ class _ChangeList(ChangeList):
 
 
 @admin.register(ClientOptions)
-class ClientOptionsAdmin(SearchMixin, ModelAdmin):
+class ClientOptionsAdmin(SearchAdminMixin, ModelAdmin):
     """Options of single clients, which override the settings."""
 
     form = ClientOptionsForm

@@ -12,7 +12,7 @@ from oauth2_provider.models import AbstractApplication
 from django_at_jwt.models import IntrospectionClient
 
 from .base import ModelAdmin
-from .search_fields import SearchField, SearchMixin
+from .search_fields import SearchAdminMixin, SearchField
 from .searchable import Clients
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class IntrospectionClientForm(_ModelForm):
 
 
 @admin.register(IntrospectionClient)
-class IntrospectionClientAdmin(SearchMixin, ModelAdmin):
+class IntrospectionClientAdmin(SearchAdminMixin, ModelAdmin):
     """The clients that may introspect all tokens. Rows are added and deleted, never changed."""
 
     form = IntrospectionClientForm

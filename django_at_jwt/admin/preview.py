@@ -23,7 +23,7 @@ from .base import ReadOnlyModelAdmin
 from .client_choices import SEARCH_LABELS
 from .optimistic_lock import BACK
 from .preview_form import PREFIX, PreviewForm, request_for_mapper, request_for_resource_server
-from .search_fields import SEARCH_LABELS, SearchMixin
+from .search_fields import SEARCH_LABELS, SearchAdminMixin
 from .searchable import ResourceServers
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ _TEMPLATE: Final = "admin/django_at_jwt/preview/page.html"
 
 
 @admin.register(TokenPreview)
-class TokenPreviewAdmin(ReadOnlyModelAdmin):
+class TokenPreviewAdmin(SearchAdminMixin, ReadOnlyModelAdmin):
     """The preview page, in place of a list of rows."""
 
     searches: ClassVar = {_SEARCH: ResourceServers()}

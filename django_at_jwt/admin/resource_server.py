@@ -22,7 +22,7 @@ from .change_review import ConfirmingAdmin
 from .lifetime import LifetimeField, lifetime_in_words
 from .optimistic_lock import VersionedForm
 from .scopes_field import ScopesField
-from .search_fields import MultipleSearchField, SearchMixin
+from .search_fields import MultipleSearchField, SearchAdminMixin
 from .searchable import Clients
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ def _with_size(algorithm: str) -> str:
 
 
 @admin.register(ResourceServer)
-class ResourceServerAdmin(SearchMixin, ConfirmingAdmin):
+class ResourceServerAdmin(SearchAdminMixin, ConfirmingAdmin):
     """Resource servers, listed below those declared in the settings."""
 
     form = ResourceServerForm

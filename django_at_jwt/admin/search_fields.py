@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
     from .searchable import Searchable
 
-    _Search = AutocompleteSelect
+    _Autocomplete = AutocompleteSelect
 else:
-    _Search = object
+    _Autocomplete = object
 
 # Names Django's search boxes after their fields, for screen readers.
 SEARCH_LABELS: Final = forms.Media(
@@ -41,7 +41,7 @@ def _label(value: str, name: str) -> str:
     return f"{name} ({value})" if name and name != value else value
 
 
-class _SearchMixin(_Search):
+class _SearchWidgetMixin(_Autocomplete):
     """Django's search box. Without JavaScript, the chosen values are listed, and others are typed."""
 
     typing_widget: type[forms.Widget]
@@ -66,7 +66,7 @@ class _SearchMixin(_Search):
         chosen = list(filter(None, value))
         names = self._searchable.names(chosen)
         labels = {
-            each: _label(each, names[each]) if each in names else self._searchable.gone % {"value": each}
+            each: value_label(each, names[each]) if each in names else self._searchable.missing_label % {"value": each}
             for each in chosen
         }
         empty = [] if self.allow_multiple_selected else [("", "---------")]
@@ -75,13 +75,13 @@ class _SearchMixin(_Search):
 
     def render(self, name: str, value: Any, attrs: dict[str, Any] | None = None, renderer: Any = None) -> SafeString:
         """Return the HTML, with a text field for browsers without JavaScript."""
-        text = self._searchable.more if self.allow_multiple_selected else self._searchable.another
+        text = self._searchable.multiple_prompt if self.allow_multiple_selected else self._searchable.single_prompt
         typing = self.typing_widget(attrs={"aria-label": text, "placeholder": text})
         field = typing.render(_typed(name), "", renderer=renderer)
         return format_html("{}<noscript>{}</noscript>", super().render(name, value, attrs, renderer), field)
 
 
-class SearchWidget(_SearchMixin, AutocompleteSelect):
+class SearchWidget(_SearchWidgetMixin, AutocompleteSelect):
     """A search box for one value."""
 
     typing_widget = forms.TextInput
@@ -91,7 +91,7 @@ class SearchWidget(_SearchMixin, AutocompleteSelect):
         return data.get(_typed(name), "").strip() or super().value_from_datadict(data, files, name)
 
 
-class MultipleSearchWidget(_SearchMixin, AutocompleteSelectMultiple):
+class MultipleSearchWidget(_SearchWidgetMixin, AutocompleteSelectMultiple):
     """A search box for several values."""
 
     typing_widget = forms.Textarea
@@ -109,7 +109,7 @@ def _typed(name: str) -> str:
 class _SearchFieldMixin(forms.ChoiceField):
     """Accepts values that exist."""
 
-    search_widget: type[_SearchMixin]
+    search_widget: type[_SearchWidgetMixin]
     _stored: Iterable[str] = ()
 
     def __init__(self, searchable: Searchable, **kwargs: Any) -> None:
@@ -147,10 +147,10 @@ class MultipleSearchField(_SearchFieldMixin, forms.MultipleChoiceField):
     search_widget = MultipleSearchWidget
 
 
-class SearchMixin(ModelAdmin):
+class SearchAdminMixin(ModelAdmin):
     """Adds the searches that the fields of the form use, for users who may open the form."""
 
-    # By the names that the form finds their URLs by.
+    # The form finds the URLs of the searches by the same names.
     searches: ClassVar[Mapping[str, Searchable]] = {}
 
     def get_urls(self) -> list[URLPattern]:
@@ -186,9 +186,9 @@ class SearchMixin(ModelAdmin):
         return type(form.__name__, (form,), {"search_urls": self.search_urls()})
 
     def search_view(self, request: HttpRequest, searchable: Searchable) -> JsonResponse:
-        """Return a page of what contains all words of the term, as Django's search boxes expect.
+        """Return a page of the values and names that contain all words of the term, as Django's search boxes expect.
 
-        Of a longer term, the first 255 characters count.
+        Only the first 255 characters of the term count.
         """
         if not self.may_search(request):
             raise PermissionDenied

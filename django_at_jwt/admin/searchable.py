@@ -22,14 +22,14 @@ class Searchable(Protocol):
     """Things with a value, which is stored, and a name, which can be empty or the value itself.
 
     Attributes:
-        gone: the label of a value that no longer exists, with the placeholder ``value``.
-        another: asks for one value, of a browser without JavaScript.
-        more: asks for values, one per line, of a browser without JavaScript.
+        missing_label: the label of a value that no longer exists, with the placeholder ``value``.
+        single_prompt: the label of the text field for one value, in browsers without JavaScript.
+        multiple_prompt: the same for several values, one per line.
     """
 
-    gone: Any
-    another: Any
-    more: Any
+    missing_label: Any
+    single_prompt: Any
+    multiple_prompt: Any
 
     def names(self, values: Iterable[str]) -> dict[str, str]:
         """Return the names of those values that exist."""
@@ -41,9 +41,9 @@ class Searchable(Protocol):
 class Clients:
     """Clients by client id. Lookups of DOT's application model can limit them."""
 
-    gone = _("%(value)s (no such client)")
-    another = _("Another client ID")
-    more = _("More client IDs, one per line")
+    missing_label = _("%(value)s (no such client)")
+    single_prompt = _("Another client ID")
+    multiple_prompt = _("More client IDs, one per line")
 
     def __init__(self, **conditions: Any) -> None:
         self._conditions = conditions
@@ -68,9 +68,9 @@ class Clients:
 class ResourceServers:
     """Resource servers by identifier: those in the database and those declared in the settings."""
 
-    gone = _("%(value)s (no such API)")
-    another = _("Another API identifier")
-    more = _("More API identifiers, one per line")
+    missing_label = _("%(value)s (no such API)")
+    single_prompt = _("Another API identifier")
+    multiple_prompt = _("More API identifiers, one per line")
 
     def names(self, values: Iterable[str]) -> dict[str, str]:
         """Return the names of those resource servers that exist."""
@@ -88,9 +88,9 @@ class ResourceServers:
 class Groups:
     """The groups of users, by name."""
 
-    gone = _("%(value)s (no such group)")
-    another = _("Another group")
-    more = _("More groups, one per line")
+    missing_label = _("%(value)s (no such group)")
+    single_prompt = _("Another group")
+    multiple_prompt = _("More groups, one per line")
 
     def _rows(self) -> Any:
         field = groups_field()

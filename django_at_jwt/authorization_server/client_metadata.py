@@ -119,15 +119,15 @@ def is_document_address(client_id: str | None) -> bool:
 
 
 def stored_client(client_id: str) -> Any:
-    """Return the row of a client whose id is the URL of a metadata document, or ``None`` if there is none."""
+    """Return the row of a client whose id is the URL of a metadata document, or ``None``."""
     return primary_rows(get_application_model()).filter(client_id=client_id).first()
 
 
 def must_be_fetched(client_id: str | None) -> bool:
-    """Return whether the next authorization request of a client needs its metadata document from the network.
+    """Return whether the next authorization request of a client fetches its metadata document.
 
-    That is so if there is no copy, or if the copy has expired. Not checked: whether it may be fetched, for instance
-    because an attempt has just failed.
+    It does without a copy, or with an expired one. Not checked: whether it may be fetched now, or a recent attempt has
+    failed.
     """
     if not oauth2_settings.CIMD_ENABLED or not is_document_address(client_id):
         return False

@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy as _
 from django_at_jwt.admin.change_review import ConfirmingAdmin, lock_rows
 from django_at_jwt.admin.confirmation import is_confirmed
 from django_at_jwt.admin.preview import PREVIEW_PERMISSION, preview_page
-from django_at_jwt.admin.search_fields import SearchMixin
+from django_at_jwt.admin.search_fields import SearchAdminMixin
 from django_at_jwt.authorization_server.claims.configuration import ClaimConfiguration
 from django_at_jwt.conf import app_settings
 from django_at_jwt.core.claims import Conditions
@@ -97,7 +97,7 @@ class SourceFilter(admin.SimpleListFilter):
 
 
 @admin.register(ClaimMapper)
-class ClaimMapperAdmin(SearchMixin, ConfirmingAdmin):
+class ClaimMapperAdmin(SearchAdminMixin, ConfirmingAdmin):
     """Claim mappers, listed below those declared in the settings."""
 
     form = ClaimMapperForm

@@ -147,7 +147,7 @@ _MEMBER: Final = {
     "claim": "claim",
     "registered": "name",
 }
-# By the names of the fields that search.
+# By field.
 SEARCHES: Final[dict[str, Searchable]] = {
     "clients": Clients(),
     "resource_servers": ResourceServers(),

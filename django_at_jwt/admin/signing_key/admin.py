@@ -63,7 +63,11 @@ _RECENT_EVENTS: Final = 100
 
 
 def _field(name: str, show: Callable[[SigningKey], str], label: Any = "") -> Callable[[SigningKey], str]:
-    """Return a read-only field that shows a field of the row in another way, with its help text and its label."""
+    """Return a read-only field that shows a field of the row in another way, with its help text.
+
+    Args:
+        label: shown instead of the field's own.
+    """
 
     @admin.display(description=label or SigningKey._meta.get_field(name).verbose_name)  # type: ignore[union-attr]
     def shown(key: SigningKey) -> str:

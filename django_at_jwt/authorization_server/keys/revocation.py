@@ -75,7 +75,7 @@ class RefreshTokenCounts(NamedTuple):
 def revoke_refresh_tokens(which: RefreshTokens, key: KeyTimes, *, dry_run: bool) -> RefreshTokenCounts:
     """Revoke refresh tokens that were issued up to now and are not revoked yet, and end their authorizations.
 
-    Of all refresh tokens, that includes those that replace them in the meantime.
+    :attr:`RefreshTokens.ALL` includes those that replace them while it runs.
 
     It takes a few statements for each batch. If a swapped model overrides ``revoke()``, that is called for each token:
     one that cannot be revoked is skipped, and the first such error is logged. Run it again to retry.
@@ -101,7 +101,7 @@ def revoke_refresh_tokens(which: RefreshTokens, key: KeyTimes, *, dry_run: bool)
     revoked = failed = 0
     for condition in _batches(which, key, living, now):
         batch = living.filter(condition)
-        own = list(batch) if has_own_revoke() else None
+        instances = list(batch) if has_own_revoke() else None
         with one_transaction():
             families = values_for(Authorization, batch.values_list("token_family", flat=True))
             live = primary_rows(Authorization).filter(family__in=families, ended_at__isnull=True)
@@ -109,14 +109,14 @@ def revoke_refresh_tokens(which: RefreshTokens, key: KeyTimes, *, dry_run: bool)
             lock_authorizations(live)
             expiring = _deny_tokens_of_other_keys(live, key.kid)
             live.update(ended_at=timezone.now(), end_reason=EndReason.KEY_REVOKED)
-            if own is None:
+            if instances is None:
                 tokens = primary_rows(get_access_token_model()).filter(expires__gt=timezone.now())
                 tokens = tokens.filter(pk__in=batch.values_list("access_token", flat=True))
                 expiring.update(map(str, tokens.values_list("pk", flat=True)))
                 revoked += revoke_rows(Q(condition, created__lte=now))
             expire_access_tokens(Q(pk__in=expiring))
-        if own is not None:
-            counts = _revoke_each(own, is_first_failure=not failed)
+        if instances is not None:
+            counts = _revoke_each(instances, is_first_failure=not failed)
             revoked, failed = revoked + counts.revoked, failed + counts.failed
     if which is RefreshTokens.ALL:
         revoked += end_authorizations(_refreshed_since(now), reason=EndReason.KEY_REVOKED)
@@ -124,7 +124,7 @@ def revoke_refresh_tokens(which: RefreshTokens, key: KeyTimes, *, dry_run: bool)
 
 
 def _refreshed_since(now: datetime) -> QuerySet[Authorization]:
-    """Return the live authorizations whose refresh tokens of then were replaced before their batch."""
+    """Return the live authorizations in which a newer refresh token has replaced one from before ``now``."""
     model = get_refresh_token_model()
     newer = primary_rows(model).filter(revoked__isnull=True, created__gt=now).values_list("token_family", flat=True)
     older = primary_rows(model).filter(token_family__in=values_for(model, newer), created__lte=now)

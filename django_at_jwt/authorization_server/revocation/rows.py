@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 BATCH: Final = 1000
 """Values in a statement, few enough for the parameters that each database allows."""
-# More than the rows of a page that fit into the space that an authorization's page keeps free.
+# A tenth of the rows of a page fits into the tenth that the fill factor of authorizations keeps free.
 _INTERLEAVED: Final = 10
 
 
@@ -151,13 +151,14 @@ def values_for(model: type[Model], values: QuerySet[Any, _T]) -> QuerySet[Any, _
 
 
 def interleaved_batches(rows: QuerySet[Any], *, size: int) -> Iterator[Q]:
-    """Yield conditions that divide rows into batches of about ``size``, with a query for each ten batches.
+    """Yield conditions that divide rows into batches of about ``size`` rows, with a query for each ten batches.
 
-    Each batch takes every tenth of a range of primary keys, or more of a range with fewer rows. If all rows of a page
-    were updated in one transaction, PostgreSQL would have to write their new versions to other pages and to each index;
-    it reuses the space of those that an earlier transaction has replaced.
+    A batch is every tenth row of a range of primary keys, so it changes few rows of each page of authorizations, which
+    have about the same order. PostgreSQL then writes the new versions to free space of the same page, and to no index.
 
-    The conditions do not repeat those of ``rows``.
+    Args:
+        rows: the rows to divide. The conditions limit primary keys only, so apply them to ``rows``.
+        size: rows in a batch.
     """
     keys = rows.order_by("pk").values_list("pk", flat=True)
     found = list(keys[: _INTERLEAVED * size])

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("django_at_jwt")
 
-# For how many client metadata documents a user may make this site send requests in an hour.
+# Client metadata documents that are fetched for one user in an hour.
 _MOST_DOCUMENTS: Final = 20
 _HOUR: Final = 3600
 
@@ -265,7 +265,7 @@ class AuthorizationView(ConsentPageMixin, OwnCoreMixin, toolkit_views.Authorizat
 
 
 def _limit_documents(request: HttpRequest) -> None:
-    """Refuse a request that makes this site fetch a client's metadata document, without a user or too often.
+    """Refuse to fetch a client's metadata document without a user who is logged in, or too often for one user.
 
     With ``prompt=none`` and ``prompt=create``, a request is validated before the user is logged in.
 

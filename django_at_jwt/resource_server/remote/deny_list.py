@@ -211,9 +211,9 @@ class RemoteDenyList:
             self._request_at(time.monotonic() + min(_LOOK_AGAIN_AFTER, self._options.max_age))
 
     def _request_at(self, moment: float) -> None:
-        """Set when the next request is due: when the document in use expires, if that is sooner.
+        """Set when the next request is due, at the latest when the document in use expires.
 
-        Between its end and a later request, tokens would be answered with 503.
+        Until a later request, the API would answer 503.
         """
         held = self._held
         self._due_at = min(moment, held.ends_at) if held is not None and self._is_live() else moment
@@ -303,7 +303,7 @@ class RemoteDenyList:
     def _take(
         self, document: RevocationDocument, confirmed_at: float, confirmed_on: float, *, digest: str, etag: str | None
     ) -> bool:
-        """Use a verified document. Of one that is older than the one in use, take the entries, and return ``False``."""
+        """Use a verified document. If it is older than the one in use, only add its entries, and return ``False``."""
         former = self._held
         entries = DenyList() if former is None or len(former.entries) > 2 * MOST_ENTRIES else former.entries
         entries.drop_expired(time.time())

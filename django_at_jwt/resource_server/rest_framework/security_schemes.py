@@ -35,7 +35,7 @@ def _logins(permission: object) -> Iterator[RequiresAuthentication]:
 
 
 def login_suffix(login: str) -> str:
-    """Return the end of the name of a scheme for a required login, which is empty if there is none."""
+    """Return what a required login adds to the name of a scheme: nothing for an empty string."""
     return f"_with_{escaped(login)}" if login else ""
 
 
