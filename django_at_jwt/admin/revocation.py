@@ -311,9 +311,9 @@ def _log_out_everywhere(
             "title": _("Log out everywhere"),
             "explanation": ngettext(
                 "All tokens of this user are revoked, so the user has to log in again to every client. Sessions on "
-                "this site go on. An API in another project may accept an access token until it expires.",
+                "this site continue. An API in another project may accept an access token until it expires.",
                 "All tokens of these users are revoked, so they have to log in again to every client. Sessions on "
-                "this site go on. An API in another project may accept an access token until it expires.",
+                "this site continue. An API in another project may accept an access token until it expires.",
                 len(found),
             ),
         }

@@ -80,7 +80,7 @@ def test_page_says_that_only_the_settings_revoke_a_key(signing_keys, admin_clien
     key = in_state(KeyState.SIGNING)
     settings.AT_JWT = {**settings.AT_JWT, "REVOKED_KIDS": [key.kid]}
     rows = rows_of(admin_client.get(f"{LIST}{key.pk}/change/").content.decode())
-    assert rows["revoked_at"].startswith('unknown: AT_JWT["REVOKED_KIDS"] revokes the key, but not the database.')
+    assert rows["revoked_at"].startswith('unknown: only AT_JWT["REVOKED_KIDS"] revokes the key.')
     assert rows["signing_at"] == format_instant(key.signing_at)
     assert rows["retained_at"] == f"unknown (revoked; {format_instant(key.retained_at)} was planned)"
     assert rows["safe_to_purge_after"].startswith("never")

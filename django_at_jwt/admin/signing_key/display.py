@@ -102,7 +102,7 @@ def purge_date(key: SigningKey) -> str:
 def revocation_date(key: SigningKey) -> str:
     """Return when the key was revoked, also if only a setting revokes it."""
     if key.is_revoked_by_setting:
-        return gettext('unknown: AT_JWT["REVOKED_KIDS"] revokes the key, but not the database. Revoke it here too.')
+        return gettext('unknown: only AT_JWT["REVOKED_KIDS"] revokes the key. Revoke it in the database too.')
     return format_instant(key.revoked_at)
 
 

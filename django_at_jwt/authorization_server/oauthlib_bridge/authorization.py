@@ -156,9 +156,9 @@ def link_token(request: Request, row: Any, token: Mapping[str, Any]) -> None:
 
 
 def is_linked_later(request: Request) -> bool:
-    """Return whether the link is the only row in its database, so that it is stored after the transaction of its token.
+    """Return whether the link is the only row in its database, so it is stored after the transaction of its token.
 
-    Stored before, it could remain without its token, whose primary key SQLite would give to the next one.
+    If it were stored before and the token were not, SQLite would give the token's primary key to another token.
     """
     return authorization_of(request) is None and not _is_one_database()
 

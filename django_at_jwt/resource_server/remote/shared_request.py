@@ -24,7 +24,7 @@ class SharedRequest:
         name: of the claim.
         timeout: of the request, in seconds.
         retry_after: the seconds between requests to an issuer that fails.
-        most_rounds: after how many rounds of a claim and a failure a claim is no longer believed.
+        most_rounds: the rounds of a claim and a failure after which claims are ignored.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class SharedRequest:
 
     @property
     def longest(self) -> float:
-        """The seconds that a claim lasts, and that a thread waits at most for another that makes the request."""
+        """The seconds that a claim lasts, and that a thread waits at most for the request of another worker."""
         return self._timeout + _CLAIM_MARGIN
 
     def claim(self) -> bool:
@@ -57,16 +57,19 @@ class SharedRequest:
         self._has_claim = False
 
     def settle(self) -> None:
-        """Note that there is a new result, or that this worker makes the request: claims are believed again."""
+        """Note that there is a new result, or that this worker makes the request: claims are no longer ignored."""
         self._refused_since = None
 
     def make(self, request: Callable[[], object], *, adopt: Callable[[], bool], is_usable: Callable[[], bool]) -> bool:
-        """Make the request, unless another worker has made it or is at it, and return ``False`` after a vain wait.
+        """Make the request, or wait for the worker that makes it, unless the present result can be used.
 
         Args:
             request: sends the request, and ends the claim.
             adopt: takes the result of another worker, and returns whether no request is due.
             is_usable: whether the present result can be used, so that this worker need not wait.
+
+        Returns:
+            Whether this worker has made the request or adopted a result.
         """
         deadline = time.monotonic() + self.longest
         while not adopt():
