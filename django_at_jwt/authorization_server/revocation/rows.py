@@ -10,8 +10,8 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from django.db import IntegrityError, connections, router, transaction
-from django.db.models import BigIntegerField, F, IntegerField, Q
-from django.db.models.functions import Cast
+from django.db.models import BigIntegerField, IntegerField, Q
+from django.db.models.functions import Abs, Cast
 from django.db.models.lookups import Exact
 from django.utils import timezone
 from oauth2_provider.models import (
@@ -166,7 +166,8 @@ def interleaved_batches(rows: QuerySet[Any], *, size: int) -> Iterator[Q]:
         batches = -(-len(found) // size)
         for number in range(batches):
             if isinstance(rows.model._meta.pk, IntegerField):
-                yield Q(Exact(F("pk") % batches, number), pk__gte=found[0], pk__lte=found[-1])
+                # The remainder of a negative number is negative.
+                yield Q(Exact(Abs("pk") % batches, number), pk__gte=found[0], pk__lte=found[-1])
             else:
                 yield Q(pk__in=found[number::batches])
         found = list(keys.filter(pk__gt=found[-1])[: _INTERLEAVED * size])

@@ -279,6 +279,13 @@ class TestRefreshTokensAfterwards:
         assert all(max(batch) - min(batch) == 3 for batch in batches[:3])
         assert list(interleaved_batches(rows.none(), size=2)) == []
 
+    def test_batches_have_each_row_whatever_its_key(self, db):
+        for key in (-(2**31) + 1, -7, -3, -1, 2, 5, 9, 2**31 - 1):
+            get_user_model().objects.create(pk=key, username=f"user {key}")
+        rows = get_user_model().objects.order_by("pk")
+        batches = [[row.pk for row in rows.filter(each)] for each in interleaved_batches(rows, size=2)]
+        assert sorted(key for batch in batches for key in batch) == [row.pk for row in rows]
+
     @pytest.mark.parametrize("option", ["--revoke-refresh-tokens", "--revoke-all-refresh-tokens"])
     @pytest.mark.skipif(connection.vendor == "mysql", reason="it gets the values of a subquery")
     def test_families_are_not_read(self, option, leaked, web, user):
