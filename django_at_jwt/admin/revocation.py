@@ -310,10 +310,11 @@ def _log_out_everywhere(
         context = {
             "title": _("Log out everywhere"),
             "explanation": ngettext(
-                "All tokens of this user are revoked, so the user has to log in again to every client. Sessions on "
-                "this site continue. An API in another project may accept an access token until it expires.",
-                "All tokens of these users are revoked, so they have to log in again to every client. Sessions on "
-                "this site continue. An API in another project may accept an access token until it expires.",
+                "All tokens of this user are revoked, so the user has to log in again to every client. The user's "
+                "sessions on this site continue. An API in another project may accept an access token until it "
+                "expires.",
+                "All tokens of these users are revoked, so they have to log in again to every client. Their sessions "
+                "on this site continue. An API in another project may accept an access token until it expires.",
                 len(found),
             ),
         }
