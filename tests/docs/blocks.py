@@ -86,6 +86,7 @@ CLAIM_MAPPERS = topic(
 AUTHENTICATION = topic("how-to/authentication")
 CLIENT_SECRETS = topic("how-to/client-secrets")
 THROTTLING = topic("how-to/throttle-endpoints")
+TOOLKIT_TESTS = topic("reference/toolkit-tests")
 INTROSPECTION = topic("how-to/introspection")
 PREVIEW = topic("how-to/preview")
 REVOCATION_DOCUMENT = topic("reference/revocation-document")

@@ -61,6 +61,7 @@ from .blocks import (
     SUBJECTS,
     SYSTEM_CHECKS,
     THROTTLING,
+    TOOLKIT_TESTS,
     WITHOUT_ROWS,
     blocks_of,
     table_rows,
@@ -283,6 +284,15 @@ class TestRfc9700:
         assert sorted(message.id for message in found) == ["oauth2_provider.E001", "oauth2_provider.W008"]
         settings.SILENCED_SYSTEM_CHECKS = written["SILENCED_SYSTEM_CHECKS"]
         assert [message.id for message in found if not message.is_silenced()] == ["oauth2_provider.W008"]
+
+
+class TestToolkitTests:
+    def test_as_many_as_failed(self):
+        totals = {name: numbers for name, *numbers in table_rows(TOOLKIT_TESTS, columns=4)}
+        cells = [cell for cell, _ in table_rows(TOOLKIT_TESTS, columns=2)]
+        assert sum(len(re.findall(r"`test_\w+`", cell)) for cell in cells) == int(totals["with this app"][1])
+        run = [sum(map(int, numbers)) for numbers in totals.values()]
+        assert run[0] == run[1]
 
 
 class TestBlocks:
