@@ -11,7 +11,7 @@ from oauth2_provider.models import get_access_token_model
 from oauth2_provider.settings import oauth2_settings
 
 from django_at_jwt.authorization_server.client_options import some_tokens_are_unstored
-from django_at_jwt.authorization_server.revocation.rows import of_links
+from django_at_jwt.authorization_server.revocation.rows import access_token_keys
 from django_at_jwt.models import IssuedToken
 from django_at_jwt.models.primary import primary_rows
 
@@ -94,4 +94,4 @@ def _unexpired(now: datetime) -> QuerySet[IssuedToken]:
 
 def _rows(links: QuerySet[IssuedToken], now: datetime) -> QuerySet[Any]:
     # The row of a revoked token has expired, but its link has not.
-    return primary_rows(get_access_token_model()).filter(of_links(links), expires__gt=now)
+    return primary_rows(get_access_token_model()).filter(pk__in=access_token_keys(links), expires__gt=now)

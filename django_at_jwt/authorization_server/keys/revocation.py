@@ -22,10 +22,10 @@ from django_at_jwt.authorization_server.revocation.revoke import (
     one_transaction,
 )
 from django_at_jwt.authorization_server.revocation.rows import (
+    access_token_keys,
     expire_access_tokens,
     has_own_revoke,
     interleaved_batches,
-    of_links,
     values_for,
 )
 from django_at_jwt.authorization_server.revocation.rows import revoke_refresh_tokens as revoke_rows
@@ -140,8 +140,8 @@ def _batches(which: RefreshTokens, key: KeyTimes, living: QuerySet[Any], now: da
     links = live_links(key, now)
     for condition in interleaved_batches(links, size=_BATCH):
         # The condition limits the subquery: no batch evaluates it for all tokens of the key.
-        tokens = primary_rows(get_access_token_model()).filter(of_links(links.filter(condition)))
-        yield Q(access_token__in=values_for(get_refresh_token_model(), tokens.values_list("pk", flat=True)))
+        keys = access_token_keys(links.filter(condition))
+        yield Q(access_token__in=values_for(get_refresh_token_model(), keys))
 
 
 def _deny_tokens_of_other_keys(authorizations: QuerySet[Authorization], kid: str) -> set[str]:

@@ -109,13 +109,13 @@ def user_model_of(model: type[Model]) -> Any:
     return related._meta.concrete_model
 
 
-def of_links(links: QuerySet[IssuedToken]) -> Q:
-    """Return the condition for the access tokens of links: a subquery, as far as databases can compare the keys."""
+def access_token_keys(links: QuerySet[IssuedToken]) -> QuerySet[Any, Any] | list[Any]:
+    """Return the primary keys of the access tokens of links: a subquery, as far as databases can compare the keys."""
     model = get_access_token_model()
     is_integer = isinstance(model._meta.pk, IntegerField)
     if is_integer and links.db == router.db_for_write(model):
-        return Q(pk__in=links.values(key=Cast("access_token", BigIntegerField())))
-    return Q(pk__in=list(links.values_list("access_token", flat=True)))
+        return links.annotate(key=Cast("access_token", BigIntegerField())).values_list("key", flat=True)
+    return list(links.values_list("access_token", flat=True))
 
 
 def access_tokens_with(condition: Q, *, lock: bool = False) -> list[Any]:
@@ -141,11 +141,13 @@ def in_batches(values: Iterable[_T]) -> Iterator[list[_T]]:
         yield batch
 
 
-def values_for(model: type[Model], values: QuerySet[Any, _T]) -> QuerySet[Any, _T] | list[_T]:
-    """Return values for an ``in`` condition on rows of a model: a subquery, if it has the same database.
+def values_for(model: type[Model], values: QuerySet[Any, _T] | list[_T]) -> QuerySet[Any, _T] | list[_T]:
+    """Return values for an ``in`` condition on rows of a model: a subquery remains one, if it has the same database.
 
     MariaDB and MySQL can evaluate the subquery of an UPDATE again for each row, so they get the values.
     """
+    if isinstance(values, list):
+        return values
     database = router.db_for_write(model)
     return values if values.db == database and connections[database].vendor != "mysql" else list(values)
 
