@@ -10,7 +10,7 @@ import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth import get_user_model
 from django.core.management import CommandError, call_command
-from django.db import OperationalError, connection
+from django.db import OperationalError, connection, router
 from django.utils import timezone
 from oauth2_provider.models import AbstractRefreshToken, get_access_token_model, get_refresh_token_model
 
@@ -272,11 +272,12 @@ class TestRefreshTokensAfterwards:
     def test_all_batches_are_spread_over_their_range(self, web, user, monkeypatch):
         monkeypatch.setattr("django_at_jwt.authorization_server.revocation.rows._INTERLEAVED", 3)
         rows = get_user_model().objects.order_by("pk")
-        keys = [user.pk, *(get_user_model().objects.create(username=f"user {number}").pk for number in range(7))]
+        others = [get_user_model().objects.create(username=f"user {number}").pk for number in range(7)]
+        keys = sorted([user.pk, *others])
         batches = [[row.pk for row in rows.filter(each)] for each in interleaved_batches(rows, size=2)]
         assert [len(batch) for batch in batches] == [2, 2, 2, 2]
         assert sorted(key for batch in batches for key in batch) == keys
-        assert all(max(batch) - min(batch) == 3 for batch in batches[:3])
+        assert all(keys.index(max(batch)) - keys.index(min(batch)) == 3 for batch in batches[:3])
         assert list(interleaved_batches(rows.none(), size=2)) == []
 
     def test_batches_have_each_row_whatever_its_key(self, db):
@@ -289,6 +290,8 @@ class TestRefreshTokensAfterwards:
     @pytest.mark.parametrize("option", ["--revoke-refresh-tokens", "--revoke-all-refresh-tokens"])
     @pytest.mark.skipif(connection.vendor == "mysql", reason="it gets the values of a subquery")
     def test_families_are_not_read(self, option, leaked, web, user):
+        if router.db_for_write(Authorization) != router.db_for_write(get_refresh_token_model()):
+            pytest.skip("a subquery cannot have another database")
         for _ in range(2):
             web.code_flow(user)
         families = get_refresh_token_model().objects.values_list("token_family", flat=True)
