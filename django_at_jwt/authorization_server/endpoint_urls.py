@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote, urlsplit
 
 from django.conf import settings as django_settings
 from django.urls import (
@@ -126,9 +127,9 @@ def first_path(views: Iterable[MountedView], **parameters: str) -> str | None:
     return next((path for path in paths if path is not None), None)
 
 
-def is_endpoint(path: str, *names: str) -> bool:
-    """Return whether a path belongs to one of these endpoints, which must have no parameters."""
-    callback = _callback_at(path)
+def is_endpoint(url: str, *names: str) -> bool:
+    """Return whether the URL of a request belongs to one of these endpoints."""
+    callback = _callback_at(unquote(urlsplit(url).path))
     return callback is not None and any(view.callback == callback for name in names for view in endpoint_views(name))
 
 

@@ -318,4 +318,4 @@ def _address_of(request: Request) -> str:
 
 def _is_own_endpoint(address: str) -> bool:
     """Return whether an address is one of the issuer's own endpoints, which check a scope and not the audience."""
-    return is_endpoint(urlsplit(address).path, *_OWN_ENDPOINTS)
+    return is_endpoint(address, *_OWN_ENDPOINTS)

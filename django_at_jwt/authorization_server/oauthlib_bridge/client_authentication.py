@@ -6,7 +6,6 @@ import logging
 from contextvars import ContextVar
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
 
 from django.contrib.auth.hashers import check_password
 from django.db import Error as AnyDatabaseError
@@ -76,7 +75,7 @@ class ClientAuthenticationMixin:
         try:
             authenticated = bool(super().authenticate_client(request, *args, **kwargs))  # type: ignore[misc]
         except KeysUnavailable as error:
-            if is_endpoint(urlsplit(request.uri).path, *_ENDPOINTS):
+            if is_endpoint(request.uri, *_ENDPOINTS):
                 raise
             logger.error("A client is refused: %s", single_line(error))  # noqa: TRY400 - no traceback is needed
             return False

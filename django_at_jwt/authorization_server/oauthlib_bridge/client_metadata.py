@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
 
 from django.db import Error as AnyDatabaseError
 from django.db import router, transaction
@@ -95,4 +94,4 @@ class ClientMetadataMixin:
 
 
 def _is_without_user(request: Request) -> bool:
-    return is_endpoint(urlsplit(request.uri or "").path, *_ENDPOINTS_WITHOUT_USER)
+    return is_endpoint(request.uri or "", *_ENDPOINTS_WITHOUT_USER)

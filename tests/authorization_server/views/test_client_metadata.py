@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from html import unescape
 from types import SimpleNamespace
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
 import pytest
+from django import urls as django_urls
 from django.contrib.auth import get_user_model
 from django.core.cache import caches
 from django.core.cache.backends.dummy import DummyCache
@@ -23,6 +24,7 @@ from django.test import Client
 from django.utils import timezone
 from oauth2_provider.models import get_access_token_model, get_application_model
 
+from django_at_jwt import urls as issuer_urls
 from django_at_jwt.authorization_server import toolkit
 from django_at_jwt.authorization_server.client_metadata import CIMDError
 from django_at_jwt.authorization_server.views import rate_limits
@@ -591,6 +593,14 @@ class TestFetching:
         assert answer.status_code in {200, 400, 401}
         assert documents.requests == []
         assert is_stored(client.client_id) is is_known
+
+    @pytest.mark.parametrize("prefix", ["ö/", "a b/", "a%20b/"])
+    def test_nothing_is_fetched_below_a_path_that_is_escaped_in_a_url(self, prefix, documents, settings):
+        settings.ROOT_URLCONF = type("urls", (), {"urlpatterns": [django_urls.path(prefix, django_urls.include(issuer_urls))]})
+        client = PublicClient(documents.publish())
+        answer = client.post(f"/{quote(prefix)}token/", grant_type="refresh_token", refresh_token="a")
+        assert (answer.status_code, answer.json()["error"]) == (401, "invalid_client")
+        assert documents.requests == []
 
     def test_copy_that_has_expired_still_serves_tokens(self, documents, user):
         client = PublicClient(documents.publish())
