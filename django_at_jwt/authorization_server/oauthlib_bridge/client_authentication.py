@@ -71,6 +71,8 @@ class ClientAuthenticationMixin:
         Raises:
             KeysUnavailable: the secret's key cannot be read or decrypted, at an endpoint that answers 503.
         """
+        # DOT decodes the credentials with this attribute. Without a value, it is a parameter, which a client can send.
+        request.encoding = "utf-8"
         token = _request.set(request)
         try:
             authenticated = bool(super().authenticate_client(request, *args, **kwargs))  # type: ignore[misc]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
@@ -190,3 +191,12 @@ def test_character_sets_that_no_client_uses(charset, value, method, address, web
         QUERY_STRING=urlencode(dict.fromkeys(names, value)),
     )
     assert answer.status_code in {400, 405}
+
+
+@pytest.mark.parametrize("address", ["/o/token/", "/o/revoke_token/", "/o/introspect/"])
+@pytest.mark.parametrize(("encoding", "text"), [("unknown", "a:b"), ("hex", "a:b"), ("utf-7", "+AAA-:+2AA-")])
+def test_parameter_is_no_character_set_of_the_credentials(encoding, text, address, web):
+    credentials = base64.b64encode(text.encode()).decode()
+    form = {"grant_type": "client_credentials", "token": "x", "encoding": encoding}
+    answer = web.browser.post(address, form, headers={"Authorization": f"Basic {credentials}"})
+    assert (answer.status_code, answer.json()["error"]) == (401, "invalid_client")
