@@ -117,7 +117,8 @@ class DenyList:
         for each in self._all():
             for key in [key for key, expires_at in each.items() if expires_at <= now]:
                 del each[key]
-        self._minutes = {minute: minute for minute in self._minutes if minute > now}
+        # Only those in use: a hostile issuer can change the ends of its entries with each document.
+        self._minutes = {minute: minute for each in self._all() for minute in each.values()}
         if self._kept is not None:
             for name in [name for name, (_, expires_at) in self._kept.items() if expires_at <= now]:
                 del self._kept[name]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import tracemalloc
+from itertools import count
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -116,6 +119,29 @@ def test_is_kept_until_it_expires(kind):
     listed.drop_expired(NOW + 1260)
     assert listed.hit(claims(), API) is None
     assert len(listed) == 0
+
+
+def test_entries_whose_ends_change_take_no_more_memory():
+    listed = DenyList()
+
+    def replace(times):
+        for _ in range(times):
+            ends = (NOW + 60 * next(minutes) for _ in range(100))
+            listed.update(entry(DenyKind.TOKEN, f"{n:032x}", expires_at=end) for n, end in enumerate(ends))
+            listed.drop_expired(NOW)
+
+    minutes = count(1)
+    tracemalloc.start()
+    try:
+        replace(20)
+        before, _ = tracemalloc.get_traced_memory()
+        replace(200)
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(listed) == 100
+    # Each of 20,000 numbers would take more than a hundred bytes.
+    assert after - before < 200_000
 
 
 @given(st.lists(st.tuples(st.sampled_from(DenyKind), st.integers(0, 3), st.integers(0, 400)), max_size=30), st.data())
