@@ -596,7 +596,8 @@ class TestFetching:
 
     @pytest.mark.parametrize("prefix", ["ö/", "a b/", "a%20b/"])
     def test_nothing_is_fetched_below_a_path_that_is_escaped_in_a_url(self, prefix, documents, settings):
-        settings.ROOT_URLCONF = type("urls", (), {"urlpatterns": [django_urls.path(prefix, django_urls.include(issuer_urls))]})
+        patterns = [django_urls.path(prefix, django_urls.include(issuer_urls))]
+        settings.ROOT_URLCONF = type("urls", (), {"urlpatterns": patterns})
         client = PublicClient(documents.publish())
         answer = client.post(f"/{quote(prefix)}token/", grant_type="refresh_token", refresh_token="a")
         assert (answer.status_code, answer.json()["error"]) == (401, "invalid_client")
