@@ -28,7 +28,11 @@ class Command(purge_authorizations.Command):
             CommandError: exit status 1 and one line.
         """
         if options["dry_run"]:
-            self.stdout.write("cleartokens has no dry run: expired tokens and codes are not counted.")
+            # An authorization counts as usable while its refresh token is there, even if cleartokens would delete that.
+            self.stdout.write(
+                "cleartokens has no dry run: expired tokens and codes are not counted, nor are authorizations whose "
+                "refresh tokens it would delete."
+            )
         else:
             if options["verbosity"] >= purge_authorizations.SHOWS_PROGRESS:
                 self.stdout.write("Running cleartokens.")

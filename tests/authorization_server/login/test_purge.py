@@ -206,8 +206,19 @@ class TestWithTheToolkitsTokens:
         get_refresh_token_model().objects.get().revoke()
         expire()
         said = run("purge_tokens", "--dry-run")
-        assert said.startswith("cleartokens has no dry run: expired tokens and codes are not counted.\nWould delete 1 ")
+        assert said.startswith("cleartokens has no dry run: expired tokens and codes are not counted, nor ")
+        assert "\nWould delete 1 authorization, " in said
         assert get_refresh_token_model().objects.exists()
+
+    def test_dry_run_names_what_it_cannot_count(self, web, user, allow):
+        """The refresh token has expired but was not revoked: only ``cleartokens`` finds that out."""
+        allow(REFRESH_TOKEN_EXPIRE_SECONDS=60)
+        web.code_flow(user)
+        expire()
+        get_access_token_model().objects.update(expires=long_ago())
+        said = run("purge_tokens", "--dry-run")
+        assert "authorizations whose refresh tokens it would delete.\nWould delete 0 authorizations, " in said
+        assert run("purge_tokens").startswith("Deleted 1 authorization, ")
 
     @pytest.mark.parametrize("failures", [2, 3])
     def test_a_deadlock_is_tried_again_twice(self, failures, monkeypatch):
