@@ -169,7 +169,10 @@ def refuse_subject_as_client_id(client_id: str) -> None:
     """
     if is_subject_of_user(client_id):
         raise ValidationError(
-            _("Access tokens of a user have this identifier, so no client can use it (RFC 9068 section 5)."),
+            _(
+                "A user of this site has this identifier in access tokens, so no client can use it (RFC 9068 "
+                "section 5)."
+            ),
             code="subject_of_user",
         )
 
