@@ -10,7 +10,7 @@ ISSUER = "https://as.example.com/o"
 API = "https://api.example.com/"
 REPORTS = "https://reports.example.com/"
 
-SECRET_KEY = "not-secret"
+SECRET_KEY = "not-secret, but long enough for HMAC with SHA-256"
 DEBUG = False
 ALLOWED_HOSTS = ["*"]
 USE_TZ = True

@@ -331,9 +331,9 @@ class TestKeysPage:
         key_store.forget()
         issued(service)
         # Until it is encrypted anew, the former key is needed: here it is the one derived from SECRET_KEY.
-        settings.SECRET_KEY = "another"
+        former, settings.SECRET_KEY = settings.SECRET_KEY, "another"
         assert self.deployment_checks() >= {"django_at_jwt.E102"}
-        settings.SECRET_KEY_FALLBACKS = ["not-secret"]
+        settings.SECRET_KEY_FALLBACKS = [former]
         [said] = [block.text for block in blocks_of(KEYS) if block.text.startswith("Re-encrypted")]
         assert self.output_of("rewrap_signing_keys") == said
         settings.SECRET_KEY_FALLBACKS = []
