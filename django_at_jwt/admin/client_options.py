@@ -105,7 +105,7 @@ class ClientOptionsAdmin(SearchAdminMixin, ModelAdmin):
     @admin.display(description=_("client"))
     def named_client(self, row: ClientOptions) -> str:
         """Return the name and the client ID of the client."""
-        return str(row) if row.client is None else client_label(row.client.client_id, row.client.name)
+        return str(row) if row.client is None else value_label(row.client.client_id, row.client.name)
 
 
 def _read_clients(rows: Iterable[ClientOptions]) -> None:

@@ -20,7 +20,6 @@ from django_at_jwt.conf import token_user_model
 from django_at_jwt.models import ClaimMapper, ResourceServer, TokenPreview
 
 from .base import ReadOnlyModelAdmin
-from .client_choices import SEARCH_LABELS
 from .optimistic_lock import BACK
 from .preview_form import PREFIX, PreviewForm, request_for_mapper, request_for_resource_server
 from .search_fields import SEARCH_LABELS, SearchAdminMixin

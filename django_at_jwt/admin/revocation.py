@@ -42,9 +42,9 @@ from django_at_jwt.models import Authorization, DenyListEntry
 from django_at_jwt.models.authorization import label_of
 
 from .base import ModelAdmin
-from .client_choices import client_label
 from .conflicts import ConflictMessageMixin, answering_conflicts
 from .dates import format_instant
+from .search_fields import value_label
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -310,11 +310,10 @@ def _log_out_everywhere(
         context = {
             "title": _("Log out everywhere"),
             "explanation": ngettext(
-                "All tokens of this user are revoked, so the user has to log in again to every client. The user's "
-                "sessions on this site continue. An API in another project may accept an access token until it "
-                "expires.",
-                "All tokens of these users are revoked, so they have to log in again to every client. Their sessions "
-                "on this site continue. An API in another project may accept an access token until it expires.",
+                "All tokens of this user are revoked, so the user has to log in again to every client. Sessions on "
+                "this site continue. An API in another project may accept an access token until it expires.",
+                "All tokens of these users are revoked, so they have to log in again to every client. Sessions on "
+                "this site continue. An API in another project may accept an access token until it expires.",
                 len(found),
             ),
         }
@@ -347,7 +346,7 @@ def _revoke_client_tokens(
                 len(found),
             ),
         }
-        names = [client_label(client.client_id, client.name) for client in found]
+        names = [value_label(client.client_id, client.name) for client in found]
         return _page(request, site, {**context, **_asked(request, names, counts, commands), "back": back})
     ended = sum(revoke_client(client) for client in found)
     record_client_revocation(request, found)

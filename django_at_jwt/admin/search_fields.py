@@ -37,7 +37,8 @@ _PER_PAGE: Final = 20
 _LONGEST_TERM: Final = 255
 
 
-def _label(value: str, name: str) -> str:
+def value_label(value: str, name: str) -> str:
+    """Return a name with the value that it stands for, or the value alone if it has no other name."""
     return f"{name} ({value})" if name and name != value else value
 
 
@@ -194,5 +195,5 @@ class SearchAdminMixin(ModelAdmin):
             raise PermissionDenied
         words = request.GET.get("term", "")[:_LONGEST_TERM].replace("\0", "").split()
         page = Paginator(searchable.matching(words), _PER_PAGE).get_page(request.GET.get("page"))
-        results = [{"id": value, "text": _label(value, name)} for value, name in page]
+        results = [{"id": value, "text": value_label(value, name)} for value, name in page]
         return JsonResponse({"results": results, "pagination": {"more": page.has_next()}})

@@ -70,7 +70,9 @@ class ClientMetadataMixin:
         requests store a new client at once, DOT catches the second one's database error, after which a transaction
         cannot be used.
         """
-        if is_document_address(client_id) and _is_without_user(request):
+        if not is_document_address(client_id):
+            return super()._load_application(client_id, request)  # type: ignore[misc]
+        if _is_without_user(request):
             client = stored_client(client_id)
             if client is None or not client.is_usable(request):
                 return None

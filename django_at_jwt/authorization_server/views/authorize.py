@@ -27,6 +27,7 @@ from django_at_jwt.authorization_server.oauthlib_bridge import (
 from django_at_jwt.authorization_server.toolkit import FatalClientError, OAuthToolkitError
 from django_at_jwt.conf import app_settings
 from django_at_jwt.core.errors import IssuanceError, LoginRequired, UnmetAuthenticationRequirements
+from django_at_jwt.core.login import LoginDemand, Verdict
 from django_at_jwt.core.quotation import quote
 
 from .base import OwnCoreMixin, refusal, template_name_or_default

@@ -56,6 +56,17 @@ def style_sheets(page):
     return re.findall(r'<link [^>]*href="/static/([^"]+)"', page.content.decode())
 
 
+def test_requested_claims_survive_a_form_without_the_query(page_of, settings):
+    settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "OIDC_ENABLED": True}
+    claims = {"id_token": {"email": {"essential": True}}}
+    page = page_of("https://client.example.com/callback", scope="openid read", claims=json.dumps(claims))
+    form = {name: value for name, value in page.context["form"].initial.items() if value is not None}
+    # As from a site's own template, whose form has the endpoint as its action.
+    answer = page.client.post("/o/authorize/", {**form, "allow": "on"})
+    assert answer.status_code == 302, answer.content
+    assert json.loads(get_grant_model().objects.get().claims) == claims
+
+
 class TestUnnamedApi:
     def test_is_called_by_its_host(self, page_of):
         page = page_of("https://shop.example.com/callback")
