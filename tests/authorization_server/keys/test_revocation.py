@@ -11,6 +11,7 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.auth import get_user_model
 from django.core.management import CommandError, call_command
 from django.db import OperationalError, connection, router
+from django.db.models import IntegerField
 from django.utils import timezone
 from oauth2_provider.models import AbstractRefreshToken, get_access_token_model, get_refresh_token_model
 
@@ -281,6 +282,8 @@ class TestRefreshTokensAfterwards:
         assert list(interleaved_batches(rows.none(), size=2)) == []
 
     def test_batches_have_each_row_whatever_its_key(self, db):
+        if not isinstance(get_user_model()._meta.pk, IntegerField):
+            pytest.skip("the keys of these users are not numbers")
         for key in (-1000, -7, -3, -1, 2, 5, 9, 1000):
             get_user_model().objects.create(pk=key, username=f"user {key}")
         rows = get_user_model().objects.order_by("pk")
