@@ -65,8 +65,6 @@ gc.disable()
 
 
 def pytest_collection_finish():
-    # The modules and the collected tests stay until the end, so later searches leave them out.
-    gc.freeze()
     gc.enable()
 
 
