@@ -92,8 +92,10 @@ class Chromium:
 
     def find(self, selector: str) -> WebElement:
         """Return the first element of a CSS selector."""
-        found = self.wait_until(lambda: self.driver.find_elements(By.CSS_SELECTOR, selector), f"found: {selector}")
-        return found[0]
+        return self.wait_until(lambda: self._all(selector), f"found: {selector}")[0]
+
+    def _all(self, selector: str) -> list[WebElement]:
+        return self.driver.find_elements(By.CSS_SELECTOR, selector)
 
     def click(self, selector: str) -> None:
         self._click(self.find(selector))
@@ -147,8 +149,12 @@ class Chromium:
     def search(self, text: str) -> None:
         """Type in the search box that has the focus, and choose the first result, by keyboard alone."""
         self.type(text)
+        # The results of the empty search that opened the list can hold the text too, until others replace them.
+        self.wait_until(lambda: not self._all(".select2-results .loading-results"), f"searched: {text}")
         self.wait_until(lambda: text in self.find(".select2-results__option--highlighted").text, f"found: {text}")
         self.type(Keys.ENTER)
+        rendered = ".select2-selection__rendered"
+        self.wait_until(lambda: any(text in each.text for each in self._all(rendered)), f"chosen: {text}")
 
     def type(self, keys: str) -> None:
         """Send keys to the element that has the focus."""
