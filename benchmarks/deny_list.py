@@ -105,7 +105,7 @@ def _load(*, trace: bool) -> tuple[float, float]:
 def _variants() -> Iterator[Variant]:
     repeated = parse_claims(workload.claims())
     yield Variant(name=_NONE, prepare=_new_claims, call=lambda _: None)
-    check = local_policy(Revocation.DENY_LIST, workload.AUDIENCE)
+    check = local_policy(Revocation.DENY_LIST, frozenset({workload.AUDIENCE}))
     yield Variant(name="deny list, each token once", prepare=_new_claims, call=lambda claims: check(claims, ""))
     yield Variant(
         name="deny list, repeated token",

@@ -12,7 +12,7 @@ from django_at_jwt.core.jose.jws import encode_segment
 from .errors import RejectionReason, TokenRejected
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
 
     from django_at_jwt.core.jose.keys import PrivateKey, PublicKey
 
@@ -66,9 +66,9 @@ class AccessTokenClaims(NamedTuple):
         """
         return self.subject == self.client_id
 
-    def limited_to(self, audiences: Collection[str]) -> AccessTokenClaims:
+    def limited_to(self, audiences: frozenset[str]) -> AccessTokenClaims:
         """Return the claims without the audiences of other APIs."""
-        if all(each in audiences for each in self.audience):
+        if audiences.issuperset(self.audience):
             return self
         return self._replace(audience=tuple(each for each in self.audience if each in audiences))
 

@@ -167,7 +167,7 @@ def _check_deny_list(
     """
     checked, address = claims or claims_of_row(row), _address_of(request)
     if audiences is not None:
-        checked = checked.limited_to(audiences)
+        checked = checked.limited_to(frozenset(audiences))
     elif not _is_own_endpoint(address):
         checked = checked._replace(audience=_covering(row.resource or (), address) or checked.audience)
     try:
