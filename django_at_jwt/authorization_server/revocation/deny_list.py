@@ -234,7 +234,8 @@ class DenyListCache:
             # After a mass revocation, the overlap is not read again and again, but compared.
             above = max(self._floor, self._highest - _ROWS_PER_QUERY)
             is_comparison_due = above > self._floor or began - self._compared_at >= _COMPARE_EVERY
-            if is_first and publishes:
+            if is_first and publishes and not self._highest:
+                # Not again after a read that failed: the next one does not begin with the first row.
                 entries.keep(MOST_ENTRIES)
         newest = 0
         try:

@@ -292,6 +292,35 @@ def down(monkeypatch):
 
 @in_memory
 @pytest.mark.django_db
+@pytest.mark.parametrize(("most", "published"), [(100, 6), (3, None)], ids=["few", "too many"])
+def test_first_read_that_fails_halfway_leaves_nothing_out_of_publication(
+    cache, clock, monkeypatch, settings, most, published
+):
+    settings.AT_JWT = {**settings.AT_JWT, "PUBLISH_REVOCATIONS": True}
+    monkeypatch.setattr(module, "_ROWS_PER_QUERY", 2)
+    monkeypatch.setattr(module, "MOST_ENTRIES", most)
+    for number in range(6):
+        # The second read begins as many ids before the highest one as a query has rows.
+        insert(number, pk=1000 * (number + 1))
+    rows = module._rows
+
+    def fail_after_four(*arguments, **options):
+        batches = rows(*arguments, **options)
+        yield next(batches)
+        yield next(batches)
+        raise OperationalError("the connection is lost")
+
+    with monkeypatch.context() as failing:
+        failing.setattr(module, "_rows", fail_after_four)
+        with pytest.raises(RevocationUnavailable):
+            cache.reading()
+    clock.now += 1.1
+    kept = cache.reading().entries.kept()
+    assert (None if kept is None else len(kept)) == published
+
+
+@in_memory
+@pytest.mark.django_db
 class TestDatabaseThatIsAway:
     def test_process_that_never_read_it(self, cache, clock, down):
         with pytest.raises(RevocationUnavailable, match="could not be read"):
