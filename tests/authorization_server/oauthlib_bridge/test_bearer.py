@@ -6,11 +6,14 @@ from datetime import timedelta
 
 import pytest
 from django.conf import settings
+from django.db import connection
 from django.utils import timezone
 from oauth2_provider.models import get_access_token_model
 from oauth2_provider.settings import oauth2_settings
 from oauthlib.common import Request
 
+from django_at_jwt.authorization_server.revocation.deny_list import deny_list
+from django_at_jwt.authorization_server.revocation.revoke import revoke_audience
 from tests.conftest import decoded
 
 from .test_generator import OIDC_KEY
@@ -181,3 +184,28 @@ def test_registration_access_token_is_no_access_token(signing_keys, make_client,
     validator = oauth2_settings.OAUTH2_VALIDATOR_CLASS()
     validator.audience = settings.API
     assert not validator.validate_bearer_token("manages the client", [], Request("https://api.example.com/"))
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="the deny list is read on another connection")
+def test_opaque_token_without_a_resource_ends_with_those_of_the_api(web, user, settings, signing_keys):
+    # DOT accepts it for any API, so it is concerned wherever an API's tokens are revoked.
+    get_access_token_model().objects.create(
+        user=user,
+        token="opaque",
+        application=web.application,
+        expires=timezone.now() + timedelta(hours=1),
+        scope="read",
+    )
+    validator = oauth2_settings.OAUTH2_VALIDATOR_CLASS()
+    validator.audience = settings.API
+
+    def is_accepted():
+        return validator.validate_bearer_token("opaque", ["read"], Request("https://api.example.com/"))
+
+    assert is_accepted()
+    revoke_audience(settings.REPORTS)
+    deny_list.forget()
+    assert is_accepted()
+    revoke_audience(settings.API)
+    deny_list.forget()
+    assert not is_accepted()
