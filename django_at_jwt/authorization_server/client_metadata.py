@@ -120,7 +120,9 @@ def is_document_address(client_id: str | None) -> bool:
 
 def stored_client(client_id: str) -> Any:
     """Return the row of a client whose id is the URL of a metadata document, or ``None``."""
-    return primary_rows(get_application_model()).filter(client_id=client_id).first()
+    client = primary_rows(get_application_model()).filter(client_id=client_id).first()
+    # Some databases ignore case.
+    return client if client is not None and client.client_id == client_id else None
 
 
 def must_be_fetched(client_id: str | None) -> bool:

@@ -594,6 +594,17 @@ class TestFetching:
         assert documents.requests == []
         assert is_stored(client.client_id) is is_known
 
+    def test_nothing_is_fetched_for_a_known_client_in_another_case(self, documents, user):
+        """Some databases find it."""
+        client = PublicClient(documents.publish())
+        client.page(user)
+        expire(client.client_id)
+        documents.requests.clear()
+        other = PublicClient(client.client_id.upper())
+        answer = other.post("/o/token/", grant_type="refresh_token", refresh_token="a")
+        assert documents.requests == []
+        assert (answer.status_code, answer.json()["error"]) == (401, "invalid_client")
+
     @pytest.mark.parametrize("prefix", ["ö/", "a b/", "a%20b/"])
     def test_nothing_is_fetched_below_a_path_that_is_escaped_in_a_url(self, prefix, documents, settings):
         patterns = [django_urls.path(prefix, django_urls.include(issuer_urls))]
