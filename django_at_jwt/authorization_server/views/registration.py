@@ -30,11 +30,13 @@ from django_at_jwt.authorization_server.registration import (
 from django_at_jwt.authorization_server.resource_servers import scopes_of_registered_clients
 from django_at_jwt.conf import app_settings, local_issuer
 from django_at_jwt.core import client_metadata as metadata
+from django_at_jwt.core.bearer import INVALID_TOKEN, Challenge
 from django_at_jwt.core.client_metadata import ClientMetadata, RegistrationOffer, UnacceptableClient
 from django_at_jwt.core.errors import RejectionReason, TokenRejected
 from django_at_jwt.core.jose.jws import decode_object
 from django_at_jwt.core.metadata import with_path
 from django_at_jwt.inbound.cors import CrossOriginMixin
+from django_at_jwt.models.primary import primary_rows
 
 from .base import refusal
 from .endpoint import EndpointMixin
@@ -138,7 +140,11 @@ class RegistrationManagementView(_RegistrationMixin, toolkit_views.DynamicClient
             _set(client, registered)
         except UnacceptableClient as error:
             return refusal(error.code, error.description, HTTPStatus.BAD_REQUEST)
-        with transaction.atomic(using=router.db_for_write(type(client))):
+        rows = primary_rows(type(client)).filter(pk=client.pk)
+        with transaction.atomic(using=rows.db):
+            if not rows.select_for_update():
+                # Saving it would insert it again.
+                return _unauthorized(INVALID_TOKEN, "The client was deleted.", Challenge(error=INVALID_TOKEN))
             client.save()
             if oauth2_settings.DCR_ROTATE_REGISTRATION_TOKEN_ON_UPDATE:
                 token = _new_registration_token(client)
@@ -149,12 +155,16 @@ class RegistrationManagementView(_RegistrationMixin, toolkit_views.DynamicClient
         return _information(request, client, members, token=token)
 
 
+def _unauthorized(code: str, description: str, challenge: Challenge) -> HttpResponse:
+    refused = refusal(code, description, HTTPStatus.UNAUTHORIZED)
+    refused["WWW-Authenticate"] = str(challenge)
+    return refused
+
+
 def _refused_sender(request: HttpRequest) -> HttpResponse | None:
     """Return an error response if the sender may not register a client, or too often, else ``None``."""
     if not may_register(request):
-        refused = refusal("access_denied", "Authentication required to register a client", HTTPStatus.UNAUTHORIZED)
-        refused["WWW-Authenticate"] = "Bearer"
-        return refused
+        return _unauthorized("access_denied", "Authentication required to register a client", Challenge())
     settings = app_settings()
     limit = settings.registration_limit
     # DOT's own permission classes may limit the rate otherwise.

@@ -18,6 +18,7 @@ from oauth2_provider.models import get_access_token_model, get_application_model
 from oauth2_provider.views import DynamicClientRegistrationView
 
 from django_at_jwt import oauth2_provider_settings
+from django_at_jwt.authorization_server.views import registration
 from django_at_jwt.authorization_server.views.registration import MOST_BYTES, RegistrationView, _offered_grant_types
 from tests.conftest import DEVICE_CODE_GRANT, REDIRECT_URI, decoded
 from tests.settings import API, REPORTS
@@ -367,6 +368,18 @@ class TestManagement:
             assert Client().post("/o/token/", {**form, "client_secret": secret}).json()["error"] == error
         again = self.own(changed, CLIENTS["Claude"]).json()
         assert "client_secret" not in again
+
+    def test_a_change_does_not_bring_a_deleted_client_back(self, made, monkeypatch):
+        read = registration._narrowed
+
+        def deleted_meanwhile(*arguments, **options):
+            applications().get().delete()
+            return read(*arguments, **options)
+
+        monkeypatch.setattr(registration, "_narrowed", deleted_meanwhile)
+        assert self.own(made, CLIENTS["Claude"]).status_code == 401
+        assert not applications().exists()
+        assert not get_access_token_model().objects.exists()
 
     def test_deletion(self, made):
         assert self.own(made, method="delete").status_code == 204
