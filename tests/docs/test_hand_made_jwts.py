@@ -202,8 +202,12 @@ class TestKeys:
             ({"keys": [{}, {}]}, "A JWK set must have one key (got 2). Import its keys one by one."),
             ("", "The setting 'JWT_KEY' is missing, empty, or neither a string nor a dict."),
             (None, "The setting 'JWT_KEY' is missing, empty, or neither a string nor a dict."),
+            (
+                {"SIGNING_KEY": "1234", "ACCESS_TOKEN_LIFETIME": timedelta(minutes=5)},
+                "The setting 'JWT_KEY' is a dict, but not a JWK",
+            ),
         ],
-        ids=["secret", "symmetric JWK", "empty set", "set of two", "empty", "missing"],
+        ids=["secret", "symmetric JWK", "empty set", "set of two", "empty", "missing", "settings of simplejwt"],
     )
     def test_unusable_key_is_refused(self, value, said, settings):
         settings.JWT_KEY = value

@@ -92,7 +92,13 @@ def _setting(path: str) -> bytes:
     if key:
         value = value.get(key) if isinstance(value, dict) else None
     if isinstance(value, dict):
-        value = json.dumps(value)
+        try:
+            value = json.dumps(value)
+        except TypeError:
+            # Such as SIMPLE_JWT without the name of the key in it.
+            raise CommandError(
+                f"The setting {path!r} is a dict, but not a JWK. To import one of its values, add its name after a dot."
+            ) from None
     data = value if isinstance(value, bytes) else value.encode() if isinstance(value, str) else b""
     if not data.strip():
         raise CommandError(f"The setting {path!r} is missing, empty, or neither a string nor a dict.")
