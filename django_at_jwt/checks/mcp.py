@@ -103,13 +103,10 @@ def _unusable_settings() -> Iterator[CheckMessage]:
             id=CheckId.UNUSABLE_MCP_SETTING,
         )
     if missing := [each for each in ("https", "http") if each not in schemes]:
-        whom = (
-            "every native client, whose loopback redirect URI"
-            if missing == ["http"]
-            else "every client on the web, whose"
-        )
+        clients = "native client, whose loopback" if missing == ["http"] else "client on the web, whose"
         yield Error(
-            f'OAUTH2_PROVIDER["{_SCHEMES}"] does not list {" and ".join(missing)}, so {whom} needs it, is refused.',
+            f'OAUTH2_PROVIDER["{_SCHEMES}"] does not list {" and ".join(missing)}, so every {clients} redirect URI '
+            "needs it, is refused.",
             hint="Add it. This app allows http for 127.0.0.1, [::1] and localhost only.",
             id=CheckId.UNUSABLE_MCP_SETTING,
         )

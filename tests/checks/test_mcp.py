@@ -67,7 +67,7 @@ def test_site_without_mcp_is_not_bothered(profile, reported):
         ({"OAUTH2_TOKEN_ENDPOINT_AUTH_METHODS_SUPPORTED": ["client_secret_basic"]}, "W046", WARNING, "public clients"),
         ({"OIDC_TOKEN_ENDPOINT_AUTH_METHODS_SUPPORTED": ["client_secret_basic"]}, "W046", WARNING, "public clients"),
         ({"ALLOWED_REDIRECT_URI_SCHEMES": ["https"]}, "E028", ERROR, "does not list http, so every native client"),
-        ({"ALLOWED_REDIRECT_URI_SCHEMES": ["http"]}, "E028", ERROR, "does not list https, so every client on the web"),
+        ({"ALLOWED_REDIRECT_URI_SCHEMES": ["http"]}, "E028", ERROR, "on the web, whose redirect URI needs it"),
         ({"ALLOWED_REDIRECT_URI_SCHEMES": ["https", "http", "JavaScript"]}, "E028", ERROR, "allows javascript"),
         ({"CIMD_REGISTRATION_PERMISSION_CLASSES": ()}, "E028", ERROR, "is empty"),
         ({"OAUTH2_GRANT_TYPES_SUPPORTED": ["client_credentials"]}, "E028", ERROR, "no MCP client can log a user in"),
