@@ -119,7 +119,8 @@ def check_cors_middleware(**_kwargs: Any) -> list[CheckMessage]:
         return []
     handles = re.match(_cors_setting("CORS_URLS_REGEX", r"^.*$"), path)
     missing = ["*"] if origins == "*" else [each for each in origins if not _is_allowed_by_middleware(each)]
-    if not handles or _cors_setting("CORS_ALLOW_ALL_ORIGINS", default=False) or not missing:
+    allows_all = _cors_setting("CORS_ALLOW_ALL_ORIGINS", _cors_setting("CORS_ORIGIN_ALLOW_ALL", default=False))
+    if not handles or allows_all or not missing:
         return []
     return [
         Warning(
@@ -132,8 +133,10 @@ def check_cors_middleware(**_kwargs: Any) -> list[CheckMessage]:
 
 
 def _is_allowed_by_middleware(origin: str) -> bool:
-    patterns = _cors_setting("CORS_ALLOWED_ORIGIN_REGEXES", ())
-    return origin in _cors_setting("CORS_ALLOWED_ORIGINS", ()) or any(re.match(each, origin) for each in patterns)
+    # The second name of each is the former one, which still works.
+    origins = _cors_setting("CORS_ALLOWED_ORIGINS", _cors_setting("CORS_ORIGIN_WHITELIST", ()))
+    patterns = _cors_setting("CORS_ALLOWED_ORIGIN_REGEXES", _cors_setting("CORS_ORIGIN_REGEX_WHITELIST", ()))
+    return origin in origins or any(re.match(each, origin) for each in patterns)
 
 
 def _cors_setting(name: str, default: Any) -> Any:
