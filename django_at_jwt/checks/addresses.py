@@ -55,19 +55,21 @@ def check_audience_is_issued(**_kwargs: Any) -> list[CheckMessage]:
     if registered is None:
         return []
     messages: list[CheckMessage] = []
-    for audience in app_settings().audience or ():
+    audiences = app_settings().audience or ()
+    for audience in audiences:
         server = registered.named(audience)
-        if server is not None and audience in server.names:
-            continue
-        advice = f"register {audience!r} as a resource server" if server is None else f"write {server.identifier!r}"
-        messages.append(
-            Warning(
-                f'AT_JWT["AUDIENCE"] has {audience!r}, which is not a registered resource server, so this issuer '
-                "issues no tokens for it.",
-                hint=f"Remove it, or {advice}. Views compare audiences character by character.",
-                id=CheckId.AUDIENCE_NOT_ISSUED,
+        if server is None or audience not in server.names:
+            problem = (
+                f"{audience!r}, which is not a registered resource server, so this issuer issues no tokens for it."
             )
-        )
+            advice = f"register {audience!r} as a resource server" if server is None else f"write {server.identifier!r}"
+            hint = f"Remove it, or {advice}. Views compare audiences character by character."
+        elif server.identifier not in audiences:
+            problem = f"the former identifier {audience!r}, but not {server.identifier!r}, so views refuse new tokens."
+            hint = f"Add {server.identifier!r}."
+        else:
+            continue
+        messages.append(Warning(f'AT_JWT["AUDIENCE"] has {problem}', hint=hint, id=CheckId.AUDIENCE_NOT_ISSUED))
     return messages
 
 

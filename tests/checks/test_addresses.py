@@ -50,6 +50,14 @@ def test_audience_that_no_token_has(settings):
     assert found() == {}
 
 
+def test_audience_that_only_tokens_from_before_a_move_have(settings):
+    old, new = "https://old.example.com/", "https://new.example.com/"
+    settings.AT_JWT = {**settings.AT_JWT, "RESOURCE_SERVERS": {new: {"aliases": [old]}}, "AUDIENCE": old}
+    assert new in found()["django_at_jwt.W042"].hint
+    settings.AT_JWT = {**settings.AT_JWT, "AUDIENCE": [old, new]}
+    assert found() == {}
+
+
 class TestIssuer:
     def test_on_a_host_that_is_not_allowed(self, hosts):
         hosts("api.example.com")
