@@ -17,7 +17,7 @@ from django_at_jwt.conf import app_settings
 from django_at_jwt.core.errors import KeysUnavailable, NoSigningKey, RevocationUnavailable
 from django_at_jwt.core.health import Health, HealthStatus, Problem, combined
 from django_at_jwt.core.key_schedule import next_transition, run_failure, run_problem
-from django_at_jwt.core.quotation import format_instant, sentence, single_line
+from django_at_jwt.core.quotation import format_instant, iso, sentence, single_line
 from django_at_jwt.core.revocation import Revocation
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def _rotation(now: datetime, max_run_age: timedelta) -> Health:
     }
     try:
         following = rotation_due(key_store.times(), now)
-        facts |= {"due_at": following.due_at.isoformat(), "late_at": _iso(following.late_at)}
+        facts |= {"due_at": following.due_at.isoformat(), "late_at": iso(following.late_at)}
         problems += _late(following, now, max_run_age)
         run = last_run()
         facts["last_run"] = run and _as_json(run)
@@ -147,7 +147,7 @@ def _as_json(run: LastRun) -> dict[str, Any]:
         "at": run.at.isoformat(),
         "outcome": "failed" if run.problem else "changed" if run.changed else "nothing_due",
         "problem": run.problem,
-        "succeeded_at": _iso(run.succeeded_at),
+        "succeeded_at": iso(run.succeeded_at),
     }
 
 
@@ -181,7 +181,3 @@ def _deny_list() -> Health:
 def _deny_list_facts() -> dict[str, Any]:
     age = deny_list.age()
     return {"entries": len(deny_list), "seconds_old": None if age is None else round(age, 1)}
-
-
-def _iso(instant: datetime | None) -> str | None:
-    return None if instant is None else instant.isoformat()

@@ -60,6 +60,11 @@ def format_end(instant: datetime | None) -> str:
     return format_instant(instant) if instant else "further notice"
 
 
+def iso(instant: datetime | None) -> str | None:
+    """Return an instant for programs."""
+    return instant.isoformat() if instant else None
+
+
 def nearest_names(name: object, known: Iterable[str]) -> list[str]:
     """Return the known name that is nearest to an unknown one, or, if none is near, all of them."""
     names = sorted(known)

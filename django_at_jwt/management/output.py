@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from django_at_jwt.core.jose.algorithms import ALGORITHMS
 from django_at_jwt.core.key_lifecycle import KeyState, is_usable
-from django_at_jwt.core.quotation import format_end, format_instant
+from django_at_jwt.core.quotation import format_end, format_instant, iso
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,11 +20,6 @@ _INSTANTS: Final = ("announced_at", "signing_at", "retained_at", "retired_at")
 def count(number: int, noun: str, plural: str | None = None) -> str:
     """Return a number and a noun in the singular or plural, by default with a plural s."""
     return f"{number} {noun if number == 1 else plural or f'{noun}s'}"
-
-
-def iso(instant: datetime | None) -> str | None:
-    """Return an instant for programs."""
-    return instant.isoformat() if instant else None
 
 
 def plan_lines(plan: RotationPlan, *, dry_run: bool) -> list[str]:

@@ -16,10 +16,10 @@ from django_at_jwt.authorization_server.keys.revocation import (
     revoke_signing_key,
 )
 from django_at_jwt.conf import app_settings
-from django_at_jwt.core.quotation import format_end, format_instant
+from django_at_jwt.core.quotation import format_end, format_instant, iso
 from django_at_jwt.management.errors import as_command_error
 from django_at_jwt.management.history import add_history_arguments, origin_of
-from django_at_jwt.management.output import count, iso, plan_as_json, plan_lines
+from django_at_jwt.management.output import count, plan_as_json, plan_lines
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser

@@ -14,10 +14,10 @@ from django.utils import timezone
 from django_at_jwt.authorization_server.keys.rotation import Rotation, rotate_signing_keys, safe_to_purge_after
 from django_at_jwt.authorization_server.keys.rotation_run import record_run
 from django_at_jwt.conf import app_settings
-from django_at_jwt.core.quotation import single_line
+from django_at_jwt.core.quotation import iso, single_line
 from django_at_jwt.management.errors import as_command_error
 from django_at_jwt.management.history import add_history_arguments, origin_of
-from django_at_jwt.management.output import iso, plan_as_json, plan_lines, schedule_lines
+from django_at_jwt.management.output import plan_as_json, plan_lines, schedule_lines
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser

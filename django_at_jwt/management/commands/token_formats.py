@@ -9,10 +9,10 @@ from django.core.management.base import BaseCommand
 from django.utils import timezone
 
 from django_at_jwt.authorization_server.token_format_report import report_token_formats
-from django_at_jwt.core.quotation import format_instant, quote
+from django_at_jwt.core.quotation import format_instant, iso, quote
 from django_at_jwt.core.resource_servers import TokenFormat
 from django_at_jwt.management.errors import as_command_error
-from django_at_jwt.management.output import count, iso
+from django_at_jwt.management.output import count
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
