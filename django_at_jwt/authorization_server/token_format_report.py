@@ -18,7 +18,7 @@ from django_at_jwt.models.primary import primary_rows
 
 from .client_options import some_tokens_are_unstored, token_formats_by_key
 from .oauthlib_bridge.opaque_token import OPAQUE_ID_PREFIX
-from .resource_servers import registry
+from .resource_servers import is_open_to, registry
 from .revocation.rows import BATCH, rows_in_batches
 
 if TYPE_CHECKING:
@@ -182,35 +182,42 @@ def _described(found: dict[_Kind, _Tokens], servers: ResourceServers) -> Iterato
     clients = _clients({kind.client for kind in found})
     formats = token_formats_by_key()
     for kind, tokens in found.items():
-        client_id, name = clients.get(kind.client, ("", ""))
+        client = clients.get(kind.client)
         chosen = formats.get(str(kind.client))
         yield LiveTokens(
-            client_id=client_id,
-            client_name=name,
+            client_id=client.client_id if client else "",
+            client_name=client.name if client else "",
             audience=kind.audience,
             token_format=kind.token_format,
             has_rows=kind.has_rows,
             tokens=tokens.number,
             last_issued_at=tokens.last_issued_at,
             last_expires_at=tokens.last_expires_at,
-            next_format=_next_format(servers, kind.audience, client_id, chosen),
+            next_format=_next_format(servers, kind.audience, client, chosen),
         )
 
 
-def _clients(keys: Iterable[Any]) -> dict[Any, tuple[str, str]]:
+def _clients(keys: Iterable[Any]) -> dict[Any, Any]:
     wanted = [key for key in keys if key is not None]
     clients = primary_rows(get_application_model())
     # More keys than a statement may have parameters: read all clients.
     rows = clients.filter(pk__in=wanted) if len(wanted) <= BATCH else clients
-    return {key: (client_id, name) for key, client_id, name in rows.values_list("pk", "client_id", "name")}
+    return {row.pk: row for row in rows.values_list("pk", "client_id", "name", "registration_source", named=True)}
 
 
 def _next_format(
-    servers: ResourceServers, audience: Sequence[str], client_id: str, chosen: TokenFormat | None
+    servers: ResourceServers, audience: Sequence[str], client: Any, chosen: TokenFormat | None
 ) -> TokenFormat | None:
-    known = [servers.by_identifier.get(each) for each in audience]
-    usable = tuple(server for server in known if server is not None and server.is_open_to(client_id))
-    if not client_id or not usable or len(usable) < len(known):
+    if client is None:
+        return None
+    known = [servers.named(each) for each in audience]
+    usable = tuple(
+        server
+        for server in known
+        if server is not None
+        and is_open_to(server, client_id=client.client_id, registration_source=client.registration_source)
+    )
+    if not usable or len(usable) < len(known):
         return None
     return Audience(servers=usable, scopes=(), client_format=chosen).token_format
 

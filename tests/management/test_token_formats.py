@@ -14,6 +14,7 @@ from oauth2_provider.models import get_access_token_model
 
 from django_at_jwt.authorization_server import token_format_report
 from django_at_jwt.authorization_server.client_options import token_formats_by_key
+from django_at_jwt.authorization_server.registration import RegistrationSource
 from django_at_jwt.core.quotation import format_instant
 from django_at_jwt.models import Authorization, IssuedToken
 from tests.authorization_server.test_token_format_report import OPAQUE, choose, servers
@@ -63,6 +64,21 @@ def test_tokens_by_client_api_and_format(service, web, user, settings):
     servers(settings, **{REPORTS: {"scopes": ["reports:read"], "clients": ["another"]}})
     assert groups()[me, API, "opaque"] == (1, "tokens", "at+jwt")
     assert groups()[me, REPORTS, "at+jwt"] == (1, "tokens", None)
+
+
+def test_next_token_of_an_api_that_has_moved(service, settings):
+    own(service, scope="read", resource=REPORTS)
+    settings.AT_JWT = {**settings.AT_JWT, "RESOURCE_SERVERS": {"https://new.example.com/": {"aliases": [REPORTS]}}}
+    assert groups() == {(service.application.client_id, REPORTS, "at+jwt"): (1, "tokens", "at+jwt")}
+
+
+@pytest.mark.parametrize(("is_open", "following"), [(True, "at+jwt"), (False, None)])
+def test_next_token_of_a_client_that_registered_itself(is_open, following, service, settings):
+    own(service, scope="read")
+    service.application.registration_source = RegistrationSource.DCR
+    service.application.save()
+    servers(settings, **{API: {"registered_clients": is_open, "clients": []} if is_open else {}})
+    assert groups() == {(service.application.client_id, API, "at+jwt"): (1, "tokens", following)}
 
 
 def test_lines_for_people(service):
