@@ -40,6 +40,8 @@ def check_opaque_tokens_are_accepted(**_kwargs: Any) -> list[CheckMessage]:
 
 def _refused() -> Iterator[tuple[str, str, str]]:
     """Yield the audiences of views, which clients get opaque tokens for them, and how to change that."""
+    from django_at_jwt.authorization_server.resource_servers import is_open_to  # noqa: PLC0415 - as below
+
     own = {*app_settings().local_audiences, *named_by_views()}
     chosen = _clients_with_opaque_tokens()
     for server in registered_servers() or ():
@@ -47,7 +49,11 @@ def _refused() -> Iterator[tuple[str, str, str]]:
             continue
         if server.token_format is TokenFormat.OPAQUE:
             yield server.identifier, "Clients get", "change the format of the API"
-        elif named := [each for each in chosen if not server.isolated and server.is_open_to(each)]:
+        elif named := [
+            client_id
+            for client_id, source in chosen
+            if not server.isolated and is_open_to(server, client_id=client_id, registration_source=source)
+        ]:
             more = len(named) - _MOST_NAMED
             clients = ", ".join(map(quote, named[:_MOST_NAMED])) + (f" and {more} more" if more > 0 else "")
             is_one = len(named) == 1
@@ -55,7 +61,8 @@ def _refused() -> Iterator[tuple[str, str, str]]:
             yield server.identifier, verb.format(clients), f"change the format of the client{'' if is_one else 's'}"
 
 
-def _clients_with_opaque_tokens() -> list[str]:
+def _clients_with_opaque_tokens() -> list[tuple[str, str]]:
+    """Return the client ids, and how each client was registered."""
     from oauth2_provider.models import get_application_model  # noqa: PLC0415 - not always installed
 
     from django_at_jwt.authorization_server.client_options import token_formats_by_key  # noqa: PLC0415 - needs tables
@@ -64,6 +71,6 @@ def _clients_with_opaque_tokens() -> list[str]:
         chosen = token_formats_by_key()
         keys = [key for key, token_format in chosen.items() if token_format is TokenFormat.OPAQUE]
         rows = get_application_model()._default_manager.filter(pk__in=keys)
-        return sorted(rows.values_list("client_id", flat=True)) if keys else []
+        return sorted(rows.values_list("client_id", "registration_source")) if keys else []
     except (AnyDatabaseError, ConnectionDoesNotExist):
         return []

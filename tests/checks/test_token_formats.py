@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from django.db import DatabaseError
 
+from django_at_jwt.authorization_server.registration import RegistrationSource
 from django_at_jwt.checks import CheckId
 from django_at_jwt.checks.token_formats import check_opaque_tokens_are_accepted
 from django_at_jwt.models import ClientOptions
@@ -38,6 +39,15 @@ def test_opaque_api_of_this_project_is_reported(identifier, settings):
     servers(settings, **{identifier: {"scopes": ["x"], "format": "opaque"}})
     accept(settings)
     assert found() == []
+
+
+def test_client_that_registered_itself_gets_tokens_for_apis_that_are_open_to_such_clients(service, settings):
+    choose(service, OPAQUE)
+    service.application.registration_source = RegistrationSource.DCR
+    service.application.save()
+    assert found() == []
+    servers(settings, **{API: {"clients": [], "registered_clients": True}})
+    assert found() == [f"Client '{service.application.client_id}' gets opaque tokens for {API}"]
 
 
 def test_opaque_api_of_another_project_is_not_reported(settings):
