@@ -110,7 +110,8 @@ def _device_grant(request: Request) -> Any:
 
 
 def _find_device(request: Request) -> Any:
-    return get_device_grant_model().objects.filter(device_code=request.device_code).first()
+    rows = get_device_grant_model().objects.select_related("user")
+    return rows.filter(device_code=request.device_code).first()
 
 
 @audience_errors()

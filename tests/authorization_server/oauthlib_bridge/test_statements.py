@@ -67,7 +67,7 @@ def device(client, user):
 
 # How many statements may be added to those of the toolkit, with one database and with two. A token of a user has two
 # more rows, of its authorization and of its link; the toolkit reads its rows again. A second database has a second
-# transaction. The toolkit leaves a device code usable.
+# transaction. A device code brings its authorization, which is read, and is used up; the toolkit leaves it usable.
 GRANTS = [
     (client_credentials, "client-credentials", 0, 0),
     (consent, "authorization-code", 0, 0),
@@ -78,7 +78,7 @@ GRANTS = [
     (implicit_with_id_token, "implicit", -1, 1),
     (hybrid, "openid-hybrid", 0, 2),
     (hybrid_code, "openid-hybrid", -5, -3),
-    (device, DEVICE_CODE_GRANT, 3, 5),
+    (device, DEVICE_CODE_GRANT, 2, 4),
 ]
 
 
