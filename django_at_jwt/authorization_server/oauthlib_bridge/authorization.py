@@ -209,5 +209,6 @@ def transaction_of_authorizations() -> AbstractContextManager[None]:
     """Return a transaction of the authorizations' database, unless it is that of the tokens, where DOT opens one.
 
     Entered before DOT's, it ends after it, so that the authorization is locked until the tokens are stored.
+    If they are not stored, no authorization is left that would count as consent.
     """
     return nullcontext() if _is_one_database() else transaction.atomic(using=router.db_for_write(Authorization))

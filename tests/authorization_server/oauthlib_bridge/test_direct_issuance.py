@@ -212,6 +212,13 @@ class TestRefusal:
         error = self.refusal(events, IssuanceError, client=web.application, user=user)
         assert (error.code, error.__cause__) == ("access_denied", None)
 
+    def test_while_storing_leaves_no_authorization(self, settings, web, user, events):
+        validator = f"{__name__}.StoringNoAccessToken"
+        settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "OAUTH2_VALIDATOR_CLASS": validator}
+        self.refusal(events, IssuanceError, client=web.application, user=user)
+        # One would count as the user's consent.
+        assert not Authorization.objects.exists()
+
     def test_within_a_token_request_does_not_hide_that_of_the_request(self, settings, service, events):
         validator = f"{__name__}.IssuingForAnUnknownApi"
         settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "OAUTH2_VALIDATOR_CLASS": validator}
@@ -246,6 +253,13 @@ class IssuingForAnUnknownApi(OAuth2Validator):
 
 class StoringNothing(OAuth2Validator):
     def save_bearer_token(self, token, request, *args, **kwargs):
+        from oauthlib.oauth2 import AccessDeniedError
+
+        raise AccessDeniedError
+
+
+class StoringNoAccessToken(OAuth2Validator):
+    def _create_access_token(self, *args, **kwargs):
         from oauthlib.oauth2 import AccessDeniedError
 
         raise AccessDeniedError
