@@ -6,15 +6,39 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
+from django_at_jwt.core.jose.jws import CompactJws, check_length
+
 from .errors import RejectionReason, TokenRejected
-from .profile import REQUIRED_CLAIMS, TOKEN_TYPE
+from .profile import (
+    REQUIRED_CLAIMS,
+    TOKEN_TYPE,
+    check_extensions,
+    check_sender_constraint,
+    check_type,
+    key_reference,
+    parse_claims,
+)
 from .quotation import quote
-from .verifier import RULES, Examination, Expectations
+from .verifier import (
+    Expectations,
+    check_algorithm,
+    check_audience,
+    check_expiry,
+    check_issuer,
+    check_key_algorithm,
+    check_required_claims,
+    check_signature,
+    check_start,
+    named_key,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from django_at_jwt.core.jose.keyring import KeyRing
+    from django_at_jwt.core.jose.keys import PublicKey
+
+    from .profile import AccessTokenClaims, KeyReference
 
 _MOST_LISTED: Final = 5
 
@@ -39,6 +63,108 @@ class RuleResult:
     detail: str = ""
 
 
+class _Examination:
+    """One token, and the facts that the rules have established about it so far.
+
+    A rule sets the attributes that later rules need; the others are unset.
+
+    Attributes:
+        now: seconds since the epoch.
+        key_ring: the issuer's keys; unset if they are unavailable.
+        named_key: the key that the header names; its algorithm may differ from the header's.
+        key: the key to verify the signature with.
+    """
+
+    key_ring: KeyRing
+    jws: CompactJws
+    header: dict[str, Any]
+    reference: KeyReference
+    named_key: PublicKey
+    key: PublicKey
+    raw: dict[str, Any]
+    claims: AccessTokenClaims
+
+    def __init__(self, token: str, expected: Expectations, now: float) -> None:
+        self.token = token
+        self.expected = expected
+        self.now = now
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Rule:
+    """One rule for access tokens.
+
+    Attributes:
+        name: what a diagnosis calls it.
+        check: sets facts, or raises :class:`TokenRejected`.
+        needs: the facts that it requires.
+    """
+
+    name: str
+    check: Callable[[_Examination], None]
+    needs: tuple[str, ...] = ()
+
+    def can_be_checked(self, token: _Examination) -> bool:
+        """Return whether all facts that this rule needs are established."""
+        return all(hasattr(token, fact) for fact in self.needs)
+
+
+def _form(token: _Examination) -> None:
+    token.jws = CompactJws.split(token.token, token.expected.max_bytes)
+
+
+def _header(token: _Examination) -> None:
+    token.header = token.jws.header
+
+
+def _key_reference(token: _Examination) -> None:
+    token.reference = key_reference(token.header)
+
+
+def _key_id(token: _Examination) -> None:
+    token.named_key = named_key(token.reference, token.key_ring)
+
+
+def _algorithm(token: _Examination) -> None:
+    check_key_algorithm(token.reference, token.named_key)
+    token.key = token.named_key
+    check_algorithm(token.key, token.expected)
+
+
+def _payload(token: _Examination) -> None:
+    token.raw = token.jws.claims
+
+
+def _claims(token: _Examination) -> None:
+    token.claims = parse_claims(token.raw)
+
+
+# In the order in which a request checks them. A request stops at the first that fails, a diagnosis does not.
+_RULES: Final = (
+    _Rule(name="length", check=lambda token: check_length(token.token, token.expected.max_bytes)),
+    _Rule(name="form", check=_form),
+    _Rule(name="header", check=_header, needs=("jws",)),
+    _Rule(name="typ", check=lambda token: check_type(token.header), needs=("header",)),
+    _Rule(name="crit", check=lambda token: check_extensions(token.header), needs=("header",)),
+    _Rule(name="key reference", check=_key_reference, needs=("header",)),
+    _Rule(name="kid", check=_key_id, needs=("key_ring", "reference")),
+    _Rule(name="alg", check=_algorithm, needs=("named_key",)),
+    _Rule(name="signature", check=lambda token: check_signature(token.jws, token.key), needs=("key",)),
+    _Rule(name="claims", check=_payload, needs=("jws",)),
+    _Rule(name="cnf", check=lambda token: check_sender_constraint(token.raw), needs=("raw",)),
+    _Rule(name="required claims", check=_claims, needs=("raw",)),
+    _Rule(name="iss", check=lambda token: check_issuer(token.claims, token.expected), needs=("claims",)),
+    _Rule(name="aud", check=lambda token: check_audience(token.claims, token.expected), needs=("claims",)),
+    _Rule(name="exp", check=lambda token: check_expiry(token.claims, token.expected, token.now), needs=("claims",)),
+    _Rule(name="iat, nbf", check=lambda token: check_start(token.claims, token.expected, token.now), needs=("claims",)),
+    _Rule(
+        name="claims of the settings",
+        check=lambda token: check_required_claims(token.claims, token.expected),
+        needs=("claims",),
+    ),
+)
+
+
 def diagnose(token: str, *, key_ring: KeyRing | None, expected: Expectations, now: float) -> tuple[RuleResult, ...]:
     """Check every rule that can be checked, and return all results.
 
@@ -50,12 +176,12 @@ def diagnose(token: str, *, key_ring: KeyRing | None, expected: Expectations, no
     All rules pass exactly if :func:`~.verifier.verify_access_token` accepts the token. If the signature rule did not
     pass, the claims are unverified: anyone can create such a token.
     """
-    examined = Examination(token, expected, now)
+    examined = _Examination(token, expected, now)
     if key_ring is not None:
         examined.key_ring = key_ring
     refusals: dict[str, TokenRejected] = {}
     not_reached: set[str] = set()
-    for rule in RULES:
+    for rule in _RULES:
         # A token that is too long is not parsed here either.
         if "length" in refusals or not rule.can_be_checked(examined):
             not_reached.add(rule.name)
@@ -64,10 +190,10 @@ def diagnose(token: str, *, key_ring: KeyRing | None, expected: Expectations, no
             rule.check(examined)
         except TokenRejected as rejected:
             refusals[rule.name] = rejected
-    return tuple(_result(rule.name, examined, refusals.get(rule.name), not_reached) for rule in RULES)
+    return tuple(_result(rule.name, examined, refusals.get(rule.name), not_reached) for rule in _RULES)
 
 
-def _result(rule: str, examined: Examination, refused: TokenRejected | None, not_reached: set[str]) -> RuleResult:
+def _result(rule: str, examined: _Examination, refused: TokenRejected | None, not_reached: set[str]) -> RuleResult:
     expected, found = _expected(rule, examined), _found(rule, examined)
     if refused is not None:
         return RuleResult(
@@ -82,7 +208,7 @@ def _result(rule: str, examined: Examination, refused: TokenRejected | None, not
     return RuleResult(rule=rule, outcome=outcome, expected=expected, found=found)
 
 
-def _expected(rule: str, examined: Examination) -> str:
+def _expected(rule: str, examined: _Examination) -> str:
     expected, now = examined.expected, f"{examined.now:.0f}, with {examined.expected.leeway:g} s of leeway"
     return {
         "length": f"at most {expected.max_bytes} bytes",
@@ -105,14 +231,14 @@ def _expected(rule: str, examined: Examination) -> str:
     }[rule]
 
 
-def _known_kids(examined: Examination) -> str:
+def _known_kids(examined: _Examination) -> str:
     ring = getattr(examined, "key_ring", None)
     kids = [] if ring is None else [quote(kid) for kid in ring.public_keys]
     more = ", ..." if len(kids) > _MOST_LISTED else ""
     return f"one of {', '.join(kids[:_MOST_LISTED])}{more}" if kids else "the kid of one of the issuer's keys"
 
 
-def _found(rule: str, examined: Examination) -> str:
+def _found(rule: str, examined: _Examination) -> str:
     header: Mapping[str, Any] = getattr(examined, "header", {})
     claims: Mapping[str, Any] = getattr(examined, "raw", {})
     found = ""

@@ -1,4 +1,4 @@
-"""Verifying access tokens by named rules (RFC 9068 section 4)."""
+"""Verifying access tokens (RFC 9068 section 4)."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from django_at_jwt.core.jose.algorithms import ALGORITHMS
 from django_at_jwt.core.jose.jwk_set import LONGEST_KID
-from django_at_jwt.core.jose.jws import CompactJws, check_length, decode_object
+from django_at_jwt.core.jose.jws import CompactJws
 
 from .errors import ReadNeeded, RejectionReason, TokenRejected
 from .profile import check_extensions, check_sender_constraint, check_type, key_reference, parse_claims
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Mapping
 
     from django_at_jwt.core.jose.keyring import KeyRing
     from django_at_jwt.core.jose.keys import PublicKey
@@ -46,189 +46,124 @@ class Expectations:
     required_claims: tuple[str, ...] = ()
 
 
-class Examination:
-    """One token, and the facts that the rules have established about it so far.
+def check_header(header: Mapping[str, Any]) -> KeyReference:
+    """Check a header and return its key reference.
 
-    A rule sets the attributes that later rules need; the others are unset.
+    Raises:
+        TokenRejected: not the header of an access token that is verified here.
 
-    Attributes:
-        now: seconds since the epoch.
-        key_ring: the issuer's keys; unset if they are unavailable.
-        named_key: the key that the header names; its algorithm may differ from the header's.
-        key: the key to verify the signature with.
+    Not checked: whether such a key or algorithm exists.
     """
-
-    __slots__ = (
-        "claims",
-        "expected",
-        "header",
-        "jws",
-        "key",
-        "key_ring",
-        "named_key",
-        "now",
-        "raw",
-        "reference",
-        "token",
-    )
-
-    token: str
-    expected: Expectations
-    now: float
-    key_ring: KeyRing
-    jws: CompactJws
-    header: dict[str, Any]
-    reference: KeyReference
-    named_key: PublicKey
-    key: PublicKey
-    raw: dict[str, Any]
-    claims: AccessTokenClaims
-
-    def __init__(self, token: str, expected: Expectations, now: float = 0.0) -> None:
-        self.token = token
-        self.expected = expected
-        self.now = now
+    check_type(header)
+    check_extensions(header)
+    return key_reference(header)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Rule:
-    """One rule for access tokens.
+def named_key(reference: KeyReference, key_ring: KeyRing) -> PublicKey:
+    """Return the key that a header names by its ``kid``.
 
-    Attributes:
-        name: what a diagnosis calls it.
-        check: sets facts, or raises :class:`TokenRejected`.
-        needs: the facts that it requires.
+    Raises:
+        TokenRejected: no key has this ``kid``.
+
+    Not checked: the algorithm.
     """
-
-    name: str
-    check: Callable[[Examination], None]
-    needs: tuple[str, ...] = ()
-
-    def can_be_checked(self, token: Examination) -> bool:
-        """Return whether all facts that this rule needs are established."""
-        return all(hasattr(token, fact) for fact in self.needs)
-
-
-def _length(token: Examination) -> None:
-    check_length(token.token, token.expected.max_bytes)
-
-
-def _form(token: Examination) -> None:
-    token.jws = CompactJws.split(token.token, token.expected.max_bytes)
-
-
-def _header(token: Examination) -> None:
-    token.header = token.jws.header
-
-
-def _type(token: Examination) -> None:
-    check_type(token.header)
-
-
-def _extensions(token: Examination) -> None:
-    check_extensions(token.header)
-
-
-def _key_reference(token: Examination) -> None:
-    token.reference = key_reference(token.header)
-
-
-def _key_id(token: Examination) -> None:
     # ``jwk``, ``jku``, ``x5u`` and ``x5c`` are never read (RFC 8725 section 3.10).
-    key = token.key_ring.public_keys.get(token.reference.kid)
+    key = key_ring.public_keys.get(reference.kid)
     if key is None:
         raise TokenRejected(RejectionReason.UNKNOWN_KEY, "no published key has this kid")
-    token.named_key = key
+    return key
 
 
-def _algorithm(token: Examination) -> None:
-    if token.reference.algorithm != token.named_key.algorithm.name:
-        raise TokenRejected(RejectionReason.ALGORITHM_MISMATCH, f"the key is for {token.named_key.algorithm.name}")
-    token.key = token.named_key
-    check_algorithm(token.key, token.expected)
+def check_key_algorithm(reference: KeyReference, key: PublicKey) -> None:
+    """Check that a header names the algorithm that its key is for.
+
+    Raises:
+        TokenRejected: it names another algorithm.
+    """
+    if reference.algorithm != key.algorithm.name:
+        raise TokenRejected(RejectionReason.ALGORITHM_MISMATCH, f"the key is for {key.algorithm.name}")
 
 
-def _signature(token: Examination) -> None:
-    if not token.key.verifies(token.jws.signing_input, token.jws.signature):
+def check_algorithm(key: PublicKey, expected: Expectations) -> None:
+    """Check that the algorithm of a key is accepted.
+
+    Raises:
+        TokenRejected: it is not.
+    """
+    if expected.algorithms is not None and key.algorithm.name not in expected.algorithms:
+        raise TokenRejected(RejectionReason.ALGORITHM_MISMATCH, f"{key.algorithm.name} is not accepted here")
+
+
+def check_signature(jws: CompactJws, key: PublicKey) -> None:
+    """Check that a key made the signature of a token.
+
+    Raises:
+        TokenRejected: it did not.
+    """
+    if not key.verifies(jws.signing_input, jws.signature):
         raise TokenRejected(RejectionReason.BAD_SIGNATURE, "the signature does not verify")
 
 
-def _payload(token: Examination) -> None:
-    token.raw = decode_object(token.jws.payload, RejectionReason.BAD_CLAIMS)
+def read_claims(jws: CompactJws) -> AccessTokenClaims:
+    """Return the claims of a token, with the types of RFC 9068 section 2.2.
+
+    Raises:
+        TokenRejected: not a JSON object, a claim is missing or of the wrong type, or the token is bound to a sender.
+
+    Not checked: the signature, and any value.
+    """
+    raw = jws.claims
+    check_sender_constraint(raw)
+    return parse_claims(raw)
 
 
-def _sender_constraint(token: Examination) -> None:
-    check_sender_constraint(token.raw)
-
-
-def _claims(token: Examination) -> None:
-    token.claims = parse_claims(token.raw)
-
-
-def _issuer(token: Examination) -> None:
-    if token.claims.issuer != token.expected.issuer:
+def check_issuer(claims: AccessTokenClaims, expected: Expectations) -> None:
+    """Check ``iss``, character by character (RFC 9068 section 4)."""
+    if claims.issuer != expected.issuer:
         raise TokenRejected(RejectionReason.WRONG_ISSUER, "iss is another issuer")
 
 
-def _audience(token: Examination) -> None:
-    audiences = token.expected.audiences
-    if audiences is not None and audiences.isdisjoint(token.claims.audience):
+def check_audience(claims: AccessTokenClaims, expected: Expectations) -> None:
+    """Check that ``aud`` contains one of the accepted audiences."""
+    if expected.audiences is not None and expected.audiences.isdisjoint(claims.audience):
         raise TokenRejected(RejectionReason.WRONG_AUDIENCE, "aud does not name this resource server")
 
 
-def _expiry(token: Examination) -> None:
-    if token.now >= token.claims.expires_at + token.expected.leeway:
+def check_expiry(claims: AccessTokenClaims, expected: Expectations, now: float) -> None:
+    """Check ``exp``."""
+    if now >= claims.expires_at + expected.leeway:
         raise TokenRejected(RejectionReason.EXPIRED, "exp has passed")
 
 
-def _start(token: Examination) -> None:
-    claims, latest = token.claims, token.now + token.expected.leeway
+def check_start(claims: AccessTokenClaims, expected: Expectations, now: float) -> None:
+    """Check ``iat`` and ``nbf``."""
+    latest = now + expected.leeway
     if claims.issued_at > latest:
         raise TokenRejected(RejectionReason.NOT_YET_VALID, "iat is in the future")
     if claims.not_before is not None and claims.not_before > latest:
         raise TokenRejected(RejectionReason.NOT_YET_VALID, "nbf is in the future")
 
 
-def _required_claims(token: Examination) -> None:
-    for claim in token.expected.required_claims:
-        if token.claims.raw.get(claim) is None:
+def check_required_claims(claims: AccessTokenClaims, expected: Expectations) -> None:
+    """Check that the claims that the settings require are present."""
+    for claim in expected.required_claims:
+        if claims.raw.get(claim) is None:
             raise TokenRejected(RejectionReason.MISSING_CLAIM, f"{claim}, which the settings require")
 
 
-FORM_RULES: Final = (
-    Rule(name="length", check=_length),
-    Rule(name="form", check=_form),
-)
-HEADER_RULES: Final = (
-    Rule(name="header", check=_header, needs=("jws",)),
-    Rule(name="typ", check=_type, needs=("header",)),
-    Rule(name="crit", check=_extensions, needs=("header",)),
-    Rule(name="key reference", check=_key_reference, needs=("header",)),
-)
-KEY_RULES: Final = (
-    Rule(name="kid", check=_key_id, needs=("key_ring", "reference")),
-    Rule(name="alg", check=_algorithm, needs=("named_key",)),
-)
-SIGNATURE_RULES: Final = (Rule(name="signature", check=_signature, needs=("key",)),)
-CONTENT_RULES: Final = (
-    Rule(name="claims", check=_payload, needs=("jws",)),
-    Rule(name="cnf", check=_sender_constraint, needs=("raw",)),
-    Rule(name="required claims", check=_claims, needs=("raw",)),
-)
-CLAIM_RULES: Final = (
-    Rule(name="iss", check=_issuer, needs=("claims",)),
-    Rule(name="aud", check=_audience, needs=("claims",)),
-    Rule(name="exp", check=_expiry, needs=("claims",)),
-    Rule(name="iat, nbf", check=_start, needs=("claims",)),
-    Rule(name="claims of the settings", check=_required_claims, needs=("claims",)),
-)
-# In the order in which a request checks them. A request stops at the first that fails, a diagnosis does not.
-RULES: Final = (*FORM_RULES, *HEADER_RULES, *KEY_RULES, *SIGNATURE_RULES, *CONTENT_RULES, *CLAIM_RULES)
+def check_claims(claims: AccessTokenClaims, expected: Expectations, now: float) -> None:
+    """Check issuer, audience, times and the claims that the settings require.
 
+    Raises:
+        TokenRejected: for the first that is not as expected.
 
-def _check(token: Examination, rules: Sequence[Rule]) -> None:
-    for rule in rules:
-        rule.check(token)
+    Not checked: the signature.
+    """
+    check_issuer(claims, expected)
+    check_audience(claims, expected)
+    check_expiry(claims, expected, now)
+    check_start(claims, expected, now)
+    check_required_claims(claims, expected)
 
 
 def verify_access_token(token: str, *, key_ring: KeyRing, expected: Expectations, now: float) -> AccessTokenClaims:
@@ -240,7 +175,7 @@ def verify_access_token(token: str, *, key_ring: KeyRing, expected: Expectations
         now: seconds since the epoch.
 
     Raises:
-        TokenRejected: with the reason, for the first rule that fails.
+        TokenRejected: with the reason, for the first check that fails.
 
     Not checked: whether the token was revoked, whether its subject exists and is active, and any scope.
     """
@@ -256,49 +191,26 @@ def verify_signature(token: str, key_ring: KeyRing, expected: Expectations) -> t
         The claims and the key that signed them. The result is valid for as long as the key is trusted.
 
     Raises:
-        TokenRejected: with the reason, for the first rule that fails.
+        TokenRejected: with the reason, for the first check that fails.
 
     Not checked: issuer, audience and times; see :func:`check_claims`.
     """
-    examined = Examination(token, expected)
-    examined.key_ring = key_ring
-    _check(examined, FORM_RULES)
+    jws = CompactJws.split(token, expected.max_bytes)
     # The header of a verified token need not be checked again.
-    known_key = key_ring.known_headers.get(examined.jws.header_segment)
+    known_key = key_ring.known_headers.get(jws.header_segment)
+    key = _key_of(jws, key_ring) if known_key is None else known_key
+    check_algorithm(key, expected)
+    check_signature(jws, key)
     if known_key is None:
-        _check(examined, HEADER_RULES)
-        _check(examined, KEY_RULES)
-    else:
-        examined.key = known_key
-        check_algorithm(known_key, expected)
-    _check(examined, SIGNATURE_RULES)
-    if known_key is None:
-        key_ring.remember_header(examined.jws, examined.key)
-    _check(examined, CONTENT_RULES)
-    return examined.claims, examined.key
+        key_ring.remember_header(jws, key)
+    return read_claims(jws), key
 
 
-def check_algorithm(key: PublicKey, expected: Expectations) -> None:
-    """Check that the algorithm of a key is accepted.
-
-    Raises:
-        TokenRejected: it is not.
-    """
-    if expected.algorithms is not None and key.algorithm.name not in expected.algorithms:
-        raise TokenRejected(RejectionReason.ALGORITHM_MISMATCH, f"{key.algorithm.name} is not accepted here")
-
-
-def check_claims(claims: AccessTokenClaims, expected: Expectations, now: float) -> None:
-    """Check issuer, audience, times and the claims that the settings require.
-
-    Raises:
-        TokenRejected: for the first rule that fails.
-
-    Not checked: the signature.
-    """
-    examined = Examination("", expected, now)
-    examined.claims = claims
-    _check(examined, CLAIM_RULES)
+def _key_of(jws: CompactJws, key_ring: KeyRing) -> PublicKey:
+    reference = check_header(jws.header)
+    key = named_key(reference, key_ring)
+    check_key_algorithm(reference, key)
+    return key
 
 
 class KeySource(Protocol):
@@ -385,16 +297,13 @@ def check_without_key(token: str, expected: Expectations, now: float) -> KeyRefe
 
     Not checked: the signature. Anyone can create such a token.
     """
-    examined = Examination(token, expected, now)
-    _check(examined, FORM_RULES)
-    _check(examined, HEADER_RULES)
-    reference = examined.reference
+    jws = CompactJws.split(token, expected.max_bytes)
+    reference = check_header(jws.header)
     if reference.algorithm not in (expected.algorithms or ALGORITHMS):
         raise TokenRejected(RejectionReason.ALGORITHM_MISMATCH, "no key is for this algorithm")
     if not 0 < len(reference.kid) <= LONGEST_KID:
         raise TokenRejected(RejectionReason.UNKNOWN_KEY, 'no key has a "kid" of this length')
-    if not ALGORITHMS[reference.algorithm].may_have_made(examined.jws.signature):
+    if not ALGORITHMS[reference.algorithm].may_have_made(jws.signature):
         raise TokenRejected(RejectionReason.BAD_SIGNATURE, "no key makes a signature of this length")
-    _check(examined, CONTENT_RULES)
-    _check(examined, CLAIM_RULES)
+    check_claims(read_claims(jws), expected, now)
     return reference
