@@ -260,7 +260,7 @@ def header_segment(key: PrivateKey | PublicKey) -> bytes:
     return header_segment_of(key.algorithm.name, key.kid)
 
 
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False, check_circular=False).encode
 
 
 def encode_json(value: Mapping[str, Any]) -> bytes:
@@ -268,5 +268,6 @@ def encode_json(value: Mapping[str, Any]) -> bytes:
 
     Raises:
         ValueError, TypeError: JSON cannot represent the value; ``NaN`` is not JSON.
+        RecursionError: the value contains itself.
     """
     return _encode(value).encode()
