@@ -139,6 +139,9 @@ class GrantPolicyMixin:
             return False
         if not super().validate_response_type(client_id, response_type, client, request, *args, **kwargs):  # type: ignore[misc]
             return False
+        if "id_token" in response_type.split() and not request.client.algorithm:
+            # DOT would answer with a 500 after the user has consented.
+            return False
         if request.code_challenge and request.code_challenge_method in {None, "", "plain"}:
             _refuse_plain_challenge(request)
         return True

@@ -57,6 +57,10 @@ class IdTokenMixin:
             claims.update(event.as_claims())
         return claims, expires
 
+    def refresh_id_token(self, request: Request) -> bool:
+        """Return whether a refresh brings a new ID token: not if the client has no algorithm for it any more."""
+        return bool(request.client.algorithm and super().refresh_id_token(request))  # type: ignore[misc]
+
     def finalize_id_token(self, id_token: Any, token: Any, token_handler: Any, request: Request) -> str:
         """Sign and store an ID token, and return it with its row."""
         signed: str = super().finalize_id_token(id_token, token, token_handler, request)  # type: ignore[misc]
