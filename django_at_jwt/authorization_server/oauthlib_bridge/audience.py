@@ -56,15 +56,13 @@ def resolve_for_token(request: Request) -> Audience:
     Raises:
         IssuanceError: as :func:`resolve_for_authorization`, or the grant no longer exists.
     """
-    audience = resolved_audience(request)
+    # The authorization endpoint may have resolved it in this same request.
+    audience, granted = resolved_audience(request), None
     if audience is None:
         granted = _previously_granted(request)
         audience = _narrow(request, _resolve(request, granted=granted))
-        # The new refresh token contains registered identifiers, even if the one that it replaces has former ones.
-        setattr(request, GRANTED, registry.current().registered(granted or audience.identifiers))
-    else:
-        # The authorization endpoint has resolved it in this same request.
-        setattr(request, GRANTED, audience.identifiers)
+    # The new refresh token contains registered identifiers, even if the one that it replaces has former ones.
+    setattr(request, GRANTED, registry.current().registered(granted) if granted else audience.identifiers)
     request.resource = audience.identifiers
     return audience
 

@@ -149,18 +149,12 @@ def link_token(request: Request, row: Any, token: Mapping[str, Any]) -> None:
     link.authorization = "" if authorization is None else authorization.identifier
     link.has_refresh_token = bool(token.get("refresh_token"))
     link.expires_at = row.expires
-    if is_linked_later(request):
-        setattr(request, LINK, link)
-    else:
+    if authorization is not None or _is_one_database():
         link.save()
-
-
-def is_linked_later(request: Request) -> bool:
-    """Return whether the link is the only row in its database, so it is stored after the transaction of its token.
-
-    If it were stored before and the token were not, SQLite would give the token's primary key to another token.
-    """
-    return authorization_of(request) is None and not _is_one_database()
+    else:
+        # The link is the only row in its database, so it is stored after the transaction of its token. If it were
+        # stored before and the token were not, SQLite would give the token's primary key to another token.
+        setattr(request, LINK, link)
 
 
 def _is_one_database() -> bool:

@@ -30,7 +30,6 @@ from .authorization import (
     end_replayed_code,
     end_unstored,
     expiry_of,
-    is_linked_later,
     is_unstored_token,
     link_token,
     store_authorization,
@@ -154,16 +153,16 @@ class GrantStorageMixin:
 
         A token that has neither a user nor a row needs no statement, and so no transaction.
         """
-        if is_unstored_token(token["access_token"]) and authorization_of(request) is None:
+        if authorization_of(request) is not None:
+            saved = self._save_in_transaction(token, request, *args, **kwargs)
+        elif is_unstored_token(token["access_token"]):
             _set_lifetime(token, request)
             saved = None
-        elif is_linked_later(request):
+        else:
             saved = super().save_bearer_token(token, request, *args, **kwargs)  # type: ignore[misc]
             link = stored(request, LINK)
             if link is not None:
                 link.save()
-        else:
-            saved = self._save_in_transaction(token, request, *args, **kwargs)
         record_use(request.client)
         issued = stored(request, ISSUED_EVENT)
         if issued is not None:
