@@ -51,7 +51,7 @@ hypothesis_settings.load_profile("same")
 
 DEVICE_CODE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 # Their tests start processes. They come first, so that no worker is left with the longest at the end.
-SLOW_FOLDERS = ("processes", "docs", "swapped", "mailboxes", "example")
+SLOW_FOLDERS = ("swapped", "browser", "processes", "docs", "mailboxes", "example")
 REDIRECT_URI = "https://client.example.com/callback"
 SECRET = "the client's secret"
 
