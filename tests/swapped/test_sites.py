@@ -38,7 +38,7 @@ def run(settings, *arguments):
         env={**inherited, "DJANGO_SETTINGS_MODULE": settings},
         capture_output=True,
         text=True,
-        timeout=PATIENCE_SECONDS,
+        timeout=3 * PATIENCE_SECONDS,  # Whole suites run in it.
         check=False,
     )
 
