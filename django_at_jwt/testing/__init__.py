@@ -1,4 +1,4 @@
-"""Test tools: an in-memory issuer, a test client with tokens, tokens that must be rejected, and a test case mixin.
+"""Test tools: an in-memory issuer, a client with tokens, tokens that must be rejected, a test case mixin and a runner.
 
 They need no network, no database and no django-oauth-toolkit. ``django_at_jwt.testing.fixtures`` has pytest fixtures.
 """
@@ -7,12 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 from .hostile import HOSTILE_TOKENS, hostile_token
 from .issuer import InMemoryIssuer
+from .runner import IssuingRunner
 from .test_case import IssuingProjectMixin
 
 if TYPE_CHECKING:
     from .client import AccessTokenClient
 
-__all__ = ["HOSTILE_TOKENS", "AccessTokenClient", "InMemoryIssuer", "IssuingProjectMixin", "hostile_token"]
+__all__ = [
+    "HOSTILE_TOKENS",
+    "AccessTokenClient",
+    "InMemoryIssuer",
+    "IssuingProjectMixin",
+    "IssuingRunner",
+    "hostile_token",
+]
 
 
 def __getattr__(name: str) -> Any:
