@@ -36,6 +36,12 @@ window.scrollTo(0, 0);
 const {x, y, width, height} = arguments[0].getBoundingClientRect();
 return {x, y, width, height: Math.max(height, arguments[0].scrollHeight)};
 """
+# The first frame starts the transitions.
+_WHEN_SETTLED = """
+const done = arguments[0];
+const settle = () => Promise.allSettled(document.getAnimations().map(each => each.finished)).then(() => done());
+requestAnimationFrame(() => requestAnimationFrame(settle));
+"""
 # Django's autocomplete fields have a coloured border in place of the outline.
 _HIDDEN_FOCUS = """
 const element = document.activeElement;
@@ -77,6 +83,7 @@ class Chromium:
         self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
         # Otherwise the colours that are measured are those of a transition from the former scheme.
         self.driver.execute_cdp_cmd("Animation.setPlaybackRate", {"playbackRate": 1_000_000})
+        self.driver.execute_async_script(_WHEN_SETTLED)
 
     def wait_until(self, condition: Callable[[], Any], what: str) -> Any:
         """Wait until the condition returns something true, and return it.
