@@ -168,8 +168,7 @@ def _check_deny_list(
     checked, address = claims or claims_of_row(row), _address_of(request)
     if audiences is not None:
         # DOT accepts a row without resources for any API.
-        of_token = checked.audience or audiences
-        checked = checked._replace(audience=of_token).limited_to(frozenset(audiences))
+        checked = checked.limited_to(frozenset(audiences)) if checked.audience else checked._replace(audience=audiences)
     elif not _is_own_endpoint(address):
         checked = checked._replace(audience=_covering(row.resource or (), address) or checked.audience)
     try:
