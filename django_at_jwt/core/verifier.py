@@ -118,25 +118,41 @@ def read_claims(jws: CompactJws) -> AccessTokenClaims:
 
 
 def check_issuer(claims: AccessTokenClaims, expected: Expectations) -> None:
-    """Check ``iss``, character by character (RFC 9068 section 4)."""
+    """Check ``iss``, character by character (RFC 9068 section 4).
+
+    Raises:
+        TokenRejected: it is another issuer.
+    """
     if claims.issuer != expected.issuer:
         raise TokenRejected(RejectionReason.WRONG_ISSUER, "iss is another issuer")
 
 
 def check_audience(claims: AccessTokenClaims, expected: Expectations) -> None:
-    """Check that ``aud`` contains one of the accepted audiences."""
+    """Check that ``aud`` contains one of the accepted audiences (RFC 9068 section 4).
+
+    Raises:
+        TokenRejected: it contains none of them.
+    """
     if expected.audiences is not None and expected.audiences.isdisjoint(claims.audience):
         raise TokenRejected(RejectionReason.WRONG_AUDIENCE, "aud does not name this resource server")
 
 
 def check_expiry(claims: AccessTokenClaims, expected: Expectations, now: float) -> None:
-    """Check ``exp``."""
+    """Check ``exp``; ``now`` is in seconds since the epoch (RFC 9068 section 4).
+
+    Raises:
+        TokenRejected: it passed, the leeway ago or earlier.
+    """
     if now >= claims.expires_at + expected.leeway:
         raise TokenRejected(RejectionReason.EXPIRED, "exp has passed")
 
 
 def check_start(claims: AccessTokenClaims, expected: Expectations, now: float) -> None:
-    """Check ``iat`` and ``nbf``."""
+    """Check ``iat`` and ``nbf``; ``now`` is in seconds since the epoch (RFC 7519 section 4.1).
+
+    Raises:
+        TokenRejected: one of them is in the future, by more than the leeway.
+    """
     latest = now + expected.leeway
     if claims.issued_at > latest:
         raise TokenRejected(RejectionReason.NOT_YET_VALID, "iat is in the future")
@@ -145,7 +161,11 @@ def check_start(claims: AccessTokenClaims, expected: Expectations, now: float) -
 
 
 def check_required_claims(claims: AccessTokenClaims, expected: Expectations) -> None:
-    """Check that the claims that the settings require are present."""
+    """Check that the claims that the settings require are present.
+
+    Raises:
+        TokenRejected: one of them is missing or ``null``.
+    """
     for claim in expected.required_claims:
         if claims.raw.get(claim) is None:
             raise TokenRejected(RejectionReason.MISSING_CLAIM, f"{claim}, which the settings require")
