@@ -159,14 +159,19 @@ def test_row_alone_is_not_enough(token, client, signing_keys):
     assert get(client, "/toolkit-drf/", token, **ON_THE_API).status_code == 401
 
 
-def test_opaque_tokens_from_before_still_work(web, user, client, settings):
+def store_opaque_token(client, user):
+    """Store the token "opaque" without a resource, as of before this app was added."""
     get_access_token_model().objects.create(
         user=user,
         token="opaque",
-        application=web.application,
+        application=client.application,
         expires=timezone.now() + timedelta(hours=1),
         scope="read",
     )
+
+
+def test_opaque_tokens_from_before_still_work(web, user, client, settings):
+    store_opaque_token(web, user)
     assert get(client, "/toolkit-drf/", "opaque", **ON_THE_API).status_code == 200
 
 
@@ -189,13 +194,7 @@ def test_registration_access_token_is_no_access_token(signing_keys, make_client,
 @pytest.mark.skipif(connection.vendor != "sqlite", reason="the deny list is read on another connection")
 def test_opaque_token_without_a_resource_ends_with_those_of_the_api(web, user, settings, signing_keys):
     # DOT accepts it for any API, so it is concerned wherever an API's tokens are revoked.
-    get_access_token_model().objects.create(
-        user=user,
-        token="opaque",
-        application=web.application,
-        expires=timezone.now() + timedelta(hours=1),
-        scope="read",
-    )
+    store_opaque_token(web, user)
     validator = oauth2_settings.OAUTH2_VALIDATOR_CLASS()
     validator.audience = settings.API
 

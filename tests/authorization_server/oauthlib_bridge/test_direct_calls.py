@@ -12,6 +12,7 @@ from oauth2_provider.models import get_access_token_model
 from django_at_jwt.models import ResourceServer
 from tests.conftest import decoded
 
+from .test_bearer import store_opaque_token
 from .test_generator import OIDC_KEY
 
 pytestmark = pytest.mark.django_db
@@ -128,11 +129,5 @@ def test_openid_connect_does_not_change_it(tokens, client, settings):
 
 
 def test_opaque_token_without_a_resource_is_left_to_dot(web, user, client):
-    get_access_token_model().objects.create(
-        user=user,
-        token="opaque",
-        application=web.application,
-        expires=timezone.now() + timedelta(hours=1),
-        scope="read",
-    )
+    store_opaque_token(web, user)
     assert get(client, "/validator/", "opaque").json() == {"user": "alice", "scopes": ["read"]}
