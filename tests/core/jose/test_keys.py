@@ -443,8 +443,11 @@ def test_a_private_key_is_refused_as_its_public_half_is():
 
 
 def test_primes_of_an_rsa_key_are_tested_unless_they_were_before():
-    one, two = rsa.generate_private_key(65537, 2048), rsa.generate_private_key(65537, 1024)
-    p, (q1, q2) = one.private_numbers().p, (two.private_numbers().p, two.private_numbers().q)
+    # The modulus has to have all its bits, and the product of a prime and another key's modulus may be a bit short.
+    p = q1 = q2 = 1
+    while (p * q1 * q2).bit_length() != 2048:
+        one, two = (rsa.generate_private_key(65537, size).private_numbers() for size in (2048, 1024))
+        p, q1, q2 = one.p, two.p, two.q
     # RSA works with three primes, so a signature does not show that q is a product.
     q, d = q1 * q2, pow(65537, -1, (p - 1) * (q1 - 1) * (q2 - 1))
     numbers = {
