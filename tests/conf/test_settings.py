@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from django.apps import apps
 from django.contrib.auth import get_user_model
 from django.core.exceptions import FieldDoesNotExist
 from django.test import override_settings
@@ -43,8 +44,12 @@ def test_absent_then_there_and_absent_again(nothing, settings):
     assert current_values() == (8, OTHER, OTHER)
 
 
-def test_model_of_the_users_follows_the_model_of_access_tokens(settings):
+def test_model_of_the_users_follows_the_model_of_access_tokens():
     assert token_user_model() is get_user_model()
-    settings.OAUTH2_PROVIDER_ACCESS_TOKEN_MODEL = "contenttypes.ContentType"
-    with pytest.raises(FieldDoesNotExist):
-        token_user_model()
+    try:
+        swapped = override_settings(OAUTH2_PROVIDER_ACCESS_TOKEN_MODEL="contenttypes.ContentType")
+        with swapped, pytest.raises(FieldDoesNotExist):
+            token_user_model()
+    finally:
+        # Relations that Django collected meanwhile lack those of the swapped model.
+        apps.clear_cache()
