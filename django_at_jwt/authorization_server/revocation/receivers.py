@@ -21,13 +21,13 @@ from .entries import deny_tokens
 from .reasons import current_reason, revokes_nothing
 from .revoke import (
     authorizations_of_users,
+    close_audiences,
     deny_tokens_of_client,
     end_authorizations,
     forget_authorizations,
     forget_clients,
     live_authorizations_of_users,
     lock_authorizations,
-    revoke_audiences,
     revoke_client,
     revoke_users,
 )
@@ -214,9 +214,9 @@ def _before_resource_server_save(
 
 def _after_resource_server_save(instance: ResourceServer, **_kwargs: Any) -> None:
     if vars(instance).pop(_PENDING, None):
-        revoke_audiences(instance.names, reason=EndReason.API_DISABLED)
+        close_audiences(instance.names)
 
 
 def _before_resource_server_delete(instance: ResourceServer, **_kwargs: Any) -> None:
     if instance.enabled:
-        revoke_audiences(instance.names, reason=EndReason.API_DISABLED)
+        close_audiences(instance.names)

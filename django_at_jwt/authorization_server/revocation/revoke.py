@@ -160,9 +160,22 @@ def revoke_audience(audience: str, *, reason: EndReason = EndReason.ADMINISTRATO
 
 def revoke_audiences(audiences: Iterable[str], *, reason: EndReason) -> None:
     """Revoke all tokens with these values of ``aud`` that were issued until now, at their APIs only."""
-    now = timezone.now()
+    _deny_audiences(audiences, issued_until=timezone.now(), reason=reason)
+
+
+def close_audiences(audiences: Iterable[str]) -> None:
+    """Revoke all tokens with these values of ``aud``, whose API was disabled or deleted.
+
+    Other processes may issue more until they read the rows again, so these are denied too.
+    """
+    settings = app_settings()
+    delay = timedelta(seconds=settings.key_ring_max_age + settings.leeway)
+    _deny_audiences(audiences, issued_until=timezone.now() + delay, reason=EndReason.API_DISABLED)
+
+
+def _deny_audiences(audiences: Iterable[str], *, issued_until: datetime, reason: EndReason) -> None:
     for audience in dict.fromkeys(audiences):
-        deny_audience(audience, issued_until=now, expires_at=_latest_expiry(now), reason=reason)
+        deny_audience(audience, issued_until=issued_until, expires_at=_latest_expiry(issued_until), reason=reason)
 
 
 def revoke_authorization(identifier: str, *, reason: EndReason = EndReason.ADMINISTRATOR) -> int:

@@ -353,6 +353,19 @@ class TestResourceServers:
         server.save(update_fields=["name"])
         assert len(entries()) == 1
 
+    @pytest.mark.parametrize("end", ["disable", "delete"])
+    def test_tokens_that_another_process_still_issues(self, end, server, settings):
+        settings.AT_JWT = {**settings.AT_JWT, "KEY_RING_MAX_AGE": 20, "LEEWAY": 10}
+        before = timezone.now()
+        if end == "delete":
+            server.delete()
+        else:
+            server.enabled = False
+            server.save()
+        entry = DenyListEntry.objects.get()
+        assert timedelta(seconds=30) <= entry.issued_until - before < timedelta(seconds=60)
+        assert entry.expires_at >= entry.issued_until + timedelta(seconds=3600)
+
     @pytest.mark.parametrize(("enabled", "expected"), [(True, [("audience", MAIL)]), (False, [])])
     def test_deleted(self, enabled, expected, db):
         ResourceServer.objects.create(identifier=MAIL, name="Mail", enabled=enabled)
