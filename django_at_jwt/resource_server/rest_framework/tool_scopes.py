@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
 from typing import TYPE_CHECKING, Final
 
+from django.conf import settings
 from django.http.request import RawPostDataException
 
 from django_at_jwt.core.tool_scopes import scopes_of_call
@@ -25,7 +27,8 @@ class HasToolScopes(ScopePermission):
     A 403 names the scopes, so that the client can request them for this call (step-up authorization). Combine it with
     :class:`HasScopes` for the scopes of all requests: a tool that is not listed needs none here.
 
-    A body that is not understood needs the scopes of all tools. A batch needs those of all tools that it calls.
+    A body that is not understood, or is not ``application/json`` in UTF-8, needs the scopes of all tools. A batch needs
+    those of all tools that it calls.
 
     Args:
         tools: lists of scopes by the name of the tool.
@@ -47,7 +50,13 @@ class HasToolScopes(ScopePermission):
             return [()]
         try:
             # Kept by Django, so that the view can read it again.
-            body = plain.body
+            body = plain.body if _is_json_in_utf_8(plain) else None
         except RawPostDataException:
-            return [scopes_of_call(None, self.tools)]
+            body = None
         return [scopes_of_call(body, self.tools)]
+
+
+def _is_json_in_utf_8(request: HttpRequest) -> bool:
+    """Return whether the view finds the same message in the body: its parser depends on the content type."""
+    charset = codecs.lookup(request.encoding or settings.DEFAULT_CHARSET).name
+    return request.content_type == "application/json" and charset == "utf-8"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
-from rest_framework.parsers import JSONParser
+from rest_framework.parsers import FormParser, JSONParser
 from rest_framework.request import Request
 
 from django_at_jwt.rest_framework import HasToolScopes
@@ -47,6 +47,34 @@ def needed(rf, body, method="POST"):
 )
 def test_body(rf, body, expected):
     assert needed(rf, body) == expected
+
+
+def test_body_that_the_view_may_read_differently(rf):
+    # In UTF-7, which REST framework's parser reads if the header says so, it calls "write".
+    body = b'{"method": "tools/call", "params": {"name": "free+ACI,+ACI-name+ACI-:+ACI-write"}}'
+    request = Request(
+        rf.generic("POST", "/", body, content_type="application/json; charset=utf-7"), parsers=[JSONParser()]
+    )
+    assert request.data["params"] == {"name": "write"}
+    [scopes] = PERMISSION.alternatives(request, None)
+    assert set(scopes) == ALL
+
+
+def test_message_in_a_form(rf):
+    body = '{"x": "&method=tools/call&name=write&"}'
+    request = Request(
+        rf.generic("POST", "/", body, content_type="application/x-www-form-urlencoded"), parsers=[FormParser()]
+    )
+    assert request.data["method"] == "tools/call"
+    [scopes] = PERMISSION.alternatives(request, None)
+    assert set(scopes) == ALL
+
+
+@pytest.mark.parametrize("charset", ["utf-8", "UTF-8", "utf8"])
+def test_body_in_utf_8(rf, charset):
+    request = Request(rf.generic("POST", "/", call('"write"'), content_type=f"Application/JSON; charset={charset}"))
+    [scopes] = PERMISSION.alternatives(request, None)
+    assert set(scopes) == {"w"}
 
 
 def test_requests_that_call_nothing(rf):
