@@ -53,6 +53,7 @@ from .request import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import datetime
 
     from oauthlib.common import Request
@@ -75,11 +76,8 @@ class GrantStorageMixin:
         except IssuanceError as error:
             refuse(error, request)
         request.resource = audience.identifiers
-        scopes = audience.scopes
-        if oauth2_settings.OIDC_ENABLED and not request.client.algorithm:
-            # Without an algorithm for its ID token, DOT would answer the token request with a 500.
-            scopes = tuple(scope for scope in scopes if scope != "openid")
-            request.scopes = list(scopes)
+        scopes = tuple(_possible_scopes(audience.scopes, request.client))
+        request.scopes = _possible_scopes(request.scopes or (), request.client)
         grant = super()._create_authorization_code(request, code, expires)  # type: ignore[misc]
         store_code(request, code["code"], scopes=scopes, expires_at=grant.expires)
         return grant
@@ -95,6 +93,7 @@ class GrantStorageMixin:
         if valid:
             setattr(request, CODE_GRANT, get_grant_model().objects.filter(code=code, application=client).first())
             attach_authorization(request, Authorization.objects.of_code(code))
+            request.scopes = _possible_scopes(request.scopes or (), request.client)
         else:
             end_replayed_code(code, client)
         return valid
@@ -213,6 +212,12 @@ class GrantStorageMixin:
                 Authorization.objects.lock_family(refresh_token.token_family)
                 lock_family(refresh_token).end_siblings()
             return super().revoke_token(token, token_type_hint, request, *args, **kwargs)  # type: ignore[misc]
+
+
+def _possible_scopes(scopes: Iterable[str], client: Any) -> list[str]:
+    """Return the scopes, without ``openid`` if the client has no algorithm for its ID token: DOT would answer 500."""
+    has_no_id_token = oauth2_settings.OIDC_ENABLED and not client.algorithm
+    return [scope for scope in scopes if not (has_no_id_token and scope == "openid")]
 
 
 def _set_lifetime(token: dict[str, Any], request: Request) -> None:

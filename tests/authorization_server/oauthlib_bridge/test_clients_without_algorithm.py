@@ -41,3 +41,14 @@ def test_refresh_after_the_algorithm_was_removed(make_client, user):
     assert answer.status_code == 200
     assert answer.json()["scope"] == first["scope"]
     assert ("id_token" in first, "id_token" in answer.json()) == (True, False)
+
+
+def test_exchange_after_the_algorithm_was_removed(make_client, user):
+    client = make_client(algorithm="RS256")
+    code = client.authorize(user, scope="openid read")["code"]
+    client.application.algorithm = ""
+    client.application.save()
+    answer = client.exchange(code)
+    assert answer.status_code == 200
+    assert answer.json()["scope"] == "read"
+    assert "id_token" not in answer.json()
