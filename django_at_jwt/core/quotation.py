@@ -42,6 +42,11 @@ def quote(value: object) -> str:
     return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}..."
 
 
+def printable(text: str) -> str:
+    """Return a text for a terminal, with escapes in place of unprintable characters other than line feeds."""
+    return "".join(each if each.isprintable() or each == "\n" else ascii(each)[1:-1] for each in text)
+
+
 def single_line(error: Exception) -> str:
     """Return an exception's message on one line, or its type if it has no message.
 

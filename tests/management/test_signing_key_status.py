@@ -84,14 +84,14 @@ def test_unknown(monkeypatch):
     assert status("--json")[1] == 3
 
 
-@pytest.mark.parametrize("problem", ["settings", "project", "option"])
+@pytest.mark.parametrize("problem", ["settings", "project", "option", "great option"])
 def test_unusable_project_is_unknown(problem, settings, monkeypatch):
-    options = ()
+    options = ("--max-run-age", "9" * 24) if problem == "great option" else ()
     if problem == "settings":
         settings.AT_JWT = {"LEEWAY": "x"}
     elif problem == "option":
         options = ("--max-run-age", "0")
-    else:
+    elif problem == "project":
         monkeypatch.setattr(oauth2_provider.apps, "is_installed", lambda name: name != "oauth2_provider")
     with pytest.raises(CommandError) as error:
         status(*options)

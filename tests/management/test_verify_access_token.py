@@ -38,6 +38,11 @@ def rules_of(*arguments):
 
 
 class TestToken:
+    def test_input_that_is_not_text(self, api, issuer, monkeypatch):
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"\xff\x00"), encoding="utf-8"))
+        with pytest.raises(CommandError, match="not text"):
+            call_command("verify_access_token")
+
     def test_good_one(self, api, issuer):
         status, text = run("verify_access_token", issuer.token())
         assert status == 0

@@ -18,6 +18,7 @@ from django_at_jwt.authorization_server.claims.import_export import (
     import_mappers,
     read_mappers,
 )
+from django_at_jwt.core.quotation import printable
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
@@ -53,7 +54,7 @@ class Command(BaseCommand):
             rows = read_mappers(text)
             differences = import_mappers(rows, delete_others=delete_others, dry_run=dry_run)
         except UnusableFile as error:
-            raise CommandError(f"Nothing was imported:\n{error}") from None
+            raise CommandError(f"Nothing was imported:\n{printable(str(error))}") from None
         for difference in differences:
             self._show(difference, _WOULD if dry_run else _DONE)
         if not differences:
@@ -65,15 +66,16 @@ class Command(BaseCommand):
             self._show_impact(change_impact(before, after, now=time.time()))
 
     def _show(self, difference: Difference, verbs: dict[str, str]) -> None:
-        self.stdout.write(f"{verbs[difference.kind]} {difference.name}")
+        # The file may be another person's, and --dry-run is for its review.
+        self.stdout.write(f"{verbs[difference.kind]} {printable(difference.name)}")
         if difference.kind == "delete":
             return
         for member in difference.members:
             before, after = ((data or {}).get(member) for data in (difference.before, difference.after))
             if before is not None:
-                self.stdout.write(f"  - {member}: {json.dumps(before, ensure_ascii=False)}")
+                self.stdout.write(f"  - {member}: {printable(json.dumps(before, ensure_ascii=False))}")
             if after is not None:
-                self.stdout.write(f"  + {member}: {json.dumps(after, ensure_ascii=False)}")
+                self.stdout.write(f"  + {member}: {printable(json.dumps(after, ensure_ascii=False))}")
 
     def _show_impact(self, impact: ChangeImpact) -> None:
         """Write what the review page of the admin site shows, without values of claims."""

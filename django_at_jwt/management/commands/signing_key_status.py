@@ -19,6 +19,7 @@ from django_at_jwt.management.output import count
 if TYPE_CHECKING:
     from argparse import ArgumentParser
 
+_LONGEST_AGE: Final = 100 * 365 * 24 * 3600
 # Those of Nagios plugins.
 EXIT_STATUSES: Final = {
     HealthStatus.OK: 0,
@@ -58,8 +59,9 @@ class Command(BaseCommand):
         """
         unknown = EXIT_STATUSES[HealthStatus.UNKNOWN]
         seconds = options["max_run_age"]
-        if seconds is not None and seconds <= 0:
-            raise CommandError(f"--max-run-age must be at least 1 second (got {seconds}).", returncode=unknown)
+        if seconds is not None and not 0 < seconds <= _LONGEST_AGE:
+            text = f"--max-run-age must be 1 to {_LONGEST_AGE} seconds (got {seconds})."
+            raise CommandError(text, returncode=unknown)
         try:
             if not has_issuer_tables():
                 raise CommandError("This project issues no tokens. See manage.py check_issuers.", returncode=unknown)

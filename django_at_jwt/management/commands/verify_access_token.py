@@ -46,11 +46,14 @@ class Command(BaseCommand):
         """Verify and report.
 
         Raises:
-            CommandError: exit status 1 and one line, if the settings name no issuer or audience, or the database
-                cannot be read.
+            CommandError: exit status 1 and one line, if the settings name no issuer or audience, the input is not text,
+                or the database cannot be read.
         """
         given = options["token"]
-        token = sys.stdin.read(_LONGEST_INPUT) if given == "-" else given
+        try:
+            token = sys.stdin.read(_LONGEST_INPUT) if given == "-" else given
+        except UnicodeDecodeError:
+            raise CommandError("The token on standard input is not text.") from None
         token = token.strip().removeprefix("Bearer ").strip()
         if not token:
             raise CommandError("No token given.")

@@ -134,6 +134,17 @@ def test_one_invalid_mapper_prevents_the_whole_import(tmp_path, file, says):
     assert stored() == []
 
 
+def test_review_shows_escapes_in_place_of_control_characters(tmp_path):
+    # A terminal could hide the lines before them.
+    mapper = {"name": "\x1b[2J\x9bB\u202ex", "claim": "x", "source": {"kind": "constant", "value": "\x9bA"}}
+    text = imported(tmp_path, [mapper], "--dry-run")
+    assert text.startswith("Would add \\x1b[2J\\x9bB\\u202ex\n")
+    assert '"value": "\\x9bA"' in text
+    with pytest.raises(CommandError) as error:
+        imported(tmp_path, [{**mapper, "\x1b[2J": 1}])
+    assert "“\\x1b[2J” is unknown" in str(error.value)
+
+
 def test_file_that_cannot_be_read(tmp_path):
     with pytest.raises(CommandError, match="Cannot read the file"):
         call_command("import_claim_mappers", str(tmp_path / "nothing.json"))
