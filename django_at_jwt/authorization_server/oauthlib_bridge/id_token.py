@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+from django.core.exceptions import ImproperlyConfigured
 from oauth2_provider.models import get_id_token_model
 from oauthlib.openid.connect.core.exceptions import InvalidTokenError
 
 from django_at_jwt.authorization_server.login.events import authentication_by_password
 from django_at_jwt.authorization_server.subject import subject_of
-from django_at_jwt.core.errors import IssuanceError
+from django_at_jwt.core.errors import InvalidGrant, IssuanceError
+from django_at_jwt.core.quotation import single_line
 
 from .generator import refuse
 from .request import AUTHENTICATION, stored
@@ -62,8 +64,16 @@ class IdTokenMixin:
         return bool(request.client.algorithm and super().refresh_id_token(request))  # type: ignore[misc]
 
     def finalize_id_token(self, id_token: Any, token: Any, token_handler: Any, request: Request) -> str:
-        """Sign and store an ID token, and return it with its row."""
-        signed: str = super().finalize_id_token(id_token, token, token_handler, request)  # type: ignore[misc]
+        """Sign and store an ID token, and return it with its row. Until then, nothing of the response is stored."""
+        if not request.client.algorithm:
+            # It was removed after the user had consented. A new authorization is without "openid".
+            text = "The client does not get ID tokens any more. Request a new authorization."
+            refuse(InvalidGrant(text), request)
+        try:
+            signed: str = super().finalize_id_token(id_token, token, token_handler, request)  # type: ignore[misc]
+        except ImproperlyConfigured as error:
+            text = "The authorization server cannot sign ID tokens for this client."
+            refuse(IssuanceError(text, detail=single_line(error)), request)
         row = stored(request, "id_token")
         if not isinstance(row, get_id_token_model()):
             # The site's validator has stored it in another way.

@@ -3,6 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from oauth2_provider.models import (
+    get_access_token_model,
+    get_grant_model,
+    get_id_token_model,
+    get_refresh_token_model,
+)
+
+from django_at_jwt.models import Authorization
 
 from .test_generator import OIDC_KEY
 
@@ -43,12 +51,65 @@ def test_refresh_after_the_algorithm_was_removed(make_client, user):
     assert ("id_token" in first, "id_token" in answer.json()) == (True, False)
 
 
-def test_exchange_after_the_algorithm_was_removed(make_client, user):
+def test_code_after_the_algorithm_was_removed(make_client, user):
     client = make_client(algorithm="RS256")
     code = client.authorize(user, scope="openid read")["code"]
-    client.application.algorithm = ""
-    client.application.save()
+    change(client, algorithm="")
     answer = client.exchange(code)
-    assert answer.status_code == 200
-    assert answer.json()["scope"] == "read"
-    assert "id_token" not in answer.json()
+    assert (answer.status_code, answer["Content-Type"]) == (400, "application/json")
+    assert answer.json() == {
+        "error": "invalid_grant",
+        "error_description": "The client does not get ID tokens any more. Request a new authorization.",
+    }
+    assert_no_token()
+    # The new authorization is without "openid".
+    assert client.code_flow(user, scope="openid read").json()["scope"] == "read"
+
+
+def test_code_is_not_used_up_by_the_refusal(make_client, user):
+    client = make_client(algorithm="RS256")
+    code = client.authorize(user, scope="openid read")["code"]
+    change(client, algorithm="")
+    client.exchange(code)
+    change(client, algorithm="RS256")
+    assert "id_token" in client.exchange(code).json()
+
+
+@pytest.mark.parametrize("rsa_key", ["", OIDC_KEY])
+def test_code_whose_id_token_cannot_be_signed(rsa_key, make_client, user, settings, events):
+    client = make_client(algorithm="RS256")
+    code = client.authorize(user, scope="openid read")["code"]
+    settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "OIDC_RSA_PRIVATE_KEY": rsa_key}
+    # HS256 needs the secret in clear text, and it is stored as a hash.
+    change(client, algorithm="HS256" if rsa_key else "RS256")
+    answer = client.exchange(code)
+    assert (answer.status_code, answer["Content-Type"], "Retry-After" in answer) == (503, "application/json", True)
+    assert answer.json() == {
+        "error": "server_error",
+        "error_description": "The authorization server cannot sign ID tokens for this client.",
+    }
+    [refused] = [event for event in events if type(event).__name__ == "AccessTokenRefused"]
+    assert ("client secret is hashed" if rsa_key else "OIDC_RSA_PRIVATE_KEY") in refused.reason
+    assert_no_token()
+
+
+def test_refresh_whose_id_token_cannot_be_signed_leaves_the_tokens(make_client, user):
+    client = make_client(algorithm="RS256")
+    first = client.code_flow(user, scope="openid read").json()
+    change(client, algorithm="HS256")
+    answer = client.token("refresh_token", refresh_token=first["refresh_token"])
+    assert (answer.status_code, answer.json()["error"]) == (503, "server_error")
+    change(client, algorithm="RS256")
+    assert client.token("refresh_token", refresh_token=first["refresh_token"]).status_code == 200
+
+
+def change(client, **fields):
+    type(client.application).objects.filter(pk=client.application.pk).update(**fields)
+
+
+def assert_no_token():
+    models = (get_access_token_model(), get_refresh_token_model(), get_id_token_model())
+    assert [model.objects.count() for model in models] == [0, 0, 0]
+    # The code can still be used.
+    assert get_grant_model().objects.count() == 1
+    assert Authorization.objects.get().ended_at is None
