@@ -15,7 +15,7 @@ if find_spec("oauth2_provider.authorization_server"):
     from oauth2_provider.authorization_server.views.base import BaseAuthorizationView
     from oauth2_provider.authorization_server.views.device import DeviceGrantForm
     from oauth2_provider.authorization_server.views.par import PushedAuthorizationRequestView
-    from oauth2_provider.core.exceptions import FatalClientError, OAuthToolkitError
+    from oauth2_provider.core.exceptions import FatalClientError, InvalidOIDCClientError, OAuthToolkitError
     from oauth2_provider.core.scopes import SettingsScopes, get_scopes_backend
     from oauth2_provider.core.signals import app_authorized
     from oauth2_provider.core.utils import jwk_from_pem, set_oauthlib_user_to_device_request_user
@@ -24,7 +24,7 @@ if find_spec("oauth2_provider.authorization_server"):
 else:  # 3.4
     from oauth2_provider.cimd import CIMDError
     from oauth2_provider.dcr import IsAuthenticatedDCRPermission
-    from oauth2_provider.exceptions import FatalClientError, OAuthToolkitError
+    from oauth2_provider.exceptions import FatalClientError, InvalidOIDCClientError, OAuthToolkitError
     from oauth2_provider.forms import AllowForm, ApplicationForm
     from oauth2_provider.scopes import SettingsScopes, get_scopes_backend
     from oauth2_provider.signals import app_authorized
@@ -49,6 +49,7 @@ __all__ = [
     "CIMDError",
     "DeviceGrantForm",
     "FatalClientError",
+    "InvalidOIDCClientError",
     "IsAuthenticatedDCRPermission",
     "OAuthToolkitError",
     "ProtectedResourceMetadataMixin",

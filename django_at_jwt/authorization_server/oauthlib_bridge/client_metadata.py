@@ -1,4 +1,4 @@
-"""The lookup of clients with a metadata document in DOT's validator."""
+"""The lookup of clients in DOT's validator."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def unknown_client() -> FatalClientError:
 
 
 class ClientMetadataMixin:
-    """Refuses clients whose metadata document is withdrawn or cannot be looked up."""
+    """Refuses client ids that differ in case, and clients whose metadata document is withdrawn or not available."""
 
     def validate_client_id(self, client_id: str, request: Request, *args: Any, **kwargs: Any) -> bool:
         """Return whether a client exists and may start authorizations: ``False`` if its metadata is withdrawn."""
@@ -60,7 +60,16 @@ class ClientMetadataMixin:
         return known and not is_withdrawn(request.client)
 
     def _load_application(self, client_id: str, request: Request) -> Any:
-        """Return the client, or ``None`` if it is unknown or its document cannot be looked up.
+        """Return the client, or ``None`` if it is unknown or its document cannot be looked up."""
+        client = self._find_application(client_id, request)
+        if client is None or client.client_id == client_id:
+            return client
+        # Some databases ignore case, accents and trailing spaces.
+        request.client = None
+        return None
+
+    def _find_application(self, client_id: str, request: Request) -> Any:
+        """Return what the database takes for the client, or ``None``.
 
         Documents are fetched at the authorization endpoint only, which asks the user to log in first. At the others,
         anyone could make this site fetch URLs and store clients. There, an unknown client stays unknown, and an expired

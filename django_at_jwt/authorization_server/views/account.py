@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from oauth2_provider import views as toolkit_views
-from oauth2_provider.models import get_access_token_model
+from oauth2_provider.models import get_access_token_model, get_application_model
 from oauth2_provider.settings import oauth2_settings
 
 from django_at_jwt.authorization_server.revocation.reasons import because
@@ -19,6 +19,7 @@ from django_at_jwt.authorization_server.revocation.revoke import (
     lock_authorizations,
     one_transaction,
 )
+from django_at_jwt.authorization_server.toolkit import InvalidOIDCClientError
 from django_at_jwt.models.authorization import EndReason
 from django_at_jwt.models.primary import primary_rows
 
@@ -41,6 +42,21 @@ class AuthorizedTokenDeleteView(EndpointMixin, toolkit_views.AuthorizedTokenDele
 
 class RPInitiatedLogoutView(EndpointMixin, toolkit_views.RPInitiatedLogoutView):
     """DOT's logout by an OpenID Connect client, which can delete the user's tokens."""
+
+    def get_request_application(self, id_token: Any, client_id: str | None) -> Any:
+        """Return the client that asks for the logout, or ``None`` if the request names none.
+
+        Raises:
+            InvalidOIDCClientError: the request names a client that does not exist.
+        """
+        try:
+            application = super().get_request_application(id_token, client_id)
+        except get_application_model().DoesNotExist:
+            raise InvalidOIDCClientError from None
+        # Some databases ignore case.
+        if client_id and application.client_id != client_id:
+            raise InvalidOIDCClientError
+        return application
 
     def do_logout(
         self,

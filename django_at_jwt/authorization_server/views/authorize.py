@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit
 
@@ -30,7 +29,7 @@ from django_at_jwt.core.errors import IssuanceError, LoginRequired, UnmetAuthent
 from django_at_jwt.core.login import LoginDemand, Verdict
 from django_at_jwt.core.quotation import quote
 
-from .base import OwnCoreMixin, refusal, template_name_or_default
+from .base import OwnCoreMixin, template_name_or_default
 from .consent import Consent, has_agreed, is_asked_each_time
 from .endpoint import ConsentPageMixin
 from .pushed_request import pushed_parameters, use_up
@@ -232,7 +231,7 @@ class AuthorizationView(ConsentPageMixin, OwnCoreMixin, toolkit_views.Authorizat
             response: HttpResponse = self._answer_form(form.cleaned_data) if is_dot else parent(form)
         except get_application_model().DoesNotExist:
             # The client was deleted in the meantime, or the user changed the form.
-            return refusal("invalid_request", "Invalid client_id parameter value.", HTTPStatus.BAD_REQUEST)
+            response = self.error_response(FatalClientError(error=unknown_client()), application=None)
         return response
 
     def _answer_form(self, sent: Mapping[str, Any]) -> HttpResponse:
