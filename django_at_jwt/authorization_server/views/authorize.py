@@ -68,6 +68,15 @@ class AuthorizationView(ConsentPageMixin, OwnCoreMixin, toolkit_views.Authorizat
         super().setup(request, *args, **kwargs)
         self._pushed = None if request.method == "POST" else pushed_parameters(request)
 
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Answer the request, with an error page if the client was deleted meanwhile or the user changed the form."""
+        response: HttpResponse
+        try:
+            response = super().dispatch(request, *args, **kwargs)
+        except get_application_model().DoesNotExist:
+            response = self.error_response(FatalClientError(error=unknown_client()), application=None)
+        return response
+
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Answer an authorization request (RFC 6749 section 4.1.1).
 
@@ -227,11 +236,7 @@ class AuthorizationView(ConsentPageMixin, OwnCoreMixin, toolkit_views.Authorizat
         parent = super().form_valid
         # The next class may be a site's own view.
         is_dot = parent.__func__ is toolkit_views.AuthorizationView.form_valid
-        try:
-            response: HttpResponse = self._answer_form(form.cleaned_data) if is_dot else parent(form)
-        except get_application_model().DoesNotExist:
-            # The client was deleted in the meantime, or the user changed the form.
-            response = self.error_response(FatalClientError(error=unknown_client()), application=None)
+        response: HttpResponse = self._answer_form(form.cleaned_data) if is_dot else parent(form)
         return response
 
     def _answer_form(self, sent: Mapping[str, Any]) -> HttpResponse:

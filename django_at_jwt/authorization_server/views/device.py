@@ -12,7 +12,7 @@ from django.http import Http404
 from django.urls import NoReverseMatch
 from django.utils import timezone
 from oauth2_provider import views as toolkit_views
-from oauth2_provider.models import get_device_grant_model
+from oauth2_provider.models import get_application_model, get_device_grant_model
 
 from django_at_jwt.authorization_server.endpoint_urls import endpoint_path
 from django_at_jwt.authorization_server.login.events import authentication_of
@@ -62,6 +62,10 @@ class DeviceAuthorizationView(EndpointMixin, OwnCoreMixin, toolkit_views.DeviceA
         except IssuanceError as error:
             told = {"error": error.code, "error_description": error.description}
             return {"Cache-Control": "no-store"}, json.dumps(told), error.status
+        except get_application_model().DoesNotExist:
+            # It was deleted after oauthlib had read it.
+            told = {"error": "invalid_client", "error_description": "The client does not exist."}
+            return {"Cache-Control": "no-store"}, json.dumps(told), HTTPStatus.UNAUTHORIZED
         body.pop("scope", None)
         return headers, body, status
 

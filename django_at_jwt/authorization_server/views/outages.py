@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from django.db import DatabaseError, InterfaceError, OperationalError
+from django.db import DatabaseError, IntegrityError, InterfaceError, OperationalError
 
 # PostgreSQL raises this one as an InternalError: the transaction is read-only, as on a standby.
 _READ_ONLY_TRANSACTION: Final = "25006"
+# Violations of a foreign key: another transaction has deleted the row, such as a client that is purged.
+_FOREIGN_KEY_VIOLATIONS: Final = frozenset({"23503", 787, 1451, 1452})
 # SQLite's only code for errors in a statement, such as a table that does not exist.
 _SQLITE_ERROR: Final = 1
 # MySQL and MariaDB raise OperationalError for errors in a statement too, so the codes of outages are listed. Codes from
@@ -50,12 +52,16 @@ _MYSQL_OUTAGES: Final = frozenset(
 def is_outage(error: Exception) -> bool:
     """Return whether a database error means that the same request can succeed later.
 
-    ``True`` if the database is unreachable, overloaded, read-only or too slow, or transactions conflict. ``False`` for
-    an error in a statement, such as a missing table or column or a value that does not fit.
+    ``True`` if the database is unreachable, overloaded, read-only or too slow, or transactions conflict: also if the
+    request has read a row that another deletes before it is referred to. ``False`` for an error in a statement, such as
+    a missing table or column or a value that does not fit.
     """
     if isinstance(error, InterfaceError):
         return True
     cause = error.__cause__
+    if isinstance(error, IntegrityError):
+        codes = (_sqlstate(cause), getattr(cause, "sqlite_errorcode", None), *error.args[:1])
+        return not _FOREIGN_KEY_VIOLATIONS.isdisjoint(codes)
     if not isinstance(error, OperationalError):
         return isinstance(error, DatabaseError) and _sqlstate(cause) == _READ_ONLY_TRANSACTION
     sqlite = getattr(cause, "sqlite_errorcode", None)

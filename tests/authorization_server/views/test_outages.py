@@ -6,10 +6,19 @@ import json
 from itertools import count
 
 import pytest
-from django.db import DatabaseError, InterfaceError, InternalError, OperationalError, ProgrammingError, connection
+from django.db import (
+    DatabaseError,
+    IntegrityError,
+    InterfaceError,
+    InternalError,
+    OperationalError,
+    ProgrammingError,
+    connection,
+)
 from django.db.transaction import get_connection
 from django.test import Client
 from django.utils import timezone
+from oauth2_provider.models import get_access_token_model, get_application_model
 
 from django_at_jwt.authorization_server.claims.registry import claim_mappers
 from django_at_jwt.authorization_server.keys.last_expiry import last_token_expiry
@@ -19,7 +28,9 @@ from django_at_jwt.authorization_server.revocation.deny_list import deny_list
 from django_at_jwt.authorization_server.views import guarded
 from django_at_jwt.authorization_server.views.outages import is_outage
 from django_at_jwt.models import Authorization
+from django_at_jwt.validators import OAuth2Validator
 from tests.authorization_server.oauthlib_bridge.test_generator import OIDC_KEY
+from tests.conftest import DEVICE_CODE_GRANT
 
 from .broken_database import CALLS, Site, failing
 
@@ -100,6 +111,49 @@ def test_table_that_does_not_exist_stays_an_error(web, user):
         assert browser.post("/o/token/", data).status_code == 500
 
 
+class TestClientIsDeletedDuringARequest:
+    """As by purge_tokens, which deletes registered clients that are not used any more."""
+
+    @pytest.fixture
+    def deleting(self, monkeypatch):
+        """Delete all clients before a method of the validator is called."""
+
+        def before(name):
+            original = getattr(OAuth2Validator, name)
+
+            def delete_first(*args, **kwargs):
+                get_application_model().objects.all().delete()
+                return original(*args, **kwargs)
+
+            monkeypatch.setattr(OAuth2Validator, name, delete_first)
+
+        return before
+
+    # Otherwise, the foreign key would be checked after the test.
+    @pytest.mark.django_db(transaction=True)
+    @pytest.mark.usefixtures("signing_keys")
+    def test_token_request(self, service, deleting):
+        deleting("save_bearer_token")
+        assert_unavailable(service.token("client_credentials"))
+        assert not get_access_token_model().objects.exists()
+        assert service.token("client_credentials").status_code == 401
+
+    @pytest.mark.usefixtures("signing_keys")
+    def test_authorization_page(self, web, user, client, deleting):
+        deleting("validate_scopes")
+        client.force_login(user)
+        query = {"response_type": "code", "client_id": web.application.client_id, "code_challenge": "a" * 43}
+        page = client.get("/o/authorize/", query | {"code_challenge_method": "S256"})
+        assert (page.status_code, "Invalid client_id" in page.content.decode()) == (400, True)
+
+    @pytest.mark.usefixtures("signing_keys")
+    def test_device_authorization(self, make_client, deleting):
+        device = make_client(DEVICE_CODE_GRANT)
+        deleting("validate_scopes")
+        answer = device.post("/o/device-authorization/", {"scope": "read"})
+        assert (answer.status_code, answer.json()["error"]) == (401, "invalid_client")
+
+
 def with_cause(kind, *args, cause=None):
     error = kind(*args)
     error.__cause__ = cause
@@ -139,6 +193,14 @@ class SqliteError(Exception):
         (with_cause(InternalError, "read-only", cause=OldPostgresError("25006")), True),
         (with_cause(InternalError, "aborted", cause=PostgresError("25P02")), False),
         (with_cause(ProgrammingError, "no such table", cause=PostgresError("42P01")), False),
+        (with_cause(IntegrityError, "no such row", cause=PostgresError("23503")), True),
+        (with_cause(IntegrityError, "no such row", cause=OldPostgresError("23503")), True),
+        (with_cause(IntegrityError, "exists", cause=PostgresError("23505")), False),
+        (with_cause(IntegrityError, 1452, "no such row", cause=MysqlError()), True),
+        (with_cause(IntegrityError, 1062, "exists", cause=MysqlError()), False),
+        (with_cause(IntegrityError, "FOREIGN KEY constraint failed", cause=SqliteError(787)), True),
+        (with_cause(IntegrityError, "UNIQUE constraint failed", cause=SqliteError(2067)), False),
+        (IntegrityError(), False),
         (with_cause(OperationalError, 2006, "gone away", cause=MysqlError()), True),
         (with_cause(OperationalError, 1290, "read-only", cause=MysqlError()), True),
         (with_cause(OperationalError, 1054, "unknown column", cause=MysqlError()), False),
