@@ -17,6 +17,8 @@ from .test_plain_views import FORM, told
 
 pytest.importorskip("ninja", reason="django-ninja is not installed")
 
+from ninja import NinjaAPI
+
 from django_at_jwt.ninja import AccessTokenBearer
 
 pytestmark = [
@@ -111,6 +113,20 @@ def test_openapi(client):
         assert document["paths"][f"/ninja/{address}"]["get"]["security"] == [{name: []}]
         description = f"RFC 9068 access tokens, of a login with: {login} (RFC 9470)"
         assert schemes[name] == {**bearer_scheme, "description": description}
+
+
+def test_openapi_has_no_place_for_scopes():
+    """As the page on OpenAPI documents says. If this fails, django-ninja can be told the scopes."""
+    api = NinjaAPI(urls_namespace="scopes")
+    told_scopes = {"security": [{"AccessTokenBearer": ["read"]}]}
+
+    @api.get("/", auth=AccessTokenBearer(["read"]), openapi_extra=told_scopes)
+    def operation(request):
+        """Never called."""
+
+    described = api.get_openapi_schema(path_prefix="")["paths"]["/"]["get"]
+    # Alternatives, of which one suffices (OpenAPI 3.1.0 section 4.8.30).
+    assert described["security"] == [{"AccessTokenBearer": []}, {"AccessTokenBearer": ["read"]}]
 
 
 def test_login_that_is_required(client, user):
