@@ -39,14 +39,17 @@ pytest_plugins = [
 ]
 
 # No property depends on how fast this machine finds and tries examples, nor on luck: each run tries the same ones.
-# --hypothesis-profile=search tries others.
+# Running more of the same would find nothing new: --hypothesis-profile=search tries others, and more.
 hypothesis_settings.register_profile(
     "search",
+    max_examples=500,
     derandomize=False,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large],
 )
-hypothesis_settings.register_profile("same", hypothesis_settings.get_profile("search"), derandomize=True)
+hypothesis_settings.register_profile(
+    "same", hypothesis_settings.get_profile("search"), max_examples=50, derandomize=True
+)
 hypothesis_settings.load_profile("same")
 
 DEVICE_CODE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"

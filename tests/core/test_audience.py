@@ -274,7 +274,7 @@ def registries(draw):
 
 
 @pytest.mark.compliance("8707-3", "9068-12", "9068-15")
-@settings(max_examples=500)
+@settings(max_examples=200)
 @given(
     registry=registries(),
     resources=st.lists(identifiers | st.just("nonsense") | st.none(), max_size=3),

@@ -3,7 +3,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from django_at_jwt.core.bearer import (
@@ -71,7 +71,6 @@ def test_white_space_of_other_kinds_is_part_of_the_token(character):
     assert bearer_token(f"Bearer {character}a.b.c{character}") == f"{character}a.b.c{character}"
 
 
-@settings(max_examples=200)
 @given(st.text() | st.text().map(lambda text: f"Bearer {text}") | st.binary().map(lambda data: data.decode("latin-1")))
 def test_a_header_is_a_token_or_not_bearer_or_malformed(header):
     try:
@@ -168,7 +167,6 @@ def test_no_value_ends_the_challenge(value, said):
     assert parameters_of(str(Challenge(scopes=["read", value]))) == {"scope": f"read {said}"}
 
 
-@settings(max_examples=200)
 @given(error=st.text(), description=st.text(), scopes=st.lists(st.text(), max_size=3))
 def test_a_challenge_is_one_line_of_ascii_whatever_it_says(error, description, scopes):
     written = parameters_of(str(Challenge(error=error, description=description, scopes=scopes)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from django_at_jwt.core.errors import KeyChangeRefused
@@ -31,8 +31,6 @@ from .key_histories import (
     nothing_published,
     replay,
 )
-
-moderate = settings(max_examples=60)
 
 SHORT = replace(POLICY, propagation_time=timedelta(minutes=10), retention=timedelta(minutes=10))
 LONG = replace(POLICY, retention=days(30))
@@ -62,7 +60,6 @@ def signing(keys, algorithm, at):
     return [key for key in keys if key.algorithm == algorithm and key.state_at(at) is KeyState.SIGNING]
 
 
-@moderate
 @given(HISTORIES)
 def test_at_most_one_key_of_an_algorithm_signs(history):
     for moment in replay(history):
@@ -73,7 +70,6 @@ def test_at_most_one_key_of_an_algorithm_signs(history):
                 assert [signer_at(moment.keys, algorithm, at)] == (signers or [None])
 
 
-@moderate
 @given(HISTORIES)
 @example(AWAY_AND_BACK)
 def test_exactly_one_signs_from_the_first_on(history):
@@ -86,7 +82,6 @@ def test_exactly_one_signs_from_the_first_on(history):
                     assert len(signing(moment.keys, algorithm, at)) == 1, (moment.step, algorithm, at)
 
 
-@moderate
 @given(HISTORIES)
 @example(LEAKED_WHILE_REPLACED)
 @example(REVOKED_NEXT_KEY)
@@ -101,7 +96,6 @@ def test_something_signs_at_every_instant_from_the_first_key_on(history):
                 assert any(signers), (moment.step, at)
 
 
-@moderate
 @given(HISTORIES)
 @example(LEAKED_WHILE_REPLACED)
 def test_what_is_refused_is_done_after_the_rotation_that_was_advised(history):
@@ -117,7 +111,6 @@ def test_what_is_refused_is_done_after_the_rotation_that_was_advised(history):
             raise AssertionError((moment.refused, moment.now)) from refused
 
 
-@moderate
 @given(HISTORIES)
 @example(EARLY_TO_A_KNOWN_KEY)
 def test_after_a_rotation_the_next_key_is_announced(history):
@@ -127,7 +120,6 @@ def test_after_a_rotation_the_next_key_is_announced(history):
                 assert moment.keys.in_state(KeyState.ANNOUNCED, moment.now, algorithm), (moment.step, moment.now)
 
 
-@moderate
 @given(HISTORIES)
 @example(EARLY_TO_A_KNOWN_KEY)
 @example(EARLY_TO_ANOTHER_ALGORITHM)
@@ -146,7 +138,6 @@ def test_for_the_lead_time_after_a_rotation_one_is_announced_at_every_instant(hi
 DAILY = st.lists(st.integers(1, 2 * 86400).map(lambda seconds: timedelta(seconds=seconds)), min_size=40, max_size=90)
 
 
-@moderate
 @given(DAILY, st.sampled_from([9, 10, 30, 90]).map(days))
 def test_whenever_the_signing_key_is_revoked_the_next_one_was_announced_long_enough(gaps, interval):
     # The command runs daily at any time and may fail occasionally.
@@ -165,7 +156,6 @@ def test_whenever_the_signing_key_is_revoked_the_next_one_was_announced_long_eno
         keys.rotate(now, policy=policy)
 
 
-@moderate
 @given(HISTORIES)
 @example(EARLY_TO_A_KNOWN_KEY)
 @example(EARLY_TO_ANOTHER_ALGORITHM)
@@ -177,7 +167,6 @@ def test_a_second_rotation_at_the_same_instant_does_nothing(history):
             assert not again, (moment.step, moment.now, again)
 
 
-@moderate
 @given(HISTORIES)
 def test_no_key_signs_before_everybody_can_know_it(history):
     first, promoted, propagation = set(), set(), {}
@@ -196,7 +185,6 @@ def test_no_key_signs_before_everybody_can_know_it(history):
                 assert key.signing_at >= key.announced_at + propagation[key.kid], (moment.step, key)
 
 
-@moderate
 @given(HISTORIES)
 @example([SetPolicy(SHORT), Rotate(frozenset({"RS256"}))])
 @example([Wait(days(89)), SetAlgorithms(("ES256",)), SetPolicy(LONG), Rotate(), Wait(days(2))])
@@ -225,7 +213,6 @@ def test_every_token_can_be_verified_until_it_expires(history):
                 assert key.retired_at >= needed[key.kid] - stepped_back, (moment.step, key)
 
 
-@moderate
 @given(HISTORIES)
 def test_a_key_is_published_for_the_retention_after_it_has_signed(history):
     for moment in replay(history):
@@ -237,7 +224,6 @@ def test_a_key_is_published_for_the_retention_after_it_has_signed(history):
                 assert key.retired_at - key.retained_at >= moment.policy.retention, (moment.step, key)
 
 
-@moderate
 @given(HISTORIES)
 def test_no_key_is_retired_earlier_than_was_said(history):
     for moment in replay(history):
@@ -256,7 +242,6 @@ def test_no_key_is_retired_earlier_than_was_said(history):
             assert after.retired_at is None or after.retired_at >= before.retired_at, (moment.step, before, after)
 
 
-@moderate
 @given(HISTORIES)
 def test_nothing_but_the_plan_is_done_to_keys(history):
     for moment in replay(history):
@@ -273,7 +258,6 @@ def test_nothing_but_the_plan_is_done_to_keys(history):
         assert len(moment.keys.by_kid) == len(moment.before) + len(moment.made)
 
 
-@moderate
 @given(HISTORIES)
 def test_keys_do_not_pile_up(history):
     made, rotations_due = 0, 0

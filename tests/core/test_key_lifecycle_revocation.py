@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 from django_at_jwt.core.errors import KeyChangeRefused
 from django_at_jwt.core.key_lifecycle import KeyState, signer_at
@@ -202,7 +202,6 @@ def test_an_end_that_another_key_was_to_follow_is_put_off_when_that_is_revoked()
         assert signer_at(keys, "RS256", at).kid == first.kid
 
 
-@settings(max_examples=60)
 @given(HISTORIES)
 def test_there_is_never_a_moment_without_a_signer(history):
     for moment in replay(history):

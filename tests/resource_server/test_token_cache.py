@@ -10,7 +10,6 @@ from dataclasses import replace
 
 import pytest
 from hypothesis import given
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from django_at_jwt.conf import app_settings
@@ -334,7 +333,6 @@ def never_seen(ring):
 
 
 @pytest.mark.compliance("9068-24", "9068-25", "9068-26")
-@hypothesis_settings(max_examples=200)
 @given(STEPS)
 def test_a_verdict_never_differs_from_a_fresh_one(steps):
     cache, keys, now, expected, size = TokenCache(), Keys(FORGE), NOW, EXPECTED, 100

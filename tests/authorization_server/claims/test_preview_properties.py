@@ -167,7 +167,7 @@ def keep(rules):
         ClaimMapper(name=f"mapper {number}", source=source, type=value_type, **fields).save()
 
 
-@settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(
     flow=st.sampled_from([*FLOWS]),
     scopes=st.sampled_from([["read"], ["read", "write"], ["reports:read"], ["reports:read", "write"], [], ["unknown"]]),

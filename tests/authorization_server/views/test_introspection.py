@@ -460,7 +460,7 @@ class TestInactive:
         answer = ask(web, hostile)
         assert (answer.status_code, answer.json()) == (200, INACTIVE)
 
-    @hypothesis_settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(data=st.data())
     def test_one_answer_whatever_is_changed_in_a_token(self, web, token, data):
         place = data.draw(st.integers(0, len(token) - 1))

@@ -6,7 +6,7 @@ import copy
 import json
 import random
 
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from django_at_jwt.core.claims import (
@@ -24,8 +24,6 @@ from django_at_jwt.core.profile import RESERVED_CLAIMS, encode_json
 from . import shorthand
 from .shorthand import PROTOCOL
 from .strategies import FACTS, JSON_VALUES, LIMITS, RULE_SETS, SOURCE_VALUES, VALUES, rules
-
-moderate = settings(max_examples=100)
 
 
 def outcome(rule_set, facts, values, limits):
@@ -89,7 +87,6 @@ def assert_the_trace_names_who_set_each_claim(rule_set, facts, values, limits):
 
 
 # Drawing a set of rules takes longer than the properties, so they share what is drawn.
-@moderate
 @given(RULE_SETS, FACTS, SOURCE_VALUES, LIMITS, st.randoms(use_true_random=False))
 # Few sets of rules have one that displaces another's claim.
 @example(
@@ -106,7 +103,6 @@ def test_whatever_is_mapped(rule_set, facts, values, limits, dice):
     assert_the_trace_names_who_set_each_claim(rule_set, facts, values, limits)
 
 
-@moderate
 @given(rules())
 def test_a_rule_that_is_written_is_read_as_itself_or_refused(rule):
     try:
@@ -122,7 +118,6 @@ def test_a_rule_that_is_written_is_read_as_itself_or_refused(rule):
     assert read == rule
 
 
-@moderate
 @given(
     st.dictionaries(st.sampled_from(["name", "claim", "source", "transforms", "conditions", "type", "x"]), VALUES)
     | VALUES
@@ -136,7 +131,6 @@ def test_any_data_at_all_is_read_or_refused(data):
     assert all(str(problem) for problem in problems)
 
 
-@moderate
 @given(JSON_VALUES)
 def test_any_json_object_is_mapped_as_it_is(value):
     rule = parse_rule(

@@ -8,7 +8,7 @@ from functools import cache
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from jwcrypto.jwk import JWK
 
@@ -400,7 +400,6 @@ JSON_VALUES = st.recursive(
 )
 
 
-@settings(max_examples=150)
 @given(
     algorithm=st.sampled_from(ALL_ALGORITHMS),
     changes=st.dictionaries(
