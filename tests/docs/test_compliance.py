@@ -187,6 +187,7 @@ class TestCommand:
 
 
 class TestPageOfAnOrdinaryRun:
+    @pytest.mark.ci
     def test_has_the_marked_tests_of_a_run_of_all(self, tmp_path):
         (tmp_path / "test_results.py").write_text(
             "import pytest\n"

@@ -16,9 +16,12 @@ from tests.ports import reserved_port
 from .blocks import NEW_PROJECT, blocks_of
 from .new_project import PATIENCE_SECONDS, NewProject
 
-pytestmark = pytest.mark.skipif(
-    not shutil.which("curl") or not shutil.which("bash"), reason="the page's commands need bash and curl"
-)
+pytestmark = [
+    pytest.mark.ci,
+    pytest.mark.skipif(
+        not shutil.which("curl") or not shutil.which("bash"), reason="the page's commands need bash and curl"
+    ),
+]
 
 
 def csrf_token(page):

@@ -73,6 +73,7 @@ def follow(project, description, client):
     )
 
 
+@pytest.mark.ci
 @needs_a_shell
 def test_two_projects_side_by_side(running_example, tmp_path):
     [block] = [block for block in blocks_of(REMOTE_ISSUER) if block.language == "sh"]

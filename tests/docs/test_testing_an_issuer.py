@@ -12,6 +12,8 @@ from tests.patience import PATIENCE_SECONDS
 
 from .blocks import TESTING_AN_ISSUER, blocks_of
 
+pytestmark = pytest.mark.ci
+
 [PLUGIN] = [block.text for block in blocks_of(TESTING_AN_ISSUER) if block.language == "ini"]
 
 PROJECT = {
@@ -77,7 +79,6 @@ def test_with_pytest_and_the_mixin(folder):
     assert "2 passed" in finished.stdout
 
 
-@pytest.mark.ci
 def test_with_the_test_runner(folder):
     # Without the mixin, whose issuer would take the runner's place.
     tests = folder / "test_with_unittest.py"

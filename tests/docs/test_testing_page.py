@@ -73,9 +73,8 @@ NEED_NO_USER = ["test_hostile_tokens.py", "test_statuses.py", "test_orders.py::t
 
 
 # The second run repeats tests of the first in a project that looks users up.
-@pytest.mark.parametrize(
-    ("user_mode", "run"), [("stateless", []), pytest.param("local", NEED_NO_USER, marks=pytest.mark.ci)]
-)
+@pytest.mark.ci
+@pytest.mark.parametrize(("user_mode", "run"), [("stateless", []), ("local", NEED_NO_USER)])
 def test_page(folder, user_mode, run):
     settings = PROJECT["settings.py"].replace("stateless", user_mode)
     if user_mode == "local":

@@ -9,7 +9,7 @@ import pytest
 from jwcrypto.jwk import JWK
 
 from tests.ports import reserved_port
-from tests.processes.databases import new_database, on_one_database
+from tests.processes.databases import new_database
 
 from .blocks import INSTALLATION, UNINSTALL, blocks_of
 from .new_project import NewProject
@@ -73,7 +73,7 @@ def refreshed(project, tokens):
     return json.loads(project.run(REFRESH.format(token=tokens["refresh_token"])))
 
 
-@pytest.fixture(params=on_one_database(("sqlite", "postgresql")))
+@pytest.fixture(params=["sqlite", "postgresql"])
 def project(request, tmp_path):
     with new_database(request.param, tmp_path) as url, reserved_port() as port:
         folder = tmp_path / "site"

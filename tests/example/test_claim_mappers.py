@@ -17,6 +17,7 @@ def server(running_example, tmp_path_factory):
         yield server
 
 
+@pytest.mark.ci
 def test_a_department_by_the_admin_alone(server):
     description = server.description()
     users = {user["username"]: user["password"] for user in description["users"]}

@@ -8,6 +8,8 @@ import pytest
 
 from example_project.server_process import environment_for, run_manage
 
+pytestmark = pytest.mark.ci
+
 BASE_URL = "http://127.0.0.1:8123"
 
 

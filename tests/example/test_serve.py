@@ -25,6 +25,7 @@ def taken_port():
         yield listener.getsockname()[1]
 
 
+@pytest.mark.ci
 def test_serves_at_the_next_free_port_until_it_is_interrupted(tmp_path, taken_port):
     wanted = f"http://127.0.0.1:{taken_port}"
     environment = environment_for(tmp_path, EXAMPLE_BASE_URL=wanted)
@@ -76,6 +77,7 @@ def test_any_port_will_do_if_the_port_is_0():
         assert first.server_port != second.server_port
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize(
     ("key_file", "complaint"),
     [

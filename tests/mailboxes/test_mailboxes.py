@@ -6,10 +6,11 @@ import pytest
 
 from tests.swapped.test_sites import run
 
+pytestmark = pytest.mark.ci
+
 SETTINGS = "tests.mailboxes.settings"
 
 
-@pytest.mark.ci
 def test_subjects_are_never_looked_up_in_the_wrong_table():
     done = run(
         SETTINGS, "pytest", "--quiet", "-p", "no:cacheprovider", f"--ds={SETTINGS}", "tests/mailboxes/on_the_site.py"

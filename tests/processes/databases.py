@@ -22,11 +22,6 @@ KINDS = ("sqlite", "postgresql", "mysql")
 CLIENT = {"client_id": "service", "client_secret": "a secret for the test"}
 
 
-def on_one_database(kinds: tuple[str, ...]) -> list:
-    """The kinds as parameters of which the first is for all runs, and the others, which repeat it, for ``-m ci``."""
-    return [kinds[0], *(pytest.param(kind, marks=pytest.mark.ci) for kind in kinds[1:])]
-
-
 def environment(url: str, **extra: str) -> dict[str, str]:
     return {**os.environ, "DATABASE_URL": url, "DJANGO_SETTINGS_MODULE": "tests.processes.settings", **extra}
 

@@ -6,10 +6,12 @@ import json
 
 import pytest
 
-from .databases import KINDS, on_one_database, run
+from .databases import KINDS, run
+
+pytestmark = pytest.mark.ci
 
 
-@pytest.mark.parametrize("kind", on_one_database(KINDS))
+@pytest.mark.parametrize("kind", KINDS)
 def test_one_user_for_each_subject(kind, prepared_databases, tmp_path):
     with prepared_databases.copy(kind, tmp_path, keys=False) as url:
         done = run(url, "tests.processes.see_at_once")

@@ -13,9 +13,10 @@ from tests.patience import PATIENCE_SECONDS
 from .databases import CLIENT, manage
 from .two_workers import two_workers
 
+pytestmark = pytest.mark.ci
+
 
 # That a worker reads what another process has written, test_revocation shows on each database.
-@pytest.mark.ci
 def test_every_worker_follows_a_change_within_the_stated_bound(prepared_databases, tmp_path):
     def tier(worker: str) -> str | None:
         data = {"grant_type": "client_credentials", **CLIENT}

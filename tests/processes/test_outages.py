@@ -12,8 +12,10 @@ import requests
 
 from tests.patience import PATIENCE_SECONDS
 
-from .databases import CLIENT, on_one_database
+from .databases import CLIENT
 from .servers import gunicorn
+
+pytestmark = pytest.mark.ci
 
 # The keys and the deny list are read again with nearly every request.
 POLICY = '{"KEY_RING_MAX_AGE": 0.001, "REVOCATION_MAX_AGE": 0.001}'
@@ -78,7 +80,7 @@ class Proxy:
         self._flows.set()
 
 
-@pytest.fixture(params=on_one_database(("postgresql", "mysql")))
+@pytest.fixture(params=["postgresql", "mysql"])
 def kind(request):
     return request.param
 

@@ -22,6 +22,8 @@ from tests.resource_server.remote.issuer_process import KEYS, METADATA, running_
 from .databases import run
 from .servers import gunicorn
 
+pytestmark = pytest.mark.ci
+
 REDIS = os.environ.get("TEST_REDIS_URL", "redis://127.0.0.1:6379")
 NEW = TokenFactory("ES256", "a newer key")
 
@@ -140,7 +142,6 @@ def wait_for(status, address, token):
         time.sleep(0.2)
 
 
-@pytest.mark.ci
 @pytest.mark.compliance("7009-2", "9068-25")
 def test_through_rotation_revocation_outage_and_return(running_example, tmp_path):
     with ExitStack() as stack:
@@ -193,7 +194,6 @@ def test_checks_of_an_api_that_has_nothing_else():
     assert checked.returncode == 0, checked.stderr
 
 
-@pytest.mark.ci
 def test_two_sites_with_an_issuer_each_and_an_api_for_both(running_example, tmp_path):
     with ExitStack() as stack:
         sites = []

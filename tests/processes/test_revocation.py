@@ -13,8 +13,9 @@ from tests.patience import PATIENCE_SECONDS
 from .databases import CLIENT, KINDS, manage
 from .two_workers import BOUND, POLICY, two_workers
 
+pytestmark = pytest.mark.ci
 
-@pytest.mark.ci
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_worker_refuses_a_revoked_key_within_the_stated_bound(kind, prepared_databases, tmp_path):
     def issued(worker: str) -> str:

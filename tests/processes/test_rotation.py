@@ -7,13 +7,15 @@ from collections import Counter
 
 import pytest
 
-from .databases import KINDS, manage, on_one_database, run
+from .databases import KINDS, manage, run
 from .rotate_and_die import STEPS
+
+pytestmark = pytest.mark.ci
 
 PROCESSES = 20
 
 
-@pytest.fixture(params=on_one_database(KINDS))
+@pytest.fixture(params=KINDS)
 def kind(request):
     return request.param
 

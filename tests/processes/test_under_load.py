@@ -18,11 +18,13 @@ import requests
 from tests.patience import PATIENCE_SECONDS
 
 from .clock import SharedClock
-from .databases import CLIENT, KINDS, environment, manage, on_one_database
+from .databases import CLIENT, KINDS, environment, manage
 from .servers import gunicorn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+pytestmark = pytest.mark.ci
 
 ROTATIONS = 10
 # By how many seconds the clock of all processes is moved at once. Requests and rotations may be under way then.
@@ -51,7 +53,7 @@ def ask_for_token(address: str) -> requests.Response:
     return requests.post(f"{address}/o/token/", data=data, timeout=PATIENCE_SECONDS)
 
 
-@pytest.mark.parametrize("kind", on_one_database(KINDS))
+@pytest.mark.parametrize("kind", KINDS)
 def test_parallel_requests_on_an_empty_table_make_no_key(database_url, tmp_path):
     with (
         gunicorn(database_url, tmp_path / "log", workers=2, threads=8) as address,
@@ -137,7 +139,6 @@ class Load:
 
 
 # What depends on the database are rotations that race, which test_rotation has on each.
-@pytest.mark.ci
 @pytest.mark.parametrize("kind", ["postgresql"])
 def test_many_rotations_under_load(database_url, tmp_path):
     clock = SharedClock.create(tmp_path / "clock")
