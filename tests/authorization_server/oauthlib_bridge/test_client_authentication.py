@@ -307,7 +307,7 @@ class TestWrongSecrets:
 
     def test_cost_no_password_hash(self, endpoint, make_client, secret, keyed_hasher, hashed):
         flood = Flood(make_client("client-credentials", client_secret=secret))
-        answers = {flood.send(endpoint, number).status_code for number in range(1000 if endpoint == "token" else 50)}
+        answers = {flood.send(endpoint, number).status_code for number in range(50)}
         assert answers <= {400, 401, 403}
         assert hashed == []
 

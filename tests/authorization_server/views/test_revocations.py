@@ -302,6 +302,7 @@ class TestTooManyEntries:
         assert published()["complete"] is False
 
 
+@pytest.mark.ci
 def test_twenty_thousand_entries_are_complete():
     insert_many(20_000)
     response = fetch()
