@@ -39,13 +39,20 @@ def links(window) -> list[str]:
     return [urlsplit(address).path for address in found if address and OURS.match(urlsplit(address).path)]
 
 
-def broken_rules(window) -> dict[str, list[str]]:
-    """Return the elements that break each rule of axe-core in one of the looks."""
-    found: dict[str, list[str]] = {}
+def look_at(window, name: str = "") -> tuple[list[str], dict[str, list[str]]]:
+    """Return the elements that are wider than the window, and those that break each rule of axe-core, in all looks.
+
+    With a name, pictures are stored.
+    """
+    overflowing: list[str] = []
+    broken: dict[str, list[str]] = {}
     for look in LOOKS:
         window.look(look)
-        found |= window.accessibility()
-    return found
+        if name:
+            window.screenshot(f"pages/{name}-{look}")
+        overflowing += [f"{look}: {part}" for part in window.overflowing()]
+        broken |= window.accessibility()
+    return overflowing, broken
 
 
 @pytest.fixture(scope="session")
@@ -61,7 +68,8 @@ def stock(site):
     rules: dict[str, list[str]] = {}
     for path in [*STOCK, group, group.replace("change", "history")]:
         site.open(path)
-        for rule in broken_rules(site.window):
+        _, broken = look_at(site.window)
+        for rule in broken:
             rules.setdefault(rule, []).append(path)
     return rules
 
@@ -77,11 +85,8 @@ def test_pages_of_the_admin_follow_the_policy_and_are_as_accessible_as_stock_pag
             if shape(each) not in pages:
                 pages[shape(each)] = each
                 queue.append(each)
-        for look in LOOKS:
-            site.window.look(look)
-            site.window.screenshot(f"pages/{shape(path).strip('/').replace('/', '-')}-{look}")
-            problems += [(path, str(look), "wider than the window", part) for part in site.window.overflowing()]
-        report[path] = broken_rules(site.window)
+        overflowing, report[path] = look_at(site.window, shape(path).strip("/").replace("/", "-"))
+        problems += [(path, "wider than the window", part) for part in overflowing]
         problems += [(path, rule, parts) for rule, parts in report[path].items() if rule not in stock]
         problems += [(path, complaint) for complaint in site.window.complaints()]
     (SCREENSHOTS / "accessibility.json").write_text(json.dumps({"stock": stock, "ours": report}, indent=1))
@@ -93,10 +98,10 @@ def test_pages_of_the_admin_follow_the_policy_and_are_as_accessible_as_stock_pag
 def test_own_consent_page_follows_the_preferred_colours(user, page):
     user.open(f"/own/{page}/")
     shades = {}
+    overflowing, broken = look_at(user.window, f"own-{page}")
+    assert overflowing == []
     for look in LOOKS:
         user.window.look(look)
-        user.window.screenshot(f"pages/own-{page}-{look}")
-        assert user.window.overflowing() == []
         for element in ("body", ".block-center", "button, input[type=submit]"):
             colour = user.window.find(element).value_of_css_property("background-color")
             shades.setdefault(look.scheme, []).append(sum(map(int, re.findall(r"\d+", colour)[:3])))
@@ -104,7 +109,7 @@ def test_own_consent_page_follows_the_preferred_colours(user, page):
     assert max(shades["dark"]) < 200
     # DOT's base template has neither landmarks nor a heading of level 1.
     known = {"landmark-one-main", "page-has-heading-one", "region"}
-    assert {rule: parts for rule, parts in broken_rules(user.window).items() if rule not in known} == {}
+    assert {rule: parts for rule, parts in broken.items() if rule not in known} == {}
 
 
 # The template of the list of tokens is django-oauth-toolkit's, with a list directly in another.
@@ -113,9 +118,6 @@ def test_own_consent_page_follows_the_preferred_colours(user, page):
 )
 def test_page_for_users_is_accessible_and_fits_a_telephone(user, path, known):
     user.open(path)
-    page = user.window.path.strip("/").replace("/", "-")
-    for look in LOOKS:
-        user.window.look(look)
-        user.window.screenshot(f"pages/user-{page}-{look}")
-        assert user.window.overflowing() == []
-    assert {rule: parts for rule, parts in broken_rules(user.window).items() if rule not in known} == {}
+    overflowing, broken = look_at(user.window, f"user-{user.window.path.strip('/').replace('/', '-')}")
+    assert overflowing == []
+    assert {rule: parts for rule, parts in broken.items() if rule not in known} == {}
