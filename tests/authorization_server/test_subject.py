@@ -1,4 +1,4 @@
-"""The ``sub`` claim by each rule, in access tokens, ID tokens and userinfo (RFC 9068 §2.2, §5, §6)."""
+"""The ``sub`` claim by each rule, in access tokens, ID tokens and userinfo (RFC 9068 sections 2.2, 5 and 6)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The audience and scopes of a token (RFC 8707 and RFC 9068 §3), as a table and as properties."""
+"""The audience and scopes of a token (RFC 8707 and RFC 9068 section 3), as a table and as properties."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a login is recent and strong enough (RFC 9470 §4, §5)."""
+"""Whether a login is recent and strong enough (RFC 9470 sections 4 and 5)."""
 
 from __future__ import annotations
 

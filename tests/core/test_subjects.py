@@ -1,4 +1,4 @@
-"""Pairwise subjects: one for each user and sector (OpenID Connect Core §8.1)."""
+"""Pairwise subjects: one for each user and sector (OpenID Connect Core section 8.1)."""
 
 from __future__ import annotations
 

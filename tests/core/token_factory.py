@@ -84,7 +84,7 @@ def group_order(algorithm: str) -> int:
 
 
 def public_members(key: Any) -> dict[str, str]:
-    """Return the public half as a JWK, without a JOSE library (RFC 7518 §6, RFC 8037 §2)."""
+    """Return the public half as a JWK, without a JOSE library (RFC 7518 section 6, RFC 8037 section 2)."""
     public = key.public_key()
     if isinstance(public, rsa.RSAPublicKey):
         numbers = public.public_numbers()
@@ -126,7 +126,7 @@ def private_members(key: Any) -> dict[str, str]:
 
 
 def thumbprint(members: dict[str, str]) -> str:
-    """Return the RFC 7638 §3 thumbprint of the public members."""
+    """Return the RFC 7638 section 3 thumbprint of the public members."""
     return b64url(hashlib.sha256(json.dumps(members, sort_keys=True, separators=(",", ":")).encode()).digest())
 
 
@@ -141,7 +141,7 @@ def der(key: Any) -> bytes:
 
 
 def raw_signature(algorithm: str, key: Any, data: bytes, *, salt_bytes: int | None = None) -> bytes:
-    """Return a signature as in RFC 7518 §3, with ``cryptography`` only."""
+    """Return a signature as in RFC 7518 section 3, with ``cryptography`` only."""
     if isinstance(key, ed25519.Ed25519PrivateKey):
         return key.sign(data)
     digest = _HASHES[algorithm[2:]]

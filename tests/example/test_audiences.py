@@ -86,7 +86,7 @@ fragment      | invalid_target
 GRANTED, GRANTED_SCOPE = "notes reports archive", "api:read reports:read archive:read"
 
 # Each grant, and where its errors are. The toolkit writes every redirect's errors into the query, also where RFC 6749
-# §4.2.2.1 asks for the fragment.
+# section 4.2.2.1 asks for the fragment.
 GRANTS = {
     "authorization_code": "query",
     "without_consent": "query",
@@ -244,7 +244,7 @@ class TestNeighbour:
 
 
 class TestLoginsLater:
-    """What a token says of the login is of the login that the authorization was given in (RFC 9068 §2.2.1)."""
+    """What a token says of the login is of the login that the authorization was given in (RFC 9068 section 2.2.1)."""
 
     PASSWORD = ("urn:example:password", ["pwd"])
     TWO_FACTORS = ("urn:example:two-factors", ["pwd", "otp", "mfa"])

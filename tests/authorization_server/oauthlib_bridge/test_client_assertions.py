@@ -1,4 +1,4 @@
-"""Clients that authenticate with a signed assertion (RFC 7523 §2.2), which DOT takes after version 3.4."""
+"""Clients that authenticate with a signed assertion (RFC 7523 section 2.2), which DOT takes after version 3.4."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Logins required by prompt, max_age or acr_values of an authorization request (OpenID Connect Core §3.1.2.1)."""
+"""Logins that prompt, max_age or acr_values require (OpenID Connect Core section 3.1.2.1)."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ NONE_SPELLINGS = ("none", "None", "NONE", "nOnE", "nonE", "none ", " none", "non
 ALG_NONE = [
     *rows(
         1,
-        "RFC 8725 §3.1",
+        "RFC 8725 section 3.1",
         RejectionReason.ALGORITHM_MISMATCH,
         {
             f"alg {spelling!a} {how}": change
@@ -40,7 +40,7 @@ ALG_NONE = [
     ),
     *rows(
         1,
-        "RFC 7515 §4.1.1",
+        "RFC 7515 section 4.1.1",
         RejectionReason.BAD_HEADER,
         {
             f"alg {label} {how}": change
@@ -90,7 +90,7 @@ PUBLIC_SPELLINGS = {
 HMAC = [
     *rows(
         2,
-        "RFC 8725 §3.1",
+        "RFC 8725 section 3.1",
         RejectionReason.ALGORITHM_MISMATCH,
         {f"HS256 keyed with {label}": hmac_keyed(secret) for label, secret in PUBLIC_SPELLINGS.items()}
         | {
@@ -102,7 +102,7 @@ HMAC = [
     ),
     *rows(
         2,
-        "RFC 8725 §3.1",
+        "RFC 8725 section 3.1",
         RejectionReason.BAD_SIGNATURE,
         {
             f"HMAC keyed with {label} under {name}": hmac_keyed(PUBLIC_SPELLINGS[label], name=name)
@@ -132,7 +132,7 @@ OTHER_ALGORITHM = [
     for algorithm in (*RSA, *EC, *ED25519)
     for row in rows(
         3,
-        "RFC 8725 §3.1",
+        "RFC 8725 section 3.1",
         RejectionReason.ALGORITHM_MISMATCH,
         {
             f"{other} on a key for {algorithm}": other_algorithm(other)
@@ -146,7 +146,7 @@ OTHER_ALGORITHM = [
 ] + [
     *rows(
         3,
-        "RFC 8725 §3.1",
+        "RFC 8725 section 3.1",
         RejectionReason.BAD_SIGNATURE,
         {
             "RS384 signature under RS256": other_algorithm("RS256", signed_as="RS384"),
@@ -157,7 +157,7 @@ OTHER_ALGORITHM = [
     ),
     *rows(
         3,
-        "RFC 8725 §3.1",
+        "RFC 8725 section 3.1",
         RejectionReason.BAD_SIGNATURE,
         {"RS256 signature under PS256": other_algorithm("PS256", signed_as="RS256")},
         shows=("8725-1",),
@@ -165,7 +165,7 @@ OTHER_ALGORITHM = [
     ),
     *rows(
         3,
-        "RFC 8725 §3.1",
+        "RFC 8725 section 3.1",
         RejectionReason.BAD_SIGNATURE,
         {"ES384's hash under ES256": other_algorithm("ES256", signed_as="ES384")},
         shows=("8725-1",),
@@ -173,7 +173,7 @@ OTHER_ALGORITHM = [
     ),
     *rows(
         3,
-        "RFC 7515 §4.1.1",
+        "RFC 7515 section 4.1.1",
         RejectionReason.ALGORITHM_MISMATCH,
         {
             "alg in lower case": lambda factory: factory.with_header(alg=factory.algorithm.lower()),

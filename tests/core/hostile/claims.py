@@ -47,14 +47,14 @@ TIMES = [
     for row in (
         *rows(
             threat,
-            "RFC 7519 §2",
+            "RFC 7519 section 2",
             RejectionReason.BAD_CLAIM,
             {f"{name} {label}": claim(**{name: value}) for label, value in NO_INSTANT.items()},
             shows=shows,
         ),
         *rows(
             threat,
-            "RFC 8259 §6",
+            "RFC 8259 section 6",
             RejectionReason.BAD_CLAIMS,
             {f"{name} {label}": claim(**{name: value}) for label, value in NO_JSON.items()},
             shows=shows,
@@ -63,7 +63,7 @@ TIMES = [
 ] + [
     *rows(
         14,
-        "RFC 9068 §4",
+        "RFC 9068 section 4",
         RejectionReason.EXPIRED,
         {
             "exp zero": claim(exp=0),
@@ -76,7 +76,7 @@ TIMES = [
     ),
     *rows(
         15,
-        "RFC 7519 §4.1.5",
+        "RFC 7519 section 4.1.5",
         RejectionReason.NOT_YET_VALID,
         {
             "nbf in an hour": claim(nbf=NOW + 3600),
@@ -87,7 +87,7 @@ TIMES = [
     ),
     *rows(
         15,
-        "RFC 7519 §4.1.6",
+        "RFC 7519 section 4.1.6",
         RejectionReason.NOT_YET_VALID,
         {"iat in an hour": claim(iat=NOW + 3600, exp=NOW + 7200), "iat as float, in an hour": claim(iat=NOW + 3600.5)},
     ),
@@ -96,7 +96,7 @@ TIMES = [
 AUDIENCE = [
     *rows(
         16,
-        "RFC 9068 §4",
+        "RFC 9068 section 4",
         RejectionReason.WRONG_AUDIENCE,
         {
             f"aud {label}": claim(aud=value)
@@ -125,7 +125,7 @@ AUDIENCE = [
     ),
     *rows(
         16,
-        "RFC 7519 §4.1.3",
+        "RFC 7519 section 4.1.3",
         RejectionReason.BAD_CLAIM,
         {
             f"aud {label}": claim(aud=value)
@@ -151,7 +151,7 @@ AUDIENCE = [
 WRONG_ISSUER = [
     *rows(
         17,
-        "RFC 9068 §4",
+        "RFC 9068 section 4",
         RejectionReason.WRONG_ISSUER,
         {
             f"iss {label}": claim(iss=value)
@@ -179,7 +179,7 @@ WRONG_ISSUER = [
     ),
     *rows(
         17,
-        "RFC 7519 §4.1.1",
+        "RFC 7519 section 4.1.1",
         RejectionReason.BAD_CLAIM,
         {"iss list of the issuer": claim(iss=[ISSUER]), "iss object with the issuer": claim(iss={"iss": ISSUER})},
         shows=("9068-23",),
@@ -203,7 +203,7 @@ TEXTS = ("iss", "sub", "client_id", "jti")
 REQUIRED = [
     *rows(
         18,
-        "RFC 9068 §2.2",
+        "RFC 9068 section 2.2",
         RejectionReason.MISSING_CLAIM,
         {f"{name} missing": claim(**{name: ABSENT}) for name in (*TEXTS, "aud", "iat", "exp")}
         | {
@@ -216,13 +216,13 @@ REQUIRED = [
     ),
     *rows(
         18,
-        "RFC 9068 §2.2",
+        "RFC 9068 section 2.2",
         RejectionReason.BAD_CLAIM,
         {f"{name} {label}": claim(**{name: value}) for name in TEXTS for label, value in NO_TEXT.items()},
     ),
     *rows(
         18,
-        "RFC 9068 §2.2.3",
+        "RFC 9068 section 2.2.3",
         RejectionReason.BAD_CLAIM,
         {
             f"scope {label}": claim(scope=value)
@@ -240,7 +240,7 @@ REQUIRED = [
 BOUND = [
     *rows(
         22,
-        "RFC 7800 §3.1",
+        "RFC 7800 section 3.1",
         RejectionReason.SENDER_CONSTRAINED,
         {
             f"cnf {label}": claim(cnf=value)

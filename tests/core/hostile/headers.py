@@ -34,7 +34,7 @@ ATTACKERS_KEYS = {
 KEYS_IN_HEADER = [
     *rows(
         4,
-        "RFC 8725 §3.10",
+        "RFC 8725 section 3.10",
         RejectionReason.UNKNOWN_KEY,
         {
             f"{label} of the attacker under the attacker's kid": (
@@ -46,7 +46,7 @@ KEYS_IN_HEADER = [
     ),
     *rows(
         4,
-        "RFC 8725 §3.10",
+        "RFC 8725 section 3.10",
         RejectionReason.BAD_SIGNATURE,
         {
             f"{label} of the attacker under the issuer's kid": (
@@ -61,7 +61,7 @@ KEYS_IN_HEADER = [
 KID = [
     *rows(
         5,
-        "RFC 8725 §3.10",
+        "RFC 8725 section 3.10",
         RejectionReason.UNKNOWN_KEY,
         {
             f"kid {label}": (lambda factory, text=text: factory.with_header(kid=text(factory)))
@@ -91,7 +91,7 @@ KID = [
     ),
     *rows(
         5,
-        "RFC 7515 §4.1.4",
+        "RFC 7515 section 4.1.4",
         RejectionReason.BAD_HEADER,
         {
             f"kid {label}": (lambda factory, value=value: factory.with_header(kid=value(factory)))
@@ -131,7 +131,7 @@ LOOK_ALIKES = {
 TYPE = [
     *rows(
         9,
-        "RFC 9068 §4",
+        "RFC 9068 section 4",
         RejectionReason.UNEXPECTED_TYPE,
         {
             f"typ {label}": (lambda factory, value=value: factory.with_header(typ=value))
@@ -170,7 +170,7 @@ TYPE = [
 OTHER_TOKENS = [
     *rows(
         10,
-        "RFC 9068 §5",
+        "RFC 9068 section 5",
         RejectionReason.UNEXPECTED_TYPE,
         {
             "ID token": lambda factory: factory.token(
@@ -202,7 +202,7 @@ OTHER_TOKENS = [
     ),
     *rows(
         10,
-        "RFC 9068 §5",
+        "RFC 9068 section 5",
         RejectionReason.MALFORMED,
         {
             "refresh token": lambda _forge: "Mbj2yGdfYYrJHTuw1LqGeVdVJZ5iSN",
@@ -215,7 +215,7 @@ OTHER_TOKENS = [
 
 
 def over_raw_payload(factory: TokenFactory) -> str:
-    """Sign as for ``b64: false`` (RFC 7797 §3), but send the payload encoded."""
+    """Sign as for ``b64: false`` (RFC 7797 section 3), but send the payload encoded."""
     header = b64url(json_of(factory.header(b64=False, crit=["b64"])).encode())
     claims = json_of(factory.claims())
     return f"{header}.{b64url(claims.encode())}.{b64url(factory.sign(f'{header}.{claims}'.encode()))}"
@@ -230,7 +230,7 @@ def with_raw_payload(factory: TokenFactory) -> str:
 CRITICAL = [
     *rows(
         11,
-        "RFC 7515 §4.1.11",
+        "RFC 7515 section 4.1.11",
         RejectionReason.CRITICAL_HEADER,
         {
             "crit unknown": lambda factory: factory.with_header(crit=["x"], x=1),
@@ -250,7 +250,7 @@ CRITICAL = [
     ),
     *rows(
         11,
-        "RFC 7797 §6",
+        "RFC 7797 section 6",
         RejectionReason.BAD_HEADER,
         {
             "b64 false without crit": lambda factory: factory.with_header(b64=False),
@@ -261,7 +261,7 @@ CRITICAL = [
     ),
     *rows(
         11,
-        "RFC 7797 §5.2",
+        "RFC 7797 section 5.2",
         RejectionReason.MALFORMED,
         {"b64 false with its payload unencoded": with_raw_payload},
         shows=("7515-1", "8725-14"),
@@ -283,7 +283,7 @@ def five_segments(header: dict[str, Any]) -> str:
 ENCRYPTED = [
     *rows(
         13,
-        "RFC 9068 §4",
+        "RFC 9068 section 4",
         RejectionReason.ENCRYPTED,
         {
             f"JWE {label}": (lambda factory, members=members: five_segments(factory.header(**members)))
@@ -307,7 +307,7 @@ ENCRYPTED = [
     ),
     *rows(
         13,
-        "RFC 8725 §3.6",
+        "RFC 8725 section 3.6",
         RejectionReason.BAD_HEADER,
         {
             "zip DEF": compressed,
@@ -319,7 +319,7 @@ ENCRYPTED = [
     ),
     *rows(
         13,
-        "RFC 9068 §4",
+        "RFC 9068 section 4",
         RejectionReason.ALGORITHM_MISMATCH,
         {
             "PBES2 in three segments": lambda factory: factory.with_header(
@@ -331,7 +331,7 @@ ENCRYPTED = [
     ),
     *rows(
         13,
-        "RFC 7519 §5.2",
+        "RFC 7519 section 5.2",
         RejectionReason.BAD_CLAIMS,
         {
             "nested token": lambda factory: factory.token(header=factory.header(cty="JWT"), payload=factory.token()),

@@ -99,7 +99,7 @@ ANY_SIGNATURE = {
 SIGNATURES = [
     *rows(
         7,
-        "RFC 7515 §5.2",
+        "RFC 7515 section 5.2",
         RejectionReason.BAD_SIGNATURE,
         {name: signed_with(alter) for name, alter in ANY_SIGNATURE.items()}
         | {
@@ -112,7 +112,7 @@ SIGNATURES = [
     ),
     *rows(
         7,
-        "RFC 7518 §3.4",
+        "RFC 7518 section 3.4",
         RejectionReason.BAD_SIGNATURE,
         {
             "r = s = 0": ecdsa(lambda _r, _s, _n: (0, 0)),
@@ -133,7 +133,7 @@ SIGNATURES = [
     ),
     *rows(
         7,
-        "RFC 7518 §3.4",
+        "RFC 7518 section 3.4",
         RejectionReason.BAD_SIGNATURE,
         {
             "r + n, which fits into the 66 bytes": ecdsa(lambda r, s, n: (r + n, s)),
@@ -144,7 +144,7 @@ SIGNATURES = [
     ),
     *rows(
         7,
-        "RFC 8017 §8",
+        "RFC 8017 section 8",
         RejectionReason.BAD_SIGNATURE,
         {
             "signature plus the modulus": signed_with(plus_the_modulus),
@@ -157,7 +157,7 @@ SIGNATURES = [
     ),
     *rows(
         7,
-        "RFC 7518 §3.5",
+        "RFC 7518 section 3.5",
         RejectionReason.BAD_SIGNATURE,
         {
             "salt of another length": lambda factory: salted(factory, 20),
@@ -167,7 +167,7 @@ SIGNATURES = [
     ),
     *rows(
         8,
-        "RFC 8032 §5.1.7",
+        "RFC 8032 section 5.1.7",
         RejectionReason.BAD_SIGNATURE,
         {
             "S + L": signed_with(malleable),

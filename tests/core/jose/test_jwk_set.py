@@ -75,7 +75,7 @@ def test_algorithm_that_is_not_accepted_from_this_issuer():
 
 
 def test_key_that_is_for_signatures_and_not_for_verifying_them():
-    """RFC 7517 §4.3: "sign" is an operation of the private half."""
+    """RFC 7517 section 4.3: "sign" is an operation of the private half."""
     key = TokenFactory("RS256").jwk
     assert "verify" in skipped(key | {"key_ops": ["sign"]})[0]
     assert skipped(key | {"key_ops": ["verify"]}) == skipped(key | {"key_ops": ["verify", "sign"]}) == []
