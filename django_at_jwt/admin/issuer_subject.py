@@ -112,7 +112,7 @@ class IssuerSubjectAdmin(ModelAdmin):
         return page or super().changeform_view(request, object_id, form_url, extra_context)
 
     def _review_page(self, request: HttpRequest) -> HttpResponse | None:
-        """Return the page with the warning, or ``None`` if there is nothing to warn of, or it was confirmed."""
+        """Return the page with the warning, or ``None`` if the row needs none or the warning was confirmed."""
         form = self.get_form(request, None, change=False)(request.POST)
         warning = _warning(form.instance) if form.is_valid() else None
         if warning is None or is_confirmed(request, warning):
@@ -136,13 +136,13 @@ def _warning(row: IssuerSubject) -> str | None:
     names = {"issuer": row.issuer, "user": row.user}
     if getattr(row.user, "is_superuser", False):
         text = gettext(
-            "%(user)s is a superuser: %(issuer)s, and anyone who holds a token of it with this subject, can do at this "
-            "site's APIs whatever a superuser can."
+            "%(user)s is a superuser. %(issuer)s, and anyone with one of its tokens for this subject, gets all "
+            "permissions at this site's APIs."
         )
     elif getattr(row.user, "is_staff", False):
         text = gettext(
-            "%(user)s is a staff member: %(issuer)s, and anyone who holds a token of it with this subject, can do at "
-            "this site's APIs whatever %(user)s can."
+            "%(user)s is a staff member. %(issuer)s, and anyone with one of its tokens for this subject, gets the "
+            "permissions of %(user)s at this site's APIs."
         )
     else:
         return None

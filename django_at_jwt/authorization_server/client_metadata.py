@@ -99,7 +99,8 @@ class ClientMetadataFetcher:
         )
         metadata = read_metadata_document(document, offer, client_id=client_id)
         if metadata.dropped:
-            logger.info("Client %s does not get what it asks for: %s", quote(client_id), "; ".join(metadata.dropped))
+            dropped = "; ".join(metadata.dropped)
+            logger.info("Client %s: parts of its metadata document are ignored: %s", quote(client_id), dropped)
         return {
             "client_id": client_id,
             "client_name": metadata.client_name,

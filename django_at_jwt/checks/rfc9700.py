@@ -52,7 +52,7 @@ def check_rfc9700(**_kwargs: Any) -> list[CheckMessage]:
         ),
         "REFRESH_TOKEN_EXPIRE_SECONDS": ("Unused refresh tokens never expire.", CheckId.ENDLESS_REFRESH_TOKENS),
         "REFRESH_TOKEN_GRACE_PERIOD_SECONDS": (
-            "A refresh that is repeated after a lost response is reuse, or counts as a repetition for over a minute.",
+            "A client that lost the response to a refresh cannot retry it, or has more than a minute to do so.",
             CheckId.GRACE_PERIOD,
         ),
     }

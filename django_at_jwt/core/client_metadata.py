@@ -38,7 +38,7 @@ MOST_REDIRECT_URIS: Final = 50
 
 # Control characters, lone surrogates and separators of lines.
 _UNPRINTABLE: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})
-# They make a name look like another one: bidirectional overrides and isolates.
+# They make a name look like another name: bidirectional overrides and isolates.
 _BIDIRECTIONAL: Final = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 # Letters, numbers, punctuation and symbols; without any, a name is invisible.
 _VISIBLE: Final = "LNPS"

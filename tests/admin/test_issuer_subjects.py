@@ -117,8 +117,8 @@ class TestWarning:
     @pytest.mark.parametrize(
         ("status", "said"),
         [
-            ({"is_superuser": True}, "alice is a superuser: https://a.example.com, and anyone who holds a token"),
-            ({"is_staff": True}, "alice is a staff member: https://a.example.com, and anyone who holds a token"),
+            ({"is_superuser": True}, "alice is a superuser. https://a.example.com, and anyone with one of its tokens"),
+            ({"is_staff": True}, "alice is a staff member. https://a.example.com, and anyone with one of its tokens"),
         ],
     )
     def test_comes_before_a_subject_acts_as_a_superuser_or_staff_member(self, user, admin_client, status, said):

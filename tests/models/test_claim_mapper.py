@@ -52,7 +52,7 @@ def test_good_one_is_saved_and_applied():
         ({"source": {"kind": "registered", "name": "tests.tenant"}}, "type", "returns “integer”"),
         ({"source": [EMAIL]}, "source", "“kind” must be one of"),
         ({"transforms": [{"kind": "upper"}]}, "transforms", "“kind” must be one of"),
-        ({"conditions": {"scope": ["email"]}}, "conditions", "known is scopes"),
+        ({"conditions": {"scope": ["email"]}}, "conditions", "Use scopes"),
         ({"when_missing": "default", "default": 5}, "default", "is not of type"),
         ({"type": "text"}, "type", ""),
     ],

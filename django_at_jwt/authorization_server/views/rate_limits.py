@@ -40,7 +40,7 @@ class Counted:
         try:
             _cache().decr(self._key)
         except Exception as error:  # noqa: BLE001 - as below; too high a count is harmless
-            logger.warning("A right attempt stays counted in the cache: %s", single_line(error))
+            logger.warning("A correct attempt could not be removed from the count in the cache: %s", single_line(error))
 
 
 def count_attempt(name: str, sender: str, seconds: int) -> Counted:

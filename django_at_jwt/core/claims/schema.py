@@ -368,7 +368,7 @@ def _unknown_members(data: Mapping[Any, Any], known: Mapping[str, object], where
     for name in data:
         if name not in known:
             name = name if isinstance(name, str) else type(name).__name__  # noqa: PLW2901 - a name that can be shown
-            text = gettext_noop("“%(name)s” is unknown; known is %(known)s.")
+            text = gettext_noop("“%(name)s” is unknown. Use %(known)s.")
             nearest = ", ".join(nearest_names(name, known))
             yield RuleProblem(where=where, text=text, parameters={"name": name, "known": nearest})
 

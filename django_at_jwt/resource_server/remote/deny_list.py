@@ -227,7 +227,7 @@ class RemoteDenyList:
             self._failed(str(error))
         except Exception as error:
             # A bug in this code must have no worse effect than an issuer that is down.
-            logger.exception("The answer of an issuer could not be processed, which is a bug of this app")
+            logger.exception("The response of an issuer could not be processed. This is a bug in django-at-jwt")
             self._failed(f"processing the answer of {quote(self._options.remote.issuer)} raised {type(error).__name__}")
         else:
             self._is_failing = False

@@ -203,7 +203,7 @@ class RemoteKeySource:
             return False
         except Exception as error:
             # An answer that this code fails on must have no worse effect than an issuer that is down.
-            logger.exception("The answer of an issuer could not be processed, which is a bug of this app")
+            logger.exception("The response of an issuer could not be processed. This is a bug in django-at-jwt")
             self._failed(f"processing the answer of {quote(self._options.issuer)} raised {type(error).__name__}")
             return False
         self._take(retrieved.snapshot)

@@ -88,7 +88,7 @@ def refusal(**changes):
         ({"source": "email"}, "source", "“kind” must be one of user, groups"),
         ({"source": {"kind": ["user"]}}, "source", "“kind” must be one of user, groups"),
         ({"source": {"kind": "user"}}, "source", "“path” is missing"),
-        ({"source": {"kind": "user", "pth": "email"}}, "source", "“pth” is unknown; known is path"),
+        ({"source": {"kind": "user", "pth": "email"}}, "source", "“pth” is unknown. Use path"),
         ({"source": {"kind": "user", "path": "x" * 256}}, "source", "1 to 255"),
         ({"source": {"kind": "groups", "path": "x"}}, "source", "“path” is unknown"),
         ({"source": {"kind": "constant", "value": ""}}, "source", "must have a value"),
@@ -123,7 +123,7 @@ def refusal(**changes):
         ({"type": "text"}, "type", "string, integer"),
         ({"type": None}, "type", "string, integer"),
         ({"conditions": []}, "conditions", "must be an object"),
-        ({"conditions": {"client": ["web"]}}, "conditions", "“client” is unknown; known is clients"),
+        ({"conditions": {"client": ["web"]}}, "conditions", "“client” is unknown. Use clients"),
         ({"conditions": {"clients": "web"}}, "conditions", "list of at most"),
         ({"conditions": {"tokens_for": "all"}}, "conditions", "users, machines"),
         ({"conditions": {"tokens_for": "machines", "groups": ["a"]}}, "conditions", "never match"),
@@ -136,7 +136,7 @@ def refusal(**changes):
         ({"order": 2**31}, "order", "must be an integer"),
         ({"order": True}, "order", "must be an integer"),
         ({"enabled": None}, "enabled", "true or false"),
-        ({"claims": "x"}, "name", "“claims” is unknown; known is claim"),
+        ({"claims": "x"}, "name", "“claims” is unknown. Use claim"),
     ],
 )
 def test_refusal(changes, where, says):
