@@ -40,6 +40,9 @@ class Page:
     released: threading.Event | None = None
 
 
+HTML = Page(b"<html>", headers={"Content-Type": "text/html; charset=utf-8"})
+
+
 class RemoteIssuer:
     """The issuer. The pages that it serves can be changed at any time."""
 
