@@ -15,10 +15,12 @@ from django.db import OperationalError, connections
 from django.urls import include, path, resolve
 from django.utils import timezone
 from django.utils.timezone import localtime
+from oauth2_provider.models import get_access_token_model
 
 from django_at_jwt import urls
 from django_at_jwt.admin.dates import format_instant
 from django_at_jwt.admin.signing_key import admin as signing_key_admin
+from django_at_jwt.authorization_server.keys import affected_tokens
 from django_at_jwt.authorization_server.keys import encryption as protection
 from django_at_jwt.authorization_server.keys.rotation import safe_to_purge_after
 from django_at_jwt.core.errors import NoSigningKey
@@ -417,6 +419,34 @@ class TestRevoke:
         page = admin_client.get(f"{LIST}{in_state(KeyState.ANNOUNCED).pk}/revoke/").content.decode()
         assert "No live access token of this key is stored." in page
         assert key.private_jwe
+
+    def test_many_tokens_are_not_counted_one_by_one_unless_asked(
+        self, signing_keys, admin_client, service, monkeypatch
+    ):
+        monkeypatch.setattr(affected_tokens, "COUNTED_AT_ONCE", 2)
+        tokens, key = get_access_token_model()._meta.db_table, in_state(KeyState.SIGNING)
+
+        def shown(query=""):
+            with captured_statements() as statements:
+                page = admin_client.get(f"{LIST}{key.pk}/revoke/{query}").content.decode()
+            return page, any(tokens in statement for statement in statements)
+
+        for _ in range(2):
+            service.token("client_credentials")
+        page, reads_tokens = shown()
+        assert ("2 live access tokens (users: 0) were signed by this key." in page, reads_tokens) == (True, True)
+        service.token("client_credentials")
+        page, reads_tokens = shown()
+        assert "At most 3 stored access tokens of this key are live. They are rejected from now on." in page
+        assert '<a href="?exact">Count them by client and user</a>' in page
+        assert "The last of them would expire at" in page
+        assert ("client-credentials client:" in page, reads_tokens) == (False, False)
+        page, reads_tokens = shown("?exact")
+        assert "3 live access tokens (users: 0) were signed by this key." in page
+        assert ("client-credentials client: 3" in page, reads_tokens) == (True, True)
+        with captured_statements() as statements:
+            admin_client.post(f"{LIST}{key.pk}/revoke/", {"reason": "x"})
+        assert not any(tokens in statement for statement in statements)
 
     def test_is_applied_and_recorded_in_the_history(self, signing_keys, admin_client):
         key = in_state(KeyState.SIGNING)

@@ -319,7 +319,7 @@ class SigningKeyAdmin(ReadOnlyModelAdmin):
         context = {"title": _("Revoke a signing key"), "key": key, "form": form, "preview": revocation}
         context |= {
             "state": key.state_at(timezone.now()).value,
-            "tokens": revoke_issued_tokens(revocation, dry_run=True),
+            "tokens": revoke_issued_tokens(revocation, exact="exact" in request.GET, dry_run=True),
         }
         return self._page(request, "revoke", context)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from django.db.models import Count, Max, Q, QuerySet
 from django.utils.translation import gettext
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from django_at_jwt.core.key_lifecycle import KeyTimes
 
 
+# Above this number, a page only shows how many tokens there can be: an exact count reads the row of each token.
+COUNTED_AT_ONCE: Final = 1000
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AffectedTokens:
     """Live tokens that a key has signed or may have signed, and their clients and users.
@@ -28,6 +32,8 @@ class AffectedTokens:
     The link of each token names its key. A token from before links did so may have been signed by any key.
 
     Attributes:
+        is_exact: whether the tokens were counted with their clients and users. Otherwise, ``tokens`` includes revoked
+            ones, and ``clients`` and ``users`` are empty.
         tokens: number of tokens.
         unproven: number of unexpired tokens whose key is unknown, revoked ones included.
         clients: pairs of a client's name and its number of tokens.
@@ -38,10 +44,11 @@ class AffectedTokens:
         issued_without_rows: whether there may be more, because some access tokens are issued without a row.
     """
 
+    is_exact: bool = True
     tokens: int
     unproven: int
-    clients: tuple[tuple[str, int], ...]
-    users: int
+    clients: tuple[tuple[str, int], ...] = ()
+    users: int = 0
     last_expires_at: datetime | None
     replaced_without_rows: bool
     issued_without_rows: bool
@@ -62,30 +69,41 @@ def live_tokens(key: KeyTimes, now: datetime) -> QuerySet[Any]:
     return _rows(live_links(key, now), now)
 
 
-def affected_tokens(key: KeyTimes, now: datetime, *, last_token_expires_at: datetime | None = None) -> AffectedTokens:
+def affected_tokens(
+    key: KeyTimes, now: datetime, *, last_token_expires_at: datetime | None = None, exact: bool = True
+) -> AffectedTokens:
     """Count the live tokens that a key may have signed, and their clients and users.
 
     Args:
         last_token_expires_at: recorded expiry of the key's last token, or ``None``.
+        exact: count any number of tokens exactly, which takes a second for 100,000. Otherwise, more than
+            :data:`COUNTED_AT_ONCE` are only counted in an index.
     """
-    live = live_tokens(key, now)
-    totals = live.aggregate(tokens=Count("pk"), users=Count("user", distinct=True), last=Max("expires"))
-    clients = live.values("application__client_id", "application__name").annotate(number=Count("pk"))
+    links = live_links(key, now)
+    is_exact = exact or links[: COUNTED_AT_ONCE + 1].count() <= COUNTED_AT_ONCE
+    # An index alone has the number of links, which includes revoked tokens.
+    counted = _counted(_rows(links, now)) if is_exact else links.aggregate(tokens=Count("*"), last=Max("expires_at"))
+    expiries = (counted.pop("last"), last_token_expires_at)
     return AffectedTokens(
-        tokens=totals["tokens"],
-        # With the revoked ones: an index alone has the answer.
+        is_exact=is_exact,
         unproven=_unexpired(now).filter(kid__isnull=True).count(),
-        users=totals["users"],
-        last_expires_at=max(
-            (at for at in (totals["last"], last_token_expires_at) if at is not None and at > now), default=None
-        ),
-        clients=tuple(
-            (each["application__name"] or each["application__client_id"] or gettext("(deleted client)"), each["number"])
-            for each in clients.order_by("-number", "application__client_id")
-        ),
+        last_expires_at=max((at for at in expiries if at is not None and at > now), default=None),
         replaced_without_rows=not oauth2_settings.ROTATE_REFRESH_TOKEN,
         issued_without_rows=some_tokens_are_unstored(),
+        **counted,
     )
+
+
+def _counted(live: QuerySet[Any]) -> dict[str, Any]:
+    """Return the number of tokens, their clients and users, and when the last of them expires."""
+    totals = live.aggregate(tokens=Count("pk"), users=Count("user", distinct=True), last=Max("expires"))
+    clients = live.values("application__client_id", "application__name").annotate(number=Count("pk"))
+    return totals | {
+        "clients": tuple(
+            (each["application__name"] or each["application__client_id"] or gettext("(deleted client)"), each["number"])
+            for each in clients.order_by("-number", "application__client_id")
+        )
+    }
 
 
 def _unexpired(now: datetime) -> QuerySet[IssuedToken]:

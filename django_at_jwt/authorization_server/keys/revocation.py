@@ -351,17 +351,23 @@ def revoke_issued_tokens(
     *,
     refresh_tokens: RefreshTokens = RefreshTokens.NONE,
     origin: ChangeOrigin = UNKNOWN_ORIGIN,
+    exact: bool = True,
     dry_run: bool = False,
 ) -> RevocationReport:
     """Count the tokens that a revoked key signed, and revoke refresh tokens, which the key's history records.
 
     It can be called again to retry what failed. Errors are reported in ``problems``, not raised: the key is already
     revoked, and the administrator must see that too.
+
+    Args:
+        exact: count the tokens exactly even if there are many, as :func:`affected_tokens` does.
     """
     now, problems = timezone.now(), []
     affected = None
     try:
-        affected = affected_tokens(revocation.times, now, last_token_expires_at=revocation.last_token_expires_at)
+        affected = affected_tokens(
+            revocation.times, now, last_token_expires_at=revocation.last_token_expires_at, exact=exact
+        )
     except Exception as error:
         logger.exception("The tokens of signing key %s could not be counted", revocation.kid)
         text = gettext("The tokens that the key signed could not be counted: %(problem)s")
