@@ -117,6 +117,15 @@ class SigningKey(models.Model):
             condition &= ~begun
         return condition
 
+    @staticmethod
+    def not_retired(now: datetime) -> models.Q:
+        """Return the condition for rows that are not retired at an instant (an aware datetime).
+
+        Retired keys have no part in a rotation or a revocation, and a site that never purges keeps hundreds.
+        """
+        in_use = models.Q(retired_at__isnull=True) | models.Q(retired_at__gt=now)
+        return in_use | SigningKey.in_state(KeyState.REVOKED, now)
+
     def state_name(self) -> str:
         """Return the current state in the active language."""
         return str(STATE_NAMES[self.state_at(timezone.now())])

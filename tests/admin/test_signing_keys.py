@@ -6,6 +6,7 @@ import re
 from datetime import timedelta
 from html import unescape
 from types import ModuleType
+from unittest import mock
 
 import pytest
 from django.contrib import admin
@@ -168,6 +169,14 @@ class TestFilters:
         assert {key.kid for key in page.context["cl"].result_list} == expected
         assert admin_client.get(f"{LIST}?state={state}&_facets=True").status_code == 200
 
+    @pytest.mark.parametrize("revoked", [[], ["retired"]])
+    def test_not_retired_is_every_other_state(self, revoked, keys, settings):
+        settings.AT_JWT = {**settings.AT_JWT, "REVOKED_KIDS": revoked}
+        now = timezone.now()
+        expected = {key.kid for key in SigningKey.objects.all() if key.state_at(now) is not KeyState.RETIRED}
+        assert ("retired" in expected) == bool(revoked)
+        assert {key.kid for key in SigningKey.objects.filter(SigningKey.not_retired(now))} == expected
+
     def test_algorithm(self, keys, admin_client):
         SigningKey.objects.filter(kid="announced").update(algorithm="RS256")
         page = admin_client.get(f"{LIST}?algorithm=RS256")
@@ -181,6 +190,26 @@ class TestFilters:
     def test_unknown_values_are_no_error(self, keys, admin_client):
         assert len(admin_client.get(f"{LIST}?state=x").context["cl"].result_list) == SigningKey.objects.count()
         assert len(admin_client.get(f"{LIST}?algorithm=x&q=y").context["cl"].result_list) == 0
+
+
+def test_list_reads_no_row_of_a_retired_key_for_the_timeline(signing_keys, admin_client):
+    now = timezone.now()
+    template = signing_keys[0]
+    for number in range(40):
+        SigningKey.objects.create(
+            kid=f"retired-{number}",
+            algorithm=template.algorithm,
+            public_jwk=template.public_jwk,
+            announced_at=now - timedelta(days=9),
+            signing_at=now - timedelta(days=8),
+            retained_at=now - timedelta(days=2),
+            retired_at=now - timedelta(days=1),
+        )
+    with mock.patch.object(SigningKey, "from_db", side_effect=SigningKey.from_db) as made:
+        page = admin_client.get(LIST).content.decode()
+    assert "40 retired or revoked keys without live tokens are not shown." in page
+    # Those of a page, and the two of the timeline.
+    assert made.call_count == 30 + 2
 
 
 def test_key_revoked_before_it_signed_never_signs(signing_keys, admin_client):

@@ -218,14 +218,15 @@ class SigningKeyAdmin(ReadOnlyModelAdmin):
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Show the timeline above the list."""
-        now = timezone.now()
-        rows = list(SigningKey.objects.defer("private_jwe"))
+        now, number = timezone.now(), SigningKey.objects.count()
+        rows = list(SigningKey.objects.filter(SigningKey.not_retired(now)).defer("private_jwe", "public_jwk"))
+        times = [row.times for row in rows]
         drawn = [row for row in rows if is_drawn(row, now)]
         context = {
-            "schedules": schedules([row.times for row in rows], app_settings().signing_algorithms, now) if rows else [],
+            "schedules": schedules(times, app_settings().signing_algorithms, now) if number else [],
             "timeline": timeline(drawn, now),
-            "not_drawn": len(rows) - len(drawn),
-            "last_run": run_line([row.times for row in rows], now),
+            "not_drawn": number - len(drawn),
+            "last_run": run_line(times, now),
             "may_rotate": self.has_rotate_permission(request),
             "jwk_set": first_path(mounted_views(JwkSetView)),
         }

@@ -30,6 +30,7 @@ from .rotation import (
     report_made_keys,
     require_keys_that_open,
     require_sound_policy,
+    rows_in_use,
 )
 from .store import key_store
 
@@ -159,7 +160,7 @@ def import_signing_key(
             imported.save(using=database, force_insert=True)
             record_events([key_event(times, KeyAction.IMPORTED, origin, describe_times(times))], database)
             cause = gettext("%(kid)s was imported") % {"kid": kid}
-            rotation = carry_out_rotation(database, origin=origin.because(cause))
+            rotation = carry_out_rotation(rows_in_use(database), database, origin=origin.because(cause))
             plan = rotation.plan
     if not dry_run:
         key_store.forget()

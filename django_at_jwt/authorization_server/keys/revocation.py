@@ -237,7 +237,8 @@ def revoke_signing_key(
     """
     with signing_key_lock(dry_run=dry_run) as database:
         now = timezone.now()
-        rows = {row.kid: row for row in SigningKey.objects.using(database)}
+        concerned = SigningKey.not_retired(now) | Q(kid=kid)
+        rows = {row.kid: row for row in SigningKey.objects.using(database).filter(concerned)}
         already = once_more and kid in rows and rows[kid].revoked_at is not None
         effect = _Effect() if already else _effect_on_others(rows, kid, now)
         times = rows[kid].stored_times

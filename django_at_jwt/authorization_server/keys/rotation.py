@@ -63,7 +63,7 @@ class Takeover:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Rotation:
-    """The result of a rotation, or of its dry run: the plan, and the rows afterwards.
+    """The result of a rotation, or of its dry run: the plan, and the rows afterwards, without those of retired keys.
 
     ``client_secret_key`` is the kid of a new key for client secrets, or ``None``.
     """
@@ -76,14 +76,15 @@ class Rotation:
 
     @property
     def times_after(self) -> tuple[KeyTimes, ...]:
-        """The planned times of all keys, applied or not. Keys that were not made have no kid yet."""
+        """The planned times of the keys, applied or not. Keys that were not made have no kid yet."""
         times = {row.kid: row.times for row in self.keys} | {key.kid: key for key in self.plan.changed}
         return (*times.values(), *(() if self.made else (_times_of(new, "a new key") for new in self.plan.new)))
 
     def takeovers(self, algorithms: Iterable[str]) -> tuple[Takeover, ...]:
         """Return the next takeover of each algorithm that has an announced key. An applied rotation moves no more."""
         stored = {row.kid: row.signing_at for row in self.keys}
-        after = ((name, next_signer(self.times_after, name, self.at)) for name in algorithms)
+        times = self.times_after
+        after = ((name, next_signer(times, name, self.at)) for name in algorithms)
         return tuple(
             Takeover(
                 algorithm=name,
@@ -138,10 +139,11 @@ def rotate_signing_keys(
 def _rotated(*, early: Collection[str], origin: ChangeOrigin, dry_run: bool, key_encryption_key_lost: bool) -> Rotation:
     require_sound_policy()
     with signing_key_lock(dry_run=dry_run) as database:
+        rows = rows_in_use(database)
         if not key_encryption_key_lost:
-            require_keys_that_open(SigningKey.objects.using(database).order_by("signing_at"), timezone.now())
+            require_keys_that_open(rows, timezone.now())
         cause = gettext("Early rotation") if early else gettext("Rotation")
-        rotation = carry_out_rotation(database, early=early, origin=origin.because(cause), dry_run=dry_run)
+        rotation = carry_out_rotation(rows, database, early=early, origin=origin.because(cause), dry_run=dry_run)
         if is_preferred():
             made = create_client_secret_key(database, key_encryption_key_lost=key_encryption_key_lost, dry_run=dry_run)
             rotation = replace(rotation, client_secret_key=made)
@@ -203,15 +205,29 @@ def policy_problems(longest_lifetime: int) -> tuple[str, ...]:
     return tuple(gettext(problem.text) % problem.parameters for problem in problems)
 
 
+def rows_in_use(database: str) -> tuple[SigningKey, ...]:
+    """Return the rows of all keys that are not retired, in the order in which they sign."""
+    rows = SigningKey.objects.using(database).filter(SigningKey.not_retired(timezone.now()))
+    return tuple(rows.order_by("signing_at", "kid"))
+
+
 def carry_out_rotation(
-    database: str, *, origin: ChangeOrigin, early: Collection[str] = (), dry_run: bool = False
+    rows: Sequence[SigningKey],
+    database: str,
+    *,
+    origin: ChangeOrigin,
+    early: Collection[str] = (),
+    dry_run: bool = False,
 ) -> Rotation:
-    """Rotate while the caller holds :func:`signing_key_lock`."""
+    """Rotate while the caller holds :func:`signing_key_lock`.
+
+    Args:
+        rows: those of :func:`rows_in_use`, read with the lock.
+    """
     now = timezone.now()
-    rows = {row.kid: row for row in SigningKey.objects.using(database).order_by("signing_at", "kid")}
-    plan = planned_rotation([row.times for row in rows.values()], now, early=early)
-    made = () if dry_run else apply_plan(plan, rows, database, origin=origin)
-    return Rotation(plan=plan, made=made, keys=(*rows.values(), *made), at=now)
+    plan = planned_rotation([row.times for row in rows], now, early=early)
+    made = () if dry_run else apply_plan(plan, {row.kid: row for row in rows}, database, origin=origin)
+    return Rotation(plan=plan, made=made, keys=(*rows, *made), at=now)
 
 
 def require_keys_that_open(rows: Iterable[SigningKey], now: datetime) -> None:

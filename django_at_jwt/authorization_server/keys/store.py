@@ -40,6 +40,8 @@ _NEVER: Final = float("-inf")
 _EMPTY_MAX_AGE: Final = 1.0
 _RETRY_AFTER: Final = 1.0
 _LEAST_JWK_SET_MAX_AGE: Final = 60
+# Within this time, each process has noticed that a key retired.
+_RETIREMENT_NOTICED: Final = timedelta(days=7)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,10 +69,11 @@ _NO_RING: Final = _DerivedRing(ring=KeyRing(), records=None, settings=None, ends
 class KeyStore:
     """The key ring of the local issuer, shared by the threads of this process.
 
-    The rows are read from the primary database again when they are older than ``KEY_RING_MAX_AGE``. Transitions that
-    the rows already contain happen on time without a read. If a read fails or hangs, the former keys are used for
-    ``KEY_RING_MAX_STALE``: after that, one of them may have been revoked without this process knowing. No request waits
-    longer than :data:`~django_at_jwt.authorization_server.row_cache.READ_PATIENCE` for a read.
+    The rows are read from the primary database again when they are older than ``KEY_RING_MAX_AGE``, except those of
+    keys that retired long ago. Transitions that the rows already contain happen on time without a read. If a read fails
+    or hangs, the former keys are used for ``KEY_RING_MAX_STALE``: after that, one of them may have been revoked without
+    this process knowing. No request waits longer than
+    :data:`~django_at_jwt.authorization_server.row_cache.READ_PATIENCE` for a read.
     """
 
     def __init__(self) -> None:
@@ -181,7 +184,8 @@ class KeyStore:
 
     def _read(self, _database: str) -> tuple[_Record, ...]:
         known = {record.times.kid: record.public_key for record in self._records}
-        rows = primary_rows(SigningKeyRow).order_by("signing_at", "kid")
+        condition = SigningKeyRow.not_retired(timezone.now() - _RETIREMENT_NOTICED)
+        rows = primary_rows(SigningKeyRow).filter(condition).order_by("signing_at", "kid")
         return tuple(record for row in rows if (record := _record_of(row, known.get(row.kid))) is not None)
 
     def _ring_of(self, records: tuple[_Record, ...]) -> KeyRing:

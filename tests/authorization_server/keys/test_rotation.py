@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import timedelta
 from io import StringIO
+from unittest import mock
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -51,6 +52,41 @@ def test_second_run_does_nothing(django_assert_max_num_queries):
     before = list(SigningKey.objects.values())
     assert run().startswith("Nothing to do.")
     assert list(SigningKey.objects.values()) == before
+
+
+@pytest.mark.usefixtures("keys_made_quickly")
+@pytest.mark.parametrize("command", ["rotate_signing_keys", "revoke_signing_key"])
+def test_rows_are_read_once_and_not_those_of_retired_keys(command):
+    run()
+    signing, announced = SigningKey.objects.order_by("signing_at")
+    day = timedelta(days=1)
+    for number in range(1, 4):
+        SigningKey.objects.create(
+            kid=f"retired-{number}",
+            algorithm=signing.algorithm,
+            public_jwk=signing.public_jwk,
+            announced_at=signing.signing_at - 30 * day,
+            signing_at=signing.signing_at - 20 * day,
+            retained_at=signing.signing_at - 10 * day,
+            retired_at=signing.signing_at - 5 * day,
+        )
+    with mock.patch.object(SigningKey, "from_db", side_effect=SigningKey.from_db) as read:
+        if command == "rotate_signing_keys":
+            document = json.loads(run("--json", "--dry-run"))
+            assert [key["kid"] for key in document["keys"]] == [signing.kid, announced.kid]
+        else:
+            call_command(command, signing.kid, "--reason", "x", "--dry-run", stdout=StringIO())
+    assert read.call_count == 2
+
+
+def test_retired_key_can_still_be_revoked(signing_keys):
+    retired = signing_keys[0]
+    now, day = timezone.now(), timedelta(days=1)
+    times = {"signing_at": now - 20 * day, "retained_at": now - 10 * day, "retired_at": now - day}
+    SigningKey.objects.filter(pk=retired.pk).update(**times)
+    call_command("revoke_signing_key", retired.kid, "--reason", "x", stdout=StringIO())
+    retired.refresh_from_db()
+    assert retired.revoked_at is not None
 
 
 @pytest.mark.usefixtures("keys_made_quickly")

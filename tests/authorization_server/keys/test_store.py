@@ -243,6 +243,21 @@ def test_unusable_row_is_ignored_and_logged(signing_keys, caplog):
     assert second.kid in caplog.text
 
 
+def test_row_of_a_key_that_retired_long_ago_is_not_read(signing_keys, caplog):
+    now, day = timezone.now(), timedelta(days=1)
+    retired = {"announced_at": now - 90 * day, "signing_at": now - 80 * day, "retained_at": now - 20 * day}
+    SigningKey.objects.create(kid="long ago", algorithm="RS256", public_jwk={}, **retired, retired_at=now - 8 * day)
+    usual = signing_keys[0]
+    SigningKey.objects.create(
+        kid="lately", algorithm=usual.algorithm, public_jwk=usual.public_jwk, **retired, retired_at=now - 6 * day
+    )
+    store = KeyStore()
+    assert set(store.current().public_keys) == {key.kid for key in signing_keys}
+    # Processes report that it retired.
+    assert {times.kid for times in store.times()} == {"lately", *(key.kid for key in signing_keys)}
+    assert not caplog.records
+
+
 def test_revoked_key_is_not_published_and_does_not_sign(signing_keys, clock):
     first, second = signing_keys
     store = KeyStore()
@@ -294,6 +309,9 @@ def hang(monkeypatch, signing_keys):
     rows = list(SigningKey.objects.order_by("signing_at", "kid"))
 
     class Rows:
+        def filter(self, _condition):
+            return self
+
         def order_by(self, *_names):
             reads.append(threading.current_thread())
             answer.wait(PATIENCE_SECONDS)
