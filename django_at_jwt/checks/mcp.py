@@ -77,7 +77,8 @@ def check_loopback_client_metadata(**_kwargs: Any) -> list[CheckMessage]:
         return []
     return [
         Warning(
-            'AT_JWT["LOOPBACK_CLIENT_METADATA"] is on: a stranger can make this server send requests to itself.',
+            'AT_JWT["LOOPBACK_CLIENT_METADATA"] is on: anyone who can log in can make this server send requests to '
+            "itself.",
             hint="Remove it. It is for development.",
             id=CheckId.LOOPBACK_CLIENT_METADATA,
         )

@@ -3,7 +3,7 @@
 from .audience import resolved_audience
 from .bearer import issued_row
 from .client_authentication import authenticated_client
-from .client_metadata import TooManyDocuments, unknown_client
+from .client_metadata import WITHOUT_FETCH, TooManyDocuments, unknown_client
 from .client_policy import allows_front_channel_tokens
 from .device_grant import begin_polling, pending_audience, requested_audience, token_server_kwargs
 from .direct_issuance import DirectAccessToken, issue_access_token
@@ -15,6 +15,7 @@ from .validator import AccessTokenValidatorMixin
 __all__ = [
     "AUTHENTICATION",
     "DEVICE_CODE_GRANT",
+    "WITHOUT_FETCH",
     "AccessTokenValidatorMixin",
     "DirectAccessToken",
     "TooManyDocuments",

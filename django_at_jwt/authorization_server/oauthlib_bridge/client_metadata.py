@@ -27,6 +27,9 @@ _ENDPOINTS_WITHOUT_USER: Final = (
     "pushed-authorization-request",
 )
 
+WITHOUT_FETCH: Final = "at_jwt.without_fetch"
+"""The key of ``request.META``, which no client can set, of a request that must not fetch a metadata document."""
+
 logger: Final = logging.getLogger("django_at_jwt")
 
 
@@ -105,4 +108,4 @@ class ClientMetadataMixin:
 
 
 def _is_without_user(request: Request) -> bool:
-    return is_endpoint(request.uri or "", *_ENDPOINTS_WITHOUT_USER)
+    return WITHOUT_FETCH in request.headers or is_endpoint(request.uri or "", *_ENDPOINTS_WITHOUT_USER)

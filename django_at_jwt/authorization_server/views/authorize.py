@@ -18,6 +18,7 @@ from django_at_jwt.authorization_server.login.events import authentication_of, l
 from django_at_jwt.authorization_server.login.prompts import forget_ask, login_ask, remember_ask
 from django_at_jwt.authorization_server.oauthlib_bridge import (
     AUTHENTICATION,
+    WITHOUT_FETCH,
     TooManyDocuments,
     redirectable,
     resolved_audience,
@@ -270,18 +271,20 @@ class AuthorizationView(ConsentPageMixin, OwnCoreMixin, toolkit_views.Authorizat
 
 
 def _limit_documents(request: HttpRequest) -> None:
-    """Refuse to fetch a client's metadata document without a user who is logged in, or too often for one user.
+    """Fetch no client's metadata document without a user who is logged in, or too often for one user.
 
-    With ``prompt=none`` and ``prompt=create``, a request is validated before the user is logged in.
+    With ``prompt=none`` and ``prompt=create``, a request is validated before the user is logged in. If there is a copy,
+    it has the redirect URI for the error (RFC 6749 section 4.1.2.1), although it has expired.
 
     Raises:
-        FatalClientError: the document must not be fetched for this request.
+        FatalClientError: the user has had too many fetched.
     """
     client_id = request.GET.get("client_id")
     if not must_be_fetched(client_id):
         return
     if not request.user.is_authenticated:
-        raise FatalClientError(error=unknown_client())
+        request.META[WITHOUT_FETCH] = True
+        return
     counted = count_attempt("client_metadata", f"user {request.user.pk}", _HOUR)
     if counted.number > _MOST_DOCUMENTS:
         logger.warning(

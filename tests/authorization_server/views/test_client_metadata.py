@@ -579,6 +579,34 @@ class TestFetching:
         assert documents.requests == []
         assert not get_application_model().objects.exists()
 
+    @pytest.mark.parametrize(
+        ("ago", "redirect_uri", "status"),
+        [
+            (timedelta(hours=1), "http://127.0.0.1:50123/callback", 302),
+            (timedelta(hours=1), "https://elsewhere.example.com/", 400),
+            # The copy is too old to use.
+            (timedelta(hours=25), "http://127.0.0.1:50123/callback", 400),
+        ],
+    )
+    def test_expired_copy_has_the_redirect_uri_for_an_error(self, ago, redirect_uri, status, documents, user):
+        """RFC 6749 section 4.1.2.1, OpenID Connect Core section 3.1.2.6."""
+        client = PublicClient(documents.publish())
+        client.page(user)
+        expire(client.client_id, ago=ago)
+        documents.requests.clear()
+        query = {"response_type": "code", "client_id": client.client_id, "redirect_uri": redirect_uri, "state": "s"}
+        challenge = {"code_challenge": "a" * 43, "code_challenge_method": "S256"}
+        answer = Client().get("/o/authorize/", {**query, **challenge, "scope": "openid read", "prompt": "none"})
+        assert answer.status_code == status, answer.content
+        assert documents.requests == []
+        if status == 302:
+            address, _, told = answer["Location"].partition("?")
+            assert address == redirect_uri
+            assert {name: parse_qs(told)[name] for name in ("error", "state")} == {
+                "error": ["login_required"],
+                "state": ["s"],
+            }
+
     @pytest.mark.parametrize("path", WITHOUT_USER)
     @pytest.mark.parametrize("is_known", [False, True], ids=["unknown", "expired"])
     def test_nothing_is_fetched_where_no_user_is_logged_in(self, path, is_known, documents, user):
