@@ -113,18 +113,38 @@ def table_of(text):
     ]
 
 
+def is_refused(row):
+    """Return whether a row's resources are refused with the same error, whatever the scope is."""
+    return len({case.values[-1] for case in row}) == 1 and ":" not in row[0].values[-1]
+
+
 def rows_of(text):
-    return [case for row in table_of(text) for case in row]
+    """Each cell; of a row that is refused, one cell, in turns."""
+    return [
+        case
+        for number, row in enumerate(table_of(text))
+        for case in ([row[number % len(row)]] if is_refused(row) else row)
+    ]
 
 
 def pairs_of(text):
-    """Each row with each grant; the scopes take turns, so that each cell and each scope with each grant is there."""
+    """Each row with each grant; the scopes take turns, so that each cell and each scope with each grant is there.
+
+    A row that is refused is there with one grant of each endpoint, in turns.
+    """
     return [
         pytest.param(grant, *case.values, id=f"{grant}, {case.id}")
         for number, row in enumerate(table_of(text))
         for turn, grant in enumerate(GRANTS)
+        if not is_refused(row) or grant in grants_in_turn(number)
         for case in [row[(number + turn) % len(row)]]
     ]
+
+
+def grants_in_turn(number):
+    """Return a grant that is refused at the authorization endpoint, and one that is refused at the token endpoint."""
+    by_place = [[grant for grant in GRANTS if GRANTS[grant] == place] for place in ("query", "body")]
+    return [grants[number % len(grants)] for grants in by_place]
 
 
 @pytest.fixture(scope="module")

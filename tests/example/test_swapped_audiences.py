@@ -13,7 +13,7 @@ from .cross_audience_requests import WAYS_TO_THE_NEIGHBOUR
 from .test_audiences import FIRST_REQUESTS, GRANTS, SPECIAL_REQUESTS, assert_answered, table_of
 from .wider_site import WiderSite
 
-# test_audiences.py has all cells, on a plain site.
+# test_audiences.py has more cells, on a plain site.
 pytestmark = pytest.mark.ci
 
 SETTINGS = {"DJANGO_SETTINGS_MODULE": "tests.example.swapped_settings"}
