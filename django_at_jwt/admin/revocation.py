@@ -38,10 +38,12 @@ from django_at_jwt.authorization_server.revocation.revoke import (
 )
 from django_at_jwt.authorization_server.revocation.rows import has_own_revoke
 from django_at_jwt.conf import token_user_model
+from django_at_jwt.core.deny_list import DenyKind
 from django_at_jwt.models import Authorization, DenyListEntry
 from django_at_jwt.models.authorization import label_of
 
 from .base import ModelAdmin
+from .confirmation import submitted_values
 from .conflicts import ConflictMessageMixin, answering_conflicts
 from .dates import format_instant
 from .search_fields import value_label
@@ -270,7 +272,7 @@ class DenyListEntryAdmin(ModelAdmin):
 
     def _revoke_token(self, request: HttpRequest, link: IssuedToken) -> HttpResponse:
         if revoke_token(link.token_id):
-            row = DenyListEntry.objects.get(kind="token", value=link.token_id)
+            row = DenyListEntry.objects.get(kind=DenyKind.TOKEN, value=link.token_id)
             self.log_addition(request, row, gettext("Revoked by its jti."))
             self.message_user(request, _("The token was revoked."), messages.SUCCESS)
         address = reverse("admin:django_at_jwt_denylistentry_changelist", current_app=self.admin_site.name)
@@ -375,12 +377,7 @@ def _asked(request: HttpRequest, rows: list[str], counts: TokenCounts, commands:
         "counts": counts,
         "commands": commands if _is_left_to_commands(counts) else [],
         # An action of a changelist is submitted again, with the same selection.
-        "sent": [
-            (name, value)
-            for name, values in request.POST.lists()
-            if name not in {"csrfmiddlewaretoken", _CONFIRM}
-            for value in values
-        ],
+        "sent": [(name, value) for name, value in submitted_values(request) if name != _CONFIRM],
     }
 
 

@@ -15,7 +15,6 @@ from oauth2_provider.models import get_application_model
 
 from django_at_jwt.authorization_server.activity import activity_of_client, clients_of, live_authorizations_of_user
 from django_at_jwt.authorization_server.client_options import token_format_of
-from django_at_jwt.authorization_server.keys.last_expiry import as_datetime
 from django_at_jwt.authorization_server.registration import registered_itself
 from django_at_jwt.authorization_server.resource_servers import registry
 from django_at_jwt.authorization_server.toolkit import get_scopes_backend
@@ -25,6 +24,7 @@ from django_at_jwt.core.login import AuthenticationEvent
 from django_at_jwt.core.resource_servers import TokenFormat
 from django_at_jwt.models import Authorization, ClientOptions, ResourceServer
 from django_at_jwt.models.authorization import reference_to
+from django_at_jwt.models.instants import as_datetime
 
 from .dates import format_instant
 from .lifetime import lifetime_in_words

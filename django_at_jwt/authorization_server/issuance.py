@@ -71,7 +71,10 @@ class ComposedAccessToken:
 
 
 class IssuedAccessToken(str):
-    """A signed access token with its expiry (seconds since the epoch), ``jti``, algorithm, and ``kid`` of its key."""
+    """A signed access token with its expiry (seconds since the epoch), ``jti``, algorithm, and ``kid`` of its key.
+
+    A string, since oauthlib and DOT pass the token through to where it is stored.
+    """
 
     __slots__ = ("algorithm", "expires_at", "kid", "token_id")
     algorithm: str

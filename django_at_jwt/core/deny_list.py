@@ -26,8 +26,10 @@ class DenyKind(StrEnum):
     CLIENT = "client"
     AUDIENCE = "audience"
 
-
-_BOUNDED: Final = frozenset({DenyKind.CLIENT, DenyKind.AUDIENCE})
+    @property
+    def is_bounded(self) -> bool:
+        """Whether its entries concern only tokens that were issued up to an instant."""
+        return self in {DenyKind.CLIENT, DenyKind.AUDIENCE}
 
 
 class DenyEntry(NamedTuple):
@@ -76,7 +78,7 @@ class DenyList:
         return sum(len(each) for each in self._all())
 
     @property
-    def names_authorizations(self) -> bool:
+    def has_authorizations(self) -> bool:
         """Whether any entry names an authorization."""
         return bool(self._authorizations)
 
@@ -161,7 +163,7 @@ class DenyList:
         former = kept.get((kind, value))
         if former is not None:
             # The later instant concerns the tokens of the earlier one, too.
-            issued_until = max(issued_until or 0, former[0] or 0) if kind in _BOUNDED else None
+            issued_until = max(issued_until or 0, former[0] or 0) if kind.is_bounded else None
             expires_at = max(expires_at, former[1])
         if former != (issued_until, expires_at):
             kept[kind, value] = (issued_until, expires_at)

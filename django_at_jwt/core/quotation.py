@@ -76,6 +76,11 @@ def nearest_names(name: object, known: Iterable[str]) -> list[str]:
     return difflib.get_close_matches(str(name), names, n=1) or names
 
 
+def storable(text: str) -> str:
+    """Return a text that every database can store, with question marks for what :func:`is_storable` refuses."""
+    return text.encode(errors="replace").decode().replace("\x00", "?")
+
+
 def is_storable(text: str) -> bool:
     """Return whether every database can store a text: no NUL character and no lone surrogate."""
     try:

@@ -75,8 +75,7 @@ class RevocationDocument:
         """Return the claims of the JWS. Equal documents have equal claims."""
         members: dict[str, dict[str, Any]] = {name: {} for name in _MEMBERS.values()}
         for kind, value, issued_until, expires_at in sorted(self.entries, key=lambda entry: entry[:2]):
-            unbounded = kind in {DenyKind.TOKEN, DenyKind.AUTHORIZATION}
-            end: Any = expires_at if unbounded else {"issued_until": issued_until or 0, "end": expires_at}
+            end: Any = {"issued_until": issued_until or 0, "end": expires_at} if kind.is_bounded else expires_at
             members[_MEMBERS[kind]][value] = end
         return {
             "iss": self.issuer,
@@ -169,7 +168,7 @@ def _entries(claims: Mapping[str, Any], kind: DenyKind) -> Iterator[DenyEntry]:
     for value, end in claims[name].items():
         if not 0 < len(value) <= _LONGEST_VALUE:
             raise UnacceptableDocument(f'its "{name}" have a name that is empty or too long')
-        if kind in {DenyKind.TOKEN, DenyKind.AUTHORIZATION}:
+        if not kind.is_bounded:
             yield DenyEntry(kind, value, None, _checked(end, name))
         elif isinstance(end, dict):
             yield DenyEntry(kind, value, _checked(end.get("issued_until"), name), _checked(end.get("end"), name))

@@ -1,8 +1,8 @@
-"""Verifying access tokens (RFC 9068 section 4)."""
+"""Verify access tokens (RFC 9068 section 4)."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from django_at_jwt.core.jose.algorithms import ALGORITHMS
@@ -28,7 +28,7 @@ DEFAULT_MAX_BYTES: Final = 16 * 1024
 class Expectations:
     """What a resource server requires of a token.
 
-    Args:
+    Attributes:
         issuer: the one accepted ``iss``, compared character by character (RFC 9068 section 4).
         audiences: this resource server's identifiers; ``aud`` must contain one of them. ``None`` leaves the audience
             unchecked, for an authorization server that verifies its own tokens.
@@ -42,7 +42,7 @@ class Expectations:
     audiences: frozenset[str] | None
     leeway: float = DEFAULT_LEEWAY
     max_bytes: int = DEFAULT_MAX_BYTES
-    algorithms: frozenset[str] | None = field(default=None)
+    algorithms: frozenset[str] | None = None
     required_claims: tuple[str, ...] = ()
 
 
@@ -241,11 +241,19 @@ class KeySource(Protocol):
         ...
 
     def current(self) -> KeyRing:
-        """Return the current key ring, fetching it if necessary."""
+        """Return the current key ring, fetching it if necessary.
+
+        Raises:
+            KeysUnavailable: it cannot be fetched, and no former one may be used.
+        """
         ...
 
     def after_unknown_kid(self, kid: str) -> KeyRing | None:
-        """Return a key ring read anew because a token names ``kid``, or ``None`` if it is too soon for another read."""
+        """Return a key ring read anew because a token names ``kid``.
+
+        Returns:
+            ``None`` if it is too soon for another read, or the read failed.
+        """
         ...
 
 
@@ -277,6 +285,8 @@ def verify_with_current_keys(token: str, *, keys: KeySource, expected: Expectati
 
     Raises:
         TokenRejected: as there.
+        KeysUnavailable: as :meth:`KeySource.current`.
+        ReadNeeded: as :class:`KeysInMemory`.
     """
     claims, _ = verify_signature_with_current_keys(token, keys, expected, now)
     check_claims(claims, expected, now)
@@ -293,6 +303,10 @@ def verify_signature_with_current_keys(
 
     Raises:
         TokenRejected: as there, or no key could make the token acceptable.
+        KeysUnavailable: as :meth:`KeySource.current`.
+        ReadNeeded: as :class:`KeysInMemory`.
+
+    Not checked: issuer, audience and times of a token that a key in memory has signed; see :func:`check_claims`.
     """
     key_ring = keys.at_hand()
     if key_ring is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from django_at_jwt.authorization_server.keys.history import ChangeOrigin
+from django_at_jwt.core.quotation import storable
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
@@ -20,13 +21,11 @@ def add_history_arguments(parser: ArgumentParser, *, reason: bool = True) -> Non
 def origin_of(command: str, options: dict[str, Any]) -> ChangeOrigin:
     """Return the origin of what a command changes, from its options.
 
-    The user of the operating system is not recorded: under cron or in a container it is the same for everyone.
+    The user of the operating system is not recorded: under cron or in a container it is the same for everyone. Invalid
+    UTF-8 in the command line is replaced.
     """
     return ChangeOrigin(
-        actor=_as_text(options["by"]), source=f"manage.py {command}", reason=_as_text(options.get("reason", ""))
+        actor=storable(options["by"]).strip(),
+        source=f"manage.py {command}",
+        reason=storable(options.get("reason", "")).strip(),
     )
-
-
-def _as_text(argument: str) -> str:
-    """Return an argument as a text that every database stores: a command line may contain invalid UTF-8."""
-    return argument.encode(errors="replace").decode().replace("\x00", "?").strip()

@@ -17,9 +17,9 @@ from oauth2_provider.models import get_access_token_model, get_refresh_token_mod
 from django_at_jwt.admin.dates import format_instant
 from django_at_jwt.admin_mixins import LogOutEverywhereMixin
 from django_at_jwt.authorization_server import activity
-from django_at_jwt.authorization_server.keys.last_expiry import as_datetime
 from django_at_jwt.models import Authorization, ClientOptions, ResourceServer
 from django_at_jwt.models.authorization import reference_to
+from django_at_jwt.models.instants import as_datetime
 from tests.admin.pages import may, press_revoke, text_of
 from tests.authorization_server.revocation.grants import entries, granted
 from tests.conftest import captured_statements
@@ -149,7 +149,7 @@ class TestUserPage:
             numbers.append(len(statements))
         assert numbers[0] == numbers[1]
 
-    def test_permissions(self, tokens, user_page, revoke_page, client_page, client, staff):
+    def test_sections_and_links_need_permissions(self, tokens, user_page, revoke_page, client_page, client, staff):
         may(staff, "view_user")
         assert shown(client, user_page) is None
         may(staff, "view_authorization")
@@ -196,7 +196,7 @@ class TestRevokeAuthorization:
         entry = LogEntry.objects.get()
         assert (entry.object_id, entry.change_message) == (str(user.pk), "An authorization was revoked.")
 
-    def test_twice(self, tokens, revoke_page, admin_client):
+    def test_second_revocation_changes_nothing(self, tokens, revoke_page, admin_client):
         for _ in range(2):
             assert admin_client.post(revoke_page, {"_revoke": "Revoke"}).status_code == 302
         assert len(entries()) == LogEntry.objects.count() == 1
@@ -224,7 +224,7 @@ class TestRevokeAuthorization:
             (["view_user", "view_authorization", "revoke_tokens"], 200),
         ],
     )
-    def test_permissions(self, names, status, tokens, revoke_page, client, staff):
+    def test_page_needs_permissions(self, names, status, tokens, revoke_page, client, staff):
         may(staff, *names)
         assert client.get(revoke_page).status_code == status
         if status != 200:
@@ -322,7 +322,7 @@ class TestClientPage:
             numbers.append(len(statements))
         assert numbers[0] == numbers[1]
 
-    def test_permissions(self, tokens, client_page, client, staff):
+    def test_sections_need_permissions(self, tokens, client_page, client, staff):
         may(staff, "view_application")
         for name in ("at-jwt-apis", "at-jwt-tokens"):
             assert shown(client, client_page, name) is None

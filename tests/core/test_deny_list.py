@@ -40,7 +40,7 @@ def hit(*entries, audience=API, **changes):
     return DenyList(entries).hit(claims(**changes), audience)
 
 
-def test_empty():
+def test_empty_list_denies_nothing():
     assert hit() is None
 
 
@@ -68,10 +68,10 @@ class TestAuthorization:
 
     def test_by_its_identifier(self):
         listed = DenyList([entry(DenyKind.AUTHORIZATION, AUTHORIZATION)])
-        assert listed.names_authorizations
+        assert listed.has_authorizations
         assert listed.names_authorization(AUTHORIZATION)
         assert not listed.names_authorization("")
-        assert not DenyList().names_authorizations
+        assert not DenyList().has_authorizations
 
 
 @pytest.mark.parametrize(("iat", "expected"), [(NOW - 1, True), (NOW, True), (NOW + 0.5, False), (NOW + 1, False)])

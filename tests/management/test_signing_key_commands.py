@@ -20,7 +20,7 @@ from jwcrypto.jwk import JWK
 from oauth2_provider.generators import generate_client_secret
 from oauth2_provider.models import get_access_token_model, get_refresh_token_model
 
-from django_at_jwt.authorization_server.keys.last_expiry import LastTokenExpiry, as_datetime, last_token_expiry
+from django_at_jwt.authorization_server.keys.last_expiry import LastTokenExpiry, last_token_expiry
 from django_at_jwt.authorization_server.keys.rotation import rotate_signing_keys, safe_to_purge_after
 from django_at_jwt.authorization_server.keys.store import key_store
 from django_at_jwt.core.key_lifecycle import KeyState
@@ -28,6 +28,7 @@ from django_at_jwt.core.quotation import format_instant
 from django_at_jwt.management.commands.revoke_signing_key import Command as Revoke
 from django_at_jwt.management.commands.rotate_signing_keys import Command as Rotate
 from django_at_jwt.models import ClientSecretKey, SigningKey
+from django_at_jwt.models.instants import as_datetime
 from tests.client_secret_fixtures import create_client_secret_key
 from tests.conftest import decoded
 
@@ -157,7 +158,7 @@ class TestRevoke:
         run("revoke_signing_key", "--reason", "x", "--", jwk.thumbprint())
         assert SigningKey.objects.get(kid=jwk.thumbprint()).revoked_at
 
-    def test_json(self, signing_keys, service):
+    def test_json_names_what_is_affected_and_what_to_set(self, signing_keys, service):
         service.token("client_credentials")
         kid = in_state(KeyState.SIGNING).kid
         document = json.loads(run("revoke_signing_key", kid, "--reason", "x", "--json"))
@@ -276,7 +277,7 @@ class TestImport:
         ):
             run("import_signing_key", str(tmp_path / "key.pem"))
 
-    def test_twice(self, db, pem, tmp_path):
+    def test_key_is_imported_only_once(self, db, pem, tmp_path):
         (tmp_path / "key.pem").write_bytes(pem)
         run("import_signing_key", str(tmp_path / "key.pem"))
         with pytest.raises(CommandError, match="already exists"):
@@ -431,7 +432,7 @@ class TestClientSecretKey:
         assert "Would create the key that hashes client secrets." in run("rotate_signing_keys", "--dry-run")
         assert not ClientSecretKey.objects.exists()
 
-    def test_json(self, without_key):
+    def test_json_names_a_new_key(self, without_key):
         document = json.loads(run("rotate_signing_keys", "--json"))
         assert document["changed"] is True
         assert document["client_secret_key"] == ClientSecretKey.objects.get().kid

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from datetime import UTC, datetime
 from typing import Final
 
 from django.conf import settings as django_settings
@@ -12,6 +11,7 @@ from django.utils import timezone
 
 from django_at_jwt.conf import register_process_cache
 from django_at_jwt.models import SigningKey
+from django_at_jwt.models.instants import as_datetime
 from django_at_jwt.models.primary import primary_rows
 
 STEP_SECONDS: Final = 60
@@ -61,12 +61,6 @@ def _stored_expiry(kid: str) -> int:
         return 0
     aware = instant if django_settings.USE_TZ else timezone.make_aware(instant, timezone.get_default_timezone())
     return int(aware.timestamp())
-
-
-def as_datetime(seconds: int) -> datetime:
-    """Return a datetime as the site's models store it: aware, or in the site's time zone if ``USE_TZ`` is off."""
-    instant = datetime.fromtimestamp(seconds, tz=UTC)
-    return instant if django_settings.USE_TZ else timezone.make_naive(instant, timezone.get_default_timezone())
 
 
 last_token_expiry = LastTokenExpiry()

@@ -81,7 +81,10 @@ class Rotation:
         return (*times.values(), *(() if self.made else (_times_of(new, "a new key") for new in self.plan.new)))
 
     def takeovers(self, algorithms: Iterable[str]) -> tuple[Takeover, ...]:
-        """Return the next takeover of each algorithm that has an announced key. An applied rotation moves no more."""
+        """Return the next takeover of each algorithm that has an announced key.
+
+        If the rotation was applied, ``planned_at`` is the new instant too.
+        """
         stored = {row.kid: row.signing_at for row in self.keys}
         times = self.times_after
         after = ((name, next_signer(times, name, self.at)) for name in algorithms)

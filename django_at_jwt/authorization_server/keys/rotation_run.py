@@ -9,6 +9,7 @@ from django.db import router, transaction
 from django_at_jwt.authorization_server.row_cache import RowCache
 from django_at_jwt.conf import register_process_cache
 from django_at_jwt.core.key_schedule import LastRun
+from django_at_jwt.core.quotation import storable
 from django_at_jwt.models import RotationRun
 from django_at_jwt.models.primary import primary_rows
 
@@ -31,8 +32,7 @@ def record_run(at: datetime, *, changed: bool = False, problem: str = "") -> Non
     Raises:
         django.db.Error: the database failed, or the table is missing.
     """
-    # A text that every database can store.
-    problem = problem.encode(errors="replace").decode().replace("\0", "?")
+    problem = storable(problem)
     if len(problem) > _MAX_PROBLEM:
         problem = f"{problem[: _MAX_PROBLEM - 3]}..."
     values = {"at": at, "changed": changed, "problem": problem}

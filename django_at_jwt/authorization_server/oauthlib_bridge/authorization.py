@@ -16,7 +16,6 @@ from oauthlib.oauth2 import InvalidGrantError
 
 from django_at_jwt.authorization_server.client_options import stores_access_tokens
 from django_at_jwt.authorization_server.issuance import IssuedAccessToken
-from django_at_jwt.authorization_server.keys.last_expiry import as_datetime
 from django_at_jwt.authorization_server.resource_servers import registry
 from django_at_jwt.authorization_server.revocation.entries import deny_tokens
 from django_at_jwt.authorization_server.revocation.revoke import end_authorizations, one_transaction
@@ -26,6 +25,7 @@ from django_at_jwt.core.token_id import TokenId, is_unstored
 from django_at_jwt.events import CredentialReused, emit
 from django_at_jwt.models import Authorization, IssuedToken
 from django_at_jwt.models.authorization import EndReason, credential_hash, reference_to
+from django_at_jwt.models.instants import as_datetime
 from django_at_jwt.models.primary import primary_rows
 
 from .opaque_token import opaque_token_id

@@ -14,7 +14,6 @@ from oauth2_provider.settings import oauth2_settings
 from oauthlib.common import Request
 
 from django_at_jwt.authorization_server.endpoint_urls import is_endpoint
-from django_at_jwt.authorization_server.keys.last_expiry import as_datetime
 from django_at_jwt.authorization_server.keys.local import local_keys
 from django_at_jwt.authorization_server.resource_servers import registry
 from django_at_jwt.authorization_server.revocation.deny_list import deny_list
@@ -29,6 +28,7 @@ from django_at_jwt.core.verifier import Expectations, verify_with_current_keys
 from django_at_jwt.events import AccessTokenRejected, emit
 from django_at_jwt.models import IssuedToken
 from django_at_jwt.models.authorization import credential_hash
+from django_at_jwt.models.instants import as_datetime
 from django_at_jwt.models.primary import primary_rows
 
 from .opaque_token import authorization_of_row, check_holders, check_kind, claims_of_row
@@ -240,9 +240,7 @@ def live_row(claims: AccessTokenClaims, token: str) -> Any:
         TokenRejected: the row is gone or has expired, the user is inactive, or the client is not usable.
     """
     row = _unstored_row(claims, token) or _stored_row(claims, token)
-    check_holders(row, Request(""))
-    if row.is_expired():
-        raise TokenRejected(RejectionReason.REVOKED, "the row of the token has expired")
+    _check_live(row)
     return row
 
 
@@ -283,6 +281,10 @@ def check_stored(token: str) -> None:
         row: Any = rows.filter(token_checksum=credential_hash(token)).first()
     except AnyDatabaseError as error:
         raise RevocationUnavailable(f"the row of an access token cannot be read: {single_line(error)}") from error
+    _check_live(row)
+
+
+def _check_live(row: Any) -> None:
     check_holders(row, Request(""))
     if row.is_expired():
         raise TokenRejected(RejectionReason.REVOKED, "the row of the token has expired")

@@ -14,13 +14,13 @@ from oauth2_provider.settings import oauth2_settings
 from oauthlib.oauth2 import InvalidGrantError
 
 from django_at_jwt.authorization_server.issuance import IssuedAccessToken
-from django_at_jwt.authorization_server.keys.last_expiry import as_datetime
 from django_at_jwt.authorization_server.revocation.revoke import authorizations_of_access_tokens, lock_authorizations
 from django_at_jwt.authorization_server.unused_clients import record_use
 from django_at_jwt.core.errors import IssuanceError
 from django_at_jwt.events import emit
 from django_at_jwt.models import Authorization
 from django_at_jwt.models.authorization import credential_hash
+from django_at_jwt.models.instants import as_datetime
 
 from .audience import resolve_for_authorization
 from .authorization import (

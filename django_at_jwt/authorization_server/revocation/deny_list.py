@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from django.db import Error as AnyDatabaseError
 from django.db.models import Max
 
-from django_at_jwt.authorization_server.keys.last_expiry import as_datetime
 from django_at_jwt.authorization_server.row_cache import BoundedRead
 from django_at_jwt.conf import app_settings, register_process_cache
 from django_at_jwt.core.deny_list import DenyKind, DenyList
@@ -20,6 +19,7 @@ from django_at_jwt.core.revocation_document import MOST_ENTRIES
 from django_at_jwt.events import DenyListFailed, DenyListRead, emit, span
 from django_at_jwt.models import DenyListEntry
 from django_at_jwt.models.deny_list_entry import as_entry
+from django_at_jwt.models.instants import as_datetime
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -148,7 +148,7 @@ class DenyListCache:
         Raises:
             TokenRejected: an entry names it.
         """
-        if self._entries.names_authorizations and self._entries.names_authorization(read_identifier()):
+        if self._entries.has_authorizations and self._entries.names_authorization(read_identifier()):
             raise TokenRejected(RejectionReason.REVOKED, f"the deny list names {_NAMED[DenyKind.AUTHORIZATION]}")
 
     def renew(self, *, join: bool = False) -> None:

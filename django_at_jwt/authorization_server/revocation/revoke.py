@@ -25,6 +25,7 @@ from oauth2_provider.models import (
 from django_at_jwt.authorization_server.client_options import some_tokens_are_unstored
 from django_at_jwt.authorization_server.resource_servers import registry
 from django_at_jwt.conf import app_settings, token_user_model
+from django_at_jwt.core.deny_list import DenyKind
 from django_at_jwt.core.quotation import is_storable, quote
 from django_at_jwt.core.token_id import LONGEST_TOKEN_ID, TokenId, is_unstored
 from django_at_jwt.models import Authorization, ClientOptions, DenyListEntry, IssuedToken, SigningKey
@@ -267,10 +268,10 @@ def is_live(link: IssuedToken) -> bool:
 
 
 def _is_denied(token_id: str) -> bool:
-    condition = Q(kind="token", value=token_id)
+    condition = Q(kind=DenyKind.TOKEN, value=token_id)
     parsed = TokenId.parse(token_id)
     if parsed is not None and parsed.authorization:
-        condition |= Q(kind="authorization", value=parsed.authorization)
+        condition |= Q(kind=DenyKind.AUTHORIZATION, value=parsed.authorization)
     return primary_rows(DenyListEntry).filter(condition).exists()
 
 
