@@ -16,13 +16,12 @@ from oauth2_provider.settings import oauth2_settings
 from django_at_jwt.conf import app_settings
 from django_at_jwt.core.addresses import is_loopback_host, is_public_address
 from django_at_jwt.core.client_metadata import (
-    AUTHORIZATION_CODE,
-    REFRESH_TOKEN,
     RegistrationOffer,
     UnacceptableClient,
     problem_with_client_id,
     read_metadata_document,
 )
+from django_at_jwt.core.grant_types import AUTHORIZATION_CODE, REFRESH_TOKEN
 from django_at_jwt.core.quotation import quote
 from django_at_jwt.core.redirect_uris import is_remote_http
 from django_at_jwt.core.remote_issuer import CacheBounds

@@ -10,18 +10,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
+from .grant_types import AUTHORIZATION_CODE, CLIENT_CREDENTIALS, DEVICE_CODE, IMPLICIT, PASSWORD, REFRESH_TOKEN
 from .quotation import quote
 from .redirect_uris import LONGEST_REDIRECT_URI, has_user_information, is_redirect_uri
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
-
-AUTHORIZATION_CODE: Final = "authorization_code"
-CLIENT_CREDENTIALS: Final = "client_credentials"
-DEVICE_CODE: Final = "urn:ietf:params:oauth:grant-type:device_code"
-IMPLICIT: Final = "implicit"
-PASSWORD: Final = "password"  # noqa: S105 - the name of a grant
-REFRESH_TOKEN: Final = "refresh_token"  # noqa: S105 - the name of a grant
 
 WITHOUT_SECRET: Final = "none"  # noqa: S105 - the name of a method
 SECRET_IN_HEADER: Final = "client_secret_basic"  # noqa: S105 - the name of a method

@@ -10,6 +10,7 @@ from django_at_jwt.core.jose.jws import decode_object
 
 from .addresses import is_loopback_host
 from .errors import RejectionReason, TokenRejected, UnacceptableDocument
+from .grant_types import AUTHORIZATION_CODE, DEVICE_CODE, IMPLICIT
 from .quotation import quote
 from .resource_servers import is_resource_identifier
 
@@ -34,8 +35,7 @@ _CAPABILITIES: Final = {
 _ID_TOKEN_ALGORITHMS: Final = "id_token_signing_alg_values_supported"  # noqa: S105 - a member's name
 _RESPONSE_TYPES: Final = "response_types_supported"
 _GRANT_TYPES: Final = "grant_types_supported"
-_WITH_RESPONSE_TYPE: Final = frozenset({"authorization_code", "implicit"})
-_DEVICE_CODE: Final = "urn:ietf:params:oauth:grant-type:device_code"
+_WITH_RESPONSE_TYPE: Final = frozenset({AUTHORIZATION_CODE, IMPLICIT})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,7 +71,7 @@ class Offer:
             ]
             types = [each for each in types if _grant_of(each) in grants]
             restricted[_GRANT_TYPES] = grants
-            if _DEVICE_CODE not in grants:
+            if DEVICE_CODE not in grants:
                 restricted.pop("device_authorization_endpoint", None)
         if _RESPONSE_TYPES in document:
             restricted[_RESPONSE_TYPES] = types
@@ -81,7 +81,7 @@ class Offer:
 
     def _exchanges(self, grant_type: str) -> bool:
         # The implicit grant does not use the token endpoint.
-        return self.grant_types is None or grant_type == "implicit" or grant_type in self.grant_types
+        return self.grant_types is None or grant_type == IMPLICIT or grant_type in self.grant_types
 
     def _answers(self, response_type: str) -> bool:
         values = frozenset(response_type.split())

@@ -31,6 +31,14 @@ from django_at_jwt.core.claims.rules import (
     Unreadable,
     UserField,
 )
+from django_at_jwt.core.grant_types import (
+    AUTHORIZATION_CODE,
+    CLIENT_CREDENTIALS,
+    DEVICE_CODE,
+    IMPLICIT,
+    PASSWORD,
+    REFRESH_TOKEN,
+)
 from django_at_jwt.models.claim_mapper import in_words, refuse_rule
 from django_at_jwt.models.mappable import groups_field, resolve_path
 
@@ -43,14 +51,13 @@ if TYPE_CHECKING:
     from django_at_jwt.models import ClaimMapper
 
 
-DEVICE_CODE: Final = "urn:ietf:params:oauth:grant-type:device_code"
 GRANTS: Final = {
-    "authorization_code": _("authorization code"),
-    "refresh_token": _("refresh token"),
-    "client_credentials": _("client credentials"),
+    AUTHORIZATION_CODE: _("authorization code"),
+    REFRESH_TOKEN: _("refresh token"),
+    CLIENT_CREDENTIALS: _("client credentials"),
     DEVICE_CODE: _("device code"),
-    "implicit": _("implicit"),
-    "password": _("password"),
+    IMPLICIT: _("implicit"),
+    PASSWORD: _("password"),
 }
 _LONGEST_VALUE: Final = 60
 

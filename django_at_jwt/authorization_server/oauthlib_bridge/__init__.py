@@ -9,13 +9,11 @@ from .device_grant import begin_polling, pending_audience, requested_audience, t
 from .direct_issuance import DirectAccessToken, issue_access_token
 from .generator import generate_access_token, redirectable
 from .refusals import reporting_refusals
-from .request import AUTHENTICATION, DEVICE_CODE_GRANT
+from .request import AUTHENTICATION
 from .validator import AccessTokenValidatorMixin
 
 __all__ = [
     "AUTHENTICATION",
-    "DEVICE_CODE_GRANT",
-    "WITHOUT_FETCH",
     "AccessTokenValidatorMixin",
     "DirectAccessToken",
     "TooManyDocuments",

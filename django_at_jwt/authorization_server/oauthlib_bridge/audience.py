@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from django_at_jwt.authorization_server.client_options import token_format_of
 from django_at_jwt.authorization_server.resource_servers import audience_errors, registry
+from django_at_jwt.core import grant_types
 from django_at_jwt.core.audience import Audience, requested_servers, resolve_audience
 from django_at_jwt.core.errors import InvalidGrant, NoDefaultResource
 
@@ -17,7 +18,6 @@ from .request import (
     AUDIENCE,
     AUTHORIZATION,
     CODE_GRANT,
-    DEVICE_CODE_GRANT,
     GRANTED,
     asked_scopes,
     requested_resources,
@@ -104,11 +104,11 @@ def _narrow(request: Request, audience: Audience) -> Audience:
 def _previously_granted(request: Request) -> Sequence[str] | None:
     """Return the resources granted in an earlier request, or ``None`` if this request is the first."""
     match token_grant(request):
-        case "authorization_code":
+        case grant_types.AUTHORIZATION_CODE:
             row = stored(request, CODE_GRANT)
-        case "refresh_token":
+        case grant_types.REFRESH_TOKEN:
             row = stored(request, "refresh_token_instance")
-        case str(grant_type) if grant_type == DEVICE_CODE_GRANT:
+        case grant_types.DEVICE_CODE:
             authorization: Authorization | None = stored(request, AUTHORIZATION)
             return _or_default(authorization.resources if authorization is not None else ())
         case _:

@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING, Any, Final
 from oauth2_provider.oauth2_validators import GRANT_TYPE_MAPPING
 from oauth2_provider.settings import oauth2_settings
 from oauthlib.common import Request
-from oauthlib.oauth2 import InvalidRequestError, InvalidScopeError, OAuth2Error, UnauthorizedClientError
+from oauthlib.oauth2 import InvalidScopeError, OAuth2Error, UnauthorizedClientError
 
 from django_at_jwt.core.errors import IssuanceError
+from django_at_jwt.core.grant_types import AUTHORIZATION_CODE, CLIENT_CREDENTIALS, DEVICE_CODE, IMPLICIT, REFRESH_TOKEN
 from django_at_jwt.core.quotation import quote
 
-from .request import DEVICE_CODE_GRANT
+from .pkce import check_challenge_method
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-IMPLICIT: Final = "implicit"
 # Grants that do not start an authorization of a user.
-_NOT_INITIAL: Final = ("client_credentials", "refresh_token")
+_NOT_INITIAL: Final = (CLIENT_CREDENTIALS, REFRESH_TOKEN)
 
 
 class RejectedByValidator(IssuanceError):
@@ -70,7 +70,7 @@ def eligible_scopes(client: Any, *, grant: str, user: Any, asked: Sequence[str])
 
 
 def _wrong_grant(client: Any, grant: str) -> str:
-    if grant == "client_credentials" and client.client_type == client.CLIENT_PUBLIC:
+    if grant == CLIENT_CREDENTIALS and client.client_type == client.CLIENT_PUBLIC:
         return f"{quote(client.client_id)} is a public client, which gets no token for itself"
     own = [each for each, kinds in GRANT_TYPE_MAPPING.items() if client.authorization_grant_type in kinds]
     if client.authorization_grant_type == client.GRANT_IMPLICIT:
@@ -85,7 +85,7 @@ def _may_use(grant: str, validator: Any, request: Request) -> bool:
         # The response types for which the authorization endpoint itself issues an access token.
         types = ("token", "code token")
         return any(validator.validate_response_type(client.client_id, each, client, request) for each in types)
-    if grant == DEVICE_CODE_GRANT:
+    if grant == DEVICE_CODE:
         # The validator would look up a device code, which a preview does not have.
         return bool(client.allows_grant_type(*GRANT_TYPE_MAPPING[grant]))
     known = grant in GRANT_TYPE_MAPPING
@@ -95,11 +95,11 @@ def _may_use(grant: str, validator: Any, request: Request) -> bool:
 def usual_grant(client: Any, user: Any) -> str:
     """Return the grant by which a client gets a token for this user, or for itself if ``user`` is ``None``."""
     if user is None:
-        return "client_credentials"
+        return CLIENT_CREDENTIALS
     if client.authorization_grant_type == client.GRANT_IMPLICIT:
         return IMPLICIT
     grants = (grant for grant, kinds in GRANT_TYPE_MAPPING.items() if client.authorization_grant_type in kinds)
-    return next((grant for grant in grants if grant not in _NOT_INITIAL), "authorization_code")
+    return next((grant for grant in grants if grant not in _NOT_INITIAL), AUTHORIZATION_CODE)
 
 
 def allows_front_channel_tokens() -> bool:
@@ -120,7 +120,7 @@ class GrantPolicyMixin:
 
         It cannot keep a secret, so anyone could get the token.
         """
-        if grant_type == "client_credentials" and request.client.client_type == request.client.CLIENT_PUBLIC:
+        if grant_type == CLIENT_CREDENTIALS and request.client.client_type == request.client.CLIENT_PUBLIC:
             return False
         return bool(
             super().validate_grant_type(client_id, grant_type, client, request, *args, **kwargs)  # type: ignore[misc]
@@ -132,8 +132,7 @@ class GrantPolicyMixin:
         """Return whether the client may use the response type, by the settings for RFC 9700 too.
 
         Raises:
-            InvalidRequestError: the challenge method is ``plain``, which is also the default (RFC 7636 section 4.3).
-                DOT refuses it only after the user has consented.
+            InvalidRequestError: as :func:`~.pkce.check_challenge_method`.
         """
         if "token" in response_type.split() and not allows_front_channel_tokens():
             return False
@@ -142,12 +141,5 @@ class GrantPolicyMixin:
         if "id_token" in response_type.split() and not request.client.algorithm:
             # DOT would answer with a 500 after the user has consented.
             return False
-        if request.code_challenge and request.code_challenge_method in {None, "", "plain"}:
-            _refuse_plain_challenge(request)
+        check_challenge_method(request)
         return True
-
-
-def _refuse_plain_challenge(request: Request) -> None:
-    if oauth2_settings.COMPLIANT_BCP_RFC9700_PKCE_METHOD:
-        description = "The code_challenge_method must be S256; without the parameter, it is plain."
-        raise InvalidRequestError(description, request=request)

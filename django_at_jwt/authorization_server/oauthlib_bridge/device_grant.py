@@ -21,10 +21,11 @@ from django_at_jwt.authorization_server.resource_servers import audience_errors,
 from django_at_jwt.authorization_server.toolkit import get_scopes_backend, set_oauthlib_user_to_device_request_user
 from django_at_jwt.core.audience import resolve_audience
 from django_at_jwt.core.errors import InvalidScope
+from django_at_jwt.core.grant_types import DEVICE_CODE
 from django_at_jwt.models import Authorization
 
 from .authorization import attach_authorization
-from .request import AUTHORIZATION, DEVICE_CODE_GRANT, DEVICE_CODE_ROW, DEVICE_GRANT, stored
+from .request import AUTHORIZATION, DEVICE_CODE_ROW, DEVICE_GRANT, stored
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,7 +58,7 @@ class DeviceGrantMixin:
         allowed = bool(
             super().validate_grant_type(client_id, grant_type, client, request, *args, **kwargs)  # type: ignore[misc]
         )
-        if allowed and grant_type == DEVICE_CODE_GRANT:
+        if allowed and grant_type == DEVICE_CODE:
             device = _device_grant(request)
             if device is None:
                 raise InvalidGrantError(request=request)

@@ -24,12 +24,12 @@ from django_at_jwt.authorization_server.issuance import (
 from django_at_jwt.authorization_server.keys.last_expiry import last_token_expiry
 from django_at_jwt.authorization_server.subject import token_subject
 from django_at_jwt.core.errors import IssuanceError, IssuanceUnavailable
+from django_at_jwt.core.grant_types import IMPLICIT
 from django_at_jwt.core.resource_servers import TokenFormat
 from django_at_jwt.events import AccessTokenIssued, span
 
 from .audience import resolve_for_token
 from .authorization import new_token_id
-from .client_policy import IMPLICIT
 from .refusals import report_refusal
 from .request import AUTHENTICATION, ISSUED, ISSUED_EVENT, LIFETIME, REQUESTED_LIFETIME, stored, token_grant
 

@@ -17,6 +17,7 @@ from django_at_jwt.authorization_server.issuance import IssuedAccessToken
 from django_at_jwt.authorization_server.revocation.revoke import authorizations_of_access_tokens, lock_authorizations
 from django_at_jwt.authorization_server.unused_clients import record_use
 from django_at_jwt.core.errors import IssuanceError
+from django_at_jwt.core.grant_types import DEVICE_CODE
 from django_at_jwt.events import emit
 from django_at_jwt.models import Authorization
 from django_at_jwt.models.authorization import credential_hash
@@ -43,7 +44,6 @@ from .request import (
     AUDIENCE,
     CODE_GRANT,
     CODE_USED,
-    DEVICE_CODE_GRANT,
     GRANTED,
     ISSUED_EVENT,
     LIFETIME,
@@ -257,7 +257,7 @@ def _use_grant(request: Request, token: dict[str, Any]) -> None:
         setattr(request, CODE_USED, True)
     elif not may_have_token:
         raise InvalidGrantError("The authorization has ended.", request=request)
-    elif grant == DEVICE_CODE_GRANT:
+    elif grant == DEVICE_CODE:
         _consume_device_code(request)
 
 

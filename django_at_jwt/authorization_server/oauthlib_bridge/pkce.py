@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
+from oauth2_provider.settings import oauth2_settings
 from oauthlib.oauth2 import InvalidGrantError, InvalidRequestError
 from oauthlib.oauth2.rfc6749.errors import MissingCodeChallengeError
 
@@ -32,6 +33,21 @@ def check_code_challenge(request: Request, *, is_required: bool) -> None:
         raise MissingCodeChallengeError(request=request)
     if request.code_challenge and not _CODE_CHALLENGE.fullmatch(request.code_challenge):
         description = "The code_challenge must be 43 to 128 letters, digits and characters of '-._~'."
+        raise InvalidRequestError(description, request=request)
+
+
+def check_challenge_method(request: Request) -> None:
+    """Check the ``code_challenge_method`` of an authorization request, before the user is asked for consent.
+
+    DOT checks it only after that.
+
+    Raises:
+        InvalidRequestError: it is ``plain``, which is also the default (RFC 7636 section 4.3), and the settings for RFC
+            9700 allow only ``S256``.
+    """
+    is_plain = request.code_challenge and request.code_challenge_method in {None, "", "plain"}
+    if is_plain and oauth2_settings.COMPLIANT_BCP_RFC9700_PKCE_METHOD:
+        description = "The code_challenge_method must be S256; without the parameter, it is plain."
         raise InvalidRequestError(description, request=request)
 
 

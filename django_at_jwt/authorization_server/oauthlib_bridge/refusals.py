@@ -8,6 +8,13 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
+from django_at_jwt.core.grant_types import (
+    AUTHORIZATION_CODE,
+    CLIENT_CREDENTIALS,
+    DEVICE_CODE,
+    PASSWORD,
+    REFRESH_TOKEN,
+)
 from django_at_jwt.events import AccessTokenRefused, emit
 
 from .request import DIRECT, IS_DIRECT, is_authorization_request, stored, token_grant
@@ -18,16 +25,7 @@ if TYPE_CHECKING:
     from django.http import HttpRequest, HttpResponse
     from oauthlib.common import Request
 
-_GRANTS: Final = frozenset(
-    {
-        "authorization_code",
-        "client_credentials",
-        "password",
-        "refresh_token",
-        "urn:ietf:params:oauth:grant-type:device_code",
-    }
-)
-
+_GRANTS: Final = frozenset({AUTHORIZATION_CODE, CLIENT_CREDENTIALS, DEVICE_CODE, PASSWORD, REFRESH_TOKEN})
 
 # While the user has not decided yet, a device polls (RFC 8628 section 3.5).
 _NOT_DECIDED: Final = frozenset({"authorization_pending", "slow_down"})

@@ -11,24 +11,32 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from oauthlib.common import Request
 
-DEVICE_CODE_GRANT: Final = "urn:ietf:params:oauth:grant-type:device_code"
 # The grant of tokens that code of the site issues, without a request from a client.
 DIRECT: Final = "direct"
 
 # Names of values that this app stores on a request. They are read through stored(), so no parameter can set them.
+# Audience: of the access token.
 AUDIENCE: Final = "at_jwt_audience"
+# list[str]: the resources that the refresh token keeps; the access token may be for fewer.
 GRANTED: Final = "at_jwt_granted_resources"
+# The row of DOT's grant model for the code of the request, and True once its tokens are stored and it is deleted.
 CODE_GRANT: Final = "at_jwt_code_grant"
 CODE_USED: Final = "at_jwt_code_used"
-# The row of the device code of a request, before it is validated, and after.
+# The row of DOT's device grant model: found for a site's own steps, and validated as the client's.
 DEVICE_CODE_ROW: Final = "at_jwt_device_code_row"
 DEVICE_GRANT: Final = "at_jwt_device_grant"
+# Authorization, possibly unsaved, or None: that of the code, device code or refresh token, or a new one.
 AUTHORIZATION: Final = "at_jwt_authorization"
+# AuthenticationEvent or None: the login that the token describes.
 AUTHENTICATION: Final = "at_jwt_authentication"
+# int, in seconds: of the access token, and the one that code of the site asked for.
 LIFETIME: Final = "at_jwt_lifetime"
 REQUESTED_LIFETIME: Final = "at_jwt_requested_lifetime"
+# True: code of the site issues the token.
 IS_DIRECT: Final = "at_jwt_is_direct"
+# IssuedToken: the link that the new access token takes over, or that is stored after its transaction.
 LINK: Final = "at_jwt_link"
+# True: the access token was generated. AccessTokenIssued: its event, emitted once it is stored.
 ISSUED: Final = "at_jwt_issued"
 ISSUED_EVENT: Final = "at_jwt_issued_event"
 

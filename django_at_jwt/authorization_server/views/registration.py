@@ -33,6 +33,7 @@ from django_at_jwt.core import client_metadata as metadata
 from django_at_jwt.core.bearer import INVALID_TOKEN, Challenge
 from django_at_jwt.core.client_metadata import ClientMetadata, RegistrationOffer, UnacceptableClient
 from django_at_jwt.core.errors import RejectionReason, TokenRejected
+from django_at_jwt.core.grant_types import AUTHORIZATION_CODE, CLIENT_CREDENTIALS, DEVICE_CODE, IMPLICIT, PASSWORD
 from django_at_jwt.core.jose.jws import decode_object
 from django_at_jwt.core.metadata import with_path
 from django_at_jwt.inbound.cors import CrossOriginMixin
@@ -53,8 +54,8 @@ MOST_BYTES: Final = 65536
 
 # DOT's names of grant types that are not those of the standards.
 _TOOLKIT_GRANTS: Final = {
-    metadata.AUTHORIZATION_CODE: "authorization-code",
-    metadata.CLIENT_CREDENTIALS: "client-credentials",
+    AUTHORIZATION_CODE: "authorization-code",
+    CLIENT_CREDENTIALS: "client-credentials",
 }
 _STANDARD_GRANTS: Final = {own: standard for standard, own in _TOOLKIT_GRANTS.items()}
 _NEVER: Final = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
@@ -226,17 +227,17 @@ def _offered_grant_types() -> frozenset[str]:
     offered = set(getattr(server, "grant_types", ()))
     response_types = set(getattr(server, "response_types", ()))
     if "code" not in response_types:
-        offered.discard(metadata.AUTHORIZATION_CODE)
+        offered.discard(AUTHORIZATION_CODE)
     if "token" in response_types and allows_front_channel_tokens():
-        offered.add(metadata.IMPLICIT)
+        offered.add(IMPLICIT)
     if oauth2_settings.COMPLIANT_BCP_RFC9700_PASSWORD_GRANT:
-        offered.discard(metadata.PASSWORD)
+        offered.discard(PASSWORD)
     if endpoint_path("device-authorization") is None:
-        offered.discard(metadata.DEVICE_CODE)
+        offered.discard(DEVICE_CODE)
     if anyone_may_register():
         # Neither a user nor an administrator would stand behind a token of the client itself, and such a client must
         # not ask for passwords.
-        offered -= {metadata.CLIENT_CREDENTIALS, metadata.PASSWORD}
+        offered -= {CLIENT_CREDENTIALS, PASSWORD}
     return frozenset(offered)
 
 

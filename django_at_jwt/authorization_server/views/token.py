@@ -11,12 +11,12 @@ from oauth2_provider import views as toolkit_views
 from oauth2_provider.models import get_access_token_model, get_device_grant_model, get_grant_model
 
 from django_at_jwt.authorization_server.oauthlib_bridge import (
-    DEVICE_CODE_GRANT,
     issued_row,
     reporting_refusals,
     token_server_kwargs,
 )
 from django_at_jwt.authorization_server.toolkit import app_authorized
+from django_at_jwt.core.grant_types import DEVICE_CODE
 from django_at_jwt.inbound.cors import CrossOriginMixin
 
 from .base import OwnCoreMixin, refusal
@@ -63,7 +63,7 @@ class TokenView(CrossOriginMixin, EndpointMixin, OwnCoreMixin, toolkit_views.Tok
         return reporting_refusals(request, lambda: self._answer(request, *args, **kwargs))
 
     def _answer(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        if request.POST.get("grant_type") == DEVICE_CODE_GRANT and not request.POST.get("device_code"):
+        if request.POST.get("grant_type") == DEVICE_CODE and not request.POST.get("device_code"):
             return refusal("invalid_request", "The device_code parameter is missing.", HTTPStatus.BAD_REQUEST)
         try:
             response: HttpResponse = super().post(request, *args, **kwargs)
