@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from django.core.checks import CheckMessage, Error, Warning  # noqa: A004 - Django's own name
 from django.db import Error as AnyDatabaseError
+from django.db.models import Q
 from django.utils import timezone
 from django.utils.connection import ConnectionDoesNotExist
 
@@ -93,7 +94,7 @@ def check_signing_keys_open(**_kwargs: Any) -> list[CheckMessage]:
     )
 
     messages: list[CheckMessage] = []
-    for row in signing_key_rows() or []:
+    for row in signing_key_rows(retired=True) or []:
         signs = row.state_at(timezone.now()) in {KeyState.SIGNING, KeyState.ANNOUNCED}
         if not (signs or row.private_jwe):
             # The private key is erased when a key is revoked.
@@ -132,25 +133,29 @@ def check_signing_keys_open(**_kwargs: Any) -> list[CheckMessage]:
     return messages
 
 
-def signing_key_rows() -> list[SigningKey] | None:
-    """Return the rows of all signing keys, or ``None`` if the table cannot be read."""
+def signing_key_rows(*, retired: bool = False) -> list[SigningKey] | None:
+    """Return the rows of signing keys, or ``None`` if the table cannot be read.
+
+    Args:
+        retired: include those of retired keys.
+    """
     from django_at_jwt.models import SigningKey  # noqa: PLC0415 - a project that only verifies has no such table
 
-    return _rows_of(SigningKey)
+    return _rows_of(SigningKey, Q() if retired else SigningKey.not_retired(timezone.now()))
 
 
 def client_secret_key_rows() -> list[ClientSecretKey]:
     """Return the rows of all client secret keys, or none if the table cannot be read."""
     from django_at_jwt.models import ClientSecretKey  # noqa: PLC0415 - as above
 
-    return _rows_of(ClientSecretKey) or []
+    return _rows_of(ClientSecretKey, Q()) or []
 
 
-def _rows_of(model: type[_ModelT]) -> list[_ModelT] | None:
+def _rows_of(model: type[_ModelT], condition: Q) -> list[_ModelT] | None:
     from django_at_jwt.models.primary import primary_rows  # noqa: PLC0415 - it is with the models
 
     try:
-        return list(primary_rows(model))
+        return list(primary_rows(model).filter(condition))
     except (AnyDatabaseError, ConnectionDoesNotExist):
         return None
 
@@ -228,7 +233,7 @@ def check_key_encryption_keys(**_kwargs: Any) -> list[CheckMessage]:
     )
 
     old = 0
-    rows = [(SIGNING_KEY, row.kid, row.private_jwe) for row in signing_key_rows() or []]
+    rows = [(SIGNING_KEY, row.kid, row.private_jwe) for row in signing_key_rows(retired=True) or []]
     rows += [(CLIENT_SECRET_KEY, row.kid, row.private_jwe) for row in client_secret_key_rows()]
     for kind, kid, private_jwe in rows:
         try:

@@ -6,6 +6,7 @@ import base64
 import secrets
 from datetime import timedelta
 from types import SimpleNamespace
+from unittest import mock
 
 import pytest
 from django.apps import apps
@@ -309,6 +310,9 @@ def test_former_keys_that_cannot_be_opened_are_named_too(complete):
         [message] = [each for each in run_checks(include_deployment_checks=True) if each.id == "django_at_jwt.W106"]
         assert signing.kid in message.msg
         assert "django_at_jwt.E102" not in found(deploy=True)
+    # Retired keys are rewrapped too.
+    SigningKey.objects.filter(pk=signing.pk).update(retired_at=now - timedelta(days=7))
+    assert "django_at_jwt.W106" in found(deploy=True)
     # Not reported for a revoked key, whose private key is erased.
     SigningKey.objects.filter(pk=signing.pk).update(revoked_at=now, private_jwe="")
     assert "django_at_jwt.W106" not in found(deploy=True)
@@ -393,6 +397,15 @@ def test_keys_that_are_only_announced(complete):
         key.save()
     message = found()["django_at_jwt.W001"]
     assert "No signing key signs before" in message.msg
+
+
+def test_retired_keys_count_as_no_keys_and_only_deployment_checks_read_their_rows(complete):
+    now, day = timezone.now(), timedelta(days=1)
+    SigningKey.objects.update(signing_at=now - 9 * day, retained_at=now - 8 * day, retired_at=now - 7 * day)
+    with mock.patch.object(SigningKey, "from_db", side_effect=SigningKey.from_db) as read:
+        assert list(found()) == ["django_at_jwt.W001"]
+    assert read.call_count == 0
+    assert list(found(deploy=True)) == ["django_at_jwt.W001"]
 
 
 @pytest.mark.skipif("ML-DSA-44" not in ALGORITHMS, reason="this jwcrypto or cryptography has no ML-DSA")
