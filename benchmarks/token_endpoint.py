@@ -1,7 +1,7 @@
 """The token endpoint with client_credentials: this package's tokens compared with DOT's opaque tokens.
 
 In the first two tables the client's secret is stored unhashed: DOT's default hash would take a hundred times as long as
-everything else. The first one is with the metrics of each installed library, and nobody reads them; the second one is
+everything else. The first one is with the metrics of each installed library, which are not read; the second one is
 without. The third table is about the hash of the secret.
 """
 

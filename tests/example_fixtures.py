@@ -25,7 +25,7 @@ def migrated_example(tmp_path_factory):
 def running_example(migrated_example):
     """A context manager that runs a server in a folder, with variables of the environment.
 
-    In a folder where a server ran before, it goes on with that one's database.
+    In a folder where a server ran before, it uses that one's database.
     """
 
     @contextmanager

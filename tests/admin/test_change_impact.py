@@ -192,7 +192,7 @@ class TestRaces:
         assert mappers() == []
 
     @pytest.mark.parametrize("shown", ["", "x", "signed for something else"])
-    def test_forged(self, admin, user, web, shown):
+    def test_forged_confirmation_shows_the_page_again(self, admin, user, web, shown):
         page = send(admin, ADD, **MAIL)
         if shown.startswith("signed"):
             shown = signing.dumps({"user": "1"})
@@ -208,7 +208,7 @@ class TestRaces:
         assert is_shown(confirm(client, page))
         assert mappers() == [("mail", "email", 0, True), ("other", "other", 0, True)]
 
-    def test_expired(self, admin, user, web, monkeypatch):
+    def test_expired_confirmation_shows_the_page_again(self, admin, user, web, monkeypatch):
         page = send(admin, ADD, **MAIL)
         monkeypatch.setattr("django_at_jwt.admin.confirmation._MAX_AGE", -1)
         assert is_shown(confirm(admin, page))
@@ -222,7 +222,7 @@ class TestList:
             make("second", "c", {"kind": "constant", "value": "two"}, order=2),
         ]
 
-    def test_reordering(self, admin, web, two):
+    def test_reordering_is_reviewed_before_it_is_saved(self, admin, web, two):
         page = send(admin, LIST, **{"form-0-order": "5"})
         assert "<code>&quot;two&quot;</code>" in text_of(page)
         assert "<code>&quot;one&quot;</code>" in text_of(page)
@@ -244,7 +244,7 @@ class TestList:
         # The review page shows that the other change would be reverted.
         assert {row["name"] for row in again.context["rows"]} == {"first", "second"}
 
-    def test_nonsense(self, admin, web, two):
+    def test_invalid_list_form_changes_nothing(self, admin, web, two):
         assert send(admin, LIST, **{"form-0-order": "x"}).status_code == 200
         assert send(admin, LIST, **{"form-0-id": "x"}).status_code == 200
         assert mappers() == [("first", "c", 1, True), ("second", "c", 2, True)]
@@ -256,7 +256,7 @@ class TestList:
 
 
 class TestDeleting:
-    def test_one(self, admin, user, web, mapper):
+    def test_deletion_of_one_mapper_is_reviewed(self, admin, user, web, mapper):
         page = admin.get(delete(mapper))
         assert "alice@example.com" in text_of(page)
         assert confirm(admin, page).status_code == 302
@@ -270,7 +270,7 @@ class TestDeleting:
         assert "Nothing was deleted" in answer.content.decode()
         assert len(mappers()) == 2
 
-    def test_selected(self, admin, user, web, mapper):
+    def test_deletion_of_selected_mappers_is_reviewed(self, admin, user, web, mapper):
         other = make("other", "x", {"kind": "constant", "value": "y"})
         chosen = {"action": "delete_selected", "_selected_action": [mapper.pk, other.pk], "index": "0"}
         assert is_shown(admin.post(LIST, chosen))

@@ -390,7 +390,7 @@ def test_markup_is_escaped(admin, user, web):
 
 
 class TestList:
-    def test_sentences(self, admin, web, service):
+    def test_list_describes_sources_and_conditions(self, admin, web, service):
         for number, (source, conditions) in enumerate(
             [
                 (
@@ -515,7 +515,7 @@ class TestList:
         admin.get(LIST)
         assert sorted(parsed) == [f"m{number}" for number in range(5)]
 
-    def test_filters(self, admin):
+    def test_list_can_be_filtered_by_source_and_state(self, admin):
         for number, source in enumerate([{"kind": "groups"}, {"kind": "user", "path": "email"}, {"kind": "groups"}]):
             ClaimMapper.objects.create(name=f"m{number}", claim="c", source=source, enabled=number < 2)
 
@@ -571,7 +571,7 @@ class TestReadyMade:
         assert is_shown(admin.post(f"{LIST}ready-made/email/"))
         assert not ClaimMapper.objects.exists()
 
-    def test_permission(self, client):
+    def test_sets_need_the_permission_to_add_mappers(self, client):
         staff = get_user_model().objects.create_user("staff", is_staff=True)
         client.force_login(staff)
         assert client.get(f"{LIST}ready-made/email/").status_code == 403

@@ -241,7 +241,7 @@ class TestStoredTokens:
 
 
 class TestOtherChanges:
-    def test_deleting(self, admin, orders, service):
+    def test_deleting_an_api_shows_what_breaks(self, admin, orders, service):
         page = admin.get(delete(orders))
         assert breaks(page) == [
             "1 client: requests that name Orders will fail with invalid_target.",
@@ -258,7 +258,7 @@ class TestOtherChanges:
         told = breaks(admin.post(SERVERS, chosen))
         assert "1 client that names no resource: requests without a scope will fail with server_error." in told
 
-    def test_disabling(self, admin, orders, service):
+    def test_disabling_an_api_shows_what_breaks(self, admin, orders, service):
         page = send(admin, change(orders), enabled=None)
         assert breaks(page) == [
             "1 client that names no resource: requests for read will fail with invalid_target.",
@@ -297,7 +297,7 @@ class TestOtherChanges:
         only = [line for line in breaks(send(admin, change(orders), open_to_all_clients=None)) if "Orders" in line]
         assert only == ["1 client: requests that name Orders will fail with invalid_target."]
 
-    def test_isolating(self, admin, orders, service):
+    def test_isolating_an_api_shows_what_breaks(self, admin, orders, service):
         assert breaks(send(admin, change(orders), isolated="on")) == [
             "1 client that names no resource gets tokens for Notes instead of Orders (requests for read)."
         ]

@@ -43,7 +43,7 @@ def errors(page):
     return {field: " ".join(messages) for field, messages in page.context["adminform"].form.errors.items()}
 
 
-def test_registers(admin, service):
+def test_api_can_be_registered(admin, service):
     sent = {
         **FORM,
         "description": "Sends mail.",
@@ -283,7 +283,7 @@ def test_list_marks_one_default_only(admin, settings):
     assert shown == {MAIL: "yes", "https://first.example.com/": "-"}
 
 
-def test_list(admin, service):
+def test_list_shows_rows_and_settings(admin, service):
     ResourceServer.objects.create(
         identifier=MAIL, name="Mail", scopes={"read": ""}, open_to_all_clients=False, clients=["a", "b"], lifetime=60
     )
@@ -342,7 +342,7 @@ def test_list_costs_the_same_statements_for_any_number_of_rows(admin, monkeypatc
     assert statements(2) == statements(20)
 
 
-def test_permissions(client, db):
+def test_pages_need_the_permissions_of_the_model(client, db):
     staff = get_user_model().objects.create_user("staff", is_staff=True)
     client.force_login(staff)
     assert client.get(reverse(LIST)).status_code == 403

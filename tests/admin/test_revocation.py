@@ -83,7 +83,7 @@ class TestUserAndClient:
         assert f'href="{page_of[kind]}"' in admin_client.get(rows[kind]).content.decode()
 
     @pytest.mark.parametrize("kind", NAMES)
-    def test_permission(self, kind, page_of, tokens, user, client, staff):
+    def test_pages_need_the_permission_to_revoke(self, kind, page_of, tokens, user, client, staff):
         rows = {"user": f"{USERS}{user.pk}/change/", "client": f"{CLIENTS}{tokens.client.application.pk}/change/"}
         may(staff, "view_user", "view_application")
         assert client.get(page_of[kind]).status_code == 403
@@ -183,7 +183,7 @@ class TestTokenId:
             "Revoked by its jti.",
         )
 
-    def test_twice(self, tokens, admin_client):
+    def test_second_revocation_is_refused(self, tokens, admin_client):
         page = admin_client.post(f"{LIST}add/", {"token_id": tokens.token_id})
         press_revoke(admin_client, page)
         assert "This token has expired or was revoked before." in text_of(press_revoke(admin_client, page))
@@ -206,7 +206,7 @@ class TestTokenId:
         assert f'href="{LIST}add/"' in admin_client.get("/admin/").content.decode()
         assert f'href="{LIST}add/"' in admin_client.get(LIST).content.decode()
 
-    def test_permission(self, tokens, client, staff):
+    def test_page_needs_the_permission_to_revoke(self, tokens, client, staff):
         may(staff, "view_denylistentry")
         assert client.get(LIST).status_code == 200
         assert f"{LIST}add/" not in client.get(LIST).content.decode()
@@ -248,7 +248,7 @@ class TestList:
         admin_client.post(LIST, {"action": "delete_selected", "_selected_action": [entry.pk], "post": "yes"})
         entry.refresh_from_db()
 
-    def test_permission(self, entry, client, staff):
+    def test_list_needs_a_permission(self, entry, client, staff):
         assert client.get(LIST).status_code == 403
 
 

@@ -84,7 +84,7 @@ def test_events_can_be_filtered_and_not_changed(signing_keys, admin_client):
     assert SigningKeyEvent.objects.filter(pk=event.pk).exists()
 
 
-def test_whoever_may_view_keys_may_view_their_history(signing_keys, client, django_user_model):
+def test_history_needs_the_permission_to_view_keys(signing_keys, client, django_user_model):
     staff = django_user_model.objects.create_user("staff", is_staff=True)
     client.force_login(staff)
     pages = (f"{LIST}{signing_keys[0].pk}/history/", EVENTS)

@@ -60,7 +60,7 @@ class TestSearch:
         assert found(admin_client, tokens.client.application.client_id) == [tokens.access_token.pk]
 
     @pytest.mark.parametrize("term", ["0" * 32, f"{'0' * 32}.{'1' * 32}.1", "☃", "x" * 5000, "%"])
-    def test_unknown(self, term, tokens, admin_client):
+    def test_unknown_term_finds_nothing(self, term, tokens, admin_client):
         assert found(admin_client, term) == []
 
     def test_machine_token(self, service, tokens, admin_client):

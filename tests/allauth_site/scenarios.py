@@ -72,7 +72,7 @@ class TestLogin:
 
     def test_password_and_one_time_password(self, client, user, secret):
         assert "2fa/authenticate" in log_in(client)
-        # The password alone is no login yet.
+        # The password alone does not log in.
         assert ENTRY not in client.session
         post(client, "/accounts/2fa/authenticate/", code=one_time_password(secret))
         assert claims(client) == (("pwd", "otp", "mfa"), "urn:example:two")
@@ -104,7 +104,7 @@ class TestLogin:
         assert self.by_passkey(client, Passkey(user), verified=True).status_code == 302
         assert claims(client) == (("pop", "user", "mfa"), "urn:example:two")
 
-    def test_passkey_that_has_not_verified_its_user_is_no_login(self, client, user):
+    def test_passkey_that_has_not_verified_its_user_does_not_log_in(self, client, user):
         # What the two factors of the one above are claimed for.
         self.by_passkey(client, Passkey(user), verified=False)
         assert event_in(client) is None

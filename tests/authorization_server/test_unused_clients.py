@@ -125,7 +125,7 @@ def test_a_client_with_something_that_can_be_used_stays(give, source, user):
     assert get_application_model().objects.exists()
 
 
-class TestWhatGoesWithIt:
+class TestRelatedRows:
     def test_everything_that_is_stored_about_it(self, user):
         oauth, other = registered(), create_client()
         client, model, key = oauth.application, *reference_to(oauth.application)

@@ -1,4 +1,4 @@
-"""Checks of addresses: each is triggered by what makes tokens or metadata fail without a word."""
+"""Checks of addresses: each reports a setting with which tokens or metadata fail silently."""
 
 from __future__ import annotations
 

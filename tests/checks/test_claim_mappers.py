@@ -78,7 +78,7 @@ class TestMappableFields:
         rules(MAPPABLE_CLIENT_FIELDS=["name", "client_secret"])
         assert "AT_JWT[\"MAPPABLE_CLIENT_FIELDS\"] contains 'client_secret'" in found()["django_at_jwt.W016"].msg
 
-    def test_default_that_is_no_field_of_the_user_model(self, rules, monkeypatch):
+    def test_default_that_is_not_a_field_of_the_user_model(self, rules, monkeypatch):
         rules(MAPPABLE_USER_FIELDS=["email", "first_name"])
         monkeypatch.setattr("django_at_jwt.models.mappable._SECRETS", {"first_name"})
         assert found() == {}

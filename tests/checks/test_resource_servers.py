@@ -73,7 +73,7 @@ class TestIntrospectionScope:
     def _not_silenced(self, settings, signing_keys):
         settings.SILENCED_SYSTEM_CHECKS = []
 
-    def test_nobody_may_ask(self, settings):
+    def test_no_client_may_ask(self, settings):
         message = found()["django_at_jwt.W040"]
         assert 'has the scope "introspection"' in message.msg
         assert "INTROSPECTION_CLIENTS" in message.hint

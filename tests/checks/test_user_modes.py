@@ -59,7 +59,7 @@ def test_function_that_cannot_be_imported(settings):
 
 
 @pytest.mark.parametrize("path", ["tests.nothing", "tests.settings.ISSUER"])
-def test_fill_that_is_no_function(path, issuers):
+def test_fill_that_is_not_a_function(path, issuers):
     issuers(UserMode.CREATED, fill=path)
     [error] = check_user_modes()
     assert path in error.msg

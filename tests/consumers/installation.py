@@ -35,7 +35,7 @@ def install(consumers: Sequence[Consumer]) -> None:
     if wanted["npm"]:
         _run("npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", FOLDER / "npm", *wanted["npm"])
     if wanted["Debian"]:
-        # Unpacked without installing, so that the system stays as it is.
+        # Unpacked without installing, so that the system does not change.
         archives = FOLDER / "debian/archives"
         (archives / "partial").mkdir(parents=True, exist_ok=True)
         options = ["-y", "-qq", "--download-only", "--no-install-recommends", "-o", f"Dir::Cache::archives={archives}"]

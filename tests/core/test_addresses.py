@@ -57,7 +57,7 @@ def test_other_address_is_public(address):
 
 
 @pytest.mark.parametrize("text", ["", "localhost.example", "8.8.8", "8.8.8.8.", "0x7f000001", "2130706433"])
-def test_text_that_is_no_address(text):
+def test_text_that_is_not_an_address(text):
     assert not is_public_address(text)
     assert not is_loopback_host(text)
 

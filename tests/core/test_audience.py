@@ -164,7 +164,7 @@ def test_a_granted_resource_that_only_this_client_may_have():
     ("granted", "is_any_left"),
     [([CLOSED], False), ([API, CLOSED], True), (["https://unknown.example.com/", API], True), (["no uri"], False)],
 )
-def test_what_was_granted_and_is_no_longer_there(granted, is_any_left):
+def test_granted_resource_that_was_removed(granted, is_any_left):
     with pytest.raises(InvalidTarget, match="granted is no longer available to this client") as refused:
         resolve(granted=granted)
     assert ("Name one of the others" in refused.value.description) is is_any_left

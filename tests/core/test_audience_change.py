@@ -81,7 +81,7 @@ def causes(before, after, *requests, default=NOTES, default_after=NOTES):
         ),
     ],
 )
-def test_cause(before, after, changed, expected):
+def test_change_has_the_cause(before, after, changed, expected):
     assert causes(before, after, changed) == [expected]
 
 

@@ -88,7 +88,7 @@ def test_a_scope_is_printable_ascii(scope):
 @pytest.mark.parametrize(
     "value", ["", " ", "a b", "a\n", '"', "\\", "\x7f", "\x1f", "\u00e9", None, 7, b"read", ["read"]]
 )
-def test_what_is_no_scope(value):
+def test_what_is_not_a_scope(value):
     assert not is_scope(value)
 
 

@@ -1,4 +1,4 @@
-"""Client metadata is narrowed to what a server offers, whatever a client sends."""
+"""Client metadata is narrowed to what a server offers."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ class TestOtherMembers:
     @pytest.mark.parametrize(
         ("asked", "registered"), [("read write", ("read",)), ("write", ()), ("", None), (None, None)]
     )
-    def test_scope(self, asked, registered):
+    def test_scopes_are_narrowed_to_those_on_offer(self, asked, registered):
         assert narrowed(redirect_uris=[HTTPS], scope=asked).scopes == registered
 
     @pytest.mark.parametrize(
@@ -186,7 +186,7 @@ class TestRedirectUris:
         code, description = refused(redirect_uris=[HTTPS, "https://user:hidden@client.example.com/"])
         assert (code, "hidden" in description) == ("invalid_redirect_uri", False)
 
-    def test_number(self):
+    def test_number_of_redirect_uris_is_limited(self):
         uris = [f"{HTTPS}/{number}" for number in range(MOST_REDIRECT_URIS + 1)]
         assert len(narrowed(redirect_uris=uris[1:]).redirect_uris) == MOST_REDIRECT_URIS
         assert refused(redirect_uris=uris)[0] == "invalid_redirect_uri"

@@ -121,7 +121,7 @@ def test_is_kept_until_it_expires(kind):
     assert len(listed) == 0
 
 
-def test_entries_whose_ends_change_take_no_more_memory():
+def test_entries_whose_ends_change_take_the_same_memory():
     listed = DenyList()
 
     def replace(times):

@@ -138,7 +138,7 @@ def test_no_jwt_at_all():
     assert {outcome for rule, outcome in results.items() if rule not in {"length", "form"}} == {RuleOutcome.NOT_REACHED}
 
 
-def test_diagnosing_remembers_no_more_than_verifying():
+def test_diagnosing_remembers_only_what_verifying_does():
     factory = TokenFactory("ES256")
     ring = factory.ring()
     good_token(factory)

@@ -73,7 +73,7 @@ def test_a_revoked_key_is_nothing_else(at):
 
 @pytest.mark.parametrize("behind", [SECOND, timedelta(minutes=5)])
 def test_a_clock_that_is_behind_does_not_undo_a_revocation(behind):
-    # A revocation is never planned ahead: once known, the key is out of use, whatever the clock says.
+    # A revocation applies as soon as it is known, regardless of the clock.
     revoked = replace(KEY, revoked_at=KEY.signing_at + timedelta(hours=1))
     assert revoked.state_at(revoked.revoked_at - behind) is KeyState.REVOKED
 
@@ -222,7 +222,7 @@ def test_a_rotation_one_second_either_side_of_the_lead_time(interval):
 
 
 @pytest.mark.parametrize("interval", [LEAD, PROPAGATION])
-def test_two_keys_are_always_announced_where_the_interval_is_no_longer_than_the_lead_time(interval):
+def test_two_keys_are_always_announced_if_the_interval_is_at_most_the_lead_time(interval):
     policy = replace(POLICY, rotation_interval=interval)
     keys = begun(policy=policy)
     for day in range(60):

@@ -79,7 +79,7 @@ class TestNextTransition:
         assert (found.kid, found.state) == (signing.kid, KeyState.RETIRED)
         assert found.at == START + days(90) + POLICY.retention
 
-    def test_revoked_key_changes_no_more(self, keys):
+    def test_revoked_key_does_not_change(self, keys):
         revoked = keys.only(KeyState.SIGNING, START)
         keys.revoke(revoked.kid, START + days(10))
         assert all(change.kid != revoked.kid for change in [next_transition(keys, START + days(10))] if change)

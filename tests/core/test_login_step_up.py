@@ -51,7 +51,7 @@ def asked(request="a request", *, after="before", required=False):
         ({"acr_values": "gold", "max_age": "60"}, login(61, "gold"), Verdict.LOG_IN, Verdict.ENOUGH),
     ],
 )
-def test_verdict(demand, event, first, after_the_login):
+def test_demand_is_met_by_a_sufficient_or_later_login(demand, event, first, after_the_login):
     demand = LoginDemand.of(**{**DEMAND, **demand})
     assert demand.judge(event, login="before", ask=None, now=NOW) is first
     assert demand.judge(event, login="before", ask=asked(), now=NOW) is first
@@ -160,7 +160,7 @@ class TestAsks:
         assert LoginAsks.from_session(value) == LoginAsks()
 
 
-def test_identity():
+def test_requests_are_told_apart_by_client_state_and_challenge():
     request = {"client_id": "c", "state": "s", "code_challenge": "x"}
     assert identity_of(request) == identity_of({**request, "prompt": "login", "max_age": "0", "scope": "read"})
     assert identity_of({"client_id": "c"}) == identity_of({"client_id": "c", "state": "", "code_challenge": ""})

@@ -187,7 +187,7 @@ class TestOffer:
         document = self.offered(response_types=None, grant_types=None)
         assert document == metadata(EVERYTHING)
 
-    def test_document_that_says_nothing(self):
+    def test_document_without_response_types(self):
         silent = {name: value for name, value in OAUTH.items() if name != "response_types_supported"}
         assert self.offered(silent) == metadata(silent)
 

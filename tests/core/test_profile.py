@@ -153,7 +153,7 @@ def test_without_a_scope_there_is_none():
 
 
 @pytest.mark.compliance("9068-31")
-def test_a_client_that_acts_for_itself_is_no_user():
+def test_a_client_that_acts_for_itself_is_not_a_user():
     assert parse_claims(assembled(subject=CLIENT_ID)).is_machine
     assert not parse_claims(assembled()).is_machine
     assert not parse_claims(assembled(subject=CLIENT_ID.upper())).is_machine

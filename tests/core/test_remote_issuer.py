@@ -29,7 +29,7 @@ def test_the_default_is_within_the_bounds_too(default, lifetime):
 
 
 @pytest.mark.parametrize("age", [None, "", "x", "-1", "1.5", "\u0665", "1" * 10])
-def test_an_age_that_is_no_number_of_seconds_is_ignored(age):
+def test_an_age_that_is_not_a_number_of_seconds_is_ignored(age):
     assert BOUNDS.lifetime("max-age=600", age) == 600
 
 

@@ -211,7 +211,7 @@ def test_resource_identifiers(value):
     ],
     ids=ascii,
 )
-def test_what_is_no_resource_identifier(value):
+def test_what_is_not_a_resource_identifier(value):
     assert not is_resource_identifier(value)
 
 

@@ -1,4 +1,4 @@
-"""The document of revocations: what is signed, and that nothing but exactly that is accepted (threat 39)."""
+"""The document of revocations: exactly what is signed is accepted (threat 39)."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_order_of_the_entries_does_not_matter():
 
 
 @pytest.mark.compliance("8725-11")
-def test_it_is_no_access_token():
+def test_it_is_not_an_access_token():
     with pytest.raises(TokenRejected) as rejected:
         verify_access_token(document(), key_ring=FACTORY.ring(), expected=EXPECTED, now=NOW)
     assert rejected.value.reason == "unexpected_type"
@@ -187,7 +187,7 @@ def test_document_of_another_issuer_is_refused(issuer):
         ({"exp": NOW - 11}, NOW, False),
     ],
 )
-def test_times(times, now, accepted):
+def test_document_counts_between_its_times(times, now, accepted):
     if accepted:
         assert read(document(**times), now=now)
     else:

@@ -48,7 +48,7 @@ def test_a_subject_is_printable_and_has_1_to_255_characters(text, expected):
         ([], "client me"),
     ],
 )
-def test_sector(redirect_uris, sector):
+def test_sector_is_the_host_of_the_redirect_uris(redirect_uris, sector):
     assert sector_of(redirect_uris, client_id="me", grant=CODE) == sector
 
 

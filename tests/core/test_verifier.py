@@ -286,7 +286,7 @@ def test_a_new_key_is_found_by_one_renewal():
 
 
 @pytest.mark.compliance("8725-10")
-def test_a_flood_of_unknown_kids_renews_no_more_than_the_source_allows():
+def test_a_flood_of_unknown_kids_renews_only_as_often_as_the_source_allows():
     factory = TokenFactory("ES256")
     keys = Keys(factory.ring(), factory.ring(), factory.ring())
     for number in range(50):

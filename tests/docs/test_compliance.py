@@ -172,7 +172,7 @@ class TestCommand:
         assert "test_unmarked" not in text
         assert "test_broken.py`" in text
 
-    def test_refuses_a_number_that_is_no_requirement(self, tmp_path, monkeypatch, capsys):
+    def test_refuses_a_number_that_is_not_a_requirement(self, tmp_path, monkeypatch, capsys):
         monkeypatch.setattr(
             "tests.compliance.run_marked_tests", lambda _tests: run_with(**{"t.py::test_a[1]": "passed"})
         )
@@ -209,7 +209,7 @@ class TestPageOfAnOrdinaryRun:
         assert "### 9068-1: passed\n" in text
         assert "test_unmarked" not in text
 
-    def test_fails_a_run_with_a_number_that_is_no_requirement(self, tmp_path, capsys):
+    def test_fails_a_run_with_a_number_that_is_not_a_requirement(self, tmp_path, capsys):
         writer = PageWriter(tmp_path / "page.md")
         writer.cases["t.py::test_a"] = Outcome.PASSED
         writer.tests_of["1-1"].add("t.py::test_a")
@@ -241,7 +241,7 @@ class TestSelection:
         assert items == [both, empty]
         assert deselected == [unmarked]
         assert both.user_properties == [("compliance", ["9068-1", "9068-2", "9068-3"])]
-        # A mark without a number is a mark with a number that there is not.
+        # A mark without a number counts as one with an unknown number.
         assert empty.user_properties == [("compliance", ["(no number)"])]
 
 

@@ -35,7 +35,7 @@ ADDRESS_IN_THE_PAGE = "http://127.0.0.1:8000"
 KEY_RING_MAX_AGE = 2
 KID = re.compile(r"\b[A-Za-z0-9_-]{43}(?![A-Za-z0-9_-])")
 INSTANT = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d")
-# The settings of the example project, with whatever the page says belongs at the end of a site's.
+# The settings of the example project, followed by those of the page.
 SETTINGS = "from tests.example.quick_settings import *\n"
 
 

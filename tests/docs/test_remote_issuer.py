@@ -62,7 +62,7 @@ def follow(project, description, client):
     [verdict] = [text for command, text in printed.items() if command.startswith("echo")]
     assert verdict.rstrip().endswith("The token is accepted.")
 
-    # The issuer of the second settings block is nobody's; the first one goes on as before.
+    # The issuer of the second settings block does not exist; the first one works as before.
     project.follow(blocks[before_options:])
     assert "no issues" in project.run("python manage.py check")
     project._append("mysite/urls.py", "from . import figures\n")

@@ -200,7 +200,7 @@ class TestRegistering:
         assert algorithm() == "RS256"
         let_time_pass(days=7, minutes=1)
         assert algorithm() == "ES256"
-        # Taken out of use too early, it is named by the check, and there are no tokens.
+        # If it is removed too early, the check names it, and no tokens are issued.
         settings.AT_JWT = {**settings.AT_JWT, "SIGNING_ALGORITHMS": ["RS256"]}
         key_store.forget()
         assert "django_at_jwt.E012" in {message.id for message in run_checks()}
@@ -229,7 +229,7 @@ class TestSubjects:
             assert user_of(nobody) is None
         evil = make_client("client-credentials", client_id=subject)
         assert evil.token("client_credentials").json()["error"] == "invalid_grant"
-        # Without the way back nobody can tell the client from the user beforehand; the other rules hold.
+        # Without the inverse, the client cannot be told from the user in advance; the other rules hold.
         del (values := dict(settings.AT_JWT))["USER_BY_SUBJECT"]
         settings.AT_JWT = values
         assert evil.token("client_credentials").status_code == 200

@@ -84,7 +84,7 @@ class TestKubernetes:
     job = yaml.safe_load(block_with("kind: CronJob"))
 
     @pytest.mark.parametrize(("status", "ends_with"), [(0, 0), (3, 0), (1, 1)])
-    def test_nothing_to_do_is_no_failure(self, status, ends_with, tmp_path):
+    def test_nothing_to_do_is_not_a_failure(self, status, ends_with, tmp_path):
         [container] = self.job["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
         python = tmp_path / "python"
         python.write_text(f'#!/bin/sh\necho "$@"\nexit {status}\n')

@@ -11,7 +11,7 @@ from tests.patience import PATIENCE_SECONDS
 
 
 class Form(HTMLParser):
-    """The fields of one form, with what a browser would send of them if nobody touched it."""
+    """The fields of one form, with the values that a browser would send unchanged."""
 
     def __init__(self, page, form_id):
         super().__init__()
@@ -90,7 +90,7 @@ class Admin:
         assert not unknown, f"the form has no {unknown}"
         answer = self._post(address, values)
         if 'name="_shown"' in answer.text:
-            # What it does is shown first; the page has one form beside the one to log out.
+            # The review page comes first; it has one form in addition to the one that logs out.
             answer = self._post(address, Form(answer.text, None).fields)
         if answer.status_code != 302:
             raise Refused(Form(answer.text, form_id).errors)

@@ -6,7 +6,7 @@ from tests.ports import reserved_port
 
 
 class Site:
-    """The running example, as a program sees it that has nothing but the document of seed_example."""
+    """The running example, for a program that has only the document of seed_example."""
 
     def __init__(self, server):
         self.server = server

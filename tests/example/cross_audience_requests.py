@@ -21,7 +21,7 @@ def a_way(function, error="invalid_target"):
 
 
 def a_way_that_is_no_request(function):
-    """At the token endpoint nothing may stand in the query, whatever it is (RFC 6749 section 3.2)."""
+    """A way that the token endpoint refuses: it has a parameter in the query (RFC 6749 section 3.2)."""
     return a_way(function, error="invalid_request")
 
 

@@ -1,4 +1,4 @@
-"""The wider site with models of its own for users, whose keys are UUIDs, and for all that the toolkit stores.
+"""The wider site with swapped models for users, whose keys are UUIDs, and for all that the toolkit stores.
 
 It has two databases: this app's tables are in one for themselves.
 """

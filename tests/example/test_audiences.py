@@ -1,4 +1,4 @@
-"""Who a token is for and what it may do there: each grant, over HTTP, with whatever a client may ask for.
+"""The audience and scopes of tokens: each grant, over HTTP, with each combination that a client may request.
 
 The cells of the tables say who the token is for and, after a colon, which scopes it has; or the error.
 """
@@ -16,10 +16,7 @@ from .cross_audience_requests import WAYS_TO_THE_NEIGHBOUR
 from .one_time_password import ONE_TIME_PASSWORD
 from .wider_site import WiderSite
 
-# The grants of the example are in test_tokens.py, and the same rules in one process in tests/core and oauthlib_bridge.
-pytestmark = pytest.mark.ci
-
-# Down: the "resource" parameters. Across: the "scope" parameter. A hyphen is none, where DEFAULT_SCOPES is api:read.
+# Down: the "resource" parameters. Across: the "scope" parameter. A hyphen is no parameter: DEFAULT_SCOPES is api:read.
 FIRST_REQUESTS = """
                 | -                       | api:read                | reports:read                | api:read reports:read                | neighbour:read
 -               | notes: api:read         | notes: api:read         | reports: reports:read       | invalid_scope                        | invalid_target
@@ -37,7 +34,7 @@ fragment        | invalid_target          | invalid_target          | invalid_ta
 retired         | invalid_target          | invalid_target          | invalid_target              | invalid_target                       | invalid_target
 """  # noqa: E501 - one line is one row
 
-# What only some APIs have to do with: isolation, a format, a lifetime of their own, a scope that two of them know.
+# What only some APIs have: isolation, another format, another lifetime, a scope that two of them know.
 SPECIAL_REQUESTS = """
                | vault:open        | retired:read    | legacy:read         | archive:read                | archive:read api:read
 -              | notes:            | invalid_target  | legacy: legacy:read | invalid_scope               | invalid_scope
@@ -208,7 +205,7 @@ def test_refresh(site, resource, scope, expected):
     else:
         assert answer.error == expected
         assert site.rows.snapshot() == before
-    # Whatever this one narrowed, and whatever was refused: the next refresh has all that was granted.
+    # The next refresh has all that was granted, even if this one was narrowed or refused.
     assert_issued(site, site.refresh(tokens, "-", "-").values, f"{GRANTED}: {GRANTED_SCOPE}")
 
 
@@ -264,7 +261,7 @@ class TestNeighbour:
 
 
 class TestLoginsLater:
-    """What a token says of the login is of the login that the authorization was given in (RFC 9068 section 2.2.1)."""
+    """The login claims describe the login with which the user agreed (RFC 9068 section 2.2.1)."""
 
     PASSWORD = ("urn:example:password", ["pwd"])
     TWO_FACTORS = ("urn:example:two-factors", ["pwd", "otp", "mfa"])

@@ -12,7 +12,7 @@ from .admin_forms import Admin
 
 @pytest.fixture(scope="module")
 def server(running_example, tmp_path_factory):
-    # One of its own: a mapper changes the tokens of everybody.
+    # A separate site: a mapper changes the tokens of all users.
     with running_example(tmp_path_factory.mktemp("mapped")) as server:
         yield server
 

@@ -1,4 +1,4 @@
-"""The Python SDK of the Model Context Protocol as a client that knows nothing but the address of an API."""
+"""The Python SDK of the Model Context Protocol as a client that knows only the address of an API."""
 
 from __future__ import annotations
 

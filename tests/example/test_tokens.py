@@ -58,7 +58,7 @@ LIBRARIES = [
     (verified_by_authlib, InvalidTokenError),
 ]
 
-# What gets the token, whom it speaks for, and which of the two resource servers it is for.
+# The grant, the subject, and which of the two resource servers the token is for.
 WAYS = {
     "web": (lambda site: site.code_flow("web", scope="api:read"), "example-web", "notes"),
     "web with an ID token": (lambda site: site.code_flow("web", scope="openid api:read"), "example-web", "notes"),
@@ -235,9 +235,9 @@ class TestAuthorizationServer:
         first = site.code_flow(scope="api:read")["refresh_token"]
         second = web.token("refresh_token", refresh_token=first)["refresh_token"]
         third = web.token("refresh_token", refresh_token=second)["refresh_token"]
-        # The client has received the second one, so this is no repetition of a request whose response was lost.
+        # The client has received the second one, so this does not repeat a request whose response was lost.
         assert web.token("refresh_token", refresh_token=first)["error"] == "invalid_grant"
-        # A refresh token was used again, so none of its family is accepted any more.
+        # A refresh token was used again, so its whole family is refused.
         assert web.token("refresh_token", refresh_token=third)["error"] == "invalid_grant"
 
     def test_pkce_is_needed(self, site):

@@ -37,7 +37,7 @@ CLIENTS = {
 }
 SECRET = "the client's secret"
 
-# What can stand in a "resource" parameter. Names of APIs stand for their identifiers.
+# Values of the "resource" parameter. Names of APIs stand for their identifiers.
 UNACCEPTABLE = {
     "unknown": "https://unknown.example.com/",
     "malformed": "no absolute URI",
@@ -151,7 +151,7 @@ class WiderSite(Site):
             admin.change("django_at_jwt/resourceserver", self.identifiers[name], open_to_all_clients="on")
 
     def parameters(self, resource, scope, **others):
-        """Request parameters: ``resource`` is the names of APIs, and a hyphen is none."""
+        """Request parameters: ``resource`` has the names of APIs; a hyphen means no parameter."""
         return {
             **({} if resource == "-" else {"resource": [self.identifiers[name] for name in resource.split()]}),
             **({} if scope == "-" else {"scope": scope}),

@@ -1,4 +1,4 @@
-"""The health of the issuer: what is a problem, how bad it is, and what is no problem."""
+"""The health of the issuer: its problems and their severity."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ class TestKeys:
         settings.AT_JWT = {**settings.AT_JWT, "SIGNING_ALGORITHMS": ["ES256", "RS256"]}
         assert problems() == [("no_key", "warning")]
 
-    def test_announced_algorithm_is_no_problem(self, running, settings):
+    def test_announced_algorithm_is_not_a_problem(self, running, settings):
         settings.AT_JWT = {**settings.AT_JWT, "SIGNING_ALGORITHMS": ["ES256", "ES384"]}
         rotate_signing_keys()
         assert problems() == []
@@ -125,7 +125,7 @@ class TestKeys:
 
 
 class TestRotation:
-    def test_takeover_is_no_problem(self, running):
+    def test_takeover_is_not_a_problem(self, running):
         # Nine days before the takeover, the next key is due; a daily run announces it.
         for days in (80, 1.5, 0.4):
             pass_by(days=days)

@@ -1,4 +1,4 @@
-"""Ways from a subject to whoever it is, as a site may write them."""
+"""Lookups from a subject to its row, as a site may write them."""
 
 from django.contrib.auth import get_user_model
 

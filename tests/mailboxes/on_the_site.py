@@ -80,7 +80,7 @@ def test_check_refuses_it_and_says_what_to_do(use):
 
 @pytest.mark.parametrize("address", APIS)
 @pytest.mark.parametrize("token_format", ["at+jwt", "opaque"])
-def test_nobody_is_looked_up_in_the_wrong_table(address, token_format, use, answer, settings):
+def test_no_user_is_looked_up_in_the_wrong_table(address, token_format, use, answer, settings):
     use(
         RESOURCE_SERVERS={settings.API: {"name": "API", "scopes": {"read": ""}, "format": token_format}},
         ACCEPT_OPAQUE_TOKENS=True,
@@ -139,7 +139,7 @@ def test_way_back_to_the_wrong_table_is_not_taken(address, use, answer):
 
 
 @pytest.mark.parametrize("address", APIS)
-def test_in_stateless_mode_nobody_is_looked_up(address, use, answer, mailbox):
+def test_stateless_mode_looks_up_no_user(address, use, answer, mailbox):
     use(USER_MODE="stateless")
     assert problems() == []
     assert get(address, answer()["access_token"]).json()["user"] == str(mailbox.pk)

@@ -1,4 +1,4 @@
-"""A site whose access tokens are about another model than AUTH_USER_MODEL: nobody gets somebody else's account."""
+"""A site whose access tokens are about another model than AUTH_USER_MODEL: no user gets the account of another."""
 
 from __future__ import annotations
 

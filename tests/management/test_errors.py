@@ -34,7 +34,7 @@ def test_password_in_bytes_that_are_no_text(db, monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize("named", [{"client": "\udcff"}, {"client": "a client", "user": "\udcff"}])
-def test_preview_of_a_name_that_is_no_text(named, db, make_client):
+def test_preview_of_a_name_that_is_not_text(named, db, make_client):
     make_client(client_id="a client")
     with pytest.raises(CommandError) as refused:
         call_command("preview_access_token", **named)

@@ -60,7 +60,7 @@ def test_json_has_the_claims_of_the_token(by, web, user):
 
 
 @pytest.mark.usefixtures("mappers")
-def test_text(web, user):
+def test_text_explains_each_mapper_and_the_size(web, user):
     text = run(web, "--user", "alice", "--scope", "read")
     assert '"alice@example.com"  (mail; personal)' in text
     assert "old (tenant): skipped: required scopes are not granted" in text
@@ -74,13 +74,13 @@ def test_size_over_a_mark(service):
     assert "over 4096: some servers reject it" in run(service)
 
 
-def test_machine(service):
+def test_client_that_acts_for_itself_is_previewed(service):
     shown = json.loads(run(service, "--json", "--resource", settings.REPORTS, "--scope", "reports:read"))
     assert shown["claims"]["sub"] == service.application.client_id
     assert shown["claims"]["aud"] == settings.REPORTS
 
 
-def test_refusal(service):
+def test_refusal_is_shown_with_its_code(service):
     shown = json.loads(run(service, "--json", "--resource", "https://unknown.example.com/", status=1))
     assert shown["refusal"]["error"] == "invalid_target"
     assert "No token: invalid_target" in run(service, "--resource", "https://unknown.example.com/", status=1)
@@ -106,7 +106,7 @@ def test_unknown_scope_is_named(service):
     assert said.startswith("No token: invalid_scope (unknown, or not allowed for this client: 'no:such')")
 
 
-def test_opaque(service):
+def test_opaque_token_has_no_claims_to_show(service):
     ResourceServer.objects.create(
         identifier="https://old.example.com/", token_format="opaque", open_to_all_clients=True
     )

@@ -1,4 +1,4 @@
-"""``manage.py revoke_tokens``: counts, dry runs, and one line for whatever there is nothing to do about."""
+"""``manage.py revoke_tokens``: counts, dry runs, and one line if there is nothing to revoke."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def tokens(make_client, user, signing_keys):
     return granted(web, web.code_flow(user))
 
 
-def test_user(tokens, user):
+def test_user_is_counted_then_revoked_then_reported_as_revoked(tokens, user):
     said = "all tokens of user alice (1 authorization, 1 live access token, 1 refresh token).\n"
     assert run("--user", "alice", "--dry-run") == f"Would revoke {said}"
     assert entries() == []
@@ -39,7 +39,7 @@ def test_user(tokens, user):
     assert len(entries()) == 1
 
 
-def test_client(tokens):
+def test_client_is_counted_then_revoked(tokens):
     said = "all tokens of client webshop issued until now (1 authorization, 1 live access token, 1 refresh token).\n"
     assert run("--client", "webshop", "--dry-run") == f"Would revoke {said}"
     assert entries() == []
@@ -48,7 +48,7 @@ def test_client(tokens):
     assert "(0 live access tokens, 0 refresh tokens)" in run("--client", "webshop")
 
 
-def test_authorization(tokens):
+def test_authorization_is_counted_then_revoked_then_reported_as_ended(tokens):
     identifier = tokens.authorization.identifier
     said = f"all tokens of authorization {identifier} (1 authorization, 1 live access token, 1 refresh token).\n"
     assert run("--authorization", identifier, "--dry-run") == f"Would revoke {said}"
@@ -59,7 +59,7 @@ def test_authorization(tokens):
     assert len(entries()) == 1
 
 
-def test_jti(tokens):
+def test_token_is_counted_then_revoked_then_reported_as_revoked(tokens):
     said = f"token {tokens.token_id} (1 live access token, 1 refresh token).\n"
     assert run("--jti", tokens.token_id, "--dry-run") == f"Would revoke {said}"
     assert run("--jti", tokens.token_id) == f"Revoked {said}"
@@ -71,7 +71,7 @@ def test_jti(tokens):
     assert len(entries()) == 1
 
 
-def test_audience(db):
+def test_audience_is_announced_then_revoked(db):
     ResourceServer.objects.create(identifier=MAIL, name="Mail")
     said = f"all tokens for {MAIL} issued until now, at that API only.\n"
     assert run("--audience", MAIL, "--dry-run") == f"Would revoke {said}"

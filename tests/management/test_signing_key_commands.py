@@ -128,7 +128,7 @@ class TestRevoke:
         with pytest.raises(CommandError, match="--reason must not be empty"):
             run("revoke_signing_key", in_state(KeyState.SIGNING).kid, "--reason", reason)
 
-    def test_reason_that_is_no_text(self, signing_keys):
+    def test_reason_that_is_not_text(self, signing_keys):
         key = in_state(KeyState.SIGNING)
         run("revoke_signing_key", key.kid, "--reason", "a \udcff")
         key.refresh_from_db()

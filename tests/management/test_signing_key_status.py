@@ -39,7 +39,7 @@ def keys(signing_keys):
     return {row.state_at(now): row for row in signing_keys}
 
 
-def test_ok(keys):
+def test_sound_site_is_ok(keys):
     said, code = status()
     announced = keys[KeyState.ANNOUNCED]
     takeover, due = (format_instant(at) for at in (announced.signing_at, announced.signing_at - timedelta(days=9)))
@@ -54,7 +54,7 @@ def test_ok(keys):
     assert said.splitlines()[5].startswith("Deny list: 0 entries, read ")
 
 
-def test_warning(keys):
+def test_missing_run_is_a_warning(keys):
     record_run(timezone.now() - timedelta(hours=40))
     said, code = status()
     assert code == 1
@@ -64,14 +64,14 @@ def test_warning(keys):
     assert status("--max-run-age", "30")[1] == 1
 
 
-def test_critical():
+def test_missing_key_is_critical():
     said, code = status()
     assert code == 2
     assert said.startswith("CRITICAL: ES256: no signing key; run manage.py rotate_signing_keys. ")
     assert "Last run: (none recorded)." in said
 
 
-def test_unknown(monkeypatch):
+def test_unreadable_database_is_unknown(monkeypatch):
     def fail(_database):
         raise OperationalError("connection refused")
 
@@ -99,7 +99,7 @@ def test_unusable_project_is_unknown(problem, settings, monkeypatch):
     assert "\n" not in str(error.value)
 
 
-def test_json(keys):
+def test_json_has_the_status_and_the_last_run(keys):
     said, code = status("--json")
     report = json.loads(said)
     assert (report["status"], code) == ("ok", 0)

@@ -81,7 +81,7 @@ class TestToken:
             )
             assert status == 0
 
-    def test_audience(self, api, issuer):
+    def test_audience_can_be_chosen(self, api, issuer):
         api.AT_JWT = {**api.AT_JWT, "ISSUERS": issuer.settings(audience=[API, REPORTS])}
         token = issuer.token(aud=REPORTS)
         assert rules_of(token)[0]["accepted"]
@@ -90,7 +90,7 @@ class TestToken:
         with pytest.raises(CommandError, match="No issuer in"):
             run("verify_access_token", "--audience", "https://nobodys.example.com/", token)
 
-    def test_none(self, api, monkeypatch):
+    def test_empty_input_is_an_error(self, api, monkeypatch):
         with pytest.raises(CommandError, match="No token given"):
             run("verify_access_token", stdin=" \n", monkeypatch=monkeypatch)
 

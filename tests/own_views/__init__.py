@@ -1,1 +1,1 @@
-"""Sites that serve the authorization server's endpoints with views of their own."""
+"""Sites that serve the authorization server's endpoints with their own views."""

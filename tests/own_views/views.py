@@ -49,7 +49,7 @@ class UserInfo(oauth2_views.UserInfoView):
 
 
 class NamedLikeOurs(toolkit_views.TokenView):
-    """Its name says nothing: it is no class of this app."""
+    """Not recognised by its name: it is not a class of this app."""
 
     __module__ = "django_at_jwt.views"
 

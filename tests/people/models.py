@@ -1,4 +1,4 @@
-"""What a site knows about its users beside Django's own columns."""
+"""What a site stores about its users in addition to Django's columns."""
 
 from django.conf import settings
 from django.db import models

@@ -1,4 +1,4 @@
-"""New databases on the servers that are there, and commands run against them as processes of their own."""
+"""New databases on the available servers, and commands that run against them in separate processes."""
 
 from __future__ import annotations
 

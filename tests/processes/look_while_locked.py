@@ -47,7 +47,7 @@ def main():
             ["rewrap_signing_keys"],
         ):
             call_command(*command, "--dry-run", stdout=io.StringIO())
-        # Whatever waited for the lock would not get here: it is held until all have looked.
+        # A request that waits for the lock would not get here: it is held until all have looked.
         locked = changing.is_alive()
     finally:
         looked.set()

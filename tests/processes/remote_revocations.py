@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 WORKERS = 4
 DEFAULT_BOUND, DEFAULT_STALE = 5, 300
-# Longer than the pause of a worker between two looks at what another one has fetched.
+# Longer than a worker waits before it looks again at what another worker has fetched.
 _LOOK_AGAIN = 0.3
 # An event for each kind of entry. The last one concerns all tokens.
 KINDS = {

@@ -205,7 +205,7 @@ def _by_command(grant: Grant) -> None:
 
 
 def _account_deleted(grant: Grant) -> None:
-    # Django's admin deletes no user with tokens, since DOT's admin lets nobody delete these.
+    # Django's admin deletes no user with tokens, since DOT's admin does not allow deleting these.
     assert grant.browser.post("/delete-account/", {}).status_code == 302
 
 

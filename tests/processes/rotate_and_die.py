@@ -51,7 +51,7 @@ def states() -> dict[str, int]:
 
     output = io.StringIO()
     call_command("rotate_signing_keys", "--json", "--dry-run", stdout=output)
-    # A process that is forked has a connection of its own.
+    # A forked process needs its own connection.
     connection.close()
     document = json.loads(output.getvalue())
     assert document["changed"] is False

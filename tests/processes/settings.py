@@ -1,4 +1,4 @@
-"""The test site with a policy from the environment, for processes of their own."""
+"""The test site with a policy from the environment, for separate processes."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Refreshes of one family at the same moment: whatever their order, one lineage is left once a sibling was used."""
+"""Simultaneous refreshes of one family: in any order, one lineage is left once a sibling was used."""
 
 from __future__ import annotations
 

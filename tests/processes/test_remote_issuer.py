@@ -1,4 +1,4 @@
-"""An API with nothing but settings, in processes of its own, beside its issuer: what the issuer gets to see of it."""
+"""An API that has only settings, in separate processes from its issuer, and the requests that the issuer receives."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ def test_killed_at_each_step_and_run_again(database_url):
     at_once = {"TEST_POLICY": '{"PROPAGATION_TIME": 0, "KEY_RING_MAX_AGE": 0, "LEEWAY": 0, "JWK_SET_MAX_AGE": 0}'}
     done = run(database_url, "tests.processes.rotate_and_die", **at_once)
     assert done.returncode == 0, done.stderr
-    # Whatever was done of it was done whole: the key that signed still does, until the rotation was committed.
+    # No partial change: the former key signs until the rotation is committed.
     unchanged = {"signing": 1, "announced": 1}
     assert json.loads(done.stdout) == {
         "first": unchanged,
@@ -49,7 +49,7 @@ def test_killed_at_each_step_and_run_again(database_url):
     }
 
 
-def test_whoever_only_looks_waits_for_nobody(kind, prepared_databases, tmp_path):
+def test_dry_run_waits_for_no_lock(kind, prepared_databases, tmp_path):
     with prepared_databases.copy(kind, tmp_path) as url:
         done = run(url, "tests.processes.look_while_locked")
     assert done.returncode == 0, done.stderr

@@ -20,7 +20,7 @@ def report():
     return health.status.value, found
 
 
-def test_issuer_that_was_not_needed_yet_is_no_problem_and_not_asked(issuer):
+def test_issuer_that_was_not_needed_yet_is_neither_a_problem_nor_asked(issuer):
     status, found = report()
     assert status == "ok"
     assert (found["copy"], found["seconds_old"], found["usable"]) == ("none", None, False)

@@ -50,13 +50,13 @@ def test_refusals_are_those_of_the_framework(address, request_of, client):
 
 
 @pytest.mark.parametrize("address", OPERATIONS)
-def test_allowed(address, client, user):
+def test_operation_gets_user_and_token(address, client, user):
     answer = client.get(address, headers=bearer("read", sub=str(user.pk)))
     assert answer.json() == {"user": "alice", "client": "a client", "same": True}
     assert client.post(address, headers=bearer("read write"), **FORM).json()["user"] == "client:a client"
 
 
-def test_permission(client, user):
+def test_permission_decides_in_addition_to_scopes(client, user):
     assert client.get("/ninja/machine", headers=bearer("read")).status_code == 200
     assert client.get("/ninja/machine", headers=bearer("read", sub=str(user.pk))).status_code == 403
 
@@ -99,7 +99,7 @@ def test_asynchronous_operation_uses_no_thread(monkeypatch):
     assert answer.json() == {"user": "client:a client", "client": "a client", "same": True}
 
 
-def test_openapi(client):
+def test_openapi_document_has_the_schemes(client):
     document = client.get("/ninja/openapi.json").json()
     bearer_scheme = {"type": "http", "scheme": "bearer", "bearerFormat": "at+jwt"}
     schemes = document["components"]["securitySchemes"]

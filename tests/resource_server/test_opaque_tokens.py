@@ -64,7 +64,7 @@ def test_off_by_default(row, client, signing_keys, caplog, django_assert_num_que
         assert refused(client, caplog, "malformed")
 
 
-def test_user(moving, row, client, user, django_assert_num_queries):
+def test_user_of_the_row_is_the_requests(moving, row, client, user, django_assert_num_queries):
     with django_assert_num_queries(2):
         answer = get(client)
     assert answer.json() == {"user": "alice", "scope": "read", "client_id": row.application.client_id}
@@ -96,13 +96,13 @@ def test_user_without_a_subject(moving, row, client, user, caplog):
     assert refused(client, caplog, "unknown_subject")
 
 
-def test_registration_access_token_is_no_access_token(moving, row, client, caplog):
+def test_registration_access_token_is_not_an_access_token(moving, row, client, caplog):
     """Dynamically registered clients have one (RFC 7592 section 3). It has no resource and never expires."""
     type(row).objects.update(scope="oauth2_provider:registration", resource=[])
     assert refused(client, caplog, "registration")
 
 
-def test_client(moving, row, client):
+def test_row_without_a_user_is_the_clients(moving, row, client):
     type(row).objects.update(user=None)
     assert get(client).json()["user"] == f"client:{row.application.client_id}"
 
@@ -170,12 +170,12 @@ class TestAudience:
         assert refused(client, caplog, "bad_claim: aud")
 
 
-def test_expired(moving, row, client, caplog):
+def test_expired_row_is_refused(moving, row, client, caplog):
     type(row).objects.update(expires=timezone.now() - timedelta(minutes=1))
     assert refused(client, caplog, "expired")
 
 
-def test_revoked(moving, row, client, caplog):
+def test_revoked_row_is_refused(moving, row, client, caplog):
     row.revoke()
     assert refused(client, caplog, "revoked")
 
@@ -213,7 +213,7 @@ def verify_known_keys(client):
     get(client, "a.b.c")
 
 
-def test_refresh_token_is_no_access_token(moving, web, user, client):
+def test_refresh_token_is_not_an_access_token(moving, web, user, client):
     tokens = web.code_flow(user).json()
     assert get(client, tokens["access_token"]).status_code == 200
     assert get(client, tokens["refresh_token"]).status_code == 401

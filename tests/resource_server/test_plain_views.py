@@ -87,7 +87,7 @@ def test_keys_that_cannot_be_read(address, client, monkeypatch):
     assert told(answer) == told(client.get("/framework/", headers=credentials))
 
 
-class TestWhoItIs:
+class TestPrincipal:
     @pytest.mark.parametrize("address", ["/framework/", *PLAIN])
     def test_user_of_the_token_and_not_of_the_session(self, address, client, user, django_user_model):
         client.force_login(django_user_model.objects.create_user("mallory"))
@@ -101,7 +101,7 @@ class TestWhoItIs:
         assert (answer.status_code, answer["WWW-Authenticate"].partition(",")[0]) == (401, 'Bearer scope="read"')
 
     @pytest.mark.parametrize("address", PLAIN)
-    def test_machine(self, address, client):
+    def test_client_that_acts_for_itself_is_a_machine_principal(self, address, client):
         assert client.get(address, headers=bearer("read")).json()["user"] == "client:a client"
 
     @pytest.mark.parametrize("address", PLAIN)
@@ -127,14 +127,14 @@ class TestBrowsersProtection:
 
 
 class TestArguments:
-    def test_audience(self, client, settings):
+    def test_view_can_name_its_audience(self, client, settings):
         assert client.get("/reports-function/", headers=bearer(aud=settings.REPORTS)).json() == {"ok": True}
         answer = client.get("/reports-function/", headers=bearer())
         assert answer.status_code == 401
         link = 'resource_metadata="https://reports.example.com/.well-known/oauth-protected-resource"'
         assert answer["WWW-Authenticate"].endswith(link)
 
-    def test_permission(self, client, django_user_model):
+    def test_view_can_name_a_permission(self, client, django_user_model):
         staff = django_user_model.objects.create_user("staff", is_staff=True)
         assert client.get("/editors/7/", headers=bearer(roles=["editor"])).json() == {"ok": True, "number": 7}
         assert client.get("/editors/7/", headers=bearer(sub=str(staff.pk))).status_code == 200
@@ -230,7 +230,7 @@ class TestMistakes:
             def view(request):
                 return HttpResponse()
 
-    def test_string(self, client, rf):
+    def test_scopes_must_not_be_a_string(self, client, rf):
         view = access_token_required(scopes="read")(HttpResponse)
         with pytest.raises(ImproperlyConfigured, match="list of scopes"):
             view(rf.get("/", headers=bearer("read")))

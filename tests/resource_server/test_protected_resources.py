@@ -147,7 +147,7 @@ class TestDocument:
         link = 'resource_metadata="https://one.example/.well-known/oauth-protected-resource/api"'
         assert client.get("/whoami/")["WWW-Authenticate"] == f"Bearer {link}"
 
-    def test_audience_that_is_no_url_has_no_document(self, client, settings):
+    def test_audience_that_is_not_a_url_has_no_document(self, client, settings):
         settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "OIDC_ISS_ENDPOINT": ""}
         remote = {"https://as.remote.example": {"audience": ["an-api", "urn:example:api"]}}
         configured(settings, None, DEFAULT_RESOURCE=None, ISSUERS=remote)
@@ -226,7 +226,7 @@ class TestChallenges:
         answer = client.get(address, headers={**credentials(), "Host": host})
         assert (answer.status_code, answer["WWW-Authenticate"]) == (status, challenge + self.LINK)
 
-    def test_api_with_an_audience_of_its_own(self, client):
+    def test_api_with_another_audience(self, client):
         link = self.LINK.replace("api.", "reports.")
         assert client.get("/reports/")["WWW-Authenticate"] == f"Bearer {link}"
         assert client.get("/reports/", headers=bearer())["WWW-Authenticate"].endswith(link)

@@ -226,7 +226,7 @@ class TestOpaqueTokens:
         revoke(kind, opaque)
         assert opaque.get(address).status_code == 401
 
-    def test_policies(self, opaque, revoke, settings):
+    def test_policies_apply_to_opaque_tokens(self, opaque, revoke, settings):
         revoke("client", opaque)
         settings.AT_JWT = {**settings.AT_JWT, "REVOCATION": "offline", "USER_MODE": "stateless"}
         assert opaque.get("/framework/").status_code == 200
@@ -327,7 +327,7 @@ class TestPolicies:
         revoke("authorization")
         assert statuses("introspect", issued) == {401}
 
-    def test_setting(self, issued, revoke, settings):
+    def test_setting_is_the_default_of_views(self, issued, revoke, settings):
         settings.AT_JWT = {**settings.AT_JWT, "REVOCATION": "offline"}
         revoke("authorization")
         assert statuses(None, issued) == {200}
@@ -349,7 +349,7 @@ class TestPolicies:
 
 
 class TestTokenWithoutARowAtViewsOfDot:
-    """Their ``jti`` says that no row was stored, so there is none to be revoked."""
+    """Their ``jti`` says that no row was stored, so a missing row does not revoke them."""
 
     @pytest.mark.parametrize("address", [*OF_DOT, "/o/userinfo/"])
     def test_is_accepted_until_an_entry_names_it(self, address, issue, revoke):
@@ -436,7 +436,7 @@ class TestWhileTheDatabaseIsAway:
         assert issued.get("/framework/").status_code == 503
 
     @pytest.mark.parametrize("address", [*OURS, *OF_DOT, "/o/userinfo/"])
-    def test_accepting(self, address, issued, down, settings):
+    def test_setting_can_accept_tokens(self, address, issued, down, settings):
         settings.AT_JWT = {**settings.AT_JWT, "REVOCATION_UNAVAILABLE": "accept"}
         never_read()
         down()
@@ -485,7 +485,7 @@ class TestDiagnosis:
         _, rule = self.rules(issue(exp=1).token, capsys)
         assert rule["outcome"] == "not reached"
 
-    def test_offline(self, issued, capsys, settings):
+    def test_offline_is_shown_as_the_rule(self, issued, capsys, settings):
         settings.AT_JWT = {**settings.AT_JWT, "REVOCATION": "offline"}
         accepted, rule = self.rules(issued.token, capsys)
         assert accepted

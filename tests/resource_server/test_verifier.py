@@ -118,7 +118,7 @@ class TestWithoutSettings:
             ({"required_claims": "org"}, "required_claims must be a list"),
         ],
     )
-    def test_mistakes(self, issuer, options, message):
+    def test_unusable_argument_is_an_error(self, issuer, options, message):
         with pytest.raises(ValueError, match=message):
             verifier_of(issuer, **options)
 

@@ -1,4 +1,4 @@
-"""A pytest plugin for sites with two databases: each test that may use one may use both, whatever its marks say."""
+"""A pytest plugin for sites with two databases: each test that may use one may use both."""
 
 import pytest
 

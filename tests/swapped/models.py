@@ -1,6 +1,6 @@
 """The models of a site that has its own user, with a UUID for a key, and its own of each model of the toolkit.
 
-The toolkit's models refer to each other in circles, so whoever swaps one of the tokens swaps them together.
+The toolkit's models refer to each other in circles, so a site that swaps one of the tokens swaps them all.
 """
 
 import uuid

@@ -1,4 +1,4 @@
-"""The site of the tests with models of its own for users and for all that the toolkit stores, and two databases.
+"""The site of the tests with swapped models for users and for all that the toolkit stores, and two databases.
 
 This app's tables are in one for themselves.
 """

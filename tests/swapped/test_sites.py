@@ -1,4 +1,4 @@
-"""What holds on the plain site of the tests holds on one with models of its own and two databases."""
+"""The suites pass on a site with swapped models and two databases, too."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def test_resource_servers_move_from_one_site_to_the_other(tmp_path):
     sent, arrived = (
         {each["fields"]["identifier"]: each for each in json.loads(text)} for text in (fixture.read_text(), done.stdout)
     )
-    # The site has an API of its own, and had an older state of one that came.
+    # The site has one more API, and had an older state of one that was imported.
     assert arrived.pop("https://own.example.com/")["fields"]["name"] == "Its own"
     assert arrived == sent
     assert arrived["https://mail.example.com/"]["fields"].items() > everything.items()

@@ -216,7 +216,7 @@ with InMemoryIssuer().installed() as issuer:
 """
 
 
-def test_each_issuer_has_a_key_of_its_own():
+def test_each_issuer_has_a_separate_key():
     one, other = InMemoryIssuer(issuer="https://one.example.com"), InMemoryIssuer(issuer="https://other.example.com")
     assert one.signing_key.kid != other.signing_key.kid
     assert InMemoryIssuer(issuer="https://one.example.com").signing_key is one.signing_key

@@ -90,7 +90,7 @@ class TestHash:
 
 @pytest.mark.usefixtures("keyed_hasher")
 class TestUnavailableKey:
-    def test_none_yet(self, hashed):
+    def test_without_a_key(self, hashed):
         ClientSecretKey.objects.all().delete()
         assert make_password(generate_client_secret(), hasher=CLIENT_SECRET_HASHER).startswith("counted$")
 

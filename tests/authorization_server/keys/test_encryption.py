@@ -62,7 +62,7 @@ def test_context_cannot_be_rewritten():
 
 
 @pytest.mark.parametrize("member", range(1, 5))
-def test_tampered(member):
+def test_tampered_private_key_is_not_decrypted(member):
     parts = encrypt_private_key(KEY, kid="a").split(".")
     parts[member] = ("B" if parts[member][0] == "A" else "A") + parts[member][1:]
     with pytest.raises(NoSigningKey, match="cannot be decrypted"):

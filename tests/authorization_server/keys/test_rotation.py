@@ -154,7 +154,7 @@ def test_json_of_a_dry_run():
     assert changed[signing["kid"]]["retained_at"] == changed[announced["kid"]]["signing_at"]
 
 
-def test_json():
+def test_json_has_the_keys_and_whether_any_changed():
     document = json.loads(run("--json"))
     assert document["changed"] is True
     assert len(document["made"]) == 2

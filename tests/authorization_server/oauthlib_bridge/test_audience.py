@@ -47,12 +47,12 @@ def assert_invalid_target(response, *, shown=UNKNOWN):
 
 @pytest.mark.compliance("9068-14", "8707-1")
 class TestClientCredentials:
-    def test_one(self, signing_keys, service):
+    def test_one_requested_resource_is_the_audience(self, signing_keys, service):
         answer = service.token("client_credentials", resource=settings.REPORTS).json()
         assert audience(answer) == settings.REPORTS
         assert get_access_token_model().objects.get().resource == [settings.REPORTS]
 
-    def test_several(self, signing_keys, service):
+    def test_several_requested_resources_are_the_audience(self, signing_keys, service):
         wanted = [settings.REPORTS, settings.API]
         answer = service.token("client_credentials", resource=wanted).json()
         assert audience(answer) == wanted
@@ -68,7 +68,7 @@ class TestClientCredentials:
 
     @pytest.mark.compliance("8707-2")
     @pytest.mark.parametrize("resource", UNACCEPTABLE.values(), ids=UNACCEPTABLE)
-    def test_unacceptable(self, resource, signing_keys, service):
+    def test_unacceptable_resource_is_invalid_target(self, resource, signing_keys, service):
         assert_invalid_target(service.token("client_credentials", resource=resource), shown=resource)
 
     def test_one_known_and_one_unknown(self, signing_keys, service):
@@ -86,7 +86,7 @@ class TestCodeFlow:
         assert get_access_token_model().objects.get().resource == [settings.REPORTS]
         assert get_refresh_token_model().objects.get().resource == [settings.REPORTS]
 
-    def test_narrows(self, signing_keys, web, user):
+    def test_exchange_narrows_the_audience(self, signing_keys, web, user):
         code = web.authorize(user, resource=[settings.API, settings.REPORTS])["code"]
         answer = web.exchange(code, resource=settings.REPORTS).json()
         assert audience(answer) == settings.REPORTS
@@ -142,7 +142,7 @@ class TestRefresh:
     def granted_both(self, signing_keys, web, user):
         return web.code_flow(user, resource=[settings.API, settings.REPORTS]).json()
 
-    def test_inherits(self, granted_both, web):
+    def test_refresh_inherits_the_granted_resources(self, granted_both, web):
         answer = web.token("refresh_token", refresh_token=granted_both["refresh_token"]).json()
         assert audience(answer) == [settings.API, settings.REPORTS]
 
@@ -182,12 +182,12 @@ class TestRefresh:
 
 
 class TestFrontChannel:
-    def test_implicit(self, signing_keys, make_client, user):
+    def test_implicit_grant_has_the_requested_audience(self, signing_keys, make_client, user):
         client = make_client("implicit")
         assert audience(client.authorize(user, response_type="token", resource=settings.REPORTS)) == settings.REPORTS
         assert client.authorize(user, response_type="token", resource=UNKNOWN)["error"] == "invalid_target"
 
-    def test_password(self, signing_keys, make_client, user):
+    def test_password_grant_has_the_requested_audience(self, signing_keys, make_client, user):
         client = make_client("password")
         owner = {"username": "alice", "password": "correct horse"}
         assert audience(client.token("password", **owner, resource=settings.REPORTS).json()) == settings.REPORTS

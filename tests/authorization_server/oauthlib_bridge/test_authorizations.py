@@ -66,7 +66,7 @@ def check_row(authorization, user, client, *answers):
 
 
 class TestGrants:
-    def test_code(self, signing_keys, web, user):
+    def test_code_and_its_tokens_share_an_authorization(self, signing_keys, web, user):
         code = web.authorize(user)["code"]
         before = Authorization.objects.get()
         assert (before.tokens_expire_at, before.code_used_at, before.family) == (None, None, None)
@@ -85,13 +85,13 @@ class TestGrants:
         row = check_row(Authorization.objects.get(), user, hybrid, front, back)
         assert row.code_used_at is not None
 
-    def test_implicit(self, signing_keys, make_client, user):
+    def test_implicit_token_begins_an_authorization(self, signing_keys, make_client, user):
         client = make_client("implicit")
         answer = client.authorize(user, response_type="token")
         row = check_row(Authorization.objects.get(), user, client, answer)
         assert (row.code_hash, row.family) == (None, None)
 
-    def test_password(self, signing_keys, make_client, user):
+    def test_each_password_grant_begins_an_authorization(self, signing_keys, make_client, user):
         client = make_client("password")
         wanted = {"username": "alice", "password": "correct horse", "scope": "read write"}
         answers = [client.token("password", **wanted).json() for _ in range(2)]
@@ -101,7 +101,7 @@ class TestGrants:
             assert row.family is not None
         assert Authorization.objects.count() == 2
 
-    def test_device(self, signing_keys, make_client, user):
+    def test_device_code_and_its_token_share_an_authorization(self, signing_keys, make_client, user):
         device = make_client(DEVICE_CODE_GRANT, client_type="public")
         started = device.post("/o/device-authorization/", {"scope": "read write"}).json()
         row = Authorization.objects.get()
@@ -337,7 +337,7 @@ class TestEnded:
         assert (response.status_code, response.json()["error"]) == (400, "invalid_grant")
         assert not DenyListEntry.objects.exists()
 
-    def test_code(self, web, user):
+    def test_code_of_an_ended_authorization_is_refused(self, web, user):
         code = web.authorize(user)["code"]
         self.end()
         self.refused(web.exchange(code))
@@ -350,7 +350,7 @@ class TestEnded:
         self.refused(web.token("refresh_token", refresh_token=answer["refresh_token"]))
         assert live_access_tokens() == [row_of(answer)]
 
-    def test_device(self, make_client, user):
+    def test_device_code_of_an_ended_authorization_is_refused(self, make_client, user):
         device = make_client(DEVICE_CODE_GRANT, client_type="public")
         started = device.post("/o/device-authorization/", {"scope": "read"}).json()
         approve(device, started, user)

@@ -50,7 +50,7 @@ def test_accepted_where_the_audience_covers_the_address(address, token, client):
     assert get(client, address, token, **ON_ANOTHER_API).status_code in {401, 403}
 
 
-def test_userinfo(token, client, user, openid_or_not):
+def test_userinfo_accepts_an_access_token(token, client, user, openid_or_not):
     answer = get(client, "/o/userinfo/", token, headers={}, secure=False)
     if not openid_or_not:
         assert answer.status_code == 404
@@ -175,7 +175,7 @@ def test_opaque_tokens_from_before_still_work(web, user, client, settings):
     assert get(client, "/toolkit-drf/", "opaque", **ON_THE_API).status_code == 200
 
 
-def test_registration_access_token_is_no_access_token(signing_keys, make_client, user, client):
+def test_registration_access_token_is_not_an_access_token(signing_keys, make_client, user, client):
     registered = make_client(registration_source="dcr", user=user).application
     get_access_token_model().objects.create(
         user=user,

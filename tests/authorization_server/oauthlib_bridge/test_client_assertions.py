@@ -145,7 +145,7 @@ class TestIntrospection:
         assert service.introspect(token).status_code == 401
 
 
-def test_revocation(service):
+def test_client_revokes_and_introspects_with_an_assertion(service):
     token = service.token("client_credentials").json()["access_token"]
     assert service.post("/o/revoke_token/", {"token": token}).status_code == 200
     assert service.introspect(token).json() == {"active": False}

@@ -364,7 +364,7 @@ class TestValidatorThatSetsExpiresIn:
         assert "expires_in=77" in record.getMessage()
         assert 'set AT_JWT["TOKEN_LIFETIME"]' in record.getMessage()
 
-    def test_nothing_is_said_without_one(self, settings, web, user, caplog):
+    def test_no_warning_without_one(self, settings, web, user, caplog):
         configure(settings, RESOURCE_SERVERS={settings.API: {"lifetime": 300}})
         with caplog.at_level(logging.WARNING, "django_at_jwt"):
             answer = web.code_flow(user).json()

@@ -109,7 +109,7 @@ class TestDeviceScopes:
     def test_device_gets_the_consented_scopes(self, polled, device):
         assert self.scope_of(device, device.start(), **polled) == "read"
 
-    def test_refresh_gets_no_more(self, device):
+    def test_refresh_gets_at_most_what_was_granted(self, device):
         refresh_token = device.poll(device.start(), scope="read write").json()["refresh_token"]
         for scope in ("write", "read write", "openid"):
             refused = device.client.token("refresh_token", refresh_token=refresh_token, scope=scope)

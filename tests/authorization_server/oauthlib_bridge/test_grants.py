@@ -216,7 +216,7 @@ class TestRows:
         assert web.exchange(code).json()["error"] == "invalid_grant"
         assert Authorization.objects.count() == 1
 
-    def test_refused_request_leaves_none(self, signing_keys, web, user):
+    def test_refused_request_stores_no_authorization(self, signing_keys, web, user):
         web.authorize(user, scope="read reports:read")
         assert not Authorization.objects.exists()
 
@@ -334,7 +334,7 @@ class TestApprovalPrompt:
         assert "code" in self.answer(web, user)
         assert self.answer(web, user, resource=settings.REPORTS) is None
 
-    def test_starts_an_authorization_of_its_own(self, signing_keys, web, user):
+    def test_starts_a_separate_authorization(self, signing_keys, web, user):
         web.code_flow(user)
         self.answer(web, user)
         assert Authorization.objects.count() == 2
@@ -359,7 +359,7 @@ class TestApprovalPrompt:
         assert self.answer(web, other) is None
         assert self.answer(make_client(), user) is None
 
-    def test_code_that_was_never_exchanged_is_no_consent(self, signing_keys, web, user):
+    def test_code_that_was_never_exchanged_is_not_consent(self, signing_keys, web, user):
         web.authorize(user)
         assert self.answer(web, user) is None
 

@@ -244,7 +244,7 @@ def test_retry_gets_what_it_asks_for(asked, audience, scope, hashed, web, user):
 
 
 @pytest.mark.compliance("8707-3")
-def test_retry_is_for_no_more_than_was_granted(hashed, protected, web, user):
+def test_retry_is_for_at_most_what_was_granted(hashed, protected, web, user):
     first = web.code_flow(user, scope="read", resource=settings.API).json()
     lost = refreshed(web, first["refresh_token"])
     refused(web, first["refresh_token"], "invalid_target", resource=settings.REPORTS)

@@ -342,7 +342,7 @@ class TestDocuments:
         return document
 
     @pytest.mark.parametrize("openid", [True, False], ids=["with OpenID Connect", "without"])
-    def test_no_more_is_announced_than_the_site_allows(self, openid, signing_keys, client, settings):
+    def test_only_what_the_site_allows_is_announced(self, openid, signing_keys, client, settings):
         gates = ("COMPLIANT_BCP_RFC9700_IMPLICIT_GRANT", "COMPLIANT_BCP_RFC9700_PASSWORD_GRANT")
         document = self.announced(client, {"OIDC_ENABLED": openid} | dict.fromkeys(gates, True), settings)
         assert document["response_types_supported"] == ["code"]

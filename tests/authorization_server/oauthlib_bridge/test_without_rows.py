@@ -107,7 +107,7 @@ class TestClientCredentials:
         assert unstored == stored
         assert unstored["expires_in"] == 60
 
-    def test_introspection(self, service):
+    def test_client_can_introspect_its_own_token(self, service):
         token = own_token(service)
         answer = service.post("/o/introspect/", {"token": token}).json()
         assert (answer["active"], answer["client_id"]) == (True, service.application.client_id)
@@ -169,7 +169,7 @@ class TestClientCredentials:
         [row] = received
         assert (row.pk, row.application, row.user, row.scope) == (None, service.application, None, "read")
 
-    def test_authorization_of_nobody_cannot_be_revoked_by_jti(self):
+    def test_token_of_an_unknown_authorization_cannot_be_revoked_by_jti(self):
         with pytest.raises(UnknownToken):
             issued_token(f"{'c3' * 16}{UNKNOWN}")
         assert issued_token(UNKNOWN).expires_at > timezone.now()
@@ -179,7 +179,7 @@ class TestChoice:
     @pytest.mark.parametrize(
         ("stores", "own", "of_users"), [(True, True, True), ("users", False, True), (False, False, False)]
     )
-    def test_setting(self, stores, own, of_users, service, web, user, settings):
+    def test_setting_decides_which_tokens_get_rows(self, stores, own, of_users, service, web, user, settings):
         store(settings, stores)
         assert token_id_of(own_token(service)).has_row is own
         assert token_id_of(web.code_flow(user).json()["access_token"]).has_row is of_users
@@ -228,7 +228,7 @@ class TestUsers:
             former, answer = row, refreshed(web, answer)
             assert rows().get() == former
 
-    def test_value_in_the_row_is_no_token(self, web, user, settings):
+    def test_value_in_the_row_is_not_a_token(self, web, user, settings):
         store(settings, stores=False, ACCEPT_OPAQUE_TOKENS=True)
         web.code_flow(user)
         row = rows().get()

@@ -91,7 +91,7 @@ class TestAge:
         assert is_denied(cache)
         assert not is_denied(cache, 2)
 
-    def test_forget(self, cache, clock):
+    def test_forgotten_list_is_read_again_at_the_next_use(self, cache, clock):
         assert not is_denied(cache)
         insert(1)
         cache.forget()

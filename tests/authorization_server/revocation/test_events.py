@@ -181,7 +181,7 @@ class TestUsers:
         assert send(admin_client, address, is_active=None).status_code == 302
         assert_ended(tokens, EndReason.USER_DEACTIVATED)
 
-    def test_deactivation(self, tokens, other, user):
+    def test_deactivation_ends_the_users_authorizations(self, tokens, other, user):
         user.is_active = False
         user.save(update_fields=["is_active"])
         assert_ended(tokens, EndReason.USER_DEACTIVATED)
@@ -200,7 +200,7 @@ class TestUsers:
         with django_assert_num_queries(1):
             user.save(update_fields=["last_login"])
 
-    def test_deletion(self, tokens, other, user):
+    def test_deletion_ends_the_users_authorizations(self, tokens, other, user):
         authorization = tokens.authorization
         user.delete()
         assert entries() == [("authorization", authorization.identifier)]
@@ -367,7 +367,7 @@ class TestResourceServers:
         assert entry.expires_at >= entry.issued_until + timedelta(seconds=3600)
 
     @pytest.mark.parametrize(("enabled", "expected"), [(True, [("audience", MAIL)]), (False, [])])
-    def test_deleted(self, enabled, expected, db):
+    def test_deletion_revokes_the_tokens_of_an_enabled_api(self, enabled, expected, db):
         ResourceServer.objects.create(identifier=MAIL, name="Mail", enabled=enabled)
         ResourceServer.objects.all().delete()
         assert entries() == expected

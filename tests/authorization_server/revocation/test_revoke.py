@@ -158,7 +158,7 @@ class TestAuthorization:
         assert web.exchange(code).status_code == 200
 
     @pytest.mark.parametrize("identifier", ["", "0" * 32, "x" * 5000, "\x00", "\udcff"])
-    def test_unknown(self, identifier, tokens):
+    def test_unknown_authorization_is_an_error(self, identifier, tokens):
         with pytest.raises(Authorization.DoesNotExist, match=r"^no authorization has the identifier '") as refused:
             revoke_authorization(identifier)
         assert len(str(refused.value)) < 200

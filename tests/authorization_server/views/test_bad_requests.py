@@ -195,7 +195,7 @@ def test_character_sets_that_no_client_uses(charset, value, method, address, web
 
 @pytest.mark.parametrize("address", ["/o/token/", "/o/revoke_token/", "/o/introspect/"])
 @pytest.mark.parametrize(("encoding", "text"), [("unknown", "a:b"), ("hex", "a:b"), ("utf-7", "+AAA-:+2AA-")])
-def test_parameter_is_no_character_set_of_the_credentials(encoding, text, address, web):
+def test_parameter_is_not_the_character_set_of_the_credentials(encoding, text, address, web):
     credentials = base64.b64encode(text.encode()).decode()
     form = {"grant_type": "client_credentials", "token": "x", "encoding": encoding}
     answer = web.browser.post(address, form, headers={"Authorization": f"Basic {credentials}"})

@@ -289,7 +289,7 @@ class TestRedirectUri:
             17,
         ],
     )
-    def test_that_nobody_may_have_is_left_out(self, unusable, documents, user, settings):
+    def test_that_no_client_may_have_is_left_out(self, unusable, documents, user, settings):
         # Even where administrators may register wildcards.
         settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "ALLOW_URI_WILDCARDS": True}
         client = PublicClient(documents.publish(redirect_uris=[unusable, "http://127.0.0.1/callback"]))

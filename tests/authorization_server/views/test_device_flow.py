@@ -136,7 +136,7 @@ class TestDisclosure:
             {"client_id": "made-up", "client_secret": "x"},
         ],
     )
-    def test_without_authentication_nothing_is_told(self, credentials, signing_keys, make_client):
+    def test_unauthenticated_request_gets_no_answer(self, credentials, signing_keys, make_client):
         television = make_client(DEVICE_CODE_GRANT)
         started = television.post("/o/device-authorization/", {"scope": "read"}).json()
         answers = [

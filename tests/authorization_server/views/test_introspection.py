@@ -174,7 +174,7 @@ class TestRequest:
         answer = web.post(INTROSPECT, form)
         assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
 
-    def test_json_is_no_form(self, web, token):
+    def test_json_is_not_a_form(self, web, token):
         answer = Client().post(INTROSPECT, {"token": token}, content_type="application/json", headers=basic(web))
         assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
 
@@ -462,7 +462,7 @@ class TestInactive:
 
     @hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(data=st.data())
-    def test_one_answer_whatever_is_changed_in_a_token(self, web, token, data):
+    def test_every_changed_token_gets_the_same_answer(self, web, token, data):
         place = data.draw(st.integers(0, len(token) - 1))
         character = data.draw(st.characters(codec="utf-8", exclude_characters="\x00" + token[place]))
         changed = token[:place] + character + token[place + 1 :]
@@ -511,7 +511,7 @@ class TestSigned:
         assert ask(web, token, headers={"Accept": accept})["Content-Type"] == "application/json"
 
     @pytest.mark.compliance("9701-1")
-    def test_is_no_access_token(self, named, token):
+    def test_is_not_an_access_token(self, named, token):
         from django_at_jwt.core.errors import RejectionReason, TokenRejected
 
         signed = ask(named, token, headers={"Accept": SIGNED}).content.decode()

@@ -153,7 +153,7 @@ class TestSubclassesOfDotViews:
         assert claims["amr"] == ["pwd"]
         assert isinstance(claims["auth_time"], int)
 
-    def test_session_of_another_user_says_nothing(self, program, django_user_model):
+    def test_session_of_another_user_is_ignored(self, program, django_user_model):
         program = program()
         page = program.ask()
         other = django_user_model.objects.create_user("bob", password="battery staple")

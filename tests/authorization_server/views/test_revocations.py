@@ -245,7 +245,7 @@ class TestCaching:
     def test_other_methods_are_refused(self, client, method):
         assert getattr(client, method)(PATH).status_code == 405
 
-    def test_it_is_no_access_token(self, client):
+    def test_it_is_not_an_access_token(self, client):
         insert("token", ".a.1")
         text = fetch().content.decode()
         for path in ("/whoami/", "/o/userinfo/"):

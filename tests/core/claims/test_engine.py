@@ -54,7 +54,7 @@ class TestSources:
             ({"kind": "template", "text": "{user:email} {client:name}"}, None),
         ],
     )
-    def test_source(self, source, expected):
+    def test_source_yields_its_value(self, source, expected):
         given = values(
             user={"profile.department.code": "R+D"},
             client={"name": "The web client"},
@@ -66,7 +66,7 @@ class TestSources:
         assert step(result).outcome is (MapperOutcome.NO_VALUE if expected is None else MapperOutcome.SET)
 
     @pytest.mark.parametrize("kind", ["groups", "permissions"])
-    def test_list(self, kind):
+    def test_groups_and_permissions_are_lists(self, kind):
         one = rule(source={"kind": kind}, type="strings")
         assert mapped([one], values(**{kind: ("a", "b")})).claims == {"x": ["a", "b"]}
 
@@ -126,7 +126,7 @@ class TestConditions:
             ({"clients": ["other"], "grants": ["x"], "groups": ["y"]}, {}, ConditionName.CLIENT),
         ],
     )
-    def test_condition(self, conditions, facts, unmet):
+    def test_unmet_condition_skips_the_mapper(self, conditions, facts, unmet):
         result = mapped([rule("v", conditions=conditions)], values(groups=["staff"]), facts=replace(FACTS, **facts))
         assert step(result).condition is unmet
         assert step(result).outcome is (MapperOutcome.SKIPPED if unmet else MapperOutcome.SET)
@@ -168,7 +168,7 @@ class TestNeeds:
         needs = compile_rules(self.RULES).select(FACTS).needs
         assert needs == Needs(user_fields=frozenset({"first_name"}), groups=True, registered=frozenset({"title"}))
 
-    def test_nothing(self):
+    def test_constants_and_skipped_mappers_need_no_source(self):
         assert compile_rules(self.RULES[4:]).select(FACTS).needs == Needs()
         assert compile_rules([]).select(FACTS).needs == Needs()
         assert compile_rules(self.RULES[1:3]).select(FACTS).needs == Needs()
@@ -204,7 +204,7 @@ class TestMerge:
         result = mapped([rule(value, claim, name="1", type=value_type), rule("w", second, name="2", merge="if_absent")])
         assert step(result, "2").lost_to == "1"
 
-    def test_append(self):
+    def test_append_adds_new_entries_only(self):
         rules = [
             rule(["a", "b"], "x", name="1", type="strings"),
             rule(["b", "c", "c"], "x", name="2", type="strings", merge="append"),
@@ -243,7 +243,7 @@ class TestMerge:
         ]
         assert mapped(rules).claims == {"x": [first, *others]}
 
-    def test_append_to_what_is_no_list(self):
+    def test_append_to_what_is_not_a_list(self):
         result = mapped([rule("text", "x", name="1"), rule("a", "x", name="2", merge="append")])
         assert result.claims == {"x": "text"}
         assert step(result, "2").failure is FailureReason.CONFLICT
@@ -258,7 +258,7 @@ class TestMerge:
         assert result.claims == {"address": {"country": "SE", "zip": "1"}}
         assert set(outcomes(result).values()) == {MapperOutcome.SET}
 
-    def test_nested_claim_below_what_is_no_object(self):
+    def test_nested_claim_below_what_is_not_an_object(self):
         result = mapped([rule("text", "a", name="1"), rule("v", "a.b.c", name="2")])
         assert result.claims == {"a": "text"}
         assert step(result, "2").failure is FailureReason.CONFLICT
@@ -284,7 +284,7 @@ class TestMerge:
 
 class TestMissing:
     @pytest.mark.parametrize("nothing", [None, "", [], ()])
-    def test_nothing(self, nothing):
+    def test_empty_source_counts_as_missing(self, nothing):
         assert from_source(nothing)[1].outcome is MapperOutcome.NO_VALUE
         assert from_source(nothing, when_missing="default", default="d")[0] == "d"
         assert from_source(nothing, when_missing="default", default="")[0] == ""
@@ -437,7 +437,7 @@ class TestBrokenRules:
         ],
         ids=str,
     )
-    def test_malformed(self, changes):
+    def test_malformed_rule_fails_alone(self, changes):
         broken = replace(MapperRule(key="x", claim="x", source=Constant(value="v")), **changes)
         result = mapped([broken, rule("w", "fine")])
         assert result.claims == {"fine": "w"}

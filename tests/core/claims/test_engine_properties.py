@@ -36,7 +36,7 @@ def outcome(rule_set, facts, values, limits):
 
 
 def assert_the_claims_are_allowed(rule_set, facts, values, limits):
-    """Reserved claims, bounds and JSON hold, and nothing but a refusal is raised."""
+    """Reserved claims, bounds and JSON hold, and only a refusal is raised."""
     selection = compile_rules(rule_set).select(facts)
     try:
         result = apply_mappers(selection, values, limits=limits)

@@ -24,7 +24,7 @@ from django_at_jwt.core.claims.transforms import Pattern
         ("a.c[x]?", ["a.c[x]?"], ["abcx"]),
     ],
 )
-def test_pattern(pattern, matching, others):
+def test_pattern_matches_only_these_texts(pattern, matching, others):
     compiled = Pattern(pattern)
     assert [text for text in (*matching, *others) if compiled.matches(text)] == matching
 

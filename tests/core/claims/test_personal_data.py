@@ -37,7 +37,7 @@ def personal(*rules, protocol=OF_A_USER):
         ({"kind": "claim", "claim": "aud"}, False),
     ],
 )
-def test_source(source, is_personal):
+def test_source_is_personal_or_not(source, is_personal):
     assert personal(rule("x", source)) == ({"x"} if is_personal else set())
 
 
@@ -61,7 +61,7 @@ def test_what_repeats_a_claim_is_as_personal():
     ("is_machine", "is_pairwise", "has_sub"), [(False, True, False), (True, False, False), (False, False, True)]
 )
 @pytest.mark.compliance("9068-35")
-def test_subject(is_machine, is_pairwise, has_sub):
+def test_subject_is_personal_unless_pairwise_or_a_machine(is_machine, is_pairwise, has_sub):
     claims = personal_protocol_claims(is_machine=is_machine, is_pairwise=is_pairwise)
     assert ("sub" in claims) is has_sub
     assert ("auth_time" in claims) is not is_machine

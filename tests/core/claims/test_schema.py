@@ -139,7 +139,7 @@ def refusal(**changes):
         ({"claims": "x"}, "name", "“claims” is unknown. Use claim"),
     ],
 )
-def test_refusal(changes, where, says):
+def test_invalid_rule_names_the_member_and_the_reason(changes, where, says):
     assert says in refusal(**changes)[where]
 
 
@@ -148,7 +148,7 @@ def test_all_problems_are_told_at_once():
 
 
 @pytest.mark.parametrize("data", [None, [], "x", 5])
-def test_what_is_no_object(data):
+def test_what_is_not_an_object(data):
     with pytest.raises(UnusableRule, match="object with members"):
         parse_rule(data)
 

@@ -50,7 +50,7 @@ def cast(to):
         *((word, "boolean", False) for word in ("false", "False", "no", "off", "0")),
     ],
 )
-def test_cast(value, to, expected):
+def test_cast_converts_a_value_and_each_entry(value, to, expected):
     claim, done = from_source(value, to, [cast(to)])
     assert (done.outcome, claim) == (MapperOutcome.SET, expected)
     assert type(claim) is type(expected)
@@ -65,7 +65,7 @@ def test_cast(value, to, expected):
         (1_000, ["*" + "a*" * 96]),
     ],
 )
-def test_filter_compares_no_more_than_it_can_in_a_moment(most, patterns):
+def test_filter_compares_a_bounded_number_of_pairs(most, patterns):
     step = {"kind": "filter", "patterns": patterns, "drop": True}
     groups = [f"no group {number}" for number in range(most)]
     assert filtered(groups, step) == groups
@@ -82,7 +82,7 @@ def is_too_much(value, *steps):
     return failed.value.reason is FailureReason.TOO_LARGE
 
 
-def test_all_filters_of_a_mapper_compare_no_more_than_one_may():
+def test_all_filters_of_a_mapper_share_the_bound():
     step = {"kind": "filter", "patterns": [f"group {number}" for number in range(100)], "drop": True}
     groups = [f"no group {number}" for number in range(400)]
     assert filtered(groups, step, step) == groups
@@ -97,7 +97,7 @@ def test_all_filters_of_a_mapper_compare_no_more_than_one_may():
     assert step_of(result, "z").failure is FailureReason.TOO_LARGE
 
 
-def test_filter_reads_no_more_text_than_it_can_in_a_moment():
+def test_filter_reads_a_bounded_amount_of_text():
     texts = ["a" * 60_000] * 16
     step = {"kind": "filter", "patterns": [f"*b{number}*" for number in range(200)]}
     assert filtered(texts[:2], step) == []
@@ -227,7 +227,7 @@ KEY = "a key of the site's own"
         ("a", {"kind": "wrap", "member": "value"}, {"value": "a"}),
     ],
 )
-def test_transform(value, transform, expected):
+def test_transform_has_the_expected_result(value, transform, expected):
     kind = {str: "string", list: "strings", dict: "object", type(None): "string"}[type(expected)]
     if isinstance(expected, list) and isinstance(expected[0], dict):
         kind = "objects"
@@ -253,7 +253,7 @@ ALL_BUT_DEFAULT = [
 
 @pytest.mark.parametrize("transform", ALL_BUT_DEFAULT, ids=lambda transform: transform["kind"])
 @pytest.mark.parametrize("nothing", [None, "", [], ()])
-def test_what_is_no_value_stays_none(nothing, transform):
+def test_what_is_not_a_value_stays_none(nothing, transform):
     assert from_source(nothing, "string", [transform])[1].outcome is MapperOutcome.NO_VALUE
 
 

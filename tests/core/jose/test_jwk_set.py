@@ -280,6 +280,6 @@ def test_any_other_text_is_a_snapshot_within_bounds_or_refused(changes):
     assert max(got.metadata_until, got.fresh_until) <= got.confirmed_at + 3600 + 60
 
 
-def test_lone_surrogate_in_the_cache_is_no_crash():
+def test_lone_surrogate_in_the_cache_does_not_crash():
     with pytest.raises(UnacceptableDocument):
         read("\ud800")

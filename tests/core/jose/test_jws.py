@@ -83,7 +83,7 @@ NOT_OBJECTS = [
 @pytest.mark.compliance("7515-1", "8725-7")
 @pytest.mark.parametrize("data", NOT_OBJECTS, ids=lambda data: ascii(data[:12]))
 @pytest.mark.parametrize("reason", [RejectionReason.BAD_HEADER, RejectionReason.BAD_CLAIMS])
-def test_what_is_no_object_is_refused_for_the_reason_that_was_asked_for(data, reason):
+def test_what_is_not_an_object_is_refused_with_the_given_reason(data, reason):
     assert reason_of(decode_object, data, reason) is reason
 
 

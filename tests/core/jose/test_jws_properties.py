@@ -85,7 +85,7 @@ def mutations(draw):
 
 @pytest.mark.compliance("8725-14", "9068-25")
 @given(mutations())
-def test_an_accepted_mutation_is_no_mutation(mutation):
+def test_an_accepted_mutation_changes_nothing(mutation):
     algorithm, token = mutation
     if not isinstance(outcome(token, algorithm), RejectionReason):
         assert token == TOKENS[algorithm]

@@ -301,7 +301,7 @@ class TestHostileIssuer:
         ],
         ids=["500", "404", "304 unasked", "redirect", "huge", "huge by its header", "compressed", "endless chunk"],
     )
-    def test_answer_that_is_no_document(self, remote, clock, page):
+    def test_answer_that_is_not_a_document(self, remote, clock, page):
         assert remote.verdict() == "accepted"
         remote.issuer.pages[PATH] = page
         clock.pass_by(5)
@@ -461,7 +461,7 @@ class TestOutage:
         assert response["Retry-After"]
         assert "WWW-Authenticate" not in response
 
-    def test_return(self, remote, clock):
+    def test_issuer_that_comes_back_is_asked_again(self, remote, clock):
         assert remote.verdict() == "accepted"
         remote.issuer.stop()
         clock.pass_by(400)
@@ -712,7 +712,7 @@ class TestAsync:
         with pytest.raises(ReadNeeded):
             verify_token_in_memory(remote.token)
 
-    def test_averify(self, remote, clock):
+    def test_averify_obeys_the_document(self, remote, clock):
         verify = async_to_sync(django_at_jwt.averify)
         assert verify(remote.token).auth.client_id == CLIENT
         remote.publish(version=2, tokens={JTI: end()})
@@ -754,7 +754,7 @@ class TestVerifier:
         clock.pass_by(5)
         assert verify(remote.token) is None
 
-    def test_unavailable(self, remote):
+    def test_missing_document_refuses_unless_told_to_accept(self, remote):
         remote.issuer.pages[PATH] = Page(status=500)
         for verify in (self.verifier(remote).verify, async_to_sync(self.verifier(remote).averify)):
             with pytest.raises(RevocationUnavailable):
@@ -796,7 +796,7 @@ class TestHealth:
         assert "revocations" in problem.text
 
     @pytest.mark.django_db
-    def test_gauge(self, remote, clock):
+    def test_gauge_has_the_age_of_the_document(self, remote, clock):
         assert not [each for each in read_gauges() if each.metric is REVOCATIONS_AGE]
         assert remote.verdict() == "accepted"
         clock.pass_by(20)

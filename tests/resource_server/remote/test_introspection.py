@@ -91,7 +91,7 @@ def test_claims_come_from_the_token(remote):
     assert verify_token(remote.token).subject != "somebody else"
 
 
-def test_inactive(remote, caplog):
+def test_inactive_token_is_revoked(remote, caplog):
     remote.answer(active=False)
     assert remote.verdict() == "revoked"
 

@@ -60,13 +60,13 @@ class TestOptions:
         assert reason(issuer.token(aud="https://other.example.com/")) is RejectionReason.WRONG_AUDIENCE
 
     @pytest.mark.parametrize("name", ["orders", "urn:example:orders", "d1f2a6f0-3d5c-4f5e-9b3a-6f0f1f2a6f0d"])
-    def test_audience_that_is_no_url(self, name, api, issuer, client):
+    def test_audience_that_is_not_a_url(self, name, api, issuer, client):
         self.options(api, issuer, audience=name)
         assert get(client, issuer.token(aud=name)).status_code == 200
         answer = get(client, issuer.token())
         assert (answer.status_code, answer["WWW-Authenticate"]) == (401, INVALID)
 
-    def test_leeway(self, api, issuer, clock):
+    def test_issuer_can_have_its_leeway(self, api, issuer, clock):
         token = issuer.token(exp=int(time.time()) - 10)
         assert verify_token(token)
         self.options(api, issuer, leeway=5)
@@ -78,7 +78,7 @@ class TestOptions:
         assert reason(issuer.token(**claims)) is RejectionReason.MISSING_CLAIM
         assert verify_token(issuer.token(tenant="")).raw["tenant"] == ""
 
-    def test_algorithms(self, api, issuer):
+    def test_issuer_can_be_limited_to_algorithms(self, api, issuer):
         rsa = TokenFactory("RS256")
         issuer.publish(OLD, rsa)
         assert verify_token(issuer.token(rsa))
@@ -108,7 +108,7 @@ class TestSeveralIssuers:
             api.AT_JWT = {**api.AT_JWT, "ISSUERS": issuer.settings() | other.settings()}
             yield other
 
-    def test_each_has_keys_of_its_own(self, other, issuer):
+    def test_each_has_separate_keys(self, other, issuer):
         other.publish(NEW)
         assert verify_token(issuer.token(OLD)).issuer == issuer.issuer
         assert verify_token(other.token(NEW)).issuer == other.issuer

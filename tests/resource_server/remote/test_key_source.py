@@ -240,7 +240,7 @@ HOPELESS = {
 
 @pytest.mark.compliance("8725-10")
 @pytest.mark.parametrize("hopeless", HOPELESS.values(), ids=HOPELESS)
-class TestTokensThatNoKeyCouldHelp:
+class TestTokensThatNoKeyCanMakeValid:
     """It is rejected without a request to the issuer, without waiting, and without starting the cool-down."""
 
     def test_before_there_are_keys(self, hopeless, api, issuer, client):

@@ -52,7 +52,7 @@ def get(client, token, address="/whoami/", **extra):
     return client.get(address, headers={"Authorization": f"Bearer {token}", **extra})
 
 
-class TestWhoItIs:
+class TestPrincipal:
     def test_user_with_one_query(self, mint, user, client, django_assert_num_queries):
         token = mint(sub=str(user.pk))
         with django_assert_num_queries(1):
@@ -117,7 +117,7 @@ class TestToken:
 
 
 @pytest.mark.compliance("6750-1", "6750-2", "6750-3", "9068-27")
-class TestWhatTheClientIsTold:
+class TestResponses:
     @pytest.mark.parametrize("authorization", [None, "", "Basic YTpi", "bearerish x", "Token abc", "DPoP abc"])
     def test_no_credentials_or_another_scheme(self, authorization, client, db):
         headers = {} if authorization is None else {"Authorization": authorization}
@@ -136,7 +136,7 @@ class TestWhatTheClientIsTold:
         for scheme in ("bearer", "BEARER", "Bearer "):
             assert client.get("/whoami/", headers={"Authorization": f"{scheme} {token}"}).status_code == 200
 
-    def test_token_in_the_query_is_no_credential(self, mint, client):
+    def test_token_in_the_query_is_not_a_credential(self, mint, client):
         answer = client.get("/whoami/", {"access_token": mint(sub="a client")})
         assert answer.status_code == 401
         assert answer["WWW-Authenticate"] == "Bearer"
@@ -228,7 +228,7 @@ def test_hostile_text_over_http(token, client, signing_keys):
     assert answer["WWW-Authenticate"] == INVALID
 
 
-def test_audience_of_its_own(mint, client):
+def test_another_audience(mint, client):
     assert get(client, mint(sub="a client", aud=settings.REPORTS), "/reports/").status_code == 200
     assert get(client, mint(sub="a client", aud=[settings.API, settings.REPORTS]), "/reports/").status_code == 200
     assert get(client, mint(sub="a client"), "/reports/").status_code == 401

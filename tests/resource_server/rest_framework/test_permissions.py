@@ -70,14 +70,14 @@ def outcome(view, credentials=None, method="GET"):
 
 @pytest.mark.compliance("6750-3")
 class TestScopes:
-    def test_all(self):
+    def test_has_scopes_requires_all(self):
         view = view_of(HasScopes("read", "write"))
         assert outcome(view, bearer("write extra read")) == (200, None)
         assert outcome(view, bearer("read")) == (403, insufficient("read write"))
         assert outcome(view, bearer()) == (403, insufficient("read write"))
         assert outcome(view) == (401, 'Bearer scope="read write"')
 
-    def test_any(self):
+    def test_has_any_scope_requires_one(self):
         view = view_of(HasAnyScope("read", "admin"))
         assert outcome(view, bearer("admin")) == outcome(view, bearer("read")) == (200, None)
         assert outcome(view, bearer("reader")) == (403, insufficient("read", "One of these is enough: read; admin"))
@@ -384,7 +384,7 @@ class Hidden(Api):
 
 
 @pytest.mark.compliance("6750-3")
-class TestWhatIsTold:
+class TestChallenges:
     @pytest.mark.parametrize(
         ("permissions", "scope", "told"),
         [
@@ -433,7 +433,7 @@ class TestWhatIsTold:
             ([TokenMatchesOASRequirements], "read", None),
         ],
     )
-    def test_403(self, permissions, scope, told):
+    def test_refusal_names_scopes_that_would_be_accepted(self, permissions, scope, told):
         oas = {"GET": [["admin"], ["read", "write"]]}
         view = view_of(*permissions, required_scopes=["needed"], required_alternate_scopes=oas)
         assert outcome(view, bearer(scope)) == (403, told)
@@ -562,7 +562,7 @@ class TestStepUp:
     def alice(self, user):
         return {"sub": str(user.pk)}
 
-    def test_acr(self, alice):
+    def test_acr_must_be_one_of_the_listed(self, alice):
         view = view_of(RequiresAuthentication(acr_values=["gold", "silver"]))
         assert outcome(view, bearer(acr="silver", **alice)) == (200, None)
         for claims in {"acr": "bronze"}, {"acr": ["gold"]}, {"acr": None}, {}:
@@ -609,7 +609,7 @@ class TestStepUp:
     def test_client_that_acts_for_itself_gets_403(self):
         assert outcome(view_of(RequiresAuthentication(max_age=60)), bearer(auth_time=int(time.time()))) == (403, None)
 
-    def test_body(self, alice):
+    def test_body_has_the_error_code(self, alice):
         answer = ask(view_of(RequiresAuthentication(max_age=60)), bearer(**alice))
         assert answer.data["detail"].code == "insufficient_user_authentication"
 
@@ -740,7 +740,7 @@ MIXED = {
 }
 
 
-class TestMixedExpressionsLetInWhoLogicLetsIn:
+class TestMixedExpressions:
     @pytest.fixture
     def requests(self, django_user_model):
         """Return a request for each combination of a scope, an administrator and an owner."""
@@ -759,7 +759,7 @@ class TestMixedExpressionsLetInWhoLogicLetsIn:
 
     @pytest.mark.parametrize("base", [Api, Note], ids=["view", "object"])
     @pytest.mark.parametrize("expression", MIXED.values(), ids=MIXED)
-    def test_row(self, expression, base, requests):
+    def test_decisions_match_those_of_a_plain_permission(self, expression, base, requests):
         plain = view_of(expression(Plain), base=base)
         expected = [outcome(plain, each)[0] for each in requests]
         for ours in HasScopes("a"), HasScopes:
@@ -786,7 +786,7 @@ class TestMixedExpressionsLetInWhoLogicLetsIn:
             ("A | (IsAdminUser & ~A)", lambda a, admin: a or admin),
         ],
     )
-    def test_repr(self, expression, lets_in, django_user_model):
+    def test_decisions_match_logic_with_permissions_of_drf(self, expression, lets_in, django_user_model):
         view = view_of(MIXED[expression](HasScopes("a")))
         for is_staff in False, True:
             person = django_user_model.objects.create_user(f"is staff {is_staff}", is_staff=is_staff)

@@ -143,7 +143,7 @@ class TestScheme:
         security = schema["paths"]["/tried/"]["get"]["security"]
         assert security == [{"cookieAuth": []}, {"oauth2": ["read"]}, {"accessToken": ["read"]}]
 
-    def test_api_with_an_audience_of_its_own(self, settings):
+    def test_api_with_another_audience(self, settings):
         view = type(
             "Tried", (Api,), {"authentication_classes": [AccessTokenAuthentication.for_audience(settings.REPORTS)]}
         )

@@ -45,7 +45,7 @@ def needed(rf, body, method="POST"):
         (b"\xff\xfe", ALL),
     ],
 )
-def test_body(rf, body, expected):
+def test_scopes_follow_from_the_called_tool(rf, body, expected):
     assert needed(rf, body) == expected
 
 
@@ -95,6 +95,6 @@ def test_body_that_was_read_before(rf):
     assert set(scopes) == ALL
 
 
-def test_mistakes():
+def test_scopes_that_are_not_a_list_are_an_error():
     with pytest.raises(ImproperlyConfigured, match=r"HasToolScopes\['write'\] must be a list of scopes"):
         HasToolScopes({"write": "w"})

@@ -87,7 +87,7 @@ class TestLocalIssuer:
         User.objects.update(is_active=False)
         assert refused(whoami(sub="alice@example.com"))
 
-    def test_stateless(self, whoami, user, settings, django_assert_num_queries):
+    def test_stateless_mode_makes_no_query(self, whoami, user, settings, django_assert_num_queries):
         settings.AT_JWT = {**settings.AT_JWT, "USER_MODE": "stateless"}
         with django_assert_num_queries(0):
             assert whoami(sub=str(user.pk)).json()["user"] == str(user.pk)
@@ -185,7 +185,7 @@ class TestLocalByField:
 
 @pytest.mark.django_db
 class TestCreated:
-    def test_once(self, mode, whoami, access_token_issuer, django_assert_num_queries):
+    def test_user_is_created_once(self, mode, whoami, access_token_issuer, django_assert_num_queries):
         mode("created")
         first = whoami(sub="Subject-1").json()["user"]
         with django_assert_num_queries(1):
@@ -294,7 +294,7 @@ class TestCreated:
         assert not User.objects.exists()
 
     @pytest.mark.compliance("9068-31")
-    def test_client_is_no_user(self, mode, whoami):
+    def test_client_is_not_a_user(self, mode, whoami):
         mode("created")
         assert whoami(sub="service", client_id="service").json()["user"] == "client:service"
         assert not User.objects.exists()
