@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from django_at_jwt.core.jose.keys import PrivateKey, PublicKey
 
+# In seconds since the epoch: the end of the year 9999, the last of a datetime. Excludes infinity (1e400).
+LAST_INSTANT: Final = 253402300799
 TOKEN_TYPE: Final = "at+jwt"  # noqa: S105 - a media type
 _ACCEPTED_TYPES: Final = frozenset({"at+jwt", "application/at+jwt"})
 # Members that change the meaning of the token, and that access tokens do not use (RFC 7797, RFC 7516).
@@ -138,8 +140,8 @@ def parse_claims(raw: Mapping[str, Any]) -> AccessTokenClaims:
     if not (
         type(issuer) is type(subject) is type(client_id) is type(token_id) is type(scope) is str
         and (issuer and subject and client_id and token_id)
-        and (type(issued_at) in _NUMBERS and 0 <= issued_at <= _LAST_INSTANT)
-        and (type(expires_at) in _NUMBERS and 0 <= expires_at <= _LAST_INSTANT)
+        and (type(issued_at) in _NUMBERS and 0 <= issued_at <= LAST_INSTANT)
+        and (type(expires_at) in _NUMBERS and 0 <= expires_at <= LAST_INSTANT)
     ):
         raise _first_bad_claim(raw)
     if "nbf" in raw and not _is_instant(raw["nbf"]):
@@ -165,12 +167,11 @@ _required_claims = itemgetter(*REQUIRED_CLAIMS)
 
 # Exact types, since a boolean is an int too. Both are allowed (RFC 7519 section 2, NumericDate).
 _NUMBERS: Final = frozenset({int, float})
-_LAST_INSTANT: Final = 253402300799  # The end of the year 9999, the last of a datetime. Excludes infinity (1e400).
 _AN_INSTANT: Final = "a number of seconds since the epoch"
 
 
 def _is_instant(value: Any) -> bool:
-    return type(value) in _NUMBERS and 0 <= value <= _LAST_INSTANT
+    return type(value) in _NUMBERS and 0 <= value <= LAST_INSTANT
 
 
 def _first_bad_claim(raw: Mapping[str, Any]) -> TokenRejected:

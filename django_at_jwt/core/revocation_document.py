@@ -13,7 +13,7 @@ from django_at_jwt.core.jose.jws import CompactJws, encode_segment, sign_compact
 
 from .deny_list import DenyEntry, DenyKind
 from .errors import TokenRejected, UnacceptableDocument
-from .profile import check_extensions, encode_json, key_reference
+from .profile import LAST_INSTANT, check_extensions, encode_json, key_reference
 from .quotation import quote
 
 if TYPE_CHECKING:
@@ -34,7 +34,6 @@ _MEMBERS: Final = {
     DenyKind.AUDIENCE: "audiences",
 }
 _LONGEST_VALUE: Final = 255
-_LAST_INSTANT: Final = 253402300799  # The end of the year 9999.
 _GREATEST_VERSION: Final = 2**63 - 1
 
 
@@ -189,6 +188,6 @@ def _instant(claims: Mapping[str, Any], name: str) -> int:
 
 def _checked(value: object, name: str) -> int:
     # An exact type, since a boolean is an int too.
-    if type(value) is not int or not 0 <= value <= _LAST_INSTANT:
+    if type(value) is not int or not 0 <= value <= LAST_INSTANT:
         raise UnacceptableDocument(f'its "{name}" must have whole seconds since the epoch (got {quote(value)})')
     return value
