@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib.admin.widgets import AutocompleteSelect
+from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 from oauth2_provider.models import get_access_token_model, get_application_model
 
@@ -32,6 +33,17 @@ if TYPE_CHECKING:
     from django_at_jwt.models import ResourceServer
 
 PREFIX = "preview"
+
+
+class RowSelect(AutocompleteSelect):
+    """Django's search box for a row. A value that cannot be a primary key shows as no choice, not as an error 500."""
+
+    def optgroups(self, name: str, value: Sequence[str], attr: dict[str, Any] | None = None) -> list[Any]:
+        """Return the chosen row as an option."""
+        try:
+            return super().optgroups(name, value, attr)  # type: ignore[arg-type]
+        except (ValueError, OverflowError, ValidationError):
+            return super().optgroups(name, [], attr)
 
 
 def request_for_mapper(conditions: Conditions) -> dict[str, Any]:
@@ -131,7 +143,7 @@ class PreviewForm(forms.Form):
         if registered is None or not registered.search_fields or not registered.has_view_permission(request):
             del self.fields[name]
             return False
-        self.fields[name].widget = AutocompleteSelect(relation, admin_site)
+        self.fields[name].widget = RowSelect(relation, admin_site)
         self.fields[name].widget.choices = self.fields[name].choices  # type: ignore[attr-defined]
         return True
 

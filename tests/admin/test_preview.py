@@ -283,6 +283,14 @@ def test_errors_of_the_form(staff, web, user):
     assert not LogEntry.objects.exists()
 
 
+@pytest.mark.parametrize("field", ["user", "client"])
+@pytest.mark.parametrize("value", ["x", "\x00", "9" * 40])
+def test_value_that_no_row_can_have(field, value, admin_client, web, user):
+    page = admin_client.post(reverse(PAGE), {**asked(web, user), f"preview-{field}": value})
+    assert page.status_code == 200
+    assert page.context["form"].errors[field]
+
+
 def test_refusal_and_opaque(staff, web, user):
     ResourceServer.objects.create(
         identifier="https://old.example.com/", name="Old", token_format="opaque", open_to_all_clients=True
