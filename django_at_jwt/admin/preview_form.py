@@ -41,7 +41,7 @@ class RowSelect(AutocompleteSelect):
     def optgroups(self, name: str, value: Sequence[str], attr: dict[str, Any] | None = None) -> list[Any]:
         """Return the chosen row as an option."""
         try:
-            return super().optgroups(name, value, attr)  # type: ignore[arg-type]
+            return super().optgroups(name, value, attr)
         except (ValueError, OverflowError, ValidationError):
             return super().optgroups(name, [], attr)
 
