@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 from rest_framework.parsers import FormParser, JSONParser
@@ -51,7 +53,8 @@ def test_scopes_follow_from_the_called_tool(rf, body, expected):
 
 def test_body_that_the_view_may_read_differently(rf):
     # In UTF-7, which REST framework's parser reads if the header says so, it calls "write".
-    body = b'{"method": "tools/call", "params": {"name": "free+ACI,+ACI-name+ACI-:+ACI-write"}}'
+    quote = b"+" + base64.b64encode('"'.encode("utf-16-be")).rstrip(b"=") + b"-"
+    body = b'{"method": "tools/call", "params": {"name": "free~,~name~:~write"}}'.replace(b"~", quote)
     request = Request(
         rf.generic("POST", "/", body, content_type="application/json; charset=utf-7"), parsers=[JSONParser()]
     )
