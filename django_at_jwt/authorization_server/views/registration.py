@@ -58,6 +58,8 @@ _TOOLKIT_GRANTS: Final = {
     CLIENT_CREDENTIALS: "client-credentials",
 }
 _STANDARD_GRANTS: Final = {own: standard for standard, own in _TOOLKIT_GRANTS.items()}
+# What a request changes, and the time of the change.
+_REGISTERED_FIELDS: Final = ("name", "redirect_uris", "authorization_grant_type", "client_type", "updated")
 _NEVER: Final = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
 
 
@@ -130,6 +132,7 @@ class RegistrationManagementView(_RegistrationMixin, toolkit_views.DynamicClient
         if isinstance(sender, HttpResponse):
             return sender
         client, token, secret = sender.application, sender.presented_token, None
+        changed = [*_REGISTERED_FIELDS]
         try:
             registered = _narrowed(request, client_id=client_id)
             parent = super().put
@@ -138,6 +141,7 @@ class RegistrationManagementView(_RegistrationMixin, toolkit_views.DynamicClient
                 return response
             if registered.auth_method != metadata.WITHOUT_SECRET and client.client_type == client.CLIENT_PUBLIC:
                 secret = client.client_secret = generate_client_secret()
+                changed.append("client_secret")
             _set(client, registered)
         except UnacceptableClient as error:
             return refusal(error.code, error.description, HTTPStatus.BAD_REQUEST)
@@ -146,7 +150,8 @@ class RegistrationManagementView(_RegistrationMixin, toolkit_views.DynamicClient
             if not rows.select_for_update():
                 # Saving it would insert it again.
                 return _unauthorized(INVALID_TOKEN, "The client was deleted.", Challenge(error=INVALID_TOKEN))
-            client.save()
+            # An administrator may have changed other fields meanwhile.
+            client.save(update_fields=changed)
             if oauth2_settings.DCR_ROTATE_REGISTRATION_TOKEN_ON_UPDATE:
                 token = _new_registration_token(client)
                 sender.registration_token.delete()

@@ -381,6 +381,22 @@ class TestManagement:
         assert not applications().exists()
         assert not get_access_token_model().objects.exists()
 
+    def test_a_change_keeps_what_an_administrator_changes_meanwhile(self, made, monkeypatch):
+        rows, read = get_application_model().objects.filter(client_id=made["client_id"]), registration._narrowed
+        before = rows.get().updated
+
+        def changed_meanwhile(*arguments, **options):
+            rows.update(client_secret="new", algorithm="RS256", allowed_origins="https://spa.example.com")
+            return read(*arguments, **options)
+
+        monkeypatch.setattr(registration, "_narrowed", changed_meanwhile)
+        assert self.own(made, {**CLIENTS["Claude Code"], "client_name": "Renamed"}).status_code == 200
+        client = rows.get()
+        kept = (client.client_secret, client.algorithm, client.allowed_origins)
+        assert kept == ("new", "RS256", "https://spa.example.com")
+        assert client.name == "Renamed"
+        assert client.updated > before
+
     def test_deletion(self, made):
         assert self.own(made, method="delete").status_code == 204
         assert not applications().exists()
