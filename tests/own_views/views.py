@@ -1,7 +1,10 @@
 """Views as a site has them before it adds this app, and as the documentation says to change them."""
 
+from dataclasses import asdict
+
 from django.contrib.auth.decorators import login_not_required
-from django.http import HttpResponse
+from django.http import HttpResponse, JsonResponse
+from django.template.response import TemplateResponse
 from django.views.decorators.csrf import csrf_exempt
 from oauth2_provider import views as toolkit_views
 
@@ -62,3 +65,18 @@ def token_function(request):
 
 def function_that_answers(request):
     return HttpResponse("shadow")
+
+
+class AuthorizationApi(oauth2_views.AuthorizationView):
+    def render_to_response(self, context, **kwargs):
+        page = super().render_to_response(context, **kwargs)
+        if not isinstance(page, TemplateResponse):
+            return page
+        if "error" in context:
+            return JsonResponse({"error": context["error"].error}, status=page.status_code)
+        apis = [asdict(server) for server in context["consent"].servers]
+        return JsonResponse({"apis": apis, "form": context["form"].initial})
+
+    def redirect(self, redirect_to, application):
+        response = super().redirect(redirect_to, application)
+        return JsonResponse({"redirect_uri": response["Location"]})

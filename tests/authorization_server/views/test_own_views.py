@@ -14,6 +14,7 @@ from django.urls import NoReverseMatch, clear_script_prefix, reverse, set_script
 
 from tests.authorization_server.oauthlib_bridge.test_generator import OIDC_KEY
 from tests.conftest import DEVICE_CODE_GRANT, REDIRECT_URI, SECRET, decoded
+from tests.docs.blocks import DOCS, ROOT
 
 pytestmark = pytest.mark.django_db
 
@@ -312,3 +313,57 @@ class TestMisconfiguredUrls:
         made = Client().post("/o/register/", document, content_type="application/json")
         assert made.status_code == 201
         assert made.json()["registration_client_uri"].endswith(f"/o/register/{made.json()['client_id']}/")
+
+
+class TestFrontendThatDrawsTheConsentPage:
+    @pytest.fixture(autouse=True)
+    def _site(self, settings):
+        settings.ROOT_URLCONF = "tests.own_views.urls_of_frontend"
+        settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "COMPLIANT_BCP_RFC9700_AUTHZ_RESPONSE_ISS": True}
+
+    def ask(self, web, client, **asked):
+        web.verifier = "v" * 43
+        digest = hashlib.sha256(web.verifier.encode()).digest()
+        query = {
+            "response_type": "code",
+            "client_id": web.application.client_id,
+            "redirect_uri": REDIRECT_URI,
+            "code_challenge": base64.urlsafe_b64encode(digest).rstrip(b"=").decode(),
+            "code_challenge_method": "S256",
+            **asked,
+        }
+        return client.get("/o/authorize/", query)
+
+    def told(self, response):
+        return {name: value for name, [value] in parse_qs(urlsplit(response.json()["redirect_uri"]).query).items()}
+
+    @pytest.mark.usefixtures("signing_keys")
+    def test_consent(self, web, client, user, settings):
+        assert own_messages() == []
+        client.force_login(user)
+        asked = self.ask(web, client, scope="reports:read", resource=settings.REPORTS)
+        [api] = asked.json()["apis"]
+        assert (api["name"], list(api["scopes"])) == ("Reports", ["See all figures"])
+        form = {name: value for name, value in asked.json()["form"].items() if value is not None}
+        answer = client.post("/o/authorize/?" + asked.wsgi_request.META["QUERY_STRING"], {**form, "allow": "on"})
+        told = self.told(answer)
+        assert told["iss"] == settings.ISSUER
+        _, claims = decoded(web.exchange(told["code"]).json()["access_token"])
+        assert claims["aud"] == settings.REPORTS
+        # The user has agreed.
+        again = self.ask(web, client, scope="reports:read", resource=settings.REPORTS, approval_prompt="auto")
+        assert "code" in self.told(again)
+
+    def test_errors(self, web, client, user, settings):
+        client.force_login(user)
+        told = self.told(self.ask(web, client, resource="https://unknown.example.com/"))
+        assert (told["error"], told["iss"]) == ("invalid_target", settings.ISSUER)
+        told = self.told(self.ask(web, Client(), prompt="none"))
+        assert (told["error"], told["iss"]) == ("login_required", settings.ISSUER)
+        page = self.ask(web, client, client_id="unknown")
+        assert (page.status_code, page.json()) == (400, {"error": "invalid_request"})
+
+    def test_it_is_the_view_on_the_page(self):
+        view = (ROOT / "tests/own_views/views.py").read_text()
+        shown = view[view.index("class AuthorizationApi") :]
+        assert shown in (DOCS / "how-to/own-views.md").read_text()
