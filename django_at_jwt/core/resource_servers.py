@@ -237,6 +237,8 @@ def declared_resource_servers(value: object) -> tuple[ResourceServerConfig, ...]
     entries = value.items() if isinstance(value, Mapping) else ((identifier, {}) for identifier in value)
     servers = tuple(read_resource_server(identifier, options) for identifier, options in entries)
     for name, other in ResourceServers.of(servers).collisions():
+        if name == other:
+            raise ValueError(f"has {name!r} as an identifier or alias more than once")
         raise ValueError(f"has {name!r} and {other!r}, which are the same identifier (RFC 3986 section 6.2.3)")
     return servers
 

@@ -334,7 +334,6 @@ class TestNames:
         [
             ["https://api.example.com", "https://api.example.com/"],
             {"https://api.example.com": {"aliases": ["HTTPS://api.example.com/"]}},
-            {"https://api.example.com/": {"aliases": ["https://api.example.com/"]}},
             {
                 "https://a.example.com": {"aliases": ["https://old/"]},
                 "https://b.example.com": {"aliases": ["https://old"]},
@@ -344,6 +343,19 @@ class TestNames:
     )
     def test_equivalent_names_cannot_be_declared(self, value):
         with pytest.raises(ValueError, match=r"the same identifier \(RFC 3986 section 6\.2\.3\)"):
+            declared_resource_servers(value)
+
+    @pytest.mark.parametrize(
+        "value",
+        [
+            {"https://old/": {"aliases": ["https://old/"]}},
+            {"https://api.example.com/": {"aliases": ["https://old/", "https://old/"]}},
+            {"https://api.example.com/": {"aliases": ["https://old/"]}, "https://old/": {}},
+            {"https://a/": {"aliases": ["https://old/"]}, "https://b/": {"aliases": ["https://old/"]}},
+        ],
+    )
+    def test_name_that_is_declared_twice_is_named_once(self, value):
+        with pytest.raises(ValueError, match="^has 'https://old/' as an identifier or alias more than once$"):
             declared_resource_servers(value)
 
     @pytest.mark.parametrize("aliases", ["https://old.example.com/", 1, ["old"], [None], {"https://old/": 1}])
