@@ -355,7 +355,7 @@ class TestNames:
         ],
     )
     def test_name_that_is_declared_twice_is_named_once(self, value):
-        with pytest.raises(ValueError, match="^has 'https://old/' as an identifier or alias more than once$"):
+        with pytest.raises(ValueError, match=r"^has 'https://old/' as an identifier or alias more than once$"):
             declared_resource_servers(value)
 
     @pytest.mark.parametrize("aliases", ["https://old.example.com/", 1, ["old"], [None], {"https://old/": 1}])
