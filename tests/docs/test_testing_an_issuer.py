@@ -88,3 +88,29 @@ def test_with_the_test_runner(folder):
     finished = run(folder, *command.removeprefix("python -m ").split(), "test_with_unittest")
     assert finished.returncode == 0, finished.stdout + finished.stderr
     assert "Ran 1 test" in finished.stderr
+
+
+SPAWNING = """
+import multiprocessing
+import sys
+
+from django.core.management import execute_from_command_line
+
+if __name__ == "__main__":
+    multiprocessing.set_start_method("spawn")
+    execute_from_command_line(sys.argv)
+"""
+
+
+@pytest.mark.ci
+def test_with_the_test_runner_in_processes_that_are_spawned(folder):
+    """As on macOS. On Linux, they are forked."""
+    tests = folder / "test_with_unittest.py"
+    text = tests.read_text().replace("IssuingProjectMixin, ", "")
+    # One process for each file.
+    for file in (tests, folder / "test_with_unittest_too.py"):
+        file.write_text(text)
+    (folder / "spawning.py").write_text(SPAWNING)
+    finished = run(folder, "spawning", "test", "--settings=test_settings", "--parallel=2")
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    assert "Ran 2 tests" in finished.stderr
