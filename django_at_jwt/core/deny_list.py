@@ -114,6 +114,22 @@ class DenyList:
                 self._bounded[kind, value, issued_until or 0] = minute
                 self._extend(kind, value, issued_until or 0)
 
+    def remove(self, entries: Iterable[DenyEntry]) -> None:
+        """Remove entries of clients or audiences. Removing an entry that is not in the list has no effect."""
+        for kind, value, issued_until, _ in entries:
+            if self._bounded.pop((kind, value, issued_until or 0), None) is None:
+                continue
+            left = [until for each, name, until in self._bounded if (each, name) == (kind, value)]
+            instants = self._clients if kind is DenyKind.CLIENT else self._audiences
+            del instants[value]
+            if left:
+                instants[value] = max(left)
+            if self._kept is not None:
+                former = self._kept.pop((kind, value), None)
+                if left and former is not None:
+                    self._kept[kind, value] = (max(left), former[1])
+                self.changes += 1
+
     def drop_expired(self, now: float) -> None:
         """Remove entries that no longer concern any token. ``now`` is in seconds since the epoch."""
         for each in self._all():

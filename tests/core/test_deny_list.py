@@ -121,6 +121,23 @@ def test_is_kept_until_it_expires(kind):
     assert len(listed) == 0
 
 
+@pytest.mark.parametrize(("kind", "value"), [(DenyKind.CLIENT, "web"), (DenyKind.AUDIENCE, API)])
+def test_removed_entry_leaves_the_others(kind, value):
+    listed = DenyList()
+    listed.keep(10)
+    earlier, later = entry(kind, value, NOW - 10), entry(kind, value, NOW + 60)
+    listed.update([earlier, later, entry(kind, "other", NOW + 60)])
+    assert listed.hit(claims(), API) is kind
+    changes = listed.changes
+    for _ in range(2):  # Removing it again has no effect.
+        listed.remove([later])
+        assert (listed.hit(claims(), API), listed.hit(claims(iat=NOW - 10), API)) == (None, kind)
+        assert {(each.value, each.issued_until) for each in listed.kept()} == {(value, NOW - 10), ("other", NOW + 60)}
+        assert (len(listed), listed.changes) == (2, changes + 1)
+    listed.remove([earlier])
+    assert listed.hit(claims(iat=NOW - 10), API) is None
+
+
 def test_entries_whose_ends_change_take_the_same_memory():
     listed = DenyList()
 

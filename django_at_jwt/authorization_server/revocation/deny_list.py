@@ -199,6 +199,11 @@ class DenyListCache:
             self._added += len(self._entries) - before
             self._added_at = time.monotonic()
 
+    def remove(self, entries: Iterable[DenyEntry]) -> None:
+        """Remove entries of clients or audiences whose rows this process has just deleted."""
+        with self._lock:
+            self._entries.remove(entries)
+
     def age(self) -> float | None:
         """Return the seconds since the last successful read began, or ``None`` before it."""
         return None if self._read_at == _NEVER else time.monotonic() - self._read_at
@@ -291,7 +296,10 @@ class DenyListCache:
             self._floor = max(self._floor, self._known.pop(0)[1])
 
     def _compare(self, database: str, _is_latest: Callable[[], bool]) -> None:
-        """Compare the number of rows with that of the entries. Rows are only added, and deleted once expired."""
+        """Compare the number of rows with that of the entries.
+
+        Rows are only added, and deleted once expired or if an API was enabled again.
+        """
         now = time.time()
         after = int(now) // 60 * 60 + _COMPARISON_MARGIN
         with self._lock:

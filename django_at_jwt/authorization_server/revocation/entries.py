@@ -71,6 +71,26 @@ def deny_audience(audience: str, *, issued_until: datetime, expires_at: datetime
     _add([_entry(DenyKind.AUDIENCE, audience, expires_at, reason, issued_until=issued_until)])
 
 
+def accept_audience_again(audience: str, *, now: datetime, expires_at: datetime, reason: EndReason) -> None:
+    """Let entries for an API concern no tokens issued from now on.
+
+    Args:
+        now: the instant until which tokens stay denied.
+        expires_at: when the last of these tokens expires.
+        reason: of the entries.
+    """
+    rows = DenyListEntry.objects.filter(kind=DenyKind.AUDIENCE, value=audience, reason=reason, issued_until__gt=now)
+    # Databases may compare text without case.
+    later = [row for row in rows if row.value == audience]
+    if not later:
+        return
+    deny_audience(audience, issued_until=now, expires_at=expires_at, reason=reason)
+    DenyListEntry.objects.filter(pk__in=[row.pk for row in later]).delete()
+    # This process knows at once; the others compare the number of entries every minute.
+    removed = [row.entry for row in later]
+    transaction.on_commit(partial(deny_list.remove, removed), using=router.db_for_write(DenyListEntry))
+
+
 def _entry(
     kind: DenyKind, value: str, expires_at: datetime, reason: EndReason, *, issued_until: datetime | None = None
 ) -> DenyListEntry:

@@ -28,6 +28,7 @@ from .revoke import (
     forget_clients,
     live_authorizations_of_users,
     lock_authorizations,
+    reopen_audiences,
     revoke_client,
     revoke_users,
 )
@@ -208,12 +209,15 @@ def _before_resource_server_save(
 ) -> None:
     vars(instance).pop(_PENDING, None)
     former = None if raw else _former(instance, ("enabled",), using, update_fields)
-    if former is not None and former["enabled"] and not instance.enabled:
+    if former is not None and former["enabled"] != instance.enabled:
         setattr(instance, _PENDING, True)
 
 
-def _after_resource_server_save(instance: ResourceServer, **_kwargs: Any) -> None:
-    if vars(instance).pop(_PENDING, None):
+def _after_resource_server_save(instance: ResourceServer, *, created: bool, raw: bool, **_kwargs: Any) -> None:
+    is_changed = vars(instance).pop(_PENDING, False)
+    if instance.enabled and (is_changed or (created and not raw)):
+        reopen_audiences(instance.names)
+    elif is_changed:
         close_audiences(instance.names)
 
 

@@ -32,7 +32,7 @@ from django_at_jwt.models import Authorization, ClientOptions, DenyListEntry, Is
 from django_at_jwt.models.authorization import EndReason, credential_hash, label_of
 from django_at_jwt.models.primary import primary_rows
 
-from .entries import deny_audience, deny_authorizations, deny_client, deny_tokens
+from .entries import accept_audience_again, deny_audience, deny_authorizations, deny_client, deny_tokens
 from .rows import (
     BATCH,
     access_tokens_with,
@@ -172,6 +172,16 @@ def close_audiences(audiences: Iterable[str]) -> None:
     settings = app_settings()
     delay = timedelta(seconds=settings.key_ring_max_age + settings.leeway)
     _deny_audiences(audiences, issued_until=timezone.now() + delay, reason=EndReason.API_DISABLED)
+
+
+def reopen_audiences(audiences: Iterable[str]) -> None:
+    """Accept tokens with these values of ``aud`` issued from now on, if their API was disabled or deleted just before.
+
+    Tokens issued before stay revoked. APIs in other projects keep the entries that they have read.
+    """
+    now = timezone.now()
+    for audience in dict.fromkeys(audiences):
+        accept_audience_again(audience, now=now, expires_at=_latest_expiry(now), reason=EndReason.API_DISABLED)
 
 
 def _deny_audiences(audiences: Iterable[str], *, issued_until: datetime, reason: EndReason) -> None:
