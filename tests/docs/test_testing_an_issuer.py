@@ -15,6 +15,9 @@ from .blocks import TESTING_AN_ISSUER, blocks_of
 pytestmark = pytest.mark.ci
 
 [PLUGIN] = [block.text for block in blocks_of(TESTING_AN_ISSUER) if block.language == "ini"]
+COMMANDS = [
+    command for block in blocks_of(TESTING_AN_ISSUER) if block.language == "console" for command in block.commands
+]
 
 PROJECT = {
     "settings.py": """
@@ -79,12 +82,12 @@ def test_with_pytest_and_the_mixin(folder):
     assert "2 passed" in finished.stdout
 
 
-def test_with_the_test_runner(folder):
+@pytest.mark.ci
+@pytest.mark.parametrize("command", COMMANDS, ids=["in the settings", "on the command line"])
+def test_with_the_test_runner(folder, command):
     # Without the mixin, whose issuer would take the runner's place.
     tests = folder / "test_with_unittest.py"
     tests.write_text(tests.read_text().replace("IssuingProjectMixin, ", ""))
-    [block] = [block for block in blocks_of(TESTING_AN_ISSUER) if block.language == "console"]
-    [command] = block.commands
     finished = run(folder, *command.removeprefix("python -m ").split(), "test_with_unittest")
     assert finished.returncode == 0, finished.stdout + finished.stderr
     assert "Ran 1 test" in finished.stderr
