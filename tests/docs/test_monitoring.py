@@ -6,7 +6,7 @@ import io
 import json
 import logging
 import logging.config
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import django
 import pytest
@@ -22,8 +22,9 @@ from .blocks import MONITORING, blocks_of
 BLOCKS = {block.file: block for block in blocks_of(MONITORING) if block.language == "python"}
 
 
-def executed(file):
+def executed(file, **names):
     module = ModuleType(file)
+    vars(module).update(names)
     exec(BLOCKS[file].text, vars(module))
     return module
 
@@ -66,15 +67,23 @@ class TestPage:
         assert old.kid in message.body
 
     def test_view(self):
-        urls = executed("mysite/urls.py")
+        urls = executed("mysite/urls.py", urlpatterns=[])
         with override_settings(ROOT_URLCONF=urls):
             assert b"django_at_jwt_signing_keys" in Client().get("/metrics").content
 
 
-def test_hook_of_gunicorn(monkeypatch):
-    from prometheus_client import multiprocess
+class TestHookOfGunicorn:
+    """What the hook does when a worker exits; an exception in it would stop gunicorn."""
 
-    dead = []
-    monkeypatch.setattr(multiprocess, "mark_process_dead", dead.append)
-    executed("gunicorn.conf.py").child_exit(None, type("Worker", (), {"pid": 7}))
-    assert dead == [7]
+    worker = SimpleNamespace(pid=7)
+
+    def test_marks_the_worker_as_dead(self, monkeypatch, tmp_path):
+        monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
+        for pid in 7, 8:
+            (tmp_path / f"gauge_livesum_{pid}.db").touch()
+        executed("gunicorn.conf.py").child_exit(None, self.worker)
+        assert [file.name for file in tmp_path.iterdir()] == ["gauge_livesum_8.db"]
+
+    def test_does_nothing_without_the_directory(self, monkeypatch):
+        monkeypatch.delenv("PROMETHEUS_MULTIPROC_DIR", raising=False)
+        executed("gunicorn.conf.py").child_exit(None, self.worker)
