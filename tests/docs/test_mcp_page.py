@@ -1,4 +1,4 @@
-"""The page on MCP clients, followed after the first tutorial, with the protocol's Python SDK as the client."""
+"""The pages on MCP, followed after the first tutorial, with the protocol's Python SDK as the client."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ import re
 import shutil
 import subprocess
 import sys
+from contextlib import contextmanager
+from importlib.util import find_spec
 
 import pytest
 import requests
 
 from tests.ports import reserved_port
 
-from .blocks import MCP, NEW_PROJECT, blocks_of
+from .blocks import MCP, MCP_SERVERS, NEW_PROJECT, blocks_of
 from .new_project import PATIENCE_SECONDS, NewProject, wait_until_it_listens
 
 pytest.importorskip("mcp", reason="the SDK of MCP is not installed")
@@ -23,6 +25,8 @@ pytestmark = [
     pytest.mark.ci,
     pytest.mark.skipif(not shutil.which("bash"), reason="the page's commands need bash"),
 ]
+
+FASTMCP_SERVER = "# mysite/fastmcp_server.py"
 
 
 def agree(address):
@@ -47,33 +51,53 @@ def test_page_after_the_tutorial(tmp_path):
         replaced = {
             "http://127.0.0.1:8000": f"http://127.0.0.1:{port}",
             "http://127.0.0.1:8001": f"http://127.0.0.1:{server_port}",
+            # The names in the page on servers.
+            "https://as.example.com": f"http://127.0.0.1:{port}",
+            "https://mcp.example.com": f"http://127.0.0.1:{server_port}",
+            "notes:read": "hello",
         }
         project = NewProject(tmp_path, port, settings="", urls="", replaced=replaced)
         try:
             project.follow(tutorial[1:client])
             printed = project.follow(blocks_of(MCP))
             assert "no issues" in printed["python manage.py check"]
+            project.follow(block for block in blocks_of(MCP_SERVERS) if FASTMCP_SERVER in block.text)
             project._serve()
-            log = tmp_path / "mcp.log"
-            with log.open("w") as output:
-                command = [sys.executable, "-m", "uvicorn", "mcp_server:app", "--port", str(server_port)]
-                server = subprocess.Popen(
-                    command, cwd=tmp_path, env=project._environment(), stdout=output, stderr=subprocess.STDOUT
+            with running(project, "mcp_server:app", server_port) as url:
+                assert asyncio.run(called(url, "hello", "shout")) == (
+                    ["hello", "hello shout"],
+                    ["Hello, alice!", "HELLO, ALICE!"],
                 )
-            try:
-                wait_until_it_listens(server_port, server, log)
-                asked, greetings = asyncio.run(greeted(f"http://127.0.0.1:{server_port}/mcp"))
-            finally:
-                server.terminate()
-                server.wait(PATIENCE_SECONDS)
+            if find_spec("fastmcp"):
+                with running(project, "mysite.fastmcp_server:app", server_port) as url:
+                    assert asyncio.run(called(url, "whoami")) == (["hello"], ["alice"])
         finally:
             project.stop()
-    assert greetings == ["Hello, alice!", "HELLO, ALICE!"]
-    assert asked == ["hello", "hello shout"]
 
 
-async def greeted(url):
+@contextmanager
+def running(project, application, port):
+    """Run an MCP server of the project, and yield its URL."""
+    log = project.folder / "mcp.log"
+    with log.open("w") as output:
+        server = subprocess.Popen(
+            [sys.executable, "-m", "uvicorn", application, "--port", str(port)],
+            cwd=project.folder,
+            env=project._environment(),
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        wait_until_it_listens(port, server, log)
+        yield f"http://127.0.0.1:{port}/mcp"
+    finally:
+        server.terminate()
+        server.wait(PATIENCE_SECONDS)
+
+
+async def called(url, *tools):
+    """Call tools, and return the scopes that the client requested and the results."""
     client = McpClient(url, agree=agree)
     async with client.connected() as connected:
-        results = [await connected.call_tool(name) for name in ("hello", "shout")]
+        results = [await connected.call_tool(name) for name in tools]
     return [each["scope"] for each in client.asked], [each.structured_content["result"] for each in results]

@@ -327,7 +327,7 @@ class TestBlocks:
             INTROSPECTION: set(),
             ISSUE_FROM_CODE: {"mysite/exports.py", "mysite/lifetimes.py"},
             KEY_LEAKED: set(),
-            MCP_SERVERS: {"fastmcp_server.py", "mcp_server.py", "mysite/mcp_views.py"},
+            MCP_SERVERS: {"fastmcp_server.py", "mcp_server.py", "mysite/fastmcp_server.py", "mysite/mcp_views.py"},
             MONITORING: {"mysite/receivers.py", "mysite/urls.py", "gunicorn.conf.py"},
             OTHER_FRAMEWORKS: {
                 "fastapi_app.py",
