@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 
 import pytest
 from jwcrypto.jwk import JWK
+from oauth2_provider.settings import DEFAULTS
 
+from django_at_jwt.conf import RFC9700_PROFILE, oauth2_provider_settings
 from tests.ports import reserved_port
 from tests.processes.databases import new_database
 
@@ -98,6 +101,17 @@ def project(request, tmp_path):
         project.run("python manage.py rotate_signing_keys")
         yield project, refreshed(project, first), stock
         project.stop()
+
+
+def test_what_goes_with_the_helper():
+    section = UNINSTALL.read_text().partition("## What goes with the helper")[2].partition("(with-openid-connect)=")[0]
+    assert set(re.findall(r"`([A-Z][A-Z0-9_]+)`", section)) <= oauth2_provider_settings(profile="rfc9700").keys()
+    assert "`ACCESS_TOKEN_EXPIRE_SECONDS` is 36000 again" in section
+    assert DEFAULTS["ACCESS_TOKEN_EXPIRE_SECONDS"] == 36000
+    assert not DEFAULTS["COMPLIANT_BCP_RFC9700_TOKEN_STORAGE"]
+    # Rotation too is DOT's default.
+    kept = {name for name, value in RFC9700_PROFILE.items() if DEFAULTS[name] == value}
+    assert kept == {"PKCE_REQUIRED", "ROTATE_REFRESH_TOKEN"}
 
 
 @pytest.mark.ci
