@@ -15,6 +15,7 @@ from django.core.checks import run_checks
 from django.core.management import BaseCommand, find_commands, load_command_class
 
 import django_at_jwt
+from django_at_jwt.authorization_server import rfc9700
 from django_at_jwt.checks import ALL_CHECKS, DEPLOYMENT_CHECKS, CheckId
 from django_at_jwt.conf import RFC9700_PROFILE, problems_in
 from django_at_jwt.conf.issuers import _ISSUER_OPTIONS
@@ -271,6 +272,17 @@ class TestRfc9700:
     def test_settings_of_the_profile(self):
         rows = {code(row[0]): eval(code(row[1])) for row in table_rows(RFC9700, columns=4)}
         assert rows == dict(RFC9700_PROFILE)
+
+    def test_checks_whose_clients_are_listed(self):
+        text = SYSTEM_CHECKS.read_text()
+        settings_of = dict(
+            re.findall(
+                r'^### django_at_jwt\.(W1(?:1\d|20))$.*?OAUTH2_PROVIDER\["(\w+)"\]', text, re.DOTALL | re.MULTILINE
+            )
+        )
+        assert "this setting and those of W112 to W114 and W117 to W119" in text
+        listed = ["W111", "W112", "W113", "W114", "W117", "W118", "W119"]
+        assert {settings_of[check] for check in listed} == rfc9700._FINDERS.keys()
 
     @pytest.mark.django_db
     def test_silenced_check(self, settings):
