@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,7 +19,7 @@ from .profile import (
     key_reference,
     parse_claims,
 )
-from .quotation import quote
+from .quotation import format_instant, quote
 from .verifier import (
     Expectations,
     check_algorithm,
@@ -209,7 +210,8 @@ def _result(rule: str, examined: _Examination, refused: TokenRejected | None, no
 
 
 def _expected(rule: str, examined: _Examination) -> str:
-    expected, now = examined.expected, f"{examined.now:.0f}, with {examined.expected.leeway:g} s of leeway"
+    expected = examined.expected
+    now = f"{_with_date(int(examined.now))}, with {expected.leeway:g} s of leeway"
     return {
         "length": f"at most {expected.max_bytes} bytes",
         "form": "three segments of base64url: a signed JWT",
@@ -249,13 +251,25 @@ def _found(rule: str, examined: _Examination) -> str:
             found = f"{examined.token.count('.') + 1} segments"
         case "typ" | "crit" | "kid" | "alg" if header:
             found = quote(header.get(rule))
-        case "iss" | "aud" | "exp" | "cnf" | "iat, nbf" if claims:
-            found = ", ".join(quote(claims.get(name)) for name in rule.split(", "))
+        case "iss" | "aud" | "cnf" if claims:
+            found = quote(claims.get(rule))
+        case "exp" | "iat, nbf" if claims:
+            found = ", ".join(_with_date(claims.get(name)) for name in rule.split(", "))
         case "required claims":
             found = _present(REQUIRED_CLAIMS, claims)
         case "claims of the settings":
             found = _present(examined.expected.required_claims, claims)
     return found
+
+
+def _with_date(value: object) -> str:
+    """Return a NumericDate (RFC 7519 section 2) with its instant in UTC, or another value as it is."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return quote(value)
+    try:
+        return f"{quote(value)} ({format_instant(datetime.fromtimestamp(value, UTC))})"
+    except (OverflowError, OSError, ValueError):
+        return quote(value)
 
 
 def _present(wanted: Iterable[str], claims: Mapping[str, Any]) -> str:

@@ -11,6 +11,7 @@ from django_at_jwt.core.jose.jws import CompactJws
 
 from .errors import ReadNeeded, RejectionReason, TokenRejected
 from .profile import check_extensions, check_sender_constraint, check_type, key_reference, parse_claims
+from .quotation import quote
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -134,7 +135,8 @@ def check_audience(claims: AccessTokenClaims, expected: Expectations) -> None:
         TokenRejected: it contains none of them.
     """
     if expected.audiences is not None and expected.audiences.isdisjoint(claims.audience):
-        raise TokenRejected(RejectionReason.WRONG_AUDIENCE, "aud does not name this resource server")
+        accepted = " or ".join(map(quote, sorted(expected.audiences)))
+        raise TokenRejected(RejectionReason.WRONG_AUDIENCE, f"aud does not contain {accepted}")
 
 
 def check_expiry(claims: AccessTokenClaims, expected: Expectations, now: float) -> None:

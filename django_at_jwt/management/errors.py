@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import CommandError
@@ -14,6 +14,8 @@ from django_at_jwt.core.quotation import single_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+MIGRATE_HINT: Final = "Is the database up, and was manage.py migrate run?"
 
 
 @contextmanager

@@ -41,6 +41,16 @@ class Diagnosis:
         """Whether every rule passed, as the authentication class requires."""
         return all(rule.outcome is RuleOutcome.PASSED for rule in self.rules)
 
+    @property
+    def is_rejected(self) -> bool:
+        """Whether a rule failed. If none did, but some could not be checked, the token is neither."""
+        return any(rule.outcome is RuleOutcome.FAILED for rule in self.rules)
+
+    @property
+    def audience(self) -> str:
+        """The accepted audiences, for people."""
+        return next(rule.expected for rule in self.rules if rule.rule == "aud")
+
 
 def diagnose_token(token: str, *, audience: str | None = None) -> Diagnosis:
     """Apply all rules of :func:`~.verification.verify_token` to a token, without stopping at the first failure.

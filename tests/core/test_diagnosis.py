@@ -119,6 +119,26 @@ def test_unverified_claims_are_shown():
     assert outcomes(results)["aud"] is RuleOutcome.PASSED
 
 
+@pytest.mark.parametrize(
+    ("exp", "shown"),
+    [
+        (NOW, f"{NOW} (2027-01-15 08:00:00 UTC)"),
+        (NOW + 0.5, f"{NOW}.5 (2027-01-15 08:00:00 UTC)"),
+        (10**30, str(10**30)),
+        (True, "True"),
+        ("soon", "'soon'"),
+        (None, "missing"),
+    ],
+    ids=str,
+)
+def test_times_have_a_date(exp, shown):
+    factory = TokenFactory("ES256")
+    results = diagnose(factory.with_claims(exp=exp), key_ring=factory.ring(), expected=EXPECTED, now=NOW)
+    [rule] = [result for result in results if result.rule == "exp"]
+    assert rule.expected == f"after {NOW} (2027-01-15 08:00:00 UTC), with 30 s of leeway"
+    assert rule.found == shown
+
+
 def test_without_keys_the_rules_that_need_them_are_not_reached():
     factory = TokenFactory("ES256")
     results = outcomes(diagnose(factory.token(), key_ring=None, expected=EXPECTED, now=NOW))

@@ -189,7 +189,9 @@ def test_one_expected_audience_suffices(audiences, aud, accepted):
     if accepted:
         assert accept(token, factory.ring(), expected=expected)
     else:
-        assert refuse(token, factory.ring(), expected=expected).reason is RejectionReason.WRONG_AUDIENCE
+        refused = refuse(token, factory.ring(), expected=expected)
+        assert refused.reason is RejectionReason.WRONG_AUDIENCE
+        assert refused.detail == f"aud does not contain {' or '.join(map(repr, sorted(audiences)))}"
 
 
 @pytest.mark.parametrize("aud", [None, "", [], [""], {}, 7, [["x"]]], ids=str)

@@ -60,7 +60,8 @@ def follow(project, description, client):
     [answer] = [text for command, text in printed.items() if command.startswith("curl")]
     assert json.loads(answer) == {"issuer": description["issuer"], "client": client["client_id"]}
     [verdict] = [text for command, text in printed.items() if command.startswith("echo")]
-    assert verdict.rstrip().endswith("The token is accepted.")
+    audience = description["resource_servers"][0]["identifier"]
+    assert verdict.rstrip().endswith(f"The token is accepted for {audience}.")
 
     # The issuer of the second settings block does not exist; the first one works as before.
     project.follow(blocks[before_options:])

@@ -11,6 +11,7 @@ from django.core.cache import caches
 from django.core.management import CommandError, call_command
 from django.db import OperationalError
 
+from django_at_jwt.authorization_server.keys.store import key_store
 from django_at_jwt.resource_server.verification import verify_token
 from tests.core.token_factory import API, REPORTS, TokenFactory
 from tests.resource_server.remote.issuer_process import KEYS, METADATA, Page, running_issuer
@@ -46,7 +47,7 @@ class TestToken:
     def test_good_one(self, api, issuer):
         status, text = run("verify_access_token", issuer.token())
         assert status == 0
-        assert text.rstrip().endswith("The token is accepted.")
+        assert text.rstrip().endswith(f"The token is accepted for {API}.")
         assert f"Issuer: {issuer.issuer}" in text
         assert "FAILED" not in text
 
@@ -55,7 +56,8 @@ class TestToken:
         status, text = run("verify_access_token", token)
         assert status == 1
         assert text.count("FAILED") == 2
-        assert f"expected: {API}; found: '{REPORTS}' (wrong_audience: " in text
+        assert f"expected: {API}; found: '{REPORTS}' (wrong_audience: aud does not contain '{API}')" in text
+        assert "found: 1 (1970-01-01 00:00:01 UTC) (expired: " in text
         assert text.rstrip().endswith("The token is rejected.")
         assert not any(segment in text for segment in token.split("."))
 
@@ -124,7 +126,11 @@ class TestToken:
         assert issuer.issuer in document["keys_problem"]
         assert rules["signature"]["outcome"] == "not reached"
         assert rules["aud"]["outcome"] == "passed"
-        assert "Its keys: " in run("verify_access_token", token)[1]
+        status, text = run("verify_access_token", token)
+        assert status == 2
+        assert "Its keys: " in text
+        assert text.rstrip().endswith("The token could not be verified: its keys are not available.")
+        assert run("verify_access_token", issuer.token(aud=REPORTS))[0] == 1
 
     def test_none_of_several_issuers(self, api, issuer):
         with running_issuer() as other:
@@ -192,8 +198,22 @@ class TestToken:
             raise OperationalError("the database\nis away")
 
         monkeypatch.setattr("django_at_jwt.resource_server.diagnosis.known_user", fail)
-        with pytest.raises(CommandError, match="The user could not be looked up: the database is away"):
+        with pytest.raises(CommandError, match="The user could not be looked up: the database is away") as refused:
             run("verify_access_token", access_token_issuer.token(sub="1"))
+        assert refused.value.returncode == 2
+
+    @pytest.mark.django_db
+    def test_missing_tables(self, signing_keys, service, monkeypatch):
+        def fail(_database):
+            raise OperationalError("no such table: django_at_jwt_signingkey")
+
+        token = service.token("client_credentials").json()["access_token"]
+        key_store.clear()
+        monkeypatch.setattr(key_store._rows, "_read", fail)
+        status, text = run("verify_access_token", token)
+        assert status == 2
+        assert "Its keys: the signing keys cannot be read: no such table: django_at_jwt_signingkey\n" in text
+        assert text.rstrip().endswith("Is the database up, and was manage.py migrate run?")
 
 
 class TestIssuers:

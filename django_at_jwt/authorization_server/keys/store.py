@@ -107,9 +107,8 @@ class KeyStore:
         try:
             records = self._rows.current()
         except AnyDatabaseError as error:
-            raise KeysUnavailable(
-                f"the signing keys cannot be read, and those read before are too old: {single_line(error)}"
-            ) from error
+            too_old = "" if self._rows.last_read is None else ", and those read before are too old"
+            raise KeysUnavailable(f"the signing keys cannot be read{too_old}: {single_line(error)}") from error
         return self._ring_of(records)
 
     def after_unknown_kid(self, kid: str) -> KeyRing | None:

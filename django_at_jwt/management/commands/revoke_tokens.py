@@ -27,7 +27,7 @@ from django_at_jwt.authorization_server.revocation.revoke import (
 )
 from django_at_jwt.conf import token_user_model
 from django_at_jwt.core.quotation import is_storable, quote
-from django_at_jwt.management.errors import as_command_error
+from django_at_jwt.management.errors import MIGRATE_HINT, as_command_error
 from django_at_jwt.management.output import count
 from django_at_jwt.models import Authorization
 
@@ -75,7 +75,7 @@ class Command(BaseCommand):
             CommandError: exit status 1 and one line; nothing was revoked.
         """
         [(kind, text)] = [(name, options[name]) for name in _KINDS if options.get(name) is not None]
-        with as_command_error("No token was revoked"):
+        with as_command_error("No token was revoked", hint=MIGRATE_HINT):
             try:
                 asked = _KINDS[kind](text)
             except (LookupError, Authorization.DoesNotExist) as error:

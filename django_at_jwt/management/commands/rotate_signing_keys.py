@@ -15,7 +15,7 @@ from django_at_jwt.authorization_server.keys.rotation import Rotation, rotate_si
 from django_at_jwt.authorization_server.keys.rotation_run import record_run
 from django_at_jwt.conf import app_settings
 from django_at_jwt.core.quotation import iso, single_line
-from django_at_jwt.management.errors import as_command_error
+from django_at_jwt.management.errors import MIGRATE_HINT, as_command_error
 from django_at_jwt.management.history import add_history_arguments, origin_of
 from django_at_jwt.management.output import plan_as_json, plan_lines, schedule_lines
 
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 NOTHING_TO_DO = 3
 _NOT_ROTATED = "The signing keys were not rotated"
-_HINT = "Is the database up, and was manage.py migrate run?"
 
 
 class Command(BaseCommand):
@@ -76,10 +75,10 @@ class Command(BaseCommand):
             CommandError: exit status 1 and one line; nothing was changed. Also if nothing is due, but a key that signs
                 or is announced cannot be decrypted, so that monitoring reports it.
         """
-        with as_command_error(_NOT_ROTATED, hint=_HINT):
+        with as_command_error(_NOT_ROTATED, hint=MIGRATE_HINT):
             early = self._early(options)
         try:
-            with as_command_error(_NOT_ROTATED, hint=_HINT):
+            with as_command_error(_NOT_ROTATED, hint=MIGRATE_HINT):
                 rotation = rotate_signing_keys(
                     early=early,
                     origin=origin_of("rotate_signing_keys", options),
@@ -103,7 +102,7 @@ class Command(BaseCommand):
             record_run(timezone.now(), changed=self.changed)
         except AnyDatabaseError as error:
             # The rotation is committed, so this is not its failure.
-            self.stderr.write(f"This run could not be recorded: {single_line(error)}. {_HINT}")
+            self.stderr.write(f"This run could not be recorded: {single_line(error)}. {MIGRATE_HINT}")
 
     def _early(self, options: dict[str, Any]) -> Sequence[str]:
         in_use = app_settings().signing_algorithms

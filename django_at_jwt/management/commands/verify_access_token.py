@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from django_at_jwt.conf import local_issuer
 from django_at_jwt.core.diagnosis import RuleOutcome
-from django_at_jwt.management.errors import as_command_error
+from django_at_jwt.management.errors import MIGRATE_HINT, as_command_error
 from django_at_jwt.resource_server.diagnosis import Diagnosis, diagnose_token
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 _MARKS = {RuleOutcome.PASSED: "ok", RuleOutcome.FAILED: "FAILED", RuleOutcome.NOT_REACHED: "-"}
 _LONGEST_INPUT = 4 * 1024 * 1024
+_REJECTED, _NOT_VERIFIED = 1, 2
 
 
 class Command(BaseCommand):
@@ -28,7 +30,7 @@ class Command(BaseCommand):
     requires_system_checks = ()
     help = (
         "Verifies an access token of any issuer that this project accepts, and shows the expected and actual value for "
-        "each rule. Exit status: 0 accepted, 1 rejected."
+        "each rule. Exit status: 0 accepted, 1 rejected, 2 could not be verified."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -46,23 +48,23 @@ class Command(BaseCommand):
         """Verify and report.
 
         Raises:
-            CommandError: exit status 1 and one line, if the settings name no issuer or audience, the input is not text,
+            CommandError: exit status 2 and one line, if the settings name no issuer or audience, the input is not text,
                 or the database cannot be read.
         """
         given = options["token"]
         try:
             token = sys.stdin.read(_LONGEST_INPUT) if given == "-" else given
         except UnicodeDecodeError:
-            raise CommandError("The token on standard input is not text.") from None
+            raise CommandError("The token on standard input is not text.", returncode=_NOT_VERIFIED) from None
         token = token.strip().removeprefix("Bearer ").strip()
         if not token:
-            raise CommandError("No token given.")
-        with as_command_error("The user could not be looked up"):
+            raise CommandError("No token given.", returncode=_NOT_VERIFIED)
+        with as_command_error("The user could not be looked up", hint=MIGRATE_HINT, returncode=_NOT_VERIFIED):
             diagnosis = diagnose_token(token, audience=options["audience"])
         self.stdout.write(_as_json(diagnosis) if options["json"] else _as_text(diagnosis))
         if not diagnosis.is_accepted:
             # The report contains the reason; a CommandError would only add a line.
-            sys.exit(1)
+            sys.exit(_REJECTED if diagnosis.is_rejected else _NOT_VERIFIED)
 
 
 def _as_text(diagnosis: Diagnosis) -> str:
@@ -73,8 +75,18 @@ def _as_text(diagnosis: Diagnosis) -> str:
     lines += [f"{_MARKS[rule.outcome]:<7}{rule.rule:<{width}}  {_explain(rule)}" for rule in diagnosis.rules]
     if any(rule.rule == "signature" and rule.outcome is not RuleOutcome.PASSED for rule in diagnosis.rules):
         lines.append("The signature was not verified, so the claims may be forged.")
-    lines.append("The token is accepted." if diagnosis.is_accepted else "The token is rejected.")
+    lines.append(_verdict(diagnosis))
     return "\n".join(lines)
+
+
+def _verdict(diagnosis: Diagnosis) -> str:
+    if diagnosis.is_accepted:
+        return f"The token is accepted for {diagnosis.audience}."
+    if diagnosis.is_rejected:
+        return "The token is rejected."
+    missing = "its keys are not available" if diagnosis.keys_problem else "whether it was revoked is not known"
+    hint = f" {MIGRATE_HINT}" if diagnosis.issuer == local_issuer() else ""
+    return f"The token could not be verified: {missing}.{hint}"
 
 
 def _explain(rule: RuleResult) -> str:

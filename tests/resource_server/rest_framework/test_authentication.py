@@ -183,7 +183,8 @@ class TestResponses:
         token = mint(sub="a client", aud="https://other.example.com/")
         answer = get(client, token)
         assert "aud" not in answer.content.decode() + answer["WWW-Authenticate"]
-        assert "wrong_audience" in caplog.text
+        assert answer["WWW-Authenticate"] == INVALID
+        assert f"wrong_audience: aud does not contain '{settings.API}'" in caplog.text
         assert token not in caplog.text
         assert token.split(".")[2] not in caplog.text
 
