@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from .errors import InvalidScope, InvalidTarget, NoDefaultResource
+from .quotation import quote
 from .resource_servers import is_resource_identifier
 
 if TYPE_CHECKING:
@@ -124,7 +125,10 @@ def requested_servers(
     servers, is_complete = _available(registry, identifiers, client_id)
     if not is_complete:
         # Don't reveal whether the API exists.
-        raise InvalidTarget("A requested resource is not registered with this authorization server for this client.")
+        raise InvalidTarget(
+            "A requested resource is not registered with this authorization server for this client.",
+            detail=_why_unavailable(registry, identifiers, client_id),
+        )
     may_have = registry.registered(granted or ())
     for server in servers:
         if granted and server.identifier not in may_have:
@@ -134,6 +138,20 @@ def requested_servers(
                 "permissions beyond the original authorization grant."
             )
     return servers
+
+
+def _why_unavailable(registry: ResourceServers, names: Iterable[str], client_id: str) -> str:
+    """Return why a client may not get tokens for some of the resources, for the log."""
+    problems = []
+    for name in names:
+        server = registry.named(name)
+        if server is None:
+            problems.append(f"{quote(name)} is not registered")
+        elif not server.enabled:
+            problems.append(f"{server.identifier} is disabled")
+        elif not server.is_open_to(client_id):
+            problems.append(f"{server.identifier} is not for this client")
+    return ", ".join(problems)
 
 
 def _granted_servers(

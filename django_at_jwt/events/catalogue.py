@@ -51,7 +51,8 @@ class AccessTokenRefused(Event):
         endpoint: ``token``, ``authorization``, or ``direct`` for ``issue_access_token()``.
         grant: the grant type; ``direct`` as above, ``other`` if this app does not know it, or ``None`` for a request
             without one.
-        client_id: the client, or ``None`` if it was not identified.
+        client_id: the client, or ``None`` if it was not identified. If ``error`` is ``invalid_client``, it was not
+            authenticated.
         error: the error code that the client was told.
         reason: why, for people.
     """

@@ -307,3 +307,15 @@ def test_whatever_is_resolved(registry, resources, scopes, asked, granted):
     identifiers = audience.identifiers
     again = resolve_audience(registry, client_id=ME, resources=identifiers, scopes=audience.scopes, granted=identifiers)
     assert again == audience
+
+
+def test_detail_for_the_log_says_which_resource_is_not_available_and_why():
+    unknown = "https://unknown.example.com/?" + "x" * 200
+    with pytest.raises(InvalidTarget) as refused:
+        resolve(API, CLOSED, NEIGHBOUR, unknown)
+    assert refused.value.description == (
+        "A requested resource is not registered with this authorization server for this client."
+    )
+    assert refused.value.detail == (
+        f"{CLOSED} is disabled, {NEIGHBOUR} is not for this client, {ascii(unknown)[:100]}... is not registered"
+    )

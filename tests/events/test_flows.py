@@ -71,33 +71,58 @@ class TestTokens:
         assert (refused.name, refused.error) == ("token.refused", "invalid_grant")
 
     @pytest.mark.parametrize(
-        ("data", "error", "grant", "authenticated"),
+        ("data", "error", "grant", "identified", "reason"),
         [
             (
                 {"grant_type": "client_credentials", "client_secret": "wrong"},
                 "invalid_client",
                 "client_credentials",
-                False,
+                True,
+                "wrong client secret",
             ),
-            ({"grant_type": "authorization_code", "code": "x"}, "unauthorized_client", "authorization_code", True),
-            ({"grant_type": "x' or 1"}, "unsupported_grant_type", "other", False),
-            ({}, "unsupported_grant_type", None, False),
+            (
+                {"grant_type": "client_credentials", "client_secret": ""},
+                "invalid_client",
+                "client_credentials",
+                True,
+                "no client secret",
+            ),
+            (
+                {"grant_type": "client_credentials", "client_id": "nobody\n"},
+                "invalid_client",
+                "client_credentials",
+                False,
+                "unknown client",
+            ),
+            (
+                {"grant_type": "authorization_code", "client_id": "nobody", "code": "x"},
+                "invalid_client",
+                "authorization_code",
+                False,
+                "unknown client",
+            ),
+            ({"grant_type": "authorization_code", "code": "x"}, "unauthorized_client", "authorization_code", True, ""),
+            ({"grant_type": "x' or 1"}, "unsupported_grant_type", "other", False, ""),
+            ({}, "unsupported_grant_type", None, False, ""),
             (
                 {"grant_type": "client_credentials", "resource": "https://x/"},
                 "invalid_target",
                 "client_credentials",
                 True,
+                "'https://x/' is not registered",
             ),
-            ({"grant_type": "client_credentials", "scope": "unknown"}, "invalid_scope", "client_credentials", True),
+            ({"grant_type": "client_credentials", "scope": "unknown"}, "invalid_scope", "client_credentials", True, ""),
         ],
     )
-    def test_refused_at_the_token_endpoint(self, data, error, grant, authenticated, signing_keys, service, events):
+    def test_refused_at_the_token_endpoint(self, data, error, grant, identified, reason, signing_keys, service, events):
         answer = service.post("/o/token/", data)
         assert answer.json()["error"] == error
         [refused] = events
         assert isinstance(refused, AccessTokenRefused)
         assert (refused.endpoint, refused.error, refused.grant) == ("token", error, grant)
-        assert refused.client_id == (service.application.client_id if authenticated else None)
+        assert refused.client_id == (service.application.client_id if identified else None)
+        assert refused.reason == reason or not reason
+        assert not reason or reason not in answer.text
 
     def test_refused_for_a_reason_that_only_the_log_has(self, service, events):
         assert service.token("client_credentials").json()["error"] == "server_error"

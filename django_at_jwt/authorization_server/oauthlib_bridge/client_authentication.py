@@ -27,7 +27,7 @@ from django_at_jwt.core.errors import KeysUnavailable
 from django_at_jwt.core.quotation import quote, single_line
 from django_at_jwt.models.primary import primary_rows
 
-from .refusals import note_client
+from .refusals import note_client, note_failed_secret, note_no_client
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
@@ -85,6 +85,8 @@ class ClientAuthenticationMixin:
             _request.reset(token)
         if authenticated:
             note_client(request)
+        else:
+            note_no_client()
         return authenticated
 
     def authenticate_client_id(self, client_id: str, request: Request, *args: Any, **kwargs: Any) -> bool:
@@ -92,6 +94,8 @@ class ClientAuthenticationMixin:
         known = bool(super().authenticate_client_id(client_id, request, *args, **kwargs))  # type: ignore[misc]
         if known:
             note_client(request)
+        else:
+            note_no_client()
         return known
 
     @sensitive_variables()
@@ -104,12 +108,16 @@ class ClientAuthenticationMixin:
         client = getattr(_request.get(), "client", None)
         if not is_hash(stored_secret):
             if not looks_like_hash(stored_secret, in_plain=not getattr(client, "hash_client_secret", True)):
-                return bool(super()._check_secret(provided_secret, stored_secret))  # type: ignore[misc]
+                correct = bool(super()._check_secret(provided_secret, stored_secret))  # type: ignore[misc]
+                if not correct:
+                    _note_wrong(client, provided_secret)
+                return correct
             logger.error(
                 "Client %s is refused: its stored secret is a hash, but no hasher in PASSWORD_HASHERS can verify it. "
                 "Add the hasher, or set a new secret.",
                 _name(client),
             )
+            note_failed_secret(client, "no hasher can verify the stored client secret")
             return False
         if is_keyed_hash(stored_secret):
             correct = secret_matches(provided_secret, stored_secret)
@@ -120,9 +128,16 @@ class ClientAuthenticationMixin:
                 client_id=getattr(client, "client_id", ""),
                 verify=partial(_verify, provided_secret, stored_secret, client),
             )
-        if correct and client is not None:
+        if not correct:
+            _note_wrong(client, provided_secret)
+        elif client is not None:
             _store_preferred_hash(client, provided_secret, stored_secret)
         return correct
+
+
+@sensitive_variables()
+def _note_wrong(client: Any, provided: str) -> None:
+    note_failed_secret(client, "wrong client secret" if provided else "no client secret")
 
 
 @sensitive_variables()

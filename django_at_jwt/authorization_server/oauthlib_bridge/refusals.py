@@ -1,4 +1,4 @@
-"""Report each refused request for a token once, with the client if it was authenticated."""
+"""Report each refused request for a token once, with the client if it is stored."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 from contextvars import ContextVar
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from django_at_jwt.core.grant_types import (
     AUTHORIZATION_CODE,
@@ -34,6 +34,8 @@ _NOT_DECIDED: Final = frozenset({"authorization_pending", "slow_down"})
 @dataclass(slots=True)
 class _TokenRequest:
     client_id: str | None = None
+    # Why the client was not authenticated, for the log, or empty.
+    failure: str = ""
     is_reported: bool = False
 
 
@@ -63,7 +65,7 @@ def reporting_refusals(request: HttpRequest, answer: Callable[[], HttpResponse])
                     grant=_known(request.POST.get("grant_type")),
                     client_id=current.client_id,
                     error=error,
-                    reason=description,
+                    reason=current.failure if error == "invalid_client" and current.failure else description,
                 )
             )
     return response
@@ -73,7 +75,21 @@ def note_client(request: Request) -> None:
     """Remember the client of the current token request, which was authenticated."""
     current = _current.get()
     if current is not None:
-        current.client_id = request.client.client_id
+        current.client_id, current.failure = request.client.client_id, ""
+
+
+def note_failed_secret(client: Any, reason: str) -> None:
+    """Remember why the secret of the current token request is not that of a stored client."""
+    current = _current.get()
+    if current is not None and client is not None:
+        current.client_id, current.failure = client.client_id, reason
+
+
+def note_no_client() -> None:
+    """Remember that the current token request names no stored client, unless a secret was compared."""
+    current = _current.get()
+    if current is not None and not current.failure:
+        current.failure = "unknown client"
 
 
 def report_refusal(error: str, reason: str, request: Request) -> None:

@@ -65,6 +65,15 @@ def assert_invalid_client(answer):
 @pytest.mark.usefixtures("keyed_hasher")
 class TestGeneratedSecret:
     @pytest.mark.parametrize("send", [by_body, by_header])
+    def test_wrong_one_is_traced_to_the_client_in_the_log_only(self, send, make_client, secret, events):
+        oauth = make_client("client-credentials", client_secret=secret)
+        answer = send(oauth, secret[:-1])
+        assert_invalid_client(answer)
+        assert "secret" not in answer.text
+        [refused] = events
+        assert (refused.client_id, refused.reason) == (oauth.application.client_id, "wrong client secret")
+
+    @pytest.mark.parametrize("send", [by_body, by_header])
     def test_costs_no_password_hash(self, send, make_client, secret, hashed):
         oauth = make_client("client-credentials", client_secret=secret)
         before = stored_secret(oauth)
