@@ -15,7 +15,15 @@ from .ids import CheckId, issues_tokens, when
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_COMMAND: Final = "manage.py rfc9700_readiness lists the clients that this would break."
+_LISTED: Final = "manage.py rfc9700_readiness lists the clients that this breaks or may break."
+_NOT_LISTED: Final = {
+    "COMPLIANT_BCP_RFC9700_ACCESS_TOKEN_TRANSPORT": "This breaks clients that send access tokens in the query. The "
+    "database does not show which do; look for access_token= in the web server's log.",
+    "COMPLIANT_BCP_RFC9700_AUTHZ_RESPONSE_ISS": "This breaks only clients that do not ignore unknown response "
+    "parameters, as they must (RFC 6749 section 4.1.2). The database does not show which do not.",
+    "REFRESH_TOKEN_GRACE_PERIOD_SECONDS": "This breaks only clients that repeat a refresh later than that. The "
+    "database does not show which do.",
+}
 
 
 @when(issues_tokens)
@@ -62,7 +70,7 @@ def check_rfc9700(**_kwargs: Any) -> list[CheckMessage]:
 
 
 def _hint(name: str) -> str:
-    return f'Set OAUTH2_PROVIDER["{name}"] to {RFC9700_PROFILE[name]}. {_COMMAND}'
+    return f'Set OAUTH2_PROVIDER["{name}"] to {RFC9700_PROFILE[name]}. {_NOT_LISTED.get(name, _LISTED)}'
 
 
 @when(issues_tokens)

@@ -23,6 +23,8 @@ from django_at_jwt.core.metadata import is_issuer
 
 from .ids import CheckId, issues_tokens, problem_with_callable, settings_valid, when
 
+# The pages of the documentation about settings that have their own.
+_PAGES: Final = {f'{SETTING_NAME}["CLAIM_MAPPERS"]': "Claim mappers"}
 _SPREAD: Final = "OAUTH2_PROVIDER = {**oauth2_provider_settings(), ...}"
 
 
@@ -31,7 +33,7 @@ def check_settings(**_kwargs: Any) -> list[CheckMessage]:
     return [
         Error(
             f"{name} {problem}.",
-            hint='See the page "Settings" of the documentation.',
+            hint=f'See the page "{_PAGES.get(name, "Settings")}" of the documentation.',
             id=CheckId.UNUSABLE_SETTING,
         )
         for name, problem in problems_in(getattr(django_settings, SETTING_NAME, None) or {})
@@ -59,8 +61,8 @@ def check_issuer(**_kwargs: Any) -> list[CheckMessage]:
     return [
         Error(
             f'OAUTH2_PROVIDER["OIDC_ISS_ENDPOINT"] is {issuer!r}, which is not a valid issuer.',
-            hint="It must be an https URL without query, fragment, spaces and trailing slash (RFC 8414 section 2)."
-            f"{suggestion}",
+            hint="It must be an https URL (http only in development) without query, fragment, spaces and trailing "
+            f"slash (RFC 8414 section 2).{suggestion}",
             id=CheckId.BAD_ISSUER,
         )
     ]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .key_lifecycle import KeyState, is_usable, line_of, plan_rotation
-from .quotation import Message, format_instant, gettext_noop
+from .quotation import Message, format_duration, format_instant, gettext_noop
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -113,15 +113,14 @@ def run_problem(run: LastRun | None, keys: Iterable[KeyTimes], *, max_age: timed
     succeeded_at = run.succeeded_at if run else max((key.announced_at for key in keys), default=None)
     if succeeded_at is not None and now - succeeded_at <= max_age:
         return None
-    parameters: dict[str, Any] = {"hours": f"{max_age.total_seconds() / 3600:g}"}
+    parameters: dict[str, Any] = {"max_age": format_duration(max_age)}
     if run is None or succeeded_at is None:
         text = gettext_noop(
-            "No successful run of rotate_signing_keys is recorded. It must run at least every %(hours)s hours; "
-            "schedule it."
+            "No successful run of rotate_signing_keys is recorded. It must run at least every %(max_age)s; schedule it."
         )
     else:
         text = gettext_noop(
-            "rotate_signing_keys last succeeded at %(succeeded_at)s. It must run at least every %(hours)s hours; check "
+            "rotate_signing_keys last succeeded at %(succeeded_at)s. It must run at least every %(max_age)s; check "
             "its schedule."
         )
         parameters["succeeded_at"] = format_instant(succeeded_at)

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from datetime import timedelta
 
 _MOST_SHOWN: Final = 100
+_UNITS: Final = ((3600, "hour"), (60, "minute"), (1, "second"))
 
 
 def gettext_noop(text: str) -> str:
@@ -63,6 +65,14 @@ def format_instant(instant: datetime) -> str:
 def format_end(instant: datetime | None) -> str:
     """Return an instant in UTC for people; ``None`` means without end."""
     return format_instant(instant) if instant else "further notice"
+
+
+def format_duration(duration: timedelta) -> str:
+    """Return a duration for people, in hours, minutes or seconds, such as ``36 hours`` or ``90 minutes``."""
+    seconds = int(duration.total_seconds())
+    size, unit = next((size, unit) for size, unit in _UNITS if seconds % size == 0)
+    number = seconds // size
+    return f"{number} {unit}" if number == 1 else f"{number} {unit}s"
 
 
 def iso(instant: datetime | None) -> str | None:

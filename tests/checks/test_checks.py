@@ -426,6 +426,7 @@ def test_issuer_with_a_trailing_slash_gets_a_suggestion(complete, settings):
     settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "OIDC_ISS_ENDPOINT": "https://as.example.com/o/"}
     messages = found()
     assert list(messages) == ["django_at_jwt.E008"]
+    assert "https URL (http only in development)" in messages["django_at_jwt.E008"].hint
     assert "Use 'https://as.example.com/o'." in messages["django_at_jwt.E008"].hint
 
 

@@ -39,6 +39,12 @@ class TestDeclaredMappers:
         assert says in message.msg
         assert "ready()" in message.hint
 
+    def test_unknown_member(self, rules):
+        rules(CLAIM_MAPPERS=[mapper(claims="mail")])
+        message = found()["django_at_jwt.E001"]
+        assert "an invalid mapper, 'mail': claims: “claims” is not a member. Use claim." in message.msg
+        assert message.hint == 'See the page "Claim mappers" of the documentation.'
+
     def test_that_is_required(self, rules):
         rules(CLAIM_MAPPERS=[mapper(source={"kind": "user", "path": "emial"}, required=True)])
         assert "no token that it applies to is issued" in found()["django_at_jwt.E017"].msg

@@ -106,6 +106,13 @@ class TestRunProblem:
         never = run_problem(ran(None, self.now, "locked"), keys, max_age=MAX_AGE, now=self.now)
         assert "No successful run" in str(never)
 
+    @pytest.mark.parametrize(
+        ("seconds", "said"), [(60, "1 minute"), (36 * 3600, "36 hours"), (5400, "90 minutes"), (90, "90 seconds")]
+    )
+    def test_longest_age_in_words(self, seconds, said):
+        problem = run_problem(None, [], max_age=timedelta(seconds=seconds), now=self.now)
+        assert f"It must run at least every {said};" in str(problem)
+
     def test_without_a_record_new_keys_count_as_a_run(self, keys):
         assert run_problem(None, keys, max_age=MAX_AGE, now=START + MAX_AGE) is None
         assert "No successful run" in str(run_problem(None, keys, max_age=MAX_AGE, now=START + MAX_AGE + SECOND))

@@ -307,7 +307,7 @@ def parse_rule(data: Mapping[str, Any]) -> MapperRule:
     values: dict[str, Any] = {}
     if not isinstance(data, dict):
         raise refuse("name", gettext_noop("A mapper must be an object with members such as “claim” and “source”."))
-    problems += _unknown_members(data, _RULE, "name")
+    problems += _unknown_members(data, _RULE)
     required = _required(MapperRule)
     for member, (attribute, reader) in _RULE.items():
         if member not in data:
@@ -364,13 +364,15 @@ def _members(data: object, readers: dict[str, Read], cls: type, where: str) -> d
     return {name: readers[name](value, where) for name, value in data.items()}
 
 
-def _unknown_members(data: Mapping[Any, Any], known: Mapping[str, object], where: str) -> Iterator[RuleProblem]:
+def _unknown_members(
+    data: Mapping[Any, Any], known: Mapping[str, object], where: str | None = None
+) -> Iterator[RuleProblem]:
     for name in data:
         if name not in known:
             name = name if isinstance(name, str) else type(name).__name__  # noqa: PLW2901 - a name that can be shown
-            text = gettext_noop("“%(name)s” is unknown. Use %(known)s.")
+            text = gettext_noop("“%(name)s” is not a member. Use %(known)s.")
             nearest = ", ".join(nearest_names(name, known))
-            yield RuleProblem(where=where, text=text, parameters={"name": name, "known": nearest})
+            yield RuleProblem(where=where or name, text=text, parameters={"name": name, "known": nearest})
 
 
 def _required(cls: Any) -> set[str]:

@@ -117,7 +117,7 @@ def test_dry_run_shows_the_impact_on_sampled_tokens(tmp_path, user, signing_keys
         ([{"name": "x", "claim": "sub", "source": EMAIL}], "x: claim: “sub” is a protocol claim"),
         ([{"name": "x", "claim": "c", "source": {"kind": "user", "path": "password"}}], "MAPPABLE_USER_FIELDS"),
         ([{"name": "x", "claim": "c", "source": EMAIL, "note": 5}], "x: note"),
-        ([{"name": "x", "claim": "c", "source": EMAIL, "notes": ""}], "x: name: “notes” is unknown"),
+        ([{"name": "x", "claim": "c", "source": EMAIL, "notes": ""}], "x: notes: “notes” is not a member"),
         ([{"name": "x", "claim": "c", "source": EMAIL, "note": "a\0b"}], "x: note"),
         ([{"name": "x", "claim": "c", "source": {"kind": "constant", "value": ["\0"]}}], "x: source: Texts must not"),
         ([{"name": "x", "claim": "c", "source": EMAIL}] * 2, "x: defined twice"),
@@ -142,7 +142,7 @@ def test_review_shows_escapes_in_place_of_control_characters(tmp_path):
     assert '"value": "\\x9bA"' in text
     with pytest.raises(CommandError) as error:
         imported(tmp_path, [{**mapper, "\x1b[2J": 1}])
-    assert "“\\x1b[2J” is unknown" in str(error.value)
+    assert "“\\x1b[2J” is not a member" in str(error.value)
 
 
 def test_file_that_cannot_be_read(tmp_path):
