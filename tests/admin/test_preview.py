@@ -267,9 +267,9 @@ def test_without_javascript_names_are_typed(staff, web, user):
     page = staff.post(reverse(PAGE), {**typed, "preview-user_name": "alice"})
     assert json.loads(page.context["claims_json"])["email"] == "alice@example.com"
     page = staff.post(reverse(PAGE), {**typed, "preview-user_name": "nobody"})
-    assert "No user has this username" in page.content.decode()
+    assert "No user has the username or primary key &#x27;nobody&#x27;." in page.content.decode()
     page = staff.post(reverse(PAGE), {"preview-typed": "on", "preview-client_id": "nobody"})
-    assert "No client has this client ID" in page.content.decode()
+    assert "No client has the client ID &#x27;nobody&#x27;." in page.content.decode()
     page = staff.post(reverse(PAGE), {"preview-typed": "on"})
     assert page.context["form"].errors == {"client_id": ["Choose a client."]}
 

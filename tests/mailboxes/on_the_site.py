@@ -229,7 +229,7 @@ def test_preview_is_of_mailboxes(use, signing_keys, mailbox, web):
     assert json.loads(output.getvalue())["claims"]["sub"] == str(mailbox.pk)
     other = get_user_model().objects.create_user("another user")
     for name in ("root", str(other.pk)):
-        with pytest.raises(CommandError, match="No user has this"):
+        with pytest.raises(CommandError, match="No user has the username"):
             call_command("preview_access_token", user=name, **options)
 
 

@@ -116,15 +116,15 @@ def test_opaque_token_has_no_claims_to_show(service):
 def test_user_and_client_must_be_unambiguous(web, service, user, django_user_model):
     django_user_model.objects.create_user(str(user.pk))
     for client, options, line in (
-        (web, ["--user", "nobody"], "No user has this"),
-        (web, ["--user", "2" * 40], "No user has this"),
+        (web, ["--user", "nobody"], "No user has the"),
+        (web, ["--user", "2" * 40], "No user has the"),
         (web, ["--user", str(user.pk)], "the username of one user"),
         (web, ["--user", "alice", "--grant", "client_credentials"], "omit --user"),
         (service, ["--grant", "password"], "add --user"),
     ):
         with pytest.raises(CommandError, match=line):
             run(client, *options)
-    with pytest.raises(CommandError, match="No client has this"):
+    with pytest.raises(CommandError, match="No client has the client ID"):
         call_command("preview_access_token", "--client", "nobody")
 
 

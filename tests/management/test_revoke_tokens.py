@@ -6,7 +6,9 @@ import io
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import OperationalError
 
+from django_at_jwt.management.commands import revoke_tokens
 from django_at_jwt.models import DenyListEntry, IssuedToken, ResourceServer
 from tests.authorization_server.revocation.grants import entries, granted
 
@@ -81,15 +83,18 @@ def test_audience_is_announced_then_revoked(db):
     assert DenyListEntry.objects.get().issued_until is not None
 
 
+PURGED = "it expired and was purged, or the jti is mistyped"
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--user", "nobody"], "No user has this username or primary key."),
+        (["--user", "nobody"], "No user has the username or primary key 'nobody'."),
         (["--user", "\udcff"], "The argument must be valid UTF-8."),
-        (["--client", "nobody"], "No client has this client ID."),
+        (["--client", "no\nbody"], r"No client has the client ID 'no\nbody'."),
         (["--authorization", "0" * 32], f"no authorization has the identifier '{'0' * 32}'."),
-        (["--jti", "0" * 32], f"no token with the jti '{'0' * 32}' is stored."),
-        (["--jti", "line\nbreak"], r"no token with the jti 'line\nbreak' is stored."),
+        (["--jti", "0" * 32], f"no token with the jti '{'0' * 32}' is stored: {PURGED}."),
+        (["--jti", "line\nbreak"], rf"no token with the jti 'line\nbreak' is stored: {PURGED}."),
         (["--audience", "https://nowhere.example.com/"], "no API has the identifier 'https://nowhere.example.com/'."),
     ],
     ids=lambda value: value[0] if isinstance(value, list) else "",
@@ -107,3 +112,15 @@ def test_unknown_is_one_line_and_changes_nothing(arguments, said, tokens):
 def test_exactly_one(arguments):
     with pytest.raises(CommandError, match=r"required|not allowed with"):
         run(*arguments)
+
+
+def test_missing_tables(db, monkeypatch):
+    def fail(_text):
+        raise OperationalError("no such table:\nauth_user")
+
+    monkeypatch.setattr(revoke_tokens, "find_user", fail)
+    with pytest.raises(CommandError) as refused:
+        run("--user", "alice")
+    assert str(refused.value) == (
+        "No token was revoked: no such table: auth_user. Is the database up, and was manage.py migrate run?"
+    )

@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 from oauth2_provider.models import get_application_model
 
 from django_at_jwt.conf import token_user_model
+from django_at_jwt.core.quotation import quote
 
 
 def find_user(text: str) -> Any:
@@ -26,7 +27,7 @@ def find_user(text: str) -> Any:
     with suppress(ValidationError, ValueError, OverflowError):
         found |= {user.pk: user for user in model._base_manager.filter(pk=model._meta.pk.to_python(text))}
     if not found:
-        raise LookupError(_("No user has this username or primary key."))
+        raise LookupError(_("No user has the username or primary key %(name)s.") % {"name": quote(text)})
     if len(found) > 1:
         raise LookupError(_("This is the username of one user and the primary key of another."))
     return next(iter(found.values()))
@@ -40,5 +41,5 @@ def find_client(client_id: str) -> Any:
     """
     client = get_application_model()._default_manager.filter(client_id=client_id).first()
     if client is None:
-        raise LookupError(_("No client has this client ID."))
+        raise LookupError(_("No client has the client ID %(name)s.") % {"name": quote(client_id)})
     return client

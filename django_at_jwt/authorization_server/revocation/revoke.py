@@ -254,7 +254,9 @@ def issued_token(token_id: str) -> IssuedToken | None:
         if link is None and is_unstored(token_id) and _names_known_authorization(token_id):
             link = IssuedToken(token_id=token_id, expires_at=_latest_expiry(timezone.now()))
     if link is None:
-        raise UnknownToken(f"no token with the jti {quote(token_id)} is stored")
+        raise UnknownToken(
+            f"no token with the jti {quote(token_id)} is stored: it expired and was purged, or the jti is mistyped"
+        )
     return link
 
 
