@@ -7,8 +7,10 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit
 
+from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.views import redirect_to_login
 from django.shortcuts import resolve_url
+from django.utils.decorators import method_decorator
 from oauth2_provider import views as toolkit_views
 from oauth2_provider.models import get_application_model
 from oauth2_provider.settings import oauth2_settings
@@ -69,6 +71,7 @@ class AuthorizationView(ConsentPageMixin, OwnCoreMixin, toolkit_views.Authorizat
         super().setup(request, *args, **kwargs)
         self._pushed = None if request.method == "POST" else pushed_parameters(request)
 
+    @method_decorator(login_not_required)
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Answer the request, with an error page if the client was deleted meanwhile or the user changed the form."""
         response: HttpResponse
