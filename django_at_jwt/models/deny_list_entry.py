@@ -22,8 +22,8 @@ class DenyListEntry(models.Model):
     """A revocation that concerns tokens which have not expired yet.
 
     It names a token, an authorization, a client or an audience by value, without a foreign key, so it outlives the row
-    that it names. Rows are only added, and deleted once they have expired, or if they concern later tokens of an API that
-    was enabled again.
+    that it names. Rows are only added, and deleted once they have expired, or if they concern later tokens of an API
+    that was enabled again.
     """
 
     kind = models.CharField(

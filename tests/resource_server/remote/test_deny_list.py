@@ -340,7 +340,7 @@ class TestHostileIssuer:
 
         monkeypatch.setattr(module, "read_revocations", fail)
         assert remote.verdict() == "unavailable"
-        assert "a bug of this app" in caplog.text
+        assert "This is a bug in django-at-jwt" in caplog.text
 
     def test_new_key_of_the_issuer_is_fetched(self, remote, clock):
         assert remote.verdict() == "accepted"
