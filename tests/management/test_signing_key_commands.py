@@ -11,7 +11,10 @@ from datetime import timedelta
 from itertools import pairwise
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 from django.core.management import CommandError, call_command
 from django.db import connections
 from django.db.models import F
@@ -220,6 +223,17 @@ class TestRevoke:
         assert service.token("client_credentials").status_code == 200
 
 
+def _pem_of(key, password=None):
+    return key.export_to_pem(private_key=True, password=password)
+
+
+def _certificate_of(key):
+    private = load_pem_private_key(_pem_of(key), None)
+    name, now = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "x")]), timezone.now()
+    builder = x509.CertificateBuilder(name, name, private.public_key(), 1, now, now + timedelta(days=1))
+    return builder.sign(private, hashes.SHA256()).public_bytes(Encoding.PEM)
+
+
 class TestImport:
     @pytest.fixture
     def pem(self):
@@ -364,12 +378,46 @@ class TestImport:
         assert "\n" not in str(refused.value)
         assert not SigningKey.objects.exists()
 
+    UNREADABLE = {
+        "empty": (lambda _key: b"\n", "It is empty."),
+        "truncated": (lambda key: _pem_of(key)[:100], "The PEM is incomplete, damaged, or not of a private key."),
+        "truncated JWK": (
+            lambda key: key.export_private()[:100].encode(),
+            "The JSON is incomplete, or not a private JWK.",
+        ),
+        "text": (lambda _key: b"one line\nand another", "Not a PEM or JWK private key."),
+        "public PEM": (lambda key: key.export_to_pem(), "This is a public key. Import the private key."),
+        "public JWK": (lambda key: key.export_public().encode(), "This is a public key. Import the private key."),
+        "certificate": (_certificate_of, "This is a certificate. Import the private key."),
+    }
+
+    @pytest.mark.parametrize(("make", "said"), UNREADABLE.values(), ids=UNREADABLE)
+    def test_unreadable_file_is_named_with_the_reason(self, make, said, db, tmp_path):
+        file = tmp_path / "key"
+        file.write_bytes(make(JWK.generate(kty="EC", crv="P-256")))
+        with pytest.raises(CommandError) as refused:
+            run("import_signing_key", str(file))
+        assert str(refused.value) == f"'{file}': {said}"
+
+    def test_wrong_password(self, db, tmp_path, monkeypatch):
+        key, file = JWK.generate(kty="EC", crv="P-256"), tmp_path / "key"
+        monkeypatch.setenv("KEY_PASSWORD", "wrong")
+        for password, said in (
+            (b"right", "The password is wrong, or the PEM is damaged."),
+            (None, "not of a private key, or not encrypted: omit --password-variable."),
+        ):
+            file.write_bytes(_pem_of(key, password))
+            with pytest.raises(CommandError) as refused:
+                run("import_signing_key", str(file), "--password-variable", "KEY_PASSWORD")
+            assert str(refused.value).startswith(f"'{file}': ")
+            assert str(refused.value).endswith(said)
+
     @pytest.mark.parametrize(
         ("arguments", "expected"),
         [
             ([], "either one file"),
             (["x", "--from-oidc-setting"], "either one file"),
-            (["/no/such/file"], "No such file"),
+            (["/no/such/file"], r"^Cannot read '/no/such/file': No such file or directory\.$"),
             (["/no/such/file", "--algorithm", "ES256"], "No such file"),
         ],
     )

@@ -66,14 +66,29 @@ def read_private_key(data: bytes, *, password: bytes | None = None) -> JWK:
     except (JWException, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         known = False
     if not known:
-        if password is None and b"ENCRYPTED" in data:
-            raise KeyChangeRefused(
-                "The key is encrypted. Name the environment variable of its password with --password-variable."
-            )
-        raise KeyChangeRefused(f"Not a PEM or JWK private key, or the password is wrong. {_NO_SECRETS}")
+        raise KeyChangeRefused(_why_unreadable(data, with_password=password is not None))
     if not jwk.has_private:
-        raise KeyChangeRefused("Not the private key of a key pair.")
+        found = "certificate" if b"BEGIN CERTIFICATE" in data else "public key"
+        raise KeyChangeRefused(f"This is a {found}. Import the private key.")
     return jwk
+
+
+@sensitive_variables()
+def _why_unreadable(data: bytes, *, with_password: bool) -> str:
+    if not data.strip():
+        return "It is empty."
+    if data.lstrip().startswith((b"{", b"[")):
+        return "The JSON is incomplete, or not a private JWK."
+    if b"ENCRYPTED" in data and not with_password:
+        return "The key is encrypted. Name the environment variable of its password with --password-variable."
+    if b"ENCRYPTED" in data:
+        return "The password is wrong, or the PEM is damaged."
+    if b"-----BEGIN" in data:
+        unless = ", or not encrypted: omit --password-variable" if with_password else ""
+        return f"The PEM is incomplete, damaged, or not of a private key{unless}."
+    # A shared secret is a line without any form.
+    secret = f" {_NO_SECRETS}" if len(data.splitlines()) == 1 else ""
+    return f"Not a PEM or JWK private key.{secret}"
 
 
 _NO_SECRETS: Final = (

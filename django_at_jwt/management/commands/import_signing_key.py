@@ -14,7 +14,8 @@ from django.views.decorators.debug import sensitive_variables
 
 from django_at_jwt.authorization_server.keys.key_import import import_signing_key, read_private_key
 from django_at_jwt.conf import app_settings, toolkit_setting
-from django_at_jwt.core.quotation import format_instant
+from django_at_jwt.core.errors import KeyChangeRefused
+from django_at_jwt.core.quotation import format_instant, single_line
 from django_at_jwt.management.errors import as_command_error
 from django_at_jwt.management.history import add_history_arguments, origin_of
 from django_at_jwt.management.output import plan_lines
@@ -61,7 +62,10 @@ class Command(BaseCommand):
         """
         with as_command_error("The key was not imported"):
             algorithm = options["algorithm"] or app_settings().signing_algorithms[0]
-            jwk = read_private_key(_read(options), password=_password(options["password_variable"]))
+            try:
+                jwk = read_private_key(_read(options), password=_password(options["password_variable"]))
+            except KeyChangeRefused as error:
+                raise CommandError(f"{_source(options)}: {error}") from None
             origin = origin_of("import_signing_key", options)
             done = import_signing_key(jwk, algorithm=algorithm, origin=origin, dry_run=options["dry_run"])
         did = "Would import" if options["dry_run"] else "Imported"
@@ -82,7 +86,13 @@ def _read(options: dict[str, Any]) -> bytes:
     try:
         return sys.stdin.buffer.read() if options["file"] == "-" else Path(options["file"]).read_bytes()
     except OSError as error:
-        raise CommandError(f"Cannot read the key: {error.strerror or error}.") from None
+        raise CommandError(f"Cannot read {_source(options)}: {error.strerror or single_line(error)}.") from None
+
+
+def _source(options: dict[str, Any]) -> str:
+    if options["file"]:
+        return "Standard input" if options["file"] == "-" else ascii(options["file"])
+    return options["from_setting"] or 'OAUTH2_PROVIDER["OIDC_RSA_PRIVATE_KEY"]'
 
 
 @sensitive_variables()
