@@ -67,8 +67,8 @@ def _keys(ring: KeyRing, now: datetime) -> Health:
         if each["problem"]
     ]
     problems += [
-        Problem(status=HealthStatus.WARNING, name="key_cannot_be_opened", text=sentence(text))
-        for kid, text in unopenable.items()
+        Problem(status=HealthStatus.WARNING, name="key_cannot_be_opened", text=_unopenable(kid, unopenable, signers))
+        for kid in unopenable
         if kid not in signers
     ]
     transition = next_transition(key_store.times(), now)
@@ -83,6 +83,13 @@ def _keys(ring: KeyRing, now: datetime) -> Health:
         },
     }
     return Health(problems=tuple(problems), facts=facts)
+
+
+def _unopenable(kid: str, problems: dict[str, str], signers: set[str]) -> str:
+    """Return why a key that does not sign yet cannot be decrypted; briefly if a signing key has the same problem."""
+    if any(problems[kid] == problems[signer].replace(signer, kid) for signer in signers & problems.keys()):
+        return f"Signing key {kid} has the same problem."
+    return sentence(problems[kid])
 
 
 def _algorithm(ring: KeyRing, algorithm: str, unopenable: dict[str, str]) -> dict[str, Any]:
@@ -135,8 +142,15 @@ def _late(following: NextRotation, now: datetime, max_run_age: timedelta) -> Ite
 
 def _of_runs(run: LastRun | None, now: datetime, max_run_age: timedelta) -> Iterator[Problem]:
     failure = run_failure(run)
-    if failure is not None:
-        yield Problem(status=HealthStatus.WARNING, name="rotation_failed", text=str(failure))
+    if run is not None and failure is not None:
+        text = str(failure)
+        if any(problem in run.problem for problem in key_store.unopenable_keys().values()):
+            # The problem of the key is reported itself.
+            text = (
+                f"The last run of rotate_signing_keys, at {format_instant(run.at)}, failed: a signing key cannot be "
+                "decrypted."
+            )
+        yield Problem(status=HealthStatus.WARNING, name="rotation_failed", text=text)
     problem = run_problem(run, key_store.times(), max_age=max_run_age, now=now)
     if problem is not None:
         yield Problem(status=HealthStatus.WARNING, name="rotation_not_run", text=str(problem))

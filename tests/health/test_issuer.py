@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from django.core.management import CommandError, call_command
 from django.db import OperationalError, connection
 from django.db.models import F
 from django.utils import timezone
@@ -86,6 +87,21 @@ class TestKeys:
         row = spoil(KeyState.ANNOUNCED)
         assert problems() == [("key_cannot_be_opened", "warning")]
         assert row.kid in texts()
+
+    def test_keys_with_one_problem_say_it_once(self, running, settings):
+        settings.SECRET_KEY = "another"
+        clear_process_caches()
+        with pytest.raises(CommandError):
+            call_command("rotate_signing_keys")
+        assert problems() == [
+            ("cannot_sign", "critical"),
+            ("key_cannot_be_opened", "warning"),
+            ("rotation_failed", "warning"),
+        ]
+        assert texts().count("that this process does not have") == 1
+        assert f"Signing key {key_in(KeyState.ANNOUNCED).kid} has the same problem." in texts()
+        assert texts().endswith("failed: a signing key cannot be decrypted.")
+        assert len(texts()) < 600
 
     def test_new_algorithm_without_a_key_until_the_next_rotation(self, running, settings):
         settings.AT_JWT = {**settings.AT_JWT, "SIGNING_ALGORITHMS": ["ES256", "RS256"]}
