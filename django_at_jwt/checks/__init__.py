@@ -72,6 +72,7 @@ from .settings import (
 from .subjects import check_sectors, check_subject, check_way_back
 from .token_formats import check_opaque_tokens_are_accepted
 from .toolkit import check_lifetime_function, check_toolkit_version
+from .unknown_names import check_names_in_settings
 from .unstored_tokens import check_unstored_tokens
 from .urls import check_urls
 from .user_modes import check_table_of_subjects, check_user_model, check_user_modes
@@ -143,6 +144,7 @@ ALL_CHECKS: Final[Sequence[Callable[..., list[CheckMessage]]]] = (
     check_registration_settings,
     check_apis_of_registered_clients,
     check_cors_middleware,
+    check_names_in_settings,
 )
 DEPLOYMENT_CHECKS: Final[Sequence[Callable[..., list[CheckMessage]]]] = (
     check_issuer_is_secure,

@@ -96,6 +96,7 @@ class CheckId(StrEnum):
     CHANGED_MCP_SETTING = "django_at_jwt.W046"
     LOOPBACK_CLIENT_METADATA = "django_at_jwt.W047"
     REVOCATIONS_NOT_SERVED = "django_at_jwt.W048"
+    UNKNOWN_NAME = "django_at_jwt.W049"
     LIFETIME_FUNCTION = "django_at_jwt.W050"
     UNTRIED_TOOLKIT = "django_at_jwt.W051"
     DERIVED_KEY_ENCRYPTION_KEY = "django_at_jwt.W101"
