@@ -169,6 +169,14 @@ class TestFilters:
         assert {key.kid for key in page.context["cl"].result_list} == expected
         assert admin_client.get(f"{LIST}?state={state}&_facets=True").status_code == 200
 
+    @pytest.mark.parametrize("revoked", [[], ["retired"]])
+    def test_not_retired_is_every_other_state(self, revoked, keys, settings):
+        settings.AT_JWT = {**settings.AT_JWT, "REVOKED_KIDS": revoked}
+        now = timezone.now()
+        expected = {key.kid for key in SigningKey.objects.all() if key.state_at(now) is not KeyState.RETIRED}
+        assert ("retired" in expected) == bool(revoked)
+        assert {key.kid for key in SigningKey.objects.filter(SigningKey.not_retired(now))} == expected
+
     def test_keys_can_be_filtered_by_algorithm(self, keys, admin_client):
         SigningKey.objects.filter(kid="announced").update(algorithm="RS256")
         page = admin_client.get(f"{LIST}?algorithm=RS256")

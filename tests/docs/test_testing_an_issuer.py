@@ -82,7 +82,6 @@ def test_with_pytest_and_the_mixin(folder):
     assert "2 passed" in finished.stdout
 
 
-@pytest.mark.ci
 @pytest.mark.parametrize("command", COMMANDS, ids=["in the settings", "on the command line"])
 def test_with_the_test_runner(folder, command):
     # Without the mixin, whose issuer would take the runner's place.

@@ -16,6 +16,9 @@ from .cross_audience_requests import WAYS_TO_THE_NEIGHBOUR
 from .one_time_password import ONE_TIME_PASSWORD
 from .wider_site import WiderSite
 
+# The grants of the example are in test_tokens.py, and the same rules in one process in tests/core and oauthlib_bridge.
+pytestmark = pytest.mark.ci
+
 # Down: the "resource" parameters. Across: the "scope" parameter. A hyphen is no parameter: DEFAULT_SCOPES is api:read.
 FIRST_REQUESTS = """
                 | -                       | api:read                | reports:read                | api:read reports:read                | neighbour:read

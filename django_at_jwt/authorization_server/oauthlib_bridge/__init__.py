@@ -14,6 +14,7 @@ from .validator import AccessTokenValidatorMixin
 
 __all__ = [
     "AUTHENTICATION",
+    "WITHOUT_FETCH",
     "AccessTokenValidatorMixin",
     "DirectAccessToken",
     "TooManyDocuments",

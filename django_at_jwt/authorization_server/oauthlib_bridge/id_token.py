@@ -11,7 +11,7 @@ from oauthlib.openid.connect.core.exceptions import InvalidTokenError
 
 from django_at_jwt.authorization_server.login.events import authentication_by_password
 from django_at_jwt.authorization_server.subject import subject_of
-from django_at_jwt.core.errors import InvalidGrant, IssuanceError
+from django_at_jwt.core.errors import IssuanceError
 from django_at_jwt.core.quotation import single_line
 
 from .generator import refuse
@@ -65,10 +65,6 @@ class IdTokenMixin:
 
     def finalize_id_token(self, id_token: Any, token: Any, token_handler: Any, request: Request) -> str:
         """Sign and store an ID token, and return it with its row. Until then, nothing of the response is stored."""
-        if not request.client.algorithm:
-            # It was removed after the user had consented. A new authorization is without "openid".
-            text = "The client does not get ID tokens any more. Request a new authorization."
-            refuse(InvalidGrant(text), request)
         try:
             signed: str = super().finalize_id_token(id_token, token, token_handler, request)  # type: ignore[misc]
         except ImproperlyConfigured as error:

@@ -67,7 +67,7 @@ def has_not(expression):
 
 
 @pytest.mark.compliance("6750-3")
-@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(st.lists(expressions, min_size=1, max_size=2), st.sets(st.sampled_from(SCOPES)))
 def test_combinations_agree_with_logic_and_the_named_scopes_are_sufficient(expressions, granted):
     view = view_of(*map(permission_of, expressions))
