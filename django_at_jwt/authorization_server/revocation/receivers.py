@@ -217,10 +217,15 @@ def _after_resource_server_save(instance: ResourceServer, *, created: bool, raw:
     is_changed = vars(instance).pop(_PENDING, False)
     if instance.enabled and (is_changed or (created and not raw)):
         reopen_audiences(instance.names)
-    elif is_changed:
+    elif is_changed and not _is_declared(instance):
         close_audiences(instance.names)
 
 
 def _before_resource_server_delete(instance: ResourceServer, **_kwargs: Any) -> None:
-    if instance.enabled:
+    if instance.enabled and not _is_declared(instance):
         close_audiences(instance.names)
+
+
+def _is_declared(instance: ResourceServer) -> bool:
+    """Return whether the settings declare the API, so that its row has no effect."""
+    return any(server.identifier == instance.identifier for server in app_settings().resource_servers)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 from contextlib import contextmanager
 from datetime import timedelta
 
@@ -19,11 +20,14 @@ from oauth2_provider.models import get_access_token_model, get_application_model
 
 from django_at_jwt.authorization_server.revocation import receivers
 from django_at_jwt.authorization_server.revocation import revoke as revoke_module
+from django_at_jwt.authorization_server.revocation.deny_list import deny_list
 from django_at_jwt.authorization_server.revocation.revoke import lock_authorizations
+from django_at_jwt.core.errors import TokenRejected
 from django_at_jwt.models import Authorization, DenyListEntry, IssuedToken, ResourceServer
 from django_at_jwt.models.authorization import EndReason
 from tests.admin.pages import confirm, send
 from tests.conftest import captured_statements
+from tests.core.test_deny_list import claims
 from tests.people.models import Department
 
 from .grants import entries, granted
@@ -365,6 +369,43 @@ class TestResourceServers:
         entry = DenyListEntry.objects.get()
         assert timedelta(seconds=30) <= entry.issued_until - before < timedelta(seconds=60)
         assert entry.expires_at >= entry.issued_until + timedelta(seconds=3600)
+
+    @pytest.mark.parametrize("end", ["disable", "delete"])
+    def test_tokens_issued_after_it_was_enabled_again_are_accepted(
+        self, end, server, django_capture_on_commit_callbacks
+    ):
+        now = int(time.time())
+        with django_capture_on_commit_callbacks(execute=True):
+            if end == "delete":
+                server.delete()
+            else:
+                server.enabled = False
+                server.save()
+        with pytest.raises(TokenRejected, match="its audience"):
+            deny_list.check(claims(aud=MAIL, iat=now + 1), None)
+        with django_capture_on_commit_callbacks(execute=True):
+            if end == "delete":
+                ResourceServer.objects.create(identifier=MAIL, name="Mail")
+            else:
+                server.enabled = True
+                server.save()
+        again = int(time.time())
+        for _ in range(2):
+            deny_list.check(claims(aud=MAIL, iat=again + 1), None)
+            with pytest.raises(TokenRejected, match="its audience"):
+                deny_list.check(claims(aud=MAIL, iat=now), None)
+            # The second time, as a new process.
+            deny_list.clear()
+
+    @pytest.mark.parametrize("end", ["disable", "delete"])
+    def test_row_of_an_api_that_the_settings_declare_revokes_nothing(self, end, server, settings):
+        settings.AT_JWT = {**settings.AT_JWT, "RESOURCE_SERVERS": {MAIL: {"scopes": {"mail": "Mail"}}}}
+        if end == "delete":
+            server.delete()
+        else:
+            server.enabled = False
+            server.save()
+        assert entries() == []
 
     @pytest.mark.parametrize(("enabled", "expected"), [(True, [("audience", MAIL)]), (False, [])])
     def test_deletion_revokes_the_tokens_of_an_enabled_api(self, enabled, expected, db):
