@@ -15,6 +15,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import pytest
 from django.contrib.auth import get_user_model
 from django.db import connections
+from django.db.models.signals import post_init
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -162,6 +163,21 @@ def captured_statements():
         contexts = [stack.enter_context(CaptureQueriesContext(each)) for each in connections.all()]
         yield statements
         statements.extend(query["sql"] for context in contexts for query in context.captured_queries)
+
+
+@contextmanager
+def made_instances(model):
+    """Return a list of the instances of a model that the block makes, such as of rows that it reads."""
+    made = []
+
+    def note(instance, **_kwargs):
+        made.append(instance)
+
+    post_init.connect(note, sender=model)
+    try:
+        yield made
+    finally:
+        post_init.disconnect(note, sender=model)
 
 
 @pytest.fixture

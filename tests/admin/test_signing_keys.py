@@ -6,7 +6,6 @@ import re
 from datetime import timedelta
 from html import unescape
 from types import ModuleType
-from unittest import mock
 
 import pytest
 from django.contrib import admin
@@ -27,7 +26,7 @@ from django_at_jwt.authorization_server.keys.rotation import safe_to_purge_after
 from django_at_jwt.core.errors import NoSigningKey
 from django_at_jwt.core.key_lifecycle import KeyState
 from django_at_jwt.models import IssuedToken, SigningKey
-from tests.conftest import captured_statements
+from tests.conftest import captured_statements, made_instances
 
 pytestmark = pytest.mark.django_db
 
@@ -205,11 +204,11 @@ def test_list_reads_no_row_of_a_retired_key_for_the_timeline(signing_keys, admin
             retained_at=now - timedelta(days=2),
             retired_at=now - timedelta(days=1),
         )
-    with mock.patch.object(SigningKey, "from_db", side_effect=SigningKey.from_db) as made:
+    with made_instances(SigningKey) as made:
         page = admin_client.get(LIST).content.decode()
     assert "40 retired or revoked keys without live tokens are not shown." in page
     # Those of a page, and the two of the timeline.
-    assert made.call_count == 30 + 2
+    assert len(made) == 30 + 2
 
 
 def test_key_revoked_before_it_signed_never_signs(signing_keys, admin_client):

@@ -6,7 +6,6 @@ import base64
 import secrets
 from datetime import timedelta
 from types import SimpleNamespace
-from unittest import mock
 
 import pytest
 from django.apps import apps
@@ -25,6 +24,7 @@ from django_at_jwt.core.jose.algorithms import ALGORITHMS
 from django_at_jwt.core.quotation import format_instant
 from django_at_jwt.models import ClientSecretKey, SigningKey
 from tests.client_secret_fixtures import OURS
+from tests.conftest import made_instances
 
 pytestmark = pytest.mark.django_db
 
@@ -402,9 +402,9 @@ def test_keys_that_are_only_announced(complete):
 def test_retired_keys_count_as_no_keys_and_only_deployment_checks_read_their_rows(complete):
     now, day = timezone.now(), timedelta(days=1)
     SigningKey.objects.update(signing_at=now - 9 * day, retained_at=now - 8 * day, retired_at=now - 7 * day)
-    with mock.patch.object(SigningKey, "from_db", side_effect=SigningKey.from_db) as read:
+    with made_instances(SigningKey) as read:
         assert list(found()) == ["django_at_jwt.W001"]
-    assert read.call_count == 0
+    assert read == []
     assert list(found(deploy=True)) == ["django_at_jwt.W001"]
 
 

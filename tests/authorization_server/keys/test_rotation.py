@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from datetime import timedelta
 from io import StringIO
-from unittest import mock
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -18,6 +17,7 @@ from django_at_jwt.authorization_server.keys.rotation import rotate_signing_keys
 from django_at_jwt.core.jose.algorithms import ALGORITHMS
 from django_at_jwt.core.key_lifecycle import KeyState
 from django_at_jwt.models import SigningKey
+from tests.conftest import made_instances
 
 pytestmark = pytest.mark.django_db
 
@@ -70,13 +70,13 @@ def test_rows_are_read_once_and_not_those_of_retired_keys(command):
             retained_at=signing.signing_at - 10 * day,
             retired_at=signing.signing_at - 5 * day,
         )
-    with mock.patch.object(SigningKey, "from_db", side_effect=SigningKey.from_db) as read:
+    with made_instances(SigningKey) as read:
         if command == "rotate_signing_keys":
             document = json.loads(run("--json", "--dry-run"))
             assert [key["kid"] for key in document["keys"]] == [signing.kid, announced.kid]
         else:
             call_command(command, signing.kid, "--reason", "x", "--dry-run", stdout=StringIO())
-    assert read.call_count == 2
+    assert len(read) == 2
 
 
 def test_retired_key_can_still_be_revoked(signing_keys):
