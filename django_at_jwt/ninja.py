@@ -43,9 +43,9 @@ class AccessTokenBearer(AuthBase):
 
     A request without a token is passed to the next item of ``auth``, if it is a list.
 
-    The OpenAPI document has a bearer scheme. django-ninja lists no scopes for it: state them in the description of the
-    operation. A login that ``permission`` requires with
-    :class:`~django_at_jwt.rest_framework.RequiresAuthentication` is in its name and its description.
+    The OpenAPI document has a bearer scheme. A login that ``permission`` requires with
+    :class:`~django_at_jwt.rest_framework.RequiresAuthentication` is in its name and its description. django-ninja lists
+    no scopes for it: state them in the description of the operation.
 
     Args:
         scopes: the scopes that the token must have, all of them: a list, or a dict of lists by HTTP method. An empty
