@@ -375,8 +375,8 @@ class TestResourceServers:
     def test_tokens_issued_after_it_was_enabled_again_are_accepted(
         self, end, server, django_capture_on_commit_callbacks
     ):
-        now = int(time.time())
-        with django_capture_on_commit_callbacks(execute=True):
+        now, database = int(time.time()), router.db_for_write(DenyListEntry)
+        with django_capture_on_commit_callbacks(using=database, execute=True):
             if end == "delete":
                 server.delete()
             else:
@@ -384,7 +384,7 @@ class TestResourceServers:
                 server.save()
         with pytest.raises(TokenRejected, match="its audience"):
             deny_list.check(claims(aud=MAIL, iat=now + 1), None)
-        with django_capture_on_commit_callbacks(execute=True):
+        with django_capture_on_commit_callbacks(using=database, execute=True):
             if end == "delete":
                 ResourceServer.objects.create(identifier=MAIL, name="Mail")
             else:
