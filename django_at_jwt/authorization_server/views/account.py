@@ -43,14 +43,16 @@ class AuthorizedTokenDeleteView(EndpointMixin, toolkit_views.AuthorizedTokenDele
 class RPInitiatedLogoutView(EndpointMixin, toolkit_views.RPInitiatedLogoutView):
     """DOT's logout by an OpenID Connect client, which can delete the user's tokens."""
 
-    def get_request_application(self, id_token: Any, client_id: str | None) -> Any:
+    def get_request_application(self, id_token: Any, client_id: str | None, *args: Any, **kwargs: Any) -> Any:
         """Return the client that asks for the logout, or ``None`` if the request names none.
+
+        django-oauth-toolkit after 3.4 passes the claims of the ID token too.
 
         Raises:
             InvalidOIDCClientError: the request names a client that does not exist.
         """
         try:
-            application = super().get_request_application(id_token, client_id)
+            application = super().get_request_application(id_token, client_id, *args, **kwargs)
         except get_application_model().DoesNotExist:
             raise InvalidOIDCClientError from None
         # Some databases ignore case.
