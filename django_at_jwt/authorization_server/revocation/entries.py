@@ -71,20 +71,22 @@ def deny_audience(audience: str, *, issued_until: datetime, expires_at: datetime
     _add([_entry(DenyKind.AUDIENCE, audience, expires_at, reason, issued_until=issued_until)])
 
 
-def accept_audience_again(audience: str, *, now: datetime, expires_at: datetime, reason: EndReason) -> None:
-    """Let entries for an API concern no tokens issued from now on.
+def shorten_audience_entries(audience: str, *, issued_until: datetime, expires_at: datetime, reason: EndReason) -> None:
+    """Shorten the entries for an API that deny tokens issued after an instant; tokens issued up to it stay denied.
 
     Args:
-        now: the instant until which tokens stay denied.
-        expires_at: when the last of these tokens expires.
+        issued_until: the instant, compared with ``iat``.
+        expires_at: when the last of the tokens that stay denied expires.
         reason: of the entries.
     """
-    rows = DenyListEntry.objects.filter(kind=DenyKind.AUDIENCE, value=audience, reason=reason, issued_until__gt=now)
+    rows = DenyListEntry.objects.filter(
+        kind=DenyKind.AUDIENCE, value=audience, reason=reason, issued_until__gt=issued_until
+    )
     # Databases may compare text without case.
     later = [row for row in rows if row.value == audience]
     if not later:
         return
-    deny_audience(audience, issued_until=now, expires_at=expires_at, reason=reason)
+    deny_audience(audience, issued_until=issued_until, expires_at=expires_at, reason=reason)
     DenyListEntry.objects.filter(pk__in=[row.pk for row in later]).delete()
     # This process knows at once; the others compare the number of entries every minute.
     removed = [row.entry for row in later]

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from django.db.models.signals import ModelSignal
 
 _UID: Final = "django_at_jwt.revocation"
-# Set on an instance before it is saved, if its save revokes tokens.
+# Set on an instance before it is saved, if its save revokes tokens, or ends the revocation of later ones.
 _PENDING: Final = "_django_at_jwt_end_reason"
 
 

@@ -32,7 +32,7 @@ from django_at_jwt.models import Authorization, ClientOptions, DenyListEntry, Is
 from django_at_jwt.models.authorization import EndReason, credential_hash, label_of
 from django_at_jwt.models.primary import primary_rows
 
-from .entries import accept_audience_again, deny_audience, deny_authorizations, deny_client, deny_tokens
+from .entries import deny_audience, deny_authorizations, deny_client, deny_tokens, shorten_audience_entries
 from .rows import (
     BATCH,
     access_tokens_with,
@@ -181,7 +181,9 @@ def reopen_audiences(audiences: Iterable[str]) -> None:
     """
     now = timezone.now()
     for audience in dict.fromkeys(audiences):
-        accept_audience_again(audience, now=now, expires_at=_latest_expiry(now), reason=EndReason.API_DISABLED)
+        shorten_audience_entries(
+            audience, issued_until=now, expires_at=_latest_expiry(now), reason=EndReason.API_DISABLED
+        )
 
 
 def _deny_audiences(audiences: Iterable[str], *, issued_until: datetime, reason: EndReason) -> None:
