@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -9,6 +10,7 @@ import sys
 import uuid
 from contextlib import ExitStack, contextmanager
 from functools import cache
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -36,6 +38,13 @@ def run(url: str, *arguments: str, **extra: str) -> subprocess.CompletedProcess:
         timeout=PATIENCE_SECONDS,
         check=False,
     )
+
+
+def outcome_of(url: str, program: str) -> Any:
+    """Run a program of this package against a database, and return the JSON that it prints."""
+    done = run(url, f"tests.processes.{program}")
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
 
 
 def manage(url: str, *arguments: str, **extra: str) -> subprocess.CompletedProcess:

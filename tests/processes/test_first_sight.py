@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
-from .databases import KINDS, run
+from .databases import KINDS, outcome_of
 
 pytestmark = pytest.mark.ci
 
@@ -14,9 +12,7 @@ pytestmark = pytest.mark.ci
 @pytest.mark.parametrize("kind", KINDS)
 def test_one_user_for_each_subject(kind, prepared_databases, tmp_path):
     with prepared_databases.copy(kind, tmp_path, keys=False) as url:
-        done = run(url, "tests.processes.see_at_once")
-        assert done.returncode == 0, done.stderr
-        result = json.loads(done.stdout)
+        result = outcome_of(url, "see_at_once")
     assert [subject for subject, _ in result["seen"]] == ["first", "second"]
     assert len({user for _, user in result["seen"]}) == result["rows"] == 2
     assert len(result["names"]) == 3

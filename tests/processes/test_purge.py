@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
-from .databases import run
+from .databases import outcome_of
 from .purge_at_once import LOGINS, USERS
 
 pytestmark = pytest.mark.ci
@@ -16,9 +14,7 @@ pytestmark = pytest.mark.ci
 @pytest.mark.parametrize("kind", ["postgresql", "mysql"])
 def test_purges_while_users_log_in_and_refresh(kind, prepared_databases, tmp_path):
     with prepared_databases.copy(kind, tmp_path) as url:
-        done = run(url, "tests.processes.purge_at_once")
-        assert done.returncode == 0, done.stderr
-        outcome = json.loads(done.stdout)
+        outcome = outcome_of(url, "purge_at_once")
     assert set(outcome["statuses"]) <= ({200} if kind == "postgresql" else {200, 503})
     assert outcome["purges"] > 1
     assert (outcome["live"], outcome["lost"]) == (USERS * LOGINS, 0)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
-from .databases import run
+from .databases import outcome_of
 
 pytestmark = pytest.mark.ci
 
@@ -18,9 +16,7 @@ REFUSED = [400, "invalid_grant"]
 @pytest.mark.parametrize("kind", ["postgresql", "mysql"])
 def test_refreshes_at_once(kind, prepared_databases, tmp_path):
     with prepared_databases.copy(kind, tmp_path) as url:
-        done = run(url, "tests.processes.refresh_at_once")
-        assert done.returncode == 0, done.stderr
-        results = json.loads(done.stdout)
+        results = outcome_of(url, "refresh_at_once")
 
     for each in results["same 0"]:
         assert sorted(each["answers"]) == [OK, REFUSED, REFUSED, REFUSED]

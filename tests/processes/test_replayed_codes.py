@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
-from .databases import manage, new_database, run
+from .databases import manage, new_database, outcome_of
 
 pytestmark = pytest.mark.ci
 
@@ -18,9 +16,7 @@ def test_exchanges_at_once(kind, tmp_path):
     with new_database(kind, tmp_path) as url:
         for command in (("migrate", "-v0"), ("rotate_signing_keys",)):
             assert manage(url, *command).returncode == 0
-        done = run(url, "tests.processes.exchange_at_once")
-        assert done.returncode == 0, done.stderr
-        results = json.loads(done.stdout)
+        results = outcome_of(url, "exchange_at_once")
     assert results.keys() == {"autocommit", "atomic"}
     for each in (*results["autocommit"], *results["atomic"]):
         assert each == {
