@@ -25,9 +25,9 @@ from django_at_jwt.core.grant_types import AUTHORIZATION_CODE, REFRESH_TOKEN
 from django_at_jwt.core.quotation import quote
 from django_at_jwt.core.redirect_uris import is_remote_http
 from django_at_jwt.core.remote_issuer import CacheBounds
-from django_at_jwt.models.primary import primary_rows
 from django_at_jwt.outbound.http import MAX_BYTES, FetchFailed, fetch
 
+from .clients import stored_client
 from .redirect_uris import problem_with_registered_uri
 from .registration import has_metadata_document
 from .toolkit import CIMDError
@@ -116,13 +116,6 @@ def _may_connect(address: str) -> bool:
 def is_document_address(client_id: str | None) -> bool:
     """Return whether DOT takes a client id for the URL of a metadata document. A request may have no client id."""
     return client_id is not None and client_id[:8].lower() == "https://"
-
-
-def stored_client(client_id: str) -> Any:
-    """Return the row of a client whose id is the URL of a metadata document, or ``None``."""
-    client = primary_rows(get_application_model()).filter(client_id=client_id).first()
-    # Some databases ignore case.
-    return client if client is not None and client.client_id == client_id else None
 
 
 def must_be_fetched(client_id: str | None) -> bool:

@@ -9,10 +9,11 @@ from urllib.parse import urlsplit
 from django.db import Error as AnyDatabaseError
 from django.utils.module_loading import import_string
 from django.views.decorators.debug import sensitive_variables
-from oauth2_provider.models import get_access_token_model, get_application_model
+from oauth2_provider.models import get_access_token_model
 from oauth2_provider.settings import oauth2_settings
 from oauthlib.common import Request
 
+from django_at_jwt.authorization_server.clients import stored_client
 from django_at_jwt.authorization_server.endpoint_urls import is_endpoint
 from django_at_jwt.authorization_server.keys.local import local_keys
 from django_at_jwt.authorization_server.resource_servers import registry
@@ -212,7 +213,7 @@ def _unstored_row(claims: AccessTokenClaims, token: str) -> Any:
     """
     if not is_unstored(claims.token_id):
         return None
-    application = primary_rows(get_application_model()).filter(client_id=claims.client_id).first()
+    application = stored_client(claims.client_id)
     if application is None:
         raise TokenRejected(RejectionReason.REVOKED, "the client was deleted")
     user = None

@@ -11,7 +11,8 @@ from django.db import router, transaction
 from oauth2_provider.models import get_application_model
 from oauthlib.oauth2 import FatalClientError, InvalidClientIdError
 
-from django_at_jwt.authorization_server.client_metadata import is_document_address, is_withdrawn, stored_client
+from django_at_jwt.authorization_server.client_metadata import is_document_address, is_withdrawn
+from django_at_jwt.authorization_server.clients import stored_client
 from django_at_jwt.authorization_server.endpoint_urls import is_endpoint
 from django_at_jwt.core.quotation import quote, single_line
 
@@ -83,6 +84,10 @@ class ClientMetadataMixin:
         cannot be used.
         """
         if not is_document_address(client_id):
+            if not isinstance(request.client, get_application_model()):
+                request.client = stored_client(client_id)
+            if request.client is None:
+                return None
             return super()._load_application(client_id, request)  # type: ignore[misc]
         if _is_without_user(request):
             client = stored_client(client_id)
