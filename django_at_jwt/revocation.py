@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from django_at_jwt.authorization_server.revocation.issued_tokens import UnknownToken
 from django_at_jwt.authorization_server.revocation.revoke import (
-    UnknownToken,
     revoke_audience,
     revoke_authorization,
     revoke_client,

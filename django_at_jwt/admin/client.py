@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from django_at_jwt.authorization_server.revocation.revoke import (
+from django_at_jwt.authorization_server.revocation.authorizations import (
     live_authorizations_of_client,
     lock_authorizations,
-    revoke_client,
 )
+from django_at_jwt.authorization_server.revocation.revoke import revoke_client
 from django_at_jwt.authorization_server.toolkit import ApplicationForm
 from django_at_jwt.authorization_server.views.applications import REVOKE_TOKENS, RevokeTokensFormMixin
 

@@ -19,6 +19,7 @@ from django.utils.translation import gettext_lazy as _
 from oauth2_provider.models import get_application_model
 
 from django_at_jwt.authorization_server.activity import clients_of
+from django_at_jwt.authorization_server.revocation.authorizations import find_authorization
 from django_at_jwt.authorization_server.revocation.impact import (
     TokenCounts,
     tokens_of_authorization,
@@ -26,11 +27,8 @@ from django_at_jwt.authorization_server.revocation.impact import (
     tokens_of_link,
     tokens_of_users,
 )
+from django_at_jwt.authorization_server.revocation.issued_tokens import UnknownToken, is_live, issued_token
 from django_at_jwt.authorization_server.revocation.revoke import (
-    UnknownToken,
-    find_authorization,
-    is_live,
-    issued_token,
     revoke_authorization,
     revoke_client,
     revoke_token,

@@ -12,14 +12,13 @@ from django.contrib import admin
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
-from django_at_jwt.authorization_server.revocation.revoke import (
+from django_at_jwt.authorization_server.revocation.authorizations import (
     authorizations_of_access_tokens,
     authorizations_of_refresh_tokens,
-    is_live,
-    links_of,
     lock_authorizations,
-    one_transaction,
 )
+from django_at_jwt.authorization_server.revocation.issued_tokens import is_live, links_of
+from django_at_jwt.authorization_server.revocation.revoke import one_transaction
 from django_at_jwt.models import IssuedToken
 from django_at_jwt.models.primary import primary_rows
 

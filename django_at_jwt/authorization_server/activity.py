@@ -20,7 +20,7 @@ from oauth2_provider.models import (
 from django_at_jwt.models.authorization import referenced_rows
 from django_at_jwt.models.primary import primary_rows
 
-from .revocation.revoke import authorizations_of_client, authorizations_of_users
+from .revocation.authorizations import authorizations_of_client, authorizations_of_users
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

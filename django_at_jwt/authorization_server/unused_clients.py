@@ -23,9 +23,10 @@ from django_at_jwt.models.primary import primary_rows
 
 from .registration import RegistrationSource, registered_itself
 from .resource_servers import registry
+from .revocation.authorizations import authorizations_of_clients, forget_clients, lock_authorizations
 from .revocation.entries import GREATEST_LEEWAY
 from .revocation.reasons import without_revocation
-from .revocation.revoke import authorizations_of_clients, forget_clients, lock_authorizations, one_transaction
+from .revocation.revoke import one_transaction
 from .revocation.rows import expire_access_tokens, rows_in_batches
 
 if TYPE_CHECKING:

@@ -15,12 +15,9 @@ from django.utils.translation import gettext, ngettext
 from oauth2_provider.models import get_access_token_model, get_refresh_token_model
 
 from django_at_jwt.authorization_server.resource_servers import registry
+from django_at_jwt.authorization_server.revocation.authorizations import lock_authorizations
 from django_at_jwt.authorization_server.revocation.entries import deny_tokens
-from django_at_jwt.authorization_server.revocation.revoke import (
-    end_authorizations,
-    lock_authorizations,
-    one_transaction,
-)
+from django_at_jwt.authorization_server.revocation.revoke import end_authorizations, one_transaction
 from django_at_jwt.authorization_server.revocation.rows import (
     access_token_keys,
     expire_access_tokens,

@@ -14,7 +14,10 @@ from oauth2_provider.settings import oauth2_settings
 from oauthlib.oauth2 import InvalidGrantError
 
 from django_at_jwt.authorization_server.issuance import IssuedAccessToken
-from django_at_jwt.authorization_server.revocation.revoke import authorizations_of_access_tokens, lock_authorizations
+from django_at_jwt.authorization_server.revocation.authorizations import (
+    authorizations_of_access_tokens,
+    lock_authorizations,
+)
 from django_at_jwt.authorization_server.unused_clients import record_use
 from django_at_jwt.core.errors import IssuanceError
 from django_at_jwt.core.grant_types import DEVICE_CODE

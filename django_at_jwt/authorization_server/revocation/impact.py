@@ -11,7 +11,7 @@ from oauth2_provider.models import get_access_token_model, get_refresh_token_mod
 from django_at_jwt.models import IssuedToken
 from django_at_jwt.models.primary import primary_rows
 
-from .revoke import live_authorizations_of_client, live_authorizations_of_users
+from .authorizations import live_authorizations_of_client, live_authorizations_of_users
 from .rows import access_tokens_with, in_batches, of_users
 
 if TYPE_CHECKING:

@@ -17,17 +17,19 @@ from django_at_jwt.models import Authorization, IssuedToken, ResourceServer
 from django_at_jwt.models.authorization import EndReason
 from django_at_jwt.models.primary import primary_rows
 
-from .entries import deny_tokens
-from .reasons import current_reason, revokes_nothing
-from .revoke import (
+from .authorizations import (
     authorizations_of_users,
-    close_audiences,
-    deny_tokens_of_client,
-    end_authorizations,
     forget_authorizations,
     forget_clients,
     live_authorizations_of_users,
     lock_authorizations,
+)
+from .entries import deny_tokens
+from .reasons import current_reason, revokes_nothing
+from .revoke import (
+    close_audiences,
+    deny_tokens_of_client,
+    end_authorizations,
     reopen_audiences,
     revoke_client,
     revoke_users,

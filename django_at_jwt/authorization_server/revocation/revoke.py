@@ -11,12 +11,11 @@ from contextlib import ExitStack
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from django.db import connections, router, transaction
+from django.db import router, transaction
 from django.db.models import Max, Q
 from django.utils import timezone
 from oauth2_provider.models import (
     get_access_token_model,
-    get_application_model,
     get_device_grant_model,
     get_grant_model,
     get_refresh_token_model,
@@ -25,16 +24,19 @@ from oauth2_provider.models import (
 from django_at_jwt.authorization_server.client_options import some_tokens_are_unstored
 from django_at_jwt.authorization_server.resource_servers import registry
 from django_at_jwt.conf import app_settings, token_user_model
-from django_at_jwt.core.deny_list import DenyKind
-from django_at_jwt.core.quotation import is_storable, quote
-from django_at_jwt.core.token_id import LONGEST_TOKEN_ID, TokenId, is_unstored
-from django_at_jwt.models import Authorization, ClientOptions, DenyListEntry, IssuedToken, SigningKey
-from django_at_jwt.models.authorization import EndReason, credential_hash, label_of
+from django_at_jwt.models import Authorization, DenyListEntry, IssuedToken
+from django_at_jwt.models.authorization import EndReason, credential_hash
 from django_at_jwt.models.primary import primary_rows
 
+from .authorizations import (
+    find_authorization,
+    live_authorizations_of_client,
+    live_authorizations_of_users,
+    lock_authorizations,
+)
 from .entries import deny_audience, deny_authorizations, deny_client, deny_tokens, shorten_audience_entries
+from .issued_tokens import is_live, issued_token, latest_expiry
 from .rows import (
-    BATCH,
     access_tokens_with,
     databases,
     delete_codes,
@@ -49,12 +51,6 @@ from .rows import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import datetime
-
-    from django.db.models import QuerySet
-
-
-class UnknownToken(LookupError):
-    """The issuer stored no token with this ``jti``, or it has been purged since it expired."""
 
 
 def end_authorizations(authorizations: Iterable[Authorization], *, reason: EndReason) -> int:
@@ -146,7 +142,7 @@ def deny_tokens_of_client(
     until = now if latest is None else max(now, latest)
     if some_tokens_are_unstored():
         until = max(until, now + timedelta(seconds=app_settings().leeway))
-    deny_client(client_id, issued_until=until, expires_at=_latest_expiry(until), reason=reason)
+    deny_client(client_id, issued_until=until, expires_at=latest_expiry(until), reason=reason)
 
 
 def revoke_audience(audience: str, *, reason: EndReason = EndReason.ADMINISTRATOR) -> None:
@@ -182,13 +178,13 @@ def reopen_audiences(audiences: Iterable[str]) -> None:
     now = timezone.now()
     for audience in dict.fromkeys(audiences):
         shorten_audience_entries(
-            audience, issued_until=now, expires_at=_latest_expiry(now), reason=EndReason.API_DISABLED
+            audience, issued_until=now, expires_at=latest_expiry(now), reason=EndReason.API_DISABLED
         )
 
 
 def _deny_audiences(audiences: Iterable[str], *, issued_until: datetime, reason: EndReason) -> None:
     for audience in dict.fromkeys(audiences):
-        deny_audience(audience, issued_until=issued_until, expires_at=_latest_expiry(issued_until), reason=reason)
+        deny_audience(audience, issued_until=issued_until, expires_at=latest_expiry(issued_until), reason=reason)
 
 
 def revoke_authorization(identifier: str, *, reason: EndReason = EndReason.ADMINISTRATOR) -> int:
@@ -204,18 +200,6 @@ def revoke_authorization(identifier: str, *, reason: EndReason = EndReason.ADMIN
         Authorization.DoesNotExist: no such authorization.
     """
     return end_authorizations([find_authorization(identifier)], reason=reason)
-
-
-def find_authorization(identifier: str) -> Authorization:
-    """Return the authorization with an identifier.
-
-    Raises:
-        Authorization.DoesNotExist: no such authorization.
-    """
-    row = primary_rows(Authorization).filter(identifier=identifier).first() if is_storable(identifier) else None
-    if row is None:
-        raise Authorization.DoesNotExist(f"no authorization has the identifier {quote(identifier)}")
-    return row
 
 
 def revoke_token(token_id: str, *, reason: EndReason = EndReason.ADMINISTRATOR) -> bool:
@@ -240,134 +224,6 @@ def revoke_token(token_id: str, *, reason: EndReason = EndReason.ADMINISTRATOR) 
     return True
 
 
-def issued_token(token_id: str) -> IssuedToken | None:
-    """Return the stored link of a ``jti``, or ``None`` if the token was revoked and its link is gone.
-
-    For a token that was issued without a row, it is an unsaved one that expires with the last token issued until now.
-
-    Raises:
-        UnknownToken: the issuer stored no such token.
-    """
-    link = None
-    if len(token_id) <= LONGEST_TOKEN_ID and is_storable(token_id):
-        link = primary_rows(IssuedToken).filter(token_id=token_id).first()
-        if link is None and _is_denied(token_id):
-            return None
-        if link is None and is_unstored(token_id) and _names_known_authorization(token_id):
-            link = IssuedToken(token_id=token_id, expires_at=_latest_expiry(timezone.now()))
-    if link is None:
-        raise UnknownToken(
-            f"no token with the jti {quote(token_id)} is stored: it expired and was purged, or the jti is mistyped"
-        )
-    return link
-
-
-def links_of(identifier: str) -> list[IssuedToken]:
-    """Return the stored link of a ``jti``, or the latest links of an authorization, at most a thousand."""
-    if len(identifier) > LONGEST_TOKEN_ID or not identifier or not is_storable(identifier):
-        return []
-    named = Q(token_id=identifier) | Q(authorization=identifier)
-    return list(primary_rows(IssuedToken).filter(named).order_by("-pk")[:BATCH])
-
-
-def _names_known_authorization(token_id: str) -> bool:
-    """Return whether the authorization that a ``jti`` names exists; ``True`` if the client acts for itself."""
-    identifier = token_id.partition(".")[0]
-    return not identifier or primary_rows(Authorization).filter(identifier=identifier).exists()
-
-
-def is_live(link: IssuedToken) -> bool:
-    """Return whether a token is neither expired nor denied by its ``jti`` or its authorization."""
-    return link.expires_at > timezone.now() and not _is_denied(link.token_id)
-
-
-def _is_denied(token_id: str) -> bool:
-    condition = Q(kind=DenyKind.TOKEN, value=token_id)
-    parsed = TokenId.parse(token_id)
-    if parsed is not None and parsed.authorization:
-        condition |= Q(kind=DenyKind.AUTHORIZATION, value=parsed.authorization)
-    return primary_rows(DenyListEntry).filter(condition).exists()
-
-
-def live_authorizations_of_users(users: Sequence[Any], model: Any) -> QuerySet[Authorization]:
-    """Return the authorizations of users of one model that have not ended."""
-    return authorizations_of_users(users, model).filter(ended_at__isnull=True)
-
-
-def live_authorizations_of_client(client: Any) -> QuerySet[Authorization]:
-    """Return the authorizations of a client that have not ended."""
-    return authorizations_of_client(client).filter(ended_at__isnull=True)
-
-
-def lock_authorizations(rows: QuerySet[Authorization]) -> QuerySet[Authorization]:
-    """Lock authorizations in the order of their keys until the end of the transaction, and return the same query.
-
-    Everything that changes authorizations locks them in this order, and before rows of users, clients and tokens. Else
-    two of them could wait for each other. Outside a transaction, nothing is locked.
-    """
-    if connections[rows.db].in_atomic_block:
-        for _key in rows.select_for_update().order_by("pk").values_list("pk", flat=True).iterator():
-            pass
-    return rows
-
-
-def authorizations_of_users(users: Sequence[Any], model: Any) -> QuerySet[Authorization]:
-    """Return all authorizations of users of one model."""
-    meta = model._meta.concrete_model._meta
-    keys = [str(getattr(user, meta.pk.attname)) for user in users]
-    return primary_rows(Authorization).filter(user_model=meta.label, user_key__in=keys)
-
-
-def authorizations_of_client(client: Any) -> QuerySet[Authorization]:
-    """Return all authorizations of a client."""
-    return authorizations_of_clients([client.pk])
-
-
-def authorizations_of_clients(keys: Iterable[Any]) -> QuerySet[Authorization]:
-    """Return all authorizations of clients by their primary keys."""
-    return primary_rows(Authorization).filter(
-        client_model=label_of(get_application_model()), client_key__in=[str(key) for key in keys]
-    )
-
-
-def forget_clients(keys: Sequence[Any]) -> None:
-    """Delete what is stored about clients by their primary keys. The deny list names their tokens by value."""
-    options = primary_rows(ClientOptions).filter(client_model=label_of(get_application_model()))
-    options.filter(client_key__in=[str(key) for key in keys]).delete()
-    forget_authorizations(authorizations_of_clients(keys))
-    own = primary_rows(get_access_token_model()).filter(application__in=keys, user__isnull=True)
-    for tokens in in_batches(list(own.values_list("pk", flat=True))):
-        primary_rows(IssuedToken).filter(access_token__in=[str(each) for each in tokens]).delete()
-
-
-def forget_authorizations(authorizations: QuerySet[Authorization]) -> None:
-    """Delete authorizations and the links of their tokens, which the deny list names by value."""
-    for identifiers in in_batches(list(authorizations.values_list("identifier", flat=True))):
-        primary_rows(IssuedToken).filter(authorization__in=identifiers).delete()
-    authorizations.delete()
-
-
-def authorizations_of_access_tokens(keys: Iterable[Any]) -> QuerySet[Authorization]:
-    """Return the authorizations of access tokens by the primary keys of their rows."""
-    found = Q(pk__in=[])
-    for batch in in_batches(keys):
-        links = primary_rows(IssuedToken).filter(access_token__in=[str(key) for key in batch])
-        # Tokens from before this app stored links are known by their refresh token.
-        families = primary_rows(get_refresh_token_model()).filter(access_token__in=batch)
-        found |= Q(identifier__in=list(links.values_list("authorization", flat=True)))
-        found |= Q(family__in=list(families.values_list("token_family", flat=True)))
-    return primary_rows(Authorization).filter(found)
-
-
-def authorizations_of_refresh_tokens(keys: Iterable[Any]) -> QuerySet[Authorization]:
-    """Return the authorizations of refresh tokens by the primary keys of their rows."""
-    found = Q(pk__in=[])
-    for batch in in_batches(keys):
-        families = primary_rows(get_refresh_token_model()).filter(pk__in=batch)
-        found |= Q(family__in=list(families.values_list("token_family", flat=True)))
-    return primary_rows(Authorization).filter(found)
-
-
 def one_transaction() -> ExitStack:
     """Return transactions of all databases concerned; that of the deny list commits first."""
     others = (*databases(), *(router.db_for_write(model) for model in (IssuedToken, Authorization)))
@@ -379,15 +235,6 @@ def one_transaction() -> ExitStack:
     return stack
 
 
-def _latest_expiry(now: datetime) -> datetime:
-    """Return when all access tokens issued until now have expired, also those with a lifetime of former settings."""
-    signed = primary_rows(SigningKey).aggregate(latest=Max("last_token_expires_at"))["latest"]
-    stored = primary_rows(IssuedToken).aggregate(latest=Max("expires_at"))["latest"]
-    # A token may be issued at this moment.
-    issued_now = now + timedelta(seconds=registry.longest_lifetime())
-    return max(issued_now, signed or now, stored or now)
-
-
 def _end_batch(keys: Sequence[int], reason: EndReason) -> int:
     # Locked before the rows of tokens, as by a token request. It may have stored a family in the meantime.
     rows = primary_rows(Authorization)
@@ -395,7 +242,7 @@ def _end_batch(keys: Sequence[int], reason: EndReason) -> int:
     if not live:
         return 0
     now = timezone.now()
-    latest = _latest_expiry(now)
+    latest = latest_expiry(now)
     deny_authorizations(((row.identifier, max(row.tokens_expire_at or now, latest)) for row in live), reason=reason)
     ended = rows.filter(pk__in=[row.pk for row in live]).update(ended_at=now, end_reason=reason)
     of_families = Q(token_family__in=[row.family for row in live if row.family is not None])

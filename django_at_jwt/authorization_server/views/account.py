@@ -12,13 +12,12 @@ from oauth2_provider import views as toolkit_views
 from oauth2_provider.models import get_access_token_model, get_application_model
 from oauth2_provider.settings import oauth2_settings
 
-from django_at_jwt.authorization_server.revocation.reasons import because
-from django_at_jwt.authorization_server.revocation.revoke import (
+from django_at_jwt.authorization_server.revocation.authorizations import (
     authorizations_of_access_tokens,
-    end_authorizations,
     lock_authorizations,
-    one_transaction,
 )
+from django_at_jwt.authorization_server.revocation.reasons import because
+from django_at_jwt.authorization_server.revocation.revoke import end_authorizations, one_transaction
 from django_at_jwt.authorization_server.toolkit import InvalidOIDCClientError
 from django_at_jwt.models.authorization import EndReason
 from django_at_jwt.models.primary import primary_rows

@@ -12,11 +12,11 @@ from django.utils.translation import gettext_lazy as _
 from oauth2_provider import views as toolkit_views
 from oauth2_provider.models import get_application_model
 
-from django_at_jwt.authorization_server.revocation.revoke import (
+from django_at_jwt.authorization_server.revocation.authorizations import (
     live_authorizations_of_client,
     lock_authorizations,
-    revoke_client,
 )
+from django_at_jwt.authorization_server.revocation.revoke import revoke_client
 from django_at_jwt.conf import app_settings
 
 from .endpoint import EndpointMixin

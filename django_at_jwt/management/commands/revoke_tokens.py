@@ -8,6 +8,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from django_at_jwt.authorization_server.claims.lookup import find_client, find_user
 from django_at_jwt.authorization_server.resource_servers import registry
+from django_at_jwt.authorization_server.revocation.authorizations import find_authorization
 from django_at_jwt.authorization_server.revocation.impact import (
     TokenCounts,
     tokens_of_authorization,
@@ -15,10 +16,8 @@ from django_at_jwt.authorization_server.revocation.impact import (
     tokens_of_link,
     tokens_of_users,
 )
+from django_at_jwt.authorization_server.revocation.issued_tokens import is_live, issued_token
 from django_at_jwt.authorization_server.revocation.revoke import (
-    find_authorization,
-    is_live,
-    issued_token,
     revoke_audience,
     revoke_authorization,
     revoke_client,

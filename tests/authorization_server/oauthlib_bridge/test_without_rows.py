@@ -14,7 +14,8 @@ from django.test import Client
 from django.utils import timezone
 from oauth2_provider.models import clear_expired, get_access_token_model, get_refresh_token_model
 
-from django_at_jwt.authorization_server.revocation.revoke import UnknownToken, issued_token, revoke_client, revoke_token
+from django_at_jwt.authorization_server.revocation.issued_tokens import UnknownToken, issued_token
+from django_at_jwt.authorization_server.revocation.revoke import revoke_client, revoke_token
 from django_at_jwt.authorization_server.toolkit import app_authorized
 from django_at_jwt.core.token_id import TokenId
 from django_at_jwt.models import Authorization, ClientOptions, DenyListEntry, IssuedToken

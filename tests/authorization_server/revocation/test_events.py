@@ -20,8 +20,8 @@ from oauth2_provider.models import get_access_token_model, get_application_model
 
 from django_at_jwt.authorization_server.revocation import receivers
 from django_at_jwt.authorization_server.revocation import revoke as revoke_module
+from django_at_jwt.authorization_server.revocation.authorizations import lock_authorizations
 from django_at_jwt.authorization_server.revocation.deny_list import deny_list
-from django_at_jwt.authorization_server.revocation.revoke import lock_authorizations
 from django_at_jwt.core.deny_list import DenyKind, DenyList
 from django_at_jwt.core.errors import TokenRejected
 from django_at_jwt.models import Authorization, DenyListEntry, IssuedToken, ResourceServer

@@ -1,0 +1,82 @@
+"""Find access tokens that the issuer has stored: by ``jti`` or authorization, and when the last of all expires."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from django.db.models import Max, Q
+from django.utils import timezone
+
+from django_at_jwt.authorization_server.resource_servers import registry
+from django_at_jwt.core.deny_list import DenyKind
+from django_at_jwt.core.quotation import is_storable, quote
+from django_at_jwt.core.token_id import LONGEST_TOKEN_ID, TokenId, is_unstored
+from django_at_jwt.models import Authorization, DenyListEntry, IssuedToken, SigningKey
+from django_at_jwt.models.primary import primary_rows
+
+from .rows import BATCH
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+
+class UnknownToken(LookupError):
+    """The issuer stored no token with this ``jti``, or it has been purged since it expired."""
+
+
+def issued_token(token_id: str) -> IssuedToken | None:
+    """Return the stored link of a ``jti``, or ``None`` if the token was revoked and its link is gone.
+
+    For a token that was issued without a row, it is an unsaved one that expires with the last token issued until now.
+
+    Raises:
+        UnknownToken: the issuer stored no such token.
+    """
+    if len(token_id) <= LONGEST_TOKEN_ID and is_storable(token_id):
+        link = primary_rows(IssuedToken).filter(token_id=token_id).first()
+        if link is not None:
+            return link
+        if _is_denied(token_id):
+            return None
+        if is_unstored(token_id) and _names_known_authorization(token_id):
+            return IssuedToken(token_id=token_id, expires_at=latest_expiry(timezone.now()))
+    raise UnknownToken(
+        f"no token with the jti {quote(token_id)} is stored: it expired and was purged, or the jti is mistyped"
+    )
+
+
+def _names_known_authorization(token_id: str) -> bool:
+    """Return whether the authorization that a ``jti`` names exists; ``True`` if the client acts for itself."""
+    identifier = token_id.partition(".")[0]
+    return not identifier or primary_rows(Authorization).filter(identifier=identifier).exists()
+
+
+def links_of(identifier: str) -> list[IssuedToken]:
+    """Return the stored link of a ``jti``, or the latest links of an authorization, at most a thousand."""
+    if len(identifier) > LONGEST_TOKEN_ID or not identifier or not is_storable(identifier):
+        return []
+    named = Q(token_id=identifier) | Q(authorization=identifier)
+    return list(primary_rows(IssuedToken).filter(named).order_by("-pk")[:BATCH])
+
+
+def is_live(link: IssuedToken) -> bool:
+    """Return whether a token is neither expired nor denied by its ``jti`` or its authorization."""
+    return link.expires_at > timezone.now() and not _is_denied(link.token_id)
+
+
+def _is_denied(token_id: str) -> bool:
+    condition = Q(kind=DenyKind.TOKEN, value=token_id)
+    parsed = TokenId.parse(token_id)
+    if parsed is not None and parsed.authorization:
+        condition |= Q(kind=DenyKind.AUTHORIZATION, value=parsed.authorization)
+    return primary_rows(DenyListEntry).filter(condition).exists()
+
+
+def latest_expiry(now: datetime) -> datetime:
+    """Return when all access tokens issued until now have expired, also those with a lifetime of former settings."""
+    signed = primary_rows(SigningKey).aggregate(latest=Max("last_token_expires_at"))["latest"]
+    stored = primary_rows(IssuedToken).aggregate(latest=Max("expires_at"))["latest"]
+    # A token may be issued at this moment.
+    issued_now = now + timedelta(seconds=registry.longest_lifetime())
+    return max(issued_now, signed or now, stored or now)
