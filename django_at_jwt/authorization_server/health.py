@@ -14,7 +14,7 @@ from django_at_jwt.authorization_server.keys.store import key_store
 from django_at_jwt.authorization_server.revocation.deny_list import deny_list
 from django_at_jwt.authorization_server.row_cache import READ_PATIENCE
 from django_at_jwt.conf import app_settings
-from django_at_jwt.core.errors import KeysUnavailable, NoSigningKey, RevocationUnavailable
+from django_at_jwt.core.errors import KeysUnavailable, NoSigningKey, RevocationUnavailable, UnknownKeyEncryptionKey
 from django_at_jwt.core.health import Health, HealthStatus, Problem, combined
 from django_at_jwt.core.key_schedule import next_transition, run_failure, run_problem
 from django_at_jwt.core.quotation import format_instant, iso, sentence, single_line
@@ -67,7 +67,9 @@ def _keys(ring: KeyRing, now: datetime) -> Health:
         if each["problem"]
     ]
     problems += [
-        Problem(status=HealthStatus.WARNING, name="key_cannot_be_opened", text=_unopenable(kid, unopenable, signers))
+        Problem(
+            status=HealthStatus.WARNING, name="key_cannot_be_opened", text=_why_unopenable(kid, unopenable, signers)
+        )
         for kid in unopenable
         if kid not in signers
     ]
@@ -85,20 +87,22 @@ def _keys(ring: KeyRing, now: datetime) -> Health:
     return Health(problems=tuple(problems), facts=facts)
 
 
-def _unopenable(kid: str, problems: dict[str, str], signers: set[str]) -> str:
+def _why_unopenable(kid: str, errors: dict[str, NoSigningKey], signers: set[str]) -> str:
     """Return why a key that does not sign yet cannot be decrypted; briefly if a signing key has the same problem."""
-    if any(problems[kid] == problems[signer].replace(signer, kid) for signer in signers & problems.keys()):
+    lacking = {each for each, error in errors.items() if isinstance(error, UnknownKeyEncryptionKey)}
+    if kid in lacking and signers & lacking:
         return f"Signing key {kid} has the same problem."
-    return sentence(problems[kid])
+    return sentence(str(errors[kid]))
 
 
-def _algorithm(ring: KeyRing, algorithm: str, unopenable: dict[str, str]) -> dict[str, Any]:
+def _algorithm(ring: KeyRing, algorithm: str, unopenable: dict[str, NoSigningKey]) -> dict[str, Any]:
     try:
         kid = ring.signer(algorithm).public_key.kid
     except NoSigningKey as error:
         problem = f"{error}; run manage.py rotate_signing_keys"
         return {"algorithm": algorithm, "can_sign": False, "kid": None, "problem": problem}
-    return {"algorithm": algorithm, "can_sign": kid not in unopenable, "kid": kid, "problem": unopenable.get(kid, "")}
+    problem = str(unopenable.get(kid, ""))
+    return {"algorithm": algorithm, "can_sign": kid not in unopenable, "kid": kid, "problem": problem}
 
 
 def _rotation(now: datetime, max_run_age: timedelta) -> Health:
@@ -112,17 +116,17 @@ def _rotation(now: datetime, max_run_age: timedelta) -> Health:
     try:
         following = rotation_due(key_store.times(), now)
         facts |= {"due_at": following.due_at.isoformat(), "late_at": iso(following.late_at)}
-        problems += _late(following, now, max_run_age)
+        problems += _schedule_problems(following, now, max_run_age)
         run = last_run()
         facts["last_run"] = run and _as_json(run)
-        problems += _of_runs(run, now, max_run_age)
+        problems += _run_problems(run, now, max_run_age)
     except AnyDatabaseError as error:
         text = f"The last run of the rotation cannot be read: {single_line(error)}. {_HINT}"
         problems.append(Problem(status=HealthStatus.WARNING, name="rotation_unreadable", text=text))
     return Health(problems=tuple(problems), facts={"rotation": facts})
 
 
-def _late(following: NextRotation, now: datetime, max_run_age: timedelta) -> Iterator[Problem]:
+def _schedule_problems(following: NextRotation, now: datetime, max_run_age: timedelta) -> Iterator[Problem]:
     """Yield the problem if the rotation is late. It isn't if it only just became due, as at a takeover."""
     if following.late_at is None:
         # Without any key, nothing can sign, which is reported already.
@@ -140,12 +144,13 @@ def _late(following: NextRotation, now: datetime, max_run_age: timedelta) -> Ite
         yield Problem(status=HealthStatus.WARNING, name="rotation_overdue", text=text)
 
 
-def _of_runs(run: LastRun | None, now: datetime, max_run_age: timedelta) -> Iterator[Problem]:
+def _run_problems(run: LastRun | None, now: datetime, max_run_age: timedelta) -> Iterator[Problem]:
+    """Yield the problems if the last run failed or the last successful one is too old."""
     failure = run_failure(run)
     if run is not None and failure is not None:
         text = str(failure)
-        if any(problem in run.problem for problem in key_store.unopenable_keys().values()):
-            # The problem of the key is reported itself.
+        if any(kid in run.problem for kid in key_store.unopenable_keys()):
+            # Why the key cannot be decrypted is reported already.
             text = (
                 f"The last run of rotate_signing_keys, at {format_instant(run.at)}, failed: a signing key cannot be "
                 "decrypted."

@@ -132,6 +132,10 @@ class NoSigningKey(IssuanceUnavailable):
     """There is no signing key, or it cannot be decrypted."""
 
 
+class UnknownKeyEncryptionKey(NoSigningKey):
+    """A key is encrypted with a key-encryption key that this process does not have."""
+
+
 class KeysUnavailable(NoSigningKey):
     """The issuer's keys could not be read, and the cached ones are too old to use: 503, not 401 or 500."""
 

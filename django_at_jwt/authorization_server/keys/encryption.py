@@ -15,7 +15,7 @@ from jwcrypto.jwe import JWE
 from jwcrypto.jwk import JWK
 
 from django_at_jwt.conf import KEY_ENCRYPTION_KEY_BYTES, app_settings
-from django_at_jwt.core.errors import NoSigningKey, UnacceptableKey
+from django_at_jwt.core.errors import NoSigningKey, UnacceptableKey, UnknownKeyEncryptionKey
 from django_at_jwt.core.jose.keys import PrivateKey, PublicKey
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def decrypt_private_key(encrypted: str, *, kid: str, kind: str = SIGNING_KEY) ->
         raise NoSigningKey(f"{private} belongs to another key")
     key = next((key for key in _key_encryption_keys() if key.thumbprint() == header.get("kid")), None)
     if key is None:
-        raise NoSigningKey(
+        raise UnknownKeyEncryptionKey(
             f"{name} is encrypted with a key-encryption key that this process does not have; add that key "
             'at the end of AT_JWT["KEY_ENCRYPTION_KEYS"], or the former SECRET_KEY to SECRET_KEY_FALLBACKS'
         )

@@ -152,16 +152,17 @@ class KeyStore:
         """Return the instants of all keys that this process has read."""
         return tuple(record.times for record in self._records)
 
-    def unopenable_keys(self) -> dict[str, str]:
+    def unopenable_keys(self) -> dict[str, NoSigningKey]:
         """Return why signing and announced keys cannot be decrypted, by kid. Each key is decrypted once."""
-        now, problems = timezone.now(), {}
+        now, errors = timezone.now(), {}
         for record in self._records:
             if is_usable(record.times, now):
                 try:
                     self._open(record)
                 except NoSigningKey as error:
-                    problems[record.times.kid] = str(error)
-        return problems
+                    # Without the frames, whose variables hold keys.
+                    errors[record.times.kid] = error.with_traceback(None)
+        return errors
 
     def jwk_set_max_age(self) -> int:
         """Return the seconds for which the JWK set may be cached now.
