@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from django_at_jwt.core.audience import Audience
 
-    from .refresh_families import LockedFamily
+    from .refresh_families import LockedFamily, Superseded
 
 
 class RefreshGrantMixin:
@@ -95,9 +95,13 @@ class RefreshGrantMixin:
         if family.token is None:
             raise InvalidGrantError("The refresh token was deleted by another request.", request=request)
         if family.token.revoked is None:
+            self._check_and_set_request_resource(request)  # type: ignore[attr-defined]
             save = super()._save_bearer_token  # type: ignore[misc]
-            is_dot = save.__func__ is OAuth2Validator._save_bearer_token
-            return self._replace_tokens(token, request, family, expires_at, own_save=None if is_dot else save)
+            if save.__func__ is OAuth2Validator._save_bearer_token:
+                self._replace_tokens(token, request, family, expires_at)
+            else:
+                self._replace_tokens_with(save, token, request, family)
+            return None
         replacement = first_replacement(family.token)
         if replacement is None:
             raise InvalidGrantError("The refresh token was revoked by another request.", request=request)
@@ -111,67 +115,53 @@ class RefreshGrantMixin:
         return None
 
     def _replace_tokens(
-        self,
-        token: dict[str, Any],
-        request: Request,
-        family: LockedFamily,
-        expires_at: datetime,
-        *,
-        own_save: Callable[..., Any] | None,
+        self, token: dict[str, Any], request: Request, family: LockedFamily, expires_at: datetime
     ) -> None:
         """Store the tokens of a refresh, and end those that they replace.
 
         DOT would read each row again, and end the former access token even if it is for another API.
-
-        Args:
-            own_save: the ``_save_bearer_token()`` of a site's own validator, which replaces the tokens itself.
         """
-        self._check_and_set_request_resource(request)  # type: ignore[attr-defined]
         used, rotates = family.token, self.rotate_refresh_token(request)
-        replaced = _access_token_of(used, request.refresh_token_instance, is_overwritten=not rotates)
-        if replaced is None:
-            raise InvalidGrantError("The access token was revoked by another request.", request=request)
-        identifier = stored(request, AUTHORIZATION).identifier
-        in_place = not rotates or is_unstored_token(token["access_token"])
-        superseded = end_replaced(
-            family,
-            replaced,
-            audience=request.resource,
-            identifier=identifier,
-            ends_used=rotates and own_save is None,
-            keeps_row=in_place or own_save is not None,
-        )
-        overwrites = not rotates and (superseded.replaced or own_save is not None)
-        setattr(request, LINK, superseded.link if superseded.replaced or overwrites else None)
-        if own_save is not None:
-            if rotates and not superseded.replaced:
-                # Otherwise, DOT would delete the former access token.
-                used.access_token = None
-                used.save(update_fields=["access_token", "updated"])
-            with because(EndReason.SUPERSEDED):
-                own_save(token, request)
-            if overwrites:
-                link_token(request, _access_token_of(used, used, is_overwritten=True), token)
-        elif rotates:
-            row = replaced
-            if in_place and superseded.replaced:
+        # A row that holds no token value is overwritten with rotation, too.
+        can_overwrite = not rotates or is_unstored_token(token["access_token"])
+        row, superseded = _end_former(request, family, rotates=rotates, ends_used=rotates, keeps_row=can_overwrite)
+        setattr(request, LINK, superseded.link if superseded.replaced else None)
+        if superseded.replaced and can_overwrite:
+            if rotates:
                 row.source_refresh_token, id_token = used, token.get("id_token")
                 row.id_token = self._load_id_token(id_token) if id_token else None  # type: ignore[attr-defined]
-                self._overwrite(row, token, request, expires_at)
-            else:
-                row = self._create_access_token(expires_at, request, token, source_refresh_token=used)  # type: ignore[attr-defined]
-            self._create_refresh_token(request, token["refresh_token"], row, used)  # type: ignore[attr-defined]
-        elif overwrites:
-            self._overwrite(replaced, token, request, expires_at)
+            self._overwrite(row, token, request, expires_at)
         else:
-            used.access_token = self._create_access_token(expires_at, request, token)  # type: ignore[attr-defined]
+            source = used if rotates else None
+            row = self._create_access_token(expires_at, request, token, source_refresh_token=source)  # type: ignore[attr-defined]
+        if rotates:
+            self._create_refresh_token(request, token["refresh_token"], row, used)  # type: ignore[attr-defined]
+        elif not superseded.replaced:
+            used.access_token = row
             used.save(update_fields=["access_token", "updated"])
 
-    def _overwrite(self, row: Any, token: dict[str, Any], request: Request, expires_at: datetime) -> None:
-        """Store an access token in the row of the one that it replaces, as DOT does without rotation.
+    def _replace_tokens_with(
+        self, save: Callable[..., Any], token: dict[str, Any], request: Request, family: LockedFamily
+    ) -> None:
+        """Store the tokens of a refresh with a site's own ``_save_bearer_token()``, which also ends those it replaces.
 
-        A row that holds no token value is overwritten with rotation, too.
+        Before that, the siblings are revoked and the replaced access tokens denied.
         """
+        used, rotates = family.token, self.rotate_refresh_token(request)
+        _, superseded = _end_former(request, family, rotates=rotates, ends_used=False, keeps_row=True)
+        setattr(request, LINK, superseded.link if superseded.replaced or not rotates else None)
+        if rotates and not superseded.replaced:
+            # Otherwise, DOT would delete the former access token.
+            used.access_token = None
+            used.save(update_fields=["access_token", "updated"])
+        with because(EndReason.SUPERSEDED):
+            save(token, request)
+        if not rotates:
+            # DOT has overwritten the row of the former access token.
+            link_token(request, _access_token_of(used, used, lock=True), token)
+
+    def _overwrite(self, row: Any, token: dict[str, Any], request: Request, expires_at: datetime) -> None:
+        """Store an access token in the row of the one that it replaces, as DOT does without rotation."""
         row.user, row.application, row.resource = request.user, request.client, request.resource
         row.scope, row.expires = token["scope"], expires_at
         self._set_token_value(row, token["access_token"])  # type: ignore[attr-defined]
@@ -188,15 +178,32 @@ class RefreshGrantMixin:
         self._create_refresh_token(request, token["refresh_token"], access_token, replaced)  # type: ignore[attr-defined]
 
 
-def _access_token_of(used: Any, known: Any, *, is_overwritten: bool) -> Any:
+def _end_former(
+    request: Request, family: LockedFamily, *, rotates: bool, ends_used: bool, keeps_row: bool
+) -> tuple[Any, Superseded]:
+    """End the tokens that a refresh replaces, as :func:`end_replaced`, and return the former access token's row.
+
+    Raises:
+        InvalidGrantError: the row was deleted.
+    """
+    row = _access_token_of(family.token, request.refresh_token_instance, lock=not rotates)
+    if row is None:
+        raise InvalidGrantError("The access token was revoked by another request.", request=request)
+    identifier = stored(request, AUTHORIZATION).identifier
+    return row, end_replaced(
+        family, row, audience=request.resource, identifier=identifier, ends_used=ends_used, keeps_row=keeps_row
+    )
+
+
+def _access_token_of(used: Any, known: Any, *, lock: bool) -> Any:
     """Return the access token of a locked refresh token, or ``None`` if it was deleted.
 
     Args:
         used: the refresh token.
         known: the same refresh token, as it was validated, with its access token.
-        is_overwritten: lock the access token: another request may have overwritten it.
+        lock: lock the access token and read it again, since another request may have overwritten it.
     """
-    if not is_overwritten and used.access_token_id == known.access_token_id:
+    if not lock and used.access_token_id == known.access_token_id:
         return known.access_token
     return get_access_token_model().objects.select_for_update().filter(pk=used.access_token_id).first()
 
