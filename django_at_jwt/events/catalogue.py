@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 
+# The values of AccessTokenRefused.endpoint for requests for a token.
+_ISSUING: Final = frozenset({"token", "authorization", "direct"})
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AccessTokenIssued(Event):
     """An access token was issued, and stored if it has a row.
@@ -45,10 +49,12 @@ class AccessTokenIssued(Event):
 class AccessTokenRefused(Event):
     """A request for a token was refused: at the token or the authorization endpoint, or by ``issue_access_token()``.
 
-    The level is ``ERROR`` if the server is at fault (``server_error``).
+    Also emitted if a client cannot be authenticated at another endpoint (``invalid_client``). The level is ``ERROR`` if
+    the server is at fault (``server_error``).
 
     Attributes:
-        endpoint: ``token``, ``authorization``, or ``direct`` for ``issue_access_token()``.
+        endpoint: ``token``, ``authorization``, or ``direct`` for ``issue_access_token()``; for a client that is not
+            authenticated also ``revocation``, ``introspection``, ``device_authorization`` or ``pushed_request``.
         grant: the grant type; ``direct`` as above, ``other`` if this app does not know it, or ``None`` for a request
             without one.
         client_id: the client, or ``None`` if it was not identified. If ``error`` is ``invalid_client``, it was not
@@ -70,6 +76,13 @@ class AccessTokenRefused(Event):
     def level(self) -> int:
         """The level of the log record."""
         return logging.ERROR if self.error == "server_error" else logging.INFO
+
+    @property
+    def text(self) -> str:
+        """The text of the log record."""
+        if self.endpoint in _ISSUING:
+            return self.message
+        return "A client was not authenticated at the %(endpoint)s endpoint: %(reason)s"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -77,7 +77,9 @@ def _seconds(name: str, description: str, *labels: str) -> Metric:
 
 
 TOKENS_ISSUED: Final = _counter("tokens_issued", "Access tokens issued.", "grant", "format", "algorithm")
-TOKENS_REFUSED: Final = _counter("tokens_refused", "Refused requests for a token.", "endpoint", "grant", "error")
+TOKENS_REFUSED: Final = _counter(
+    "tokens_refused", "Refused requests for a token, and failed client logins.", "endpoint", "grant", "error"
+)
 TOKENS_REJECTED: Final = _counter("tokens_rejected", "Rejected access tokens.", "where", "reason")
 TOKENS_UNVERIFIABLE: Final = _counter(
     "tokens_unverifiable", "Access tokens that an API could neither accept nor reject.", "missing"

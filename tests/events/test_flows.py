@@ -124,6 +124,49 @@ class TestTokens:
         assert refused.reason == reason or not reason
         assert not reason or reason not in answer.text
 
+    @pytest.mark.parametrize(
+        ("url", "endpoint", "credentials", "identified", "reason"),
+        [
+            ("/o/revoke_token/", "revocation", {"client_secret": "wrong"}, True, "wrong client secret"),
+            ("/o/revoke_token/", "revocation", {"client_id": "nobody"}, False, "unknown client"),
+            ("/o/introspect/", "introspection", {"client_secret": "wrong"}, True, "wrong client secret"),
+            ("/o/introspect/", "introspection", {"client_id": "nobody"}, False, "unknown client"),
+            (
+                "/o/device-authorization/",
+                "device_authorization",
+                {"client_secret": "wrong"},
+                True,
+                "wrong client secret",
+            ),
+        ],
+    )
+    def test_client_is_not_authenticated_at_another_endpoint(
+        self, url, endpoint, credentials, identified, reason, make_client, events, caplog
+    ):
+        caplog.set_level(logging.INFO, "django_at_jwt")
+        web = make_client(DEVICE_CODE_GRANT)
+        assert web.post(url, {"token": "x", "grant_type": "x", **credentials}).status_code == 401
+        assert events == [
+            AccessTokenRefused(
+                endpoint=endpoint,
+                grant=None,
+                client_id=web.application.client_id if identified else None,
+                error="invalid_client",
+                reason=reason,
+            )
+        ]
+        assert f"A client was not authenticated at the {endpoint} endpoint: {reason}" in caplog.messages
+
+    @pytest.mark.parametrize("url", ["/o/revoke_token/", "/o/introspect/"])
+    def test_other_errors_of_endpoints_without_tokens_are_not_refusals(self, url, service, events):
+        assert service.post(url, {}).status_code == 400
+        assert events == []
+
+    def test_introspection_without_credentials(self, client, events):
+        assert client.post("/o/introspect/", {"token": "x"}).status_code == 401
+        [refused] = events
+        assert (refused.endpoint, refused.error, refused.client_id) == ("introspection", "invalid_client", None)
+
     def test_refused_for_a_reason_that_only_the_log_has(self, service, events):
         assert service.token("client_credentials").json()["error"] == "server_error"
         [refused] = events

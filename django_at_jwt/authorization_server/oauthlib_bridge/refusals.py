@@ -1,4 +1,4 @@
-"""Report each refused request for a token once, with the client if it is stored."""
+"""Report each refused request for a token, and each client that is not authenticated, once."""
 
 from __future__ import annotations
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from django.http import HttpRequest, HttpResponse
     from oauthlib.common import Request
 
+_INVALID_CLIENT: Final = "invalid_client"
+_TOKEN: Final = "token"  # noqa: S105 - the name of an endpoint
 _GRANTS: Final = frozenset({AUTHORIZATION_CODE, CLIENT_CREDENTIALS, DEVICE_CODE, PASSWORD, REFRESH_TOKEN})
 
 # While the user has not decided yet, a device polls (RFC 8628 section 3.5).
@@ -32,7 +34,7 @@ _NOT_DECIDED: Final = frozenset({"authorization_pending", "slow_down"})
 
 
 @dataclass(slots=True)
-class _TokenRequest:
+class _Request:
     client_id: str | None = None
     # Why the client was not authenticated, for the log, or empty.
     failure: str = ""
@@ -40,17 +42,20 @@ class _TokenRequest:
 
 
 # oauthlib makes its own request, and returns only the response that the client gets.
-_current: Final[ContextVar[_TokenRequest | None]] = ContextVar("django_at_jwt_token_request", default=None)
+_current: Final[ContextVar[_Request | None]] = ContextVar("django_at_jwt_token_request", default=None)
 
 
-def reporting_refusals(request: HttpRequest, answer: Callable[[], HttpResponse]) -> HttpResponse:
-    """Return the answer to a token request, and report an error response that was not reported yet.
+def reporting_refusals(
+    request: HttpRequest, answer: Callable[[], HttpResponse], *, endpoint: str = _TOKEN
+) -> HttpResponse:
+    """Return the answer to a request, and report an error response that was not reported yet.
 
     Args:
-        request: the token request.
+        request: a token request, or another that a client authenticates.
         answer: returns the response.
+        endpoint: the endpoint. Of endpoints that issue no tokens, only failures to authenticate are reported.
     """
-    current = _TokenRequest()
+    current = _Request()
     token = _current.set(current)
     try:
         response = answer()
@@ -58,35 +63,35 @@ def reporting_refusals(request: HttpRequest, answer: Callable[[], HttpResponse])
         _current.reset(token)
     if response.status_code >= HTTPStatus.BAD_REQUEST and not current.is_reported:
         error, description = _error_in(response)
-        if error not in _NOT_DECIDED:
+        if error == _INVALID_CLIENT or (endpoint == _TOKEN and error not in _NOT_DECIDED):
             emit(
                 AccessTokenRefused(
-                    endpoint="token",
-                    grant=_known(request.POST.get("grant_type")),
+                    endpoint=endpoint,
+                    grant=_known(request.POST.get("grant_type")) if endpoint == _TOKEN else None,
                     client_id=current.client_id,
                     error=error,
-                    reason=current.failure if error == "invalid_client" and current.failure else description,
+                    reason=current.failure if error == _INVALID_CLIENT and current.failure else description,
                 )
             )
     return response
 
 
 def note_client(request: Request) -> None:
-    """Remember the client of the current token request, which was authenticated."""
+    """Remember the client of the current request, which was authenticated."""
     current = _current.get()
     if current is not None:
         current.client_id, current.failure = request.client.client_id, ""
 
 
 def note_failed_secret(client: Any, reason: str) -> None:
-    """Remember why the secret of the current token request is not that of a stored client."""
+    """Remember why the secret of the current request is not that of a stored client."""
     current = _current.get()
     if current is not None and client is not None:
         current.client_id, current.failure = client.client_id, reason
 
 
 def note_no_client() -> None:
-    """Remember that the current token request names no stored client, unless a secret was compared."""
+    """Remember that the current request names no stored client, unless a secret was compared."""
     current = _current.get()
     if current is not None and not current.failure:
         current.failure = "unknown client"
@@ -103,7 +108,7 @@ def report_refusal(error: str, reason: str, request: Request) -> None:
     is_direct = stored(request, IS_DIRECT) is True
     if current is not None and not is_direct:
         current.is_reported = True
-    endpoint = "authorization" if is_authorization_request(request) else "token"
+    endpoint = "authorization" if is_authorization_request(request) else _TOKEN
     emit(
         AccessTokenRefused(
             endpoint=DIRECT if is_direct else endpoint,

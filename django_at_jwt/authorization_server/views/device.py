@@ -16,7 +16,12 @@ from oauth2_provider.models import get_application_model, get_device_grant_model
 
 from django_at_jwt.authorization_server.endpoint_urls import endpoint_path
 from django_at_jwt.authorization_server.login.events import authentication_of
-from django_at_jwt.authorization_server.oauthlib_bridge import begin_polling, pending_audience, requested_audience
+from django_at_jwt.authorization_server.oauthlib_bridge import (
+    begin_polling,
+    pending_audience,
+    reporting_refusals,
+    requested_audience,
+)
 from django_at_jwt.core.errors import IssuanceError
 from django_at_jwt.models import Authorization
 
@@ -34,7 +39,10 @@ class DeviceAuthorizationView(EndpointMixin, OwnCoreMixin, toolkit_views.DeviceA
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Answer a device authorization request (RFC 8628 section 3.1)."""
-        response: HttpResponse = super().post(request, *args, **kwargs)
+        parent = super().post
+        response = reporting_refusals(
+            request, lambda: parent(request, *args, **kwargs), endpoint="device_authorization"
+        )
         if response.status_code == HTTPStatus.OK:
             answer = json.loads(response.content)
             begin_polling(answer["device_code"], answer["interval"])

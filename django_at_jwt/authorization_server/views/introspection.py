@@ -16,7 +16,7 @@ from oauth2_provider import views as toolkit_views
 
 from django_at_jwt.authorization_server.introspection import introspect
 from django_at_jwt.authorization_server.keys.local import local_keys
-from django_at_jwt.authorization_server.oauthlib_bridge import authenticated_client
+from django_at_jwt.authorization_server.oauthlib_bridge import authenticated_client, reporting_refusals
 from django_at_jwt.conf import app_settings, local_issuer
 from django_at_jwt.core.bearer import INSUFFICIENT_SCOPE, INVALID_TOKEN, Challenge
 from django_at_jwt.core.introspection import SIGNED_MEDIA_TYPE, signed_response
@@ -58,8 +58,8 @@ class IntrospectTokenView(EndpointMixin, OwnCoreMixin, toolkit_views.IntrospectT
         """Answer the request, after authentication; other methods are refused before it."""
         if str(request.method).lower() not in self.http_method_names:
             return self.http_method_not_allowed(request)
-        response: HttpResponse = super().dispatch(request, *args, **kwargs)
-        return response
+        parent = super().dispatch
+        return reporting_refusals(request, lambda: parent(request, *args, **kwargs), endpoint="introspection")
 
     def http_method_not_allowed(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Return a 405 response with the allowed methods."""

@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 from django.http import QueryDict
 
 from django_at_jwt.authorization_server import toolkit
+from django_at_jwt.authorization_server.oauthlib_bridge import reporting_refusals
 from django_at_jwt.models.primary import primary_rows
 
 from .base import OwnCoreMixin, refusal
@@ -30,8 +31,8 @@ class PushedAuthorizationRequestView(EndpointMixin, OwnCoreMixin, toolkit.Pushed
         """Store an authorization request (RFC 9126 section 2); refuse parameters in the query, which is logged."""
         if request.GET:
             return refusal("invalid_request", "Send all parameters in the form.", HTTPStatus.BAD_REQUEST)
-        response: HttpResponse = super().post(request, *args, **kwargs)
-        return response
+        parent = super().post
+        return reporting_refusals(request, lambda: parent(request, *args, **kwargs), endpoint="pushed_request")
 
 
 def pushed_parameters(request: HttpRequest) -> QueryDict | None:

@@ -83,6 +83,11 @@ class TokenView(CrossOriginMixin, EndpointMixin, OwnCoreMixin, toolkit_views.Tok
 class RevokeTokenView(CrossOriginMixin, EndpointMixin, OwnCoreMixin, toolkit_views.RevokeTokenView):
     """DOT's revocation endpoint (RFC 7009)."""
 
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Answer a revocation request."""
+        parent = super().post
+        return reporting_refusals(request, lambda: parent(request, *args, **kwargs), endpoint="revocation")
+
 
 class UserInfoView(CrossOriginMixin, EndpointMixin, OwnCoreMixin, toolkit_views.UserInfoView):
     """DOT's userinfo endpoint; rejects tokens in the query, which appear in logs (RFC 6750 section 2.3)."""
