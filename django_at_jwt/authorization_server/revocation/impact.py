@@ -12,7 +12,7 @@ from django_at_jwt.models import IssuedToken
 from django_at_jwt.models.primary import primary_rows
 
 from .authorizations import live_authorizations_of_client, live_authorizations_of_users
-from .rows import access_tokens_with, in_batches, of_users
+from .rows import access_tokens_of_users, access_tokens_with, in_batches, of_users
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -34,7 +34,7 @@ def tokens_of_users(users: Iterable[Any], model: Any) -> TokenCounts:
     for batch in in_batches(users):
         of_batch = _counted(
             live_authorizations_of_users(batch, model).count(),
-            access_tokens=of_users(get_access_token_model(), batch),
+            access_tokens=access_tokens_of_users(batch),
             refresh_tokens=of_users(get_refresh_token_model(), batch),
         )
         counts = TokenCounts(*map(sum, zip(counts, of_batch, strict=True)))

@@ -37,6 +37,7 @@ from .authorizations import (
 from .entries import deny_audience, deny_authorizations, deny_client, deny_tokens, shorten_audience_entries
 from .issued_tokens import is_live, issued_token, latest_expiry
 from .rows import (
+    access_tokens_of_users,
     access_tokens_with,
     databases,
     delete_codes,
@@ -99,7 +100,7 @@ def revoke_users(users: Iterable[Any], *, model: Any, reason: EndReason = EndRea
             ended += end_authorizations(live_authorizations_of_users(batch, model), reason=reason)
             # Also tokens from before this app recorded authorizations.
             revoke_refresh_tokens(of_users(get_refresh_token_model(), batch))
-            expire_access_tokens(of_users(get_access_token_model(), batch))
+            expire_access_tokens(access_tokens_of_users(batch))
             delete_codes(of_users(get_grant_model(), batch))
             end_device_codes(of_users(get_device_grant_model(), batch))
     return ended

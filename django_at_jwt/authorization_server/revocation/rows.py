@@ -22,6 +22,7 @@ from oauth2_provider.models import (
     get_grant_model,
     get_refresh_token_model,
 )
+from oauth2_provider.settings import oauth2_settings
 
 from django_at_jwt.models.primary import primary_rows
 
@@ -101,6 +102,18 @@ def of_users(model: type[Model], users: Collection[Any]) -> Q:
     """
     related = user_model_of(model)
     return Q(user__in=[getattr(user, related._meta.pk.attname) for user in users if isinstance(user, related)])
+
+
+def access_tokens_of_users(users: Collection[Any]) -> Q:
+    """Return the condition for the access tokens that end with the authorizations of users.
+
+    A registration access token (RFC 7592) is not a login of the user who registered the client, and cannot be replaced,
+    so it ends only if the user is inactive.
+    """
+    model = get_access_token_model()
+    active = [user for user in users if getattr(user, "is_active", True)]
+    kept = of_users(model, active) & Q(scope=oauth2_settings.DCR_REGISTRATION_SCOPE)
+    return of_users(model, users) & ~kept
 
 
 def user_model_of(model: type[Model]) -> Any:

@@ -18,8 +18,10 @@ from oauth2_provider.models import get_access_token_model, get_application_model
 from oauth2_provider.views import DynamicClientRegistrationView
 
 from django_at_jwt import oauth2_provider_settings
+from django_at_jwt.authorization_server.revocation.impact import tokens_of_users
 from django_at_jwt.authorization_server.views import registration
 from django_at_jwt.authorization_server.views.registration import MOST_BYTES, RegistrationView, _offered_grant_types
+from django_at_jwt.revocation import revoke_client, revoke_user
 from tests.conftest import DEVICE_CODE_GRANT, REDIRECT_URI, decoded
 from tests.settings import API, REPORTS
 
@@ -396,6 +398,24 @@ class TestManagement:
         assert kept == ("new", "RS256", "https://spa.example.com")
         assert client.name == "Renamed"
         assert client.updated > before
+
+    def test_the_token_is_not_a_login_of_the_user_who_registered_the_client(self, allow, user):
+        allow("users")
+        browser = Client()
+        browser.force_login(user)
+        made = register(CLIENTS["Claude"], client=browser).json()
+        user.set_password("battery staple")
+        user.save()
+        assert tokens_of_users([user], type(user)).access_tokens == 0
+        revoke_user(user)
+        assert self.own(made, method="get").status_code == 200
+        user.is_active = False
+        user.save()
+        assert self.own(made, method="get").status_code == 401
+
+    def test_the_token_ends_with_all_tokens_of_the_client(self, made):
+        revoke_client(applications().get())
+        assert self.own(made, method="get").status_code == 401
 
     def test_deletion(self, made):
         assert self.own(made, method="delete").status_code == 204
