@@ -93,13 +93,15 @@ class GrantStorageMixin:
         If the client has exchanged the code before, its authorization ends (RFC 6749 section 4.1.2).
         """
         valid = bool(super().validate_code(client_id, code, client, request, *args, **kwargs))  # type: ignore[misc]
-        if valid:
-            setattr(request, CODE_GRANT, get_grant_model().objects.filter(code=code, application=client).first())
-            attach_authorization(request, Authorization.objects.of_code(code))
-            request.scopes = _possible_scopes(request.scopes or (), request.client)
-        else:
+        # Another request may have exchanged the code since DOT has read its grant.
+        grant = get_grant_model().objects.filter(code=code, application=client).first() if valid else None
+        if grant is None:
             end_replayed_code(code, client)
-        return valid
+            return False
+        setattr(request, CODE_GRANT, grant)
+        attach_authorization(request, Authorization.objects.of_code(code))
+        request.scopes = _possible_scopes(request.scopes or (), request.client)
+        return True
 
     def confirm_redirect_uri(
         self, client_id: str, code: str, redirect_uri: str, client: Any, request: Request, *args: Any, **kwargs: Any

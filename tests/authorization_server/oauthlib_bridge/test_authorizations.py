@@ -10,6 +10,7 @@ from django.db import connections
 from django.urls import reverse
 from django.utils import timezone
 from oauth2_provider.models import get_access_token_model, get_grant_model, get_refresh_token_model
+from oauth2_provider.oauth2_validators import OAuth2Validator
 
 from django_at_jwt.authorization_server.oauthlib_bridge.opaque_token import read_opaque_token
 from django_at_jwt.authorization_server.revocation.revoke import end_authorizations
@@ -383,6 +384,23 @@ class TestReplayedCode:
         assert self.ended(web, answer)
         assert not self.ended(web, other)
         assert web.exchange(code).status_code == 400
+
+    def test_exchange_between_the_reads_of_its_grant(self, signing_keys, web, user, monkeypatch):
+        code, validate = web.authorize(user)["code"], OAuth2Validator.validate_code
+        answers = []
+
+        def exchanged_after_the_first_read(*args, **kwargs):
+            valid = validate(*args, **kwargs)
+            if not answers:
+                answers.append(None)
+                answers[0] = web.exchange(code)
+            return valid
+
+        monkeypatch.setattr(OAuth2Validator, "validate_code", exchanged_after_the_first_read)
+        refused = web.exchange(code)
+        assert (refused.status_code, refused.json()["error"]) == (400, "invalid_grant")
+        assert answers[0].status_code == 200
+        assert self.ended(web, answers[0].json())
 
     def test_ends_its_tokens_since_refreshed(self, rotating, signing_keys, web, user):
         code = web.authorize(user)["code"]
