@@ -177,12 +177,14 @@ def store_code(request: Request, code: str, *, scopes: Sequence[str], expires_at
 def end_replayed_code(code: str, client: Any) -> None:
     """End the authorization of a code that the client has exchanged before (RFC 6749 section 4.1.2)."""
     model, key = reference_to(client)
-    used = primary_rows(Authorization).filter(
-        code_hash=credential_hash(code), code_used_at__isnull=False, client_model=model, client_key=key
+    rows = primary_rows(Authorization).filter(
+        code_hash=credential_hash(code), client_model=model, client_key=key, ended_at__isnull=True
     )
-    with transaction.atomic(using=used.db):
-        # A locking read also sees what was committed since this transaction began.
-        ended = end_authorizations(used.select_for_update(), reason=EndReason.CODE_REPLAYED)
+    with transaction.atomic(using=rows.db):
+        # A locking read also sees what was committed since this transaction began, and waits for an exchange that has
+        # committed in the database of the grant, but not yet here.
+        used = [row for row in rows.select_for_update() if row.code_used_at is not None]
+        ended = end_authorizations(used, reason=EndReason.CODE_REPLAYED)
     if ended:
         emit(CredentialReused(credential="code", client_id=client.client_id))
 

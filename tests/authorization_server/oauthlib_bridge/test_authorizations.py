@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.conf import settings
-from django.db import connections
+from django.db import connection, connections, transaction
 from django.urls import reverse
 from django.utils import timezone
 from oauth2_provider.models import get_access_token_model, get_grant_model, get_refresh_token_model
 from oauth2_provider.oauth2_validators import OAuth2Validator
 
+from django_at_jwt.authorization_server.oauthlib_bridge.authorization import end_replayed_code
 from django_at_jwt.authorization_server.oauthlib_bridge.opaque_token import read_opaque_token
 from django_at_jwt.authorization_server.revocation.revoke import end_authorizations
 from django_at_jwt.core.token_id import LONGEST_TOKEN_ID, TokenId
@@ -401,6 +403,29 @@ class TestReplayedCode:
         assert (refused.status_code, refused.json()["error"]) == (400, "invalid_grant")
         assert answers[0].status_code == 200
         assert self.ended(web, answers[0].json())
+
+    @pytest.mark.django_db(transaction=True)
+    def test_exchange_that_is_not_committed_yet(self, signing_keys, web, user):
+        # With several databases, its grant can be deleted already.
+        if not connection.features.has_select_for_update:
+            pytest.skip("without row locks, requests follow one another")
+        code = web.authorize(user)["code"]
+
+        def replay():
+            try:
+                end_replayed_code(code, web.application)
+            finally:
+                connection.close()
+
+        with ThreadPoolExecutor(1) as pool:
+            with transaction.atomic():
+                Authorization.objects.update(code_used_at=timezone.now())
+                replayed = pool.submit(replay)
+                # It waits for the row; if it is late, it finds what it would wait for.
+                wait([replayed], timeout=0.5)
+                assert not replayed.done()
+            replayed.result()
+        assert Authorization.objects.get().end_reason == "code_replayed"
 
     def test_ends_its_tokens_since_refreshed(self, rotating, signing_keys, web, user):
         code = web.authorize(user)["code"]
