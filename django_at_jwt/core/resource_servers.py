@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from django_at_jwt.core.jose.algorithms import ALGORITHMS
 
 from .bearer import is_scope
+from .quotation import is_storable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
@@ -285,7 +286,8 @@ def read_scopes(value: object) -> Mapping[str, str]:
     """Read scopes: a list, or a dict with a description for each.
 
     Raises:
-        ValueError: it is neither, or not a valid scope (RFC 6749 section 3.3).
+        ValueError: it is neither, has an invalid scope (RFC 6749 section 3.3), or has a description that cannot be
+            stored.
     """
     if isinstance(value, str) or not isinstance(value, (Mapping, Sequence)):
         raise ValueError("is neither a dict of scopes with their descriptions nor a list of scopes")
@@ -298,6 +300,8 @@ def read_scopes(value: object) -> Mapping[str, str]:
             )
         if not isinstance(text, str):
             raise ValueError(f"has a description of the scope {scope} that is not a string")
+        if not is_storable(text):
+            raise ValueError(f"has a description of the scope {scope} with NUL characters or lone surrogates")
         scopes[scope] = text
     return scopes
 

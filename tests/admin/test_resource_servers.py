@@ -159,6 +159,7 @@ def test_without_scopes_it_has_those_that_no_other_api_names(admin):
         ({"scopes": "raed Read"}, "scopes", "has read, write, reports:read"),
         ({"scopes": "read Read\nread Again"}, "scopes", "Duplicate scope: read"),
         ({"scopes": 'quo"te'}, "scopes", "Invalid scope"),
+        ({"scopes": "read a\x00b"}, "scopes", "NUL characters"),
         ({"lifetime": "0"}, "lifetime", "at least one second"),
         ({"lifetime": "-5"}, "lifetime", "at least one second"),
         ({"lifetime": "an hour"}, "lifetime", "Enter a duration, such as “1 hour”"),

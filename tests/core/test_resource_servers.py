@@ -143,6 +143,8 @@ def test_declared():
         ({API: {"scopes": ['quo"te']}}, "invalid scope"),
         ({API: {"scopes": [7]}}, "invalid scope"),
         ({API: {"scopes": {"read": None}}}, "has a description of the scope read"),
+        ({API: {"scopes": {"read": "a\x00b"}}}, "has a description of the scope read with NUL characters"),
+        ({API: {"scopes": {"read": "a\ud800b"}}}, "has a description of the scope read with NUL characters"),
         ({API: {"lifetime": 0}}, "positive integer"),
         ({API: {"lifetime": True}}, "positive integer"),
         ({API: {"lifetime": 1.5}}, "positive integer"),
