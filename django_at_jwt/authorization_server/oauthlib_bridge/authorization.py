@@ -180,7 +180,7 @@ def end_replayed_code(code: str, client: Any) -> None:
     rows = primary_rows(Authorization).filter(
         code_hash=credential_hash(code), client_model=model, client_key=key, ended_at__isnull=True
     )
-    with transaction.atomic(using=rows.db):
+    with one_transaction():
         # A locking read also sees what was committed since this transaction began, and waits for an exchange that has
         # committed in the database of the grant, but not yet here.
         used = [row for row in rows.select_for_update() if row.code_used_at is not None]

@@ -7,9 +7,8 @@ import secrets
 from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID, uuid4
 
-from django.db import router, transaction
 from django.views.decorators.debug import sensitive_variables
-from oauth2_provider.models import get_device_grant_model, get_grant_model, get_refresh_token_model
+from oauth2_provider.models import get_device_grant_model, get_grant_model
 from oauth2_provider.settings import oauth2_settings
 from oauthlib.oauth2 import InvalidGrantError
 
@@ -18,6 +17,7 @@ from django_at_jwt.authorization_server.revocation.authorizations import (
     authorizations_of_access_tokens,
     lock_authorizations,
 )
+from django_at_jwt.authorization_server.revocation.revoke import one_transaction
 from django_at_jwt.authorization_server.unused_clients import record_use
 from django_at_jwt.core.errors import IssuanceError
 from django_at_jwt.core.grant_types import DEVICE_CODE
@@ -210,7 +210,7 @@ class GrantStorageMixin:
                 end_unstored(claims)
             return None
         checksum = credential_hash(token)
-        with transaction_of_authorizations(), transaction.atomic(using=router.db_for_write(get_refresh_token_model())):
+        with one_transaction():
             # Lock authorizations before tokens, as a token request does. DOT would lock the refresh token first.
             lock_authorizations(authorizations_of_access_tokens(access_tokens_of_client(checksum, request.client)))
             for refresh_token in live_of_client(checksum, request.client):

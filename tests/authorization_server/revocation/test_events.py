@@ -15,6 +15,7 @@ from django.contrib.auth.hashers import make_password
 from django.core import serializers
 from django.core.management import call_command
 from django.db import connections, router
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils import timezone
 from oauth2_provider.models import get_access_token_model, get_application_model, get_refresh_token_model
 
@@ -533,3 +534,29 @@ def test_authorizations_are_locked_before_the_row_that_changes(kind, tokens, use
     changed = next(place for place, sql in enumerate(statements) if sql.startswith(f'UPDATE "{model._meta.db_table}"'))
     assert locked < changed
     assert not tokens.is_live()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("end", ["refresh token", "access token", "token of the client itself", "replayed code"])
+def test_deny_list_is_committed_before_the_rows_of_another_database(end, web, service, user, monkeypatch):
+    # The other way round, a failure in between would leave a token that the client cannot revoke again.
+    denying, ending = router.db_for_write(DenyListEntry), router.db_for_write(get_access_token_model())
+    if denying == ending:
+        pytest.skip("the deny list is in the database of the tokens")
+    code = web.authorize(user)["code"]
+    tokens, own = granted(web, web.exchange(code)), granted(service, service.token("client_credentials"))
+    committed, commit = [], BaseDatabaseWrapper._commit
+
+    def record(connection):
+        commit(connection)
+        committed.append(connection.alias)
+
+    monkeypatch.setattr(BaseDatabaseWrapper, "_commit", record)
+    if end == "replayed code":
+        assert web.exchange(code).status_code == 400
+    elif end == "token of the client itself":
+        revoke(service, own.response["access_token"])
+    else:
+        revoke(web, tokens.response[end.replace(" ", "_")])
+    assert len(entries()) == 1
+    assert committed.index(denying) < committed.index(ending)
