@@ -20,6 +20,7 @@ from oauth2_provider.models import (
 )
 
 from django_at_jwt.authorization_server.revocation import revoke
+from django_at_jwt.authorization_server.revocation.entries import deny_tokens
 from django_at_jwt.models import Authorization, DenyListEntry, IssuedToken, SigningKey
 from django_at_jwt.models.authorization import EndReason, credential_hash
 from django_at_jwt.revocation import UnknownToken, revoke_authorization, revoke_client, revoke_token, revoke_user
@@ -187,6 +188,14 @@ class TestToken:
         assert not tokens.is_live()
         assert tokens.refresh().json()["error"] == "invalid_grant"
         assert second.is_live()
+
+    def test_again_if_only_the_deny_list_was_committed(self, tokens):
+        # With several databases, the transaction of the rows can fail after that of the deny list.
+        deny_tokens([(tokens.token_id, tokens.access_token.expires)], reason=EndReason.ADMINISTRATOR)
+        assert tokens.is_live()
+        assert revoke_token(tokens.token_id) is True
+        assert not tokens.is_live()
+        assert revoke_token(tokens.token_id) is False
 
     def test_whose_authorization_has_ended(self, tokens):
         identifier = tokens.authorization.identifier
