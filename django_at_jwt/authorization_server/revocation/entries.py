@@ -16,6 +16,7 @@ from django_at_jwt.conf import MAX_LEEWAY_SECONDS
 from django_at_jwt.core.deny_list import DenyKind
 from django_at_jwt.events import TokensRevoked, emit
 from django_at_jwt.models import DenyListEntry
+from django_at_jwt.models.primary import primary_rows
 
 from .deny_list import deny_list
 from .rows import BATCH
@@ -79,7 +80,7 @@ def shorten_audience_entries(audience: str, *, issued_until: datetime, expires_a
         expires_at: when the last of the tokens that stay denied expires.
         reason: of the entries.
     """
-    rows = DenyListEntry.objects.filter(
+    rows = primary_rows(DenyListEntry).filter(
         kind=DenyKind.AUDIENCE, value=audience, reason=reason, issued_until__gt=issued_until
     )
     # Databases may compare text without case.

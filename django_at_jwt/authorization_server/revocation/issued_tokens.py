@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from django.db.models import Max, Q
 from django.utils import timezone
+from oauth2_provider.models import get_refresh_token_model
 
 from django_at_jwt.authorization_server.resource_servers import registry
 from django_at_jwt.core.deny_list import DenyKind
@@ -61,8 +62,19 @@ def links_of(identifier: str) -> list[IssuedToken]:
 
 
 def is_live(link: IssuedToken) -> bool:
-    """Return whether a token is neither expired nor denied by its ``jti`` or its authorization."""
-    return link.expires_at > timezone.now() and not _is_denied(link.token_id)
+    """Return whether a token is neither expired nor denied by its ``jti`` or its authorization.
+
+    A denied one counts as live while the refresh token issued with it is: with several databases, the transaction that
+    ends the refresh token can fail after that of the deny list.
+    """
+    if link.expires_at <= timezone.now():
+        return False
+    return not _is_denied(link.token_id) or _has_live_refresh_token(link)
+
+
+def _has_live_refresh_token(link: IssuedToken) -> bool:
+    live = primary_rows(get_refresh_token_model()).filter(revoked__isnull=True)
+    return bool(link.access_token) and live.filter(access_token=link.access_token).exists()
 
 
 def _is_denied(token_id: str) -> bool:

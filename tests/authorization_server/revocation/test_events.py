@@ -27,6 +27,7 @@ from django_at_jwt.core.deny_list import DenyKind, DenyList
 from django_at_jwt.core.errors import TokenRejected
 from django_at_jwt.models import Authorization, DenyListEntry, IssuedToken, ResourceServer
 from django_at_jwt.models.authorization import EndReason
+from django_at_jwt.models.primary import primary_rows
 from tests.admin.pages import confirm, send
 from tests.conftest import captured_statements
 from tests.core.test_deny_list import claims
@@ -399,6 +400,13 @@ class TestResourceServers:
         stored = DenyList(row.entry for row in DenyListEntry.objects.all())
         assert stored.hit(claims(aud=MAIL, iat=again + 1), None) is None
         assert stored.hit(claims(aud=MAIL, iat=now), None) is DenyKind.AUDIENCE
+
+    def test_enabling_it_reads_no_replica(self, server, monkeypatch):
+        ResourceServer.objects.filter(pk=server.pk).update(enabled=False)
+        # The tests have no database called "replica", so reading from it fails.
+        monkeypatch.setattr("django.db.router.db_for_read", lambda model, **_hints: "replica")
+        server.save()
+        assert primary_rows(ResourceServer).get().enabled
 
     @pytest.mark.parametrize("end", ["disable", "delete"])
     def test_row_of_an_api_that_the_settings_declare_revokes_nothing(self, end, server, settings):
