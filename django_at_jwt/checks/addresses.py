@@ -12,7 +12,7 @@ from django.http.request import validate_host
 from django_at_jwt.conf import app_settings, local_issuer, oauth2_provider_settings, toolkit_setting
 from django_at_jwt.core.metadata import is_issuer
 
-from .ids import CheckId, has_root_urlconf, issues_tokens, settings_valid, views_take_access_tokens, when
+from .ids import CheckId, has_root_urlconf, imported, issues_tokens, settings_valid, views_take_access_tokens, when
 from .resource_servers import registered_servers
 
 if TYPE_CHECKING:
@@ -139,10 +139,9 @@ def _before_the_rest(found: Sequence[str], usual: Sequence[str]) -> Sequence[str
 
 def _uncovered_views(default: str) -> Iterator[str]:
     from oauth2_provider.oauth2_validators import validate_resource_as_url_prefix  # noqa: PLC0415 - not always installed
-    from oauth2_provider.settings import oauth2_settings  # noqa: PLC0415 - as above
 
-    validator = oauth2_settings.OAUTH2_VALIDATOR_CLASS
-    covers = oauth2_settings.RESOURCE_SERVER_TOKEN_RESOURCE_VALIDATOR
+    validator = imported(toolkit_setting("OAUTH2_VALIDATOR_CLASS"))
+    covers = imported(toolkit_setting("RESOURCE_SERVER_TOKEN_RESOURCE_VALIDATOR", validate_resource_as_url_prefix))
     # A site's own rule may depend on more than the address.
     if getattr(validator, "audience", None) is not None or covers is not validate_resource_as_url_prefix:
         return

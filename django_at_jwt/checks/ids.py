@@ -159,6 +159,16 @@ def views_take_access_tokens() -> bool:
     return "django_at_jwt.rest_framework" in sys.modules
 
 
+def imported(value: Any) -> Any:
+    """Return what a dotted path names, or ``None`` if it cannot be imported; any other value as it is."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return import_string(value)
+    except ImportError:
+        return None
+
+
 def problem_with_callable(path: str) -> str | None:
     """Return the problem of a callable's dotted path, as the rest of a sentence, or ``None``."""
     try:

@@ -17,7 +17,7 @@ from django_at_jwt.conf import (
 )
 from django_at_jwt.core.metadata import is_fetchable
 
-from .ids import CheckId, issues_tokens, settings_valid, when
+from .ids import CheckId, imported, issues_tokens, settings_valid, when
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -86,11 +86,11 @@ def check_loopback_client_metadata(**_kwargs: Any) -> list[CheckMessage]:
 
 
 def _uses_this_fetcher() -> bool:
-    from oauth2_provider.settings import oauth2_settings  # noqa: PLC0415 - not installed in every project
+    from django_at_jwt.authorization_server.client_metadata import (  # noqa: PLC0415 - it imports django-oauth-toolkit
+        ClientMetadataFetcher,
+    )
 
-    from django_at_jwt.authorization_server.client_metadata import ClientMetadataFetcher  # noqa: PLC0415 - as above
-
-    fetcher = oauth2_settings.CIMD_METADATA_FETCHER
+    fetcher = imported(toolkit_setting("CIMD_METADATA_FETCHER"))
     return isinstance(fetcher, type) and issubclass(fetcher, ClientMetadataFetcher)
 
 

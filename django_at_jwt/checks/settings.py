@@ -21,7 +21,7 @@ from django_at_jwt.conf import (
 )
 from django_at_jwt.core.metadata import is_issuer
 
-from .ids import CheckId, issues_tokens, problem_with_callable, settings_valid, when
+from .ids import CheckId, imported, issues_tokens, problem_with_callable, settings_valid, when
 
 # The pages of the documentation about settings that have their own.
 _PAGES: Final = {f'{SETTING_NAME}["CLAIM_MAPPERS"]': "Claim mappers"}
@@ -120,7 +120,8 @@ def check_validator(**_kwargs: Any) -> list[CheckMessage]:
     """Check that the validator class inherits from this app's mixin."""
     from django_at_jwt.authorization_server.oauthlib_bridge import AccessTokenValidatorMixin  # noqa: PLC0415 - it imports the models
 
-    validator = _imported(toolkit_setting("OAUTH2_VALIDATOR_CLASS"))
+    written = toolkit_setting("OAUTH2_VALIDATOR_CLASS")
+    validator = imported(written)
     if isinstance(validator, type) and issubclass(validator, AccessTokenValidatorMixin):
         from oauth2_provider.oauth2_validators import OAuth2Validator  # noqa: PLC0415 - as above
 
@@ -135,9 +136,12 @@ def check_validator(**_kwargs: Any) -> list[CheckMessage]:
                 )
             ]
         return []
+    problem = problem_with_callable(written) if isinstance(written, str) else None
     return [
         Error(
-            'OAUTH2_PROVIDER["OAUTH2_VALIDATOR_CLASS"] does not inherit from this app\'s AccessTokenValidatorMixin.',
+            f'OAUTH2_PROVIDER["OAUTH2_VALIDATOR_CLASS"] is {written!r}, which {problem}.'
+            if problem
+            else 'OAUTH2_PROVIDER["OAUTH2_VALIDATOR_CLASS"] does not inherit from this app\'s AccessTokenValidatorMixin.',
             hint=f'Add "OAUTH2_VALIDATOR_CLASS": "{VALIDATOR_CLASS}", or make '
             "django_at_jwt.validators.AccessTokenValidatorMixin the first base of your own validator class.",
             id=CheckId.NO_VALIDATOR,
@@ -145,14 +149,5 @@ def check_validator(**_kwargs: Any) -> list[CheckMessage]:
     ]
 
 
-def _imported(value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
-    try:
-        return import_string(value)
-    except ImportError:
-        return None
-
-
 def _names(value: Any, dotted_path: str) -> bool:
-    return value == dotted_path or (value is not None and _imported(value) is import_string(dotted_path))
+    return value == dotted_path or (value is not None and imported(value) is import_string(dotted_path))

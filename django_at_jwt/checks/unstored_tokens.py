@@ -9,9 +9,9 @@ from django.core.checks import CheckMessage, Warning  # noqa: A004 - Django's ow
 from django.db import Error as AnyDatabaseError
 from django.utils.connection import ConnectionDoesNotExist
 
-from django_at_jwt.conf import app_settings
+from django_at_jwt.conf import app_settings, toolkit_setting
 
-from .ids import CheckId, has_root_urlconf, issues_tokens, settings_valid, when
+from .ids import CheckId, has_root_urlconf, imported, issues_tokens, settings_valid, when
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -80,9 +80,7 @@ def _problems() -> Iterator[tuple[str, str]]:
 
 def _own_storage() -> Iterator[tuple[str, str]]:
     """Yield the classes of the site's validator, and their methods that store tokens."""
-    from oauth2_provider.settings import oauth2_settings  # noqa: PLC0415 - as above
-
-    for base in oauth2_settings.OAUTH2_VALIDATOR_CLASS.__mro__:
+    for base in getattr(imported(toolkit_setting("OAUTH2_VALIDATOR_CLASS")), "__mro__", ()):
         if base.__module__.partition(".")[0] not in _PACKAGES:
             yield from ((f"{base.__module__}.{base.__qualname__}", name) for name in _STORING if name in vars(base))
 

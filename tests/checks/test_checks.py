@@ -74,6 +74,15 @@ def test_forgotten_piece(name, check_id, line, complete, settings):
     assert name in messages[check_id].msg
 
 
+@pytest.mark.parametrize("path", ["tests.site.nowhere.Validator", "tests.site.validators.Nothing"])
+def test_validator_that_cannot_be_imported_is_one_message(path, complete, settings):
+    settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "OAUTH2_VALIDATOR_CLASS": path}
+    settings.AT_JWT = {**settings.AT_JWT, "STORE_ACCESS_TOKENS": "users"}
+    messages = found()
+    assert list(messages) == ["django_at_jwt.E006"]
+    assert f"is {path!r}, which cannot be imported" in messages["django_at_jwt.E006"].msg
+
+
 def test_no_default_resource(complete, settings):
     settings.AT_JWT = {key: value for key, value in settings.AT_JWT.items() if key != "DEFAULT_RESOURCE"}
     assert "DEFAULT_RESOURCE" in found()["django_at_jwt.E003"].hint

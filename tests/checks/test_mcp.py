@@ -59,6 +59,7 @@ def test_site_without_mcp_is_not_bothered(profile, reported):
             WARNING,
             "VS Code with the device grant",
         ),
+        ({"CIMD_METADATA_FETCHER": "nowhere.Fetcher"}, "W045", WARNING, "is not a fetcher of this app"),
         ({"PKCE_REQUIRED": False}, "W046", WARNING, "leave out PKCE"),
         ({"COMPLIANT_BCP_RFC9700_PKCE_METHOD": False}, "W046", WARNING, '"plain" is accepted'),
         ({"COMPLIANT_BCP_RFC9700_AUTHZ_RESPONSE_ISS": False}, "W046", WARNING, 'no "iss"'),
