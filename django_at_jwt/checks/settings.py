@@ -136,12 +136,12 @@ def check_validator(**_kwargs: Any) -> list[CheckMessage]:
                 )
             ]
         return []
-    problem = problem_with_callable(written) if isinstance(written, str) else None
+    problem = "does not inherit from this app's AccessTokenValidatorMixin"
+    if isinstance(written, str) and (cause := problem_with_callable(written)):
+        problem = f"is {written!r}, which {cause}"
     return [
         Error(
-            f'OAUTH2_PROVIDER["OAUTH2_VALIDATOR_CLASS"] is {written!r}, which {problem}.'
-            if problem
-            else 'OAUTH2_PROVIDER["OAUTH2_VALIDATOR_CLASS"] does not inherit from this app\'s AccessTokenValidatorMixin.',
+            f'OAUTH2_PROVIDER["OAUTH2_VALIDATOR_CLASS"] {problem}.',
             hint=f'Add "OAUTH2_VALIDATOR_CLASS": "{VALIDATOR_CLASS}", or make '
             "django_at_jwt.validators.AccessTokenValidatorMixin the first base of your own validator class.",
             id=CheckId.NO_VALIDATOR,
