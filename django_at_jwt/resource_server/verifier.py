@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from typing import TYPE_CHECKING, Final
 
 from django.views.decorators.debug import sensitive_variables
 
+from django_at_jwt.conf.validators import MAX_LEEWAY_SECONDS
 from django_at_jwt.core.errors import ReadNeeded
 from django_at_jwt.core.jose.algorithms import ALGORITHMS
 from django_at_jwt.core.metadata import is_remote_issuer
@@ -40,7 +42,7 @@ class Verifier:
         issuer: the issuer identifier, an https URL. ``iss`` must equal it.
         audience: this API's identifier, or several. ``aud`` must contain one of them.
         algorithms: the accepted algorithms; by default, all that this package supports and the issuer's keys are for.
-        leeway: allowed clock difference in seconds.
+        leeway: allowed clock difference in seconds, at most 600.
         required_claims: claims required in addition to RFC 9068 section 2.2, with any value but ``null``.
         timeout: maximum seconds for one retrieval of the keys, in total.
         min_age: minimum seconds for which the issuer's response is used.
@@ -98,8 +100,23 @@ class Verifier:
             _check_choice("algorithms", algorithm, ALGORITHMS)
         _check_choice("revocation", revocation, (Revocation.OFFLINE, Revocation.DENY_LIST))
         _check_choice("revocation_unavailable", revocation_unavailable, ("refuse", "accept"))
-        if revocation_max_age <= 0:
-            raise ValueError(f"revocation_max_age must be more than 0 (got {revocation_max_age!r})")
+        _check_numbers(
+            leeway=leeway,
+            min_age=min_age,
+            max_stale=max_stale,
+            unknown_kid_cooldown=unknown_kid_cooldown,
+            cache_size=cache_size,
+            revocation_max_stale=revocation_max_stale,
+        )
+        _check_numbers(
+            more_than_zero=True,
+            timeout=timeout,
+            max_age=max_age,
+            max_token_bytes=max_token_bytes,
+            revocation_max_age=revocation_max_age,
+        )
+        if leeway > MAX_LEEWAY_SECONDS:
+            raise ValueError(f"leeway must be at most {MAX_LEEWAY_SECONDS} seconds (got {leeway!r})")
         self._expected: Final = Expectations(
             issuer=issuer,
             audiences=audiences,
@@ -173,6 +190,18 @@ class Verifier:
     @sensitive_variables()
     def _claims(self, token: str, keys: KeySource) -> AccessTokenClaims:
         return self._tokens.verify(token, keys, self._expected, time.time(), self._cache_size)
+
+
+def _check_numbers(*, more_than_zero: bool = False, **numbers: object) -> None:
+    for name, number in numbers.items():
+        if (
+            isinstance(number, int | float)
+            and math.isfinite(number)
+            and (number > 0 or (number == 0 and not more_than_zero))
+        ):
+            continue
+        needed = "more than 0" if more_than_zero else "a non-negative number"
+        raise ValueError(f"{name} must be {needed} (got {number!r})")
 
 
 def _check_choice(name: str, value: str, allowed: Collection[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import subprocess
 import sys
@@ -116,6 +117,14 @@ class TestWithoutSettings:
             ({"algorithms": ["HS256"]}, "algorithms must be"),
             ({"algorithms": "RS256"}, "algorithms must be a list"),
             ({"required_claims": "org"}, "required_claims must be a list"),
+            ({"leeway": -1}, r"leeway must be a non-negative number \(got -1\)"),
+            ({"leeway": "30"}, "leeway must be a non-negative number"),
+            ({"leeway": 601}, r"leeway must be at most 600 seconds \(got 601\)"),
+            ({"max_stale": math.inf}, r"max_stale must be a non-negative number \(got inf\)"),
+            ({"cache_size": None}, "cache_size must be a non-negative number"),
+            ({"timeout": 0}, r"timeout must be more than 0 \(got 0\)"),
+            ({"max_age": -1}, "max_age must be more than 0"),
+            ({"revocation_max_age": 0}, "revocation_max_age must be more than 0"),
         ],
     )
     def test_unusable_argument_is_an_error(self, issuer, options, message):
