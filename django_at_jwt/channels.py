@@ -75,7 +75,7 @@ class AccessTokenMiddleware:
         scopes: Sequence[str] | None = None,
         *,
         permission: Any = None,
-        audience: str | None = None,
+        audience: str | Sequence[str] | None = None,
         revocation: str | None = None,
     ) -> None:
         self._application: Final = application

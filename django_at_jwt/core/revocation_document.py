@@ -57,8 +57,8 @@ class RevocationDocument:
         issuer: the issuer's identifier.
         issued_at: when the issuer read the entries, rounded down.
         expires_at: until when the document may be used.
-        version: of two documents, the one with the higher version has all entries of the other that are still live,
-            unless the issuer's database was restored from a backup in between.
+        version: of two documents, the one with the higher version was read later, unless the issuer's database was
+            restored from a backup in between. With the same version, either may lack an entry of the other.
         complete: whether it has all live entries. If not, it has none.
         entries: the entries.
     """
