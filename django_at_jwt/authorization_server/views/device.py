@@ -22,7 +22,9 @@ from django_at_jwt.authorization_server.oauthlib_bridge import (
     reporting_refusals,
     requested_audience,
 )
+from django_at_jwt.conf import local_issuer
 from django_at_jwt.core.errors import IssuanceError
+from django_at_jwt.core.metadata import with_path
 from django_at_jwt.models import Authorization
 
 from .base import OwnCoreMixin, template_name_or_default
@@ -75,6 +77,10 @@ class DeviceAuthorizationView(EndpointMixin, OwnCoreMixin, toolkit_views.DeviceA
             told = {"error": "invalid_client", "error_description": "The client does not exist."}
             return {"Cache-Control": "no-store"}, json.dumps(told), HTTPStatus.UNAUTHORIZED
         body.pop("scope", None)
+        page = endpoint_path("device")
+        if not body.get("verification_uri") and page is not None:
+            # The response must have one (RFC 8628 section 3.2), and DOT has no default.
+            body["verification_uri"] = with_path(local_issuer(), page)
         return headers, body, status
 
 
