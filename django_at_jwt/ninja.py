@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from ninja.errors import AuthenticationError, HttpError
-from ninja.security.base import AuthBase
-
 from django_at_jwt.core.bearer import MalformedCredentials, bearer_token
 from django_at_jwt.resource_server.rest_framework.security_schemes import login_suffix, required_login
 
 from .views import make_guard, refusal_in_event_loop
+
+# After the modules above, which say what is missing if Django is not set up.
+from ninja.errors import AuthenticationError, HttpError  # isort: skip
+from ninja.security.base import AuthBase  # isort: skip
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

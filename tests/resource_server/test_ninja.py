@@ -21,6 +21,8 @@ from ninja import NinjaAPI
 
 from django_at_jwt.ninja import AccessTokenBearer
 
+from .test_verifier import without_django
+
 pytestmark = [
     pytest.mark.django_db,
     pytest.mark.urls("tests.resource_server.ninja_urls"),
@@ -145,3 +147,9 @@ def test_login_that_is_required(client, user):
 def test_invalid_audience_is_refused_where_it_is_declared(audience):
     with pytest.raises(ImproperlyConfigured, match="audience must be a non-empty string"):
         AccessTokenBearer([], audience=audience)
+
+
+def test_import_before_django_is_set_up_says_what_is_missing():
+    done = without_django("import django_at_jwt.ninja")
+    *_, last = done.stderr.splitlines()
+    assert last.startswith("django.core.exceptions.ImproperlyConfigured: Set DJANGO_SETTINGS_MODULE")
