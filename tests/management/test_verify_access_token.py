@@ -15,6 +15,7 @@ from django_at_jwt.authorization_server.keys.store import key_store
 from django_at_jwt.resource_server.verification import verify_token
 from tests.core.token_factory import API, REPORTS, TokenFactory
 from tests.resource_server.remote.issuer_process import KEYS, METADATA, Page, running_issuer
+from tests.resource_server.remote.test_deny_list import Remote
 
 ES256, OTHER = TokenFactory("ES256"), TokenFactory("ES256", "an attacker")
 
@@ -265,6 +266,25 @@ class TestIssuers:
         assert status == 1
         assert "the JWK set contains no usable key" in text
         assert f"not used: '{OTHER.kid}': the key is not for signatures" in text
+
+    def test_one_whose_revocations_cannot_be_used(self, api, issuer):
+        api.AT_JWT = {**api.AT_JWT, "ISSUERS": issuer.settings(revocation="deny_list")}
+        before = dict(caches["default"]._cache)
+        status, text = run("check_issuers")
+        assert status == 1
+        assert f"{issuer.issuer}: NOT USABLE" in text
+        assert "its revocations cannot be used: the metadata at" in text
+        assert 'announces no document of revocations ("at_jwt_revocations_uri")' in text
+        assert f"used: {ES256.kid} (ES256)" in text
+        assert dict(caches["default"]._cache) == before
+
+    @pytest.mark.parametrize("complete", [True, False])
+    def test_one_with_revocations(self, complete, api, issuer):
+        Remote(issuer, api).publish(complete=complete)
+        status, [report] = self.report()
+        assert (status, report["usable"]) == ((0, True) if complete else (1, False))
+        assert ("too many revocations to publish them" in report.get("problem", "")) is not complete
+        assert not caches["default"]._cache
 
     def test_no_issuer(self, settings):
         with pytest.raises(CommandError, match="is empty"):

@@ -1,19 +1,24 @@
-"""``manage.py check_issuers``: fetch the metadata and keys of each remote issuer, and show what is used of them."""
+"""``manage.py check_issuers``: fetch what each remote issuer publishes, and show what is used of it."""
 
 from __future__ import annotations
 
 import json
 import sys
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError
 
 from django_at_jwt.conf import app_settings
+from django_at_jwt.core.errors import KeysUnavailable, RevocationUnavailable
+from django_at_jwt.core.revocation import Revocation
 from django_at_jwt.outbound.http import FetchFailed
 from django_at_jwt.resource_server.remote.discovery import retrieve
+from django_at_jwt.resource_server.remote.key_source import RemoteKeySource
 from django_at_jwt.resource_server.remote.shared_cache import SharedCache
+from django_at_jwt.resource_server.revocation import remote_deny_list
 from django_at_jwt.resource_server.verification import accepted_issuers, remote_options
 
 if TYPE_CHECKING:
@@ -27,8 +32,9 @@ class Command(BaseCommand):
 
     requires_system_checks = ()
     help = (
-        'Fetches the metadata and keys of each issuer in AT_JWT["ISSUERS"], and shows which keys would be used, which '
-        "not and why, and the age of the workers' shared copy. Exit status: 0 all issuers usable, 1 otherwise."
+        'Fetches the metadata and keys of each issuer in AT_JWT["ISSUERS"], and its revocations if they are checked '
+        "here. Shows which keys would be used, which not and why, and the age of the workers' shared copy. Exit "
+        "status: 0 all issuers usable, 1 otherwise."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -70,17 +76,30 @@ def _report(issuer: IssuerSettings) -> dict[str, Any]:
         retrieved = retrieve(fetch_options)
     except FetchFailed as error:
         return report | {"problem": str(error)}
-    snapshot = retrieved.snapshot
+    snapshot, seconds = retrieved.snapshot, round(time.time() - now, 3)
+    problem = _problem_of_revocations(issuer) if snapshot.keys else "the JWK set contains no usable key"
     return report | {
-        "usable": bool(snapshot.keys),
-        **({} if snapshot.keys else {"problem": "the JWK set contains no usable key"}),
-        "seconds": round(time.time() - now, 3),
+        "usable": problem is None,
+        **({} if problem is None else {"problem": problem}),
+        "seconds": seconds,
         "jwks_uri": snapshot.jwks_uri,
         "metadata_used_for_seconds": round(snapshot.metadata_until - snapshot.confirmed_at),
         "keys_asked_for_again_after_seconds": round(snapshot.refresh_at - snapshot.confirmed_at),
         "keys": [{"kid": key.kid, "algorithm": key.algorithm.name} for key in snapshot.keys],
         "skipped": [{"kid": key.kid, "reason": key.reason} for key in retrieved.skipped],
     }
+
+
+def _problem_of_revocations(issuer: IssuerSettings) -> str | None:
+    """Return why the issuer's revocations cannot be used, or ``None`` if they can or are not asked for."""
+    if issuer.revocation is not Revocation.DENY_LIST:
+        return None
+    alone = replace(remote_options(issuer), cache=None)
+    try:
+        remote_deny_list(issuer, alone, RemoteKeySource(alone)).fetch()
+    except (FetchFailed, KeysUnavailable, RevocationUnavailable) as error:
+        return f"its revocations cannot be used: {error}"
+    return None
 
 
 def _as_text(report: dict[str, Any]) -> str:
