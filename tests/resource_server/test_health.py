@@ -55,6 +55,19 @@ def test_failing_issuer_is_a_problem_once_its_keys_are_old(issuer, clock):
     assert (status, found["failing"]) == ("ok", False)
 
 
+def test_failure_is_forgotten_if_no_token_has_arrived_since(issuer, clock):
+    verify_token(issuer.token())
+    issuer.stop()
+    clock.pass_by(3700)
+    verify_token(issuer.token())
+    assert report()[0] == "warning"
+    clock.pass_by(3500)
+    assert report()[0] == "warning"
+    clock.pass_by(200)
+    status, found = report()
+    assert (status, found["failing"]) == ("ok", False)
+
+
 def test_issuer_whose_keys_were_never_fetched(issuer):
     issuer.stop()
     with pytest.raises(KeysUnavailable):

@@ -98,7 +98,8 @@ class DenyListState(NamedTuple):
     Attributes:
         confirmed_at: when the issuer last confirmed the document, in seconds since the epoch; ``None`` if it never did.
         is_usable: whether the document can be used: it has not expired, and is complete.
-        is_failing: whether the last request of this process for it failed.
+        is_failing: whether the last request of this process for it failed, within ``ISSUER_MAX_AGE``. Requests are only
+            made for tokens, so later than that it says nothing about the issuer.
     """
 
     confirmed_at: float | None
@@ -123,7 +124,7 @@ class RemoteDenyList:
         self._lock = threading.Lock()
         self._held: _Held | None = None
         self._due_at = _NEVER
-        self._is_failing = False
+        self._failed_on = _NEVER
         self._address: str | None = None
         self._address_until = _NEVER
 
@@ -175,7 +176,7 @@ class RemoteDenyList:
         return DenyListState(
             confirmed_at=None if held is None else held.confirmed_at,
             is_usable=held is not None and held.complete and self._is_live(),
-            is_failing=self._is_failing,
+            is_failing=time.monotonic() - self._failed_on < self._options.remote.max_age,
         )
 
     def _is_settled(self, claims: AccessTokenClaims, audience: str | Collection[str]) -> bool:
@@ -242,7 +243,7 @@ class RemoteDenyList:
             logger.exception("The response of an issuer could not be processed. This is a bug in django-at-jwt")
             self._failed(f"processing the answer of {quote(self._options.remote.issuer)} raised {type(error).__name__}")
         else:
-            self._is_failing = False
+            self._failed_on = _NEVER
             self._request_at(asked_on + self._options.max_age)
             self._request.end()
 
@@ -355,13 +356,13 @@ class RemoteDenyList:
         return "tokens are accepted" if self._options.accept_unavailable else "tokens are answered with 503"
 
     def _failed(self, problem: str) -> None:
-        self._is_failing = True
+        self._failed_on = time.monotonic()
         # The document may have moved.
         self._address_until = _NEVER
         fallback = "its last document is used until it expires" if self._is_live() else self._fallback
         issuer = self._options.remote.issuer
         emit(IssuerFailed(issuer=issuer, purpose="revocations", fallback=fallback, detail=problem))
-        self._due_at = time.monotonic() + RETRY_AFTER
+        self._due_at = self._failed_on + RETRY_AFTER
         self._request.fail()
 
     def _share_confirmation(self, digest: str, asked_at: float) -> None:
@@ -393,7 +394,7 @@ class RemoteDenyList:
             self._confirm(held, confirmed_at, confirmed_on)
         elif not self._adopt_document(digest, confirmed_at, confirmed_on):
             return
-        self._is_failing = False
+        self._failed_on = _NEVER
         self._request.settle()
         self._request_at(confirmed_on + self._options.max_age)
 

@@ -50,7 +50,8 @@ class SourceState(NamedTuple):
     Attributes:
         confirmed_at: when the issuer last confirmed its keys, in seconds since the epoch; ``None`` if it never did.
         is_usable: whether tokens of the issuer can be verified.
-        is_failing: whether the last request of this process to the issuer failed.
+        is_failing: whether the last request of this process to the issuer failed, within ``ISSUER_MAX_AGE``. Requests
+            are only made for tokens, so later than that it says nothing about the issuer.
     """
 
     confirmed_at: float | None
@@ -79,7 +80,7 @@ class RemoteKeySource:
         self._unknown_kid_at = _NEVER
         self._unknown_kids: dict[str, float] = {}
         self._skipped: tuple[SkippedKey, ...] = ()
-        self._is_failing = False
+        self._failed_on = _NEVER
 
     @property
     def confirmed_at(self) -> float | None:
@@ -115,7 +116,7 @@ class RemoteKeySource:
         return SourceState(
             confirmed_at=view.snapshot.confirmed_at if view else None,
             is_usable=self._is_usable(),
-            is_failing=self._is_failing,
+            is_failing=time.monotonic() - self._failed_on < self._options.max_age,
         )
 
     def _usable_ring(self) -> KeyRing:
@@ -218,8 +219,8 @@ class RemoteKeySource:
     def _failed(self, problem: str) -> None:
         fallback = "the previous keys stay in use" if self._is_usable() else "there are no previous keys"
         emit(IssuerFailed(issuer=self._options.issuer, purpose="keys", fallback=fallback, detail=problem))
-        self._is_failing = True
-        self._look_again_at = time.monotonic() + RETRY_AFTER
+        self._failed_on = time.monotonic()
+        self._look_again_at = self._failed_on + RETRY_AFTER
         self._request.fail()
 
     def _take(self, snapshot: IssuerSnapshot) -> None:
@@ -230,7 +231,7 @@ class RemoteKeySource:
         # Use the monotonic clock from here on: setting the clock back must not extend the use of keys.
         at = time.monotonic()
         self._request.settle()
-        self._is_failing = False
+        self._failed_on = _NEVER
         if snapshot.keys:
             ends_at = at + snapshot.usable_until(self._options.max_stale) - now
             self._look_again_at = at + snapshot.refresh_at - now
