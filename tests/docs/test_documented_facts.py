@@ -349,7 +349,12 @@ class TestKeysPage:
         assert signing.kid in caplog.text
         assert len(client.get("/o/.well-known/jwks.json").json()["keys"]) == 2
         assert "django_at_jwt.E102" in self.deployment_checks()
-        # Lost for good: the three steps of the page.
+        # Lost for good: the list of the keys and the three steps of the page.
+        listed = json.loads(self.output_of("rotate_signing_keys", "--key-encryption-key-lost", "--dry-run", "--json"))
+        assert {(key["kid"], key["state"]) for key in listed["keys"]} == {
+            (signing.kid, "signing"),
+            (announced.kid, "announced"),
+        }
         with pytest.raises(CommandError, match="is revoked, but: The next key could not be made"):
             call_command("revoke_signing_key", announced.kid, reason="its key-encryption key is lost")
         call_command("rotate_signing_keys", "--key-encryption-key-lost")
