@@ -98,8 +98,8 @@ class DenyListState(NamedTuple):
     Attributes:
         confirmed_at: when the issuer last confirmed the document, in seconds since the epoch; ``None`` if it never did.
         is_usable: whether the document can be used: it has not expired, and is complete.
-        is_failing: whether the last request of this process for it failed, within ``ISSUER_MAX_AGE``. Requests are only
-            made for tokens, so later than that it says nothing about the issuer.
+        is_failing: whether the last request of this process or another worker for it failed, within
+            ``ISSUER_MAX_AGE``. Requests are only made for tokens, so later than that it says nothing about the issuer.
     """
 
     confirmed_at: float | None
@@ -221,7 +221,10 @@ class RemoteDenyList:
 
     def _refresh(self) -> None:
         if not self._request.make(self._fetch, adopt=self._adopt_shared, is_usable=self._is_recent):
-            self._request_at(time.monotonic() + min(_LOOK_AGAIN_AFTER, self._options.max_age))
+            now = time.monotonic()
+            self._request_at(now + min(_LOOK_AGAIN_AFTER, self._options.max_age))
+            if self._request.has_failed():
+                self._failed_on = now
 
     def _request_at(self, moment: float) -> None:
         """Set when the next request is due, at the latest when the document in use expires.

@@ -50,8 +50,8 @@ class SourceState(NamedTuple):
     Attributes:
         confirmed_at: when the issuer last confirmed its keys, in seconds since the epoch; ``None`` if it never did.
         is_usable: whether tokens of the issuer can be verified.
-        is_failing: whether the last request of this process to the issuer failed, within ``ISSUER_MAX_AGE``. Requests
-            are only made for tokens, so later than that it says nothing about the issuer.
+        is_failing: whether the last request of this process or another worker to the issuer failed, within
+            ``ISSUER_MAX_AGE``. Requests are only made for tokens, so later than that it says nothing about the issuer.
     """
 
     confirmed_at: float | None
@@ -185,7 +185,10 @@ class RemoteKeySource:
 
     def _refresh(self) -> None:
         if not self._request.make(self._fetch, adopt=self._adopt_shared, is_usable=self._is_usable):
-            self._look_again_at = time.monotonic() + _LOOK_AGAIN_AFTER
+            now = time.monotonic()
+            self._look_again_at = now + _LOOK_AGAIN_AFTER
+            if self._request.has_failed():
+                self._failed_on = now
 
     def _adopt_shared(self) -> bool:
         """Adopt what another worker fetched, if it is newer. Return whether no refresh is due."""

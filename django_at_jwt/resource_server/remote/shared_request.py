@@ -56,6 +56,10 @@ class SharedRequest:
         self._cache.end_claim(self._name, failed_for=self._retry_after, is_own=self._has_claim)
         self._has_claim = False
 
+    def has_failed(self) -> bool:
+        """Return whether the request of any worker failed a moment ago."""
+        return self._cache.has_failed(self._name)
+
     def settle(self) -> None:
         """Note that there is a new result, or that this worker makes the request: claims are no longer ignored."""
         self._refused_since = None
@@ -81,7 +85,7 @@ class SharedRequest:
                     request()
                 return True
             # A claim that ended without a failure may have ended without a result, if that worker cannot use the cache.
-            if is_usable() or self._cache.has_failed(self._name) or time.monotonic() >= deadline:
+            if is_usable() or self.has_failed() or time.monotonic() >= deadline:
                 return False
             time.sleep(_POLL_EVERY)
         return True

@@ -361,6 +361,21 @@ class TestSharing:
         verify_token(issuer.token())
         assert issuer.requests == {METADATA: 1, KEYS: 1}
 
+    def test_failure_is_known_to_a_worker_that_sends_no_request(self, api, issuer, clock):
+        asks, waits = (RemoteKeySource(remote_options(only_issuer())) for _ in range(2))
+        for worker in (asks, waits):
+            worker.current()
+        issuer.stop()
+        clock.pass_by(300)
+        for worker in (asks, waits):
+            worker.current()
+        assert [worker.state().is_failing for worker in (asks, waits)] == [True, True]
+        issuer.start()
+        clock.pass_by(RETRY_AFTER)
+        for worker in (asks, waits):
+            worker.current()
+        assert [worker.state().is_failing for worker in (asks, waits)] == [False, False]
+
     def test_many_threads_at_the_start_ask_once(self, api, issuer):
         issuer.pages[KEYS].wait = 0.3
         with ThreadPoolExecutor(8) as threads:
