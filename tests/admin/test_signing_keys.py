@@ -491,7 +491,12 @@ class TestRevoke:
         key = in_state(KeyState.SIGNING)
         page = admin_client.post(f"{LIST}{key.pk}/revoke/", {})
         assert page.status_code == 200
-        assert "This field is required" in page.content.decode()
+        text = page.content.decode()
+        assert '<p class="errornote">Please correct the error below.</p>' in text
+        assert 'id="id_reason_error"><li>This field is required.' in text
+        [tag] = re.findall(r'<input[^>]*name="reason"[^>]*>', text)
+        assert 'aria-invalid="true"' in tag
+        assert re.search('aria-describedby="[^"]*id_reason_error"', tag)
         key.refresh_from_db()
         assert key.revoked_at is None
         page = admin_client.get(f"{LIST}{in_state(KeyState.ANNOUNCED).pk}/revoke/").content.decode()

@@ -8,11 +8,12 @@ import pytest
 from asgiref.sync import async_to_sync
 
 import django_at_jwt
+from django_at_jwt.conf import clear_process_caches
 from django_at_jwt.core.errors import ReadNeeded, RevocationUnavailable, TokenRejected
 from django_at_jwt.core.revocation import Revocation
 from django_at_jwt.metrics.gauges import REVOCATIONS_AGE, read_gauges
 from django_at_jwt.resource_server.health import remote_issuers_health
-from django_at_jwt.resource_server.verification import verify_token, verify_token_in_memory
+from django_at_jwt.resource_server.verification import accepted_issuers, verify_token, verify_token_in_memory
 from tests.core.token_factory import API
 
 from .issuer_process import Page
@@ -125,6 +126,23 @@ class TestHealth:
         assert remote.verdict() == "unavailable"
         [problem] = remote_issuers_health().problems
         assert "revocations" in problem.text
+        clock.pass_by(3700)
+        assert remote_issuers_health().status == "ok"
+        assert remote.verdict(remote.issuer.token(jti=JTI)) == "unavailable"
+        assert remote_issuers_health().status == "warning"
+
+    def test_failure_is_known_to_a_worker_that_sends_no_request(self, remote, clock):
+        workers = []
+        for _ in range(2):
+            clear_process_caches()
+            assert remote.verdict() == "accepted"
+            workers.append(accepted_issuers()[remote.issuer.issuer].revocation._deny_list)
+        remote.issuer.pages[PATH] = Page(status=500)
+        clock.pass_by(6)
+        for worker in workers:
+            worker._renew()
+        assert remote.polls == 2
+        assert [worker.state().is_failing for worker in workers] == [True, True]
 
     @pytest.mark.django_db
     def test_gauge_has_the_age_of_the_document(self, remote, clock):
