@@ -2,7 +2,7 @@
 
 import re
 from html import unescape
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 import requests
@@ -97,6 +97,26 @@ def test_the_consent_page_names_all_that_were_asked_for(site, browser):
     said = text_of(browser.open(address).text)
     assert f"{site.notes['identifier']} Read your notes Reports" in said
     assert f"{site.reports['identifier']} Access on your behalf, without specific permissions" in said
+
+
+def test_the_consent_page_warns_of_a_client_that_any_app_can_pretend_to_be(site, browser):
+    registration = {"redirect_uris": ["http://127.0.0.1/callback"], "token_endpoint_auth_method": "none"}
+    address = f"{site.base_url}/o/register/"
+    # Without a name, it is shown by its identifier.
+    client_id = requests.post(address, json=registration, timeout=PATIENCE_SECONDS).json()["client_id"]
+    mcp_server = site.description["mcp_server"]["url"]
+    request = {
+        "response_type": "code",
+        "client_id": client_id,
+        "redirect_uri": "http://127.0.0.1:3118/callback",
+        "scope": "notes:read",
+        "resource": mcp_server,
+        "code_challenge": "c" * 43,
+        "code_challenge_method": "S256",
+    }
+    said = text_of(browser.open(f"{site.base_url}/o/authorize/?{urlencode(request)}").text)
+    assert said.startswith(f"Authorize {client_id}?")
+    assert f"{RETURNS} Any app on this device can pretend to be this application. Continue only if" in said
 
 
 def test_cancel_gives_no_code(site, browser):
