@@ -14,7 +14,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, TypeVar
 
 from .errors import KeyChangeRefused, NoSuccessor
-from .quotation import Message, gettext_noop
+from .quotation import Message, format_end, gettext_noop
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -350,7 +350,7 @@ def plan_revocation(
         raise KeyChangeRefused(Message(gettext_noop("There is no signing key %(kid)s."), {"kid": kid}))
     if revoked.state_at(now) is KeyState.REVOKED:
         text = gettext_noop("Signing key %(kid)s has been revoked already, at %(revoked_at)s.")
-        raise KeyChangeRefused(Message(text, {"kid": kid, "revoked_at": revoked.revoked_at}))
+        raise KeyChangeRefused(Message(text, {"kid": kid, "revoked_at": format_end(revoked.revoked_at)}))
     gone = replace(revoked, revoked_at=now)
     if not is_usable(revoked, now):
         return (gone,)

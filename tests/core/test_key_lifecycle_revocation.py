@@ -8,6 +8,7 @@ from hypothesis import given
 
 from django_at_jwt.core.errors import KeyChangeRefused
 from django_at_jwt.core.key_lifecycle import KeyState, signer_at
+from django_at_jwt.core.quotation import format_instant
 
 from .key_histories import ALGORITHMS, HISTORIES, POLICY, SECOND, START, Keys, days, replay
 
@@ -113,7 +114,7 @@ def test_a_key_is_revoked_once(keys):
     first = keys.only(KeyState.SIGNING, NOW)
     revoke(keys, first.kid)
     for now in (NOW, NOW + days(1), NOW - SECOND):
-        with pytest.raises(KeyChangeRefused, match="already"):
+        with pytest.raises(KeyChangeRefused, match=f"already, at {format_instant(NOW)}"):
             revoke(keys, first.kid, now)
 
 
