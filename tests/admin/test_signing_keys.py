@@ -439,8 +439,10 @@ class TestRevoke:
         key = in_state(KeyState.SIGNING)
         page = admin_client.get(f"{LIST}{key.pk}/revoke/").content.decode()
         assert "client-credentials client: 1" in page
-        assert "1 live access token (users: 0) was signed by this key. It is rejected from now on." in page
+        assert "1 live access token (users: 0) was signed by this key." in page
         assert "At most" not in page
+        # The way back to the key: a part of the path, and the button.
+        assert page.count(f'href="{LIST}{key.pk}/change/"') == 2
         assert in_state(KeyState.ANNOUNCED).kid in page
         key.refresh_from_db()
         assert key.revoked_at is None
@@ -465,7 +467,7 @@ class TestRevoke:
         assert ("2 live access tokens (users: 0) were signed by this key." in page, reads_tokens) == (True, True)
         service.token("client_credentials")
         page, reads_tokens = shown()
-        assert "At most 3 stored access tokens of this key are live. They are rejected from now on." in page
+        assert "At most 3 stored access tokens of this key are live." in page
         assert '<a href="?exact">Count them by client and user</a>' in page
         assert "The last of them would expire at" in page
         assert ("client-credentials client:" in page, reads_tokens) == (False, False)

@@ -317,7 +317,7 @@ class SigningKeyAdmin(ReadOnlyModelAdmin):
             self.log_change(request, key, gettext("Revoked: %(reason)s") % {"reason": reason})
             after_revocation(request, revocation, refresh_tokens=form.cleaned_data["refresh_tokens"], origin=origin)
             return HttpResponseRedirect(reverse("admin:django_at_jwt_signingkey_changelist"))
-        context = {"title": _("Revoke a signing key"), "key": key, "form": form, "preview": revocation}
+        context = {"title": _("Revoke a signing key"), "key": key, "original": key, "form": form, "preview": revocation}
         context |= {
             "state": key.state_at(timezone.now()).value,
             "tokens": revoke_issued_tokens(revocation, exact="exact" in request.GET, dry_run=True),
