@@ -250,7 +250,9 @@ class DenyListEntryAdmin(ModelAdmin):
     ) -> HttpResponse:
         """Ask for a ``jti``, show its token, and revoke it once that is confirmed."""
         _require_permission(request)
-        form = TokenIdForm(request.POST if request.method == "POST" else None, initial=request.GET.dict())
+        # The page of a token links here with its jti.
+        sent = request.POST if request.method == "POST" else request.GET if "token_id" in request.GET else None
+        form = TokenIdForm(sent)
         context: dict[str, Any] = {"title": _("Revoke a token by its jti"), "form": form}
         if form.is_valid():
             link = form.cleaned_data["token_id"]

@@ -87,9 +87,11 @@ class TestPage:
     def test_leads_to_the_revocation(self, tokens, admin_client):
         address = f"{REVOKE}?token_id={tokens.token_id}"
         assert f'href="{address}"' in admin_client.get(page_of(tokens)).content.decode()
-        form = admin_client.get(address)
-        assert fields_of(form)["token_id"] == [tokens.token_id]
-        press_revoke(admin_client, admin_client.post(REVOKE, fields_of(form)))
+        page = admin_client.get(address)
+        assert fields_of(page)["token_id"] == [tokens.token_id]
+        assert "The token and the refresh token issued with it are revoked." in text_of(page)
+        assert entries() == []
+        press_revoke(admin_client, page)
         assert entries() == [("token", tokens.token_id)]
         assert f"{REVOKE}?" not in admin_client.get(page_of(tokens)).content.decode()
 
