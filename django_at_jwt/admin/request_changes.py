@@ -27,7 +27,7 @@ _ABOUT_TOKENS: Final = {
     Effect.OTHER_ALGORITHM: _("Tokens for {after} are signed with {new} instead of {former}."),
     Effect.OTHER_LIFETIME: _("Tokens for {after} are valid for {new} instead of {former}."),
     Effect.ADDED_SCOPES: _("Tokens for {after} additionally have {new}."),
-    Effect.ISSUED: _("Requests that are refused now get tokens for {after}."),
+    Effect.ISSUED: _("Requests that were refused get tokens for {after}."),
 }
 
 

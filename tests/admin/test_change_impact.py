@@ -303,6 +303,11 @@ class TestResourceServers:
         )
         page = send(admin, change(row), enabled=None)
         assert "issued now would be refused" in text_of(page)
+        reason = "https://mail.example.com/ is disabled"
+        assert f'<td>issued</td>\n  <td><span class="at-jwt-problem">{reason}</span></td>' in page.content.decode()
+        assert f"{reason}. Clients:" in text_of(page)
+        # Not each claim that the token loses.
+        assert page.context["effects"].claim_names == ()
         assert page.context["effects"].clients_concerned == 1
         assert is_shown(admin.get(delete(row)))
         confirm(admin, page)

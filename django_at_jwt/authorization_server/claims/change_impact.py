@@ -268,6 +268,8 @@ def _diff_token(token: SampledToken, sides: tuple[_Side, _Side], now: float) -> 
 
 
 def _diff_claims(before: Preview, after: Preview) -> Iterator[ClaimDiff]:
+    if before.refusal is None and after.refusal is not None:
+        return  # It loses all claims.
     refused = before.refusal is not None or after.refusal is not None
     # If one side is refused, compare mapped claims only: every protocol claim would differ.
     old_claims, new_claims = (
