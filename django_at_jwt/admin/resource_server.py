@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from django_at_jwt.authorization_server.resource_servers import registry
 from django_at_jwt.conf import app_settings
 from django_at_jwt.core.jose.algorithms import ALGORITHMS
-from django_at_jwt.core.resource_servers import canonical_identifier
+from django_at_jwt.core.resource_servers import TokenFormat, canonical_identifier
 from django_at_jwt.models import ResourceServer
 
 from .aliases_field import AliasesField
@@ -101,6 +101,9 @@ class ResourceServerForm(VersionedForm):
         names = dict.fromkeys((*app_settings().signing_algorithms, *chosen))
         algorithms = [("", _("the site's default")), *((name, _with_size(name)) for name in names)]
         self.fields["algorithm"].choices = algorithms  # type: ignore[attr-defined]
+        default = app_settings().default_resource
+        if default is not None:
+            self.fields["is_default"].help_text = _('AT_JWT["DEFAULT_RESOURCE"] sets the default: %s.') % default
         for field in ("clients", "introspection_clients"):
             # A row loaded from a fixture may hold anything; the form is where it is corrected.
             stored = getattr(self.instance, field)
@@ -164,7 +167,7 @@ class ResourceServerAdmin(SearchAdminMixin, ConfirmingAdmin):
     class Media:
         """The style of the scopes."""
 
-        css: ClassVar = {"all": ["django_at_jwt/resource_servers.css"]}
+        css: ClassVar = {"all": ["django_at_jwt/resource_servers.css", "django_at_jwt/wide_lists.css"]}
 
     def apply_change(
         self, now: ClaimConfiguration, *, before: list[ResourceServer], after: list[ResourceServer]
@@ -225,7 +228,8 @@ class ResourceServerAdmin(SearchAdminMixin, ConfirmingAdmin):
     def tokens(self, server: ResourceServer) -> str:
         """Return the format, and the algorithm and the lifetime in words unless they are the site's defaults."""
         lifetime = "" if server.lifetime is None else lifetime_in_words(server.lifetime)
-        return ", ".join(filter(None, [f"{server.token_format} {server.algorithm}".strip(), lifetime]))
+        algorithm = "" if server.token_format == TokenFormat.OPAQUE else server.algorithm
+        return ", ".join(filter(None, [f"{server.token_format} {algorithm}".strip(), lifetime]))
 
     @admin.display(description=_("clients"))
     def allowed_clients(self, server: ResourceServer) -> str:

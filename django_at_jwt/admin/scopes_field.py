@@ -40,6 +40,8 @@ class ScopesWidget(forms.Widget):
         """Return the context: all offered scopes, and the lines of others."""
         pairs, offered = _pairs(value or ""), _offered()
         chosen = dict(pairs)
+        # A site can have hundreds of scopes: those of this API come first.
+        offered = {scope: offered[scope] for scope in sorted(offered, key=lambda scope: scope not in chosen)}
         return {
             **super().get_context(name, None, attrs),
             "scopes": [

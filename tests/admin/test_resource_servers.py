@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from html import unescape
 
 import pytest
 from django.contrib.admin.models import LogEntry
@@ -106,6 +107,8 @@ def test_scopes_of_the_site_are_ticked_and_described(admin, settings):
     assert row.scopes == {"read": "Read your mail", "reports:read": "", "openid": "Log in to mail"}
     address = reverse("admin:django_at_jwt_resourceserver_change", args=[row.pk])
     sent = fill_in(admin, address)
+    page = admin.get(address).content.decode()
+    assert page.index('value="reports:read"') < page.index('value="write"')
     # Not every database keeps the order.
     assert sorted(sent["scopes-chosen"]) == ["openid", "read", "reports:read"]
     assert sent["scopes-text-openid"] == ["Log in to mail"]
@@ -306,6 +309,18 @@ def test_list_shows_the_default_of_the_settings(admin, settings):
     changelist = admin.get(reverse(LIST)).context["cl"]
     shown = {row.identifier: changelist.model_admin.default(row) for row in changelist.result_list}
     assert shown == {settings.API: "yes", "https://other.example.com/": "-"}
+    # The box of that row is not ticked.
+    assert f'AT_JWT["DEFAULT_RESOURCE"] sets the default: {settings.API}.' in unescape(
+        admin.get(reverse(ADD)).content.decode()
+    )
+
+
+def test_list_shows_no_algorithm_for_opaque_tokens(admin):
+    for token_format in ("at+jwt", "opaque"):
+        identifier = f"https://{token_format.partition('+')[0]}.example.com/"
+        ResourceServer.objects.create(identifier=identifier, name="x", token_format=token_format, algorithm="RS256")
+    changelist = admin.get(reverse(LIST)).context["cl"]
+    assert [changelist.model_admin.tokens(row) for row in changelist.result_list] == ["at+jwt RS256", "opaque"]
 
 
 def test_list_without_declared_resource_servers(admin, settings):

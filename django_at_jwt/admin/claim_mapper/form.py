@@ -162,6 +162,10 @@ class _Choice(forms.CharField):
     widget = forms.Select
 
 
+def _wide_input() -> AdminTextInputWidget:
+    return AdminTextInputWidget(attrs={"class": "vLargeTextField"})
+
+
 class ClaimMapperForm(VersionedForm):
     """Reads and writes the JSON of a claim mapper. Only the field of the chosen kind of source is used."""
 
@@ -172,8 +176,8 @@ class ClaimMapperForm(VersionedForm):
         help_text=_("Where the value comes from."),
     )
     source_user = _Choice(label=_("User field"), required=False)
-    source_template = forms.CharField(label=_("Template"), required=False, strip=False, widget=AdminTextInputWidget)
-    source_text = forms.CharField(label=_("Text"), required=False, strip=False, widget=AdminTextInputWidget)
+    source_template = forms.CharField(label=_("Template"), required=False, strip=False, widget=_wide_input())
+    source_text = forms.CharField(label=_("Text"), required=False, strip=False, widget=_wide_input())
     source_constant = forms.CharField(
         label=_("Value, as JSON"),
         required=False,
