@@ -227,6 +227,7 @@ class DenyListEntryAdmin(ModelAdmin):
             return HttpResponseRedirect(back)
         context = {
             "title": _("Revoke an authorization"),
+            "button": _("Revoke the authorization"),
             "explanation": _(
                 "All tokens of this authorization are revoked, so the user has to log in again to this client. An API "
                 "in another project may accept an access token until it expires."
@@ -259,6 +260,7 @@ class DenyListEntryAdmin(ModelAdmin):
             if _CONFIRM in request.POST:
                 return self._revoke_token(request, link)
             context |= {
+                "button": _("Revoke the token"),
                 "rows": [link.token_id],
                 "counts": tokens_of_link(link),
                 "explanation": _(

@@ -1,12 +1,14 @@
-"""The sections about tokens on the admin pages of users and clients.
+"""Tags of the admin pages: the sections about tokens on those of users and clients, and the version of Django.
 
-Tags, since the templates add them to the site's own admin classes. Without django-oauth-toolkit they show nothing.
+The sections are tags, since the templates add them to the site's own admin classes. Without django-oauth-toolkit they
+show nothing.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import django
 from django import template
 
 from django_at_jwt.conf import has_issuer_tables
@@ -27,6 +29,12 @@ def user_authorizations(context: dict[str, Any]) -> dict[str, Any]:
 def client_tokens(context: dict[str, Any]) -> dict[str, Any]:
     """Show the APIs and the tokens of the client whose page it is."""
     return _section(context, "client_section")
+
+
+@register.simple_tag
+def breadcrumbs_are_a_list() -> bool:
+    """Return whether the style sheets of this version of Django are for breadcrumbs in a list."""
+    return django.VERSION >= (6, 1)
 
 
 def _section(context: dict[str, Any], name: str) -> dict[str, Any]:

@@ -184,6 +184,13 @@ def test_link_reveals_nothing_of_rows_that_the_user_may_not_view(staff, web):
         assert web.application.client_id not in page.content.decode()
 
 
+def test_breadcrumbs_have_the_element_that_django_styles(admin_client):
+    def element(address):
+        return re.findall(r'<(\w+) class="breadcrumbs">', admin_client.get(address).content.decode())
+
+    assert element(reverse(PAGE)) == element(reverse("admin:django_at_jwt_claimmapper_add")) != []
+
+
 def test_errors_are_announced(staff, web, user):
     text = staff.post(reverse(PAGE), {"preview-user_name": "nobody", "preview-scopes": "none"}).content.decode()
     assert "<title>Error: Preview an access token" in text
@@ -193,8 +200,8 @@ def test_errors_are_announced(staff, web, user):
     assert 'aria-invalid="true"' in tag
     assert 'aria-describedby="id_preview-user_name_helptext id_preview-user_name_error"' in tag
     # Of several inputs, the group is described.
-    group = 'aria-describedby="id_preview-scopes_helptext id_preview-scopes_error"><legend>Scopes:'
-    assert f'<fieldset class="at-jwt-choices" {group}' in text
+    group = 'role="group" aria-labelledby="id_preview-scopes_label" aria-describedby="id_preview-scopes_helptext id_pre'
+    assert f'<label id="id_preview-scopes_label">Scopes:</label><div class="at-jwt-choices" {group}' in text
     assert 'id="id_preview-scopes_helptext"' in text
     assert 'id="id_preview-scopes_error"' in text
     text = staff.post(reverse(PAGE), {"preview-user_name": user.pk}).content.decode()

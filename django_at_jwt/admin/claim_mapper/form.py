@@ -163,7 +163,7 @@ class _Choice(forms.CharField):
 
 
 def _wide_input() -> AdminTextInputWidget:
-    return AdminTextInputWidget(attrs={"class": "vLargeTextField"})
+    return AdminTextInputWidget(attrs={"class": "vLargeTextField", "dir": "auto"})
 
 
 class ClaimMapperForm(VersionedForm):
