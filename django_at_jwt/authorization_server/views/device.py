@@ -6,6 +6,7 @@ import json
 from datetime import timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 from django.db import router, transaction
 from django.http import Http404
@@ -77,11 +78,16 @@ class DeviceAuthorizationView(EndpointMixin, OwnCoreMixin, toolkit_views.DeviceA
             told = {"error": "invalid_client", "error_description": "The client does not exist."}
             return {"Cache-Control": "no-store"}, json.dumps(told), HTTPStatus.UNAUTHORIZED
         body.pop("scope", None)
-        page = endpoint_path("device")
-        if not body.get("verification_uri") and page is not None:
-            # The response must have one (RFC 8628 section 3.2), and DOT has no default.
-            body["verification_uri"] = with_path(local_issuer(), page)
+        if not body["verification_uri"] and (page := _user_code_page(request)):
+            body["verification_uri"] = page
+            body.setdefault("verification_uri_complete", f"{page}?{urlencode({'user_code': body['user_code']})}")
         return headers, body, status
+
+
+def _user_code_page(request: HttpRequest) -> str | None:
+    """Return the issuer's address of the page for user codes, for a site without ``OAUTH_DEVICE_VERIFICATION_URI``."""
+    path = endpoint_path("device")
+    return None if path is None else with_path(local_issuer() or request.build_absolute_uri(), path)
 
 
 class DeviceUserCodeView(ConsentPageMixin, toolkit_views.DeviceUserCodeView):

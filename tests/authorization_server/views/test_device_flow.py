@@ -210,6 +210,21 @@ def problem_of(page):
     return page.context["form"].errors["user_code"][0]
 
 
+class TestVerificationAddress:
+    def test_default_is_the_page_at_the_issuer(self, started, client, user):
+        page = "https://as.example.com/o/device/"
+        assert started["verification_uri"] == page
+        assert started["verification_uri_complete"] == f"{page}?user_code={started['user_code']}"
+        client.force_login(user)
+        assert started["user_code"] in client.get(started["verification_uri_complete"]).content.decode()
+
+    def test_setting_of_the_site(self, television, settings):
+        settings.OAUTH2_PROVIDER = settings.OAUTH2_PROVIDER | {"OAUTH_DEVICE_VERIFICATION_URI": "https://tv.example/"}
+        started = television.post("/o/device-authorization/", {"scope": "read"}).json()
+        assert started["verification_uri"] == "https://tv.example/"
+        assert "verification_uri_complete" not in started
+
+
 class TestWrittenForms:
     @pytest.mark.parametrize(
         ("stored", "entered"),
