@@ -62,7 +62,7 @@ def remote_revocation_policy(
     if revocation is Revocation.OFFLINE:
         return None
     if revocation is Revocation.INTROSPECT:
-        return _remote_introspection(issuer, remote)
+        return remote_introspection(issuer, remote)
     return RemoteDenyListCheck(remote_deny_list(issuer, remote, keys), audiences)
 
 
@@ -81,13 +81,18 @@ def remote_deny_list(issuer: IssuerSettings, remote: RemoteOptions, keys: KeySou
         max_stale=settings.revocation_max_stale,
         leeway=settings.leeway if issuer.leeway is None else issuer.leeway,
         accept_unavailable=unavailable == "accept",
-        introspection=_remote_introspection(issuer, remote) if unavailable == Revocation.INTROSPECT else None,
+        introspection=remote_introspection(issuer, remote) if unavailable == Revocation.INTROSPECT else None,
     )
     return RemoteDenyList(options, keys)
 
 
 @process_cached
-def _remote_introspection(issuer: IssuerSettings, remote: RemoteOptions) -> RemoteIntrospection:
+def remote_introspection(issuer: IssuerSettings, remote: RemoteOptions) -> RemoteIntrospection:
+    """Return this process's answers of a remote issuer's introspection endpoint.
+
+    Raises:
+        ImproperlyConfigured: the settings have no credentials for introspection.
+    """
     if not (issuer.client_id and issuer.client_secret):
         raise ImproperlyConfigured(NO_CREDENTIALS.format(issuer.issuer))
     settings = app_settings()

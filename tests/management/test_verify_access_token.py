@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import time
 
 import pytest
 from django.contrib.auth import get_user_model
@@ -15,7 +16,6 @@ from django_at_jwt.authorization_server.keys.store import key_store
 from django_at_jwt.resource_server.verification import verify_token
 from tests.core.token_factory import API, REPORTS, TokenFactory
 from tests.resource_server.remote.issuer_process import KEYS, METADATA, Page, running_issuer
-from tests.resource_server.remote.test_deny_list import Remote
 
 ES256, OTHER = TokenFactory("ES256"), TokenFactory("ES256", "an attacker")
 
@@ -217,6 +217,14 @@ class TestToken:
         assert text.rstrip().endswith("Is the database up, and was manage.py migrate run?")
 
 
+def revocations(issuer, **changes):
+    now = int(time.time())
+    claims = {"iss": issuer.issuer, "iat": now, "exp": now + 300, "version": 1, "complete": True}
+    claims |= {"tokens": {}, "authorizations": {}, "clients": {}, "audiences": {}}
+    header = {"typ": "at-jwt-revocations+jwt", "alg": ES256.algorithm, "kid": ES256.kid}
+    return ES256.token(header=header, payload=claims | changes)
+
+
 class TestIssuers:
     def report(self):
         status, text = run("check_issuers", "--json")
@@ -267,24 +275,40 @@ class TestIssuers:
         assert "the JWK set contains no usable key" in text
         assert f"not used: '{OTHER.kid}': the key is not for signatures" in text
 
-    def test_one_whose_revocations_cannot_be_used(self, api, issuer):
-        api.AT_JWT = {**api.AT_JWT, "ISSUERS": issuer.settings(revocation="deny_list")}
-        before = dict(caches["default"]._cache)
+    def test_revocations_that_are_not_published(self, api, issuer):
+        api.AT_JWT = {"ISSUERS": issuer.settings(revocation="deny_list")}
+        status, [report] = self.report()
+        assert (status, report["usable"], report["revocation"]) == (1, False, "deny_list")
+        assert "the issuer announces no document of revocations" in report["problem"]
         status, text = run("check_issuers")
         assert status == 1
-        assert f"{issuer.issuer}: NOT USABLE" in text
-        assert "its revocations cannot be used: the metadata at" in text
-        assert 'announces no document of revocations ("at_jwt_revocations_uri")' in text
+        assert "revocation: deny_list" in text
         assert f"used: {ES256.kid} (ES256)" in text
-        assert dict(caches["default"]._cache) == before
 
-    @pytest.mark.parametrize("complete", [True, False])
-    def test_one_with_revocations(self, complete, api, issuer):
-        Remote(issuer, api).publish(complete=complete)
+    def test_published_revocations(self, api, issuer):
+        api.AT_JWT = {"ISSUERS": issuer.settings(revocation="deny_list")}
+        issuer.describe(at_jwt_revocations_uri=f"{issuer.root}/revocations/")
+        published = {"Content-Type": "application/at-jwt-revocations+jwt"}
+        issuer.pages["/revocations/"] = Page(revocations(issuer).encode(), headers=published)
+        assert self.report()[0] == 0
+        issuer.pages["/revocations/"] = Page(revocations(issuer, complete=False).encode(), headers=published)
         status, [report] = self.report()
-        assert (status, report["usable"]) == ((0, True) if complete else (1, False))
-        assert ("too many revocations to publish them" in report.get("problem", "")) is not complete
-        assert not caches["default"]._cache
+        assert (status, report["problem"]) == (1, "the issuer has too many revocations to publish them")
+        issuer.pages["/revocations/"] = Page(revocations(issuer, iss="https://other").encode(), headers=published)
+        assert self.report()[0] == 1
+
+    def test_credentials_for_introspection(self, api, issuer):
+        api.AT_JWT = {
+            "ISSUERS": issuer.settings(revocation="introspect", client_id="the api", client_secret="correct horse")
+        }
+        issuer.describe(introspection_endpoint=f"{issuer.root}/introspect/")
+        issuer.pages["/introspect/"] = Page(b'{"active": false}')
+        status, [report] = self.report()
+        assert (status, report["usable"]) == (0, True)
+        issuer.pages["/introspect/"] = Page(b'{"error": "invalid_client"}', status=401)
+        status, [report] = self.report()
+        assert (status, report["usable"]) == (1, False)
+        assert "its status is 401" in report["problem"]
 
     def test_no_issuer(self, settings):
         with pytest.raises(CommandError, match="is empty"):

@@ -1,30 +1,31 @@
-"""``manage.py check_issuers``: fetch what each remote issuer publishes, and show what is used of it."""
+"""``manage.py check_issuers``: fetch the metadata and keys of each remote issuer, and try its revocation."""
 
 from __future__ import annotations
 
 import json
 import sys
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError
 
 from django_at_jwt.conf import app_settings
-from django_at_jwt.core.errors import KeysUnavailable, RevocationUnavailable
+from django_at_jwt.core.errors import UnacceptableDocument
+from django_at_jwt.core.jose.keyring import KeyRing
 from django_at_jwt.core.revocation import Revocation
 from django_at_jwt.outbound.http import FetchFailed
+from django_at_jwt.resource_server.remote.deny_list import retrieve_revocations
 from django_at_jwt.resource_server.remote.discovery import retrieve
-from django_at_jwt.resource_server.remote.key_source import RemoteKeySource
 from django_at_jwt.resource_server.remote.shared_cache import SharedCache
-from django_at_jwt.resource_server.revocation import remote_deny_list
+from django_at_jwt.resource_server.revocation import remote_introspection
 from django_at_jwt.resource_server.verification import accepted_issuers, remote_options
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
 
     from django_at_jwt.conf import IssuerSettings
+    from django_at_jwt.core.remote_issuer import IssuerSnapshot
 
 
 class Command(BaseCommand):
@@ -32,9 +33,9 @@ class Command(BaseCommand):
 
     requires_system_checks = ()
     help = (
-        'Fetches the metadata and keys of each issuer in AT_JWT["ISSUERS"], and its revocations if they are checked '
-        "here. Shows which keys would be used, which not and why, and the age of the workers' shared copy. Exit "
-        "status: 0 all issuers usable, 1 otherwise."
+        'Fetches the metadata and keys of each issuer in AT_JWT["ISSUERS"], and shows which keys would be used, which '
+        "not and why, and the age of the workers' shared copy. Also fetches the document of revocations, or tries the "
+        'credentials for introspection, if "revocation" says so. Exit status: 0 all issuers usable, 1 otherwise.'
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -69,6 +70,7 @@ def _report(issuer: IssuerSettings) -> dict[str, Any]:
     report: dict[str, Any] = {
         "issuer": issuer.issuer,
         "audience": list(issuer.audience),
+        "revocation": str(issuer.revocation),
         "usable": False,
         "workers_copy_seconds_old": None if shared is None else round(now - shared.confirmed_at, 1),
     }
@@ -76,12 +78,12 @@ def _report(issuer: IssuerSettings) -> dict[str, Any]:
         retrieved = retrieve(fetch_options)
     except FetchFailed as error:
         return report | {"problem": str(error)}
-    snapshot, seconds = retrieved.snapshot, round(time.time() - now, 3)
-    problem = _problem_of_revocations(issuer) if snapshot.keys else "the JWK set contains no usable key"
+    snapshot = retrieved.snapshot
+    problem = _revocation_problem(issuer, snapshot) if snapshot.keys else "the JWK set contains no usable key"
     return report | {
         "usable": problem is None,
         **({} if problem is None else {"problem": problem}),
-        "seconds": seconds,
+        "seconds": round(time.time() - now, 3),
         "jwks_uri": snapshot.jwks_uri,
         "metadata_used_for_seconds": round(snapshot.metadata_until - snapshot.confirmed_at),
         "keys_asked_for_again_after_seconds": round(snapshot.refresh_at - snapshot.confirmed_at),
@@ -90,21 +92,26 @@ def _report(issuer: IssuerSettings) -> dict[str, Any]:
     }
 
 
-def _problem_of_revocations(issuer: IssuerSettings) -> str | None:
-    """Return why the issuer's revocations cannot be used, or ``None`` if they can or are not asked for."""
-    if issuer.revocation is not Revocation.DENY_LIST:
-        return None
-    alone = replace(remote_options(issuer), cache=None)
+def _revocation_problem(issuer: IssuerSettings, snapshot: IssuerSnapshot) -> str | None:
+    """Return why it cannot be found out whether a token of the issuer was revoked, or ``None``."""
+    remote, settings = remote_options(issuer), app_settings()
     try:
-        remote_deny_list(issuer, alone, RemoteKeySource(alone)).fetch()
-    except (FetchFailed, KeysUnavailable, RevocationUnavailable) as error:
-        return f"its revocations cannot be used: {error}"
+        if issuer.revocation is Revocation.INTROSPECT:
+            remote_introspection(issuer, remote).try_credentials()
+        elif issuer.revocation is Revocation.DENY_LIST:
+            leeway = settings.leeway if issuer.leeway is None else issuer.leeway
+            keys = KeyRing.of(snapshot.keys)
+            if not retrieve_revocations(remote, keys, leeway=leeway).complete:
+                return "the issuer has too many revocations to publish them"
+    except (FetchFailed, UnacceptableDocument) as error:
+        return f"revocations: {error}"
     return None
 
 
 def _as_text(report: dict[str, Any]) -> str:
     lines = [f"{report['issuer']}: {'usable' if report['usable'] else 'NOT USABLE'}"]
     lines.append(f"  audience: {', '.join(report['audience'])}")
+    lines.append(f"  revocation: {report['revocation']}")
     age = report["workers_copy_seconds_old"]
     lines.append("  workers' copy: (none)" if age is None else f"  workers' copy: confirmed {age:g} seconds ago")
     if "problem" in report:

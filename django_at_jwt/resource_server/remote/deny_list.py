@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from django_at_jwt.core.revocation_document import RevocationDocument
     from django_at_jwt.core.verifier import KeySource
 
-    from .options import DenyListOptions
+    from .options import DenyListOptions, RemoteOptions
 
 logger = logging.getLogger("django_at_jwt")
 
@@ -446,6 +446,26 @@ class RemoteDenyListCheck:
             ReadNeeded: memory is not sufficient.
         """
         self._deny_list.check_in_memory(claims, token, self._audience)
+
+
+def retrieve_revocations(remote: RemoteOptions, key_ring: KeyRing, *, leeway: float) -> RevocationDocument:
+    """Fetch an issuer's document of revocations and verify it with these keys.
+
+    Raises:
+        FetchFailed: it cannot be fetched.
+        UnacceptableDocument: it must not be used.
+    """
+    deadline = time.monotonic() + remote.timeout
+    address, _ = discover(remote, _announced_uri, deadline=deadline)
+    answer = fetch_text(
+        address,
+        media_type=MEDIA_TYPE,
+        max_bytes=MOST_BYTES,
+        etag=None,
+        loopback_http=remote.loopback_http,
+        deadline=deadline,
+    )
+    return read_revocations(answer.text or "", key_ring=key_ring, issuer=remote.issuer, now=time.time(), leeway=leeway)
 
 
 def _announced_uri(metadata: Mapping[str, Any], *, issuer: str, loopback_http: bool) -> str:

@@ -94,6 +94,15 @@ class RemoteIntrospection:
             raise ReadNeeded
         _check_active(answer)
 
+    def try_credentials(self) -> None:
+        """Ask about a string that is not a token, to see whether the issuer answers this API.
+
+        Raises:
+            FetchFailed: the issuer cannot be asked, or refuses the credentials.
+            UnacceptableDocument: its answer must not be used.
+        """
+        self._is_active("not-a-token", time.monotonic() + self._options.remote.timeout)
+
     def __len__(self) -> int:
         return len(self._answers)
 
@@ -131,14 +140,7 @@ class RemoteIntrospection:
         deadline = asked_at + self._options.remote.timeout
         try:
             with span("introspect_token", issuer=self._options.remote.issuer):
-                document = post_form(
-                    self._endpoint_address(deadline),
-                    {"token": token, "token_type_hint": "access_token"},
-                    authorization=self._authorization(),
-                    loopback_http=self._options.remote.loopback_http,
-                    deadline=deadline,
-                )
-            answer = _Answer(is_active(document), asked_at)
+                answer = _Answer(self._is_active(token, deadline), asked_at)
         except (FetchFailed, UnacceptableDocument) as error:
             self._retry_at = time.monotonic() + RETRY_AFTER
             fallback = "its last answers are used for a while"
@@ -154,6 +156,17 @@ class RemoteIntrospection:
             while len(self._answers) > _MOST_ANSWERS:
                 self._answers.popitem(last=False)
         return answer
+
+    @sensitive_variables()
+    def _is_active(self, token: str, deadline: float) -> bool:
+        document = post_form(
+            self._endpoint_address(deadline),
+            {"token": token, "token_type_hint": "access_token"},
+            authorization=self._authorization(),
+            loopback_http=self._options.remote.loopback_http,
+            deadline=deadline,
+        )
+        return is_active(document)
 
     @sensitive_variables()
     def _authorization(self) -> str:
