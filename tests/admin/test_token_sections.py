@@ -23,6 +23,7 @@ from django_at_jwt.models.instants import as_datetime
 from tests.admin.pages import may, press_revoke, text_of
 from tests.authorization_server.revocation.grants import entries, granted
 from tests.conftest import captured_statements
+from tests.people.models import Profile
 from tests.settings import API, REPORTS
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("keys_made_quickly", "signing_keys")]
@@ -174,6 +175,21 @@ class TestUserPage:
         text = shown(client, f"/other/auth/user/{user.pk}/change/")
         assert "authorization-code client" in text
         assert "Revoke…" not in text
+
+    def test_user_model_of_the_site_needs_no_template(self, user, client, admin_user, settings):
+        class SiteUserAdmin(LogOutEverywhereMixin, admin.ModelAdmin):
+            fields = ("badge",)
+
+        profile = Profile.objects.create(user=user)
+        client.force_login(admin_user)
+        admin.site.register(Profile, SiteUserAdmin)
+        try:
+            settings.ROOT_URLCONF = type("urls", (), {"urlpatterns": [path("admin/", admin.site.urls)]})
+            page = client.get(f"/admin/people/profile/{profile.pk}/change/").content.decode()
+        finally:
+            admin.site.unregister(Profile)
+        assert "Log out everywhere…" in page
+        assert "Preview access token" in page
 
     def test_project_without_the_toolkit(self, tokens, user_page, client_page, admin_client, monkeypatch):
         monkeypatch.setattr("django_at_jwt.templatetags.at_jwt_admin.has_issuer_tables", lambda: False)
