@@ -218,7 +218,8 @@ def _end_reused(refresh_token: str) -> None:
     if used is None or rows.filter(token_family=used.token_family, revoked__isnull=True).exists():
         return
     authorization = Authorization.objects.of_family(used.token_family)
-    if authorization is not None:
+    # A client that does not know yet that its tokens were revoked is no thief.
+    if authorization is not None and authorization.end_reason in ("", EndReason.REFRESH_TOKEN_REUSED):
         end_authorizations([authorization], reason=EndReason.REFRESH_TOKEN_REUSED)
         emit(CredentialReused(credential="refresh_token", client_id=used.application.client_id))
 

@@ -158,18 +158,6 @@ class RemoteDenyList:
             raise ReadNeeded
         self._options.introspection.in_memory(claims, token)
 
-    def fetch(self) -> None:
-        """Request the document now, to report on it.
-
-        Raises:
-            FetchFailed: it cannot be fetched, or must not be used.
-            KeysUnavailable: the keys to verify it with are not available.
-            RevocationUnavailable: the issuer has too many revocations to publish them.
-        """
-        self._ask(time.monotonic())
-        if not self.state().is_usable:
-            raise RevocationUnavailable(self._problem())
-
     def state(self) -> DenyListState:
         """Return what this process has, without a request."""
         held = self._held
