@@ -6,7 +6,7 @@ from functools import lru_cache, wraps
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
-from django.db import connections, transaction
+from django.db import connections, router, transaction
 from django.utils.encoding import escape_uri_path
 from django.views.debug import SafeExceptionReporterFilter, get_exception_reporter_filter
 
@@ -14,6 +14,7 @@ from django_at_jwt.core.errors import NoSigningKey, RevocationUnavailable
 from django_at_jwt.core.quotation import single_line
 from django_at_jwt.events import EndpointUnavailable, emit
 from django_at_jwt.inbound.transactions import outside_transactions
+from django_at_jwt.models import DenyListEntry
 
 from .base import refusal
 from .outages import is_outage
@@ -89,10 +90,14 @@ _GUARDED: Final = "_at_jwt_guarded"
 
 
 def _in_transactions(view: Callable[..., Any]) -> Callable[..., Any]:
-    """Wrap the view as Django would: in a transaction for each database with ``ATOMIC_REQUESTS``."""
+    """Wrap the view as Django would: in a transaction for each database with ``ATOMIC_REQUESTS``.
+
+    That of the deny list is the innermost, so that it is committed first: see ``one_transaction()``.
+    """
     outside: Collection[str] = getattr(view, "_non_atomic_requests", ())
-    for alias, database in connections.settings.items():
-        if database["ATOMIC_REQUESTS"] and alias not in outside:
+    denying = router.db_for_write(DenyListEntry)
+    for alias in sorted(connections.settings, key=lambda alias: alias != denying):
+        if connections.settings[alias]["ATOMIC_REQUESTS"] and alias not in outside:
             view = transaction.atomic(using=alias)(view)
     return view
 

@@ -545,14 +545,17 @@ def test_authorizations_are_locked_before_the_row_that_changes(kind, tokens, use
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("is_atomic", [False, True], ids=["autocommit", "atomic requests"])
 @pytest.mark.parametrize("end", ["refresh token", "access token", "token of the client itself", "replayed code"])
-def test_deny_list_is_committed_before_the_rows_of_another_database(end, web, service, user, monkeypatch):
+def test_deny_list_is_committed_before_the_rows_of_another_database(end, is_atomic, web, service, user, monkeypatch):
     # The other way round, a failure in between would leave a token that the client cannot revoke again.
     denying, ending = router.db_for_write(DenyListEntry), router.db_for_write(get_access_token_model())
     if denying == ending:
         pytest.skip("the deny list is in the database of the tokens")
     code = web.authorize(user)["code"]
     tokens, own = granted(web, web.exchange(code)), granted(service, service.token("client_credentials"))
+    for alias in (denying, ending):
+        monkeypatch.setitem(connections.settings[alias], "ATOMIC_REQUESTS", is_atomic)
     committed, commit = [], BaseDatabaseWrapper._commit
 
     def record(connection):
