@@ -124,6 +124,27 @@ class TestClaims:
         window.wait_for_text("Review changes")
         assert "For API Reports, for users in the group Payroll" in window.text
 
+    def test_type_follows_the_source_until_it_is_chosen_and_never_silently(self, admin):
+        window = admin.window
+        admin.open(f"{MAPPERS}add/")
+
+        def state():
+            return window.find("[name=type]").get_attribute("value"), window.find(".at-jwt-notice").text
+
+        window.fill(source_kind="groups")
+        kind, notice = state()
+        assert kind == "strings"
+        assert notice.startswith("The type was set to")
+        window.fill(source_kind="user")
+        kind, notice = state()
+        assert kind == "string"
+        assert notice.startswith("The type was set back to")
+        window.fill(type="boolean")
+        window.fill(source_kind="groups")
+        kind, notice = state()
+        assert kind == "boolean"
+        assert notice.startswith("The source returns")
+
     def test_preview_is_for_an_api_that_is_searched_for(self, admin):
         window = admin.window
         admin.open("/admin/django_at_jwt/tokenpreview/")
