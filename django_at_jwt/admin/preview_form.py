@@ -19,6 +19,7 @@ from django_at_jwt.authorization_server.resource_servers import registered_or_di
 from django_at_jwt.authorization_server.toolkit import get_scopes_backend
 from django_at_jwt.conf import token_user_model
 from django_at_jwt.core.claims import Match
+from django_at_jwt.core.grant_types import CLIENT_CREDENTIALS
 
 from .search_fields import MultipleSearchField
 from .searchable import ResourceServers
@@ -167,7 +168,7 @@ class PreviewForm(forms.Form):
             return cleaned
         if not self.errors:
             cleaned["grant"] = cleaned.get("grant") or usual_grant(client, user)
-            if (cleaned["grant"] == "client_credentials") != (user is None):
+            if (cleaned["grant"] == CLIENT_CREDENTIALS) != (user is None):
                 text = _("The client_credentials grant takes no user; every other grant requires one.")
                 self.add_error("grant", text)
         return cleaned

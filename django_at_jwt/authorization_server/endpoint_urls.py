@@ -32,6 +32,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
 _TOOLKIT_APP: Final = "oauth2_provider"
+# DOT's URL names of the endpoints that clients call themselves, so that no user is logged in.
+ENDPOINTS_WITHOUT_USER: Final = (
+    "token",
+    "revoke-token",
+    "introspect",
+    "device-authorization",
+    "pushed-authorization-request",
+)
 # DOT's URL names, and the class that every view of that endpoint derives from.
 TOOLKIT_VIEWS: Final[Mapping[str, type]] = {
     "authorize": BaseAuthorizationView,

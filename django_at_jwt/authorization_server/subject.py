@@ -13,6 +13,7 @@ from oauth2_provider.models import get_access_token_model, get_application_model
 
 from django_at_jwt.conf import app_settings, token_user_model
 from django_at_jwt.core.errors import InvalidGrant, IssuanceUnavailable
+from django_at_jwt.core.grant_types import CLIENT_CREDENTIALS
 from django_at_jwt.core.subjects import AmbiguousSector, is_subject, pairwise_subject, sector_of
 from django_at_jwt.core.token_id import is_unstored
 from django_at_jwt.models import Authorization
@@ -58,7 +59,7 @@ def token_subject(user: Any, application: Any, *, grant: str) -> str | None:
             :func:`subject_of`.
         IssuanceUnavailable: as :func:`subject_of`.
     """
-    if grant == "client_credentials" or user is None:
+    if grant == CLIENT_CREDENTIALS or user is None:
         if is_subject_of_user(application.client_id):
             raise InvalidGrant(
                 "This client cannot get a token for itself.",

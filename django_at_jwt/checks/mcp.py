@@ -15,6 +15,7 @@ from django_at_jwt.conf import (
     local_issuer,
     toolkit_setting,
 )
+from django_at_jwt.core.grant_types import AUTHORIZATION_CODE
 from django_at_jwt.core.metadata import is_fetchable
 
 from .ids import CheckId, imported, issues_tokens, settings_valid, when
@@ -31,7 +32,6 @@ _LOST: Final[Mapping[str, str]] = {
     "ALLOW_LOCALHOST_LOOPBACK": "a client that listens on a free port of localhost, such as Claude Code, is refused",
 }
 _METHODS: Final = ("OAUTH2_TOKEN_ENDPOINT_AUTH_METHODS_SUPPORTED", "OIDC_TOKEN_ENDPOINT_AUTH_METHODS_SUPPORTED")
-_CODE_GRANT: Final = "authorization_code"
 _SCHEMES: Final = "ALLOWED_REDIRECT_URI_SCHEMES"
 _PERMISSIONS: Final = "CIMD_REGISTRATION_PERMISSION_CLASSES"
 
@@ -111,7 +111,10 @@ def _unusable_settings() -> Iterator[CheckMessage]:
             hint="Add it. This app allows http for 127.0.0.1, [::1] and localhost only.",
             id=CheckId.UNUSABLE_MCP_SETTING,
         )
-    for name, value in (("OAUTH2_GRANT_TYPES_SUPPORTED", _CODE_GRANT), ("OAUTH2_RESPONSE_TYPES_SUPPORTED", "code")):
+    for name, value in (
+        ("OAUTH2_GRANT_TYPES_SUPPORTED", AUTHORIZATION_CODE),
+        ("OAUTH2_RESPONSE_TYPES_SUPPORTED", "code"),
+    ):
         if value not in toolkit_setting(name, (value,)):
             yield Error(
                 f'OAUTH2_PROVIDER["{name}"] does not list {value}, so no MCP client can log a user in.',

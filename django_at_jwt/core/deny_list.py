@@ -31,6 +31,11 @@ class DenyKind(StrEnum):
         """Whether its entries concern only tokens that were issued up to an instant."""
         return self in {DenyKind.CLIENT, DenyKind.AUDIENCE}
 
+    @property
+    def of_token(self) -> str:
+        """What an entry names, in a sentence about the token."""
+        return "it" if self is DenyKind.TOKEN else f"its {self.value}"
+
 
 class DenyEntry(NamedTuple):
     """An entry of the deny list.

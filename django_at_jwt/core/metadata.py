@@ -92,7 +92,7 @@ class Offer:
 
 
 def _grant_of(response_type: str) -> str:
-    return "authorization_code" if "code" in response_type.split() else "implicit"
+    return AUTHORIZATION_CODE if "code" in response_type.split() else IMPLICIT
 
 
 def authorization_server_metadata(

@@ -78,8 +78,8 @@ def entity_tag(value: str | None) -> str | None:
 _ENTITY_TAG: Final = re.compile(r'(?:W/)?"[\x21\x23-\x7e]{0,256}"')
 
 _FORM: Final = 2
-# Seconds by which the clocks of two machines may differ. Snapshots from further in the future are rejected.
-_CLOCK_SKEW: Final = 60.0
+MAX_CLOCK_SKEW: Final = 60.0
+"""Seconds by which the clocks of two machines may differ. What a cache has from further in the future is rejected."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -152,7 +152,7 @@ class IssuerSnapshot:
         jwks_uri, jwk_set, etag = document.get("jwks_uri"), document.get("jwk_set"), document.get("etag")
         if not is_fetchable(jwks_uri, loopback_http=loopback_http) or not isinstance(jwk_set, dict):
             raise UnacceptableDocument("it has no valid jwks_uri or no keys")
-        confirmed_at = _instant(document, "confirmed_at", latest=now + _CLOCK_SKEW)
+        confirmed_at = _instant(document, "confirmed_at", latest=now + MAX_CLOCK_SKEW)
         return cls(
             issuer=issuer,
             jwks_uri=str(jwks_uri),

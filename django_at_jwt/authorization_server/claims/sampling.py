@@ -12,6 +12,7 @@ from django_at_jwt.authorization_server.resource_servers import is_open_to
 from django_at_jwt.authorization_server.toolkit import get_scopes_backend
 from django_at_jwt.conf import token_user_model
 from django_at_jwt.core.claims import TokensFor
+from django_at_jwt.core.grant_types import AUTHORIZATION_CODE, CLIENT_CREDENTIALS, IMPLICIT, PASSWORD, REFRESH_TOKEN
 from django_at_jwt.models.mappable import groups_field
 
 if TYPE_CHECKING:
@@ -28,11 +29,11 @@ MOST_TOKENS: Final = 200
 # From DOT's grant types of clients to the ``grant_type`` of their first token request.
 _MACHINES: Final = "client-credentials"
 _GRANTS: Final = {
-    "authorization-code": "authorization_code",
-    "openid-hybrid": "authorization_code",
-    "implicit": "implicit",
-    "password": "password",
-    _MACHINES: "client_credentials",
+    "authorization-code": AUTHORIZATION_CODE,
+    "openid-hybrid": AUTHORIZATION_CODE,
+    "implicit": IMPLICIT,
+    "password": PASSWORD,
+    _MACHINES: CLIENT_CREDENTIALS,
 }
 
 
@@ -105,7 +106,7 @@ def _grant(client: Any, conditions: Sequence[Conditions]) -> str:
     first = _GRANTS.get(client.authorization_grant_type, client.authorization_grant_type)
     named = {grant for each in conditions for grant in each.grants}
     # A mapper for refreshed tokens only does not apply to the first token.
-    return "refresh_token" if first not in named and "refresh_token" in named and _is_for_users(client) else first
+    return REFRESH_TOKEN if first not in named and REFRESH_TOKEN in named and _is_for_users(client) else first
 
 
 def _clients(conditions: Sequence[Conditions], named_clients: Collection[str]) -> list[Any]:
@@ -156,5 +157,5 @@ def _can_be_met(conditions: Conditions, client_id: str, kind: str) -> bool:
     is_machine = kind == _MACHINES
     if conditions.tokens_for is not None and (conditions.tokens_for is TokensFor.MACHINES) is not is_machine:
         return False
-    grants = {_GRANTS.get(kind, kind)} | (set() if is_machine else {"refresh_token"})
+    grants = {_GRANTS.get(kind, kind)} | (set() if is_machine else {REFRESH_TOKEN})
     return not conditions.grants or not grants.isdisjoint(conditions.grants)

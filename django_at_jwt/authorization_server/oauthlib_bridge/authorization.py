@@ -20,6 +20,7 @@ from django_at_jwt.authorization_server.resource_servers import registry
 from django_at_jwt.authorization_server.revocation.entries import deny_tokens
 from django_at_jwt.authorization_server.revocation.revoke import end_authorizations, one_transaction
 from django_at_jwt.conf import access_token_lifetime
+from django_at_jwt.core.grant_types import CLIENT_CREDENTIALS
 from django_at_jwt.core.login import AuthenticationEvent
 from django_at_jwt.core.token_id import TokenId, is_unstored
 from django_at_jwt.events import CredentialReused, emit
@@ -59,7 +60,7 @@ def authorization_of(request: Request) -> Authorization | None:
     ``None`` if the client acts for itself. Both tokens of a hybrid flow get the same authorization.
     """
     user = stored(request, "user")
-    if user is None or token_grant(request) == "client_credentials":
+    if user is None or token_grant(request) == CLIENT_CREDENTIALS:
         return None
     authorization: Authorization | None = stored(request, AUTHORIZATION)
     if authorization is None:

@@ -22,7 +22,7 @@ from django_at_jwt.authorization_server.client_secrets.hasher import (
     preferred_hash,
     secret_matches,
 )
-from django_at_jwt.authorization_server.endpoint_urls import is_endpoint
+from django_at_jwt.authorization_server.endpoint_urls import ENDPOINTS_WITHOUT_USER, is_endpoint
 from django_at_jwt.core.errors import KeysUnavailable
 from django_at_jwt.core.quotation import quote, single_line
 from django_at_jwt.models.primary import primary_rows
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from django.http import HttpRequest
 
 logger = logging.getLogger("django_at_jwt")
-
-_ENDPOINTS: Final = ("token", "revoke-token", "introspect", "device-authorization", "pushed-authorization-request")
 
 # django-oauth-toolkit does not pass the client to the method that compares secrets.
 _request: Final[ContextVar[Request | None]] = ContextVar("django_at_jwt_client_request", default=None)
@@ -77,7 +75,7 @@ class ClientAuthenticationMixin:
         try:
             authenticated = bool(super().authenticate_client(request, *args, **kwargs))  # type: ignore[misc]
         except KeysUnavailable as error:
-            if is_endpoint(request.uri, *_ENDPOINTS):
+            if is_endpoint(request.uri, *ENDPOINTS_WITHOUT_USER):
                 raise
             logger.error("A client is refused: %s", single_line(error))  # noqa: TRY400 - no traceback is needed
             return False

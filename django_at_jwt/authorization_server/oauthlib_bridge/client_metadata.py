@@ -13,20 +13,11 @@ from oauthlib.oauth2 import FatalClientError, InvalidClientIdError
 
 from django_at_jwt.authorization_server.client_metadata import is_document_address, is_withdrawn
 from django_at_jwt.authorization_server.clients import stored_client
-from django_at_jwt.authorization_server.endpoint_urls import is_endpoint
+from django_at_jwt.authorization_server.endpoint_urls import ENDPOINTS_WITHOUT_USER, is_endpoint
 from django_at_jwt.core.quotation import quote, single_line
 
 if TYPE_CHECKING:
     from oauthlib.common import Request
-
-# The endpoints that no user is logged in at.
-_ENDPOINTS_WITHOUT_USER: Final = (
-    "token",
-    "revoke-token",
-    "introspect",
-    "device-authorization",
-    "pushed-authorization-request",
-)
 
 WITHOUT_FETCH: Final = "at_jwt.without_fetch"
 """The key of ``request.META``, which no client can set, of a request that must not fetch a metadata document."""
@@ -113,4 +104,4 @@ class ClientMetadataMixin:
 
 
 def _is_without_user(request: Request) -> bool:
-    return WITHOUT_FETCH in request.headers or is_endpoint(request.uri or "", *_ENDPOINTS_WITHOUT_USER)
+    return WITHOUT_FETCH in request.headers or is_endpoint(request.uri or "", *ENDPOINTS_WITHOUT_USER)

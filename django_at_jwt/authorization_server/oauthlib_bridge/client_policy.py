@@ -75,7 +75,7 @@ def _wrong_grant(client: Any, grant: str) -> str:
     own = [each for each, kinds in GRANT_TYPE_MAPPING.items() if client.authorization_grant_type in kinds]
     if client.authorization_grant_type == client.GRANT_IMPLICIT:
         own = [IMPLICIT]
-    grants = " and ".join(each for each in own if each != "refresh_token") or client.authorization_grant_type
+    grants = " and ".join(each for each in own if each != REFRESH_TOKEN) or client.authorization_grant_type
     return f"{quote(client.client_id)} may use {grants}, not {grant}"
 
 

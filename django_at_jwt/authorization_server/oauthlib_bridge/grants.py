@@ -20,7 +20,7 @@ from django_at_jwt.authorization_server.revocation.authorizations import (
 from django_at_jwt.authorization_server.revocation.revoke import one_transaction
 from django_at_jwt.authorization_server.unused_clients import record_use
 from django_at_jwt.core.errors import IssuanceError
-from django_at_jwt.core.grant_types import DEVICE_CODE
+from django_at_jwt.core.grant_types import AUTHORIZATION_CODE, DEVICE_CODE
 from django_at_jwt.events import emit
 from django_at_jwt.models import Authorization
 from django_at_jwt.models.authorization import credential_hash
@@ -254,7 +254,7 @@ def _use_grant(request: Request, token: dict[str, Any]) -> None:
     grant, authorization = token_grant(request), authorization_of(request)
     if authorization is not None and token.get("refresh_token"):
         authorization.family = uuid4()
-    code = request.code if grant == "authorization_code" else None
+    code = request.code if grant == AUTHORIZATION_CODE else None
     may_have_token = store_authorization(request, expires_at=expiry_of(token), code=code)
     if code is not None:
         if not may_have_token or not _delete_code(request):

@@ -13,6 +13,7 @@ from oauthlib.oauth2 import InvalidGrantError
 from django_at_jwt.authorization_server.revocation.reasons import because
 from django_at_jwt.authorization_server.revocation.revoke import end_authorizations
 from django_at_jwt.core.errors import IssuanceError
+from django_at_jwt.core.grant_types import REFRESH_TOKEN
 from django_at_jwt.events import CredentialReused, emit
 from django_at_jwt.models import Authorization
 from django_at_jwt.models.authorization import EndReason, credential_hash
@@ -44,7 +45,7 @@ class RefreshGrantMixin:
         For any other request, oauthlib would hand out its ``refresh_token`` parameter as the refresh token.
         """
         used = stored(request, "refresh_token_instance")
-        if token_grant(request) != "refresh_token" or (used is not None and used.revoked is not None):
+        if token_grant(request) != REFRESH_TOKEN or (used is not None and used.revoked is not None):
             return True
         return bool(super().rotate_refresh_token(request))  # type: ignore[misc]
 

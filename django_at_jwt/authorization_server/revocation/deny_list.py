@@ -45,12 +45,6 @@ _FIRST_OVERLAP: Final = 1000
 # Entries that expire so soon are not compared: other processes may have deleted them by now.
 _COMPARISON_MARGIN: Final = 120
 _KINDS: Final = frozenset(DenyKind)
-_NAMED: Final = {
-    DenyKind.TOKEN: "it",
-    DenyKind.AUTHORIZATION: "its authorization",
-    DenyKind.CLIENT: "its client",
-    DenyKind.AUDIENCE: "its audience",
-}
 
 
 class Reading(NamedTuple):
@@ -136,7 +130,7 @@ class DenyListCache:
     def _check_entries(self, claims: AccessTokenClaims, audience: str | None) -> None:
         kind = self._entries.hit(claims, audience)
         if kind is not None:
-            raise TokenRejected(RejectionReason.REVOKED, f"the deny list names {_NAMED[kind]}")
+            raise TokenRejected(RejectionReason.REVOKED, f"the deny list names {kind.of_token}")
 
     def check_authorization(self, read_identifier: Callable[[], str]) -> None:
         """Check that no entry names the authorization of a token whose ``jti`` does not contain it.
@@ -149,7 +143,7 @@ class DenyListCache:
             TokenRejected: an entry names it.
         """
         if self._entries.has_authorizations and self._entries.names_authorization(read_identifier()):
-            raise TokenRejected(RejectionReason.REVOKED, f"the deny list names {_NAMED[DenyKind.AUTHORIZATION]}")
+            raise TokenRejected(RejectionReason.REVOKED, f"the deny list names {DenyKind.AUTHORIZATION.of_token}")
 
     def renew(self, *, join: bool = False) -> None:
         """Read the entries added since the last read, unless another thread does or the database just failed.

@@ -15,6 +15,7 @@ from django_at_jwt.authorization_server.claims.preview import SIZE_MARKS, previe
 from django_at_jwt.authorization_server.issuance import TokenRequest
 from django_at_jwt.authorization_server.login.events import authentication_by_password
 from django_at_jwt.authorization_server.oauthlib_bridge.client_policy import known_grants, usual_grant
+from django_at_jwt.core.grant_types import CLIENT_CREDENTIALS
 from django_at_jwt.core.resource_servers import TokenFormat
 from django_at_jwt.management.errors import as_command_error
 
@@ -79,7 +80,7 @@ def _preview(options: dict[str, Any]) -> Preview:
     except LookupError as error:
         raise CommandError(str(error.args[0])) from None
     grant, now = options["grant"] or usual_grant(client, user), time.time()
-    if (grant == "client_credentials") != (user is None):
+    if (grant == CLIENT_CREDENTIALS) != (user is None):
         raise CommandError(
             "The grant client_credentials has no user: omit --user."
             if user is not None

@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from django_at_jwt.core.deny_list import DenyKind, DenyList
+from django_at_jwt.core.deny_list import DenyList
 from django_at_jwt.core.errors import (
     KeysUnavailable,
     ReadNeeded,
@@ -21,7 +21,7 @@ from django_at_jwt.core.errors import (
 )
 from django_at_jwt.core.metadata import REVOCATIONS_URI, address_in, read_document
 from django_at_jwt.core.quotation import quote
-from django_at_jwt.core.remote_issuer import entity_tag
+from django_at_jwt.core.remote_issuer import MAX_CLOCK_SKEW, entity_tag
 from django_at_jwt.core.revocation_document import (
     MEDIA_TYPE,
     MOST_BYTES,
@@ -52,20 +52,12 @@ _NEVER: Final = float("-inf")
 # All in seconds.
 RETRY_AFTER: Final = 2.0  # Between requests to an issuer that fails.
 _LOOK_AGAIN_AFTER: Final = 0.25  # Between looks at what another worker has fetched.
-_CLOCK_SKEW: Final = 60.0
 
 # Entries of the shared cache. The document may be long, so its confirmation is a separate entry.
 _DOCUMENT: Final = "revocations-document"
 _CONFIRMATION: Final = "revocations-confirmation"
 _FORM: Final = 1
 _MOST_SHARED: Final = MOST_BYTES + 16 * 1024
-
-_NAMED: Final = {
-    DenyKind.TOKEN: "it",
-    DenyKind.AUTHORIZATION: "its authorization",
-    DenyKind.CLIENT: "its client",
-    DenyKind.AUDIENCE: "its audience",
-}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -178,7 +170,7 @@ class RemoteDenyList:
             return False
         kind = held.entries.hit(claims, audience)
         if kind is not None:
-            raise TokenRejected(RejectionReason.REVOKED, f"the issuer's revocations name {_NAMED[kind]}")
+            raise TokenRejected(RejectionReason.REVOKED, f"the issuer's revocations name {kind.of_token}")
         return held.complete and time.monotonic() < held.ends_at
 
     def _problem(self) -> str:
@@ -373,7 +365,7 @@ class RemoteDenyList:
         if confirmation is None:
             return
         confirmed_at, digest, now = confirmation.get("confirmed_at"), confirmation.get("digest"), time.time()
-        if type(confirmed_at) is not float or not 0 <= confirmed_at <= now + _CLOCK_SKEW:
+        if type(confirmed_at) is not float or not 0 <= confirmed_at <= now + MAX_CLOCK_SKEW:
             raise UnacceptableDocument("the time of the confirmation is missing or in the future")
         confirmed_at = min(confirmed_at, now)
         confirmed_on = time.monotonic() - (now - confirmed_at)
