@@ -38,11 +38,11 @@ from .validators import (
     read_methods_or_dotted_path,
     read_origins,
     read_positive,
+    read_positive_seconds,
     read_protected_resources,
     read_rate,
     read_seconds,
     read_sectors,
-    read_some_seconds,
     read_stored_tokens,
     read_text,
     read_texts,
@@ -203,9 +203,9 @@ class AppSettings:
     accept_opaque_tokens: bool = setting(False, read_flag)
     issuers: tuple[IssuerSettings, ...] = setting((), read_issuers)
     issuer_cache: str = setting("default", read_text)
-    issuer_timeout: float = setting(5.0, read_some_seconds)
-    issuer_min_age: float = setting(60.0, read_some_seconds)
-    issuer_max_age: float = setting(3600.0, read_some_seconds)
+    issuer_timeout: float = setting(5.0, read_positive_seconds)
+    issuer_min_age: float = setting(60.0, read_positive_seconds)
+    issuer_max_age: float = setting(3600.0, read_positive_seconds)
     issuer_max_stale: float = setting(7200.0, read_seconds)
     revoke_on_password_change: bool = setting(True, read_flag)
     revoke_superseded_tokens: bool = setting(True, read_flag)

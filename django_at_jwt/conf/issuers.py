@@ -20,9 +20,9 @@ from .validators import (
     read_dotted_path,
     read_flag,
     read_leeway,
+    read_positive_seconds,
     read_seconds,
     read_secret,
-    read_some_seconds,
     read_text,
     read_texts,
     setting,
@@ -80,7 +80,7 @@ class IssuerSettings:
     leeway: float | None = setting(None, read_leeway)
     required_claims: tuple[str, ...] = setting((), read_texts)
     revocation: Revocation = setting(Revocation.OFFLINE, one_of(*_REVOCATIONS))
-    deny_list_max_age: float = setting(5.0, read_some_seconds)
+    deny_list_max_age: float = setting(5.0, read_positive_seconds)
     revocation_unavailable: str | None = setting(None, optional(one_of("refuse", "accept", "introspect")))
     introspection_endpoint: str | None = setting(None, optional(_endpoint))
     client_id: str | None = setting(None, optional(read_text))

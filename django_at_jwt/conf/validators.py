@@ -148,7 +148,7 @@ def read_leeway(value: object) -> float:
     return seconds
 
 
-def read_some_seconds(value: object) -> float:
+def read_positive_seconds(value: object) -> float:
     seconds = read_seconds(value)
     if not seconds:
         raise ValueError(f"must be more than 0 {got(value)}")
@@ -286,19 +286,23 @@ def read_origins(value: object) -> tuple[str, ...] | str:
     return tuple(value)
 
 
+_DEFAULT_PORTS: Final = {"https": 443, "http": 80}
+
+
 def _is_origin(value: object) -> bool:
     """Return whether a value is an origin as in the ``Origin`` header (RFC 6454 section 7): in lower case, no path."""
     if not isinstance(value, str):
         return False
     try:
         parts = urlsplit(value)
-        port = {"https": 443, "http": 80}.get(parts.scheme, 0) if parts.port is None else parts.port
+        port = parts.port
     except ValueError:
         return False
-    is_usual = parts.port is None or port != {"https": 443, "http": 80}.get(parts.scheme)
-    is_plain = not any(each in parts.netloc for each in "@*")
-    is_origin = value == f"{parts.scheme}://{parts.netloc}".lower()
-    return bool(parts.scheme and parts.hostname) and is_usual and is_plain and is_origin
+    if not parts.scheme or not parts.hostname or any(each in parts.netloc for each in "@*"):
+        return False
+    # Browsers leave out the default port.
+    has_default_port = port is not None and port == _DEFAULT_PORTS.get(parts.scheme)
+    return not has_default_port and value == f"{parts.scheme}://{parts.netloc}".lower()
 
 
 def read_stored_tokens(value: object) -> bool | str:
