@@ -4,6 +4,6 @@ from .conf import require_installed
 
 require_installed()
 
-from .admin.revocation import LogOutEverywhereMixin, RevokeClientTokensMixin  # noqa: E402 - it imports the models
+from .admin.revocation.mixins import LogOutEverywhereMixin, RevokeClientTokensMixin  # noqa: E402 - it imports the models
 
 __all__ = ["LogOutEverywhereMixin", "RevokeClientTokensMixin"]

@@ -12,7 +12,7 @@ if apps.is_installed("oauth2_provider"):
     from .introspection_client import IntrospectionClientAdmin
     from .preview import TokenPreviewAdmin
     from .resource_server import ResourceServerAdmin
-    from .revocation import DenyListEntryAdmin
+    from .revocation.admin import DenyListEntryAdmin
     from .signing_key.admin import SigningKeyAdmin
     from .signing_key.events import SigningKeyEventAdmin
 

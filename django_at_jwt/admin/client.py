@@ -16,7 +16,8 @@ from django_at_jwt.authorization_server.revocation.revoke import revoke_client
 from django_at_jwt.authorization_server.toolkit import ApplicationForm
 from django_at_jwt.authorization_server.views.applications import REVOKE_TOKENS, RevokeTokensFormMixin
 
-from .revocation import RevokeClientTokensMixin, record_client_revocation
+from .revocation.mixins import RevokeClientTokensMixin
+from .revocation.pages import record_client_revocation
 from .toolkit_admin import ApplicationAdmin as ToolkitApplicationAdmin
 
 if TYPE_CHECKING:

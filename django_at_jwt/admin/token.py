@@ -23,7 +23,7 @@ from django_at_jwt.models import IssuedToken
 from django_at_jwt.models.primary import primary_rows
 
 from .conflicts import ConflictMessageMixin
-from .revocation import REVOKE_PERMISSION
+from .revocation.pages import REVOKE_PERMISSION
 from .toolkit_admin import AccessTokenAdmin as ToolkitAccessTokenAdmin
 from .toolkit_admin import RefreshTokenAdmin as ToolkitRefreshTokenAdmin
 

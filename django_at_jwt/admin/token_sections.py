@@ -28,7 +28,7 @@ from django_at_jwt.models.instants import as_datetime
 
 from .dates import format_instant
 from .lifetime import lifetime_in_words
-from .revocation import REVOKE_PERMISSION, VIEW_AUTHORIZATIONS
+from .revocation.pages import REVOKE_PERMISSION, VIEW_AUTHORIZATIONS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -17,8 +17,8 @@ from django.test import Client
 from django.utils import timezone
 from oauth2_provider.models import AbstractRefreshToken, get_application_model, get_refresh_token_model
 
-from django_at_jwt.admin import revocation as revocation_admin
 from django_at_jwt.admin.dates import format_instant
+from django_at_jwt.admin.revocation import pages as revocation_pages
 from django_at_jwt.admin_mixins import LogOutEverywhereMixin
 from django_at_jwt.models import Authorization, DenyListEntry
 from django_at_jwt.models.authorization import EndReason
@@ -128,7 +128,7 @@ class TestUserAndClient:
         assert "log_out_everywhere" not in page_admin.get_actions(request)
 
     def test_own_revoke_of_many_is_left_to_the_command(self, page_of, tokens, user, admin_client, monkeypatch):
-        monkeypatch.setattr(revocation_admin, "_MOST_ONE_BY_ONE", 0)
+        monkeypatch.setattr(revocation_pages, "_MOST_ONE_BY_ONE", 0)
 
         def own_revoke(token):
             AbstractRefreshToken.revoke(token)
@@ -148,7 +148,7 @@ class TestUserAndClient:
         self, client_id, page_of, tokens, admin_client, monkeypatch
     ):
         get_application_model().objects.filter(pk=tokens.client.application.pk).update(client_id=client_id)
-        monkeypatch.setattr(revocation_admin, "_is_left_to_commands", lambda _counts: True)
+        monkeypatch.setattr(revocation_pages, "_is_left_to_commands", lambda _counts: True)
         page = unescape(admin_client.get(page_of["client"]).content.decode())
         command = re.search(r"manage\.py (revoke_tokens [^<]+)<", page)[1]
         call_command(*shlex.split(command), "--dry-run")

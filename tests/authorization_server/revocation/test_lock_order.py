@@ -14,8 +14,9 @@ from django.urls import path
 from oauth2_provider.models import get_access_token_model, get_application_model, get_refresh_token_model
 
 from django_at_jwt.admin import client as client_admin
-from django_at_jwt.admin import revocation as revocation_admin
 from django_at_jwt.admin import token as token_admin
+from django_at_jwt.admin.revocation import admin as deny_list_admin
+from django_at_jwt.admin.revocation import pages as revocation_pages
 from django_at_jwt.admin_mixins import LogOutEverywhereMixin
 from django_at_jwt.authorization_server.revocation import receivers
 from django_at_jwt.authorization_server.views import account
@@ -125,8 +126,10 @@ class TestConflict:
         monkeypatch.setattr(client_admin, "lock_authorizations", fail)
         monkeypatch.setattr(account, "lock_authorizations", fail)
         monkeypatch.setattr(account, "end_authorizations", fail)
-        for name in ("revoke_users", "revoke_client", "revoke_authorization", "revoke_token"):
-            monkeypatch.setattr(revocation_admin, name, fail)
+        for name in ("revoke_users", "revoke_client"):
+            monkeypatch.setattr(revocation_pages, name, fail)
+        for name in ("revoke_authorization", "revoke_token"):
+            monkeypatch.setattr(deny_list_admin, name, fail)
 
     @pytest.mark.parametrize("name", ["accesstoken", "refreshtoken"])
     def test_admin_action(self, name, tokens, admin_client):

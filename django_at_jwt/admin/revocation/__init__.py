@@ -1,0 +1,1 @@
+"""Revoking tokens in the admin."""

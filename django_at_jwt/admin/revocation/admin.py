@@ -1,0 +1,224 @@
+"""The deny list in the admin: its entries, and the pages that revoke tokens of one user, client or ``jti``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+from oauth2_provider.models import get_application_model
+
+from django_at_jwt.admin.base import ModelAdmin
+from django_at_jwt.admin.conflicts import answering_conflicts
+from django_at_jwt.admin.dates import format_instant
+from django_at_jwt.authorization_server.activity import clients_of
+from django_at_jwt.authorization_server.revocation.authorizations import find_authorization
+from django_at_jwt.authorization_server.revocation.impact import tokens_of_authorization, tokens_of_link
+from django_at_jwt.authorization_server.revocation.issued_tokens import UnknownToken, is_live, issued_token
+from django_at_jwt.authorization_server.revocation.revoke import revoke_authorization, revoke_token
+from django_at_jwt.conf import token_user_model
+from django_at_jwt.core.deny_list import DenyKind
+from django_at_jwt.models import Authorization, DenyListEntry
+from django_at_jwt.models.authorization import label_of
+
+from .pages import (
+    CONFIRM,
+    REVOKE_PERMISSION,
+    VIEW_AUTHORIZATIONS,
+    change_page_url,
+    confirm_client_revocation,
+    confirm_log_out_everywhere,
+    confirmation_context,
+    record_changes,
+    render_page,
+    require_permission,
+)
+
+if TYPE_CHECKING:
+    from django_at_jwt.models import IssuedToken
+
+
+class TokenIdForm(forms.Form):
+    """The ``jti`` of a token that the issuer stored."""
+
+    token_id = forms.CharField(
+        label=_("token ID (jti)"),
+        help_text=_("The jti claim of the token, as in the log of an API."),
+        widget=forms.TextInput(attrs={"class": "vTextField", "autofocus": True, "autocomplete": "off"}),
+    )
+
+    def clean_token_id(self) -> IssuedToken:
+        """Return the link of the token."""
+        token_id = self.cleaned_data["token_id"]
+        try:
+            link = issued_token(token_id)
+        except UnknownToken:
+            raise forms.ValidationError(_("No token with this jti is stored.")) from None
+        if link is None or not is_live(link):
+            raise forms.ValidationError(_("This token has expired or was revoked before."))
+        return link
+
+
+@admin.register(DenyListEntry)
+class DenyListEntryAdmin(ModelAdmin):
+    """The entries of the deny list, which no form changes. To add one is to revoke a token by its ``jti``."""
+
+    change_list_template = "admin/django_at_jwt/revocation/change_list.html"
+    list_display = ("kind", "breakable_value", "reason", "created", "expires")
+    list_filter = ("kind", "reason", "created_at")
+    search_fields = ("value__exact",)
+    search_help_text = _("A jti, the identifier of an authorization, a client ID or an API.")
+    fields = ("kind", "value", "reason", "issued_until_", "created", "expires")
+    readonly_fields = fields
+    show_full_result_count = False
+
+    @admin.display(description=DenyListEntry._meta.get_field("value").verbose_name, ordering="value")
+    def breakable_value(self, row: DenyListEntry) -> str:
+        """Return the value for a narrow column."""
+        return format_html('<code class="at-jwt-value">{}</code>', row.value)
+
+    @admin.display(description=DenyListEntry._meta.get_field("issued_until").verbose_name, ordering="issued_until")
+    def issued_until_(self, row: DenyListEntry) -> str:
+        """Return up to when the tokens were issued."""
+        return format_instant(row.issued_until)
+
+    @admin.display(description=DenyListEntry._meta.get_field("created_at").verbose_name, ordering="created_at")
+    def created(self, row: DenyListEntry) -> str:
+        """Return when the tokens were revoked."""
+        return format_instant(row.created_at)
+
+    @admin.display(description=DenyListEntry._meta.get_field("expires_at").verbose_name, ordering="expires_at")
+    def expires(self, row: DenyListEntry) -> str:
+        """Return when the entry expires."""
+        return format_instant(row.expires_at)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Return whether the user may revoke tokens."""
+        return request.user.has_perm(REVOKE_PERMISSION)
+
+    def has_change_permission(self, request: HttpRequest, obj: DenyListEntry | None = None) -> bool:
+        """Return ``False``: a revocation is final."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: DenyListEntry | None = None) -> bool:
+        """Return ``False``: a revocation is final. Expired entries are purged by a command."""
+        return False
+
+    def get_urls(self) -> list[URLPattern]:
+        """Return the URLs, with those of the pages that confirm a revocation."""
+        view = self.admin_site.admin_view
+        return [
+            path("user/<path:object_id>/", view(self.user_view), name="django_at_jwt_revoke_user"),
+            path("client/<path:object_id>/", view(self.client_view), name="django_at_jwt_revoke_client"),
+            path(
+                "authorization/<str:identifier>/",
+                view(self.authorization_view),
+                name="django_at_jwt_revoke_authorization",
+            ),
+            *super().get_urls(),
+        ]
+
+    @answering_conflicts
+    def user_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Show what "Log out everywhere" revokes for one user; revoke it once that is confirmed."""
+        user = self._row(request, token_user_model(), object_id)
+        back = change_page_url(self.admin_site, user)
+        return confirm_log_out_everywhere(request, self.admin_site, [user], back=back) or HttpResponseRedirect(back)
+
+    @answering_conflicts
+    def client_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Show what "Revoke all tokens" revokes for one client; revoke it once that is confirmed."""
+        client = self._row(request, get_application_model(), object_id)
+        back = change_page_url(self.admin_site, client)
+        return confirm_client_revocation(request, self.admin_site, [client], back=back) or HttpResponseRedirect(back)
+
+    @answering_conflicts
+    def authorization_view(self, request: HttpRequest, identifier: str) -> HttpResponse:
+        """Show what revoking one authorization of a user ends; revoke it once that is confirmed."""
+        require_permission(request)
+        if not request.user.has_perm(VIEW_AUTHORIZATIONS):
+            raise PermissionDenied
+        try:
+            authorization = find_authorization(identifier)
+        except Authorization.DoesNotExist:
+            raise Http404 from None
+        model = token_user_model()
+        if authorization.user_model != label_of(model):
+            raise Http404
+        user = self._row(request, model, authorization.user_key)
+        back = change_page_url(self.admin_site, user)
+        if CONFIRM in request.POST:
+            if revoke_authorization(identifier):
+                record_changes(request, [user], gettext("An authorization was revoked."))
+            messages.success(request, _("The authorization has ended."))
+            return HttpResponseRedirect(back)
+        context = {
+            "title": _("Revoke an authorization"),
+            "explanation": _(
+                "All tokens of this authorization are revoked, so the user has to log in again to this client. An API "
+                "in another project may accept an access token until it expires."
+            ),
+            **confirmation_context(
+                request, _described(authorization, user), tokens_of_authorization(authorization), []
+            ),
+        }
+        return render_page(request, self.admin_site, {**context, "back": back})
+
+    def _row(self, request: HttpRequest, model: Any, object_id: str) -> Any:
+        """Return the row of a user or client that the administrator may view.
+
+        Raises:
+            PermissionDenied: they may not revoke tokens.
+            Http404: there is no such row, or they may not view it.
+        """
+        require_permission(request)
+        registered = self.admin_site._registry.get(model)
+        row = None if registered is None else registered.get_object(request, object_id)
+        if registered is None or row is None or not registered.has_view_permission(request, row):
+            raise Http404
+        return row
+
+    @answering_conflicts
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Ask for a ``jti``, show its token, and revoke it once that is confirmed."""
+        require_permission(request)
+        form = TokenIdForm(request.POST if request.method == "POST" else None, initial=request.GET.dict())
+        context: dict[str, Any] = {"title": _("Revoke a token by its jti"), "form": form}
+        if form.is_valid():
+            link = form.cleaned_data["token_id"]
+            if CONFIRM in request.POST:
+                return self._revoke_token(request, link)
+            context |= {
+                "rows": [link.token_id],
+                "counts": tokens_of_link(link),
+                "explanation": _(
+                    "The token and the refresh token issued with it are revoked. An API in another project may accept "
+                    "the token until it expires."
+                ),
+                "sent": [("token_id", link.token_id)],
+            }
+        back = reverse("admin:django_at_jwt_denylistentry_changelist", current_app=self.admin_site.name)
+        return render_page(request, self.admin_site, {**context, "back": back, **(extra_context or {})})
+
+    def _revoke_token(self, request: HttpRequest, link: IssuedToken) -> HttpResponse:
+        if revoke_token(link.token_id):
+            row = DenyListEntry.objects.get(kind=DenyKind.TOKEN, value=link.token_id)
+            self.log_addition(request, row, gettext("Revoked by its jti."))
+            self.message_user(request, _("The token was revoked."), messages.SUCCESS)
+        address = reverse("admin:django_at_jwt_denylistentry_changelist", current_app=self.admin_site.name)
+        return HttpResponseRedirect(address)
+
+
+def _described(authorization: Authorization, user: Any) -> list[str]:
+    """Return the user, the client and the identifier of an authorization as lines."""
+    client = clients_of([authorization]).get(authorization.identifier)
+    names = {"user": user, "client": client.name or client.client_id if client else gettext("(deleted client)")}
+    return [gettext("%(user)s at %(client)s") % names, authorization.identifier]
