@@ -16,14 +16,11 @@ from django_at_jwt.admin.signing_key.timeline import timeline
 from django_at_jwt.authorization_server.keys.rotation import rotate_signing_keys
 from django_at_jwt.core.key_lifecycle import KeyState
 from django_at_jwt.models import SigningKey
+from tests.signing_key_rows import key_in
 
 pytestmark = pytest.mark.django_db
 
 LIST = "/admin/django_at_jwt/signingkey/"
-
-
-def in_state(state):
-    return next(key for key in SigningKey.objects.order_by("signing_at") if key.state_at(timezone.now()) is state)
 
 
 class TestTimeline:
@@ -51,7 +48,7 @@ class TestTimeline:
         assert laid_out.ends_at - now < timedelta(days=1) < signing.retained_at - now
 
     def test_key_revoked_long_ago_is_left_out_and_counted(self, signing_keys, admin_client, settings):
-        key, now = in_state(KeyState.SIGNING), timezone.now()
+        key, now = key_in(KeyState.SIGNING), timezone.now()
         kid, said = f'title="{key.kid}">{key.kid[:8]}…', "1 retired or revoked key without live tokens is not"
 
         def revoked(ago, *, last_token_in):
@@ -80,7 +77,7 @@ def images(page):
 
 class TestMarkup:
     def test_states_and_instants_are_text(self, signing_keys, admin_client):
-        signing, announced = in_state(KeyState.SIGNING), in_state(KeyState.ANNOUNCED)
+        signing, announced = key_in(KeyState.SIGNING), key_in(KeyState.ANNOUNCED)
         said = images(admin_client.get(LIST).content.decode())
         start, end, gone = (format_instant(at) for at in (signing.signing_at, signing.retained_at, signing.retired_at))
         assert said[0] == (f"RS256 {signing.kid}: signing from {start} until {end}; retained from {end} until {gone}")
@@ -88,7 +85,7 @@ class TestMarkup:
 
     def test_revoked_key_is_marked_and_in_the_legend(self, signing_keys, admin_client):
         assert '<svg class="revoked"' not in admin_client.get(LIST).content.decode()
-        key = in_state(KeyState.SIGNING)
+        key = key_in(KeyState.SIGNING)
         admin_client.post(f"{LIST}{key.pk}/revoke/", {"reason": "x"})
         key.refresh_from_db()
         page = admin_client.get(LIST).content.decode()
@@ -97,7 +94,7 @@ class TestMarkup:
         assert re.search(r'<path class="revoked"[^>]*/></svg>revoked</li>', page)
 
     def test_of_a_key_that_only_the_settings_revoke_no_instant_is_shown(self, signing_keys, admin_client, settings):
-        key = in_state(KeyState.SIGNING)
+        key = key_in(KeyState.SIGNING)
         settings.AT_JWT = {**settings.AT_JWT, "REVOKED_KIDS": [key.kid]}
         page = admin_client.get(LIST).content.decode()
         said = 'revoked by AT_JWT["REVOKED_KIDS"], at an unknown time'

@@ -27,6 +27,7 @@ from django_at_jwt.core.errors import NoSigningKey
 from django_at_jwt.core.key_lifecycle import KeyState
 from django_at_jwt.models import IssuedToken, SigningKey
 from tests.conftest import captured_statements, made_instances
+from tests.signing_key_rows import key_in
 
 pytestmark = pytest.mark.django_db
 
@@ -57,7 +58,7 @@ def rows_of(page):
 
 
 def test_page_of_a_revoked_key_agrees_with_the_list(signing_keys, admin_client):
-    key = in_state(KeyState.SIGNING)
+    key = key_in(KeyState.SIGNING)
     planned = format_instant(key.retained_at)
     admin_client.post(f"{LIST}{key.pk}/revoke/", {"reason": "it leaked"})
     key.refresh_from_db()
@@ -72,14 +73,14 @@ def test_page_of_a_revoked_key_agrees_with_the_list(signing_keys, admin_client):
 
 
 def test_page_of_a_key_revoked_before_it_signed_says_never(signing_keys, admin_client):
-    announced = in_state(KeyState.ANNOUNCED)
+    announced = key_in(KeyState.ANNOUNCED)
     SigningKey.objects.filter(pk=announced.pk).update(revoked_at=timezone.now())
     rows = rows_of(admin_client.get(f"{LIST}{announced.pk}/change/").content.decode())
     assert (rows["signing_at"], rows["retained_at"]) == ("never", "-")
 
 
 def test_page_says_that_only_the_settings_revoke_a_key(signing_keys, admin_client, settings):
-    key = in_state(KeyState.SIGNING)
+    key = key_in(KeyState.SIGNING)
     settings.AT_JWT = {**settings.AT_JWT, "REVOKED_KIDS": [key.kid]}
     rows = rows_of(admin_client.get(f"{LIST}{key.pk}/change/").content.decode())
     assert rows["revoked_at"].startswith('unknown: only AT_JWT["REVOKED_KIDS"] revokes the key.')
@@ -96,14 +97,14 @@ def test_page_says_that_only_the_settings_revoke_a_key(signing_keys, admin_clien
 
 
 def test_key_that_the_settings_revoked_before_it_signed_never_signs(signing_keys, admin_client, settings):
-    key = in_state(KeyState.ANNOUNCED)
+    key = key_in(KeyState.ANNOUNCED)
     settings.AT_JWT = {**settings.AT_JWT, "REVOKED_KIDS": [key.kid]}
     rows = rows_of(admin_client.get(f"{LIST}{key.pk}/change/").content.decode())
     assert (rows["signing_at"], rows["retained_at"]) == ("never", "-")
 
 
 def test_purge_date_of_a_revoked_key_is_not_in_the_json_either(signing_keys):
-    row = in_state(KeyState.SIGNING)
+    row = key_in(KeyState.SIGNING)
     assert safe_to_purge_after(row) == row.retired_at
     row.revoked_at = timezone.now()
     assert safe_to_purge_after(row) is None
@@ -236,7 +237,7 @@ def test_key_without_live_tokens_costs_no_query(signing_keys, admin_client):
 def test_confirmation_pages_show_the_state_and_the_time_zone(signing_keys, admin_client, settings):
     settings.TIME_ZONE = "Pacific/Auckland"
     for state in (KeyState.SIGNING, KeyState.ANNOUNCED):
-        page = admin_client.get(f"{LIST}{in_state(state).pk}/revoke/").content.decode()
+        page = admin_client.get(f"{LIST}{key_in(state).pk}/revoke/").content.decode()
         assert f'<span class="at-jwt-state at-jwt-{state}">{state}</span>' in page
     for page in (admin_client.get(f"{LIST}rotate/").content.decode(), admin_client.get(LIST).content.decode()):
         assert re.search(r"\d\d:\d\d(:\d\d)? NZ[SD]T", page)
@@ -312,22 +313,18 @@ def staff(client, django_user_model):
     return user
 
 
-def in_state(state):
-    return next(key for key in SigningKey.objects.order_by("signing_at") if key.state_at(timezone.now()) is state)
-
-
 class TestRotate:
     def test_shows_the_changes_before_it_applies_them(self, signing_keys, admin_client):
         before = list(SigningKey.objects.values())
         page = admin_client.get(f"{LIST}rotate/").content.decode()
-        assert in_state(KeyState.ANNOUNCED).kid in page
+        assert key_in(KeyState.ANNOUNCED).kid in page
         assert "Schedule early rotation" in page
         assert list(SigningKey.objects.values()) == before
 
     def test_is_applied_and_recorded_in_the_history(self, signing_keys, admin_client):
         answer = admin_client.post(f"{LIST}rotate/", follow=True)
         assert "Early rotation scheduled." in answer.content.decode()
-        announced = in_state(KeyState.ANNOUNCED)
+        announced = key_in(KeyState.ANNOUNCED)
         assert announced.signing_at == announced.announced_at + timedelta(days=7)
         # Its successor is announced at the same time.
         assert SigningKey.objects.count() == len(signing_keys) + 1
@@ -339,7 +336,7 @@ class TestRotate:
         assert "There was nothing to change." in admin_client.post(f"{LIST}rotate/", follow=True).content.decode()
 
     def test_the_next_takeover_is_shown_before_and_after(self, signing_keys, admin_client):
-        announced = in_state(KeyState.ANNOUNCED)
+        announced = key_in(KeyState.ANNOUNCED)
         planned = format_instant(announced.signing_at)
         early = format_instant(announced.announced_at + timedelta(days=7))
         assert f"takes over at {planned}, in" in text_of(admin_client.get(LIST))
@@ -354,7 +351,7 @@ class TestRotate:
 
     def test_takeover_within_a_minute_is_not_in_0_minutes(self, signing_keys, admin_client):
         long_ago = timezone.now() - timedelta(days=30)
-        SigningKey.objects.filter(pk=in_state(KeyState.ANNOUNCED).pk).update(announced_at=long_ago)
+        SigningKey.objects.filter(pk=key_in(KeyState.ANNOUNCED).pk).update(announced_at=long_ago)
         assert ", within a minute, instead of" in text_of(admin_client.get(f"{LIST}rotate/"))
 
     def test_first_keys_are_shown_without_a_kid(self, db, keys_made_quickly, admin_client):
@@ -363,7 +360,7 @@ class TestRotate:
         assert "<code>a new key" not in page.content.decode()
 
     def test_algorithm_without_a_successor_is_pointed_out(self, signing_keys, admin_client):
-        SigningKey.objects.filter(pk=in_state(KeyState.ANNOUNCED).pk).delete()
+        SigningKey.objects.filter(pk=key_in(KeyState.ANNOUNCED).pk).delete()
         assert "No key is announced. Run manage.py rotate_signing_keys." in text_of(admin_client.get(LIST))
 
     def test_reason_is_checked_before_anything_is_changed(self, signing_keys, admin_client):
@@ -410,7 +407,7 @@ class TestRotate:
 
         monkeypatch.setattr(signing_key_admin, "rotate_signing_keys", fail)
         monkeypatch.setattr(signing_key_admin, "revoke_signing_key", fail)
-        address = LIST + address.format(in_state(KeyState.SIGNING).pk)
+        address = LIST + address.format(key_in(KeyState.SIGNING).pk)
         page = getattr(admin_client, method)(address, {"reason": "x"}, follow=True)
         assert page.redirect_chain == [(LIST, 302)]
         assert said in page.content.decode()
@@ -436,17 +433,17 @@ def _fail_to_encrypt(*_args, **_options):
 class TestRevoke:
     def test_shows_affected_clients_before_it_revokes(self, signing_keys, admin_client, service):
         service.token("client_credentials")
-        key = in_state(KeyState.SIGNING)
+        key = key_in(KeyState.SIGNING)
         page = admin_client.get(f"{LIST}{key.pk}/revoke/").content.decode()
         assert "client-credentials client: 1" in page
         assert "1 live access token (users: 0) was signed by this key." in page
         assert "At most" not in page
         # The way back to the key: a part of the path, and the button.
         assert page.count(f'href="{LIST}{key.pk}/change/"') == 2
-        assert in_state(KeyState.ANNOUNCED).kid in page
+        assert key_in(KeyState.ANNOUNCED).kid in page
         key.refresh_from_db()
         assert key.revoked_at is None
-        page = admin_client.get(f"{LIST}{in_state(KeyState.ANNOUNCED).pk}/revoke/").content.decode()
+        page = admin_client.get(f"{LIST}{key_in(KeyState.ANNOUNCED).pk}/revoke/").content.decode()
         assert "No live access token of this key is stored." in page
         assert key.private_jwe
 
@@ -454,7 +451,7 @@ class TestRevoke:
         self, signing_keys, admin_client, service, monkeypatch
     ):
         monkeypatch.setattr(affected_tokens, "COUNTED_AT_ONCE", 2)
-        tokens, key = get_access_token_model()._meta.db_table, in_state(KeyState.SIGNING)
+        tokens, key = get_access_token_model()._meta.db_table, key_in(KeyState.SIGNING)
 
         def shown(query=""):
             with captured_statements() as statements:
@@ -479,7 +476,7 @@ class TestRevoke:
         assert not any(tokens in statement for statement in statements)
 
     def test_is_applied_and_recorded_in_the_history(self, signing_keys, admin_client):
-        key = in_state(KeyState.SIGNING)
+        key = key_in(KeyState.SIGNING)
         answer = admin_client.post(f"{LIST}{key.pk}/revoke/", {"reason": "on a lost laptop"}, follow=True)
         assert key.kid in answer.content.decode()
         key.refresh_from_db()
@@ -490,7 +487,7 @@ class TestRevoke:
         assert LogEntry.objects.get().change_message == "Revoked: on a lost laptop"
 
     def test_reason_is_needed(self, signing_keys, admin_client):
-        key = in_state(KeyState.SIGNING)
+        key = key_in(KeyState.SIGNING)
         page = admin_client.post(f"{LIST}{key.pk}/revoke/", {})
         assert page.status_code == 200
         text = page.content.decode()
@@ -501,11 +498,11 @@ class TestRevoke:
         assert re.search('aria-describedby="[^"]*id_reason_error"', tag)
         key.refresh_from_db()
         assert key.revoked_at is None
-        page = admin_client.get(f"{LIST}{in_state(KeyState.ANNOUNCED).pk}/revoke/").content.decode()
+        page = admin_client.get(f"{LIST}{key_in(KeyState.ANNOUNCED).pk}/revoke/").content.decode()
         assert "No live access token of this key is stored." in page
 
     def test_only_usable_key_is_refused_with_a_message(self, signing_keys, admin_client):
-        key = in_state(KeyState.SIGNING)
+        key = key_in(KeyState.SIGNING)
         SigningKey.objects.exclude(pk=key.pk).delete()
         page = admin_client.post(f"{LIST}{key.pk}/revoke/", {"reason": "x"}, follow=True)
         assert "only usable key for RS256. Run manage.py rotate_signing_keys first." in page.content.decode()
@@ -526,7 +523,7 @@ class TestRevoke:
         assert "exactly one key" in both.content.decode()
 
     def test_page_needs_the_permission_to_revoke(self, signing_keys, client, staff):
-        key = in_state(KeyState.SIGNING)
+        key = key_in(KeyState.SIGNING)
         may(staff, "view", "rotate")
         assert client.get(f"{LIST}{key.pk}/revoke/").status_code == 403
         assert client.post(f"{LIST}{key.pk}/revoke/", {"reason": "x"}).status_code == 403

@@ -22,6 +22,7 @@ from django_at_jwt.core.key_lifecycle import KeyState
 from django_at_jwt.health.report import health_report
 from django_at_jwt.models import ClientSecretKey, SigningKey
 from tests.client_secret_fixtures import create_client_secret_key
+from tests.signing_key_rows import key_in
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("keys_made_quickly")]
 INSTANTS = ("announced_at", "signing_at", "retained_at", "retired_at")
@@ -39,10 +40,6 @@ def pass_by(**duration):
     """Move the keys into the past, as if time had passed."""
     SigningKey.objects.update(**{name: F(name) - timedelta(**duration) for name in INSTANTS})
     key_store.forget()
-
-
-def key_in(state):
-    return next(row for row in SigningKey.objects.all() if row.state_at(timezone.now()) is state)
 
 
 def spoil(state):

@@ -1,22 +1,15 @@
-"""The commands that revoke, import, re-encrypt and purge signing keys."""
+"""The commands that revoke, re-encrypt and purge signing keys."""
 
 from __future__ import annotations
 
 import base64
 import io
 import json
-import sys
-import threading
 from datetime import timedelta
 from itertools import pairwise
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 from django.core.management import CommandError, call_command
-from django.db import connections
 from django.db.models import F
 from django.utils import timezone
 from jwcrypto.jwk import JWK
@@ -27,41 +20,21 @@ from django_at_jwt.authorization_server.keys.last_expiry import LastTokenExpiry,
 from django_at_jwt.authorization_server.keys.rotation import rotate_signing_keys, safe_to_purge_after
 from django_at_jwt.authorization_server.keys.store import key_store
 from django_at_jwt.core.key_lifecycle import KeyState
-from django_at_jwt.core.quotation import format_instant
 from django_at_jwt.management.commands.revoke_signing_key import Command as Revoke
 from django_at_jwt.management.commands.rotate_signing_keys import Command as Rotate
 from django_at_jwt.models import ClientSecretKey, SigningKey
 from django_at_jwt.models.instants import as_datetime
 from tests.client_secret_fixtures import create_client_secret_key
+from tests.commands import run
 from tests.conftest import decoded
+from tests.signing_key_rows import key_in
 
-pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def _connection_of_the_test(monkeypatch):
-    # A command closes the connections at its end, and with them the transaction of the test. Threads close their own.
-    close_all, tests = connections.close_all, threading.current_thread()
-    monkeypatch.setattr(connections, "close_all", lambda: threading.current_thread() is tests or close_all())
-
-
-def run(*arguments) -> str:
-    out = io.StringIO()
-    call_command(*arguments, stdout=out)
-    return out.getvalue()
-
-
-def base64url_uint(value: int) -> str:
-    return base64.urlsafe_b64encode(value.to_bytes((value.bit_length() + 7) // 8, "big")).rstrip(b"=").decode()
-
-
-def in_state(state, now=None):
-    return next(key for key in SigningKey.objects.all() if key.state_at(now or timezone.now()) is state)
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("connection_of_the_test")]
 
 
 class TestRevoke:
     def test_at_once_and_with_the_announced_key_signing(self, signing_keys, service, client, user, web):
-        leaked, announced = in_state(KeyState.SIGNING), in_state(KeyState.ANNOUNCED)
+        leaked, announced = key_in(KeyState.SIGNING), key_in(KeyState.ANNOUNCED)
         token = service.token("client_credentials").json()["access_token"]
         web.code_flow(user)
         assert client.get("/whoami/", headers={"Authorization": f"Bearer {token}"}).status_code == 200
@@ -82,22 +55,22 @@ class TestRevoke:
         assert leaked.revocation_reason == "in a public repository"
 
     def test_the_set_is_cached_briefly_afterwards(self, signing_keys, client):
-        run("revoke_signing_key", in_state(KeyState.SIGNING).kid, "--reason", "x")
+        run("revoke_signing_key", key_in(KeyState.SIGNING).kid, "--reason", "x")
         assert "max-age=60," in client.get("/o/.well-known/jwks.json")["Cache-Control"]
 
     def test_dry_run_changes_nothing(self, signing_keys):
         before = list(SigningKey.objects.values())
-        said = run("revoke_signing_key", in_state(KeyState.SIGNING).kid, "--reason", "x", "--dry-run")
+        said = run("revoke_signing_key", key_in(KeyState.SIGNING).kid, "--reason", "x", "--dry-run")
         assert "Would revoke" in said
         assert "It would be removed from the JWK set" in said
-        assert f"The announced signing key {in_state(KeyState.ANNOUNCED).kid} would sign immediately." in said
+        assert f"The announced signing key {key_in(KeyState.ANNOUNCED).kid} would sign immediately." in said
         assert "you would have to add its kid" in said
         assert not any(told in said for told in ("It is", "signs now", "still work and", "now get status 401", "Tell "))
         assert list(SigningKey.objects.values()) == before
 
     def test_refresh_tokens_too(self, signing_keys, web, user):
         answer = web.code_flow(user).json()
-        said = run("revoke_signing_key", in_state(KeyState.SIGNING).kid, "--reason", "x", "--revoke-refresh-tokens")
+        said = run("revoke_signing_key", key_in(KeyState.SIGNING).kid, "--reason", "x", "--revoke-refresh-tokens")
         assert "Refresh tokens revoked: 1." in said
         assert not get_access_token_model().objects.filter(expires__gt=timezone.now()).exists()
         assert not get_refresh_token_model().objects.filter(revoked=None).exists()
@@ -105,7 +78,7 @@ class TestRevoke:
 
     def test_dry_run_with_tokens_uses_the_conditional(self, signing_keys, web, user):
         web.code_flow(user)
-        kid = in_state(KeyState.SIGNING).kid
+        kid = key_in(KeyState.SIGNING).kid
         said = run("revoke_signing_key", kid, "--reason", "x", "--dry-run")
         assert "Their refresh tokens would still work" in said
         assert "You would have to tell the clients" in said
@@ -114,32 +87,32 @@ class TestRevoke:
 
     @pytest.mark.parametrize("options", [(), ("--revoke-refresh-tokens",)])
     def test_key_without_tokens_affects_no_client(self, options, signing_keys):
-        said = run("revoke_signing_key", in_state(KeyState.SIGNING).kid, "--reason", "x", *options)
+        said = run("revoke_signing_key", key_in(KeyState.SIGNING).kid, "--reason", "x", *options)
         assert "\n0 live access tokens were signed by it, for 0 clients and 0 users." in said
         assert not any(told in said for told in ("refresh tokens still", "the clients", "to log in again"))
         assert "Tell resource servers in other projects" in said
 
     def test_without_that_they_bring_tokens_of_the_new_key(self, signing_keys, web, user):
         answer = web.code_flow(user).json()
-        announced = in_state(KeyState.ANNOUNCED)
-        run("revoke_signing_key", in_state(KeyState.SIGNING).kid, "--reason", "x")
+        announced = key_in(KeyState.ANNOUNCED)
+        run("revoke_signing_key", key_in(KeyState.SIGNING).kid, "--reason", "x")
         refreshed = web.token("refresh_token", refresh_token=answer["refresh_token"]).json()
         assert decoded(refreshed["access_token"])[0]["kid"] == announced.kid
 
     @pytest.mark.parametrize("reason", ["", "  "])
     def test_reason_is_needed(self, reason, signing_keys):
         with pytest.raises(CommandError, match="--reason must not be empty"):
-            run("revoke_signing_key", in_state(KeyState.SIGNING).kid, "--reason", reason)
+            run("revoke_signing_key", key_in(KeyState.SIGNING).kid, "--reason", reason)
 
     def test_reason_that_is_not_text(self, signing_keys):
-        key = in_state(KeyState.SIGNING)
+        key = key_in(KeyState.SIGNING)
         run("revoke_signing_key", key.kid, "--reason", "a \udcff")
         key.refresh_from_db()
         assert key.revocation_reason == "a ?"
 
     def test_dry_run_counts_the_refresh_tokens(self, signing_keys, web, user):
         web.code_flow(user)
-        kid = in_state(KeyState.SIGNING).kid
+        kid = key_in(KeyState.SIGNING).kid
         said = run("revoke_signing_key", kid, "--reason", "x", "--dry-run", "--revoke-refresh-tokens")
         assert "Refresh tokens to be revoked: 1." in said
         assert get_refresh_token_model().objects.filter(revoked=None).count() == 1
@@ -148,7 +121,7 @@ class TestRevoke:
         pem = JWK.generate(kty="RSA", size=2048).export_to_pem(private_key=True, password=None).decode()
         settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "OIDC_RSA_PRIVATE_KEY": pem}
         run("import_signing_key", "--from-oidc-setting")
-        kid = in_state(KeyState.SIGNING).kid
+        kid = key_in(KeyState.SIGNING).kid
         run("revoke_signing_key", "--reason", "x", "--", kid)
         assert kid not in {key["kid"] for key in client.get("/o/.well-known/jwks.json").json()["keys"]}
 
@@ -163,7 +136,7 @@ class TestRevoke:
 
     def test_json_names_what_is_affected_and_what_to_set(self, signing_keys, service):
         service.token("client_credentials")
-        kid = in_state(KeyState.SIGNING).kid
+        kid = key_in(KeyState.SIGNING).kid
         document = json.loads(run("revoke_signing_key", kid, "--reason", "x", "--json"))
         assert document["kid"] == kid
         assert document["live_tokens"] == 1
@@ -173,20 +146,20 @@ class TestRevoke:
 
     def test_tokens_of_other_keys_do_not_count(self, signing_keys, service):
         service.token("client_credentials")
-        assert "\n0 live" in run("revoke_signing_key", in_state(KeyState.ANNOUNCED).kid, "--reason", "x")
+        assert "\n0 live" in run("revoke_signing_key", key_in(KeyState.ANNOUNCED).kid, "--reason", "x")
 
     def test_announced_key(self, signing_keys):
-        signing, announced = in_state(KeyState.SIGNING), in_state(KeyState.ANNOUNCED)
+        signing, announced = key_in(KeyState.SIGNING), key_in(KeyState.ANNOUNCED)
         run("revoke_signing_key", announced.kid, "--reason", "x")
-        assert in_state(KeyState.SIGNING) == signing
-        successor = in_state(KeyState.ANNOUNCED)
+        assert key_in(KeyState.SIGNING) == signing
+        successor = key_in(KeyState.ANNOUNCED)
         assert successor != announced
         signing.refresh_from_db()
         assert signing.retained_at == successor.signing_at
 
     @pytest.mark.parametrize("what", ["unknown", "revoked", "only"])
     def test_refusals_are_one_line_and_change_nothing(self, what, signing_keys):
-        kid = in_state(KeyState.SIGNING).kid
+        kid = key_in(KeyState.SIGNING).kid
         match what:
             case "unknown":
                 kid, expected = "no such\nkid", "There is no signing key no such kid"
@@ -203,7 +176,7 @@ class TestRevoke:
         assert list(SigningKey.objects.values()) == before
 
     def test_restored_backup_does_not_bring_it_back(self, signing_keys, service, client, settings, tmp_path):
-        leaked = in_state(KeyState.SIGNING)
+        leaked = key_in(KeyState.SIGNING)
         token = service.token("client_credentials").json()["access_token"]
         backup = tmp_path / "backup.json"
         call_command("dumpdata", "django_at_jwt", output=str(backup))
@@ -221,238 +194,6 @@ class TestRevoke:
         assert f"Revoked signing key {leaked.kid}." in said
         assert "REVOKED_KIDS" not in said
         assert service.token("client_credentials").status_code == 200
-
-
-def _pem_of(key, password=None):
-    return key.export_to_pem(private_key=True, password=password)
-
-
-def _certificate_of(key):
-    private = load_pem_private_key(_pem_of(key), None)
-    name, now = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "x")]), timezone.now()
-    builder = x509.CertificateBuilder(name, name, private.public_key(), 1, now, now + timedelta(days=1))
-    return builder.sign(private, hashes.SHA256()).public_bytes(Encoding.PEM)
-
-
-class TestImport:
-    @pytest.fixture
-    def pem(self):
-        return JWK.generate(kty="RSA", size=2048).export_to_pem(private_key=True, password=None)
-
-    def test_pem_into_an_empty_table_signs_at_once(self, db, pem, tmp_path, service):
-        (tmp_path / "key.pem").write_bytes(pem)
-        said = run("import_signing_key", str(tmp_path / "key.pem"))
-        kid = JWK.from_pem(pem).thumbprint()
-        assert kid in said
-        token = service.token("client_credentials").json()["access_token"]
-        assert decoded(token)[0]["kid"] == kid
-        assert in_state(KeyState.ANNOUNCED)
-
-    def test_beside_others_it_is_announced_first(self, signing_keys, pem, tmp_path):
-        (tmp_path / "key.pem").write_bytes(pem)
-        former = in_state(KeyState.SIGNING).kid
-        dry = run("import_signing_key", str(tmp_path / "key.pem"), "--dry-run")
-        said = run("import_signing_key", str(tmp_path / "key.pem"))
-        row = SigningKey.objects.get(kid=JWK.from_pem(pem).thumbprint())
-        assert f"Would change {former}: it signs until " in dry
-        assert f"Changed {former}: it signs until {format_instant(row.signing_at)} and is published" in said
-        assert row.state_at(timezone.now()) is KeyState.ANNOUNCED
-        assert row.signing_at == row.announced_at + timedelta(days=7)
-        assert in_state(KeyState.SIGNING).retained_at == row.signing_at
-        assert row.retained_at is not None
-
-    def test_jwk_from_standard_input(self, db, monkeypatch, settings):
-        settings.AT_JWT = {**settings.AT_JWT, "SIGNING_ALGORITHMS": ["ES256"]}
-        jwk = JWK.generate(kty="EC", crv="P-256")
-        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(jwk.export_private().encode())))
-        assert jwk.thumbprint() in run("import_signing_key", "-")
-
-    def test_from_the_toolkits_setting(self, db, pem, settings):
-        settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "OIDC_RSA_PRIVATE_KEY": pem.decode()}
-        run("import_signing_key", "--from-oidc-setting")
-        assert SigningKey.objects.filter(kid=JWK.from_pem(pem).thumbprint()).exists()
-
-    def test_encrypted_pem(self, db, tmp_path, monkeypatch):
-        key = JWK.generate(kty="RSA", size=2048)
-        (tmp_path / "key.pem").write_bytes(key.export_to_pem(private_key=True, password=b"secret"))
-        with pytest.raises(CommandError, match="environment variable of its password with --password-variable"):
-            run("import_signing_key", str(tmp_path / "key.pem"))
-        with pytest.raises(CommandError, match="KEY_PASSWORD is not set"):
-            run("import_signing_key", str(tmp_path / "key.pem"), "--password-variable", "KEY_PASSWORD")
-        monkeypatch.setenv("KEY_PASSWORD", "secret")
-        run("import_signing_key", str(tmp_path / "key.pem"), "--password-variable", "KEY_PASSWORD")
-        assert SigningKey.objects.filter(kid=key.thumbprint()).exists()
-
-    def test_key_of_another_kind(self, db, tmp_path):
-        key = JWK.generate(kty="EC", crv="P-256")
-        (tmp_path / "key.pem").write_bytes(key.export_to_pem(private_key=True, password=None))
-        with pytest.raises(
-            CommandError, match=r"needs a key of type RSA, or name another algorithm with --algorithm\.$"
-        ):
-            run("import_signing_key", str(tmp_path / "key.pem"))
-
-    def test_key_is_imported_only_once(self, db, pem, tmp_path):
-        (tmp_path / "key.pem").write_bytes(pem)
-        run("import_signing_key", str(tmp_path / "key.pem"))
-        with pytest.raises(CommandError, match="already exists"):
-            run("import_signing_key", str(tmp_path / "key.pem"))
-
-    def test_order_among_the_members_is_ignored(self, db, tmp_path):
-        jwk = JWK.generate(kty="RSA", size=2048)
-        (tmp_path / "key").write_text(json.dumps({**jwk.export_private(as_dict=True), "generate": "RSA"}))
-        assert jwk.thumbprint() in run("import_signing_key", str(tmp_path / "key"))
-
-    @pytest.mark.compliance("7638-1")
-    def test_zero_bytes_in_front_of_numbers_are_removed(self, db, tmp_path, service):
-        jwk = JWK.generate(kty="RSA", size=2048)
-        members = jwk.export_private(as_dict=True)
-        for name in ("n", "e", "d", "p", "q"):
-            number = base64.urlsafe_b64decode(members[name] + "=" * (-len(members[name]) % 4))
-            members[name] = base64.urlsafe_b64encode(b"\0" + number).rstrip(b"=").decode()
-        (tmp_path / "key").write_text(json.dumps(members))
-        assert jwk.thumbprint() in run("import_signing_key", str(tmp_path / "key"))
-        assert SigningKey.objects.get(kid=jwk.thumbprint()).public_jwk == {
-            name: jwk[name] for name in ("kty", "n", "e")
-        }
-        token = service.token("client_credentials").json()["access_token"]
-        assert decoded(token)[0]["kid"] == jwk.thumbprint()
-
-    def test_ed25519_with_another_public_half(self, db, tmp_path, settings):
-        settings.AT_JWT = {**settings.AT_JWT, "SIGNING_ALGORITHMS": ["EdDSA"]}
-        one, other = (JWK.generate(kty="OKP", crv="Ed25519") for _ in range(2))
-        (tmp_path / "key").write_text(json.dumps({**one.export_private(as_dict=True), "x": other["x"]}))
-        with pytest.raises(CommandError, match="does not belong"):
-            run("import_signing_key", str(tmp_path / "key"))
-
-    def test_dry_run(self, db, pem, tmp_path):
-        (tmp_path / "key.pem").write_bytes(pem)
-        assert "Would import" in run("import_signing_key", str(tmp_path / "key.pem"), "--dry-run")
-        assert not SigningKey.objects.exists()
-
-    @staticmethod
-    def _with_exponent(exponent: int) -> str:
-        numbers = rsa.generate_private_key(public_exponent=65537, key_size=2048).private_numbers()
-        p, q, n = numbers.p, numbers.q, numbers.public_numbers.n
-        d = pow(exponent, -1, (p - 1) * (q - 1))
-        values = {"n": n, "e": exponent, "d": d, "p": p, "q": q, "dp": d % (p - 1), "dq": d % (q - 1)}
-        values["qi"] = pow(q, -1, p)
-        return json.dumps({"kty": "RSA", **{name: base64url_uint(value) for name, value in values.items()}})
-
-    WEAK = {
-        "large exponent": lambda: TestImport._with_exponent(2**89 - 1),
-        "padded": lambda: json.dumps(
-            {**(jwk := JWK.generate(kty="RSA", size=2048).export_private(as_dict=True)), "n": f"{jwk['n']}=="}
-        ),
-        "small": lambda: JWK.generate(kty="RSA", size=1024).export_private(),
-        "exponent": lambda: JWK.generate(kty="RSA", size=2048, public_exponent=3).export_private(),
-        "other type": lambda: JWK.generate(kty="EC", crv="P-256").export_private(),
-        "for encryption": lambda: JWK.generate(kty="RSA", size=2048, use="enc").export_private(),
-        "public": lambda: JWK.generate(kty="RSA", size=2048).export_public(),
-        "symmetric": lambda: JWK.generate(kty="oct", size=256).export(),
-        "other private half": lambda: json.dumps(
-            {
-                **JWK.generate(kty="RSA", size=2048).export_private(as_dict=True),
-                "n": JWK.generate(kty="RSA", size=2048)["n"],
-            }
-        ),
-        "no primes": lambda: json.dumps(
-            {
-                name: value
-                for name, value in JWK.generate(kty="RSA", size=2048).export_private(as_dict=True).items()
-                if name in {"kty", "n", "e", "d"}
-            }
-        ),
-        "an order to make one": lambda: '{"generate": "RSA", "size": 2048}',
-        "deep": lambda: '{"kty":' * 100_000,
-        "nonsense": lambda: "nonsense",
-        "empty": lambda: "",
-        "broken JSON": lambda: "{",
-    }
-
-    @pytest.mark.compliance("8725-5")
-    @pytest.mark.parametrize("make", WEAK.values(), ids=WEAK)
-    def test_unacceptable_keys(self, make, db, tmp_path):
-        (tmp_path / "key").write_text(make())
-        with pytest.raises(CommandError) as refused:
-            run("import_signing_key", str(tmp_path / "key"))
-        assert "\n" not in str(refused.value)
-        assert not SigningKey.objects.exists()
-
-    UNREADABLE = {
-        "empty": (lambda _key: b"\n", "It is empty."),
-        "truncated": (lambda key: _pem_of(key)[:100], "The PEM is incomplete, damaged, or not of a private key."),
-        "truncated JWK": (
-            lambda key: key.export_private()[:100].encode(),
-            "The JSON is incomplete, or not a private JWK.",
-        ),
-        "text": (lambda _key: b"one line\nand another", "Not a PEM or JWK private key."),
-        "public PEM": (lambda key: key.export_to_pem(), "This is a public key. Import the private key."),
-        "public JWK": (lambda key: key.export_public().encode(), "This is a public key. Import the private key."),
-        "certificate": (_certificate_of, "This is a certificate. Import the private key."),
-    }
-
-    @pytest.mark.parametrize(("make", "said"), UNREADABLE.values(), ids=UNREADABLE)
-    def test_unreadable_file_is_named_with_the_reason(self, make, said, db, tmp_path):
-        file = tmp_path / "key"
-        file.write_bytes(make(JWK.generate(kty="EC", crv="P-256")))
-        with pytest.raises(CommandError) as refused:
-            run("import_signing_key", str(file))
-        assert str(refused.value) == f"'{file}': {said}"
-
-    def test_wrong_password(self, db, tmp_path, monkeypatch):
-        key, file = JWK.generate(kty="EC", crv="P-256"), tmp_path / "key"
-        monkeypatch.setenv("KEY_PASSWORD", "wrong")
-        for password, said in (
-            (b"right", "The password is wrong, or the PEM is damaged."),
-            (None, "not of a private key, or not encrypted: omit --password-variable."),
-        ):
-            file.write_bytes(_pem_of(key, password))
-            with pytest.raises(CommandError) as refused:
-                run("import_signing_key", str(file), "--password-variable", "KEY_PASSWORD")
-            assert str(refused.value).startswith(f"'{file}': ")
-            assert str(refused.value).endswith(said)
-
-    @pytest.mark.parametrize(
-        ("arguments", "expected"),
-        [
-            ([], "either one file"),
-            (["x", "--from-oidc-setting"], "either one file"),
-            (["/no/such/file"], r"^Cannot read '/no/such/file': No such file or directory\.$"),
-            (["/no/such/file", "--algorithm", "ES256"], "No such file"),
-        ],
-    )
-    def test_bad_input(self, arguments, expected, db):
-        with pytest.raises(CommandError, match=expected):
-            run("import_signing_key", *arguments)
-
-    def test_setting_that_is_empty_is_named(self, db, settings):
-        for value in ("", None):
-            settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "OIDC_RSA_PRIVATE_KEY": value}
-            with pytest.raises(CommandError, match=r'OIDC_RSA_PRIVATE_KEY"\] is not set'):
-                run("import_signing_key", "--from-oidc-setting")
-
-    @pytest.mark.parametrize(
-        ("operations", "taken"), [(["verify"], False), (["sign"], True), (["sign", "verify"], True)]
-    )
-    def test_key_that_is_to_verify_only(self, operations, taken, db, tmp_path):
-        jwk = JWK.generate(kty="RSA", size=2048)
-        (tmp_path / "key").write_text(json.dumps({**jwk.export_private(as_dict=True), "key_ops": operations}))
-        if taken:
-            assert jwk.thumbprint() in run("import_signing_key", str(tmp_path / "key"), "--dry-run")
-            return
-        with pytest.raises(CommandError, match='"key_ops" lacks "sign"'):
-            run("import_signing_key", str(tmp_path / "key"))
-
-    def test_policy_that_check_refuses(self, db, pem, tmp_path, settings):
-        settings.AT_JWT = {**settings.AT_JWT, "PROPAGATION_TIME": 60}
-        (tmp_path / "key.pem").write_bytes(pem)
-        with pytest.raises(CommandError, match="The propagation time is 0:01:00"):
-            run("import_signing_key", str(tmp_path / "key.pem"))
-
-    def test_algorithm_that_is_not_in_use(self, db, pem, tmp_path):
-        (tmp_path / "key.pem").write_bytes(pem)
-        with pytest.raises(CommandError, match="SIGNING_ALGORITHMS"):
-            run("import_signing_key", str(tmp_path / "key.pem"), "--algorithm", "PS256")
 
 
 class TestClientSecretKey:
@@ -576,7 +317,7 @@ class TestRewrap:
 class TestPurge:
     def retired(self, last_token_in=timedelta(0)):
         now = timezone.now()
-        key = in_state(KeyState.SIGNING)
+        key = key_in(KeyState.SIGNING)
         SigningKey.objects.filter(pk=key.pk).update(
             signing_at=now - timedelta(days=9),
             retained_at=now - timedelta(days=8),
@@ -597,14 +338,14 @@ class TestPurge:
         assert f"Deleted signing key {key.kid}." in run("purge_signing_keys")
 
     def test_other_states_stay_even_by_force(self, signing_keys):
-        run("revoke_signing_key", in_state(KeyState.SIGNING).kid, "--reason", "x")
+        run("revoke_signing_key", key_in(KeyState.SIGNING).kid, "--reason", "x")
         assert "Nothing to delete." in run("purge_signing_keys", "--force")
 
 
-class TestHighWaterMark:
+class TestLastTokenExpiry:
     def test_is_never_below_the_truth_and_seldom_written(self, signing_keys, service, django_assert_num_queries):
         token = service.token("client_credentials").json()["access_token"]
-        key = in_state(KeyState.SIGNING)
+        key = key_in(KeyState.SIGNING)
         exp = decoded(token)[1]["exp"]
         assert exp <= key.last_token_expires_at.timestamp() <= exp + 61
         for _ in range(3):
@@ -612,7 +353,7 @@ class TestHighWaterMark:
                 service.token("client_credentials")
 
     def test_many_processes_together_write_it_once_a_minute(self, signing_keys):
-        kid = in_state(KeyState.SIGNING).kid
+        kid = key_in(KeyState.SIGNING).kid
         processes, written = [LastTokenExpiry() for _ in range(8)], []
         for second in range(600):
             expires_at = 2_000_000_000 + second
@@ -625,26 +366,26 @@ class TestHighWaterMark:
         assert all(later - earlier > 60 for earlier, later in pairwise(written))
 
     def test_what_another_process_wrote_is_read_once_a_minute(self, signing_keys, django_assert_num_queries):
-        kid = in_state(KeyState.SIGNING).kid
+        kid = key_in(KeyState.SIGNING).kid
         LastTokenExpiry().record(kid, 2_000_000_000)
         process = LastTokenExpiry()
         with django_assert_num_queries(2):
             for second in range(61):
                 process.record(kid, 2_000_000_000 + second)
 
-    def test_key_that_is_gone_has_no_mark(self, signing_keys):
+    def test_of_a_key_that_is_gone_is_not_recorded(self, signing_keys):
         last_token_expiry.record("a key that was deleted", 2_000_000_000)
         assert not SigningKey.objects.exclude(last_token_expires_at=None).exists()
 
     def test_site_without_time_zones(self, signing_keys, settings):
-        kid = in_state(KeyState.SIGNING).kid
+        kid = key_in(KeyState.SIGNING).kid
         settings.USE_TZ = False
         LastTokenExpiry().record(kid, 2_000_000_000)
         LastTokenExpiry().record(kid, 2_000_000_030)
         assert SigningKey.objects.get(kid=kid).last_token_expires_at == as_datetime(2_000_000_060)
 
     def test_another_process_does_not_lower_it(self, signing_keys):
-        key = in_state(KeyState.SIGNING)
+        key = key_in(KeyState.SIGNING)
         last_token_expiry.record(key.kid, 2_000_000_000)
         last_token_expiry.forget()
         last_token_expiry.record(key.kid, 1_900_000_000)
@@ -655,7 +396,7 @@ class TestHighWaterMark:
         service.token("client_credentials")
         document = json.loads(run("rotate_signing_keys", "--json"))
         signing = next(key for key in document["keys"] if key["state"] == "signing")
-        row = in_state(KeyState.SIGNING)
+        row = key_in(KeyState.SIGNING)
         assert signing["safe_to_purge_after"] == safe_to_purge_after(row).isoformat() == row.retired_at.isoformat()
 
     def test_token_never_outlives_its_key(self, signing_keys, service, settings, caplog):
@@ -680,23 +421,23 @@ def test_exit_status_of_a_rotation(db, capsys):
 
 def test_kid_that_reads_as_an_option(signing_keys, capsys):
     kid = "-" + "A" * 42
-    SigningKey.objects.filter(pk=in_state(KeyState.SIGNING).pk).update(kid=kid)
+    SigningKey.objects.filter(pk=key_in(KeyState.SIGNING).pk).update(kid=kid)
     Revoke().run_from_argv(["manage.py", "revoke_signing_key", kid, "--reason", "x", "--dry-run"])
     assert f"Would revoke signing key {kid}." in capsys.readouterr().out
 
 
 class TestCommandsThatMend:
     def test_checks_do_not_stand_in_their_way(self, signing_keys, settings, capsys):
-        leaked = in_state(KeyState.SIGNING)
+        leaked = key_in(KeyState.SIGNING)
         settings.AT_JWT = {**settings.AT_JWT, "REVOKED_KIDS": [leaked.kid], "PROPAGATION_TIME": 1}
         Revoke().run_from_argv(["manage.py", "revoke_signing_key", leaked.kid, "--reason", "restored"])
         assert f"Revoked signing key {leaked.kid}." in capsys.readouterr().out
         leaked.refresh_from_db()
         assert leaked.revoked_at is not None
-        assert in_state(KeyState.SIGNING).kid != leaked.kid
+        assert key_in(KeyState.SIGNING).kid != leaked.kid
 
     def test_key_that_only_the_settings_revoke_is_revoked_everywhere(self, signing_keys, settings):
-        leaked = in_state(KeyState.SIGNING)
+        leaked = key_in(KeyState.SIGNING)
         settings.AT_JWT = {**settings.AT_JWT, "REVOKED_KIDS": [leaked.kid]}
         assert leaked.state_at(timezone.now()) is KeyState.REVOKED
         document = json.loads(run("rotate_signing_keys", "--json"))
@@ -704,7 +445,7 @@ class TestCommandsThatMend:
 
     def test_refresh_tokens_that_cannot_be_revoked_do_not_save_the_key(self, signing_keys, web, user, monkeypatch):
         web.code_flow(user)
-        leaked = in_state(KeyState.SIGNING)
+        leaked = key_in(KeyState.SIGNING)
 
         def fail(_token):
             raise RuntimeError("a site's own revoke()")

@@ -15,6 +15,7 @@ from django_at_jwt.authorization_server.keys import rotation
 from django_at_jwt.core.key_lifecycle import KeyState
 from django_at_jwt.core.quotation import format_instant
 from django_at_jwt.models import SigningKey, SigningKeyEvent
+from tests.signing_key_rows import key_in
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("keys_made_quickly")]
 
@@ -25,10 +26,6 @@ def run(*arguments):
 
 def events(**fields):
     return {event.kid: event for event in SigningKeyEvent.objects.filter(**fields)}
-
-
-def in_state(state):
-    return next(key for key in SigningKey.objects.order_by("signing_at") if key.state_at(timezone.now()) is state)
 
 
 def test_first_rotation_records_each_key_that_it_makes(db):
@@ -120,7 +117,7 @@ def test_purge_is_recorded_and_deletes_no_history(signing_keys):
 
 def test_refresh_tokens_are_counted(signing_keys, web, user):
     web.code_flow(user)
-    kid = in_state(KeyState.SIGNING).kid
+    kid = key_in(KeyState.SIGNING).kid
     run("revoke_signing_key", kid, "--reason", "x", "--revoke-refresh-tokens", "--dry-run")
     assert not SigningKeyEvent.objects.exists()
     run("revoke_signing_key", kid, "--reason", "x", "--revoke-refresh-tokens", "--by", "Grace")

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import base64
-import io
 
 import pytest
-from django.core.management import CommandError, call_command
+from django.core.management import CommandError
 from django.utils import timezone
 from jwcrypto.jwk import JWK
 
@@ -14,23 +13,15 @@ from django_at_jwt.authorization_server.keys.encryption import is_newest
 from django_at_jwt.authorization_server.keys.store import key_store
 from django_at_jwt.core.key_lifecycle import KeyState
 from django_at_jwt.models import SigningKey
+from tests.commands import run
 from tests.conftest import decoded
+from tests.signing_key_rows import key_in, keys_in
 
 pytestmark = pytest.mark.django_db
 
 LIST = "/admin/django_at_jwt/signingkey/"
 OF_THE_SITE, ANOTHER = (base64.urlsafe_b64encode(letter * 32).decode() for letter in (b"1", b"2"))
 FLAG = "--key-encryption-key-lost"
-
-
-def run(*arguments) -> str:
-    out = io.StringIO()
-    call_command(*arguments, stdout=out)
-    return out.getvalue()
-
-
-def in_state(state):
-    return [key for key in SigningKey.objects.order_by("signing_at") if key.state_at(timezone.now()) is state]
 
 
 def rows():
@@ -72,7 +63,7 @@ def test_a_rotation_with_another_key_is_refused_in_one_line(arguments, due, proc
     said = str(refused.value)
     assert "\n" not in said
     assert refused.value.returncode == 1
-    assert said.startswith(f"The signing keys were not rotated: signing key {in_state(KeyState.SIGNING)[0].kid} ")
+    assert said.startswith(f"The signing keys were not rotated: signing key {key_in(KeyState.SIGNING).kid} ")
     assert 'AT_JWT["KEY_ENCRYPTION_KEYS"]' in said
     assert FLAG in said
     assert rows() == before
@@ -121,34 +112,34 @@ def test_an_import_is_refused_too(arguments, process_with, tmp_path):
 @pytest.mark.parametrize("state", [KeyState.SIGNING, KeyState.ANNOUNCED])
 def test_a_leaked_key_is_still_revoked_but_no_key_is_made(state, process_with):
     process_with(ANOTHER)
-    [leaked] = in_state(state)
+    [leaked] = keys_in(state)
     others = SigningKey.objects.count()
     for dry_run in (["--dry-run"], []):
         with pytest.raises(CommandError, match="revoked, but: The next key could not be made: signing key"):
             run("revoke_signing_key", leaked.kid, "--reason", "x", *dry_run)
-    assert [key.kid for key in in_state(KeyState.REVOKED)] == [leaked.kid]
-    assert len(in_state(KeyState.SIGNING)) == 1
+    assert [key.kid for key in keys_in(KeyState.REVOKED)] == [leaked.kid]
+    assert len(keys_in(KeyState.SIGNING)) == 1
     assert SigningKey.objects.count() == others
     process_with(OF_THE_SITE)
     run("rotate_signing_keys")
-    assert len(in_state(KeyState.ANNOUNCED)) == 1
+    assert len(keys_in(KeyState.ANNOUNCED)) == 1
 
 
 def test_first_keys_are_made_with_any_key_encryption_key(process_with):
     process_with(ANOTHER)
     SigningKey.objects.update(revoked_at=timezone.now(), private_jwe="")
     run("rotate_signing_keys")
-    assert len(in_state(KeyState.SIGNING)) == 1
+    assert len(keys_in(KeyState.SIGNING)) == 1
     SigningKey.objects.all().delete()
     run("rotate_signing_keys")
-    assert len(in_state(KeyState.SIGNING)) == 1
+    assert len(keys_in(KeyState.SIGNING)) == 1
 
 
 def test_recovery_from_a_lost_key_encryption_key(process_with, service):
     # The steps of docs/how-to/encrypt-keys.md.
     process_with(ANOTHER)
     assert service.token("client_credentials").status_code == 503
-    [signing], [announced] = in_state(KeyState.SIGNING), in_state(KeyState.ANNOUNCED)
+    [signing], [announced] = keys_in(KeyState.SIGNING), keys_in(KeyState.ANNOUNCED)
     with pytest.raises(CommandError, match="is revoked, but: The next key could not be made"):
         run("revoke_signing_key", announced.kid, "--reason", "its key-encryption key is lost")
     with pytest.raises(CommandError, match="not rotated"):
@@ -156,9 +147,9 @@ def test_recovery_from_a_lost_key_encryption_key(process_with, service):
     assert "Created a key" in run("rotate_signing_keys", FLAG)
     run("revoke_signing_key", signing.kid, "--reason", "its key-encryption key is lost")
     token = service.token("client_credentials").json()["access_token"]
-    assert decoded(token)[0]["kid"] == in_state(KeyState.SIGNING)[0].kid
+    assert decoded(token)[0]["kid"] == key_in(KeyState.SIGNING).kid
     assert run("rotate_signing_keys").startswith("Nothing to do.")
-    assert len(in_state(KeyState.ANNOUNCED)) == 1
+    assert len(keys_in(KeyState.ANNOUNCED)) == 1
 
 
 def test_a_private_half_with_another_public_half_is_refused(service):

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import io
 from datetime import timedelta
 
 import pytest
-from django.core.management import call_command
 from django.utils import timezone
 
 from django_at_jwt.authorization_server.keys.store import key_store
 from django_at_jwt.core.key_lifecycle import KeyState
 from django_at_jwt.models import SigningKey
+from tests.commands import run
 from tests.conftest import decoded
 
 pytestmark = pytest.mark.django_db
-
-
-def run(*arguments) -> str:
-    out = io.StringIO()
-    call_command(*arguments, stdout=out)
-    return out.getvalue()
 
 
 def in_state(state, algorithm):

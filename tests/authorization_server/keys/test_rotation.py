@@ -18,6 +18,7 @@ from django_at_jwt.core.jose.algorithms import ALGORITHMS
 from django_at_jwt.core.key_lifecycle import KeyState
 from django_at_jwt.models import SigningKey
 from tests.conftest import made_instances
+from tests.signing_key_rows import key_in
 
 pytestmark = pytest.mark.django_db
 
@@ -26,10 +27,6 @@ def run(*arguments) -> str:
     out = StringIO()
     call_command("rotate_signing_keys", *arguments, stdout=out)
     return out.getvalue()
-
-
-def in_state(state):
-    return [row for row in SigningKey.objects.order_by("signing_at") if row.state_at(timezone.now()) is state]
 
 
 def states():
@@ -41,7 +38,7 @@ def test_first_run_makes_a_signing_key_and_announces_the_next():
     said = run()
     assert states() == [("RS256", "announced"), ("RS256", "signing")]
     assert said.count("Created a key for RS256") == 2
-    signing = next(row for row in SigningKey.objects.all() if row.state_at(timezone.now()) is KeyState.SIGNING)
+    signing = key_in(KeyState.SIGNING)
     announced = SigningKey.objects.exclude(pk=signing.pk).get()
     assert signing.retained_at == announced.signing_at == signing.signing_at + timedelta(days=90)
     assert signing.retired_at == signing.retained_at + timedelta(seconds=3600 + 30)
@@ -165,7 +162,7 @@ def test_json_has_the_keys_and_whether_any_changed():
 def test_now_still_announces_for_the_propagation_time():
     run()
     run("--now")
-    announced = in_state(KeyState.ANNOUNCED)[0]
+    announced = key_in(KeyState.ANNOUNCED)
     assert announced.signing_at == announced.announced_at + timedelta(days=7)
 
 
@@ -173,7 +170,7 @@ def test_now_with_a_key_announced_long_enough(settings):
     settings.AT_JWT = {**settings.AT_JWT, "PROPAGATION_TIME": 0, "KEY_RING_MAX_AGE": 0, "LEEWAY": 0}
     settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "OIDC_JWKS_MAX_AGE_SECONDS": 0}
     run()
-    before = next(row for row in SigningKey.objects.all() if row.state_at(timezone.now()) is KeyState.SIGNING)
+    before = key_in(KeyState.SIGNING)
     run("--now", "--algorithm", "RS256")
     assert states() == [("RS256", "announced"), ("RS256", "retained"), ("RS256", "signing")]
     before.refresh_from_db()
@@ -260,8 +257,8 @@ def test_now_waits_until_every_process_has_read_the_change():
     before = timezone.now()
     run("--now")
     after = timezone.now()
-    signing = next(row for row in SigningKey.objects.all() if row.state_at(timezone.now()) is KeyState.SIGNING)
-    announced = in_state(KeyState.ANNOUNCED)[0]
+    signing = key_in(KeyState.SIGNING)
+    announced = key_in(KeyState.ANNOUNCED)
     assert signing.retained_at == announced.signing_at
     assert before <= announced.signing_at - timedelta(seconds=30) <= after
     assert run("--now").startswith("Nothing to do.")

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import io
 from datetime import timedelta
 
 import pytest
-from django.core.management import call_command
 from django.db.models import F
 from django.utils import timezone
 
 from django_at_jwt.authorization_server.keys.store import key_store
 from django_at_jwt.core.key_lifecycle import KeyState
 from django_at_jwt.models import SigningKey
+from tests.commands import run
 from tests.conftest import decoded
+from tests.signing_key_rows import keys_in
 
 pytestmark = pytest.mark.django_db
 
@@ -21,20 +21,10 @@ LIST = "/admin/django_at_jwt/signingkey/"
 INSTANTS = ("announced_at", "signing_at", "retained_at", "retired_at")
 
 
-def run(*arguments) -> str:
-    out = io.StringIO()
-    call_command(*arguments, stdout=out)
-    return out.getvalue()
-
-
 def let_time_pass(**duration):
     """Move all times of the keys into the past."""
     SigningKey.objects.update(**{name: F(name) - timedelta(**duration) for name in INSTANTS})
     key_store.forget()
-
-
-def in_state(state):
-    return [key for key in SigningKey.objects.order_by("signing_at") if key.state_at(timezone.now()) is state]
 
 
 def published(client):
@@ -59,7 +49,7 @@ def taken_over(keys_made_quickly):
 @pytest.mark.parametrize("way", ["command", "admin"])
 def test_the_signing_key_is_revoked_and_a_published_key_takes_over(way, taken_over, client, service, admin_client):
     leaked, before = signed_by(service), published(client)
-    [announced] = in_state(KeyState.ANNOUNCED)
+    [announced] = keys_in(KeyState.ANNOUNCED)
     assert announced.announced_at < timezone.now() - timedelta(days=7)
     if way == "command":
         said = run("revoke_signing_key", leaked, "--reason", "x")
@@ -74,7 +64,7 @@ def test_the_signing_key_is_revoked_and_a_published_key_takes_over(way, taken_ov
     assert successor == announced.kid
     assert successor in before
     assert leaked not in published(client)
-    assert len(in_state(KeyState.ANNOUNCED)) == 1
+    assert len(keys_in(KeyState.ANNOUNCED)) == 1
 
 
 @pytest.mark.parametrize("way", ["command", "admin"])
@@ -84,7 +74,7 @@ def test_an_announced_key_is_revoked_and_the_next_one_takes_its_place(way, keys_
     run("rotate_signing_keys")
     let_time_pass(days=1)
     signer = signed_by(service)
-    leaked, following = in_state(KeyState.ANNOUNCED)
+    leaked, following = keys_in(KeyState.ANNOUNCED)
     address = f"{LIST}{leaked.pk}/revoke/"
     starts = max(leaked.signing_at, following.announced_at + timedelta(days=7))
     dry = run("revoke_signing_key", leaked.kid, "--reason", "x", "--dry-run")
@@ -102,16 +92,16 @@ def test_an_announced_key_is_revoked_and_the_next_one_takes_its_place(way, keys_
     assert following.signing_at == starts
     assert SigningKey.objects.get(kid=signer).retained_at == starts
     assert signed_by(service) == signer
-    assert len(in_state(KeyState.ANNOUNCED)) == 2
+    assert len(keys_in(KeyState.ANNOUNCED)) == 2
 
 
 def test_a_site_without_an_announced_key_gets_one_with_the_next_run(keys_made_quickly, client, service):
     # As an earlier release left it, between a takeover and the next run.
     run("rotate_signing_keys")
     let_time_pass(days=90, hours=1)
-    assert in_state(KeyState.ANNOUNCED) == []
+    assert keys_in(KeyState.ANNOUNCED) == []
     assert "Created a key" in run("rotate_signing_keys")
-    [announced] = in_state(KeyState.ANNOUNCED)
+    [announced] = keys_in(KeyState.ANNOUNCED)
     assert announced.kid in published(client)
     assert announced.signing_at > timezone.now() + timedelta(days=80)
 
@@ -121,4 +111,4 @@ def test_an_early_rotation_announces_the_next_key_at_once(keys_made_quickly):
     let_time_pass(days=30)
     assert "Created a key" in run("rotate_signing_keys", "--now")
     let_time_pass(minutes=1)
-    assert len(in_state(KeyState.ANNOUNCED)) == 1
+    assert len(keys_in(KeyState.ANNOUNCED)) == 1
