@@ -34,10 +34,10 @@ from .pages import (
     change_page_url,
     confirm_client_revocation,
     confirm_log_out_everywhere,
-    confirmation_context,
     record_changes,
     render_page,
     require_permission,
+    revocation_context,
 )
 
 if TYPE_CHECKING:
@@ -160,13 +160,12 @@ class DenyListEntryAdmin(ModelAdmin):
             return HttpResponseRedirect(back)
         context = {
             "title": _("Revoke an authorization"),
+            "button": _("Revoke the authorization"),
             "explanation": _(
                 "All tokens of this authorization are revoked, so the user has to log in again to this client. An API "
                 "in another project may accept an access token until it expires."
             ),
-            **confirmation_context(
-                request, _described(authorization, user), tokens_of_authorization(authorization), []
-            ),
+            **revocation_context(request, _described(authorization, user), tokens_of_authorization(authorization), []),
         }
         return render_page(request, self.admin_site, {**context, "back": back})
 
@@ -190,13 +189,16 @@ class DenyListEntryAdmin(ModelAdmin):
     ) -> HttpResponse:
         """Ask for a ``jti``, show its token, and revoke it once that is confirmed."""
         require_permission(request)
-        form = TokenIdForm(request.POST if request.method == "POST" else None, initial=request.GET.dict())
+        # The page of a token links here with its jti.
+        sent = request.POST if request.method == "POST" else request.GET if "token_id" in request.GET else None
+        form = TokenIdForm(sent)
         context: dict[str, Any] = {"title": _("Revoke a token by its jti"), "form": form}
         if form.is_valid():
             link = form.cleaned_data["token_id"]
             if CONFIRM in request.POST:
                 return self._revoke_token(request, link)
             context |= {
+                "button": _("Revoke the token"),
                 "rows": [link.token_id],
                 "counts": tokens_of_link(link),
                 "explanation": _(

@@ -60,7 +60,7 @@ def confirm_log_out_everywhere(
                 len(found),
             ),
         }
-        asked = confirmation_context(request, [str(user) for user in found], counts, commands)
+        asked = revocation_context(request, [str(user) for user in found], counts, commands)
         return render_page(request, site, {**context, **asked, "back": back})
     ended = revoke_users(found, model=model)
     record_changes(request, found, gettext("Logged out everywhere: all tokens were revoked."))
@@ -90,7 +90,7 @@ def confirm_client_revocation(
             ),
         }
         names = [value_label(client.client_id, client.name) for client in found]
-        asked = confirmation_context(request, names, counts, commands)
+        asked = revocation_context(request, names, counts, commands)
         return render_page(request, site, {**context, **asked, "back": back})
     ended = sum(revoke_client(client) for client in found)
     record_client_revocation(request, found)
@@ -112,7 +112,7 @@ def _is_left_to_commands(counts: TokenCounts) -> bool:
     return counts.refresh_tokens > _MOST_ONE_BY_ONE and has_own_revoke()
 
 
-def confirmation_context(
+def revocation_context(
     request: HttpRequest, rows: list[str], counts: TokenCounts, commands: list[str]
 ) -> dict[str, Any]:
     """Return the context of a page that asks to revoke the tokens of rows."""

@@ -23,9 +23,9 @@ from django_at_jwt.authorization_server.revocation.rows import (
     expire_access_tokens,
     has_own_revoke,
     interleaved_batches,
+    revoke_refresh_tokens,
     values_for,
 )
-from django_at_jwt.authorization_server.revocation.rows import revoke_refresh_tokens as revoke_rows
 from django_at_jwt.conf import app_settings
 from django_at_jwt.core.errors import KeyChangeRefused, NoSigningKey, NoSuccessor
 from django_at_jwt.core.key_lifecycle import KeyTimes, RotationPlan, plan_revocation
@@ -69,7 +69,7 @@ class RefreshTokenCounts(NamedTuple):
     failed: int = 0
 
 
-def revoke_refresh_tokens(which: RefreshTokens, key: KeyTimes, *, dry_run: bool) -> RefreshTokenCounts:
+def _revoke_chosen_tokens(which: RefreshTokens, key: KeyTimes, *, dry_run: bool) -> RefreshTokenCounts:
     """Revoke refresh tokens that were issued up to now and are not revoked yet, and end their authorizations.
 
     :attr:`RefreshTokens.ALL` includes those that replace them while it runs.
@@ -110,7 +110,7 @@ def revoke_refresh_tokens(which: RefreshTokens, key: KeyTimes, *, dry_run: bool)
                 tokens = primary_rows(get_access_token_model()).filter(expires__gt=timezone.now())
                 tokens = tokens.filter(pk__in=batch.values_list("access_token", flat=True))
                 expiring.update(map(str, tokens.values_list("pk", flat=True)))
-                revoked += revoke_rows(Q(condition, created__lte=now))
+                revoked += revoke_refresh_tokens(Q(condition, created__lte=now))
             expire_access_tokens(Q(pk__in=expiring))
         if instances is not None:
             counts = _revoke_each(instances, is_first_failure=not failed)
@@ -372,7 +372,7 @@ def revoke_issued_tokens(
         problems.append(text % {"problem": single_line(error)})
     counts = RefreshTokenCounts()
     try:
-        counts = revoke_refresh_tokens(refresh_tokens, revocation.times, dry_run=dry_run)
+        counts = _revoke_chosen_tokens(refresh_tokens, revocation.times, dry_run=dry_run)
         if refresh_tokens is not RefreshTokens.NONE and not dry_run:
             _record_refresh_tokens(revocation.times, refresh_tokens, counts, origin)
     except Exception as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from datetime import timedelta
 
@@ -24,18 +23,13 @@ from django_at_jwt.models import Authorization, DenyListEntry, IssuedToken, Sign
 from django_at_jwt.models.authorization import EndReason
 from django_at_jwt.revocation import revoke_user
 from tests.authorization_server.revocation.grants import revoking_statements
+from tests.commands import run
 from tests.conftest import decoded
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("keys_made_quickly")]
 
 LIST = "/admin/django_at_jwt/signingkey/"
 OPAQUE, OTHER = "https://opaque.example.com/", "https://other.example.com/"
-
-
-def run(*arguments) -> str:
-    out = io.StringIO()
-    call_command(*arguments, stdout=out)
-    return out.getvalue()
 
 
 def revoke(kid, *options) -> str:
@@ -184,7 +178,7 @@ class TestWhenAPartFails:
         def fail(*_arguments, **_options):
             raise OperationalError
 
-        monkeypatch.setattr(revocation, "revoke_refresh_tokens", fail)
+        monkeypatch.setattr(revocation, "_revoke_chosen_tokens", fail)
         with pytest.raises(CommandError, match="is revoked, but: The refresh tokens could not be revoked: Operational"):
             revoke(leaked.kid, "--revoke-refresh-tokens")
 
