@@ -10,9 +10,12 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.core.management import call_command
 from django.db import router
+from django.http import HttpResponse
 from django.test import Client
 from django.utils import timezone
+from oauth2_provider.decorators import protected_resource
 from oauth2_provider.models import clear_expired, get_access_token_model, get_refresh_token_model
+from oauth2_provider.settings import oauth2_settings
 
 from django_at_jwt.authorization_server.revocation.issued_tokens import UnknownToken, issued_token
 from django_at_jwt.authorization_server.revocation.revoke import revoke_client, revoke_token
@@ -64,6 +67,21 @@ def refreshed(web, answer, **asked):
 def committing(django_capture_on_commit_callbacks):
     """Run what is due on commit, in the database of the deny list."""
     return partial(django_capture_on_commit_callbacks, using=router.db_for_write(DenyListEntry), execute=True)
+
+
+def test_decorators_of_dot_need_the_sites_validator(service, settings, rf, committing):
+    store(settings, False)
+    token = own_token(service, scope="read")
+    request = rf.get("/", secure=True, headers={"Authorization": f"Bearer {token}", "Host": "api.example.com"})
+
+    def status(**options):
+        return protected_resource(**options)(lambda _request: HttpResponse())(request).status_code
+
+    sites = {"validator_cls": oauth2_settings.OAUTH2_VALIDATOR_CLASS}
+    assert (status(), status(**sites)) == (403, 200)
+    with committing():
+        revoke_token(decoded(token)[1]["jti"])
+    assert status(**sites) == 403
 
 
 class TestClientCredentials:
