@@ -25,6 +25,11 @@ def registered_itself(client: Any) -> bool:
     return client.registration_source in SELF_REGISTERED
 
 
+def is_registered_by_request(client: Any) -> bool:
+    """Return whether a client registered itself by a request (RFC 7591), so that it can change its registration."""
+    return bool(client.registration_source == RegistrationSource.DCR)
+
+
 def has_metadata_document(client: Any) -> bool:
     """Return whether a client is identified by its metadata document."""
     return bool(client.registration_source == RegistrationSource.CIMD)

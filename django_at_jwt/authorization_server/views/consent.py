@@ -11,7 +11,11 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from django_at_jwt.authorization_server.activity import usable_families
-from django_at_jwt.authorization_server.registration import has_metadata_document, registered_itself
+from django_at_jwt.authorization_server.registration import (
+    has_metadata_document,
+    is_registered_by_request,
+    registered_itself,
+)
 from django_at_jwt.authorization_server.resource_servers import registry
 from django_at_jwt.authorization_server.toolkit import get_scopes_backend
 from django_at_jwt.core.subjects import displayed_host, is_on_own_device
@@ -136,10 +140,10 @@ def can_be_impersonated(client: Any, redirect_uri: str) -> bool:
 def is_asked_each_time(client: Any, redirect_uri: str) -> bool:
     """Return whether to ask for consent again, because the response may go to another recipient than before.
 
-    Another app can impersonate the client, or the response goes to another host than that of the client's metadata
-    document, which can change.
+    Another app can impersonate the client, or the client can change where the response goes: by a request (RFC 7592),
+    or in its metadata document, unless the response goes to the host of the document.
     """
-    if can_be_impersonated(client, redirect_uri):
+    if can_be_impersonated(client, redirect_uri) or is_registered_by_request(client):
         return True
     host = _described_by(client)
     return bool(host) and displayed_host(redirect_uri) != host

@@ -520,6 +520,22 @@ class TestFromRegistrationToApi:
         settings.AT_JWT = {**settings.AT_JWT, "RESOURCE_SERVERS": {API: {"clients": [made["client_id"]]}}}
         assert "access_token" in self.flow(user, made, resource=API)
 
+    def test_consent_is_not_remembered_because_the_redirect_uris_can_change(self, user, settings):
+        self.open_to_them(settings)
+        document = {**CLIENTS["Claude"], "token_endpoint_auth_method": "none"}
+        asked = {"scope": "read", "resource": API, "approval_prompt": "auto"}
+        made = register(document).json()
+        assert "access_token" in self.flow(user, made, **asked)
+        changed = register(
+            {**document, "redirect_uris": ["https://elsewhere.example.com/"]},
+            to=urlsplit(made["registration_client_uri"]).path,
+            method="put",
+            headers={"Authorization": f"Bearer {made['registration_access_token']}"},
+        ).json()
+        self.page = None
+        assert "access_token" in self.flow(user, changed, **asked)
+        assert "elsewhere.example.com" in self.page
+
     def test_an_api_that_closes_again(self, user, settings):
         self.open_to_them(settings)
         made = register(CLIENTS["Claude Code"]).json()
