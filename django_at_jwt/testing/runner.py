@@ -6,6 +6,8 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import django
+from django.conf import settings
+from django.test import override_settings
 from django.test.runner import DiscoverRunner, ParallelTestSuite
 
 from .issuer import TEST_SERVER, InMemoryIssuer
@@ -41,6 +43,12 @@ class IssuingRunner(DiscoverRunner):
 
     issuing_resource: ClassVar[str] = TEST_SERVER
     parallel_test_suite = _IssuingSuite
+
+    def run_checks(self, databases: Any) -> None:
+        """Run the system checks. That the test database has no signing key is no problem here."""
+        silenced = [*settings.SILENCED_SYSTEM_CHECKS, "django_at_jwt.W001"]
+        with override_settings(SILENCED_SYSTEM_CHECKS=silenced):
+            super().run_checks(databases)
 
     def run_suite(self, suite: unittest.TestSuite, **kwargs: Any) -> Any:
         """Run the tests while the issuer is installed."""

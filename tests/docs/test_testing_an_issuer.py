@@ -90,6 +90,7 @@ def test_with_the_test_runner(folder, command):
     finished = run(folder, *command.removeprefix("python -m ").split(), "test_with_unittest")
     assert finished.returncode == 0, finished.stdout + finished.stderr
     assert "Ran 1 test" in finished.stderr
+    assert "django_at_jwt.W001" not in finished.stderr
 
 
 SPAWNING = """
