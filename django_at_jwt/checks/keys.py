@@ -107,7 +107,9 @@ def check_signing_keys_open(**_kwargs: Any) -> list[CheckMessage]:
                 Error(
                     problem,
                     hint="The key cannot sign, and rotate_signing_keys creates no new key. Its public key stays in the "
-                    "JWK set. Restore the former key-encryption key or the row, or revoke the key.",
+                    "JWK set. Restore the former key-encryption key or the row. If the key-encryption key is lost, "
+                    "revoke the announced keys, run manage.py rotate_signing_keys --key-encryption-key-lost, and "
+                    "revoke the signing key.",
                     id=CheckId.UNOPENABLE_KEY,
                 )
                 if signs
