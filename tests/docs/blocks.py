@@ -91,6 +91,7 @@ INTROSPECTION = topic("how-to/introspection")
 PREVIEW = topic("how-to/preview")
 REVOCATION_DOCUMENT = topic("reference/revocation-document")
 CLIENT_REGISTRATION = topic("how-to/client-registration")
+BROWSER_APPS_AND_DEVICES = topic("how-to/browser-apps-and-devices")
 WITHOUT_ROWS = topic("how-to/without-rows")
 HAND_MADE_JWTS = topic(
     "how-to/jwts-of-another-generator",

@@ -15,7 +15,7 @@ from .blocks import CLIENT_REGISTRATION, blocks_of, table_rows
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("signing_keys")]
 
-OPEN, ORIGINS, MIDDLEWARE = (block.text for block in blocks_of(CLIENT_REGISTRATION) if block.language == "python")
+(OPEN,) = (block.text for block in blocks_of(CLIENT_REGISTRATION) if block.language == "python")
 DOCUMENT = {"redirect_uris": ["http://localhost:8787/callback"], "scope": "read write openid"}
 
 
@@ -55,14 +55,6 @@ def test_who_may_register(page, settings):
         settings.AT_JWT = {**settings.AT_JWT, "CLIENT_REGISTRATION": eval(value.partition(" (")[0].strip("`"))}
         answers[value] = register().status_code
     assert list(answers.values()) == [404, 401, 201, 404]
-
-
-def test_origins(page):
-    page(OPEN)
-    page(ORIGINS)
-    page(MIDDLEWARE)
-    answer = register(headers={"Origin": "https://inspector.example.com"})
-    assert answer["Access-Control-Allow-Origin"] == "https://inspector.example.com"
 
 
 def test_limits():

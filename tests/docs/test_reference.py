@@ -32,6 +32,7 @@ from docs.monitoring import events_as_markdown, metrics_as_markdown
 from .blocks import (
     ADDRESSES,
     AUTHENTICATION,
+    BROWSER_APPS_AND_DEVICES,
     CHANGELOG,
     CLAIM_MAPPERS,
     CLIENT_METADATA,
@@ -323,6 +324,7 @@ class TestBlocks:
             AUTHENTICATION: {"mysite/contexts.py", "mysite/logins.py"},
             CLAIM_MAPPERS: {"mysite/tenants.py"},
             CLIENT_METADATA: {"mysite/client_metadata.py"},
+            BROWSER_APPS_AND_DEVICES: set(),
             CLIENT_REGISTRATION: set(),
             DATABASES: {"mysite/routers.py", "mysite/settings_shop.py"},
             KEYS: set(),
