@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from django_at_jwt.authorization_server.toolkit import SettingsScopes
+from oauth2_provider.settings import oauth2_settings
+
+from django_at_jwt.authorization_server.toolkit import SettingsScopes, get_scopes_backend
 
 from .resource_servers import registry
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from django_at_jwt.core.resource_servers import ResourceServerConfig, ResourceServers
 
 
 class ResourceServerScopes(SettingsScopes):
@@ -23,12 +30,7 @@ class ResourceServerScopes(SettingsScopes):
         Raises:
             django.db.Error: the resource servers cannot be read.
         """
-        named: dict[str, Any] = {}
-        for server in registry.current():
-            if server.enabled:
-                for scope, text in (server.scopes or {}).items():
-                    named[scope] = named.get(scope) or text
-        return {**named, **super().get_all_scopes()}
+        return {**_named_by(registry.current()), **super().get_all_scopes()}
 
     def get_available_scopes(
         self, application: Any = None, request: Any = None, *args: Any, **kwargs: Any
@@ -39,3 +41,23 @@ class ResourceServerScopes(SettingsScopes):
             django.db.Error: the resource servers cannot be read.
         """
         return list(self.get_all_scopes())
+
+
+def removed_scopes(before: ResourceServers, after: ResourceServers) -> frozenset[str]:
+    """Return the scopes that no longer exist after a change of the resource servers.
+
+    None does if another scopes backend decides which scopes exist.
+    """
+    if not isinstance(get_scopes_backend(), ResourceServerScopes):
+        return frozenset()
+    return frozenset(_named_by(before).keys() - _named_by(after).keys() - oauth2_settings.SCOPES.keys())
+
+
+def _named_by(servers: Iterable[ResourceServerConfig]) -> dict[str, str]:
+    """Return the scopes of enabled resource servers with descriptions."""
+    named: dict[str, str] = {}
+    for server in servers:
+        if server.enabled:
+            for scope, text in (server.scopes or {}).items():
+                named[scope] = named.get(scope) or text
+    return named

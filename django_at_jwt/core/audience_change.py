@@ -9,10 +9,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from .audience import resolve_audience
-from .errors import IssuanceError, NoDefaultResource
+from .errors import InvalidScope, IssuanceError, NoDefaultResource
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
     from .audience import Audience
     from .resource_servers import ResourceServers, TokenFormat
@@ -129,7 +129,12 @@ class RequestChange:
 
 
 def changed_requests(
-    before: ResourceServers, after: ResourceServers, requests: Iterable[ClientRequest], *, lifetime: int
+    before: ResourceServers,
+    after: ResourceServers,
+    requests: Iterable[ClientRequest],
+    *,
+    lifetime: int,
+    removed_scopes: Collection[str] = (),
 ) -> tuple[RequestChange, ...]:
     """Return the requests whose outcome changes, by cause, the worst first.
 
@@ -138,13 +143,17 @@ def changed_requests(
         after: the resource servers after the change.
         requests: the requests to compare.
         lifetime: the site's default lifetime of tokens in seconds.
+        removed_scopes: the scopes that no longer exist after the change.
 
     Not checked: whether a client may use a grant or a scope, which no resource server decides.
     """
     by_cause: dict[Cause, list[ClientRequest]] = defaultdict(list)
     views = {False: (before, after), True: (before.for_registered_clients(), after.for_registered_clients())}
     for request in requests:
-        old, new = (_outcome(registry, request) for registry in views[request.registered_itself])
+        former, latter = views[request.registered_itself]
+        old, new = _outcome(former, request), _outcome(latter, request)
+        if not {*request.asked}.isdisjoint(removed_scopes):
+            new = InvalidScope("A requested scope does not exist.")
         for cause in _causes(request, old, new, lifetime):
             by_cause[cause].append(request)
     changes = [RequestChange(cause=cause, requests=tuple(changed)) for cause, changed in by_cause.items()]

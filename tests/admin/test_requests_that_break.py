@@ -252,6 +252,42 @@ class TestOtherChanges:
         assert text.index("What breaks") < text.index("are revoked") < text.index("To be deleted")
         assert "Tokens for Notes additionally have read." in text
 
+    @pytest.mark.parametrize("gone", ["deleted", "disabled"])
+    def test_scopes_that_only_one_api_has(self, gone, admin, notes, service, settings):
+        settings.OAUTH2_PROVIDER = {
+            **settings.OAUTH2_PROVIDER,
+            "SCOPES_BACKEND_CLASS": "django_at_jwt.scopes.ResourceServerScopes",
+        }
+        payroll = register("https://payroll.example.com/", "Payroll", scopes={"salaries": "See salaries"})
+        payroll.open_to_all_clients = False
+        payroll.save()
+        assert outcome(service.token("client_credentials", scope="salaries")) == "invalid_target"
+        payroll.open_to_all_clients = True
+        payroll.save()
+        assert outcome(service.token("client_credentials", scope="salaries")) == (payroll.identifier, "salaries")
+        if gone == "deleted":
+            page = admin.get(delete(payroll))
+            payroll.delete()
+        else:
+            page = send(admin, change(payroll), enabled=None)
+            payroll.enabled = False
+            payroll.save()
+        fails = "1 client that names no resource: requests for salaries will fail with invalid_scope."
+        assert fails in breaks(page)
+        assert "salaries" not in str([said(line) for line in page.context["other_changes"]])
+        assert outcome(service.token("client_credentials", scope="salaries")) == "invalid_scope"
+
+    def test_requests_for_a_scope_that_is_removed_are_refused_as_before(self, admin, notes, service, settings):
+        settings.OAUTH2_PROVIDER = {
+            **settings.OAUTH2_PROVIDER,
+            "SCOPES_BACKEND_CLASS": "django_at_jwt.scopes.ResourceServerScopes",
+        }
+        payroll = register(
+            "https://payroll.example.com/", "Payroll", scopes={"salaries": ""}, open_to_all_clients=False
+        )
+        page = admin.get(delete(payroll))
+        assert "that were refused" not in text_of(page)
+
     def test_deleting_several(self, admin, orders, service):
         register("https://mail.example.com/", "Mail", scopes={"write": ""})
         chosen = {"action": "delete_selected", "_selected_action": [row.pk for row in ResourceServer.objects.all()]}

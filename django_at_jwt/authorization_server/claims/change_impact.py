@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from django_at_jwt.authorization_server.issuance import TokenRequest
+from django_at_jwt.authorization_server.scopes import removed_scopes
 from django_at_jwt.conf import access_token_lifetime
 from django_at_jwt.core.audience_change import changed_requests
 from django_at_jwt.core.claims import Conditions, Match
@@ -213,7 +214,13 @@ def _request_impact(sides: tuple[_Side, _Side], changed: frozenset[str]) -> Requ
     sample = sample_requests(before, after, changed=changed)
     requests = (*sample.first, *sample.refreshes.requests)
     return RequestImpact(
-        changes=changed_requests(before, after, requests, lifetime=access_token_lifetime()),
+        changes=changed_requests(
+            before,
+            after,
+            requests,
+            lifetime=access_token_lifetime(),
+            removed_scopes=removed_scopes(before, after),
+        ),
         clients=sample.clients,
         refresh_tokens=sample.refreshes.number,
         has_all_refresh_tokens=sample.refreshes.is_complete,
