@@ -53,7 +53,7 @@ def token_grant(request: Request) -> str | None:
     """
     if stored(request, IS_DIRECT) is True:
         return DIRECT
-    return dict(request.decoded_body or ()).get("grant_type")
+    return dict(getattr(request, "decoded_body", None) or ()).get("grant_type")
 
 
 def is_authorization_request(request: Request) -> bool:
@@ -67,12 +67,13 @@ def requested_resources(request: Request) -> list[object]:
     from_consent = stored(request, "resource")
     if isinstance(from_consent, list):
         return list(from_consent)
-    sent = [value for name, value in (request.decoded_body or []) if name == "resource"]
+    # Unit tests of sites call the validator with stand-ins that have only the attributes that DOT reads.
+    sent = [value for name, value in (getattr(request, "decoded_body", None) or []) if name == "resource"]
     if not sent:
-        sent = [value for name, value in request.uri_query_params if name == "resource"]
+        sent = [value for name, value in getattr(request, "uri_query_params", ()) if name == "resource"]
     return [value for value in sent if value]
 
 
 def asked_scopes(request: Request) -> list[str]:
     """Return the scopes that the client itself requested, without defaults."""
-    return str(request.scope or "").split()
+    return str(getattr(request, "scope", None) or "").split()

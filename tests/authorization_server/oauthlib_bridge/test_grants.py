@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import timedelta
+from types import SimpleNamespace
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -22,6 +23,7 @@ from oauth2_provider.models import (
 from django_at_jwt.authorization_server.toolkit import SettingsScopes
 from django_at_jwt.models import Authorization
 from tests.conftest import DEVICE_CODE_GRANT, decoded
+from tests.site.validators import SiteValidator
 
 from .test_generator import OIDC_KEY
 
@@ -498,3 +500,19 @@ class TestContext:
         assert client.get(address).json()["acr_values_supported"] == ["urn:example:password"]
         settings.AT_JWT = {**settings.AT_JWT, "AUTHENTICATION_CONTEXTS": None}
         assert "acr_values_supported" not in client.get(address).json()
+
+
+def test_code_for_a_stand_in_of_the_request(make_client, user):
+    # Unit tests of sites call the validator with an object that has only the attributes that DOT reads.
+    request = SimpleNamespace(
+        client=make_client("authorization-code").application,
+        user=user,
+        scopes={"read"},
+        claims=None,
+        redirect_uri="https://example.com/callback",
+        code_challenge="challenge",
+        code_challenge_method="S256",
+        nonce="",
+    )
+    grant = SiteValidator()._create_authorization_code(request, {"code": "a code"})
+    assert (grant.code, grant.scope) == ("a code", "read")
