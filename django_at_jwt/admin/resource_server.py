@@ -102,7 +102,8 @@ class ResourceServerForm(VersionedForm):
         algorithms = [("", _("the site's default")), *((name, _with_size(name)) for name in names)]
         self.fields["algorithm"].choices = algorithms  # type: ignore[attr-defined]
         default = app_settings().default_resource
-        if default is not None:
+        # The form of a page without change permission has no such field.
+        if default is not None and "is_default" in self.fields:
             self.fields["is_default"].help_text = _('AT_JWT["DEFAULT_RESOURCE"] sets the default: %s.') % default
         for field in ("clients", "introspection_clients"):
             # A row loaded from a fixture may hold anything; the form is where it is corrected.

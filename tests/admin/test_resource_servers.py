@@ -368,6 +368,17 @@ def test_pages_need_the_permissions_of_the_model(client, db):
     assert not ResourceServer.objects.exists()
 
 
+def test_page_of_a_row_that_may_only_be_viewed(client, settings, db):
+    settings.AT_JWT = {"DEFAULT_RESOURCE": settings.API}
+    row = ResourceServer.objects.create(identifier=MAIL, name="Mail")
+    staff = get_user_model().objects.create_user("staff", is_staff=True)
+    staff.user_permissions.add(Permission.objects.get(codename="view_resourceserver"))
+    client.force_login(staff)
+    page = client.get(reverse("admin:django_at_jwt_resourceserver_change", args=[row.pk]))
+    assert page.status_code == 200
+    assert MAIL in page.content.decode()
+
+
 def test_markup_is_escaped(admin):
     ResourceServer.objects.create(identifier=MAIL, name="<b>x</b>", scopes={"read": "<i>"}, clients=["<u>"])
     text = admin.get(reverse(LIST)).content.decode()
