@@ -2,6 +2,7 @@
 
 import pytest
 from django.db import models, router
+from django.db.models.functions import Coalesce
 from oauth2_provider.models import get_application_model
 
 from django_at_jwt.authorization_server import clients
@@ -107,3 +108,9 @@ def test_queryset_of_another_class_is_used(known, use_manager):
     assert stored_client(known.client_id) == known
     get_application_model()._base_manager.filter(pk=known.pk).update(name="hidden")
     assert stored_client(known.client_id) is None
+
+
+def test_model_whose_statements_have_more_parameters(known, monkeypatch):
+    monkeypatch.setattr(get_application_model()._meta, "ordering", [Coalesce("name", models.Value("unnamed"))])
+    assert stored_client(known.client_id) == known
+    assert stored_client("unknown") is None
