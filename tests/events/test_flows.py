@@ -238,7 +238,7 @@ class TestTokens:
             CredentialReused(credential="refresh_token", client_id=web.application.client_id)
         ]
 
-    def test_revoked_refresh_token_is_no_reuse(self, signing_keys, web, user, events, settings):
+    def test_use_of_a_revoked_refresh_token_is_not_reuse(self, signing_keys, web, user, events, settings):
         settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "REFRESH_TOKEN_REUSE_PROTECTION": True}
         token = web.code_flow(user).json()["refresh_token"]
         revoke_user(user)

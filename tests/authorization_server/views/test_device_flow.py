@@ -30,14 +30,6 @@ def started(television):
     return television.post("/o/device-authorization/", {"scope": "read"}).json()
 
 
-def test_response_names_the_page_for_user_codes(television, started, settings):
-    assert started["verification_uri"] == "https://as.example.com/o/device/"
-    written = {"OAUTH_DEVICE_VERIFICATION_URI": "https://www.example.com/tv"}
-    settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, **written}
-    answer = television.post("/o/device-authorization/", {"scope": "read"}, headers={"Host": "testserver"}).json()
-    assert answer["verification_uri"] == "https://www.example.com/tv"
-
-
 @pytest.fixture
 def poll(television, started):
     def poll(client=television, device_code=started["device_code"], **extra):
