@@ -46,7 +46,7 @@ class ResourceServerScopes(SettingsScopes):
 def removed_scopes(before: ResourceServers, after: ResourceServers) -> frozenset[str]:
     """Return the scopes that no longer exist after a change of the resource servers.
 
-    None does if another scopes backend decides which scopes exist.
+    The set is empty if another scopes backend decides which scopes exist.
     """
     if not isinstance(get_scopes_backend(), ResourceServerScopes):
         return frozenset()

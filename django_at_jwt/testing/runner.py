@@ -45,7 +45,7 @@ class IssuingRunner(DiscoverRunner):
     parallel_test_suite = _IssuingSuite
 
     def run_checks(self, databases: Any) -> None:
-        """Run the system checks. That the test database has no signing key is no problem here."""
+        """Run the system checks, without the warning that the test database has no signing key."""
         silenced = [*settings.SILENCED_SYSTEM_CHECKS, "django_at_jwt.W001"]
         with override_settings(SILENCED_SYSTEM_CHECKS=silenced):
             super().run_checks(databases)

@@ -1,1 +1,1 @@
-"""Revoking tokens in the admin."""
+"""Revocation of tokens in the admin."""

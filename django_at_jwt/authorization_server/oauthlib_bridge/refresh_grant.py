@@ -182,7 +182,7 @@ class RefreshGrantMixin:
 def _end_former(
     request: Request, family: LockedFamily, *, rotates: bool, ends_used: bool, keeps_row: bool
 ) -> tuple[Any, Superseded]:
-    """End the tokens that a refresh replaces, as :func:`end_replaced`, and return the former access token's row.
+    """End the tokens that a refresh replaces, and return the former access token's row and what became of it.
 
     Raises:
         InvalidGrantError: the row was deleted.
@@ -219,7 +219,7 @@ def _end_reused(refresh_token: str) -> None:
     if used is None or rows.filter(token_family=used.token_family, revoked__isnull=True).exists():
         return
     authorization = Authorization.objects.of_family(used.token_family)
-    # A client that does not know yet that its tokens were revoked is no thief.
+    # A client may not know yet that its tokens were revoked. That is not reuse.
     if authorization is not None and authorization.end_reason in ("", EndReason.REFRESH_TOKEN_REUSED):
         end_authorizations([authorization], reason=EndReason.REFRESH_TOKEN_REUSED)
         emit(CredentialReused(credential="refresh_token", client_id=used.application.client_id))

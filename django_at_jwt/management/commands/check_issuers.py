@@ -34,8 +34,9 @@ class Command(BaseCommand):
     requires_system_checks = ()
     help = (
         'Fetches the metadata and keys of each issuer in AT_JWT["ISSUERS"], and shows which keys would be used, which '
-        "not and why, and the age of the workers' shared copy. Also fetches the document of revocations, or tries the "
-        'credentials for introspection, if "revocation" says so. Exit status: 0 all issuers usable, 1 otherwise.'
+        "not and why, and the age of the workers' shared copy. Also fetches the document of revocations if "
+        '"revocation" is "deny_list", and tries the credentials if it is "introspect". '
+        "Exit status: 0 all issuers usable, 1 otherwise."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -93,7 +94,7 @@ def _report(issuer: IssuerSettings) -> dict[str, Any]:
 
 
 def _revocation_problem(issuer: IssuerSettings, snapshot: IssuerSnapshot) -> str | None:
-    """Return why it cannot be found out whether a token of the issuer was revoked, or ``None``."""
+    """Return why revocations of the issuer cannot be checked, or ``None``."""
     remote, settings = remote_options(issuer), app_settings()
     try:
         if issuer.revocation is Revocation.INTROSPECT:

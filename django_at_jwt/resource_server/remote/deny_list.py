@@ -91,7 +91,7 @@ class DenyListState(NamedTuple):
         confirmed_at: when the issuer last confirmed the document, in seconds since the epoch; ``None`` if it never did.
         is_usable: whether the document can be used: it has not expired, and is complete.
         is_failing: whether the last request of this process or another worker for it failed, within
-            ``ISSUER_MAX_AGE``. Requests are only made for tokens, so later than that it says nothing about the issuer.
+            ``ISSUER_MAX_AGE``. Requests are only made for tokens, so an older failure may be out of date.
     """
 
     confirmed_at: float | None

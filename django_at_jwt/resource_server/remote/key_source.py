@@ -51,7 +51,7 @@ class SourceState(NamedTuple):
         confirmed_at: when the issuer last confirmed its keys, in seconds since the epoch; ``None`` if it never did.
         is_usable: whether tokens of the issuer can be verified.
         is_failing: whether the last request of this process or another worker to the issuer failed, within
-            ``ISSUER_MAX_AGE``. Requests are only made for tokens, so later than that it says nothing about the issuer.
+            ``ISSUER_MAX_AGE``. Requests are only made for tokens, so an older failure may be out of date.
     """
 
     confirmed_at: float | None
