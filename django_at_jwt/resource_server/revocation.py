@@ -88,7 +88,7 @@ def remote_deny_list(issuer: IssuerSettings, remote: RemoteOptions, keys: KeySou
 
 @process_cached
 def remote_introspection(issuer: IssuerSettings, remote: RemoteOptions) -> RemoteIntrospection:
-    """Return this process's answers of a remote issuer's introspection endpoint.
+    """Return the introspection of a remote issuer's tokens, with the answers that this process caches.
 
     Raises:
         ImproperlyConfigured: the settings have no credentials for introspection.
