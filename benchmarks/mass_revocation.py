@@ -94,7 +94,7 @@ def _revoke(variant: str) -> dict[str, Any]:
 
     from django_at_jwt.authorization_server.keys.revocation import (  # noqa: PLC0415
         RefreshTokens,
-        revoke_refresh_tokens,
+        revoke_refresh_tokens_of_key,
     )
     from django_at_jwt.models import DenyListEntry, IssuedToken, SigningKey  # noqa: PLC0415
 
@@ -115,7 +115,7 @@ def _revoke(variant: str) -> dict[str, Any]:
     backend = connection.connection.info.backend_pid
     database, python, began = seconds_of(backend), time.process_time(), time.monotonic()
     with connection.execute_wrapper(count):
-        counts = revoke_refresh_tokens(which, key.times, dry_run=False)
+        counts = revoke_refresh_tokens_of_key(which, key.times, dry_run=False)
     return {
         "Python s": time.process_time() - python,
         "database s": seconds_of(backend) - database,

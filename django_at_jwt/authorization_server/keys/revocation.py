@@ -69,7 +69,7 @@ class RefreshTokenCounts(NamedTuple):
     failed: int = 0
 
 
-def _revoke_chosen_tokens(which: RefreshTokens, key: KeyTimes, *, dry_run: bool) -> RefreshTokenCounts:
+def revoke_refresh_tokens_of_key(which: RefreshTokens, key: KeyTimes, *, dry_run: bool) -> RefreshTokenCounts:
     """Revoke refresh tokens that were issued up to now and are not revoked yet, and end their authorizations.
 
     :attr:`RefreshTokens.ALL` includes those that replace them while it runs.
@@ -372,7 +372,7 @@ def revoke_issued_tokens(
         problems.append(text % {"problem": single_line(error)})
     counts = RefreshTokenCounts()
     try:
-        counts = _revoke_chosen_tokens(refresh_tokens, revocation.times, dry_run=dry_run)
+        counts = revoke_refresh_tokens_of_key(refresh_tokens, revocation.times, dry_run=dry_run)
         if refresh_tokens is not RefreshTokens.NONE and not dry_run:
             _record_refresh_tokens(revocation.times, refresh_tokens, counts, origin)
     except Exception as error:

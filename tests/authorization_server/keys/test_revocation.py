@@ -178,7 +178,7 @@ class TestWhenAPartFails:
         def fail(*_arguments, **_options):
             raise OperationalError
 
-        monkeypatch.setattr(revocation, "_revoke_chosen_tokens", fail)
+        monkeypatch.setattr(revocation, "revoke_refresh_tokens_of_key", fail)
         with pytest.raises(CommandError, match="is revoked, but: The refresh tokens could not be revoked: Operational"):
             revoke(leaked.kid, "--revoke-refresh-tokens")
 
