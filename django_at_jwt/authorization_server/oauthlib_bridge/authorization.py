@@ -150,8 +150,10 @@ def link_token(request: Request, row: Any, token: Mapping[str, Any]) -> None:
     link.authorization = "" if authorization is None else authorization.identifier
     link.has_refresh_token = bool(token.get("refresh_token"))
     link.expires_at = row.expires
-    if authorization is not None or _is_one_database():
+    if link.pk is not None:
         link.save()
+    elif authorization is not None or _is_one_database():
+        link.insert()
     else:
         # The link is the only row in its database, so it is stored after the transaction of its token. If it were
         # stored before and the token were not, SQLite would give the token's primary key to another token.

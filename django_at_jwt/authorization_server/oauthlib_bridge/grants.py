@@ -166,7 +166,7 @@ class GrantStorageMixin:
             saved = super().save_bearer_token(token, request, *args, **kwargs)  # type: ignore[misc]
             link = stored(request, LINK)
             if link is not None:
-                link.save()
+                link.insert()
         record_use(request.client)
         issued = stored(request, ISSUED_EVENT)
         if issued is not None:
