@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from django.views.decorators.debug import sensitive_variables
+from oauth2_provider.models import get_application_model
 from oauth2_provider.settings import oauth2_settings
 from oauthlib.common import Request
 from oauthlib.oauth2 import InvalidClientError, OAuth2Error
 
 from django_at_jwt.authorization_server.issuance import IssuedAccessToken
+from django_at_jwt.conf import token_user_model
 from django_at_jwt.core.errors import IssuanceError
 
 from .authorization import authorization_of
@@ -22,6 +24,8 @@ from .request import AUDIENCE, IS_DIRECT, LIFETIME, REQUESTED_LIFETIME, stored
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from django.db.models import Model
 
     from django_at_jwt.core.resource_servers import TokenFormat
 
@@ -71,8 +75,9 @@ def issue_access_token(
 
     Args:
         client: a row of DOT's application model.
-        user: the resource owner, or ``None`` if the client acts for itself. The client must be one that can get such a
-            token by a request: without a user, a confidential client with the grant ``client_credentials``.
+        user: the resource owner, a row of the model that ``AccessToken.user`` refers to, or ``None`` if the client acts
+            for itself. The client must be one that can get such a token by a request: without a user, a confidential
+            client with the grant ``client_credentials``.
         scopes: the requested scopes; if empty, the site's default scopes.
         resource: the identifiers of the APIs, or a single one; if empty, those that the scopes imply, or the default.
         lifetime: in seconds, at most that of the APIs; if ``None``, theirs, or that of ``AT_JWT["TOKEN_LIFETIME"]``,
@@ -89,10 +94,14 @@ def issue_access_token(
         IssuanceUnavailable: there is no key, issuer or default resource, or a function of the site failed.
         IssuanceError: the base of these. Its ``code`` is ``unauthorized_client``, ``invalid_scope`` or another if the
             site's validator refuses the client or a scope, and ``server_error`` if a required claim mapper failed.
-        TypeError: ``scopes`` is a string, or ``lifetime`` is not a whole number.
+        TypeError: ``client`` or ``user`` is not a row of its model, ``scopes`` is a string, or ``lifetime`` is not a
+            whole number.
         ValueError: ``lifetime`` is not positive.
         django.db.Error: the token cannot be stored.
     """
+    _check_row("client", client, get_application_model())
+    if user is not None:
+        _check_row("user", user, token_user_model())
     if isinstance(scopes, str):
         raise TypeError("scopes must be a list of strings (got a str)")
     if lifetime is not None and type(lifetime) is not int:
@@ -115,6 +124,11 @@ def issue_access_token(
         rejected = RejectedByValidator(error)
         report_refusal(rejected.code, str(rejected), request)
         raise rejected from None
+
+
+def _check_row(name: str, row: object, model: type[Model]) -> None:
+    if not isinstance(row, model):
+        raise TypeError(f"{name} must be a row of {model._meta.label} (got a {type(row).__name__})")
 
 
 def _set_scopes(request: Request, asked: Sequence[str]) -> None:

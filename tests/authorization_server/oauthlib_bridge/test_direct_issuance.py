@@ -7,6 +7,7 @@ from datetime import timedelta
 from functools import partial
 
 import pytest
+from django.contrib.auth.models import AnonymousUser
 from django.db import router, transaction
 from django.test import Client
 from django.utils import timezone
@@ -231,6 +232,10 @@ class TestRefusal:
     @pytest.mark.parametrize(
         ("argument", "error"),
         [
+            ({"client": "webshop"}, TypeError),
+            ({"client": None}, TypeError),
+            ({"user": "alice"}, TypeError),
+            ({"user": AnonymousUser()}, TypeError),
             ({"scopes": "read"}, TypeError),
             ({"lifetime": "60"}, TypeError),
             ({"lifetime": True}, TypeError),
@@ -240,7 +245,7 @@ class TestRefusal:
     )
     def test_of_arguments_of_the_wrong_kind(self, web, user, argument, error):
         with pytest.raises(error, match=next(iter(argument))):
-            issue_access_token(client=web.application, user=user, **argument)
+            issue_access_token(**{"client": web.application, "user": user, **argument})
 
 
 class IssuingForAnUnknownApi(OAuth2Validator):
