@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from django.views.decorators.debug import sensitive_variables
 
@@ -192,16 +192,12 @@ class Verifier:
         return self._tokens.verify(token, keys, self._expected, time.time(), self._cache_size)
 
 
-def _check_numbers(*, more_than_zero: bool = False, **numbers: object) -> None:
+def _check_numbers(*, more_than_zero: bool = False, **numbers: Any) -> None:
     for name, number in numbers.items():
-        if (
-            isinstance(number, int | float)
-            and math.isfinite(number)
-            and (number > 0 or (number == 0 and not more_than_zero))
-        ):
-            continue
-        needed = "more than 0" if more_than_zero else "a non-negative number"
-        raise ValueError(f"{name} must be {needed} (got {number!r})")
+        # Not a boolean, NaN or infinity.
+        if type(number) not in {int, float} or not 0 <= number < math.inf or (more_than_zero and not number):
+            needed = "more than 0" if more_than_zero else "a non-negative number"
+            raise ValueError(f"{name} must be {needed} (got {number!r})")
 
 
 def _check_choice(name: str, value: str, allowed: Collection[str]) -> None:
