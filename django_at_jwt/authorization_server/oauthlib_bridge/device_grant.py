@@ -17,6 +17,7 @@ from oauthlib.oauth2.rfc8628.errors import (
     SlowDownError,
 )
 
+from django_at_jwt.authorization_server.clients import stored_client
 from django_at_jwt.authorization_server.resource_servers import audience_errors, registry
 from django_at_jwt.authorization_server.toolkit import get_scopes_backend, set_oauthlib_user_to_device_request_user
 from django_at_jwt.core.audience import resolve_audience
@@ -153,7 +154,7 @@ def pending_audience(device: Any) -> Audience:
     resources = authorization.resources if authorization is not None else ()
     scopes = device.scope if authorization is None else authorization.scopes
     servers = registry.knowing(resources)
-    application = get_application_model().objects.filter(client_id=device.client_id).first()
+    application = stored_client(device.client_id)
     return resolve_audience(
         servers if application is None else registry.for_client(servers, application),
         client_id=device.client_id,
