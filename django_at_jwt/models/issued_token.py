@@ -46,6 +46,9 @@ class IssuedToken(models.Model):
         """Store a new row, without signals. The instance gets no primary key.
 
         Every token with a row needs this statement. ``save()`` would compose it anew, a fifteenth of a token request.
+
+        Raises:
+            django.db.IntegrityError: the access token has a link.
         """
         connection = connections[router.db_for_write(IssuedToken)]
         statement, fields = _insertion(connection.alias)

@@ -127,7 +127,7 @@ def issue_access_token(
 
 
 def _check_row(name: str, row: object, model: type[Model]) -> None:
-    if not isinstance(row, model):
+    if not isinstance(row, model._meta.concrete_model or model):
         raise TypeError(f"{name} must be a row of {model._meta.label} (got a {type(row).__name__})")
 
 
