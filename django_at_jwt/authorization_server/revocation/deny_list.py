@@ -145,17 +145,14 @@ class DenyListCache:
         if self._entries.has_authorizations and self._entries.names_authorization(read_identifier()):
             raise TokenRejected(RejectionReason.REVOKED, f"the deny list names {DenyKind.AUTHORIZATION.of_token}")
 
-    def renew(self, *, join: bool = False) -> None:
-        """Read the entries added since the last read, unless another thread does or the database just failed.
-
-        Args:
-            join: wait for the read of another thread, even if the former entries may be used.
+    def renew(self) -> None:
+        """Read the entries added since the last read, or wait for a thread that does, unless a read just failed.
 
         Raises:
             RevocationUnavailable: as :meth:`check`.
         """
         try:
-            self._reader.run(due=self._is_due, join=join or not self._is_usable())
+            self._reader.run(due=self._is_due, join=True)
         except AnyDatabaseError as error:
             emit(DenyListFailed(detail=single_line(error)), traceback=True)
         if not self._is_usable() and app_settings().revocation_unavailable == "refuse":
@@ -173,7 +170,7 @@ class DenyListCache:
                 not change this.
         """
         if time.monotonic() >= self._fresh_until:
-            self.renew(join=True)
+            self.renew()
         with self._lock:
             if not self._is_usable():
                 raise RevocationUnavailable("the deny list cannot be read, so it is not published")

@@ -406,7 +406,7 @@ def test_read_that_hangs(clock, monkeypatch, caplog, settings):
     assert hanging.done.wait(PATIENCE_SECONDS)
     assert not is_denied(cache)
     assert len(asked) == 1
-    # The former state is used while the next read hangs, and other threads do not wait for it.
+    # The former state is used while the next read hangs.
     answer.clear()
     clock.now += 5
     assert not is_denied(cache)
@@ -415,3 +415,28 @@ def test_read_that_hangs(clock, monkeypatch, caplog, settings):
     hanging = cache._reader._latest
     answer.set()
     assert hanging.done.wait(PATIENCE_SECONDS)
+
+
+def test_other_threads_wait_for_a_running_read(clock, monkeypatch):
+    monkeypatch.setattr(row_cache, "_is_in_memory", lambda database: False)
+    asked, go_on = threading.Event(), threading.Event()
+    cache, found = DenyListCache(), []
+    monkeypatch.setattr(module, "_rows", lambda *_arguments, **_options: [])
+    assert not is_denied(cache)
+
+    def slow(*_arguments, **_options):
+        asked.set()
+        go_on.wait(PATIENCE_SECONDS)
+        yield [(1, "token", jti(1), None, timezone.now() + timedelta(hours=1))]
+
+    monkeypatch.setattr(module, "_rows", slow)
+    clock.now += 5
+    threads = [threading.Thread(target=lambda: found.append(is_denied(cache))) for _ in range(2)]
+    threads[0].start()
+    assert asked.wait(PATIENCE_SECONDS)
+    threads[1].start()
+    threads[1].join(0.05)
+    go_on.set()
+    for thread in threads:
+        thread.join(PATIENCE_SECONDS)
+    assert found == [True, True]
