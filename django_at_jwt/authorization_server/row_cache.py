@@ -142,12 +142,21 @@ class _Read:
 
     def _work_in_thread(self) -> None:
         try:
+            _use_no_pool(self._database)
             self.work()
         finally:
             connections.close_all()
 
     def _is_latest(self) -> bool:
         return self._reader._latest is self
+
+
+def _use_no_pool(database: str) -> None:
+    """Connect outside the pool in this thread: requests that wait for it may hold all connections of the pool."""
+    connection = connections[database]
+    options = connection.settings_dict["OPTIONS"]
+    if options.get("pool"):
+        connection.settings_dict = {**connection.settings_dict, "OPTIONS": {**options, "pool": None}}
 
 
 def _is_bound_to_its_connection(database: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 import pytest
-from django.db import OperationalError, transaction
+from django.db import OperationalError, connections, transaction
 
 from django_at_jwt.authorization_server import row_cache
 from django_at_jwt.authorization_server.row_cache import RowCache
@@ -206,6 +206,21 @@ def test_a_read_that_hangs(rows, clock, monkeypatch):
     asked[1].set()
     _answer(cache, asked[2])
     assert cache.current().startswith("default")
+
+
+def test_a_read_does_not_wait_for_a_connection_of_the_pool(rows, monkeypatch):
+    monkeypatch.setattr(row_cache, "_is_bound_to_its_connection", lambda database: False)
+    options = {**connections["default"].settings_dict["OPTIONS"], "pool": {"max_size": 1}}
+    monkeypatch.setitem(connections.settings["default"], "OPTIONS", options)
+    used = []
+
+    def read(database):
+        used.append(connections[database].settings_dict["OPTIONS"])
+        return rows(database)
+
+    assert RowCache(ResourceServer, read).current() == "default 1"
+    assert used == [{**options, "pool": None}]
+    assert connections.settings["default"]["OPTIONS"] == options
 
 
 def _answer(cache, event):
