@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 
 import pytest
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management import CommandError, call_command
 from django.db import OperationalError
 from django.utils import timezone
@@ -89,9 +90,10 @@ def test_unrecorded_run_rotates_all_the_same_and_says_so(monkeypatch):
     assert SigningKey.objects.count() == 2
 
 
-def test_error_of_the_rotation_is_raised_if_recording_fails_too(monkeypatch):
+@pytest.mark.parametrize("error", [OperationalError("connection lost"), ImproperlyConfigured("no such driver")])
+def test_error_of_the_rotation_is_raised_if_recording_fails_too(error, monkeypatch):
     def fail(*_arguments, **_options):
-        raise OperationalError("connection lost")
+        raise error
 
     monkeypatch.setattr(rotate_signing_keys, "record_run", fail)
     with rotation_failing_with(monkeypatch, TimeoutError("locked")), pytest.raises(CommandError, match="locked"):

@@ -7,6 +7,7 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError
 from django.db import Error as AnyDatabaseError
 from django.utils import timezone
@@ -88,7 +89,7 @@ class Command(BaseCommand):
         except CommandError as error:
             if not options["dry_run"]:
                 # The error of the rotation is the one to report.
-                with suppress(AnyDatabaseError):
+                with suppress(AnyDatabaseError, ImproperlyConfigured):
                     record_run(timezone.now(), problem=str(error))
             raise
         self.changed = bool(rotation.plan or rotation.client_secret_key)
