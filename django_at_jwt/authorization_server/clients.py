@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.db import router
 from django.db.models import Manager, QuerySet
 from oauth2_provider.models import get_application_model
 
 from django_at_jwt.core.quotation import is_storable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def stored_client(client_id: str | None) -> Any:
@@ -20,24 +23,44 @@ def stored_client(client_id: str | None) -> Any:
     if client_id is None or not is_storable(client_id):
         return None
     model = get_application_model()
-    rows = model.objects.using(router.db_for_write(model))
-    statement = _statement(model, rows.db)
-    found = rows.filter(client_id=client_id) if statement is None else rows.raw(statement, [client_id])
-    client = next(iter(found), None)
+    database = router.db_for_write(model)
+    read = _prepared_lookup(model, database)
+    if read is None:
+        client = next(iter(model.objects.using(database).filter(client_id=client_id)), None)
+    else:
+        client = read(client_id)
     # Some databases ignore case, accents and trailing spaces.
     return client if client is not None and client.client_id == client_id else None
 
 
 @cache
-def _statement(model: Any, database: str) -> str | None:
-    """Return the SQL that finds a client, whose only parameter is the client ID, or ``None`` if the ORM is needed.
+def _prepared_lookup(model: Any, database: str) -> Callable[[str], Any] | None:
+    """Return a function that reads a client with a statement that is composed here, or ``None`` if the ORM is needed.
 
     It is needed if the model's manager has its own query, or if the model's ordering or a field adds or changes
-    parameters. Otherwise, the SQL is the same for all clients. Putting it together takes the ORM four times as long as
-    running it: a tenth of a token request.
+    parameters. Otherwise, the statement and its columns are the same for all clients. Working them out takes the ORM
+    six times as long as running the statement: a seventh of a token request.
     """
     manager = model.objects
     if type(manager).get_queryset is not Manager.get_queryset or type(manager.all()) is not QuerySet:
         return None
-    sql, parameters = manager.filter(client_id="any").query.get_compiler(database).as_sql()
-    return str(sql) if tuple(parameters) == ("any",) else None
+    query = manager.filter(client_id="any").query
+    compiler = query.get_compiler(database)
+    statement, parameters = compiler.as_sql()
+    if tuple(parameters) != ("any",):
+        return None
+    columns = [column for column, *_ in compiler.select]
+    names = [column.target.attname for column in columns]
+
+    def read(client_id: str) -> Any:
+        # A compiler and its converters belong to the connection of a thread.
+        compiler = query.get_compiler(database)
+        with compiler.connection.cursor() as cursor:
+            cursor.execute(statement, [client_id])
+            row = cursor.fetchone()
+        if row is None:
+            return None
+        [values] = compiler.apply_converters([row], compiler.get_converters(columns))
+        return model.from_db(database, names, values)
+
+    return read

@@ -1,7 +1,9 @@
 """The lookup of clients by their client IDs."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
-from django.db import models, router
+from django.db import connection, connections, models, router
 from django.db.models.functions import Coalesce
 from oauth2_provider.models import get_application_model
 
@@ -14,9 +16,9 @@ pytestmark = pytest.mark.django_db(databases="__all__")
 
 @pytest.fixture(autouse=True)
 def forgets_statements():
-    clients._statement.cache_clear()
+    clients._prepared_lookup.cache_clear()
     yield
-    clients._statement.cache_clear()
+    clients._prepared_lookup.cache_clear()
 
 
 class OnlyNamed(models.Manager):
@@ -61,6 +63,41 @@ def test_all_fields_are_read(known):
         }
         assert not found.get_deferred_fields()
         assert found._state.db == router.db_for_write(model)
+
+
+def test_model_creates_its_instances_itself(known, monkeypatch):
+    model = get_application_model()
+
+    def from_db(cls, database, names, values):
+        client = super(model, cls).from_db(database, names, values)
+        client.marked = True
+        return client
+
+    monkeypatch.setattr(model, "from_db", classmethod(from_db), raising=False)
+    assert stored_client(known.client_id).marked
+
+
+def test_fields_convert_values_as_in_the_orm(known, monkeypatch):
+    field = get_application_model()._meta.get_field("name")
+    monkeypatch.setattr(field, "from_db_value", lambda value, *_: value.upper(), raising=False)
+    assert stored_client(known.client_id).name == known.name.upper() != known.name
+
+
+@pytest.mark.django_db(transaction=True, databases="__all__")
+def test_each_thread_uses_its_own_connection(known):
+    if connection.vendor == "sqlite":
+        pytest.skip("an in-memory database is closed with its last connection only")
+
+    def read():
+        try:
+            return stored_client(known.client_id)
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(read).result() == known
+    # Prepared by the other thread, whose connection is closed.
+    assert stored_client(known.client_id) == known
 
 
 def test_one_statement(known):
