@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from django_at_jwt.events import (
     AccessTokenIssued,
@@ -59,8 +59,7 @@ class Metric:
     unit: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Measurement:
+class Measurement(NamedTuple):
     """A value for a metric: an amount to add to a counter, an observation of a histogram, or a gauge's value."""
 
     metric: Metric

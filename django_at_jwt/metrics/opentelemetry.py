@@ -21,9 +21,8 @@ _READ_EVERY: Final = 1.0  # Seconds.
 
 def record(event: Event, **_kwargs: Any) -> None:
     """Add an event to the metrics."""
-    for measurement in measurements(event):
-        labels = dict(zip(measurement.metric.labels, measurement.labels, strict=True))
-        instruments()[measurement.metric](measurement.value, labels)
+    for metric, value, labels in measurements(event):
+        instruments()[metric](value, dict(zip(metric.labels, labels, strict=True)))
 
 
 @lru_cache(maxsize=1)

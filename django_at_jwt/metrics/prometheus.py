@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from functools import cache
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,7 +19,7 @@ from .definitions import EVENT_METRICS, Kind, measurements
 from .gauges import GAUGES, read_gauges
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from django.http import HttpRequest
 
@@ -30,28 +31,24 @@ logger = logging.getLogger("django_at_jwt")
 
 PREFIX: Final = "django_at_jwt_"
 
-_COUNTERS: Final = {
-    metric: Counter(f"{PREFIX}{metric.name}", metric.description, metric.labels)
-    for metric in EVENT_METRICS
-    if metric.kind is Kind.COUNTER
-}
-_HISTOGRAMS: Final = {
-    metric: Histogram(f"{PREFIX}{metric.name}", metric.description, metric.labels)
-    for metric in EVENT_METRICS
-    if metric.kind is Kind.HISTOGRAM
+_TYPES: Final = {Kind.COUNTER: Counter, Kind.HISTOGRAM: Histogram}
+_METRICS: Final = {
+    metric: _TYPES[metric.kind](f"{PREFIX}{metric.name}", metric.description, metric.labels) for metric in EVENT_METRICS
 }
 
 
 def record(event: Event, **_kwargs: Any) -> None:
     """Add an event to the metrics."""
-    for measurement in measurements(event):
-        metric = measurement.metric
-        if metric.kind is Kind.COUNTER:
-            counter = _COUNTERS[metric]
-            (counter.labels(*measurement.labels) if metric.labels else counter).inc(measurement.value)
-        else:
-            histogram = _HISTOGRAMS[metric]
-            (histogram.labels(*measurement.labels) if metric.labels else histogram).observe(measurement.value)
+    for metric, value, labels in measurements(event):
+        _recorder(metric, labels)(value)
+
+
+@cache
+def _recorder(metric: Metric, labels: tuple[str, ...]) -> Callable[[float], None]:
+    """Return the function that records a metric with these labels, which have few values."""
+    of_all: Any = _METRICS[metric]
+    labelled = of_all.labels(*labels) if labels else of_all
+    return labelled.inc if metric.kind is Kind.COUNTER else labelled.observe  # type: ignore[no-any-return]
 
 
 class GaugeCollector(Collector):
