@@ -60,6 +60,7 @@ docs: $(VENV)/group-docs $(VENV)/group-test  ## Build the documentation, and the
 	@$(MAKE) --no-print-directory html
 
 html: $(VENV)/group-docs  ## Build the documentation with the compliance page that is there
+	@test -f docs/reference/compliance.md || { echo "docs/reference/compliance.md is missing: run make docs once"; exit 1; }
 	@$(BIN)/python -m sphinx -W --keep-going -q -b doctest docs docs/_build/doctest
 	@$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
 	@echo "open docs/_build/html/index.html"

@@ -12,8 +12,11 @@ import django_at_jwt
 
 FOLDER = Path(django_at_jwt.__file__).parent / "management"
 NAMES = sorted(find_commands(str(FOLDER)))
-# Settings, options and commands in the texts.
-CODE = re.compile(rf"[A-Z][A-Z0-9_]+\[\"\w+\"\]|--[a-z-]*[a-z]|\b(?:{'|'.join([*NAMES, 'cleartokens'])})\b")
+# Calls, settings, quoted values, options and commands in the texts.
+CODE = re.compile(
+    r"\w+\([^)]*\)|[A-Z][A-Z0-9_]+\[\"\w+\"\]|\"[^\"]+\"|--[a-z-]*[a-z]"
+    rf"|\b(?:{'|'.join([*NAMES, 'cleartokens'])})\b"
+)
 
 
 def commands_as_markdown() -> str:
