@@ -56,7 +56,8 @@ def check_audiences_that_views_name(**_kwargs: Any) -> list[CheckMessage]:
         return []
     return [
         Error(
-            f'A view names the audience {audience!r}, which no issuer in AT_JWT["ISSUERS"] has, so it takes no token.',
+            f'A view names the audience {audience!r}, which no issuer in AT_JWT["ISSUERS"] has, so it accepts no '
+            "token.",
             hint='Add it to the "audience" of each issuer that issues tokens for it, for instance '
             f'"ISSUERS": {{"{known_issuers()[0]}": {{"audience": ["{audience}", ...]}}}}.',
             id=CheckId.NO_ISSUER_FOR_AUDIENCE,

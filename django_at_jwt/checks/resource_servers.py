@@ -145,8 +145,8 @@ def check_equivalent_identifiers(**_kwargs: Any) -> list[CheckMessage]:
             f"Two resource servers have the identifier {name!r}, so a request can mean either."
             if name == first
             else f"The resource identifiers {first!r} and {name!r} are equivalent, so a request can mean either.",
-            hint="Delete one of the two resource servers, or correct it: scheme, host and port are not case-sensitive, "
-            'and an empty path is the same as "/". Former identifiers count too.',
+            hint="Delete one of the two resource servers, or correct it: scheme and host are not case-sensitive, the "
+            'default port can be omitted, and an empty path is the same as "/". Former identifiers count too.',
             id=CheckId.EQUIVALENT_IDENTIFIERS,
         )
         for name, first in (() if registered is None else registered.collisions())

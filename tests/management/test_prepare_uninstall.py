@@ -59,7 +59,8 @@ def test_only_rows_of_the_default_resource_lose_their_audience(tokens):
         "Would remove the audience from 0 codes, 1 access token and 1 refresh token.",
         (
             f"Kept the audience of 0 codes, 1 access token and 1 refresh token, since these are for other APIs: "
-            f"'{REPORTS}'. django-oauth-toolkit accepts them only at addresses that begin with one of their resources."
+            f"'{REPORTS}'. django-oauth-toolkit accepts them only at addresses that begin with one of their resources. "
+            "To remove this audience too, name it with --resource."
         ),
     ]
     assert resources() == before == [[], [[API], [REPORTS]], [[API], [REPORTS]]]

@@ -79,7 +79,8 @@ class Command(BaseCommand):
         if resources:
             self.stdout.write(
                 f"Kept the audience of {kept}, since these are for other APIs: {', '.join(map(quote, resources))}. "
-                "django-oauth-toolkit accepts them only at addresses that begin with one of their resources."
+                "django-oauth-toolkit accepts them only at addresses that begin with one of their resources. To remove "
+                "this audience too, name it with --resource."
             )
 
 

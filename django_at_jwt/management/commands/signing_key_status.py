@@ -48,7 +48,7 @@ class Command(BaseCommand):
             "--max-run-age",
             metavar="SECONDS",
             type=int,
-            help="warn if rotate_signing_keys has not succeeded for so long, instead of ROTATION_RUN_MAX_AGE",
+            help="warn if rotate_signing_keys has not succeeded for this long, instead of ROTATION_RUN_MAX_AGE",
         )
 
     def handle(self, *_args: Any, **options: Any) -> None:
