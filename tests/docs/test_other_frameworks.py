@@ -123,13 +123,17 @@ def serve(settings, *patterns):
 
 @pytest.mark.django_db
 @pytest.mark.usefixtures("keys_made_quickly", "signing_keys")
-def test_ninja(run, client, settings):
+def test_ninja(run, client, settings, monkeypatch):
     pytest.importorskip("ninja", reason="django-ninja is not installed")
-    serve(settings, path("ninja/", run("mysite/ninja_api.py")["api"].urls))
-    for address in "/ninja/orders", "/ninja/stock":
+    run("mysite/ninja_api.py")
+    monkeypatch.setitem(sys.modules, "mysite.ninja_api", sys.modules["mysite_ninja_api"])
+    urls = {"__package__": "mysite", "path": path, "urlpatterns": []}
+    exec(BLOCKS["mysite/urls.py"].text, urls)
+    serve(settings, *urls["urlpatterns"])
+    for address in "/api/orders", "/api/stock":
         refused = client.get(address)
-        assert (refused.status_code, 'scope="orders:read"' in refused["WWW-Authenticate"]) == (401, True)
-        assert client.get(address, headers=bearer("orders:read")).json() == {"client": "a client"}
+        assert (refused.status_code, 'scope="read"' in refused["WWW-Authenticate"]) == (401, True)
+        assert client.get(address, headers=bearer("read")).json() == {"client": "a client"}
 
 
 @pytest.mark.django_db

@@ -351,6 +351,7 @@ class TestBlocks:
                 "mysite/graphql.py",
                 "mysite/ninja_api.py",
                 "mysite/tokens.py",
+                "mysite/urls.py",
             },
             RESOURCE_SERVERS: set(),
             REVOCATION_DOCUMENT: {"revoked.py"},
