@@ -209,7 +209,7 @@ def revoke_token(token_id: str, *, reason: EndReason = EndReason.ADMINISTRATOR) 
     Whether a token without a row and without a user was ever issued is not known; it is denied in any case.
 
     Returns:
-        Whether this call revoked it: ``False`` if it was revoked before or has expired.
+        ``True``, or ``False`` if it was revoked before or has expired.
 
     Raises:
         UnknownToken: the issuer stored no such token.

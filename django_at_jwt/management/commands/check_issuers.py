@@ -55,7 +55,7 @@ class Command(BaseCommand):
         except ImproperlyConfigured as error:
             raise CommandError(str(error)) from None
         if not issuers:
-            raise CommandError('AT_JWT["ISSUERS"] is empty.')
+            raise CommandError('AT_JWT["ISSUERS"] is empty, so there is no issuer to check.')
         reports = [_report(issuer) for issuer in issuers]
         if options["json"]:
             self.stdout.write(json.dumps({"issuers": reports}, indent=2))

@@ -41,7 +41,7 @@ class Command(BaseCommand):
     changed = True
 
     help = (
-        "Creates the signing keys that are due: the first keys of an empty table, and after that always the next key "
+        "Creates the signing keys that are due: the first keys in an empty table, then each next key "
         "ahead of time. Safe to run as often as you like. Exit status: 0 done, 3 nothing to do, 1 failed."
     )
 
