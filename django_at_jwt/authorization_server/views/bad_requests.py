@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from base64 import b64decode
+from contextlib import suppress
 from functools import wraps
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote_plus
 
 from django.core.exceptions import BadRequest, SuspiciousOperation
-from django.http import QueryDict
+from django.http import QueryDict, RawPostDataException
 from django.http.multipartparser import MultiPartParserError
 
 from django_at_jwt.core.quotation import is_storable
@@ -55,8 +56,10 @@ def refusing_unreadable(view: Callable[..., Any]) -> Callable[..., Any]:
 def _form(request: HttpRequest) -> QueryDict:
     if request.content_type not in _FORMS:
         return QueryDict()
-    # Read the body first: then both request.body and request.POST remain usable.
-    _ = request.body
+    # Read the body first: then both request.body and request.POST remain usable. If a middleware has read a multipart
+    # form, as Django's protection against CSRF does, only the form is left.
+    with suppress(RawPostDataException):
+        _ = request.body
     return request.POST
 
 

@@ -6,6 +6,7 @@ import base64
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
+from django.test import Client
 from oauth2_provider.models import get_refresh_token_model
 
 from tests.authorization_server.oauthlib_bridge.test_generator import OIDC_KEY
@@ -191,6 +192,19 @@ def test_character_sets_that_no_client_uses(charset, value, method, address, web
         QUERY_STRING=urlencode(dict.fromkeys(names, value)),
     )
     assert answer.status_code in {400, 405}
+
+
+def test_multipart_form_that_the_protection_against_csrf_has_read(signing_keys, web, user):
+    web.browser = Client(enforce_csrf_checks=True)
+    web.browser.force_login(user)
+    asked = {"response_type": "code", "client_id": web.application.client_id, "redirect_uri": REDIRECT_URI}
+    page = web.browser.get("/o/authorize/", asked | {"code_challenge": "c" * 43, "code_challenge_method": "S256"})
+    hidden = {name: value for name, value in page.context["form"].initial.items() if value}
+    sent = hidden | {"allow": "Authorize", "csrfmiddlewaretoken": page.context["csrf_token"]}
+    # Django's test client sends multipart/form-data.
+    assert "code=" in web.browser.post("/o/authorize/", sent)["Location"]
+    wrong = {"user_code": "ABCD-EFGH", "csrfmiddlewaretoken": page.context["csrf_token"]}
+    assert "Incorrect user code" in web.browser.post("/o/device/", wrong).content.decode()
 
 
 @pytest.mark.parametrize("address", ["/o/token/", "/o/revoke_token/", "/o/introspect/"])
