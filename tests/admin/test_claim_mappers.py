@@ -594,6 +594,14 @@ class TestPermissions:
             assert client.post(address, {**DEPARTMENT, "post": "yes"}).status_code == 403
         assert ClaimMapper.objects.get().claim == "c"
 
+    @pytest.mark.parametrize("lookup", ["transforms__icontains=a key", "transforms__0__key__startswith=a"])
+    def test_no_filter_reveals_the_key_of_a_hash(self, lookup, client, staff):
+        staff.user_permissions.add(Permission.objects.get(codename="view_claimmapper"))
+        hashed = {"kind": "hash", "key": "a key of 16 letters"}
+        ClaimMapper.objects.create(name="mail", claim="mail", source={"kind": "user"}, transforms=[hashed])
+        assert client.get(f"{LIST}?{lookup}").status_code == 400
+        assert client.get(f"{LIST}?enabled__exact=1&source=user").status_code == 200
+
     def test_view_permission_shows_sentences(self, client, staff):
         row = ClaimMapper.objects.create(name="m", claim="c", source={"kind": "groups"}, type="strings")
         staff.user_permissions.add(Permission.objects.get(codename="view_claimmapper"))
