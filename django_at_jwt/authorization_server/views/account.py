@@ -9,7 +9,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from oauth2_provider import views as toolkit_views
-from oauth2_provider.models import get_access_token_model, get_application_model
+from oauth2_provider.models import (
+    get_access_token_model,
+    get_application_model,
+    get_id_token_model,
+    get_refresh_token_model,
+)
 from oauth2_provider.settings import oauth2_settings
 
 from django_at_jwt.authorization_server.revocation.authorizations import (
@@ -68,17 +73,31 @@ class RPInitiatedLogoutView(EndpointMixin, toolkit_views.RPInitiatedLogoutView):
     ) -> HttpResponse:
         """End the authorizations of the tokens that DOT deletes, then let DOT delete them and log the user out.
 
-        They have ended even if DOT cannot redirect afterwards.
+        They have ended even if DOT cannot redirect afterwards. If another logout deletes the same tokens, DOT does not
+        find an ID token that it has listed, so the rest is deleted here.
         """
+        arguments = (application, post_logout_redirect_uri, state, token_user)
         user = token_user or self.request.user
+        response: HttpResponse
         with because(EndReason.LOGOUT):
-            if oauth2_settings.OIDC_RP_INITIATED_LOGOUT_DELETE_TOKENS and user.is_authenticated:
-                deleted = primary_rows(get_access_token_model()).filter(
-                    user=user,
-                    application__client_type__in=self.token_deletion_client_types,
-                    application__authorization_grant_type__in=self.token_deletion_grant_types,
-                )
-                keys = deleted.values_list("pk", flat=True)
-                end_authorizations(authorizations_of_access_tokens(keys), reason=EndReason.LOGOUT)
-            response: HttpResponse = super().do_logout(application, post_logout_redirect_uri, state, token_user)
+            if not (oauth2_settings.OIDC_RP_INITIATED_LOGOUT_DELETE_TOKENS and user.is_authenticated):
+                response = super().do_logout(*arguments)
+                return response
+            deleted = primary_rows(get_access_token_model()).filter(
+                user=user,
+                application__client_type__in=self.token_deletion_client_types,
+                application__authorization_grant_type__in=self.token_deletion_grant_types,
+            )
+            keys = deleted.values_list("pk", flat=True)
+            end_authorizations(authorizations_of_access_tokens(keys), reason=EndReason.LOGOUT)
+            # Those from before this app. Without their access tokens, they are not found any more.
+            others = list(primary_rows(get_refresh_token_model()).filter(access_token__in=deleted, revoked=None))
+            try:
+                response = super().do_logout(*arguments)
+            except get_id_token_model().DoesNotExist:
+                primary_rows(get_id_token_model()).filter(access_token__in=deleted).delete()
+                deleted.delete()
+                for refresh_token in others:
+                    refresh_token.revoke()
+                response = super().do_logout(*arguments)
         return response

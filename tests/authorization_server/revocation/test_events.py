@@ -17,7 +17,12 @@ from django.core.management import call_command
 from django.db import connections, router
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils import timezone
-from oauth2_provider.models import get_access_token_model, get_application_model, get_refresh_token_model
+from oauth2_provider.models import (
+    get_access_token_model,
+    get_application_model,
+    get_id_token_model,
+    get_refresh_token_model,
+)
 
 from django_at_jwt.authorization_server.revocation import receivers
 from django_at_jwt.authorization_server.revocation import revoke as revoke_module
@@ -29,6 +34,7 @@ from django_at_jwt.models import Authorization, DenyListEntry, IssuedToken, Reso
 from django_at_jwt.models.authorization import EndReason
 from django_at_jwt.models.primary import primary_rows
 from tests.admin.pages import confirm, send
+from tests.authorization_server.oauthlib_bridge.test_generator import OIDC_KEY
 from tests.conftest import captured_statements
 from tests.core.test_deny_list import claims
 from tests.people.models import Department
@@ -142,6 +148,29 @@ class TestToolkitPages:
         client.force_login(user)
         assert client.post("/o/logout/", {"allow": "on"}).status_code == 302
         assert_ended(tokens, EndReason.LOGOUT)
+
+    def test_two_logouts_at_once(self, make_client, client, user, settings, monkeypatch):
+        oidc = {"OIDC_ENABLED": True, "OIDC_RP_INITIATED_LOGOUT_ENABLED": True, "OIDC_RSA_PRIVATE_KEY": OIDC_KEY}
+        settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, **oidc}
+        web = make_client(algorithm="RS256")
+        both = [granted(web, web.code_flow(user, scope="openid")) for _ in range(2)]
+        # As from before this app: no authorization ends it.
+        IssuedToken.objects.all().delete()
+        model = get_id_token_model()
+        revoke = model.revoke
+
+        def revoke_as_another_logout_does(row):
+            if model.objects.count() == 2:
+                model.objects.exclude(pk=row.pk).get().delete()
+            revoke(row)
+
+        monkeypatch.setattr(model, "revoke", revoke_as_another_logout_does)
+        client.force_login(user)
+        assert client.post("/o/logout/", {"allow": "on"}).status_code == 302
+        assert "_auth_user_id" not in client.session
+        assert not get_access_token_model().objects.exists()
+        assert not model.objects.exists()
+        assert [each.refresh().status_code for each in both] == [400, 400]
 
     def test_logout_that_keeps_tokens(self, tokens, client, user, settings):
         oidc = {"OIDC_ENABLED": True, "OIDC_RP_INITIATED_LOGOUT_ENABLED": True}
