@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import lru_cache, wraps
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import parse_qsl, urlencode
 
 from django.db import connections, router, transaction
 from django.utils.encoding import escape_uri_path
@@ -64,13 +65,16 @@ def guarded(view: Callable[..., Any]) -> Callable[..., Any]:
         try:
             response = _in_transactions(view)(request, *args, **kwargs)
         except Exception as error:
+            _mask_addresses(request)
             if not (isinstance(error, NoSigningKey | RevocationUnavailable) or is_outage(error)):
-                _mask_query(request)
                 raise
             # Encoded: a path may contain line breaks, which would look like other records of the log.
             path = escape_uri_path(request.path)
             emit(EndpointUnavailable(method=str(request.method), path=path, detail=single_line(error)))
             response = _unavailable()
+        if response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            # Django logs it, which may mail a report.
+            _mask_addresses(request)
         if response.status_code == HTTPStatus.SERVICE_UNAVAILABLE:
             response.headers.setdefault("Retry-After", str(RETRY_AFTER))
         return response
@@ -87,6 +91,9 @@ def _unavailable() -> HttpResponse:
 
 
 _GUARDED: Final = "_at_jwt_guarded"
+_SUBSTITUTE: Final = SafeExceptionReporterFilter.cleansed_substitute
+# RAW_URI is set by gunicorn, REQUEST_URI by uWSGI and mod_wsgi.
+_ADDRESSES: Final = ("RAW_URI", "REQUEST_URI", "HTTP_REFERER")
 
 
 def _in_transactions(view: Callable[..., Any]) -> Callable[..., Any]:
@@ -108,12 +115,19 @@ def _hide_secrets(request: HttpRequest) -> None:
     request.exception_reporter_filter = _hiding_filter(kind)()
 
 
-def _mask_query(request: HttpRequest) -> None:
-    # Django's report shows the query string unfiltered, so mask it on the request itself.
-    if SECRET_PARAMETERS.isdisjoint(request.GET):
-        return
-    request.GET = _masked(request.GET, SafeExceptionReporterFilter.cleansed_substitute)
-    request.META["QUERY_STRING"] = request.GET.urlencode()
+def _mask_addresses(request: HttpRequest) -> None:
+    # Django's report shows the query unfiltered, so mask it on the request itself, wherever a server repeats it.
+    request.META["QUERY_STRING"] = _masked_query(request.META.get("QUERY_STRING", ""))
+    for name in _ADDRESSES:
+        address, mark, query = request.META.get(name, "").partition("?")
+        if mark:
+            request.META[name] = f"{address}?{_masked_query(query)}"
+    request.GET = _masked(request.GET, _SUBSTITUTE)
+
+
+def _masked_query(query: str) -> str:
+    fields = dict(parse_qsl(query, keep_blank_values=True))
+    return query if SECRET_PARAMETERS.isdisjoint(fields) else urlencode(_masked(fields, _SUBSTITUTE))
 
 
 @lru_cache

@@ -13,7 +13,7 @@ import django
 import pytest
 from django.core import mail
 from django.core.signals import got_request_exception
-from django.db import ProgrammingError
+from django.db import OperationalError, ProgrammingError
 from django.test import Client
 from django.utils import timezone
 from django.utils.log import AdminEmailHandler
@@ -111,6 +111,21 @@ def _known(call):
     """Values that are not secret: the client, its redirect URI and challenge, and registered metadata."""
     said = [*(call.data or {}).values(), *(value for _, value in parse_qsl(urlsplit(call.path).query))]
     return {value for value in said if isinstance(value, str) and value not in call.secrets} | {*call.path.split("/")}
+
+
+@pytest.mark.parametrize(
+    ("error", "status"), [(ProgrammingError("it is wrong"), 500), (OperationalError("the database is away"), 503)]
+)
+def test_no_secret_of_the_query_wherever_a_server_repeats_it(error, status, service):
+    path = "/o/introspect/?a=b&token=hush&token=hush+hush&c=?"
+    # As gunicorn and uWSGI do.
+    browser = Client(raise_request_exception=False, RAW_URI=path, REQUEST_URI=f"http://testserver{path}")
+    credentials = base64.b64encode(":".join(service.credentials.values()).encode()).decode()
+    headers = {"Authorization": f"Basic {credentials}", "Referer": f"http://testserver{path}"}
+    with failing(1, error):
+        assert browser.get(path, headers=headers).status_code == status
+    assert len([text for text in texts() if "RAW_URI" in text and "a=b" in text]) == 2
+    assert not [text for text in texts() if "hush" in text]
 
 
 @pytest.mark.parametrize("where", [(PrivateKey, "sign"), (PrivateKey, "from_jwk")], ids=["sign", "from_jwk"])
