@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from django.contrib.auth.decorators import login_not_required
 from django.core.exceptions import RequestDataTooBig, ValidationError
 from django.db import router, transaction
-from django.http import HttpResponse, JsonResponse
+from django.http import HttpResponse, JsonResponse, RawPostDataException
 from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.views.decorators.csrf import csrf_exempt
@@ -213,7 +213,8 @@ def _document(request: HttpRequest) -> Mapping[str, Any]:
         document = decode_object(body, RejectionReason.BAD_CLAIMS) if len(body) <= MOST_BYTES else None
     except RequestDataTooBig:
         document = None
-    except TokenRejected:
+    except (RawPostDataException, TokenRejected):
+        # A middleware has read a form, or the body is not such an object.
         text = "The body must be a JSON object in UTF-8 without duplicate members or NUL characters."
         raise UnacceptableClient("invalid_client_metadata", text) from None
     if document is None:

@@ -194,6 +194,26 @@ def test_character_sets_that_no_client_uses(charset, value, method, address, web
     assert answer.status_code in {400, 405}
 
 
+def reading_the_form(get_response):
+    """Middleware of a site that reads each form before the view."""
+
+    def middleware(request):
+        _ = request.POST
+        return get_response(request)
+
+    return middleware
+
+
+def test_multipart_form_that_a_middleware_has_read(signing_keys, service, client, settings):
+    settings.MIDDLEWARE = [f"{__name__}.reading_the_form", *settings.MIDDLEWARE]
+    settings.AT_JWT = {**settings.AT_JWT, "CLIENT_REGISTRATION": "open"}
+    # Django's test client sends multipart/form-data.
+    answer = client.post("/o/token/", {"grant_type": "client_credentials", **service.credentials})
+    assert answer.status_code == 200
+    answer = client.post("/o/register/", {"redirect_uris": "https://client.example.com/"})
+    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_client_metadata")
+
+
 def test_multipart_form_that_the_protection_against_csrf_has_read(signing_keys, web, user):
     web.browser = Client(enforce_csrf_checks=True)
     web.browser.force_login(user)
