@@ -64,7 +64,7 @@ class ClientAuthenticationMixin:
     """Verifies client secrets, never a hash as the secret, and hashes them again by ``CLIENT_SECRET_HASHER``."""
 
     def authenticate_client(self, request: Request, *args: Any, **kwargs: Any) -> bool:
-        """Return whether the credentials of a request are correct.
+        """Return whether the credentials of a request are correct, and of the client that it names, if any.
 
         Raises:
             KeysUnavailable: the secret's key cannot be read or decrypted, at an endpoint that answers 503.
@@ -81,6 +81,10 @@ class ClientAuthenticationMixin:
             return False
         finally:
             _request.reset(token)
+        if authenticated and request.client_id and request.client_id != request.client.client_id:
+            # oauthlib would answer server_error, which monitoring takes for a fault of this server.
+            note_failed_secret(request.client, "client_id names another client")
+            return False
         if authenticated:
             note_client(request)
         else:

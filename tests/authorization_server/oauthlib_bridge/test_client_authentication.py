@@ -62,6 +62,17 @@ def assert_invalid_client(answer):
     assert json.loads(answer.content)["error"] == "invalid_client"
 
 
+@pytest.mark.parametrize("path", ["/o/token/", "/o/revoke_token/", "/o/introspect/"])
+def test_credentials_of_another_client_than_the_request_names(path, make_client, events):
+    oauth, other = make_client("client-credentials"), make_client("client-credentials")
+    credentials = base64.b64encode(f"{oauth.application.client_id}:{SECRET}".encode()).decode()
+    data = {"grant_type": "client_credentials", "token": "x", "client_id": other.application.client_id}
+    assert_invalid_client(Client().post(path, data, headers={"authorization": f"Basic {credentials}"}))
+    [refused] = events
+    assert refused.client_id == oauth.application.client_id
+    assert refused.reason == "client_id names another client"
+
+
 @pytest.mark.usefixtures("keyed_hasher")
 class TestGeneratedSecret:
     @pytest.mark.parametrize("send", [by_body, by_header])
