@@ -32,8 +32,8 @@ def client_tokens(context: dict[str, Any]) -> dict[str, Any]:
 
 
 @register.simple_tag
-def breadcrumbs_are_a_list() -> bool:
-    """Return whether the style sheets of this version of Django are for breadcrumbs in a list."""
+def layout_is_of_django_6_1() -> bool:
+    """Return whether breadcrumbs are a list, and help and errors of a field are between its label and its input."""
     return django.VERSION >= (6, 1)
 
 
