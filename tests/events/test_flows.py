@@ -29,7 +29,7 @@ from django_at_jwt.events import (
     RotationRan,
     TokensRevoked,
 )
-from django_at_jwt.revocation import revoke_client, revoke_user
+from django_at_jwt.revocation import revoke_client, revoke_token, revoke_user
 from tests.conftest import DEVICE_CODE_GRANT, SECRET, decoded
 
 pytestmark = pytest.mark.django_db
@@ -243,6 +243,16 @@ class TestTokens:
         token = web.code_flow(user).json()["refresh_token"]
         revoke_user(user)
         assert web.token("refresh_token", refresh_token=token).json()["error"] == "invalid_grant"
+        assert of(events, CredentialReused) == []
+
+    def test_use_of_a_refresh_token_revoked_with_its_access_token_is_not_reuse(
+        self, signing_keys, web, user, events, settings
+    ):
+        settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "REFRESH_TOKEN_REUSE_PROTECTION": True}
+        answer = web.code_flow(user).json()
+        revoke_token(decoded(answer["access_token"])[1]["jti"])
+        refused = web.token("refresh_token", refresh_token=answer["refresh_token"])
+        assert refused.json()["error"] == "invalid_grant"
         assert of(events, CredentialReused) == []
 
 

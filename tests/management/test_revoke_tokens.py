@@ -65,12 +65,12 @@ def test_token_is_counted_then_revoked_then_reported_as_revoked(tokens):
     said = f"token {tokens.token_id} (1 live access token, 1 refresh token).\n"
     assert run("--jti", tokens.token_id, "--dry-run") == f"Would revoke {said}"
     assert run("--jti", tokens.token_id) == f"Revoked {said}"
-    assert entries() == [("token", tokens.token_id)]
+    assert ("token", tokens.token_id) in entries()
     again = f"Nothing to revoke: token {tokens.token_id} has expired or was revoked before.\n"
     assert run("--jti", tokens.token_id) == again
     IssuedToken.objects.all().delete()
     assert run("--jti", tokens.token_id) == again
-    assert len(entries()) == 1
+    assert len(entries()) == 2
 
 
 def test_audience_is_announced_then_revoked(db):

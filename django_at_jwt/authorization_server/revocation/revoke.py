@@ -206,6 +206,8 @@ def revoke_authorization(identifier: str, *, reason: EndReason = EndReason.ADMIN
 def revoke_token(token_id: str, *, reason: EndReason = EndReason.ADMINISTRATOR) -> bool:
     """Revoke one access token by its ``jti``, and the refresh token that was issued with it.
 
+    If its authorization has no other live token then, it ends.
+
     Whether a token without a row and without a user was ever issued is not known; it is denied in any case.
 
     Returns:
@@ -218,11 +220,24 @@ def revoke_token(token_id: str, *, reason: EndReason = EndReason.ADMINISTRATOR) 
     if link is None or not is_live(link):
         return False
     with one_transaction():
+        authorizations = lock_authorizations(primary_rows(Authorization).filter(identifier=link.authorization))
         deny_tokens([(link.token_id, link.expires_at)], reason=reason)
         if link.access_token:
             revoke_refresh_tokens(Q(access_token=link.access_token))
             expire_access_tokens(Q(pk=link.access_token))
+            # Otherwise, its client's next refresh would be taken for the reuse of a refresh token.
+            end_authorizations([row for row in authorizations if not _has_live_tokens(row)], reason=reason)
     return True
+
+
+def _has_live_tokens(authorization: Authorization) -> bool:
+    """Return whether an authorization has a live refresh token, or a stored access token that has not expired."""
+    refresh_tokens = primary_rows(get_refresh_token_model()).filter(revoked__isnull=True)
+    if authorization.family is not None and refresh_tokens.filter(token_family=authorization.family).exists():
+        return True
+    links = primary_rows(IssuedToken).filter(authorization=authorization.identifier).exclude(access_token="")
+    access_tokens = primary_rows(get_access_token_model()).filter(expires__gt=timezone.now())
+    return bool(access_tokens.filter(pk__in=list(links.values_list("access_token", flat=True))).exists())
 
 
 def one_transaction() -> ExitStack:

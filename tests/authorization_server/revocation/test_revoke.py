@@ -24,6 +24,7 @@ from django_at_jwt.authorization_server.revocation.entries import deny_tokens
 from django_at_jwt.models import Authorization, DenyListEntry, IssuedToken, SigningKey
 from django_at_jwt.models.authorization import EndReason, credential_hash
 from django_at_jwt.revocation import UnknownToken, revoke_authorization, revoke_client, revoke_token, revoke_user
+from tests.conftest import decoded
 from tests.people.models import Department
 
 from .grants import entries, granted, revoking_statements
@@ -184,10 +185,20 @@ class TestToken:
         second = granted(web, web.code_flow(user))
         assert revoke_token(tokens.token_id) is True
         assert revoke_token(tokens.token_id) is False
-        assert entries() == [("token", tokens.token_id)]
+        assert ("token", tokens.token_id) in entries()
         assert not tokens.is_live()
         assert tokens.refresh().json()["error"] == "invalid_grant"
         assert second.is_live()
+
+    def test_ends_its_authorization_if_that_has_no_other_token(self, tokens, settings):
+        settings.AT_JWT = {**settings.AT_JWT, "REVOKE_SUPERSEDED_TOKENS": False}
+        refreshed = tokens.refresh().json()
+        assert revoke_token(tokens.token_id) is True
+        assert Authorization.objects.get().ended_at is None
+        assert revoke_token(decoded(refreshed["access_token"])[1]["jti"]) is True
+        authorization = Authorization.objects.get()
+        assert authorization.end_reason == EndReason.ADMINISTRATOR
+        assert ("authorization", authorization.identifier) in entries()
 
     def test_again_if_only_the_deny_list_was_committed(self, tokens):
         # With several databases, the transaction of the rows can fail after that of the deny list.
