@@ -229,9 +229,22 @@ def test_key_without_live_tokens_costs_no_query(signing_keys, admin_client):
         return sum(IssuedToken._meta.db_table in statement for statement in statements)
 
     assert counts() == 1
+    begun = now - timedelta(days=9)
+    retained = {"announced_at": begun, "signing_at": begun, "retained_at": begun, "retired_at": now + timedelta(days=9)}
     for last, expected in ((now + timedelta(hours=1), 1), (now - timedelta(hours=1), 0), (None, 0)):
-        SigningKey.objects.update(revoked_at=now - timedelta(days=9), last_token_expires_at=last)
+        SigningKey.objects.update(last_token_expires_at=last, **retained)
         assert counts() == expected * len(signing_keys)
+    SigningKey.objects.update(last_token_expires_at=now + timedelta(hours=1), revoked_at=now)
+    assert counts() == 0
+
+
+def test_revoked_key_has_no_live_tokens(signing_keys, service, admin_client):
+    service.token("client_credentials")
+    key = key_in(KeyState.SIGNING)
+    page = f"{LIST}{key.pk}/change/"
+    assert "Live tokens (at most): 1 " in text_of(admin_client.get(page))
+    SigningKey.objects.filter(pk=key.pk).update(revoked_at=timezone.now())
+    assert "Live tokens (at most): 0 " in text_of(admin_client.get(page))
 
 
 def test_confirmation_pages_show_the_state_and_the_time_zone(signing_keys, admin_client, settings):

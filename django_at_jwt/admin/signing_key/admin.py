@@ -154,13 +154,13 @@ class SigningKeyAdmin(ReadOnlyModelAdmin):
 
     @admin.display(description=_("live tokens (at most)"))
     def live_tokens(self, key: SigningKey) -> int:
-        """Return how many unexpired tokens the key may have signed, revoked ones included.
+        """Return how many unexpired tokens the key may have signed, including tokens that were revoked one by one.
 
-        Keys without live tokens cost no query, others one that reads an index only.
+        A revoked key has none. Keys without live tokens cost no query, others one that reads an index only.
         """
         now = timezone.now()
         state = key.state_at(now)
-        if state in {KeyState.ANNOUNCED, KeyState.RETIRED} or (state is not KeyState.SIGNING and is_spent(key, now)):
+        if state not in {KeyState.SIGNING, KeyState.RETAINED} or (state is KeyState.RETAINED and is_spent(key, now)):
             return 0
         return live_links(key.times, now).count()
 
