@@ -56,6 +56,7 @@ class TestUserAndClient:
         page = admin_client.get(page_of[kind])
         assert "Live authorizations 1 Live access tokens 1 Refresh tokens 1" in text_of(page)
         assert f"this {kind}" in text_of(page)
+        assert ("The user stays logged in to this site" in text_of(page)) == (kind == "user")
         assert entries() == []
         assert tokens.is_live()
         answer = press_revoke(admin_client, page)

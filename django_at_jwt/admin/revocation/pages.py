@@ -53,10 +53,12 @@ def confirm_log_out_everywhere(
         context = {
             "title": _("Log out everywhere"),
             "explanation": ngettext(
-                "All tokens of this user are revoked, so the user has to log in again to every client. Sessions on "
-                "this site continue. An API in another project may accept an access token until it expires.",
-                "All tokens of these users are revoked, so they have to log in again to every client. Sessions on "
-                "this site continue. An API in another project may accept an access token until it expires.",
+                "All tokens of this user are revoked. The user stays logged in to this site, where clients can get new "
+                "tokens: to prevent that, change the password or deactivate the user. An API in another project may "
+                "accept an access token until it expires.",
+                "All tokens of these users are revoked. They stay logged in to this site, where clients can get new "
+                "tokens: to prevent that, change their passwords or deactivate the users. An API in another project "
+                "may accept an access token until it expires.",
                 len(found),
             ),
         }
