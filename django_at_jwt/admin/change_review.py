@@ -16,11 +16,14 @@ from django.contrib.admin.utils import unquote
 from django.db import router, transaction
 from django.http import HttpResponseRedirect
 from django.template.response import TemplateResponse
+from django.utils.text import capfirst
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from django_at_jwt.authorization_server.claims.change_impact import change_impact
 from django_at_jwt.authorization_server.claims.configuration import ClaimConfiguration
 from django_at_jwt.models import ClaimMapper, ResourceServer
+from django_at_jwt.models.primary import primary_rows
 
 from .base import ModelAdmin
 from .confirmation import CONFIRMATION, confirmation_context, is_confirmed, submitted_values
@@ -89,6 +92,28 @@ class ConfirmingAdmin(ModelAdmin):
                 if page is not None:
                     return page
             return super().changeform_view(request, object_id, form_url, extra_context)
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:  # noqa: FBT001 - Django's own
+        """Save the row, and keep what it was for the message in its history."""
+        form.stored_rows = list(primary_rows(self.model).filter(pk=obj.pk)) if change else []
+        super().save_model(request, obj, form, change)
+
+    def construct_change_message(self, request: HttpRequest, form: Any, formsets: Any, add: bool = False) -> Any:  # noqa: FBT001, FBT002 - Django's own
+        """Return what changed, with the values before and after; Django names the fields only."""
+        lines = [] if add else [line for row in self._rows(form.stored_rows, [form.instance]) for line in row["lines"]]
+        if not lines:
+            return super().construct_change_message(request, form, formsets, add)
+        text = gettext("%(field)s changed from “%(before)s” to “%(after)s”.")
+        none = gettext("(none)")
+        return " ".join(
+            text
+            % {
+                "field": capfirst(line["label"]),
+                "before": line["before"] or none,
+                "after": line["after"] or none,
+            }
+            for line in lines
+        )
 
     def render_change_form(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Return the page of the form, with a notice if the user returned to it from another page without saving."""

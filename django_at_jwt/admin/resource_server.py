@@ -121,6 +121,8 @@ def _displayed(row: ResourceServer, field: Any) -> str:
         return ", ".join(f"{scope} ({text})" if text else scope for scope, text in value.items())
     if field.name == "aliases":
         return "\n".join(row.names[1:])
+    if isinstance(value, bool):
+        return gettext("yes") if value else gettext("no")
     return lifetime_in_words(value) if field.name == "lifetime" and value else display_for_field(value, field, "")
 
 
@@ -196,8 +198,10 @@ class ResourceServerAdmin(SearchAdminMixin, ConfirmingAdmin):
                     )
                     if is_known
                     else gettext(
-                        "Access tokens that are already issued keep the audience %(identifier)s. Users are asked for "
-                        "consent again. To keep refresh tokens and consent, add this one to the former identifiers."
+                        "Access tokens that are already issued keep the audience %(identifier)s, and new ones get "
+                        "%(new)s. The API must accept both until the issued ones have expired. Users are asked for "
+                        "consent again. To keep refresh tokens and consent, add %(identifier)s to the former "
+                        "identifiers."
                     )
                 )
                 texts.append(text % {"identifier": row.identifier, "new": new.identifier})
@@ -241,8 +245,11 @@ class ResourceServerAdmin(SearchAdminMixin, ConfirmingAdmin):
         return ", ".join(filter(None, (open_to, registered))) or gettext("none")
 
     def save_model(self, request: HttpRequest, obj: ResourceServer, form: Any, change: bool) -> None:  # noqa: FBT001
-        """Save the row; warn if no client may request it."""
+        """Save the row; warn if no client may request it, or if tokens that were issued before stay revoked."""
         super().save_model(request, obj, form, change)
+        if change and obj.enabled and "enabled" in form.changed_data:
+            text = _("Access tokens that were issued for %(api)s before it was disabled stay revoked.")
+            messages.warning(request, text % {"api": obj})
         if not (obj.open_to_all_clients or obj.open_to_registered_clients or obj.clients):
             text = _('No client gets tokens for %(api)s yet. Choose its clients, or tick "open to all clients".')
             messages.warning(request, text % {"api": obj})

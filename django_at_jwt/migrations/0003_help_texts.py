@@ -73,7 +73,7 @@ class Migration(migrations.Migration):
         migrations.AlterField(
             model_name='resourceserver',
             name='enabled',
-            field=models.BooleanField(default=True, help_text='If off, no new tokens are issued for this API.', verbose_name='enabled'),
+            field=models.BooleanField(default=True, help_text='If off, no new tokens are issued for this API, and those already issued are revoked.', verbose_name='enabled'),
         ),
         migrations.AlterField(
             model_name='resourceserver',

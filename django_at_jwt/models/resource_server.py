@@ -122,7 +122,9 @@ class ResourceServer(models.Model):
         help_text=_("Tokens are for this API if a client requests none. Saving it unmarks any other default."),
     )
     enabled = models.BooleanField(
-        _("enabled"), default=True, help_text=_("If off, no new tokens are issued for this API.")
+        _("enabled"),
+        default=True,
+        help_text=_("If off, no new tokens are issued for this API, and those already issued are revoked."),
     )
 
     objects: ClassVar[ResourceServerManager] = ResourceServerManager()

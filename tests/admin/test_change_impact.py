@@ -229,7 +229,7 @@ class TestList:
         assert mappers()[0] == ("first", "c", 1, True)
         assert confirm(admin, page).status_code == 302
         assert mappers()[0] == ("first", "c", 5, True)
-        assert "Changed Order" in LogEntry.objects.get(object_repr="first").get_change_message()
+        assert LogEntry.objects.get(object_repr="first").get_change_message() == "Order changed from “1” to “5”."
 
     def test_order_without_an_effect_is_reviewed_too(self, admin, web, two):
         page = send(admin, LIST, **{"form-0-order": "0"})

@@ -206,6 +206,24 @@ def test_lifetimes_are_shown_and_read_in_words(admin):
     assert ">at+jwt, 1 hour 30 minutes<" in admin.get(reverse(LIST)).content.decode()
 
 
+def test_history_shows_the_values_before_and_after(admin):
+    row = ResourceServer.objects.create(identifier=MAIL, name="Mail", scopes={"read": ""}, open_to_all_clients=True)
+    address = reverse("admin:django_at_jwt_resourceserver_change", args=[row.pk])
+    sent = fill_in(admin, address, identifier=f"{MAIL}v2", lifetime="1 hour", enabled=None)
+    assert confirm(admin, admin.post(address, sent)).status_code == 302
+    assert LogEntry.objects.get().get_change_message() == (
+        f"Identifier changed from “{MAIL}” to “{MAIL}v2”. Lifetime changed from “(none)” to “1 hour”. "
+        "Enabled changed from “yes” to “no”."
+    )
+
+
+def test_enabled_again_it_is_said_that_revoked_tokens_stay_so(admin):
+    row = ResourceServer.objects.create(identifier=MAIL, name="Mail", enabled=False, open_to_all_clients=True)
+    address = reverse("admin:django_at_jwt_resourceserver_change", args=[row.pk])
+    text = "Access tokens that were issued for Mail before it was disabled stay revoked."
+    assert ("warning", text) in messages_after_saving(admin, address, {"enabled": "on"})
+
+
 def test_lifetimes_are_translated(admin):
     row = ResourceServer.objects.create(identifier=MAIL, name="Mail", lifetime=7200)
     address = reverse("admin:django_at_jwt_resourceserver_change", args=[row.pk])
@@ -458,7 +476,10 @@ class TestFormerIdentifiers:
                 [MAIL],
                 "new ones get https://new.example.com/. The API must accept both until the issued ones have expired.",
             ),
-            ([], "Users are asked for consent again. To keep refresh tokens and consent, add this one to the former"),
+            (
+                [],
+                f"Users are asked for consent again. To keep refresh tokens and consent, add {MAIL} to the former",
+            ),
         ],
     )
     def test_the_review_page_of_a_move_says_what_the_api_must_accept(self, admin, aliases, text):
