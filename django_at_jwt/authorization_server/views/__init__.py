@@ -1,6 +1,6 @@
 """The authorization server's endpoints: django-oauth-toolkit's (DOT) views with this app's rules, and metadata."""
 
-from .account import AuthorizedTokenDeleteView, RPInitiatedLogoutView
+from .account import AuthorizedTokenDeleteView, AuthorizedTokensListView, RPInitiatedLogoutView
 from .applications import ApplicationRegistrationView, ApplicationUpdateView
 from .authorize import AuthorizationView
 from .bad_requests import refusing_unreadable
@@ -17,6 +17,7 @@ __all__ = [
     "ApplicationUpdateView",
     "AuthorizationView",
     "AuthorizedTokenDeleteView",
+    "AuthorizedTokensListView",
     "DeviceAuthorizationView",
     "DeviceConfirmView",
     "DeviceUserCodeView",

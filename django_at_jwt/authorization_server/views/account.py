@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from django.db.models import Q
+from django.utils import timezone
 from oauth2_provider import views as toolkit_views
 from oauth2_provider.models import (
     get_access_token_model,
@@ -30,7 +32,18 @@ from django_at_jwt.models.primary import primary_rows
 from .endpoint import EndpointMixin
 
 if TYPE_CHECKING:
+    from django.db.models import QuerySet
     from django.http import HttpResponse
+
+
+class AuthorizedTokensListView(EndpointMixin, toolkit_views.AuthorizedTokensListView):
+    """DOT's page that lists a user's tokens."""
+
+    def get_queryset(self) -> QuerySet[Any]:
+        """Return the tokens that have not expired or can be refreshed; a revocation leaves expired rows."""
+        can_be_refreshed = Q(refresh_token__isnull=False, refresh_token__revoked__isnull=True)
+        tokens: QuerySet[Any] = super().get_queryset()
+        return tokens.filter(Q(expires__gt=timezone.now()) | can_be_refreshed)
 
 
 class AuthorizedTokenDeleteView(EndpointMixin, toolkit_views.AuthorizedTokenDeleteView):

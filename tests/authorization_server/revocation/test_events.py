@@ -33,6 +33,7 @@ from django_at_jwt.core.errors import TokenRejected
 from django_at_jwt.models import Authorization, DenyListEntry, IssuedToken, ResourceServer
 from django_at_jwt.models.authorization import EndReason
 from django_at_jwt.models.primary import primary_rows
+from django_at_jwt.revocation import revoke_user
 from tests.admin.pages import confirm, send
 from tests.authorization_server.oauthlib_bridge.test_generator import OIDC_KEY
 from tests.conftest import captured_statements
@@ -141,6 +142,22 @@ class TestToolkitPages:
         address = f"/o/authorized_tokens/{tokens.access_token.pk}/delete/"
         assert client.post(address).status_code == 302
         assert_ended(tokens, EndReason.TOKEN_REVOKED)
+
+    def test_authorized_tokens_are_those_that_are_accepted_or_can_be_refreshed(self, tokens, client, user):
+        def listed():
+            return list(client.get("/o/authorized_tokens/").context["authorized_tokens"])
+
+        client.force_login(user)
+        assert listed() == [tokens.access_token]
+        get_access_token_model().objects.update(expires=timezone.now())
+        assert listed() == [tokens.access_token]
+        revoke_user(user)
+        assert listed() == []
+
+    def test_authorized_tokens_include_one_without_a_refresh_token(self, tokens, client, user):
+        tokens.refresh_token.delete()
+        client.force_login(user)
+        assert list(client.get("/o/authorized_tokens/").context["authorized_tokens"]) == [tokens.access_token]
 
     def test_logout_that_deletes_tokens(self, tokens, other, client, user, settings):
         oidc = {"OIDC_ENABLED": True, "OIDC_RP_INITIATED_LOGOUT_ENABLED": True}
