@@ -171,6 +171,15 @@ class TestClaims:
 
 
 class TestUsers:
+    def test_error_describes_the_field_of_a_wrong_device_code(self, user):
+        window = user.window
+        user.open("/o/device/")
+        window.fill(user_code="WRONG")
+        window.press("Continue")
+        error = window.find("[name=user_code]").get_attribute("aria-describedby")
+        assert window.find(f"#{error}").text == "Incorrect user code"
+        assert window.accessibility() == {}
+
     def test_consent_names_the_api_and_leads_back(self, user):
         window = user.window
         user.open("/try/")
