@@ -94,16 +94,34 @@ def test_pages_of_the_admin_follow_the_policy_and_are_as_accessible_as_stock_pag
     assert {"/admin/django_at_jwt/signingkey/ROW/change/", "/admin/django_at_jwt/resourceserver/add/"} <= set(pages)
 
 
+def list_fits(window) -> bool:
+    results = window.find("#changelist-form .results")
+    return results.get_property("scrollWidth") <= results.get_property("clientWidth")
+
+
 @pytest.mark.parametrize("model", ["signingkey", "resourceserver"])
 def test_list_fits_a_wide_window(admin, model):
     window = admin.window
     window.look(LOOKS[0])
     admin.open(f"/admin/django_at_jwt/{model}/")
-    results = window.find("#changelist-form .results")
-    assert results.get_property("scrollWidth") <= results.get_property("clientWidth")
+    assert list_fits(window)
     width = window.find("#content").size["width"]
     for overview in window.driver.find_elements(By.CSS_SELECTOR, ".at-jwt-overview"):
         assert overview.size["width"] > 0.9 * width
+
+
+def test_list_of_mappers_with_long_names_fits_a_wide_window(admin):
+    window = admin.window
+    window.look(LOOKS[0])
+    admin.open("/admin/django_at_jwt/claimmapper/add/")
+    window.fill(name="Department of the user", claim=r"https://api\.example\.com/claims/department_code")
+    window.fill(source_kind="user", source_user="profile.department.code")
+    for scope in ("profile", "reports:read"):
+        window.click(f'[name="scopes"][value="{scope}"]')
+    window.press("Save")
+    window.press("Confirm and save")
+    assert window.find("#result_list .field-claim")
+    assert list_fits(window)
 
 
 @pytest.mark.parametrize("page", ["authorize", "accept_deny"])
