@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import wraps
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from django.http import HttpRequest, HttpResponse
+    from django.views.generic import View
     from oauthlib.common import Request
 
 _INVALID_CLIENT: Final = "invalid_client"
@@ -45,35 +47,43 @@ class _Request:
 _current: Final[ContextVar[_Request | None]] = ContextVar("django_at_jwt_token_request", default=None)
 
 
-def reporting_refusals(
-    request: HttpRequest, answer: Callable[[], HttpResponse], *, endpoint: str = _TOKEN
-) -> HttpResponse:
-    """Return the answer to a request, and report an error response that was not reported yet.
+def reporting_refusals(endpoint: str) -> Callable[[Callable[..., HttpResponse]], Callable[..., HttpResponse]]:
+    """Decorate a method of a view that answers requests, to report error responses that were not reported yet.
 
     Args:
-        request: a token request, or another that a client authenticates.
-        answer: returns the response.
-        endpoint: the endpoint. Of endpoints that issue no tokens, only failures to authenticate are reported.
+        endpoint: the endpoint. Except for ``token``, only failures to authenticate the client are reported.
     """
-    current = _Request()
-    token = _current.set(current)
-    try:
-        response = answer()
-    finally:
-        _current.reset(token)
-    if response.status_code >= HTTPStatus.BAD_REQUEST and not current.is_reported:
-        error, description = _error_in(response)
-        if error == _INVALID_CLIENT or (endpoint == _TOKEN and error not in _NOT_DECIDED):
-            emit(
-                AccessTokenRefused(
-                    endpoint=endpoint,
-                    grant=_known(request.POST.get("grant_type")) if endpoint == _TOKEN else None,
-                    client_id=current.client_id,
-                    error=error,
-                    reason=current.failure if error == _INVALID_CLIENT and current.failure else description,
-                )
+
+    def decorate(answer: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+        @wraps(answer)
+        def wrapper(view: View, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+            current = _Request()
+            token = _current.set(current)
+            try:
+                response = answer(view, request, *args, **kwargs)
+            finally:
+                _current.reset(token)
+            if response.status_code >= HTTPStatus.BAD_REQUEST and not current.is_reported:
+                _report_response(response, request, current, endpoint)
+            return response
+
+        return wrapper
+
+    return decorate
+
+
+def _report_response(response: HttpResponse, request: HttpRequest, current: _Request, endpoint: str) -> None:
+    error, description = _error_in(response)
+    if error == _INVALID_CLIENT or (endpoint == _TOKEN and error not in _NOT_DECIDED):
+        emit(
+            AccessTokenRefused(
+                endpoint=endpoint,
+                grant=_known(request.POST.get("grant_type")) if endpoint == _TOKEN else None,
+                client_id=current.client_id,
+                error=error,
+                reason=current.failure if error == _INVALID_CLIENT and current.failure else description,
             )
-    return response
+        )
 
 
 def note_client(request: Request) -> None:

@@ -40,12 +40,10 @@ if TYPE_CHECKING:
 class DeviceAuthorizationView(EndpointMixin, OwnCoreMixin, toolkit_views.DeviceAuthorizationView):
     """DOT's device authorization endpoint; stores the requested scopes and resources with the device code."""
 
+    @reporting_refusals("device_authorization")
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Answer a device authorization request (RFC 8628 section 3.1)."""
-        parent = super().post
-        response = reporting_refusals(
-            request, lambda: parent(request, *args, **kwargs), endpoint="device_authorization"
-        )
+        response: HttpResponse = super().post(request, *args, **kwargs)
         if response.status_code == HTTPStatus.OK:
             answer = json.loads(response.content)
             begin_polling(answer["device_code"], answer["interval"])

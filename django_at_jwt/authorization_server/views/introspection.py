@@ -54,12 +54,12 @@ class IntrospectTokenView(EndpointMixin, OwnCoreMixin, toolkit_views.IntrospectT
         reading = ["get", "head"] if app_settings().introspection_by_get else []
         self.http_method_names = [*reading, "post", "options"]
 
-    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    @reporting_refusals("introspection")
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         """Answer the request, after authentication; other methods are refused before it."""
         if str(request.method).lower() not in self.http_method_names:
             return self.http_method_not_allowed(request)
-        parent = super().dispatch
-        return reporting_refusals(request, lambda: parent(request, *args, **kwargs), endpoint="introspection")
+        return super().dispatch(request, *args, **kwargs)
 
     def http_method_not_allowed(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Return a 405 response with the allowed methods."""

@@ -17,7 +17,7 @@ from .endpoint import EndpointMixin
 
 if TYPE_CHECKING:
     from django.db.models import QuerySet
-    from django.http import HttpRequest, HttpResponse
+    from django.http import HttpRequest
 
 
 class PushedAuthorizationRequestView(EndpointMixin, OwnCoreMixin, toolkit.PushedAuthorizationRequestView):
@@ -27,12 +27,12 @@ class PushedAuthorizationRequestView(EndpointMixin, OwnCoreMixin, toolkit.Pushed
     view answers 405.
     """
 
-    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    @reporting_refusals("pushed_request")
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         """Store an authorization request (RFC 9126 section 2); refuse parameters in the query, which is logged."""
         if request.GET:
             return refusal("invalid_request", "Send all parameters in the form.", HTTPStatus.BAD_REQUEST)
-        parent = super().post
-        return reporting_refusals(request, lambda: parent(request, *args, **kwargs), endpoint="pushed_request")
+        return super().post(request, *args, **kwargs)
 
 
 def pushed_parameters(request: HttpRequest) -> QueryDict | None:

@@ -10,11 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from oauth2_provider import views as toolkit_views
 from oauth2_provider.models import get_access_token_model, get_device_grant_model, get_grant_model
 
-from django_at_jwt.authorization_server.oauthlib_bridge import (
-    issued_row,
-    reporting_refusals,
-    token_server_kwargs,
-)
+from django_at_jwt.authorization_server.oauthlib_bridge import issued_row, reporting_refusals, token_server_kwargs
 from django_at_jwt.authorization_server.toolkit import app_authorized
 from django_at_jwt.core.grant_types import DEVICE_CODE
 from django_at_jwt.inbound.cors import CrossOriginMixin
@@ -58,11 +54,9 @@ class TokenView(CrossOriginMixin, EndpointMixin, OwnCoreMixin, toolkit_views.Tok
         _, headers, body, status = self.create_token_response(request)
         return HttpResponse(content=body, status=status, headers=headers)
 
+    @reporting_refusals("token")
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Answer a token request (RFC 6749 section 3.2)."""
-        return reporting_refusals(request, lambda: self._answer(request, *args, **kwargs))
-
-    def _answer(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         if request.POST.get("grant_type") == DEVICE_CODE and not request.POST.get("device_code"):
             return refusal("invalid_request", "The device_code parameter is missing.", HTTPStatus.BAD_REQUEST)
         try:
@@ -83,10 +77,10 @@ class TokenView(CrossOriginMixin, EndpointMixin, OwnCoreMixin, toolkit_views.Tok
 class RevokeTokenView(CrossOriginMixin, EndpointMixin, OwnCoreMixin, toolkit_views.RevokeTokenView):
     """DOT's revocation endpoint (RFC 7009)."""
 
-    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    @reporting_refusals("revocation")
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         """Answer a revocation request."""
-        parent = super().post
-        return reporting_refusals(request, lambda: parent(request, *args, **kwargs), endpoint="revocation")
+        return super().post(request, *args, **kwargs)
 
 
 class UserInfoView(CrossOriginMixin, EndpointMixin, OwnCoreMixin, toolkit_views.UserInfoView):
