@@ -30,7 +30,7 @@ from django_at_jwt.models.instants import as_datetime
 from django_at_jwt.models.primary import primary_rows
 
 from .opaque_token import opaque_token_id
-from .request import AUTHENTICATION, AUTHORIZATION, GRANTED, LINK, stored, token_grant
+from .request import AUTHENTICATION, AUTHORIZATION, GRANTED, LATE_LINK, LINK, stored, token_grant
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -155,9 +155,9 @@ def link_token(request: Request, row: Any, token: Mapping[str, Any]) -> None:
     elif authorization is not None or _is_one_database():
         link.insert()
     else:
-        # The link is the only row in its database, so it is stored after the transaction of its token. If it were
-        # stored before and the token were not, SQLite would give the token's primary key to another token.
-        setattr(request, LINK, link)
+        # The link is the only row in its database, so no transaction includes it and its token. If it were stored
+        # before and the token were not, SQLite would give the token's primary key to another token.
+        setattr(request, LATE_LINK, link)
 
 
 def _is_one_database() -> bool:
@@ -204,10 +204,12 @@ def end_unstored(claims: AccessTokenClaims) -> None:
             deny_tokens([(claims.token_id, expiry)], reason=EndReason.TOKEN_REVOKED)
 
 
-def transaction_of_authorizations() -> AbstractContextManager[None]:
-    """Return a transaction of the authorizations' database, unless it is that of the tokens, where DOT opens one.
+def transaction_of(authorization: Authorization | None) -> AbstractContextManager[None]:
+    """Return the transaction that stores an authorization, if it is in another database than its tokens.
 
-    Entered before DOT's, it ends after it, so that the authorization is locked until the tokens are stored.
-    If they are not stored, no authorization is left that would count as consent.
+    Entered before the transaction that DOT opens for the tokens, it ends after it, so that the authorization is locked
+    until the tokens are stored. If they are not stored, no authorization is left that would count as consent.
     """
-    return nullcontext() if _is_one_database() else transaction.atomic(using=router.db_for_write(Authorization))
+    if authorization is None or _is_one_database():
+        return nullcontext()
+    return transaction.atomic(using=router.db_for_write(Authorization))

@@ -38,7 +38,7 @@ from .authorization import (
     link_token,
     store_authorization,
     store_code,
-    transaction_of_authorizations,
+    transaction_of,
 )
 from .bearer import unstored_claims
 from .generator import refuse
@@ -49,8 +49,8 @@ from .request import (
     CODE_USED,
     GRANTED,
     ISSUED_EVENT,
+    LATE_LINK,
     LIFETIME,
-    LINK,
     stored,
     token_grant,
 )
@@ -153,34 +153,29 @@ class GrantStorageMixin:
         return row
 
     def save_bearer_token(self, token: dict[str, Any], request: Request, *args: Any, **kwargs: Any) -> Any:
-        """Store the tokens. If another request has exchanged the same code, the code was replayed.
+        """Store the tokens. If another request has exchanged the code, it was replayed, and its authorization ends.
 
         A token that has neither a user nor a row needs no statement, and so no transaction.
         """
-        if authorization_of(request) is not None:
-            saved = self._save_in_transaction(token, request, *args, **kwargs)
-        elif is_unstored_token(token["access_token"]):
+        saved, authorization = None, authorization_of(request)
+        if authorization is None and is_unstored_token(token["access_token"]):
             _set_lifetime(token, request)
-            saved = None
         else:
-            saved = super().save_bearer_token(token, request, *args, **kwargs)  # type: ignore[misc]
-            link = stored(request, LINK)
-            if link is not None:
-                link.insert()
+            try:
+                with transaction_of(authorization):
+                    saved = super().save_bearer_token(token, request, *args, **kwargs)  # type: ignore[misc]
+            except CodeReplayed:
+                # After the error has rolled back the transaction of the tokens.
+                end_replayed_code(request.code, request.client)
+                raise
+            late_link = stored(request, LATE_LINK)
+            if late_link is not None:
+                late_link.insert()
         record_use(request.client)
         issued = stored(request, ISSUED_EVENT)
         if issued is not None:
             emit(issued)
         return saved
-
-    def _save_in_transaction(self, token: dict[str, Any], request: Request, *args: Any, **kwargs: Any) -> Any:
-        try:
-            with transaction_of_authorizations():
-                return super().save_bearer_token(token, request, *args, **kwargs)  # type: ignore[misc]
-        except CodeReplayed:
-            # After the error has rolled back the transaction of the tokens.
-            end_replayed_code(request.code, request.client)
-            raise
 
     @sensitive_variables()
     def _save_bearer_token(self, token: dict[str, Any], request: Request, *args: Any, **kwargs: Any) -> Any:

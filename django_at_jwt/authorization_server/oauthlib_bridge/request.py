@@ -34,8 +34,9 @@ LIFETIME: Final = "at_jwt_lifetime"
 REQUESTED_LIFETIME: Final = "at_jwt_requested_lifetime"
 # True: code of the site issues the token.
 IS_DIRECT: Final = "at_jwt_is_direct"
-# IssuedToken: the link that the new access token takes over, or that is stored after its transaction.
+# IssuedToken: the link that the new access token takes over, and the one that is stored after its transaction.
 LINK: Final = "at_jwt_link"
+LATE_LINK: Final = "at_jwt_late_link"
 # True: the access token was generated. AccessTokenIssued: its event, emitted once it is stored.
 ISSUED: Final = "at_jwt_issued"
 ISSUED_EVENT: Final = "at_jwt_issued_event"
