@@ -27,7 +27,7 @@ from django_at_jwt.core.errors import KeysUnavailable
 from django_at_jwt.core.quotation import quote, single_line
 from django_at_jwt.models.primary import primary_rows
 
-from .refusals import note_client, note_failed_secret, note_no_client
+from .refusals import note_client, note_failed_secret
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
@@ -61,7 +61,10 @@ def authenticated_client(core: Any, request: HttpRequest) -> Any:
 
 
 class ClientAuthenticationMixin:
-    """Verifies client secrets, never a hash as the secret, and hashes them again by ``CLIENT_SECRET_HASHER``."""
+    """Verifies client secrets, and hashes correct ones again if ``CLIENT_SECRET_HASHER`` names another hasher.
+
+    A stored hash is never accepted as the secret itself.
+    """
 
     def authenticate_client(self, request: Request, *args: Any, **kwargs: Any) -> bool:
         """Return whether the credentials of a request are correct, and of the client that it names, if any.
@@ -85,19 +88,13 @@ class ClientAuthenticationMixin:
             # oauthlib would answer server_error, which monitoring takes for a fault of this server.
             note_failed_secret(request.client, "client_id names another client")
             return False
-        if authenticated:
-            note_client(request)
-        else:
-            note_no_client()
+        note_client(request, is_authenticated=authenticated)
         return authenticated
 
     def authenticate_client_id(self, client_id: str, request: Request, *args: Any, **kwargs: Any) -> bool:
         """Return whether a public client has this id."""
         known = bool(super().authenticate_client_id(client_id, request, *args, **kwargs))  # type: ignore[misc]
-        if known:
-            note_client(request)
-        else:
-            note_no_client()
+        note_client(request, is_authenticated=known)
         return known
 
     @sensitive_variables()
@@ -107,13 +104,17 @@ class ClientAuthenticationMixin:
         django-oauth-toolkit compares in plain text what no hasher accepts, so that the stored hash would work as the
         secret if its hasher or library is missing.
         """
-        client = getattr(_request.get(), "client", None)
-        if not is_hash(stored_secret):
-            if not looks_like_hash(stored_secret, in_plain=not getattr(client, "hash_client_secret", True)):
-                correct = bool(super()._check_secret(provided_secret, stored_secret))  # type: ignore[misc]
-                if not correct:
-                    _note_wrong(client, provided_secret)
-                return correct
+        client, is_hashed = getattr(_request.get(), "client", None), is_hash(stored_secret)
+        if is_hashed and is_keyed_hash(stored_secret):
+            correct = secret_matches(provided_secret, stored_secret)
+        elif is_hashed:
+            correct = secret_attempts.check(
+                provided_secret,
+                stored_secret,
+                client_id=getattr(client, "client_id", ""),
+                verify=partial(_verify, provided_secret, stored_secret, client),
+            )
+        elif looks_like_hash(stored_secret, in_plain=not getattr(client, "hash_client_secret", True)):
             logger.error(
                 "Client %s is refused: its stored secret is a hash, but no hasher in PASSWORD_HASHERS can verify it. "
                 "Add the hasher, or set a new secret.",
@@ -121,25 +122,13 @@ class ClientAuthenticationMixin:
             )
             note_failed_secret(client, "no hasher can verify the stored client secret")
             return False
-        if is_keyed_hash(stored_secret):
-            correct = secret_matches(provided_secret, stored_secret)
         else:
-            correct = secret_attempts.check(
-                provided_secret,
-                stored_secret,
-                client_id=getattr(client, "client_id", ""),
-                verify=partial(_verify, provided_secret, stored_secret, client),
-            )
+            correct = bool(super()._check_secret(provided_secret, stored_secret))  # type: ignore[misc]
         if not correct:
-            _note_wrong(client, provided_secret)
-        elif client is not None:
+            note_failed_secret(client, "wrong client secret" if provided_secret else "no client secret")
+        elif is_hashed and client is not None:
             _store_preferred_hash(client, provided_secret, stored_secret)
         return correct
-
-
-@sensitive_variables()
-def _note_wrong(client: Any, provided: str) -> None:
-    note_failed_secret(client, "wrong client secret" if provided else "no client secret")
 
 
 @sensitive_variables()

@@ -86,11 +86,15 @@ def _report_response(response: HttpResponse, request: HttpRequest, current: _Req
         )
 
 
-def note_client(request: Request) -> None:
-    """Remember the client of the current request, which was authenticated."""
+def note_client(request: Request, *, is_authenticated: bool) -> None:
+    """Remember the client of the current request, or that no stored client is named, unless a secret was compared."""
     current = _current.get()
-    if current is not None:
+    if current is None:
+        return
+    if is_authenticated:
         current.client_id, current.failure = request.client.client_id, ""
+    else:
+        current.failure = current.failure or "unknown client"
 
 
 def note_failed_secret(client: Any, reason: str) -> None:
@@ -98,13 +102,6 @@ def note_failed_secret(client: Any, reason: str) -> None:
     current = _current.get()
     if current is not None and client is not None:
         current.client_id, current.failure = client.client_id, reason
-
-
-def note_no_client() -> None:
-    """Remember that the current request names no stored client, unless a secret was compared."""
-    current = _current.get()
-    if current is not None and not current.failure:
-        current.failure = "unknown client"
 
 
 def report_refusal(error: str, reason: str, request: Request) -> None:
