@@ -27,7 +27,7 @@ from django_at_jwt.models.authorization import EndReason
 from django_at_jwt.models.primary import primary_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
 
 class LockedFamily(NamedTuple):
@@ -104,27 +104,19 @@ def end_replaced(
         ends_used: whether to end the refresh token itself.
         keeps_row: whether to leave the row of ``replaced`` to be overwritten, rather than delete it.
     """
-    model, own_key, now = get_access_token_model(), replaced.pk, timezone.now()
-    of_siblings = [sibling.access_token_id for sibling in family.siblings if sibling.access_token_id is not None]
-    may_be_accepted = Q(authorization=identifier, has_refresh_token=True, expires_at__gt=now - GREATEST_LEEWAY)
+    own_key, accepted_after = replaced.pk, timezone.now() - GREATEST_LEEWAY
+    of_siblings = {sibling.access_token_id for sibling in family.siblings} - {None}
+    may_be_accepted = Q(authorization=identifier, has_refresh_token=True, expires_at__gt=accepted_after)
     # Not locked: MariaDB would lock gaps, and with them the links of other authorizations.
     found = primary_rows(IssuedToken).filter(Q(access_token=str(own_key)) | may_be_accepted)
     links = {link.access_token: link for link in found}
-    other_keys = {*map(str, of_siblings), *links} - {str(own_key)}
-    others = model.objects.select_for_update().filter(pk__in=other_keys) if other_keys else ()
-    ended, known = {}, registry.current()
-    if app_settings().revoke_superseded_tokens:
-        ended = {
-            row.pk: row
-            for row in (replaced, *others)
-            if row.pk in of_siblings or not row.resource or {*known.registered(row.resource)} == {*audience}
-        }
-    ended_links = {key: links[str(key)] for key in ended if str(key) in links}
+    ended = _lock_superseded(replaced, links.keys(), of_siblings, audience)
+    ended_links = [links[str(key)] for key in ended if str(key) in links]
     deny_tokens(
         (
             (link.token_id, link.expires_at)
-            for link in ended_links.values()
-            if TokenId.parse(link.token_id) is not None and link.expires_at > now - GREATEST_LEEWAY
+            for link in ended_links
+            if TokenId.parse(link.token_id) is not None and link.expires_at > accepted_after
         ),
         reason=EndReason.SUPERSEDED,
     )
@@ -137,11 +129,27 @@ def end_replaced(
     # The first use of a refresh token is known by its access token. One that lives on must not allow another retry.
     kept = {own_key, *of_siblings} - ended.keys()
     if kept:
-        model.objects.filter(pk__in=kept).update(source_refresh_token=None)
-    ended_links.pop(own_key, None)
-    if ended_links:
-        IssuedToken.objects.filter(pk__in=[link.pk for link in ended_links.values()]).delete()
+        get_access_token_model().objects.filter(pk__in=kept).update(source_refresh_token=None)
+    deleted = [link.pk for link in ended_links if link.access_token != str(own_key)]
+    if deleted:
+        IssuedToken.objects.filter(pk__in=deleted).delete()
     return Superseded(replaced=own_key in ended, link=links.get(str(own_key)))
+
+
+def _lock_superseded(
+    replaced: Any, linked: Collection[str], of_siblings: Collection[Any], audience: Sequence[str]
+) -> dict[Any, Any]:
+    """Lock the access tokens that a refresh ends, and return their rows by primary key."""
+    if not app_settings().revoke_superseded_tokens:
+        return {}
+    keys = {*map(str, of_siblings), *linked} - {str(replaced.pk)}
+    others = get_access_token_model().objects.select_for_update().filter(pk__in=keys) if keys else ()
+    known = registry.current()
+    return {
+        row.pk: row
+        for row in (replaced, *others)
+        if row.pk in of_siblings or not row.resource or {*known.registered(row.resource)} == {*audience}
+    }
 
 
 def _end_refresh_token(row: Any) -> None:
