@@ -32,7 +32,7 @@ from django_at_jwt.core.errors import IssuanceError, LoginRequired, UnmetAuthent
 from django_at_jwt.core.login import LoginDemand, Verdict
 from django_at_jwt.core.quotation import quote
 
-from .base import OwnCoreMixin, template_name_or_default
+from .base import OwnCoreMixin, with_own_template
 from .consent import Consent, has_agreed, is_asked_each_time
 from .endpoint import ConsentPageMixin
 from .pushed_request import pushed_parameters, use_up
@@ -52,6 +52,7 @@ logger = logging.getLogger("django_at_jwt")
 _MOST_DOCUMENTS: Final = 20
 _HOUR: Final = 3600
 
+_TEMPLATE: Final = "django_at_jwt/authorize.html"
 # Fields of DOT's consent form that become attributes of oauthlib's request, and those that do only if they are set.
 _ALWAYS_SENT: Final = ("client_id", "redirect_uri", "response_type", "state")
 _SENT_IF_SET: Final = ("claims", "code_challenge", "code_challenge_method", "nonce")
@@ -74,11 +75,10 @@ class AuthorizationView(ConsentPageMixin, OwnCoreMixin, toolkit_views.Authorizat
     @method_decorator(login_not_required)
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Answer the request, with an error page if the client was deleted meanwhile or the user changed the form."""
-        response: HttpResponse
         try:
-            response = super().dispatch(request, *args, **kwargs)
+            response: HttpResponse = super().dispatch(request, *args, **kwargs)
         except get_application_model().DoesNotExist:
-            response = self.error_response(FatalClientError(error=unknown_client()), application=None)
+            return self.error_response(FatalClientError(error=unknown_client()), application=None)
         return response
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
@@ -157,7 +157,6 @@ class AuthorizationView(ConsentPageMixin, OwnCoreMixin, toolkit_views.Authorizat
 
     def _refuse_login(self, error: IssuanceError) -> HttpResponse:
         """Redirect to the client with an error about the user's login, if the request is valid."""
-        answer: HttpResponse
         if self._pushed is not None:
             use_up(self.request)
         try:
@@ -165,14 +164,12 @@ class AuthorizationView(ConsentPageMixin, OwnCoreMixin, toolkit_views.Authorizat
             state, redirect_uri = credentials.get("state"), credentials["redirect_uri"]
         except OAuthToolkitError as refused:
             if refused.oauthlib_error.error != "consent_required":
-                answer = self.error_response(refused, application=None)
-                return answer
+                return self.error_response(refused, application=None)
             # With prompt=none, oauthlib checks consent last, so the request is valid otherwise.
             state, redirect_uri = refused.oauthlib_error.state, refused.oauthlib_error.redirect_uri
         application = get_application_model().objects.get(client_id=self.request.GET["client_id"])
         told = OAuthToolkitError(error=redirectable(error, state=state), redirect_uri=redirect_uri)
-        answer = self.error_response(told, application)
-        return answer
+        return self.error_response(told, application)
 
     def error_response(self, error: OAuthToolkitError, application: Any, **kwargs: Any) -> HttpResponse:
         """Show the error, or redirect to the client with it, with ``Retry-After`` if the user may try again."""
@@ -205,26 +202,16 @@ class AuthorizationView(ConsentPageMixin, OwnCoreMixin, toolkit_views.Authorizat
         DOT skips the page only if there is an unexpired access token; an authorization can be live without one.
         """
         agreed, self._agreed = self._agreed, None
-        answer: HttpResponse
         if agreed is None or "error" in context:
-            answer = super().render_to_response(context, **kwargs)
-            return answer
+            page: HttpResponse = super().render_to_response(context, **kwargs)
+            return page
         scopes, credentials = agreed
-        try:
-            address, *_ = self.create_authorization_response(self.request, " ".join(scopes), credentials, allow=True)
-        except OAuthToolkitError as error:
-            answer = self.error_response(error, context["application"])
-        else:
-            answer = self.redirect(address, context["application"])
-        return answer
+        return self._answer(" ".join(scopes), credentials, context["application"], allow=True)
 
     def get_template_names(self) -> list[str]:
         """Return the view's own template, else the site's override of DOT's template, else this app's."""
-        names: list[str] = super().get_template_names()
-        dot_template = toolkit_views.AuthorizationView.template_name
-        if names != [dot_template]:
-            return names
-        return [template_name_or_default(dot_template, "django_at_jwt/authorize.html")]
+        dot_name = toolkit_views.AuthorizationView.template_name
+        return with_own_template(super().get_template_names(), dot_name=dot_name, own_name=_TEMPLATE)
 
     def get_form(self, form_class: Any = None) -> Any:
         """Return the form, with ``scope`` optional: a request may have no scopes, or none that the API knows."""
@@ -250,16 +237,14 @@ class AuthorizationView(ConsentPageMixin, OwnCoreMixin, toolkit_views.Authorizat
         credentials |= {name: sent[name] for name in _SENT_IF_SET if sent.get(name)}
         if sent.get("resource"):
             credentials["resource"] = sent["resource"].split()
-        answer: HttpResponse
+        return self._answer(sent["scope"], credentials, client, allow=sent["allow"])
+
+    def _answer(self, scopes: str, credentials: Any, client: Any, *, allow: bool) -> HttpResponse:
         try:
-            address, *_ = self.create_authorization_response(
-                self.request, sent["scope"], credentials, allow=sent["allow"]
-            )
+            address, *_ = self.create_authorization_response(self.request, scopes, credentials, allow=allow)
         except OAuthToolkitError as error:
-            answer = self.error_response(error, client)
-        else:
-            answer = self.redirect(address, client)
-        return answer
+            return self.error_response(error, client)
+        return self.redirect(address, client)
 
     def form_invalid(self, form: Any) -> HttpResponse:
         """Show the page again; only a form that the user changed is invalid."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import oauth2_provider
 from django.http import JsonResponse
@@ -28,10 +28,11 @@ def refusal(code: str, description: str, status: int) -> JsonResponse:
     return response
 
 
-def template_name_or_default(dot_name: str, our_name: str) -> str:
-    """Return the name of DOT's template if the site overrides it, else the name of ours."""
-    found = select_template([dot_name]).template.origin.name
-    return our_name if found.startswith(_DOT_FOLDER) else dot_name
+_DOT_FOLDER: Final = str(Path(oauth2_provider.__file__).parent)
 
 
-_DOT_FOLDER = str(Path(oauth2_provider.__file__).parent)
+def with_own_template(names: list[str], *, dot_name: str, own_name: str) -> list[str]:
+    """Return the template names of a view, with this app's in place of DOT's unless the site overrides that one."""
+    if names != [dot_name] or not select_template(names).template.origin.name.startswith(_DOT_FOLDER):
+        return names
+    return [own_name]
