@@ -23,7 +23,7 @@ from .outages import is_outage
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
-    from django.http import HttpRequest, HttpResponse
+    from django.http import HttpRequest
 
 RETRY_AFTER: Final = 10
 """Seconds: the ``Retry-After`` of a 503 response."""
@@ -48,6 +48,11 @@ SECRET_PARAMETERS: Final = frozenset(
 )
 """The parameters that error reports mask."""
 
+_SUBSTITUTE: Final = SafeExceptionReporterFilter.cleansed_substitute
+# RAW_URI is set by gunicorn, REQUEST_URI by uWSGI and mod_wsgi.
+_ADDRESSES: Final = ("RAW_URI", "REQUEST_URI", "HTTP_REFERER")
+_GUARDED: Final = "_at_jwt_guarded"
+
 
 def guarded(view: Callable[..., Any]) -> Callable[..., Any]:
     """Answer 503 as JSON with ``Retry-After`` during a database outage, and keep secrets out of error reports.
@@ -61,17 +66,20 @@ def guarded(view: Callable[..., Any]) -> Callable[..., Any]:
         if hasattr(request, _GUARDED):
             return view(request, *args, **kwargs)
         setattr(request, _GUARDED, True)
-        _hide_secrets(request)
+        # Django's hook for error reports. Everything else is left to the site's filter.
+        kind: Any = type(get_exception_reporter_filter(request))
+        request.exception_reporter_filter = _hiding_filter(kind)()
         try:
             response = _in_transactions(view)(request, *args, **kwargs)
         except Exception as error:
-            _mask_addresses(request)
             if not (isinstance(error, NoSigningKey | RevocationUnavailable) or is_outage(error)):
+                _mask_addresses(request)
                 raise
             # Encoded: a path may contain line breaks, which would look like other records of the log.
             path = escape_uri_path(request.path)
             emit(EndpointUnavailable(method=str(request.method), path=path, detail=single_line(error)))
-            response = _unavailable()
+            text = "The authorization server cannot answer this request now. Try again later."
+            response = refusal("temporarily_unavailable", text, HTTPStatus.SERVICE_UNAVAILABLE)
         if response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
             # Django logs it, which may mail a report.
             _mask_addresses(request)
@@ -80,20 +88,6 @@ def guarded(view: Callable[..., Any]) -> Callable[..., Any]:
         return response
 
     return outside_transactions(wrapper)
-
-
-def _unavailable() -> HttpResponse:
-    return refusal(
-        "temporarily_unavailable",
-        "The authorization server cannot answer this request now. Try again later.",
-        HTTPStatus.SERVICE_UNAVAILABLE,
-    )
-
-
-_GUARDED: Final = "_at_jwt_guarded"
-_SUBSTITUTE: Final = SafeExceptionReporterFilter.cleansed_substitute
-# RAW_URI is set by gunicorn, REQUEST_URI by uWSGI and mod_wsgi.
-_ADDRESSES: Final = ("RAW_URI", "REQUEST_URI", "HTTP_REFERER")
 
 
 def _in_transactions(view: Callable[..., Any]) -> Callable[..., Any]:
@@ -107,12 +101,6 @@ def _in_transactions(view: Callable[..., Any]) -> Callable[..., Any]:
         if connections.settings[alias]["ATOMIC_REQUESTS"] and alias not in outside:
             view = transaction.atomic(using=alias)(view)
     return view
-
-
-def _hide_secrets(request: HttpRequest) -> None:
-    # Django's hook for error reports. Everything else is left to the site's filter.
-    kind: Any = type(get_exception_reporter_filter(request))
-    request.exception_reporter_filter = _hiding_filter(kind)()
 
 
 def _mask_addresses(request: HttpRequest) -> None:
