@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
@@ -209,21 +210,20 @@ def _narrowed(request: HttpRequest, *, client_id: str | None = None) -> ClientMe
 def _document(request: HttpRequest) -> Mapping[str, Any]:
     try:
         body = request.body
-        # A gigantic document of a site that allows such bodies is not parsed.
-        document = decode_object(body, RejectionReason.BAD_CLAIMS) if len(body) <= MOST_BYTES else None
     except RequestDataTooBig:
-        document = None
-    except (RawPostDataException, TokenRejected):
-        # A middleware has read a form, or the body is not such an object.
-        text = "The body must be a JSON object in UTF-8 without duplicate members or NUL characters."
-        raise UnacceptableClient("invalid_client_metadata", text) from None
-    if document is None:
+        body = None
+    except RawPostDataException:
+        # A middleware has read a form.
+        body = b""
+    # A site may allow gigantic bodies. They are not parsed.
+    if body is None or len(body) > MOST_BYTES:
         raise UnacceptableClient("invalid_client_metadata", f"The body must have at most {MOST_BYTES} bytes.")
-    # PostgreSQL cannot store NUL characters; in JSON, this is their only notation.
-    if b"\\u0000" in body:
-        text = "The body must be a JSON object in UTF-8 without duplicate members or NUL characters."
-        raise UnacceptableClient("invalid_client_metadata", text)
-    return document
+    with suppress(TokenRejected):
+        # PostgreSQL cannot store NUL characters; in JSON, this is their only notation.
+        if b"\\u0000" not in body:
+            return decode_object(body, RejectionReason.BAD_CLAIMS)
+    text = "The body must be a JSON object in UTF-8 without duplicate members or NUL characters."
+    raise UnacceptableClient("invalid_client_metadata", text)
 
 
 def _offered_grant_types() -> frozenset[str]:
