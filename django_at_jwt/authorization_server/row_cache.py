@@ -14,7 +14,7 @@ from django.db.models.signals import post_delete, post_save
 from django_at_jwt.conf import app_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sized
 
     from django.db.models import Model
 
@@ -176,6 +176,11 @@ ValueT = TypeVar("ValueT")
 
 def _usual_max_age(_value: object) -> float:
     return app_settings().key_ring_max_age
+
+
+def usual_age_unless_empty(rows: Sized) -> float:
+    """Return the usual maximum age, or a second if there are no rows: the first one is about to be created."""
+    return app_settings().key_ring_max_age if rows else _LEAST_AGE
 
 
 class RowCache(Generic[ValueT]):

@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 
-from django.db import router
-
 from django_at_jwt.authorization_server.resource_servers import registered_or_disabled, with_declared
 from django_at_jwt.models import ClaimMapper
 from django_at_jwt.models import ResourceServer as ResourceServerRow
+from django_at_jwt.models.primary import primary_rows
 
 from .registry import compile_site_rules
 
@@ -34,10 +33,9 @@ class ClaimConfiguration:
     @classmethod
     def stored(cls) -> Self:
         """Return the stored configuration, read from the primary database."""
-        mappers = ClaimMapper.objects.using(router.db_for_write(ClaimMapper))
-        servers = list(ResourceServerRow.objects.using(router.db_for_write(ResourceServerRow)).order_by("pk"))
+        servers = list(primary_rows(ResourceServerRow).order_by("pk"))
         return cls(
-            rules=tuple(row.rule_or_broken() for row in mappers),
+            rules=tuple(row.rule_or_broken() for row in primary_rows(ClaimMapper)),
             servers=tuple(registered_or_disabled(row) for row in servers),
             default=next((row.identifier for row in servers if row.is_default), None),
         )

@@ -188,7 +188,7 @@ def preview_access_token(
             rollback=True,
         )
     except ClaimsRefused as error:
-        known["mappers"] = _mappers(error.trace, _personal_keys(applied, is_machine=subject is None))
+        known["mappers"] = _mappers(error.trace, personal_keys(applied, is_machine=subject is None))
         return Preview(refusal=_refusal(error), **known)
     except IssuanceError as error:
         return Preview(refusal=_refusal(error), **known)
@@ -207,7 +207,7 @@ def _refusal(error: IssuanceError) -> Refusal:
 
 def _described(composed: ComposedAccessToken, mappers: CompiledMappers, *, is_machine: bool) -> dict[str, Any]:
     key, claims = composed.signer.public_key, composed.claims
-    header, personal = token_header(key), _personal_keys(mappers, is_machine=is_machine)
+    header, personal = token_header(key), personal_keys(mappers, is_machine=is_machine)
     set_by: dict[str, list[str]] = {}
     for step in composed.mapped.trace:
         if step.outcome is MapperOutcome.SET:
@@ -237,22 +237,15 @@ def _mappers(trace: Sequence[MapperStep], personal: frozenset[str]) -> tuple[Pre
     return tuple(PreviewedMapper(step=step, is_personal=step.key in personal) for step in trace)
 
 
-def _personal_keys(mappers: CompiledMappers, *, is_machine: bool) -> frozenset[str]:
-    return personal_keys(mappers, of_protocol=_personal_claims(is_machine=is_machine))
-
-
 def _personal_claims(*, is_machine: bool) -> frozenset[str]:
     return personal_protocol_claims(is_machine=is_machine, is_pairwise=app_settings().pairwise_subject_key is not None)
 
 
-def personal_keys(mappers: CompiledMappers, *, of_protocol: frozenset[str] | None = None) -> frozenset[str]:
-    """Return the keys of the mappers whose claims hold personal data.
-
-    ``of_protocol`` are the personal protocol claims; by default, those of users' tokens.
-    """
+def personal_keys(mappers: CompiledMappers, *, is_machine: bool = False) -> frozenset[str]:
+    """Return the keys of the mappers whose claims hold personal data, in the tokens of users or of machines."""
     sources = registered_claim_sources()
     return personal_mappers(
         (mapper.rule for mapper in mappers),
-        protocol=_personal_claims(is_machine=False) if of_protocol is None else of_protocol,
+        protocol=_personal_claims(is_machine=is_machine),
         is_personal_source=lambda name: name not in sources or sources[name].is_personal,
     )

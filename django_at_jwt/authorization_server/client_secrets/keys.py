@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from django.db import Error as AnyDatabaseError
 from django.utils import timezone
@@ -19,7 +19,7 @@ from django_at_jwt.authorization_server.keys.encryption import (
     encrypt_private_key,
 )
 from django_at_jwt.authorization_server.keys.lock import signing_key_lock
-from django_at_jwt.authorization_server.row_cache import RowCache
+from django_at_jwt.authorization_server.row_cache import RowCache, usual_age_unless_empty
 from django_at_jwt.conf import CLIENT_SECRET_HASHER, app_settings, register_process_cache, toolkit_model
 from django_at_jwt.core.errors import KeysUnavailable, NoSigningKey
 from django_at_jwt.core.quotation import single_line
@@ -28,8 +28,6 @@ from django_at_jwt.models.primary import primary_rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-_EMPTY_MAX_AGE: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +42,7 @@ class ClientSecretKeys:
     """The keys in the database, shared by the threads of this process."""
 
     def __init__(self) -> None:
-        self._rows: RowCache[Mapping[str, str]] = RowCache(ClientSecretKey, _read, max_age=_max_age)
+        self._rows: RowCache[Mapping[str, str]] = RowCache(ClientSecretKey, _read, max_age=usual_age_unless_empty)
         self._opened: dict[tuple[str, str], HashKey] = {}
 
     def clear(self) -> None:
@@ -90,11 +88,6 @@ class ClientSecretKeys:
 
 def _read(_database: str) -> Mapping[str, str]:
     return dict(primary_rows(ClientSecretKey).order_by("-created_at", "-pk").values_list("kid", "private_jwe"))
-
-
-def _max_age(rows: Mapping[str, str]) -> float:
-    # The first key is about to be created.
-    return app_settings().key_ring_max_age if rows else _EMPTY_MAX_AGE
 
 
 client_secret_keys = ClientSecretKeys()

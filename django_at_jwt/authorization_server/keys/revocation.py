@@ -14,7 +14,6 @@ from django.utils import timezone
 from django.utils.translation import gettext, ngettext
 from oauth2_provider.models import get_access_token_model, get_refresh_token_model
 
-from django_at_jwt.authorization_server.resource_servers import registry
 from django_at_jwt.authorization_server.revocation.authorizations import lock_authorizations
 from django_at_jwt.authorization_server.revocation.entries import deny_tokens
 from django_at_jwt.authorization_server.revocation.revoke import end_authorizations, one_transaction
@@ -39,7 +38,7 @@ from django_at_jwt.models.signing_key_event import KeyAction
 from .affected_tokens import AffectedTokens, affected_tokens, live_links, live_tokens
 from .history import UNKNOWN_ORIGIN, ChangeOrigin, key_event, record_events
 from .lock import signing_key_lock
-from .rotation import apply_plan, planned_rotation, report_made_keys, require_keys_that_open
+from .rotation import apply_plan, planned_rotation, report_made_keys, require_keys_that_open, site_policy
 from .store import key_store
 
 if TYPE_CHECKING:
@@ -297,7 +296,7 @@ def _effect_on_others(rows: Mapping[str, SigningKey], kid: str, now: datetime) -
         changed = plan_revocation(
             tuple(before.values()),
             kid,
-            policy=settings.rotation_policy(longest_lifetime=registry.longest_lifetime()),
+            policy=site_policy(),
             algorithms=settings.signing_algorithms,
             now=now,
             leeway=timedelta(seconds=settings.leeway),

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
     from jwcrypto.jwk import JWK
 
+    from django_at_jwt.core.key_lifecycle import RotationPolicy
     from django_at_jwt.core.key_schedule import NextRotation
 
 
@@ -257,35 +258,31 @@ _REMEDY: Final = (
 )
 
 
-def planned_rotation(keys: Sequence[KeyTimes], now: datetime, *, early: Collection[str] = ()) -> RotationPlan:
-    """Plan a rotation by the site's policy.
+def site_policy() -> RotationPolicy:
+    """Return the rotation policy of the settings, for the longest lifetime of a token.
 
     Raises:
         django.db.Error: the resource servers, which may set longer lifetimes, cannot be read.
     """
-    settings = app_settings()
-    return plan_rotation(
-        keys,
-        policy=settings.rotation_policy(longest_lifetime=registry.longest_lifetime()),
-        algorithms=settings.signing_algorithms,
-        now=now,
-        early=early,
-    )
+    return app_settings().rotation_policy(longest_lifetime=registry.longest_lifetime())
+
+
+def planned_rotation(keys: Sequence[KeyTimes], now: datetime, *, early: Collection[str] = ()) -> RotationPlan:
+    """Plan a rotation by the site's policy.
+
+    Raises:
+        django.db.Error: as for :func:`site_policy`.
+    """
+    return plan_rotation(keys, policy=site_policy(), algorithms=app_settings().signing_algorithms, now=now, early=early)
 
 
 def rotation_due(keys: Sequence[KeyTimes], now: datetime) -> NextRotation:
     """Return when the next rotation is due and late by the site's policy.
 
     Raises:
-        django.db.Error: as for :func:`planned_rotation`.
+        django.db.Error: as for :func:`site_policy`.
     """
-    settings = app_settings()
-    return next_rotation(
-        keys,
-        policy=settings.rotation_policy(longest_lifetime=registry.longest_lifetime()),
-        algorithms=settings.signing_algorithms,
-        now=now,
-    )
+    return next_rotation(keys, policy=site_policy(), algorithms=app_settings().signing_algorithms, now=now)
 
 
 def apply_plan(
@@ -348,16 +345,20 @@ def safe_to_purge_after(row: SigningKey) -> datetime | None:
     """
     if row.state_at(timezone.now()) is KeyState.REVOKED:
         return None
-    if row.retired_at is None or row.last_token_expires_at is None:
-        return row.retired_at
-    leeway = timedelta(seconds=app_settings().leeway + STEP_SECONDS)
-    return max(row.retired_at, row.last_token_expires_at + leeway)
+    last = _last_acceptance(row)
+    return row.retired_at if row.retired_at is None or last is None else max(row.retired_at, last)
 
 
 def is_spent(row: SigningKey, now: datetime) -> bool:
     """Return whether all recorded tokens of a key have expired. Not meaningful for a key that still signs."""
+    last = _last_acceptance(row)
+    return last is None or last <= now
+
+
+def _last_acceptance(row: SigningKey) -> datetime | None:
+    """Return until when a recorded token of a key may be accepted, or ``None`` if none is recorded."""
     last = row.last_token_expires_at
-    return last is None or last + timedelta(seconds=app_settings().leeway + STEP_SECONDS) <= now
+    return None if last is None else last + timedelta(seconds=app_settings().leeway + STEP_SECONDS)
 
 
 def _times_of(new: NewKey, kid: str) -> KeyTimes:

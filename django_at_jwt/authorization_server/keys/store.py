@@ -15,7 +15,7 @@ from django.db import Error as AnyDatabaseError
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 
-from django_at_jwt.authorization_server.row_cache import RowCache
+from django_at_jwt.authorization_server.row_cache import RowCache, usual_age_unless_empty
 from django_at_jwt.conf import app_settings, register_process_cache
 from django_at_jwt.core.errors import KeysUnavailable, NoSigningKey, UnacceptableKey
 from django_at_jwt.core.jose.keyring import KeyRing, Signer
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger("django_at_jwt")
 
 _NEVER: Final = float("-inf")
-_EMPTY_MAX_AGE: Final = 1.0
 _RETRY_AFTER: Final = 1.0
 _LEAST_JWK_SET_MAX_AGE: Final = 60
 # Within this time, each process has noticed that a key retired.
@@ -78,7 +77,7 @@ class KeyStore:
 
     def __init__(self) -> None:
         self._rows = RowCache(
-            SigningKeyRow, self._read, max_age=_max_age, retry_after=_RETRY_AFTER, keep_after_change=True
+            SigningKeyRow, self._read, max_age=usual_age_unless_empty, retry_after=_RETRY_AFTER, keep_after_change=True
         )
         # Held while the ring is derived, never while rows are read.
         self._lock = threading.Lock()
@@ -121,17 +120,15 @@ class KeyStore:
         """
         # Don't wait for the cooldown or for another thread's read: any client can send such tokens.
         with self._lock:
-            if self._is_cooling_down():
+            now = time.monotonic()
+            if now - self._unknown_kid_read_at < app_settings().unknown_kid_cooldown:
                 return None
-            self._unknown_kid_read_at = time.monotonic()
+            self._unknown_kid_read_at = now
         try:
             records = self._rows.reread()
         except AnyDatabaseError:
             return None
         return None if records is None else self._ring_of(records)
-
-    def _is_cooling_down(self) -> bool:
-        return time.monotonic() - self._unknown_kid_read_at < app_settings().unknown_kid_cooldown
 
     def forget(self) -> None:
         """Read the rows again at the next use, for instance after a change in this process."""
@@ -239,11 +236,6 @@ class KeyStore:
             key = open_signing_key(record.private_jwe, record.public_key, kid=kid)
             self._opened[kid] = (record.private_jwe, key)
         return key
-
-
-def _max_age(records: tuple[_Record, ...]) -> float:
-    # An empty table is read again soon: the first key is about to be made.
-    return app_settings().key_ring_max_age if records else _EMPTY_MAX_AGE
 
 
 def _is_valid(derived: _DerivedRing, records: tuple[_Record, ...], settings: AppSettings) -> bool:

@@ -115,7 +115,9 @@ def issue_access_token(
     setattr(request, REQUESTED_LIFETIME, lifetime)
     try:
         _set_scopes(request, scopes)
-        _set_lifetime(request)
+        # As oauthlib does for a token request: the site's default, which may come from a function.
+        usual = oauth2_settings.server_kwargs.get("token_expires_in")
+        request.expires_in = usual(request) if callable(usual) else usual
         return _issue(request)
     except IssuanceFailed as failed:
         raise failed.reason from None
@@ -139,12 +141,6 @@ def _set_scopes(request: Request, asked: Sequence[str]) -> None:
         request.scopes = eligible_scopes(client, grant=usual_grant(client, user), user=user, asked=asked)
     except IssuanceError as error:
         refuse(error, request)
-
-
-def _set_lifetime(request: Request) -> None:
-    """Set the site's default lifetime, which may come from a function, as oauthlib does for a token request."""
-    usual = oauth2_settings.server_kwargs.get("token_expires_in")
-    request.expires_in = usual(request) if callable(usual) else usual
 
 
 @sensitive_variables()

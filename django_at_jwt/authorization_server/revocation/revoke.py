@@ -39,7 +39,6 @@ from .issued_tokens import is_live, issued_token, latest_expiry
 from .rows import (
     access_tokens_of_users,
     access_tokens_with,
-    databases,
     delete_codes,
     end_device_codes,
     expire_access_tokens,
@@ -153,12 +152,8 @@ def revoke_audience(audience: str, *, reason: EndReason = EndReason.ADMINISTRATO
         audience: the identifier of the API, or a former one. Tokens with its other identifiers are revoked too.
     """
     server = registry.current().named(audience)
-    revoke_audiences((audience, *(() if server is None else server.names)), reason=reason)
-
-
-def revoke_audiences(audiences: Iterable[str], *, reason: EndReason) -> None:
-    """Revoke all tokens with these values of ``aud`` that were issued until now, at their APIs only."""
-    _deny_audiences(audiences, issued_until=timezone.now(), reason=reason)
+    names = (audience, *(() if server is None else server.names))
+    _deny_audiences(names, issued_until=timezone.now(), reason=reason)
 
 
 def close_audiences(audiences: Iterable[str]) -> None:
@@ -242,11 +237,13 @@ def _has_live_tokens(authorization: Authorization) -> bool:
 
 def one_transaction() -> ExitStack:
     """Return transactions of all databases concerned; that of the deny list commits first."""
-    others = (*databases(), *(router.db_for_write(model) for model in (IssuedToken, Authorization)))
-    denying = router.db_for_write(DenyListEntry)
-    stack = ExitStack()
+    toolkit_models = (get_access_token_model(), get_refresh_token_model(), get_grant_model(), get_device_grant_model())
     # The last one entered is the first one left.
-    for database in (*(name for name in dict.fromkeys(others) if name != denying), denying):
+    denying, *others = dict.fromkeys(
+        router.db_for_write(model) for model in (DenyListEntry, *toolkit_models, IssuedToken, Authorization)
+    )
+    stack = ExitStack()
+    for database in (*others, denying):
         stack.enter_context(transaction.atomic(using=database))
     return stack
 

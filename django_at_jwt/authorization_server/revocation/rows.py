@@ -141,12 +141,6 @@ def access_tokens_with(condition: Q, *, lock: bool = False) -> list[Any]:
     return list((rows.select_for_update() if lock else rows).values_list("access_token", flat=True))
 
 
-def databases() -> list[str]:
-    """Return the aliases of the databases that have these rows."""
-    models = (get_access_token_model(), get_refresh_token_model(), get_grant_model(), get_device_grant_model())
-    return [router.db_for_write(model) for model in models]
-
-
 def in_batches(values: Iterable[_T]) -> Iterator[list[_T]]:
     """Yield lists of at most :data:`BATCH` values."""
     iterator = iter(values)

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import router
 
 from django_at_jwt.authorization_server.claims.import_export import UnusableFile, export_mappers
 from django_at_jwt.management.errors import as_command_error
 from django_at_jwt.models import ClaimMapper
+from django_at_jwt.models.primary import primary_rows
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
@@ -31,10 +31,9 @@ class Command(BaseCommand):
         Raises:
             CommandError: exit status 1; nothing was exported.
         """
-        rows = ClaimMapper.objects.using(router.db_for_write(ClaimMapper))
         try:
             with as_command_error("Nothing was exported"):
-                text = export_mappers(rows)
+                text = export_mappers(primary_rows(ClaimMapper))
         except UnusableFile as error:
             raise CommandError(f"Nothing was exported. Correct or delete these mappers first:\n{error}") from None
         if output is None:
