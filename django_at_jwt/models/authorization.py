@@ -89,14 +89,13 @@ def new_identifier() -> str:
 
 
 class Authorization(models.Model):
-    """What a resource owner approved and how they logged in, which is the same for all tokens of the authorization.
+    """What a resource owner approved and how they logged in: the same for all its tokens (RFC 9068 section 2.2.1).
 
     User and client are stored by model label and primary key, without foreign keys: django-oauth-toolkit's tables may
     be in another database, and ``AccessToken.user`` may refer to another model than ``AUTH_USER_MODEL``. The user is
     empty until a device is approved.
 
-    ``code_hash`` identifies the code or device code, also after its exchange, and ``family`` the refresh tokens
-    (RFC 9068 section 2.2.1).
+    ``code_hash`` identifies the code or device code, also after its exchange, and ``family`` the refresh tokens.
     """
 
     identifier = models.CharField(_("identifier"), max_length=32, default=new_identifier, editable=False)

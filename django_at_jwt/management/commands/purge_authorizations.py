@@ -44,10 +44,8 @@ class Command(BaseCommand):
             purged = purge_authorizations(dry_run=options["dry_run"], progress=progress)
             clients = purge_unused_clients(dry_run=options["dry_run"], progress=progress)
         did = "Would delete" if options["dry_run"] else "Deleted"
-        authorizations, tokens = (
-            count(purged.authorizations, "authorization"),
-            count(purged.issued_tokens, "issued token"),
-        )
+        authorizations = count(purged.authorizations, "authorization")
+        tokens = count(purged.issued_tokens, "issued token")
         entries = count(purged.deny_list_entries, "deny list entry", "deny list entries")
         unused = count(clients, "unused client")
         self.stdout.write(f"{did} {authorizations}, {tokens}, {entries} and {unused}.")

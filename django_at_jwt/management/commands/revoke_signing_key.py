@@ -102,9 +102,11 @@ class Command(BaseCommand):
             self.stdout.write("\n".join(_key_lines(revocation, dry_run=dry_run)))
             self.stdout.flush()
         report = revoke_issued_tokens(revocation, refresh_tokens=which, origin=origin, dry_run=dry_run)
-        lines = _as_json(revocation, report) if options["json"] else _report_lines(report, which, dry_run=dry_run)
-        self.stdout.write("\n".join(lines))
-        problems = [problem for problem in (revocation.problem,) if problem]
+        if options["json"]:
+            self.stdout.write(_as_json(revocation, report))
+        else:
+            self.stdout.write("\n".join(_report_lines(report, which, dry_run=dry_run)))
+        problems = [revocation.problem] if revocation.problem else []
         if report.problems:
             problems += [*report.problems, _TRY_AGAIN]
         if problems:
@@ -205,7 +207,7 @@ def _affected_lines(affected: AffectedTokens) -> list[str]:
     return lines
 
 
-def _as_json(revocation: KeyRevocation, report: RevocationReport) -> list[str]:
+def _as_json(revocation: KeyRevocation, report: RevocationReport) -> str:
     affected = report.affected_tokens
     document = {
         "kid": revocation.kid,
@@ -226,4 +228,4 @@ def _as_json(revocation: KeyRevocation, report: RevocationReport) -> list[str]:
         "problems": [*([revocation.problem] if revocation.problem else []), *report.problems],
         "settings": {"REVOKED_KIDS": [revocation.kid]},
     }
-    return [json.dumps(document, indent=2)]
+    return json.dumps(document, indent=2)

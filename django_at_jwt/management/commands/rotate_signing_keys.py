@@ -95,8 +95,7 @@ class Command(BaseCommand):
         self.changed = bool(rotation.plan or rotation.client_secret_key)
         if not options["dry_run"]:
             self._record()
-        lines = (_as_json if options["json"] else _as_text)(rotation, dry_run=options["dry_run"])
-        self.stdout.write("\n".join(lines))
+        self.stdout.write((_as_json if options["json"] else _as_text)(rotation, dry_run=options["dry_run"]))
 
     def _record(self) -> None:
         try:
@@ -117,19 +116,19 @@ class Command(BaseCommand):
         return (algorithm,)
 
 
-def _as_text(rotation: Rotation, *, dry_run: bool) -> list[str]:
+def _as_text(rotation: Rotation, *, dry_run: bool) -> str:
     lines = plan_lines(rotation.plan, dry_run=dry_run)
     if rotation.client_secret_key:
         lines.append(f"{'Would create' if dry_run else 'Created'} the key that hashes client secrets.")
     elif not rotation.plan:
         lines.append("Nothing to do.")
-    return [*lines, *schedule_lines(rotation.times_after, rotation.at)]
+    return "\n".join([*lines, *schedule_lines(rotation.times_after, rotation.at)])
 
 
 _INSTANTS = ("announced_at", "signing_at", "retained_at", "retired_at", "revoked_at", "last_token_expires_at")
 
 
-def _as_json(rotation: Rotation, *, dry_run: bool) -> list[str]:
+def _as_json(rotation: Rotation, *, dry_run: bool) -> str:
     keys = [
         {
             "kid": row.kid,
@@ -147,4 +146,4 @@ def _as_json(rotation: Rotation, *, dry_run: bool) -> list[str]:
         "planned": plan_as_json(rotation.plan),
         "keys": keys,
     }
-    return [json.dumps(document, indent=2)]
+    return json.dumps(document, indent=2)
