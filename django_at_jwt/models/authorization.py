@@ -143,27 +143,17 @@ class Authorization(models.Model):
         return f"authorization {self.pk}"
 
     @classmethod
-    def for_code(
-        cls,
-        code: str,
-        *,
-        client: Any,
-        user: Any = None,
-        scopes: Sequence[str],
-        resources: Sequence[str],
-        expires_at: datetime,
-        **others: Any,
+    def for_device(
+        cls, device_code: str, *, client: Any, scopes: Sequence[str], resources: Sequence[str], expires_at: datetime
     ) -> Self:
-        """Return an unsaved row for an authorization code or device code."""
+        """Return an unsaved row for a device code, which has no user until it is approved."""
         row = cls(
-            code_hash=credential_hash(code),
+            code_hash=credential_hash(device_code),
             scopes=" ".join(scopes),
             resources=list(resources),
             expires_at=expires_at,
-            **others,
         )
         row.set_client(client)
-        row.set_user(user)
         return row
 
     def set_user(self, user: Any) -> None:

@@ -50,7 +50,7 @@ class DeviceAuthorizationView(EndpointMixin, OwnCoreMixin, toolkit_views.DeviceA
         if response.status_code == HTTPStatus.OK:
             answer = json.loads(response.content)
             begin_polling(answer["device_code"], answer["interval"])
-            Authorization.for_code(
+            Authorization.for_device(
                 answer["device_code"],
                 client=self._client,
                 scopes=self._audience.scopes,

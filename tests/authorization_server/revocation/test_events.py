@@ -31,7 +31,7 @@ from django_at_jwt.authorization_server.revocation.deny_list import deny_list
 from django_at_jwt.core.deny_list import DenyKind, DenyList
 from django_at_jwt.core.errors import TokenRejected
 from django_at_jwt.models import Authorization, DenyListEntry, IssuedToken, ResourceServer
-from django_at_jwt.models.authorization import EndReason
+from django_at_jwt.models.authorization import EndReason, credential_hash
 from django_at_jwt.models.primary import primary_rows
 from django_at_jwt.revocation import revoke_user
 from tests.admin.pages import confirm, send
@@ -119,11 +119,7 @@ class TestRevocationEndpoint:
         code = web.authorize(user)["code"]
         Authorization.objects.filter(family=None).delete()
         row = tokens.authorization
-        Authorization.objects.filter(pk=row.pk).update(
-            code_hash=Authorization.for_code(
-                code, client=None, scopes=(), resources=(), expires_at=timezone.now()
-            ).code_hash
-        )
+        Authorization.objects.filter(pk=row.pk).update(code_hash=credential_hash(code))
         revoke(web, tokens.response["refresh_token"])
         assert web.exchange(code).json()["error"] == "invalid_grant"
 

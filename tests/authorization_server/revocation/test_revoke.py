@@ -134,9 +134,10 @@ class TestAuthorization:
         assert second.is_live()
 
     def test_ends_its_device_code(self, user, web, device):
-        row = Authorization.for_code(
-            "a device code", client=web.application, user=user, scopes=(), resources=(), expires_at=device.expires
+        row = Authorization.for_device(
+            "a device code", client=web.application, scopes=(), resources=(), expires_at=device.expires
         )
+        row.set_user(user)
         row.save()
         assert revoke_authorization(row.identifier) == 1
         device.refresh_from_db()

@@ -227,7 +227,7 @@ def test_transaction_of_a_request_is_rolled_back_before_the_answer(rf, settings,
     @guarded
     def view(request):
         seen.append(get_connection().in_atomic_block)
-        Authorization.for_code("a code", client=None, scopes=[], resources=[], expires_at=timezone.now()).save()
+        Authorization.for_device("a code", client=None, scopes=[], resources=[], expires_at=timezone.now()).save()
         raise OperationalError("the server closed the connection")
 
     # Django must not begin a transaction around the view: its errors would not be answered.
