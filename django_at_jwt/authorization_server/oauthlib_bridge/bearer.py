@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
@@ -35,7 +36,7 @@ from django_at_jwt.models.primary import primary_rows
 from .opaque_token import authorization_of_row, check_holders, check_kind, claims_of_row
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from django_at_jwt.core.profile import AccessTokenClaims
 
@@ -75,27 +76,31 @@ class BearerTokenMixin:
         """
         if not token:
             return bool(super().validate_bearer_token(token, scopes, request))  # type: ignore[misc]
-        audiences = self._expected_audiences(request)
-        row = claims = None
         try:
-            if claims_to_be_ours(token):
-                claims = _verify(token, request)
-                row = self._load_access_token(token) or _unstored_row(claims, token)  # type: ignore[attr-defined]
-            else:
-                if audiences is not None or _is_own_endpoint(_address_of(request)):
-                    row = self._load_access_token(token)  # type: ignore[attr-defined]
-                if row is None or not row.resource:
-                    if not super().validate_bearer_token(token, scopes, request):  # type: ignore[misc]
-                        return False
-                    check_kind(request.access_token)
-                    _check_deny_list(None, request.access_token, request, audiences)
-                    return True
-            check_row(row, request, audiences=audiences)
-            _check_deny_list(claims, row, request, audiences)
+            with _rejecting_in_outages(request):
+                return self._validate_access_token(token, scopes, request)
         except TokenRejected as rejected:
             emit(AccessTokenRejected(where="issuer", reason=rejected.reason, detail=rejected.detail))
             request.oauth2_error = {"error": INVALID_TOKEN, "error_description": "The access token is invalid."}
             return False
+
+    @sensitive_variables()
+    def _validate_access_token(self, token: str, scopes: Sequence[str], request: Request) -> bool:
+        audiences = self._expected_audiences(request)
+        row: Any = None
+        claims = verify_own(token) if claims_to_be_ours(token) else None
+        if claims is not None:
+            row = self._load_access_token(token) or _unstored_row(claims, token)  # type: ignore[attr-defined]
+        elif audiences is not None or _is_own_endpoint(_address_of(request)):
+            row = self._load_access_token(token)  # type: ignore[attr-defined]
+        if claims is None and (row is None or not row.resource):
+            if not super().validate_bearer_token(token, scopes, request):  # type: ignore[misc]
+                return False
+            check_kind(request.access_token)
+            _check_deny_list(None, request.access_token, request, audiences)
+            return True
+        check_row(row, request, audiences=audiences)
+        _check_deny_list(claims, row, request, audiences)
         if not row.is_valid(scopes):
             self._set_oauth2_error_on_request(request, row, scopes)  # type: ignore[attr-defined]
             return False
@@ -127,15 +132,23 @@ def claims_to_be_ours(token: str) -> bool:
         return False
 
 
-def _verify(token: str, request: Request) -> AccessTokenClaims:
+@contextmanager
+def _rejecting_in_outages(request: Request) -> Iterator[None]:
+    """Reject a token that cannot be checked, except at the issuer's own endpoints, which answer 503.
+
+    DOT's other views cannot answer 503. Rejecting is safe, and the reason is logged.
+
+    Raises:
+        TokenRejected: the keys or the deny list cannot be read.
+    """
     try:
-        return verify_own(token)
-    except KeysUnavailable as error:
+        yield
+    except (KeysUnavailable, RevocationUnavailable) as error:
         if _is_own_endpoint(_address_of(request)):
-            # Answered with 503.
             raise
-        # DOT's other views cannot answer 503. Rejecting is safe, and the reason is logged.
-        raise TokenRejected(RejectionReason.UNKNOWN_KEY, str(error)) from None
+        is_key = isinstance(error, KeysUnavailable)
+        reason = RejectionReason.UNKNOWN_KEY if is_key else RejectionReason.UNKNOWN_REVOCATION
+        raise TokenRejected(reason, str(error)) from None
 
 
 def verify_own(token: str) -> AccessTokenClaims:
@@ -164,7 +177,7 @@ def _check_deny_list(
 
     Raises:
         TokenRejected: it does.
-        RevocationUnavailable: the list cannot be read, and the request is for one of the issuer's own endpoints.
+        RevocationUnavailable: the list cannot be read.
     """
     checked, address = claims or claims_of_row(row), _address_of(request)
     if audiences is not None:
@@ -172,16 +185,9 @@ def _check_deny_list(
         checked = checked.limited_to(frozenset(audiences)) if checked.audience else checked._replace(audience=audiences)
     elif not _is_own_endpoint(address):
         checked = checked._replace(audience=_covering(row.resource or (), address) or checked.audience)
-    try:
-        deny_list.check(checked, None)
-        if claims is None:
-            deny_list.check_authorization(lambda: authorization_of_row(row))
-    except RevocationUnavailable as error:
-        if _is_own_endpoint(address):
-            # Answered with 503.
-            raise
-        # As for the keys.
-        raise TokenRejected(RejectionReason.UNKNOWN_REVOCATION, str(error)) from None
+    deny_list.check(checked, None)
+    if claims is None:
+        deny_list.check_authorization(lambda: authorization_of_row(row))
 
 
 def _covering(resources: Sequence[str], address: str) -> tuple[str, ...]:
