@@ -145,17 +145,7 @@ def import_signing_key(
         NoSigningKey: a signing or announced key cannot be decrypted, or this key could not be encrypted.
         TimeoutError: another change to the signing keys is running.
     """
-    settings = app_settings()
-    if algorithm not in settings.signing_algorithms:
-        in_use = ", ".join(settings.signing_algorithms)
-        raise KeyChangeRefused(f'{algorithm} is not in AT_JWT["SIGNING_ALGORITHMS"] ({in_use}).')
-    try:
-        OpenKey.from_jwk(jwk, algorithm=algorithm)
-    except UnacceptableKey as error:
-        wanted = ALGORITHMS[algorithm]
-        other = (jwk.get("kty"), jwk.get("crv")) != (wanted.key_type, wanted.curve)
-        remedy = ", or name another algorithm with --algorithm" if other else ""
-        raise KeyChangeRefused(f"The key cannot be used: {error}{remedy}.") from None
+    _require_usable(jwk, algorithm)
     jwk = canonical_private_jwk(jwk)
     kid = jwk.thumbprint()
     require_sound_policy()
@@ -166,7 +156,7 @@ def import_signing_key(
             raise KeyChangeRefused(f"Signing key {kid} already exists.")
         require_keys_that_open(rows, now)
         first = not any(row.state_at(now) in PUBLISHED_STATES for row in rows)
-        signing_at = now if first else now + settings.propagation_time
+        signing_at = now if first else now + app_settings().propagation_time
         times = KeyTimes(kid=kid, algorithm=algorithm, announced_at=now, signing_at=signing_at)
         if dry_run:
             plan = planned_rotation([*(row.times for row in rows), times], now)
@@ -182,3 +172,17 @@ def import_signing_key(
         report_made_keys([imported], cause="import")
         report_made_keys(rotation.made, cause="rotation")
     return KeyImport(kid=kid, algorithm=algorithm, signing_at=signing_at, plan=plan)
+
+
+@sensitive_variables()
+def _require_usable(jwk: JWK, algorithm: str) -> None:
+    in_use = app_settings().signing_algorithms
+    if algorithm not in in_use:
+        raise KeyChangeRefused(f'{algorithm} is not in AT_JWT["SIGNING_ALGORITHMS"] ({", ".join(in_use)}).')
+    try:
+        OpenKey.from_jwk(jwk, algorithm=algorithm)
+    except UnacceptableKey as error:
+        wanted = ALGORITHMS[algorithm]
+        other = (jwk.get("kty"), jwk.get("crv")) != (wanted.key_type, wanted.curve)
+        remedy = ", or name another algorithm with --algorithm" if other else ""
+        raise KeyChangeRefused(f"The key cannot be used: {error}{remedy}.") from None
