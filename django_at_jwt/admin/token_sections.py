@@ -148,13 +148,11 @@ def _lines(request: HttpRequest, rows: Sequence[Authorization]) -> list[Authoriz
     for row in rows:
         client = clients.get(row.identifier)
         page = f"{model._meta.app_label}_{model._meta.model_name}_change"
-        # Without a resource, it is from before this app was installed, and counts as one for the default.
-        resources = row.resources or ([] if known.default is None else [known.default])
         event = AuthenticationEvent.from_session(row.authentication, now=math.inf)
         line = AuthorizationLine(
             client=_("(deleted client)") if client is None else client.name or client.client_id,
             client_url=_address(request, page, client.pk) if client is not None and may_view else "",
-            apis=tuple(str(known.named(each) or each) for each in resources),
+            apis=tuple(str(known.named(each) or each) for each in known.or_default(row.resources)),
             methods=() if event is None else event.methods,
             logged_in_at=format_instant(None if event is None else as_datetime(event.authenticated_at)),
             last_token_at=format_instant(row.last_token_at),

@@ -143,8 +143,7 @@ def report_token_formats(now: datetime) -> FormatReport:
     servers = registry.latest()
     found: dict[_Kind, _Tokens] = {}
     for client, resource, kind, tokens in _counted(live, links) if is_one_query else _looked_up(live, links):
-        audience = tuple(resource or ()) or (() if servers.default is None else (servers.default,))
-        key = _Kind(client, audience, *_FORMATS[kind])
+        key = _Kind(client, tuple(servers.or_default(resource)), *_FORMATS[kind])
         found[key] = found[key].joined(tokens) if key in found else tokens
     return FormatReport(
         groups=tuple(sorted(_described(found, servers), key=_place)),

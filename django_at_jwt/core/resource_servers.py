@@ -193,6 +193,13 @@ class ResourceServers:
         found = ((name, self.named(name)) for name in names)
         return list(dict.fromkeys(name if server is None else server.identifier for name, server in found))
 
+    def or_default(self, resources: Iterable[str] | None) -> list[str]:
+        """Return the resources of a stored row, or the default if it has none, as rows from before this app.
+
+        Empty if there is no default resource either.
+        """
+        return list(resources or ()) or ([] if self.default is None else [self.default])
+
     def collisions(self) -> Iterator[tuple[str, str]]:
         """Yield each name that is equivalent to another one, with the one that takes precedence."""
         seen: dict[str, str] = {}

@@ -93,6 +93,14 @@ def test_the_default_need_not_be_described():
     assert str(registry.by_identifier[API]) == API
 
 
+@pytest.mark.parametrize("resources", [None, []])
+def test_a_row_without_resources_is_for_the_default(resources):
+    registry = ResourceServers.of((), default=API)
+    assert registry.or_default(resources) == [API]
+    assert registry.or_default([REPORTS]) == [REPORTS]
+    assert ResourceServers().or_default(resources) == []
+
+
 def test_declared():
     everything = {
         "name": "Reports",

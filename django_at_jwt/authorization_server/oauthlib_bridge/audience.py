@@ -6,7 +6,7 @@ parameter. The stored audience keeps DOT's rows consistent with ``aud``.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from django_at_jwt.authorization_server.client_options import token_format_of
 from django_at_jwt.authorization_server.resource_servers import audience_errors, registry
@@ -119,11 +119,8 @@ def _previously_granted(request: Request) -> Sequence[str] | None:
     return _or_default(row.resource)
 
 
-def _or_default(resources: Any) -> Sequence[str]:
-    """Return the resources, or the current default for rows without any, stored before this app was installed."""
-    if resources:
-        return list(resources)
-    default = registry.current().default
-    if default is None:
+def _or_default(resources: Sequence[str] | None) -> Sequence[str]:
+    granted = registry.current().or_default(resources)
+    if not granted:
         raise NoDefaultResource
-    return [default]
+    return granted

@@ -117,9 +117,8 @@ class BearerTokenMixin:
             return None
         if self.audience is not None or urlsplit(address).netloc:
             return None if self.audience is None else audiences_of_view(self.audience)
-        default = registry.current().default
         # Without a default resource, an empty tuple rejects all tokens.
-        return app_settings().audience or (() if default is None else (default,))
+        return app_settings().audience or tuple(registry.current().or_default(None))
 
 
 def claims_to_be_ours(token: str) -> bool:

@@ -20,8 +20,6 @@ from django_at_jwt.models.authorization import credential_hash
 from django_at_jwt.models.primary import primary_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from django_at_jwt.core.verifier import Expectations
 
 OPAQUE_ID_PREFIX: Final = "opaque-"
@@ -132,7 +130,7 @@ def _as_claims(row: Any, issuer: str) -> dict[str, Any]:
     return {
         "iss": issuer,
         "sub": client_id if row.user is None else _subject(row),
-        "aud": list(_audience(row.resource)),
+        "aud": list(row.resource or registry.current().or_default(())),
         "client_id": client_id,
         "iat": int(row.created.timestamp()),
         "exp": int(row.expires.timestamp()),
@@ -147,10 +145,3 @@ def _subject(row: Any) -> str:
         return subject_of(row.user, row.application)
     except IssuanceError as error:
         raise TokenRejected(RejectionReason.UNKNOWN_SUBJECT, error.detail) from None
-
-
-def _audience(resource: Sequence[str] | None) -> Sequence[str]:
-    if resource:
-        return resource
-    default = registry.current().default
-    return [] if default is None else [default]

@@ -168,12 +168,10 @@ def has_agreed(user: Any, client: Any, audience: Audience) -> bool:
         ended_at__isnull=True,
     )
     resources, scopes, known = set(audience.identifiers), set(audience.scopes), registry.current()
-    # A refresh token from before this app was installed has no resource and counts as one for the default.
-    default = [] if known.default is None else [known.default]
     covering = [
         row
         for row in rows
-        if resources <= {*known.registered(row.resources or default)} and scopes <= set(row.scopes.split())
+        if resources <= {*known.registered(known.or_default(row.resources))} and scopes <= set(row.scopes.split())
     ]
     if any(row.tokens_expire_at is not None and row.tokens_expire_at > now for row in covering):
         return True
