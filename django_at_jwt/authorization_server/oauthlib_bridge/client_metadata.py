@@ -80,7 +80,7 @@ class ClientMetadataMixin:
             if request.client is None:
                 return None
             return super()._load_application(client_id, request)  # type: ignore[misc]
-        if _is_without_user(request):
+        if WITHOUT_FETCH in request.headers or is_endpoint(request.uri or "", *ENDPOINTS_WITHOUT_USER):
             client = stored_client(client_id)
             if client is None or not client.is_usable(request):
                 return None
@@ -101,7 +101,3 @@ class ClientMetadataMixin:
                 single_line(error),
             )
             return None
-
-
-def _is_without_user(request: Request) -> bool:
-    return WITHOUT_FETCH in request.headers or is_endpoint(request.uri or "", *ENDPOINTS_WITHOUT_USER)

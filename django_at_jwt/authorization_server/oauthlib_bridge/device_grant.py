@@ -60,8 +60,8 @@ class DeviceGrantMixin:
             super().validate_grant_type(client_id, grant_type, client, request, *args, **kwargs)  # type: ignore[misc]
         )
         if allowed and grant_type == DEVICE_CODE:
-            device = _device_grant(request)
-            if device is None:
+            device = stored(request, DEVICE_CODE_ROW) or _find_device(request)
+            if device is None or device.client_id != request.client.client_id:
                 raise InvalidGrantError(request=request)
             if device.is_expired():
                 raise ExpiredTokenError(request=request)
@@ -103,12 +103,6 @@ def _consented_scopes(request: Request) -> list[str]:
     if authorization is not None:
         return authorization.scopes.split()
     return str(stored(request, DEVICE_GRANT).scope or "").split()
-
-
-def _device_grant(request: Request) -> Any:
-    """Return the device grant of a token request, or ``None`` if it belongs to another client or does not exist."""
-    device = stored(request, DEVICE_CODE_ROW) or _find_device(request)
-    return device if device is not None and device.client_id == request.client.client_id else None
 
 
 def _find_device(request: Request) -> Any:

@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 
     from oauthlib.common import Request
 
-    from django_at_jwt.core.audience import Audience
-
     from .refresh_families import LockedFamily, Superseded
 
 
@@ -227,13 +225,10 @@ def _end_reused(refresh_token: str) -> None:
 
 def _can_reissue(replacement: Any, request: Request) -> bool:
     """Return whether a retry can get the tokens of the first use: stored in clear, not expired, and as requested."""
+    if not replacement.token or replacement.is_expired():
+        return False
     audience = resolved_audience(request)
-    return (
-        bool(replacement.token)
-        and not replacement.is_expired()
-        and (audience is None or _is_for(replacement, audience))
+    return audience is None or (
+        set(replacement.resource) == set(audience.identifiers)
+        and set(replacement.scope.split()) == set(audience.scopes)
     )
-
-
-def _is_for(row: Any, audience: Audience) -> bool:
-    return set(row.resource) == set(audience.identifiers) and set(row.scope.split()) == set(audience.scopes)

@@ -62,7 +62,9 @@ class AccessTokenValidatorMixin(
         # oauthlib exposes parameters as attributes. With "grant_type" in the query of an authorization request, DOT
         # would store the user's token as the client's own.
         request.grant_type = None
-        _refuse_unusable_values(request)
+        # Also checked when the consent form is sent: the user may have changed its hidden fields.
+        if len(request.nonce or "") > _LONGEST_NONCE:
+            raise InvalidRequestError(f"The nonce must have at most {_LONGEST_NONCE} characters.", request=request)
         check_code_challenge(request, is_required=self.is_pkce_required(client_id, request))  # type: ignore[attr-defined]
         if not super().validate_scopes(client_id, scopes, client, request, *args, **kwargs):
             return False
@@ -96,9 +98,3 @@ class AccessTokenValidatorMixin(
     def validate_silent_authorization(self, request: Request) -> bool:
         """Return whether no consent page is needed, for ``prompt=none``: only if the client always skips it."""
         return bool(request.client.skip_authorization)
-
-
-def _refuse_unusable_values(request: Request) -> None:
-    # Also for the hidden fields of the consent form, which the user may have changed.
-    if len(request.nonce or "") > _LONGEST_NONCE:
-        raise InvalidRequestError(f"The nonce must have at most {_LONGEST_NONCE} characters.", request=request)

@@ -1,6 +1,8 @@
 """End django-oauth-toolkit's rows: refresh tokens, access tokens, codes and device codes.
 
-Each function takes a constant number of statements, unless the site has swapped the model and overrides ``revoke()``.
+Each function takes a constant number of statements, unless the site has swapped the model and overrides ``revoke()``,
+or several live refresh tokens are equal.
+
 Call them in a transaction, refresh tokens before access tokens: django-oauth-toolkit locks them in that order.
 """
 

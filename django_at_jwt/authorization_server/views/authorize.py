@@ -116,7 +116,8 @@ class AuthorizationView(ConsentPageMixin, OwnCoreMixin, toolkit_views.Authorizat
         """
         if self._pushed is not None:
             # DOT's view has replaced the parameters by the pushed ones; only the prompt may differ.
-            _replace_parameters(request, self._pushed)
+            request.GET = self._pushed  # type: ignore[assignment]
+            request.META["QUERY_STRING"] = self._pushed.urlencode()
         _limit_documents(request)
         scopes, credentials = super().validate_authorization_request(request)
         self._audience = audience = resolved_audience(credentials["request"])
@@ -294,11 +295,6 @@ def _without_login_prompt(parameters: QueryDict) -> QueryDict:
     if not remaining["prompt"]:
         del remaining["prompt"]
     return remaining
-
-
-def _replace_parameters(request: HttpRequest, parameters: QueryDict) -> None:
-    request.GET = parameters  # type: ignore[assignment]
-    request.META["QUERY_STRING"] = parameters.urlencode()
 
 
 def _with_issuer(address: str, issuer: str) -> str:

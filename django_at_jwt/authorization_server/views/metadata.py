@@ -36,8 +36,9 @@ class MetadataView(PublicDocumentView):
         Raises:
             Http404: the address is of another issuer, or no issuer is set.
         """
-        self._refuse_other_issuers()
-        issuer = local_issuer()
+        issuer, inserted = local_issuer(), self.kwargs.get("issuer_path")
+        if inserted is not None and inserted.strip("/") != urlsplit(issuer).path.strip("/"):
+            raise Http404("The address is of another issuer.")
         if not issuer:
             raise Http404("OIDC_ISS_ENDPOINT is not set. The Host header of a request does not name the issuer.")
         oauth = _dot_document(_OAuthDocument, request)
@@ -45,25 +46,20 @@ class MetadataView(PublicDocumentView):
         oauth["device_authorization_endpoint"] = _address("device-authorization", issuer)
         # DOT reads only its own setting.
         oauth["registration_endpoint"] = _address("dcr-register", issuer) if registration_is_enabled() else None
-        openid = None
-        if oauth2_settings.OIDC_ENABLED:
-            openid = _dot_document(_OpenIdDocument, request)
+        openid = _dot_document(_OpenIdDocument, request) if oauth2_settings.OIDC_ENABLED else None
+        settings = app_settings()
+        revocations = first_path(mounted_views(RevocationsView)) if settings.publish_revocations else None
         return authorization_server_metadata(
             oauth,
             openid,
             issuer=issuer,
             jwks_uri=_at(first_path(mounted_views(JwkSetView)), issuer),
-            signing_algorithms=app_settings().signing_algorithms,
-            introspection_algorithms=app_settings().signing_algorithms if mounted_views(IntrospectTokenView) else (),
+            signing_algorithms=settings.signing_algorithms,
+            introspection_algorithms=settings.signing_algorithms if mounted_views(IntrospectTokenView) else (),
             authentication_contexts=_contexts(),
             offer=_offer(),
-            revocations_uri=_revocations_uri(issuer),
+            revocations_uri=_at(revocations, issuer),
         )
-
-    def _refuse_other_issuers(self) -> None:
-        inserted = self.kwargs.get("issuer_path")
-        if inserted is not None and inserted.strip("/") != urlsplit(local_issuer()).path.strip("/"):
-            raise Http404("The address is of another issuer.")
 
 
 class DiscoveryView(MetadataView):
@@ -114,10 +110,6 @@ def _read_special_clients(database: str) -> frozenset[str]:
 # the metadata omits them on a site without such a client.
 special_clients: Final = RowCache(get_application_model(), _read_special_clients)
 register_process_cache(special_clients.clear)
-
-
-def _revocations_uri(issuer: str) -> str | None:
-    return _at(first_path(mounted_views(RevocationsView)), issuer) if app_settings().publish_revocations else None
 
 
 def _offer() -> Offer:
