@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from urllib.parse import quote
 
 import pytest
 
@@ -13,6 +14,11 @@ from .rotate_and_die import STEPS
 pytestmark = pytest.mark.ci
 
 PROCESSES = 20
+# Options of connections whose transactions see the rows as of their first query.
+ISOLATED = {
+    "postgresql": "options=" + quote("-c default_transaction_isolation=repeatable\\ read"),
+    "mysql": "isolation_level=" + quote("repeatable read"),
+}
 
 
 @pytest.fixture(params=KINDS)
@@ -32,6 +38,15 @@ def test_many_processes_rotate_at_once(database_url):
     assert sorted(json.loads(done.stdout)) == [0, *[3] * (PROCESSES - 1)], done.stderr
     document = json.loads(manage(database_url, "rotate_signing_keys", "--json", "--dry-run").stdout)
     assert document["changed"] is False
+    assert Counter(key["state"] for key in document["keys"]) == {"signing": 1, "announced": 1}
+
+
+@pytest.mark.parametrize("kind", ISOLATED)
+def test_processes_rotate_at_once_at_a_higher_isolation_level(kind, database_url):
+    url = f"{database_url}?{ISOLATED[kind]}"
+    done = run(url, "tests.processes.rotate_together", "5")
+    assert sorted(json.loads(done.stdout)) == [0, 3, 3, 3, 3], done.stderr
+    document = json.loads(manage(url, "rotate_signing_keys", "--json", "--dry-run").stdout)
     assert Counter(key["state"] for key in document["keys"]) == {"signing": 1, "announced": 1}
 
 

@@ -17,6 +17,7 @@ _SQLITE_ERROR: Final = 1
 _MYSQL_CLIENT_ERRORS: Final = range(2000, 3000)
 _MYSQL_OUTAGES: Final = frozenset(
     {
+        1020,  # MariaDB, REPEATABLE READ: another transaction has changed the row
         1021,  # disk full
         1037,  # out of memory
         1038,  # out of sort memory

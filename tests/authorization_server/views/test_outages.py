@@ -205,6 +205,7 @@ class SqliteError(Exception):
         (IntegrityError(), False),
         (with_cause(OperationalError, 2006, "gone away", cause=MysqlError()), True),
         (with_cause(OperationalError, 1290, "read-only", cause=MysqlError()), True),
+        (with_cause(OperationalError, 1020, "changed since last read", cause=MysqlError()), True),
         (with_cause(OperationalError, 1054, "unknown column", cause=MysqlError()), False),
         (with_cause(OperationalError, 1366, "incorrect string value", cause=MysqlError()), False),
         (with_cause(OperationalError, "locked", cause=SqliteError(5)), True),
