@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from django.apps import apps
 from django.contrib.auth import get_user_model
 from django.contrib.auth.hashers import get_hasher, identify_hasher, is_password_usable
+from django.db import connections
 from django.db.models import Q
 from django.db.models.signals import post_delete, post_save, pre_delete, pre_save
 from django.utils import timezone
@@ -129,8 +130,20 @@ def _before_user_save(
     if reason is EndReason.USER_DEACTIVATED or app_settings().revoke_on_password_change:
         setattr(instance, _PENDING, reason)
         for model in _user_models_of(instance):
-            # Before the row of the user, as token requests do.
-            lock_authorizations(live_authorizations_of_users([instance], model))
+            if _is_saved_alone(using):
+                revoke_users([instance], model=model, reason=reason)
+            else:
+                # Before the row of the user, as token requests do.
+                lock_authorizations(live_authorizations_of_users([instance], model))
+
+
+def _is_saved_alone(using: str) -> bool:
+    """Return whether a row is committed as soon as it is saved, before the receivers of ``post_save``.
+
+    They revoke what was issued in the meantime. If they fail, or the process is killed, saving the row again revokes
+    nothing, so revoke before the row is saved, too.
+    """
+    return not connections[using].in_atomic_block
 
 
 def _former(
@@ -190,6 +203,8 @@ def _before_client_save(
     former = None if raw else _former(instance, ("client_id",), using, update_fields)
     if former is not None and former["client_id"] != instance.client_id:
         setattr(instance, _PENDING, former["client_id"])
+        if _is_saved_alone(using):
+            deny_tokens_of_client(former["client_id"])
 
 
 def _after_client_save(instance: Any, **_kwargs: Any) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 
 import pytest
@@ -14,7 +14,7 @@ from django.contrib.auth.forms import SetPasswordForm
 from django.contrib.auth.hashers import make_password
 from django.core import serializers
 from django.core.management import call_command
-from django.db import connections, router
+from django.db import OperationalError, connections, router
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils import timezone
 from oauth2_provider.models import (
@@ -584,6 +584,51 @@ def test_authorizations_are_locked_before_the_row_that_changes(kind, tokens, use
     changed = next(place for place, sql in enumerate(statements) if sql.startswith(f'UPDATE "{model._meta.db_table}"'))
     assert locked < changed
     assert not tokens.is_live()
+
+
+@contextmanager
+def connection_lost_after_saving(model):
+    """Fail every statement after the one that saves a row of a model."""
+    saved = []
+
+    def execute_until_saved(execute, sql, *arguments):
+        if saved:
+            raise OperationalError("the connection is lost")
+        result = execute(sql, *arguments)
+        if sql.replace("`", '"').startswith(f'UPDATE "{model._meta.db_table}"'):
+            saved.append(sql)
+        return result
+
+    with ExitStack() as stack:
+        for connection in connections.all():
+            stack.enter_context(connection.execute_wrapper(execute_until_saved))
+        with pytest.raises(OperationalError):
+            yield
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("change", [EndReason.USER_DEACTIVATED, EndReason.PASSWORD_CHANGED])
+def test_tokens_of_a_user_end_before_the_row_is_saved_without_a_transaction(change, tokens, user):
+    if change is EndReason.USER_DEACTIVATED:
+        user.is_active = False
+    else:
+        user.set_password("battery staple")
+    with connection_lost_after_saving(User):
+        user.save()
+    assert User.objects.get(pk=user.pk).password == user.password
+    assert User.objects.get(pk=user.pk).is_active == user.is_active
+    assert_ended(tokens, change)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_tokens_of_a_former_client_id_end_before_the_row_is_saved_without_a_transaction(tokens):
+    model = get_application_model()
+    client = model.objects.get(pk=tokens.access_token.application_id)
+    former, client.client_id = client.client_id, "renamed"
+    with connection_lost_after_saving(model):
+        client.save()
+    assert model.objects.get(pk=client.pk).client_id == "renamed"
+    assert entries() == [("client", former)]
 
 
 @pytest.mark.django_db(transaction=True)
