@@ -229,11 +229,15 @@ class TestTokens:
         assert (reused.credential, reused.client_id) == ("code", web.application.client_id)
         assert reused.level == logging.WARNING
 
-    def test_refresh_token_that_is_used_again_is_a_warning(self, signing_keys, web, user, events, settings):
+    def test_refresh_token_that_is_used_again_is_a_warning(
+        self, signing_keys, web, user, events, settings, django_capture_on_commit_callbacks
+    ):
         settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "REFRESH_TOKEN_REUSE_PROTECTION": True}
         token = web.code_flow(user).json()["refresh_token"]
-        for _ in range(2):
+        web.token("refresh_token", refresh_token=token)
+        with django_capture_on_commit_callbacks(execute=True):
             web.token("refresh_token", refresh_token=token)
+        assert [event.reason for event in of(events, TokensRevoked)] == ["refresh_token_reused"]
         assert of(events, CredentialReused) == [
             CredentialReused(credential="refresh_token", client_id=web.application.client_id)
         ]

@@ -213,8 +213,12 @@ def _end_reused(refresh_token: str) -> None:
     used = rows.filter(
         token_checksum=credential_hash(refresh_token), revoked__isnull=False, token_family__isnull=False
     ).first()
-    # DOT leaves the family alone if another client sends the token within the grace period.
-    if used is None or rows.filter(token_family=used.token_family, revoked__isnull=True).exists():
+    if used is None:
+        return
+    # DOT leaves the family alone if another client sends the token within the grace period. A refresh token that was
+    # issued while DOT revoked the others has lost its access token.
+    living = rows.filter(token_family=used.token_family, revoked__isnull=True, access_token__isnull=False)
+    if living.exists():
         return
     authorization = Authorization.objects.of_family(used.token_family)
     # A client may not know yet that its tokens were revoked. That is not reuse.

@@ -40,14 +40,18 @@ def deny_tokens(tokens: Iterable[tuple[str, datetime]], *, reason: EndReason) ->
     _add(_entry(DenyKind.TOKEN, token_id, expires_at, reason) for token_id, expires_at in tokens)
 
 
-def deny_authorizations(authorizations: Iterable[tuple[str, datetime]], *, reason: EndReason) -> None:
+def deny_authorizations(
+    authorizations: Iterable[tuple[str, datetime]], *, reason: EndReason, reports: bool = True
+) -> None:
     """Add authorizations to the deny list.
 
     Args:
         authorizations: pairs of an identifier and when the authorization's last token expires.
         reason: why, for administrators.
+        reports: whether to emit an event.
     """
-    _add(_entry(DenyKind.AUTHORIZATION, each, expires_at, reason) for each, expires_at in authorizations)
+    entries = (_entry(DenyKind.AUTHORIZATION, each, expires_at, reason) for each, expires_at in authorizations)
+    _add(entries, reports=reports)
 
 
 def deny_client(client_id: str, *, issued_until: datetime, expires_at: datetime, reason: EndReason) -> None:
@@ -102,7 +106,7 @@ def _entry(
     )
 
 
-def _add(rows: Iterable[DenyListEntry]) -> None:
+def _add(rows: Iterable[DenyListEntry], *, reports: bool = True) -> None:
     # An entry that already exists stays as it is.
     written = DenyListEntry.objects.bulk_create(rows, batch_size=BATCH, ignore_conflicts=True)
     if written:
@@ -110,7 +114,8 @@ def _add(rows: Iterable[DenyListEntry]) -> None:
         entries = [row.entry for row in written]
         database = router.db_for_write(DenyListEntry)
         transaction.on_commit(partial(deny_list.add, entries), using=database)
-        transaction.on_commit(partial(emit, _revoked(written)), using=database)
+        if reports:
+            transaction.on_commit(partial(emit, _revoked(written)), using=database)
 
 
 def _revoked(rows: Sequence[DenyListEntry]) -> TokensRevoked:

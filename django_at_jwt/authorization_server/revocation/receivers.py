@@ -29,6 +29,7 @@ from .entries import deny_tokens
 from .reasons import current_reason, revokes_nothing
 from .revoke import (
     close_audiences,
+    deny_all_tokens,
     deny_tokens_of_client,
     end_authorizations,
     reopen_audiences,
@@ -109,8 +110,13 @@ def _after_refresh_token_save(instance: Any, **_kwargs: Any) -> None:
 
 
 def _end(condition: Q) -> None:
-    live = primary_rows(Authorization).filter(condition, ended_at__isnull=True)
-    end_authorizations(live, reason=current_reason())
+    live, reason = primary_rows(Authorization).filter(condition, ended_at__isnull=True), current_reason()
+    if reason is EndReason.REFRESH_TOKEN_REUSED:
+        # django-oauth-toolkit holds locks on the tokens, and token requests lock the authorization before them. It is
+        # ended, which is reported, after django-oauth-toolkit's transaction.
+        deny_all_tokens(live, reason=reason, reports=False)
+    else:
+        end_authorizations(live, reason=reason)
 
 
 def _before_user_save(

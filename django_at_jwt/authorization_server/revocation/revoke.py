@@ -68,6 +68,18 @@ def end_authorizations(authorizations: Iterable[Authorization], *, reason: EndRe
     return ended
 
 
+def deny_all_tokens(authorizations: Iterable[Authorization], *, reason: EndReason, reports: bool) -> None:
+    """Deny the access tokens of authorizations, without a lock. Nothing else ends.
+
+    Args:
+        reports: whether to emit an event.
+    """
+    now = timezone.now()
+    latest = latest_expiry(now)
+    expiries = ((row.identifier, max(row.tokens_expire_at or now, latest)) for row in authorizations)
+    deny_authorizations(expiries, reason=reason, reports=reports)
+
+
 def revoke_user(user: Any, *, reason: EndReason = EndReason.ADMINISTRATOR) -> int:
     """Revoke all tokens of a user: end all their authorizations.
 
@@ -255,8 +267,7 @@ def _end_batch(keys: Sequence[int], reason: EndReason) -> int:
     if not live:
         return 0
     now = timezone.now()
-    latest = latest_expiry(now)
-    deny_authorizations(((row.identifier, max(row.tokens_expire_at or now, latest)) for row in live), reason=reason)
+    deny_all_tokens(live, reason=reason, reports=True)
     ended = rows.filter(pk__in=[row.pk for row in live]).update(ended_at=now, end_reason=reason)
     of_families = Q(token_family__in=[row.family for row in live if row.family is not None])
     # Tokens from before this app stored links are known by their refresh token.

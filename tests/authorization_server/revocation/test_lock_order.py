@@ -5,11 +5,14 @@ Else two requests can wait for each other. If the database ends one of them, a p
 
 from __future__ import annotations
 
+import threading
+import time
+
 import pytest
 from django.contrib import admin
 from django.contrib.auth import get_user_model
 from django.contrib.auth.admin import UserAdmin
-from django.db import OperationalError, connection
+from django.db import OperationalError, connection, router, transaction
 from django.urls import path
 from oauth2_provider.models import get_access_token_model, get_application_model, get_refresh_token_model
 
@@ -21,8 +24,10 @@ from django_at_jwt.admin_mixins import LogOutEverywhereMixin
 from django_at_jwt.authorization_server.revocation import receivers
 from django_at_jwt.authorization_server.views import account
 from django_at_jwt.models import Authorization
+from django_at_jwt.models.authorization import EndReason
 from tests.admin.pages import fill_in, text_of
 from tests.conftest import captured_statements
+from tests.patience import PATIENCE_SECONDS
 
 from .grants import entries, granted
 
@@ -114,6 +119,35 @@ def assert_authorization_is_locked_first(statements):
     if connection.features.has_select_for_update:
         before = [each for each in before if "FOR UPDATE" in each]
     assert before
+
+
+@pytest.mark.django_db(transaction=True)
+def test_reused_refresh_token_waits_for_the_authorization_without_locks_on_its_tokens(tokens, settings):
+    if not connection.features.has_select_for_update:
+        pytest.skip("the database has no row locks")
+    settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "REFRESH_TOKEN_REUSE_PROTECTION": True}
+    new = granted(tokens.client, tokens.refresh())
+    rows = get_refresh_token_model().objects.filter(pk=new.refresh_token.pk)
+    answers = []
+
+    def reuse():
+        answers.append(tokens.refresh())
+        connection.close()
+
+    thread = threading.Thread(target=reuse)
+    with transaction.atomic(using=router.db_for_write(Authorization)):
+        # As a refresh with the new token does, which then waits for the rows of the tokens.
+        authorization = Authorization.objects.select_for_update().get(family=new.refresh_token.token_family)
+        thread.start()
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while not rows.filter(revoked__isnull=False).exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert rows.filter(revoked__isnull=False).exists()
+        assert entries() == [("token", tokens.token_id), ("authorization", authorization.identifier)]
+    thread.join()
+    assert answers[0].json()["error"] == "invalid_grant"
+    authorization.refresh_from_db()
+    assert authorization.end_reason == EndReason.REFRESH_TOKEN_REUSED
 
 
 class TestConflict:
