@@ -42,7 +42,7 @@ def _audience(value: object) -> tuple[str, ...]:
 def _endpoint(value: object) -> str:
     if not is_fetchable(value, loopback_http=True):
         raise ValueError(f"must be an https URL {got(value)}")
-    return str(value)
+    return value
 
 
 @dataclass(frozen=True, kw_only=True)

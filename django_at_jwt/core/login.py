@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Final, Self
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
-
 PASSWORD: Final = "pwd"  # noqa: S105 - the name of a method
 MULTIPLE_FACTORS: Final = "mfa"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeGuard
 from urllib.parse import urlsplit
 
 from django_at_jwt.core.jose.jws import decode_object
@@ -24,9 +24,9 @@ REVOCATIONS_URI: Final = "at_jwt_revocations_uri"
 RESOURCE_DESCRIPTION: Final = frozenset(
     {"scopes_supported", "resource_name", "resource_documentation", "resource_policy_uri", "resource_tos_uri"}
 )
-# Endpoints, and the member that is meaningless without them.
 _INTROSPECTION_ALGORITHMS: Final = "introspection_signing_alg_values_supported"
 _INTROSPECTION_METHODS: Final = "introspection_endpoint_auth_methods_supported"
+# Endpoints, each with a member that is meaningless without it.
 _CAPABILITIES: Final = {
     "authorization_endpoint": "code_challenge_methods_supported",
     "token_endpoint": "token_endpoint_auth_methods_supported",
@@ -185,17 +185,17 @@ _OPENID: Final = "/.well-known/openid-configuration"
 _LONGEST_ADDRESS: Final = 2048
 
 
-def is_http_url(text: object) -> bool:
+def is_http_url(text: object) -> TypeGuard[str]:
     """Return whether a text is an absolute http or https URL without user info and fragment."""
-    return isinstance(text, str) and is_resource_identifier(text) and urlsplit(text).scheme in {"https", "http"}
+    return is_resource_identifier(text) and urlsplit(text).scheme in {"https", "http"}
 
 
 def is_issuer(text: object) -> bool:
     """Return whether a text can be the local issuer's identifier (RFC 8414 section 2), with https or http."""
-    return isinstance(text, str) and is_http_url(text) and "?" not in text and not text.endswith("/")
+    return is_http_url(text) and "?" not in text and not text.endswith("/")
 
 
-def is_fetchable(address: object, *, loopback_http: bool) -> bool:
+def is_fetchable(address: object, *, loopback_http: bool) -> TypeGuard[str]:
     """Return whether metadata or keys may be fetched from a URL: https or, if allowed, http on a loopback host.
 
     Args:
@@ -204,9 +204,7 @@ def is_fetchable(address: object, *, loopback_http: bool) -> bool:
 
     Not checked: where the host name leads. https proves the origin of the response wherever that is.
     """
-    if not isinstance(address, str) or not is_resource_identifier(address):
-        return False
-    if len(address) > _LONGEST_ADDRESS or "\\" in address:
+    if not is_resource_identifier(address) or len(address) > _LONGEST_ADDRESS or "\\" in address:
         return False
     parts = urlsplit(address)
     if parts.scheme == "http":
@@ -216,7 +214,7 @@ def is_fetchable(address: object, *, loopback_http: bool) -> bool:
 
 def is_remote_issuer(issuer: object, *, loopback_http: bool) -> bool:
     """Return whether a text can be an issuer whose metadata is fetched (RFC 8414 section 2)."""
-    return isinstance(issuer, str) and "?" not in issuer and is_fetchable(issuer, loopback_http=loopback_http)
+    return is_fetchable(issuer, loopback_http=loopback_http) and "?" not in issuer
 
 
 def metadata_addresses(issuer: str) -> tuple[str, str]:
@@ -249,6 +247,6 @@ def address_in(member: str, metadata: Mapping[str, Any], *, issuer: str, loopbac
     if metadata.get("issuer") != issuer:
         raise UnacceptableDocument(f"its issuer is {quote(metadata.get('issuer'))}, not {quote(issuer)}")
     address = metadata.get(member)
-    if not isinstance(address, str) or not is_fetchable(address, loopback_http=loopback_http):
+    if not is_fetchable(address, loopback_http=loopback_http):
         raise UnacceptableDocument(f"its {member} must be an https URL (got {quote(address)})")
     return address

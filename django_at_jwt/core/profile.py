@@ -23,9 +23,7 @@ _ACCEPTED_TYPES: Final = frozenset({"at+jwt", "application/at+jwt"})
 # Members that change the meaning of the token, and that access tokens do not use (RFC 7797, RFC 7516).
 _REFUSED_MEMBERS: Final = frozenset({"b64", "zip", "enc"})
 REQUIRED_CLAIMS: Final = ("iss", "exp", "aud", "sub", "client_id", "iat", "jti")
-RESERVED_CLAIMS: Final = frozenset(
-    {*REQUIRED_CLAIMS, "nbf", "scope", "auth_time", "acr", "amr", "cnf", "act"},
-)
+RESERVED_CLAIMS: Final = frozenset({*REQUIRED_CLAIMS, "nbf", "scope", "auth_time", "acr", "amr", "cnf", "act"})
 
 
 class KeyReference(NamedTuple):
@@ -241,24 +239,19 @@ def with_mapped(protocol: Mapping[str, Any], mapped: Mapping[str, Any]) -> dict[
     return {**{name: value for name, value in mapped.items() if name not in RESERVED_CLAIMS}, **protocol}
 
 
-@lru_cache(maxsize=256)
-def header_segment_of(algorithm: str, kid: str) -> bytes:
-    """Return the encoded header of tokens signed by the key with this algorithm and ``kid``."""
-    return encode_segment(encode_json(_header(algorithm, kid)))
-
-
-def _header(algorithm: str, kid: str) -> dict[str, str]:
-    return {"typ": TOKEN_TYPE, "alg": algorithm, "kid": kid}
-
-
 def token_header(key: PrivateKey | PublicKey) -> dict[str, str]:
     """Return the header of tokens signed by ``key`` (RFC 9068 section 2.1)."""
-    return _header(key.algorithm.name, key.kid)
+    return {"typ": TOKEN_TYPE, "alg": key.algorithm.name, "kid": key.kid}
 
 
 def header_segment(key: PrivateKey | PublicKey) -> bytes:
     """Return the encoded header of tokens signed by ``key``."""
-    return header_segment_of(key.algorithm.name, key.kid)
+    return _header_segment(key.algorithm.name, key.kid)
+
+
+@lru_cache(maxsize=256)
+def _header_segment(algorithm: str, kid: str) -> bytes:
+    return encode_segment(encode_json({"typ": TOKEN_TYPE, "alg": algorithm, "kid": kid}))
 
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False, check_circular=False).encode

@@ -155,7 +155,7 @@ class IssuerSnapshot:
         confirmed_at = _instant(document, "confirmed_at", latest=now + MAX_CLOCK_SKEW)
         return cls(
             issuer=issuer,
-            jwks_uri=str(jwks_uri),
+            jwks_uri=jwks_uri,
             metadata_until=_instant(document, "metadata_until", latest=confirmed_at + longest),
             etag=entity_tag(etag) if isinstance(etag, str) else None,
             keys=accept_keys(jwk_set, algorithms=algorithms).keys,

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
 # DOT's names. The other grants send nothing to a redirect URI, so a client of theirs may register any.
 _GRANTS_WITH_REDIRECTS: Final = frozenset({"authorization-code", "implicit", "openid-hybrid"})
-
-
 # OpenID Connect Core section 2.
 _MAX_LENGTH: Final = 255
 

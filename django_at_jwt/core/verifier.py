@@ -260,11 +260,7 @@ class KeySource(Protocol):
 
 
 class KeysInMemory:
-    """The keys of another source that are in memory, for callers in an event loop.
-
-    Raises:
-        ReadNeeded: by any method, if the other source would read the keys.
-    """
+    """The keys of another source that are in memory, for callers in an event loop."""
 
     def __init__(self, keys: KeySource) -> None:
         self._keys: Final = keys

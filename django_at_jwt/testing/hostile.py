@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from jwcrypto.jwk import JWK
 
 from django_at_jwt.core.jose.jws import encode_segment, sign_compact
-from django_at_jwt.core.profile import TOKEN_TYPE, encode_json
+from django_at_jwt.core.profile import REQUIRED_CLAIMS, encode_json, token_header
 
 from .issuer import new_signing_key
 
@@ -52,7 +52,7 @@ class _TokenFactory:
 
     @property
     def header(self) -> dict[str, Any]:
-        return {"typ": TOKEN_TYPE, "alg": self.key.algorithm.name, "kid": self.key.kid}
+        return token_header(self.key)
 
     def sign(self, header: Mapping[str, Any], payload: bytes | None = None, *, key: PrivateKey | None = None) -> str:
         segment = encode_segment(encode_json(header))
@@ -153,7 +153,7 @@ _MAKERS: Final[Mapping[str, Callable[[_TokenFactory], str]]] = {
     "issued in the future": lambda factory: factory.with_claims(iat=_in_a_while(_DAY), exp=_in_a_while(2 * _DAY)),
     **{
         f"{claim} missing": lambda factory, claim=claim: factory.with_claims(claim)  # type: ignore[misc]
-        for claim in ("iss", "exp", "aud", "sub", "client_id", "iat", "jti")
+        for claim in REQUIRED_CLAIMS
     },
     "sub null": lambda factory: factory.with_claims(sub=None),
     "sub empty": lambda factory: factory.with_claims(sub=""),

@@ -10,6 +10,8 @@ from django.conf import settings
 from django.test import override_settings
 from django.test.runner import DiscoverRunner, ParallelTestSuite
 
+from django_at_jwt.checks.ids import CheckId
+
 from .issuer import TEST_SERVER, InMemoryIssuer
 
 if TYPE_CHECKING:
@@ -46,7 +48,7 @@ class IssuingRunner(DiscoverRunner):
 
     def run_checks(self, databases: Any) -> None:
         """Run the system checks, without the warning that the test database has no signing key."""
-        silenced = [*settings.SILENCED_SYSTEM_CHECKS, "django_at_jwt.W001"]
+        silenced = [*settings.SILENCED_SYSTEM_CHECKS, CheckId.NO_SIGNING_KEY]
         with override_settings(SILENCED_SYSTEM_CHECKS=silenced):
             super().run_checks(databases)
 

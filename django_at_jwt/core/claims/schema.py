@@ -215,14 +215,14 @@ LONGEST_HASH_KEY: Final = 200
 # For each kind, the class and the readers of its members. Members without a default in the class are required.
 _Kinds = dict[str, tuple[type, dict[str, "Read"]]]
 SOURCE_KINDS: Final[_Kinds] = {
-    "user": (UserField, {"path": _text_reader(255)}),
+    "user": (UserField, {"path": _read_text}),
     "groups": (Groups, {}),
     "permissions": (Permissions, {}),
-    "client": (ClientField, {"name": _text_reader(255)}),
-    "resource_server": (ResourceServerField, {"name": _text_reader(255)}),
+    "client": (ClientField, {"name": _read_text}),
+    "resource_server": (ResourceServerField, {"name": _read_text}),
     "constant": (Constant, {"value": _read_constant}),
     "template": (Template, {"text": _read_template}),
-    "registered": (RegisteredSource, {"name": _text_reader(255)}),
+    "registered": (RegisteredSource, {"name": _read_text}),
     "claim": (ExistingClaim, {"claim": _read_claim_name}),
 }
 TRANSFORM_KINDS: Final[_Kinds] = {

@@ -100,14 +100,11 @@ def _only_algorithm(entry: Mapping[str, Any], algorithms: Collection[str]) -> st
     Raises:
         UnacceptableKey: none or several match.
     """
-    key_type, curve = entry.get("kty"), entry.get("crv")
-    fitting = [
-        name
-        for name in algorithms or ALGORITHMS
-        if (ALGORITHMS[name].key_type, ALGORITHMS[name].curve) == (key_type, curve)
-    ]
+    curve = entry.get("crv")
     if not algorithms and isinstance(curve, str) and curve in _USUAL_NAME:
         return _USUAL_NAME[curve]
+    kind = entry.get("kty"), curve
+    fitting = [name for name in algorithms or ALGORITHMS if (ALGORITHMS[name].key_type, ALGORITHMS[name].curve) == kind]
     match fitting:
         case [one]:
             return one

@@ -37,11 +37,7 @@ _NAMES: Final = frozenset({"kty", "crv", "alg"})
 # such a public key one signature is valid for any message.
 _P25519: Final = 2**255 - 19
 _Y_OF_ORDER_8: Final = 2707385501144840649318225287225658788936804267575313519463743609750303402022
-_SMALL_ORDER_Y: Final = frozenset(
-    {0, 1, _P25519 - 1, _P25519, _P25519 + 1, _Y_OF_ORDER_8, _P25519 - _Y_OF_ORDER_8},
-)
-
-
+_SMALL_ORDER_Y: Final = frozenset({0, 1, _P25519 - 1, _P25519, _P25519 + 1, _Y_OF_ORDER_8, _P25519 - _Y_OF_ORDER_8})
 _PROBE: Final = b"probe"
 
 
@@ -97,8 +93,9 @@ class PublicKey:
         Raises:
             UnacceptableKey: not an allowed algorithm, key and algorithm do not match, not meant for signatures
                 (``use``, ``key_ops``), members that are not base64url without padding (RFC 7515 section 2), or weak:
-                RSA under 2048 bits, with an exponent under 65537 or above 64 bits or made by the ROCA library, an
-                Ed25519 point of small order, an EC point that is not on its curve.
+                RSA under 2048 or over 8192 bits, with an even modulus or exponent, an exponent under 65537 or above
+                64 bits, or made by the ROCA library, an Ed25519 point of small order, an EC point that is not on its
+                curve.
 
         Not checked: whose key it is. That follows from where the JWK came from.
         """
