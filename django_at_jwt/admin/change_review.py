@@ -143,15 +143,12 @@ class ConfirmingAdmin(ModelAdmin):
         if submitted is None:
             return None
         stored, row = submitted
-        if stored and not self._affects_tokens(row, stored[0]):
+        now = ClaimConfiguration.stored()
+        # A change that cannot affect tokens, such as that of a note, is saved without a review.
+        if stored and self.apply_change(now, before=stored, after=[row]) == now:
             return None
         context = {"may_go_back": True}
         return self.review_page(request, before=stored, after=[row], version=version, context=context)
-
-    def _affects_tokens(self, row: Any, stored: Any) -> bool:
-        """Return whether a changed row can affect tokens; a note cannot."""
-        now = ClaimConfiguration.stored()
-        return self.apply_change(now, before=[stored], after=[row]) != now
 
     def review_page(
         self,
@@ -207,13 +204,13 @@ class ConfirmingAdmin(ModelAdmin):
     ) -> dict[str, Any]:
         """Return the template context of a change. Only users who may preview tokens see values."""
         shows_values = request.user.has_perm(PREVIEW_PERMISSION)
-        effects = change_impact(now, then, now=time.time())
+        impact = change_impact(now, then, now=time.time())
         if shows_values:
-            record_preview(request, effects)
+            record_preview(request, impact)
         return {
-            "effects": effects,
-            "breaks": change_lines(effects, breaking=True),
-            "other_changes": change_lines(effects, breaking=False),
+            "impact": impact,
+            "breaks": change_lines(impact, breaking=True),
+            "other_changes": change_lines(impact, breaking=False),
             "shows_values": shows_values,
             **confirmation_context(request, version, sent=sent),
         }
@@ -256,10 +253,9 @@ class ConfirmingAdmin(ModelAdmin):
     ) -> dict[str, Any]:
         now = ClaimConfiguration.stored()
         then = self.apply_change(now, before=rows, after=[])
-        consequences = self.consequences(rows, [])
         return {
             "deleted": rows,
-            "consequences": consequences,
+            "consequences": self.consequences(rows, []),
             **self.impact_context(request, now, then, version=version, sent=sent),
         }
 

@@ -8,19 +8,19 @@ from django.utils.dateformat import format as date_format
 from django.utils.timezone import is_aware, localtime
 
 if TYPE_CHECKING:
-    from datetime import datetime, tzinfo
+    from datetime import datetime
 
 # Templates write it as |date:"Y-m-d H:i:s T".
-DAY_FORMAT: Final = "Y-m-d"
-TIME_FORMAT: Final = "H:i:s T"
+_DAY: Final = "Y-m-d"
+_TIME: Final = "H:i:s T"
 
 
-def day_and_time(instant: datetime, zone: tzinfo | None = None) -> tuple[str, str]:
-    """Return the day and the time of an instant, with the name of the time zone: by default, the current one."""
-    local = localtime(instant, zone) if is_aware(instant) else instant
-    return date_format(local, DAY_FORMAT), date_format(local, TIME_FORMAT).strip()
+def day_and_time(instant: datetime) -> tuple[str, str]:
+    """Return the day and the time of an instant in the current time zone, with its name."""
+    local = localtime(instant) if is_aware(instant) else instant
+    return date_format(local, _DAY), date_format(local, _TIME).strip()
 
 
-def format_instant(instant: datetime | None, zone: tzinfo | None = None) -> str:
+def format_instant(instant: datetime | None) -> str:
     """Return an instant such as ``2026-11-27 14:05:00 UTC``, or ``-`` for ``None``."""
-    return "-" if instant is None else " ".join(day_and_time(instant, zone))
+    return "-" if instant is None else " ".join(day_and_time(instant))

@@ -71,9 +71,9 @@ class TokenPreviewAdmin(SearchAdminMixin, ReadOnlyModelAdmin):
         return request.user.has_perm(PREVIEW_PERMISSION)
 
 
-def record_preview(request: HttpRequest, effects: ChangeImpact) -> None:
+def record_preview(request: HttpRequest, impact: ChangeImpact) -> None:
     """Record in the history of each sampled user that claims were shown."""
-    users = {effect.token.user.pk: effect.token.user for effect in effects.tokens if effect.token.user is not None}
+    users = {diff.token.user.pk: diff.token.user for diff in impact.tokens if diff.token.user is not None}
     if users and request.user.pk is not None:
         message = _("Claims in access tokens were previewed.")
         LogEntry.objects.log_actions(request.user.pk, users.values(), CHANGE, message)

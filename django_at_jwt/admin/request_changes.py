@@ -50,13 +50,13 @@ class ChangeLine:
     seen: int
 
 
-def change_lines(effects: ChangeImpact, *, breaking: bool) -> list[ChangeLine]:
+def change_lines(impact: ChangeImpact, *, breaking: bool) -> list[ChangeLine]:
     """Return the lines about the requests that break, or about the others that change."""
-    if effects.requests is None:
+    if impact.requests is None:
         return []
     return [
-        _line(change, effects.requests, all_clients=effects.clients)
-        for change in effects.requests.changes
+        _line(change, impact.requests, all_clients=impact.clients)
+        for change in impact.requests.changes
         if change.cause.effect.is_breaking is breaking
     ]
 

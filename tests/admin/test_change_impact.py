@@ -70,13 +70,13 @@ def test_new_mapper_shows_claims_sizes_clients_and_personal_data(admin, user, we
     assert "Affects tokens of up to 1 of 2 clients." in text
     assert "Additional personal data may be sent:</strong> <code>email</code>" in text
     assert "<code>&quot;alice@example.com&quot;</code>" in text
-    effects = page.context["effects"]
-    assert {effect.token.user.username for effect in effects.tokens} == {"admin", "alice"}
-    assert {effect.token.server.identifier for effect in effects.tokens} == {
+    impact = page.context["impact"]
+    assert {diff.token.user.username for diff in impact.tokens} == {"admin", "alice"}
+    assert {diff.token.server.identifier for diff in impact.tokens} == {
         "https://api.example.com/",
         "https://reports.example.com/",
     }
-    assert all(effect.bytes > len("alice@example.com") for effect in effects.tokens)
+    assert all(diff.bytes > len("alice@example.com") for diff in impact.tokens)
     assert mappers() == []
     assert confirm(admin, page).status_code == 302
     assert mappers() == [("mail", "email", 0, True)]
@@ -84,18 +84,18 @@ def test_new_mapper_shows_claims_sizes_clients_and_personal_data(admin, user, we
 
 
 def test_sizes_are_those_of_the_tokens(admin, user, web):
-    [effect] = [
+    [diff] = [
         each
-        for each in send(admin, ADD, **MAIL).context["effects"].tokens
+        for each in send(admin, ADD, **MAIL).context["impact"].tokens
         if each.token.user == user and each.token.server.identifier == "https://api.example.com/"
     ]
     confirm(admin, send(admin, ADD, **MAIL))
-    scope = " ".join(effect.after.scopes)
+    scope = " ".join(diff.after.scopes)
     token = web.code_flow(user, scope=scope).json()["access_token"]
     claims = decoded(token)[1]
     # A real token also has the claims about the login.
     login = {name: claims[name] for name in ("auth_time", "amr", "acr") if name in claims}
-    assert abs(len(token) - effect.size_after - (len(encode_json(login)) - 1) * 4 / 3) < 3
+    assert abs(len(token) - diff.size_after - (len(encode_json(login)) - 1) * 4 / 3) < 3
 
 
 def test_change_that_cannot_affect_tokens_is_saved_at_once(admin, user, web, mapper):
@@ -106,12 +106,12 @@ def test_change_that_cannot_affect_tokens_is_saved_at_once(admin, user, web, map
 
 def test_changed_mapper_shows_both_sides(admin, user, web, mapper):
     page = send(admin, change(mapper), claim="mail", **{"transforms-0-step": "prefix", "transforms-0-text": "x:"})
-    kinds = {(claim.name, claim.kind) for effect in page.context["effects"].tokens for claim in effect.claims}
+    kinds = {(claim.name, claim.kind) for diff in page.context["impact"].tokens for claim in diff.claims}
     assert kinds == {("email", "removed"), ("mail", "added")}
     assert "add prefix: “x:”" in text_of(page)
     page = send(admin, change(mapper), **{"transforms-0-step": "prefix", "transforms-0-text": "x:"})
     assert "x:alice@example.com" in text_of(page)
-    assert page.context["effects"].newly_personal == ()
+    assert page.context["impact"].newly_personal == ()
     assert "No additional personal data is sent." in text_of(page)
     confirm(admin, page)
     mapper.refresh_from_db()
@@ -121,11 +121,11 @@ def test_changed_mapper_shows_both_sides(admin, user, web, mapper):
 def test_wider_conditions_send_personal_data_to_others(admin, user, web, make_client):
     row = make("mail", "email", {"kind": "user", "path": "email"}, conditions={"clients": [web.application.client_id]})
     make_client(name="another")
-    assert send(admin, change(row), clients=None).context["effects"].newly_personal == ("email",)
+    assert send(admin, change(row), clients=None).context["impact"].newly_personal == ("email",)
     # Also if no sampled user has a value.
     get_user_model().objects.update(email="")
-    assert send(admin, change(row), clients=None).context["effects"].newly_personal == ("email",)
-    assert send(admin, change(row), scopes=["read"]).context["effects"].newly_personal == ()
+    assert send(admin, change(row), clients=None).context["impact"].newly_personal == ("email",)
+    assert send(admin, change(row), scopes=["read"]).context["impact"].newly_personal == ()
 
 
 def test_required_mapper_that_fails_shows_that_tokens_would_be_refused(admin, user, web):
@@ -133,7 +133,7 @@ def test_required_mapper_that_fails_shows_that_tokens_would_be_refused(admin, us
     text = text_of(page)
     assert "sampled tokens that are issued now would be refused" in text
     assert text.index("What breaks") < text.index("would be refused") < text.index("Impact on access tokens")
-    assert page.context["effects"].requests is None
+    assert page.context["impact"].requests is None
     assert "the required claim mapper" in text_of(page)
 
 
@@ -141,8 +141,8 @@ def test_says_why_no_sampled_token_is_issued(admin, user, web):
     SigningKey.objects.all().delete()
     key_store.forget()
     page = send(admin, ADD, **MAIL)
-    [(reason, number)] = page.context["effects"].never_issued
-    assert number == page.context["effects"].sampled == 4
+    [(reason, number)] = page.context["impact"].never_issued
+    assert number == page.context["impact"].sampled == 4
     assert (
         "4 sampled tokens are not issued, before or after the change, so they show no difference:</strong> " + reason
         in text_of(page)
@@ -233,7 +233,7 @@ class TestList:
 
     def test_order_without_an_effect_is_reviewed_too(self, admin, web, two):
         page = send(admin, LIST, **{"form-0-order": "0"})
-        assert page.context["effects"].tokens == ()
+        assert page.context["impact"].tokens == ()
         assert is_shown(page)
 
     def test_changed_meanwhile(self, admin, web, two):
@@ -277,7 +277,7 @@ class TestDeleting:
         assert admin.post(LIST, {**chosen, "post": "yes"}).status_code == 302
         assert len(mappers()) == 2
         page = admin.post(LIST, chosen)
-        kinds = {(claim.name, claim.kind) for effect in page.context["effects"].tokens for claim in effect.claims}
+        kinds = {(claim.name, claim.kind) for diff in page.context["impact"].tokens for claim in diff.claims}
         assert kinds == {("email", "removed"), ("x", "removed")}
         assert confirm(admin, page).status_code == 302
         assert mappers() == []
@@ -292,7 +292,7 @@ class TestResourceServers:
     def test_new_api(self, admin, user, web, mapper):
         form = {"identifier": "https://mail.example.com/", "name": "Mail", "open_to_all_clients": "on"}
         page = send(admin, f"{SERVERS}add/", **form)
-        assert "email" in page.context["effects"].claim_names
+        assert "email" in page.context["impact"].claim_names
         assert not ResourceServer.objects.exists()
         assert confirm(admin, page).status_code == 302
         assert ResourceServer.objects.get().name == "Mail"
@@ -307,8 +307,8 @@ class TestResourceServers:
         assert f'<td>issued</td>\n  <td><span class="at-jwt-problem">{reason}</span></td>' in page.content.decode()
         assert f"{reason}. Clients:" in text_of(page)
         # Not each claim that the token loses.
-        assert page.context["effects"].claim_names == ()
-        assert page.context["effects"].clients_concerned == 1
+        assert page.context["impact"].claim_names == ()
+        assert page.context["impact"].clients_concerned == 1
         assert is_shown(admin.get(delete(row)))
         confirm(admin, page)
         row.refresh_from_db()
@@ -378,17 +378,17 @@ class TestSample:
         last = get_user_model().objects.create_user("zoe", "zoe@example.com")
         last.groups.add(Group.objects.create(name="staff"))
         page = send(admin, ADD, **MAIL, clients=["client-11"], groups=["staff"])
-        effects = page.context["effects"]
-        assert effects.clients_concerned == 1
-        assert effects.sampled == token_sample.MOST_CLIENTS * token_sample.MOST_USERS * 2
-        assert {(each.token.client.client_id, each.token.user.username) for each in effects.tokens} == {
+        impact = page.context["impact"]
+        assert impact.clients_concerned == 1
+        assert impact.sampled == token_sample.MOST_CLIENTS * token_sample.MOST_USERS * 2
+        assert {(each.token.client.client_id, each.token.user.username) for each in impact.tokens} == {
             ("client-11", "zoe")
         }
 
     def test_total_is_bounded(self, admin, web, user, monkeypatch):
         monkeypatch.setattr(token_sample, "MOST_TOKENS", 3)
         page = send(admin, ADD, **MAIL)
-        assert page.context["effects"].sampled == 3
+        assert page.context["impact"].sampled == 3
         assert "The sample was taken from 4 combinations of these users, clients and APIs." in text_of(page)
 
     def test_many_apis_leave_no_client_or_user_out(self, admin, web, user, service, make_client, monkeypatch):
@@ -398,13 +398,13 @@ class TestSample:
             ResourceServer.objects.create(
                 identifier=f"https://{number}.example.com/", name=f"{number}", open_to_all_clients=True
             )
-        effects = send(admin, ADD, **MAIL).context["effects"]
-        assert effects.sampled == 6
-        assert {each.token.client for each in effects.tokens} == {web.application, second.application}
-        assert {each.token.user.username for each in effects.tokens} == {"admin", "alice"}
+        impact = send(admin, ADD, **MAIL).context["impact"]
+        assert impact.sampled == 6
+        assert {each.token.client for each in impact.tokens} == {web.application, second.application}
+        assert {each.token.user.username for each in impact.tokens} == {"admin", "alice"}
         # The mapper's API comes first, wherever it is in the list.
-        effects = send(admin, ADD, **MAIL, resource_servers=["https://8.example.com/"]).context["effects"]
-        assert {each.token.server.identifier for each in effects.tokens} == {"https://8.example.com/"}
+        impact = send(admin, ADD, **MAIL, resource_servers=["https://8.example.com/"]).context["impact"]
+        assert {each.token.server.identifier for each in impact.tokens} == {"https://8.example.com/"}
 
     @isolate_apps("tests.people")
     def test_users_without_a_column_for_whether_they_are_active(self, admin, web, user, monkeypatch):
@@ -421,20 +421,20 @@ class TestSample:
         for module in (token_sample, subjects):
             monkeypatch.setattr(module, "token_user_model", lambda: Member)
         monkeypatch.setattr(token_sample, "groups_field", lambda: None)
-        effects = send(admin, ADD, **MAIL).context["effects"]
-        assert {each.token.user.username for each in effects.tokens} == {"admin", "alice"}
+        impact = send(admin, ADD, **MAIL).context["impact"]
+        assert {each.token.user.username for each in impact.tokens} == {"admin", "alice"}
         monkeypatch.setattr(Member, "is_active", False)
-        assert send(admin, ADD, **MAIL).context["effects"].sampled == 0
+        assert send(admin, ADD, **MAIL).context["impact"].sampled == 0
 
     def test_mapper_for_refreshed_tokens_shows(self, admin, web, user):
         page = send(admin, ADD, **MAIL, grants=["refresh_token"])
-        assert {effect.token.grant for effect in page.context["effects"].tokens} == {"refresh_token"}
+        assert {diff.token.grant for diff in page.context["impact"].tokens} == {"refresh_token"}
 
     def test_mapper_for_machines(self, admin, web, user, service):
         page = send(admin, ADD, name="m", claim="c", source_kind="text", source_text="x", tokens_for="machines")
-        effects = page.context["effects"]
-        assert {(effect.token.client, effect.token.user) for effect in effects.tokens} == {(service.application, None)}
-        assert (effects.clients_concerned, effects.clients, effects.newly_personal) == (1, 2, ())
+        impact = page.context["impact"]
+        assert {(diff.token.client, diff.token.user) for diff in impact.tokens} == {(service.application, None)}
+        assert (impact.clients_concerned, impact.clients, impact.newly_personal) == (1, 2, ())
 
     def test_without_users_and_clients(self, admin):
         page = send(admin, ADD, **MAIL)
