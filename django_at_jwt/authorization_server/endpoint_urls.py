@@ -119,7 +119,8 @@ def endpoint_views(name: str) -> tuple[MountedView, ...]:
     """Return the views that serve an endpoint, in the order of the URLconf.
 
     Args:
-        name: DOT's URL name of the endpoint. A view without a class counts if it has this name in DOT's namespace.
+        name: DOT's URL name of the endpoint. A view that derives from no view of DOT's counts if it has this name in
+            DOT's namespace.
     """
     return _endpoint_views(get_resolver(get_urlconf() or django_settings.ROOT_URLCONF), name)
 
@@ -202,7 +203,7 @@ def _endpoint_views(resolver: URLResolver, name: str) -> tuple[MountedView, ...]
         view
         for view in _views(resolver)
         if (view.view_class is not None and issubclass(view.view_class, TOOLKIT_VIEWS[name]))
-        or (view.view_class is None and view.name == name and _TOOLKIT_APP in view.app_names)
+        or (view.name == name and _TOOLKIT_APP in view.app_names)
     )
 
 

@@ -6,12 +6,10 @@ from typing import Any, Final
 
 from django.contrib.auth.hashers import get_hashers
 from django.core.checks import CheckMessage, Error, Warning  # noqa: A004 - Django's own name
-from django.db import Error as AnyDatabaseError
-from django.utils.connection import ConnectionDoesNotExist
 
 from django_at_jwt.conf import CLIENT_SECRET_HASHER, toolkit_model
 
-from .ids import CheckId, issues_tokens, when
+from .ids import UNREADABLE, CheckId, issues_tokens, when
 from .keys import client_secret_key_rows
 
 _HASHER: Final = "django_at_jwt.hashers.ClientSecretHasher"
@@ -88,5 +86,5 @@ def _clients_with_keyed_hashes() -> int:
     try:
         clients = primary_rows(toolkit_model("APPLICATION_MODEL"))
         return clients.filter(client_secret__startswith=f"{CLIENT_SECRET_HASHER}$").count()
-    except (AnyDatabaseError, ConnectionDoesNotExist):
+    except UNREADABLE:
         return 0

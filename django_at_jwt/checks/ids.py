@@ -6,11 +6,13 @@ import sys
 from enum import StrEnum
 from functools import wraps
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from django.apps import apps
 from django.conf import settings as django_settings
 from django.core.exceptions import ImproperlyConfigured
+from django.db import Error as AnyDatabaseError
+from django.utils.connection import ConnectionDoesNotExist
 from django.utils.module_loading import import_string
 
 from django_at_jwt.conf import app_settings
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
     from django.core.checks import CheckMessage
 
     _Check = Callable[..., list[CheckMessage]]
+
+# What reading a table raises without a database, or before "migrate" has created the table.
+UNREADABLE: Final = (AnyDatabaseError, ConnectionDoesNotExist)
 
 
 class CheckId(StrEnum):

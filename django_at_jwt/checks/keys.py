@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from django.core.checks import CheckMessage, Error, Warning  # noqa: A004 - Django's own name
-from django.db import Error as AnyDatabaseError
 from django.db.models import Q
 from django.utils import timezone
-from django.utils.connection import ConnectionDoesNotExist
 
 from django_at_jwt.conf import access_token_lifetime, app_settings
 from django_at_jwt.core.errors import NoSigningKey
@@ -17,10 +16,10 @@ from django_at_jwt.core.key_lifecycle import KeyState, KeyTimes, is_usable, plan
 from django_at_jwt.core.key_schedule import run_failure, run_problem
 from django_at_jwt.core.quotation import format_end, format_instant, sentence
 
-from .ids import CheckId, issues_tokens, settings_valid, when
+from .ids import UNREADABLE, CheckId, issues_tokens, settings_valid, when
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from datetime import datetime
 
     from django.db.models import Model
@@ -57,16 +56,16 @@ def longest_lifetime() -> int:
 
     try:
         return registry.longest_lifetime()
-    except (AnyDatabaseError, ConnectionDoesNotExist):
+    except UNREADABLE:
         return access_token_lifetime()
 
 
 @when(issues_tokens, settings_valid)
 def check_revoked_kids(**_kwargs: Any) -> list[CheckMessage]:
     """Check that no restored backup contains a revoked key that is not revoked there."""
-    if not app_settings().revoked_kids:
-        return []
     revoked_kids = app_settings().revoked_kids
+    if not revoked_kids:
+        return []
     return [
         Error(
             f'Signing key {row.kid} is in AT_JWT["REVOKED_KIDS"], but not revoked in the database. It is neither used '
@@ -87,13 +86,12 @@ def has_key_encryption_keys() -> bool:
 @when(issues_tokens, has_key_encryption_keys)
 def check_signing_keys_open(**_kwargs: Any) -> list[CheckMessage]:
     """Check that each private key can be decrypted and matches its public key, and each client secret key decrypted."""
-    from django_at_jwt.authorization_server.keys.encryption import (  # noqa: PLC0415 - as the models below
-        CLIENT_SECRET_KEY,
-        decrypt_private_key,
-        require_row_that_opens,
-    )
+    return [*_unopenable_signing_keys(), *_unopenable_client_secret_keys()]
 
-    messages: list[CheckMessage] = []
+
+def _unopenable_signing_keys() -> Iterator[CheckMessage]:
+    from django_at_jwt.authorization_server.keys.encryption import require_row_that_opens  # noqa: PLC0415 - as below
+
     for row in signing_key_rows(retired=True) or []:
         signs = row.state_at(timezone.now()) in {KeyState.SIGNING, KeyState.ANNOUNCED}
         if not (signs or row.private_jwe):
@@ -103,8 +101,8 @@ def check_signing_keys_open(**_kwargs: Any) -> list[CheckMessage]:
             require_row_that_opens(row)
         except NoSigningKey as error:
             problem = sentence(error.detail)
-            messages.append(
-                Error(
+            if signs:
+                yield Error(
                     problem,
                     hint="The key cannot sign, and rotate_signing_keys creates no new key. Its public key stays in the "
                     "JWK set. Restore the former key-encryption key or the row. If the key-encryption key is lost, "
@@ -112,27 +110,31 @@ def check_signing_keys_open(**_kwargs: Any) -> list[CheckMessage]:
                     "revoke the signing key.",
                     id=CheckId.UNOPENABLE_KEY,
                 )
-                if signs
-                else Warning(
+            else:
+                yield Warning(
                     problem,
                     hint="The key no longer signs, so only rewrap_signing_keys fails. Find out what changed the row or "
                     "the key-encryption keys before it affects a key that signs.",
                     id=CheckId.UNOPENABLE_FORMER_KEY,
                 )
-            )
-    for client_secret_key in client_secret_key_rows():
+
+
+def _unopenable_client_secret_keys() -> Iterator[CheckMessage]:
+    from django_at_jwt.authorization_server.keys.encryption import (  # noqa: PLC0415 - as below
+        CLIENT_SECRET_KEY,
+        decrypt_private_key,
+    )
+
+    for row in client_secret_key_rows():
         try:
-            decrypt_private_key(client_secret_key.private_jwe, kid=client_secret_key.kid, kind=CLIENT_SECRET_KEY)
+            decrypt_private_key(row.private_jwe, kid=row.kid, kind=CLIENT_SECRET_KEY)
         except NoSigningKey as error:
-            messages.append(
-                Error(
-                    sentence(error.detail),
-                    hint="Clients whose secrets it hashes are answered with 503. Restore the former key-encryption key "
-                    "or the row, or give these clients new secrets.",
-                    id=CheckId.UNOPENABLE_KEY,
-                )
+            yield Error(
+                sentence(error.detail),
+                hint="Clients whose secrets it hashes are answered with 503. Restore the former key-encryption key or "
+                "the row, or give these clients new secrets.",
+                id=CheckId.UNOPENABLE_KEY,
             )
-    return messages
 
 
 def signing_key_rows(*, retired: bool = False) -> list[SigningKey] | None:
@@ -158,26 +160,23 @@ def _rows_of(model: type[_ModelT], condition: Q) -> list[_ModelT] | None:
 
     try:
         return list(primary_rows(model).filter(condition))
-    except (AnyDatabaseError, ConnectionDoesNotExist):
+    except UNREADABLE:
         return None
 
 
 @when(issues_tokens, settings_valid)
 def check_size_of_signatures(**_kwargs: Any) -> list[CheckMessage]:
     """Check for post-quantum algorithms, whose tokens may be too large."""
-    messages: list[CheckMessage] = []
-    for name in app_settings().signing_algorithms:
-        size = ALGORITHMS[name].large_token_bytes
-        if size is not None:
-            messages.append(
-                Warning(
-                    f"Tokens signed with {name} are about {size} bytes long, mostly because of the signature.",
-                    hint="Many servers and proxies reject headers over 8 KiB in total, and few resource servers "
-                    "support this algorithm yet. Silence this warning if yours do.",
-                    id=CheckId.LARGE_TOKENS,
-                )
-            )
-    return messages
+    return [
+        Warning(
+            f"Tokens signed with {name} are about {size} bytes long, mostly because of the signature.",
+            hint="Many servers and proxies reject headers over 8 KiB in total, and few resource servers support this "
+            "algorithm yet. Silence this warning if yours do.",
+            id=CheckId.LARGE_TOKENS,
+        )
+        for name in app_settings().signing_algorithms
+        if (size := ALGORITHMS[name].large_token_bytes) is not None
+    ]
 
 
 @when(issues_tokens, settings_valid)
@@ -227,21 +226,7 @@ def check_key_encryption_keys(**_kwargs: Any) -> list[CheckMessage]:
                 id=CheckId.DERIVED_KEY_ENCRYPTION_KEY,
             )
         ]
-    from django_at_jwt.authorization_server.keys.encryption import (  # noqa: PLC0415 - as the models
-        CLIENT_SECRET_KEY,
-        SIGNING_KEY,
-        decrypt_private_key,
-        is_newest,
-    )
-
-    old = 0
-    rows = [(SIGNING_KEY, row.kid, row.private_jwe) for row in signing_key_rows(retired=True) or []]
-    rows += [(CLIENT_SECRET_KEY, row.kid, row.private_jwe) for row in client_secret_key_rows()]
-    for kind, kid, private_jwe in rows:
-        try:
-            old += bool(decrypt_private_key(private_jwe, kid=kid, kind=kind)) and not is_newest(private_jwe)
-        except NoSigningKey:
-            continue
+    old = _keys_to_rewrap()
     if not old:
         return []
     return [
@@ -251,6 +236,25 @@ def check_key_encryption_keys(**_kwargs: Any) -> list[CheckMessage]:
             id=CheckId.OLD_KEY_ENCRYPTION_KEY,
         )
     ]
+
+
+def _keys_to_rewrap() -> int:
+    """Return how many keys can be decrypted, but not with the newest key-encryption key."""
+    from django_at_jwt.authorization_server.keys.encryption import (  # noqa: PLC0415 - as below
+        CLIENT_SECRET_KEY,
+        SIGNING_KEY,
+        decrypt_private_key,
+        is_newest,
+    )
+
+    rows = [(SIGNING_KEY, row.kid, row.private_jwe) for row in signing_key_rows(retired=True) or []]
+    rows += [(CLIENT_SECRET_KEY, row.kid, row.private_jwe) for row in client_secret_key_rows()]
+    old = 0
+    for kind, kid, private_jwe in rows:
+        with suppress(NoSigningKey):
+            decrypt_private_key(private_jwe, kid=kid, kind=kind)
+            old += not is_newest(private_jwe)
+    return old
 
 
 _RUN: Final = "Run: manage.py rotate_signing_keys"
@@ -298,7 +302,7 @@ def check_rotation_runs(**_kwargs: Any) -> list[CheckMessage]:
 
     try:
         run = read_last_run()
-    except (AnyDatabaseError, ConnectionDoesNotExist):
+    except UNREADABLE:
         # Django reports migrations that were not run.
         return []
     problem = run_problem(run, keys, max_age=app_settings().rotation_run_max_age, now=timezone.now())

@@ -40,12 +40,17 @@ def check_site_metadata(**_kwargs: Any) -> list[CheckMessage]:
     return messages
 
 
-def has_site_metadata(path: str) -> bool:
-    """Return whether a view of the site, not of this app, answers at a path with a metadata document."""
+def has_metadata(path: str) -> bool:
+    """Return whether a view of this app, or of the site, answers at a path with a metadata document."""
     from django_at_jwt.authorization_server.endpoint_urls import matches  # noqa: PLC0415 - it needs django-oauth-toolkit
+    from django_at_jwt.authorization_server.views.metadata import MetadataView  # noqa: PLC0415 - as above
 
-    found = matches(path)
-    return bool(found) and _is_of_the_site(found[0]) and _document(found[0], path) is not None
+    served = next(iter(matches(path)), None)
+    if served is None:
+        return False
+    if served.view_class is not None and issubclass(served.view_class, MetadataView):
+        return True
+    return _is_of_the_site(served) and _document(served, path) is not None
 
 
 def _paths(issuer_path: str) -> Iterator[str]:

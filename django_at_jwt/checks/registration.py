@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from django.conf import settings as django_settings
 from django.core.checks import CheckMessage, Error, Warning  # noqa: A004 - Django's own name
-from django.db import Error as AnyDatabaseError
-from django.utils.connection import ConnectionDoesNotExist
 
 from django_at_jwt.conf import app_settings, toolkit_setting
 
-from .ids import CheckId, has_root_urlconf, issues_tokens, settings_valid, when
+from .ids import UNREADABLE, CheckId, has_root_urlconf, issues_tokens, settings_valid, when
 from .issuers import problem_with_cache
 from .resource_servers import registered_servers
 
@@ -85,7 +83,7 @@ def _has_registered_clients(*, without: Collection[str]) -> bool:
     rows = get_application_model()._default_manager.filter(registration_source__in=SELF_REGISTERED)
     try:
         return bool(rows.exclude(client_id__in=without).exists())
-    except (AnyDatabaseError, ConnectionDoesNotExist):
+    except UNREADABLE:
         return False
 
 

@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from django.core.checks import CheckMessage, Error, Warning  # noqa: A004 - Django's own name
 from django.db import Error as AnyDatabaseError
-from django.utils.connection import ConnectionDoesNotExist
 
 from django_at_jwt.conf import app_settings, toolkit_setting
 from django_at_jwt.core.resource_servers import ResourceServers, TokenFormat
 
-from .ids import CheckId, issues_tokens, settings_valid, views_take_access_tokens, when
+from .ids import UNREADABLE, CheckId, issues_tokens, settings_valid, views_take_access_tokens, when
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -179,7 +178,7 @@ def check_introspection_clients(**_kwargs: Any) -> list[CheckMessage]:
             named[f"Resource server {server.identifier} names the introspecting client {client_id!r}"] = client_id
     try:
         confidential = _confidential(named.values())
-    except (AnyDatabaseError, ConnectionDoesNotExist):
+    except UNREADABLE:
         return []
     return [
         Warning(
@@ -216,7 +215,7 @@ def _has_introspection_client() -> bool:
 
     try:
         return IntrospectionClient.objects.exists()
-    except (AnyDatabaseError, ConnectionDoesNotExist):
+    except UNREADABLE:
         return True
 
 
@@ -270,7 +269,7 @@ def registered_servers() -> ResourceServers | None:
     settings = app_settings()
     try:
         return registry.latest()
-    except (AnyDatabaseError, ConnectionDoesNotExist):
+    except UNREADABLE:
         if settings.default_resource is None:
             return None
         return ResourceServers.of(settings.resource_servers, default=settings.default_resource)
@@ -282,5 +281,5 @@ def _rows() -> list[ResourceServerRow]:
 
     try:
         return list(Row.objects.order_by("pk"))
-    except (AnyDatabaseError, ConnectionDoesNotExist):
+    except UNREADABLE:
         return []

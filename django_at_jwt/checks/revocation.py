@@ -41,27 +41,31 @@ def check_revocation(**_kwargs: Any) -> list[CheckMessage]:
 @when(settings_valid, has_root_urlconf)
 def check_published_revocations(**_kwargs: Any) -> list[CheckMessage]:
     """Check that the document of revocations is served, if the settings publish it."""
-    if not app_settings().publish_revocations or (has_issuer_tables() and _is_served()):
+    if not app_settings().publish_revocations:
         return []
-    if has_issuer_tables():
+    if not has_issuer_tables():
+        problem = "this project issues no tokens"
+        hint = (
+            'Remove it. To obey the revocations of another issuer, set "revocation" in its entry of AT_JWT["ISSUERS"].'
+        )
+    elif _is_missing():
         problem = "no view serves the document, so the metadata does not announce it"
         hint = (
             "Add django_at_jwt.urls.document_urlpatterns to the URLs of the issuer, or mount "
             "django_at_jwt.oauth2_views.RevocationsView."
         )
     else:
-        problem = "this project issues no tokens"
-        hint = (
-            'Remove it. To obey the revocations of another issuer, set "revocation" in its entry of AT_JWT["ISSUERS"].'
-        )
+        return []
     return [
         Warning(f'AT_JWT["PUBLISH_REVOCATIONS"] is on, but {problem}.', hint=hint, id=CheckId.REVOCATIONS_NOT_SERVED)
     ]
 
 
-def _is_served() -> bool:
+def _is_missing() -> bool:
+    """Return whether this app's URLs serve the JWK set without the document. E007 reports URLs without both."""
     # A project that only verifies has no django-oauth-toolkit.
     from django_at_jwt.authorization_server.endpoint_urls import first_path, mounted_views  # noqa: PLC0415
+    from django_at_jwt.authorization_server.views.jwk_set import JwkSetView  # noqa: PLC0415
     from django_at_jwt.authorization_server.views.revocations import RevocationsView  # noqa: PLC0415
 
-    return first_path(mounted_views(RevocationsView)) is not None
+    return first_path(mounted_views(JwkSetView)) is not None and first_path(mounted_views(RevocationsView)) is None

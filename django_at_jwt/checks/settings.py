@@ -53,9 +53,9 @@ def check_issuer(**_kwargs: Any) -> list[CheckMessage]:
                 id=CheckId.NO_ISSUER,
             )
         ]
-    parts = urlsplit(issuer)
     if is_issuer(issuer):
         return []
+    parts = urlsplit(issuer)
     meant = f"{parts.scheme}://{parts.netloc}{parts.path.strip().rstrip('/')}"
     suggestion = f" Use {meant!r}." if is_issuer(meant) else ""
     return [

@@ -6,13 +6,11 @@ from typing import Any
 
 from django.core.checks import CheckMessage, Error, Warning  # noqa: A004 - Django's own name
 from django.core.exceptions import FieldDoesNotExist
-from django.db import Error as AnyDatabaseError
-from django.utils.connection import ConnectionDoesNotExist
 
 from django_at_jwt.conf import app_settings, token_user_model
 from django_at_jwt.core.subjects import AmbiguousSector, sector_of
 
-from .ids import CheckId, issues_tokens, problem_with_callable, settings_valid, when
+from .ids import UNREADABLE, CheckId, issues_tokens, problem_with_callable, settings_valid, when
 
 
 @when(issues_tokens, settings_valid)
@@ -98,7 +96,7 @@ def check_sectors(**_kwargs: Any) -> list[CheckMessage]:
     try:
         applications = get_application_model()._default_manager
         clients = list(applications.values_list("client_id", "redirect_uris", "authorization_grant_type"))
-    except (AnyDatabaseError, ConnectionDoesNotExist):
+    except UNREADABLE:
         return []
     for client_id, redirect_uris, grant in clients:
         try:

@@ -5,15 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from django.core.checks import CheckMessage, Warning  # noqa: A004 - Django's own name
-from django.db import Error as AnyDatabaseError
-from django.utils.connection import ConnectionDoesNotExist
 
 from django_at_jwt.conf import app_settings
 from django_at_jwt.core.quotation import quote
 from django_at_jwt.core.resource_servers import TokenFormat
 from django_at_jwt.resource_server.protected_resources import named_by_views
 
-from .ids import CheckId, issues_tokens, settings_valid, views_take_access_tokens, when
+from .ids import UNREADABLE, CheckId, issues_tokens, settings_valid, views_take_access_tokens, when
 from .resource_servers import registered_servers
 
 if TYPE_CHECKING:
@@ -72,5 +70,5 @@ def _clients_with_opaque_tokens() -> list[tuple[str, str]]:
         keys = [key for key, token_format in chosen.items() if token_format is TokenFormat.OPAQUE]
         rows = get_application_model()._default_manager.filter(pk__in=keys)
         return sorted(rows.values_list("client_id", "registration_source")) if keys else []
-    except (AnyDatabaseError, ConnectionDoesNotExist):
+    except UNREADABLE:
         return []

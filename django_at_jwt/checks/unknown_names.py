@@ -5,12 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from django.core.checks import CheckMessage, Warning  # noqa: A004 - Django's own name
-from django.db import Error as AnyDatabaseError
-from django.utils.connection import ConnectionDoesNotExist
 
 from django_at_jwt.conf import app_settings
 
-from .ids import CheckId, issues_tokens, settings_valid, when
+from .ids import UNREADABLE, CheckId, issues_tokens, settings_valid, when
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -24,7 +22,7 @@ def check_names_in_settings(*, databases: Sequence[str] | None = None, **_kwargs
     try:
         clients = list(_unknown_clients())
         scopes = list(_unknown_scopes())
-    except (AnyDatabaseError, ConnectionDoesNotExist):
+    except UNREADABLE:
         # "migrate" has yet to create the tables.
         return []
     return [

@@ -6,12 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from django.conf import settings as django_settings
 from django.core.checks import CheckMessage, Warning  # noqa: A004 - Django's own name
-from django.db import Error as AnyDatabaseError
-from django.utils.connection import ConnectionDoesNotExist
 
 from django_at_jwt.conf import app_settings, toolkit_setting
 
-from .ids import CheckId, has_root_urlconf, imported, issues_tokens, settings_valid, when
+from .ids import UNREADABLE, CheckId, has_root_urlconf, imported, issues_tokens, settings_valid, when
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,7 +47,7 @@ def _some_are_unstored() -> bool:
 
     try:
         return some_tokens_are_unstored()
-    except (AnyDatabaseError, ConnectionDoesNotExist):
+    except UNREADABLE:
         return app_settings().store_access_tokens is not True
 
 

@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from django.core.checks import CheckMessage, Error, Warning  # noqa: A004 - Django's own name
-from django.urls import Resolver404, resolve
 
 from django_at_jwt.conf import local_issuer
 from django_at_jwt.core.metadata import is_issuer
 
 from .ids import CheckId, has_root_urlconf, issues_tokens, when
-from .metadata import has_site_metadata
+from .metadata import has_metadata
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -59,14 +58,13 @@ _LOST: Final[Mapping[str, str]] = {
 @when(issues_tokens, has_root_urlconf)
 def check_urls(**_kwargs: Any) -> list[CheckMessage]:
     """Check that this app's views serve the endpoints, and that the metadata is where the issuer implies."""
-    from django_at_jwt.authorization_server.endpoint_urls import endpoint_views, mounted_views  # noqa: PLC0415
+    from django_at_jwt.authorization_server.endpoint_urls import endpoint_path, first_path, mounted_views  # noqa: PLC0415
     from django_at_jwt.authorization_server.views.jwk_set import JwkSetView  # noqa: PLC0415 - it needs django-oauth-toolkit
 
-    keys_path = next((path for view in mounted_views(JwkSetView) if (path := view.path()) is not None), None)
+    keys_path = first_path(mounted_views(JwkSetView))
     if keys_path is not None:
-        return [*_check_metadata(keys_path), *_check_views()]
-    if any(view.path() for view in endpoint_views("jwks-info")):
-        site_views = [message for view, message in _unprotected() if not _is_toolkit_view(view)]
+        return [*_check_metadata(keys_path), *_unprotected_views()]
+    if endpoint_path("jwks-info") is not None:
         return [
             Error(
                 "django-oauth-toolkit's own URLs are included, which do not publish the signing keys.",
@@ -74,7 +72,7 @@ def check_urls(**_kwargs: Any) -> list[CheckMessage]:
                 "unchanged.",
                 id=CheckId.TOOLKIT_URLS,
             ),
-            *site_views,
+            *_unprotected_views(of_toolkit=False),
         ]
     return [
         Error(
@@ -83,7 +81,7 @@ def check_urls(**_kwargs: Any) -> list[CheckMessage]:
             "django_at_jwt.urls.document_urlpatterns.",
             id=CheckId.TOOLKIT_URLS,
         ),
-        *_check_views(),
+        *_unprotected_views(),
     ]
 
 
@@ -92,10 +90,9 @@ def _check_metadata(keys_path: str) -> list[CheckMessage]:
         return []
     issuer_path = urlsplit(local_issuer()).path
     below = [f"{issuer_path}{document}" for document in _BELOW_THE_ISSUER]
-    if not any(_has_metadata(path) or has_site_metadata(path) for path in below):
+    if not any(map(has_metadata, below)):
         return [_not_below_issuer(issuer_path, keys_path)]
-    at_the_root = f"/.well-known/oauth-authorization-server{issuer_path}"
-    if not (_has_metadata(at_the_root) or has_site_metadata(at_the_root)):
+    if not has_metadata(f"/.well-known/oauth-authorization-server{issuer_path}"):
         return [
             Warning(
                 "The metadata is not served at the root of the site, where RFC 8414 section 3.1 requires it.",
@@ -125,42 +122,37 @@ def _not_below_issuer(issuer_path: str, keys_path: str) -> CheckMessage:
     )
 
 
-def _has_metadata(path: str) -> bool:
-    from django_at_jwt.authorization_server.views.metadata import MetadataView  # noqa: PLC0415 - as above
+def _unprotected_views(*, of_toolkit: bool = True) -> Iterator[CheckMessage]:
+    """Yield a warning for each view that serves an endpoint without this app's protection.
 
-    try:
-        view = getattr(resolve(path).func, "view_class", None)
-    except Resolver404:
-        return False
-    return isinstance(view, type) and issubclass(view, MetadataView)
-
-
-def _check_views() -> list[CheckMessage]:
-    return [message for _, message in _unprotected()]
-
-
-def _unprotected() -> Iterator[tuple[MountedView, CheckMessage]]:
-    """Yield each view that serves an endpoint without this app's protection, and the warning about it."""
+    Args:
+        of_toolkit: include django-oauth-toolkit's own views.
+    """
     from django_at_jwt.authorization_server.endpoint_urls import endpoint_views  # noqa: PLC0415 - as above
     from django_at_jwt.authorization_server.urls import OWN_VIEWS  # noqa: PLC0415
 
-    for name, lost in _LOST.items():
-        ours = OWN_VIEWS[name]
+    for name in _LOST:
         for view in endpoint_views(name):
-            protected = view.view_class is not None and issubclass(view.view_class, ours)
-            if not protected and not view.is_shadowed(**_PARAMETERS.get(name, {})):
-                yield view, _message(view, ours, lost)
+            is_protected = view.view_class is not None and issubclass(view.view_class, OWN_VIEWS[name])
+            is_left_out = _is_toolkit_view(view) and not of_toolkit
+            if not is_protected and not is_left_out and not view.is_shadowed(**_PARAMETERS.get(name, {})):
+                yield _message(view, name)
 
 
-def _message(view: MountedView, ours: type, lost: str) -> CheckMessage:
+def _message(view: MountedView, name: str) -> CheckMessage:
+    from django_at_jwt.authorization_server.endpoint_urls import TOOLKIT_VIEWS  # noqa: PLC0415 - as above
+    from django_at_jwt.authorization_server.urls import OWN_VIEWS  # noqa: PLC0415
+
+    ours = f"django_at_jwt.oauth2_views.{OWN_VIEWS[name].__name__}"
     found: Any = view.callback if view.view_class is None else view.view_class
-    if view.view_class is None or _is_toolkit_view(view):
-        hint = f"Replace it with django_at_jwt.oauth2_views.{ours.__name__}.as_view() or a subclass."
+    is_subclass = view.view_class is not None and issubclass(view.view_class, TOOLKIT_VIEWS[name])
+    if is_subclass and not _is_toolkit_view(view):
+        hint = f"Make {ours} the first base of {found.__qualname__}."
     else:
-        hint = f"Make django_at_jwt.oauth2_views.{ours.__name__} the first base of {found.__qualname__}."
+        hint = f"Replace it with {ours}.as_view() or a subclass."
     return Warning(
         f"{view.route} is served by {found.__module__}.{getattr(found, '__qualname__', type(found).__name__)}, which "
-        f"lacks this app's protection: {lost}.",
+        f"lacks this app's protection: {_LOST[name]}.",
         hint=hint,
         id=CheckId.UNPROTECTED_ENDPOINT,
     )

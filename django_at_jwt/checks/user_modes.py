@@ -8,16 +8,14 @@ from django.apps import apps
 from django.contrib.auth import get_user_model
 from django.core.checks import CheckMessage, Error, Warning  # noqa: A004 - Django's own name
 from django.core.exceptions import FieldDoesNotExist, ImproperlyConfigured
-from django.db import Error as AnyDatabaseError
 from django.db import router
-from django.utils.connection import ConnectionDoesNotExist
 
 from django_at_jwt.conf import AppSettings, known_issuers, local_issuer
 from django_at_jwt.core.subjects import UserMode
 from django_at_jwt.resource_server.users.lookup import wrong_user_model
 from django_at_jwt.resource_server.users.resolution import user_options
 
-from .ids import CheckId, problem_with_callable, settings_valid, when
+from .ids import UNREADABLE, CheckId, problem_with_callable, settings_valid, when
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -64,7 +62,7 @@ def check_table_of_subjects(**_kwargs: Any) -> list[CheckMessage]:
 
     try:
         IssuerSubject.objects.using(router.db_for_read(IssuerSubject)).exists()
-    except (AnyDatabaseError, ConnectionDoesNotExist, ImproperlyConfigured):
+    except (*UNREADABLE, ImproperlyConfigured):
         return [
             # Not an error, or "migrate" could not run. Django raises ImproperlyConfigured without a database.
             Warning(

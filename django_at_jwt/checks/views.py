@@ -25,7 +25,11 @@ def check_authentication_classes(**_kwargs: Any) -> list[CheckMessage]:
             "or status 403 if it has none.",
             id=CheckId.NOT_FIRST_AUTHENTICATION,
         )
-        for place, before in dict.fromkeys(_misplaced())
+        for place, before in dict.fromkeys(
+            (place, _name(listed[0]))
+            for place, listed in _lists_of_classes()
+            if any(map(_is_ours, listed)) and not _is_ours(listed[0])
+        )
     ]
 
 
@@ -60,12 +64,6 @@ def check_other_bearer_tokens(**_kwargs: Any) -> list[CheckMessage]:
                 )
             )
     return messages
-
-
-def _misplaced() -> Iterator[tuple[str, str]]:
-    for place, listed in _lists_of_classes():
-        if before := _before_ours(listed):
-            yield place, before
 
 
 def _lists_of_classes() -> Iterator[tuple[str, Sequence[Any]]]:
@@ -108,12 +106,6 @@ def _takes_bearer_tokens(each: Any) -> bool:
 
 def _name(each: Any) -> str:
     return str(getattr(each, "__name__", repr(each)))
-
-
-def _before_ours(listed: Sequence[Any]) -> str | None:
-    """Return the name of the first class if ours is listed, but not first."""
-    ours = [_is_ours(each) for each in listed]
-    return _name(listed[0]) if any(ours) and not ours[0] else None
 
 
 def _callbacks(resolver: URLResolver) -> Iterator[Any]:
