@@ -12,8 +12,7 @@ from authlib.oauth2.rfc9068 import JWTBearerTokenValidator
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from django.conf import settings as django_settings
 from django.contrib.auth import get_user_model
-from django.db import connection
-from django.test.utils import CaptureQueriesContext, override_settings
+from django.test.utils import override_settings
 from django.utils import timezone
 from joserfc.jwk import KeySet
 from jwcrypto.jwk import JWK
@@ -33,6 +32,7 @@ from django_at_jwt.rest_framework import AccessTokenAuthentication
 from . import remote_issuers, workload
 from .interleave import WARM_UP_CALLS, Variant, interleave
 from .report import Table
+from .token_endpoint import statements_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -73,18 +73,9 @@ def _rows(comparison: Comparison) -> Iterator[dict[str, Any]]:
             "us": each.microseconds,
             "added us": each.added,
             "times ours": None if each.variant.name.startswith(_NONE) else each.added / ours,
-            "SQL": _queries(each.variant),
+            "SQL": statements_of(each.variant),
             "remarks": each.variant.remarks,
         }
-
-
-def _queries(variant: Variant) -> int:
-    # The first request after a change of settings also reads the keys.
-    first, second = variant.prepare(2)
-    variant.call(first)
-    with CaptureQueriesContext(connection) as queries:
-        variant.call(second)
-    return len(queries)
 
 
 def _variants(count: int) -> Iterator[Variant]:

@@ -22,10 +22,10 @@ from jwcrypto.jwt import JWT
 from django_at_jwt.core.jose.jws import sign_compact
 from django_at_jwt.core.jose.keyring import KeyRing
 from django_at_jwt.core.jose.keys import PrivateKey, PublicKey
-from django_at_jwt.core.profile import encode_json, header_segment
+from django_at_jwt.core.profile import REQUIRED_CLAIMS, encode_json, header_segment
 from django_at_jwt.core.verifier import Expectations, verify_access_token
 
-from .workload import AUDIENCE, ISSUER, REQUIRED
+from .workload import AUDIENCE, ISSUER
 
 with warnings.catch_warnings(record=True):
     # On import, Authlib warns that its JOSE part moves to joserfc, with a filter that always shows the warning.
@@ -78,7 +78,7 @@ def _jwcrypto_signer(private: Jwk, algorithm: str) -> Callable[[Claims], object]
 
 def _jwcrypto_verifier(public: Jwk | list[Jwk], algorithm: str) -> Callable[[str], object]:
     keys: Any = JWKSet.from_json(json.dumps({"keys": public})) if isinstance(public, list) else JWK(**public)
-    wanted = {**dict.fromkeys(REQUIRED), "iss": ISSUER, "aud": AUDIENCE}
+    wanted = {**dict.fromkeys(REQUIRED_CLAIMS), "iss": ISSUER, "aud": AUDIENCE}
     return lambda token: JWT(jwt=token, key=keys, algs=[algorithm], check_claims=wanted, expected_type="JWS").claims
 
 
@@ -88,7 +88,7 @@ def _pyjwt_signer(private: Jwk, algorithm: str) -> Callable[[Claims], object]:
 
 
 def _pyjwt_verifier(public: Jwk | list[Jwk], algorithm: str) -> Callable[[str], object]:
-    options: Any = {"require": list(REQUIRED)}
+    options: Any = {"require": list(REQUIRED_CLAIMS)}
 
     def verify(token: str, key: jwt.PyJWK) -> object:
         return jwt.decode(token, key, algorithms=[algorithm], audience=AUDIENCE, issuer=ISSUER, options=options)
@@ -160,7 +160,7 @@ def _oxyjwt_signer(private: Jwk, algorithm: str) -> Callable[[Claims], object]:
 
 
 def _oxyjwt_verifier(public: Jwk | list[Jwk], algorithm: str) -> Callable[[str], object]:
-    options: Any = {"require": list(REQUIRED)}
+    options: Any = {"require": list(REQUIRED_CLAIMS)}
 
     def verify(token: str, key: object) -> object:
         return oxyjwt.decode(
@@ -179,7 +179,7 @@ def _header(jwk: Jwk, algorithm: str) -> dict[str, str]:
 
 
 def _claims_options() -> dict[str, Any]:
-    required = {claim: {"essential": True} for claim in REQUIRED}
+    required = {claim: {"essential": True} for claim in REQUIRED_CLAIMS}
     return {**required, "iss": {"essential": True, "value": ISSUER}, "aud": {"essential": True, "value": AUDIENCE}}
 
 

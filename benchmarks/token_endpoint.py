@@ -46,7 +46,7 @@ _SCOPES: Final = {"SCOPES": {"read": "Read", "write": "Write"}}
 
 
 def tables(rounds: int) -> Iterator[Table]:
-    """Measure, and yield the table."""
+    """Measure, and yield the tables."""
     rotate_signing_keys()
     client = get_application_model().objects.create(
         name="a program",

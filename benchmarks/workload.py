@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 ISSUER: Final = "https://as.example.com/o"
 AUDIENCE: Final = "https://api.example.com/"
 CLIENT_ID: Final = "rJ6WcVbqU9bIYqEzGRnXyMSzfEtkYzoAzdD1MSca"
-REQUIRED: Final = ("iss", "exp", "aud", "sub", "client_id", "iat", "jti")
 
 # Typical claims of a company's tokens, in addition to the protocol claims.
 _ATTRIBUTES: Final[dict[str, Any]] = {

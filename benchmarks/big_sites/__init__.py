@@ -81,7 +81,7 @@ def _table(small: _Site, big: _Site, size: Size, *, rounds: int) -> Table:
     # A big site also has pages of rows that a small one does not have.
     for name in small.operations:
         turns = [[site.cost_of(name) for site in (small, big, small)] for _ in range(rounds)]
-        costs = [[_milliseconds(cost) for cost in turn] for turn in turns]
+        costs = [[cost["python"] + cost["database"] for cost in turn] for turn in turns]
         controls.append(statistics.median(again / first for first, _, again in costs))
         rows.append(
             {
@@ -103,7 +103,3 @@ def _table(small: _Site, big: _Site, size: Size, *, rounds: int) -> Table:
         unrest=(high - low) / middle,
         goal="at most 2 times for a request or page, 3 for lists of mappers and APIs, and as many statements",
     )
-
-
-def _milliseconds(cost: dict[str, float]) -> float:
-    return cost["python"] + cost["database"]
