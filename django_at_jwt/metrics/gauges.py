@@ -86,7 +86,7 @@ def _gauges() -> Iterator[Measurement]:
     for issuer in app_settings().issuers:
         revocations = deny_list_of_issuer(issuer)
         for gauge, confirmed_at in (
-            (ISSUER_AGE, remote_key_source(issuer).confirmed_at),
+            (ISSUER_AGE, remote_key_source(issuer).state().confirmed_at),
             (REVOCATIONS_AGE, None if revocations is None else revocations.state().confirmed_at),
         ):
             if confirmed_at is not None:

@@ -74,7 +74,7 @@ def fetch(
         etag: the entity tag of the previous answer, if any.
         deadline: when the last byte must have arrived, on the monotonic clock. Only the DNS lookup has a different
             time limit, the system's.
-        max_bytes: a longer body is rejected; at most :data:`MAX_BYTES`.
+        max_bytes: a longer body is rejected.
         allows: returns whether a connection to an IP address is allowed. It is called for each address of the host, and
             the request fails if one is not allowed. The host name is resolved once, so its address cannot change.
 

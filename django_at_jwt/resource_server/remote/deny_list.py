@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 import threading
 import time
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 from django_at_jwt.core.deny_list import DenyList
 from django_at_jwt.core.errors import (
@@ -19,9 +17,9 @@ from django_at_jwt.core.errors import (
     TokenRejected,
     UnacceptableDocument,
 )
-from django_at_jwt.core.metadata import REVOCATIONS_URI, address_in, read_document
+from django_at_jwt.core.metadata import REVOCATIONS_URI, address_in
 from django_at_jwt.core.quotation import quote
-from django_at_jwt.core.remote_issuer import MAX_CLOCK_SKEW, entity_tag
+from django_at_jwt.core.remote_issuer import entity_tag
 from django_at_jwt.core.revocation_document import (
     MEDIA_TYPE,
     MOST_BYTES,
@@ -33,8 +31,10 @@ from django_at_jwt.events import IssuerFailed, emit
 from django_at_jwt.outbound.http import Answer, FetchFailed, fetch_text
 
 from .discovery import FETCHED, REVOCATIONS, UNCHANGED, discover, reported
+from .key_source import SourceState
 from .shared_cache import SharedCache
 from .shared_request import SharedRequest
+from .shared_revocations import SharedRevocations, digest_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -52,12 +52,6 @@ _NEVER: Final = float("-inf")
 # All in seconds.
 RETRY_AFTER: Final = 2.0  # Between requests to an issuer that fails.
 _LOOK_AGAIN_AFTER: Final = 0.25  # Between looks at what another worker has fetched.
-
-# Entries of the shared cache. The document may be long, so its confirmation is a separate entry.
-_DOCUMENT: Final = "revocations-document"
-_CONFIRMATION: Final = "revocations-confirmation"
-_FORM: Final = 1
-_MOST_SHARED: Final = MOST_BYTES + 16 * 1024
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -84,21 +78,6 @@ class _Held:
     etag: str | None
 
 
-class DenyListState(NamedTuple):
-    """What a process has of an issuer's revocations.
-
-    Attributes:
-        confirmed_at: when the issuer last confirmed the document, in seconds since the epoch; ``None`` if it never did.
-        is_usable: whether the document can be used: it has not expired, and is complete.
-        is_failing: whether the last request of this process or another worker for it failed, within
-            ``ISSUER_MAX_AGE``. Requests are only made for tokens, so an older failure may be out of date.
-    """
-
-    confirmed_at: float | None
-    is_usable: bool
-    is_failing: bool
-
-
 class RemoteDenyList:
     """The revocations of one remote issuer, shared by all threads of this process.
 
@@ -109,10 +88,9 @@ class RemoteDenyList:
 
     def __init__(self, options: DenyListOptions, keys: KeySource) -> None:
         self._options, self._keys = options, keys
-        self._shared = SharedCache(options.remote)
-        self._request = SharedRequest(
-            self._shared, REVOCATIONS, timeout=options.remote.timeout, retry_after=RETRY_AFTER
-        )
+        cache = SharedCache(options.remote)
+        self._shared = SharedRevocations(cache, options.remote.issuer, seconds=options.max_stale)
+        self._request = SharedRequest(cache, REVOCATIONS, timeout=options.remote.timeout, retry_after=RETRY_AFTER)
         self._lock = threading.Lock()
         self._held: _Held | None = None
         self._due_at = _NEVER
@@ -150,10 +128,10 @@ class RemoteDenyList:
             raise ReadNeeded
         self._options.introspection.in_memory(claims, token)
 
-    def state(self) -> DenyListState:
+    def state(self) -> SourceState:
         """Return what this process has, without a request."""
         held = self._held
-        return DenyListState(
+        return SourceState(
             confirmed_at=None if held is None else held.confirmed_at,
             is_usable=held is not None and held.complete and self._is_live(),
             is_failing=time.monotonic() - self._failed_on < self._options.remote.max_age,
@@ -241,18 +219,12 @@ class RemoteDenyList:
         deadline = asked_on + self._options.remote.timeout
         address = self._current_address(deadline)
         with reported(self._options.remote.issuer, REVOCATIONS) as step:
-            answer = fetch_text(
-                address,
-                media_type=MEDIA_TYPE,
-                max_bytes=MOST_BYTES,
-                etag=None if held is None else held.etag,
-                loopback_http=self._options.remote.loopback_http,
-                deadline=deadline,
-            )
+            etag = None if held is None else held.etag
+            answer = _fetch_document(self._options.remote, address, etag=etag, deadline=deadline)
             if answer.text is None:
                 assert held is not None  # noqa: S101 - a 304 only answers a request with an entity tag
                 self._confirm(held, asked_at, asked_on)
-                self._share_confirmation(held.digest, asked_at)
+                self._shared.confirm(held.digest, asked_at)
                 step.outcome = UNCHANGED
             else:
                 self._use(answer, asked_at, asked_on)
@@ -260,17 +232,14 @@ class RemoteDenyList:
 
     def _use(self, answer: Answer, asked_at: float, asked_on: float) -> None:
         text, etag = answer.text or "", entity_tag(answer.etag)
-        digest = _digest(text)
-        if self._take(self._verified(text, time.time()), asked_at, asked_on, digest=digest, etag=etag):
-            shared = {"form": _FORM, "issuer": self._options.remote.issuer, "etag": etag, "document": text}
-            self._shared.write_text(_DOCUMENT, json.dumps(shared), seconds=self._options.max_stale)
-            self._share_confirmation(digest, asked_at)
+        if self._take(self._verified(text, time.time()), asked_at, asked_on, digest=digest_of(text), etag=etag):
+            self._shared.write(text, etag, asked_at)
 
     def _current_address(self, deadline: float) -> str:
         """Return the document's URL from the issuer's metadata.
 
         Raises:
-            FetchFailed: the metadata cannot be used, and never could, or announces no document.
+            FetchFailed: the metadata cannot be used, or announces no document.
         """
         if self._address is None or time.monotonic() >= self._address_until:
             self._address, lifetime = discover(self._options.remote, _announced_uri, deadline=deadline)
@@ -348,10 +317,6 @@ class RemoteDenyList:
         self._due_at = self._failed_on + RETRY_AFTER
         self._request.fail()
 
-    def _share_confirmation(self, digest: str, asked_at: float) -> None:
-        shared = {"form": _FORM, "issuer": self._options.remote.issuer, "digest": digest, "confirmed_at": asked_at}
-        self._shared.write_text(_CONFIRMATION, json.dumps(shared), seconds=self._options.max_stale)
-
     def _adopt_shared(self) -> bool:
         """Use what another worker fetched, if it is newer. Return whether no request is due."""
         try:
@@ -361,17 +326,11 @@ class RemoteDenyList:
         return time.monotonic() < self._due_at
 
     def _read_shared(self) -> None:
-        confirmation = self._shared_object(_CONFIRMATION)
-        if confirmation is None:
+        confirmation, held = self._shared.confirmation(), self._held
+        if confirmation is None or (held is not None and confirmation.confirmed_at <= held.confirmed_at):
             return
-        confirmed_at, digest, now = confirmation.get("confirmed_at"), confirmation.get("digest"), time.time()
-        if type(confirmed_at) is not float or not 0 <= confirmed_at <= now + MAX_CLOCK_SKEW:
-            raise UnacceptableDocument("the time of the confirmation is missing or in the future")
-        confirmed_at = min(confirmed_at, now)
-        confirmed_on = time.monotonic() - (now - confirmed_at)
-        held = self._held
-        if held is not None and confirmed_at <= held.confirmed_at:
-            return
+        digest, confirmed_at = confirmation
+        confirmed_on = time.monotonic() - (time.time() - confirmed_at)
         # Even if it is time for a request: this process may have to wait for another one's.
         if held is not None and held.digest == digest:
             self._confirm(held, confirmed_at, confirmed_on)
@@ -382,24 +341,12 @@ class RemoteDenyList:
         self._request_at(confirmed_on + self._options.max_age)
 
     def _adopt_document(self, digest: object, confirmed_at: float, confirmed_on: float) -> bool:
-        shared = self._shared_object(_DOCUMENT)
-        text = None if shared is None else shared.get("document")
-        if shared is None or not isinstance(text, str) or _digest(text) != digest:
+        shared = self._shared.document(digest)
+        if shared is None:
             return False
-        etag = shared.get("etag")
-        etag = entity_tag(etag) if isinstance(etag, str) else None
-        return self._take(
-            self._verified(text, time.time()), confirmed_at, confirmed_on, digest=_digest(text), etag=etag
-        )
-
-    def _shared_object(self, name: str) -> dict[str, Any] | None:
-        text = self._shared.read_text(name, max_length=_MOST_SHARED)
-        if text is None:
-            return None
-        shared = read_document(text.encode(errors="replace"))
-        if shared.get("form") != _FORM or shared.get("issuer") != self._options.remote.issuer:
-            raise UnacceptableDocument("the entry has another format or another issuer")
-        return shared
+        text, etag = shared
+        document = self._verified(text, time.time())
+        return self._take(document, confirmed_at, confirmed_on, digest=digest_of(text), etag=etag)
 
 
 class RemoteDenyListCheck:
@@ -437,15 +384,19 @@ def retrieve_revocations(remote: RemoteOptions, key_ring: KeyRing, *, leeway: fl
     """
     deadline = time.monotonic() + remote.timeout
     address, _ = discover(remote, _announced_uri, deadline=deadline)
-    answer = fetch_text(
+    answer = _fetch_document(remote, address, etag=None, deadline=deadline)
+    return read_revocations(answer.text or "", key_ring=key_ring, issuer=remote.issuer, now=time.time(), leeway=leeway)
+
+
+def _fetch_document(remote: RemoteOptions, address: str, *, etag: str | None, deadline: float) -> Answer:
+    return fetch_text(
         address,
         media_type=MEDIA_TYPE,
         max_bytes=MOST_BYTES,
-        etag=None,
+        etag=etag,
         loopback_http=remote.loopback_http,
         deadline=deadline,
     )
-    return read_revocations(answer.text or "", key_ring=key_ring, issuer=remote.issuer, now=time.time(), leeway=leeway)
 
 
 def _announced_uri(metadata: Mapping[str, Any], *, issuer: str, loopback_http: bool) -> str:
@@ -455,7 +406,3 @@ def _announced_uri(metadata: Mapping[str, Any], *, issuer: str, loopback_http: b
             'there, or another "revocation" here'
         )
     return address_in(REVOCATIONS_URI, metadata, issuer=issuer, loopback_http=loopback_http)
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode(errors="replace")).hexdigest()

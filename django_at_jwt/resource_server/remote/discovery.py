@@ -163,7 +163,8 @@ class _Retrieval:
         """
         with reported(self.options.issuer, JWK_SET) as step:
             etag = unchanged.etag if unchanged else None
-            answer = self._fetch(jwks_uri, etag)
+            loopback_http = self.options.loopback_http
+            answer = fetch(jwks_uri, etag=etag, loopback_http=loopback_http, deadline=self.deadline)
             if answer.document is not None:
                 accepted = accept_keys(answer.document, algorithms=self.options.algorithms)
                 step.outcome = FETCHED
@@ -172,9 +173,6 @@ class _Retrieval:
             step.outcome = UNCHANGED
             kept = AcceptedKeys(keys=unchanged.keys, skipped=())
             return kept, entity_tag(answer.etag) or etag, self._lifetime(answer)
-
-    def _fetch(self, address: str, etag: str | None = None) -> Answer:
-        return fetch(address, etag=etag, loopback_http=self.options.loopback_http, deadline=self.deadline)
 
     def _lifetime(self, answer: Answer) -> float:
         return self.options.cache_bounds.lifetime(answer.cache_control, answer.age)

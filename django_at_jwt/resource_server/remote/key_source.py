@@ -45,11 +45,11 @@ class _View(NamedTuple):
 
 
 class SourceState(NamedTuple):
-    """What a process has of an issuer.
+    """What a process has of an issuer's keys, or of its revocations.
 
     Attributes:
-        confirmed_at: when the issuer last confirmed its keys, in seconds since the epoch; ``None`` if it never did.
-        is_usable: whether tokens of the issuer can be verified.
+        confirmed_at: when the issuer last confirmed them, in seconds since the epoch; ``None`` if it never did.
+        is_usable: whether tokens can be verified with the keys, or checked with the revocations.
         is_failing: whether the last request of this process or another worker to the issuer failed, within
             ``ISSUER_MAX_AGE``. Requests are only made for tokens, so an older failure may be out of date.
     """
@@ -81,11 +81,6 @@ class RemoteKeySource:
         self._unknown_kids: dict[str, float] = {}
         self._skipped: tuple[SkippedKey, ...] = ()
         self._failed_on = _NEVER
-
-    @property
-    def confirmed_at(self) -> float | None:
-        """When the issuer last confirmed the keys that this process has (seconds since the epoch), or ``None``."""
-        return None if self._view is None else self._view.snapshot.confirmed_at
 
     def at_hand(self) -> KeyRing | None:
         """Return the key ring if it is due neither for a refresh nor expired, else ``None``."""
@@ -132,7 +127,7 @@ class RemoteKeySource:
 
         Returns:
             The key ring if it was refreshed. ``None`` if any worker asked the issuer because of any unknown ``kid``
-            within ``UNKNOWN_KID_COOLDOWN``, or because of this one recently.
+            within ``UNKNOWN_KID_COOLDOWN``, or because of this one recently, or if the request failed.
 
         Raises:
             KeysUnavailable: the issuer was asked, and it has withdrawn all its keys.

@@ -116,7 +116,7 @@ class SharedCache:
         """Return whether a worker failed at this task a moment ago."""
         return bool(self._try(lambda cache, key: cache.get(key), name) == _FAILED)
 
-    def end_claim(self, name: str, *, failed_for: float = 0, is_own: bool = False) -> None:
+    def end_claim(self, name: str, *, is_own: bool, failed_for: float = 0) -> None:
         """Release a claim, or replace it by a failure that keeps workers from retrying for ``failed_for`` seconds.
 
         Args:

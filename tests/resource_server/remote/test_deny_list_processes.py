@@ -109,8 +109,8 @@ class TestSharedCache:
 
     def test_hostile_entry_with_a_valid_signature_costs_a_request(self, remote):
         assert remote.verdict() == "accepted"
-        shared = accepted_of(remote).revocation._deny_list._shared
-        shared.write_text("revocations-confirmation", '{"form": 1, "issuer": "https://x"}', seconds=60)
+        cache = accepted_of(remote).revocation._deny_list._shared._cache
+        cache.write_text("revocations-confirmation", '{"form": 1, "issuer": "https://x"}', seconds=60)
         clear_process_caches()
         assert remote.verdict() == "accepted"
         assert remote.polls == 2
