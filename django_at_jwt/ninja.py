@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from django_at_jwt.core.bearer import MalformedCredentials, bearer_token
+from django_at_jwt.core.bearer import has_bearer_credentials
 from django_at_jwt.resource_server.rest_framework.security_schemes import login_suffix, required_login
 
 from .views import make_guard, refusal_in_event_loop
@@ -101,18 +101,11 @@ class AsyncAccessTokenBearer(AccessTokenBearer):
 def _result(request: HttpRequest, refusal: HttpResponseBase | None) -> Any:
     if refusal is None:
         return request.access_token  # type: ignore[attr-defined]
-    if _has_credentials(request):
+    if has_bearer_credentials(request.META.get("HTTP_AUTHORIZATION", "")):
         raise AccessTokenRefused(refusal)
     # For the handler of the error that django-ninja raises if no other authentication accepts the request.
     setattr(request, _REFUSAL, refusal)
     return None
-
-
-def _has_credentials(request: HttpRequest) -> bool:
-    try:
-        return bearer_token(request.META.get("HTTP_AUTHORIZATION", "")) is not None
-    except MalformedCredentials:
-        return True
 
 
 def add_challenges(api: NinjaAPI) -> None:

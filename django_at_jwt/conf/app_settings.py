@@ -190,8 +190,10 @@ class AppSettings:
     user_code_attempts_per_address: int = setting(20, read_count)
     attempt_cache: str = setting("default", read_text)
     audience: tuple[str, ...] | None = setting(None, optional(read_identifiers))
-    authentication_methods: Mapping[str, tuple[str, ...]] | None = setting(None, read_methods_by_name)
-    authentication_contexts: Mapping[str, tuple[str, ...]] | str | None = setting(None, read_methods_or_dotted_path)
+    authentication_methods: Mapping[str, tuple[str, ...]] | None = setting(None, optional(read_methods_by_name))
+    authentication_contexts: Mapping[str, tuple[str, ...]] | str | None = setting(
+        None, optional(read_methods_or_dotted_path)
+    )
     authentication_event: str | None = setting(None, optional(read_dotted_path))
     # Not CREATED: a missing user of the local issuer was deleted, and must not be created again.
     user_mode: UserMode = setting(UserMode.LOCAL, one_of(UserMode.LOCAL, UserMode.STATELESS))
@@ -249,6 +251,10 @@ class AppSettings:
     def jwk_set_max_age(self) -> timedelta:
         """How long clients may cache the JWK set."""
         return timedelta(seconds=int(toolkit_setting("OIDC_JWKS_MAX_AGE_SECONDS", _TOOLKIT_JWK_SET_MAX_AGE)))
+
+    def leeway_for(self, issuer: IssuerSettings) -> float:
+        """Return the allowed clock difference in seconds for the tokens of a remote issuer."""
+        return self.leeway if issuer.leeway is None else issuer.leeway
 
     def rotation_policy(self, *, longest_lifetime: float) -> RotationPolicy:
         """Return how long keys spend in each state.

@@ -230,12 +230,7 @@ def read_algorithms(value: object) -> tuple[str, ...]:
     return names
 
 
-KEY_ENCRYPTION_KEY_BYTES: Final = 32
-
-
-def read_methods_by_name(value: object) -> Mapping[str, tuple[str, ...]] | None:
-    if value is None:
-        return None
+def read_methods_by_name(value: object) -> Mapping[str, tuple[str, ...]]:
     if not isinstance(value, Mapping):
         raise ValueError(f"must be a dict of lists of strings {got(value)}")
     read: dict[str, tuple[str, ...]] = {}
@@ -249,7 +244,7 @@ def read_methods_by_name(value: object) -> Mapping[str, tuple[str, ...]] | None:
     return read
 
 
-def read_methods_or_dotted_path(value: object) -> Mapping[str, tuple[str, ...]] | str | None:
+def read_methods_or_dotted_path(value: object) -> Mapping[str, tuple[str, ...]] | str:
     return read_dotted_path(value) if isinstance(value, str) else read_methods_by_name(value)
 
 
@@ -316,17 +311,17 @@ def read_stored_tokens(value: object) -> bool | str:
 def read_protected_resources(value: object) -> Mapping[str, Mapping[str, Any]]:
     if not isinstance(value, Mapping):
         raise ValueError(f"must be a dict of dicts by identifier {got(value)}")
-    return {read_resource_key(resource): read_description(members) for resource, members in value.items()}
+    return {_read_resource(resource): _read_description(members) for resource, members in value.items()}
 
 
-def read_resource_key(resource: object) -> str:
+def _read_resource(resource: object) -> str:
     try:
         return read_identifier(resource)
     except ValueError as error:
         raise ValueError(f"has an invalid key: it {error}") from None
 
 
-def read_description(value: object) -> Mapping[str, Any]:
+def _read_description(value: object) -> Mapping[str, Any]:
     if not isinstance(value, Mapping) or not value.keys() <= RESOURCE_DESCRIPTION:
         members = ", ".join(sorted(RESOURCE_DESCRIPTION))
         raise ValueError(f"has an invalid entry: it must be a dict with some of {members} {got(value)}")
@@ -364,11 +359,12 @@ def read_hash_keys(value: object) -> tuple[tuple[str, str], ...]:
     return tuple(value.items())
 
 
+KEY_ENCRYPTION_KEY_BYTES: Final = 32
 _BASE64URL: Final = re.compile(r"[A-Za-z0-9_-]+")
 
 
 @sensitive_variables()
-def read_key_bytes(value: object) -> str | None:
+def _key_bytes(value: object) -> str | None:
     """Return a key of 32 bytes as base64url without padding, or ``None`` if the value is not such a key."""
     text = str(value).rstrip("=")
     try:
@@ -384,8 +380,8 @@ _GENERATE_KEY: Final = (
 
 
 @sensitive_variables()
-def read_key_encryption_key(value: object) -> str:
-    key = read_key_bytes(value)
+def _read_key_encryption_key(value: object) -> str:
+    key = _key_bytes(value)
     if key is None:
         raise ValueError(
             f"must be a list of keys of 32 bytes in base64url, newest first; generate one with: {_GENERATE_KEY}"
@@ -395,7 +391,7 @@ def read_key_encryption_key(value: object) -> str:
 
 @sensitive_variables()
 def read_key_encryption_keys(value: object) -> tuple[str, ...]:
-    return read_several(value, read_key_encryption_key)
+    return read_several(value, _read_key_encryption_key)
 
 
 @sensitive_variables()
@@ -409,7 +405,7 @@ def read_key_encryption_keys_if_usable(value: object) -> tuple[str, ...] | None:
 
 @sensitive_variables()
 def read_key(value: object) -> str:
-    key = read_key_bytes(value)
+    key = _key_bytes(value)
     if key is None:
         raise ValueError(f"must be a key of 32 bytes in base64url; generate one with: {_GENERATE_KEY}")
     return key
@@ -427,10 +423,10 @@ def read_field_or_path(value: object) -> str:
 def read_sectors(value: object) -> tuple[tuple[str, str], ...]:
     if not isinstance(value, Mapping) or not all(isinstance(client_id, str) for client_id in value):
         raise ValueError(f"must be a dict of sector URLs or hosts by client id {got(value)}")
-    return tuple((client_id, read_sector_host(sector)) for client_id, sector in value.items())
+    return tuple((client_id, _read_sector(sector)) for client_id, sector in value.items())
 
 
-def read_sector_host(value: object) -> str:
+def _read_sector(value: object) -> str:
     host = urlsplit(value if "//" in value else f"//{value}").hostname if isinstance(value, str) else None
     if not host:
         raise ValueError(f"must be a dict of sector URLs or hosts by client id {got(value)}")

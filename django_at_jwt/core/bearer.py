@@ -43,6 +43,14 @@ def bearer_token(authorization: str) -> str | None:
     return token
 
 
+def has_bearer_credentials(authorization: str) -> bool:
+    """Return whether the value of an ``Authorization`` header has the scheme ``Bearer``, even if it is malformed."""
+    try:
+        return bearer_token(authorization) is not None
+    except MalformedCredentials:
+        return True
+
+
 def is_scope(value: object) -> bool:
     """Return whether a value is one scope: printable ASCII without space, quote or backslash (RFC 6749 section 3.3)."""
     return isinstance(value, str) and _SCOPE.fullmatch(value) is not None

@@ -79,7 +79,7 @@ def remote_deny_list(issuer: IssuerSettings, remote: RemoteOptions, keys: KeySou
         remote=remote,
         max_age=issuer.deny_list_max_age,
         max_stale=settings.revocation_max_stale,
-        leeway=settings.leeway if issuer.leeway is None else issuer.leeway,
+        leeway=settings.leeway_for(issuer),
         accept_unavailable=unavailable == "accept",
         introspection=remote_introspection(issuer, remote) if unavailable == Revocation.INTROSPECT else None,
     )

@@ -270,7 +270,7 @@ def _remote(
     expected = Expectations(
         issuer=issuer.issuer,
         audiences=audiences,
-        leeway=settings.leeway if issuer.leeway is None else issuer.leeway,
+        leeway=settings.leeway_for(issuer),
         max_bytes=settings.max_token_bytes,
         algorithms=frozenset(issuer.algorithms) or None,
         required_claims=issuer.required_claims,

@@ -95,13 +95,12 @@ def _report(issuer: IssuerSettings) -> dict[str, Any]:
 
 def _revocation_problem(issuer: IssuerSettings, snapshot: IssuerSnapshot) -> str | None:
     """Return why revocations of the issuer cannot be checked, or ``None``."""
-    remote, settings = remote_options(issuer), app_settings()
+    remote = remote_options(issuer)
     try:
         if issuer.revocation is Revocation.INTROSPECT:
             remote_introspection(issuer, remote).try_credentials()
         elif issuer.revocation is Revocation.DENY_LIST:
-            leeway = settings.leeway if issuer.leeway is None else issuer.leeway
-            keys = KeyRing.of(snapshot.keys)
+            keys, leeway = KeyRing.of(snapshot.keys), app_settings().leeway_for(issuer)
             if not retrieve_revocations(remote, keys, leeway=leeway).complete:
                 return "the issuer has too many revocations to publish them"
     except (FetchFailed, UnacceptableDocument) as error:

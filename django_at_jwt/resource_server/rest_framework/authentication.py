@@ -9,7 +9,14 @@ from rest_framework import exceptions, status
 from rest_framework.authentication import BaseAuthentication
 
 from django_at_jwt.conf import audiences_of_view
-from django_at_jwt.core.bearer import INVALID_REQUEST, INVALID_TOKEN, Challenge, MalformedCredentials, bearer_token
+from django_at_jwt.core.bearer import (
+    INVALID_REQUEST,
+    INVALID_TOKEN,
+    Challenge,
+    MalformedCredentials,
+    bearer_token,
+    has_bearer_credentials,
+)
 from django_at_jwt.core.errors import KeysUnavailable, RevocationUnavailable, TokenRejected
 from django_at_jwt.resource_server.access_token import AccessToken
 from django_at_jwt.resource_server.protected_resources import identifier_of, metadata_url, name_protected_resource
@@ -200,10 +207,11 @@ class AccessTokenAuthentication(BaseAuthentication):
         here: the view's permissions may rely on a valid token. A token that this class has left to others, and that
         none of them has accepted, is ``invalid_token``.
         """
-        if not self.exclusive and _has_bearer_credentials(request):
+        has_token = has_bearer_credentials(request._request.META.get("HTTP_AUTHORIZATION", ""))
+        if has_token and not self.exclusive:
             return InvalidAccessToken(self.metadata_url(request)).auth_header
         view = (request.parser_context or {}).get("view")
-        scopes = () if view is None or _has_bearer_credentials(request) else scopes_to_ask_for(request, view)
+        scopes = () if view is None or has_token else scopes_to_ask_for(request, view)
         return str(Challenge(scopes=scopes, resource_metadata=self.metadata_url(request)))
 
     def metadata_url(self, request: HttpRequest) -> str | None:
@@ -220,13 +228,6 @@ class AccessTokenAuthentication(BaseAuthentication):
             TokenRejected: the user does not exist, or is not active.
         """
         return principal_for(claims, token)
-
-
-def _has_bearer_credentials(request: Request) -> bool:
-    try:
-        return bearer_token(request._request.META.get("HTTP_AUTHORIZATION", "")) is not None
-    except MalformedCredentials:
-        return True
 
 
 def _is_sent_twice(request: HttpRequest) -> bool:

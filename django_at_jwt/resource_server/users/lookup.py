@@ -117,6 +117,11 @@ def existing_user(claims: AccessTokenClaims, token: str, options: UserOptions) -
     """Return the user of a verified token, found as the options say, or ``None``."""
     if options.lookup is not None:
         return import_string(options.lookup)(claims, token)
+    return stored_user(claims, options)
+
+
+def stored_user(claims: AccessTokenClaims, options: UserOptions, *, using: str | None = None) -> Any | None:
+    """Return the user that the field of the options or the table of subjects names, or ``None``."""
     if options.field is not None:
-        return user_by_field(options.field, claims.subject)
-    return user_by_table(claims.issuer, claims.subject)
+        return user_by_field(options.field, claims.subject, using=using)
+    return user_by_table(claims.issuer, claims.subject, using=using)

@@ -13,7 +13,7 @@ from django.utils.module_loading import import_string
 
 from django_at_jwt.core.errors import RejectionReason, TokenRejected
 
-from .lookup import subject_model, user_by_field, user_by_table
+from .lookup import stored_user, subject_model
 
 if TYPE_CHECKING:
     from django_at_jwt.core.profile import AccessTokenClaims
@@ -43,7 +43,7 @@ def user_at_first_sight(claims: AccessTokenClaims, options: UserOptions) -> Any:
                 return _create(claims, options, database, rename=attempt > 0)
         except (IntegrityError, DataError):
             # Read from the database for writes, to see what a concurrent request has created.
-            if (user := _created_concurrently(claims, options, database)) is not None:
+            if (user := stored_user(claims, options, using=database)) is not None:
                 return user
         except ValidationError as error:
             # Only the names of the fields: the values are personal data.
@@ -54,12 +54,6 @@ def user_at_first_sight(claims: AccessTokenClaims, options: UserOptions) -> Any:
 def _refusal(why: str) -> TokenRejected:
     logger.error("A user could not be created at first sight (%s)", why)
     return TokenRejected(RejectionReason.UNKNOWN_SUBJECT, "the user could not be created")
-
-
-def _created_concurrently(claims: AccessTokenClaims, options: UserOptions, database: str) -> Any | None:
-    if options.field is not None:
-        return user_by_field(options.field, claims.subject, using=database)
-    return user_by_table(claims.issuer, claims.subject, using=database)
 
 
 def _create(claims: AccessTokenClaims, options: UserOptions, database: str, *, rename: bool) -> Any:

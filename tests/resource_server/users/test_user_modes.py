@@ -316,9 +316,6 @@ class TestCreated:
         mode("created")
         whoami(sub="1")
         monkeypatch.setattr(users, "user_by_table", lambda *_arguments, **_options: None)
-        monkeypatch.setattr(
-            "django_at_jwt.resource_server.users.provisioning.user_by_table", lambda *_a, **_options: None
-        )
         assert refused(whoami(sub="1"))
         assert User.objects.count() == 1
 
