@@ -36,7 +36,7 @@ def check_site_metadata(**_kwargs: Any) -> list[CheckMessage]:
     messages: list[CheckMessage] = []
     for path in dict.fromkeys(_paths(issuer_path)):
         is_of_this_issuer = path.startswith(issuer_path) or path.endswith(issuer_path)
-        messages += _messages(path, is_of_this_issuer=is_of_this_issuer)
+        messages += _problems_at(path, is_of_this_issuer=is_of_this_issuer)
     return messages
 
 
@@ -60,9 +60,8 @@ def _paths(issuer_path: str) -> Iterator[str]:
         yield f"/.well-known/{name}"
 
 
-def _messages(path: str, *, is_of_this_issuer: bool) -> Iterator[CheckMessage]:
+def _problems_at(path: str, *, is_of_this_issuer: bool) -> Iterator[CheckMessage]:
     from django_at_jwt.authorization_server.endpoint_urls import matches  # noqa: PLC0415 - as above
-    from django_at_jwt.authorization_server.views.metadata import issuer_metadata  # noqa: PLC0415 - as above
 
     found = matches(path)
     if not found:
@@ -71,29 +70,35 @@ def _messages(path: str, *, is_of_this_issuer: bool) -> Iterator[CheckMessage]:
     if not _is_of_the_site(served):
         for each in hidden:
             if _is_of_the_site(each) and _document(each, path) is not None:
-                yield Warning(
-                    f"The metadata document of {_name(each)} at {path} is never served: {served.route} comes first in "
-                    "the URLconf.",
-                    hint="Remove it, or put it first and build it on django_at_jwt.oauth2_views.issuer_metadata().",
-                    id=CheckId.FOREIGN_METADATA,
-                )
-        return
-    document = _document(served, path) if is_of_this_issuer else None
-    if document is None:
-        return
-    ours = issuer_metadata()
-    wrong = [
-        f"its {member} is {document[member]!r}, not {ours[member]!r}" if member in document else f"it has no {member}"
-        for member in _MEMBERS
-        if member in ours and document.get(member) != ours[member]
-    ]
-    if wrong:
+                yield _never_served(each, path, served)
+    elif is_of_this_issuer and (document := _document(served, path)) is not None and (wrong := _wrong_in(document)):
         yield Warning(
             f"The metadata document of {_name(served)} at {path} hides this app's, and {' and '.join(wrong)}, so "
             "clients and APIs cannot use this issuer.",
             hint="Build it on django_at_jwt.oauth2_views.issuer_metadata(), and add your members to that.",
             id=CheckId.FOREIGN_METADATA,
         )
+
+
+def _never_served(match: Match, path: str, served: Match) -> CheckMessage:
+    return Warning(
+        f"The metadata document of {_name(match)} at {path} is never served: {served.route} comes first in the "
+        "URLconf.",
+        hint="Remove it, or put it first and build it on django_at_jwt.oauth2_views.issuer_metadata().",
+        id=CheckId.FOREIGN_METADATA,
+    )
+
+
+def _wrong_in(document: Mapping[str, Any]) -> list[str]:
+    """Return how a document's members differ from those of this app's."""
+    from django_at_jwt.authorization_server.views.metadata import issuer_metadata  # noqa: PLC0415 - as above
+
+    ours = issuer_metadata()
+    return [
+        f"its {member} is {document[member]!r}, not {ours[member]!r}" if member in document else f"it has no {member}"
+        for member in _MEMBERS
+        if member in ours and document.get(member) != ours[member]
+    ]
 
 
 def _is_of_the_site(match: Match) -> bool:
@@ -117,7 +122,7 @@ def _document(match: Match, path: str) -> Mapping[str, Any] | None:
     request.META = {
         "REQUEST_METHOD": "GET",
         "SERVER_NAME": parts.hostname,
-        "SERVER_PORT": str(parts.port or {"http": 80}.get(parts.scheme, 443)),
+        "SERVER_PORT": str(parts.port or (80 if parts.scheme == "http" else 443)),
         "HTTP_HOST": parts.netloc,
     }
     view = async_to_sync(match.callback) if iscoroutinefunction(match.callback) else match.callback

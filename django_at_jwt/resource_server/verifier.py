@@ -86,16 +86,10 @@ class Verifier:
         allow_loopback_http: bool = False,
     ) -> None:
         audiences = frozenset([audience] if isinstance(audience, str) else audience)
-        if not is_remote_issuer(issuer, loopback_http=allow_loopback_http):
-            hint = ""
-            if is_remote_issuer(issuer, loopback_http=True):
-                hint = "; for development, allow_loopback_http=True accepts it"
-            raise ValueError(f"issuer must be an https URL without query and fragment (got {issuer!r}){hint}")
+        _check_issuer(issuer, allow_loopback_http=allow_loopback_http)
         if not audiences or "" in audiences:
             raise ValueError("audience must be the identifier of this API, or several (got none)")
-        for name, values in (("algorithms", algorithms), ("required_claims", required_claims)):
-            if isinstance(values, str):
-                raise ValueError(f"{name} must be a list (got {values!r})")
+        _check_lists(algorithms=algorithms, required_claims=required_claims)
         for algorithm in algorithms:
             _check_choice("algorithms", algorithm, ALGORITHMS)
         _check_choice("revocation", revocation, (Revocation.OFFLINE, Revocation.DENY_LIST))
@@ -190,6 +184,20 @@ class Verifier:
     @sensitive_variables()
     def _claims(self, token: str, keys: KeySource) -> AccessTokenClaims:
         return self._tokens.verify(token, keys, self._expected, time.time(), self._cache_size)
+
+
+def _check_issuer(issuer: str, *, allow_loopback_http: bool) -> None:
+    if is_remote_issuer(issuer, loopback_http=allow_loopback_http):
+        return
+    is_loopback = is_remote_issuer(issuer, loopback_http=True)
+    hint = "; for development, allow_loopback_http=True accepts it" if is_loopback else ""
+    raise ValueError(f"issuer must be an https URL without query and fragment (got {issuer!r}){hint}")
+
+
+def _check_lists(**lists: Collection[str]) -> None:
+    for name, values in lists.items():
+        if isinstance(values, str):
+            raise ValueError(f"{name} must be a list (got {values!r})")
 
 
 def _check_numbers(*, more_than_zero: bool = False, **numbers: Any) -> None:
