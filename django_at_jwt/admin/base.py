@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
 from django.contrib.admin.options import IncorrectLookupParameters
+from django.urls import reverse
 
 from django_at_jwt.core.quotation import is_storable
 
@@ -32,6 +33,11 @@ class ModelAdmin(_ModelAdmin):
         if not all(is_storable(value) for _name, values in request.GET.lists() for value in values):
             raise IncorrectLookupParameters
         return super().get_changelist_instance(request)
+
+    def page_url(self, page: str, *arguments: Any) -> str:
+        """Return the URL of a page of this admin, such as ``changelist``, in the admin site that it belongs to."""
+        name = f"admin:{self.opts.app_label}_{self.opts.model_name}_{page}"
+        return reverse(name, args=arguments, current_app=self.admin_site.name)
 
 
 class ReadOnlyModelAdmin(ModelAdmin):

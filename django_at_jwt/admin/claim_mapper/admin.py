@@ -10,7 +10,7 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import router, transaction
 from django.db.models.constants import LOOKUP_SEP
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
-from django.urls import URLPattern, path, reverse
+from django.urls import URLPattern, path
 from django.utils.html import format_html
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
@@ -269,7 +269,7 @@ class ClaimMapperAdmin(SearchAdminMixin, ConfirmingAdmin):
                 self.log_addition(request, row, [{"added": {}}])
         text = ngettext("%(number)d claim mapper was added.", "%(number)d claim mappers were added.", len(rows))
         self.message_user(request, text % {"number": len(rows)}, messages.SUCCESS)
-        return HttpResponseRedirect(reverse("admin:django_at_jwt_claimmapper_changelist"))
+        return HttpResponseRedirect(self.page_url("changelist"))
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         """Return the form field; the order field gets a class that keeps it narrow in the list."""

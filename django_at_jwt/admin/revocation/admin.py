@@ -8,7 +8,7 @@ from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
-from django.urls import URLPattern, path, reverse
+from django.urls import URLPattern, path
 from django.utils.html import format_html
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -207,16 +207,15 @@ class DenyListEntryAdmin(ModelAdmin):
                 ),
                 "sent": [("token_id", link.token_id)],
             }
-        back = reverse("admin:django_at_jwt_denylistentry_changelist", current_app=self.admin_site.name)
-        return render_page(request, self.admin_site, {**context, "back": back, **(extra_context or {})})
+        context |= {"back": self.page_url("changelist"), **(extra_context or {})}
+        return render_page(request, self.admin_site, context)
 
     def _revoke_token(self, request: HttpRequest, link: IssuedToken) -> HttpResponse:
         if revoke_token(link.token_id):
             row = DenyListEntry.objects.get(kind=DenyKind.TOKEN, value=link.token_id)
             self.log_addition(request, row, gettext("Revoked by its jti."))
             self.message_user(request, _("The token was revoked."), messages.SUCCESS)
-        address = reverse("admin:django_at_jwt_denylistentry_changelist", current_app=self.admin_site.name)
-        return HttpResponseRedirect(address)
+        return HttpResponseRedirect(self.page_url("changelist"))
 
 
 def _described(authorization: Authorization, user: Any) -> list[str]:

@@ -10,7 +10,7 @@ from django.core.exceptions import PermissionDenied
 from django.db import Error as AnyDatabaseError
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path, reverse
+from django.urls import URLPattern, path
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.http import urlencode
@@ -259,7 +259,7 @@ class SigningKeyAdmin(ReadOnlyModelAdmin):
     def rotate_selected(self, request: HttpRequest, queryset: QuerySet[SigningKey]) -> HttpResponse:
         """Redirect to the page that confirms an early rotation of the selected keys' algorithms."""
         algorithms = urlencode([("algorithm", name) for name in sorted({key.algorithm for key in queryset})])
-        return HttpResponseRedirect(f"{reverse('admin:django_at_jwt_signingkey_rotate')}?{algorithms}")
+        return HttpResponseRedirect(f"{self.page_url('rotate')}?{algorithms}")
 
     @admin.action(description=_("Revoke the selected key…"), permissions=["revoke"])
     def revoke_selected(self, request: HttpRequest, queryset: QuerySet[SigningKey]) -> HttpResponse | None:
@@ -268,7 +268,7 @@ class SigningKeyAdmin(ReadOnlyModelAdmin):
         if len(keys) != 1:
             self.message_user(request, _("Select exactly one key to revoke."), messages.ERROR)
             return None
-        return HttpResponseRedirect(reverse("admin:django_at_jwt_signingkey_revoke", args=[keys[0].pk]))
+        return HttpResponseRedirect(self.page_url("revoke", keys[0].pk))
 
     def rotate_view(self, request: HttpRequest) -> HttpResponse:
         """Show what an early rotation would change; apply it once that is confirmed."""
@@ -292,7 +292,7 @@ class SigningKeyAdmin(ReadOnlyModelAdmin):
                     self.log_change(request, row, gettext("Rescheduled by a rotation."))
             done = gettext("Early rotation scheduled.") if rotation.plan else gettext("There was nothing to change.")
             self.message_user(request, " ".join([done, *takeover_sentences(rotation, early)]), messages.SUCCESS)
-            return HttpResponseRedirect(reverse("admin:django_at_jwt_signingkey_changelist"))
+            return HttpResponseRedirect(self.page_url("changelist"))
         takeovers = [(each, wait_until(each.at, rotation.at)) for each in rotation.takeovers(early)]
         context = {"title": _("Schedule early rotation"), "rotation": rotation, "takeovers": takeovers, "form": form}
         return self._page(request, "rotate", context)
@@ -304,7 +304,7 @@ class SigningKeyAdmin(ReadOnlyModelAdmin):
             raise PermissionDenied
         if key is None:
             self.message_user(request, _("This signing key no longer exists."), messages.ERROR)
-            return HttpResponseRedirect(reverse("admin:django_at_jwt_signingkey_changelist"))
+            return HttpResponseRedirect(self.page_url("changelist"))
         form = RevocationForm(request.POST if request.method == "POST" else None)
         confirmed = form.is_valid()
         reason = form.cleaned_data["reason"] if confirmed else ""
@@ -316,7 +316,7 @@ class SigningKeyAdmin(ReadOnlyModelAdmin):
         if confirmed:
             self.log_change(request, key, gettext("Revoked: %(reason)s") % {"reason": reason})
             after_revocation(request, revocation, refresh_tokens=form.cleaned_data["refresh_tokens"], origin=origin)
-            return HttpResponseRedirect(reverse("admin:django_at_jwt_signingkey_changelist"))
+            return HttpResponseRedirect(self.page_url("changelist"))
         context = {"title": _("Revoke a signing key"), "key": key, "original": key, "form": form, "preview": revocation}
         context |= {
             "state": key.state_at(timezone.now()).value,
@@ -327,7 +327,7 @@ class SigningKeyAdmin(ReadOnlyModelAdmin):
     def _refused(self, request: HttpRequest, message: StrPromise, error: Exception) -> HttpResponse:
         text = str(error) if isinstance(error, KeyChangeRefused) else message % {"problem": error}
         self.message_user(request, text, messages.ERROR)
-        return HttpResponseRedirect(reverse("admin:django_at_jwt_signingkey_changelist"))
+        return HttpResponseRedirect(self.page_url("changelist"))
 
     def _page(self, request: HttpRequest, name: str, context: dict[str, Any]) -> HttpResponse:
         context = {**self.admin_site.each_context(request), "opts": self.opts, "media": self.media, **context}

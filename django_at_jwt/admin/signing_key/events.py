@@ -42,7 +42,8 @@ class SigningKeyEventAdmin(ReadOnlyModelAdmin):
     @admin.display(description=_("signing key"), ordering="kid")
     def key(self, event: SigningKeyEvent) -> str:
         """Return the algorithm and the kid, linked by a search: the key may have been deleted."""
-        keys = reverse("admin:django_at_jwt_signingkey_changelist", query={"q": event.kid})
+        site = self.admin_site.name
+        keys = reverse("admin:django_at_jwt_signingkey_changelist", query={"q": event.kid}, current_app=site)
         return format_html('<a href="{}">{} {}</a>', keys, event.algorithm, short_kid(event.kid))
 
     @admin.display(description=_("by"), ordering="actor")
