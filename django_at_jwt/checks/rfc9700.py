@@ -13,39 +13,6 @@ from .ids import UNREADABLE, CheckId, issues_tokens, when
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_MESSAGES: Final = {
-    "PKCE_REQUIRED": ("Clients may use the authorization code grant without PKCE.", CheckId.NO_PKCE),
-    "COMPLIANT_BCP_RFC9700_PKCE_METHOD": ('The PKCE challenge method "plain" is accepted.', CheckId.PLAIN_PKCE),
-    "COMPLIANT_BCP_RFC9700_IMPLICIT_GRANT": (
-        "The authorization endpoint may answer with access tokens (implicit and hybrid grants).",
-        CheckId.FRONT_CHANNEL_TOKENS,
-    ),
-    "COMPLIANT_BCP_RFC9700_PASSWORD_GRANT": (
-        "Clients may ask users for their passwords (password grant).",
-        CheckId.PASSWORD_GRANT,
-    ),
-    "COMPLIANT_BCP_RFC9700_ACCESS_TOKEN_TRANSPORT": (
-        "DOT's views accept access tokens in the query, which appear in logs.",
-        CheckId.TOKENS_IN_QUERY,
-    ),
-    "COMPLIANT_BCP_RFC9700_AUTHZ_RESPONSE_ISS": (
-        "Authorization responses do not name the issuer (RFC 9207), so clients cannot detect mix-up attacks.",
-        CheckId.NO_ISS_IN_RESPONSES,
-    ),
-    "ROTATE_REFRESH_TOKEN": (
-        "Refresh tokens are not rotated, so the use of a stolen one is not noticed.",
-        CheckId.NO_ROTATION,
-    ),
-    "REFRESH_TOKEN_REUSE_PROTECTION": (
-        "The reuse of a replaced refresh token does not end the authorization, so a thief keeps the tokens.",
-        CheckId.NO_REUSE_PROTECTION,
-    ),
-    "REFRESH_TOKEN_EXPIRE_SECONDS": ("Unused refresh tokens never expire.", CheckId.ENDLESS_REFRESH_TOKENS),
-    "REFRESH_TOKEN_GRACE_PERIOD_SECONDS": (
-        "A client that lost the response to a refresh cannot retry it, or has more than a minute to do so.",
-        CheckId.GRACE_PERIOD,
-    ),
-}
 _LISTED: Final = "manage.py rfc9700_readiness lists the clients that this breaks or may break."
 _NOT_LISTED: Final = {
     "COMPLIANT_BCP_RFC9700_ACCESS_TOKEN_TRANSPORT": "This breaks clients that send access tokens in the query. The "
@@ -62,8 +29,41 @@ def check_rfc9700(**_kwargs: Any) -> list[CheckMessage]:
     """Check that each setting of ``oauth2_provider_settings(profile="rfc9700")`` is on."""
     from django_at_jwt.authorization_server.rfc9700 import settings_off  # noqa: PLC0415 - a project that only verifies has no toolkit
 
+    messages = {
+        "PKCE_REQUIRED": ("Clients may use the authorization code grant without PKCE.", CheckId.NO_PKCE),
+        "COMPLIANT_BCP_RFC9700_PKCE_METHOD": ('The PKCE challenge method "plain" is accepted.', CheckId.PLAIN_PKCE),
+        "COMPLIANT_BCP_RFC9700_IMPLICIT_GRANT": (
+            "The authorization endpoint may answer with access tokens (implicit and hybrid grants).",
+            CheckId.FRONT_CHANNEL_TOKENS,
+        ),
+        "COMPLIANT_BCP_RFC9700_PASSWORD_GRANT": (
+            "Clients may ask users for their passwords (password grant).",
+            CheckId.PASSWORD_GRANT,
+        ),
+        "COMPLIANT_BCP_RFC9700_ACCESS_TOKEN_TRANSPORT": (
+            "DOT's views accept access tokens in the query, which appear in logs.",
+            CheckId.TOKENS_IN_QUERY,
+        ),
+        "COMPLIANT_BCP_RFC9700_AUTHZ_RESPONSE_ISS": (
+            "Authorization responses do not name the issuer (RFC 9207), so clients cannot detect mix-up attacks.",
+            CheckId.NO_ISS_IN_RESPONSES,
+        ),
+        "ROTATE_REFRESH_TOKEN": (
+            "Refresh tokens are not rotated, so the use of a stolen one is not noticed.",
+            CheckId.NO_ROTATION,
+        ),
+        "REFRESH_TOKEN_REUSE_PROTECTION": (
+            "The reuse of a replaced refresh token does not end the authorization, so a thief keeps the tokens.",
+            CheckId.NO_REUSE_PROTECTION,
+        ),
+        "REFRESH_TOKEN_EXPIRE_SECONDS": ("Unused refresh tokens never expire.", CheckId.ENDLESS_REFRESH_TOKENS),
+        "REFRESH_TOKEN_GRACE_PERIOD_SECONDS": (
+            "A client that lost the response to a refresh cannot retry it, or has more than a minute to do so.",
+            CheckId.GRACE_PERIOD,
+        ),
+    }
     return [
-        Warning(f"{_MESSAGES[name][0]} (RFC 9700)", hint=_hint(name), id=_MESSAGES[name][1]) for name in settings_off()
+        Warning(f"{messages[name][0]} (RFC 9700)", hint=_hint(name), id=messages[name][1]) for name in settings_off()
     ]
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+import sys
 from dataclasses import fields
 from datetime import timedelta
 from enum import StrEnum
 from importlib import import_module
-from inspect import unwrap
+from inspect import isfunction, unwrap
 from pkgutil import iter_modules
 
 import pytest
@@ -177,7 +178,12 @@ class TestSystemChecks:
         assert not self.ids(ALL_CHECKS) & self.ids(DEPLOYMENT_CHECKS)
 
     def ids(self, functions):
-        names = {name for function in functions for name in unwrap(function).__code__.co_names}
+        """Return the ids in these checks and in the private functions of their modules that they call."""
+        names = set()
+        for function in map(unwrap, functions):
+            called = set(function.__code__.co_names)
+            helpers = [vars(sys.modules[function.__module__]).get(name) for name in called if name.startswith("_")]
+            names |= called.union(*(each.__code__.co_names for each in helpers if isfunction(each)))
         return {CheckId[name] for name in names & CheckId.__members__.keys()}
 
 
