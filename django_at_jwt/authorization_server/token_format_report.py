@@ -14,6 +14,7 @@ from oauth2_provider.settings import oauth2_settings
 from django_at_jwt.core.audience import Audience
 from django_at_jwt.core.resource_servers import TokenFormat
 from django_at_jwt.models import IssuedToken
+from django_at_jwt.models.change_times import last_change
 from django_at_jwt.models.primary import primary_rows
 
 from .client_options import some_tokens_are_unstored, token_formats_by_key
@@ -158,7 +159,7 @@ def _counted(live: QuerySet[Any], links: QuerySet[IssuedToken]) -> Iterator[tupl
     # Without a link, it is from before this app was installed.
     kinds = live.annotate(kind=Coalesce(Subquery(own), Value(_OPAQUE), output_field=CharField()))
     groups = kinds.order_by().values("application", "resource", "kind")
-    for each in groups.annotate(number=Count("pk"), issued=Max("updated"), expiry=Max("expires")):
+    for each in groups.annotate(number=Count("pk"), issued=Max(last_change(live.model)), expiry=Max("expires")):
         yield (
             each["application"],
             each["resource"],
@@ -169,12 +170,13 @@ def _counted(live: QuerySet[Any], links: QuerySet[IssuedToken]) -> Iterator[tupl
 
 def _looked_up(live: QuerySet[Any], links: QuerySet[IssuedToken]) -> Iterator[tuple[Any, Any, str, _Tokens]]:
     """Yield clients, resources, kinds and tokens, one at a time."""
-    rows = live.values_list("pk", "application", "resource", "updated", "expires", named=True)
+    issued = last_change(live.model)
+    rows = live.values_list("pk", "application", "resource", issued, "expires", named=True)
     for batch in rows_in_batches(rows, size=BATCH):
         kinds = dict(links.filter(access_token__in=[str(row.pk) for row in batch]).values_list("access_token", _KIND))
         for row in batch:
             kind = kinds.get(str(row.pk), _OPAQUE)
-            yield row.application, row.resource, kind, _Tokens(1, row.updated, row.expires)
+            yield row.application, row.resource, kind, _Tokens(1, getattr(row, issued), row.expires)
 
 
 def _described(found: dict[_Kind, _Tokens], servers: ResourceServers) -> Iterator[LiveTokens]:

@@ -19,6 +19,7 @@ from oauth2_provider.models import (
 from oauth2_provider.settings import oauth2_settings
 
 from django_at_jwt.conf import app_settings
+from django_at_jwt.models.change_times import change_times
 from django_at_jwt.models.primary import primary_rows
 
 from .registration import RegistrationSource, registered_itself
@@ -38,17 +39,19 @@ _BATCH: Final = 200
 
 
 def record_use(client: Any) -> None:
-    """Store in ``updated`` that a client which registered itself got a token, at most once a day.
+    """Store as a change that a client which registered itself got a token, at most once a day.
 
     It is stored after the transaction of the token, which holds a lock on the row of the client: two of them could wait
     for each other.
     """
-    if not registered_itself(client) or client.updated > timezone.now() - _PRECISION:
+    times = change_times(type(client))
+    if not registered_itself(client) or not times or getattr(client, times[0]) > timezone.now() - _PRECISION:
         return
 
     def update() -> None:
         now = timezone.now()
-        primary_rows(get_application_model()).filter(pk=client.pk, updated__lt=now - _PRECISION).update(updated=now)
+        unchanged = Q(pk=client.pk, **{f"{times[0]}__lt": now - _PRECISION})
+        primary_rows(get_application_model()).filter(unchanged).update(**dict.fromkeys(times, now))
 
     transaction.on_commit(update, using=router.db_for_write(get_application_model()), robust=True)
 
@@ -94,7 +97,11 @@ def purge_unused_clients(*, dry_run: bool = False, progress: Callable[[str, int]
 
 def _unused(now: datetime, retention: timedelta) -> Q:
     has_document = Q(registration_source=RegistrationSource.CIMD, cimd_expires_at__lt=now)
-    return has_document | Q(registration_source=RegistrationSource.DCR, updated__lt=now - retention)
+    times = change_times(get_application_model())
+    if not times:
+        # Rows don't tell which clients are used.
+        return has_document
+    return has_document | Q(registration_source=RegistrationSource.DCR, **{f"{times[0]}__lt": now - retention})
 
 
 def _delete(keys: Sequence[Any], unused: Q, now: datetime) -> int:

@@ -1,6 +1,7 @@
 """The models of a site that has its own user, with a UUID for a key, and its own of each model of the toolkit.
 
-The toolkit's models refer to each other in circles, so a site that swaps one of the tokens swaps them all.
+The toolkit's models refer to each other in circles, so a site that swaps one of the tokens swaps them all. Changes are
+recorded in a field with another name than the toolkit's, as by a site whose models have a common base.
 """
 
 import uuid
@@ -23,6 +24,8 @@ class User(AbstractUser):
 
 
 class Application(AbstractApplication):
+    updated = None
+    modified = models.DateTimeField(auto_now=True)
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     contact = models.EmailField(blank=True)
 
@@ -33,19 +36,30 @@ class Application(AbstractApplication):
 
 
 class Grant(AbstractGrant):
-    pass
+    updated = None
+    modified = models.DateTimeField(auto_now=True)
 
 
 class AccessToken(AbstractAccessToken):
+    updated = None
+    modified = models.DateTimeField(auto_now=True)
     note = models.TextField(blank=True)
 
 
 class RefreshToken(AbstractRefreshToken):
-    pass
+    updated = None
+    modified = models.DateTimeField(auto_now=True)
+
+    @classmethod
+    def revoke_family(cls, token_family):
+        # The toolkit's method sets its own field.
+        for row in cls.objects.filter(token_family=token_family):
+            row.revoke()
 
 
 class IDToken(AbstractIDToken):
-    pass
+    updated = None
+    modified = models.DateTimeField(auto_now=True)
 
 
 class DeviceGrant(AbstractDeviceGrant):

@@ -24,6 +24,7 @@ from django_at_jwt.conf import app_settings
 from django_at_jwt.core.token_id import TokenId
 from django_at_jwt.models import IssuedToken
 from django_at_jwt.models.authorization import EndReason
+from django_at_jwt.models.change_times import change_times
 from django_at_jwt.models.primary import primary_rows
 
 if TYPE_CHECKING:
@@ -157,10 +158,10 @@ def _end_refresh_token(row: Any) -> None:
     row.access_token = None
     if type(row).revoke is AbstractRefreshToken.revoke:
         row.revoked = timezone.now()
-        row.save(update_fields=["access_token", "revoked", "updated"])
+        row.save(update_fields=["access_token", "revoked", *change_times(type(row))])
     else:
         # A swapped model may do more.
-        row.save(update_fields=["access_token", "updated"])
+        row.save(update_fields=["access_token", *change_times(type(row))])
         row.revoke()
 
 

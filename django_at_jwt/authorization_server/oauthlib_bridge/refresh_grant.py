@@ -17,6 +17,7 @@ from django_at_jwt.core.grant_types import REFRESH_TOKEN
 from django_at_jwt.events import CredentialReused, emit
 from django_at_jwt.models import Authorization
 from django_at_jwt.models.authorization import EndReason, credential_hash
+from django_at_jwt.models.change_times import change_times
 from django_at_jwt.models.primary import primary_rows
 
 from .audience import check_requested_resources, resolved_audience
@@ -137,7 +138,7 @@ class RefreshGrantMixin:
             self._create_refresh_token(request, token["refresh_token"], row, used)  # type: ignore[attr-defined]
         elif not superseded.replaced:
             used.access_token = row
-            used.save(update_fields=["access_token", "updated"])
+            used.save(update_fields=["access_token", *change_times(type(used))])
 
     def _replace_tokens_with(
         self, save: Callable[..., Any], token: dict[str, Any], request: Request, family: LockedFamily
@@ -152,7 +153,7 @@ class RefreshGrantMixin:
         if rotates and not superseded.replaced:
             # Otherwise, DOT would delete the former access token.
             used.access_token = None
-            used.save(update_fields=["access_token", "updated"])
+            used.save(update_fields=["access_token", *change_times(type(used))])
         with because(EndReason.SUPERSEDED):
             save(token, request)
         if not rotates:

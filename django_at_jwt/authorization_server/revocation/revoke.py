@@ -26,6 +26,7 @@ from django_at_jwt.authorization_server.resource_servers import registry
 from django_at_jwt.conf import app_settings, token_user_model
 from django_at_jwt.models import Authorization, DenyListEntry, IssuedToken
 from django_at_jwt.models.authorization import EndReason, credential_hash
+from django_at_jwt.models.change_times import last_change
 from django_at_jwt.models.primary import primary_rows
 
 from .authorizations import (
@@ -129,7 +130,7 @@ def revoke_client(client: Any, *, reason: EndReason = EndReason.CLIENT_REVOKED) 
         live = lock_authorizations(live_authorizations_of_client(client))
         ended = live.update(ended_at=timezone.now(), end_reason=reason)
         tokens = primary_rows(get_access_token_model()).filter(application=client.pk)
-        latest = tokens.aggregate(latest=Max("updated"))["latest"]
+        latest = tokens.aggregate(latest=Max(last_change(tokens.model)))["latest"]
         revoke_refresh_tokens(Q(application=client.pk))
         expire_access_tokens(Q(application=client.pk))
         delete_codes(Q(application=client.pk))

@@ -26,6 +26,7 @@ from oauth2_provider.models import (
 )
 from oauth2_provider.settings import oauth2_settings
 
+from django_at_jwt.models.change_times import change_times
 from django_at_jwt.models.primary import primary_rows
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def revoke_refresh_tokens(condition: Q) -> int:
     try:
         with transaction.atomic(using=rows.db):
             # cleartokens keeps an access token for as long as a refresh token refers to it.
-            return rows.update(revoked=now, updated=now, access_token=None)
+            return rows.update(revoked=now, access_token=None, **dict.fromkeys(change_times(rows.model), now))
     except IntegrityError:
         # The checksum is unique together with the instant, so live rows with one checksum need different instants.
         keys = list(rows.values_list("pk", flat=True))
@@ -73,7 +74,7 @@ def expire_access_tokens(condition: Q) -> None:
     if get_access_token_model().revoke is not AbstractAccessToken.revoke:
         _revoke_each(rows)
     else:
-        rows.update(expires=now, updated=now)
+        rows.update(expires=now, **dict.fromkeys(change_times(rows.model), now))
 
 
 def _revoke_each(rows: QuerySet[Any]) -> int:

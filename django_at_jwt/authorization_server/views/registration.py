@@ -38,6 +38,7 @@ from django_at_jwt.core.grant_types import AUTHORIZATION_CODE, CLIENT_CREDENTIAL
 from django_at_jwt.core.jose.jws import decode_object
 from django_at_jwt.core.metadata import with_path
 from django_at_jwt.inbound.cors import CrossOriginMixin
+from django_at_jwt.models.change_times import change_times
 from django_at_jwt.models.primary import primary_rows
 
 from .base import refusal
@@ -59,8 +60,8 @@ _TOOLKIT_GRANTS: Final = {
     CLIENT_CREDENTIALS: "client-credentials",
 }
 _STANDARD_GRANTS: Final = {own: standard for standard, own in _TOOLKIT_GRANTS.items()}
-# What a request changes, and the time of the change.
-_REGISTERED_FIELDS: Final = ("name", "redirect_uris", "authorization_grant_type", "client_type", "updated")
+# What a request changes.
+_REGISTERED_FIELDS: Final = ("name", "redirect_uris", "authorization_grant_type", "client_type")
 _NEVER: Final = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
 
 
@@ -133,7 +134,7 @@ class RegistrationManagementView(_RegistrationMixin, toolkit_views.DynamicClient
         if isinstance(sender, HttpResponse):
             return sender
         client, token, secret = sender.application, sender.presented_token, None
-        changed = [*_REGISTERED_FIELDS]
+        changed = [*_REGISTERED_FIELDS, *change_times(type(client))]
         try:
             registered = _narrowed(request, client_id=client_id)
             parent = super().put

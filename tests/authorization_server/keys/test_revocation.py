@@ -21,6 +21,7 @@ from django_at_jwt.core.key_lifecycle import KeyState
 from django_at_jwt.core.quotation import format_instant
 from django_at_jwt.models import Authorization, DenyListEntry, IssuedToken, SigningKey, SigningKeyEvent
 from django_at_jwt.models.authorization import EndReason
+from django_at_jwt.models.change_times import last_change
 from django_at_jwt.revocation import revoke_user
 from tests.authorization_server.revocation.grants import revoking_statements
 from tests.commands import run
@@ -48,7 +49,8 @@ def in_state(state, algorithm="ES256"):
 def expire_access_tokens():
     """Expire all access tokens, as if an hour had passed without a refresh."""
     long_ago = timezone.now() - timedelta(hours=2)
-    get_access_token_model().objects.update(updated=long_ago, expires=long_ago + timedelta(hours=1))
+    model = get_access_token_model()
+    model.objects.update(**{last_change(model): long_ago}, expires=long_ago + timedelta(hours=1))
     IssuedToken.objects.update(expires_at=long_ago + timedelta(hours=1))
 
 

@@ -32,6 +32,7 @@ from django_at_jwt.core.deny_list import DenyKind, DenyList
 from django_at_jwt.core.errors import TokenRejected
 from django_at_jwt.models import Authorization, DenyListEntry, IssuedToken, ResourceServer
 from django_at_jwt.models.authorization import EndReason, credential_hash
+from django_at_jwt.models.change_times import last_change
 from django_at_jwt.models.primary import primary_rows
 from django_at_jwt.revocation import revoke_user
 from tests.admin.pages import confirm, send
@@ -546,7 +547,8 @@ class TestTokensOfAClient:
 
         def lock(rows):
             locked.append(timezone.now() + timedelta(seconds=3))
-            get_access_token_model().objects.update(updated=locked[0])
+            model = get_access_token_model()
+            model.objects.update(**{last_change(model): locked[0]})
             return lock_authorizations(rows)
 
         monkeypatch.setattr(revoke_module, "lock_authorizations", lock)
