@@ -71,7 +71,7 @@ from .settings import (
 )
 from .subjects import check_sectors, check_subject, check_way_back
 from .token_formats import check_opaque_tokens_are_accepted
-from .toolkit import check_lifetime_function, check_toolkit_version
+from .toolkit import check_lifetime_function, check_token_fields, check_toolkit_version
 from .unknown_names import check_names_in_settings
 from .unstored_tokens import check_unstored_tokens
 from .urls import check_urls
@@ -139,6 +139,7 @@ ALL_CHECKS: Final[Sequence[Callable[..., list[CheckMessage]]]] = (
     check_token_lifetime,
     check_lifetime_function,
     check_toolkit_version,
+    check_token_fields,
     check_client_metadata_is_on,
     check_mcp_settings,
     check_registration_settings,

@@ -58,6 +58,7 @@ class CheckId(StrEnum):
     UNUSABLE_MCP_SETTING = "django_at_jwt.E028"
     REGISTRATION_CONFLICT = "django_at_jwt.E029"
     EQUIVALENT_IDENTIFIERS = "django_at_jwt.E030"
+    UNUSABLE_TOKEN_FIELD = "django_at_jwt.E031"  # noqa: S105 - an id
     INSECURE_ISSUER = "django_at_jwt.E101"
     UNOPENABLE_KEY = "django_at_jwt.E102"
     NO_SIGNING_KEY = "django_at_jwt.W001"

@@ -1,18 +1,21 @@
-"""Checks of the version of django-oauth-toolkit, and of functions that decide lifetimes."""
+"""Checks of the version of django-oauth-toolkit, its swapped models, and functions that decide lifetimes."""
 
 from __future__ import annotations
 
 import re
+from math import inf
 from typing import Any, Final
 
-from django.core.checks import CheckMessage, Warning  # noqa: A004 - Django's own name
+from django.core.checks import CheckMessage, Error, Warning  # noqa: A004 - Django's own name
 
-from django_at_jwt.conf import access_token_lifetime, has_lifetime_function
+from django_at_jwt.conf import access_token_lifetime, has_lifetime_function, toolkit_model, toolkit_setting
 
 from .ids import CheckId, issues_tokens, when
 
 # The latest minor version with which the tests pass.
 _TESTED: Final = (3, 4)
+# With RS256 and no mapped claims, a token has about 800 characters.
+_USUAL_LENGTH: Final = 1000
 
 
 @when(issues_tokens)
@@ -34,6 +37,31 @@ def check_toolkit_version(**_kwargs: Any) -> list[CheckMessage]:
             id=CheckId.UNTRIED_TOOLKIT,
         )
     ]
+
+
+@when(issues_tokens)
+def check_token_fields(**_kwargs: Any) -> list[CheckMessage]:
+    """Check that swapped models can store the tokens."""
+    access_token = toolkit_model("ACCESS_TOKEN_MODEL")
+    are_hashed = toolkit_setting("COMPLIANT_BCP_RFC9700_TOKEN_STORAGE")
+    messages: list[CheckMessage] = []
+    for model in (access_token, toolkit_model("REFRESH_TOKEN_MODEL")):
+        field: Any = model._meta.get_field("token")
+        if are_hashed and field.unique:
+            problem = "is unique, but empty in each row, because only hashes of tokens are stored"
+        elif not are_hashed and model is access_token and (field.max_length or inf) < _USUAL_LENGTH:
+            problem = f"holds at most {field.max_length} characters, which is too short for a JWT"
+        else:
+            continue
+        messages.append(
+            Error(
+                f"{model._meta.label}.token {problem}.",
+                hint="Remove the field from your model, which then inherits django-oauth-toolkit's TextField, and run: "
+                "manage.py makemigrations",
+                id=CheckId.UNUSABLE_TOKEN_FIELD,
+            )
+        )
+    return messages
 
 
 @when(issues_tokens)

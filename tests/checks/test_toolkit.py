@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import oauth2_provider
 import pytest
+from oauth2_provider.models import get_access_token_model, get_refresh_token_model
 
 from django_at_jwt.checks import CheckId
-from django_at_jwt.checks.toolkit import check_lifetime_function, check_toolkit_version
+from django_at_jwt.checks.toolkit import check_lifetime_function, check_token_fields, check_toolkit_version
 
 
 @pytest.mark.parametrize(
@@ -45,3 +46,44 @@ def test_function_for_lifetimes_is_reported(settings, written):
     assert message.id == CheckId.LIFETIME_FUNCTION
     assert "over 3600 seconds is shortened" in message.msg
     assert "TOKEN_LIFETIME" in message.hint
+
+
+class TestTokenFields:
+    """The fields of swapped models, which sites declared for earlier versions of the toolkit."""
+
+    @pytest.fixture(params=[get_access_token_model, get_refresh_token_model])
+    def field(self, request):
+        return request.param()._meta.get_field("token")
+
+    @pytest.fixture
+    def store_hashes(self, settings):
+        def store_hashes(are_hashed):
+            settings.OAUTH2_PROVIDER = {
+                **settings.OAUTH2_PROVIDER,
+                "COMPLIANT_BCP_RFC9700_TOKEN_STORAGE": are_hashed,
+            }
+
+        return store_hashes
+
+    @pytest.mark.parametrize("are_hashed", [True, False])
+    def test_fields_of_the_toolkit_can_store_tokens(self, store_hashes, are_hashed):
+        store_hashes(are_hashed)
+        assert check_token_fields() == []
+
+    def test_unique_field_is_reported_if_only_hashes_are_stored(self, store_hashes, monkeypatch, field):
+        monkeypatch.setattr(field, "unique", True)
+        store_hashes(True)
+        [message] = check_token_fields()
+        assert message.id == CheckId.UNUSABLE_TOKEN_FIELD
+        assert message.msg.startswith(f"{field.model._meta.label}.token is unique, but empty")
+        store_hashes(False)
+        assert check_token_fields() == []
+
+    def test_short_field_of_access_tokens_is_reported_if_they_are_stored(self, store_hashes, monkeypatch, field):
+        monkeypatch.setattr(field, "max_length", 255)
+        store_hashes(False)
+        reported = [message.msg for message in check_token_fields()]
+        text = f"{field.model._meta.label}.token holds at most 255 characters, which is too short for a JWT."
+        assert reported == ([text] if field.model is get_access_token_model() else [])
+        store_hashes(True)
+        assert check_token_fields() == []
