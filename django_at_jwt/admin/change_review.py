@@ -32,6 +32,8 @@ from .preview import PREVIEW_PERMISSION, record_preview
 from .request_changes import change_lines
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from django.db.models import Model, QuerySet
     from django.forms import ModelForm
     from django.http import HttpRequest, HttpResponse
@@ -177,6 +179,10 @@ class ConfirmingAdmin(ModelAdmin):
         }
         return TemplateResponse(request, self.confirm_template, context)
 
+    def hidden_changes(self, before: Any, after: Any) -> Collection[Any]:
+        """Return the labels of values that differ although their descriptions may not."""
+        return ()
+
     def _rows(self, before: list[Any], after: list[Any]) -> list[dict[str, Any]]:
         """Return the differences of each row; for a new row, those from the defaults."""
         defaults = self.describe(self.model())
@@ -185,10 +191,12 @@ class ConfirmingAdmin(ModelAdmin):
         for row in after:
             old = self.describe(stored[row.pk]) if row.pk in stored else None
             new = self.describe(row)
+            # With texts that are the same before and after.
+            always_listed = self.hidden_changes(stored[row.pk], row) if old else self.always_listed
             lines = [
                 {"label": label, "before": old[place][1] if old else "", "after": text}
                 for place, (label, text) in enumerate(new)
-                if text != (old or defaults)[place][1] or (not old and label in self.always_listed)
+                if text != (old or defaults)[place][1] or label in always_listed
             ]
             rows.append({"name": str(row), "is_new": old is None, "lines": lines})
         return rows

@@ -17,7 +17,7 @@ from django_at_jwt.models import ClaimMapper, ResourceServer, claim_mapper
 from tests.conftest import captured_statements, decoded
 from tests.people.models import Department, Profile
 
-from .pages import confirm, fields_of, fill_in, is_shown, send
+from .pages import confirm, fields_of, fill_in, is_shown, send, text_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("signing_keys")]
 
@@ -593,6 +593,19 @@ class TestPermissions:
             assert client.get(address).status_code == 403
             assert client.post(address, {**DEPARTMENT, "post": "yes"}).status_code == 403
         assert ClaimMapper.objects.get().claim == "c"
+
+    def test_history_shows_that_the_key_of_a_hash_changed_but_not_the_key(self, admin):
+        hashed = {"kind": "hash", "key": "a key of 16 letters"}
+        row = ClaimMapper.objects.create(
+            name="mail", claim="mail", source={"kind": "user", "path": "email"}, transforms=[hashed]
+        )
+        page = send(admin, change(row), order="5", **{"transforms-0-text": "another key of 16 letters"})
+        assert confirm(admin, page).status_code == 302
+        message = LogEntry.objects.get(object_repr="mail").get_change_message()
+        assert "Order changed from “0” to “5”." in message
+        assert "Transforms changed from" in message
+        assert "16 letters" not in message
+        assert "16 letters" not in text_of(page)
 
     @pytest.mark.parametrize("lookup", ["transforms__icontains=a key", "transforms__0__key__startswith=a"])
     def test_no_filter_reveals_the_key_of_a_hash(self, lookup, client, staff):

@@ -26,6 +26,8 @@ from django_at_jwt.core.claims.presets import READY_MADE
 from django_at_jwt.models import ClaimMapper
 
 from .display import (
+    TRANSFORMS,
+    VALUE,
     MapperSummary,
     Names,
     conditions_sentence,
@@ -38,7 +40,7 @@ from .display import (
 from .form import SEARCHES, SOURCE_KINDS, ClaimMapperForm
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from django.db.models import QuerySet
 
@@ -243,6 +245,12 @@ class ClaimMapperAdmin(SearchAdminMixin, ConfirmingAdmin):
     def describe(self, row: ClaimMapper) -> list[tuple[Any, str]]:
         """Return labels and texts that describe a mapper."""
         return describe(row, Names.of([row.rule_or_broken().conditions]))
+
+    def hidden_changes(self, before: ClaimMapper, after: ClaimMapper) -> Collection[Any]:
+        """Return the labels of a source and transforms that differ, if only in a secret or in the cut end of a text."""
+        old, new = before.rule_or_broken(), after.rule_or_broken()
+        differing = {VALUE: old.source != new.source, TRANSFORMS: old.transforms != new.transforms}
+        return [label for label, differs in differing.items() if differs]
 
     def get_urls(self) -> list[URLPattern]:
         """Return the URLs, with those of the ready-made sets."""

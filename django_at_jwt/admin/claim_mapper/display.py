@@ -59,6 +59,8 @@ GRANTS: Final = {
     IMPLICIT: _("implicit"),
     PASSWORD: _("password"),
 }
+VALUE: Final = _("value")
+TRANSFORMS: Final = _("transforms")
 _LONGEST_VALUE: Final = 60
 
 
@@ -239,8 +241,8 @@ def describe(mapper: ClaimMapper, names: Names) -> list[tuple[Any, str]]:
     return [
         (labels["enabled"], gettext("yes") if mapper.enabled else gettext("no")),
         (labels["claim"], mapper.claim),
-        (_("value"), source_sentence(rule.source)),
-        (labels["transforms"], "; ".join(steps)),
+        (VALUE, source_sentence(rule.source)),
+        (TRANSFORMS, "; ".join(steps)),
         (labels["type"], str(mapper.get_type_display())),
         (labels["conditions"], conditions_sentence(rule.conditions, names)),
         (labels["when_missing"], _missing(mapper)),
