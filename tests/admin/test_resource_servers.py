@@ -217,7 +217,7 @@ def test_history_shows_the_values_before_and_after(admin):
     )
 
 
-def test_enabled_again_it_is_said_that_revoked_tokens_stay_so(admin):
+def test_enabling_an_api_again_warns_that_its_tokens_stay_revoked(admin):
     row = ResourceServer.objects.create(identifier=MAIL, name="Mail", enabled=False, open_to_all_clients=True)
     address = reverse("admin:django_at_jwt_resourceserver_change", args=[row.pk])
     text = "Access tokens that were issued for Mail before it was disabled stay revoked."

@@ -176,7 +176,7 @@ class TestTokenId:
         answer = press_revoke(admin_client, page)
         assert answer.redirect_chain == [(LIST, 302)]
         assert "The token was revoked." in text_of(answer)
-        assert ("token", tokens.token_id) in entries()
+        assert entries() == [("token", tokens.token_id), ("authorization", tokens.authorization.identifier)]
         assert not tokens.is_live()
         entry = LogEntry.objects.get()
         assert (entry.object_id, entry.change_message) == (
@@ -201,7 +201,7 @@ class TestTokenId:
         page = admin_client.post(f"{LIST}add/", {"token_id": tokens.token_id})
         press_revoke(admin_client, page)
         assert "This token has expired or was revoked before." in text_of(press_revoke(admin_client, page))
-        assert LogEntry.objects.count() == 1
+        assert (len(entries()), LogEntry.objects.count()) == (2, 1)
 
     @pytest.mark.parametrize("token_id", ["0" * 32, "é", "x" * 5000, "'\"<script>"])
     def test_that_never_existed(self, token_id, admin_client):

@@ -92,7 +92,7 @@ class TestPage:
         assert "The token and the refresh token issued with it are revoked." in text_of(page)
         assert entries() == []
         press_revoke(admin_client, page)
-        assert ("token", tokens.token_id) in entries()
+        assert entries() == [("token", tokens.token_id), ("authorization", tokens.authorization.identifier)]
         assert f"{REVOKE}?" not in admin_client.get(page_of(tokens)).content.decode()
 
     def test_link_needs_the_permission(self, tokens, client, staff):

@@ -65,7 +65,7 @@ def test_token_is_counted_then_revoked_then_reported_as_revoked(tokens):
     said = f"token {tokens.token_id} (1 live access token, 1 refresh token).\n"
     assert run("--jti", tokens.token_id, "--dry-run") == f"Would revoke {said}"
     assert run("--jti", tokens.token_id) == f"Revoked {said}"
-    assert ("token", tokens.token_id) in entries()
+    assert entries() == [("token", tokens.token_id), ("authorization", tokens.authorization.identifier)]
     again = f"Nothing to revoke: token {tokens.token_id} has expired or was revoked before.\n"
     assert run("--jti", tokens.token_id) == again
     IssuedToken.objects.all().delete()

@@ -186,7 +186,7 @@ class TestToken:
         second = granted(web, web.code_flow(user))
         assert revoke_token(tokens.token_id) is True
         assert revoke_token(tokens.token_id) is False
-        assert ("token", tokens.token_id) in entries()
+        assert entries() == [("token", tokens.token_id), ("authorization", tokens.authorization.identifier)]
         assert not tokens.is_live()
         assert tokens.refresh().json()["error"] == "invalid_grant"
         assert second.is_live()
