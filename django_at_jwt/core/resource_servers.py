@@ -194,9 +194,9 @@ class ResourceServers:
         return list(dict.fromkeys(name if server is None else server.identifier for name, server in found))
 
     def or_default(self, resources: Iterable[str] | None) -> list[str]:
-        """Return the resources of a stored row, or the default if it has none, as rows from before this app.
+        """Return the resources of a stored row, or the default if it has none: it is from before this app.
 
-        Empty if there is no default resource either.
+        The list is empty if there is no default resource either.
         """
         return list(resources or ()) or ([] if self.default is None else [self.default])
 
