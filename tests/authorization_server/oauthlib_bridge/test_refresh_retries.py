@@ -315,7 +315,7 @@ def test_retry_after_the_replacement_was_deleted(hashed, configure, web, user):
 
 
 def test_dot_still_reports_a_grace_period_with_hashes(configure):
-    # As docs/how-to/refresh-retries.md says of SILENCED_SYSTEM_CHECKS.
+    # As docs/how-to/rfc9700.md says of SILENCED_SYSTEM_CHECKS.
     found = {problem.id for problem in run_checks(tags=["security"], include_deployment_checks=True)}
     assert "oauth2_provider.E001" in found
 
