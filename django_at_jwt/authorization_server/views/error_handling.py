@@ -49,8 +49,6 @@ SECRET_PARAMETERS: Final = frozenset(
 """The parameters that error reports mask."""
 
 _SUBSTITUTE: Final = SafeExceptionReporterFilter.cleansed_substitute
-# RAW_URI is set by gunicorn, REQUEST_URI by uWSGI and mod_wsgi.
-_ADDRESSES: Final = ("RAW_URI", "REQUEST_URI", "HTTP_REFERER")
 _GUARDED: Final = "_at_jwt_guarded"
 
 
@@ -104,11 +102,12 @@ def _in_transactions(view: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _mask_addresses(request: HttpRequest) -> None:
-    # Django's report shows the query unfiltered, so mask it on the request itself, wherever a server repeats it.
+    # Django's report shows the query unfiltered, so mask it on the request itself. Servers and proxies repeat it, for
+    # instance in RAW_URI, REQUEST_URI and X-Original-URI.
     request.META["QUERY_STRING"] = _masked_query(request.META.get("QUERY_STRING", ""))
-    for name in _ADDRESSES:
-        address, mark, query = request.META.get(name, "").partition("?")
-        if mark:
+    for name, value in request.META.items():
+        if isinstance(value, str) and "?" in value:
+            address, _, query = value.partition("?")
             request.META[name] = f"{address}?{_masked_query(query)}"
     request.GET = _masked(request.GET, _SUBSTITUTE)
 

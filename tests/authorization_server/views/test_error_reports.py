@@ -121,7 +121,7 @@ def test_no_secret_of_the_query_wherever_a_server_repeats_it(error, status, serv
     # As gunicorn and uWSGI do.
     browser = Client(raise_request_exception=False, RAW_URI=path, REQUEST_URI=f"http://testserver{path}")
     credentials = base64.b64encode(":".join(service.credentials.values()).encode()).decode()
-    headers = {"Authorization": f"Basic {credentials}", "Referer": f"http://testserver{path}"}
+    headers = {"Authorization": f"Basic {credentials}", "Referer": f"http://testserver{path}", "X-Original-URI": path}
     with failing(1, error):
         assert browser.get(path, headers=headers).status_code == status
     assert len([text for text in texts() if "RAW_URI" in text and "a=b" in text]) == 2
