@@ -19,6 +19,7 @@ from oauth2_provider.models import (
 )
 from oauth2_provider.settings import oauth2_settings
 
+from django_at_jwt.authorization_server.activity import usable_refresh_tokens
 from django_at_jwt.authorization_server.revocation.authorizations import (
     authorizations_of_access_tokens,
     lock_authorizations,
@@ -41,9 +42,11 @@ class AuthorizedTokensListView(EndpointMixin, toolkit_views.AuthorizedTokensList
 
     def get_queryset(self) -> QuerySet[Any]:
         """Return the tokens that have not expired or can be refreshed; a revocation leaves expired rows."""
-        can_be_refreshed = Q(refresh_token__isnull=False, refresh_token__revoked__isnull=True)
         tokens: QuerySet[Any] = super().get_queryset()
-        return tokens.filter(Q(expires__gt=timezone.now()) | can_be_refreshed)
+        refresh_tokens = get_refresh_token_model().objects.using(tokens.db).filter(user=self.request.user)
+        now = timezone.now()
+        refreshable = usable_refresh_tokens(refresh_tokens, now).values("access_token")
+        return tokens.filter(Q(expires__gt=now) | Q(pk__in=refreshable))
 
 
 class AuthorizedTokenDeleteView(EndpointMixin, toolkit_views.AuthorizedTokenDeleteView):

@@ -140,13 +140,17 @@ class TestToolkitPages:
         assert client.post(address).status_code == 302
         assert_ended(tokens, EndReason.TOKEN_REVOKED)
 
-    def test_authorized_tokens_are_those_that_are_accepted_or_can_be_refreshed(self, tokens, client, user):
+    def test_authorized_tokens_are_those_that_are_accepted_or_can_be_refreshed(self, tokens, client, user, settings):
         def listed():
             return list(client.get("/o/authorized_tokens/").context["authorized_tokens"])
 
         client.force_login(user)
         assert listed() == [tokens.access_token]
-        get_access_token_model().objects.update(expires=timezone.now())
+        get_access_token_model().objects.update(expires=timezone.now() - timedelta(days=2))
+        assert listed() == [tokens.access_token]
+        settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "REFRESH_TOKEN_EXPIRE_SECONDS": 24 * 3600}
+        assert listed() == []
+        settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "REFRESH_TOKEN_EXPIRE_SECONDS": None}
         assert listed() == [tokens.access_token]
         revoke_user(user)
         assert listed() == []
