@@ -38,7 +38,7 @@ def signing_key_lock(*, dry_run: bool = False) -> Iterator[str]:
     connection = connections[database]
     match connection.vendor:
         case "postgresql":
-            # Only in tests: see durable.
+            # Only tests may nest a durable transaction. Its level is fixed by then.
             is_nested = connection.in_atomic_block
             with transaction.atomic(using=database, durable=True), connection.cursor() as cursor:
                 if not is_nested:

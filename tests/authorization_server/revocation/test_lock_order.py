@@ -12,7 +12,7 @@ import pytest
 from django.contrib import admin
 from django.contrib.auth import get_user_model
 from django.contrib.auth.admin import UserAdmin
-from django.db import OperationalError, connection, router, transaction
+from django.db import OperationalError, connection, connections, router, transaction
 from django.urls import path
 from oauth2_provider.models import get_access_token_model, get_application_model, get_refresh_token_model
 
@@ -131,8 +131,10 @@ def test_reused_refresh_token_waits_for_the_authorization_without_locks_on_its_t
     answers = []
 
     def reuse():
-        answers.append(tokens.refresh())
-        connection.close()
+        try:
+            answers.append(tokens.refresh())
+        finally:
+            connections.close_all()
 
     thread = threading.Thread(target=reuse)
     with transaction.atomic(using=router.db_for_write(Authorization)):
@@ -144,7 +146,7 @@ def test_reused_refresh_token_waits_for_the_authorization_without_locks_on_its_t
             time.sleep(0.05)
         assert rows.filter(revoked__isnull=False).exists()
         assert entries() == [("token", tokens.token_id), ("authorization", authorization.identifier)]
-    thread.join()
+    thread.join(PATIENCE_SECONDS)
     assert answers[0].json()["error"] == "invalid_grant"
     authorization.refresh_from_db()
     assert authorization.end_reason == EndReason.REFRESH_TOKEN_REUSED
