@@ -33,6 +33,7 @@ def topic(*names: str) -> Topic:
 
 NEW_PROJECT = topic("tutorials/new-project")
 INSTALLATION = topic("tutorials/existing-site")
+EXISTING_CLIENTS = topic("explanation/existing-clients")
 UNINSTALL = topic("how-to/uninstall")
 OWN_VIEWS = topic("how-to/own-views")
 PROTECT = topic(

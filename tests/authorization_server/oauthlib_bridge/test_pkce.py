@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+from types import ModuleType
+
 import pytest
 
 from tests.conftest import REDIRECT_URI
+from tests.docs.blocks import EXISTING_CLIENTS, blocks_of
 
 from .test_generator import OIDC_KEY
 
@@ -66,3 +70,15 @@ class TestCodeVerifier:
         assert self.exchange(web, user, "", **without).status_code == 200
         assert self.exchange(web, user, None, scope="openid read").status_code == 200
         assert self.exchange(web, user, "v" * 43, scope="openid read").json()["error"] == "invalid_grant"
+
+    @pytest.mark.parametrize("challenge", [True, False])
+    def test_that_a_site_ignores_for_one_client(self, challenge, signing_keys, web, user, settings, monkeypatch):
+        validators, setting = blocks_of(EXISTING_CLIENTS)
+        module = ModuleType("mysite.validators")
+        exec(validators.text.replace("old-app", web.application.client_id), vars(module))
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+        changed = {**settings.OAUTH2_PROVIDER, "PKCE_REQUIRED": False}
+        exec(setting.text, {"OAUTH2_PROVIDER": changed})
+        settings.OAUTH2_PROVIDER = changed
+        without = {} if challenge else {"code_challenge": None, "code_challenge_method": None}
+        assert self.exchange(web, user, "v" * 43, **without).status_code == (400 if challenge else 200)
