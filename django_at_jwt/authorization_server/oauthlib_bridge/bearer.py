@@ -316,7 +316,8 @@ def check_row(row: Any, request: Request, *, audiences: tuple[str, ...] | None) 
         return
     address = _address_of(request)
     if not _is_own_endpoint(address) and not row.allows_audience(address):
-        raise TokenRejected(RejectionReason.WRONG_AUDIENCE, "no resource of the token covers this address")
+        detail = "no resource of the token is a prefix of the request's address; compare scheme, host, port and path"
+        raise TokenRejected(RejectionReason.WRONG_AUDIENCE, detail)
 
 
 def _address_of(request: Request) -> str:

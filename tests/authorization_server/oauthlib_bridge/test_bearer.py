@@ -50,6 +50,13 @@ def test_accepted_where_the_audience_covers_the_address(address, token, client):
     assert get(client, address, token, **ON_ANOTHER_API).status_code in {401, 403}
 
 
+def test_log_says_what_to_compare_if_the_audience_does_not_cover_the_address(token, client, caplog):
+    caplog.set_level("INFO", logger="django_at_jwt.token")
+    get(client, "/toolkit-view/", token, headers=ON_THE_API["headers"], secure=False)
+    assert "wrong_audience" in caplog.text
+    assert "compare scheme, host, port and path" in caplog.text
+
+
 def test_userinfo_accepts_an_access_token(token, client, user, openid_or_not):
     answer = get(client, "/o/userinfo/", token, headers={}, secure=False)
     if not openid_or_not:
