@@ -44,8 +44,10 @@ def record_use(client: Any) -> None:
     It is stored after the transaction of the token, which holds a lock on the row of the client: two of them could wait
     for each other.
     """
+    if not registered_itself(client):
+        return
     times = change_times(type(client))
-    if not registered_itself(client) or not times or getattr(client, times[0]) > timezone.now() - _PRECISION:
+    if not times or getattr(client, times[0]) > timezone.now() - _PRECISION:
         return
 
     def update() -> None:
