@@ -241,7 +241,7 @@ def with_mapped(protocol: Mapping[str, Any], mapped: Mapping[str, Any]) -> dict[
 
 def token_header(key: PrivateKey | PublicKey) -> dict[str, str]:
     """Return the header of tokens signed by ``key`` (RFC 9068 section 2.1)."""
-    return {"typ": TOKEN_TYPE, "alg": key.algorithm.name, "kid": key.kid}
+    return _header(key.algorithm.name, key.kid)
 
 
 def header_segment(key: PrivateKey | PublicKey) -> bytes:
@@ -251,7 +251,11 @@ def header_segment(key: PrivateKey | PublicKey) -> bytes:
 
 @lru_cache(maxsize=256)
 def _header_segment(algorithm: str, kid: str) -> bytes:
-    return encode_segment(encode_json({"typ": TOKEN_TYPE, "alg": algorithm, "kid": kid}))
+    return encode_segment(encode_json(_header(algorithm, kid)))
+
+
+def _header(algorithm: str, kid: str) -> dict[str, str]:
+    return {"typ": TOKEN_TYPE, "alg": algorithm, "kid": kid}
 
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False, check_circular=False).encode
