@@ -137,13 +137,11 @@ def _remote_check() -> RemoteDenyListCheck:
         complete=True,
         entries=tuple(_random_entries(now + 36_000)),
     )
-    bounds = CacheBounds(min=1, max=1, default=1)
     remote = RemoteOptions(
         issuer=workload.ISSUER,
         algorithms=(),
         timeout=1,
-        cache_bounds=bounds,
-        max_age=1,
+        cache_bounds=CacheBounds(min=1, max=1),
         max_stale=1,
         unknown_kid_cooldown=1,
         cache=None,

@@ -84,7 +84,7 @@ class ClientMetadataFetcher:
             allows=_may_connect,
         )
         least, most = oauth2_settings.CIMD_METADATA_MIN_AGE_SECONDS, oauth2_settings.CIMD_METADATA_MAX_AGE_SECONDS
-        bounds = CacheBounds(min=min(least, most), max=most, default=most)
+        bounds = CacheBounds(min=least, max=most, default=most)
         return answer.document or {}, bounds.lifetime(answer.cache_control, answer.age)
 
     def _fetched(self, client_id: str) -> tuple[dict[str, Any], int]:

@@ -91,7 +91,7 @@ def _has_registered_clients(*, without: Collection[str]) -> bool:
 def check_registrations_are_counted(**_kwargs: Any) -> list[CheckMessage]:
     """Check that all processes count registrations together."""
     settings = app_settings()
-    if settings.client_registration != "open" or settings.registration_limit is None:
+    if settings.client_registration != "open" or settings.client_registration_rate is None:
         return []
     problem = problem_with_cache(settings.attempt_cache)
     if problem is None:

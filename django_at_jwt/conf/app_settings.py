@@ -19,7 +19,6 @@ from .oauth2_provider import has_issuer_tables, toolkit_setting
 from .validators import (
     one_of,
     optional,
-    parse_rate,
     read_algorithms,
     read_count,
     read_dotted_path,
@@ -53,8 +52,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _TOOLKIT_JWK_SET_MAX_AGE: Final = 3600
-# Seconds for which an issuer's response without cache headers is used.
-_USUAL_ISSUER_AGE: Final = 300.0
 _LOCAL_REVOCATIONS: Final = (Revocation.OFFLINE, Revocation.DENY_LIST, Revocation.ROW)
 
 
@@ -108,8 +105,8 @@ class AppSettings:
         loopback_client_metadata: whether client metadata documents may be on a loopback address, for development.
         client_registration: who may register clients by RFC 7591: ``"closed"``, ``"users"`` who are logged in, or
             ``"open"`` to anyone. ``None``: django-oauth-toolkit's settings decide.
-        client_registration_rate: how many requests to register clients each address may send, such as ``20/hour``;
-            ``0/hour`` for any number.
+        client_registration_rate: the most requests to register clients that each address may send, and the seconds in
+            which they count; ``None`` for any number.
         unused_client_retention: how long a client that registered itself is kept after it was last used; 0 for ever.
         cors_allowed_origins: origins whose scripts may use the endpoints that clients call, or ``"*"`` for all.
         user_code_attempts: wrong user codes of devices per session and quarter of an hour; 0 for any number.
@@ -179,11 +176,11 @@ class AppSettings:
     mappable_client_fields: tuple[str, ...] = setting(("client_id", "name"), read_texts)
     max_claim_bytes: int = setting(SizeLimits().claim_bytes, read_positive)
     max_claims_bytes: int = setting(SizeLimits().token_bytes, read_positive)
-    oversized_claims: str = setting("refuse", one_of(*(each.value for each in Oversize)))
+    oversized_claims: Oversize = setting(Oversize.REFUSE, one_of(*Oversize))
     self_registration: bool = setting(False, read_flag)
     loopback_client_metadata: bool = setting(False, read_flag)
     client_registration: str | None = setting(None, optional(one_of("closed", "users", "open")))
-    client_registration_rate: str = setting("20/hour", read_rate)
+    client_registration_rate: tuple[int, int] | None = setting((20, 3600), read_rate)
     unused_client_retention: timedelta = setting(timedelta(days=90), read_duration)
     cors_allowed_origins: tuple[str, ...] | str = setting((), read_origins)
     user_code_attempts: int = setting(5, read_count)
@@ -227,24 +224,15 @@ class AppSettings:
         return Revocation.DENY_LIST if has_issuer_tables() else Revocation.OFFLINE
 
     @property
-    def registration_limit(self) -> tuple[int, int] | None:
-        """The most requests to register clients for an address and the seconds in which they count, if limited."""
-        most, seconds = parse_rate(self.client_registration_rate)
-        return (most, seconds) if most else None
-
-    @property
     def issuer_cache_bounds(self) -> CacheBounds:
         """The bounds for the cache lifetime that an issuer's response declares."""
-        least = min(self.issuer_min_age, self.issuer_max_age)
-        return CacheBounds(min=least, max=self.issuer_max_age, default=_USUAL_ISSUER_AGE)
+        return CacheBounds(min=self.issuer_min_age, max=self.issuer_max_age)
 
     @property
     def size_limits(self) -> SizeLimits:
         """The limits for the size of claims."""
         return SizeLimits(
-            claim_bytes=self.max_claim_bytes,
-            token_bytes=self.max_claims_bytes,
-            oversize=Oversize(self.oversized_claims),
+            claim_bytes=self.max_claim_bytes, token_bytes=self.max_claims_bytes, oversize=self.oversized_claims
         )
 
     @property

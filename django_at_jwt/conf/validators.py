@@ -6,7 +6,6 @@ No message quotes a secret: an invalid key may be the right one with a typing er
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import Field, field
@@ -19,6 +18,7 @@ from django.views.decorators.debug import sensitive_variables
 from django_at_jwt.core.claims import MapperRule, UnusableRule, parse_rule
 from django_at_jwt.core.claims.schema import LONGEST_HASH_KEY, SHORTEST_HASH_KEY
 from django_at_jwt.core.jose.algorithms import ALGORITHMS
+from django_at_jwt.core.jose.jws import encode_segment
 from django_at_jwt.core.metadata import RESOURCE_DESCRIPTION
 from django_at_jwt.core.quotation import nearest_names, quote
 from django_at_jwt.core.resource_servers import check_length, is_resource_identifier
@@ -251,21 +251,13 @@ def read_methods_or_dotted_path(value: object) -> Mapping[str, tuple[str, ...]] 
 _PERIODS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
-def read_rate(value: object) -> str:
-    parse_rate(value)
-    return str(value)
-
-
-def parse_rate(value: object) -> tuple[int, int]:
-    """Return a rate, such as ``20/hour``, as a number and a period in seconds.
-
-    Raises:
-        ValueError: it is not a rate.
-    """
+def read_rate(value: object) -> tuple[int, int] | None:
+    """Return a rate, such as ``20/hour``, as a number and a period in seconds, or ``None`` if the number is 0."""
     matched = re.fullmatch(r"([0-9]{1,9})/(second|minute|hour|day|[smhd])", value) if isinstance(value, str) else None
     if matched is None:
         raise ValueError(f'must be a number per second, minute, hour or day, such as "20/hour" {got(value)}')
-    return int(matched[1]), _PERIODS[matched[2][0]]
+    number = int(matched[1])
+    return (number, _PERIODS[matched[2][0]]) if number else None
 
 
 def read_origins(value: object) -> tuple[str, ...] | str:
@@ -363,30 +355,36 @@ KEY_ENCRYPTION_KEY_BYTES: Final = 32
 _BASE64URL: Final = re.compile(r"[A-Za-z0-9_-]+")
 
 
-@sensitive_variables()
-def _key_bytes(value: object) -> str | None:
-    """Return a key of 32 bytes as base64url without padding, or ``None`` if the value is not such a key."""
-    text = str(value).rstrip("=")
-    try:
-        raw = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)) if _BASE64URL.fullmatch(text) else b""
-    except (ValueError, binascii.Error):
-        raw = b""
-    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode() if len(raw) == KEY_ENCRYPTION_KEY_BYTES else None
-
-
 _GENERATE_KEY: Final = (
     'python -c "import base64, secrets; print(base64.urlsafe_b64encode(secrets.token_bytes(32)).decode())"'
 )
 
 
 @sensitive_variables()
+def _key_of_32_bytes(value: object, problem: str) -> str:
+    """Return a key of 32 bytes as base64url without padding.
+
+    Raises:
+        ValueError: with the problem, it is not such a key.
+    """
+    text = str(value).rstrip("=")
+    try:
+        raw = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)) if _BASE64URL.fullmatch(text) else b""
+    except ValueError:
+        raw = b""
+    if len(raw) != KEY_ENCRYPTION_KEY_BYTES:
+        raise ValueError(f"{problem}; generate one with: {_GENERATE_KEY}")
+    return encode_segment(raw).decode()
+
+
+@sensitive_variables()
+def read_key(value: object) -> str:
+    return _key_of_32_bytes(value, "must be a key of 32 bytes in base64url")
+
+
+@sensitive_variables()
 def _read_key_encryption_key(value: object) -> str:
-    key = _key_bytes(value)
-    if key is None:
-        raise ValueError(
-            f"must be a list of keys of 32 bytes in base64url, newest first; generate one with: {_GENERATE_KEY}"
-        )
-    return key
+    return _key_of_32_bytes(value, "must be a list of keys of 32 bytes in base64url, newest first")
 
 
 @sensitive_variables()
@@ -401,14 +399,6 @@ def read_key_encryption_keys_if_usable(value: object) -> tuple[str, ...] | None:
         return read_key_encryption_keys(value)
     except ValueError:
         return None
-
-
-@sensitive_variables()
-def read_key(value: object) -> str:
-    key = _key_bytes(value)
-    if key is None:
-        raise ValueError(f"must be a key of 32 bytes in base64url; generate one with: {_GENERATE_KEY}")
-    return key
 
 
 _FIELD_OR_PATH: Final = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")

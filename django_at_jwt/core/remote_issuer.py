@@ -28,13 +28,13 @@ class CacheBounds:
 
     Attributes:
         min: used if the response allows less, to limit the number of requests.
-        max: used if the response allows more, so that a revoked key is noticed.
+        max: used if the response allows more, or ``min`` is more, so that a revoked key is noticed.
         default: used if the response does not say.
     """
 
     min: float
     max: float
-    default: float
+    default: float = 300.0
 
     def lifetime(self, cache_control: str | None, age: str | None) -> float:
         """Return the seconds for which a response may be used from now on.

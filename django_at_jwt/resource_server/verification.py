@@ -237,7 +237,6 @@ def remote_options(issuer: IssuerSettings) -> RemoteOptions:
         algorithms=issuer.algorithms,
         timeout=settings.issuer_timeout,
         cache_bounds=settings.issuer_cache_bounds,
-        max_age=settings.issuer_max_age,
         max_stale=settings.issuer_max_stale,
         unknown_kid_cooldown=settings.unknown_kid_cooldown,
         cache=settings.issuer_cache,

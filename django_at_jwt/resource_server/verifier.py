@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from django_at_jwt.core.profile import AccessTokenClaims
     from django_at_jwt.core.verifier import KeySource
 
-_USUAL_AGE: Final = 300.0  # Seconds for which keys are used if the issuer's response does not say.
-
 
 class Verifier:
     """Verify access tokens of one issuer, without Django settings: for FastAPI, Starlette, MCP servers and scripts.
@@ -123,8 +121,7 @@ class Verifier:
             issuer=issuer,
             algorithms=tuple(algorithms),
             timeout=timeout,
-            cache_bounds=CacheBounds(min=min(min_age, max_age), max=max_age, default=_USUAL_AGE),
-            max_age=max_age,
+            cache_bounds=CacheBounds(min=min_age, max=max_age),
             max_stale=max_stale,
             unknown_kid_cooldown=unknown_kid_cooldown,
             cache=None,

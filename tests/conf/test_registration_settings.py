@@ -24,7 +24,7 @@ def problems(**values):
 )
 def test_rates(rate, limit, settings):
     settings.AT_JWT = {"CLIENT_REGISTRATION_RATE": rate}
-    assert app_settings().registration_limit == limit
+    assert app_settings().client_registration_rate == limit
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,6 @@ import re
 import sys
 from dataclasses import fields
 from datetime import timedelta
-from enum import StrEnum
 from importlib import import_module
 from inspect import isfunction, unwrap
 from pkgutil import iter_modules
@@ -133,13 +132,7 @@ class TestSettings:
 
     @pytest.mark.parametrize("name", _FIELDS)
     def test_default(self, name):
-        written = eval(self.said_of[name][1], {"timedelta": timedelta})
-        if isinstance(written, dict):
-            written = tuple(written)  # Read as a tuple of issuers.
-        if isinstance(_FIELDS[name].default, float):
-            written = float(written)
-        if isinstance(_FIELDS[name].default, StrEnum):
-            written = type(_FIELDS[name].default)(written)
+        written = _FIELDS[name].metadata["read"](eval(self.said_of[name][1], {"timedelta": timedelta}))
         assert written == _FIELDS[name].default
         assert type(written) is type(_FIELDS[name].default)
 

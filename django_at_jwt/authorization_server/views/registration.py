@@ -174,7 +174,7 @@ def _refused_sender(request: HttpRequest) -> HttpResponse | None:
     if not may_register(request):
         return _unauthorized("access_denied", "Authentication required to register a client", Challenge())
     settings = app_settings()
-    limit = settings.registration_limit
+    limit = settings.client_registration_rate
     # DOT's own permission classes may limit the rate otherwise.
     if limit is None or settings.client_registration is None:
         return None

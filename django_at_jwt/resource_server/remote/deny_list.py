@@ -134,7 +134,7 @@ class RemoteDenyList:
         return SourceState(
             confirmed_at=None if held is None else held.confirmed_at,
             is_usable=held is not None and held.complete and self._is_live(),
-            is_failing=time.monotonic() - self._failed_on < self._options.remote.max_age,
+            is_failing=time.monotonic() - self._failed_on < self._options.remote.cache_bounds.max,
         )
 
     def _is_settled(self, claims: AccessTokenClaims, audience: str | Collection[str]) -> bool:

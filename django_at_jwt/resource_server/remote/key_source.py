@@ -111,7 +111,7 @@ class RemoteKeySource:
         return SourceState(
             confirmed_at=view.snapshot.confirmed_at if view else None,
             is_usable=self._is_usable(),
-            is_failing=time.monotonic() - self._failed_on < self._options.max_age,
+            is_failing=time.monotonic() - self._failed_on < self._options.cache_bounds.max,
         )
 
     def _usable_ring(self) -> KeyRing:

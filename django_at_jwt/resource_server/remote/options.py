@@ -18,8 +18,7 @@ class RemoteOptions:
         issuer: the issuer identifier.
         algorithms: of the keys that are used; if empty, all that this app supports.
         timeout: for all requests of one refresh together.
-        cache_bounds: the bounds of an answer's freshness lifetime.
-        max_age: the upper bound of ``cache_bounds``, which also applies to snapshots in the shared cache.
+        cache_bounds: the bounds of the freshness lifetime of an answer, or of a snapshot in the shared cache.
         max_stale: how long keys are used after the issuer last confirmed them.
         unknown_kid_cooldown: between two requests because of unknown ``kid`` values.
         cache: alias of the Django cache that workers share; ``None`` without a shared cache.
@@ -30,7 +29,6 @@ class RemoteOptions:
     algorithms: tuple[str, ...]
     timeout: float
     cache_bounds: CacheBounds
-    max_age: float
     max_stale: float
     unknown_kid_cooldown: float
     cache: str | None

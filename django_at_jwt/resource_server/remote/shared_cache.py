@@ -66,7 +66,7 @@ class SharedCache:
                     issuer=self._options.issuer,
                     algorithms=self._options.algorithms,
                     loopback_http=self._options.loopback_http,
-                    longest=self._options.max_age,
+                    longest=self._options.cache_bounds.max,
                     now=time.time(),
                 )
             problem = "it was not written by this app"
