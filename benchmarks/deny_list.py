@@ -151,7 +151,7 @@ def _remote_check() -> RemoteDenyListCheck:
     options = DenyListOptions(remote=remote, max_age=36_000, max_stale=36_000, leeway=30, accept_unavailable=False)
     deny_list_of_issuer = RemoteDenyList(options, RemoteKeySource(remote))
     deny_list_of_issuer._take(document, time.time(), time.monotonic(), digest="", etag=None)
-    deny_list_of_issuer._due_at = time.monotonic() + 36_000
+    deny_list_of_issuer._request.due_at = time.monotonic() + 36_000
     return RemoteDenyListCheck(deny_list_of_issuer, frozenset({workload.AUDIENCE}))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
@@ -18,7 +17,6 @@ from django_at_jwt.core.errors import (
     UnacceptableDocument,
 )
 from django_at_jwt.core.metadata import REVOCATIONS_URI, address_in
-from django_at_jwt.core.quotation import quote
 from django_at_jwt.core.remote_issuer import entity_tag
 from django_at_jwt.core.revocation_document import (
     MEDIA_TYPE,
@@ -27,13 +25,12 @@ from django_at_jwt.core.revocation_document import (
     UnknownDocumentKey,
     read_revocations,
 )
-from django_at_jwt.events import IssuerFailed, emit
-from django_at_jwt.outbound.http import Answer, FetchFailed, fetch_text
+from django_at_jwt.outbound.http import Answer, fetch_text
 
 from .discovery import FETCHED, REVOCATIONS, UNCHANGED, discover, reported
 from .key_source import SourceState
 from .shared_cache import SharedCache
-from .shared_request import SharedRequest
+from .shared_request import NEVER, SharedRequest
 from .shared_revocations import SharedRevocations, digest_of
 
 if TYPE_CHECKING:
@@ -48,7 +45,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("django_at_jwt")
 
-_NEVER: Final = float("-inf")
 # All in seconds.
 RETRY_AFTER: Final = 2.0  # Between requests to an issuer that fails.
 _LOOK_AGAIN_AFTER: Final = 0.25  # Between looks at what another worker has fetched.
@@ -90,13 +86,17 @@ class RemoteDenyList:
         self._options, self._keys = options, keys
         cache = SharedCache(options.remote)
         self._shared = SharedRevocations(cache, options.remote.issuer, seconds=options.max_stale)
-        self._request = SharedRequest(cache, REVOCATIONS, timeout=options.remote.timeout, retry_after=RETRY_AFTER)
-        self._lock = threading.Lock()
+        self._request = SharedRequest(
+            cache,
+            REVOCATIONS,
+            options.remote,
+            purpose="revocations",
+            retry_after=RETRY_AFTER,
+            look_again_after=min(_LOOK_AGAIN_AFTER, options.max_age),
+        )
         self._held: _Held | None = None
-        self._due_at = _NEVER
-        self._failed_on = _NEVER
         self._address: str | None = None
-        self._address_until = _NEVER
+        self._address_until = NEVER
 
     def check(self, claims: AccessTokenClaims, token: str, audience: str | Collection[str]) -> None:
         """Check that no revocation concerns a verified token of the issuer at the API with these identifiers.
@@ -105,7 +105,7 @@ class RemoteDenyList:
             TokenRejected: one concerns it.
             RevocationUnavailable: no document can be used, and the options have no other check.
         """
-        if time.monotonic() >= self._due_at:
+        if time.monotonic() >= self._request.due_at:
             self._renew()
         if self._is_settled(claims, audience) or self._options.accept_unavailable:
             return
@@ -120,7 +120,7 @@ class RemoteDenyList:
             TokenRejected: as there.
             ReadNeeded: it is time for a request, or no document can be used.
         """
-        if time.monotonic() >= self._due_at:
+        if time.monotonic() >= self._request.due_at:
             raise ReadNeeded
         if self._is_settled(claims, audience) or self._options.accept_unavailable:
             return
@@ -134,7 +134,7 @@ class RemoteDenyList:
         return SourceState(
             confirmed_at=None if held is None else held.confirmed_at,
             is_usable=held is not None and held.complete and self._is_live(),
-            is_failing=time.monotonic() - self._failed_on < self._options.remote.cache_bounds.max,
+            is_failing=self._request.is_failing(),
         )
 
     def _is_settled(self, claims: AccessTokenClaims, audience: str | Collection[str]) -> bool:
@@ -168,21 +168,8 @@ class RemoteDenyList:
         return held is not None and self._is_live() and time.monotonic() - held.confirmed_on < longest
 
     def _renew(self) -> None:
-        patience = 0.0 if self._is_recent() else self._request.longest
-        if not self._lock.acquire(timeout=patience):
-            return
-        try:
-            if time.monotonic() >= self._due_at:
-                self._refresh()
-        finally:
-            self._lock.release()
-
-    def _refresh(self) -> None:
-        if not self._request.make(self._fetch, adopt=self._adopt_shared, is_usable=self._is_recent):
-            now = time.monotonic()
-            self._request_at(now + min(_LOOK_AGAIN_AFTER, self._options.max_age))
-            if self._request.has_failed():
-                self._failed_on = now
+        if not self._request.renew(self._fetch, adopt=self._adopt_shared, is_usable=self._is_recent):
+            self._request_at(self._request.due_at)
 
     def _request_at(self, moment: float) -> None:
         """Set when the next request is due, at the latest when the document in use expires.
@@ -190,32 +177,22 @@ class RemoteDenyList:
         Until a later request, the API would answer 503.
         """
         held = self._held
-        self._due_at = min(moment, held.ends_at) if held is not None and self._is_live() else moment
+        self._request.due_at = min(moment, held.ends_at) if held is not None and self._is_live() else moment
 
     def _fetch(self) -> None:
-        asked_on = time.monotonic()
-        self._request.settle()
-        try:
-            self._ask(asked_on)
-        except (FetchFailed, KeysUnavailable) as error:
-            self._failed(str(error))
-        except Exception as error:
-            # A bug in this code must have no worse effect than an issuer that is down.
-            logger.exception("The response of an issuer could not be processed. This is a bug in django-at-jwt")
-            self._failed(f"processing the answer of {quote(self._options.remote.issuer)} raised {type(error).__name__}")
-        else:
-            self._failed_on = _NEVER
-            self._request_at(asked_on + self._options.max_age)
-            self._request.end()
+        if not self._request.send(self._ask, fallback=self._fallback):
+            # The document may have moved.
+            self._address_until = NEVER
 
-    def _ask(self, asked_on: float) -> None:
+    def _ask(self) -> None:
         """Request the document, and use the answer.
 
         Raises:
             FetchFailed: the document cannot be fetched, or must not be used.
             KeysUnavailable: the keys to verify it with are not available.
         """
-        held, asked_at = self._held if self._is_live() else None, time.time()
+        held = self._held if self._is_live() else None
+        asked_at, asked_on = time.time(), time.monotonic()
         deadline = asked_on + self._options.remote.timeout
         address = self._current_address(deadline)
         with reported(self._options.remote.issuer, REVOCATIONS) as step:
@@ -227,13 +204,11 @@ class RemoteDenyList:
                 self._shared.confirm(held.digest, asked_at)
                 step.outcome = UNCHANGED
             else:
-                self._use(answer, asked_at, asked_on)
+                text, etag = answer.text, entity_tag(answer.etag)
+                if self._take(self._verified(text), asked_at, asked_on, digest=digest_of(text), etag=etag):
+                    self._shared.write(text, etag, asked_at)
                 step.outcome = FETCHED
-
-    def _use(self, answer: Answer, asked_at: float, asked_on: float) -> None:
-        text, etag = answer.text or "", entity_tag(answer.etag)
-        if self._take(self._verified(text, time.time()), asked_at, asked_on, digest=digest_of(text), etag=etag):
-            self._shared.write(text, etag, asked_at)
+        self._request_at(asked_on + self._options.max_age)
 
     def _current_address(self, deadline: float) -> str:
         """Return the document's URL from the issuer's metadata.
@@ -246,7 +221,7 @@ class RemoteDenyList:
             self._address_until = time.monotonic() + lifetime
         return self._address
 
-    def _verified(self, text: str, now: float) -> RevocationDocument:
+    def _verified(self, text: str) -> RevocationDocument:
         """Return the document after verifying it.
 
         Raises:
@@ -254,16 +229,16 @@ class RemoteDenyList:
             KeysUnavailable: the keys cannot be fetched.
         """
         try:
-            return self._read(text, self._keys.at_hand() or self._keys.current(), now)
+            return self._read(text, self._keys.at_hand() or self._keys.current())
         except UnknownDocumentKey as error:
             renewed = self._keys.after_unknown_kid(error.kid)
             if renewed is None:
                 raise
-        return self._read(text, renewed, now)
+        return self._read(text, renewed)
 
-    def _read(self, text: str, key_ring: KeyRing, now: float) -> RevocationDocument:
+    def _read(self, text: str, key_ring: KeyRing) -> RevocationDocument:
         issuer, leeway = self._options.remote.issuer, self._options.leeway
-        return read_revocations(text, key_ring=key_ring, issuer=issuer, now=now, leeway=leeway)
+        return read_revocations(text, key_ring=key_ring, issuer=issuer, now=time.time(), leeway=leeway)
 
     def _take(
         self, document: RevocationDocument, confirmed_at: float, confirmed_on: float, *, digest: str, etag: str | None
@@ -278,9 +253,8 @@ class RemoteDenyList:
             # issuer has revoked stays revoked, so the entries count whatever the version.
             return False
         if not document.complete and (former is None or former.complete):
-            logger.warning(
-                "%s has too many revocations to publish them; %s", self._options.remote.issuer, self._fallback
-            )
+            issuer = self._options.remote.issuer
+            logger.warning("%s has too many revocations to publish them; %s", issuer, self._without_document())
         held = _Held(
             entries=entries,
             complete=document.complete,
@@ -288,7 +262,7 @@ class RemoteDenyList:
             expires_at=document.expires_at,
             confirmed_at=confirmed_at,
             confirmed_on=confirmed_on,
-            ends_at=_NEVER,
+            ends_at=NEVER,
             digest=digest,
             etag=etag,
         )
@@ -301,21 +275,13 @@ class RemoteDenyList:
         ends_at = min(time.monotonic() + left, confirmed_on + self._options.max_stale)
         self._held = replace(held, confirmed_at=confirmed_at, confirmed_on=confirmed_on, ends_at=ends_at)
 
-    @property
     def _fallback(self) -> str:
+        return "its last document is used until it expires" if self._is_live() else self._without_document()
+
+    def _without_document(self) -> str:
         if self._options.introspection is not None:
             return "the issuer is asked about each token"
         return "tokens are accepted" if self._options.accept_unavailable else "tokens are answered with 503"
-
-    def _failed(self, problem: str) -> None:
-        self._failed_on = time.monotonic()
-        # The document may have moved.
-        self._address_until = _NEVER
-        fallback = "its last document is used until it expires" if self._is_live() else self._fallback
-        issuer = self._options.remote.issuer
-        emit(IssuerFailed(issuer=issuer, purpose="revocations", fallback=fallback, detail=problem))
-        self._due_at = self._failed_on + RETRY_AFTER
-        self._request.fail()
 
     def _adopt_shared(self) -> bool:
         """Use what another worker fetched, if it is newer. Return whether no request is due."""
@@ -323,7 +289,7 @@ class RemoteDenyList:
             self._read_shared()
         except (UnacceptableDocument, KeysUnavailable) as error:
             logger.warning("The shared revocations of %s are ignored: %s", self._options.remote.issuer, error)
-        return time.monotonic() < self._due_at
+        return time.monotonic() < self._request.due_at
 
     def _read_shared(self) -> None:
         confirmation, held = self._shared.confirmation(), self._held
@@ -336,7 +302,6 @@ class RemoteDenyList:
             self._confirm(held, confirmed_at, confirmed_on)
         elif not self._adopt_document(digest, confirmed_at, confirmed_on):
             return
-        self._failed_on = _NEVER
         self._request.settle()
         self._request_at(confirmed_on + self._options.max_age)
 
@@ -345,8 +310,7 @@ class RemoteDenyList:
         if shared is None:
             return False
         text, etag = shared
-        document = self._verified(text, time.time())
-        return self._take(document, confirmed_at, confirmed_on, digest=digest_of(text), etag=etag)
+        return self._take(self._verified(text), confirmed_at, confirmed_on, digest=digest_of(text), etag=etag)
 
 
 class RemoteDenyListCheck:

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import threading
 import time
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from django_at_jwt.core.errors import KeysUnavailable
 from django_at_jwt.core.jose.keyring import KeyRing
-from django_at_jwt.core.quotation import quote
-from django_at_jwt.events import IssuerFailed, emit, span
-from django_at_jwt.outbound.http import FetchFailed
+from django_at_jwt.events import span
 
 from .discovery import retrieve
 from .shared_cache import REFRESH, UNKNOWN_KID, SharedCache
-from .shared_request import SharedRequest
+from .shared_request import NEVER, SharedRequest
 
 if TYPE_CHECKING:
     from django_at_jwt.core.jose.jwk_set import SkippedKey
@@ -26,7 +23,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("django_at_jwt")
 
-_NEVER: Final = float("-inf")
 # All in seconds.
 RETRY_AFTER: Final = 10.0  # Between requests to an issuer that fails.
 _LOOK_AGAIN_AFTER: Final = 1.0  # Between looks at what another worker has fetched.
@@ -72,20 +68,23 @@ class RemoteKeySource:
         self._options = options
         self._shared = SharedCache(options)
         self._request = SharedRequest(
-            self._shared, REFRESH, timeout=options.timeout, retry_after=RETRY_AFTER, most_rounds=2
+            self._shared,
+            REFRESH,
+            options,
+            purpose="keys",
+            retry_after=RETRY_AFTER,
+            look_again_after=_LOOK_AGAIN_AFTER,
+            most_rounds=2,
         )
-        self._lock = threading.Lock()
         self._view: _View | None = None
-        self._look_again_at = _NEVER
-        self._unknown_kid_at = _NEVER
+        self._unknown_kid_at = NEVER
         self._unknown_kids: dict[str, float] = {}
         self._skipped: tuple[SkippedKey, ...] = ()
-        self._failed_on = _NEVER
 
     def at_hand(self) -> KeyRing | None:
         """Return the key ring if it is due neither for a refresh nor expired, else ``None``."""
         view, now = self._view, time.monotonic()
-        return view.ring if view is not None and now < self._look_again_at and now < view.ends_at else None
+        return view.ring if view is not None and now < self._request.due_at and now < view.ends_at else None
 
     def current(self) -> KeyRing:
         """Return the key ring, after a refresh if one is due and no other thread or worker is at it.
@@ -94,15 +93,8 @@ class RemoteKeySource:
             KeysUnavailable: the keys were never fetched, the issuer withdrew them, or it has not confirmed them for
                 ``ISSUER_MAX_STALE``.
         """
-        if time.monotonic() >= self._look_again_at:
-            # Without usable keys, wait for the thread that fetches them, within bounds.
-            patience = 0.0 if self._is_usable() else self._request.longest
-            if self._lock.acquire(timeout=patience):
-                try:
-                    if time.monotonic() >= self._look_again_at:
-                        self._refresh()
-                finally:
-                    self._lock.release()
+        if time.monotonic() >= self._request.due_at:
+            self._request.renew(self._fetch, adopt=self._adopt_shared, is_usable=self._is_usable)
         return self._usable_ring()
 
     def state(self) -> SourceState:
@@ -111,7 +103,7 @@ class RemoteKeySource:
         return SourceState(
             confirmed_at=view.snapshot.confirmed_at if view else None,
             is_usable=self._is_usable(),
-            is_failing=time.monotonic() - self._failed_on < self._options.cache_bounds.max,
+            is_failing=self._request.is_failing(),
         )
 
     def _usable_ring(self) -> KeyRing:
@@ -134,16 +126,16 @@ class RemoteKeySource:
         """
         # Never wait here: any client can send such tokens.
         digest = hashlib.sha256(kid.encode(errors="surrogatepass")).hexdigest()
-        if not self._may_ask_about(digest) or not self._lock.acquire(blocking=False):
+        if not self._may_ask_about(digest) or not self._request.lock.acquire(blocking=False):
             return None
         try:
             return self._renewed_for(kid, digest) if self._may_ask_about(digest) else None
         finally:
-            self._lock.release()
+            self._request.lock.release()
 
     def _may_ask_about(self, digest: str) -> bool:
         now = time.monotonic()
-        return now >= self._unknown_kid_at and now >= self._unknown_kids.get(digest, _NEVER)
+        return now >= self._unknown_kid_at and now >= self._unknown_kids.get(digest, NEVER)
 
     def _renewed_for(self, kid: str, digest: str) -> KeyRing | None:
         self._unknown_kid_at = time.monotonic() + _LOOK_AGAIN_AFTER
@@ -178,48 +170,29 @@ class RemoteKeySource:
     def _is_usable(self) -> bool:
         return self._view is not None and time.monotonic() < self._view.ends_at
 
-    def _refresh(self) -> None:
-        if not self._request.make(self._fetch, adopt=self._adopt_shared, is_usable=self._is_usable):
-            now = time.monotonic()
-            self._look_again_at = now + _LOOK_AGAIN_AFTER
-            if self._request.has_failed():
-                self._failed_on = now
-
     def _adopt_shared(self) -> bool:
         """Adopt what another worker fetched, if it is newer. Return whether no refresh is due."""
         shared = self._shared.read()
         if shared is not None and (self._view is None or shared.confirmed_at > self._view.snapshot.confirmed_at):
             self._take(shared)
-        return time.monotonic() < self._look_again_at
+            self._request.settle()
+        return time.monotonic() < self._request.due_at
 
     def _fetch(self) -> bool:
-        self._request.settle()
-        try:
-            with span("fetch_issuer_keys", issuer=self._options.issuer):
-                retrieved = retrieve(self._options, known=self._view.snapshot if self._view else None)
-        except FetchFailed as error:
-            self._failed(str(error))
-            return False
-        except Exception as error:
-            # An answer that this code fails on must have no worse effect than an issuer that is down.
-            logger.exception("The response of an issuer could not be processed. This is a bug in django-at-jwt")
-            self._failed(f"processing the answer of {quote(self._options.issuer)} raised {type(error).__name__}")
-            return False
+        return self._request.send(
+            self._retrieve,
+            fallback=lambda: "the previous keys stay in use" if self._is_usable() else "there are no previous keys",
+        )
+
+    def _retrieve(self) -> None:
+        with span("fetch_issuer_keys", issuer=self._options.issuer):
+            retrieved = retrieve(self._options, known=self._view.snapshot if self._view else None)
         self._take(retrieved.snapshot)
         self._shared.write(retrieved.snapshot)
-        self._request.end()
         if retrieved.skipped and retrieved.skipped != self._skipped:
             self._skipped = retrieved.skipped
             for key in retrieved.skipped:
                 logger.warning("Key %s of %s is not used: %s", key.kid, self._options.issuer, key.reason)
-        return True
-
-    def _failed(self, problem: str) -> None:
-        fallback = "the previous keys stay in use" if self._is_usable() else "there are no previous keys"
-        emit(IssuerFailed(issuer=self._options.issuer, purpose="keys", fallback=fallback, detail=problem))
-        self._failed_on = time.monotonic()
-        self._look_again_at = self._failed_on + RETRY_AFTER
-        self._request.fail()
 
     def _take(self, snapshot: IssuerSnapshot) -> None:
         now = time.time()
@@ -228,13 +201,11 @@ class RemoteKeySource:
         ring = self._view.ring if self._view is not None and same else KeyRing.of(snapshot.keys)
         # Use the monotonic clock from here on: setting the clock back must not extend the use of keys.
         at = time.monotonic()
-        self._request.settle()
-        self._failed_on = _NEVER
         if snapshot.keys:
             ends_at = at + snapshot.usable_until(self._options.max_stale) - now
-            self._look_again_at = at + snapshot.refresh_at - now
+            self._request.due_at = at + snapshot.refresh_at - now
         else:
             # No token is accepted until there is a key again, so retry as often as after a failure.
-            ends_at = _NEVER
-            self._look_again_at = at + min(snapshot.confirmed_at + RETRY_AFTER, snapshot.refresh_at) - now
+            ends_at = NEVER
+            self._request.due_at = at + min(snapshot.confirmed_at + RETRY_AFTER, snapshot.refresh_at) - now
         self._view = _View(snapshot, ring, ends_at)

@@ -256,7 +256,7 @@ class TestTokensThatNoKeyCanMakeValid:
 
     def test_while_another_request_waits_for_a_slow_issuer(self, hopeless, api, issuer, client):
         # A request that waits for the keys without success gets a 503.
-        with remote_key_source(only_issuer())._lock:
+        with remote_key_source(only_issuer())._request.lock:
             assert get(client, hopeless(issuer)).status_code == 401
 
     def test_once_there_are_keys(self, hopeless, api, issuer, client, clock):
