@@ -101,7 +101,7 @@ def _live_access_jwt(token: str) -> tuple[AccessTokenClaims, Any]:
     if claims.expires_at <= time.time():
         # Leeway is for the clocks of others.
         raise TokenRejected(RejectionReason.EXPIRED, "exp has passed")
-    deny_list.check(claims, None)
+    deny_list.check(claims)
     row = live_row(claims, token)
     if is_unstored(claims.token_id):
         _check_authorization(claims.token_id.partition(".")[0])
@@ -141,7 +141,7 @@ def _servers_left(claims: AccessTokenClaims) -> Iterator[ResourceServerConfig]:
         if server is None or not server.enabled:
             continue
         try:
-            deny_list.check(claims, identifier)
+            deny_list.check(claims.limited_to(frozenset({identifier})))
         except TokenRejected:
             continue
         yield server

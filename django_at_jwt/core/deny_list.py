@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Iterable
 
     from .profile import AccessTokenClaims
 
@@ -151,13 +151,14 @@ class DenyList:
             for value in instants.keys() - live:
                 del instants[value]
 
-    def hit(self, claims: AccessTokenClaims, audience: str | Collection[str] | None) -> DenyKind | None:
-        """Return the kind of an entry that concerns a token at an API, or ``None``.
+    def hit(self, claims: AccessTokenClaims) -> DenyKind | None:
+        """Return the kind of an entry that concerns a token, or ``None``.
+
+        An audience entry counts only if no audience of the token is left.
 
         Args:
-            claims: the claims of a verified token of the issuer.
-            audience: the API's identifier, or several. With several, or with ``None`` for all audiences of the token,
-                an audience entry counts only if no audience of the token is left.
+            claims: the claims of a verified token of the issuer; at an API, limited to its identifiers
+                (:meth:`~.profile.AccessTokenClaims.limited_to`).
         """
         token_id = claims.token_id
         if hash(token_id) in self._tokens:
@@ -166,10 +167,9 @@ class DenyList:
             return DenyKind.AUTHORIZATION
         if self._clients and claims.issued_at <= self._clients.get(claims.client_id, -1):
             return DenyKind.CLIENT
-        if self._audiences:
-            concerned = _concerned(claims.audience, audience)
-            if concerned and all(claims.issued_at <= self._audiences.get(each, -1) for each in concerned):
-                return DenyKind.AUDIENCE
+        revoked = self._audiences
+        if revoked and claims.audience and all(claims.issued_at <= revoked.get(each, -1) for each in claims.audience):
+            return DenyKind.AUDIENCE
         return None
 
     def names_authorization(self, identifier: str) -> bool:
@@ -195,11 +195,3 @@ class DenyList:
     def _extend(self, kind: DenyKind, value: str, issued_until: int) -> None:
         instants = self._clients if kind is DenyKind.CLIENT else self._audiences
         instants[value] = max(issued_until, instants.get(value, issued_until))
-
-
-def _concerned(of_token: tuple[str, ...], audience: str | Collection[str] | None) -> tuple[str, ...]:
-    if audience is None:
-        return of_token
-    if isinstance(audience, str):
-        return (audience,)
-    return tuple(each for each in of_token if each in audience)

@@ -184,7 +184,7 @@ def _check_deny_list(
         checked = checked.limited_to(frozenset(audiences)) if checked.audience else checked._replace(audience=audiences)
     elif not _is_own_endpoint(address):
         checked = checked._replace(audience=_covering(row.resource or (), address) or checked.audience)
-    deny_list.check(checked, None)
+    deny_list.check(checked)
     if claims is None:
         deny_list.check_authorization(lambda: authorization_of_row(row))
 

@@ -67,7 +67,7 @@ def read_stored_token(
     claims = parse_claims(_as_claims(row, expected.issuer))
     check_claims(claims, expected=expected, now=now)
     if revocation is not Revocation.OFFLINE:
-        deny_list.check(claims if expected.audiences is None else claims.limited_to(expected.audiences), None)
+        deny_list.check(claims if expected.audiences is None else claims.limited_to(expected.audiences))
         deny_list.check_authorization(lambda: authorization_of_row(row))
     if revocation is Revocation.ROW:
         check_holders(row, Request(""))

@@ -101,12 +101,11 @@ class DenyListCache:
             self._added_at = _NEVER
             self._added = 0
 
-    def check(self, claims: AccessTokenClaims, audience: str | None) -> None:
+    def check(self, claims: AccessTokenClaims) -> None:
         """Check that no entry concerns a verified token of this issuer.
 
         Args:
-            audience: the API's identifier; ``None`` to count an audience entry only if no audience of the token is
-                left.
+            claims: as for :meth:`~django_at_jwt.core.deny_list.DenyList.hit`.
 
         Raises:
             TokenRejected: an entry concerns it.
@@ -114,9 +113,9 @@ class DenyListCache:
         """
         if time.monotonic() >= self._fresh_until:
             self.renew()
-        self._check_entries(claims, audience)
+        self._check_entries(claims)
 
-    def check_in_memory(self, claims: AccessTokenClaims, audience: str | None) -> None:
+    def check_in_memory(self, claims: AccessTokenClaims) -> None:
         """Check as :meth:`check`, with the entries in memory.
 
         Raises:
@@ -125,10 +124,10 @@ class DenyListCache:
         """
         if time.monotonic() >= self._fresh_until:
             raise ReadNeeded
-        self._check_entries(claims, audience)
+        self._check_entries(claims)
 
-    def _check_entries(self, claims: AccessTokenClaims, audience: str | None) -> None:
-        kind = self._entries.hit(claims, audience)
+    def _check_entries(self, claims: AccessTokenClaims) -> None:
+        kind = self._entries.hit(claims)
         if kind is not None:
             raise TokenRejected(RejectionReason.REVOKED, f"the deny list names {kind.of_token}")
 

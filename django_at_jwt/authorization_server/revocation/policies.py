@@ -28,12 +28,12 @@ class _LocalPolicy:
         self._audiences, self._with_row = audiences, with_row
 
     def __call__(self, claims: AccessTokenClaims, token: str) -> None:
-        deny_list.check(claims.limited_to(self._audiences), None)
+        deny_list.check(claims.limited_to(self._audiences))
         if self._needs_row(claims):
             check_stored(token)
 
     def in_memory(self, claims: AccessTokenClaims, token: str) -> None:
-        deny_list.check_in_memory(claims.limited_to(self._audiences), None)
+        deny_list.check_in_memory(claims.limited_to(self._audiences))
         if self._needs_row(claims):
             raise ReadNeeded
 

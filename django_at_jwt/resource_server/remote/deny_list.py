@@ -34,7 +34,7 @@ from .shared_request import NEVER, SharedRequest
 from .shared_revocations import SharedRevocations, digest_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Mapping
 
     from django_at_jwt.core.jose.keyring import KeyRing
     from django_at_jwt.core.profile import AccessTokenClaims
@@ -98,8 +98,11 @@ class RemoteDenyList:
         self._address: str | None = None
         self._address_until = NEVER
 
-    def check(self, claims: AccessTokenClaims, token: str, audience: str | Collection[str]) -> None:
-        """Check that no revocation concerns a verified token of the issuer at the API with these identifiers.
+    def check(self, claims: AccessTokenClaims, token: str) -> None:
+        """Check that no revocation concerns a verified token of the issuer.
+
+        Args:
+            claims: as for :meth:`~django_at_jwt.core.deny_list.DenyList.hit`.
 
         Raises:
             TokenRejected: one concerns it.
@@ -107,13 +110,13 @@ class RemoteDenyList:
         """
         if time.monotonic() >= self._request.due_at:
             self._renew()
-        if self._is_settled(claims, audience) or self._options.accept_unavailable:
+        if self._is_settled(claims) or self._options.accept_unavailable:
             return
         if self._options.introspection is None:
             raise RevocationUnavailable(self._problem())
         self._options.introspection(claims, token)
 
-    def check_in_memory(self, claims: AccessTokenClaims, token: str, audience: str | Collection[str]) -> None:
+    def check_in_memory(self, claims: AccessTokenClaims, token: str) -> None:
         """Check as :meth:`check`, with the document in memory.
 
         Raises:
@@ -122,7 +125,7 @@ class RemoteDenyList:
         """
         if time.monotonic() >= self._request.due_at:
             raise ReadNeeded
-        if self._is_settled(claims, audience) or self._options.accept_unavailable:
+        if self._is_settled(claims) or self._options.accept_unavailable:
             return
         if self._options.introspection is None:
             raise ReadNeeded
@@ -137,7 +140,7 @@ class RemoteDenyList:
             is_failing=self._request.is_failing(),
         )
 
-    def _is_settled(self, claims: AccessTokenClaims, audience: str | Collection[str]) -> bool:
+    def _is_settled(self, claims: AccessTokenClaims) -> bool:
         """Return whether the document says that a token is not revoked.
 
         Raises:
@@ -146,7 +149,7 @@ class RemoteDenyList:
         held = self._held
         if held is None:
             return False
-        kind = held.entries.hit(claims, audience)
+        kind = held.entries.hit(claims)
         if kind is not None:
             raise TokenRejected(RejectionReason.REVOKED, f"the issuer's revocations name {kind.of_token}")
         return held.complete and time.monotonic() < held.ends_at
@@ -317,8 +320,7 @@ class RemoteDenyListCheck:
     """The check of tokens at one API, named by one or several audiences."""
 
     def __init__(self, deny_list: RemoteDenyList, audiences: frozenset[str]) -> None:
-        self._deny_list = deny_list
-        self._audience: str | frozenset[str] = next(iter(audiences)) if len(audiences) == 1 else audiences
+        self._deny_list, self._audiences = deny_list, audiences
 
     def __call__(self, claims: AccessTokenClaims, token: str) -> None:
         """Check that the issuer has not revoked a verified token.
@@ -327,7 +329,7 @@ class RemoteDenyListCheck:
             TokenRejected: it has.
             RevocationUnavailable: no document can be used, and the options have no other check.
         """
-        self._deny_list.check(claims, token, self._audience)
+        self._deny_list.check(claims.limited_to(self._audiences), token)
 
     def in_memory(self, claims: AccessTokenClaims, token: str) -> None:
         """Check as by calling it, without a request.
@@ -336,7 +338,7 @@ class RemoteDenyListCheck:
             TokenRejected: as by calling it.
             ReadNeeded: memory is not sufficient.
         """
-        self._deny_list.check_in_memory(claims, token, self._audience)
+        self._deny_list.check_in_memory(claims.limited_to(self._audiences), token)
 
 
 def retrieve_revocations(remote: RemoteOptions, key_ring: KeyRing, *, leeway: float) -> RevocationDocument:

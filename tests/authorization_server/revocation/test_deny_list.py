@@ -43,7 +43,7 @@ def insert(*numbers, hours=1.0, **fields):
 
 def is_denied(cache, number=1):
     try:
-        cache.check(claims(number), None)
+        cache.check(claims(number))
     except TokenRejected:
         return True
     return False
@@ -256,7 +256,7 @@ class TestLateCommits:
             clock.now += 4
             insert(number)
             cache.add([DenyListEntry.objects.get(value=jti(number)).entry])
-            cache.check(claims(0), None)
+            cache.check(claims(0))
         assert is_denied(cache)
 
     def test_overlap_after_a_mass_revocation_is_compared_and_not_read_again(self, cache, clock, late, monkeypatch):
@@ -324,11 +324,11 @@ def test_first_read_that_fails_halfway_leaves_nothing_out_of_publication(
 class TestDatabaseThatIsAway:
     def test_process_that_never_read_it(self, cache, clock, down):
         with pytest.raises(RevocationUnavailable, match="could not be read"):
-            cache.check(claims(), None)
+            cache.check(claims())
         down.is_down = False
         clock.now += 0.9
         with pytest.raises(RevocationUnavailable):
-            cache.check(claims(), None)
+            cache.check(claims())
         clock.now += 0.1
         assert not is_denied(cache)
 
@@ -342,7 +342,7 @@ class TestDatabaseThatIsAway:
         assert "The deny list could not be read" in caplog.text
         clock.now += 0.1
         with pytest.raises(RevocationUnavailable, match="REVOCATION_MAX_STALE"):
-            cache.check(claims(), None)
+            cache.check(claims())
         down.is_down = False
         clock.now += 5
         assert [is_denied(cache), is_denied(cache, 2)] == [True, False]
@@ -382,7 +382,7 @@ class TestDatabaseThatIsAway:
     def test_error_of_the_code_is_not_an_outage(self, cache, monkeypatch):
         monkeypatch.setattr(module, "_rows", lambda *_arguments, **_options: 1 / 0)
         with pytest.raises(ZeroDivisionError):
-            cache.check(claims(), None)
+            cache.check(claims())
 
 
 def test_read_that_hangs(clock, monkeypatch, caplog, settings):
@@ -400,7 +400,7 @@ def test_read_that_hangs(clock, monkeypatch, caplog, settings):
     cache = DenyListCache()
     for _ in range(3):
         with pytest.raises(RevocationUnavailable):
-            cache.check(claims(), None)
+            cache.check(claims())
     hanging = cache._reader._latest
     answer.set()
     assert hanging.done.wait(PATIENCE_SECONDS)

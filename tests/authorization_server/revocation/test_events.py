@@ -432,7 +432,7 @@ class TestResourceServers:
                 server.enabled = False
                 server.save()
         with pytest.raises(TokenRejected, match="its audience"):
-            deny_list.check(claims(aud=MAIL, iat=now + 1), None)
+            deny_list.check(claims(aud=MAIL, iat=now + 1))
         with django_capture_on_commit_callbacks(using=database, execute=True):
             if end == "delete":
                 ResourceServer.objects.create(identifier=MAIL, name="Mail")
@@ -440,13 +440,13 @@ class TestResourceServers:
                 server.enabled = True
                 server.save()
         again = int(time.time())
-        deny_list.check(claims(aud=MAIL, iat=again + 1), None)
+        deny_list.check(claims(aud=MAIL, iat=again + 1))
         with pytest.raises(TokenRejected, match="its audience"):
-            deny_list.check(claims(aud=MAIL, iat=now), None)
+            deny_list.check(claims(aud=MAIL, iat=now))
         # As a process reads it that starts now.
         stored = DenyList(row.entry for row in DenyListEntry.objects.all())
-        assert stored.hit(claims(aud=MAIL, iat=again + 1), None) is None
-        assert stored.hit(claims(aud=MAIL, iat=now), None) is DenyKind.AUDIENCE
+        assert stored.hit(claims(aud=MAIL, iat=again + 1)) is None
+        assert stored.hit(claims(aud=MAIL, iat=now)) is DenyKind.AUDIENCE
 
     def test_enabling_it_reads_no_replica(self, server, monkeypatch):
         ResourceServer.objects.filter(pk=server.pk).update(enabled=False)
