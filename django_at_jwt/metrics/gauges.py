@@ -13,7 +13,8 @@ from django.utils import timezone
 from django_at_jwt.conf import app_settings, has_issuer_tables, local_issuer, process_cached
 from django_at_jwt.core.errors import NoSigningKey
 from django_at_jwt.core.key_lifecycle import KeyState, is_usable, next_signer
-from django_at_jwt.resource_server.verification import deny_list_of_issuer, remote_key_source
+from django_at_jwt.core.revocation import Revocation
+from django_at_jwt.resource_server.remote_issuers import remote_deny_list, remote_key_source
 
 from .definitions import Kind, Measurement, Metric
 
@@ -84,13 +85,12 @@ def _gauges() -> Iterator[Measurement]:
     if has_issuer_tables() and local_issuer():
         yield from _issuer_gauges()
     for issuer in app_settings().issuers:
-        revocations = deny_list_of_issuer(issuer)
-        for gauge, confirmed_at in (
-            (ISSUER_AGE, remote_key_source(issuer).state().confirmed_at),
-            (REVOCATIONS_AGE, None if revocations is None else revocations.state().confirmed_at),
-        ):
-            if confirmed_at is not None:
-                yield Measurement(gauge, max(0.0, time.time() - confirmed_at), (issuer.issuer,))
+        states = [(ISSUER_AGE, remote_key_source(issuer).state())]
+        if issuer.revocation is Revocation.DENY_LIST:
+            states.append((REVOCATIONS_AGE, remote_deny_list(issuer).state()))
+        for gauge, state in states:
+            if state.confirmed_at is not None:
+                yield Measurement(gauge, max(0.0, time.time() - state.confirmed_at), (issuer.issuer,))
 
 
 def _issuer_gauges() -> Iterator[Measurement]:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from django_at_jwt.conf import app_settings, local_issuer
 from django_at_jwt.core.health import Health, HealthStatus, Problem
+from django_at_jwt.core.revocation import Revocation
 
 from .remote.shared_cache import SharedCache
-from .verification import deny_list_of_issuer, remote_key_source, remote_options
+from .remote_issuers import remote_deny_list, remote_key_source, remote_options
 
 if TYPE_CHECKING:
     from django_at_jwt.conf import IssuerSettings
@@ -49,10 +50,9 @@ def _report(issuer: IssuerSettings) -> dict[str, Any]:
 
 
 def _revocations(issuer: IssuerSettings) -> dict[str, Any]:
-    deny_list = deny_list_of_issuer(issuer)
-    if deny_list is None:
+    if issuer.revocation is not Revocation.DENY_LIST:
         return {}
-    state = deny_list.state()
+    state = remote_deny_list(issuer).state()
     report = {"seconds_old": _age(state.confirmed_at), "usable": state.is_usable, "failing": state.is_failing}
     return {"revocations": report}
 

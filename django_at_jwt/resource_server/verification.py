@@ -29,10 +29,9 @@ from django_at_jwt.core.metadata import is_remote_issuer
 from django_at_jwt.core.profile import check_type
 from django_at_jwt.core.revocation import Revocation
 from django_at_jwt.core.verifier import Expectations, KeysInMemory, KeySource
-from django_at_jwt.resource_server.remote.key_source import RemoteKeySource
-from django_at_jwt.resource_server.remote.options import RemoteOptions
 
-from .revocation import local_revocation_policy, remote_deny_list, remote_revocation_policy
+from .remote_issuers import remote_key_source
+from .revocation import local_revocation_policy, remote_revocation_policy
 from .token_cache import token_cache
 
 if TYPE_CHECKING:
@@ -40,7 +39,6 @@ if TYPE_CHECKING:
 
     from django_at_jwt.core.profile import AccessTokenClaims
     from django_at_jwt.core.revocation import RevocationPolicy
-    from django_at_jwt.resource_server.remote.deny_list import RemoteDenyList
 
 register_process_cache(token_cache.forget)
 
@@ -220,41 +218,6 @@ def _local(issuer: str, settings: AppSettings, audiences: frozenset[str], revoca
     )
 
 
-@process_cached
-def remote_key_source(issuer: IssuerSettings) -> RemoteKeySource:
-    """Return this process's key source for a remote issuer."""
-    return RemoteKeySource(remote_options(issuer))
-
-
-def remote_options(issuer: IssuerSettings) -> RemoteOptions:
-    """Return how the keys of a remote issuer are fetched and cached, from the settings.
-
-    Plain http on a loopback address is allowed if ``DEBUG`` is on.
-    """
-    settings = app_settings()
-    return RemoteOptions(
-        issuer=issuer.issuer,
-        algorithms=issuer.algorithms,
-        timeout=settings.issuer_timeout,
-        cache_bounds=settings.issuer_cache_bounds,
-        max_stale=settings.issuer_max_stale,
-        unknown_kid_cooldown=settings.unknown_kid_cooldown,
-        cache=settings.issuer_cache,
-        loopback_http=bool(django_settings.DEBUG),
-    )
-
-
-def deny_list_of_issuer(issuer: IssuerSettings) -> RemoteDenyList | None:
-    """Return this process's copy of the revocations of a remote issuer, or ``None`` if its settings do not ask for it.
-
-    Raises:
-        ImproperlyConfigured: the settings have no credentials for introspection.
-    """
-    if issuer.revocation is not Revocation.DENY_LIST:
-        return None
-    return remote_deny_list(issuer, remote_options(issuer), remote_key_source(issuer))
-
-
 def _check_remote(issuer: IssuerSettings) -> None:
     if not is_remote_issuer(issuer.issuer, loopback_http=bool(django_settings.DEBUG)):
         raise ImproperlyConfigured(NOT_A_REMOTE_ISSUER.format(issuer.issuer))
@@ -265,7 +228,6 @@ def _check_remote(issuer: IssuerSettings) -> None:
 def _remote(
     issuer: IssuerSettings, settings: AppSettings, audiences: frozenset[str], revocation: Revocation
 ) -> AcceptedIssuer:
-    keys = remote_key_source(issuer)
     expected = Expectations(
         issuer=issuer.issuer,
         audiences=audiences,
@@ -275,11 +237,9 @@ def _remote(
         required_claims=issuer.required_claims,
     )
     return AcceptedIssuer(
-        keys=keys,
+        keys=remote_key_source(issuer),
         expected=expected,
-        revocation=remote_revocation_policy(
-            issuer, remote_options(issuer), keys, audiences=audiences, revocation=revocation
-        ),
+        revocation=remote_revocation_policy(issuer, revocation, audiences),
     )
 
 

@@ -18,8 +18,8 @@ from django_at_jwt.outbound.http import FetchFailed
 from django_at_jwt.resource_server.remote.deny_list import retrieve_revocations
 from django_at_jwt.resource_server.remote.discovery import retrieve
 from django_at_jwt.resource_server.remote.shared_cache import SharedCache
-from django_at_jwt.resource_server.revocation import remote_introspection
-from django_at_jwt.resource_server.verification import accepted_issuers, remote_options
+from django_at_jwt.resource_server.remote_issuers import remote_introspection, remote_options
+from django_at_jwt.resource_server.verification import accepted_issuers
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
@@ -95,13 +95,12 @@ def _report(issuer: IssuerSettings) -> dict[str, Any]:
 
 def _revocation_problem(issuer: IssuerSettings, snapshot: IssuerSnapshot) -> str | None:
     """Return why revocations of the issuer cannot be checked, or ``None``."""
-    remote = remote_options(issuer)
     try:
         if issuer.revocation is Revocation.INTROSPECT:
-            remote_introspection(issuer, remote).try_credentials()
+            remote_introspection(issuer).try_credentials()
         elif issuer.revocation is Revocation.DENY_LIST:
             keys, leeway = KeyRing.of(snapshot.keys), app_settings().leeway_for(issuer)
-            if not retrieve_revocations(remote, keys, leeway=leeway).complete:
+            if not retrieve_revocations(remote_options(issuer), keys, leeway=leeway).complete:
                 return "the issuer has too many revocations to publish them"
     except (FetchFailed, UnacceptableDocument) as error:
         return f"revocations: {error}"

@@ -17,7 +17,8 @@ from django_at_jwt.resource_server.remote.key_source import (
     UNKNOWN_KID_MEMORY,
     RemoteKeySource,
 )
-from django_at_jwt.resource_server.verification import remote_key_source, remote_options, verify_token
+from django_at_jwt.resource_server.remote_issuers import remote_key_source, remote_options
+from django_at_jwt.resource_server.verification import verify_token
 from django_at_jwt.signals import issuer_fetched
 from tests.core.token_factory import REPORTS, TokenFactory
 from tests.patience import PATIENCE_SECONDS
