@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
@@ -76,6 +76,7 @@ class _Examination:
         key: the key to verify the signature with.
     """
 
+    is_short: bool
     key_ring: KeyRing
     jws: CompactJws
     header: dict[str, Any]
@@ -105,9 +106,10 @@ class _Rule:
     check: Callable[[_Examination], None]
     needs: tuple[str, ...] = ()
 
-    def can_be_checked(self, token: _Examination) -> bool:
-        """Return whether all facts that this rule needs are established."""
-        return all(hasattr(token, fact) for fact in self.needs)
+
+def _length(token: _Examination) -> None:
+    check_length(token.token, token.expected.max_bytes)
+    token.is_short = True
 
 
 def _form(token: _Examination) -> None:
@@ -142,8 +144,8 @@ def _claims(token: _Examination) -> None:
 
 # In the order in which a request checks them. A request stops at the first that fails, a diagnosis does not.
 _RULES: Final = (
-    _Rule(name="length", check=lambda token: check_length(token.token, token.expected.max_bytes)),
-    _Rule(name="form", check=_form),
+    _Rule(name="length", check=_length),
+    _Rule(name="form", check=_form, needs=("is_short",)),
     _Rule(name="header", check=_header, needs=("jws",)),
     _Rule(name="typ", check=lambda token: check_type(token.header), needs=("header",)),
     _Rule(name="crit", check=lambda token: check_extensions(token.header), needs=("header",)),
@@ -180,33 +182,23 @@ def diagnose(token: str, *, key_ring: KeyRing | None, expected: Expectations, no
     examined = _Examination(token, expected, now)
     if key_ring is not None:
         examined.key_ring = key_ring
-    refusals: dict[str, TokenRejected] = {}
-    not_reached: set[str] = set()
+    results: list[RuleResult] = []
     for rule in _RULES:
-        # A token that is too long is not parsed here either.
-        if "length" in refusals or not rule.can_be_checked(examined):
-            not_reached.add(rule.name)
-            continue
-        try:
-            rule.check(examined)
-        except TokenRejected as rejected:
-            refusals[rule.name] = rejected
-    return tuple(_result(rule.name, examined, refusals.get(rule.name), not_reached) for rule in _RULES)
-
-
-def _result(rule: str, examined: _Examination, refused: TokenRejected | None, not_reached: set[str]) -> RuleResult:
-    expected, found = _expected(rule, examined), _found(rule, examined)
-    if refused is not None:
-        return RuleResult(
-            rule=rule,
-            outcome=RuleOutcome.FAILED,
-            expected=expected,
-            found=found,
-            reason=refused.reason,
-            detail=refused.detail,
+        result = RuleResult(
+            rule=rule.name,
+            outcome=RuleOutcome.NOT_REACHED,
+            expected=_expected(rule.name, examined),
+            found=_found(rule.name, examined),
         )
-    outcome = RuleOutcome.NOT_REACHED if rule in not_reached else RuleOutcome.PASSED
-    return RuleResult(rule=rule, outcome=outcome, expected=expected, found=found)
+        if all(hasattr(examined, fact) for fact in rule.needs):
+            try:
+                rule.check(examined)
+            except TokenRejected as rejected:
+                result = replace(result, outcome=RuleOutcome.FAILED, reason=rejected.reason, detail=rejected.detail)
+            else:
+                result = replace(result, outcome=RuleOutcome.PASSED)
+        results.append(result)
+    return tuple(results)
 
 
 def _expected(rule: str, examined: _Examination) -> str:
