@@ -247,34 +247,30 @@ def _checked_names(names: object, *, where: str) -> tuple[str, ...]:
     return tuple(names)
 
 
-class HasRole(_NamePermission):
+class _ValuePermission(_NamePermission):
+    claim: ClassVar[str]
+
+    def held_by(self, token: AccessToken) -> frozenset[str]:
+        """Return the values of the claim."""
+        return values_of(token.get(self.claim))
+
+
+class HasRole(_ValuePermission):
     """The token's ``roles`` has one of these, or of the view's ``allowed_roles`` (RFC 9068 section 2.2.3.1)."""
 
-    attribute = "allowed_roles"
-
-    def held_by(self, token: AccessToken) -> frozenset[str]:
-        """Return the values of ``roles``."""
-        return values_of(token.get("roles"))
+    claim, attribute = "roles", "allowed_roles"
 
 
-class InGroup(_NamePermission):
+class InGroup(_ValuePermission):
     """The token's ``groups`` has one of these, or of the view's ``allowed_groups`` (RFC 9068 section 2.2.3.1)."""
 
-    attribute = "allowed_groups"
-
-    def held_by(self, token: AccessToken) -> frozenset[str]:
-        """Return the values of ``groups``."""
-        return values_of(token.get("groups"))
+    claim, attribute = "groups", "allowed_groups"
 
 
-class HasEntitlement(_NamePermission):
+class HasEntitlement(_ValuePermission):
     """``entitlements`` has one of these, or of the view's ``allowed_entitlements`` (RFC 9068 section 2.2.3.1)."""
 
-    attribute = "allowed_entitlements"
-
-    def held_by(self, token: AccessToken) -> frozenset[str]:
-        """Return the values of ``entitlements``."""
-        return values_of(token.get("entitlements"))
+    claim, attribute = "entitlements", "allowed_entitlements"
 
 
 class IsClient(_NamePermission):
