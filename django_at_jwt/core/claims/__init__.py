@@ -10,12 +10,10 @@ from .compiler import CompiledMapper, CompiledMappers, Selection, compile_rule, 
 from .conditions import ConditionName, Conditions, Match, TokenFacts, TokensFor
 from .engine import (
     ClaimsRefused,
-    ClaimsTooLarge,
     MappedClaims,
     MapperOutcome,
     MapperStep,
     Oversize,
-    RequiredMapperFailed,
     SizeLimits,
     apply_mappers,
 )
@@ -28,7 +26,6 @@ from .values import ValueType
 
 __all__ = [
     "ClaimsRefused",
-    "ClaimsTooLarge",
     "CompiledMapper",
     "CompiledMappers",
     "ConditionName",
@@ -42,7 +39,6 @@ __all__ = [
     "Merge",
     "Needs",
     "Oversize",
-    "RequiredMapperFailed",
     "RuleProblem",
     "Selection",
     "SizeLimits",

@@ -258,27 +258,21 @@ class SizeLimits:
 
 
 class ClaimsRefused(IssuanceError):
-    """Mappers prevent a token from being issued. ``trace`` has a step for each; ``detail`` names the cause."""
+    """A required mapper failed, or the claims are too large for a token and no more of them may be dropped.
+
+    ``trace`` has a step for each mapper; ``detail`` names the cause.
+    """
 
     def __init__(self, detail: str, *, trace: Sequence[MapperStep]) -> None:
         super().__init__("The authorization server cannot create this access token.", detail=detail)
         self.trace = tuple(trace)
 
 
-class RequiredMapperFailed(ClaimsRefused):
-    """A required mapper failed."""
-
-
-class ClaimsTooLarge(ClaimsRefused):
-    """The claims are too large for a token, and no more of them may be dropped."""
-
-
 def apply_mappers(selection: Selection, values: SourceValues, *, limits: SizeLimits) -> MappedClaims:
     """Return the claims that the selected mappers make of these values. The arguments are not changed.
 
     Raises:
-        RequiredMapperFailed: a required mapper failed.
-        ClaimsTooLarge: the claims are too large.
+        ClaimsRefused: a required mapper failed, or the claims are too large.
 
     No other exception is raised, whatever the sources hold: the claim of an optional mapper that fails is omitted.
     """
@@ -344,7 +338,7 @@ class _Application:
         for (mapper, _), step in zip(self._selection.mappers, self.trace, strict=True):
             if step.outcome is MapperOutcome.FAILED and mapper.rule.required:
                 detail = f"the required claim mapper {step.key!r} for {step.claim!r} failed: {step.detail}"
-                raise RequiredMapperFailed(detail, trace=self.trace)
+                raise ClaimsRefused(detail, trace=self.trace)
 
     def limit_size(self) -> None:
         if not self.tree.claims:
@@ -359,7 +353,7 @@ class _Application:
             may_drop = self._limits.oversize is Oversize.DROP_OPTIONAL
             dropped = self.tree.drop_largest(optional) if may_drop else ()
             if not dropped:
-                raise ClaimsTooLarge(self._size_problem(size, left), trace=self.trace)
+                raise ClaimsRefused(self._size_problem(size, left), trace=self.trace)
             for place in dropped:
                 self.trace[place] = self.trace[place]._replace(outcome=MapperOutcome.DROPPED, bytes=0)
 
