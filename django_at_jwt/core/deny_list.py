@@ -76,6 +76,7 @@ class DenyList:
         # The latest instant up to which tokens of a client, or for an audience, are concerned.
         self._clients: dict[str, int] = {}
         self._audiences: dict[str, int] = {}
+        self._latest = {DenyKind.CLIENT: self._clients, DenyKind.AUDIENCE: self._audiences}
         self._minutes: dict[int, int] = {}
         self.update(entries)
 
@@ -116,8 +117,9 @@ class DenyList:
             elif kind is DenyKind.AUTHORIZATION:
                 self._authorizations[hash(value)] = minute
             else:
-                self._bounded[kind, value, issued_until or 0] = minute
-                self._extend(kind, value, issued_until or 0)
+                latest, until = self._latest[kind], issued_until or 0
+                self._bounded[kind, value, until] = minute
+                latest[value] = max(until, latest.get(value, until))
 
     def remove(self, entries: Iterable[DenyEntry]) -> None:
         """Remove entries of clients or audiences. Removing an entry that is not in the list has no effect."""
@@ -125,10 +127,9 @@ class DenyList:
             if self._bounded.pop((kind, value, issued_until or 0), None) is None:
                 continue
             left = [until for each, name, until in self._bounded if (each, name) == (kind, value)]
-            instants = self._clients if kind is DenyKind.CLIENT else self._audiences
-            del instants[value]
+            del self._latest[kind][value]
             if left:
-                instants[value] = max(left)
+                self._latest[kind][value] = max(left)
             if self._kept is not None:
                 former = self._kept.pop((kind, value), None)
                 if left and former is not None:
@@ -146,10 +147,10 @@ class DenyList:
             for name in [name for name, (_, expires_at) in self._kept.items() if expires_at <= now]:
                 del self._kept[name]
                 self.changes += 1
-        for kind, instants in ((DenyKind.CLIENT, self._clients), (DenyKind.AUDIENCE, self._audiences)):
+        for kind, latest in self._latest.items():
             live = {value for each, value, _ in self._bounded if each is kind}
-            for value in instants.keys() - live:
-                del instants[value]
+            for value in latest.keys() - live:
+                del latest[value]
 
     def hit(self, claims: AccessTokenClaims) -> DenyKind | None:
         """Return the kind of an entry that concerns a token, or ``None``.
@@ -191,7 +192,3 @@ class DenyList:
             self.changes += 1
         if len(kept) > self._most_kept:
             self._kept = None
-
-    def _extend(self, kind: DenyKind, value: str, issued_until: int) -> None:
-        instants = self._clients if kind is DenyKind.CLIENT else self._audiences
-        instants[value] = max(issued_until, instants.get(value, issued_until))
