@@ -1,7 +1,5 @@
 """The settings of this app: one dict, ``AT_JWT``, read as a typed object."""
 
-from typing import Final
-
 from .app_settings import AppSettings
 from .audiences import audiences_of_view
 from .issuers import IssuerSettings
@@ -28,23 +26,15 @@ from .oauth2_provider import (
 from .process_cache import clear_process_caches, process_cached, register_process_cache
 from .validators import KEY_ENCRYPTION_KEY_BYTES, MAX_LEEWAY_SECONDS, nearest_name
 
-# The resource server must not import the authorization server, so it reaches these by dotted path.
-COMPUTED_SUBJECT_LOOKUP: Final = "django_at_jwt.authorization_server.subject.user_of_computed_subject"
-OPAQUE_TOKEN_READER: Final = "django_at_jwt.authorization_server.oauthlib_bridge.opaque_token.read_opaque_token"  # noqa: S105
-LOCAL_REVOCATION_POLICY: Final = "django_at_jwt.authorization_server.revocation.policies.local_policy"
-
 __all__ = [
     "ACCESS_TOKEN_GENERATOR",
     "BROWSER_SCHEMES",
     "CLIENT_METADATA_FETCHER",
     "CLIENT_SECRET_HASHER",
-    "COMPUTED_SUBJECT_LOOKUP",
     "KEY_ENCRYPTION_KEY_BYTES",
-    "LOCAL_REVOCATION_POLICY",
     "LONGEST_SENSIBLE_LIFETIME",
     "MAX_LEEWAY_SECONDS",
     "MCP_PROFILE",
-    "OPAQUE_TOKEN_READER",
     "REFRESH_TOKEN_GENERATOR",
     "RFC9700_PROFILE",
     "SETTING_NAME",

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
 
 class HealthStatus(StrEnum):
@@ -45,7 +45,7 @@ class Health:
     @property
     def status(self) -> HealthStatus:
         """The status of the worst problem."""
-        return worst(problem.status for problem in self.problems)
+        return max((problem.status for problem in self.problems), key=_SEVERITY.index, default=HealthStatus.OK)
 
     def as_json(self) -> dict[str, Any]:
         """Return the status, the problems, the worst first, and the facts."""
@@ -55,11 +55,6 @@ class Health:
             "problems": [{"status": each.status.value, "name": each.name, "text": each.text} for each in ordered],
             **self.facts,
         }
-
-
-def worst(statuses: Iterable[HealthStatus]) -> HealthStatus:
-    """Return the worst status, ``OK`` by default."""
-    return max(statuses, key=_SEVERITY.index, default=HealthStatus.OK)
 
 
 def combined(*parts: Health) -> Health:

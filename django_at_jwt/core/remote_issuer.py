@@ -65,11 +65,6 @@ def max_age(cache_control: str | None) -> int | None:
     return int(value) if _SECONDS.fullmatch(value) else 0
 
 
-def refresh_after(lifetime: float) -> float:
-    """Return the seconds after which a response is fetched again, some time before it expires."""
-    return lifetime * _REVALIDATED_FROM
-
-
 def entity_tag(value: str | None) -> str | None:
     """Return the value of ``ETag`` if it can be sent back unchanged (RFC 9110 section 8.8.3), else ``None``."""
     return value if value is not None and _ENTITY_TAG.fullmatch(value) else None
@@ -107,7 +102,7 @@ class IssuerSnapshot:
     @property
     def refresh_at(self) -> float:
         """When the keys are fetched again, some time before the response expires."""
-        return self.confirmed_at + refresh_after(self.fresh_until - self.confirmed_at)
+        return self.confirmed_at + _REVALIDATED_FROM * (self.fresh_until - self.confirmed_at)
 
     def usable_until(self, max_stale: float) -> float:
         """Return until when the keys are used if the issuer cannot be reached.

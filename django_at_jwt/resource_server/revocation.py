@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
-from django_at_jwt.conf import LOCAL_REVOCATION_POLICY, has_issuer_tables
+from django_at_jwt.conf import has_issuer_tables
 from django_at_jwt.core.revocation import Revocation
 
 from .remote.deny_list import RemoteDenyListCheck
@@ -32,7 +32,8 @@ def local_revocation_policy(revocation: Revocation, audiences: frozenset[str]) -
             'to INSTALLED_APPS, or use "offline".'
         )
     # Imported by its path, so that an API without an authorization server never imports that code.
-    policy: RevocationPolicy = import_string(LOCAL_REVOCATION_POLICY)(revocation, audiences)
+    make = import_string("django_at_jwt.authorization_server.revocation.policies.local_policy")
+    policy: RevocationPolicy = make(revocation, audiences)
     return policy
 
 

@@ -15,7 +15,6 @@ from django.utils.module_loading import import_string
 from django.views.decorators.debug import sensitive_variables
 
 from django_at_jwt.conf import (
-    OPAQUE_TOKEN_READER,
     AppSettings,
     IssuerSettings,
     app_settings,
@@ -256,6 +255,7 @@ def _issuer_of(token: str, issuers: Mapping[str, AcceptedIssuer], settings: AppS
 
 
 def _read_opaque(token: str, expected: Expectations, revocation: Revocation) -> AccessTokenClaims:
-    read = import_string(OPAQUE_TOKEN_READER)
+    # Imported by its path, as in _local().
+    read = import_string("django_at_jwt.authorization_server.oauthlib_bridge.opaque_token.read_opaque_token")
     claims: AccessTokenClaims = read(token, expected=expected, now=time.time(), revocation=revocation)
     return claims

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from django_at_jwt.core.remote_issuer import CacheBounds, entity_tag, max_age, refresh_after
+from django_at_jwt.core.remote_issuer import CacheBounds, IssuerSnapshot, entity_tag, max_age
 
 BOUNDS = CacheBounds(min=60, max=3600, default=300)
 headers = st.none() | st.text() | st.from_regex(r"(public, )?max-age=-?[0-9]{1,30}(, no-cache)?", fullmatch=True)
@@ -14,7 +14,10 @@ headers = st.none() | st.text() | st.from_regex(r"(public, )?max-age=-?[0-9]{1,3
 def test_whatever_a_response_says_it_is_used_within_the_bounds(cache_control, age):
     lifetime = BOUNDS.lifetime(cache_control, age)
     assert 60 <= lifetime <= 3600
-    assert 0 < refresh_after(lifetime) < lifetime
+    snapshot = IssuerSnapshot(
+        issuer="", jwks_uri="", metadata_until=0, etag=None, keys=(), confirmed_at=1000, fresh_until=1000 + lifetime
+    )
+    assert 1000 < snapshot.refresh_at < snapshot.fresh_until
 
 
 @given(st.integers(0, 10**9 - 1), st.integers(0, 10**9 - 1))

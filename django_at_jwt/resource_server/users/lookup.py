@@ -10,7 +10,7 @@ from django.contrib.auth import get_user_model
 from django.core.exceptions import ImproperlyConfigured, ObjectDoesNotExist, ValidationError
 from django.utils.module_loading import import_string
 
-from django_at_jwt.conf import COMPUTED_SUBJECT_LOOKUP, app_settings, token_user_model
+from django_at_jwt.conf import app_settings, token_user_model
 from django_at_jwt.core.subjects import UserMode, subject_digest
 
 if TYPE_CHECKING:
@@ -46,8 +46,8 @@ def user_for_local_subject(claims: AccessTokenClaims, token: str) -> Any | None:
     """
     settings = app_settings()
     if _is_computed():
-        # Only the authorization server can map a computed subject to its user.
-        return import_string(COMPUTED_SUBJECT_LOOKUP)(claims, token)
+        # Only the authorization server can map a computed subject to its user. Imported by its path: see verification.
+        return import_string("django_at_jwt.authorization_server.subject.user_of_computed_subject")(claims, token)
     if (problem := wrong_user_model()) is not None:
         raise ImproperlyConfigured(" ".join(problem))
     return user_by_field(settings.subject, claims.subject)
@@ -111,13 +111,6 @@ def subject_model() -> Any:
         raise ImproperlyConfigured(
             'The table of subjects does not exist: add "django_at_jwt" to INSTALLED_APPS and run manage.py migrate.'
         ) from None
-
-
-def existing_user(claims: AccessTokenClaims, token: str, options: UserOptions) -> Any | None:
-    """Return the user of a verified token, found as the options say, or ``None``."""
-    if options.lookup is not None:
-        return import_string(options.lookup)(claims, token)
-    return stored_user(claims, options)
 
 
 def stored_user(claims: AccessTokenClaims, options: UserOptions, *, using: str | None = None) -> Any | None:

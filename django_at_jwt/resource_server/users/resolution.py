@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from django.utils.module_loading import import_string
+
 from django_at_jwt.conf import app_settings, local_issuer
 from django_at_jwt.core.errors import ReadNeeded, RejectionReason, TokenRejected
 from django_at_jwt.core.quotation import is_storable
 from django_at_jwt.core.subjects import UserMode
 
-from .lookup import UserOptions, existing_user
+from .lookup import UserOptions, stored_user
 from .principal import MachinePrincipal, TokenPrincipal
 from .provisioning import user_at_first_sight
 
@@ -73,7 +75,8 @@ def known_user(claims: AccessTokenClaims, token: str, options: UserOptions) -> A
     """
     if not is_storable(claims.subject):
         raise TokenRejected(RejectionReason.UNKNOWN_SUBJECT, "no user can have this identifier")
-    user = existing_user(claims, token, options)
+    lookup = None if options.lookup is None else import_string(options.lookup)
+    user = stored_user(claims, options) if lookup is None else lookup(claims, token)
     if user is not None:
         return _active(user)
     if options.mode is not UserMode.CREATED:
