@@ -16,7 +16,7 @@ from django_at_jwt.core.metadata import address_in, metadata_addresses
 from django_at_jwt.core.quotation import quote
 from django_at_jwt.core.remote_issuer import IssuerSnapshot, entity_tag
 from django_at_jwt.events import IssuerFetched, emit, span
-from django_at_jwt.outbound.http import Answer, FetchFailed, fetch
+from django_at_jwt.outbound.http import FetchFailed, fetch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -142,37 +142,25 @@ class _Retrieval:
             return jwks_uri, time.time() + lifetime
 
     def keys_at(self, jwks_uri: str, metadata_until: float, known: IssuerSnapshot | None) -> Retrieved:
+        """Return the keys. The issuer may confirm those of the previous snapshot, if they are from this URL."""
         unchanged = known if known is not None and known.jwks_uri == jwks_uri else None
-        accepted, etag, lifetime = self._jwk_set(jwks_uri, unchanged)
+        etag = None if unchanged is None else unchanged.etag
+        with reported(self.options.issuer, JWK_SET) as step:
+            answer = fetch(jwks_uri, etag=etag, loopback_http=self.options.loopback_http, deadline=self.deadline)
+            if answer.document is None:
+                assert unchanged is not None  # noqa: S101 - a 304 only answers a request with an entity tag
+                accepted, step.outcome = AcceptedKeys(keys=unchanged.keys, skipped=()), UNCHANGED
+            else:
+                accepted, etag = accept_keys(answer.document, algorithms=self.options.algorithms), None
+                step.outcome = FETCHED
         now = time.time()
         snapshot = IssuerSnapshot(
             issuer=self.options.issuer,
             jwks_uri=jwks_uri,
             metadata_until=metadata_until,
-            etag=etag,
+            etag=entity_tag(answer.etag) or etag,
             keys=accepted.keys,
             confirmed_at=now,
-            fresh_until=now + lifetime,
+            fresh_until=now + self.options.cache_bounds.lifetime(answer.cache_control, answer.age),
         )
         return Retrieved(snapshot=snapshot, skipped=accepted.skipped)
-
-    def _jwk_set(self, jwks_uri: str, unchanged: IssuerSnapshot | None) -> tuple[AcceptedKeys, str | None, float]:
-        """Return the keys, the response's entity tag, and its freshness lifetime in seconds.
-
-        ``unchanged`` is the previous snapshot from this URL, which the issuer may confirm with a 304.
-        """
-        with reported(self.options.issuer, JWK_SET) as step:
-            etag = unchanged.etag if unchanged else None
-            loopback_http = self.options.loopback_http
-            answer = fetch(jwks_uri, etag=etag, loopback_http=loopback_http, deadline=self.deadline)
-            if answer.document is not None:
-                accepted = accept_keys(answer.document, algorithms=self.options.algorithms)
-                step.outcome = FETCHED
-                return accepted, entity_tag(answer.etag), self._lifetime(answer)
-            assert unchanged is not None  # noqa: S101 - a 304 only answers a request with an entity tag
-            step.outcome = UNCHANGED
-            kept = AcceptedKeys(keys=unchanged.keys, skipped=())
-            return kept, entity_tag(answer.etag) or etag, self._lifetime(answer)
-
-    def _lifetime(self, answer: Answer) -> float:
-        return self.options.cache_bounds.lifetime(answer.cache_control, answer.age)
