@@ -273,30 +273,26 @@ class _Connection(HTTPConnection):
 
     def _timed_response(self, sock: socket.socket, *args: Any, **kwargs: Any) -> HTTPResponse:
         response = HTTPResponse(sock, *args, **kwargs)
-        unbuffered = response.fp.detach()
-
-        def limit_next_read() -> None:
-            sock.settimeout(_remaining(self._deadline))
-
-        response.fp = io.BufferedReader(_BoundedReader(unbuffered, limit_next_read, self._max_bytes))
+        bounded = _BoundedReader(response.fp.detach(), sock, deadline=self._deadline, max_bytes=self._max_bytes)
+        response.fp = io.BufferedReader(bounded)
         return response
 
 
 class _BoundedReader(io.RawIOBase):
-    """A socket's reader that calls a function before each read and limits the bytes read.
+    """A socket's reader with one deadline for all reads, and a limit for all bytes.
 
     Without the limit, the standard library would read without bound for a chunk with the length -1.
     """
 
-    def __init__(self, inner: Any, before_each: Callable[[], None], max_bytes: int) -> None:
-        self._inner, self._before_each = inner, before_each
+    def __init__(self, inner: Any, sock: socket.socket, *, deadline: float, max_bytes: int) -> None:
+        self._inner, self._sock, self._deadline = inner, sock, deadline
         self._max_bytes = self._left = max_bytes
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int | None:
-        self._before_each()
+        self._sock.settimeout(_remaining(self._deadline))
         read: int | None = self._inner.readinto(buffer)
         self._left -= read or 0
         if self._left < 0:
