@@ -23,9 +23,6 @@ REFRESH_TOKEN_GENERATOR: Final = "oauthlib.oauth2.rfc6749.tokens.random_token_ge
 VALIDATOR_CLASS: Final = "django_at_jwt.validators.OAuth2Validator"
 CLIENT_SECRET_HASHER: Final = "at_jwt_hmac_sha256"  # noqa: S105 - an algorithm
 CLIENT_METADATA_FETCHER: Final = "django_at_jwt.client_metadata.ClientMetadataFetcher"
-APPLICATION_ADMIN_CLASS: Final = "django_at_jwt.admin.client.ApplicationAdmin"
-ACCESS_TOKEN_ADMIN_CLASS: Final = "django_at_jwt.admin.token.AccessTokenAdmin"  # noqa: S105
-REFRESH_TOKEN_ADMIN_CLASS: Final = "django_at_jwt.admin.token.RefreshTokenAdmin"  # noqa: S105
 LONGEST_SENSIBLE_LIFETIME: Final = 3600
 # django-oauth-toolkit's default, in seconds.
 _TOOLKIT_LIFETIME: Final = 36000
@@ -115,9 +112,9 @@ def oauth2_provider_settings(
         "OAUTH2_VALIDATOR_CLASS": VALIDATOR_CLASS,
         "COMPLIANT_BCP_RFC9700_TOKEN_STORAGE": True,
         "ACCESS_TOKEN_EXPIRE_SECONDS": LONGEST_SENSIBLE_LIFETIME,
-        "APPLICATION_ADMIN_CLASS": APPLICATION_ADMIN_CLASS,
-        "ACCESS_TOKEN_ADMIN_CLASS": ACCESS_TOKEN_ADMIN_CLASS,
-        "REFRESH_TOKEN_ADMIN_CLASS": REFRESH_TOKEN_ADMIN_CLASS,
+        "APPLICATION_ADMIN_CLASS": "django_at_jwt.admin.client.ApplicationAdmin",
+        "ACCESS_TOKEN_ADMIN_CLASS": "django_at_jwt.admin.token.AccessTokenAdmin",
+        "REFRESH_TOKEN_ADMIN_CLASS": "django_at_jwt.admin.token.RefreshTokenAdmin",
         **(RFC9700_PROFILE if profile else {}),
         **(_mcp_profile(redirect_schemes) if mcp else {}),
     }
