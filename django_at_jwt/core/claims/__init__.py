@@ -6,7 +6,7 @@ Rules are parsed (:func:`parse_rule`), compiled once (:func:`compile_rules`), se
 
 from __future__ import annotations
 
-from .compiler import CompiledMapper, CompiledMappers, Selection, compile_rule, compile_rules
+from .compiler import CompiledMappers, compile_rule, compile_rules
 from .conditions import ConditionName, Conditions, Match, TokenFacts, TokensFor
 from .engine import (
     ClaimsRefused,
@@ -21,12 +21,11 @@ from .errors import FailureReason, RuleProblem, UnusableRule
 from .personal_data import personal_mappers, personal_protocol_claims
 from .rules import MapperRule, Merge, WhenMissing
 from .schema import parse_conditions, parse_rule, write_rule
-from .sources import Needs, SourceValues, parts_of
+from .sources import Needs, SourceValues
 from .values import ValueType
 
 __all__ = [
     "ClaimsRefused",
-    "CompiledMapper",
     "CompiledMappers",
     "ConditionName",
     "Conditions",
@@ -40,7 +39,6 @@ __all__ = [
     "Needs",
     "Oversize",
     "RuleProblem",
-    "Selection",
     "SizeLimits",
     "SourceValues",
     "TokenFacts",
@@ -53,7 +51,6 @@ __all__ = [
     "compile_rules",
     "parse_conditions",
     "parse_rule",
-    "parts_of",
     "personal_mappers",
     "personal_protocol_claims",
     "write_rule",

@@ -158,7 +158,7 @@ def compile_rule(
         for source in parts_of(rule.source):
             refuse_source(source)
     read, needs = compile_source(rule.source)
-    if conditions.needs_groups:
+    if rule.conditions.groups:
         needs = Needs.of_all([needs, Needs(groups=True)])
     fit = _fitting(rule)
     if rule.when_missing is WhenMissing.DEFAULT:

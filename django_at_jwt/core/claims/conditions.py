@@ -95,11 +95,6 @@ class CompiledConditions:
         self._grants = frozenset(conditions.grants)
         self._groups = frozenset(conditions.groups)
 
-    @property
-    def needs_groups(self) -> bool:
-        """Whether the conditions require the user's groups."""
-        return bool(self._groups)
-
     def first_unmet(self, facts: TokenFacts) -> ConditionName | None:  # noqa: PLR0911 - one for each condition
         """Return the first condition that a token does not meet, or ``None``.
 
@@ -111,7 +106,8 @@ class CompiledConditions:
             return ConditionName.CLIENT
         if self._scopes and not self._scopes_are_met(facts.scopes):
             return ConditionName.SCOPE
-        if self._resource_servers and not self._is_for_them(facts.resource_servers):
+        audience = facts.resource_servers
+        if self._resource_servers and not (audience and self._resource_servers.issuperset(audience)):
             return ConditionName.RESOURCE_SERVER
         if self._grants and facts.grant not in self._grants:
             return ConditionName.GRANT
@@ -123,9 +119,6 @@ class CompiledConditions:
         if self._all_scopes:
             return self._scopes.issubset(granted)
         return not self._scopes.isdisjoint(granted)
-
-    def _is_for_them(self, audience: Collection[str]) -> bool:
-        return bool(audience) and self._resource_servers.issuperset(audience)
 
     def groups_are_met(self, groups: Collection[str]) -> bool:
         """Return whether the user is in one of the groups, or there is no condition on groups."""
