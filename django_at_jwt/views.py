@@ -12,7 +12,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.views import View
 from django.views.decorators.csrf import csrf_exempt
 
-from django_at_jwt.resource_server.rest_framework.guard import Guard, depends_on_token
+from django_at_jwt.resource_server.rest_framework.guard import Guard, vary_by_token
 
 from .rest_framework import AccessTokenAuthentication, HasScopes
 
@@ -60,14 +60,14 @@ def access_token_required(
             @wraps(view)
             async def guarded_async(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
                 refusal = await refusal_in_event_loop(guard, request, *args, **kwargs)
-                return refusal or _of_token(await view(request, *args, **kwargs))
+                return refusal or vary_by_token(await view(request, *args, **kwargs))
 
             return _open_to_all(guarded_async)
 
         @wraps(view)
         def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
             refusal = guard().refusal(request, *args, **kwargs)
-            return refusal or _of_token(view(request, *args, **kwargs))
+            return refusal or vary_by_token(view(request, *args, **kwargs))
 
         return _open_to_all(guarded)
 
@@ -122,12 +122,12 @@ class AccessTokenRequiredMixin:
         if self.view_is_async:  # type: ignore[attr-defined]
             return self._dispatch_async(request, *args, **kwargs)
         refusal = self._guard().refusal(request, *args, **kwargs)
-        return refusal or _of_token(super().dispatch(request, *args, **kwargs))  # type: ignore[misc]
+        return refusal or vary_by_token(super().dispatch(request, *args, **kwargs))  # type: ignore[misc]
 
     async def _dispatch_async(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         assert self._guard is not None  # noqa: S101
         refusal = await refusal_in_event_loop(self._guard, request, *args, **kwargs)
-        return refusal or _of_token(await super().dispatch(request, *args, **kwargs))  # type: ignore[misc]
+        return refusal or vary_by_token(await super().dispatch(request, *args, **kwargs))  # type: ignore[misc]
 
 
 def make_guard(
@@ -159,11 +159,6 @@ async def refusal_in_event_loop(
         return None
     # Verification may read the user or the keys from the database, which Django does not allow in an event loop.
     return await sync_to_async(guard().refusal)(request, *args, **kwargs)
-
-
-def _of_token(response: HttpResponseBase) -> HttpResponseBase:
-    depends_on_token(response)
-    return response
 
 
 def _open_to_all(view: ViewFunction) -> ViewFunction:

@@ -51,8 +51,7 @@ class Guard(APIView):
             negotiated = self.perform_content_negotiation(self.request, force=True)
             self.request.accepted_renderer, self.request.accepted_media_type = negotiated
             response = self.finalize_response(self.request, self.handle_exception(error), *args, **kwargs)
-            depends_on_token(response)
-            rendered: HttpResponseBase = response.render()
+            rendered: HttpResponseBase = vary_by_token(response).render()
             return rendered
         self._allow(request)
         return None
@@ -109,6 +108,7 @@ class Guard(APIView):
         return {"Allow": ", ".join(self.allowed_methods)} if self.allowed_methods else {}
 
 
-def depends_on_token(response: HttpResponseBase) -> None:
-    """Mark a response as varying by token, so that caches such as Django's do not serve it to other clients."""
+def vary_by_token(response: Any) -> Any:
+    """Mark a response as varying by token, and return it. Caches such as Django's must not serve it to others."""
     patch_vary_headers(response, ("Authorization",))
+    return response

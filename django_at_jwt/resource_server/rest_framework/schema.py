@@ -20,8 +20,6 @@ from .scopes import sufficient_scopes_for_view
 from .security_schemes import escaped, login_suffix, required_login
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
     from drf_spectacular.openapi import AutoSchema
 
     from django_at_jwt.conf import IssuerSettings
@@ -60,16 +58,10 @@ class AccessTokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-unty
         suffix = login_suffix(required_login(auto_schema.view))
         self.name = [_name(issuer, self._identifier) + suffix for issuer in self._issuers]
         return [
-            requirement
+            {name: list(scopes)}
             for name, issuer in zip(self.name, self._issuers, strict=True)
-            for requirement in _requirements(name, issuer, alternatives)
+            for scopes in (alternatives if _has_scopes(issuer) else [()])
         ]
-
-
-def _requirements(name: str, issuer: str, alternatives: Iterable[Sequence[str]]) -> list[dict[str, list[str]]]:
-    if _has_scopes(issuer):
-        return [{name: list(scopes)} for scopes in alternatives]
-    return [{name: []}]
 
 
 def _name(issuer: str, identifier: str) -> str:
