@@ -87,9 +87,13 @@ class TokenCache:
 
     It stores no credential. A token is cached the second time it is accepted, so requests without a valid token
     cannot evict others, and tokens that are used once cost next to nothing.
+
+    Args:
+        size: the maximum number of cached tokens; 0 turns the cache off.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, size: int) -> None:
+        self._size: Final = size
         self._lock = threading.Lock()
         # The key is Python's hash of the token's tail: fast, and only a slot, since a hit is confirmed by the digest.
         self._tokens: OrderedDict[int, _Entry] = OrderedDict()
@@ -98,12 +102,11 @@ class TokenCache:
     def __len__(self) -> int:
         return len(self._tokens)
 
-    def verify(self, token: str, keys: KeySource, expected: Expectations, now: float, size: int) -> AccessTokenClaims:
+    def verify(self, token: str, keys: KeySource, expected: Expectations, now: float) -> AccessTokenClaims:
         """Verify a token, with the same result as :func:`~django_at_jwt.core.verifier.verify_with_current_keys`.
 
         Args:
             now: seconds since the epoch.
-            size: the maximum number of cached tokens; 0 turns the cache off.
 
         Raises:
             TokenRejected: the token must not be accepted.
@@ -111,9 +114,7 @@ class TokenCache:
 
         Not checked: whether the token was revoked.
         """
-        if len(self._tokens) > size:
-            self._shrink(size)
-        if size == 0:
+        if self._size == 0:
             return verify_with_current_keys(token, keys=keys, expected=expected, now=now)
         slot = hash(token[-_TAIL_LENGTH:])
         entry = self._tokens.get(slot)
@@ -130,7 +131,6 @@ class TokenCache:
         check_claims(claims, expected, now)
         if self._seen_before(slot):
             self._remember(token, slot, claims, key)
-            self._shrink(size)
         return claims
 
     def issuer_of(self, token: str) -> str | None:
@@ -140,11 +140,6 @@ class TokenCache:
         """
         entry = self._tokens.get(hash(token[-_TAIL_LENGTH:]))
         return None if entry is None else entry.claims.issuer
-
-    def forget(self) -> None:
-        """Remove all tokens."""
-        self._shrink(0)
-        self._seen.clear()
 
     def _seen_before(self, slot: int) -> bool:
         """Return whether a token was verified before, as far as that is still known, and record it."""
@@ -204,18 +199,12 @@ class TokenCache:
             return
         with self._lock:
             self._tokens[slot] = _Entry(_digest(token), own, key)
-
-    def _shrink(self, size: int) -> None:
-        with self._lock:
-            while len(self._tokens) > size:
+            if len(self._tokens) > self._size:
                 self._tokens.popitem(last=False)
 
     def _drop(self, slot: int) -> None:
         with self._lock:
             self._tokens.pop(slot, None)
-
-
-token_cache: Final = TokenCache()
 
 
 def _digest(token: str) -> bytes:

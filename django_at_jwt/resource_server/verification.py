@@ -20,7 +20,6 @@ from django_at_jwt.conf import (
     app_settings,
     local_issuer,
     process_cached,
-    register_process_cache,
 )
 from django_at_jwt.core.errors import ReadNeeded, RejectionReason, TokenRejected
 from django_at_jwt.core.jose.jws import CompactJws
@@ -31,15 +30,13 @@ from django_at_jwt.core.verifier import Expectations, KeysInMemory, KeySource
 
 from .remote_issuers import remote_key_source
 from .revocation import local_revocation_policy, remote_revocation_policy
-from .token_cache import token_cache
+from .token_cache import TokenCache
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from django_at_jwt.core.profile import AccessTokenClaims
     from django_at_jwt.core.revocation import RevocationPolicy
-
-register_process_cache(token_cache.forget)
 
 _JWT_DOTS: Final = 2
 # `manage.py check` reports these too.
@@ -88,8 +85,7 @@ def verify_token(
     if settings.accept_opaque_tokens and (local := local_issuer()) and token.count(".") < _JWT_DOTS:
         return _read_opaque(token, issuers[local].expected, _for_local(revocation, settings))
     accepted = _issuer_of(token, issuers, settings)
-    size = settings.verified_token_cache_size
-    claims = token_cache.verify(token, accepted.keys, accepted.expected, time.time(), size)
+    claims = _token_cache().verify(token, accepted.keys, accepted.expected, time.time())
     if accepted.revocation is not None:
         accepted.revocation(claims, token)
     return claims
@@ -110,8 +106,7 @@ def verify_token_in_memory(
     if settings.accept_opaque_tokens and local_issuer() and token.count(".") < _JWT_DOTS:
         raise ReadNeeded
     accepted = _issuer_of(token, issuers, settings)
-    keys, size = KeysInMemory(accepted.keys), settings.verified_token_cache_size
-    claims = token_cache.verify(token, keys, accepted.expected, time.time(), size)
+    claims = _token_cache().verify(token, KeysInMemory(accepted.keys), accepted.expected, time.time())
     if accepted.revocation is not None:
         accepted.revocation.in_memory(claims, token)
     return claims
@@ -242,11 +237,16 @@ def _remote(
     )
 
 
+@process_cached
+def _token_cache() -> TokenCache:
+    return TokenCache(app_settings().verified_token_cache_size)
+
+
 def _issuer_of(token: str, issuers: Mapping[str, AcceptedIssuer], settings: AppSettings) -> AcceptedIssuer:
     if len(issuers) == 1:
         [only] = issuers.values()
         return only
-    accepted = issuers.get(token_cache.issuer_of(token) or "")
+    accepted = issuers.get(_token_cache().issuer_of(token) or "")
     if accepted is None:
         accepted = issuers.get(claimed_issuer(token, max_bytes=settings.max_token_bytes) or "")
     if accepted is None:

@@ -139,8 +139,7 @@ class Verifier:
             )
             self._revocation = RemoteDenyListCheck(RemoteDenyList(options, self._keys), audiences)
         self._keys_in_memory: Final = KeysInMemory(self._keys)
-        self._tokens: Final = TokenCache()
-        self._cache_size: Final = cache_size
+        self._tokens: Final = TokenCache(cache_size)
 
     @sensitive_variables()
     def verify(self, token: str) -> AccessToken:
@@ -180,7 +179,7 @@ class Verifier:
 
     @sensitive_variables()
     def _claims(self, token: str, keys: KeySource) -> AccessTokenClaims:
-        return self._tokens.verify(token, keys, self._expected, time.time(), self._cache_size)
+        return self._tokens.verify(token, keys, self._expected, time.time())
 
 
 def _check_issuer(issuer: str, *, allow_loopback_http: bool) -> None:

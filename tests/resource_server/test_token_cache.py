@@ -12,12 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from django_at_jwt.conf import app_settings
 from django_at_jwt.core.errors import KeysUnavailable, RejectionReason, TokenRejected
 from django_at_jwt.core.jose.keyring import KeyRing
 from django_at_jwt.core.jose.keys import PublicKey
 from django_at_jwt.core.verifier import verify_with_current_keys
-from django_at_jwt.resource_server import token_cache
+from django_at_jwt.resource_server import token_cache, verification
 from django_at_jwt.resource_server.token_cache import TokenCache
 from tests.core.token_factory import API, EXPECTED, NOW, REPORTS, Raw, TokenFactory
 from tests.patience import PATIENCE_SECONDS
@@ -50,7 +49,7 @@ def keys():
 
 @pytest.fixture
 def cache():
-    return TokenCache()
+    return TokenCache(1024)
 
 
 @pytest.fixture
@@ -64,8 +63,7 @@ def signatures(monkeypatch):
 
 
 def verify(cache, keys, token, *, expected=EXPECTED, now=NOW):
-    size = app_settings().verified_token_cache_size
-    return cache.verify(token, keys=keys, expected=expected, now=now, size=size)
+    return cache.verify(token, keys=keys, expected=expected, now=now)
 
 
 def remember(cache, keys, token):
@@ -206,8 +204,8 @@ class TestMemory:
             reason(cache, keys, "\ud800")
         assert len(cache) == 1
 
-    def test_is_bounded_and_the_least_recently_used_go_first(self, cache, keys, settings, signatures):
-        settings.AT_JWT = {**settings.AT_JWT, "VERIFIED_TOKEN_CACHE_SIZE": 3}
+    def test_is_bounded_and_the_least_recently_used_go_first(self, keys, signatures):
+        cache = TokenCache(3)
         tokens = [FORGE.with_claims(jti=f"t{number}") for number in range(4)]
         for token in (*tokens[:3], tokens[0], tokens[3]):
             remember(cache, keys, token)
@@ -219,18 +217,18 @@ class TestMemory:
         verify(cache, keys, tokens[1])
         assert len(signatures) == 1
 
-    def test_size_may_change_and_0_is_off(self, cache, keys, settings, signatures):
-        for number in range(5):
-            remember(cache, keys, FORGE.with_claims(jti=f"t{number}"))
-        settings.AT_JWT = {**settings.AT_JWT, "VERIFIED_TOKEN_CACHE_SIZE": 2}
-        remember(cache, keys, FORGE.token())
-        assert len(cache) == 2
-        settings.AT_JWT = {**settings.AT_JWT, "VERIFIED_TOKEN_CACHE_SIZE": 0}
-        signatures.clear()
-        token = FORGE.token()
+    def test_size_0_is_off(self, keys, signatures):
+        cache, token = TokenCache(0), FORGE.token()
         for _ in range(3):
             verify(cache, keys, token)
         assert (len(signatures), len(cache)) == (3, 0)
+
+    def test_size_is_that_of_the_settings_which_may_change(self, keys, settings):
+        for size in (5, 2, 0):
+            settings.AT_JWT = {**settings.AT_JWT, "VERIFIED_TOKEN_CACHE_SIZE": size}
+            for number in range(6):
+                remember(verification._token_cache(), keys, FORGE.with_claims(jti=f"t{number}"))
+            assert len(verification._token_cache()) == size
 
     def test_rejected_tokens_are_not_cached(self, cache, keys):
         for token in (
@@ -267,8 +265,8 @@ class TestMemory:
                 assert not isinstance(each, str) or token.split(".")[2] not in each
                 held += gc.get_referents(each)
 
-    def test_serves_many_threads(self, cache, keys, settings):
-        settings.AT_JWT = {**settings.AT_JWT, "VERIFIED_TOKEN_CACHE_SIZE": 4}
+    def test_serves_many_threads(self, keys):
+        cache = TokenCache(4)
         tokens = [FORGE.with_claims(jti=f"t{number}") for number in range(8)]
         started = threading.Barrier(8)
 
@@ -276,8 +274,6 @@ class TestMemory:
             started.wait(PATIENCE_SECONDS)
             for number in itertools.islice(itertools.cycle(range(8)), offset, offset + 200):
                 assert verify(cache, keys, tokens[number]).token_id == f"t{number}"
-                if number == offset:
-                    cache.forget()
 
         with ThreadPoolExecutor(8) as pool:
             list(pool.map(work, range(8)))
@@ -310,7 +306,6 @@ CHANGES = st.one_of(
     st.tuples(st.just("leeway"), st.sampled_from([0, 5, 30, 60])),
     st.tuples(st.just("algorithms"), st.sampled_from([None, frozenset({"EdDSA"}), frozenset({"ES256"})])),
     st.tuples(st.just("max_bytes"), st.sampled_from([16384, 300])),
-    st.tuples(st.just("size"), st.sampled_from([0, 1, 2, 100])),
 )
 # After each change one of the tokens is sent three times; initially valid ones are more frequent.
 STEPS = st.lists(st.tuples(CHANGES, st.sampled_from([*TOKENS[:2] * 6, *TOKENS])), max_size=12)
@@ -333,22 +328,20 @@ def never_seen(ring):
 
 
 @pytest.mark.compliance("9068-24", "9068-25", "9068-26")
-@given(STEPS)
-def test_a_verdict_never_differs_from_a_fresh_one(steps):
-    cache, keys, now, expected, size = TokenCache(), Keys(FORGE), NOW, EXPECTED, 100
-    for (what, value), token in [(("size", size), TOKENS[0]), *steps]:
+@given(st.sampled_from([0, 1, 2, 100]), STEPS)
+def test_a_verdict_never_differs_from_a_fresh_one(size, steps):
+    cache, keys, now, expected = TokenCache(size), Keys(FORGE), NOW, EXPECTED
+    for (what, value), token in [(("clock", 0), TOKENS[0]), *steps]:
         match what:
             case "clock":
                 now += value
             case "keys":
                 keys.ring = value
-            case "size":
-                size = value
             case _:
                 expected = replace(expected, **{what: value})
         # The first time it is unknown, the second time it is cached, and the third time it is a hit.
         for _ in range(3):
-            given_now = outcome(cache.verify, token, keys=keys, expected=expected, now=now, size=size)
+            given_now = outcome(cache.verify, token, keys=keys, expected=expected, now=now)
             fresh = outcome(verify_with_current_keys, token, keys=never_seen(keys.ring), expected=expected, now=now)
             assert given_now == fresh
             assert len(cache) <= size

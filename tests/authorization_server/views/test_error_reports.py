@@ -30,7 +30,8 @@ from django_at_jwt.conf import validators as particular_values
 from django_at_jwt.core.jose.keys import PrivateKey, PublicKey
 from django_at_jwt.core.verifier import CompactJws
 from django_at_jwt.resource_server.rest_framework import authentication
-from django_at_jwt.resource_server.token_cache import token_cache
+from django_at_jwt.resource_server.token_cache import TokenCache
+from django_at_jwt.resource_server.verification import _token_cache
 from tests.authorization_server.oauthlib_bridge.test_generator import OIDC_KEY
 
 from .broken_database import CALLS, Site, failing
@@ -69,7 +70,7 @@ def forget():
     claim_mappers.clear()
     last_token_expiry.forget()
     deny_list.clear()
-    token_cache.forget()
+    _token_cache.cache_clear()
 
 
 def texts():
@@ -152,7 +153,7 @@ def failing_verification(monkeypatch, where):
     monkeypatch.setattr(*where, broken)
 
 
-IN_VERIFYING = [(CompactJws, "split"), (PublicKey, "verifies"), (token_cache, "verify")]
+IN_VERIFYING = [(CompactJws, "split"), (PublicKey, "verifies"), (TokenCache, "verify")]
 
 
 @pytest.mark.parametrize("where", [*IN_VERIFYING, (authentication, "principal_for")], ids=lambda where: where[1])
