@@ -138,7 +138,7 @@ def _issuer_to_ask(token: str, issuers: Sequence[str]) -> str | None:
     if len(issuers) == 1:
         return issuers[0]
     try:
-        claimed = claimed_issuer(token, max_bytes=app_settings().max_token_bytes)
+        claimed = claimed_issuer(token)
     except TokenRejected:
         return None
     return claimed if claimed in issuers else None

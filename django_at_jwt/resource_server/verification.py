@@ -84,7 +84,7 @@ def verify_token(
     settings, issuers = app_settings(), accepted_issuers(audience, revocation)
     if settings.accept_opaque_tokens and (local := local_issuer()) and token.count(".") < _JWT_DOTS:
         return _read_opaque(token, issuers[local].expected, _for_local(revocation, settings))
-    accepted = _issuer_of(token, issuers, settings)
+    accepted = _issuer_of(token, issuers)
     claims = _token_cache().verify(token, accepted.keys, accepted.expected, time.time())
     if accepted.revocation is not None:
         accepted.revocation(claims, token)
@@ -105,7 +105,7 @@ def verify_token_in_memory(
     settings, issuers = app_settings(), accepted_issuers(audience, revocation)
     if settings.accept_opaque_tokens and local_issuer() and token.count(".") < _JWT_DOTS:
         raise ReadNeeded
-    accepted = _issuer_of(token, issuers, settings)
+    accepted = _issuer_of(token, issuers)
     claims = _token_cache().verify(token, KeysInMemory(accepted.keys), accepted.expected, time.time())
     if accepted.revocation is not None:
         accepted.revocation.in_memory(claims, token)
@@ -180,13 +180,13 @@ def _for_local(revocation: Revocation | None, settings: AppSettings) -> Revocati
     return settings.local_revocation if revocation in {None, Revocation.INTROSPECT} else revocation
 
 
-def claimed_issuer(token: str, *, max_bytes: int) -> str | None:
+def claimed_issuer(token: str) -> str | None:
     """Return the token's unverified ``iss``, or ``None`` if it is not a string.
 
     Raises:
         TokenRejected: the token is not a JWT.
     """
-    issuer = CompactJws.split(token, max_bytes=max_bytes).claims.get("iss")
+    issuer = CompactJws.split(token, max_bytes=app_settings().max_token_bytes).claims.get("iss")
     return issuer if isinstance(issuer, str) else None
 
 
@@ -242,13 +242,13 @@ def _token_cache() -> TokenCache:
     return TokenCache(app_settings().verified_token_cache_size)
 
 
-def _issuer_of(token: str, issuers: Mapping[str, AcceptedIssuer], settings: AppSettings) -> AcceptedIssuer:
+def _issuer_of(token: str, issuers: Mapping[str, AcceptedIssuer]) -> AcceptedIssuer:
     if len(issuers) == 1:
         [only] = issuers.values()
         return only
     accepted = issuers.get(_token_cache().issuer_of(token) or "")
     if accepted is None:
-        accepted = issuers.get(claimed_issuer(token, max_bytes=settings.max_token_bytes) or "")
+        accepted = issuers.get(claimed_issuer(token) or "")
     if accepted is None:
         raise TokenRejected(RejectionReason.WRONG_ISSUER, "iss is not an accepted issuer")
     return accepted
