@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from django_at_jwt.core.claims import MapperRule, Oversize, SizeLimits
 from django_at_jwt.core.key_lifecycle import RotationPolicy
-from django_at_jwt.core.remote_issuer import CacheBounds
 from django_at_jwt.core.resource_servers import ISSUER_SCOPES, ResourceServerConfig, declared_resource_servers
 from django_at_jwt.core.revocation import Revocation
 from django_at_jwt.core.subjects import UserMode
@@ -222,11 +221,6 @@ class AppSettings:
         if self.revocation is not None:
             return self.revocation
         return Revocation.DENY_LIST if has_issuer_tables() else Revocation.OFFLINE
-
-    @property
-    def issuer_cache_bounds(self) -> CacheBounds:
-        """The bounds for the cache lifetime that an issuer's response declares."""
-        return CacheBounds(min=self.issuer_min_age, max=self.issuer_max_age)
 
     @property
     def size_limits(self) -> SizeLimits:

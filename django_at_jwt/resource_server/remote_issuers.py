@@ -8,6 +8,7 @@ from django.conf import settings as django_settings
 from django.core.exceptions import ImproperlyConfigured
 
 from django_at_jwt.conf import app_settings, process_cached
+from django_at_jwt.core.remote_issuer import CacheBounds
 from django_at_jwt.core.revocation import Revocation
 
 from .remote.deny_list import RemoteDenyList
@@ -29,7 +30,7 @@ def remote_options(issuer: IssuerSettings) -> RemoteOptions:
         issuer=issuer.issuer,
         algorithms=issuer.algorithms,
         timeout=settings.issuer_timeout,
-        cache_bounds=settings.issuer_cache_bounds,
+        cache_bounds=CacheBounds(min=settings.issuer_min_age, max=settings.issuer_max_age),
         max_stale=settings.issuer_max_stale,
         unknown_kid_cooldown=settings.unknown_kid_cooldown,
         cache=settings.issuer_cache,
