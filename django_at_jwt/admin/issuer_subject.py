@@ -117,8 +117,7 @@ class IssuerSubjectAdmin(ModelAdmin):
         warning = _warning(form.instance) if form.is_valid() else None
         if warning is None or is_confirmed(request, warning):
             return None
-        names = [name for name in form.fields if not form[name].is_hidden]
-        lines = [{"label": form.fields[name].label, "after": str(form.cleaned_data[name])} for name in names]
+        lines = [{"label": field.label, "after": str(form.cleaned_data[field.name])} for field in form.visible_fields()]
         context = {
             **self.admin_site.each_context(request),
             **confirmation_context(request, warning),

@@ -12,8 +12,6 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.utils.translation import gettext_lazy as _
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from django.db.models import Model
 
     _ModelForm = forms.ModelForm[Any]
@@ -26,12 +24,10 @@ BACK: Final = "_back"
 
 def version_of(*rows: Model) -> str:
     """Return a hash of the values of rows, which differs as soon as any value does."""
-    values = [[row._meta.label, row.pk, *_values(row)] for row in rows]
+    values = [
+        [row._meta.label, row.pk, *(getattr(row, field.attname) for field in row._meta.concrete_fields)] for row in rows
+    ]
     return hashlib.sha256(json.dumps(values, cls=DjangoJSONEncoder, sort_keys=True).encode()).hexdigest()
-
-
-def _values(row: Model) -> Iterable[object]:
-    return (getattr(row, field.attname) for field in row._meta.concrete_fields)
 
 
 class VersionedForm(_ModelForm):

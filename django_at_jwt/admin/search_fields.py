@@ -11,7 +11,7 @@ from django.contrib.admin.widgets import AutocompleteSelect, AutocompleteSelectM
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.http import HttpRequest, JsonResponse
-from django.urls import URLPattern, path, reverse
+from django.urls import URLPattern, path
 from django.utils.html import format_html
 from oauth2_provider.models import get_access_token_model
 
@@ -164,18 +164,14 @@ class SearchAdminMixin(ModelAdmin):
             path(
                 f"{name.replace('_', '-')}/",
                 self.admin_site.admin_view(partial(self.search_view, searchable=searchable)),
-                name=self._search_name(name),
+                name=f"{self.opts.app_label}_{self.opts.model_name}_{name}",
             )
             for name, searchable in self.searches.items()
         ]
 
-    def _search_name(self, name: str) -> str:
-        return f"{self.opts.app_label}_{self.opts.model_name}_{name}"
-
     def search_urls(self) -> dict[str, str]:
         """Return the URLs of the searches by name."""
-        site = self.admin_site.name
-        return {name: reverse(f"admin:{self._search_name(name)}", current_app=site) for name in self.searches}
+        return {name: self.page_url(name) for name in self.searches}
 
     def may_search(self, request: HttpRequest) -> bool:
         """Return whether the user may open the form."""

@@ -14,7 +14,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from oauth2_provider.models import get_application_model
 
-from django_at_jwt.admin.base import ModelAdmin
+from django_at_jwt.admin.base import ReadOnlyModelAdmin
 from django_at_jwt.admin.conflicts import answering_conflicts
 from django_at_jwt.admin.dates import format_instant
 from django_at_jwt.authorization_server.activity import clients_of
@@ -66,8 +66,8 @@ class TokenIdForm(forms.Form):
 
 
 @admin.register(DenyListEntry)
-class DenyListEntryAdmin(ModelAdmin):
-    """The entries of the deny list, which no form changes. To add one is to revoke a token by its ``jti``."""
+class DenyListEntryAdmin(ReadOnlyModelAdmin):
+    """The entries of the deny list. To add one is to revoke a token by its ``jti``, which is final."""
 
     change_list_template = "admin/django_at_jwt/revocation/change_list.html"
     list_display = ("kind", "breakable_value", "reason", "created", "expires")
@@ -101,14 +101,6 @@ class DenyListEntryAdmin(ModelAdmin):
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Return whether the user may revoke tokens."""
         return request.user.has_perm(REVOKE_PERMISSION)
-
-    def has_change_permission(self, request: HttpRequest, obj: DenyListEntry | None = None) -> bool:
-        """Return ``False``: a revocation is final."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: DenyListEntry | None = None) -> bool:
-        """Return ``False``: a revocation is final. Expired entries are purged by a command."""
-        return False
 
     def get_urls(self) -> list[URLPattern]:
         """Return the URLs, with those of the pages that confirm a revocation."""
