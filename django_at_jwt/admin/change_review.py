@@ -171,7 +171,6 @@ class ConfirmingAdmin(ModelAdmin):
             **self.admin_site.each_context(request),
             **self.impact_context(request, now, then, version=version),
             "opts": self.opts,
-            "media": self.media,
             "title": _("Review changes"),
             "rows": self._rows(before, after),
             "consequences": self.consequences(before, after),
