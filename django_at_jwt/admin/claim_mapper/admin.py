@@ -30,12 +30,9 @@ from .display import (
     VALUE,
     MapperSummary,
     Names,
-    conditions_sentence,
     describe,
     summaries,
-    value_sentence,
     why_never_applied,
-    why_unusable,
 )
 from .form import SEARCHES, SOURCE_KINDS, ClaimMapperForm
 
@@ -307,16 +304,8 @@ class ClaimMapperAdmin(SearchAdminMixin, ConfirmingAdmin):
         declared = sorted(app_settings().claim_mappers, key=lambda rule: (rule.order, rule.key))
         names = Names.of(rule.conditions for rule in declared)
         context = {
-            "declared": [
-                {
-                    "rule": rule,
-                    "value": value_sentence(rule),
-                    "conditions": conditions_sentence(rule.conditions, names),
-                    "problem": why_unusable(rule) or why_never_applied(rule, names),
-                }
-                for rule in declared
-            ],
-            "ready_made": {name: READY_MADE_LABELS.get(name, name) for name in READY_MADE},
+            "declared": [(rule, MapperSummary.of(rule, names)) for rule in declared],
+            "ready_made": READY_MADE_LABELS,
         }
         return super().changelist_view(request, {**context, **(extra_context or {})})
 

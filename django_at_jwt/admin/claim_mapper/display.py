@@ -47,7 +47,7 @@ from .transforms import AS_JSON, STEPS, TransformRow, row_of
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
 
-    from django_at_jwt.core.claims import Conditions, MapperRule
+    from django_at_jwt.core.claims import MapperRule
     from django_at_jwt.models import ClaimMapper
 
 
@@ -100,7 +100,7 @@ def _disambiguated(names: Mapping[str, str]) -> dict[str, str]:
     return {identifier: name if counts[name] == 1 else f"{name} ({identifier})" for identifier, name in names.items()}
 
 
-def source_sentence(source: Source) -> str:  # noqa: C901, PLR0911 - one for each kind of source
+def _source_sentence(source: Source) -> str:  # noqa: C901, PLR0911 - one for each kind of source
     """Return a description of the source."""
     match source:
         case UserField(path=path):
@@ -152,7 +152,7 @@ def _label(model: Any, path: str) -> str:
     return " / ".join(str(name) for name in names)
 
 
-def conditions_sentence(conditions: Conditions, names: Names) -> str:
+def _conditions_sentence(conditions: Conditions, names: Names) -> str:
     """Return all conditions in one sentence."""
     parts = [_condition(name, values, conditions.scopes_match, names) for name, values in conditions.parts()]
     return capfirst(", ".join(parts)) if parts else gettext("For all tokens")
@@ -188,9 +188,9 @@ def _named(values: tuple[str, ...], names: Mapping[str, str]) -> str:
     return get_text_list([names.get(each, each) for each in values], gettext("and"))
 
 
-def value_sentence(rule: MapperRule) -> str:
+def _value_sentence(rule: MapperRule) -> str:
     """Return the source, the number of transforms, and whether the mapper is required."""
-    parts = [source_sentence(rule.source)]
+    parts = [_source_sentence(rule.source)]
     if rule.transforms:
         number = ngettext("%(count)d transform", "%(count)d transforms", len(rule.transforms))
         parts.append(number % {"count": len(rule.transforms)})
@@ -207,19 +207,21 @@ class MapperSummary:
     conditions: str
     problem: str
 
+    @classmethod
+    def of(cls, rule: MapperRule, names: Names, *, problem: str = "") -> MapperSummary:
+        """Return the summary of a rule, with a problem that is known already."""
+        return cls(
+            value=_value_sentence(rule),
+            conditions=_conditions_sentence(rule.conditions, names),
+            problem=problem or _why_unusable(rule) or why_never_applied(rule, names),
+        )
+
 
 def summaries(mappers: Iterable[ClaimMapper]) -> dict[str, MapperSummary]:
     """Return the summaries of mappers by name. A valid rule is parsed once; the clients of all rules cost one query."""
     read = [(mapper.name, *_rule_and_problem(mapper)) for mapper in mappers]
     names = Names.of(rule.conditions for _name, rule, _problem in read)
-    return {
-        name: MapperSummary(
-            value=value_sentence(rule),
-            conditions=conditions_sentence(rule.conditions, names),
-            problem=problem or why_unusable(rule) or why_never_applied(rule, names),
-        )
-        for name, rule, problem in read
-    }
+    return {name: MapperSummary.of(rule, names, problem=problem) for name, rule, problem in read}
 
 
 def _rule_and_problem(mapper: ClaimMapper) -> tuple[MapperRule, str]:
@@ -241,10 +243,10 @@ def describe(mapper: ClaimMapper, names: Names) -> list[tuple[Any, str]]:
     return [
         (labels["enabled"], gettext("yes") if mapper.enabled else gettext("no")),
         (labels["claim"], mapper.claim),
-        (VALUE, source_sentence(rule.source)),
+        (VALUE, _source_sentence(rule.source)),
         (TRANSFORMS, "; ".join(steps)),
         (labels["type"], str(mapper.get_type_display())),
-        (labels["conditions"], conditions_sentence(rule.conditions, names)),
+        (labels["conditions"], _conditions_sentence(rule.conditions, names)),
         (labels["when_missing"], _missing(mapper)),
         (labels["required"], gettext("yes") if mapper.required else gettext("no")),
         (labels["merge"], str(mapper.get_merge_display())),
@@ -267,7 +269,7 @@ def _missing(mapper: ClaimMapper) -> str:
     return f"{mapper.get_when_missing_display()}: {json.dumps(mapper.default, ensure_ascii=False)}"
 
 
-def why_unusable(rule: MapperRule) -> str:
+def _why_unusable(rule: MapperRule) -> str:
     """Return why a rule cannot be applied; an empty string if it can."""
     try:
         refuse_rule(rule)

@@ -49,13 +49,10 @@ def _set_sources(form: ClaimMapperForm) -> None:
     """Set the choices of the source fields; values chosen before remain available."""
     user_fields, client_fields = usable_user_fields(), app_settings().mappable_client_fields
     registered = registered_claim_sources()
-    for kind, choices in (
-        ("user", {path: user_path_label(path) for path in user_fields}),
-        ("client", {name: client_field_label(name) for name in client_fields}),
-        ("resource_server", {name: name for name in RESOURCE_SERVER_FIELDS}),
-        ("registered", {name: str(each.label) for name, each in registered.items()}),
-    ):
-        _set_choices(form, f"source_{kind}", choices)
+    _set_choices(form, "source_user", {path: user_path_label(path) for path in user_fields})
+    _set_choices(form, "source_client", {name: client_field_label(name) for name in client_fields})
+    _set_choices(form, "source_resource_server", {name: name for name in RESOURCE_SERVER_FIELDS})
+    _set_choices(form, "source_registered", {name: str(each.label) for name, each in registered.items()})
     _field(form, "source_kind").choices = [("", _("choose one")), *_kinds(form.initial.get("source_kind")).items()]
     placeholders = [
         *(f"{{user:{path}}}" for path in user_fields),
@@ -95,11 +92,8 @@ def _placeholder_help(placeholders: Iterable[str]) -> str:
 def _set_conditions(form: ClaimMapperForm) -> None:
     """Set the choices of scopes and grants, and the searches for clients, APIs and groups."""
     scopes = get_scopes_backend().get_all_scopes()
-    for name, choices in (
-        ("scopes", {scope: f"{scope} ({text})" for scope, text in scopes.items()}),
-        ("grants", {grant: str(label) for grant, label in GRANTS.items()}),
-    ):
-        _set_multiple_choices(form, name, choices)
+    _set_multiple_choices(form, "scopes", {scope: f"{scope} ({text})" for scope, text in scopes.items()})
+    _set_multiple_choices(form, "grants", {grant: str(label) for grant, label in GRANTS.items()})
     for name, url in form.search_urls.items():
         _field(form, name).search_at(url, stored=_chosen(form, name))
 
@@ -293,13 +287,9 @@ class ClaimMapperForm(VersionedForm):
         """Assemble the rule, which the model validates."""
         cleaned = super().clean()
         self.instance.source = self._source(cleaned)
-        self.instance.conditions = {
-            name: cleaned[name]
-            for name in CONDITION_FIELDS
-            if cleaned.get(name) and (name != "scopes_match" or len(cleaned.get("scopes") or ()) > 1)
-        }
-        if self.instance.conditions.get("scopes_match") == Match.ANY:
-            del self.instance.conditions["scopes_match"]
+        self.instance.conditions = {name: cleaned[name] for name in CONDITION_FIELDS if cleaned.get(name)}
+        if len(cleaned.get("scopes") or ()) < 2 or cleaned.get("scopes_match") == Match.ANY:  # noqa: PLR2004 - several
+            self.instance.conditions.pop("scopes_match", None)
         cleaned["default"] = self._default(cleaned)
         return cleaned
 
