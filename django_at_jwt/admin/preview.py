@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
 from django.contrib import admin
@@ -77,16 +76,6 @@ def record_preview(request: HttpRequest, impact: ChangeImpact) -> None:
     if users and request.user.pk is not None:
         message = _("Claims in access tokens were previewed.")
         LogEntry.objects.log_actions(request.user.pk, users.values(), CHANGE, message)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Segment:
-    """A part of the size bar. ``left`` and ``width`` are percentages of the whole bar."""
-
-    name: str
-    label: str
-    left: float
-    width: float
 
 
 def preview_page(
@@ -201,7 +190,8 @@ def _whole(preview: Preview) -> int:
     return max(total, SIZE_MARKS[-1] * 17 // 16)
 
 
-def _segments(preview: Preview) -> list[Segment]:
+def _segments(preview: Preview) -> list[dict[str, Any]]:
+    """Return the parts of the size bar; their ``left`` and ``width`` are percentages of the whole bar."""
     if preview.size is None:
         return []
     size, whole = preview.size, _whole(preview)
@@ -213,6 +203,6 @@ def _segments(preview: Preview) -> list[Segment]:
     segments, before = [], 0
     for name, label, taken in parts:
         left, width = 100 * before / whole, 100 * taken / whole
-        segments.append(Segment(name=name, label=label % {"number": taken}, left=left, width=width))
+        segments.append({"name": name, "label": label % {"number": taken}, "left": left, "width": width})
         before += taken
     return segments

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
 
@@ -39,34 +38,6 @@ if TYPE_CHECKING:
     from django_at_jwt.core.resource_servers import ResourceServerConfig
 
 _MOST_SHOWN: Final = 100
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class AuthorizationLine:
-    """A live authorization, as texts. ``client_url`` is empty if the administrator may not open it."""
-
-    client: str
-    client_url: str
-    apis: tuple[str, ...]
-    methods: tuple[str, ...]
-    logged_in_at: str
-    last_token_at: str
-    revoke_url: str
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ApiLine:
-    """An API that a client may use, as texts. ``url`` is empty if the settings declare it."""
-
-    name: str
-    identifier: str
-    url: str
-    access: str
-    is_default: bool
-    is_isolated: bool
-    scopes: tuple[str, ...]
-    tokens: str
-    lifetime: str
 
 
 def user_section(request: HttpRequest, user: Any) -> dict[str, Any]:
@@ -139,7 +110,8 @@ def _count(number: int, *, is_exact: bool) -> str:
     return text if is_exact else f"{text}+"
 
 
-def _lines(request: HttpRequest, rows: Sequence[Authorization]) -> list[AuthorizationLine]:
+def _lines(request: HttpRequest, rows: Sequence[Authorization]) -> list[dict[str, Any]]:
+    """Return live authorizations as texts. ``client_url`` is empty if the administrator may not open the client."""
     model = get_application_model()
     clients = clients_of(rows)
     may_view = _may_view(request, model)
@@ -149,21 +121,21 @@ def _lines(request: HttpRequest, rows: Sequence[Authorization]) -> list[Authoriz
         client = clients.get(row.identifier)
         page = f"{model._meta.app_label}_{model._meta.model_name}_change"
         event = AuthenticationEvent.from_session(row.authentication, now=math.inf)
-        line = AuthorizationLine(
-            client=_("(deleted client)") if client is None else client.name or client.client_id,
-            client_url=_address(request, page, client.pk) if client is not None and may_view else "",
-            apis=tuple(str(known.named(each) or each) for each in known.or_default(row.resources)),
-            methods=() if event is None else event.methods,
-            logged_in_at=format_instant(None if event is None else as_datetime(event.authenticated_at)),
-            last_token_at=format_instant(row.last_token_at),
-            revoke_url=_address(request, "django_at_jwt_revoke_authorization", row.identifier),
-        )
+        line = {
+            "client": _("(deleted client)") if client is None else client.name or client.client_id,
+            "client_url": _address(request, page, client.pk) if client is not None and may_view else "",
+            "apis": [str(known.named(each) or each) for each in known.or_default(row.resources)],
+            "methods": () if event is None else event.methods,
+            "logged_in_at": format_instant(None if event is None else as_datetime(event.authenticated_at)),
+            "last_token_at": format_instant(row.last_token_at),
+            "revoke_url": _address(request, "django_at_jwt_revoke_authorization", row.identifier),
+        }
         lines.append(line)
     return lines
 
 
-def _apis(request: HttpRequest, client: Any) -> list[ApiLine]:
-    """Return the APIs that a client may use, in one statement at most."""
+def _apis(request: HttpRequest, client: Any) -> list[dict[str, Any]]:
+    """Return the APIs that a client may use, in one statement at most. ``url`` is empty if the settings declare it."""
     known = registry.for_client(registry.current(), client)
     servers = sorted((each for each in known if each.is_open_to(client.client_id)), key=str)
     declared = {each.identifier for each in app_settings().resource_servers}
@@ -173,19 +145,19 @@ def _apis(request: HttpRequest, client: Any) -> list[ApiLine]:
     scopes = get_scopes_backend().get_available_scopes(application=client)
     chosen = token_format_of(client)
     return [
-        ApiLine(
-            name=str(server),
-            identifier=server.identifier,
-            url=_address(request, "django_at_jwt_resourceserver_change", keys[server.identifier])
+        {
+            "name": str(server),
+            "identifier": server.identifier,
+            "url": _address(request, "django_at_jwt_resourceserver_change", keys[server.identifier])
             if server.identifier in keys
             else "",
-            access=_access(server, is_row=server.identifier in keys, is_self_registered=registered_itself(client)),
-            is_default=server.identifier == known.default,
-            is_isolated=server.isolated,
-            scopes=tuple(scope for scope in scopes if known.has_meaning(scope, server)),
-            tokens=_tokens(server, Audience(servers=(server,), scopes=(), client_format=chosen).token_format),
-            lifetime=lifetime_in_words(server.lifetime or access_token_lifetime()),
-        )
+            "access": _access(server, is_row=server.identifier in keys, is_self_registered=registered_itself(client)),
+            "is_default": server.identifier == known.default,
+            "is_isolated": server.isolated,
+            "scopes": [scope for scope in scopes if known.has_meaning(scope, server)],
+            "tokens": _tokens(server, Audience(servers=(server,), scopes=(), client_format=chosen).token_format),
+            "lifetime": lifetime_in_words(server.lifetime or access_token_lifetime()),
+        }
         for server in servers
     ]
 

@@ -23,7 +23,7 @@ from django_at_jwt.authorization_server.endpoint_urls import first_path, mounted
 from django_at_jwt.authorization_server.keys.affected_tokens import live_links
 from django_at_jwt.authorization_server.keys.history import ChangeOrigin
 from django_at_jwt.authorization_server.keys.revocation import revoke_issued_tokens, revoke_signing_key
-from django_at_jwt.authorization_server.keys.rotation import is_spent, rotate_signing_keys
+from django_at_jwt.authorization_server.keys.rotation import is_spent, rotate_signing_keys, safe_to_purge_after
 from django_at_jwt.authorization_server.views.jwk_set import JwkSetView
 from django_at_jwt.conf import app_settings
 from django_at_jwt.core.errors import KeyChangeRefused, NoSigningKey
@@ -35,7 +35,6 @@ from .display import (
     end_in_two_lines,
     end_with_plan,
     never_signed,
-    purge_date,
     revocation_date,
     schedules,
     short_kid,
@@ -186,8 +185,13 @@ class SigningKeyAdmin(ReadOnlyModelAdmin):
 
     @admin.display(description=_("safe to purge after"))
     def safe_to_purge_after(self, key: SigningKey) -> str:
-        """Return when the last token of the key has expired."""
-        return purge_date(key)
+        """Return when the last token of the key has expired, or why there is no such time."""
+        instant = safe_to_purge_after(key)
+        if instant is not None:
+            return format_instant(instant)
+        if key.state_at(timezone.now()) is KeyState.REVOKED:
+            return gettext("never: the row records the revocation and is kept")
+        return gettext("not planned yet: the key has no successor")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[SigningKey]:
         """Return the rows without their private keys, which no page needs."""
@@ -330,7 +334,7 @@ class SigningKeyAdmin(ReadOnlyModelAdmin):
         return HttpResponseRedirect(self.page_url("changelist"))
 
     def _page(self, request: HttpRequest, name: str, context: dict[str, Any]) -> HttpResponse:
-        context = {**self.admin_site.each_context(request), "opts": self.opts, "media": self.media, **context}
+        context = {**self.admin_site.each_context(request), "opts": self.opts, **context}
         return TemplateResponse(request, f"admin/django_at_jwt/signingkey/{name}.html", context)
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.utils import timezone
 from django.utils.html import format_html
@@ -12,8 +11,7 @@ from django.utils.timesince import timeuntil
 from django.utils.translation import gettext
 
 from django_at_jwt.admin.dates import day_and_time, format_instant
-from django_at_jwt.authorization_server.keys.rotation import safe_to_purge_after
-from django_at_jwt.core.key_lifecycle import KeyState, next_signer, signer_at
+from django_at_jwt.core.key_lifecycle import next_signer, signer_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -23,28 +21,15 @@ if TYPE_CHECKING:
     from django_at_jwt.models import SigningKey
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Schedule:
-    """The key of an algorithm that signs now, and the one that takes over next, or ``None``.
-
-    ``wait`` is a text: how long it is until then.
-    """
-
-    algorithm: str
-    signer: KeyTimes | None
-    successor: KeyTimes | None
-    wait: str
-
-
-def schedules(keys: Sequence[KeyTimes], algorithms: Iterable[str], now: datetime) -> list[Schedule]:
-    """Return the schedule of each algorithm."""
+def schedules(keys: Sequence[KeyTimes], algorithms: Iterable[str], now: datetime) -> list[dict[str, Any]]:
+    """Return for each algorithm the key that signs now, and the one that takes over next, with the wait as text."""
     return [
-        Schedule(
-            algorithm=name,
-            signer=signer_at(keys, name, now),
-            successor=following,
-            wait="" if following is None else wait_until(following.signing_at, now),
-        )
+        {
+            "algorithm": name,
+            "signer": signer_at(keys, name, now),
+            "successor": following,
+            "wait": "" if following is None else wait_until(following.signing_at, now),
+        }
         for name, following in ((name, next_signer(keys, name, now)) for name in algorithms)
     ]
 
@@ -87,16 +72,6 @@ def end_with_plan(key: SigningKey, planned: datetime | None) -> str:
         "revoked_at": format_instant(end),
         "planned": format_instant(planned),
     }
-
-
-def purge_date(key: SigningKey) -> str:
-    """Return from when the row may be purged, or why there is no such time."""
-    instant = safe_to_purge_after(key)
-    if instant is not None:
-        return format_instant(instant)
-    if key.state_at(timezone.now()) is KeyState.REVOKED:
-        return gettext("never: the row records the revocation and is kept")
-    return gettext("not planned yet: the key has no successor")
 
 
 def revocation_date(key: SigningKey) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from django.db import Error as AnyDatabaseError
@@ -20,16 +19,8 @@ if TYPE_CHECKING:
     from django_at_jwt.core.key_lifecycle import KeyTimes
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RunLine:
-    """A sentence about the last run, and the problem with it. One of them may be empty."""
-
-    text: str
-    problem: str
-
-
-def run_line(keys: Iterable[KeyTimes], now: datetime) -> RunLine | None:
-    """Return the line, or ``None`` if the record cannot be read."""
+def run_line(keys: Iterable[KeyTimes], now: datetime) -> dict[str, str] | None:
+    """Return a sentence about the last run, and the problem with it, or ``None`` if the record cannot be read."""
     try:
         run = last_run()
     except AnyDatabaseError:
@@ -45,4 +36,4 @@ def run_line(keys: Iterable[KeyTimes], now: datetime) -> RunLine | None:
         }
     else:
         text = gettext("rotate_signing_keys last ran at %(at)s.") % {"at": format_instant(run.at)}
-    return RunLine(text=text, problem=gettext(problem.text) % problem.parameters if problem else "")
+    return {"text": text, "problem": gettext(problem.text) % problem.parameters if problem else ""}
