@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import re
 
@@ -10,11 +9,11 @@ import pytest
 from django.conf import settings
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Group, Permission
-from django.core.management import call_command
 from django.urls import reverse
 
 from django_at_jwt import claims
 from django_at_jwt.models import ClaimMapper, ResourceServer
+from tests.commands import run
 from tests.conftest import captured_statements, decoded
 
 from .pages import fields_of, is_shown, send
@@ -366,7 +365,7 @@ def test_writes_of_a_source_are_rolled_back_and_the_history_is_kept(writing_sour
     page = admin_client.post(reverse(PAGE), asked(web, user))
     assert json.loads(page.context["claims_json"])["counted"] == "1"
     assert LogEntry.objects.filter(object_repr="alice").count() == 1
-    assert "counted" in run_command("preview_access_token", "--client", web.application.client_id, "--user", "alice")
+    assert "counted" in run("preview_access_token", "--client", web.application.client_id, "--user", "alice")
     change = reverse("admin:django_at_jwt_claimmapper_change", args=[writing_source.pk])
     assert is_shown(send(admin_client, change, claim="another"))
     assert LogEntry.objects.filter(object_repr="alice").count() == 2
@@ -374,9 +373,3 @@ def test_writes_of_a_source_are_rolled_back_and_the_history_is_kept(writing_sour
     # For a real token, the write is kept.
     assert decoded(web.code_flow(user).json()["access_token"])[1]["counted"] == "1"
     assert Group.objects.count() == 1
-
-
-def run_command(*arguments):
-    out = io.StringIO()
-    call_command(*arguments, stdout=out)
-    return out.getvalue()

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import io
 import re
 from datetime import timedelta
 
 import pytest
 from django.contrib.auth.models import Permission
-from django.core.management import call_command
 from django.utils import timezone
 from django.utils.html import escape
 
 from django_at_jwt.models import SigningKey, SigningKeyEvent
+from tests.commands import run
 from tests.conftest import captured_statements
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("keys_made_quickly")]
 
 LIST = "/admin/django_at_jwt/signingkey/"
 EVENTS = "/admin/django_at_jwt/signingkeyevent/"
-
-
-def run(*arguments):
-    call_command(*arguments, stdout=io.StringIO())
 
 
 def text_of(page):

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from io import StringIO
 
 import pytest
-from django.core.management import call_command
 from django.utils import timezone
 from oauth2_provider.models import (
     get_access_token_model,
@@ -21,6 +19,7 @@ from django_at_jwt.authorization_server import unused_clients
 from django_at_jwt.authorization_server.unused_clients import purge_unused_clients
 from django_at_jwt.models import Authorization, ClientOptions, DenyListEntry, IssuedToken
 from django_at_jwt.models.authorization import reference_to
+from tests.commands import run
 from tests.conftest import captured_statements, create_client
 from tests.settings import API
 
@@ -238,8 +237,7 @@ class TestLastUse:
 def test_commands_report_the_number(command):
     registered()
     for options, did in (({"dry_run": True}, "Would delete"), ({}, "Deleted")):
-        output = StringIO()
-        call_command(command, stdout=output, **options)
-        assert output.getvalue().splitlines()[-1].startswith(did)
-        assert output.getvalue().endswith(" and 1 unused client.\n")
+        text = run(command, **options)
+        assert text.splitlines()[-1].startswith(did)
+        assert text.endswith(" and 1 unused client.\n")
     assert not get_application_model().objects.exists()

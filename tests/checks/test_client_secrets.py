@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-from io import StringIO
-
 import pytest
 from django.core.checks import run_checks
-from django.core.management import call_command
 from oauth2_provider.generators import generate_client_secret
 
 from django_at_jwt.authorization_server.keys.rotation import rotate_signing_keys
 from django_at_jwt.models import ClientSecretKey
 from tests.client_secret_fixtures import COUNTING, OURS
+from tests.commands import run
+
+from .test_checks import found
 
 pytestmark = pytest.mark.django_db
-
-
-def found(*, deploy=False):
-    messages = run_checks(include_deployment_checks=deploy)
-    ours = [message for message in messages if message.id.startswith("django_at_jwt.")]
-    return {message.id: message for message in ours if not message.is_silenced()}
 
 
 def test_site_with_the_hasher_has_no_problem(keyed_hasher):
@@ -79,6 +73,6 @@ def test_key_that_cannot_be_decrypted(keyed_hasher, settings):
 def test_key_of_an_older_key_encryption_key(keyed_hasher, settings):
     settings.AT_JWT = {**settings.AT_JWT, "KEY_ENCRYPTION_KEYS": ["A" * 43]}
     assert found(deploy=True)["django_at_jwt.W104"].msg.startswith("3 keys ")
-    call_command("rewrap_signing_keys", stdout=StringIO())
+    run("rewrap_signing_keys")
     settings.SECRET_KEY = "another"
     assert found(deploy=True).keys().isdisjoint({"django_at_jwt.W104", "django_at_jwt.E102"})

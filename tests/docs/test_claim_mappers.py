@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import re
@@ -13,7 +12,6 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
-from django.core.management import call_command
 
 from django_at_jwt import claims
 from django_at_jwt.authorization_server.claims import sampling as token_sample
@@ -24,6 +22,7 @@ from django_at_jwt.core.claims.schema import SOURCE_KINDS, TRANSFORM_KINDS
 from django_at_jwt.core.profile import RESERVED_CLAIMS
 from django_at_jwt.models import ClaimMapper
 from django_at_jwt.testing import InMemoryIssuer
+from tests.commands import run
 
 from .blocks import CLAIM_MAPPERS, blocks_of, table_rows
 
@@ -117,7 +116,5 @@ def test_export_and_import(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     ClaimMapper.objects.create(name="mail", claim="email", source={"kind": "user", "path": "email"})
     [commands] = [block.commands for block in blocks_of(CLAIM_MAPPERS) if block.language == "console"]
-    out = io.StringIO()
-    for command in commands:
-        call_command(*command.removeprefix("python manage.py ").split(), stdout=out)
-    assert out.getvalue() == "Nothing to do.\n" * 2
+    printed = [run(*command.removeprefix("python manage.py ").split()) for command in commands]
+    assert "".join(printed) == "Nothing to do.\n" * 2

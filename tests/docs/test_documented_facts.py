@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import re
 import shlex
 import subprocess
@@ -13,7 +12,6 @@ from datetime import timedelta
 import pytest
 from django.core.checks import run_checks
 from django.core.management import CommandError, call_command, get_commands, load_command_class
-from django.db.models import F
 from django.utils import timezone
 from django.utils.connection import ConnectionDoesNotExist
 from jwcrypto.jwk import JWK
@@ -24,7 +22,9 @@ from django_at_jwt.conf import app_settings, problems_in
 from django_at_jwt.core.key_lifecycle import KeyState
 from django_at_jwt.core.token_id import TokenId
 from django_at_jwt.models import SigningKey
+from tests.commands import run
 from tests.conftest import decoded
+from tests.signing_key_rows import key_in, let_time_pass
 
 from .blocks import (
     CHANGELOG,
@@ -52,13 +52,6 @@ def issued(client, **asked):
 
 def bearer(token):
     return {"Authorization": f"Bearer {token}"}
-
-
-def let_time_pass(**duration):
-    """Move all instants of the keys back, which is what later looks like."""
-    instants = ("announced_at", "signing_at", "retained_at", "retired_at")
-    SigningKey.objects.update(**{name: F(name) - timedelta(**duration) for name in instants})
-    key_store.forget()
 
 
 class TestAnswers:
@@ -205,11 +198,11 @@ class TestKeysPage:
             return re.sub(r"[\w-]{43}", "KID", re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "INSTANT", text))
 
         [shown] = [block.text for block in blocks_of(KEYS) if block.text.startswith("Created a key")]
-        assert same_for_all(self.output_of("rotate_signing_keys")) == same_for_all(shown)
+        assert same_for_all(run("rotate_signing_keys")) == same_for_all(shown)
 
     def test_now_waits_for_the_propagation_time_and_then_for_every_process(self, signing_keys, settings):
         call_command("rotate_signing_keys", "--now")
-        announced = self.in_state(KeyState.ANNOUNCED)
+        announced = key_in(KeyState.ANNOUNCED)
         assert announced.signing_at == announced.announced_at + app_settings().propagation_time
         let_time_pass(days=6, hours=23)
         SigningKey.objects.filter(kid=announced.kid).update(signing_at=timezone.now() + timedelta(days=80))
@@ -220,10 +213,10 @@ class TestKeysPage:
         assert before <= announced.signing_at - timedelta(seconds=app_settings().key_ring_max_age) <= timezone.now()
 
     def test_when_the_command_is_not_run(self, service, signing_keys):
-        first, announced = (self.in_state(state) for state in (KeyState.SIGNING, KeyState.ANNOUNCED))
+        first, announced = (key_in(state) for state in (KeyState.SIGNING, KeyState.ANNOUNCED))
         let_time_pass(days=400)
         announced.refresh_from_db()
-        assert self.in_state(KeyState.SIGNING) == announced
+        assert key_in(KeyState.SIGNING) == announced
         first.refresh_from_db()
         assert first.state_at(timezone.now()) is KeyState.RETIRED
         assert decoded(issued(service))[0]["kid"] == announced.kid
@@ -283,13 +276,13 @@ class TestKeysPage:
         issued(service)
         let_time_pass(days=90, hours=1, minutes=1)
         rotate_signing_keys()
-        retired = self.in_state(KeyState.RETIRED)
+        retired = key_in(KeyState.RETIRED)
         # By its mark, a token that it signed may still be alive.
-        assert self.output_of("purge_signing_keys") == "Nothing to delete.\n"
+        assert run("purge_signing_keys") == "Nothing to delete.\n"
         SigningKey.objects.update(last_token_expires_at=timezone.now() - timedelta(minutes=2))
-        call_command("revoke_signing_key", self.in_state(KeyState.SIGNING).kid, reason="x")
-        assert self.output_of("purge_signing_keys") == f"Deleted signing key {retired.kid}.\n"
-        assert self.in_state(KeyState.REVOKED)
+        call_command("revoke_signing_key", key_in(KeyState.SIGNING).kid, reason="x")
+        assert run("purge_signing_keys") == f"Deleted signing key {retired.kid}.\n"
+        assert key_in(KeyState.REVOKED)
 
     def test_keys_are_read_on_the_primary(self, client, service, settings):
         [router] = [block.text for block in blocks_of(DATABASES) if "ReadFromTheReplica" in block.text]
@@ -335,7 +328,7 @@ class TestKeysPage:
         assert self.deployment_checks() >= {"django_at_jwt.E102"}
         settings.SECRET_KEY_FALLBACKS = [former]
         [said] = [block.text for block in blocks_of(KEYS) if block.text.startswith("Re-encrypted")]
-        assert self.output_of("rewrap_signing_keys") == said
+        assert run("rewrap_signing_keys") == said
         settings.SECRET_KEY_FALLBACKS = []
         assert not self.deployment_checks() & {"django_at_jwt.E102", "django_at_jwt.W101", "django_at_jwt.W104"}
 
@@ -345,7 +338,7 @@ class TestKeysPage:
         key_store._opened.clear()
         answer = service.token("client_credentials")
         assert (answer.status_code, answer.json()["error"]) == (503, "server_error")
-        signing, announced = (self.in_state(state) for state in (KeyState.SIGNING, KeyState.ANNOUNCED))
+        signing, announced = (key_in(state) for state in (KeyState.SIGNING, KeyState.ANNOUNCED))
         assert signing.kid in caplog.text
         assert len(client.get("/o/.well-known/jwks.json").json()["keys"]) == 2
         assert "django_at_jwt.E102" in self.deployment_checks()
@@ -355,7 +348,7 @@ class TestKeysPage:
         assert command[:2] + program[:2] == ["python", "manage.py", "python", "-c"]
         listed = subprocess.run(
             [sys.executable, *program[1:]],
-            input=self.output_of(*command[2:]),
+            input=run(*command[2:]),
             capture_output=True,
             text=True,
             check=True,
@@ -367,18 +360,8 @@ class TestKeysPage:
         call_command("revoke_signing_key", signing.kid, reason="its key-encryption key is lost")
         issued(service)
 
-    def in_state(self, state):
-        """Return the key in a state; of several announced ones the next to sign."""
-        keys = SigningKey.objects.order_by("signing_at")
-        return next(key for key in keys if key.state_at(timezone.now()) is state)
-
     def deployment_checks(self):
         return {message.id for message in run_checks(include_deployment_checks=True)}
-
-    def output_of(self, *command):
-        out = io.StringIO()
-        call_command(*command, stdout=out)
-        return out.getvalue()
 
     def test_key_for_encryption_that_is_changed(self, service, settings):
         first = settings.AT_JWT

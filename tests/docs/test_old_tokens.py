@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import io
 import re
 from datetime import timedelta
 
 import pytest
-from django.core.management import call_command
 from django.test import Client
 from django.utils import timezone
 from oauth2_provider.models import get_access_token_model
 
 from django_at_jwt.checks.token_formats import check_opaque_tokens_are_accepted
 from tests.authorization_server.test_token_format_report import AT_JWT, OPAQUE, choose, format_of
+from tests.commands import run
 
 from .blocks import OLD_TOKENS, blocks_of
 
@@ -22,12 +21,6 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("keys_made_quickly"
 [SETTINGS] = [block.text for block in blocks_of(OLD_TOKENS) if block.text.startswith("# mysite/settings.py")]
 [EXAMPLE] = [block.text for block in blocks_of(OLD_TOKENS) if block.language == "text"]
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC")
-
-
-def report():
-    output = io.StringIO()
-    call_command("token_formats", stdout=output)
-    return output.getvalue()
 
 
 def status(token):
@@ -56,7 +49,7 @@ def test_steps(settings, make_client):
     assert check_opaque_tokens_are_accepted() == []
 
     get_access_token_model().objects.filter(application=billing.application).earliest("pk").delete()
-    shown = _INSTANT.sub("an instant", report()).replace(settings.API, "https://www.example.com/")
+    shown = _INSTANT.sub("an instant", run("token_formats")).replace(settings.API, "https://www.example.com/")
     assert shown == re.sub(r"\b12\b", "1", re.sub(r"\b3\b", "1", _INSTANT.sub("an instant", EXAMPLE))).replace(
         "1 tokens", "1 token"
     ).replace("1 live opaque tokens", "1 live opaque token").replace("1 live at+jwt tokens", "1 live at+jwt token")
@@ -66,6 +59,6 @@ def test_steps(settings, make_client):
     assert {format_of(token(each)) for each in (billing, shop)} == {AT_JWT}
     assert status(old[1]) == 200
     get_access_token_model().objects.update(expires=timezone.now() - timedelta(seconds=1))
-    assert report().startswith("No live opaque tokens.\n")
+    assert run("token_formats").startswith("No live opaque tokens.\n")
     settings.AT_JWT = before
     assert status(token(shop)) == 200

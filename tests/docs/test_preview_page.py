@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import shlex
 
 import pytest
-from django.core.management import call_command
 
 from django_at_jwt.authorization_server.claims.preview import SIZE_MARKS
+from tests.commands import run
 
 from .blocks import PREVIEW, blocks_of, table_rows
 
@@ -20,10 +19,9 @@ def test_command_of_the_page(make_client):
     make_client(client_id="webshop")
     [line] = [command for block in blocks_of(PREVIEW) if block.language == "console" for command in block.commands]
     _python, _manage, name, *arguments = shlex.split(line)
-    out = io.StringIO()
-    call_command(name, *arguments, stdout=out)
-    assert "Audience: https://api.example.com/" in out.getvalue()
-    assert "Scopes: read write" in out.getvalue()
+    text = run(name, *arguments)
+    assert "Audience: https://api.example.com/" in text
+    assert "Scopes: read write" in text
 
 
 def test_marks_of_the_page():

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import io
 import re
 import shlex
 
 import pytest
 from django.contrib import admin
 from django.contrib.auth import get_user_model
-from django.core.management import call_command, load_command_class
+from django.core.management import load_command_class
 from django.urls import path
 
 from django_at_jwt import revocation
 from tests.authorization_server.revocation.grants import entries, granted
+from tests.commands import run
 
 from .blocks import REVOKE_TOKENS, blocks_of, table_rows
 
@@ -36,9 +36,7 @@ def test_command(tokens, web, user):
     get = granted(web, web.code_flow(user))
     [line] = block("console").commands
     _python, _manage, name, *arguments = shlex.split(line)
-    out = io.StringIO()
-    call_command(name, *arguments, stdout=out)
-    said = re.sub(r"\d+ (\w[a-z ]*?)s?(?=[,)])", r"N \1", out.getvalue())
+    said = re.sub(r"\d+ (\w[a-z ]*?)s?(?=[,)])", r"N \1", run(name, *arguments))
     assert said == re.sub(r"\d+ (\w[a-z ]*?)s?(?=[,)])", r"N \1", block("text").text)
     assert get.is_live()
 

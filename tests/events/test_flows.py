@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from datetime import timedelta
-from io import StringIO
 
 import pytest
 from django.contrib.auth import get_user_model
@@ -30,6 +29,7 @@ from django_at_jwt.events import (
     TokensRevoked,
 )
 from django_at_jwt.revocation import revoke_client, revoke_token, revoke_user
+from tests.commands import run
 from tests.conftest import DEVICE_CODE_GRANT, SECRET, decoded
 
 pytestmark = pytest.mark.django_db
@@ -340,7 +340,7 @@ class TestKeys:
         rotate_signing_keys()
         settings.AT_JWT = {**settings.AT_JWT, "KEY_ENCRYPTION_KEYS": ["MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE"]}
         del events[:]
-        call_command("rewrap_signing_keys", stdout=StringIO())
+        run("rewrap_signing_keys")
         assert events == [KeysRewrapped(rewrapped=2, up_to_date=0, failed=0)]
 
 

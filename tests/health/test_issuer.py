@@ -7,7 +7,6 @@ from datetime import timedelta
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import OperationalError, connection
-from django.db.models import F
 from django.utils import timezone
 
 from django_at_jwt.authorization_server import health as issuer
@@ -20,12 +19,11 @@ from django_at_jwt.conf import clear_process_caches
 from django_at_jwt.core.health import Health, HealthStatus, Problem, combined
 from django_at_jwt.core.key_lifecycle import KeyState
 from django_at_jwt.health.report import health_report
-from django_at_jwt.models import ClientSecretKey, SigningKey
+from django_at_jwt.models import ClientSecretKey
 from tests.client_secret_fixtures import create_client_secret_key
-from tests.signing_key_rows import key_in
+from tests.signing_key_rows import key_in, let_time_pass
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("keys_made_quickly")]
-INSTANTS = ("announced_at", "signing_at", "retained_at", "retired_at")
 
 
 def problems(**options):
@@ -34,12 +32,6 @@ def problems(**options):
 
 def texts():
     return " ".join(problem.text for problem in health_report().problems)
-
-
-def pass_by(**duration):
-    """Move the keys into the past, as if time had passed."""
-    SigningKey.objects.update(**{name: F(name) - timedelta(**duration) for name in INSTANTS})
-    key_store.forget()
 
 
 def spoil(state):
@@ -141,15 +133,15 @@ class TestRotation:
     def test_takeover_is_not_a_problem(self, running):
         # Nine days before the takeover, the next key is due; a daily run announces it.
         for days in (80, 1.5, 0.4):
-            pass_by(days=days)
+            let_time_pass(days=days)
             assert problems() == []
         rotate_signing_keys()
-        pass_by(days=8.11)
+        let_time_pass(days=8.11)
         assert key_in(KeyState.RETAINED)
         assert problems() == []
 
     def test_overdue(self, running):
-        pass_by(days=83.1)
+        let_time_pass(days=83.1)
         assert problems() == [("rotation_overdue", "warning")]
         rotate_signing_keys()
         assert problems() == []
@@ -161,7 +153,7 @@ class TestRotation:
 
     def test_reported_before_it_is_overdue(self, signing_keys):
         # The last run was just before a key was due.
-        pass_by(days=81, hours=36.1)
+        let_time_pass(days=81, hours=36.1)
         record_run(timezone.now() - timedelta(hours=36.2))
         assert problems() == [("rotation_not_run", "warning")]
         late_at = health_report().as_json()["rotation"]["late_at"]

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from io import StringIO
-
 import pytest
-from django.core.management import CommandError, call_command
+from django.core.management import CommandError
 from django.db import OperationalError
 from django.db.models.query import QuerySet
 from oauth2_provider.generators import generate_client_secret
 from oauth2_provider.models import get_application_model
 
 from tests.client_secret_fixtures import COUNTING
+from tests.commands import run
 
 pytestmark = pytest.mark.django_db
 
 
 def report():
-    out = StringIO()
-    call_command("check_client_secrets", stdout=out)
-    return out.getvalue().splitlines()
+    return run("check_client_secrets").splitlines()
 
 
 def test_no_client(keyed_hasher):

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from io import StringIO
-
 import pytest
-from django.core.management import CommandError, call_command
+from django.core.management import CommandError
 from django.test import Client
 from oauth2_provider.generators import generate_client_secret
 from oauth2_provider.models import get_access_token_model, get_grant_model, get_refresh_token_model
 
 from django_at_jwt.authorization_server.resource_servers import registry
+from tests import commands
 from tests.conftest import captured_statements
 from tests.settings import API, REPORTS
 
@@ -18,9 +17,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("keys_made_quickly"
 
 
 def run(*arguments) -> list[str]:
-    out = StringIO()
-    call_command("prepare_uninstall", *arguments, stdout=out)
-    return out.getvalue().splitlines()
+    return commands.run("prepare_uninstall", *arguments).splitlines()
 
 
 def resources():

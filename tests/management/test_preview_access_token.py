@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 
 import pytest
@@ -10,6 +9,7 @@ from django.conf import settings
 from django.core.management import CommandError, call_command
 
 from django_at_jwt.models import ClaimMapper, ResourceServer
+from tests.commands import run_to_exit
 from tests.conftest import decoded
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("signing_keys")]
@@ -17,15 +17,9 @@ DIFFER = {"jti", "iat", "exp", "auth_time"}
 
 
 def run(client, *options, status=0):
-    out = io.StringIO()
-    arguments = ("--client", client.application.client_id, *options)
-    if status:
-        with pytest.raises(SystemExit) as stopped:
-            call_command("preview_access_token", *arguments, stdout=out)
-        assert stopped.value.code == status
-    else:
-        call_command("preview_access_token", *arguments, stdout=out)
-    return out.getvalue()
+    ended, text = run_to_exit("preview_access_token", "--client", client.application.client_id, *options)
+    assert ended == status
+    return text
 
 
 @pytest.fixture

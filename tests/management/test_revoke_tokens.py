@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import io
-
 import pytest
-from django.core.management import CommandError, call_command
+from django.core.management import CommandError
 from django.db import OperationalError
 
 from django_at_jwt.management.commands import revoke_tokens
 from django_at_jwt.models import DenyListEntry, IssuedToken, ResourceServer
+from tests import commands
 from tests.authorization_server.revocation.grants import entries, granted
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("keys_made_quickly", "signing_keys")]
@@ -18,9 +17,7 @@ MAIL = "https://mail.example.com/"
 
 
 def run(*arguments) -> str:
-    out = io.StringIO()
-    call_command("revoke_tokens", *arguments, stdout=out)
-    return out.getvalue()
+    return commands.run("revoke_tokens", *arguments)
 
 
 @pytest.fixture

@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-import io
 import json
 from datetime import timedelta
 
 import pytest
-from django.core.management import CommandError, call_command
+from django.core.management import CommandError
 from django.db import DatabaseError
 from django.utils import timezone
 from oauth2_provider.models import get_access_token_model, get_grant_model
 
 from django_at_jwt import oauth2_provider_settings
 from django_at_jwt.management.commands import rfc9700_readiness as command
+from tests.commands import run_to_exit
 
 pytestmark = pytest.mark.django_db
 
 
 def readiness(*options):
-    output = io.StringIO()
-    try:
-        call_command("rfc9700_readiness", *options, stdout=output)
-    except SystemExit as ended:
-        return ended.code, output.getvalue()
-    return 0, output.getvalue()
+    return run_to_exit("rfc9700_readiness", *options)
 
 
 def listed():

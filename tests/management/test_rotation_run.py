@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
-from django.core.management import CommandError, call_command
+from django.core.management import CommandError
 from django.db import OperationalError
 from django.utils import timezone
 
@@ -16,13 +16,14 @@ from django_at_jwt.authorization_server.keys import rotation_run
 from django_at_jwt.authorization_server.keys.rotation_run import last_run, read_last_run, record_run
 from django_at_jwt.management.commands import rotate_signing_keys
 from django_at_jwt.models import RotationRun, SigningKey
+from tests.commands import run
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("keys_made_quickly")]
 
 
 def rotate(*options):
-    output, errors = io.StringIO(), io.StringIO()
-    call_command("rotate_signing_keys", *options, stdout=output, stderr=errors)
+    errors = io.StringIO()
+    run("rotate_signing_keys", *options, stderr=errors)
     return errors.getvalue()
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import io
 from datetime import timedelta
 
 import pytest
-from django.core.management import CommandError, call_command
+from django.core.management import CommandError
 from django.db import DatabaseError
 from django.utils import timezone
 from jwcrypto.jwk import JWK
@@ -15,13 +14,10 @@ from django_at_jwt.authorization_server.keys import rotation
 from django_at_jwt.core.key_lifecycle import KeyState
 from django_at_jwt.core.quotation import format_instant
 from django_at_jwt.models import SigningKey, SigningKeyEvent
+from tests.commands import run
 from tests.signing_key_rows import key_in
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("keys_made_quickly")]
-
-
-def run(*arguments):
-    call_command(*arguments, stdout=io.StringIO())
 
 
 def events(**fields):

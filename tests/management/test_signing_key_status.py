@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import json
 from datetime import timedelta
 
 import pytest
-from django.core.management import CommandError, call_command
+from django.core.management import CommandError
 from django.db import OperationalError
 from django.utils import timezone
 
@@ -17,6 +16,7 @@ from django_at_jwt.conf import clear_process_caches, oauth2_provider
 from django_at_jwt.core.key_lifecycle import KeyState
 from django_at_jwt.core.quotation import format_instant
 from django_at_jwt.models import SigningKey
+from tests.commands import run_to_exit
 from tests.conftest import captured_statements
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("keys_made_quickly")]
@@ -24,12 +24,8 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("keys_made_quickly"
 
 def status(*options):
     """Return the output, and the exit status."""
-    output, code = io.StringIO(), 0
-    try:
-        call_command("signing_key_status", *options, stdout=output)
-    except SystemExit as ended:
-        code = ended.code
-    return output.getvalue(), code
+    code, text = run_to_exit("signing_key_status", *options)
+    return text, code
 
 
 @pytest.fixture

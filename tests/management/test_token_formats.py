@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import json
 from datetime import timedelta
 
 import pytest
-from django.core.management import CommandError, call_command
+from django.core.management import CommandError
 from django.db import DatabaseError
 from django.utils import timezone
 from oauth2_provider.models import get_access_token_model
@@ -18,6 +17,7 @@ from django_at_jwt.authorization_server.registration import RegistrationSource
 from django_at_jwt.core.quotation import format_instant
 from django_at_jwt.models import Authorization, IssuedToken
 from tests.authorization_server.test_token_format_report import OPAQUE, choose, servers
+from tests.commands import run
 from tests.conftest import captured_statements
 from tests.settings import API, REPORTS
 
@@ -25,9 +25,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("keys_made_quickly"
 
 
 def report(*options):
-    output = io.StringIO()
-    call_command("token_formats", *options, stdout=output)
-    return output.getvalue()
+    return run("token_formats", *options)
 
 
 def groups():

@@ -14,6 +14,7 @@ from django.db import OperationalError
 
 from django_at_jwt.authorization_server.keys.store import key_store
 from django_at_jwt.resource_server.verification import verify_token
+from tests.commands import run_to_exit
 from tests.core.token_factory import API, REPORTS, TokenFactory
 from tests.resource_server.remote.issuer_process import KEYS, METADATA, Page, running_issuer
 
@@ -23,13 +24,7 @@ ES256, OTHER = TokenFactory("ES256"), TokenFactory("ES256", "an attacker")
 def run(command, *arguments, stdin=None, monkeypatch=None):
     if stdin is not None:
         monkeypatch.setattr("sys.stdin", io.StringIO(stdin))
-    out = io.StringIO()
-    status = 0
-    try:
-        call_command(command, *arguments, stdout=out)
-    except SystemExit as exit_:
-        status = exit_.code
-    return status, out.getvalue()
+    return run_to_exit(command, *arguments)
 
 
 def rules_of(*arguments):

@@ -13,22 +13,20 @@ from django.core.management import CommandError, call_command
 from django_at_jwt.authorization_server.claims.registry import claim_mappers
 from django_at_jwt.core.claims.presets import READY_MADE
 from django_at_jwt.models import ClaimMapper
+from tests.commands import run
 
 pytestmark = pytest.mark.django_db
 EMAIL = {"kind": "user", "path": "email"}
 
 
 def exported(**options):
-    out = io.StringIO()
-    call_command("export_claim_mappers", stdout=out, **options)
-    return out.getvalue()
+    return run("export_claim_mappers", **options)
 
 
 def imported(tmp_path, text, *options):
-    file, out = tmp_path / "mappers.json", io.StringIO()
+    file = tmp_path / "mappers.json"
     file.write_text(text if isinstance(text, str) else json.dumps(text))
-    call_command("import_claim_mappers", str(file), *options, stdout=out)
-    return out.getvalue()
+    return run("import_claim_mappers", str(file), *options)
 
 
 def stored():

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
-from io import StringIO
 
 import pytest
-from django.core.management import CommandError, call_command
+from django.core.management import CommandError
 from django.db import OperationalError
 from django.db.models import F
 from django.utils import timezone
@@ -17,6 +16,7 @@ from django_at_jwt.authorization_server.keys.rotation import rotate_signing_keys
 from django_at_jwt.core.jose.algorithms import ALGORITHMS
 from django_at_jwt.core.key_lifecycle import KeyState
 from django_at_jwt.models import SigningKey
+from tests import commands
 from tests.conftest import made_instances
 from tests.signing_key_rows import key_in
 
@@ -24,9 +24,7 @@ pytestmark = pytest.mark.django_db
 
 
 def run(*arguments) -> str:
-    out = StringIO()
-    call_command("rotate_signing_keys", *arguments, stdout=out)
-    return out.getvalue()
+    return commands.run("rotate_signing_keys", *arguments)
 
 
 def states():
@@ -72,7 +70,7 @@ def test_rows_are_read_once_and_not_those_of_retired_keys(command):
             document = json.loads(run("--json", "--dry-run"))
             assert [key["kid"] for key in document["keys"]] == [signing.kid, announced.kid]
         else:
-            call_command(command, signing.kid, "--reason", "x", "--dry-run", stdout=StringIO())
+            commands.run(command, signing.kid, "--reason", "x", "--dry-run")
     assert len(read) == 2
 
 
@@ -81,7 +79,7 @@ def test_retired_key_can_still_be_revoked(signing_keys):
     now, day = timezone.now(), timedelta(days=1)
     times = {"signing_at": now - 20 * day, "retained_at": now - 10 * day, "retired_at": now - day}
     SigningKey.objects.filter(pk=retired.pk).update(**times)
-    call_command("revoke_signing_key", retired.kid, "--reason", "x", stdout=StringIO())
+    commands.run("revoke_signing_key", retired.kid, "--reason", "x")
     retired.refresh_from_db()
     assert retired.revoked_at is not None
 

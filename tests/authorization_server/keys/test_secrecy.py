@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import io
 import json
 import logging
 import traceback
@@ -25,6 +24,7 @@ from django_at_jwt.authorization_server.keys.rotation import rotate_signing_keys
 from django_at_jwt.authorization_server.keys.store import key_store
 from django_at_jwt.core.jose.keys import PrivateKey as OpenKey
 from django_at_jwt.models import ClientSecretKey, SigningKey
+from tests.commands import run
 
 pytestmark = pytest.mark.django_db
 
@@ -148,7 +148,7 @@ def test_error_report_of_an_import(secrets_of_the_site, monkeypatch, rf, tmp_pat
     (tmp_path / "key.pem").write_bytes(pem)
     monkeypatch.setattr(rotation, "encrypt_private_key", broken)
     with pytest.raises(Broken):
-        call_command("import_signing_key", str(tmp_path / "key.pem"), stdout=io.StringIO())
+        run("import_signing_key", str(tmp_path / "key.pem"))
     lines = pem.decode().splitlines()[1:-1]
     assert_silent({private[member] for member in PRIVATE if member in private} | set(lines), _report(rf))
 
@@ -182,10 +182,9 @@ def test_wrong_file_is_not_quoted_on_the_command_line(tmp_path):
 
 
 def test_dump_has_only_ciphertext(secrets_of_the_site):
-    out = io.StringIO()
-    call_command("dumpdata", stdout=out)
-    assert_silent(secrets_of_the_site, out.getvalue())
-    rows = [row for row in json.loads(out.getvalue()) if row["model"] == "django_at_jwt.signingkey"]
+    dumped = run("dumpdata")
+    assert_silent(secrets_of_the_site, dumped)
+    rows = [row for row in json.loads(dumped) if row["model"] == "django_at_jwt.signingkey"]
     assert all(row["fields"]["private_jwe"].count(".") == 4 for row in rows)
 
 

@@ -5,26 +5,17 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from django.db.models import F
 from django.utils import timezone
 
-from django_at_jwt.authorization_server.keys.store import key_store
 from django_at_jwt.core.key_lifecycle import KeyState
 from django_at_jwt.models import SigningKey
 from tests.commands import run
 from tests.conftest import decoded
-from tests.signing_key_rows import keys_in
+from tests.signing_key_rows import keys_in, let_time_pass
 
 pytestmark = pytest.mark.django_db
 
 LIST = "/admin/django_at_jwt/signingkey/"
-INSTANTS = ("announced_at", "signing_at", "retained_at", "retired_at")
-
-
-def let_time_pass(**duration):
-    """Move all times of the keys into the past."""
-    SigningKey.objects.update(**{name: F(name) - timedelta(**duration) for name in INSTANTS})
-    key_store.forget()
 
 
 def published(client):

@@ -7,13 +7,14 @@ from io import StringIO
 from uuid import uuid4
 
 import pytest
-from django.core.management import CommandError, call_command
+from django.core.management import CommandError
 from django.db import OperationalError, router
 from django.utils import timezone
 from oauth2_provider.models import get_access_token_model, get_refresh_token_model
 
 from django_at_jwt.authorization_server.login import purge
 from django_at_jwt.models import Authorization, DenyListEntry, IssuedToken
+from tests import commands
 from tests.conftest import captured_statements, decoded
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("keys_made_quickly", "signing_keys")]
@@ -22,9 +23,7 @@ NOTHING = "Deleted 0 authorizations, 0 issued tokens, 0 deny list entries and 0 
 
 
 def run(command="purge_authorizations", *arguments, **options):
-    output = StringIO()
-    call_command(command, *arguments, stdout=output, **options)
-    return output.getvalue()
+    return commands.run(command, *arguments, **options)
 
 
 def long_ago():
