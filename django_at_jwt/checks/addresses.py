@@ -12,7 +12,15 @@ from django.http.request import validate_host
 from django_at_jwt.conf import app_settings, local_issuer, oauth2_provider_settings, toolkit_setting
 from django_at_jwt.core.metadata import is_issuer
 
-from .ids import CheckId, has_root_urlconf, imported, issues_tokens, settings_valid, views_take_access_tokens, when
+from .ids import (
+    CheckId,
+    has_root_urlconf,
+    imported,
+    issues_tokens,
+    settings_valid,
+    system_check,
+    views_take_access_tokens,
+)
 from .resource_servers import registered_servers
 
 if TYPE_CHECKING:
@@ -26,7 +34,7 @@ _MOST_NAMED: Final = 3
 _SCHEMES: Final = "ALLOWED_REDIRECT_URI_SCHEMES"
 
 
-@when(issues_tokens, settings_valid, has_root_urlconf)
+@system_check(issues_tokens, settings_valid, has_root_urlconf)
 def check_default_resource_covers_views(**_kwargs: Any) -> list[CheckMessage]:
     """Check that tokens for the default resource are accepted by the views that django-oauth-toolkit protects."""
     registered = registered_servers()
@@ -48,7 +56,7 @@ def check_default_resource_covers_views(**_kwargs: Any) -> list[CheckMessage]:
     ]
 
 
-@when(issues_tokens, settings_valid, views_take_access_tokens)
+@system_check(issues_tokens, settings_valid, views_take_access_tokens)
 def check_audience_is_issued(**_kwargs: Any) -> list[CheckMessage]:
     """Check that the audience that this project's views expect is one that tokens can have."""
     registered = registered_servers()
@@ -73,7 +81,7 @@ def check_audience_is_issued(**_kwargs: Any) -> list[CheckMessage]:
     return messages
 
 
-@when(issues_tokens)
+@system_check(issues_tokens)
 def check_issuer_is_served_here(**_kwargs: Any) -> list[CheckMessage]:
     """Check that this site answers at the issuer's host."""
     hosts, issuer = _hosts(), local_issuer()
@@ -91,7 +99,7 @@ def check_issuer_is_served_here(**_kwargs: Any) -> list[CheckMessage]:
     ]
 
 
-@when(issues_tokens)
+@system_check(issues_tokens)
 def check_helper_is_first(**_kwargs: Any) -> list[CheckMessage]:
     """Check that ``oauth2_provider_settings()`` did not overwrite entries of the site.
 

@@ -10,10 +10,10 @@ from django.core.checks import CheckMessage, Error, Warning  # noqa: A004 - Djan
 from django_at_jwt.conf import app_settings, nearest_name
 from django_at_jwt.core.login import REGISTERED_METHODS
 
-from .ids import CheckId, issues_tokens, problem_with_callable, settings_valid, when
+from .ids import CheckId, issues_tokens, problem_with_callable, settings_valid, system_check
 
 
-@when(issues_tokens, settings_valid)
+@system_check(issues_tokens, settings_valid)
 def check_authentication_callables(**_kwargs: Any) -> list[CheckMessage]:
     """Check that the site's callables for logins exist; without them every login fails."""
     callables = {
@@ -31,7 +31,7 @@ def check_authentication_callables(**_kwargs: Any) -> list[CheckMessage]:
     ]
 
 
-@when(issues_tokens, settings_valid)
+@system_check(issues_tokens, settings_valid)
 def check_authentication_backends(**_kwargs: Any) -> list[CheckMessage]:
     """Check that each backend in ``AT_JWT["AUTHENTICATION_METHODS"]`` is in use."""
     backends = django_settings.AUTHENTICATION_BACKENDS
@@ -47,7 +47,7 @@ def check_authentication_backends(**_kwargs: Any) -> list[CheckMessage]:
     ]
 
 
-@when(issues_tokens, settings_valid)
+@system_check(issues_tokens, settings_valid)
 def check_authentication_methods(**_kwargs: Any) -> list[CheckMessage]:
     """Check that ``amr`` values are registered (RFC 8176), so that resource servers understand them."""
     contexts = app_settings().authentication_contexts
@@ -68,7 +68,7 @@ def check_authentication_methods(**_kwargs: Any) -> list[CheckMessage]:
     ]
 
 
-@when(issues_tokens)
+@system_check(issues_tokens)
 def check_allauth(**_kwargs: Any) -> list[CheckMessage]:
     """Check that the installed django-allauth records the user of a login."""
     from django_at_jwt.authorization_server.login import allauth as allauth_records  # noqa: PLC0415 - only where tokens are issued

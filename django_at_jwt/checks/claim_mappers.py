@@ -9,13 +9,13 @@ from django.core.checks import CheckMessage, Error, Warning  # noqa: A004 - Djan
 from django_at_jwt.conf import AppSettings, app_settings
 from django_at_jwt.core.claims import UnusableRule
 
-from .ids import CheckId, issues_tokens, settings_valid, when
+from .ids import CheckId, issues_tokens, settings_valid, system_check
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 
-@when(issues_tokens, settings_valid)
+@system_check(issues_tokens, settings_valid)
 def check_declared_mappers(**_kwargs: Any) -> list[CheckMessage]:
     """Check that each mapper in the settings works on this site. Its syntax is checked when the settings are read."""
     from django_at_jwt.models.claim_mapper import refuse_rule  # noqa: PLC0415 - a project that only verifies has no users to map
@@ -36,7 +36,7 @@ def check_declared_mappers(**_kwargs: Any) -> list[CheckMessage]:
     return messages
 
 
-@when(issues_tokens, settings_valid)
+@system_check(issues_tokens, settings_valid)
 def check_mappable_fields(**_kwargs: Any) -> list[CheckMessage]:
     """Check that each field that mappers may read exists and is mappable."""
     from django_at_jwt.models.mappable import refuse_client_field, refuse_user_path  # noqa: PLC0415 - as above

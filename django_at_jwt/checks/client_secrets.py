@@ -9,14 +9,14 @@ from django.core.checks import CheckMessage, Error, Warning  # noqa: A004 - Djan
 
 from django_at_jwt.conf import CLIENT_SECRET_HASHER, toolkit_model
 
-from .ids import UNREADABLE, CheckId, issues_tokens, when
+from .ids import UNREADABLE, CheckId, issues_tokens, system_check
 from .keys import client_secret_key_rows
 
 _HASHER: Final = "django_at_jwt.hashers.ClientSecretHasher"
 _ADD: Final = f'Add "{_HASHER}" at the end of PASSWORD_HASHERS'
 
 
-@when(issues_tokens)
+@system_check(issues_tokens)
 def check_client_secret_hasher(**_kwargs: Any) -> list[CheckMessage]:
     """Check that the hasher is installed if it is used, and is not the site's password hasher."""
     from django_at_jwt.authorization_server.client_secrets.hasher import is_preferred  # noqa: PLC0415 - it imports the models
@@ -46,7 +46,7 @@ def check_client_secret_hasher(**_kwargs: Any) -> list[CheckMessage]:
     return [Error(problem, hint=hint, id=CheckId.NO_CLIENT_SECRET_HASHER)]
 
 
-@when(issues_tokens)
+@system_check(issues_tokens)
 def check_client_secret_key(**_kwargs: Any) -> list[CheckMessage]:
     """Check that the hasher has a key."""
     from django_at_jwt.authorization_server.client_secrets.hasher import is_preferred  # noqa: PLC0415 - as above
@@ -62,7 +62,7 @@ def check_client_secret_key(**_kwargs: Any) -> list[CheckMessage]:
     ]
 
 
-@when(issues_tokens)
+@system_check(issues_tokens, deploy=True)
 def check_client_secrets_are_fast(**_kwargs: Any) -> list[CheckMessage]:
     """Check that a token request does not cost a password hash."""
     from django_at_jwt.authorization_server.client_secrets.hasher import is_preferred  # noqa: PLC0415 - as above

@@ -9,10 +9,10 @@ from django.core.checks import CheckMessage, Error, Warning  # noqa: A004 - Djan
 
 from django_at_jwt.conf import LONGEST_SENSIBLE_LIFETIME, access_token_lifetime, local_issuer, toolkit_setting
 
-from .ids import CheckId, issues_tokens, when
+from .ids import CheckId, issues_tokens, system_check
 
 
-@when(issues_tokens)
+@system_check(issues_tokens, deploy=True)
 def check_issuer_is_secure(**_kwargs: Any) -> list[CheckMessage]:
     """Check that the issuer is an https URL (RFC 8414 section 2)."""
     if not local_issuer() or urlsplit(local_issuer()).scheme == "https":
@@ -27,7 +27,7 @@ def check_issuer_is_secure(**_kwargs: Any) -> list[CheckMessage]:
     ]
 
 
-@when(issues_tokens)
+@system_check(issues_tokens, deploy=True)
 def check_lifetime(**_kwargs: Any) -> list[CheckMessage]:
     """Check that access tokens live for at most an hour (RFC 6750 section 5.3)."""
     lifetime = access_token_lifetime()
@@ -42,7 +42,7 @@ def check_lifetime(**_kwargs: Any) -> list[CheckMessage]:
     ]
 
 
-@when(issues_tokens)
+@system_check(issues_tokens, deploy=True)
 def check_token_storage(**_kwargs: Any) -> list[CheckMessage]:
     """Check that tokens are stored hashed, so that a leaked database contains no valid tokens."""
     if toolkit_setting("COMPLIANT_BCP_RFC9700_TOKEN_STORAGE"):

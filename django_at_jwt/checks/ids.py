@@ -1,4 +1,4 @@
-"""The ids of the checks, and the conditions under which they run."""
+"""The checks with their ids, and the conditions under which they run."""
 
 from __future__ import annotations
 
@@ -126,14 +126,23 @@ class CheckId(StrEnum):
     PUBLIC_CLIENT_CREDENTIALS = "django_at_jwt.W121"
 
 
-def when(*conditions: Callable[[], bool]) -> Callable[[_Check], _Check]:
-    """Run a check only if all conditions are true. They are evaluated in this order."""
+ALL_CHECKS: Final[list[_Check]] = []
+DEPLOYMENT_CHECKS: Final[list[_Check]] = []
+
+
+def system_check(*conditions: Callable[[], bool], deploy: bool = False) -> Callable[[_Check], _Check]:
+    """Add a check, which runs only if all conditions are true. They are evaluated in this order.
+
+    Args:
+        deploy: run it only for ``manage.py check --deploy``.
+    """
 
     def decorate(check: _Check) -> _Check:
         @wraps(check)
         def conditional(**kwargs: Any) -> list[CheckMessage]:
             return check(**kwargs) if all(condition() for condition in conditions) else []
 
+        (DEPLOYMENT_CHECKS if deploy else ALL_CHECKS).append(conditional)
         return conditional
 
     return decorate

@@ -12,14 +12,14 @@ from django_at_jwt.core.metadata import is_remote_issuer
 from django_at_jwt.resource_server.protected_resources import issuers_for, named_by_views
 from django_at_jwt.resource_server.verification import NO_AUDIENCE, NOT_A_REMOTE_ISSUER
 
-from .ids import CheckId, issues_tokens, settings_valid, views_take_access_tokens, when
+from .ids import CheckId, issues_tokens, settings_valid, system_check, views_take_access_tokens
 
 _NOT_SHARED: Final = frozenset(
     f"django.core.cache.backends.{name}" for name in ("locmem.LocMemCache", "dummy.DummyCache")
 )
 
 
-@when(settings_valid)
+@system_check(settings_valid)
 def check_some_issuer(**_kwargs: Any) -> list[CheckMessage]:
     """Check that a project that only accepts tokens has an issuer."""
     if issues_tokens() or app_settings().issuers or local_issuer() or not views_take_access_tokens():
@@ -34,7 +34,7 @@ def check_some_issuer(**_kwargs: Any) -> list[CheckMessage]:
     ]
 
 
-@when(settings_valid)
+@system_check(settings_valid)
 def check_issuer_audiences(**_kwargs: Any) -> list[CheckMessage]:
     """Check that each issuer has an audience, so that tokens for other APIs are rejected (RFC 9068 section 4)."""
     return [
@@ -49,7 +49,7 @@ def check_issuer_audiences(**_kwargs: Any) -> list[CheckMessage]:
     ]
 
 
-@when(settings_valid)
+@system_check(settings_valid)
 def check_audiences_that_views_name(**_kwargs: Any) -> list[CheckMessage]:
     """Check that each audience that a view names is accepted from at least one issuer."""
     if not known_issuers() or not views_take_access_tokens():
@@ -67,7 +67,7 @@ def check_audiences_that_views_name(**_kwargs: Any) -> list[CheckMessage]:
     ]
 
 
-@when(settings_valid)
+@system_check(settings_valid)
 def check_remote_issuers(**_kwargs: Any) -> list[CheckMessage]:
     """Check that each issuer is an https URL (RFC 8414 section 2) and not this project's own issuer."""
     messages: list[CheckMessage] = []
@@ -93,7 +93,7 @@ def check_remote_issuers(**_kwargs: Any) -> list[CheckMessage]:
     return messages
 
 
-@when(settings_valid)
+@system_check(settings_valid, deploy=True)
 def check_issuer_cache(**_kwargs: Any) -> list[CheckMessage]:
     """Check that all processes share one cache of metadata and keys, so that not each of them fetches these."""
     if not app_settings().issuers:

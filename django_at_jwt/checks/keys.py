@@ -16,7 +16,7 @@ from django_at_jwt.core.key_lifecycle import KeyState, KeyTimes, is_usable, plan
 from django_at_jwt.core.key_schedule import run_failure, run_problem
 from django_at_jwt.core.quotation import format_end, format_instant, sentence
 
-from .ids import UNREADABLE, CheckId, issues_tokens, settings_valid, when
+from .ids import UNREADABLE, CheckId, issues_tokens, settings_valid, system_check
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _ModelT = TypeVar("_ModelT", bound="Model")
 
 
-@when(issues_tokens, settings_valid)
+@system_check(issues_tokens, settings_valid)
 def check_policy(**_kwargs: Any) -> list[CheckMessage]:
     """Check that no key signs before all resource servers have it, and that no token outlives its key."""
     return [
@@ -60,7 +60,7 @@ def longest_lifetime() -> int:
         return access_token_lifetime()
 
 
-@when(issues_tokens, settings_valid)
+@system_check(issues_tokens, settings_valid)
 def check_revoked_kids(**_kwargs: Any) -> list[CheckMessage]:
     """Check that no restored backup contains a revoked key that is not revoked there."""
     revoked_kids = app_settings().revoked_kids
@@ -83,7 +83,7 @@ def has_key_encryption_keys() -> bool:
     return settings_valid() and app_settings().key_encryption_keys is not None
 
 
-@when(issues_tokens, has_key_encryption_keys)
+@system_check(issues_tokens, has_key_encryption_keys, deploy=True)
 def check_signing_keys_open(**_kwargs: Any) -> list[CheckMessage]:
     """Check that each private key can be decrypted and matches its public key, and each client secret key decrypted."""
     return [*_unopenable_signing_keys(), *_unopenable_client_secret_keys()]
@@ -164,7 +164,7 @@ def _rows_of(model: type[_ModelT], condition: Q) -> list[_ModelT] | None:
         return None
 
 
-@when(issues_tokens, settings_valid)
+@system_check(issues_tokens, settings_valid)
 def check_size_of_signatures(**_kwargs: Any) -> list[CheckMessage]:
     """Check for post-quantum algorithms, whose tokens may be too large."""
     return [
@@ -179,7 +179,7 @@ def check_size_of_signatures(**_kwargs: Any) -> list[CheckMessage]:
     ]
 
 
-@when(issues_tokens, settings_valid)
+@system_check(issues_tokens, settings_valid)
 def check_signing_key(**_kwargs: Any) -> list[CheckMessage]:
     """Check that a signing key exists."""
     now = timezone.now()
@@ -214,7 +214,7 @@ def check_signing_key(**_kwargs: Any) -> list[CheckMessage]:
     ]
 
 
-@when(issues_tokens, has_key_encryption_keys)
+@system_check(issues_tokens, has_key_encryption_keys, deploy=True)
 def check_key_encryption_keys(**_kwargs: Any) -> list[CheckMessage]:
     """Check that private keys are encrypted with the newest of dedicated key-encryption keys."""
     if not app_settings().key_encryption_keys:
@@ -260,7 +260,7 @@ def _keys_to_rewrap() -> int:
 _RUN: Final = "Run: manage.py rotate_signing_keys"
 
 
-@when(issues_tokens, settings_valid)
+@system_check(issues_tokens, settings_valid)
 def check_rotation(**_kwargs: Any) -> list[CheckMessage]:
     """Check that each algorithm has a key and an announced successor, and that keys outlive their tokens."""
     if policy_problems():
@@ -291,7 +291,7 @@ def check_rotation(**_kwargs: Any) -> list[CheckMessage]:
     return messages
 
 
-@when(issues_tokens, settings_valid)
+@system_check(issues_tokens, settings_valid, deploy=True)
 def check_rotation_runs(**_kwargs: Any) -> list[CheckMessage]:
     """Check that the last recorded run of the rotation is recent and did not fail."""
     keys = [row.times for row in signing_key_rows() or []]

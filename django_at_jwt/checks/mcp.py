@@ -18,7 +18,7 @@ from django_at_jwt.conf import (
 from django_at_jwt.core.grant_types import AUTHORIZATION_CODE
 from django_at_jwt.core.metadata import is_fetchable
 
-from .ids import CheckId, imported, issues_tokens, settings_valid, when
+from .ids import CheckId, imported, issues_tokens, settings_valid, system_check
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -36,7 +36,7 @@ _SCHEMES: Final = "ALLOWED_REDIRECT_URI_SCHEMES"
 _PERMISSIONS: Final = "CIMD_REGISTRATION_PERMISSION_CLASSES"
 
 
-@when(issues_tokens)
+@system_check(issues_tokens)
 def check_client_metadata_is_on(**_kwargs: Any) -> list[CheckMessage]:
     """Check that client ID metadata documents are on, and fetched by this app, if the site wants either."""
     is_on, uses_ours = bool(toolkit_setting("CIMD_ENABLED")), _uses_this_fetcher()
@@ -62,7 +62,7 @@ def check_client_metadata_is_on(**_kwargs: Any) -> list[CheckMessage]:
     ]
 
 
-@when(issues_tokens)
+@system_check(issues_tokens)
 def check_mcp_settings(**_kwargs: Any) -> list[CheckMessage]:
     """Check the settings that MCP clients need, if their metadata documents are accepted."""
     if not toolkit_setting("CIMD_ENABLED") or not _uses_this_fetcher():
@@ -70,7 +70,7 @@ def check_mcp_settings(**_kwargs: Any) -> list[CheckMessage]:
     return [*_unusable_settings(), *_changed_settings()]
 
 
-@when(issues_tokens, settings_valid)
+@system_check(issues_tokens, settings_valid, deploy=True)
 def check_loopback_client_metadata(**_kwargs: Any) -> list[CheckMessage]:
     """Check that the option for development is off in production."""
     if not app_settings().loopback_client_metadata:

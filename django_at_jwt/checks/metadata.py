@@ -14,7 +14,7 @@ from django.http import HttpRequest
 from django_at_jwt.conf import local_issuer
 from django_at_jwt.core.metadata import is_issuer
 
-from .ids import CheckId, has_root_urlconf, issues_tokens, settings_valid, when
+from .ids import CheckId, has_root_urlconf, issues_tokens, settings_valid, system_check
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -26,7 +26,7 @@ _NAMES: Final = ("oauth-authorization-server", "openid-configuration")
 _MEMBERS: Final = ("issuer", "jwks_uri")
 
 
-@when(issues_tokens, settings_valid, has_root_urlconf)
+@system_check(issues_tokens, settings_valid, has_root_urlconf)
 def check_site_metadata(**_kwargs: Any) -> list[CheckMessage]:
     """Check that a metadata document of the site names this issuer and its keys, and is not hidden by this app's."""
     issuer = local_issuer()

@@ -10,7 +10,7 @@ from django.core.checks import CheckMessage, Error, Warning  # noqa: A004 - Djan
 
 from django_at_jwt.conf import app_settings, toolkit_setting
 
-from .ids import UNREADABLE, CheckId, has_root_urlconf, issues_tokens, settings_valid, when
+from .ids import UNREADABLE, CheckId, has_root_urlconf, issues_tokens, settings_valid, system_check
 from .issuers import problem_with_cache
 from .resource_servers import registered_servers
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _CORS_MIDDLEWARE: Final = "corsheaders.middleware.CorsMiddleware"
 
 
-@when(issues_tokens, settings_valid)
+@system_check(issues_tokens, settings_valid)
 def check_registration_settings(**_kwargs: Any) -> list[CheckMessage]:
     """Check that django-oauth-toolkit's settings do not contradict ``AT_JWT["CLIENT_REGISTRATION"]``."""
     chosen = app_settings().client_registration
@@ -46,7 +46,7 @@ def _contradictions(chosen: str) -> Iterator[tuple[str, object]]:
         yield "DCR_REGISTRATION_PERMISSION_CLASSES", classes
 
 
-@when(issues_tokens, settings_valid)
+@system_check(issues_tokens, settings_valid)
 def check_apis_of_registered_clients(**_kwargs: Any) -> list[CheckMessage]:
     """Check that clients which register themselves can get tokens for some API."""
     servers = [server for server in registered_servers() or () if server.enabled]
@@ -87,7 +87,7 @@ def _has_registered_clients(*, without: Collection[str]) -> bool:
         return False
 
 
-@when(issues_tokens, settings_valid)
+@system_check(issues_tokens, settings_valid, deploy=True)
 def check_registrations_are_counted(**_kwargs: Any) -> list[CheckMessage]:
     """Check that all processes count registrations together."""
     settings = app_settings()
@@ -106,7 +106,7 @@ def check_registrations_are_counted(**_kwargs: Any) -> list[CheckMessage]:
     ]
 
 
-@when(issues_tokens, settings_valid, has_root_urlconf)
+@system_check(issues_tokens, settings_valid, has_root_urlconf)
 def check_cors_middleware(**_kwargs: Any) -> list[CheckMessage]:
     """Check that django-cors-headers, which answers preflight requests first, allows the same origins."""
     from django_at_jwt.authorization_server.endpoint_urls import endpoint_path  # noqa: PLC0415 - as above

@@ -10,7 +10,7 @@ from django.db import Error as AnyDatabaseError
 from django_at_jwt.conf import app_settings, toolkit_setting
 from django_at_jwt.core.resource_servers import ResourceServers, TokenFormat
 
-from .ids import UNREADABLE, CheckId, issues_tokens, settings_valid, views_take_access_tokens, when
+from .ids import UNREADABLE, CheckId, issues_tokens, settings_valid, system_check, views_take_access_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from django_at_jwt.models import ResourceServer as ResourceServerRow
 
 
-@when(issues_tokens, settings_valid)
+@system_check(issues_tokens, settings_valid)
 def check_default_resource(**_kwargs: Any) -> list[CheckMessage]:
     """Check that tokens have an audience if the client requests no resource (RFC 9068 section 3)."""
     registered = registered_servers()
@@ -36,7 +36,7 @@ def check_default_resource(**_kwargs: Any) -> list[CheckMessage]:
     ]
 
 
-@when(issues_tokens, settings_valid)
+@system_check(issues_tokens, settings_valid)
 def check_one_default(**_kwargs: Any) -> list[CheckMessage]:
     """Check that at most one row is the default; ``loaddata`` and ``QuerySet.update()`` can mark several."""
     if app_settings().default_resource is not None:
@@ -54,7 +54,7 @@ def check_one_default(**_kwargs: Any) -> list[CheckMessage]:
     ]
 
 
-@when(issues_tokens, settings_valid, views_take_access_tokens)
+@system_check(issues_tokens, settings_valid, views_take_access_tokens)
 def check_audience_of_views(**_kwargs: Any) -> list[CheckMessage]:
     """Check that this project's views have an audience if the default resource is a row, which views do not read."""
     settings = app_settings()
@@ -72,7 +72,7 @@ def check_audience_of_views(**_kwargs: Any) -> list[CheckMessage]:
     ]
 
 
-@when(issues_tokens, settings_valid)
+@system_check(issues_tokens, settings_valid)
 def check_known_scopes(**_kwargs: Any) -> list[CheckMessage]:
     """Check that clients can request each scope of a resource server."""
     from django_at_jwt.authorization_server.toolkit import get_scopes_backend  # noqa: PLC0415 - it needs the toolkit
@@ -106,7 +106,7 @@ def _scopes_to_add(scopes: Sequence[str]) -> str:
     )
 
 
-@when(issues_tokens, settings_valid)
+@system_check(issues_tokens, settings_valid)
 def check_resource_servers(**_kwargs: Any) -> list[CheckMessage]:
     """Check that tokens for each resource server can be issued, and that none is configured in two places."""
     registered = registered_servers()
@@ -131,7 +131,7 @@ def check_resource_servers(**_kwargs: Any) -> list[CheckMessage]:
     return messages
 
 
-@when(issues_tokens, settings_valid)
+@system_check(issues_tokens, settings_valid)
 def check_equivalent_identifiers(**_kwargs: Any) -> list[CheckMessage]:
     """Check that no two resource servers have the same identifier in different spellings (RFC 3986 section 6.2.3).
 
@@ -152,7 +152,7 @@ def check_equivalent_identifiers(**_kwargs: Any) -> list[CheckMessage]:
     ]
 
 
-@when(issues_tokens, settings_valid)
+@system_check(issues_tokens, settings_valid)
 def check_clients(**_kwargs: Any) -> list[CheckMessage]:
     """Check that each enabled resource server has a client; new rows have none until an administrator chooses them."""
     return [
@@ -166,7 +166,7 @@ def check_clients(**_kwargs: Any) -> list[CheckMessage]:
     ]
 
 
-@when(issues_tokens, settings_valid)
+@system_check(issues_tokens, settings_valid)
 def check_introspection_clients(**_kwargs: Any) -> list[CheckMessage]:
     """Check that each client that may introspect tokens exists and is confidential."""
     named = {
@@ -191,7 +191,7 @@ def check_introspection_clients(**_kwargs: Any) -> list[CheckMessage]:
     ]
 
 
-@when(issues_tokens, settings_valid)
+@system_check(issues_tokens, settings_valid)
 def check_introspection_scope(**_kwargs: Any) -> list[CheckMessage]:
     """Check that a client may introspect the tokens of others, if this site has the scope for introspection."""
     if "introspection" not in (toolkit_setting("SCOPES") or {}) or app_settings().introspection_clients:
@@ -230,7 +230,7 @@ def _confidential(client_ids: Collection[str]) -> set[str]:
     return set(rows.values_list("client_id", flat=True))
 
 
-@when(issues_tokens, settings_valid)
+@system_check(issues_tokens, settings_valid)
 def check_readable_rows(**_kwargs: Any) -> list[CheckMessage]:
     """Check that each row is valid; fixtures and code can store what the admin form rejects."""
     messages: list[CheckMessage] = []

@@ -9,10 +9,10 @@ from django.core.checks import CheckMessage, Error, Warning  # noqa: A004 - Djan
 from django_at_jwt.conf import app_settings, has_issuer_tables
 from django_at_jwt.core.revocation import Revocation
 
-from .ids import CheckId, has_root_urlconf, settings_valid, when
+from .ids import CheckId, has_root_urlconf, settings_valid, system_check
 
 
-@when(settings_valid)
+@system_check(settings_valid)
 def check_revocation(**_kwargs: Any) -> list[CheckMessage]:
     """Check that the deny list exists if it is asked, and that its times are consistent."""
     settings = app_settings()
@@ -38,7 +38,7 @@ def check_revocation(**_kwargs: Any) -> list[CheckMessage]:
     return problems
 
 
-@when(settings_valid, has_root_urlconf)
+@system_check(settings_valid, has_root_urlconf)
 def check_published_revocations(**_kwargs: Any) -> list[CheckMessage]:
     """Check that the document of revocations is served, if the settings publish it."""
     if not app_settings().publish_revocations:

@@ -8,7 +8,7 @@ from django.core.checks import CheckMessage, Warning  # noqa: A004 - Django's ow
 
 from django_at_jwt.conf import RFC9700_PROFILE
 
-from .ids import UNREADABLE, CheckId, issues_tokens, when
+from .ids import UNREADABLE, CheckId, issues_tokens, system_check
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +24,7 @@ _NOT_LISTED: Final = {
 }
 
 
-@when(issues_tokens)
+@system_check(issues_tokens, deploy=True)
 def check_rfc9700(**_kwargs: Any) -> list[CheckMessage]:
     """Check that each setting of ``oauth2_provider_settings(profile="rfc9700")`` is on."""
     from django_at_jwt.authorization_server.rfc9700 import settings_off  # noqa: PLC0415 - a project that only verifies has no toolkit
@@ -71,7 +71,7 @@ def _hint(name: str) -> str:
     return f'Set OAUTH2_PROVIDER["{name}"] to {RFC9700_PROFILE[name]}. {_NOT_LISTED.get(name, _LISTED)}'
 
 
-@when(issues_tokens)
+@system_check(issues_tokens, deploy=True)
 def check_public_clients(**_kwargs: Any) -> list[CheckMessage]:
     """Check that no public client is registered for client credentials, for which it gets no token."""
     clients = _public_clients_with_credentials()

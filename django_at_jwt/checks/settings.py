@@ -21,13 +21,14 @@ from django_at_jwt.conf import (
 )
 from django_at_jwt.core.metadata import is_issuer
 
-from .ids import CheckId, imported, issues_tokens, problem_with_callable, settings_valid, when
+from .ids import CheckId, imported, issues_tokens, problem_with_callable, settings_valid, system_check
 
 # The pages of the documentation about settings that have their own.
 _PAGES: Final = {f'{SETTING_NAME}["CLAIM_MAPPERS"]': "Claim mappers"}
 _SPREAD: Final = "OAUTH2_PROVIDER = {**oauth2_provider_settings(), ...}"
 
 
+@system_check()
 def check_settings(**_kwargs: Any) -> list[CheckMessage]:
     """Check that ``AT_JWT`` contains only known settings with valid values."""
     return [
@@ -40,7 +41,7 @@ def check_settings(**_kwargs: Any) -> list[CheckMessage]:
     ]
 
 
-@when(issues_tokens)
+@system_check(issues_tokens)
 def check_issuer(**_kwargs: Any) -> list[CheckMessage]:
     """Check that the issuer is set to a URL without query and fragment (RFC 8414 section 2)."""
     issuer = local_issuer()
@@ -68,7 +69,7 @@ def check_issuer(**_kwargs: Any) -> list[CheckMessage]:
     ]
 
 
-@when(issues_tokens, settings_valid)
+@system_check(issues_tokens, settings_valid)
 def check_token_lifetime(**_kwargs: Any) -> list[CheckMessage]:
     """Check that the function that decides the lifetime of access tokens can be imported."""
     path = app_settings().token_lifetime
@@ -84,7 +85,7 @@ def check_token_lifetime(**_kwargs: Any) -> list[CheckMessage]:
     ]
 
 
-@when(issues_tokens)
+@system_check(issues_tokens)
 def check_access_token_generator(**_kwargs: Any) -> list[CheckMessage]:
     """Check that django-oauth-toolkit generates access tokens with this app."""
     if _names(toolkit_setting("ACCESS_TOKEN_GENERATOR"), ACCESS_TOKEN_GENERATOR):
@@ -98,7 +99,7 @@ def check_access_token_generator(**_kwargs: Any) -> list[CheckMessage]:
     ]
 
 
-@when(issues_tokens)
+@system_check(issues_tokens)
 def check_refresh_token_generator(**_kwargs: Any) -> list[CheckMessage]:
     """Check that refresh tokens are not generated like access tokens."""
     generator = toolkit_setting("REFRESH_TOKEN_GENERATOR")
@@ -115,7 +116,7 @@ def check_refresh_token_generator(**_kwargs: Any) -> list[CheckMessage]:
     ]
 
 
-@when(issues_tokens)
+@system_check(issues_tokens)
 def check_validator(**_kwargs: Any) -> list[CheckMessage]:
     """Check that the validator class inherits from this app's mixin."""
     from django_at_jwt.authorization_server.oauthlib_bridge import AccessTokenValidatorMixin  # noqa: PLC0415 - it imports the models

@@ -10,10 +10,10 @@ from django.core.exceptions import FieldDoesNotExist
 from django_at_jwt.conf import app_settings, token_user_model
 from django_at_jwt.core.subjects import AmbiguousSector, sector_of
 
-from .ids import UNREADABLE, CheckId, issues_tokens, problem_with_callable, settings_valid, when
+from .ids import UNREADABLE, CheckId, issues_tokens, problem_with_callable, settings_valid, system_check
 
 
-@when(issues_tokens, settings_valid)
+@system_check(issues_tokens, settings_valid)
 def check_subject(**_kwargs: Any) -> list[CheckMessage]:
     """Check that ``sub`` always identifies the same user (RFC 9068 section 2.2, OpenID Connect Core section 5.7)."""
     settings = app_settings()
@@ -32,7 +32,7 @@ def check_subject(**_kwargs: Any) -> list[CheckMessage]:
     return [*messages, *_check_field(settings.subject)] if "." not in settings.subject else messages
 
 
-@when(issues_tokens, settings_valid)
+@system_check(issues_tokens, settings_valid)
 def check_way_back(**_kwargs: Any) -> list[CheckMessage]:
     """Check that a client id that equals a user's ``sub`` can be detected (RFC 9068 section 5)."""
     settings = app_settings()
@@ -84,7 +84,7 @@ def _check_field(rule: str) -> list[CheckMessage]:
     return []
 
 
-@when(issues_tokens, settings_valid)
+@system_check(issues_tokens, settings_valid)
 def check_sectors(**_kwargs: Any) -> list[CheckMessage]:
     """Check that each client has exactly one sector if subjects are pairwise (OpenID Connect Core section 8.1)."""
     if app_settings().pairwise_subject_key is None:

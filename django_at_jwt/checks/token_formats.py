@@ -11,7 +11,7 @@ from django_at_jwt.core.quotation import quote
 from django_at_jwt.core.resource_servers import TokenFormat
 from django_at_jwt.resource_server.protected_resources import named_by_views
 
-from .ids import UNREADABLE, CheckId, issues_tokens, settings_valid, views_take_access_tokens, when
+from .ids import UNREADABLE, CheckId, issues_tokens, settings_valid, system_check, views_take_access_tokens
 from .resource_servers import registered_servers
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _MOST_NAMED = 3
 
 
-@when(issues_tokens, settings_valid, views_take_access_tokens)
+@system_check(issues_tokens, settings_valid, views_take_access_tokens)
 def check_opaque_tokens_are_accepted(**_kwargs: Any) -> list[CheckMessage]:
     """Check that the views of this project accept the opaque tokens that clients get for them."""
     if app_settings().accept_opaque_tokens:

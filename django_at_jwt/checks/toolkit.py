@@ -10,7 +10,7 @@ from django.core.checks import CheckMessage, Error, Warning  # noqa: A004 - Djan
 
 from django_at_jwt.conf import access_token_lifetime, has_lifetime_function, toolkit_model, toolkit_setting
 
-from .ids import CheckId, issues_tokens, when
+from .ids import CheckId, issues_tokens, system_check
 
 # The latest minor version with which the tests pass.
 _TESTED: Final = (3, 4)
@@ -18,7 +18,7 @@ _TESTED: Final = (3, 4)
 _USUAL_LENGTH: Final = 1000
 
 
-@when(issues_tokens)
+@system_check(issues_tokens)
 def check_toolkit_version(**_kwargs: Any) -> list[CheckMessage]:
     """Check that this version was tested with the installed django-oauth-toolkit."""
     import oauth2_provider  # noqa: PLC0415 - not always installed
@@ -39,7 +39,7 @@ def check_toolkit_version(**_kwargs: Any) -> list[CheckMessage]:
     ]
 
 
-@when(issues_tokens)
+@system_check(issues_tokens)
 def check_token_fields(**_kwargs: Any) -> list[CheckMessage]:
     """Check that swapped models can store the tokens."""
     access_token = toolkit_model("ACCESS_TOKEN_MODEL")
@@ -64,7 +64,7 @@ def check_token_fields(**_kwargs: Any) -> list[CheckMessage]:
     return messages
 
 
-@when(issues_tokens)
+@system_check(issues_tokens)
 def check_lifetime_function(**_kwargs: Any) -> list[CheckMessage]:
     """Check that the longest lifetime of access tokens is known."""
     if not has_lifetime_function():

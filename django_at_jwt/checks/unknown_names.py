@@ -8,13 +8,13 @@ from django.core.checks import CheckMessage, Warning  # noqa: A004 - Django's ow
 
 from django_at_jwt.conf import app_settings
 
-from .ids import UNREADABLE, CheckId, issues_tokens, settings_valid, when
+from .ids import UNREADABLE, CheckId, issues_tokens, settings_valid, system_check
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
 
-@when(issues_tokens, settings_valid)
+@system_check(issues_tokens, settings_valid)
 def check_names_in_settings(*, databases: Sequence[str] | None = None, **_kwargs: Any) -> list[CheckMessage]:
     """Check that the clients and scopes that the settings name exist; only with ``check --database``."""
     if not databases:

@@ -9,7 +9,7 @@ from django.core.checks import CheckMessage, Warning  # noqa: A004 - Django's ow
 
 from django_at_jwt.conf import app_settings, toolkit_setting
 
-from .ids import UNREADABLE, CheckId, has_root_urlconf, imported, issues_tokens, settings_valid, when
+from .ids import UNREADABLE, CheckId, has_root_urlconf, imported, issues_tokens, settings_valid, system_check
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,7 +26,7 @@ _PACKAGES = frozenset({"django_at_jwt", "oauth2_provider", "oauthlib"})
 _READS_ROW = "authorization_flow_token_response"
 
 
-@when(issues_tokens, settings_valid)
+@system_check(issues_tokens, settings_valid)
 def check_unstored_tokens(**_kwargs: Any) -> list[CheckMessage]:
     """Check that nothing depends on rows that access tokens do not have."""
     if not _some_are_unstored():

@@ -10,7 +10,7 @@ from django.core.checks import CheckMessage, Error, Warning  # noqa: A004 - Djan
 from django_at_jwt.conf import local_issuer
 from django_at_jwt.core.metadata import is_issuer
 
-from .ids import CheckId, has_root_urlconf, issues_tokens, when
+from .ids import CheckId, has_root_urlconf, issues_tokens, system_check
 from .metadata import has_metadata
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ _LOST: Final[Mapping[str, str]] = {
 }
 
 
-@when(issues_tokens, has_root_urlconf)
+@system_check(issues_tokens, has_root_urlconf)
 def check_urls(**_kwargs: Any) -> list[CheckMessage]:
     """Check that this app's views serve the endpoints, and that the metadata is where the issuer implies."""
     from django_at_jwt.authorization_server.endpoint_urls import endpoint_path, first_path, mounted_views  # noqa: PLC0415

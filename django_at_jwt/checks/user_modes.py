@@ -15,7 +15,7 @@ from django_at_jwt.core.subjects import UserMode
 from django_at_jwt.resource_server.users.lookup import wrong_user_model
 from django_at_jwt.resource_server.users.resolution import user_options
 
-from .ids import UNREADABLE, CheckId, problem_with_callable, settings_valid, when
+from .ids import UNREADABLE, CheckId, problem_with_callable, settings_valid, system_check
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from django_at_jwt.resource_server.users.lookup import UserOptions
 
 
-@when(settings_valid)
+@system_check(settings_valid)
 def check_user_modes(**_kwargs: Any) -> list[CheckMessage]:
     """Check that the functions, the field or the table that each issuer's users are looked up with exist."""
     issuers = _issuers_with_users()
@@ -43,7 +43,7 @@ def check_user_modes(**_kwargs: Any) -> list[CheckMessage]:
     return [Error(problem, hint=hint, id=CheckId.UNUSABLE_USER_MODE) for problem, hint in problems]
 
 
-@when(settings_valid)
+@system_check(settings_valid)
 def check_user_model(**_kwargs: Any) -> list[CheckMessage]:
     """Check that the local issuer's subjects are looked up in the user table that they come from."""
     options = _issuers_with_users().get(local_issuer())
@@ -53,7 +53,7 @@ def check_user_model(**_kwargs: Any) -> list[CheckMessage]:
     return [] if problem is None else [Error(problem[0], hint=problem[1], id=CheckId.WRONG_USER_MODEL)]
 
 
-@when(settings_valid)
+@system_check(settings_valid)
 def check_table_of_subjects(**_kwargs: Any) -> list[CheckMessage]:
     """Check that the table of subjects exists if users are looked up in it."""
     if not _issuers_with_table() or not apps.is_installed("django_at_jwt"):

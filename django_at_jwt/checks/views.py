@@ -8,13 +8,13 @@ from django.core.checks import CheckMessage, Warning  # noqa: A004 - Django's ow
 from django.http import HttpRequest
 from django.urls import URLResolver, get_resolver
 
-from .ids import CheckId, has_root_urlconf, views_take_access_tokens, when
+from .ids import CheckId, has_root_urlconf, system_check, views_take_access_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 
-@when(has_root_urlconf, views_take_access_tokens)
+@system_check(has_root_urlconf, views_take_access_tokens)
 def check_authentication_classes(**_kwargs: Any) -> list[CheckMessage]:
     """Check that ``AccessTokenAuthentication`` is first, so that requests without credentials get its challenge."""
     return [
@@ -33,7 +33,7 @@ def check_authentication_classes(**_kwargs: Any) -> list[CheckMessage]:
     ]
 
 
-@when(has_root_urlconf, views_take_access_tokens)
+@system_check(has_root_urlconf, views_take_access_tokens)
 def check_other_bearer_tokens(**_kwargs: Any) -> list[CheckMessage]:
     """Check that authentication classes after ``AccessTokenAuthentication`` receive their tokens."""
     messages: list[CheckMessage] = []
