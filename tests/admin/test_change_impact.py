@@ -21,7 +21,7 @@ from django_at_jwt.core.profile import encode_json
 from django_at_jwt.models import ClaimMapper, ResourceServer, SigningKey
 from tests.conftest import decoded
 
-from .pages import confirm, fields_of, is_shown, send
+from .pages import confirm, fields_of, is_shown, may, send
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("signing_keys")]
 
@@ -29,12 +29,6 @@ LIST = "/admin/django_at_jwt/claimmapper/"
 ADD = f"{LIST}add/"
 SERVERS = "/admin/django_at_jwt/resourceserver/"
 MAIL = {"name": "mail", "claim": "email", "source_kind": "user", "source_user": "email"}
-
-
-@pytest.fixture
-def admin(client, db):
-    client.force_login(get_user_model().objects.create_superuser("admin", "admin@example.com"))
-    return client
 
 
 @pytest.fixture
@@ -202,7 +196,7 @@ class TestRaces:
     def test_stamp_of_another_user_or_another_row(self, admin, client, user, web, mapper):
         other = make("other", "other", {"kind": "groups"}, type="strings")
         page = send(admin, change(mapper), claim="mine")
-        assert client.post(change(other), fields_of(page)).status_code == 200
+        assert admin.post(change(other), fields_of(page)).status_code == 200
         get_user_model().objects.create_superuser("second")
         client.force_login(get_user_model().objects.get(username="second"))
         assert is_shown(confirm(client, page))
@@ -327,11 +321,8 @@ class TestResourceServers:
 
 class TestPermissions:
     @pytest.fixture
-    def staff(self, client):
-        staff = get_user_model().objects.create_user("staff", is_staff=True)
-        codenames = ["add_claimmapper", "change_claimmapper", "delete_claimmapper", "view_claimmapper"]
-        staff.user_permissions.set(Permission.objects.filter(codename__in=codenames))
-        client.force_login(staff)
+    def staff(self, staff):
+        may(staff, "add_claimmapper", "change_claimmapper", "delete_claimmapper", "view_claimmapper")
         return staff
 
     def test_without_the_preview_permission_no_value_is_shown(self, client, staff, user, web, mapper):
@@ -355,7 +346,7 @@ class TestPermissions:
         assert not LogEntry.objects.filter(object_repr="alice").exists()
 
     def test_with_it_the_preview_is_in_the_history_of_the_user(self, client, staff, user, web, mapper):
-        staff.user_permissions.add(Permission.objects.get(codename="preview_claimmapper"))
+        may(staff, "preview_claimmapper")
         staff = get_user_model().objects.get(pk=staff.pk)
         assert "alice@example.com" in send(client, change(mapper), claim="mail").content.decode()
         entry = LogEntry.objects.get(object_id=str(user.pk), content_type__model="user")

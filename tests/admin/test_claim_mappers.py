@@ -7,7 +7,7 @@ import re
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth import get_user_model
-from django.contrib.auth.models import Group, Permission
+from django.contrib.auth.models import Group
 from django.urls import reverse
 
 from django_at_jwt.authorization_server.resource_servers import registry
@@ -17,7 +17,7 @@ from django_at_jwt.models import ClaimMapper, ResourceServer, claim_mapper
 from tests.conftest import captured_statements, decoded
 from tests.people.models import Department, Profile
 
-from .pages import confirm, fields_of, fill_in, is_shown, send, text_of
+from .pages import confirm, fields_of, fill_in, is_shown, may, send, text_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("signing_keys")]
 
@@ -28,12 +28,6 @@ ADD = f"{LIST}add/"
 @register_claim_source("tests.house", type="integer", label="House", is_personal=False)
 def tenant(context):
     return 7
-
-
-@pytest.fixture
-def admin(client, db):
-    client.force_login(get_user_model().objects.create_superuser("admin"))
-    return client
 
 
 @pytest.fixture(autouse=True)
@@ -527,7 +521,7 @@ class TestList:
         assert shown(source="template") == []
         assert "No claim mappers yet" not in admin.get(LIST, {"source": "template"}).content.decode()
 
-    def test_empty_list_says_how_to_start(self, admin, client):
+    def test_empty_list_says_how_to_start(self, admin):
         text = admin.get(LIST).content.decode()
         assert "No claim mappers yet: tokens have protocol claims only." in text
         assert f'<a href="{ADD}">add a claim mapper</a>' in text
@@ -540,7 +534,7 @@ class TestList:
 
     def test_empty_list_has_no_links_without_the_permission(self, client):
         viewer = get_user_model().objects.create_user("viewer", is_staff=True)
-        viewer.user_permissions.add(Permission.objects.get(codename="view_claimmapper"))
+        may(viewer, "view_claimmapper")
         client.force_login(viewer)
         text = client.get(LIST).content.decode()
         assert "No claim mappers yet" in text
@@ -571,22 +565,14 @@ class TestReadyMade:
         assert is_shown(admin.post(f"{LIST}ready-made/email/"))
         assert not ClaimMapper.objects.exists()
 
-    def test_sets_need_the_permission_to_add_mappers(self, client):
-        staff = get_user_model().objects.create_user("staff", is_staff=True)
-        client.force_login(staff)
+    def test_sets_need_the_permission_to_add_mappers(self, client, staff):
         assert client.get(f"{LIST}ready-made/email/").status_code == 403
-        staff.user_permissions.add(Permission.objects.get(codename="view_claimmapper"))
+        may(staff, "view_claimmapper")
         assert client.get(f"{LIST}ready-made/email/").status_code == 403
         assert "ready-made" not in client.get(LIST).content.decode()
 
 
 class TestPermissions:
-    @pytest.fixture
-    def staff(self, client):
-        staff = get_user_model().objects.create_user("staff", is_staff=True)
-        client.force_login(staff)
-        return staff
-
     def test_without_any(self, client, staff):
         row = ClaimMapper.objects.create(name="m", claim="c", source={"kind": "groups"}, type="strings")
         for address in (LIST, ADD, change(row), f"{change(row)[:-7]}delete/"):
@@ -609,7 +595,7 @@ class TestPermissions:
 
     @pytest.mark.parametrize("lookup", ["transforms__icontains=a key", "transforms__0__key__startswith=a"])
     def test_no_filter_reveals_the_key_of_a_hash(self, lookup, client, staff):
-        staff.user_permissions.add(Permission.objects.get(codename="view_claimmapper"))
+        may(staff, "view_claimmapper")
         hashed = {"kind": "hash", "key": "a key of 16 letters"}
         ClaimMapper.objects.create(name="mail", claim="mail", source={"kind": "user"}, transforms=[hashed])
         assert client.get(f"{LIST}?{lookup}").status_code == 400
@@ -617,7 +603,7 @@ class TestPermissions:
 
     def test_view_permission_shows_sentences(self, client, staff):
         row = ClaimMapper.objects.create(name="m", claim="c", source={"kind": "groups"}, type="strings")
-        staff.user_permissions.add(Permission.objects.get(codename="view_claimmapper"))
+        may(staff, "view_claimmapper")
         page = client.get(change(row))
         assert page.status_code == 200
         assert "the user&#x27;s groups" in page.content.decode()
@@ -667,7 +653,7 @@ class TestPreview:
         row = ClaimMapper.objects.create(name="mail", claim="email", source={"kind": "user", "path": "email"})
         viewer = get_user_model().objects.create_user("viewer", is_staff=True)
         names = ["view_claimmapper", "add_claimmapper", "preview_claimmapper"]
-        viewer.user_permissions.set(Permission.objects.filter(codename__in=names))
+        may(viewer, *names)
         client.force_login(viewer)
         text = client.get(change(row)).content.decode()
         # Without a form there are no unsaved values to preview, only the stored mapper.
@@ -683,7 +669,7 @@ class TestPreview:
     def test_needs_the_permission(self, client, user):
         editor = get_user_model().objects.create_user("editor", is_staff=True)
         names = ["add_claimmapper", "view_claimmapper"]
-        editor.user_permissions.set(Permission.objects.filter(codename__in=names))
+        may(editor, *names)
         client.force_login(editor)
         assert "_preview" not in client.get(ADD).content.decode()
         assert send(client, ADD, **DEPARTMENT, _preview="Preview", _save=None).status_code == 403

@@ -7,7 +7,6 @@ from html import unescape
 from urllib.parse import quote_plus
 
 import pytest
-from django.contrib.auth import get_user_model
 from django.urls import reverse
 
 from django_at_jwt.authorization_server.client_options import stores_access_tokens, token_format_of
@@ -21,12 +20,6 @@ pytestmark = pytest.mark.django_db
 
 NAME = "admin:django_at_jwt_clientoptions"
 FORM = "application/x-www-form-urlencoded"
-
-
-@pytest.fixture
-def admin(client, db):
-    client.force_login(get_user_model().objects.create_superuser("admin"))
-    return client
 
 
 def add(admin, client_id, stores="", token_format=""):
@@ -93,10 +86,8 @@ def test_client_is_switched_from_its_page(admin, service):
     ],
     ids=["none", "view", "add", "change without options"],
 )
-def test_permissions_for_the_format_of_a_client(names, shows, links, client, service, django_user_model):
-    staff = django_user_model.objects.create_user("staff", is_staff=True)
+def test_permissions_for_the_format_of_a_client(names, shows, links, client, service, staff):
     may(staff, f"view_{service.application._meta.model_name}", *names)
-    client.force_login(staff)
     page = client.get(client_page(service))
     shown = page.content.decode().partition('id="at-jwt-format"')[2].partition("</fieldset>")[0]
     assert (bool(shown), "href" in shown) == (shows, links)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 from django.contrib.admin.models import LogEntry
-from django.contrib.auth import get_user_model
 from django.urls import reverse
 
 from django_at_jwt.models import IntrospectionClient
@@ -12,12 +11,6 @@ from django_at_jwt.models import IntrospectionClient
 pytestmark = pytest.mark.django_db
 
 NAME = "admin:django_at_jwt_introspectionclient"
-
-
-@pytest.fixture
-def admin(client, db):
-    client.force_login(get_user_model().objects.create_superuser("admin"))
-    return client
 
 
 def test_added_and_deleted_but_never_changed(admin, service):

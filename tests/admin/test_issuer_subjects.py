@@ -34,12 +34,10 @@ def row(user):
 
 
 @pytest.fixture
-def staff(client, django_user_model):
-    staff = django_user_model.objects.create_user("staff", is_staff=True)
+def staff(staff):
     permissions = Permission.objects.filter(content_type__model="issuersubject")
     assert permissions.count() == 4
     staff.user_permissions.set(permissions)
-    client.force_login(staff)
     return staff
 
 

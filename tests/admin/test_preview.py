@@ -8,7 +8,7 @@ import re
 import pytest
 from django.conf import settings
 from django.contrib.admin.models import LogEntry
-from django.contrib.auth.models import Group, Permission
+from django.contrib.auth.models import Group
 from django.urls import reverse
 
 from django_at_jwt import claims
@@ -16,17 +16,15 @@ from django_at_jwt.models import ClaimMapper, ResourceServer
 from tests.commands import run
 from tests.conftest import captured_statements, decoded
 
-from .pages import fields_of, is_shown, send
+from .pages import fields_of, is_shown, may, send
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("signing_keys")]
 PAGE = "admin:django_at_jwt_preview"
 
 
 @pytest.fixture
-def staff(client, django_user_model):
-    person = django_user_model.objects.create_user("staff", is_staff=True)
-    person.user_permissions.add(Permission.objects.get(codename="preview_claimmapper"))
-    client.force_login(person)
+def staff(client, staff):
+    may(staff, "preview_claimmapper")
     return client
 
 
@@ -231,7 +229,7 @@ def test_links_from_other_pages(admin_client, client, web, user, mail):
 
 def test_no_link_without_the_permission(client, user, django_user_model):
     person = django_user_model.objects.create_user("other", is_staff=True)
-    person.user_permissions.add(Permission.objects.get(codename="view_user"))
+    may(person, "view_user")
     client.force_login(person)
     page = client.get(reverse("admin:auth_user_change", args=[user.pk]))
     assert page.status_code == 200
@@ -261,7 +259,7 @@ def test_viewers_of_users_and_clients_search_for_them(admin_client):
 
 def test_index_has_no_entry_without_the_permission(client, django_user_model):
     person = django_user_model.objects.create_user("other", is_staff=True)
-    person.user_permissions.add(Permission.objects.get(codename="view_claimmapper"))
+    may(person, "view_claimmapper")
     client.force_login(person)
     page = client.get(reverse("admin:index"))
     assert reverse("admin:django_at_jwt_claimmapper_changelist") in page.content.decode()

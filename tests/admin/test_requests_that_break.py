@@ -31,12 +31,6 @@ NEW = {"identifier": ORDERS, "name": "Orders", "scopes": "read", "open_to_all_cl
 
 
 @pytest.fixture
-def admin(client, db):
-    client.force_login(get_user_model().objects.create_superuser("admin", "admin@example.com"))
-    return client
-
-
-@pytest.fixture
 def notes(settings):
     """The only API, which names no scopes."""
     settings.AT_JWT = {"SIGNING_ALGORITHMS": ["RS256"]}

@@ -7,8 +7,6 @@ from html import unescape
 
 import pytest
 from django.contrib.admin.models import LogEntry
-from django.contrib.auth import get_user_model
-from django.contrib.auth.models import Permission
 from django.urls import reverse
 from django.utils import translation
 
@@ -17,7 +15,7 @@ from django_at_jwt.core.jose.algorithms import ALGORITHMS
 from django_at_jwt.models import ResourceServer
 from tests.conftest import captured_statements
 
-from .pages import confirm, fill_in, is_shown
+from .pages import confirm, fill_in, is_shown, may
 
 pytestmark = pytest.mark.django_db
 
@@ -25,12 +23,6 @@ LIST = "admin:django_at_jwt_resourceserver_changelist"
 ADD = "admin:django_at_jwt_resourceserver_add"
 MAIL = "https://mail.example.com/"
 FORM = {"identifier": MAIL, "name": "Mail", "enabled": "on", "open_to_all_clients": "on", "token_format": "at+jwt"}
-
-
-@pytest.fixture
-def admin(client, db):
-    client.force_login(get_user_model().objects.create_superuser("admin"))
-    return client
 
 
 def save(client, address, sent):
@@ -376,22 +368,18 @@ def test_list_costs_the_same_statements_for_any_number_of_rows(admin, monkeypatc
     assert statements(2) == statements(20)
 
 
-def test_pages_need_the_permissions_of_the_model(client, db):
-    staff = get_user_model().objects.create_user("staff", is_staff=True)
-    client.force_login(staff)
+def test_pages_need_the_permissions_of_the_model(client, staff):
     assert client.get(reverse(LIST)).status_code == 403
-    staff.user_permissions.add(Permission.objects.get(codename="view_resourceserver"))
+    may(staff, "view_resourceserver")
     assert client.get(reverse(LIST)).status_code == 200
     assert save(client, reverse(ADD), FORM).status_code == 403
     assert not ResourceServer.objects.exists()
 
 
-def test_page_of_a_row_that_may_only_be_viewed(client, settings, db):
+def test_page_of_a_row_that_may_only_be_viewed(client, staff, settings):
     settings.AT_JWT = {"DEFAULT_RESOURCE": settings.API}
     row = ResourceServer.objects.create(identifier=MAIL, name="Mail")
-    staff = get_user_model().objects.create_user("staff", is_staff=True)
-    staff.user_permissions.add(Permission.objects.get(codename="view_resourceserver"))
-    client.force_login(staff)
+    may(staff, "view_resourceserver")
     page = client.get(reverse("admin:django_at_jwt_resourceserver_change", args=[row.pk]))
     assert page.status_code == 200
     assert MAIL in page.content.decode()

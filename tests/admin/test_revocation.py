@@ -23,7 +23,7 @@ from django_at_jwt.admin_mixins import LogOutEverywhereMixin
 from django_at_jwt.models import Authorization, DenyListEntry
 from django_at_jwt.models.authorization import EndReason
 from tests.admin.pages import fill_in, may, press_revoke, text_of
-from tests.authorization_server.revocation.grants import entries, granted
+from tests.authorization_server.revocation.grants import entries
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("keys_made_quickly", "signing_keys")]
 
@@ -33,21 +33,9 @@ NAMES = ("user", "client")
 
 
 @pytest.fixture
-def tokens(web, user, signing_keys):
-    return granted(web, web.code_flow(user))
-
-
-@pytest.fixture
 def page_of(tokens, user):
     """The address of the page that revokes the tokens of a user or a client."""
     return {"user": f"{LIST}user/{user.pk}/", "client": f"{LIST}client/{tokens.client.application.pk}/"}
-
-
-@pytest.fixture
-def staff(client, django_user_model):
-    user = django_user_model.objects.create_user("staff", is_staff=True)
-    client.force_login(user)
-    return user
 
 
 class TestUserAndClient:

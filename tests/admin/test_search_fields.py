@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 from django.contrib.auth import get_user_model
-from django.contrib.auth.models import Group, Permission
+from django.contrib.auth.models import Group
 from oauth2_provider.models import get_application_model
 
 from django_at_jwt.models import ClaimMapper, IntrospectionClient, ResourceServer
 from tests.conftest import captured_statements
 
-from .pages import confirm, send
+from .pages import confirm, may, send
 
 pytestmark = pytest.mark.django_db
 
@@ -19,12 +19,6 @@ MODELS = ("claimmapper", "resourceserver", "introspectionclient", "clientoptions
 
 def address(model, page):
     return f"/admin/django_at_jwt/{model}/{page}/"
-
-
-@pytest.fixture
-def admin(client, db):
-    client.force_login(get_user_model().objects.create_superuser("admin"))
-    return client
 
 
 def make_clients(**by_id):
@@ -78,9 +72,9 @@ def test_needs_the_permission_to_use_the_form(client, model):
     make_clients(shop={"name": ""})
     person = get_user_model().objects.create_user("person", is_staff=True)
     client.force_login(person)
-    person.user_permissions.add(Permission.objects.get(codename=f"view_{model}"))
+    may(person, f"view_{model}")
     assert client.get(address(model, "clients")).status_code == 403
-    person.user_permissions.add(Permission.objects.get(codename=f"add_{model}"))
+    may(person, f"add_{model}")
     assert len(found(client, model)) == 1
     client.logout()
     assert client.get(address(model, "clients")).status_code == 302
@@ -177,9 +171,9 @@ def test_groups_are_found(admin):
 def test_search_needs_the_permission_to_use_its_form(client, search, permission):
     person = get_user_model().objects.create_user("person", is_staff=True)
     client.force_login(person)
-    person.user_permissions.add(Permission.objects.get(codename="view_claimmapper"))
+    may(person, "view_claimmapper")
     assert client.get(f"/admin/django_at_jwt/{search}/").status_code == 403
-    person.user_permissions.add(Permission.objects.get(codename=permission))
+    may(person, permission)
     assert client.get(f"/admin/django_at_jwt/{search}/").status_code == 200
 
 

@@ -11,6 +11,7 @@ from django.utils import timezone
 from django.utils.html import escape
 
 from django_at_jwt.models import SigningKey, SigningKeyEvent
+from tests.admin.pages import may
 from tests.commands import run
 from tests.conftest import captured_statements
 
@@ -79,12 +80,10 @@ def test_events_can_be_filtered_and_not_changed(signing_keys, admin_client):
     assert SigningKeyEvent.objects.filter(pk=event.pk).exists()
 
 
-def test_history_needs_the_permission_to_view_keys(signing_keys, client, django_user_model):
-    staff = django_user_model.objects.create_user("staff", is_staff=True)
-    client.force_login(staff)
+def test_history_needs_the_permission_to_view_keys(signing_keys, client, staff):
     pages = (f"{LIST}{signing_keys[0].pk}/history/", EVENTS)
     assert {client.get(page).status_code for page in pages} == {403}
-    staff.user_permissions.add(Permission.objects.get(codename="view_signingkey"))
+    may(staff, "view_signingkey")
     assert {client.get(page).status_code for page in pages} == {200}
     assert Permission.objects.filter(content_type__model="signingkeyevent").count() == 0
 

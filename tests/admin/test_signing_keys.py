@@ -10,7 +10,6 @@ from types import ModuleType
 import pytest
 from django.contrib import admin
 from django.contrib.admin.models import LogEntry
-from django.contrib.auth.models import Permission
 from django.db import OperationalError, connections
 from django.urls import include, path, resolve
 from django.utils import timezone
@@ -26,6 +25,7 @@ from django_at_jwt.authorization_server.keys.rotation import safe_to_purge_after
 from django_at_jwt.core.errors import NoSigningKey
 from django_at_jwt.core.key_lifecycle import KeyState
 from django_at_jwt.models import IssuedToken, SigningKey
+from tests.admin.pages import may
 from tests.conftest import captured_statements, made_instances
 from tests.signing_key_rows import key_in
 
@@ -72,13 +72,6 @@ def test_page_of_a_revoked_key_agrees_with_the_list(signing_keys, admin_client):
     assert re.search(rf'class="field-signs_until">[^/]*>{day}<', listed)
 
 
-def test_page_of_a_key_revoked_before_it_signed_says_never(signing_keys, admin_client):
-    announced = key_in(KeyState.ANNOUNCED)
-    SigningKey.objects.filter(pk=announced.pk).update(revoked_at=timezone.now())
-    rows = rows_of(admin_client.get(f"{LIST}{announced.pk}/change/").content.decode())
-    assert (rows["signing_at"], rows["retained_at"]) == ("never", "-")
-
-
 def test_page_says_that_only_the_settings_revoke_a_key(signing_keys, admin_client, settings):
     key = key_in(KeyState.SIGNING)
     settings.AT_JWT = {**settings.AT_JWT, "REVOKED_KIDS": [key.kid]}
@@ -96,9 +89,13 @@ def test_page_says_that_only_the_settings_revoke_a_key(signing_keys, admin_clien
     assert admin_client.get(f"{change}revoke/").status_code == 200
 
 
-def test_key_that_the_settings_revoked_before_it_signed_never_signs(signing_keys, admin_client, settings):
+@pytest.mark.parametrize("by_setting", [True, False])
+def test_page_of_a_key_revoked_before_it_signed_says_never(by_setting, signing_keys, admin_client, settings):
     key = key_in(KeyState.ANNOUNCED)
-    settings.AT_JWT = {**settings.AT_JWT, "REVOKED_KIDS": [key.kid]}
+    if by_setting:
+        settings.AT_JWT = {**settings.AT_JWT, "REVOKED_KIDS": [key.kid]}
+    else:
+        SigningKey.objects.filter(pk=key.pk).update(revoked_at=timezone.now())
     rows = rows_of(admin_client.get(f"{LIST}{key.pk}/change/").content.decode())
     assert (rows["signing_at"], rows["retained_at"]) == ("never", "-")
 
@@ -187,10 +184,6 @@ class TestFilters:
             "RS256",
         ]
 
-    def test_unknown_values_are_no_error(self, keys, admin_client):
-        assert len(admin_client.get(f"{LIST}?state=x").context["cl"].result_list) == SigningKey.objects.count()
-        assert len(admin_client.get(f"{LIST}?algorithm=x&q=y").context["cl"].result_list) == 0
-
 
 def test_list_reads_no_row_of_a_retired_key_for_the_timeline(signing_keys, admin_client):
     now = timezone.now()
@@ -277,11 +270,9 @@ def test_nothing_can_be_changed(signing_keys, admin_client):
     assert SigningKey.objects.count() == len(signing_keys)
 
 
-def test_permission_is_needed(signing_keys, client, django_user_model):
-    staff = django_user_model.objects.create_user("staff", is_staff=True)
-    client.force_login(staff)
+def test_permission_is_needed(signing_keys, client, staff):
     assert client.get(LIST).status_code == 403
-    staff.user_permissions.add(Permission.objects.get(codename="view_signingkey"))
+    may(staff, "view_signingkey")
     assert client.get(LIST).status_code == 200
 
 
@@ -289,7 +280,7 @@ def test_permission_is_needed(signing_keys, client, django_user_model):
     "lookup", ["private_jwe__startswith=e", "private_jwe__contains=.", "private_jwe=x", "revocation_reason__regex=x"]
 )
 def test_no_filter_reveals_the_private_key(lookup, signing_keys, client, staff):
-    may(staff, "view")
+    may(staff, "view_signingkey")
     assert client.get(f"{LIST}?{lookup}").status_code == 400
     assert client.get(f"{LIST}?q={signing_keys[0].kid}&o=1").status_code == 200
 
@@ -306,24 +297,9 @@ def test_every_date_has_one_format(signing_keys, admin_client, settings):
     assert str(SigningKey._meta.get_field("last_token_expires_at").help_text) in pages[0]
 
 
-def test_states_have_names(signing_keys):
-    assert {key.state_name() for key in signing_keys} == {"signing", "announced"}
-
-
 def text_of(page):
     """Return what a page says, without markup."""
     return " ".join(re.sub("<[^>]+>", "", page.content.decode()).split()).replace("\xa0", " ")
-
-
-def may(user, *names):
-    user.user_permissions.add(*Permission.objects.filter(codename__in=[f"{name}_signingkey" for name in names]))
-
-
-@pytest.fixture
-def staff(client, django_user_model):
-    user = django_user_model.objects.create_user("staff", is_staff=True)
-    client.force_login(user)
-    return user
 
 
 class TestRotate:
@@ -393,11 +369,11 @@ class TestRotate:
         assert admin_client.post(LIST, action)["Location"] == f"{LIST}rotate/?algorithm=RS256"
 
     def test_page_needs_the_permission_to_rotate(self, signing_keys, client, staff):
-        may(staff, "view", "revoke")
+        may(staff, "view_signingkey", "revoke_signingkey")
         assert client.get(f"{LIST}rotate/").status_code == 403
         assert client.post(f"{LIST}rotate/").status_code == 403
         assert "Schedule early rotation" not in client.get(LIST).content.decode()
-        may(staff, "rotate")
+        may(staff, "rotate_signingkey")
         assert client.get(f"{LIST}rotate/").status_code == 200
         assert "Schedule early rotation" in client.get(LIST).content.decode()
 
@@ -511,8 +487,6 @@ class TestRevoke:
         assert re.search('aria-describedby="[^"]*id_reason_error"', tag)
         key.refresh_from_db()
         assert key.revoked_at is None
-        page = admin_client.get(f"{LIST}{key_in(KeyState.ANNOUNCED).pk}/revoke/").content.decode()
-        assert "No live access token of this key is stored." in page
 
     def test_only_usable_key_is_refused_with_a_message(self, signing_keys, admin_client):
         key = key_in(KeyState.SIGNING)
@@ -537,10 +511,10 @@ class TestRevoke:
 
     def test_page_needs_the_permission_to_revoke(self, signing_keys, client, staff):
         key = key_in(KeyState.SIGNING)
-        may(staff, "view", "rotate")
+        may(staff, "view_signingkey", "rotate_signingkey")
         assert client.get(f"{LIST}{key.pk}/revoke/").status_code == 403
         assert client.post(f"{LIST}{key.pk}/revoke/", {"reason": "x"}).status_code == 403
         assert "revoke/" not in client.get(f"{LIST}{key.pk}/change/").content.decode()
-        may(staff, "revoke")
+        may(staff, "revoke_signingkey")
         assert "revoke/" in client.get(f"{LIST}{key.pk}/change/").content.decode()
         assert client.get(f"{LIST}{key.pk}/revoke/").status_code == 200

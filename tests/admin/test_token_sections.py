@@ -33,11 +33,6 @@ BILLING = "https://billing.example.com/"
 
 
 @pytest.fixture
-def tokens(web, user, signing_keys):
-    return granted(web, web.code_flow(user))
-
-
-@pytest.fixture
 def user_page(user):
     return reverse("admin:auth_user_change", args=[user.pk])
 
@@ -50,13 +45,6 @@ def client_page(web):
 @pytest.fixture
 def revoke_page(tokens):
     return f"/admin/django_at_jwt/denylistentry/authorization/{tokens.authorization.identifier}/"
-
-
-@pytest.fixture
-def staff(client, django_user_model):
-    user = django_user_model.objects.create_user("staff", is_staff=True)
-    client.force_login(user)
-    return user
 
 
 def shown(client, address, name="at-jwt-authorizations"):

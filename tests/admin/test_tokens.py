@@ -18,20 +18,8 @@ REVOKE = "/admin/django_at_jwt/denylistentry/add/"
 
 
 @pytest.fixture
-def tokens(web, user, signing_keys):
-    return granted(web, web.code_flow(user))
-
-
-@pytest.fixture
 def other(web, user, signing_keys, tokens):
     return granted(web, web.code_flow(user))
-
-
-@pytest.fixture
-def staff(client, django_user_model):
-    user = django_user_model.objects.create_user("staff", is_staff=True)
-    client.force_login(user)
-    return user
 
 
 def found(client, term):
