@@ -84,6 +84,7 @@ class TestRevoke:
         assert "You would have to tell the clients" in said
         said = run("revoke_signing_key", kid, "--reason", "x", "--dry-run", "--revoke-refresh-tokens")
         assert "Refresh tokens to be revoked: 1. Their users would have to log in again." in said
+        assert get_refresh_token_model().objects.filter(revoked=None).count() == 1
 
     @pytest.mark.parametrize("options", [(), ("--revoke-refresh-tokens",)])
     def test_key_without_tokens_affects_no_client(self, options, signing_keys):
@@ -109,13 +110,6 @@ class TestRevoke:
         run("revoke_signing_key", key.kid, "--reason", "a \udcff")
         key.refresh_from_db()
         assert key.revocation_reason == "a ?"
-
-    def test_dry_run_counts_the_refresh_tokens(self, signing_keys, web, user):
-        web.code_flow(user)
-        kid = key_in(KeyState.SIGNING).kid
-        said = run("revoke_signing_key", kid, "--reason", "x", "--dry-run", "--revoke-refresh-tokens")
-        assert "Refresh tokens to be revoked: 1." in said
-        assert get_refresh_token_model().objects.filter(revoked=None).count() == 1
 
     def test_key_that_came_from_the_toolkits_setting_leaves_the_set_too(self, db, settings, client):
         pem = JWK.generate(kty="RSA", size=2048).export_to_pem(private_key=True, password=None).decode()

@@ -290,18 +290,6 @@ def test_no_private_member_in_pages_logs_or_reprs(mode, admin_client, caplog, se
         assert not any(secret in text for secret in secrets)
 
 
-def test_dumpdata_has_only_ciphertext(signing_keys):
-    from io import StringIO
-
-    from django.core.management import call_command
-
-    row = SigningKey.objects.first()
-    private = json.loads(decrypt_private_key(row.private_jwe, kid=row.kid).export_private())
-    out = StringIO()
-    call_command("dumpdata", "django_at_jwt", stdout=out)
-    assert not any(private[name] in out.getvalue() for name in ("d", "p", "q", "dp", "dq", "qi"))
-
-
 @pytest.fixture
 def hang(monkeypatch, signing_keys):
     """Make reads of signing keys hang, in a separate thread, until ``answer`` is set."""
