@@ -10,11 +10,12 @@ import threading
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 from django.contrib.auth import get_user_model
-from django.db import connections
+from django.db import connections, router
 from django.db.models.signals import post_init
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -28,7 +29,8 @@ from django_at_jwt.authorization_server.keys.store import key_store
 from django_at_jwt.authorization_server.revocation.deny_list import deny_list
 from django_at_jwt.conf import app_settings, clear_process_caches
 from django_at_jwt.core.jose.jws import CompactJws
-from django_at_jwt.models import SigningKey, SigningKeyEvent
+from django_at_jwt.core.jose.keys import PublicKey
+from django_at_jwt.models import DenyListEntry, SigningKey, SigningKeyEvent
 from django_at_jwt.signals import event_emitted
 
 pytest_plugins = [
@@ -137,6 +139,32 @@ def keys_made_quickly(settings):
 
 
 @pytest.fixture
+def at_jwt(settings):
+    """Change entries of ``AT_JWT``."""
+
+    def change(**entries):
+        settings.AT_JWT = {**settings.AT_JWT, **entries}
+
+    return change
+
+
+@pytest.fixture
+def oauth2_provider(settings):
+    """Change entries of ``OAUTH2_PROVIDER``."""
+
+    def change(**entries):
+        settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, **entries}
+
+    return change
+
+
+@pytest.fixture
+def committing(django_capture_on_commit_callbacks):
+    """Run what is due on commit, in the database of the deny list."""
+    return partial(django_capture_on_commit_callbacks, using=router.db_for_write(DenyListEntry), execute=True)
+
+
+@pytest.fixture
 def user(db):
     return get_user_model().objects.create_user("alice", "alice@example.com", "correct horse")
 
@@ -153,6 +181,17 @@ def events():
     event_emitted.connect(receive)
     yield emitted
     event_emitted.disconnect(receive)
+
+
+@pytest.fixture
+def signatures(monkeypatch):
+    """The kids of the keys that signatures are compared with from now on."""
+    tried = []
+    verifies = PublicKey.verifies
+    monkeypatch.setattr(
+        PublicKey, "verifies", lambda key, *arguments: tried.append(key.kid) or verifies(key, *arguments)
+    )
+    return tried
 
 
 @contextmanager

@@ -16,8 +16,8 @@ from oauth2_provider.models import (
     get_id_token_model,
 )
 
-from tests.authorization_server.oauthlib_bridge.test_generator import OIDC_KEY
 from tests.conftest import REDIRECT_URI, decoded
+from tests.openid_connect import OPENID_CONNECT
 
 pytestmark = pytest.mark.django_db
 
@@ -54,14 +54,6 @@ def failing_lookup(subject):
     raise RuntimeError(f"what is said of {subject}")
 
 
-@pytest.fixture
-def rules(settings):
-    def set_rules(**values):
-        settings.AT_JWT = {**settings.AT_JWT, **values}
-
-    return set_rules
-
-
 def subject(answer):
     return decoded(answer.json()["access_token"])[1]["sub"]
 
@@ -83,8 +75,8 @@ def whoami(answer):
     ids=["primary key", "field", "callable"],
 )
 @pytest.mark.compliance("9068-5")
-def test_by_each_rule(rule, expected, signing_keys, web, user, rules):
-    rules(SUBJECT=rule, USER_BY_SUBJECT="tests.authorization_server.test_subject.back_from_callable")
+def test_by_each_rule(rule, expected, signing_keys, web, user, at_jwt):
+    at_jwt(SUBJECT=rule, USER_BY_SUBJECT="tests.authorization_server.test_subject.back_from_callable")
     answer = web.code_flow(user)
     assert subject(answer) == expected(user)
     refreshed = web.token("refresh_token", refresh_token=answer.json()["refresh_token"])
@@ -92,8 +84,8 @@ def test_by_each_rule(rule, expected, signing_keys, web, user, rules):
     assert whoami(refreshed) == user.username
 
 
-def test_user_without_an_identifier(signing_keys, web, user, rules, caplog):
-    rules(SUBJECT="email")
+def test_user_without_an_identifier(signing_keys, web, user, at_jwt, caplog):
+    at_jwt(SUBJECT="email")
     get_user_model().objects.update(email="")
     refused = web.code_flow(user)
     assert (refused.status_code, refused.json()["error"]) == (503, "server_error")
@@ -101,8 +93,8 @@ def test_user_without_an_identifier(signing_keys, web, user, rules, caplog):
 
 
 @pytest.mark.parametrize("given", [*INVALID_SUBJECTS, "raises alice@example.com"])
-def test_callable_that_returns_an_invalid_subject(given, signing_keys, make_client, user, rules, caplog):
-    rules(SUBJECT="tests.authorization_server.test_subject.invalid_subject")
+def test_callable_that_returns_an_invalid_subject(given, signing_keys, make_client, user, at_jwt, caplog):
+    at_jwt(SUBJECT="tests.authorization_server.test_subject.invalid_subject")
     get_user_model().objects.update(last_name=given)
     refused = make_client("password").token("password", username="alice", password="correct horse")
     assert (refused.status_code, refused.json()["error"]) == (503, "server_error")
@@ -112,14 +104,14 @@ def test_callable_that_returns_an_invalid_subject(given, signing_keys, make_clie
     assert not get_access_token_model().objects.exists()
 
 
-def test_longest_subject(signing_keys, web, user, rules, monkeypatch):
-    rules(SUBJECT="tests.authorization_server.test_subject.invalid_subject")
+def test_longest_subject(signing_keys, web, user, at_jwt, monkeypatch):
+    at_jwt(SUBJECT="tests.authorization_server.test_subject.invalid_subject")
     monkeypatch.setitem(INVALID_SUBJECTS, "", "x" * 255)
     assert subject(web.code_flow(user)) == "x" * 255
 
 
-def test_user_by_subject_that_raises(signing_keys, service, rules, caplog):
-    rules(
+def test_user_by_subject_that_raises(signing_keys, service, at_jwt, caplog):
+    at_jwt(
         SUBJECT="tests.authorization_server.test_subject.by_callable",
         USER_BY_SUBJECT="tests.authorization_server.test_subject.failing_lookup",
     )
@@ -139,8 +131,8 @@ def test_client_cannot_choose_the_subject(signing_keys, service, web, user):
 @pytest.mark.compliance("9068-35")
 class TestPairwise:
     @pytest.fixture(autouse=True)
-    def _pairwise(self, rules):
-        rules(PAIRWISE_SUBJECT_KEY=KEY)
+    def _pairwise(self, at_jwt):
+        at_jwt(PAIRWISE_SUBJECT_KEY=KEY)
 
     def test_is_stable_within_a_sector_and_differs_across_sectors(self, signing_keys, make_client, user):
         mine = make_client()
@@ -159,11 +151,11 @@ class TestPairwise:
         assert len(first) == 43
         assert first != str(user.pk)
 
-    def test_another_user_or_key_is_another_identifier(self, signing_keys, web, user, rules):
+    def test_another_user_or_key_is_another_identifier(self, signing_keys, web, user, at_jwt):
         before = subject(web.code_flow(user))
         other = get_user_model().objects.create_user("bob")
         assert subject(web.code_flow(other)) != before
-        rules(PAIRWISE_SUBJECT_KEY=OTHER_KEY)
+        at_jwt(PAIRWISE_SUBJECT_KEY=OTHER_KEY)
         assert subject(web.code_flow(user)) != before
 
     def test_client_without_redirect_uris_is_its_own_sector(self, signing_keys, make_client, user):
@@ -172,13 +164,13 @@ class TestPairwise:
         assert subject(first.token("password", **owner)) == subject(first.token("password", **owner))
         assert subject(first.token("password", **owner)) != subject(second.token("password", **owner))
 
-    def test_several_hosts_need_a_sector_identifier(self, signing_keys, make_client, user, rules, caplog):
+    def test_several_hosts_need_a_sector_identifier(self, signing_keys, make_client, user, at_jwt, caplog):
         wide = make_client(redirect_uris=f"{REDIRECT_URI} https://elsewhere.example.com/")
         refused = wide.code_flow(user)
         assert (refused.status_code, refused.json()["error"]) == (503, "server_error")
         assert "SECTOR_IDENTIFIERS" in caplog.text
         assert not get_access_token_model().objects.exists()
-        rules(SECTOR_IDENTIFIERS={wide.application.client_id: "https://client.example.com/sector.json"})
+        at_jwt(SECTOR_IDENTIFIERS={wide.application.client_id: "https://client.example.com/sector.json"})
         assert subject(wide.code_flow(user)) == subject(make_client().code_flow(user))
 
     def test_user_is_found_by_the_row(self, signing_keys, web, user):
@@ -201,8 +193,8 @@ class TestClientIdOfAUser:
             ("tests.authorization_server.test_subject.by_callable", lambda user: f"user:{user.pk}"),
         ],
     )
-    def test_gets_no_token_and_is_refused_by_forms(self, rule, client_id, signing_keys, make_client, user, rules):
-        rules(SUBJECT=rule, USER_BY_SUBJECT="tests.authorization_server.test_subject.back_from_callable")
+    def test_gets_no_token_and_is_refused_by_forms(self, rule, client_id, signing_keys, make_client, user, at_jwt):
+        at_jwt(SUBJECT=rule, USER_BY_SUBJECT="tests.authorization_server.test_subject.back_from_callable")
         evil = make_client("client-credentials", client_id=client_id(user))
         refused = evil.token("client_credentials")
         assert (refused.status_code, refused.json()["error"]) == (400, "invalid_grant")
@@ -217,8 +209,10 @@ class TestClientIdOfAUser:
         ],
         ids=["primary key", "callable without USER_BY_SUBJECT"],
     )
-    def test_gets_no_token_for_that_user_in_any_format(self, values, client_id, signing_keys, make_client, user, rules):
-        rules(RESOURCE_SERVERS={settings.REPORTS: {"format": "opaque"}}, **values)
+    def test_gets_no_token_for_that_user_in_any_format(
+        self, values, client_id, signing_keys, make_client, user, at_jwt
+    ):
+        at_jwt(RESOURCE_SERVERS={settings.REPORTS: {"format": "opaque"}}, **values)
         evil = make_client(client_id=client_id(user))
         for resource in (settings.API, settings.REPORTS):
             refused = evil.code_flow(user, resource=resource)
@@ -258,11 +252,7 @@ class TestClientIdOfAUser:
 class TestOpenId:
     @pytest.fixture(autouse=True)
     def _openid(self, settings):
-        settings.OAUTH2_PROVIDER = {
-            **settings.OAUTH2_PROVIDER,
-            "OIDC_ENABLED": True,
-            "OIDC_RSA_PRIVATE_KEY": OIDC_KEY,
-        }
+        settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, **OPENID_CONNECT}
 
     @pytest.mark.compliance("9068-31")
     def test_client_id_of_a_user_gets_no_id_token(self, signing_keys, make_client, user):
@@ -278,8 +268,8 @@ class TestOpenId:
         [{}, {"SUBJECT": "tests.authorization_server.test_subject.by_callable"}, {"PAIRWISE_SUBJECT_KEY": KEY}],
         ids=["primary key", "callable", "pairwise"],
     )
-    def test_access_token_id_token_and_userinfo_agree(self, values, signing_keys, make_client, user, rules):
-        rules(**values)
+    def test_access_token_id_token_and_userinfo_agree(self, values, signing_keys, make_client, user, at_jwt):
+        at_jwt(**values)
         web = make_client(algorithm="RS256")
         answer = web.code_flow(user, scope="openid read").json()
         claims = decoded(answer["access_token"])[1]

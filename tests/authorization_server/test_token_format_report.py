@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import pytest
-from django.db import router
 from django.test import Client
 from oauth2_provider.models import get_access_token_model
 
@@ -13,10 +10,10 @@ from django_at_jwt.authorization_server.client_options import token_format_of
 from django_at_jwt.authorization_server.revocation.deny_list import deny_list
 from django_at_jwt.core.resource_servers import TokenFormat
 from django_at_jwt.issuance import issue_access_token
-from django_at_jwt.models import Authorization, ClientOptions, DenyListEntry, IssuedToken
+from django_at_jwt.models import Authorization, ClientOptions, IssuedToken
 from django_at_jwt.models.authorization import reference_to
-from tests.authorization_server.oauthlib_bridge.test_generator import OIDC_KEY
 from tests.conftest import decoded
+from tests.openid_connect import OPENID_CONNECT
 from tests.settings import API, REPORTS
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("keys_made_quickly", "signing_keys")]
@@ -43,15 +40,9 @@ def servers(settings, **options):
 
 
 @pytest.fixture
-def committing(django_capture_on_commit_callbacks):
-    """Run what is due on commit, in the database of the deny list."""
-    return partial(django_capture_on_commit_callbacks, using=router.db_for_write(DenyListEntry), execute=True)
-
-
-@pytest.fixture
 def _all_kinds_of_api(web, settings):
     settings.AT_JWT = {**settings.AT_JWT, "ACCEPT_OPAQUE_TOKENS": True}
-    settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "OIDC_ENABLED": True, "OIDC_RSA_PRIVATE_KEY": OIDC_KEY}
+    settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, **OPENID_CONNECT}
     web.application.algorithm = "RS256"
     web.application.save()
     deny_list.renew()

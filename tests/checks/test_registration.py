@@ -16,22 +16,6 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("signing_keys")]
 OPEN_API = {API: {"registered_clients": True}}
 
 
-@pytest.fixture
-def ours(settings):
-    def change(**values):
-        settings.AT_JWT = {**settings.AT_JWT, **values}
-
-    return change
-
-
-@pytest.fixture
-def toolkit(settings):
-    def change(**values):
-        settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, **values}
-
-    return change
-
-
 class TestConflict:
     @pytest.mark.parametrize(
         ("chosen", "name", "value"),
@@ -42,10 +26,10 @@ class TestConflict:
             ("open", "DCR_REGISTRATION_PERMISSION_CLASSES", ["oauth2_provider.dcr.IsAuthenticatedDCRPermission"]),
         ],
     )
-    def test_contradicting_settings_are_reported(self, chosen, name, value, ours, toolkit):
-        ours(CLIENT_REGISTRATION=chosen, RESOURCE_SERVERS=OPEN_API)
+    def test_contradicting_settings_are_reported(self, chosen, name, value, at_jwt, oauth2_provider):
+        at_jwt(CLIENT_REGISTRATION=chosen, RESOURCE_SERVERS=OPEN_API)
         assert found() == {}
-        toolkit(**{name: value})
+        oauth2_provider(**{name: value})
         message = found()["django_at_jwt.E029"]
         assert (
             message.msg == f'AT_JWT["CLIENT_REGISTRATION"] is {chosen!r}, but OAUTH2_PROVIDER["{name}"] is {value!r}.'
@@ -53,33 +37,33 @@ class TestConflict:
         assert f'Remove "{name}" from OAUTH2_PROVIDER' in message.hint
 
     @pytest.mark.parametrize(("chosen", "enabled"), [("closed", False), ("open", True), (None, True), (None, False)])
-    def test_agreeing_settings_are_accepted(self, chosen, enabled, ours, toolkit):
-        ours(CLIENT_REGISTRATION=chosen, RESOURCE_SERVERS=OPEN_API)
-        toolkit(DCR_ENABLED=enabled)
+    def test_agreeing_settings_are_accepted(self, chosen, enabled, at_jwt, oauth2_provider):
+        at_jwt(CLIENT_REGISTRATION=chosen, RESOURCE_SERVERS=OPEN_API)
+        oauth2_provider(DCR_ENABLED=enabled)
         assert found() == {}
 
 
 class TestNoApi:
     @pytest.mark.parametrize("how", ["open", "users", "dcr", "cimd"])
-    def test_is_reported_if_clients_can_register(self, how, ours, toolkit):
+    def test_is_reported_if_clients_can_register(self, how, at_jwt, oauth2_provider):
         if how in {"open", "users"}:
-            ours(CLIENT_REGISTRATION=how)
+            at_jwt(CLIENT_REGISTRATION=how)
         else:
-            toolkit(**{f"{how.upper()}_ENABLED": True})
+            oauth2_provider(**{f"{how.upper()}_ENABLED": True})
         message = found()["django_at_jwt.W032"]
         assert "no resource server is open to them" in message.msg
-        ours(RESOURCE_SERVERS=OPEN_API)
+        at_jwt(RESOURCE_SERVERS=OPEN_API)
         assert "django_at_jwt.W032" not in found()
 
     @pytest.mark.parametrize("source", ["dcr", "cimd"])
-    def test_is_reported_if_clients_have_registered(self, source, make_client, ours):
+    def test_is_reported_if_clients_have_registered(self, source, make_client, at_jwt):
         client = make_client(registration_source=source).application
         assert "django_at_jwt.W032" in found()
-        ours(RESOURCE_SERVERS={API: {"clients": [client.client_id]}})
+        at_jwt(RESOURCE_SERVERS={API: {"clients": [client.client_id]}})
         assert found() == {}
 
-    def test_enabled_row_is_enough(self, ours):
-        ours(CLIENT_REGISTRATION="open")
+    def test_enabled_row_is_enough(self, at_jwt):
+        at_jwt(CLIENT_REGISTRATION="open")
         row = ResourceServer.objects.create(identifier="https://mail.example.com/", open_to_registered_clients=True)
         registry.clear()
         assert found() == {}
@@ -98,11 +82,11 @@ class TestCount:
         messages = run_checks(include_deployment_checks=True)
         return {message.id: message for message in messages if message.id == "django_at_jwt.W034"}
 
-    def test_cache_that_processes_do_not_share_is_reported(self, ours):
-        ours(CLIENT_REGISTRATION="open", RESOURCE_SERVERS=OPEN_API)
+    def test_cache_that_processes_do_not_share_is_reported(self, at_jwt):
+        at_jwt(CLIENT_REGISTRATION="open", RESOURCE_SERVERS=OPEN_API)
         [message] = self.deployed().values()
         assert "a LocMemCache, which processes do not share" in message.msg
-        ours(ATTEMPT_CACHE="missing")
+        at_jwt(ATTEMPT_CACHE="missing")
         [message] = self.deployed().values()
         assert "which is not in CACHES" in message.msg
 
@@ -110,23 +94,23 @@ class TestCount:
         "values",
         [{"CLIENT_REGISTRATION": "users"}, {"CLIENT_REGISTRATION": "open", "CLIENT_REGISTRATION_RATE": "0/day"}],
     )
-    def test_is_not_reported_if_nothing_is_counted(self, values, ours):
-        ours(**values)
+    def test_is_not_reported_if_nothing_is_counted(self, values, at_jwt):
+        at_jwt(**values)
         assert self.deployed() == {}
 
-    def test_shared_cache_is_accepted(self, ours, settings):
+    def test_shared_cache_is_accepted(self, at_jwt, settings):
         backend = "django.core.cache.backends.redis.RedisCache"
         settings.CACHES = {"default": {"BACKEND": backend, "LOCATION": "redis://127.0.0.1:1/0"}}
-        ours(CLIENT_REGISTRATION="open")
+        at_jwt(CLIENT_REGISTRATION="open")
         assert self.deployed() == {}
 
 
 class TestCorsMiddleware:
     @pytest.fixture(autouse=True)
-    def _installed(self, settings, ours):
+    def _installed(self, settings, at_jwt):
         pytest.importorskip("corsheaders", reason="django-cors-headers is not installed")
         settings.MIDDLEWARE = ["corsheaders.middleware.CorsMiddleware", *settings.MIDDLEWARE]
-        ours(CORS_ALLOWED_ORIGINS=["https://a.example.com", "https://b.example.com"])
+        at_jwt(CORS_ALLOWED_ORIGINS=["https://a.example.com", "https://b.example.com"])
 
     def test_origins_that_the_middleware_does_not_allow_are_reported(self, settings):
         settings.CORS_ALLOWED_ORIGINS = ["https://a.example.com"]
@@ -134,8 +118,8 @@ class TestCorsMiddleware:
         assert message.msg.endswith('of AT_JWT["CORS_ALLOWED_ORIGINS"]: https://b.example.com.')
         assert "CORS_URLS_REGEX" in message.hint
 
-    def test_all_origins(self, ours, settings):
-        ours(CORS_ALLOWED_ORIGINS="*")
+    def test_all_origins(self, at_jwt, settings):
+        at_jwt(CORS_ALLOWED_ORIGINS="*")
         settings.CORS_ALLOWED_ORIGINS = ["https://a.example.com"]
         assert found()["django_at_jwt.W033"].msg.endswith(": *.")
         settings.CORS_ALLOW_ALL_ORIGINS = True

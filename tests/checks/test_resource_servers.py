@@ -25,14 +25,6 @@ MAIL = "https://mail.example.com/"
 KEY = base64.urlsafe_b64encode(b"k" * 32).decode()
 
 
-@pytest.fixture
-def rules(settings, signing_keys):
-    def set_rules(**values):
-        settings.AT_JWT = {**settings.AT_JWT, **values}
-
-    return set_rules
-
-
 class TestClients:
     def test_api_that_no_client_may_request(self, signing_keys, settings):
         row = ResourceServer.objects.create(identifier=MAIL, name="Mail")
@@ -203,46 +195,46 @@ class TestEquivalentIdentifiers:
 
 
 class TestResourceServers:
-    def test_algorithm_that_is_not_in_use(self, rules):
-        rules(RESOURCE_SERVERS={MAIL: {"algorithm": "ES256"}})
+    def test_algorithm_that_is_not_in_use(self, at_jwt, signing_keys):
+        at_jwt(RESOURCE_SERVERS={MAIL: {"algorithm": "ES256"}})
         message = found()["django_at_jwt.E012"]
         assert MAIL in message.msg
         assert "ES256" in message.hint
-        rules(RESOURCE_SERVERS={MAIL: {"algorithm": "ES256", "format": "opaque"}})
+        at_jwt(RESOURCE_SERVERS={MAIL: {"algorithm": "ES256", "format": "opaque"}})
         assert found() == {}
-        rules(RESOURCE_SERVERS={MAIL: {"algorithm": "ES256", "enabled": False}})
+        at_jwt(RESOURCE_SERVERS={MAIL: {"algorithm": "ES256", "enabled": False}})
         assert found() == {}
 
-    def test_default_that_is_isolated(self, rules):
-        rules(DEFAULT_RESOURCE=MAIL, RESOURCE_SERVERS={MAIL: {"isolated": True}})
+    def test_default_that_is_isolated(self, at_jwt, signing_keys):
+        at_jwt(DEFAULT_RESOURCE=MAIL, RESOURCE_SERVERS={MAIL: {"isolated": True}})
         messages = found()
         assert "must request an isolated resource by name" in messages["django_at_jwt.E012"].hint
         assert "django_at_jwt.E003" not in messages
 
-    def test_scope_that_no_client_can_ask_for(self, rules):
-        rules(RESOURCE_SERVERS={MAIL: {"scopes": ["read", "mail:send", "mail:read"]}})
+    def test_scope_that_no_client_can_ask_for(self, at_jwt, signing_keys):
+        at_jwt(RESOURCE_SERVERS={MAIL: {"scopes": ["read", "mail:send", "mail:read"]}})
         message = found()["django_at_jwt.W013"]
         assert f"{MAIL} has scopes that no client can request: mail:send, mail:read." in message.msg
         assert 'Add "mail:send" and "mail:read" to OAUTH2_PROVIDER["SCOPES"], with a text for each' in message.hint
 
-    def test_scopes_in_a_table_that_is_not_there_yet(self, rules, monkeypatch):
+    def test_scopes_in_a_table_that_is_not_there_yet(self, at_jwt, signing_keys, monkeypatch):
         class FromTable:
             def get_all_scopes(self):
                 raise OperationalError
 
-        rules(RESOURCE_SERVERS={MAIL: {"scopes": ["mail:send"]}})
+        at_jwt(RESOURCE_SERVERS={MAIL: {"scopes": ["mail:send"]}})
         monkeypatch.setattr("django_at_jwt.authorization_server.toolkit.get_scopes_backend", FromTable)
         assert found() == {}
 
-    def test_declared_and_registered(self, rules):
-        rules(RESOURCE_SERVERS=[MAIL])
+    def test_declared_and_registered(self, at_jwt, signing_keys):
+        at_jwt(RESOURCE_SERVERS=[MAIL])
         ResourceServer.objects.create(identifier=MAIL, name="Mail", open_to_all_clients=True)
         message = found()["django_at_jwt.W010"]
         assert MAIL in message.msg
         assert "The settings take precedence" in message.hint
 
-    def test_lifetime_beyond_the_retention(self, rules):
-        rules(RETENTION=7200)
+    def test_lifetime_beyond_the_retention(self, at_jwt, signing_keys):
+        at_jwt(RETENTION=7200)
         ResourceServer.objects.create(identifier=MAIL, name="Mail", lifetime=8000, open_to_all_clients=True)
         assert "2:13:20" in found()["django_at_jwt.E009"].msg
 
@@ -259,19 +251,19 @@ class TestSubject:
             ({"USER_BY_SUBJECT": "tests.settings.ISSUER"}, "is not callable"),
         ],
     )
-    def test_unusable(self, values, expected, rules):
-        rules(**values)
+    def test_unusable(self, values, expected, at_jwt, signing_keys):
+        at_jwt(**values)
         assert expected in found()["django_at_jwt.E013"].msg
 
-    def test_name_that_can_be_given_again(self, rules):
-        rules(SUBJECT="username")
+    def test_name_that_can_be_given_again(self, at_jwt, signing_keys):
+        at_jwt(SUBJECT="username")
         message = found()["django_at_jwt.W008"]
         assert "reassigned to another user" in message.msg
         assert "pk" in message.hint
 
     @pytest.mark.parametrize("rule", ["pk", "email"])
     @isolate_apps("tests.people")
-    def test_name_that_is_the_primary_key(self, rule, rules, monkeypatch):
+    def test_name_that_is_the_primary_key(self, rule, at_jwt, signing_keys, monkeypatch):
         class User(AbstractBaseUser):
             email = models.EmailField("e-mail address", primary_key=True)
             USERNAME_FIELD = "email"
@@ -280,22 +272,22 @@ class TestSubject:
                 app_label = "people"
 
         monkeypatch.setattr("django_at_jwt.checks.subjects.token_user_model", lambda: User)
-        rules(SUBJECT=rule)
+        at_jwt(SUBJECT=rule)
         [message] = check_subject()
         assert (message.id, f"{rule!r}, the e-mail address, which" in message.msg) == ("django_at_jwt.W008", True)
         assert '"pk"' not in message.hint
 
-    def test_callable_without_a_way_back(self, rules):
-        rules(SUBJECT="tests.authorization_server.test_subject.by_callable")
+    def test_callable_without_a_way_back(self, at_jwt, signing_keys):
+        at_jwt(SUBJECT="tests.authorization_server.test_subject.by_callable")
         message = found()["django_at_jwt.W015"]
         assert 'AT_JWT["USER_BY_SUBJECT"] is not set' in message.msg
         assert "inverse of tests.authorization_server.test_subject.by_callable" in message.hint
-        rules(PAIRWISE_SUBJECT_KEY=KEY)
+        at_jwt(PAIRWISE_SUBJECT_KEY=KEY)
         assert found() == {}
 
     @pytest.mark.parametrize("rule", ["pk", "id", "tests.authorization_server.test_subject.by_callable"])
-    def test_fine(self, rule, rules):
-        rules(SUBJECT=rule, USER_BY_SUBJECT="tests.authorization_server.test_subject.back_from_callable")
+    def test_fine(self, rule, at_jwt, signing_keys):
+        at_jwt(SUBJECT=rule, USER_BY_SUBJECT="tests.authorization_server.test_subject.back_from_callable")
         assert found() == {}
 
     @pytest.mark.parametrize(
@@ -312,21 +304,21 @@ class TestSubject:
             ({"ISSUER_SCOPES": "openid"}, "must be a list"),
         ],
     )
-    def test_unreadable(self, values, expected, rules):
-        rules(**values)
+    def test_unreadable(self, values, expected, at_jwt, signing_keys):
+        at_jwt(**values)
         assert expected in found()["django_at_jwt.E001"].msg
 
 
 class TestSectors:
-    def test_client_with_several_hosts(self, rules, make_client):
+    def test_client_with_several_hosts(self, at_jwt, signing_keys, make_client):
         make_client()
         wide = make_client(redirect_uris="https://a.example.com/ https://b.example.com/").application
         assert found() == {}
-        rules(PAIRWISE_SUBJECT_KEY=KEY)
+        at_jwt(PAIRWISE_SUBJECT_KEY=KEY)
         message = found()["django_at_jwt.W009"]
         assert wide.client_id in message.msg
-        rules(SECTOR_IDENTIFIERS={wide.client_id: "a.example.com"})
+        at_jwt(SECTOR_IDENTIFIERS={wide.client_id: "a.example.com"})
         assert found() == {}
         get_application_model().objects.all().delete()
-        rules(SECTOR_IDENTIFIERS={})
+        at_jwt(SECTOR_IDENTIFIERS={})
         assert found() == {}

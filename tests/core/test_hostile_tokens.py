@@ -11,7 +11,6 @@ from functools import cache
 import pytest
 
 from django_at_jwt.core.errors import RejectionReason, TokenRejected
-from django_at_jwt.core.jose.keys import PublicKey
 from django_at_jwt.core.verifier import verify_access_token
 from tests.core.hostile.algorithms import ALGORITHMS
 from tests.core.hostile.claims import CLAIMS
@@ -73,16 +72,6 @@ def nothing_outside():
     assert events == []
 
 
-@pytest.fixture
-def signatures_tried(monkeypatch):
-    tried = []
-    verifies = PublicKey.verifies
-    monkeypatch.setattr(
-        PublicKey, "verifies", lambda key, *arguments: tried.append(key.kid) or verifies(key, *arguments)
-    )
-    return tried
-
-
 def accept(token, ring, *, expected=EXPECTED, now=NOW):
     return verify_access_token(token, key_ring=ring, expected=expected, now=now)
 
@@ -127,17 +116,17 @@ def params():
 
 
 @pytest.mark.parametrize(("row", "factory"), [*params()])
-def test_hostile_token(row, factory, signatures_tried):
+def test_hostile_token(row, factory, signatures):
     ring, good, hostile = factory.ring(), good_token(factory), row.change(factory)
-    signatures_tried.clear()
+    signatures.clear()
 
     refused = refuse(hostile, ring, expected=row.expected)
 
     assert refused.reason is row.reason
     if row.reason in BEFORE_CRYPTOGRAPHY:
-        assert signatures_tried == []
+        assert signatures == []
     elif row.reason is not RejectionReason.MALFORMED:
-        assert signatures_tried == [factory.kid]
+        assert signatures == [factory.kid]
     if row.reason in BEFORE_CRYPTOGRAPHY | {RejectionReason.BAD_SIGNATURE}:
         assert ring.known_headers == {}
 

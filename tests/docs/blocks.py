@@ -104,7 +104,6 @@ OLD_TOKENS = topic("how-to/old-tokens")
 ISSUE_FROM_CODE = topic("how-to/issue-from-code")
 MONITORING = topic("how-to/monitor")
 REVOKE_TOKENS = topic("how-to/revoke-tokens")
-REVOCATION_DOCUMENT = topic("reference/revocation-document")
 KEYS = topic(
     "how-to/rotate-keys",
     "how-to/scheduled-commands",

@@ -16,6 +16,7 @@ from tests.processes.databases import new_database
 
 from .blocks import INSTALLATION, UNINSTALL, blocks_of
 from .new_project import NewProject
+from .test_installation import refreshed, status
 
 pytestmark = pytest.mark.skipif(
     not shutil.which("curl") or not shutil.which("bash"), reason="the pages' commands need bash and curl"
@@ -58,22 +59,10 @@ LOG_IN = (
     "curl --silent --user old:old-secret --data grant_type=password --data username=alice --data password=horse "
     "--data 'scope=openid read' https://www.example.com/o/token/"
 )
-REFRESH = (
-    "curl --silent --user old:old-secret --data grant_type=refresh_token --data refresh_token={token} "
-    "https://www.example.com/o/token/"
-)
-STATUS = (
-    "curl --silent --output /dev/null --write-out '%{{http_code}}' --header \"Authorization: Bearer {token}\" "
-    "https://www.example.com{path}"
-)
 
 
 def statuses(project, token):
-    return [int(project.run(STATUS.format(path=path, token=token))) for path in ("/o/userinfo/", "/view/")]
-
-
-def refreshed(project, tokens):
-    return json.loads(project.run(REFRESH.format(token=tokens["refresh_token"])))
+    return [status(project, path, token) for path in ("/o/userinfo/", "/view/")]
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
 import sys
 import time
@@ -19,6 +18,7 @@ from example_project.server_process import ROOT
 from tests.patience import PATIENCE_SECONDS
 
 from .conftest import Site
+from .test_mcp_server import challenge
 
 pytest.importorskip("websockets", reason="websockets is not installed")
 
@@ -127,12 +127,6 @@ def stacks(running_example, tmp_path_factory):
             lines = [process.stdout.readline() for process in (project, others)]
             assert all(lines), "an application did not start; its error is above"
             yield Stacks(site, json.loads(lines[0]) | json.loads(lines[1]))
-
-
-def challenge(answer):
-    scheme, _, parameters = answer.headers["WWW-Authenticate"].partition(" ")
-    assert scheme == "Bearer"
-    return dict(re.findall(r'(\w+)="([^"]*)"', parameters))
 
 
 def assert_names_the_metadata(stack, answer, site):

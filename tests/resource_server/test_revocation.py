@@ -38,7 +38,7 @@ from django_at_jwt.models import IssuedToken
 from django_at_jwt.resource_server import revocation
 from django_at_jwt.rest_framework import AccessTokenAuthentication
 from django_at_jwt.views import AccessTokenRequiredMixin, access_token_required
-from tests.authorization_server.oauthlib_bridge.test_generator import OIDC_KEY
+from tests.openid_connect import OPENID_CONNECT
 
 from . import signed_tokens
 
@@ -52,11 +52,7 @@ OF_DOT = ("/toolkit-drf/", "/toolkit-view/", "/toolkit-challenge/")
 
 @pytest.fixture(autouse=True)
 def openid(settings):
-    settings.OAUTH2_PROVIDER = {
-        **settings.OAUTH2_PROVIDER,
-        "OIDC_ENABLED": True,
-        "OIDC_RSA_PRIVATE_KEY": OIDC_KEY,
-    }
+    settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, **OPENID_CONNECT}
 
 
 def in_an_hour():

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import pytest
 from asgiref.sync import async_to_sync
 from django.core.exceptions import ImproperlyConfigured
-from django.db import router
 from django.http import JsonResponse
 from django.test import Client
 from django.urls import include, path
@@ -17,7 +14,6 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from django_at_jwt import TokenRejected, averify, verify
-from django_at_jwt.models import DenyListEntry
 from django_at_jwt.resource_server import protected_resources
 from django_at_jwt.rest_framework import AccessTokenAuthentication
 from django_at_jwt.revocation import revoke_audience
@@ -86,12 +82,6 @@ def _site(settings, monkeypatch):
         "AUDIENCE": ADDRESSES,
     }
     monkeypatch.setattr(protected_resources, "_named_by_views", dict.fromkeys(ADDRESSES))
-
-
-@pytest.fixture
-def committing(django_capture_on_commit_callbacks):
-    """Run what is due on commit, in the database of the deny list."""
-    return partial(django_capture_on_commit_callbacks, using=router.db_for_write(DenyListEntry), execute=True)
 
 
 def token_for(service, audience):

@@ -52,16 +52,6 @@ def cache():
     return TokenCache(1024)
 
 
-@pytest.fixture
-def signatures(monkeypatch):
-    tried = []
-    verifies = PublicKey.verifies
-    monkeypatch.setattr(
-        PublicKey, "verifies", lambda key, *arguments: tried.append(key.kid) or verifies(key, *arguments)
-    )
-    return tried
-
-
 def verify(cache, keys, token, *, expected=EXPECTED, now=NOW):
     return cache.verify(token, keys=keys, expected=expected, now=now)
 

@@ -4,3 +4,9 @@
 class AnybodyMayRegister:
     def has_permission(self, request):
         return True
+
+
+OPEN_REGISTRATION = {
+    "DCR_ENABLED": True,
+    "DCR_REGISTRATION_PERMISSION_CLASSES": ["tests.site.registration.AnybodyMayRegister"],
+}

@@ -11,17 +11,13 @@ from django_at_jwt.authorization_server.claims.preview import preview_access_tok
 from django_at_jwt.authorization_server.issuance import TokenRequest
 from django_at_jwt.authorization_server.login.events import authentication_by_password
 from django_at_jwt.core.resource_servers import TokenFormat
-from django_at_jwt.models import ClaimMapper, ResourceServer
+from django_at_jwt.models import ResourceServer
 from tests.conftest import captured_statements, decoded
+
+from .test_mapped_tokens import add
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("signing_keys")]
 DIFFER = {"jti", "iat", "exp", "auth_time"}
-
-
-def add(claim, source, **fields):
-    row = ClaimMapper(**{"name": claim, "claim": claim, "source": source, **fields})
-    row.full_clean()
-    row.save()
 
 
 def preview(client, user=None, *, grant=None, authentication=None, **asked):

@@ -15,8 +15,8 @@ from django_at_jwt.authorization_server.claims.preview import preview_access_tok
 from django_at_jwt.authorization_server.issuance import TokenRequest
 from django_at_jwt.authorization_server.login.events import authentication_by_password
 from django_at_jwt.models import ClaimMapper, ResourceServer
-from tests.authorization_server.oauthlib_bridge.test_generator import OIDC_KEY
 from tests.conftest import DEVICE_CODE_GRANT, captured_statements, decoded
+from tests.openid_connect import OPENID_CONNECT
 from tests.people.models import Department, Profile
 from tests.settings import API, REPORTS
 
@@ -98,8 +98,7 @@ def clients(make_client):
 def person(user, settings):
     fields = ["email", "first_name", "username", "profile.department.code", "profile.badge"]
     settings.AT_JWT = {**settings.AT_JWT, "MAPPABLE_USER_FIELDS": fields, "MAX_CLAIMS_BYTES": 1800}
-    openid = {"OIDC_ENABLED": True, "OIDC_RSA_PRIVATE_KEY": OIDC_KEY}
-    settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, **openid}
+    settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, **OPENID_CONNECT}
     ResourceServer.objects.create(
         identifier=MAIL, name="Mail", scopes={"write": "Write mail"}, open_to_all_clients=True
     )

@@ -35,14 +35,6 @@ def expire(**columns):
 
 
 @pytest.fixture
-def allow(settings):
-    def change(**toolkit):
-        settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, **toolkit}
-
-    return change
-
-
-@pytest.fixture
 def meanwhile(monkeypatch):
     """Return a function that has something done between reading the keys of expired rows and deleting the rows."""
 
@@ -110,8 +102,8 @@ def test_what_is_stored_about_expired_tokens_goes(web, user):
     assert (IssuedToken.objects.count(), DenyListEntry.objects.count()) == (0, 0)
 
 
-def test_refresh_of_a_token_without_a_link(web, user, allow):
-    allow(ROTATE_REFRESH_TOKEN=False)
+def test_refresh_of_a_token_without_a_link(web, user, oauth2_provider):
+    oauth2_provider(ROTATE_REFRESH_TOKEN=False)
     answer = web.code_flow(user).json()
     IssuedToken.objects.all().delete()
     refreshed = web.token("refresh_token", refresh_token=answer["refresh_token"]).json()
@@ -154,8 +146,8 @@ def test_authorization_that_gets_a_token_meanwhile_stays(web, user, meanwhile):
     assert Authorization.objects.get().family is not None
 
 
-def test_link_that_is_handed_on_meanwhile_stays(web, user, allow, meanwhile):
-    allow(ROTATE_REFRESH_TOKEN=False)
+def test_link_that_is_handed_on_meanwhile_stays(web, user, oauth2_provider, meanwhile):
+    oauth2_provider(ROTATE_REFRESH_TOKEN=False)
     answer = web.code_flow(user).json()
     IssuedToken.objects.update(expires_at=long_ago())
     refreshed = []
@@ -177,8 +169,8 @@ def test_database_that_is_down(monkeypatch):
 
 
 class TestWithTheToolkitsTokens:
-    def test_everything_that_has_expired_goes(self, web, user, allow):
-        allow(REFRESH_TOKEN_EXPIRE_SECONDS=1)
+    def test_everything_that_has_expired_goes(self, web, user, oauth2_provider):
+        oauth2_provider(REFRESH_TOKEN_EXPIRE_SECONDS=1)
         web.code_flow(user)
         get_access_token_model().objects.update(expires=timezone.now() - timedelta(days=9))
         IssuedToken.objects.update(expires_at=long_ago())
@@ -209,9 +201,9 @@ class TestWithTheToolkitsTokens:
         assert "\nWould delete 1 authorization, " in said
         assert get_refresh_token_model().objects.exists()
 
-    def test_dry_run_names_what_it_cannot_count(self, web, user, allow):
+    def test_dry_run_names_what_it_cannot_count(self, web, user, oauth2_provider):
         """The refresh token has expired but was not revoked: only ``cleartokens`` finds that out."""
-        allow(REFRESH_TOKEN_EXPIRE_SECONDS=60)
+        oauth2_provider(REFRESH_TOKEN_EXPIRE_SECONDS=60)
         web.code_flow(user)
         expire()
         get_access_token_model().objects.update(expires=long_ago())
@@ -234,8 +226,8 @@ class TestWithTheToolkitsTokens:
             with pytest.raises(CommandError, match=r"The clean-up stopped: .*Deadlock found"):
                 run("purge_tokens", stderr=StringIO())
 
-    def test_wrong_settings_of_the_toolkit(self, allow):
-        allow(REFRESH_TOKEN_GRACE_PERIOD_SECONDS=-1)
+    def test_wrong_settings_of_the_toolkit(self, oauth2_provider):
+        oauth2_provider(REFRESH_TOKEN_GRACE_PERIOD_SECONDS=-1)
         with pytest.raises(CommandError, match=r"^REFRESH_TOKEN_GRACE_PERIOD_SECONDS must not be negative$"):
             run("purge_tokens")
 

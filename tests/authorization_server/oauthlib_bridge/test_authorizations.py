@@ -21,9 +21,8 @@ from django_at_jwt.core.verifier import Expectations
 from django_at_jwt.models import Authorization, DenyListEntry, IssuedToken
 from django_at_jwt.models.authorization import EndReason
 from tests.conftest import DEVICE_CODE_GRANT, decoded
+from tests.openid_connect import OPENID_CONNECT
 from tests.site.validators import RecordingValidator
-
-from .test_generator import OIDC_KEY
 
 pytestmark = pytest.mark.django_db
 HYBRID = {"response_type": "code id_token token", "scope": "openid read write"}
@@ -31,8 +30,7 @@ HYBRID = {"response_type": "code id_token token", "scope": "openid read write"}
 
 @pytest.fixture
 def hybrid(make_client, settings):
-    openid = {"OIDC_ENABLED": True, "OIDC_RSA_PRIVATE_KEY": OIDC_KEY}
-    settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, **openid}
+    settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, **OPENID_CONNECT}
     return make_client("openid-hybrid", algorithm="RS256")
 
 

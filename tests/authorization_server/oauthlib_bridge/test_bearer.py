@@ -15,8 +15,7 @@ from oauthlib.common import Request
 from django_at_jwt.authorization_server.revocation.deny_list import deny_list
 from django_at_jwt.authorization_server.revocation.revoke import revoke_audience
 from tests.conftest import decoded
-
-from .test_generator import OIDC_KEY
+from tests.openid_connect import OPENID_CONNECT
 
 pytestmark = pytest.mark.django_db
 
@@ -27,11 +26,7 @@ ON_ANOTHER_API = {"headers": {"Host": "reports.example.com"}, "secure": True}
 @pytest.fixture(params=[True, False], ids=["openid", "plain"], autouse=True)
 def openid_or_not(request, settings):
     if request.param:
-        settings.OAUTH2_PROVIDER = {
-            **settings.OAUTH2_PROVIDER,
-            "OIDC_ENABLED": True,
-            "OIDC_RSA_PRIVATE_KEY": OIDC_KEY,
-        }
+        settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, **OPENID_CONNECT}
     return request.param
 
 

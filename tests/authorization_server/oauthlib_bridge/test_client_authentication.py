@@ -22,6 +22,7 @@ from django_at_jwt.models import ClientSecretKey
 from tests.client_secret_fixtures import COUNTING, OURS, create_client_secret_key
 from tests.conftest import SECRET
 from tests.settings import API
+from tests.site.registration import OPEN_REGISTRATION
 
 pytestmark = pytest.mark.django_db
 
@@ -116,11 +117,7 @@ class TestGeneratedSecret:
             by_body(fast, secret)
 
     def test_of_a_registered_client(self, settings, hashed):
-        settings.OAUTH2_PROVIDER = {
-            **settings.OAUTH2_PROVIDER,
-            "DCR_ENABLED": True,
-            "DCR_REGISTRATION_PERMISSION_CLASSES": ["tests.site.registration.AnybodyMayRegister"],
-        }
+        settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, **OPEN_REGISTRATION}
         settings.AT_JWT = {**settings.AT_JWT, "RESOURCE_SERVERS": {API: {"registered_clients": True}}}
         document = {"client_name": "x", "grant_types": ["client_credentials"]}
         answer = Client().post("/o/register/", json.dumps(document), content_type="application/json").json()

@@ -11,19 +11,14 @@ from oauth2_provider.models import (
 )
 
 from django_at_jwt.models import Authorization
-
-from .test_generator import OIDC_KEY
+from tests.openid_connect import OIDC_KEY, OPENID_CONNECT
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("openid", "signing_keys")]
 
 
 @pytest.fixture
 def openid(settings):
-    settings.OAUTH2_PROVIDER = {
-        **settings.OAUTH2_PROVIDER,
-        "OIDC_ENABLED": True,
-        "OIDC_RSA_PRIVATE_KEY": OIDC_KEY,
-    }
+    settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, **OPENID_CONNECT}
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,9 @@ from oauth2_provider.models import get_access_token_model
 
 from django_at_jwt.models import ResourceServer
 from tests.conftest import decoded
+from tests.openid_connect import OPENID_CONNECT
 
 from .test_bearer import store_opaque_token
-from .test_generator import OIDC_KEY
 
 pytestmark = pytest.mark.django_db
 
@@ -119,11 +119,7 @@ def test_other_rules_hold(wrong, address, signing_keys, service, client):
 
 
 def test_openid_connect_does_not_change_it(tokens, client, settings):
-    settings.OAUTH2_PROVIDER = {
-        **settings.OAUTH2_PROVIDER,
-        "OIDC_ENABLED": True,
-        "OIDC_RSA_PRIVATE_KEY": OIDC_KEY,
-    }
+    settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, **OPENID_CONNECT}
     assert get(client, "/server/", tokens[API]).status_code == 200
     assert get(client, "/reports/server/", tokens[API]).status_code == 401
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from datetime import timedelta
-from functools import partial
 
 import pytest
 from django.contrib.auth.models import AnonymousUser
@@ -24,7 +23,7 @@ from django_at_jwt.issuance import (
     IssuanceUnavailable,
     issue_access_token,
 )
-from django_at_jwt.models import Authorization, DenyListEntry, IssuedToken, SigningKey
+from django_at_jwt.models import Authorization, IssuedToken, SigningKey
 from django_at_jwt.revocation import revoke_authorization
 from django_at_jwt.validators import OAuth2Validator
 from tests.conftest import decoded
@@ -51,12 +50,6 @@ def mapper(**conditions):
         "source": {"kind": "constant", "value": "gold"},
         "conditions": conditions,
     }
-
-
-@pytest.fixture
-def committing(django_capture_on_commit_callbacks):
-    """Run what is due on commit, in the database of the deny list."""
-    return partial(django_capture_on_commit_callbacks, using=router.db_for_write(DenyListEntry), execute=True)
 
 
 class TestToken:

@@ -15,8 +15,8 @@ from django_at_jwt.authorization_server.views import DeviceConfirmView
 from django_at_jwt.models import Authorization
 from django_at_jwt.validators import OAuth2Validator
 from tests.conftest import DEVICE_CODE_GRANT, REDIRECT_URI, decoded
-
-from .test_generator import OIDC_KEY
+from tests.openid_connect import OPENID_CONNECT
+from tests.site.registration import OPEN_REGISTRATION
 
 pytestmark = pytest.mark.django_db
 
@@ -195,7 +195,7 @@ class TestConsent:
 
     @pytest.mark.parametrize(("skip", "expected"), [(False, "consent_required"), (True, None)])
     def test_prompt_none(self, skip, expected, signing_keys, make_client, user, settings):
-        settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "OIDC_ENABLED": True, "OIDC_RSA_PRIVATE_KEY": OIDC_KEY}
+        settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, **OPENID_CONNECT}
         client = make_client(algorithm="RS256", skip_authorization=skip)
         answer = client.authorize(user, scope="openid", prompt="none")
         assert answer.get("error") == expected
@@ -274,7 +274,7 @@ def test_client_credentials_that_are_not_ascii(address, service):
 
 @pytest.mark.compliance("6750-1")
 def test_userinfo_takes_no_token_from_the_address(signing_keys, make_client, user, client, settings):
-    settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "OIDC_ENABLED": True, "OIDC_RSA_PRIVATE_KEY": OIDC_KEY}
+    settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, **OPENID_CONNECT}
     token = make_client(algorithm="RS256").code_flow(user, scope="openid").json()["access_token"]
     assert client.get("/o/userinfo/", {"access_token": token}).status_code == 400
     assert client.get("/o/userinfo/", headers={"Authorization": f"Bearer {token}"}).status_code == 200
@@ -368,11 +368,7 @@ def test_grant_that_vanished_grants_nothing(signing_keys, web, user, monkeypatch
 class TestRegistration:
     @pytest.fixture(autouse=True)
     def _open_to_everybody(self, settings):
-        settings.OAUTH2_PROVIDER = {
-            **settings.OAUTH2_PROVIDER,
-            "DCR_ENABLED": True,
-            "DCR_REGISTRATION_PERMISSION_CLASSES": ["tests.site.registration.AnybodyMayRegister"],
-        }
+        settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, **OPEN_REGISTRATION}
 
     @pytest.mark.parametrize(
         "document",

@@ -14,26 +14,14 @@ from joserfc.jwk import KeySet
 from oauth2_provider.models import get_access_token_model, get_device_grant_model, get_refresh_token_model
 
 from tests.conftest import DEVICE_CODE_GRANT, decoded
+from tests.openid_connect import OPENID_CONNECT
 
 pytestmark = pytest.mark.django_db
 
 
-def rsa_settings():
-    from jwcrypto.jwk import JWK
-
-    return JWK.generate(kty="RSA", size=2048).export_to_pem(private_key=True, password=None).decode()
-
-
-OIDC_KEY = rsa_settings()
-
-
 @pytest.fixture
 def openid(settings):
-    settings.OAUTH2_PROVIDER = {
-        **settings.OAUTH2_PROVIDER,
-        "OIDC_ENABLED": True,
-        "OIDC_RSA_PRIVATE_KEY": OIDC_KEY,
-    }
+    settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, **OPENID_CONNECT}
 
 
 def authorization_code(make_client, user):

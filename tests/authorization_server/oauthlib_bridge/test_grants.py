@@ -23,9 +23,8 @@ from oauth2_provider.models import (
 from django_at_jwt.authorization_server.toolkit import SettingsScopes
 from django_at_jwt.models import Authorization
 from tests.conftest import DEVICE_CODE_GRANT, decoded
+from tests.openid_connect import OPENID_CONNECT
 from tests.site.validators import SiteValidator
-
-from .test_generator import OIDC_KEY
 
 pytestmark = pytest.mark.django_db
 
@@ -87,11 +86,7 @@ class TestLogin:
 
     @pytest.fixture
     def openid(self, make_client, settings):
-        settings.OAUTH2_PROVIDER = {
-            **settings.OAUTH2_PROVIDER,
-            "OIDC_ENABLED": True,
-            "OIDC_RSA_PRIVATE_KEY": OIDC_KEY,
-        }
+        settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, **OPENID_CONNECT}
         return make_client(algorithm="RS256")
 
     def test_is_the_same_in_the_id_token(self, signing_keys, openid, user, clock):

@@ -9,8 +9,7 @@ import pytest
 
 from tests.conftest import REDIRECT_URI
 from tests.docs.blocks import EXISTING_CLIENTS, blocks_of
-
-from .test_generator import OIDC_KEY
+from tests.openid_connect import OIDC_KEY
 
 pytestmark = pytest.mark.django_db
 

@@ -11,8 +11,7 @@ from oauth2_provider.models import get_access_token_model, get_grant_model, get_
 
 from django_at_jwt import oauth2_provider_settings
 from tests.conftest import REDIRECT_URI
-
-from .test_generator import OIDC_KEY
+from tests.openid_connect import OPENID_CONNECT
 
 pytestmark = pytest.mark.django_db
 
@@ -103,11 +102,7 @@ class TestProfile:
     @pytest.mark.compliance("9700-4")
     @pytest.mark.parametrize("response_type", ["code token", "code id_token token"])
     def test_no_access_token_from_the_authorization_endpoint(self, response_type, make_client, user, profile, client):
-        profile.OAUTH2_PROVIDER = {
-            **profile.OAUTH2_PROVIDER,
-            "OIDC_ENABLED": True,
-            "OIDC_RSA_PRIVATE_KEY": OIDC_KEY,
-        }
+        profile.OAUTH2_PROVIDER = {**profile.OAUTH2_PROVIDER, **OPENID_CONNECT}
         hybrid = make_client("openid-hybrid", algorithm="RS256")
         answer = hybrid.authorize(user, response_type=response_type, scope="openid read")
         assert answer["error"] == "unauthorized_client"
@@ -116,11 +111,7 @@ class TestProfile:
 
     @pytest.mark.compliance("9700-5")
     def test_metadata_announces_what_is_allowed(self, make_client, profile, client):
-        profile.OAUTH2_PROVIDER = {
-            **profile.OAUTH2_PROVIDER,
-            "OIDC_ENABLED": True,
-            "OIDC_RSA_PRIVATE_KEY": OIDC_KEY,
-        }
+        profile.OAUTH2_PROVIDER = {**profile.OAUTH2_PROVIDER, **OPENID_CONNECT}
         make_client("openid-hybrid", algorithm="RS256")
         for document in ("oauth-authorization-server", "openid-configuration"):
             metadata = client.get(f"/o/.well-known/{document}").json()
@@ -141,11 +132,7 @@ class TestWithoutProfile:
     def test_plain_and_the_hybrid_grant_stay(self, signing_keys, web, make_client, user, settings):
         answer = web.authorize(user, code_challenge="a" * 43, code_challenge_method="plain")
         assert "code" in answer
-        settings.OAUTH2_PROVIDER = {
-            **settings.OAUTH2_PROVIDER,
-            "OIDC_ENABLED": True,
-            "OIDC_RSA_PRIVATE_KEY": OIDC_KEY,
-        }
+        settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, **OPENID_CONNECT}
         hybrid = make_client("openid-hybrid", algorithm="RS256")
         assert "access_token" in hybrid.authorize(user, response_type="code token", scope="openid read")
 

@@ -13,9 +13,9 @@ from oauth2_provider.models import get_access_token_model, get_refresh_token_mod
 from django_at_jwt.authorization_server.revocation import receivers
 from django_at_jwt.models import Authorization
 from tests.conftest import DEVICE_CODE_GRANT, captured_statements
+from tests.openid_connect import OPENID_CONNECT
 
 from .test_authorizations import HYBRID, approve
-from .test_generator import OIDC_KEY
 
 PASSWORD = {"username": "alice", "password": "correct horse"}
 
@@ -120,8 +120,7 @@ def test_at_most_those_of_the_toolkit(
 ):
     if prepare is device and oauthlib.__version__ >= "4":
         pytest.skip("the toolkit's own device flow fails with oauthlib 4")
-    openid = {"OIDC_ENABLED": True, "OIDC_RSA_PRIVATE_KEY": OIDC_KEY}
-    settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, **openid}
+    settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, **OPENID_CONNECT}
     kind = {"client_type": "public"} if prepare is device else {}
     client = make_client(grant, algorithm="RS256", **kind)
     ours = count(prepare, client, user)

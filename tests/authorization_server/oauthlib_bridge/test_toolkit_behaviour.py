@@ -14,8 +14,7 @@ from django_at_jwt.authorization_server.keys.store import key_store
 from django_at_jwt.authorization_server.views import TokenView
 from django_at_jwt.models import SigningKey
 from tests.conftest import DEVICE_CODE_GRANT, REDIRECT_URI, decoded
-
-from .test_generator import OIDC_KEY
+from tests.openid_connect import OIDC_KEY
 
 pytestmark = pytest.mark.django_db
 
@@ -56,8 +55,6 @@ def test_refresh_token_is_opaque_without_its_generator(generator, signing_keys, 
 @pytest.mark.compliance("8414-1", "8414-2", "9068-20")
 @pytest.mark.parametrize("openid", [True, False])
 def test_metadata_names_the_jwk_set_and_agrees_with_discovery(openid, signing_keys, client, settings):
-    from .test_generator import OIDC_KEY
-
     settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "OIDC_ENABLED": openid}
     inserted = client.get("/.well-known/oauth-authorization-server/o")
     appended = client.get("/o/.well-known/oauth-authorization-server")

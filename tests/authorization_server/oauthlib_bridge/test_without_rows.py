@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from functools import partial
 from time import time
 
 import pytest
 from django.contrib.auth import get_user_model
 from django.core.management import call_command
-from django.db import router
 from django.http import HttpResponse
-from django.test import Client
 from django.utils import timezone
 from oauth2_provider.decorators import protected_resource
 from oauth2_provider.models import clear_expired, get_access_token_model, get_refresh_token_model
@@ -24,6 +21,9 @@ from django_at_jwt.core.token_id import TokenId
 from django_at_jwt.models import Authorization, ClientOptions, DenyListEntry, IssuedToken
 from django_at_jwt.models.authorization import credential_hash, reference_to
 from tests.conftest import captured_statements, decoded
+
+from .test_authorizations import refresh
+from .test_direct_issuance import is_accepted
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("keys_made_quickly", "signing_keys")]
 
@@ -47,26 +47,8 @@ def own_token(service, **asked):
     return service.token("client_credentials", **asked).json()["access_token"]
 
 
-def is_accepted(token):
-    headers = {"Authorization": f"Bearer {token}", "Host": "api.example.com"}
-    answer = Client().get("/toolkit-drf/", headers=headers, secure=True)
-    return {200: True, 401: False}[answer.status_code]
-
-
 def rows():
     return get_access_token_model().objects.all()
-
-
-def refreshed(web, answer, **asked):
-    response = web.token("refresh_token", refresh_token=answer["refresh_token"], **asked)
-    assert response.status_code == 200, response.content
-    return response.json()
-
-
-@pytest.fixture
-def committing(django_capture_on_commit_callbacks):
-    """Run what is due on commit, in the database of the deny list."""
-    return partial(django_capture_on_commit_callbacks, using=router.db_for_write(DenyListEntry), execute=True)
 
 
 def test_decorators_of_dot_need_the_sites_validator(service, settings, rf, committing):
@@ -244,7 +226,7 @@ class TestUsers:
             assert row.expires.timestamp() == decoded(answer["access_token"])[1]["exp"]
             assert token_id_of(answer["access_token"]).has_row is False
             assert is_accepted(answer["access_token"])
-            former, answer = row, refreshed(web, answer)
+            former, answer = row, refresh(web, answer)
             assert rows().get() == former
 
     def test_value_in_the_row_is_not_a_token(self, web, user, settings):
@@ -257,7 +239,7 @@ class TestUsers:
     def test_refresh_denies_the_token_that_it_replaces(self, rotating, web, user, committing):
         first = web.code_flow(user).json()
         with committing():
-            second = refreshed(web, first)
+            second = refresh(web, first)
         assert not is_accepted(first["access_token"])
         assert is_accepted(second["access_token"])
         [entry] = DenyListEntry.objects.all()
@@ -265,10 +247,10 @@ class TestUsers:
 
     def test_token_for_another_resource_lives_on(self, rotating, web, user, settings):
         both = web.code_flow(user, scope="read reports:read", resource=[settings.API, settings.REPORTS]).json()
-        first = refreshed(web, both, resource=settings.API)
-        second = refreshed(web, first, resource=settings.REPORTS)
+        first = refresh(web, both, resource=settings.API)
+        second = refresh(web, first, resource=settings.REPORTS)
         assert not DenyListEntry.objects.exists()
-        third = refreshed(web, second, resource=settings.API)
+        third = refresh(web, second, resource=settings.API)
         [entry] = DenyListEntry.objects.all()
         assert entry.value == str(token_id_of(first["access_token"]))
         assert is_accepted(third["access_token"])
@@ -287,7 +269,7 @@ class TestUsers:
             Authorization.objects.update(tokens_expire_at=timezone.now() - timedelta(hours=1))
             clear_expired()
             call_command("purge_authorizations", verbosity=0)
-            answer = refreshed(web, answer)
+            answer = refresh(web, answer)
             assert rows().count() == 1
             assert is_accepted(answer["access_token"])
 
@@ -308,13 +290,13 @@ class TestUsers:
             "REFRESH_TOKEN_REUSE_PROTECTION": True,
         }
         first = web.code_flow(user).json()
-        second = refreshed(web, first)
+        second = refresh(web, first)
         with committing():
             retried = web.token("refresh_token", refresh_token=first["refresh_token"])
         assert retried.status_code == (200 if grace else 400)
         assert is_accepted(second["access_token"]) is bool(grace)
         if grace:
-            refreshed(web, retried.json())
+            refresh(web, retried.json())
             # The sibling has ended, and the first token is too old for another retry.
             assert web.token("refresh_token", refresh_token=second["refresh_token"]).status_code == 400
 
@@ -323,7 +305,7 @@ class TestUsers:
         for stores in (True, False, True, False):
             store(settings, stores)
             assert is_accepted(answer["access_token"])
-            former, answer = answer, refreshed(web, answer)
+            former, answer = answer, refresh(web, answer)
             assert token_id_of(answer["access_token"]).has_row is stores
             assert DenyListEntry.objects.filter(value=str(token_id_of(former["access_token"]))).exists()
             assert is_accepted(answer["access_token"])

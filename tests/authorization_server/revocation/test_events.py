@@ -36,9 +36,9 @@ from django_at_jwt.models.change_times import last_change
 from django_at_jwt.models.primary import primary_rows
 from django_at_jwt.revocation import revoke_user
 from tests.admin.pages import confirm, send
-from tests.authorization_server.oauthlib_bridge.test_generator import OIDC_KEY
 from tests.conftest import captured_statements
 from tests.core.test_deny_list import claims
+from tests.openid_connect import OPENID_CONNECT
 from tests.people.models import Department
 
 from .grants import entries, granted
@@ -168,7 +168,7 @@ class TestToolkitPages:
         assert_ended(tokens, EndReason.LOGOUT)
 
     def test_two_logouts_at_once(self, make_client, client, user, settings, monkeypatch):
-        oidc = {"OIDC_ENABLED": True, "OIDC_RP_INITIATED_LOGOUT_ENABLED": True, "OIDC_RSA_PRIVATE_KEY": OIDC_KEY}
+        oidc = {**OPENID_CONNECT, "OIDC_RP_INITIATED_LOGOUT_ENABLED": True}
         settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, **oidc}
         web = make_client(algorithm="RS256")
         both = [granted(web, web.code_flow(user, scope="openid")) for _ in range(2)]

@@ -12,8 +12,8 @@ from oauth2_provider.models import get_access_token_model, get_application_model
 
 from django_at_jwt.models import Authorization, IntrospectionClient, IssuedToken, ResourceServer
 from tests.admin.pages import fields_of
-from tests.authorization_server.oauthlib_bridge.test_generator import OIDC_KEY
 from tests.conftest import decoded
+from tests.openid_connect import OPENID_CONNECT
 
 # Threat 31.
 pytestmark = [
@@ -125,8 +125,7 @@ EVENTS = {
 def site(web, user, service, admin_client, settings):
     settings.OAUTH2_PROVIDER = {
         **settings.OAUTH2_PROVIDER,
-        "OIDC_ENABLED": True,
-        "OIDC_RSA_PRIVATE_KEY": OIDC_KEY,
+        **OPENID_CONNECT,
         "OIDC_RP_INITIATED_LOGOUT_ENABLED": True,
         "REFRESH_TOKEN_REUSE_PROTECTION": True,
     }

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import re
 import secrets
 from dataclasses import dataclass, field
 from datetime import timedelta
-from html import unescape
 from urllib.parse import parse_qs, urlsplit
 
 from django.core.cache import caches
@@ -99,7 +97,3 @@ def expire(client_id, *, ago=timedelta(seconds=1)):
     get_application_model().objects.filter(client_id=client_id).update(cimd_expires_at=timezone.now() - ago)
     # DOT does not fetch a document again that it could not fetch shortly before.
     caches["default"].clear()
-
-
-def text_of(page):
-    return " ".join(unescape(re.sub(r"<[^>]+>", " ", page.content.decode())).split())

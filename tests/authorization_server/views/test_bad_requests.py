@@ -9,15 +9,16 @@ import pytest
 from django.test import Client
 from oauth2_provider.models import get_refresh_token_model
 
-from tests.authorization_server.oauthlib_bridge.test_generator import OIDC_KEY
 from tests.conftest import REDIRECT_URI
+from tests.openid_connect import OPENID_CONNECT
+from tests.site.registration import OPEN_REGISTRATION
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
 def openid(settings):
-    settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "OIDC_ENABLED": True, "OIDC_RSA_PRIVATE_KEY": OIDC_KEY}
+    settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, **OPENID_CONNECT}
 
 
 @pytest.mark.parametrize("generator", ["django_at_jwt.generators.generate_access_token", None])
@@ -102,11 +103,7 @@ class TestRegistration:
 
     @pytest.fixture(autouse=True)
     def _open_to_everybody(self, settings):
-        settings.OAUTH2_PROVIDER = {
-            **settings.OAUTH2_PROVIDER,
-            "DCR_ENABLED": True,
-            "DCR_REGISTRATION_PERMISSION_CLASSES": ["tests.site.registration.AnybodyMayRegister"],
-        }
+        settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, **OPEN_REGISTRATION}
 
     @pytest.mark.parametrize(
         ("changed", "error"),

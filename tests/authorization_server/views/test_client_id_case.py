@@ -11,8 +11,8 @@ from urllib.parse import urlencode
 import pytest
 from django.test import Client
 
-from tests.authorization_server.oauthlib_bridge.test_generator import OIDC_KEY
 from tests.conftest import DEVICE_CODE_GRANT, REDIRECT_URI, SECRET
+from tests.openid_connect import OPENID_CONNECT
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("openid", "signing_keys")]
 
@@ -38,8 +38,7 @@ ALIKE = ["PROGRAM", "prögram", "program "]
 def openid(settings):
     settings.OAUTH2_PROVIDER = {
         **settings.OAUTH2_PROVIDER,
-        "OIDC_ENABLED": True,
-        "OIDC_RSA_PRIVATE_KEY": OIDC_KEY,
+        **OPENID_CONNECT,
         "OIDC_RP_INITIATED_LOGOUT_ENABLED": True,
     }
 

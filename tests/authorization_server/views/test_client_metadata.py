@@ -11,6 +11,7 @@ from django.test import Client
 from oauth2_provider.models import get_access_token_model, get_application_model
 
 from tests import settings as site
+from tests.admin.pages import text_of
 from tests.client_documents import PUBLISHED
 from tests.conftest import decoded
 
@@ -25,7 +26,6 @@ from .public_clients import (
     expire,
     is_stored,
     stored,
-    text_of,
 )
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("keys_made_quickly", "signing_keys")]

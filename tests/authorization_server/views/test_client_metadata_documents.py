@@ -20,10 +20,11 @@ from django_at_jwt import urls as issuer_urls
 from django_at_jwt.authorization_server import toolkit
 from django_at_jwt.authorization_server.client_metadata import CIMDError
 from django_at_jwt.authorization_server.views import rate_limits
+from tests.admin.pages import text_of
 from tests.client_documents import LibraryFetcher, Page
 from tests.conftest import decoded
 
-from .public_clients import CLAUDE, RETURNS_TO, PublicClient, expire, is_stored, stored, text_of
+from .public_clients import CLAUDE, RETURNS_TO, PublicClient, expire, is_stored, stored
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("keys_made_quickly", "signing_keys")]
 WITHOUT_USER = [

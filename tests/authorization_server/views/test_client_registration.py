@@ -12,6 +12,8 @@ from django.test import Client
 from django.urls import reverse
 from oauth2_provider.models import get_application_model
 
+from tests.site.registration import OPEN_REGISTRATION
+
 pytestmark = pytest.mark.django_db
 
 FORM = {
@@ -46,11 +48,7 @@ def applications():
 
 @pytest.fixture
 def registers_itself(settings):
-    settings.OAUTH2_PROVIDER = {
-        **settings.OAUTH2_PROVIDER,
-        "DCR_ENABLED": True,
-        "DCR_REGISTRATION_PERMISSION_CLASSES": ["tests.site.registration.AnybodyMayRegister"],
-    }
+    settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, **OPEN_REGISTRATION}
     return settings
 
 

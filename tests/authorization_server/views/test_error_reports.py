@@ -32,7 +32,8 @@ from django_at_jwt.core.verifier import CompactJws
 from django_at_jwt.resource_server.rest_framework import authentication
 from django_at_jwt.resource_server.token_cache import TokenCache
 from django_at_jwt.resource_server.verification import _token_cache
-from tests.authorization_server.oauthlib_bridge.test_generator import OIDC_KEY
+from tests.openid_connect import OPENID_CONNECT
+from tests.site.registration import OPEN_REGISTRATION
 
 from .broken_database import CALLS, Site, failing
 
@@ -44,13 +45,7 @@ def mailed(settings, monkeypatch):
     """Django's ``AdminEmailHandler``, with text and HTML reports."""
     address = "admin@example.com"
     settings.ADMINS = [address] if django.VERSION >= (6, 0) else [("admin", address)]
-    settings.OAUTH2_PROVIDER = {
-        **settings.OAUTH2_PROVIDER,
-        "DCR_ENABLED": True,
-        "DCR_REGISTRATION_PERMISSION_CLASSES": ["tests.site.registration.AnybodyMayRegister"],
-        "OIDC_ENABLED": True,
-        "OIDC_RSA_PRIVATE_KEY": OIDC_KEY,
-    }
+    settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, **OPEN_REGISTRATION, **OPENID_CONNECT}
     settings.AT_JWT = {**settings.AT_JWT, "INTROSPECTION_BY_GET": True}
     # Django's own handler would write each report again, without HTML.
     monkeypatch.setattr(logging.getLogger("django"), "handlers", [])

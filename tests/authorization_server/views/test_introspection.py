@@ -27,8 +27,8 @@ from django_at_jwt.authorization_server.revocation.revoke import revoke_token, r
 from django_at_jwt.core.jose.jws import decode_segment, encode_segment
 from django_at_jwt.models import IntrospectionClient, ResourceServer, SigningKey
 from django_at_jwt.resource_server.verification import verify_token
-from tests.authorization_server.oauthlib_bridge.test_generator import OIDC_KEY
 from tests.conftest import SECRET, decoded
+from tests.openid_connect import OPENID_CONNECT
 from tests.resource_server import signed_tokens
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("signing_keys")]
@@ -41,11 +41,7 @@ API, REPORTS = django_settings.API, django_settings.REPORTS
 
 @pytest.fixture(autouse=True)
 def site(settings):
-    settings.OAUTH2_PROVIDER = {
-        **settings.OAUTH2_PROVIDER,
-        "OIDC_ENABLED": True,
-        "OIDC_RSA_PRIVATE_KEY": OIDC_KEY,
-    }
+    settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, **OPENID_CONNECT}
 
 
 @pytest.fixture

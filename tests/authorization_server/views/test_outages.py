@@ -29,8 +29,9 @@ from django_at_jwt.authorization_server.views import guarded
 from django_at_jwt.authorization_server.views.outages import is_outage
 from django_at_jwt.models import Authorization
 from django_at_jwt.validators import OAuth2Validator
-from tests.authorization_server.oauthlib_bridge.test_generator import OIDC_KEY
 from tests.conftest import DEVICE_CODE_GRANT
+from tests.openid_connect import OPENID_CONNECT
+from tests.site.registration import OPEN_REGISTRATION
 
 from .broken_database import CALLS, Site, failing
 
@@ -39,13 +40,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def endpoints(settings, signing_keys):
-    settings.OAUTH2_PROVIDER = {
-        **settings.OAUTH2_PROVIDER,
-        "DCR_ENABLED": True,
-        "DCR_REGISTRATION_PERMISSION_CLASSES": ["tests.site.registration.AnybodyMayRegister"],
-        "OIDC_ENABLED": True,
-        "OIDC_RSA_PRIVATE_KEY": OIDC_KEY,
-    }
+    settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, **OPEN_REGISTRATION, **OPENID_CONNECT}
     settings.AT_JWT = {**settings.AT_JWT, "INTROSPECTION_BY_GET": True}
 
 

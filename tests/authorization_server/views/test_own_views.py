@@ -12,9 +12,9 @@ from django.core.checks import run_checks
 from django.test import Client
 from django.urls import NoReverseMatch, clear_script_prefix, reverse, set_script_prefix
 
-from tests.authorization_server.oauthlib_bridge.test_generator import OIDC_KEY
 from tests.conftest import DEVICE_CODE_GRANT, REDIRECT_URI, SECRET, decoded
 from tests.docs.blocks import DOCS, ROOT
+from tests.openid_connect import OIDC_KEY
 
 pytestmark = pytest.mark.django_db
 
