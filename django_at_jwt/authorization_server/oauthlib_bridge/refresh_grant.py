@@ -216,10 +216,13 @@ def _end_reused(refresh_token: str) -> None:
     ).first()
     if used is None:
         return
+    family = rows.filter(token_family=used.token_family)
     # DOT leaves the family alone if another client sends the token within the grace period. A refresh token that was
     # issued while DOT revoked the others has lost its access token.
-    living = rows.filter(token_family=used.token_family, revoked__isnull=True, access_token__isnull=False)
-    if living.exists():
+    if family.filter(revoked__isnull=True, access_token__isnull=False).exists():
+        return
+    # Without a later one, it was not replaced by its use: an administrator revoked it with its access token.
+    if not family.exclude(revoked__lte=used.revoked).exists():
         return
     authorization = Authorization.objects.of_family(used.token_family)
     # A client may not know yet that its tokens were revoked. That is not reuse.

@@ -233,7 +233,6 @@ def revoke_token(token_id: str, *, reason: EndReason = EndReason.ADMINISTRATOR) 
         if link.access_token:
             revoke_refresh_tokens(Q(access_token=link.access_token))
             expire_access_tokens(Q(pk=link.access_token))
-            # Otherwise, its client's next refresh would be taken for the reuse of a refresh token.
             end_authorizations([row for row in authorizations if not _has_live_tokens(row)], reason=reason)
     return True
 

@@ -21,6 +21,7 @@ from oauth2_provider.models import (
 
 from django_at_jwt.authorization_server.revocation import revoke
 from django_at_jwt.authorization_server.revocation.entries import deny_tokens
+from django_at_jwt.events import CredentialReused
 from django_at_jwt.models import Authorization, DenyListEntry, IssuedToken, SigningKey
 from django_at_jwt.models.authorization import EndReason, credential_hash
 from django_at_jwt.revocation import UnknownToken, revoke_authorization, revoke_client, revoke_token, revoke_user
@@ -200,6 +201,27 @@ class TestToken:
         authorization = Authorization.objects.get()
         assert authorization.end_reason == EndReason.ADMINISTRATOR
         assert ("authorization", authorization.identifier) in entries()
+
+    @pytest.mark.parametrize("rotates", [True, False], ids=["rotation", "no rotation"])
+    def test_next_refresh_is_not_reported_as_reuse(self, rotates, web, user, settings, events):
+        def refresh(token, **asked):
+            return web.token("refresh_token", refresh_token=token, **asked)
+
+        changed = {"ROTATE_REFRESH_TOKEN": rotates, "REFRESH_TOKEN_REUSE_PROTECTION": True}
+        settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, **changed}
+        first = web.code_flow(user, scope="read reports:read", resource=[settings.API, settings.REPORTS]).json()
+        other = granted(web, refresh(first["refresh_token"], resource=settings.API))
+        tokens = granted(web, refresh(other.response["refresh_token"], resource=settings.REPORTS))
+        assert revoke_token(tokens.token_id) is True
+        assert tokens.refresh().json()["error"] == "invalid_grant"
+        assert CredentialReused not in map(type, events)
+        assert tokens.authorization.ended_at is None
+        assert get_access_token_model().objects.get(pk=other.access_token.pk).expires > timezone.now()
+        if rotates:
+            # This refresh token was replaced.
+            assert other.refresh().json()["error"] == "invalid_grant"
+            assert CredentialReused in map(type, events)
+            assert tokens.authorization.end_reason == EndReason.REFRESH_TOKEN_REUSED
 
     def test_again_if_only_the_deny_list_was_committed(self, tokens):
         # With several databases, the transaction of the rows can fail after that of the deny list.
