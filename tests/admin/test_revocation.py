@@ -23,7 +23,8 @@ from django_at_jwt.admin_mixins import LogOutEverywhereMixin
 from django_at_jwt.models import Authorization, DenyListEntry
 from django_at_jwt.models.authorization import EndReason
 from tests.admin.pages import fill_in, may, press_revoke, text_of
-from tests.authorization_server.revocation.grants import entries
+from tests.authorization_server.revocation.grants import entries, granted
+from tests.conftest import decoded
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("keys_made_quickly", "signing_keys")]
 
@@ -159,7 +160,8 @@ class TestUserAndClient:
 class TestTokenId:
     def test_shows_the_token_before_it_revokes(self, tokens, admin_client):
         page = admin_client.post(f"{LIST}add/", {"token_id": f" {tokens.token_id} "})
-        assert f"{tokens.token_id} Live access tokens 1 Refresh tokens 1" in text_of(page)
+        assert tokens.token_id in text_of(page)
+        assert "Live access tokens 1 Refresh tokens 1" in text_of(page)
         assert entries() == []
         answer = press_revoke(admin_client, page)
         assert answer.redirect_chain == [(LIST, 302)]
@@ -171,6 +173,25 @@ class TestTokenId:
             str(DenyListEntry.objects.get(kind="token").pk),
             "Revoked by its jti.",
         )
+
+    def test_shows_whose_token_it_is(self, tokens, user, service, settings, client, staff):
+        def shown(token_id):
+            return text_of(client.get(f"{LIST}add/", {"token_id": token_id}))
+
+        may(staff, "revoke_tokens", "view_authorization")
+        assert f"{tokens.token_id} alice at authorization-code client API: {settings.API}" in shown(tokens.token_id)
+        own = granted(service, service.token("client_credentials", scope="reports:read", resource=settings.REPORTS))
+        assert f"{own.token_id} client-credentials client (acts for itself) API: Reports" in shown(own.token_id)
+
+        settings.AT_JWT = {**settings.AT_JWT, "STORE_ACCESS_TOKENS": False}
+        answers = tokens.client.code_flow(user), service.token("client_credentials")
+        users, clients = (decoded(each.json()["access_token"])[1]["jti"] for each in answers)
+        assert f"{users} alice at authorization-code client" in shown(users)
+        # Nothing is stored about it.
+        assert f"{clients} Live access tokens 1" in shown(clients)
+
+        staff.user_permissions.set(Permission.objects.filter(codename="revoke_tokens"))
+        assert "alice" not in shown(tokens.token_id)
 
     def test_user_has_no_live_authorization_if_it_was_the_only_token(self, tokens, user, admin_client):
         press_revoke(admin_client, admin_client.post(f"{LIST}add/", {"token_id": tokens.token_id}))

@@ -12,12 +12,13 @@ from django.urls import URLPattern, path
 from django.utils.html import format_html
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
-from oauth2_provider.models import get_application_model
+from oauth2_provider.models import get_access_token_model, get_application_model
 
 from django_at_jwt.admin.base import ReadOnlyModelAdmin
 from django_at_jwt.admin.conflicts import answering_conflicts
 from django_at_jwt.admin.dates import format_instant
 from django_at_jwt.authorization_server.activity import clients_of
+from django_at_jwt.authorization_server.resource_servers import registry
 from django_at_jwt.authorization_server.revocation.authorizations import find_authorization
 from django_at_jwt.authorization_server.revocation.impact import tokens_of_authorization, tokens_of_link
 from django_at_jwt.authorization_server.revocation.issued_tokens import UnknownToken, is_live, issued_token
@@ -25,7 +26,8 @@ from django_at_jwt.authorization_server.revocation.revoke import revoke_authoriz
 from django_at_jwt.conf import token_user_model
 from django_at_jwt.core.deny_list import DenyKind
 from django_at_jwt.models import Authorization, DenyListEntry
-from django_at_jwt.models.authorization import label_of
+from django_at_jwt.models.authorization import label_of, referenced_rows
+from django_at_jwt.models.primary import primary_rows
 
 from .pages import (
     CONFIRM,
@@ -191,7 +193,7 @@ class DenyListEntryAdmin(ReadOnlyModelAdmin):
                 return self._revoke_token(request, link)
             context |= {
                 "button": _("Revoke the token"),
-                "rows": [link.token_id],
+                "rows": [format_html("<code>{}</code>", link.token_id), *_described_token(request, link)],
                 "counts": tokens_of_link(link),
                 "explanation": _(
                     "The token and the refresh token issued with it are revoked. An API in another project may accept "
@@ -212,6 +214,41 @@ class DenyListEntryAdmin(ReadOnlyModelAdmin):
 
 def _described(authorization: Authorization, user: Any) -> list[str]:
     """Return the user, the client and the identifier of an authorization as lines."""
-    client = clients_of([authorization]).get(authorization.identifier)
-    names = {"user": user, "client": client.name or client.client_id if client else gettext("(deleted client)")}
-    return [gettext("%(user)s at %(client)s") % names, authorization.identifier]
+    return [_user_and_client(user, clients_of([authorization]).get(authorization.identifier)), authorization.identifier]
+
+
+def _described_token(request: HttpRequest, link: IssuedToken) -> list[str]:
+    """Return the user, the client and the APIs of a token as lines: what is stored, and the administrator may view."""
+    if not request.user.has_perm(VIEW_AUTHORIZATIONS):
+        return []
+    if not link.access_token:
+        return _described_authorization(link.token_id.partition(".")[0])
+    rows = primary_rows(get_access_token_model()).select_related("user", "application")
+    row = rows.filter(pk=link.access_token).first()
+    if row is None:
+        return []
+    if row.user is None:
+        whose = gettext("%(client)s (acts for itself)") % {"client": _client_name(row.application)}
+    else:
+        whose = _user_and_client(row.user, row.application)
+    known = registry.current()
+    apis = ", ".join(str(known.named(each) or each) for each in known.or_default(row.resource))
+    return [whose, gettext("API: %(apis)s") % {"apis": apis}]
+
+
+def _described_authorization(identifier: str) -> list[str]:
+    """Return the lines of an authorization; none if it or its user does not exist."""
+    authorization = primary_rows(Authorization).filter(identifier=identifier).first()
+    if authorization is None:
+        return []
+    reference = (authorization.user_model, authorization.user_key)
+    user = referenced_rows(token_user_model(), [reference]).get(reference)
+    return [] if user is None else _described(authorization, user)
+
+
+def _user_and_client(user: Any, client: Any) -> str:
+    return gettext("%(user)s at %(client)s") % {"user": user, "client": _client_name(client)}
+
+
+def _client_name(client: Any) -> str:
+    return client.name or client.client_id if client else gettext("(deleted client)")
