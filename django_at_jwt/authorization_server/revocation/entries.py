@@ -84,14 +84,15 @@ def shorten_audience_entries(audience: str, *, issued_until: datetime, expires_a
         expires_at: when the last of the tokens that stay denied expires.
         reason: of the entries.
     """
+    shortened = _entry(DenyKind.AUDIENCE, audience, expires_at, reason, issued_until=issued_until)
     rows = primary_rows(DenyListEntry).filter(
         kind=DenyKind.AUDIENCE, value=audience, reason=reason, issued_until__gt=issued_until
     )
-    # Databases may compare text without case.
-    later = [row for row in rows if row.value == audience]
+    # Databases may compare text without case. Entries that end in the same second are equal.
+    later = [row for row in rows if row.value == audience and row.digest != shortened.digest]
     if not later:
         return
-    deny_audience(audience, issued_until=issued_until, expires_at=expires_at, reason=reason)
+    _add([shortened])
     DenyListEntry.objects.filter(pk__in=[row.pk for row in later]).delete()
     # This process knows at once; the others compare the number of entries every minute.
     removed = [row.entry for row in later]

@@ -28,6 +28,7 @@ from django_at_jwt.authorization_server.revocation import receivers
 from django_at_jwt.authorization_server.revocation import revoke as revoke_module
 from django_at_jwt.authorization_server.revocation.authorizations import lock_authorizations
 from django_at_jwt.authorization_server.revocation.deny_list import deny_list
+from django_at_jwt.authorization_server.revocation.entries import deny_audience, shorten_audience_entries
 from django_at_jwt.core.deny_list import DenyKind, DenyList
 from django_at_jwt.core.errors import TokenRejected
 from django_at_jwt.models import Authorization, DenyListEntry, IssuedToken, ResourceServer
@@ -447,6 +448,14 @@ class TestResourceServers:
         stored = DenyList(row.entry for row in DenyListEntry.objects.all())
         assert stored.hit(claims(aud=MAIL, iat=again + 1)) is None
         assert stored.hit(claims(aud=MAIL, iat=now)) is DenyKind.AUDIENCE
+
+    def test_enabling_it_in_the_last_second_of_its_revocation(self, server):
+        end = timezone.now().replace(microsecond=900_000)
+        arguments = {"expires_at": end + timedelta(hours=1), "reason": EndReason.API_DISABLED}
+        deny_audience(MAIL, issued_until=end, **arguments)
+        shorten_audience_entries(MAIL, issued_until=end.replace(microsecond=100_000), **arguments)
+        # Tokens have times in whole seconds.
+        assert entries() == [("audience", MAIL)]
 
     def test_enabling_it_reads_no_replica(self, server, monkeypatch):
         ResourceServer.objects.filter(pk=server.pk).update(enabled=False)
