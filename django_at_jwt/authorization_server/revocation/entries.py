@@ -92,7 +92,9 @@ def shorten_audience_entries(audience: str, *, issued_until: datetime, expires_a
     later = [row for row in rows if row.value == audience and row.digest != shortened.digest]
     if not later:
         return
-    _add([shortened])
+    # These tokens were revoked before.
+    shortened.created_at = min(row.created_at for row in later)
+    _add([shortened], reports=False)
     DenyListEntry.objects.filter(pk__in=[row.pk for row in later]).delete()
     # This process knows at once; the others compare the number of entries every minute.
     removed = [row.entry for row in later]

@@ -31,6 +31,7 @@ from django_at_jwt.authorization_server.revocation.deny_list import deny_list
 from django_at_jwt.authorization_server.revocation.entries import deny_audience, shorten_audience_entries
 from django_at_jwt.core.deny_list import DenyKind, DenyList
 from django_at_jwt.core.errors import TokenRejected
+from django_at_jwt.events import TokensRevoked
 from django_at_jwt.models import Authorization, DenyListEntry, IssuedToken, ResourceServer
 from django_at_jwt.models.authorization import EndReason, credential_hash
 from django_at_jwt.models.change_times import last_change
@@ -448,6 +449,18 @@ class TestResourceServers:
         stored = DenyList(row.entry for row in DenyListEntry.objects.all())
         assert stored.hit(claims(aud=MAIL, iat=again + 1)) is None
         assert stored.hit(claims(aud=MAIL, iat=now)) is DenyKind.AUDIENCE
+
+    def test_enabling_it_revokes_nothing_more(self, server, events, django_capture_on_commit_callbacks):
+        database = router.db_for_write(DenyListEntry)
+        with django_capture_on_commit_callbacks(using=database, execute=True):
+            server.enabled = False
+            server.save()
+        revoked_at = DenyListEntry.objects.get().created_at
+        with django_capture_on_commit_callbacks(using=database, execute=True):
+            server.enabled = True
+            server.save()
+        assert DenyListEntry.objects.get().created_at == revoked_at
+        assert [type(event) for event in events].count(TokensRevoked) == 1
 
     def test_enabling_it_in_the_last_second_of_its_revocation(self, server):
         end = timezone.now().replace(microsecond=900_000)
