@@ -94,6 +94,11 @@ class ClientOptionsAdmin(SearchAdminMixin, ModelAdmin):
             _read_clients([row])
         return row
 
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """Return what a deletion deletes, with the clients of the options."""
+        _read_clients(objs)
+        return super().get_deleted_objects(objs, request)
+
     def get_fields(self, request: HttpRequest, obj: ClientOptions | None = None) -> Any:
         """Return the fields; the client of existing options cannot be changed."""
         return ["client_id" if obj is None else "named_client", "token_format", "store_access_tokens"]

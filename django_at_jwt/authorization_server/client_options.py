@@ -96,4 +96,4 @@ def _options_of(client: Any) -> _Options:
     try:
         return _chosen.current().get(reference_to(client), _Options())
     except AnyDatabaseError as error:
-        raise IssuanceUnavailable(f"the options of clients cannot be read: {single_line(error)}") from None
+        raise IssuanceUnavailable(f"the client options cannot be read: {single_line(error)}") from None

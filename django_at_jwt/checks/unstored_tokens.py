@@ -34,7 +34,7 @@ def check_unstored_tokens(**_kwargs: Any) -> list[CheckMessage]:
     return [
         Warning(
             f"Some access tokens have no row, and {problem}",
-            hint=f'{remedy} Or set AT_JWT["STORE_ACCESS_TOKENS"] to True and delete the options of clients with '
+            hint=f'{remedy} Or set AT_JWT["STORE_ACCESS_TOKENS"] to True and delete the client options with '
             "another value.",
             id=CheckId.UNSTORED_TOKENS,
         )

@@ -17,8 +17,8 @@ class Migration(migrations.Migration):
                 ('store_access_tokens', models.BooleanField(blank=True, choices=[(None, 'as in the settings'), (True, 'yes'), (False, 'no')], help_text='Whether its access tokens get a row in the database. Opaque tokens always get one.', null=True, verbose_name='store access tokens')),
             ],
             options={
-                'verbose_name': 'options of a client',
-                'verbose_name_plural': 'options of clients',
+                'verbose_name': 'client options',
+                'verbose_name_plural': 'client options',
                 'constraints': [models.UniqueConstraint(fields=('client_key', 'client_model'), name='at_jwt_client_options_client')],
             },
         ),

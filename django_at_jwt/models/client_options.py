@@ -43,11 +43,11 @@ class ClientOptions(models.Model):
     )
 
     class Meta:  # noqa: D106 - Django's own
-        verbose_name = _("options of a client")
-        verbose_name_plural = _("options of clients")
+        verbose_name = _("client options")
+        verbose_name_plural = _("client options")
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["client_key", "client_model"], name="at_jwt_client_options_client")
         ]
 
     def __str__(self) -> str:
-        return f"options of client {self.client_key if self.client is None else self.client.client_id}"
+        return f"client {self.client_key}" if self.client is None else str(self.client.client_id)

@@ -7,6 +7,7 @@ from html import unescape
 from urllib.parse import quote_plus
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.urls import reverse
 
 from django_at_jwt.authorization_server.client_options import stores_access_tokens, token_format_of
@@ -14,7 +15,7 @@ from django_at_jwt.core.resource_servers import TokenFormat
 from django_at_jwt.models import ClientOptions
 from tests.conftest import captured_statements
 
-from .pages import fields_of, may
+from .pages import fields_of, may, text_of
 
 pytestmark = pytest.mark.django_db
 
@@ -33,12 +34,12 @@ def test_option_is_added_changed_and_deleted(admin, service):
     added = admin.post(
         reverse(f"{NAME}_add"), {"client_id": application.client_id, "store_access_tokens": "False"}, follow=True
     )
-    assert f"options of client {application.client_id}</a>” was added" in added.content.decode()
+    assert f"The client options “ {application.client_id} ” was added" in text_of(added)
     assert stores_access_tokens(application, has_user=False) is False
     row = ClientOptions.objects.get()
     address = reverse(f"{NAME}_change", args=[row.pk])
     page = admin.get(address)
-    assert f"<h2>options of client {application.client_id}</h2>" in page.content.decode()
+    assert f"Change client options {application.client_id} " in text_of(page)
     assert fields_of(page)["store_access_tokens"] == ["False"]
     assert admin.post(address, {"store_access_tokens": ""}).status_code == 302
     assert stores_access_tokens(application, has_user=False) is True
@@ -135,6 +136,15 @@ def test_list_reads_all_clients_in_one_query(admin, make_client):
     assert all(each.name in text for each in clients)
 
 
+def test_deletion_names_the_client(admin, service):
+    add(admin, service.application.client_id, "False")
+    selected = {"action": "delete_selected", "_selected_action": [ClientOptions.objects.get().pk]}
+    page = admin.post(reverse(f"{NAME}_changelist"), selected)
+    assert f"Client options: {service.application.client_id}" in text_of(page)
+    admin.post(reverse(f"{NAME}_changelist"), {**selected, "post": "yes"})
+    assert str(LogEntry.objects.first()) == f"Deleted “{service.application.client_id}.”"
+
+
 def test_options_of_a_client_that_is_gone_are_listed(admin):
     ClientOptions.objects.create(client_model="oauth2_provider.Application", client_key="987", store_access_tokens=True)
-    assert "options of client 987" in admin.get(reverse(f"{NAME}_changelist")).content.decode()
+    assert ">client 987<" in admin.get(reverse(f"{NAME}_changelist")).content.decode()
