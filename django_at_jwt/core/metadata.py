@@ -35,7 +35,9 @@ _CAPABILITIES: Final = {
 _ID_TOKEN_ALGORITHMS: Final = "id_token_signing_alg_values_supported"  # noqa: S105 - a member's name
 _RESPONSE_TYPES: Final = "response_types_supported"
 _GRANT_TYPES: Final = "grant_types_supported"
-_WITH_RESPONSE_TYPE: Final = frozenset({AUTHORIZATION_CODE, IMPLICIT})
+_DEVICE_ENDPOINT: Final = "device_authorization_endpoint"
+# Grants that begin at another endpoint than the token endpoint.
+_WITH_OTHER_ENDPOINT: Final = frozenset({AUTHORIZATION_CODE, IMPLICIT, DEVICE_CODE})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,16 +65,18 @@ class Offer:
         restricted = dict(document)
         types = [each for each in document.get(_RESPONSE_TYPES, ()) if self._answers(each)]
         if _GRANT_TYPES in document:
-            answered = {_grant_of(each) for each in types}
+            begun = {_grant_of(each) for each in types}
+            if document.get(_DEVICE_ENDPOINT) is not None:
+                begun.add(DEVICE_CODE)
             grants = [
                 each
                 for each in document[_GRANT_TYPES]
-                if (each in answered or each not in _WITH_RESPONSE_TYPE) and self._exchanges(each)
+                if (each in begun or each not in _WITH_OTHER_ENDPOINT) and self._exchanges(each)
             ]
             types = [each for each in types if _grant_of(each) in grants]
             restricted[_GRANT_TYPES] = grants
             if DEVICE_CODE not in grants:
-                restricted.pop("device_authorization_endpoint", None)
+                restricted.pop(_DEVICE_ENDPOINT, None)
         if _RESPONSE_TYPES in document:
             restricted[_RESPONSE_TYPES] = types
         if _ID_TOKEN_ALGORITHMS in document and not self.hmac:

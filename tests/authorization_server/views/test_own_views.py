@@ -178,6 +178,8 @@ class TestSubclassesOfDotViews:
     def test_metadata_names_them_as_long_as_there_are_no_others(self, signing_keys):
         document = Client().get(METADATA).json()
         assert document["authorization_endpoint"] == "https://as.example.com/login/authorize"
+        # This site has no endpoint that starts the device flow.
+        assert DEVICE_CODE_GRANT not in document["grant_types_supported"]
 
 
 class TestSubclassesOfOurViews:
@@ -254,6 +256,7 @@ class TestSubclassesOfOurViews:
             **({"userinfo_endpoint": "https://as.example.com/login/me"} if openid else {}),
         }
         assert "introspection_endpoint_auth_methods_supported" not in document
+        assert DEVICE_CODE_GRANT in document["grant_types_supported"]
 
     def test_metadata_below_a_script_name(self, signing_keys):
         set_script_prefix("/app/")
