@@ -54,15 +54,18 @@ def deny_authorizations(
     _add(entries, reports=reports)
 
 
-def deny_client(client_id: str, *, issued_until: datetime, expires_at: datetime, reason: EndReason) -> None:
+def deny_client(
+    client_id: str, *, issued_until: datetime, expires_at: datetime, reason: EndReason, reports: bool = True
+) -> None:
     """Deny a client's tokens that were issued up to an instant.
 
     Args:
         issued_until: the instant, compared with ``iat``.
         expires_at: when the last of these tokens expires.
         reason: why, for administrators.
+        reports: whether to emit an event.
     """
-    _add([_entry(DenyKind.CLIENT, client_id, expires_at, reason, issued_until=issued_until)])
+    _add([_entry(DenyKind.CLIENT, client_id, expires_at, reason, issued_until=issued_until)], reports=reports)
 
 
 def deny_audience(audience: str, *, issued_until: datetime, expires_at: datetime, reason: EndReason) -> None:

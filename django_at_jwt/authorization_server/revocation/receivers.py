@@ -213,11 +213,11 @@ def _before_client_save(
             deny_tokens_of_client(former["client_id"])
 
 
-def _after_client_save(instance: Any, **_kwargs: Any) -> None:
+def _after_client_save(instance: Any, *, using: str, **_kwargs: Any) -> None:
     former = vars(instance).pop(_PENDING, None)
     if former is not None:
         # Later revocations name the new client_id only.
-        deny_tokens_of_client(former)
+        deny_tokens_of_client(former, reports=not _is_saved_alone(using))
 
 
 def _before_client_delete(instance: Any, **_kwargs: Any) -> None:

@@ -141,7 +141,11 @@ def revoke_client(client: Any, *, reason: EndReason = EndReason.CLIENT_REVOKED) 
 
 
 def deny_tokens_of_client(
-    client_id: str, latest: datetime | None = None, *, reason: EndReason = EndReason.CLIENT_REVOKED
+    client_id: str,
+    latest: datetime | None = None,
+    *,
+    reason: EndReason = EndReason.CLIENT_REVOKED,
+    reports: bool = True,
 ) -> None:
     """Deny all tokens with a ``client_id`` that were issued until now.
 
@@ -150,12 +154,14 @@ def deny_tokens_of_client(
 
     Args:
         latest: when its last token was stored, which can be later by another server's clock.
+        reason: why, for administrators.
+        reports: whether to emit an event.
     """
     now = timezone.now()
     until = now if latest is None else max(now, latest)
     if some_tokens_are_unstored():
         until = max(until, now + timedelta(seconds=app_settings().leeway))
-    deny_client(client_id, issued_until=until, expires_at=latest_expiry(until), reason=reason)
+    deny_client(client_id, issued_until=until, expires_at=latest_expiry(until), reason=reason, reports=reports)
 
 
 def revoke_audience(audience: str, *, reason: EndReason = EndReason.ADMINISTRATOR) -> None:

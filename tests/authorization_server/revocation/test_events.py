@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from datetime import timedelta
 
 import pytest
@@ -14,7 +14,7 @@ from django.contrib.auth.forms import SetPasswordForm
 from django.contrib.auth.hashers import make_password
 from django.core import serializers
 from django.core.management import call_command
-from django.db import OperationalError, connections, router
+from django.db import OperationalError, connections, router, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils import timezone
 from oauth2_provider.models import (
@@ -657,6 +657,16 @@ def test_tokens_of_a_former_client_id_end_before_the_row_is_saved_without_a_tran
         client.save()
     assert model.objects.get(pk=client.pk).client_id == "renamed"
     assert entries() == [("client", former)]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("is_atomic", [False, True], ids=["alone", "in a transaction"])
+def test_former_client_id_is_reported_once(is_atomic, tokens, events):
+    client = get_application_model().objects.get(pk=tokens.access_token.application_id)
+    former, client.client_id = client.client_id, "renamed"
+    with transaction.atomic() if is_atomic else nullcontext():
+        client.save()
+    assert [event.client_id for event in events if isinstance(event, TokensRevoked)] == [former]
 
 
 @pytest.mark.django_db(transaction=True)
