@@ -189,6 +189,16 @@ class TestDocument:
         assert address == "/o/.well-known/oauth-protected-resource"
         assert client.get(address).status_code == 200
 
+    def test_toolkits_own_follows_the_host_unless_it_is_set(self, client, db, settings):
+        address, host = reverse("oauth2_provider:oauth-resource-metadata"), "other.example.com"
+        document = client.get(address, headers={"Host": host}).json()
+        assert (document["resource"], document["authorization_servers"]) == (f"http://{host}/o", [settings.ISSUER])
+        settings.OAUTH2_PROVIDER = {
+            **settings.OAUTH2_PROVIDER,
+            "OAUTH2_PROTECTED_RESOURCE_IDENTIFIER": settings.API,
+        }
+        assert client.get(address, headers={"Host": host}).json()["resource"] == settings.API
+
 
 @pytest.mark.django_db
 @pytest.mark.usefixtures("keys_made_quickly", "signing_keys")
