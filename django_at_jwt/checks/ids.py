@@ -105,6 +105,7 @@ class CheckId(StrEnum):
     UNKNOWN_NAME = "django_at_jwt.W049"
     LIFETIME_FUNCTION = "django_at_jwt.W050"
     UNTRIED_TOOLKIT = "django_at_jwt.W051"
+    NO_TIME_ZONES = "django_at_jwt.W052"
     DERIVED_KEY_ENCRYPTION_KEY = "django_at_jwt.W101"
     LONG_LIFETIME = "django_at_jwt.W102"
     PLAINTEXT_TOKENS = "django_at_jwt.W103"

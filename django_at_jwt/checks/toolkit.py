@@ -6,6 +6,7 @@ import re
 from math import inf
 from typing import Any, Final
 
+from django.conf import settings as django_settings
 from django.core.checks import CheckMessage, Error, Warning  # noqa: A004 - Django's own name
 
 from django_at_jwt.conf import access_token_lifetime, has_lifetime_function, toolkit_model, toolkit_setting
@@ -35,6 +36,21 @@ def check_toolkit_version(**_kwargs: Any) -> list[CheckMessage]:
             hint=f'Upgrade django-at-jwt, or require "django-oauth-toolkit<{major}.{minor + 1}". If the tests of your '
             "site pass with it, silence this warning.",
             id=CheckId.UNTRIED_TOOLKIT,
+        )
+    ]
+
+
+@system_check(issues_tokens)
+def check_time_zones(**_kwargs: Any) -> list[CheckMessage]:
+    """Check that times have time zones, as django-oauth-toolkit expects in a part of its code."""
+    if django_settings.USE_TZ:
+        return []
+    return [
+        Warning(
+            "USE_TZ is False, so django-oauth-toolkit's device flow answers 500, and so does dynamic client "
+            "registration, unless the database is PostgreSQL.",
+            hint="Set USE_TZ to True. If no client uses these endpoints, silence this warning.",
+            id=CheckId.NO_TIME_ZONES,
         )
     ]
 

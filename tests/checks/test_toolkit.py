@@ -7,7 +7,12 @@ import pytest
 from oauth2_provider.models import get_access_token_model, get_refresh_token_model
 
 from django_at_jwt.checks import CheckId
-from django_at_jwt.checks.toolkit import check_lifetime_function, check_token_fields, check_toolkit_version
+from django_at_jwt.checks.toolkit import (
+    check_lifetime_function,
+    check_time_zones,
+    check_token_fields,
+    check_toolkit_version,
+)
 
 
 @pytest.mark.parametrize(
@@ -87,3 +92,9 @@ class TestTokenFields:
         assert reported == ([text] if field.model is get_access_token_model() else [])
         store_hashes(True)
         assert check_token_fields() == []
+
+
+@pytest.mark.parametrize("uses_time_zones", [True, False])
+def test_times_without_time_zones(uses_time_zones, settings):
+    settings.USE_TZ = uses_time_zones
+    assert [message.id for message in check_time_zones()] == ([] if uses_time_zones else [CheckId.NO_TIME_ZONES])
