@@ -40,6 +40,8 @@ ENDPOINTS_WITHOUT_USER: Final = (
     "device-authorization",
     "pushed-authorization-request",
 )
+# The endpoints that the metadata of RFC 8414 requires.
+_REQUIRED_ENDPOINTS: Final = ("authorize", "token")
 # DOT's URL names, and the class that every view of that endpoint derives from.
 TOOLKIT_VIEWS: Final[Mapping[str, type]] = {
     "authorize": BaseAuthorizationView,
@@ -96,6 +98,11 @@ class MountedView:
         path = self._candidate_path(parameters)
         return path is not None and not self.answers_at(path)
 
+    def answering_callback(self) -> Callable[..., Any] | None:
+        """Return the view that answers at this one's address, or ``None`` if the address cannot be built."""
+        path = self._candidate_path({})
+        return None if path is None else _callback_at(path)
+
     def answers_at(self, path: str) -> bool:
         """Return whether a request to a path (including the script prefix) reaches this view."""
         return bool(_callback_at(path) == self.callback)
@@ -120,7 +127,7 @@ def endpoint_views(name: str) -> tuple[MountedView, ...]:
 
     Args:
         name: DOT's URL name of the endpoint. A view that derives from no view of DOT's counts if it has this name in
-            DOT's namespace.
+            DOT's namespace, or if it answers in place of the authorization or the token endpoint.
     """
     return _endpoint_views(get_resolver(get_urlconf() or django_settings.ROOT_URLCONF), name)
 
@@ -199,12 +206,16 @@ def _callback_at(path: str) -> Any:
 
 @lru_cache(maxsize=256)
 def _endpoint_views(resolver: URLResolver, name: str) -> tuple[MountedView, ...]:
-    return tuple(
+    found = [
         view
         for view in _views(resolver)
         if (view.view_class is not None and issubclass(view.view_class, TOOLKIT_VIEWS[name]))
         or (view.name == name and _TOOLKIT_APP in view.app_names)
-    )
+    ]
+    if name not in _REQUIRED_ENDPOINTS:
+        return tuple(found)
+    callbacks = {view.answering_callback() for view in found}
+    return tuple(view for view in _views(resolver) if view in found or view.callback in callbacks)
 
 
 @lru_cache(maxsize=256)

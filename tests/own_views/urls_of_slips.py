@@ -6,6 +6,7 @@ from . import views
 
 urlpatterns = [
     path("named/", views.NamedLikeOurs.as_view()),
+    path("o/authorize/", views.authorization_function),
     path("o/introspect/", views.function_that_answers),
     path("o/token/", include(([path("", views.token_function, name="token")], "oauth2_provider"))),
     path("api/token/", include(([path("", views.TokenApi.as_view(), name="token")], "oauth2_provider"))),

@@ -59,6 +59,10 @@ class NamedLikeOurs(toolkit_views.TokenView):
     __module__ = "django_at_jwt.views"
 
 
+def authorization_function(request):
+    return toolkit_views.AuthorizationView.as_view()(request)
+
+
 @csrf_exempt
 @login_not_required
 def token_function(request):

@@ -298,11 +298,17 @@ class TestMisconfiguredUrls:
     def test_each_is_reported_by_its_class_and_not_by_its_name(self, site, signing_keys):
         site(OF_SLIPS)
         found = warned()
-        assert found.keys() == {"/named/", "/o/token/", "/api/token/"}
+        assert found.keys() == {"/named/", "/o/authorize/", "/o/token/", "/api/token/"}
+        assert "authorization_function" in found["/o/authorize/"].msg
         assert "function" in found["/o/token/"].msg
         assert "TokenApi" in found["/api/token/"].msg
         assert found["/api/token/"].hint.startswith("Replace it")
         assert found["/named/"].hint.startswith("Make django_at_jwt.oauth2_views.TokenView the first base")
+
+    def test_metadata_names_a_function_at_the_address_of_the_endpoint(self, site, signing_keys):
+        site(OF_SLIPS)
+        document = Client().get(METADATA).json()
+        assert document["authorization_endpoint"] == "https://as.example.com/o/authorize/"
 
     def test_two_views_of_an_endpoint(self, site, signing_keys):
         site(OF_TWO)
