@@ -12,7 +12,7 @@ from oauth2_provider.models import get_application_model
 
 from django_at_jwt import oauth2_provider_settings
 from django_at_jwt.authorization_server.keys.rotation import rotate_signing_keys
-from django_at_jwt.authorization_server.views import TokenView
+from django_at_jwt.authorization_server.views.token import TokenView
 from django_at_jwt.core.claims import (
     CompiledMappers,
     SizeLimits,

@@ -25,7 +25,7 @@ from oauth2_provider.views import TokenView as ToolkitTokenView
 from django_at_jwt import oauth2_provider_settings
 from django_at_jwt.authorization_server.keys.rotation import rotate_signing_keys
 from django_at_jwt.authorization_server.keys.store import key_store
-from django_at_jwt.authorization_server.views import TokenView
+from django_at_jwt.authorization_server.views.token import TokenView
 from django_at_jwt.conf import CLIENT_SECRET_HASHER
 from django_at_jwt.events import event_emitted
 from django_at_jwt.metrics import connect_metrics

@@ -4,10 +4,7 @@ from .conf import require_installed
 
 require_installed()
 
-from django_at_jwt.authorization_server.oauthlib_bridge import (  # noqa: E402 - it imports the models
-    DirectAccessToken,
-    issue_access_token,
-)
+from django_at_jwt.authorization_server.oauthlib_bridge.direct_issuance import DirectAccessToken, issue_access_token  # noqa: E402 - it imports the models
 from django_at_jwt.core.errors import (  # noqa: E402
     InvalidGrant,
     InvalidLifetime,

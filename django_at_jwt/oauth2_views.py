@@ -15,27 +15,21 @@ from .conf import require_installed
 
 require_installed()
 
-from .authorization_server.views import (  # noqa: E402 - it imports the models
-    ApplicationRegistrationView,
-    ApplicationUpdateView,
-    AuthorizationView,
+from .authorization_server.views.account import (  # noqa: E402 - it imports the models
     AuthorizedTokenDeleteView,
     AuthorizedTokensListView,
-    DeviceAuthorizationView,
-    DeviceConfirmView,
-    DeviceUserCodeView,
-    IntrospectTokenView,
-    PushedAuthorizationRequestView,
-    RegistrationManagementView,
-    RegistrationView,
-    RevokeTokenView,
     RPInitiatedLogoutView,
-    TokenView,
-    UserInfoView,
 )
+from .authorization_server.views.applications import ApplicationRegistrationView, ApplicationUpdateView  # noqa: E402
+from .authorization_server.views.authorize import AuthorizationView  # noqa: E402
+from .authorization_server.views.device import DeviceAuthorizationView, DeviceConfirmView, DeviceUserCodeView  # noqa: E402
+from .authorization_server.views.introspection import IntrospectTokenView  # noqa: E402
 from .authorization_server.views.jwk_set import JwkSetView  # noqa: E402
 from .authorization_server.views.metadata import DiscoveryView, MetadataView, issuer_metadata  # noqa: E402
+from .authorization_server.views.pushed_request import PushedAuthorizationRequestView  # noqa: E402
+from .authorization_server.views.registration import RegistrationManagementView, RegistrationView  # noqa: E402
 from .authorization_server.views.revocations import RevocationsView  # noqa: E402
+from .authorization_server.views.token import RevokeTokenView, TokenView, UserInfoView  # noqa: E402
 
 __all__ = [
     "ApplicationRegistrationView",

@@ -6,7 +6,7 @@ from .conf import require_installed
 
 require_installed()
 
-from django_at_jwt.authorization_server.oauthlib_bridge import AccessTokenValidatorMixin  # noqa: E402 - it imports the models
+from django_at_jwt.authorization_server.oauthlib_bridge.validator import AccessTokenValidatorMixin  # noqa: E402 - it imports the models
 
 
 class OAuth2Validator(AccessTokenValidatorMixin, ToolkitValidator):

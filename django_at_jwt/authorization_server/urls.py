@@ -7,29 +7,19 @@ from typing import TYPE_CHECKING, Any, Final
 from django.urls import URLPattern, path
 from oauth2_provider import urls as toolkit_urls
 
-from .views import (
-    ApplicationRegistrationView,
-    ApplicationUpdateView,
-    AuthorizationView,
-    AuthorizedTokenDeleteView,
-    AuthorizedTokensListView,
-    DeviceAuthorizationView,
-    DeviceConfirmView,
-    DeviceUserCodeView,
-    IntrospectTokenView,
-    PushedAuthorizationRequestView,
-    RegistrationManagementView,
-    RegistrationView,
-    RevokeTokenView,
-    RPInitiatedLogoutView,
-    TokenView,
-    UserInfoView,
-    guarded,
-    refusing_unreadable,
-)
+from .views.account import AuthorizedTokenDeleteView, AuthorizedTokensListView, RPInitiatedLogoutView
+from .views.applications import ApplicationRegistrationView, ApplicationUpdateView
+from .views.authorize import AuthorizationView
+from .views.bad_requests import refusing_unreadable
+from .views.device import DeviceAuthorizationView, DeviceConfirmView, DeviceUserCodeView
+from .views.error_handling import guarded
+from .views.introspection import IntrospectTokenView
 from .views.jwk_set import JwkSetView
 from .views.metadata import DiscoveryView, MetadataView
+from .views.pushed_request import PushedAuthorizationRequestView
+from .views.registration import RegistrationManagementView, RegistrationView
 from .views.revocations import RevocationsView
+from .views.token import RevokeTokenView, TokenView, UserInfoView
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

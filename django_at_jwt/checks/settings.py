@@ -119,7 +119,7 @@ def check_refresh_token_generator(**_kwargs: Any) -> list[CheckMessage]:
 @system_check(issues_tokens)
 def check_validator(**_kwargs: Any) -> list[CheckMessage]:
     """Check that the validator class inherits from this app's mixin."""
-    from django_at_jwt.authorization_server.oauthlib_bridge import AccessTokenValidatorMixin  # noqa: PLC0415 - it imports the models
+    from django_at_jwt.authorization_server.oauthlib_bridge.validator import AccessTokenValidatorMixin  # noqa: PLC0415 - it imports the models
 
     written = toolkit_setting("OAUTH2_VALIDATOR_CLASS")
     validator = imported(written)

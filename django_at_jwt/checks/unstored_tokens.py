@@ -88,7 +88,7 @@ def _views_that_read_rows() -> Iterator[str]:
     from oauth2_provider.views import TokenView as ToolkitTokenView  # noqa: PLC0415 - as above
 
     from django_at_jwt.authorization_server.endpoint_urls import endpoint_views  # noqa: PLC0415 - as above
-    from django_at_jwt.authorization_server.views import TokenView  # noqa: PLC0415 - as above
+    from django_at_jwt.authorization_server.views.token import TokenView  # noqa: PLC0415 - as above
 
     for view in endpoint_views("token"):
         bases = view.view_class.__mro__ if view.view_class else ()

@@ -18,14 +18,14 @@ from oauth2_provider.settings import oauth2_settings
 from django_at_jwt.authorization_server.client_metadata import must_be_fetched
 from django_at_jwt.authorization_server.login.events import authentication_of, login_of
 from django_at_jwt.authorization_server.login.prompts import forget_ask, login_ask, remember_ask
-from django_at_jwt.authorization_server.oauthlib_bridge import (
-    AUTHENTICATION,
+from django_at_jwt.authorization_server.oauthlib_bridge.audience import resolved_audience
+from django_at_jwt.authorization_server.oauthlib_bridge.client_metadata import (
     WITHOUT_FETCH,
     TooManyDocuments,
-    redirectable,
-    resolved_audience,
     unknown_client,
 )
+from django_at_jwt.authorization_server.oauthlib_bridge.generator import redirectable
+from django_at_jwt.authorization_server.oauthlib_bridge.request import AUTHENTICATION
 from django_at_jwt.authorization_server.toolkit import FatalClientError, OAuthToolkitError
 from django_at_jwt.conf import app_settings
 from django_at_jwt.core.errors import IssuanceError, LoginRequired, UnmetAuthenticationRequirements

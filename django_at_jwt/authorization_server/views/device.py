@@ -17,12 +17,12 @@ from oauth2_provider.models import get_application_model, get_device_grant_model
 
 from django_at_jwt.authorization_server.endpoint_urls import endpoint_path
 from django_at_jwt.authorization_server.login.events import authentication_of
-from django_at_jwt.authorization_server.oauthlib_bridge import (
+from django_at_jwt.authorization_server.oauthlib_bridge.device_grant import (
     begin_polling,
     pending_audience,
-    reporting_refusals,
     requested_audience,
 )
+from django_at_jwt.authorization_server.oauthlib_bridge.refusals import reporting_refusals
 from django_at_jwt.conf import local_issuer
 from django_at_jwt.core.errors import IssuanceError
 from django_at_jwt.core.metadata import with_path

@@ -16,7 +16,8 @@ from oauth2_provider import views as toolkit_views
 
 from django_at_jwt.authorization_server.introspection import introspect
 from django_at_jwt.authorization_server.keys.local import local_keys
-from django_at_jwt.authorization_server.oauthlib_bridge import authenticated_client, reporting_refusals
+from django_at_jwt.authorization_server.oauthlib_bridge.client_authentication import authenticated_client
+from django_at_jwt.authorization_server.oauthlib_bridge.refusals import reporting_refusals
 from django_at_jwt.conf import app_settings, local_issuer
 from django_at_jwt.core.bearer import INSUFFICIENT_SCOPE, INVALID_TOKEN, Challenge
 from django_at_jwt.core.introspection import SIGNED_MEDIA_TYPE, signed_response

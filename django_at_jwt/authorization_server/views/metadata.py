@@ -14,7 +14,7 @@ from oauth2_provider.models import AbstractApplication, get_application_model
 from oauth2_provider.settings import oauth2_settings
 
 from django_at_jwt.authorization_server.endpoint_urls import endpoint_views, first_path, mounted_views
-from django_at_jwt.authorization_server.oauthlib_bridge import allows_front_channel_tokens
+from django_at_jwt.authorization_server.oauthlib_bridge.client_policy import allows_front_channel_tokens
 from django_at_jwt.authorization_server.registration import registration_is_enabled
 from django_at_jwt.authorization_server.row_cache import RowCache
 from django_at_jwt.conf import app_settings, local_issuer, register_process_cache

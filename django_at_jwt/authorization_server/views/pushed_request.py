@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 from django.http import QueryDict
 
 from django_at_jwt.authorization_server import toolkit
-from django_at_jwt.authorization_server.oauthlib_bridge import reporting_refusals
+from django_at_jwt.authorization_server.oauthlib_bridge.refusals import reporting_refusals
 from django_at_jwt.models.primary import primary_rows
 
 from .base import OwnCoreMixin, refusal

@@ -21,7 +21,7 @@ from oauth2_provider.models import get_access_token_model, get_application_model
 from oauth2_provider.settings import oauth2_settings
 
 from django_at_jwt.authorization_server.endpoint_urls import endpoint_path
-from django_at_jwt.authorization_server.oauthlib_bridge import allows_front_channel_tokens
+from django_at_jwt.authorization_server.oauthlib_bridge.client_policy import allows_front_channel_tokens
 from django_at_jwt.authorization_server.redirect_uris import problem_with_registered_uri
 from django_at_jwt.authorization_server.registration import (
     anyone_may_register,

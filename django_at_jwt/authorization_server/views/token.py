@@ -10,7 +10,9 @@ from django.http import HttpRequest, HttpResponse
 from oauth2_provider import views as toolkit_views
 from oauth2_provider.models import get_access_token_model, get_device_grant_model, get_grant_model
 
-from django_at_jwt.authorization_server.oauthlib_bridge import issued_row, reporting_refusals, token_server_kwargs
+from django_at_jwt.authorization_server.oauthlib_bridge.bearer import issued_row
+from django_at_jwt.authorization_server.oauthlib_bridge.device_grant import token_server_kwargs
+from django_at_jwt.authorization_server.oauthlib_bridge.refusals import reporting_refusals
 from django_at_jwt.authorization_server.toolkit import app_authorized
 from django_at_jwt.core.grant_types import DEVICE_CODE
 from django_at_jwt.inbound.cors import CrossOriginMixin

@@ -11,7 +11,7 @@ from django.utils import timezone
 from oauth2_provider.models import get_access_token_model, get_device_grant_model, get_refresh_token_model
 
 from django_at_jwt.authorization_server.toolkit import app_authorized
-from django_at_jwt.authorization_server.views import DeviceConfirmView
+from django_at_jwt.authorization_server.views.device import DeviceConfirmView
 from django_at_jwt.models import Authorization
 from django_at_jwt.validators import OAuth2Validator
 from tests.conftest import DEVICE_CODE_GRANT, REDIRECT_URI, decoded

@@ -11,7 +11,7 @@ from oauth2_provider import views as toolkit_views
 from oauth2_provider.models import get_access_token_model, get_device_grant_model, get_grant_model
 
 from django_at_jwt.authorization_server.keys.store import key_store
-from django_at_jwt.authorization_server.views import TokenView
+from django_at_jwt.authorization_server.views.token import TokenView
 from django_at_jwt.models import SigningKey
 from tests.conftest import DEVICE_CODE_GRANT, REDIRECT_URI, decoded
 from tests.openid_connect import OIDC_KEY
