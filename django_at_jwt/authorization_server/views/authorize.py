@@ -32,9 +32,8 @@ from django_at_jwt.core.errors import IssuanceError, LoginRequired, UnmetAuthent
 from django_at_jwt.core.login import LoginDemand, Verdict
 from django_at_jwt.core.quotation import quote
 
-from .base import OwnCoreMixin, with_own_template
 from .consent import Consent, has_agreed, is_asked_each_time
-from .endpoint import ConsentPageMixin
+from .endpoint import ConsentPageMixin, OwnCoreMixin, with_own_template
 from .pushed_request import pushed_parameters, use_up
 from .rate_limits import count_attempt
 

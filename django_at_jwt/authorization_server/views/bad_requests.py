@@ -15,7 +15,7 @@ from django.http.multipartparser import MultiPartParserError
 
 from django_at_jwt.core.quotation import is_storable
 
-from .base import refusal
+from .error_handling import refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -28,9 +28,8 @@ from django_at_jwt.core.errors import IssuanceError
 from django_at_jwt.core.metadata import with_path
 from django_at_jwt.models import Authorization
 
-from .base import OwnCoreMixin, with_own_template
 from .consent import Consent
-from .endpoint import ConsentPageMixin, EndpointMixin
+from .endpoint import ConsentPageMixin, EndpointMixin, OwnCoreMixin, with_own_template
 from .user_codes import RefusedUserCodeForm, UserCodeForm, begin_user_code_attempt
 
 if TYPE_CHECKING:

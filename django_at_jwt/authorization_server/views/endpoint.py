@@ -1,9 +1,12 @@
-"""The base classes of all endpoints of this app."""
+"""The base classes of all endpoints of this app, and the templates of its pages."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
+import oauth2_provider
+from django.template.loader import select_template
 from django.views.decorators.cache import never_cache
 from django.views.decorators.clickjacking import xframe_options_deny
 
@@ -12,6 +15,8 @@ from .error_handling import guarded
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+_DOT_FOLDER: Final = str(Path(oauth2_provider.__file__).parent)
 
 
 class EndpointMixin:
@@ -26,6 +31,17 @@ class EndpointMixin:
         return guarded(refusing_unreadable(super().as_view(**initkwargs)))  # type: ignore[misc]
 
 
+class OwnCoreMixin:
+    """Gives each view class its own oauthlib core, which DOT caches on the class and subclasses would inherit."""
+
+    @classmethod
+    def get_oauthlib_core(cls: Any) -> Any:
+        """Return the oauthlib core of this class; DOT would return its parent's, with the parent's validator."""
+        if "_oauthlib_core" not in vars(cls):
+            cls._oauthlib_core = cls.get_oauthlib_backend_class()(cls.get_server())
+        return super().get_oauthlib_core()  # type: ignore[misc]
+
+
 class ConsentPageMixin(EndpointMixin):
     """Base of the pages where a user consents.
 
@@ -37,3 +53,10 @@ class ConsentPageMixin(EndpointMixin):
     def as_view(cls, **initkwargs: Any) -> Callable[..., Any]:
         """Return the view with headers against framing and caching."""
         return xframe_options_deny(never_cache(super().as_view(**initkwargs)))
+
+
+def with_own_template(names: list[str], *, dot_name: str, own_name: str) -> list[str]:
+    """Return the template names of a view, with this app's in place of DOT's unless the site overrides that one."""
+    if names != [dot_name] or not select_template(names).template.origin.name.startswith(_DOT_FOLDER):
+        return names
+    return [own_name]

@@ -1,4 +1,4 @@
-"""Error handling of all endpoints: 503 during a database outage, and no secrets in error reports."""
+"""Error responses of all endpoints: 503 during a database outage, and no secrets in error reports."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl, urlencode
 
 from django.db import connections, router, transaction
+from django.http import JsonResponse
 from django.utils.encoding import escape_uri_path
 from django.views.debug import SafeExceptionReporterFilter, get_exception_reporter_filter
 
@@ -17,7 +18,6 @@ from django_at_jwt.events import EndpointUnavailable, emit
 from django_at_jwt.inbound.transactions import outside_transactions
 from django_at_jwt.models import DenyListEntry
 
-from .base import refusal
 from .outages import is_outage
 
 if TYPE_CHECKING:
@@ -50,6 +50,13 @@ SECRET_PARAMETERS: Final = frozenset(
 
 _SUBSTITUTE: Final = SafeExceptionReporterFilter.cleansed_substitute
 _GUARDED: Final = "_at_jwt_guarded"
+
+
+def refusal(code: str, description: str, status: int) -> JsonResponse:
+    """Return an error response as JSON (RFC 6749 section 5.2)."""
+    response = JsonResponse({"error": code, "error_description": description}, status=status)
+    response["Cache-Control"] = "no-store"
+    return response
 
 
 def guarded(view: Callable[..., Any]) -> Callable[..., Any]:

@@ -22,8 +22,8 @@ from django_at_jwt.conf import app_settings, local_issuer
 from django_at_jwt.core.bearer import INSUFFICIENT_SCOPE, INVALID_TOKEN, Challenge
 from django_at_jwt.core.introspection import SIGNED_MEDIA_TYPE, signed_response
 
-from .base import OwnCoreMixin, refusal
-from .endpoint import EndpointMixin
+from .endpoint import EndpointMixin, OwnCoreMixin
+from .error_handling import refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,8 +12,8 @@ from django_at_jwt.authorization_server import toolkit
 from django_at_jwt.authorization_server.oauthlib_bridge.refusals import reporting_refusals
 from django_at_jwt.models.primary import primary_rows
 
-from .base import OwnCoreMixin, refusal
-from .endpoint import EndpointMixin
+from .endpoint import EndpointMixin, OwnCoreMixin
+from .error_handling import refusal
 
 if TYPE_CHECKING:
     from django.db.models import QuerySet

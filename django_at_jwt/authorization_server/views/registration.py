@@ -41,8 +41,8 @@ from django_at_jwt.inbound.cors import CrossOriginMixin
 from django_at_jwt.models.change_times import change_times
 from django_at_jwt.models.primary import primary_rows
 
-from .base import refusal
 from .endpoint import EndpointMixin
+from .error_handling import refusal
 from .rate_limits import count_attempt, network_of
 from .token import TokenView
 

@@ -17,8 +17,8 @@ from django_at_jwt.authorization_server.toolkit import app_authorized
 from django_at_jwt.core.grant_types import DEVICE_CODE
 from django_at_jwt.inbound.cors import CrossOriginMixin
 
-from .base import OwnCoreMixin, refusal
-from .endpoint import EndpointMixin
+from .endpoint import EndpointMixin, OwnCoreMixin
+from .error_handling import refusal
 
 
 class TokenView(CrossOriginMixin, EndpointMixin, OwnCoreMixin, toolkit_views.TokenView):
