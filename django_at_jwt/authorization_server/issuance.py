@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import secrets
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from django.views.decorators.debug import sensitive_variables
 
@@ -16,7 +17,9 @@ from django_at_jwt.conf import access_token_lifetime, app_settings, local_issuer
 from django_at_jwt.core.errors import InvalidLifetime, IssuanceUnavailable, NoSigningKey
 from django_at_jwt.core.jose.jws import sign_compact
 from django_at_jwt.core.profile import assemble, encode_json, header_segment, with_mapped
+from django_at_jwt.core.token_id import TokenId
 
+from .client_options import stores_access_tokens
 from .site_functions import call_site_function
 
 if TYPE_CHECKING:
@@ -25,7 +28,6 @@ if TYPE_CHECKING:
     from django_at_jwt.core.audience import Audience
     from django_at_jwt.core.claims import CompiledMappers, MappedClaims
     from django_at_jwt.core.jose.keyring import Signer
-    from django_at_jwt.core.jose.keys import PrivateKey
     from django_at_jwt.core.login import AuthenticationEvent
 
 logger = logging.getLogger("django_at_jwt")
@@ -82,14 +84,6 @@ class IssuedAccessToken(str):
     kid: str
     token_id: str
 
-    @classmethod
-    def of(cls, token: str, *, expires_at: int, key: PrivateKey, token_id: str) -> Self:
-        """Return a signed token together with its expiry, the algorithm and ``kid`` of its key, and its ``jti``."""
-        issued = cls(token)
-        issued.expires_at, issued.token_id = expires_at, token_id
-        issued.algorithm, issued.kid = key.algorithm.name, key.kid
-        return issued
-
 
 def token_lifetime(
     request: TokenRequest, audience: Audience, *, subject: str | None, expires_in: int | None = None
@@ -144,6 +138,20 @@ def _default_lifetime(expires_in: object) -> int:
             longest,
         )
     return min(int(expires_in), longest)
+
+
+def new_token_id(client: Any, *, authorization: str | None) -> str:
+    """Return a ``jti`` for an access token, with the mark whether it gets a row.
+
+    Args:
+        client: a row of DOT's application model.
+        authorization: the identifier of the token's authorization, or ``None`` if the client acts for itself.
+
+    Raises:
+        IssuanceUnavailable: the options of clients cannot be read.
+    """
+    has_row = stores_access_tokens(client, has_user=authorization is not None)
+    return str(TokenId(authorization or "", secrets.token_hex(16), has_row=has_row))
 
 
 def compose_access_token(
@@ -203,9 +211,10 @@ def sign_access_token(composed: ComposedAccessToken) -> IssuedAccessToken:
         NoSigningKey: the private key cannot be decrypted.
     """
     key = composed.signer.open()
-    token = sign_compact(key, header_segment(key), encode_json(composed.claims))
-    protocol = composed.protocol
-    return IssuedAccessToken.of(token, expires_at=protocol["exp"], key=key, token_id=protocol["jti"])
+    token = IssuedAccessToken(sign_compact(key, header_segment(key), encode_json(composed.claims)))
+    token.expires_at, token.token_id = composed.protocol["exp"], composed.protocol["jti"]
+    token.algorithm, token.kid = key.algorithm.name, key.kid
+    return token
 
 
 def _claim_context(request: TokenRequest, audience: Audience, subject: str | None) -> ClaimContext:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import secrets
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from django_at_jwt.authorization_server.client_options import stores_access_tokens, token_format_of
+from django_at_jwt.authorization_server.client_options import token_format_of
 from django_at_jwt.authorization_server.issuance import (
     ComposedAccessToken,
     TokenRequest,
     compose_access_token,
+    new_token_id,
     token_lifetime,
 )
 from django_at_jwt.authorization_server.oauthlib_bridge.client_policy import eligible_scopes
@@ -31,7 +31,7 @@ from django_at_jwt.core.claims.rules import parse_claim_name
 from django_at_jwt.core.errors import IssuanceError
 from django_at_jwt.core.profile import encode_json, token_header
 from django_at_jwt.core.resource_servers import TokenFormat
-from django_at_jwt.core.token_id import TokenId
+from django_at_jwt.models.authorization import new_identifier
 
 from .registry import claim_mappers
 
@@ -184,7 +184,7 @@ def preview_access_token(
             applied,
             subject=subject,
             lifetime=token_lifetime(request, audience, subject=subject),
-            token_id=_example_token_id(request.client, subject),
+            token_id=new_token_id(request.client, authorization=None if subject is None else new_identifier()),
             rollback=True,
         )
     except ClaimsRefused as error:
@@ -193,12 +193,6 @@ def preview_access_token(
     except IssuanceError as error:
         return Preview(refusal=_refusal(error), **known)
     return Preview(**known, **_described(composed, applied, is_machine=subject is None))
-
-
-def _example_token_id(client: Any, subject: str | None) -> str:
-    authorization = "" if subject is None else secrets.token_hex(16)
-    has_row = stores_access_tokens(client, has_user=subject is not None)
-    return str(TokenId(authorization, secrets.token_hex(16), has_row=has_row))
 
 
 def _refusal(error: IssuanceError) -> Refusal:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import secrets
 from contextlib import nullcontext
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -14,7 +13,6 @@ from django.utils import timezone
 from oauth2_provider.models import get_access_token_model
 from oauthlib.oauth2 import InvalidGrantError
 
-from django_at_jwt.authorization_server.client_options import stores_access_tokens
 from django_at_jwt.authorization_server.issuance import IssuedAccessToken
 from django_at_jwt.authorization_server.resource_servers import registry
 from django_at_jwt.authorization_server.revocation.entries import deny_tokens
@@ -22,7 +20,7 @@ from django_at_jwt.authorization_server.revocation.revoke import end_authorizati
 from django_at_jwt.conf import access_token_lifetime
 from django_at_jwt.core.grant_types import CLIENT_CREDENTIALS
 from django_at_jwt.core.login import AuthenticationEvent
-from django_at_jwt.core.token_id import TokenId, is_unstored
+from django_at_jwt.core.token_id import is_unstored
 from django_at_jwt.events import CredentialReused, emit
 from django_at_jwt.models import Authorization, IssuedToken
 from django_at_jwt.models.authorization import EndReason, credential_hash, reference_to
@@ -70,18 +68,6 @@ def authorization_of(request: Request) -> Authorization | None:
     authorization.set_client(request.client)
     authorization.set_user(user)
     return authorization
-
-
-def new_token_id(request: Request) -> str:
-    """Return a ``jti`` for the access token of a request, with the mark whether it gets a row.
-
-    Raises:
-        IssuanceUnavailable: the options of clients cannot be read.
-    """
-    authorization = authorization_of(request)
-    identifier = "" if authorization is None else authorization.identifier
-    has_row = stores_access_tokens(request.client, has_user=authorization is not None)
-    return str(TokenId(identifier, secrets.token_hex(16), has_row=has_row))
 
 
 def is_unstored_token(access_token: object) -> bool:

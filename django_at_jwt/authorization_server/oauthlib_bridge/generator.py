@@ -18,6 +18,7 @@ from django_at_jwt.authorization_server.issuance import (
     IssuedAccessToken,
     TokenRequest,
     compose_access_token,
+    new_token_id,
     sign_access_token,
     token_lifetime,
 )
@@ -29,9 +30,9 @@ from django_at_jwt.core.resource_servers import TokenFormat
 from django_at_jwt.events import AccessTokenIssued, span
 
 from .audience import resolve_for_token
-from .authorization import new_token_id
+from .authorization import authorization_of
 from .refusals import report_refusal
-from .request import AUTHENTICATION, ISSUED, ISSUED_EVENT, LIFETIME, REQUESTED_LIFETIME, stored, token_grant
+from .request import AUTHENTICATION, ISSUED, LIFETIME, REQUESTED_LIFETIME, stored, token_grant
 
 if TYPE_CHECKING:
     from oauthlib.common import Request
@@ -69,18 +70,16 @@ def generate_access_token(request: Request) -> str:
     Raises:
         IssuanceFailed: no token is issued; the client gets its error as JSON or in the redirect, the log the reason.
     """
-    if stored(request, ISSUED) is True:
+    if stored(request, ISSUED) is not None:
         logger.error('OAUTH2_PROVIDER["REFRESH_TOKEN_GENERATOR"] is not set; run manage.py check')
-        return _opaque_token(request)
+        return str(random_token_generator(request))
     began = time.perf_counter()
     # No grant_type: the authorization endpoint, in the implicit flow or the front channel of a hybrid flow.
     grant = token_grant(request) or IMPLICIT
     with span("issue_token", grant=grant) as traced:
         token, issued = _issue(request, grant, began)
         traced.set(format=issued.format, algorithm=issued.algorithm)
-    setattr(request, ISSUED, True)
-    # Emitted once the token is stored.
-    setattr(request, ISSUED_EVENT, issued)
+    setattr(request, ISSUED, issued)
     return token
 
 
@@ -101,9 +100,12 @@ def _issue(request: Request, grant: str, began: float) -> tuple[str, AccessToken
         lifetime = token_lifetime(facts, audience, subject=subject, expires_in=stored(request, "expires_in"))
         setattr(request, LIFETIME, lifetime)
         if audience.token_format is TokenFormat.OPAQUE:
-            token = _opaque_token(request)
+            token = str(random_token_generator(request))
         else:
-            token = _sign(facts, audience, subject=subject, lifetime=lifetime, token_id=new_token_id(request))
+            authorization = authorization_of(request)
+            identifier = None if authorization is None else authorization.identifier
+            token_id = new_token_id(request.client, authorization=identifier)
+            token = _sign(facts, audience, subject=subject, lifetime=lifetime, token_id=token_id)
     except IssuanceError as error:
         refuse(error, request)
     issued = AccessTokenIssued(
@@ -132,11 +134,6 @@ def _sign(
     except AnyDatabaseError:
         logger.exception("The last expiry of signing key %s could not be recorded", token.kid)
         raise IssuanceUnavailable("the last expiry of the signing key could not be recorded") from None
-    return token
-
-
-def _opaque_token(request: Request) -> str:
-    token: str = random_token_generator(request)
     return token
 
 

@@ -48,7 +48,7 @@ from .request import (
     CODE_GRANT,
     CODE_USED,
     GRANTED,
-    ISSUED_EVENT,
+    ISSUED,
     LATE_LINK,
     LIFETIME,
     stored,
@@ -172,7 +172,7 @@ class GrantStorageMixin:
             if late_link is not None:
                 late_link.insert()
         record_use(request.client)
-        issued = stored(request, ISSUED_EVENT)
+        issued = stored(request, ISSUED)
         if issued is not None:
             emit(issued)
         return saved
@@ -252,23 +252,14 @@ def _use_grant(request: Request, token: dict[str, Any]) -> None:
     code = request.code if grant == AUTHORIZATION_CODE else None
     may_have_token = store_authorization(request, expires_at=expiry_of(token), code=code)
     if code is not None:
-        if not may_have_token or not _delete_code(request):
+        codes = get_grant_model().objects.filter(code=code, application=request.client)
+        if not may_have_token or not codes.delete()[0]:
             raise CodeReplayed("The code was used by another request.", request=request)
         setattr(request, CODE_USED, True)
     elif not may_have_token:
         raise InvalidGrantError("The authorization has ended.", request=request)
     elif grant == DEVICE_CODE:
-        _consume_device_code(request)
-
-
-def _delete_code(request: Request) -> bool:
-    deleted, _ = get_grant_model().objects.filter(code=request.code, application=request.client).delete()
-    return bool(deleted)
-
-
-def _consume_device_code(request: Request) -> None:
-    """Mark a device code as used, in the transaction that stores its token, so that it is used only once."""
-    model = get_device_grant_model()
-    grants = model.objects.filter(device_code=request.device_code, status=model.AUTHORIZED)
-    if not grants.update(status=model.EXPIRED):
-        raise InvalidGrantError(request=request)
+        device_codes = get_device_grant_model()
+        approved = device_codes.objects.filter(device_code=request.device_code, status=device_codes.AUTHORIZED)
+        if not approved.update(status=device_codes.EXPIRED):
+            raise InvalidGrantError(request=request)

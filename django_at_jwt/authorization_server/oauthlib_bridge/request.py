@@ -37,9 +37,8 @@ IS_DIRECT: Final = "at_jwt_is_direct"
 # IssuedToken: the link that the new access token takes over, and the one that is stored after its transaction.
 LINK: Final = "at_jwt_link"
 LATE_LINK: Final = "at_jwt_late_link"
-# True: the access token was generated. AccessTokenIssued: its event, emitted once it is stored.
+# AccessTokenIssued: the event of the access token that was generated, emitted once the token is stored.
 ISSUED: Final = "at_jwt_issued"
-ISSUED_EVENT: Final = "at_jwt_issued_event"
 
 
 def stored(request: Request, name: str) -> Any:
