@@ -6,7 +6,7 @@ cookies of the request.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from oauth2_provider.settings import oauth2_settings
 
@@ -21,21 +21,12 @@ if TYPE_CHECKING:
 
     from django_at_jwt.core.audience import Audience
 
-_COOKIES: Final = "HTTP_COOKIE"
-
-
-def is_being_answered(request: Request) -> bool:
-    """Return whether a code or token is about to be issued; DOT sets the user only then."""
-    return stored(request, "user") is not None
-
-
-def is_checked(request: Request) -> bool:
-    """Return whether this app's authorization view or :func:`check_consent` has checked login and consent."""
-    return AUTHENTICATION in vars(request)
-
 
 def check_consent(request: Request, audience: Audience) -> None:
     """Record how the user logged in, and check that the user has consented to this audience.
+
+    Does nothing until a code or token is about to be issued, or if it was done before: by this app's authorization
+    view, or for the other token of a hybrid flow.
 
     With ``approval_prompt=auto``, DOT's view skips the consent page if the user has consented to the same scopes for
     any API. The page cannot be shown from here, so such a request is rejected. A submitted form counts as consent to
@@ -45,7 +36,10 @@ def check_consent(request: Request, audience: Audience) -> None:
         ConsentRequired: no form was submitted, and the user has not consented to this audience before.
     """
     user, client = stored(request, "user"), request.client
-    setattr(request, AUTHENTICATION, authentication_by_cookie(request.headers.get(_COOKIES, ""), user))
+    # DOT sets the user only when a code or token is about to be issued.
+    if user is None or AUTHENTICATION in vars(request):
+        return
+    setattr(request, AUTHENTICATION, authentication_by_cookie(request.headers.get("HTTP_COOKIE", ""), user))
     if request.http_method == "POST" or client.skip_authorization or not _is_automatic(request):
         return
     if not has_agreed(user, client, audience):

@@ -21,7 +21,7 @@ from .id_token import IdTokenMixin
 from .pkce import PkceMixin, check_code_challenge
 from .refresh_grant import RefreshGrantMixin
 from .request import is_authorization_request
-from .site_views import check_consent, is_being_answered, is_checked
+from .site_views import check_consent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -69,9 +69,7 @@ class AccessTokenValidatorMixin(
         if not super().validate_scopes(client_id, scopes, client, request, *args, **kwargs):
             return False
         try:
-            audience = resolve_for_authorization(request)
-            if is_being_answered(request) and not is_checked(request):
-                check_consent(request, audience)
+            check_consent(request, resolve_for_authorization(request))
         except IssuanceError as error:
             refuse(error, request)
         return True
