@@ -21,11 +21,15 @@ class DjangoAtJwtConfig(AppConfig):
         register_checks()
         connect_metrics()
         if apps.is_installed("oauth2_provider"):
-            from .authorization_server import client_metadata, redirect_uris, subject  # noqa: PLC0415 - it imports the models
+            from .authorization_server.client_metadata import refuse_remote_http  # noqa: PLC0415 - it imports the models
+            from .authorization_server.clients import add_validators  # noqa: PLC0415 - it imports the models
             from .authorization_server.login import events  # noqa: PLC0415 - it imports the models
+            from .authorization_server.redirect_uris import refuse_user_information  # noqa: PLC0415 - it imports the models
             from .authorization_server.revocation import receivers  # noqa: PLC0415 - it imports the models
+            from .authorization_server.subject import refuse_subject_as_client_id  # noqa: PLC0415 - it imports the models
 
             events.connect()
             receivers.connect()
-            subject.guard_client_ids()
-            redirect_uris.guard_redirect_uris(client_metadata.refuse_remote_http)
+            add_validators("client_id", refuse_subject_as_client_id)
+            add_validators("redirect_uris", refuse_user_information, refuse_remote_http)
+            add_validators("post_logout_redirect_uris", refuse_user_information)

@@ -1,4 +1,4 @@
-"""The lookup of a client by its client ID, which every token request makes."""
+"""Clients: their lookup by client ID, which every token request makes, and the validators of their fields."""
 
 from __future__ import annotations
 
@@ -31,6 +31,13 @@ def stored_client(client_id: str | None) -> Any:
         client = read(client_id)
     # Some databases ignore case, accents and trailing spaces.
     return client if client is not None and client.client_id == client_id else None
+
+
+def add_validators(field: str, *validators: Callable[[str], None]) -> None:
+    """Add validators to a field of the application model, for all forms including the site's own."""
+    # Migrations don't record a field's list of validators.
+    of_field = get_application_model()._meta.get_field(field).validators
+    of_field.extend(each for each in validators if each not in of_field)
 
 
 @cache

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 from oauth2_provider.models import get_application_model
 
 from django_at_jwt.core.redirect_uris import has_user_information, problem_with_redirect_uri
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 
 def refuse_user_information(redirect_uris: str) -> None:
@@ -49,18 +46,3 @@ def problem_with_registered_uri(uri: Any) -> str | None:
     except ValidationError as error:
         return refused if "redirect_uris" in getattr(error, "error_dict", {}) else None
     return None
-
-
-def guard_redirect_uris(*refusals: Callable[[str], None]) -> None:
-    """Add :func:`refuse_user_information` to the application model, for all forms including the site's own.
-
-    Args:
-        refusals: more validators, for the redirect URIs that receive codes.
-    """
-    for name, validators in (
-        ("redirect_uris", (refuse_user_information, *refusals)),
-        ("post_logout_redirect_uris", (refuse_user_information,)),
-    ):
-        # Migrations don't record a field's list of validators.
-        of_field = get_application_model()._meta.get_field(name).validators
-        of_field.extend(each for each in validators if each not in of_field)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import FieldDoesNotExist, ImproperlyConfigured, ValidationError
 from django.utils.translation import gettext_lazy as _
-from oauth2_provider.models import get_access_token_model, get_application_model
+from oauth2_provider.models import get_access_token_model
 
 from django_at_jwt.conf import app_settings, token_user_model
 from django_at_jwt.core.errors import InvalidGrant, IssuanceUnavailable
@@ -176,14 +176,6 @@ def refuse_subject_as_client_id(client_id: str) -> None:
             ),
             code="subject_of_user",
         )
-
-
-def guard_client_ids() -> None:
-    """Add :func:`refuse_subject_as_client_id` to the application model, for all forms including the site's own."""
-    # Migrations don't record a field's list of validators.
-    validators = get_application_model()._meta.get_field("client_id").validators
-    if refuse_subject_as_client_id not in validators:
-        validators.append(refuse_subject_as_client_id)
 
 
 def subject_field() -> Field[Any, Any] | None:
