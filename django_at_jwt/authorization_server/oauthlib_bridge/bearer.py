@@ -75,7 +75,7 @@ class BearerTokenMixin:
                 request's parameters.
         """
         if not token:
-            return bool(super().validate_bearer_token(token, scopes, request))  # type: ignore[misc]
+            return super().validate_bearer_token(token, scopes, request)  # type: ignore[misc]
         try:
             with _rejecting_in_outages(request):
                 return self._validate_access_token(token, scopes, request)
@@ -91,7 +91,7 @@ class BearerTokenMixin:
         claims = verify_own(token) if claims_to_be_ours(token) else None
         if claims is not None:
             row = self._load_access_token(token) or _unstored_row(claims, token)  # type: ignore[attr-defined]
-        elif audiences is not None or _is_own_endpoint(_address_of(request)):
+        elif audiences is not None or _is_own_endpoint(request):
             row = self._load_access_token(token)  # type: ignore[attr-defined]
         if claims is None and (row is None or not row.resource):
             if not super().validate_bearer_token(token, scopes, request):  # type: ignore[misc]
@@ -99,7 +99,8 @@ class BearerTokenMixin:
             check_kind(request.access_token)
             _check_deny_list(None, request.access_token, request, audiences)
             return True
-        check_row(row, request, audiences=audiences)
+        check_holders(row, request)
+        _check_audience(row, request, audiences)
         _check_deny_list(claims, row, request, audiences)
         if not row.is_valid(scopes):
             self._set_oauth2_error_on_request(request, row, scopes)  # type: ignore[attr-defined]
@@ -112,10 +113,9 @@ class BearerTokenMixin:
 
     def _expected_audiences(self, request: Request) -> tuple[str, ...] | None:
         """Return the identifiers that tokens may be for, or ``None`` to compare with the request's address."""
-        address = _address_of(request)
-        if _is_own_endpoint(address):
+        if _is_own_endpoint(request):
             return None
-        if self.audience is not None or urlsplit(address).netloc:
+        if self.audience is not None or urlsplit(_address_of(request)).netloc:
             return None if self.audience is None else audiences_of_view(self.audience)
         # Without a default resource, an empty tuple rejects all tokens.
         return app_settings().audience or tuple(registry.current().or_default(None))
@@ -143,7 +143,7 @@ def _rejecting_in_outages(request: Request) -> Iterator[None]:
     try:
         yield
     except (KeysUnavailable, RevocationUnavailable) as error:
-        if _is_own_endpoint(_address_of(request)):
+        if _is_own_endpoint(request):
             raise
         is_key = isinstance(error, KeysUnavailable)
         reason = RejectionReason.UNKNOWN_KEY if is_key else RejectionReason.UNKNOWN_REVOCATION
@@ -161,7 +161,7 @@ def verify_own(token: str) -> AccessTokenClaims:
     return verify_with_current_keys(
         token,
         keys=local_keys(),
-        # check_row() checks the audience, together with the address of the request.
+        # _check_audience() checks the audience, together with the address of the request.
         expected=Expectations(
             issuer=local_issuer(), audiences=None, leeway=settings.leeway, max_bytes=settings.max_token_bytes
         ),
@@ -178,12 +178,12 @@ def _check_deny_list(
         TokenRejected: it does.
         RevocationUnavailable: the list cannot be read.
     """
-    checked, address = claims or claims_of_row(row), _address_of(request)
+    checked = claims or claims_of_row(row)
     if audiences is not None:
         # DOT accepts a row without resources for any API.
         checked = checked.limited_to(frozenset(audiences)) if checked.audience else checked._replace(audience=audiences)
-    elif not _is_own_endpoint(address):
-        checked = checked._replace(audience=_covering(row.resource or (), address) or checked.audience)
+    elif not _is_own_endpoint(request):
+        checked = checked._replace(audience=_covering(row.resource or (), _address_of(request)) or checked.audience)
     deny_list.check(checked)
     if claims is None:
         deny_list.check_authorization(lambda: authorization_of_row(row))
@@ -296,36 +296,27 @@ def _check_live(row: Any) -> None:
         raise TokenRejected(RejectionReason.REVOKED, "the row of the token has expired")
 
 
-def check_row(row: Any, request: Request, *, audiences: tuple[str, ...] | None) -> None:
-    """Check the row of a token: that it exists, its user is active, its client is usable, and its audience matches.
-
-    Args:
-        row: the row of the access token, or ``None``.
-        request: the oauthlib request.
-        audiences: the identifiers of the API that the token must be for, one of them; ``None`` to compare with the
-            request's address.
+def _check_audience(row: Any, request: Request, audiences: tuple[str, ...] | None) -> None:
+    """Check that a token is for one of the audiences; if they are ``None``, that it covers the request's address.
 
     Raises:
-        TokenRejected: a check fails.
+        TokenRejected: it does not.
     """
-    check_holders(row, request)
     if audiences is not None:
         if not set(audiences).intersection(row.resource or ()):
             api = " or ".join(audiences) or "any API here"
             raise TokenRejected(RejectionReason.WRONG_AUDIENCE, f"the token is not for {api}")
         return
-    address = _address_of(request)
-    if not _is_own_endpoint(address) and not row.allows_audience(address):
+    if not _is_own_endpoint(request) and not row.allows_audience(_address_of(request)):
         detail = "no resource of the token is a prefix of the request's address; compare scheme, host, port and path"
         raise TokenRejected(RejectionReason.WRONG_AUDIENCE, detail)
 
 
 def _address_of(request: Request) -> str:
     """Return the request's address without its query, or an empty string."""
-    address: str = (getattr(request, "uri", None) or "").split("?")[0]
-    return address
+    return (getattr(request, "uri", None) or "").split("?")[0]
 
 
-def _is_own_endpoint(address: str) -> bool:
-    """Return whether an address is one of the issuer's own endpoints, which check a scope and not the audience."""
-    return is_endpoint(address, *_OWN_ENDPOINTS)
+def _is_own_endpoint(request: Request) -> bool:
+    """Return whether a request is to one of the issuer's own endpoints, which check a scope and not the audience."""
+    return is_endpoint(_address_of(request), *_OWN_ENDPOINTS)
