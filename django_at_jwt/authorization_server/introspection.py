@@ -103,22 +103,15 @@ def _live_access_jwt(token: str) -> tuple[AccessTokenClaims, Any]:
         raise TokenRejected(RejectionReason.EXPIRED, "exp has passed")
     deny_list.check(claims)
     row = live_row(claims, token)
-    if is_unstored(claims.token_id):
-        _check_authorization(claims.token_id.partition(".")[0])
+    authorization = claims.token_id.partition(".")[0] if is_unstored(claims.token_id) else ""
+    ended = primary_rows(Authorization).filter(identifier=authorization, ended_at__isnull=False)
+    if authorization and ended.exists():
+        # The deny list may not know it yet.
+        raise TokenRejected(RejectionReason.REVOKED, "the authorization of the token has ended")
     if "." not in claims.token_id:
         # From before the format of jti, which contains the authorization.
         deny_list.check_authorization(lambda: authorization_of_row(row))
     return claims, row
-
-
-def _check_authorization(identifier: str) -> None:
-    """Check that the authorization of a token without a row has not ended, which the deny list may not know yet.
-
-    Raises:
-        TokenRejected: it has ended.
-    """
-    if identifier and primary_rows(Authorization).filter(identifier=identifier, ended_at__isnull=False).exists():
-        raise TokenRejected(RejectionReason.REVOKED, "the authorization of the token has ended")
 
 
 @sensitive_variables()
