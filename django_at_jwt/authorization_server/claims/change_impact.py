@@ -21,11 +21,14 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from django_at_jwt.core.audience_change import RequestChange
-    from django_at_jwt.core.claims import CompiledMappers, MapperRule
-    from django_at_jwt.core.resource_servers import ResourceServerConfig, ResourceServers
+    from django_at_jwt.core.claims import MapperRule
+    from django_at_jwt.core.resource_servers import ResourceServerConfig
 
     from .configuration import ClaimConfiguration
     from .preview import Preview, PreviewedClaim
+
+    _Sides = tuple[ClaimConfiguration, ClaimConfiguration]
+    """The configuration before and after a change."""
 
 
 def _as_json(claim: PreviewedClaim | None) -> str:
@@ -159,25 +162,6 @@ class ChangeImpact:
         return max((each.bytes for each in self.tokens if each.size_before and each.size_after), key=abs, default=0)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Side:
-    mappers: CompiledMappers
-    resource_servers: ResourceServers
-
-    @classmethod
-    def of(cls, configuration: ClaimConfiguration) -> _Side:
-        return cls(mappers=configuration.mappers, resource_servers=configuration.resource_servers)
-
-    def preview(self, token: SampledToken, now: float) -> Preview:
-        return preview_access_token(
-            TokenRequest(client=token.client, user=token.user, grant=token.grant, now=now),
-            scopes=token.scopes,
-            resources=(token.server.identifier,),
-            mappers=self.mappers,
-            resource_servers=self.resource_servers,
-        )
-
-
 def change_impact(before: ClaimConfiguration, after: ClaimConfiguration, *, now: float) -> ChangeImpact:
     """Compare a sample of tokens before and after a change. Nothing is written.
 
@@ -189,7 +173,7 @@ def change_impact(before: ClaimConfiguration, after: ClaimConfiguration, *, now:
     pairs = list(before.changed_rules(after))
     conditions = [rule.conditions for pair in pairs for rule in pair if rule is not None and rule.enabled]
     changed = before.changed_servers(after)
-    sides = _Side.of(before), _Side.of(after)
+    sides = before, after
     servers = _servers(sides, changed, named={name for each in conditions for name in each.resource_servers})
     changed_servers = [server for server in servers if server.identifier in changed]
     named = {client_id for server in changed_servers for client_id in server.client_ids or ()}
@@ -209,7 +193,7 @@ def change_impact(before: ClaimConfiguration, after: ClaimConfiguration, *, now:
     )
 
 
-def _request_impact(sides: tuple[_Side, _Side], changed: frozenset[str]) -> RequestImpact:
+def _request_impact(sides: _Sides, changed: frozenset[str]) -> RequestImpact:
     before, after = (side.resource_servers for side in sides)
     sample = sample_requests(before, after, changed=changed)
     requests = (*sample.first, *sample.refreshes.requests)
@@ -245,9 +229,7 @@ def _reasons_never_issued(diffs: Iterable[TokenDiff]) -> Counter[str]:
     )
 
 
-def _servers(
-    sides: tuple[_Side, _Side], changed: frozenset[str], *, named: Collection[str]
-) -> list[ResourceServerConfig]:
+def _servers(sides: _Sides, changed: frozenset[str], *, named: Collection[str]) -> list[ResourceServerConfig]:
     """Return the APIs of both sides, changed and named ones first, each open to the clients of both versions."""
     by_identifier: dict[str, ResourceServerConfig] = {}
     for side in sides:
@@ -269,8 +251,18 @@ def _open_to_both(one: ResourceServerConfig, other: ResourceServerConfig) -> Res
     )
 
 
-def _diff_token(token: SampledToken, sides: tuple[_Side, _Side], now: float) -> TokenDiff:
-    before, after = (side.preview(token, now) for side in sides)
+def _diff_token(token: SampledToken, sides: _Sides, now: float) -> TokenDiff:
+    request = TokenRequest(client=token.client, user=token.user, grant=token.grant, now=now)
+    before, after = (
+        preview_access_token(
+            request,
+            scopes=token.scopes,
+            resources=(token.server.identifier,),
+            mappers=side.mappers,
+            resource_servers=side.resource_servers,
+        )
+        for side in sides
+    )
     return TokenDiff(token=token, before=before, after=after, claims=tuple(_diff_claims(before, after)))
 
 
@@ -289,7 +281,7 @@ def _diff_claims(before: Preview, after: Preview) -> Iterator[ClaimDiff]:
 
 
 def _newly_personal(
-    pairs: list[tuple[MapperRule | None, MapperRule | None]], sides: tuple[_Side, _Side], diffs: list[TokenDiff]
+    pairs: list[tuple[MapperRule | None, MapperRule | None]], sides: _Sides, diffs: list[TokenDiff]
 ) -> set[str]:
     """Return newly personal claims of the sample, and of rules that now apply to tokens outside the sample."""
     names = {claim.name for diff in diffs for claim in diff.claims if claim.is_newly_personal}

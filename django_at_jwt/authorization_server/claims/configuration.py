@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
 from django_at_jwt.authorization_server.resource_servers import registered_or_disabled, with_declared
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from django_at_jwt.core.resource_servers import ResourceServerConfig, ResourceServers
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class ClaimConfiguration:
     """The stored rules and resource servers, without those that the settings declare.
 
@@ -53,12 +54,12 @@ class ClaimConfiguration:
             default = row.identifier if row.is_default else default
         return replace(self, servers=tuple(servers), default=default)
 
-    @property
+    @cached_property
     def mappers(self) -> CompiledMappers:
         """The compiled rules, including those that the settings declare."""
         return compile_site_rules(self.rules)
 
-    @property
+    @cached_property
     def resource_servers(self) -> ResourceServers:
         """The resource servers, including those that the settings declare."""
         return with_declared(self.servers, default=self.default)
