@@ -25,6 +25,11 @@ if TYPE_CHECKING:
 
 # Longer, a stolen refresh token can be used for too long after the client has replaced it.
 LONGEST_GRACE_PERIOD: Final = 60
+_ONLY_REPORTED: Final = (
+    "COMPLIANT_BCP_RFC9700_PKCE_REQUIRED",
+    "COMPLIANT_BCP_RFC9700_REFRESH_TOKEN",
+    "COMPLIANT_BCP_RFC9700_REDIRECT_URI_MATCHING",
+)
 _CODE_GRANTS: Final = (AbstractApplication.GRANT_AUTHORIZATION_CODE, AbstractApplication.GRANT_OPENID_HYBRID)
 
 
@@ -51,28 +56,15 @@ def settings_off() -> tuple[str, ...]:
 
     Not included: settings that only decide whether DOT's ``check --deploy`` reports a warning or an error.
     """
-    return tuple(
-        name for name in RFC9700_PROFILE if name in _IS_ON and not _IS_ON[name](getattr(oauth2_settings, name))
-    )
+    return tuple(name for name in RFC9700_PROFILE if name not in _ONLY_REPORTED and not _is_on(name))
 
 
-def _is_grace_period(seconds: Any) -> bool:
-    return isinstance(seconds, (int, float)) and 0 < seconds <= LONGEST_GRACE_PERIOD
-
-
-_IS_ON: Final[Mapping[str, Callable[[Any], bool]]] = {
-    # A callable decides for each client.
-    "PKCE_REQUIRED": bool,
-    "COMPLIANT_BCP_RFC9700_PKCE_METHOD": bool,
-    "COMPLIANT_BCP_RFC9700_IMPLICIT_GRANT": bool,
-    "COMPLIANT_BCP_RFC9700_PASSWORD_GRANT": bool,
-    "COMPLIANT_BCP_RFC9700_ACCESS_TOKEN_TRANSPORT": bool,
-    "COMPLIANT_BCP_RFC9700_AUTHZ_RESPONSE_ISS": bool,
-    "ROTATE_REFRESH_TOKEN": bool,
-    "REFRESH_TOKEN_REUSE_PROTECTION": bool,
-    "REFRESH_TOKEN_EXPIRE_SECONDS": bool,
-    "REFRESH_TOKEN_GRACE_PERIOD_SECONDS": _is_grace_period,
-}
+def _is_on(name: str) -> bool:
+    value = getattr(oauth2_settings, name)
+    if name == "REFRESH_TOKEN_GRACE_PERIOD_SECONDS":
+        return isinstance(value, (int, float)) and 0 < value <= LONGEST_GRACE_PERIOD
+    # PKCE_REQUIRED may be a callable, which decides for each client.
+    return bool(value)
 
 
 def affected_clients() -> tuple[AffectedClient, ...]:
