@@ -60,11 +60,10 @@ class ClientMetadataFetcher:
             CIMDError: the document cannot be fetched or used. The reason is logged.
         """
         try:
-            document, seconds = self._fetched(client_id)
+            return self._fetched(client_id)
         except (FetchFailed, UnacceptableClient) as error:
             logger.warning("Client %s is refused: %s", quote(client_id), error)
             raise CIMDError(str(error)) from None
-        return document, seconds
 
     def retrieve(self, client_id: str) -> tuple[Mapping[str, Any], float]:
         """Return a document and the seconds for which to use it: ``max-age``, within DOT's bounds.

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from django.core.management.base import BaseCommand
 
-from django_at_jwt.authorization_server.login.purge import purge_authorizations
+from django_at_jwt.authorization_server.revocation.purge import purge_authorizations
 from django_at_jwt.authorization_server.unused_clients import purge_unused_clients
 from django_at_jwt.management.errors import as_command_error
 from django_at_jwt.management.output import count

@@ -12,7 +12,7 @@ from django.db import OperationalError, router
 from django.utils import timezone
 from oauth2_provider.models import get_access_token_model, get_refresh_token_model
 
-from django_at_jwt.authorization_server.login import purge
+from django_at_jwt.authorization_server.revocation import purge
 from django_at_jwt.models import Authorization, DenyListEntry, IssuedToken
 from tests import commands
 from tests.conftest import captured_statements, decoded

@@ -8,10 +8,11 @@ from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 from oauth2_provider.models import get_refresh_token_model
 
-from django_at_jwt.authorization_server.revocation.entries import GREATEST_LEEWAY
-from django_at_jwt.authorization_server.revocation.rows import rows_in_batches
 from django_at_jwt.models import Authorization, DenyListEntry, IssuedToken
 from django_at_jwt.models.primary import primary_rows
+
+from .entries import GREATEST_LEEWAY
+from .rows import rows_in_batches
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
