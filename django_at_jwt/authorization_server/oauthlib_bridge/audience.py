@@ -45,8 +45,7 @@ def resolve_for_authorization(request: Request) -> Audience:
 
 def resolved_audience(request: Request) -> Audience | None:
     """Return the audience that validation has resolved, or ``None`` if a site's validator did not."""
-    audience: Audience | None = stored(request, AUDIENCE)
-    return audience
+    return stored(request, AUDIENCE)
 
 
 @audience_errors()

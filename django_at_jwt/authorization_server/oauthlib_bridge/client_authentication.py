@@ -76,7 +76,7 @@ class ClientAuthenticationMixin:
         request.encoding = "utf-8"
         token = _request.set(request)
         try:
-            authenticated = bool(super().authenticate_client(request, *args, **kwargs))  # type: ignore[misc]
+            authenticated = super().authenticate_client(request, *args, **kwargs)  # type: ignore[misc]
         except KeysUnavailable as error:
             if is_endpoint(request.uri, *ENDPOINTS_WITHOUT_USER):
                 raise
@@ -93,7 +93,7 @@ class ClientAuthenticationMixin:
 
     def authenticate_client_id(self, client_id: str, request: Request, *args: Any, **kwargs: Any) -> bool:
         """Return whether a public client has this id."""
-        known = bool(super().authenticate_client_id(client_id, request, *args, **kwargs))  # type: ignore[misc]
+        known = super().authenticate_client_id(client_id, request, *args, **kwargs)  # type: ignore[misc]
         note_client(request, is_authenticated=known)
         return known
 
@@ -123,7 +123,7 @@ class ClientAuthenticationMixin:
             note_failed_secret(client, "no hasher can verify the stored client secret")
             return False
         else:
-            correct = bool(super()._check_secret(provided_secret, stored_secret))  # type: ignore[misc]
+            correct = super()._check_secret(provided_secret, stored_secret)  # type: ignore[misc]
         if not correct:
             note_failed_secret(client, "wrong client secret" if provided_secret else "no client secret")
         elif is_hashed and client is not None:

@@ -51,7 +51,7 @@ class ClientMetadataMixin:
 
     def validate_client_id(self, client_id: str, request: Request, *args: Any, **kwargs: Any) -> bool:
         """Return whether a client exists and may start authorizations: ``False`` if its metadata is withdrawn."""
-        known = bool(super().validate_client_id(client_id, request, *args, **kwargs))  # type: ignore[misc]
+        known = super().validate_client_id(client_id, request, *args, **kwargs)  # type: ignore[misc]
         return known and not is_withdrawn(request.client)
 
     def _load_application(self, client_id: str, request: Request) -> Any:

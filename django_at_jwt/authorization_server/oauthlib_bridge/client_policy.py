@@ -122,9 +122,7 @@ class GrantPolicyMixin:
         """
         if grant_type == CLIENT_CREDENTIALS and request.client.client_type == request.client.CLIENT_PUBLIC:
             return False
-        return bool(
-            super().validate_grant_type(client_id, grant_type, client, request, *args, **kwargs)  # type: ignore[misc]
-        )
+        return super().validate_grant_type(client_id, grant_type, client, request, *args, **kwargs)  # type: ignore[misc]
 
     def validate_response_type(
         self, client_id: str, response_type: str, client: Any, request: Request, *args: Any, **kwargs: Any

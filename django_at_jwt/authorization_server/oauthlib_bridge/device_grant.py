@@ -56,9 +56,7 @@ class DeviceGrantMixin:
         The client is authenticated by now. oauthlib 3 has no step for the code, and that of oauthlib 4 comes after this
         one. Another client's code is rejected like one that never existed.
         """
-        allowed = bool(
-            super().validate_grant_type(client_id, grant_type, client, request, *args, **kwargs)  # type: ignore[misc]
-        )
+        allowed = super().validate_grant_type(client_id, grant_type, client, request, *args, **kwargs)  # type: ignore[misc]
         if allowed and grant_type == DEVICE_CODE:
             device = stored(request, DEVICE_CODE_ROW) or _find_device(request)
             if device is None or device.client_id != request.client.client_id:
@@ -94,7 +92,7 @@ class DeviceGrantMixin:
         if stored(request, DEVICE_GRANT) is not None:
             request.scope = None
             scopes = request.scopes = _consented_scopes(request)
-        return bool(super().validate_scopes(client_id, scopes, client, request, *args, **kwargs))  # type: ignore[misc]
+        return super().validate_scopes(client_id, scopes, client, request, *args, **kwargs)  # type: ignore[misc]
 
 
 def _consented_scopes(request: Request) -> list[str]:

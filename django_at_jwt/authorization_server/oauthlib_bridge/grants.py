@@ -92,7 +92,7 @@ class GrantStorageMixin:
 
         If the client has exchanged the code before, its authorization ends (RFC 6749 section 4.1.2).
         """
-        valid = bool(super().validate_code(client_id, code, client, request, *args, **kwargs))  # type: ignore[misc]
+        valid = super().validate_code(client_id, code, client, request, *args, **kwargs)  # type: ignore[misc]
         # Another request may have exchanged the code since DOT has read its grant.
         grant = get_grant_model().objects.filter(code=code, application=client).first() if valid else None
         if grant is None:
@@ -109,8 +109,8 @@ class GrantStorageMixin:
         """Return whether the ``redirect_uri`` is that of the grant stored on the request, without a query."""
         grant = stored(request, CODE_GRANT)
         if grant is None:
-            return bool(super().confirm_redirect_uri(client_id, code, redirect_uri, client, request, *args, **kwargs))  # type: ignore[misc]
-        return bool(grant.redirect_uri_allowed(redirect_uri))
+            return super().confirm_redirect_uri(client_id, code, redirect_uri, client, request, *args, **kwargs)  # type: ignore[misc]
+        return grant.redirect_uri_allowed(redirect_uri)
 
     def _create_refresh_token(
         self, request: Request, refresh_token_code: str, access_token: Any, previous_refresh_token: Any

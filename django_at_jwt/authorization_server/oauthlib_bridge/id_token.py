@@ -36,8 +36,7 @@ class IdTokenMixin:
         """Return the userinfo claims; reject tokens without a user (OpenID Connect Core section 5.3)."""
         if request.user is None:
             raise InvalidTokenError(request=request)
-        claims: dict[str, Any] = super().get_userinfo_claims(request)  # type: ignore[misc]
-        return claims
+        return super().get_userinfo_claims(request)  # type: ignore[misc]
 
     def get_claim_dict(self, request: Request) -> dict[str, Any]:
         """Return the claims about the user, with the ``sub`` of the access token."""
@@ -84,7 +83,7 @@ class IdTokenMixin:
 
     def validate_user(self, username: str, password: str, client: Any, request: Request, *args: Any, **kw: Any) -> bool:
         """Validate a user's password, and record the login for the password grant (RFC 6749 section 4.3)."""
-        valid = bool(super().validate_user(username, password, client, request, *args, **kw))  # type: ignore[misc]
+        valid = super().validate_user(username, password, client, request, *args, **kw)  # type: ignore[misc]
         if valid:
             setattr(request, AUTHENTICATION, authentication_by_password(request.user, time.time()))
         return valid

@@ -62,7 +62,7 @@ class PkceMixin:
         An attacker may have removed the challenge from the authorization request (RFC 9700 section 2.1.1). oauthlib
         rejects it only if PKCE is required.
         """
-        valid = bool(super().validate_code(client_id, code, client, request, *args, **kwargs))  # type: ignore[misc]
+        valid = super().validate_code(client_id, code, client, request, *args, **kwargs)  # type: ignore[misc]
         verifier = request.code_verifier or ""
         if valid and not verifier.isascii():
             # A code_verifier is ASCII (RFC 7636 section 4.1); oauthlib would raise UnicodeEncodeError.

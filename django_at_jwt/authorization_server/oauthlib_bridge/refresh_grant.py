@@ -46,7 +46,7 @@ class RefreshGrantMixin:
         used = stored(request, "refresh_token_instance")
         if token_grant(request) != REFRESH_TOKEN or (used is not None and used.revoked is not None):
             return True
-        return bool(super().rotate_refresh_token(request))  # type: ignore[misc]
+        return super().rotate_refresh_token(request)  # type: ignore[misc]
 
     def validate_refresh_token(
         self, refresh_token: str, client: Any, request: Request, *args: Any, **kwargs: Any
@@ -56,9 +56,7 @@ class RefreshGrantMixin:
         If it was used before and DOT therefore revokes its family, the authorization ends (RFC 9700 section 4.14.2).
         """
         with because(EndReason.REFRESH_TOKEN_REUSED):
-            valid = bool(
-                super().validate_refresh_token(refresh_token, client, request, *args, **kwargs)  # type: ignore[misc]
-            )
+            valid = super().validate_refresh_token(refresh_token, client, request, *args, **kwargs)  # type: ignore[misc]
         if valid:
             attach_authorization(request, self._authorization_of_family(refresh_token, request))
             try:

@@ -58,7 +58,7 @@ class AccessTokenValidatorMixin(
         An unknown resource is thus rejected before the user is asked for consent, by a redirect with the ``state``.
         """
         if not is_authorization_request(request):
-            return bool(super().validate_scopes(client_id, scopes, client, request, *args, **kwargs))
+            return super().validate_scopes(client_id, scopes, client, request, *args, **kwargs)
         # oauthlib exposes parameters as attributes. With "grant_type" in the query of an authorization request, DOT
         # would store the user's token as the client's own.
         request.grant_type = None
@@ -81,7 +81,7 @@ class AccessTokenValidatorMixin(
         try:
             # DOT ignores the port of a loopback URI.
             _ = urlsplit(redirect_uri).port
-            return bool(super().validate_redirect_uri(client_id, redirect_uri, request, *args, **kwargs))  # type: ignore[misc]
+            return super().validate_redirect_uri(client_id, redirect_uri, request, *args, **kwargs)  # type: ignore[misc]
         except ValueError:
             # DOT's forms accept such a URI for a client, but DOT cannot parse it to compare it.
             return False

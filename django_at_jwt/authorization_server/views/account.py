@@ -56,8 +56,7 @@ class AuthorizedTokenDeleteView(EndpointMixin, toolkit_views.AuthorizedTokenDele
         """Revoke the token and its authorization."""
         with one_transaction():
             lock_authorizations(authorizations_of_access_tokens([self.object.pk]))
-            response: HttpResponse = super().form_valid(form)
-        return response
+            return super().form_valid(form)
 
 
 class RPInitiatedLogoutView(EndpointMixin, toolkit_views.RPInitiatedLogoutView):
@@ -94,11 +93,9 @@ class RPInitiatedLogoutView(EndpointMixin, toolkit_views.RPInitiatedLogoutView):
         """
         arguments = (application, post_logout_redirect_uri, state, token_user)
         user = token_user or self.request.user
-        response: HttpResponse
         with because(EndReason.LOGOUT):
             if not (oauth2_settings.OIDC_RP_INITIATED_LOGOUT_DELETE_TOKENS and user.is_authenticated):
-                response = super().do_logout(*arguments)
-                return response
+                return super().do_logout(*arguments)
             deleted = primary_rows(get_access_token_model()).filter(
                 user=user,
                 application__client_type__in=self.token_deletion_client_types,
@@ -109,11 +106,10 @@ class RPInitiatedLogoutView(EndpointMixin, toolkit_views.RPInitiatedLogoutView):
             # Those from before this app. Without their access tokens, they are not found any more.
             others = list(primary_rows(get_refresh_token_model()).filter(access_token__in=deleted, revoked=None))
             try:
-                response = super().do_logout(*arguments)
+                return super().do_logout(*arguments)
             except get_id_token_model().DoesNotExist:
                 primary_rows(get_id_token_model()).filter(access_token__in=deleted).delete()
                 deleted.delete()
                 for refresh_token in others:
                     refresh_token.revoke()
-                response = super().do_logout(*arguments)
-        return response
+                return super().do_logout(*arguments)

@@ -39,8 +39,7 @@ class ApplicationRegistrationView(EndpointMixin, toolkit_views.ApplicationRegist
         is_open = app_settings().self_registration
         if request.user.is_authenticated and not (is_open or request.user.has_perm(permission)):
             raise PermissionDenied
-        response: HttpResponse = super().dispatch(request, *args, **kwargs)
-        return response
+        return super().dispatch(request, *args, **kwargs)
 
 
 REVOKE_TOKENS: Final = "revoke_tokens"

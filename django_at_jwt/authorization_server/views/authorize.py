@@ -75,10 +75,9 @@ class AuthorizationView(ConsentPageMixin, OwnCoreMixin, toolkit_views.Authorizat
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Answer the request, with an error page if the client was deleted meanwhile or the user changed the form."""
         try:
-            response: HttpResponse = super().dispatch(request, *args, **kwargs)
+            return super().dispatch(request, *args, **kwargs)
         except get_application_model().DoesNotExist:
             return self.error_response(FatalClientError(error=unknown_client()), application=None)
-        return response
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Answer an authorization request (RFC 6749 section 4.1.1).
@@ -102,8 +101,7 @@ class AuthorizationView(ConsentPageMixin, OwnCoreMixin, toolkit_views.Authorizat
             # The user cannot log in as strongly as the client requests (RFC 9470 section 5).
             text = "The user's login does not meet any of the requested authentication contexts."
             return self._refuse_login(UnmetAuthenticationRequirements(text))
-        response: HttpResponse = super().get(request, *args, **kwargs)
-        return response
+        return super().get(request, *args, **kwargs)
 
     def validate_authorization_request(self, request: HttpRequest) -> tuple[Any, Any]:
         """Validate the request, and replace its resources by the audience that the validator has resolved.
@@ -152,8 +150,7 @@ class AuthorizationView(ConsentPageMixin, OwnCoreMixin, toolkit_views.Authorizat
         prompts = _prompts(parameters)
         if "none" in prompts or (_demand(parameters) != LoginDemand() and "create" not in prompts):
             return self._ask_for_login(self.request)
-        answer: HttpResponse = super().handle_no_permission()
-        return answer
+        return super().handle_no_permission()
 
     def _refuse_login(self, error: IssuanceError) -> HttpResponse:
         """Redirect to the client with an error about the user's login, if the request is valid."""
@@ -183,8 +180,7 @@ class AuthorizationView(ConsentPageMixin, OwnCoreMixin, toolkit_views.Authorizat
         if oauth2_settings.COMPLIANT_BCP_RFC9700_AUTHZ_RESPONSE_ISS:
             issuer = oauth2_settings.oauth2_authorization_server_issuer(self.request)
             redirect_to = _with_issuer(redirect_to, issuer)
-        answer: HttpResponse = super().redirect(redirect_to, application)
-        return answer
+        return super().redirect(redirect_to, application)
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         """Add ``consent`` to the context, and to ``scopes_descriptions`` what each scope means to the API."""
@@ -203,8 +199,7 @@ class AuthorizationView(ConsentPageMixin, OwnCoreMixin, toolkit_views.Authorizat
         """
         agreed, self._agreed = self._agreed, None
         if agreed is None or "error" in context:
-            page: HttpResponse = super().render_to_response(context, **kwargs)
-            return page
+            return super().render_to_response(context, **kwargs)
         scopes, credentials = agreed
         return self._answer(" ".join(scopes), credentials, context["application"], allow=True)
 
@@ -227,8 +222,7 @@ class AuthorizationView(ConsentPageMixin, OwnCoreMixin, toolkit_views.Authorizat
         parent = super().form_valid
         # The next class may be a site's own view.
         is_dot = parent.__func__ is toolkit_views.AuthorizationView.form_valid
-        response: HttpResponse = self._answer_form(form.cleaned_data) if is_dot else parent(form)
-        return response
+        return self._answer_form(form.cleaned_data) if is_dot else parent(form)
 
     def _answer_form(self, sent: Mapping[str, Any]) -> HttpResponse:
         """Answer the consent form as DOT does, but read the client once; the validator checks the resources."""

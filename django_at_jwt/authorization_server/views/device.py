@@ -103,24 +103,21 @@ class DeviceUserCodeView(ConsentPageMixin, toolkit_views.DeviceUserCodeView):
             refused.status_code = HTTPStatus.TOO_MANY_REQUESTS
             refused["Retry-After"] = str(self._attempt.retry_after)
             return refused
-        response: HttpResponse = super().post(request, *args, **kwargs)
-        return response
+        return super().post(request, *args, **kwargs)
 
     def form_valid(self, form: Any) -> HttpResponse:
         """Show the page to confirm the device; a right code counts as no attempt."""
         self._attempt.succeed()
-        response: HttpResponse = super().form_valid(form)
-        return response
+        return super().form_valid(form)
 
     def get_success_url(self) -> str:
         """Return the address of the page where the user confirms the device."""
         device = self.device_grant
         try:
-            address: str = super().get_success_url()
+            return super().get_success_url()
         except NoReverseMatch:
             # DOT reverses names in its own namespace only.
-            address = _mounted("device-confirm", client_id=device.client_id, user_code=device.user_code)
-        return address
+            return _mounted("device-confirm", client_id=device.client_id, user_code=device.user_code)
 
 
 class DeviceConfirmView(ConsentPageMixin, toolkit_views.DeviceConfirmView):
@@ -146,10 +143,9 @@ class DeviceConfirmView(ConsentPageMixin, toolkit_views.DeviceConfirmView):
     def get_success_url(self) -> str:
         """Return the address of the page with the result."""
         try:
-            address: str = super().get_success_url()
+            return super().get_success_url()
         except NoReverseMatch:
-            address = _mounted("device-grant-status", **self.kwargs)
-        return address
+            return _mounted("device-grant-status", **self.kwargs)
 
     def form_valid(self, form: Any) -> HttpResponse:
         """Process the user's decision, and store how they logged in before the device can get its token.
@@ -169,8 +165,7 @@ class DeviceConfirmView(ConsentPageMixin, toolkit_views.DeviceConfirmView):
                 user=self.request.user,
                 authentication=None if event is None else event.to_session(),
             )
-            response: HttpResponse = super().form_valid(form)
-        return response
+            return super().form_valid(form)
 
 
 def _mounted(name: str, **parameters: str) -> str:

@@ -83,5 +83,4 @@ def _published(pem: str) -> Mapping[str, str]:
         return PublicKey.from_jwk(members, algorithm="RS256").public_jwk
     except UnacceptableKey:
         # A weak key of the site stays published as by DOT: ID tokens depend on it.
-        weak: dict[str, str] = members | {"alg": "RS256", "use": "sig"}
-        return weak
+        return members | {"alg": "RS256", "use": "sig"}

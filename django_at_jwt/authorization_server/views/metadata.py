@@ -136,8 +136,7 @@ def _contexts() -> list[str]:
 
 
 def _dot_document(view: Any, request: HttpRequest) -> dict[str, Any]:
-    document: dict[str, Any] = json.loads(view.as_view()(request).content)
-    return document
+    return json.loads(view.as_view()(request).content)
 
 
 class _SiteEndpoints:

@@ -95,8 +95,7 @@ class RegistrationView(_RegistrationMixin, toolkit_views.DynamicClientRegistrati
             parent = super().post
             # The next class may be a site's own view.
             if parent.__func__ is not toolkit_views.DynamicClientRegistrationView.post:
-                response: HttpResponse = parent(request, *args, **kwargs)
-                return response
+                return parent(request, *args, **kwargs)
             model = get_application_model()
             # Where anyone may register, the cookie is not protected against requests of other sites.
             user = request.user if request.user.is_authenticated and not anyone_may_register() else None
@@ -139,8 +138,7 @@ class RegistrationManagementView(_RegistrationMixin, toolkit_views.DynamicClient
             registered = _narrowed(request, client_id=client_id)
             parent = super().put
             if parent.__func__ is not toolkit_views.DynamicClientRegistrationManagementView.put:
-                response: HttpResponse = parent(request, client_id, *args, **kwargs)
-                return response
+                return parent(request, client_id, *args, **kwargs)
             if registered.auth_method != metadata.WITHOUT_SECRET and client.client_type == client.CLIENT_PUBLIC:
                 secret = client.client_secret = generate_client_secret()
                 changed.append("client_secret")

@@ -32,8 +32,7 @@ class TokenView(CrossOriginMixin, EndpointMixin, OwnCoreMixin, toolkit_views.Tok
         parent = super().authorization_flow_token_response
         # The next class may be a site's own view.
         if parent.__func__ is not toolkit_views.TokenView.authorization_flow_token_response:
-            response: HttpResponse = parent(request, *args, **kwargs)
-            return response
+            return parent(request, *args, **kwargs)
         _, headers, body, status = self.create_token_response(request)
         if status == HTTPStatus.OK and app_authorized.has_listeners(type(self)):
             app_authorized.send(sender=self, request=request, token=issued_row(json.loads(body)["access_token"]))
@@ -51,8 +50,7 @@ class TokenView(CrossOriginMixin, EndpointMixin, OwnCoreMixin, toolkit_views.Tok
         parent = super().device_flow_token_response
         # The next class may be a site's own view.
         if parent.__func__ is not toolkit_views.TokenView.device_flow_token_response:
-            response: HttpResponse = parent(request, device_code, *args, **kwargs)
-            return response
+            return parent(request, device_code, *args, **kwargs)
         _, headers, body, status = self.create_token_response(request)
         return HttpResponse(content=body, status=status, headers=headers)
 

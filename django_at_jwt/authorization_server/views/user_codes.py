@@ -66,8 +66,7 @@ class UserCodeForm(DeviceGrantForm):
         if device.status != device.AUTHORIZATION_PENDING:
             raise ValidationError(_("User code has already been used"), code="user_code_already_used")
         self.cleaned_data["device_grant"] = device
-        code: str = device.user_code
-        return code
+        return device.user_code
 
 
 class RefusedUserCodeForm(DeviceGrantForm):
