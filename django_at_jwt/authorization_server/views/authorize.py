@@ -33,7 +33,7 @@ from django_at_jwt.core.login import LoginDemand, Verdict
 from django_at_jwt.core.quotation import quote
 
 from .consent import Consent, has_agreed, is_asked_each_time
-from .endpoint import ConsentPageMixin, OwnCoreMixin, with_own_template
+from .endpoint import ConsentPageMixin, OwnCoreMixin
 from .pushed_request import pushed_parameters, use_up
 from .rate_limits import count_attempt
 
@@ -51,7 +51,6 @@ logger = logging.getLogger("django_at_jwt")
 _MOST_DOCUMENTS: Final = 20
 _HOUR: Final = 3600
 
-_TEMPLATE: Final = "django_at_jwt/authorize.html"
 # Fields of DOT's consent form that become attributes of oauthlib's request, and those that do only if they are set.
 _ALWAYS_SENT: Final = ("client_id", "redirect_uri", "response_type", "state")
 _SENT_IF_SET: Final = ("claims", "code_challenge", "code_challenge_method", "nonce")
@@ -202,11 +201,6 @@ class AuthorizationView(ConsentPageMixin, OwnCoreMixin, toolkit_views.Authorizat
             return super().render_to_response(context, **kwargs)
         scopes, credentials = agreed
         return self._answer(" ".join(scopes), credentials, context["application"], allow=True)
-
-    def get_template_names(self) -> list[str]:
-        """Return the view's own template, else the site's override of DOT's template, else this app's."""
-        dot_name = toolkit_views.AuthorizationView.template_name
-        return with_own_template(super().get_template_names(), dot_name=dot_name, own_name=_TEMPLATE)
 
     def get_form(self, form_class: Any = None) -> Any:
         """Return the form, with ``scope`` optional: a request may have no scopes, or none that the API knows."""

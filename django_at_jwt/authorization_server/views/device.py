@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from datetime import timedelta
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from django.db import router, transaction
@@ -29,14 +29,11 @@ from django_at_jwt.core.metadata import with_path
 from django_at_jwt.models import Authorization
 
 from .consent import Consent
-from .endpoint import ConsentPageMixin, EndpointMixin, OwnCoreMixin, with_own_template
+from .endpoint import ConsentPageMixin, EndpointMixin, OwnCoreMixin
 from .user_codes import RefusedUserCodeForm, UserCodeForm, begin_user_code_attempt
 
 if TYPE_CHECKING:
     from django.http import HttpRequest, HttpResponse
-
-
-_TEMPLATE: Final = "django_at_jwt/accept_deny.html"
 
 
 class DeviceAuthorizationView(EndpointMixin, OwnCoreMixin, toolkit_views.DeviceAuthorizationView):
@@ -134,11 +131,6 @@ class DeviceConfirmView(ConsentPageMixin, toolkit_views.DeviceConfirmView):
         context["consent"] = consent = Consent.to(audience)
         context["scopes_descriptions"] = list(consent.texts)
         return context
-
-    def get_template_names(self) -> list[str]:
-        """Return the view's own template, else the site's override of DOT's template, else this app's."""
-        dot_name = toolkit_views.DeviceConfirmView.template_name
-        return with_own_template(super().get_template_names(), dot_name=dot_name, own_name=_TEMPLATE)
 
     def get_success_url(self) -> str:
         """Return the address of the page with the result."""

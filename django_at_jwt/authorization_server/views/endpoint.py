@@ -9,14 +9,20 @@ import oauth2_provider
 from django.template.loader import select_template
 from django.views.decorators.cache import never_cache
 from django.views.decorators.clickjacking import xframe_options_deny
+from oauth2_provider import views as toolkit_views
 
 from .bad_requests import refusing_unreadable
 from .error_handling import guarded
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 _DOT_FOLDER: Final = str(Path(oauth2_provider.__file__).parent)
+# By the names of DOT's templates that they replace.
+_OWN_TEMPLATES: Final[Mapping[str, str]] = {
+    toolkit_views.AuthorizationView.template_name: "django_at_jwt/authorize.html",
+    toolkit_views.DeviceConfirmView.template_name: "django_at_jwt/accept_deny.html",
+}
 
 
 class EndpointMixin:
@@ -54,9 +60,10 @@ class ConsentPageMixin(EndpointMixin):
         """Return the view with headers against framing and caching."""
         return xframe_options_deny(never_cache(super().as_view(**initkwargs)))
 
-
-def with_own_template(names: list[str], *, dot_name: str, own_name: str) -> list[str]:
-    """Return the template names of a view, with this app's in place of DOT's unless the site overrides that one."""
-    if names != [dot_name] or not select_template(names).template.origin.name.startswith(_DOT_FOLDER):
-        return names
-    return [own_name]
+    def get_template_names(self) -> list[str]:
+        """Return the view's own template, else the site's override of DOT's template, else this app's."""
+        names: list[str] = super().get_template_names()  # type: ignore[misc]
+        own = _OWN_TEMPLATES.get(names[0])
+        if own is None or len(names) > 1 or not select_template(names).template.origin.name.startswith(_DOT_FOLDER):
+            return names
+        return [own]
