@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import traceback
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.utils.module_loading import import_string
 
 from django_at_jwt.core.errors import IssuanceUnavailable
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 
 def call_site_function(setting: str, path: str, *arguments: Any) -> Any:
@@ -23,15 +19,9 @@ def call_site_function(setting: str, path: str, *arguments: Any) -> Any:
         arguments: the function's positional arguments.
     """
     try:
-        return _function(path)(*arguments)
+        return import_string(path)(*arguments)
     except Exception as error:  # noqa: BLE001 - it is the site's own code
         # The error's text may contain the user's data; the place where it was raised does not.
         *_, last = traceback.extract_tb(error.__traceback__)
         where = f"in {last.name}, line {last.lineno}"
         raise IssuanceUnavailable(f'AT_JWT["{setting}"] ({path!r}) raised {type(error).__name__} {where}') from None
-
-
-@lru_cache(maxsize=8)
-def _function(path: str) -> Callable[..., Any]:
-    found: Callable[..., Any] = import_string(path)
-    return found
