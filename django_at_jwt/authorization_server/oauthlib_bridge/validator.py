@@ -12,7 +12,7 @@ from django_at_jwt.core.errors import IssuanceError
 from .audience import resolve_for_authorization
 from .bearer import BearerTokenMixin
 from .client_authentication import ClientAuthenticationMixin
-from .client_metadata import ClientMetadataMixin
+from .client_lookup import ClientLookupMixin
 from .client_policy import GrantPolicyMixin
 from .device_grant import DeviceGrantMixin
 from .generator import refuse
@@ -41,7 +41,7 @@ class AccessTokenValidatorMixin(
     IdTokenMixin,
     BearerTokenMixin,
     ClientAuthenticationMixin,
-    ClientMetadataMixin,
+    ClientLookupMixin,
 ):
     """Makes django-oauth-toolkit's validator issue and accept ``at+jwt`` access tokens.
 

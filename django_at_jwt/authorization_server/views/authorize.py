@@ -19,7 +19,7 @@ from django_at_jwt.authorization_server.client_metadata import must_be_fetched
 from django_at_jwt.authorization_server.login.events import authentication_of, login_of
 from django_at_jwt.authorization_server.login.prompts import forget_ask, login_ask, remember_ask
 from django_at_jwt.authorization_server.oauthlib_bridge.audience import resolved_audience
-from django_at_jwt.authorization_server.oauthlib_bridge.client_metadata import (
+from django_at_jwt.authorization_server.oauthlib_bridge.client_lookup import (
     WITHOUT_FETCH,
     TooManyDocuments,
     unknown_client,

@@ -46,7 +46,7 @@ def unknown_client() -> FatalClientError:
     return InvalidClientIdError()
 
 
-class ClientMetadataMixin:
+class ClientLookupMixin:
     """Refuses client ids that differ in case, and clients whose metadata document is withdrawn or not available."""
 
     def validate_client_id(self, client_id: str, request: Request, *args: Any, **kwargs: Any) -> bool:
