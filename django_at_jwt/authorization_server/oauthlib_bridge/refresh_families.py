@@ -19,7 +19,7 @@ from oauth2_provider.settings import oauth2_settings
 
 from django_at_jwt.authorization_server.resource_servers import registry
 from django_at_jwt.authorization_server.revocation.entries import GREATEST_LEEWAY, deny_tokens
-from django_at_jwt.authorization_server.revocation.reasons import because
+from django_at_jwt.authorization_server.revocation.reasons import without_revocation
 from django_at_jwt.conf import app_settings
 from django_at_jwt.core.token_id import TokenId
 from django_at_jwt.models import IssuedToken
@@ -121,7 +121,7 @@ def end_replaced(
         ),
         reason=EndReason.SUPERSEDED,
     )
-    with because(EndReason.SUPERSEDED):
+    with without_revocation():
         for refresh_token in (*family.siblings, family.token) if ends_used else family.siblings:
             _end_refresh_token(refresh_token)
         for key, row in ended.items():

@@ -10,7 +10,7 @@ from oauth2_provider.oauth2_validators import OAuth2Validator
 from oauth2_provider.settings import oauth2_settings
 from oauthlib.oauth2 import InvalidGrantError
 
-from django_at_jwt.authorization_server.revocation.reasons import because
+from django_at_jwt.authorization_server.revocation.reasons import because, without_revocation
 from django_at_jwt.authorization_server.revocation.revoke import end_authorizations
 from django_at_jwt.core.errors import IssuanceError
 from django_at_jwt.core.grant_types import REFRESH_TOKEN
@@ -152,7 +152,7 @@ class RefreshGrantMixin:
             # Otherwise, DOT would delete the former access token.
             used.access_token = None
             used.save(update_fields=["access_token", *change_times(type(used))])
-        with because(EndReason.SUPERSEDED):
+        with without_revocation():
             save(token, request)
         if not rotates:
             # DOT has overwritten the row of the former access token.

@@ -10,19 +10,14 @@ from django_at_jwt.models.authorization import EndReason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
-_reason: Final[ContextVar[EndReason]] = ContextVar("django_at_jwt_end_reason", default=EndReason.TOKEN_REVOKED)
-
-_deletes_unused: Final[ContextVar[bool]] = ContextVar("django_at_jwt_deletes_unused", default=False)
+_reason: Final[ContextVar[EndReason | None]] = ContextVar("django_at_jwt_end_reason", default=EndReason.TOKEN_REVOKED)
 
 
 @contextmanager
-def because(reason: EndReason) -> Iterator[None]:
-    """Record a reason for the tokens that are deleted or revoked within the block.
-
-    With ``SUPERSEDED``, the receivers of signals write nothing: the refresh has written the entries of the deny list
-    and the links of these tokens.
-    """
+def because(reason: EndReason | None) -> Iterator[None]:
+    """Record a reason for the tokens that are deleted or revoked within the block."""
     token = _reason.set(reason)
     try:
         yield
@@ -30,21 +25,14 @@ def because(reason: EndReason) -> Iterator[None]:
         _reason.reset(token)
 
 
-@contextmanager
-def without_revocation() -> Iterator[None]:
-    """Don't revoke the tokens of clients deleted within the block. Use it if no token can be used any more."""
-    token = _deletes_unused.set(True)
-    try:
-        yield
-    finally:
-        _deletes_unused.reset(token)
+def without_revocation() -> AbstractContextManager[None]:
+    """Revoke nothing because of rows that are deleted or revoked within the block.
+
+    Use it if the caller has denied the tokens itself, as a refresh does, or no token can be used any more.
+    """
+    return because(None)
 
 
-def revokes_nothing() -> bool:
-    """Return whether this thread or task is within :func:`without_revocation`."""
-    return _deletes_unused.get()
-
-
-def current_reason() -> EndReason:
-    """Return the reason for which tokens are being revoked in this thread or task."""
+def current_reason() -> EndReason | None:
+    """Return why tokens are being revoked in this thread or task; ``None`` within :func:`without_revocation`."""
     return _reason.get()

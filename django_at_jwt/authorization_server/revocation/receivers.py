@@ -26,7 +26,7 @@ from .authorizations import (
     lock_authorizations,
 )
 from .entries import deny_tokens
-from .reasons import current_reason, revokes_nothing
+from .reasons import current_reason
 from .revoke import (
     close_audiences,
     deny_all_tokens,
@@ -80,15 +80,16 @@ def _after_access_token_delete(instance: Any, **_kwargs: Any) -> None:
 
     Its authorization ends (RFC 7009 section 2.1), or the token alone if the client acts for itself.
     """
-    if current_reason() is EndReason.SUPERSEDED or instance.expires <= timezone.now():
+    reason = current_reason()
+    if reason is None or instance.expires <= timezone.now():
         return
     link = primary_rows(IssuedToken).filter(access_token=str(instance.pk)).first()
     if link is None:
         return
     if link.authorization:
-        _end(Q(identifier=link.authorization))
+        _end(Q(identifier=link.authorization), reason)
     else:
-        deny_tokens([(link.token_id, link.expires_at)], reason=current_reason())
+        deny_tokens([(link.token_id, link.expires_at)], reason=reason)
 
 
 def _before_refresh_token_save(
@@ -96,21 +97,23 @@ def _before_refresh_token_save(
 ) -> None:
     """Find out whether this revokes the refresh token; saving one again that was replaced does not."""
     vars(instance).pop(_PENDING, None)
-    if raw or instance.revoked is None or instance.token_family is None or current_reason() is EndReason.SUPERSEDED:
+    reason = current_reason()
+    if raw or instance.revoked is None or instance.token_family is None or reason is None:
         return
     former = _former(instance, ("revoked",), using, update_fields)
     if former is not None and former["revoked"] is None:
-        setattr(instance, _PENDING, True)
+        setattr(instance, _PENDING, reason)
 
 
 def _after_refresh_token_save(instance: Any, **_kwargs: Any) -> None:
     """End the authorization of a refresh token that was revoked, not replaced: in the admin, by a user, at logout."""
-    if vars(instance).pop(_PENDING, None):
-        _end(Q(family=instance.token_family))
+    reason = vars(instance).pop(_PENDING, None)
+    if reason is not None:
+        _end(Q(family=instance.token_family), reason)
 
 
-def _end(condition: Q) -> None:
-    live, reason = primary_rows(Authorization).filter(condition, ended_at__isnull=True), current_reason()
+def _end(condition: Q, reason: EndReason) -> None:
+    live = primary_rows(Authorization).filter(condition, ended_at__isnull=True)
     if reason is EndReason.REFRESH_TOKEN_REUSED:
         # django-oauth-toolkit holds locks on the tokens, and token requests lock the authorization before them. It is
         # ended, which is reported, after django-oauth-toolkit's transaction.
@@ -221,7 +224,7 @@ def _after_client_save(instance: Any, *, using: str, **_kwargs: Any) -> None:
 
 
 def _before_client_delete(instance: Any, **_kwargs: Any) -> None:
-    if revokes_nothing():
+    if current_reason() is None:
         return
     revoke_client(instance, reason=EndReason.CLIENT_DELETED)
     forget_clients([instance.pk])
