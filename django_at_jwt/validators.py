@@ -1,10 +1,10 @@
 """The class for ``OAUTH2_PROVIDER["OAUTH2_VALIDATOR_CLASS"]``, and the mixin for a site's own validator."""
 
-from oauth2_provider.oauth2_validators import OAuth2Validator as ToolkitValidator
-
 from .conf import require_installed
 
 require_installed()
+
+from oauth2_provider.oauth2_validators import OAuth2Validator as ToolkitValidator  # noqa: E402 - it imports the models
 
 from django_at_jwt.authorization_server.oauthlib_bridge.validator import AccessTokenValidatorMixin  # noqa: E402 - it imports the models
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import secrets
+import subprocess
+import sys
 from datetime import timedelta
 from types import SimpleNamespace
 
@@ -24,6 +26,7 @@ from django_at_jwt.core.quotation import format_instant
 from django_at_jwt.models import ClientSecretKey, SigningKey
 from tests.client_secret_fixtures import OURS
 from tests.conftest import made_instances
+from tests.patience import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.django_db
 
@@ -433,20 +436,47 @@ def test_issuer_with_a_trailing_slash_gets_a_suggestion(complete, settings):
     assert "Use 'https://as.example.com/o'." in messages["django_at_jwt.E008"].hint
 
 
+ISSUER_MODULES = [
+    "admin_mixins",
+    "client_metadata",
+    "generators",
+    "hashers",
+    "issuance",
+    "oauth2_views",
+    "revocation",
+    "scopes",
+    "urls",
+    "validators",
+    "well_known_urls",
+]
+IMPORT_EACH = """
+import sys
+from importlib import import_module
+
+import django
+from django.conf import settings
+
+apps, modules = (argument.split() for argument in sys.argv[1:])
+settings.configure(INSTALLED_APPS=apps)
+django.setup()
+for module in modules:
+    try:
+        import_module(f"django_at_jwt.{module}")
+    except Exception as error:
+        print(module, type(error).__name__, error)
+"""
+
+
 @pytest.mark.parametrize("missing", ["django_at_jwt", "oauth2_provider"])
-@pytest.mark.parametrize("module", ["urls", "well_known_urls", "generators", "validators"])
-def test_app_that_is_not_installed(module, missing, monkeypatch):
-    import importlib
-
-    from django.core.exceptions import ImproperlyConfigured
-
-    from django_at_jwt.conf import loader as live
-
-    loaded = importlib.import_module(f"django_at_jwt.{module}")
-    with monkeypatch.context() as patch:
-        patch.setattr(live.apps, "is_installed", lambda app: app != missing)
-        with pytest.raises(ImproperlyConfigured, match=f'Add "{missing}" to INSTALLED_APPS'):
-            importlib.reload(loaded)
+def test_app_that_is_not_installed(missing):
+    others = {"django.contrib.auth", "django.contrib.contenttypes", "django_at_jwt", "oauth2_provider"} - {missing}
+    # In another process: here, the modules of both apps are imported already.
+    command = [sys.executable, "-c", IMPORT_EACH, " ".join(sorted(others)), " ".join(ISSUER_MODULES)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE_SECONDS)
+    assert done.stderr == ""
+    assert done.stdout.splitlines() == [
+        f'{module} ImproperlyConfigured Add "{missing}" to INSTALLED_APPS.' for module in ISSUER_MODULES
+    ]
 
 
 class TestAuthentication:
