@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import re
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import pytest
 from django_at_jwt import core
 from django_at_jwt.core.claims import compile_rules
 from django_at_jwt.core.claims.schema import parse_rule
+from django_at_jwt.core.errors import RejectionReason, TokenRejected
 
 MODULES = sorted(Path(core.__file__).parent.rglob("*.py"))
 
@@ -30,3 +33,9 @@ def test_a_hash_without_its_key():
     )
     [mapper] = compile_rules([rule])
     assert mapper.broken.detail == "transforms: There is no key “x”."
+
+
+@pytest.mark.parametrize("copied", [copy.copy, lambda error: pickle.loads(pickle.dumps(error))], ids=["copy", "pickle"])
+def test_a_rejection_can_be_sent_to_another_process(copied):
+    error = copied(TokenRejected(RejectionReason.EXPIRED, "too late"))
+    assert (error.reason, error.detail, str(error)) == (RejectionReason.EXPIRED, "too late", "expired: too late")
