@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     Scope = dict[str, Any]
     Receive = Callable[[], Awaitable[Message]]
     Send = Callable[[Message], Awaitable[None]]
-    Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+    # Servers and frameworks differ in the types of the arguments.
+    Application = Callable[[Any, Any, Any], Awaitable[None]]
 
 __all__ = ["AccessTokenMiddleware"]
 

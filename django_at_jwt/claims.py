@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from django_at_jwt.core.claims import ValueType
+
+if TYPE_CHECKING:
+    from django.utils.functional import Promise
 
 __all__ = ["ClaimContext", "ClaimSource", "ValueType", "register_claim_source", "registered_claim_sources"]
 
@@ -38,7 +41,7 @@ class ClaimSource:
     name: str
     function: Callable[[ClaimContext], Any]
     type: ValueType
-    label: str
+    label: str | Promise
     is_personal: bool
 
 
@@ -48,18 +51,23 @@ _Function = TypeVar("_Function", bound=Callable[[ClaimContext], Any])
 
 @overload
 def register_claim_source(
-    name: str, function: _Function, *, type: ValueType | str = ..., label: str = ..., is_personal: bool = ...
+    name: str, function: _Function, *, type: ValueType | str = ..., label: str | Promise = ..., is_personal: bool = ...
 ) -> _Function: ...
 @overload
 def register_claim_source(
-    name: str, function: None = None, *, type: ValueType | str = ..., label: str = ..., is_personal: bool = ...
+    name: str,
+    function: None = None,
+    *,
+    type: ValueType | str = ...,
+    label: str | Promise = ...,
+    is_personal: bool = ...,
 ) -> Callable[[_Function], _Function]: ...
 def register_claim_source(
     name: str,
     function: _Function | None = None,
     *,
     type: ValueType | str = ValueType.STRING,  # noqa: A002 - public API
-    label: str = "",
+    label: str | Promise = "",
     is_personal: bool = True,
 ) -> Any:
     """Register a function as a source for claim mappers. Call it in ``AppConfig.ready``, or use it as a decorator.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import wraps
 from inspect import isfunction
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 from asgiref.sync import iscoroutinefunction, sync_to_async
 from django.contrib.auth.decorators import login_not_required
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from django.http import HttpRequest, HttpResponseBase
 
     ViewFunction = Callable[..., Any]
+    _View = TypeVar("_View", bound=ViewFunction)
     Scopes = Sequence[str] | Mapping[str, Sequence[str]]
 
 __all__ = ["AccessTokenRequiredMixin", "access_token_required"]
@@ -33,7 +34,7 @@ def access_token_required(
     scopes: Scopes | None = None,
     audience: str | Sequence[str] | None = None,
     revocation: str | None = None,
-) -> Callable[[ViewFunction], ViewFunction]:
+) -> Callable[[_View], _View]:
     """Require an access token for a view, which may be asynchronous.
 
     The view gets ``request.access_token``, an :class:`~django_at_jwt.rest_framework.AccessToken`, and ``request.user``.
@@ -54,7 +55,7 @@ def access_token_required(
     """
     guard = make_guard(permission, scopes, audience, revocation, name="access_token_required")
 
-    def decorated(view: ViewFunction) -> ViewFunction:
+    def decorated(view: _View) -> _View:
         if iscoroutinefunction(view):
 
             @wraps(view)
@@ -62,14 +63,14 @@ def access_token_required(
                 refusal = await refusal_in_event_loop(guard, request, *args, **kwargs)
                 return refusal or vary_by_token(await view(request, *args, **kwargs))
 
-            return _open_to_all(guarded_async)
+            return cast("_View", _open_to_all(guarded_async))
 
         @wraps(view)
         def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
             refusal = guard().refusal(request, *args, **kwargs)
             return refusal or vary_by_token(view(request, *args, **kwargs))
 
-        return _open_to_all(guarded)
+        return cast("_View", _open_to_all(guarded))
 
     return decorated
 

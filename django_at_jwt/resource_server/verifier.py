@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from typing import TYPE_CHECKING, Any, Final
-
-from django.views.decorators.debug import sensitive_variables
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from django_at_jwt.conf.validators import MAX_LEEWAY_SECONDS
 from django_at_jwt.core.errors import ReadNeeded
@@ -24,10 +22,17 @@ from .remote.options import DenyListOptions, RemoteOptions
 from .token_cache import TokenCache
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
 
     from django_at_jwt.core.profile import AccessTokenClaims
     from django_at_jwt.core.verifier import KeySource
+
+    _Method = TypeVar("_Method", bound=Callable[..., Any])
+
+    # A project without Django has no types for it, and the decorated methods would have none either.
+    def sensitive_variables() -> Callable[[_Method], _Method]: ...  # noqa: D103
+else:
+    from django.views.decorators.debug import sensitive_variables
 
 
 class Verifier:
@@ -83,9 +88,9 @@ class Verifier:
         revocation_unavailable: str = "refuse",
         allow_loopback_http: bool = False,
     ) -> None:
-        audiences = frozenset([audience] if isinstance(audience, str) else audience)
+        audiences = frozenset([audience] if isinstance(audience, str) else audience or ())
         _check_issuer(issuer, allow_loopback_http=allow_loopback_http)
-        if not audiences or "" in audiences:
+        if not audiences or not all(audiences):
             raise ValueError("audience must be the identifier of this API, or several (got none)")
         _check_lists(algorithms=algorithms, required_claims=required_claims)
         for algorithm in algorithms:
