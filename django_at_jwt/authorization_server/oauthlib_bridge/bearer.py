@@ -13,6 +13,7 @@ from django.views.decorators.debug import sensitive_variables
 from oauth2_provider.models import get_access_token_model
 from oauth2_provider.settings import oauth2_settings
 from oauthlib.common import Request
+from oauthlib.oauth2.rfc6749.errors import InsufficientScopeError
 
 from django_at_jwt.authorization_server.clients import stored_client
 from django_at_jwt.authorization_server.endpoint_urls import is_endpoint
@@ -20,7 +21,7 @@ from django_at_jwt.authorization_server.keys.local import local_keys
 from django_at_jwt.authorization_server.resource_servers import registry
 from django_at_jwt.authorization_server.revocation.deny_list import deny_list
 from django_at_jwt.conf import app_settings, audiences_of_view, local_issuer
-from django_at_jwt.core.bearer import INVALID_TOKEN
+from django_at_jwt.core.bearer import INSUFFICIENT_SCOPE, INVALID_TOKEN
 from django_at_jwt.core.errors import KeysUnavailable, RejectionReason, RevocationUnavailable, TokenRejected
 from django_at_jwt.core.jose.jws import CompactJws
 from django_at_jwt.core.profile import check_type
@@ -73,16 +74,23 @@ class BearerTokenMixin:
             scopes: the scopes that the token must have, all of them.
             request: the request; its ``uri`` may be empty, as for a WebSocket. The audience never depends on the
                 request's parameters.
+
+        Raises:
+            InsufficientScopeError: at the userinfo endpoint, the token lacks the scope.
         """
         if not token:
             return super().validate_bearer_token(token, scopes, request)  # type: ignore[misc]
         try:
             with _rejecting_in_outages(request):
-                return self._validate_access_token(token, scopes, request)
+                accepted = self._validate_access_token(token, scopes, request)
         except TokenRejected as rejected:
             emit(AccessTokenRejected(where="issuer", reason=rejected.reason, detail=rejected.detail))
             request.oauth2_error = {"error": INVALID_TOKEN, "error_description": "The access token is invalid."}
             return False
+        if not accepted and _lacks_scope(request) and is_endpoint(_address_of(request), "user-info"):
+            # oauthlib would answer that the token is invalid.
+            raise InsufficientScopeError(request=request)
+        return accepted
 
     @sensitive_variables()
     def _validate_access_token(self, token: str, scopes: Sequence[str], request: Request) -> bool:
@@ -310,6 +318,11 @@ def _check_audience(row: Any, request: Request, audiences: tuple[str, ...] | Non
     if not _is_own_endpoint(request) and not row.allows_audience(_address_of(request)):
         detail = "no resource of the token is a prefix of the request's address; compare scheme, host, port and path"
         raise TokenRejected(RejectionReason.WRONG_AUDIENCE, detail)
+
+
+def _lacks_scope(request: Request) -> bool:
+    error = getattr(request, "oauth2_error", None) or {}
+    return bool(error.get("error") == INSUFFICIENT_SCOPE)
 
 
 def _address_of(request: Request) -> str:

@@ -14,6 +14,7 @@ from django_at_jwt.authorization_server.oauthlib_bridge.bearer import issued_row
 from django_at_jwt.authorization_server.oauthlib_bridge.device_grant import token_server_kwargs
 from django_at_jwt.authorization_server.oauthlib_bridge.refusals import reporting_refusals
 from django_at_jwt.authorization_server.toolkit import app_authorized
+from django_at_jwt.core.bearer import INSUFFICIENT_SCOPE, INVALID_REQUEST, Challenge, MalformedCredentials, bearer_token
 from django_at_jwt.core.grant_types import DEVICE_CODE
 from django_at_jwt.inbound.cors import CrossOriginMixin
 
@@ -89,10 +90,27 @@ class UserInfoView(CrossOriginMixin, EndpointMixin, OwnCoreMixin, toolkit_views.
     cors_methods = ("GET", "POST")
 
     def _create_userinfo_response(self, request: HttpRequest) -> HttpResponse:
+        try:
+            in_header = bearer_token(request.META.get("HTTP_AUTHORIZATION", "")) is not None
+        except MalformedCredentials as error:
+            return _invalid_request(str(error))
+        in_form = "access_token" in request.POST
         if "access_token" in request.GET:
-            return refusal("invalid_request", "Send the access token in a header.", HTTPStatus.BAD_REQUEST)
+            return _invalid_request("Send the access token in a header.")
+        if in_header and in_form:
+            return _invalid_request("The access token was sent in more than one way.")
         response: HttpResponse = super()._create_userinfo_response(request)
         if response.status_code != HTTPStatus.OK:
             # oauthlib's errors have no content type, so Django would send HTML.
             response["Content-Type"] = "application/json"
+        if response.status_code == HTTPStatus.FORBIDDEN:
+            response["WWW-Authenticate"] = str(Challenge(error=INSUFFICIENT_SCOPE, scopes=["openid"]))
+        elif response.status_code == HTTPStatus.UNAUTHORIZED and not (in_header or in_form):
+            response["WWW-Authenticate"] = str(Challenge())
         return response
+
+
+def _invalid_request(description: str) -> HttpResponse:
+    response = refusal(INVALID_REQUEST, description, HTTPStatus.BAD_REQUEST)
+    response["WWW-Authenticate"] = str(Challenge(error=INVALID_REQUEST, description=description))
+    return response

@@ -61,10 +61,49 @@ def test_userinfo_accepts_an_access_token(token, client, user, openid_or_not):
     assert answer.json()["sub"] == str(user.pk) == decoded(token)[1]["sub"]
 
 
-def test_userinfo_needs_its_scope(signing_keys, web, user, client, openid_or_not):
-    token = web.code_flow(user, scope="read").json()["access_token"]
-    answer = get(client, "/o/userinfo/", token, headers={}, secure=False)
-    assert answer.status_code == (401 if openid_or_not else 404)
+@pytest.mark.parametrize("openid_or_not", [True], indirect=True)
+class TestUserInfoChallenges:
+    """OpenID Connect Core section 5.3.3 refers to RFC 6750 section 3."""
+
+    @pytest.mark.compliance("6750-2")
+    def test_without_a_token(self, client):
+        answer = client.get("/o/userinfo/")
+        assert (answer.status_code, answer["WWW-Authenticate"]) == (401, "Bearer")
+
+    @pytest.mark.compliance("6750-3")
+    def test_invalid_token(self, token, client):
+        answer = get(client, "/o/userinfo/", f"{token}x", headers={}, secure=False)
+        assert answer.status_code == 401
+        assert answer["WWW-Authenticate"].startswith('Bearer error="invalid_token"')
+
+    @pytest.mark.compliance("6750-3")
+    @pytest.mark.parametrize("stored", [True, False], ids=["stored", "unstored"])
+    def test_token_without_the_scope(self, stored, signing_keys, web, user, client, settings):
+        settings.AT_JWT = {**settings.AT_JWT, "STORE_ACCESS_TOKENS": stored}
+        token = web.code_flow(user, scope="read").json()["access_token"]
+        answer = get(client, "/o/userinfo/", token, headers={}, secure=False)
+        assert (answer.status_code, answer.json()["error"]) == (403, "insufficient_scope")
+        assert answer["WWW-Authenticate"] == 'Bearer error="insufficient_scope", scope="openid"'
+        assert answer["Content-Type"] == "application/json"
+
+    @pytest.mark.compliance("6750-3")
+    @pytest.mark.parametrize(
+        "request_of",
+        [
+            lambda token: {"headers": {"Authorization": f"Bearer {token}"}, "data": {"access_token": token}},
+            lambda token: {"headers": {"Authorization": f"Bearer {token} {token}"}},
+            lambda token: {"headers": {"Authorization": "Bearer"}},
+            lambda token: {"query_params": {"access_token": token}},
+        ],
+        ids=["header and form", "two in the header", "none in the header", "query"],
+    )
+    def test_malformed_request(self, request_of, token, client):
+        answer = client.post("/o/userinfo/", **request_of(token))
+        assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
+        assert answer["WWW-Authenticate"].startswith('Bearer error="invalid_request"')
+
+    def test_token_in_a_form(self, token, client):
+        assert client.post("/o/userinfo/", {"access_token": token}).status_code == 200
 
 
 def test_introspection_by_token_and_by_secret(signing_keys, service, client):
