@@ -15,6 +15,7 @@ from django.core.checks import run_checks
 from django.core.management import BaseCommand, find_commands, load_command_class
 
 import django_at_jwt
+from django_at_jwt import testing
 from django_at_jwt.authorization_server import rfc9700
 from django_at_jwt.checks import ALL_CHECKS, DEPLOYMENT_CHECKS, CheckId
 from django_at_jwt.conf import RFC9700_PROFILE, problems_in
@@ -223,6 +224,10 @@ class TestPublicApi:
         facades = ["django_at_jwt", *(f"django_at_jwt.{name}" for name in modules)]
         facades += ["django_at_jwt.events", "django_at_jwt.testing", "django_at_jwt.testing.fixtures"]
         assert sorted(re.findall(r"^### `(\S+)`$", self.text, re.MULTILINE)) == sorted(facades)
+
+    @pytest.mark.parametrize("module", [django_at_jwt, testing], ids=lambda module: module.__name__)
+    def test_a_shell_completes_names_that_are_imported_on_first_access(self, module):
+        assert set(module.__all__) <= set(dir(module))
 
     @pytest.mark.parametrize("module", ["oauth2_views", "validators"])
     def test_each_class_is_there(self, module):
