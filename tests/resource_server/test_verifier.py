@@ -114,6 +114,8 @@ class TestWithoutSettings:
             ),
             ({"audience": ""}, "audience must be"),
             ({"audience": []}, "audience must be"),
+            ({"audience": None}, "audience must be"),
+            ({"audience": [None]}, "audience must be"),
             ({"algorithms": ["HS256"]}, "algorithms must be"),
             ({"algorithms": "RS256"}, "algorithms must be a list"),
             ({"required_claims": "org"}, "required_claims must be a list"),
