@@ -11,8 +11,8 @@ from django.db import DatabaseError, InterfaceError
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.translation import gettext_lazy as _
 
-from django_at_jwt.authorization_server.views.outages import is_outage
 from django_at_jwt.core.quotation import single_line
+from django_at_jwt.inbound.outages import is_outage
 
 from .base import ModelAdmin
 

@@ -144,7 +144,7 @@ class KeysUnavailable(NoSigningKey):
 
 
 class RevocationUnavailable(Exception):
-    """Whether a token was revoked cannot be found out: 503, since it can be neither accepted nor rejected."""
+    """Whether a token was revoked, or its user deactivated, cannot be found out: 503, as it may be either."""
 
 
 class ReadNeeded(Exception):

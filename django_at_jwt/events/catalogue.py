@@ -109,7 +109,7 @@ class AccessTokenUnverifiable(Event):
     """An API could neither accept nor reject an access token, and answered 503.
 
     Attributes:
-        missing: ``keys`` or ``revocation``: what could not be read.
+        missing: what could not be read: ``keys``, or ``revocation``, which includes the user's row.
         detail: why, for people.
     """
 

@@ -53,7 +53,7 @@ def verify(token: str, *, audience: str | Sequence[str] | None = None, revocatio
     Raises:
         TokenRejected: the token must not be accepted: 401. ``reason`` and ``detail`` are for the log.
         KeysUnavailable: the issuer's keys are not available: 503.
-        RevocationUnavailable: whether the token was revoked cannot be found out: 503.
+        RevocationUnavailable: whether the token was revoked, or its user deactivated, cannot be found out: 503.
         ImproperlyConfigured: no issuer or audience is configured, or ``revocation`` is unknown.
 
     Not checked: scopes.

@@ -15,10 +15,9 @@ from django.views.debug import SafeExceptionReporterFilter, get_exception_report
 from django_at_jwt.core.errors import NoSigningKey, RevocationUnavailable
 from django_at_jwt.core.quotation import single_line
 from django_at_jwt.events import EndpointUnavailable, emit
+from django_at_jwt.inbound.outages import is_outage
 from django_at_jwt.inbound.transactions import outside_transactions
 from django_at_jwt.models import DenyListEntry
-
-from .outages import is_outage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection

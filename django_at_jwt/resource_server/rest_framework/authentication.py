@@ -161,7 +161,7 @@ class AccessTokenAuthentication(BaseAuthentication):
             InvalidAccessToken: 401, the token must not be accepted.
             AmbiguousCredentials: 400, the header is malformed or the token was sent in two ways.
             KeysAreUnavailable: 503, the issuer's keys are not available.
-            RevocationIsUnavailable: 503, whether the token was revoked cannot be found out.
+            RevocationIsUnavailable: 503, whether the token was revoked, or its user deactivated, cannot be found out.
 
         Not checked: scopes (permission classes check them).
         """
@@ -226,6 +226,7 @@ class AccessTokenAuthentication(BaseAuthentication):
 
         Raises:
             TokenRejected: the user does not exist, or is not active.
+            RevocationUnavailable: the database is not available.
         """
         return principal_for(claims, token)
 

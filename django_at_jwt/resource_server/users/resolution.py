@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from django.db import DatabaseError, InterfaceError
 from django.utils.module_loading import import_string
 
 from django_at_jwt.conf import app_settings, local_issuer
-from django_at_jwt.core.errors import ReadNeeded, RejectionReason, TokenRejected
-from django_at_jwt.core.quotation import is_storable
+from django_at_jwt.core.errors import ReadNeeded, RejectionReason, RevocationUnavailable, TokenRejected
+from django_at_jwt.core.quotation import is_storable, single_line
 from django_at_jwt.core.subjects import UserMode
+from django_at_jwt.inbound.outages import is_outage
 
 from .lookup import UserOptions, stored_user
 from .principal import MachinePrincipal, TokenPrincipal
@@ -38,14 +40,20 @@ def principal_for(claims: AccessTokenClaims, token: str) -> Any:
 
     Raises:
         TokenRejected: the user does not exist, or is not active.
+        RevocationUnavailable: the database is not available, so the user may be inactive.
         ImproperlyConfigured: the table of subjects is needed, but the app is not installed.
     """
     principal = _rowless_principal(claims)
     if principal is not None:
         return principal
     options = user_options(claims.issuer)
-    user = known_user(claims, token, options)
-    return _active(user_at_first_sight(claims, options)) if user is None else user
+    try:
+        user = known_user(claims, token, options)
+        return _active(user_at_first_sight(claims, options)) if user is None else user
+    except (DatabaseError, InterfaceError) as error:
+        if not is_outage(error):
+            raise
+        raise RevocationUnavailable(f"the user of an access token cannot be read: {single_line(error)}") from error
 
 
 def principal_in_memory(claims: AccessTokenClaims) -> MachinePrincipal | TokenPrincipal:

@@ -26,7 +26,7 @@ from django_at_jwt.authorization_server.keys.store import key_store
 from django_at_jwt.authorization_server.resource_servers import registry
 from django_at_jwt.authorization_server.revocation.deny_list import deny_list
 from django_at_jwt.authorization_server.views.error_handling import guarded
-from django_at_jwt.authorization_server.views.outages import is_outage
+from django_at_jwt.inbound.outages import is_outage
 from django_at_jwt.models import Authorization
 from django_at_jwt.validators import OAuth2Validator
 from tests.conftest import DEVICE_CODE_GRANT

@@ -11,7 +11,7 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group, Permission
 from django.core.cache import cache
 from django.core.exceptions import ImproperlyConfigured, PermissionDenied, ValidationError
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, OperationalError, ProgrammingError, transaction
 from django.template import Context, Template
 from rest_framework.permissions import DjangoModelPermissions, IsAdminUser, IsAuthenticated
 from rest_framework.response import Response
@@ -27,6 +27,7 @@ from django_at_jwt.resource_server.users import lookup as users
 from django_at_jwt.resource_server.users.lookup import UserOptions
 from django_at_jwt.resource_server.users.resolution import principal_for
 from django_at_jwt.rest_framework import AccessTokenAuthentication, MachinePrincipal, TokenPrincipal
+from tests.authorization_server.views.broken_database import failing
 
 INVALID = 'Bearer error="invalid_token", error_description="The access token is invalid."'
 User = get_user_model()
@@ -99,6 +100,22 @@ class TestLocalIssuer:
 
         with pytest.raises(ImproperlyConfigured, match="must be one of local, stateless"):
             app_settings()
+
+    def test_database_outage_is_answered_with_503(self, whoami, user, caplog):
+        with failing(1, OperationalError("the server closed the connection")) as statements:
+            answer = whoami(sub=str(user.pk))
+        assert "auth_user" in statements.failed
+        assert answer.status_code == 503
+        assert int(answer["Retry-After"]) > 0
+        [record] = [each for each in caplog.records if getattr(each, "event", "") == "token.unverifiable"]
+        assert (record.missing, record.detail) == (
+            "revocation",
+            "the user of an access token cannot be read: the server closed the connection",
+        )
+
+    def test_missing_table_remains_an_error(self, whoami, user):
+        with failing(1, ProgrammingError("no such table")), pytest.raises(ProgrammingError):
+            whoami(sub=str(user.pk))
 
     def test_table_of_subjects_is_not_used(self, whoami, user, access_token_issuer):
         IssuerSubject.objects.create(issuer=access_token_issuer.issuer, subject="x", user=user)
