@@ -29,11 +29,13 @@ if TYPE_CHECKING:
 class Diagnosis:
     """The result of each rule, for the issuer that the token claims.
 
-    ``keys_problem`` is why the issuer's keys are not available, or empty.
+    ``keys_problem`` is why the issuer's keys are not available, or empty. ``token_id`` is the token's unverified
+    ``jti``, or ``None`` if its claims cannot be read.
     """
 
     issuer: str | None
     keys_problem: str
+    token_id: str | None = None
     rules: tuple[RuleResult, ...]
 
     @property
@@ -66,7 +68,9 @@ def diagnose_token(token: str, *, audience: str | None = None) -> Diagnosis:
     """
     diagnosis = _diagnose_token(token, audience=audience)
     diagnosis = replace(diagnosis, rules=(*diagnosis.rules, _revocation_rule(token, diagnosis, audience)))
-    return replace(diagnosis, rules=(*diagnosis.rules, _user_rule(token, diagnosis)))
+    return replace(
+        diagnosis, token_id=unverified_token_id(token), rules=(*diagnosis.rules, _user_rule(token, diagnosis))
+    )
 
 
 def _diagnose_token(token: str, *, audience: str | None) -> Diagnosis:
@@ -101,7 +105,7 @@ def _revocation_rule(token: str, diagnosis: Diagnosis, audience: str | None) -> 
     if not diagnosis.is_accepted:
         return result
     try:
-        check(_claims_of(token), token)
+        check(unverified_claims(token), token)
     except TokenRejected as rejected:
         return replace(result, outcome=RuleOutcome.FAILED, reason=rejected.reason, detail=rejected.detail)
     except RevocationUnavailable as error:
@@ -109,8 +113,26 @@ def _revocation_rule(token: str, diagnosis: Diagnosis, audience: str | None) -> 
     return replace(result, outcome=RuleOutcome.PASSED)
 
 
-def _claims_of(token: str) -> AccessTokenClaims:
+def unverified_claims(token: str) -> AccessTokenClaims:
+    """Return the claims of an access token.
+
+    Raises:
+        TokenRejected: it is not a JWT with the claims of RFC 9068.
+
+    Not checked: the signature, and any value.
+    """
     return parse_claims(CompactJws.split(token, max_bytes=app_settings().max_token_bytes).claims)
+
+
+def unverified_token_id(token: str) -> str | None:
+    """Return the ``jti`` of an access token, or ``None`` if its claims cannot be read.
+
+    Not checked: as :func:`unverified_claims`.
+    """
+    try:
+        return unverified_claims(token).token_id
+    except TokenRejected:
+        return None
 
 
 def _user_rule(token: str, diagnosis: Diagnosis) -> RuleResult:
@@ -122,7 +144,7 @@ def _user_rule(token: str, diagnosis: Diagnosis) -> RuleResult:
         return replace(result, expected="any subject (users of this issuer are not looked up)")
     if not diagnosis.is_accepted:
         return replace(result, outcome=RuleOutcome.NOT_REACHED)
-    claims = _claims_of(token)
+    claims = unverified_claims(token)
     if claims.is_machine:
         return replace(result, expected="(none; the client acts for itself)")
     try:

@@ -193,6 +193,25 @@ class TestTokenId:
         staff.user_permissions.set(Permission.objects.filter(codename="revoke_tokens"))
         assert "alice" not in shown(tokens.token_id)
 
+    def test_takes_the_jti_out_of_a_token(self, tokens, admin_client):
+        token = tokens.response["access_token"]
+        page = admin_client.post(f"{LIST}add/", {"token_id": f"Bearer {token}\n"})
+        assert "Live access tokens 1 Refresh tokens 1" in text_of(page)
+        assert token not in page.content.decode()
+        press_revoke(admin_client, page)
+        assert not tokens.is_live()
+        page = admin_client.post(f"{LIST}add/", {"token_id": token})
+        assert "This token has expired or was revoked before." in text_of(page)
+        assert token not in page.content.decode()
+
+    def test_without_the_permission_to_view_the_list(self, tokens, client, staff):
+        may(staff, "revoke_tokens")
+        page = client.get(f"{LIST}add/")
+        assert f'href="{LIST}"' not in page.content.decode()
+        answer = press_revoke(client, client.post(f"{LIST}add/", {"token_id": tokens.token_id}))
+        assert answer.redirect_chain == [("/admin/", 302)]
+        assert "The token was revoked." in text_of(answer)
+
     def test_user_has_no_live_authorization_if_it_was_the_only_token(self, tokens, user, admin_client):
         press_revoke(admin_client, admin_client.post(f"{LIST}add/", {"token_id": tokens.token_id}))
         page = admin_client.get(f"{USERS}{user.pk}/change/")
@@ -307,7 +326,8 @@ class TestNewSecret:
 
     def test_history_and_permission(self, tokens, admin_page, client, staff):
         browser, address = admin_page
-        browser.post(address, fill_in(browser, address, revoke_tokens="on"))
+        answer = browser.post(address, fill_in(browser, address, revoke_tokens="on"), follow=True)
+        assert "The tokens were revoked. 1 authorization has ended." in text_of(answer)
         assert "All tokens were revoked." in {entry.change_message for entry in LogEntry.objects.all()}
         DenyListEntry.objects.all().delete()
         may(staff, "view_application", "change_application")

@@ -47,6 +47,13 @@ class TestToken:
         assert f"Issuer: {issuer.issuer}" in text
         assert "FAILED" not in text
 
+    def test_shows_the_jti_with_which_a_token_is_revoked(self, api, issuer):
+        token = issuer.token(aud=REPORTS, jti="a\x1b[2Jb")
+        assert "\njti: 'a\\x1b[2Jb'\n" in run("verify_access_token", token)[1]
+        assert rules_of(token)[0]["jti"] == "a\x1b[2Jb"
+        assert rules_of("a.b.c")[0]["jti"] is None
+        assert "jti:" not in run("verify_access_token", "a.b.c")[1]
+
     def test_every_rule_that_fails(self, api, issuer):
         token = issuer.token(aud=REPORTS, exp=1)
         status, text = run("verify_access_token", token)
@@ -143,6 +150,7 @@ class TestToken:
                 "accepted": True,
                 "issuer": other.issuer,
                 "keys_problem": None,
+                "jti": "token-5b1e",
                 "rules": [],
             }
 

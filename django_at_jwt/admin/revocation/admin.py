@@ -8,10 +8,12 @@ from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, reverse
+from django.utils.decorators import method_decorator
 from django.utils.html import format_html
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
+from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 from oauth2_provider.models import get_access_token_model, get_application_model
 
 from django_at_jwt.admin.base import ReadOnlyModelAdmin
@@ -28,6 +30,7 @@ from django_at_jwt.core.deny_list import DenyKind
 from django_at_jwt.models import Authorization, DenyListEntry
 from django_at_jwt.models.authorization import label_of, referenced_rows
 from django_at_jwt.models.primary import primary_rows
+from django_at_jwt.resource_server.diagnosis import unverified_token_id
 
 from .pages import (
     CONFIRM,
@@ -46,13 +49,23 @@ if TYPE_CHECKING:
     from django_at_jwt.models import IssuedToken
 
 
+class TokenIdInput(forms.TextInput):
+    """A field for a ``jti``. Of a token entered instead, only its ``jti`` is kept, so that no page shows the token."""
+
+    @sensitive_variables()
+    def value_from_datadict(self, data: Any, files: Any, name: str) -> str | None:
+        """Return the ``jti``."""
+        text = super().value_from_datadict(data, files, name)
+        return text and (unverified_token_id(text.strip().removeprefix("Bearer ")) or text)
+
+
 class TokenIdForm(forms.Form):
     """The ``jti`` of a token that the issuer stored."""
 
     token_id = forms.CharField(
         label=_("token ID (jti)"),
-        help_text=_("The jti claim of the token, as in the log of an API."),
-        widget=forms.TextInput(attrs={"class": "vTextField", "autofocus": True, "autocomplete": "off"}),
+        help_text=_("The jti claim of the token, as in the log of an API. You can also enter the token itself."),
+        widget=TokenIdInput(attrs={"class": "vTextField", "autofocus": True, "autocomplete": "off"}),
     )
 
     def clean_token_id(self) -> IssuedToken:
@@ -177,6 +190,7 @@ class DenyListEntryAdmin(ReadOnlyModelAdmin):
             raise Http404
         return row
 
+    @method_decorator(sensitive_post_parameters("token_id"))
     @answering_conflicts
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
@@ -201,7 +215,7 @@ class DenyListEntryAdmin(ReadOnlyModelAdmin):
                 ),
                 "sent": [("token_id", link.token_id)],
             }
-        context |= {"back": self.page_url("changelist"), **(extra_context or {})}
+        context |= {"back": self._list_or_index(request), **(extra_context or {})}
         return render_page(request, self.admin_site, context)
 
     def _revoke_token(self, request: HttpRequest, link: IssuedToken) -> HttpResponse:
@@ -209,7 +223,13 @@ class DenyListEntryAdmin(ReadOnlyModelAdmin):
             row = DenyListEntry.objects.get(kind=DenyKind.TOKEN, value=link.token_id)
             self.log_addition(request, row, gettext("Revoked by its jti."))
             self.message_user(request, _("The token was revoked."), messages.SUCCESS)
-        return HttpResponseRedirect(self.page_url("changelist"))
+        return HttpResponseRedirect(self._list_or_index(request))
+
+    def _list_or_index(self, request: HttpRequest) -> str:
+        """Return the URL of the list, or of the index of the admin site if the user may not view the list."""
+        if self.has_view_permission(request):
+            return self.page_url("changelist")
+        return reverse("admin:index", current_app=self.admin_site.name)
 
 
 def _described(authorization: Authorization, user: Any) -> list[str]:

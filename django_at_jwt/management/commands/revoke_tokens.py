@@ -63,7 +63,9 @@ class Command(BaseCommand):
         what.add_argument("--user", help="username or primary key of a user")
         what.add_argument("--client", help="client ID of a client; its users are logged out of it")
         what.add_argument("--authorization", help="identifier of an authorization: the first part of a jti")
-        what.add_argument("--jti", help="the jti of an access token, as in the log of an API")
+        what.add_argument(
+            "--jti", help="the jti of an access token, as in the log of an API or shown by verify_access_token"
+        )
         what.add_argument("--audience", help="identifier of an API; its tokens stay valid at other APIs")
         parser.add_argument("--dry-run", action="store_true", help="show what would be revoked, but change nothing")
 

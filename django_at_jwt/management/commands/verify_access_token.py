@@ -10,6 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from django_at_jwt.conf import local_issuer
 from django_at_jwt.core.diagnosis import RuleOutcome
+from django_at_jwt.core.quotation import quote
 from django_at_jwt.management.errors import MIGRATE_HINT, as_command_error
 from django_at_jwt.resource_server.diagnosis import Diagnosis, diagnose_token
 
@@ -71,6 +72,8 @@ def _as_text(diagnosis: Diagnosis) -> str:
     lines = [f"Issuer: {diagnosis.issuer or '(not an accepted issuer)'}"]
     if diagnosis.keys_problem:
         lines.append(f"Its keys: {diagnosis.keys_problem}")
+    if diagnosis.token_id is not None:
+        lines.append(f"jti: {quote(diagnosis.token_id)}")
     width = max(len(rule.rule) for rule in diagnosis.rules)
     lines += [f"{_MARKS[rule.outcome]:<7}{rule.rule:<{width}}  {_explain(rule)}" for rule in diagnosis.rules]
     if any(rule.rule == "signature" and rule.outcome is not RuleOutcome.PASSED for rule in diagnosis.rules):
@@ -100,6 +103,7 @@ def _as_json(diagnosis: Diagnosis) -> str:
         "accepted": diagnosis.is_accepted,
         "issuer": diagnosis.issuer,
         "keys_problem": diagnosis.keys_problem or None,
+        "jti": diagnosis.token_id,
         "rules": [
             {
                 "rule": rule.rule,
