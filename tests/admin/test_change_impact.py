@@ -291,6 +291,15 @@ class TestResourceServers:
         assert confirm(admin, page).status_code == 302
         assert ResourceServer.objects.get().name == "Mail"
 
+    def test_counts_clients_of_apis_that_lose_a_scope(self, admin, user, web, service):
+        form = {"identifier": "https://mail.example.com/", "name": "Mail", "clients": service.application.client_id}
+        page = send(admin, f"{SERVERS}add/", **form, scopes="write")
+        impact = page.context["impact"]
+        assert web.application in {diff.token.client for diff in impact.tokens}
+        assert (impact.clients_concerned, impact.clients) == (2, 2)
+        page = send(admin, f"{SERVERS}add/", **form, scopes="")
+        assert page.context["impact"].clients_concerned == 1
+
     def test_switched_off_and_deleted(self, admin, user, web, mapper):
         row = ResourceServer.objects.create(
             identifier="https://mail.example.com/", name="Mail", open_to_all_clients=True

@@ -180,7 +180,8 @@ def change_impact(before: ClaimConfiguration, after: ClaimConfiguration, *, now:
     sample = sample_tokens(conditions, servers, named_clients=named)
     diffs = [_diff_token(token, sides, now) for token in sample.tokens]
     changed_tokens = [diff for diff in diffs if diff.is_changed]
-    concerned, clients = clients_concerned(conditions, changed_servers)
+    affected = [server for server in servers if server in changed_servers or _has_other_scopes(server, sides)]
+    concerned, clients = clients_concerned(conditions, affected)
     return ChangeImpact(
         requests=_request_impact(sides, changed) if changed else None,
         tokens=tuple(changed_tokens),
@@ -249,6 +250,15 @@ def _open_to_both(one: ResourceServerConfig, other: ResourceServerConfig) -> Res
         client_ids=None if any(each.client_ids is None for each in versions) else frozenset(named),
         registered_clients=any(each.registered_clients for each in versions),
     )
+
+
+def _has_other_scopes(server: ResourceServerConfig, sides: _Sides) -> bool:
+    """Return whether an API that declares no scopes gains or loses one, because of the scopes of other APIs."""
+    if server.scopes is not None:
+        return False
+    before, after = (side.resource_servers for side in sides)
+    declared = {scope for each in (*before, *after) for scope in each.scopes or ()}
+    return any(before.has_meaning(scope, server) != after.has_meaning(scope, server) for scope in declared)
 
 
 def _diff_token(token: SampledToken, sides: _Sides, now: float) -> TokenDiff:
