@@ -39,6 +39,7 @@ from .display import (
     schedules,
     short_kid,
     two_lines,
+    unopenable_keys,
     wait_until,
     with_copy_button,
 )
@@ -231,6 +232,7 @@ class SigningKeyAdmin(ReadOnlyModelAdmin):
             "timeline": timeline(drawn, now),
             "not_drawn": number - len(drawn),
             "last_run": run_line(times, now),
+            "unopenable": unopenable_keys(),
             "may_rotate": self.has_rotate_permission(request),
             "jwk_set": first_path(mounted_views(JwkSetView)),
         }
@@ -325,6 +327,7 @@ class SigningKeyAdmin(ReadOnlyModelAdmin):
         context |= {
             "state": key.state_at(timezone.now()).value,
             "tokens": revoke_issued_tokens(revocation, exact="exact" in request.GET, dry_run=True),
+            "unopenable": unopenable_keys(),
         }
         return self._page(request, "revoke", context)
 

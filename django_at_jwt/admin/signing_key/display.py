@@ -11,7 +11,10 @@ from django.utils.timesince import timeuntil
 from django.utils.translation import gettext
 
 from django_at_jwt.admin.dates import day_and_time, format_instant
+from django_at_jwt.authorization_server.keys.store import key_store
+from django_at_jwt.core.errors import KeysUnavailable
 from django_at_jwt.core.key_lifecycle import next_signer, signer_at
+from django_at_jwt.core.quotation import sentence
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -32,6 +35,15 @@ def schedules(keys: Sequence[KeyTimes], algorithms: Iterable[str], now: datetime
         }
         for name, following in ((name, next_signer(keys, name, now)) for name in algorithms)
     ]
+
+
+def unopenable_keys() -> list[str]:
+    """Return why this process cannot decrypt signing and announced keys, a sentence for each; empty if unknown."""
+    try:
+        key_store.current()
+    except KeysUnavailable:
+        return []
+    return [sentence(str(error)) for error in key_store.unopenable_keys().values()]
 
 
 def wait_until(at: datetime, now: datetime) -> str:

@@ -69,6 +69,17 @@ def test_a_rotation_with_another_key_is_refused_in_one_line(arguments, due, proc
     assert rows() == before
 
 
+def test_the_admin_site_says_which_keys_cannot_be_opened(process_with, admin_client):
+    signing = key_in(KeyState.SIGNING)
+    pages = [LIST, f"{LIST}{signing.pk}/revoke/"]
+    assert not any("errornote" in admin_client.get(page).text for page in pages)
+    process_with(ANOTHER)
+    for page in pages:
+        text = admin_client.get(page).text
+        for key in (signing, key_in(KeyState.ANNOUNCED)):
+            assert f'<p class="errornote">Signing key {key.kid} is encrypted with' in text
+
+
 def test_a_new_key_signs_for_the_site_after_the_right_process_made_it(process_with, something_due, service):
     process_with(ANOTHER)
     with pytest.raises(CommandError):
