@@ -17,7 +17,7 @@ from django_at_jwt.authorization_server.toolkit import ApplicationForm
 from django_at_jwt.authorization_server.views.applications import REVOKE_TOKENS, RevokeTokensFormMixin
 
 from .revocation.mixins import RevokeClientTokensMixin
-from .revocation.pages import record_client_revocation
+from .revocation.pages import report_client_revocation
 from .toolkit_admin import ApplicationAdmin as ToolkitApplicationAdmin
 
 if TYPE_CHECKING:
@@ -49,5 +49,4 @@ class ApplicationAdmin(RevokeClientTokensMixin, ToolkitApplicationAdmin):
             lock_authorizations(live_authorizations_of_client(obj))
         super().save_model(request, obj, form, change)
         if revokes:
-            revoke_client(obj)
-            record_client_revocation(request, [obj])
+            report_client_revocation(request, [obj], revoke_client(obj))

@@ -94,15 +94,14 @@ def confirm_client_revocation(
         names = [value_label(client.client_id, client.name) for client in found]
         asked = revocation_context(request, names, counts, commands)
         return render_page(request, site, {**context, **asked, "back": back})
-    ended = sum(revoke_client(client) for client in found)
-    record_client_revocation(request, found)
-    messages.success(request, " ".join([gettext("The tokens were revoked."), _number_ended(ended)]))
+    report_client_revocation(request, found, sum(revoke_client(client) for client in found))
     return None
 
 
-def record_client_revocation(request: HttpRequest, clients: list[Any]) -> None:
-    """Record in the history of clients that all their tokens were revoked."""
+def report_client_revocation(request: HttpRequest, clients: list[Any], ended: int) -> None:
+    """Record in the history of clients that all their tokens were revoked, and show how many authorizations ended."""
     record_changes(request, clients, gettext("All tokens were revoked."))
+    messages.success(request, " ".join([gettext("The tokens were revoked."), _number_ended(ended)]))
 
 
 def _number_ended(ended: int) -> str:

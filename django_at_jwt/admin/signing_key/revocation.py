@@ -58,9 +58,10 @@ def after_revocation(
     hands_over = refresh_tokens is not RefreshTokens.NONE and has_own_revoke()
     revoked = RefreshTokens.NONE if hands_over else refresh_tokens
     report = revoke_issued_tokens(done, refresh_tokens=revoked, origin=origin, exact=False)
-    sentences = [_('The key was revoked. Add its kid to AT_JWT["REVOKED_KIDS"]: %(kid)s') % {"kid": done.kid}]
+    sentences = [str(_("The key was revoked."))]
     if revoked is not RefreshTokens.NONE:
         sentences.append(_("Refresh tokens revoked: %(number)s.") % {"number": report.refresh_tokens.revoked})
+    sentences.append(_('Add its kid to AT_JWT["REVOKED_KIDS"]: %(kid)s') % {"kid": done.kid})
     messages.success(request, " ".join(sentences))
     if done.problem is not None:
         messages.warning(request, done.problem)
