@@ -178,7 +178,7 @@ class TestTokenId:
         def shown(token_id):
             return text_of(client.get(f"{LIST}add/", {"token_id": token_id}))
 
-        may(staff, "revoke_tokens", "view_authorization")
+        may(staff, "revoke_tokens", "view_authorization", "view_user", "view_application")
         assert f"{tokens.token_id} alice at authorization-code client API: {settings.API}" in shown(tokens.token_id)
         own = granted(service, service.token("client_credentials", scope="reports:read", resource=settings.REPORTS))
         assert f"{own.token_id} client-credentials client (acts for itself) API: Reports" in shown(own.token_id)
@@ -190,8 +190,16 @@ class TestTokenId:
         # Nothing is stored about it.
         assert f"{clients} Live access tokens 1" in shown(clients)
 
-        staff.user_permissions.set(Permission.objects.filter(codename="revoke_tokens"))
-        assert "alice" not in shown(tokens.token_id)
+    @pytest.mark.parametrize("missing", ["view_authorization", "view_user"])
+    def test_hides_whose_token_it_is_without_the_permission(self, missing, tokens, user, settings, client, staff):
+        may(staff, *{"revoke_tokens", "view_authorization", "view_user", "view_application"} - {missing})
+        settings.AT_JWT = {**settings.AT_JWT, "STORE_ACCESS_TOKENS": False}
+        answer = tokens.client.code_flow(user)
+        for token_id in (tokens.token_id, decoded(answer.json()["access_token"])[1]["jti"]):
+            page = text_of(client.get(f"{LIST}add/", {"token_id": token_id}))
+            assert f"{token_id} Live access tokens" in page
+            assert "alice" not in page
+            assert "authorization-code client" not in page
 
     def test_takes_the_jti_out_of_a_token(self, tokens, admin_client):
         token = tokens.response["access_token"]
@@ -203,6 +211,17 @@ class TestTokenId:
         page = admin_client.post(f"{LIST}add/", {"token_id": token})
         assert "This token has expired or was revoked before." in text_of(page)
         assert token not in page.content.decode()
+
+    @pytest.mark.parametrize("pasted", ["opaque-secret", "eyJhbGciOiJFUzI1NiJ9.eyJqdGki"])
+    def test_does_not_show_an_opaque_or_incomplete_token(self, pasted, admin_client):
+        page = admin_client.post(f"{LIST}add/", {"token_id": pasted})
+        assert "No token with this jti is stored." in text_of(page)
+        assert pasted not in page.content.decode()
+
+    def test_shows_a_mistyped_jti_again(self, admin_client):
+        unknown = f"{'0' * 32}.{'1' * 32}.1"
+        page = admin_client.post(f"{LIST}add/", {"token_id": unknown})
+        assert f'value="{unknown}"' in page.content.decode()
 
     def test_without_the_permission_to_view_the_list(self, tokens, client, staff):
         may(staff, "revoke_tokens")

@@ -27,8 +27,9 @@ from django_at_jwt.authorization_server.revocation.issued_tokens import UnknownT
 from django_at_jwt.authorization_server.revocation.revoke import revoke_authorization, revoke_token
 from django_at_jwt.conf import token_user_model
 from django_at_jwt.core.deny_list import DenyKind
+from django_at_jwt.core.token_id import TokenId
 from django_at_jwt.models import Authorization, DenyListEntry
-from django_at_jwt.models.authorization import label_of, referenced_rows
+from django_at_jwt.models.authorization import label_of
 from django_at_jwt.models.primary import primary_rows
 from django_at_jwt.resource_server.diagnosis import unverified_token_id
 
@@ -50,7 +51,7 @@ if TYPE_CHECKING:
 
 
 class TokenIdInput(forms.TextInput):
-    """A field for a ``jti``. Of a token entered instead, only its ``jti`` is kept, so that no page shows the token."""
+    """A field for a ``jti``. If a token is entered instead, only its ``jti`` is kept. No page shows the token."""
 
     @sensitive_variables()
     def value_from_datadict(self, data: Any, files: Any, name: str) -> str | None:
@@ -58,13 +59,17 @@ class TokenIdInput(forms.TextInput):
         text = super().value_from_datadict(data, files, name)
         return text and (unverified_token_id(text.strip().removeprefix("Bearer ")) or text)
 
+    def format_value(self, value: Any) -> str | None:
+        """Return a ``jti``, or ``None`` for other text, which may be an opaque or incomplete token."""
+        return value if value and TokenId.parse(value) else None
+
 
 class TokenIdForm(forms.Form):
     """The ``jti`` of a token that the issuer stored."""
 
     token_id = forms.CharField(
         label=_("token ID (jti)"),
-        help_text=_("The jti claim of the token, as in the log of an API. You can also enter the token itself."),
+        help_text=_("The jti claim of the token, as in the log of an API. Or enter the token, if it is a JWT."),
         widget=TokenIdInput(attrs={"class": "vTextField", "autofocus": True, "autocomplete": "off"}),
     )
 
@@ -184,11 +189,18 @@ class DenyListEntryAdmin(ReadOnlyModelAdmin):
             Http404: there is no such row, or they may not view it.
         """
         require_permission(request)
-        registered = self.admin_site._registry.get(model)
-        row = None if registered is None else registered.get_object(request, object_id)
-        if registered is None or row is None or not registered.has_view_permission(request, row):
+        row = self._visible_row(request, model, object_id)
+        if row is None:
             raise Http404
         return row
+
+    def _visible_row(self, request: HttpRequest, model: Any, object_id: Any) -> Any:
+        """Return a user or client, or ``None`` if it does not exist or the administrator may not view it."""
+        registered = self.admin_site._registry.get(model)
+        if registered is None:
+            return None
+        row = registered.get_object(request, object_id)
+        return row if row is not None and registered.has_view_permission(request, row) else None
 
     @method_decorator(sensitive_post_parameters("token_id"))
     @answering_conflicts
@@ -207,7 +219,7 @@ class DenyListEntryAdmin(ReadOnlyModelAdmin):
                 return self._revoke_token(request, link)
             context |= {
                 "button": _("Revoke the token"),
-                "rows": [format_html("<code>{}</code>", link.token_id), *_described_token(request, link)],
+                "rows": [format_html("<code>{}</code>", link.token_id), *self._described_token(request, link)],
                 "counts": tokens_of_link(link),
                 "explanation": _(
                     "The token and the refresh token issued with it are revoked. An API in another project may accept "
@@ -231,39 +243,40 @@ class DenyListEntryAdmin(ReadOnlyModelAdmin):
             return self.page_url("changelist")
         return reverse("admin:index", current_app=self.admin_site.name)
 
+    def _described_token(self, request: HttpRequest, link: IssuedToken) -> list[str]:
+        """Return the user, client and APIs of a token as lines, if the administrator may view them."""
+        if not request.user.has_perm(VIEW_AUTHORIZATIONS):
+            return []
+        if not link.access_token:
+            return self._described_authorization(request, link.token_id.partition(".")[0])
+        rows = primary_rows(get_access_token_model()).select_related("user", "application")
+        row = rows.filter(pk=link.access_token).first()
+        if row is None:
+            return []
+        owner = row.user or row.application
+        if owner is None or self._visible_row(request, type(owner), owner.pk) is None:
+            return []
+        if row.user is None:
+            whose = gettext("%(client)s (acts for itself)") % {"client": _client_name(row.application)}
+        else:
+            whose = _user_and_client(row.user, row.application)
+        known = registry.current()
+        apis = ", ".join(str(known.named(each) or each) for each in known.or_default(row.resource))
+        return [whose, gettext("API: %(apis)s") % {"apis": apis}]
+
+    def _described_authorization(self, request: HttpRequest, identifier: str) -> list[str]:
+        """Return the lines of an authorization, if the administrator may view its user."""
+        authorization = primary_rows(Authorization).filter(identifier=identifier).first()
+        model = token_user_model()
+        if authorization is None or authorization.user_model != label_of(model):
+            return []
+        user = self._visible_row(request, model, authorization.user_key)
+        return [] if user is None else _described(authorization, user)
+
 
 def _described(authorization: Authorization, user: Any) -> list[str]:
     """Return the user, the client and the identifier of an authorization as lines."""
     return [_user_and_client(user, clients_of([authorization]).get(authorization.identifier)), authorization.identifier]
-
-
-def _described_token(request: HttpRequest, link: IssuedToken) -> list[str]:
-    """Return the user, the client and the APIs of a token as lines: what is stored, and the administrator may view."""
-    if not request.user.has_perm(VIEW_AUTHORIZATIONS):
-        return []
-    if not link.access_token:
-        return _described_authorization(link.token_id.partition(".")[0])
-    rows = primary_rows(get_access_token_model()).select_related("user", "application")
-    row = rows.filter(pk=link.access_token).first()
-    if row is None:
-        return []
-    if row.user is None:
-        whose = gettext("%(client)s (acts for itself)") % {"client": _client_name(row.application)}
-    else:
-        whose = _user_and_client(row.user, row.application)
-    known = registry.current()
-    apis = ", ".join(str(known.named(each) or each) for each in known.or_default(row.resource))
-    return [whose, gettext("API: %(apis)s") % {"apis": apis}]
-
-
-def _described_authorization(identifier: str) -> list[str]:
-    """Return the lines of an authorization; none if it or its user does not exist."""
-    authorization = primary_rows(Authorization).filter(identifier=identifier).first()
-    if authorization is None:
-        return []
-    reference = (authorization.user_model, authorization.user_key)
-    user = referenced_rows(token_user_model(), [reference]).get(reference)
-    return [] if user is None else _described(authorization, user)
 
 
 def _user_and_client(user: Any, client: Any) -> str:
