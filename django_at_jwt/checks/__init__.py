@@ -2,7 +2,7 @@
 
 from django.core.checks import Tags, register
 
-# Each module adds its checks.
+# Importing a module adds its checks.
 from . import (  # noqa: F401
     addresses,
     authentication,

@@ -132,10 +132,10 @@ DEPLOYMENT_CHECKS: Final[list[_Check]] = []
 
 
 def system_check(*conditions: Callable[[], bool], deploy: bool = False) -> Callable[[_Check], _Check]:
-    """Add a check, which runs only if all conditions are true. They are evaluated in this order.
+    """Add a check that runs only if all conditions are true. They are evaluated in this order.
 
     Args:
-        deploy: run it only for ``manage.py check --deploy``.
+        deploy: run it only with ``manage.py check --deploy``.
     """
 
     def decorate(check: _Check) -> _Check:

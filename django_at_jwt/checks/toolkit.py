@@ -42,7 +42,7 @@ def check_toolkit_version(**_kwargs: Any) -> list[CheckMessage]:
 
 @system_check(issues_tokens)
 def check_time_zones(**_kwargs: Any) -> list[CheckMessage]:
-    """Check that times have time zones, as django-oauth-toolkit expects in a part of its code."""
+    """Check that times have time zones, which parts of django-oauth-toolkit require."""
     if django_settings.USE_TZ:
         return []
     return [

@@ -209,7 +209,7 @@ class MapperSummary:
 
     @classmethod
     def of(cls, rule: MapperRule, names: Names, *, problem: str = "") -> MapperSummary:
-        """Return the summary of a rule, with a problem that is known already."""
+        """Return the summary of a rule. ``problem`` is one that is already known."""
         return cls(
             value=_value_sentence(rule),
             conditions=_conditions_sentence(rule.conditions, names),

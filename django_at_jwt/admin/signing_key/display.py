@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def schedules(keys: Sequence[KeyTimes], algorithms: Iterable[str], now: datetime) -> list[dict[str, Any]]:
-    """Return for each algorithm the key that signs now, and the one that takes over next, with the wait as text."""
+    """Return the signing key of each algorithm, the key that takes over next, and the wait until then as text."""
     return [
         {
             "algorithm": name,
@@ -38,7 +38,7 @@ def schedules(keys: Sequence[KeyTimes], algorithms: Iterable[str], now: datetime
 
 
 def unopenable_keys() -> list[str]:
-    """Return why this process cannot decrypt signing and announced keys, a sentence for each; empty if unknown."""
+    """Return a sentence for each key that this process cannot decrypt; an empty list if the keys cannot be read."""
     try:
         key_store.current()
     except KeysUnavailable:
