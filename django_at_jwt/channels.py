@@ -56,7 +56,7 @@ class AccessTokenMiddleware:
     The handshake is refused as a request to a view would be, if the server supports denial responses; otherwise with
     status 403. An open connection is checked again at the interval of ``AT_JWT["REVOCATION_MAX_AGE"]``, at least every
     second, and is closed at ``exp`` (code 3000), after a revocation (3000), if the permission is gone (3003), and if
-    the keys or the deny list have been unavailable for too long (1013).
+    the keys or the deny list have been unavailable for too long, or the user cannot be read (1013).
 
     Args:
         application: the ASGI application.

@@ -12,6 +12,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.views import View
 from django.views.decorators.csrf import csrf_exempt
 
+from django_at_jwt.inbound.connections import without_broken_connections
 from django_at_jwt.resource_server.rest_framework.guard import Guard, vary_by_token
 
 from .rest_framework import AccessTokenAuthentication, HasScopes
@@ -159,7 +160,7 @@ async def refusal_in_event_loop(
     if guard().allows_in_memory(request, *args, **kwargs):
         return None
     # Verification may read the user or the keys from the database, which Django does not allow in an event loop.
-    return await sync_to_async(guard().refusal)(request, *args, **kwargs)
+    return await sync_to_async(without_broken_connections(guard().refusal))(request, *args, **kwargs)
 
 
 def _open_to_all(view: ViewFunction) -> ViewFunction:

@@ -11,6 +11,7 @@ from django.views.decorators.debug import sensitive_variables
 from django_at_jwt.conf import audiences_of_view
 from django_at_jwt.core.errors import KeysUnavailable, ReadNeeded, RevocationUnavailable, TokenRejected
 from django_at_jwt.events import AccessTokenRejected, AccessTokenUnverifiable, emit
+from django_at_jwt.inbound.connections import without_broken_connections
 
 from .access_token import AccessToken
 from .revocation import revocation_of_view
@@ -80,7 +81,7 @@ async def averify(
     except (ReadNeeded, TokenRejected):
         # Receivers of the event of a rejection may make queries, so it is emitted in the thread.
         pass
-    return await sync_to_async(_verified)(token, audiences, how)
+    return await sync_to_async(without_broken_connections(_verified))(token, audiences, how)
 
 
 @sensitive_variables()
