@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from django_at_jwt import core
-from django_at_jwt.core.claims import compile_rules
+from django_at_jwt.core.claims import ClaimsRefused, compile_rules
 from django_at_jwt.core.claims.schema import parse_rule
 from django_at_jwt.core.errors import RejectionReason, TokenRejected
 
@@ -35,7 +35,18 @@ def test_a_hash_without_its_key():
     assert mapper.broken.detail == "transforms: There is no key “x”."
 
 
-@pytest.mark.parametrize("copied", [copy.copy, lambda error: pickle.loads(pickle.dumps(error))], ids=["copy", "pickle"])
+COPIED = pytest.mark.parametrize(
+    "copied", [copy.copy, lambda error: pickle.loads(pickle.dumps(error))], ids=["copy", "pickle"]
+)
+
+
+@COPIED
 def test_a_rejection_can_be_sent_to_another_process(copied):
     error = copied(TokenRejected(RejectionReason.EXPIRED, "too late"))
     assert (error.reason, error.detail, str(error)) == (RejectionReason.EXPIRED, "too late", "expired: too late")
+
+
+@COPIED
+def test_a_refusal_of_claims_can_be_sent_to_another_process(copied):
+    refused = ClaimsRefused("too large", trace=[1, 2])
+    assert vars(copied(refused)) == vars(refused)

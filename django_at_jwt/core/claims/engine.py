@@ -263,7 +263,7 @@ class ClaimsRefused(IssuanceError):
     ``trace`` has a step for each mapper; ``detail`` names the cause.
     """
 
-    def __init__(self, detail: str, *, trace: Sequence[MapperStep]) -> None:
+    def __init__(self, detail: str, *, trace: Sequence[MapperStep] = ()) -> None:
         super().__init__("The authorization server cannot create this access token.", detail=detail)
         self.trace = tuple(trace)
 
