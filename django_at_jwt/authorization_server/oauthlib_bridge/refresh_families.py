@@ -35,7 +35,7 @@ class LockedFamily(NamedTuple):
     """The locked rows of a family.
 
     Attributes:
-        token: the current row of the refresh token, or ``None`` if it was deleted.
+        token: the current row of the refresh token, or ``None`` if it was deleted or revoked with its access token.
         siblings: the family's other live refresh tokens.
     """
 

@@ -91,7 +91,7 @@ class RefreshGrantMixin:
             raise InvalidGrantError("The authorization has ended.", request=request)
         family = lock_family(request.refresh_token_instance)
         if family.token is None:
-            raise InvalidGrantError("The refresh token was deleted by another request.", request=request)
+            raise InvalidGrantError("The refresh token was revoked or deleted by another request.", request=request)
         if family.token.revoked is None:
             self._check_and_set_request_resource(request)  # type: ignore[attr-defined]
             save = super()._save_bearer_token  # type: ignore[misc]
@@ -214,13 +214,10 @@ def _end_reused(refresh_token: str) -> None:
     ).first()
     if used is None:
         return
-    family = rows.filter(token_family=used.token_family)
     # DOT leaves the family alone if another client sends the token within the grace period. A refresh token that was
     # issued while DOT revoked the others has lost its access token.
-    if family.filter(revoked__isnull=True, access_token__isnull=False).exists():
-        return
-    # Without a later one, it was not replaced by its use: an administrator revoked it with its access token.
-    if not family.exclude(revoked__lte=used.revoked).exists():
+    living = rows.filter(token_family=used.token_family, revoked__isnull=True, access_token__isnull=False)
+    if living.exists():
         return
     authorization = Authorization.objects.of_family(used.token_family)
     # A client may not know yet that its tokens were revoked. That is not reuse.

@@ -237,7 +237,10 @@ def revoke_token(token_id: str, *, reason: EndReason = EndReason.ADMINISTRATOR) 
         authorizations = lock_authorizations(primary_rows(Authorization).filter(identifier=link.authorization))
         deny_tokens([(link.token_id, link.expires_at)], reason=reason)
         if link.access_token:
-            revoke_refresh_tokens(Q(access_token=link.access_token))
+            of_token = Q(access_token=link.access_token)
+            # The use of a revoked refresh token would count as reuse of its family, and end the others.
+            primary_rows(get_refresh_token_model()).filter(of_token, revoked__isnull=True).update(token_family=None)
+            revoke_refresh_tokens(of_token)
             expire_access_tokens(Q(pk=link.access_token))
             end_authorizations([row for row in authorizations if not _has_live_tokens(row)], reason=reason)
     return True

@@ -7,12 +7,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.conf import settings
-from django.db import connection, connections, transaction
+from django.db import OperationalError, connection, connections, transaction
 from django.urls import reverse
 from django.utils import timezone
 from oauth2_provider.models import get_access_token_model, get_grant_model, get_refresh_token_model
 from oauth2_provider.oauth2_validators import OAuth2Validator
 
+from django_at_jwt.authorization_server.oauthlib_bridge import refresh_grant
 from django_at_jwt.authorization_server.oauthlib_bridge.authorization import end_replayed_code
 from django_at_jwt.authorization_server.oauthlib_bridge.opaque_token import read_opaque_token
 from django_at_jwt.authorization_server.revocation.revoke import end_authorizations
@@ -524,6 +525,34 @@ class TestReusedRefreshToken:
         refresh(web, first)
         get_access_token_model().objects.update(expires=timezone.now() - timedelta(seconds=1))
         self.reuse(web, first)
+        assert Authorization.objects.get().end_reason == "refresh_token_reused"
+
+    def test_used_by_a_server_whose_clock_is_ahead(self, web, user):
+        first = web.code_flow(user).json()
+        second = refresh(web, first)
+        get_refresh_token_model().objects.exclude(revoked=None).update(revoked=timezone.now() + timedelta(seconds=60))
+        refresh(web, second)
+        self.reuse(web, first)
+        assert Authorization.objects.get().end_reason == "refresh_token_reused"
+
+    def test_after_its_replacement_was_deleted(self, web, user):
+        first = web.code_flow(user).json()
+        refresh(web, first)
+        get_refresh_token_model().objects.filter(revoked=None).delete()
+        self.reuse(web, first)
+        assert Authorization.objects.get().end_reason == "refresh_token_reused"
+
+    def test_next_request_ends_what_an_outage_left(self, web, user, monkeypatch):
+        def fail(*args, **kwargs):
+            raise OperationalError("the database is down")
+
+        first = web.code_flow(user).json()
+        second = refresh(web, first)
+        with monkeypatch.context() as outage:
+            outage.setattr(refresh_grant, "end_authorizations", fail)
+            assert web.token("refresh_token", refresh_token=first["refresh_token"]).status_code == 503
+        assert Authorization.objects.get().ended_at is None
+        self.reuse(web, second)
         assert Authorization.objects.get().end_reason == "refresh_token_reused"
 
     def test_without_protection(self, web, user):

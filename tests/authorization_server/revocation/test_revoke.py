@@ -223,6 +223,15 @@ class TestToken:
             assert CredentialReused in map(type, events)
             assert tokens.authorization.end_reason == EndReason.REFRESH_TOKEN_REUSED
 
+    def test_use_of_its_refresh_token_leaves_those_of_a_retry_alone(self, web, tokens, settings, events):
+        changed = {"REFRESH_TOKEN_REUSE_PROTECTION": True, "REFRESH_TOKEN_GRACE_PERIOD_SECONDS": 60}
+        settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, **changed}
+        lost, retried = granted(web, tokens.refresh()), granted(web, tokens.refresh())
+        assert revoke_token(lost.token_id) is True
+        assert lost.refresh().json()["error"] == "invalid_grant"
+        assert CredentialReused not in map(type, events)
+        assert retried.refresh().status_code == 200
+
     def test_again_if_only_the_deny_list_was_committed(self, tokens):
         # With several databases, the transaction of the rows can fail after that of the deny list.
         deny_tokens([(tokens.token_id, tokens.access_token.expires)], reason=EndReason.ADMINISTRATOR)
