@@ -69,6 +69,15 @@ def token_function(request):
     return toolkit_views.TokenView.as_view()(request)
 
 
+class UserInfoApi(toolkit_views.ScopedProtectedResourceView):
+    """A userinfo endpoint that derives from another view of django-oauth-toolkit's."""
+
+    required_scopes = ("openid",)
+
+    def get(self, request):
+        return JsonResponse({"sub": str(request.resource_owner.pk)})
+
+
 class TokenApi(OAuthLibMixin, View):
     """A token endpoint that derives from no view of django-oauth-toolkit's."""
 

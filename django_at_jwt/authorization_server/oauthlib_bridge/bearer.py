@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from django.db import Error as AnyDatabaseError
 from django.utils.module_loading import import_string
@@ -16,7 +16,7 @@ from oauthlib.common import Request
 from oauthlib.oauth2.rfc6749.errors import InsufficientScopeError
 
 from django_at_jwt.authorization_server.clients import stored_client
-from django_at_jwt.authorization_server.endpoint_urls import is_endpoint
+from django_at_jwt.authorization_server.endpoint_urls import TOOLKIT_VIEWS, is_endpoint, mounted_views
 from django_at_jwt.authorization_server.keys.local import local_keys
 from django_at_jwt.authorization_server.resource_servers import registry
 from django_at_jwt.authorization_server.revocation.deny_list import deny_list
@@ -76,7 +76,7 @@ class BearerTokenMixin:
                 request's parameters.
 
         Raises:
-            InsufficientScopeError: at the userinfo endpoint, the token lacks the scope.
+            InsufficientScopeError: at DOT's userinfo view, the token lacks the scope.
         """
         if not token:
             return super().validate_bearer_token(token, scopes, request)  # type: ignore[misc]
@@ -87,8 +87,8 @@ class BearerTokenMixin:
             emit(AccessTokenRejected(where="issuer", reason=rejected.reason, detail=rejected.detail))
             request.oauth2_error = {"error": INVALID_TOKEN, "error_description": "The access token is invalid."}
             return False
-        if not accepted and _lacks_scope(request) and is_endpoint(_address_of(request), "user-info"):
-            # oauthlib would answer that the token is invalid.
+        if not accepted and _lacks_scope(request) and _is_to_userinfo_view(request):
+            # oauthlib would answer that the token is invalid. A site's own view gets False, as from DOT.
             raise InsufficientScopeError(request=request)
         return accepted
 
@@ -323,6 +323,11 @@ def _check_audience(row: Any, request: Request, audiences: tuple[str, ...] | Non
 def _lacks_scope(request: Request) -> bool:
     error = getattr(request, "oauth2_error", None) or {}
     return bool(error.get("error") == INSUFFICIENT_SCOPE)
+
+
+def _is_to_userinfo_view(request: Request) -> bool:
+    path = unquote(urlsplit(_address_of(request)).path)
+    return any(view.answers_at(path) for view in mounted_views(TOOLKIT_VIEWS["user-info"]))
 
 
 def _address_of(request: Request) -> str:

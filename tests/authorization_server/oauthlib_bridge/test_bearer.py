@@ -86,6 +86,12 @@ class TestUserInfoChallenges:
         assert answer["WWW-Authenticate"] == 'Bearer error="insufficient_scope", scope="openid"'
         assert answer["Content-Type"] == "application/json"
 
+    def test_site_view_that_protects_itself(self, token, signing_keys, web, user, client, settings):
+        settings.ROOT_URLCONF = "tests.own_views.urls_of_userinfo"
+        without_scope = web.code_flow(user, scope="read").json()["access_token"]
+        for sent, status in ((token, 200), (without_scope, 403)):
+            assert get(client, "/own/userinfo/", sent, headers={}, secure=False).status_code == status
+
     @pytest.mark.compliance("6750-3")
     @pytest.mark.parametrize(
         "request_of",
