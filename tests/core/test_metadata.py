@@ -203,6 +203,11 @@ class TestOffer:
             each for each in EVERYTHING["grant_types_supported"] if each in {*grants, "implicit"}
         ]
 
+    @pytest.mark.parametrize("endpoint", [{}, {"device_authorization_endpoint": None}])
+    def test_device_grant_follows_its_endpoint(self, endpoint):
+        without = {name: value for name, value in EVERYTHING.items() if name != "device_authorization_endpoint"}
+        assert DEVICE not in self.offered({**without, **endpoint})["grant_types_supported"]
+
 
 # Protected resources (RFC 9728)
 
@@ -246,8 +251,3 @@ def test_place_of_the_metadata_of_a_protected_resource(resource, place):
 
 def test_a_url_with_another_path():
     assert with_path("https://as.example.com:8443/o?x=1#y", "/a/b") == "https://as.example.com:8443/a/b"
-
-    @pytest.mark.parametrize("endpoint", [{}, {"device_authorization_endpoint": None}])
-    def test_device_grant_follows_its_endpoint(self, endpoint):
-        without = {name: value for name, value in EVERYTHING.items() if name != "device_authorization_endpoint"}
-        assert DEVICE not in self.offered({**without, **endpoint})["grant_types_supported"]
