@@ -106,6 +106,8 @@ class UserInfoView(CrossOriginMixin, EndpointMixin, OwnCoreMixin, toolkit_views.
         if response.status_code == HTTPStatus.FORBIDDEN:
             response["WWW-Authenticate"] = str(Challenge(error=INSUFFICIENT_SCOPE, scopes=["openid"]))
         elif response.status_code == HTTPStatus.UNAUTHORIZED and not (in_header or in_form):
+            # Without credentials, no error code (RFC 6750 section 3.1).
+            response.content = b"{}"
             response["WWW-Authenticate"] = str(Challenge())
         return response
 

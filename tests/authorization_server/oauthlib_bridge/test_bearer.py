@@ -68,7 +68,7 @@ class TestUserInfoChallenges:
     @pytest.mark.compliance("6750-2")
     def test_without_a_token(self, client):
         answer = client.get("/o/userinfo/")
-        assert (answer.status_code, answer["WWW-Authenticate"]) == (401, "Bearer")
+        assert (answer.status_code, answer["WWW-Authenticate"], answer.json()) == (401, "Bearer", {})
 
     @pytest.mark.compliance("6750-3")
     def test_invalid_token(self, token, client):
