@@ -1,4 +1,4 @@
-"""The options of clients: chosen by an administrator for a client, else in the settings."""
+"""Client options: chosen by an administrator for a client, else in the settings."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def token_format_of(client: Any) -> TokenFormat | None:
         client: a row of DOT's application model.
 
     Raises:
-        IssuanceUnavailable: the options of clients cannot be read.
+        IssuanceUnavailable: client options cannot be read.
     """
     return _options_of(client).token_format
 
@@ -55,7 +55,7 @@ def token_formats_by_key() -> dict[str, TokenFormat]:
     """Return the access token formats of clients that have one, by the primary key of the client as text.
 
     Raises:
-        django.db.Error: the options of clients cannot be read.
+        django.db.Error: client options cannot be read.
     """
     label = label_of(get_application_model())
     return {
@@ -73,7 +73,7 @@ def stores_access_tokens(client: Any, *, has_user: bool) -> bool:
         has_user: whether the token is for a user, not for the client itself.
 
     Raises:
-        IssuanceUnavailable: the options of clients cannot be read.
+        IssuanceUnavailable: client options cannot be read.
     """
     chosen = _options_of(client).store_access_tokens
     if chosen is not None:
@@ -86,7 +86,7 @@ def some_tokens_are_unstored() -> bool:
     """Return whether the settings or the options of a client can leave access tokens without a row.
 
     Raises:
-        django.db.Error: the options of clients cannot be read.
+        django.db.Error: client options cannot be read.
     """
     chosen = (options.store_access_tokens for options in _chosen.current().values())
     return app_settings().store_access_tokens is not True or False in chosen

@@ -103,12 +103,12 @@ def _live_access_jwt(token: str) -> tuple[AccessTokenClaims, Any]:
         raise TokenRejected(RejectionReason.EXPIRED, "exp has passed")
     deny_list.check(claims)
     row = live_row(claims, token)
-    authorization = claims.token_id.partition(".")[0] if is_unstored(claims.token_id) else ""
-    ended = primary_rows(Authorization).filter(identifier=authorization, ended_at__isnull=False)
-    if authorization and ended.exists():
+    identifier, dot, _ = claims.token_id.partition(".")
+    if identifier and is_unstored(claims.token_id):
         # The deny list may not know it yet.
-        raise TokenRejected(RejectionReason.REVOKED, "the authorization of the token has ended")
-    if "." not in claims.token_id:
+        if primary_rows(Authorization).filter(identifier=identifier, ended_at__isnull=False).exists():
+            raise TokenRejected(RejectionReason.REVOKED, "the authorization of the token has ended")
+    elif not dot:
         # From before the format of jti, which contains the authorization.
         deny_list.check_authorization(lambda: authorization_of_row(row))
     return claims, row

@@ -148,7 +148,7 @@ def new_token_id(client: Any, *, authorization: str | None) -> str:
         authorization: the identifier of the token's authorization, or ``None`` if the client acts for itself.
 
     Raises:
-        IssuanceUnavailable: the options of clients cannot be read.
+        IssuanceUnavailable: client options cannot be read.
     """
     has_row = stores_access_tokens(client, has_user=authorization is not None)
     return str(TokenId(authorization or "", secrets.token_hex(16), has_row=has_row))
