@@ -22,7 +22,7 @@ SUITES = (
     "tests/resource_server/rest_framework/test_authentication.py",
     "tests/resource_server/users/test_user_modes.py",
     "tests/authorization_server/login/test_events.py",
-    "tests/authorization_server/login/test_purge.py",
+    "tests/authorization_server/revocation/test_purge.py",
     "tests/authorization_server/keys/test_revocation.py",
     "tests/admin/test_signing_keys.py",
     "tests/admin/test_requests_that_break.py",
