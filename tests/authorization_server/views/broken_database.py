@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import DEFAULT_DB_ALIAS, connections, transaction
 from django.test import Client
 from oauth2_provider.models import get_device_grant_model
 
@@ -194,10 +194,10 @@ class FailingStatements:
 
 
 @contextmanager
-def failing(number, error):
+def failing(number, error, *, using=DEFAULT_DB_ALIAS):
     """Make the statement with this number fail with this error, and roll back what the block writes."""
     statements = FailingStatements(number, error)
-    with transaction.atomic():
-        with connection.execute_wrapper(statements):
+    with transaction.atomic(using=using):
+        with connections[using].execute_wrapper(statements):
             yield statements
-        transaction.set_rollback(True)
+        transaction.set_rollback(True, using=using)
