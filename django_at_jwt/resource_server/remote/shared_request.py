@@ -88,7 +88,7 @@ class SharedRequest:
 
         Returns:
             ``False`` if another worker is making the request, or failed a moment ago. It is due again after
-            ``look_again_after``.
+            ``look_again_after``. ``True`` also if another thread is making it, and this one did not wait any longer.
         """
         if not self.lock.acquire(timeout=0.0 if is_usable() else self._longest):
             return True
