@@ -51,7 +51,7 @@ def check_client_secret_key(**_kwargs: Any) -> list[CheckMessage]:
     """Check that the hasher has a key."""
     from django_at_jwt.authorization_server.client_secrets.hasher import is_preferred  # noqa: PLC0415 - as above
 
-    if not is_preferred() or client_secret_key_rows():
+    if not is_preferred() or client_secret_key_rows() != []:
         return []
     return [
         Warning(

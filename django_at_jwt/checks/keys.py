@@ -125,7 +125,7 @@ def _unopenable_client_secret_keys() -> Iterator[CheckMessage]:
         decrypt_private_key,
     )
 
-    for row in client_secret_key_rows():
+    for row in client_secret_key_rows() or ():
         try:
             decrypt_private_key(row.private_jwe, kid=row.kid, kind=CLIENT_SECRET_KEY)
         except NoSigningKey as error:
@@ -148,11 +148,11 @@ def signing_key_rows(*, retired: bool = False) -> list[SigningKey] | None:
     return _rows_of(SigningKey, Q() if retired else SigningKey.not_retired(timezone.now()))
 
 
-def client_secret_key_rows() -> list[ClientSecretKey]:
-    """Return the rows of all client secret keys, or none if the table cannot be read."""
+def client_secret_key_rows() -> list[ClientSecretKey] | None:
+    """Return the rows of all client secret keys, or ``None`` if the table cannot be read."""
     from django_at_jwt.models import ClientSecretKey  # noqa: PLC0415 - as above
 
-    return _rows_of(ClientSecretKey, Q()) or []
+    return _rows_of(ClientSecretKey, Q())
 
 
 def _rows_of(model: type[_ModelT], condition: Q) -> list[_ModelT] | None:
@@ -248,7 +248,7 @@ def _keys_to_rewrap() -> int:
     )
 
     rows = [(SIGNING_KEY, row.kid, row.private_jwe) for row in signing_key_rows(retired=True) or []]
-    rows += [(CLIENT_SECRET_KEY, row.kid, row.private_jwe) for row in client_secret_key_rows()]
+    rows += [(CLIENT_SECRET_KEY, row.kid, row.private_jwe) for row in client_secret_key_rows() or []]
     old = 0
     for kind, kid, private_jwe in rows:
         with suppress(NoSigningKey):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from django.core.checks import run_checks
+from django.db import OperationalError, connection
 from oauth2_provider.generators import generate_client_secret
 
 from django_at_jwt.authorization_server.keys.rotation import rotate_signing_keys
@@ -59,6 +60,19 @@ def test_key_that_is_missing(keyed_hasher):
     assert "rotate_signing_keys" in message.hint
     rotate_signing_keys()
     assert found() == {}
+
+
+def test_table_that_cannot_be_read(keyed_hasher):
+    ClientSecretKey.objects.all().delete()
+    table = ClientSecretKey._meta.db_table
+
+    def unreachable(execute, sql, params, many, context):
+        if table in sql:
+            raise OperationalError
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(unreachable):
+        assert "django_at_jwt.W025" not in found()
 
 
 def test_key_that_cannot_be_decrypted(keyed_hasher, settings):
