@@ -17,10 +17,8 @@ from django_at_jwt.authorization_server.revocation.authorizations import (
     authorizations_of_refresh_tokens,
     lock_authorizations,
 )
-from django_at_jwt.authorization_server.revocation.issued_tokens import is_live, links_of
+from django_at_jwt.authorization_server.revocation.issued_tokens import is_live, link_of_row, links_of
 from django_at_jwt.authorization_server.revocation.revoke import one_transaction
-from django_at_jwt.models import IssuedToken
-from django_at_jwt.models.primary import primary_rows
 
 from .conflicts import ConflictMessageMixin
 from .revocation.pages import REVOKE_PERMISSION
@@ -50,7 +48,7 @@ class AccessTokenAdmin(_TokenAdmin, ToolkitAccessTokenAdmin):
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
         """Return the token with a ``jti`` or the latest of an authorization, else what DOT finds."""
-        keys = [link.access_token for link in links_of(search_term.strip())]
+        keys = [link.access_token for link in links_of(search_term.strip()) if link.access_token]
         if keys:
             return queryset.filter(pk__in=keys), False
         found: tuple[QuerySet[Any], bool] = super().get_search_results(request, queryset, search_term)
@@ -63,12 +61,12 @@ class AccessTokenAdmin(_TokenAdmin, ToolkitAccessTokenAdmin):
     @admin.display(description=_("token ID (jti)"))
     def token_id(self, row: Any) -> str:
         """Return the ``jti`` of a token, whose first part is its authorization."""
-        link = _link_of(row)
+        link = link_of_row(row)
         return "-" if link is None else format_html('<code class="at-jwt-value">{}</code>', link.token_id)
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         """Return the page of a token, with a link that revokes it."""
-        link = _link_of(context["original"])
+        link = None if context["original"] is None else link_of_row(context["original"])
         context["revocable"] = "" if link is None or not is_live(link) else link.token_id
         return super().render_change_form(request, context, *args, **kwargs)
 
@@ -93,7 +91,3 @@ class RefreshTokenAdmin(_TokenAdmin, ToolkitRefreshTokenAdmin):
             lock_authorizations(authorizations_of_refresh_tokens(queryset.values_list("pk", flat=True)))
             super().revoke_tokens(request, queryset)
         return None
-
-
-def _link_of(row: Any) -> IssuedToken | None:
-    return None if row is None else primary_rows(IssuedToken).filter(access_token=str(row.pk)).first()

@@ -17,7 +17,8 @@ from django_at_jwt.conf import access_token_lifetime, app_settings, local_issuer
 from django_at_jwt.core.errors import InvalidLifetime, IssuanceUnavailable, NoSigningKey
 from django_at_jwt.core.jose.jws import sign_compact
 from django_at_jwt.core.profile import assemble, encode_json, header_segment, with_mapped
-from django_at_jwt.core.token_id import TokenId
+from django_at_jwt.core.token_id import TokenId, is_unstored
+from django_at_jwt.models.authorization import credential_hash
 
 from .client_options import stores_access_tokens
 from .site_functions import call_site_function
@@ -75,13 +76,15 @@ class ComposedAccessToken:
 class IssuedAccessToken(str):
     """A signed access token with its expiry (seconds since the epoch), ``jti``, algorithm, and ``kid`` of its key.
 
-    A string, since oauthlib and DOT pass the token through to where it is stored.
+    A string, since oauthlib and DOT pass the token through to where it is stored. ``row_checksum`` is the
+    ``token_checksum`` of its row. That of a row without a token value is random, so no token has it.
     """
 
-    __slots__ = ("algorithm", "expires_at", "kid", "token_id")
+    __slots__ = ("algorithm", "expires_at", "kid", "row_checksum", "token_id")
     algorithm: str
     expires_at: int
     kid: str
+    row_checksum: str
     token_id: str
 
 
@@ -214,6 +217,7 @@ def sign_access_token(composed: ComposedAccessToken) -> IssuedAccessToken:
     token = IssuedAccessToken(sign_compact(key, header_segment(key), encode_json(composed.claims)))
     token.expires_at, token.token_id = composed.protocol["exp"], composed.protocol["jti"]
     token.algorithm, token.kid = key.algorithm.name, key.kid
+    token.row_checksum = secrets.token_hex(32) if is_unstored(token.token_id) else credential_hash(token)
     return token
 
 

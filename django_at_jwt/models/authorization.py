@@ -10,6 +10,9 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from django_at_jwt.core.token_id import LONGEST_TOKEN_ID
+
+from .issued_token import IssuedToken
 from .primary import primary_rows
 
 if TYPE_CHECKING:
@@ -96,6 +99,10 @@ class Authorization(models.Model):
     empty until a device is approved.
 
     ``code_hash`` identifies the code or device code, also after its exchange, and ``family`` the refresh tokens.
+
+    The link between the first access token and its row is part of this row, and stored in the same statement. The row
+    of the token is known by its checksum, since its primary key does not exist yet. Later tokens have an
+    :class:`~django_at_jwt.models.IssuedToken`.
     """
 
     identifier = models.CharField(_("identifier"), max_length=32, default=new_identifier, editable=False)
@@ -116,6 +123,16 @@ class Authorization(models.Model):
     tokens_expire_at = models.DateTimeField(
         _("tokens expire at"), null=True, blank=True, help_text=_("When all access tokens issued so far have expired.")
     )
+    first_token_id = models.CharField(  # noqa: DJ001
+        _("jti of the first access token"), max_length=LONGEST_TOKEN_ID, null=True, blank=True
+    )
+    first_token_kid = models.CharField(  # noqa: DJ001
+        _("kid of the first access token"), max_length=43, null=True, blank=True
+    )
+    first_token_checksum = models.CharField(  # noqa: DJ001
+        _("checksum of the first access token's row"), max_length=64, null=True, blank=True
+    )
+    first_token_expires_at = models.DateTimeField(_("first access token expires at"), null=True, blank=True)
     ended_at = models.DateTimeField(_("ended at"), null=True, blank=True)
     end_reason = models.CharField(_("reason of the end"), max_length=32, blank=True, choices=EndReason.choices)
     expires_at = models.DateTimeField(
@@ -131,11 +148,13 @@ class Authorization(models.Model):
         indexes: ClassVar = [
             models.Index(fields=["user_key", "user_model"], name="at_jwt_authorization_user"),
             models.Index(fields=["client_key", "client_model"], name="at_jwt_authorization_client"),
+            models.Index(fields=["first_token_kid", "first_token_expires_at"], name="at_jwt_authorization_key"),
         ]
         # Not unique=True: on PostgreSQL, Django would add a second index for LIKE to each field.
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["identifier"], name="at_jwt_authorization_id"),
             models.UniqueConstraint(fields=["code_hash"], name="at_jwt_authorization_code"),
+            models.UniqueConstraint(fields=["first_token_checksum"], name="at_jwt_authorization_token"),
         ]
 
     def __str__(self) -> str:
@@ -155,6 +174,22 @@ class Authorization(models.Model):
         )
         row.set_client(client)
         return row
+
+    def first_token(self, access_token: str) -> IssuedToken:
+        """Return the link of the first access token, unsaved.
+
+        Args:
+            access_token: the primary key of its row, or an empty string if the row is gone.
+        """
+        return IssuedToken(  # type: ignore[misc] # The four columns are set together.
+            access_token=access_token,
+            token_id=self.first_token_id,
+            authorization=self.identifier,
+            kid=self.first_token_kid,
+            # A refresh token issued with it has begun the family.
+            has_refresh_token=self.family is not None,
+            expires_at=self.first_token_expires_at,
+        )
 
     def set_user(self, user: Any) -> None:
         """Set the user who approved it, or clear it with ``None``. Not saved."""

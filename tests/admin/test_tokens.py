@@ -7,9 +7,10 @@ from django.urls import reverse
 from django.utils import timezone
 from oauth2_provider.models import get_access_token_model
 
-from django_at_jwt.models import Authorization, IssuedToken
+from django_at_jwt.models import Authorization
 from tests.admin.pages import fields_of, may, press_revoke, text_of
 from tests.authorization_server.revocation.grants import entries, granted
+from tests.links import forget_links
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("keys_made_quickly", "signing_keys")]
 
@@ -67,7 +68,7 @@ class TestPage:
         assert tokens.response["access_token"].rpartition(".")[2] not in page.content.decode()
 
     def test_token_without_a_link(self, tokens, admin_client):
-        IssuedToken.objects.all().delete()
+        forget_links()
         page = admin_client.get(page_of(tokens))
         assert "Token ID (jti): -" in text_of(page)
         assert f"{REVOKE}?" not in page.content.decode()

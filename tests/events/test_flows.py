@@ -65,7 +65,7 @@ class TestTokens:
     def test_not_issued_if_it_was_not_stored(self, signing_keys, web, user, events, monkeypatch):
         from django_at_jwt.authorization_server.oauthlib_bridge import grants
 
-        monkeypatch.setattr(grants, "store_authorization", lambda *args, **kwargs: False)
+        monkeypatch.setattr(grants, "store_first_token", lambda *args, **kwargs: False)
         assert web.code_flow(user).status_code == 400
         [refused] = events
         assert (refused.name, refused.error) == ("token.refused", "invalid_grant")

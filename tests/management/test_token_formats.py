@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 from django.core.management import CommandError
@@ -62,6 +64,16 @@ def test_tokens_by_client_api_and_format(service, web, user, settings):
     servers(settings, **{REPORTS: {"scopes": ["reports:read"], "clients": ["another"]}})
     assert groups()[me, API, "opaque"] == (1, "tokens", "at+jwt")
     assert groups()[me, REPORTS, "at+jwt"] == (1, "tokens", None)
+
+
+def test_first_tokens_and_their_successors_count_once(web, user):
+    key = (web.application.client_id, API, "at+jwt")
+    first = web.code_flow(user).json()
+    assert groups() == {key: (1, "tokens", "at+jwt")}
+    web.token("refresh_token", refresh_token=first["refresh_token"])
+    assert groups() == {key: (1, "tokens", "at+jwt")}
+    web.code_flow(user)
+    assert groups() == {key: (2, "tokens", "at+jwt")}
 
 
 def test_next_token_of_an_api_that_has_moved(service, settings):
@@ -170,22 +182,29 @@ def test_statements_do_not_grow_with_the_site(service, make_client):
     assert statements() == few <= 5
 
 
-def test_tables_in_two_databases_give_the_same_report(service, web, user, settings, monkeypatch):
+@pytest.mark.parametrize("reason", ["two databases", "collations"])
+def test_tables_that_are_read_apart_give_the_same_report(reason, service, web, user, settings, monkeypatch):
     settings.AT_JWT = {**settings.AT_JWT, "STORE_ACCESS_TOKENS": "users"}
     choose(service, OPAQUE)
     for _ in range(3):
         own(service, scope="read")
-        web.code_flow(user)
+        tokens = web.code_flow(user).json()
+    web.token("refresh_token", refresh_token=tokens["refresh_token"])
+    settings.AT_JWT = {**settings.AT_JWT, "STORE_ACCESS_TOKENS": False}
+    web.code_flow(user)
     IssuedToken.objects.filter(pk=IssuedToken.objects.earliest("pk").pk).delete()
     together = report("--json")
     counted = []
     monkeypatch.setattr(token_format_report, "_counted", lambda *_rows: counted.append("in one statement") or ())
-    apart = type("Apart", (), {"db_for_write": staticmethod(lambda _model: "x")})
-    monkeypatch.setattr(token_format_report, "router", apart)
+    if reason == "two databases":
+        monkeypatch.setattr(token_format_report, "router", SimpleNamespace(db_for_write=lambda _model: "x"))
+    else:
+        mariadb = SimpleNamespace(vendor="mysql")
+        monkeypatch.setattr(token_format_report, "connections", defaultdict(lambda: mariadb))
     monkeypatch.setattr(token_format_report, "BATCH", 2)
     assert report("--json") == together
     assert not counted
-    assert Authorization.objects.count() == 3
+    assert Authorization.objects.count() == 4
 
 
 def test_database_that_fails_is_one_line(monkeypatch):

@@ -60,7 +60,7 @@ class Users:
 
         past = timezone.now() - timedelta(hours=2)
         own = Authorization.objects.filter(user_key=str(user.pk))
-        own.update(expires_at=past, tokens_expire_at=past)
+        own.update(expires_at=past, tokens_expire_at=past, first_token_expires_at=past)
         IssuedToken.objects.filter(authorization__in=list(own.values_list("identifier", flat=True))).update(
             expires_at=past
         )

@@ -20,7 +20,7 @@ from django.utils.translation import gettext_lazy as _
 from django_at_jwt.admin.base import ReadOnlyModelAdmin
 from django_at_jwt.admin.dates import format_instant
 from django_at_jwt.authorization_server.endpoint_urls import first_path, mounted_views
-from django_at_jwt.authorization_server.keys.affected_tokens import live_links
+from django_at_jwt.authorization_server.keys.affected_tokens import count_in_indexes
 from django_at_jwt.authorization_server.keys.history import ChangeOrigin
 from django_at_jwt.authorization_server.keys.revocation import revoke_issued_tokens, revoke_signing_key
 from django_at_jwt.authorization_server.keys.rotation import is_spent, rotate_signing_keys, safe_to_purge_after
@@ -156,13 +156,14 @@ class SigningKeyAdmin(ReadOnlyModelAdmin):
     def live_tokens(self, key: SigningKey) -> int:
         """Return how many unexpired tokens the key may have signed, including tokens that were revoked one by one.
 
-        A revoked key has none. Keys without live tokens cost no query, others one that reads an index only.
+        A revoked key has none. Keys without live tokens cost no query, others two that read an index only.
         """
         now = timezone.now()
         state = key.state_at(now)
         if state not in {KeyState.SIGNING, KeyState.RETAINED} or (state is KeyState.RETAINED and is_spent(key, now)):
             return 0
-        return live_links(key.times, now).count()
+        tokens, _last = count_in_indexes(key.times, now)
+        return tokens
 
     @admin.display(description=_("last token expires"), ordering="last_token_expires_at")
     def last_expiry(self, key: SigningKey) -> str:

@@ -16,6 +16,7 @@ from oauth2_provider.models import get_access_token_model, get_refresh_token_mod
 
 from django_at_jwt.authorization_server.revocation.authorizations import lock_authorizations
 from django_at_jwt.authorization_server.revocation.entries import deny_tokens
+from django_at_jwt.authorization_server.revocation.issued_tokens import first_tokens
 from django_at_jwt.authorization_server.revocation.revoke import end_authorizations, one_transaction
 from django_at_jwt.authorization_server.revocation.rows import (
     access_token_keys,
@@ -35,7 +36,7 @@ from django_at_jwt.models.authorization import EndReason
 from django_at_jwt.models.primary import primary_rows
 from django_at_jwt.models.signing_key_event import KeyAction
 
-from .affected_tokens import AffectedTokens, affected_tokens, live_links, live_tokens
+from .affected_tokens import AffectedTokens, affected_tokens, live_first_tokens, live_links, live_tokens
 from .history import UNKNOWN_ORIGIN, ChangeOrigin, key_event, record_events
 from .lock import signing_key_lock
 from .rotation import apply_plan, planned_rotation, report_made_keys, require_keys_that_open, site_policy
@@ -91,9 +92,10 @@ def revoke_refresh_tokens_of_key(which: RefreshTokens, key: KeyTimes, *, dry_run
     now = timezone.now()
     living = primary_rows(get_refresh_token_model()).filter(revoked__isnull=True, created__lte=now)
     if dry_run:
-        if which is RefreshTokens.OF_ITS_TOKENS:
-            living = living.filter(access_token__in=live_tokens(key, now))
-        return RefreshTokenCounts(revoked=living.count())
+        if which is RefreshTokens.ALL:
+            return RefreshTokenCounts(revoked=living.count())
+        own = (living.filter(access_token__in=rows).count() for rows in live_tokens(key, now))
+        return RefreshTokenCounts(revoked=sum(own))
     revoked = failed = 0
     for condition in _batches(which, key, living, now):
         batch = living.filter(condition)
@@ -133,21 +135,31 @@ def _batches(which: RefreshTokens, key: KeyTimes, living: QuerySet[Any], now: da
     if which is RefreshTokens.ALL:
         yield from interleaved_batches(living, size=_BATCH)
         return
+    refresh_tokens, access_tokens = get_refresh_token_model(), get_access_token_model()
     links = live_links(key, now)
     for condition in interleaved_batches(links, size=_BATCH):
         # The condition limits the subquery: no batch evaluates it for all tokens of the key.
         keys = access_token_keys(links.filter(condition))
-        yield Q(access_token__in=values_for(get_refresh_token_model(), keys))
+        yield Q(access_token__in=values_for(refresh_tokens, keys))
+    first = live_first_tokens(key, now)
+    for condition in interleaved_batches(first, size=_BATCH):
+        checksums = first.filter(condition).values_list("first_token_checksum", flat=True)
+        rows = primary_rows(access_tokens).filter(token_checksum__in=values_for(access_tokens, checksums))
+        yield Q(access_token__in=values_for(refresh_tokens, rows.values_list("pk", flat=True)))
 
 
 def _deny_tokens_of_other_keys(authorizations: QuerySet[Authorization], kid: str) -> set[str]:
     """Deny the unexpired tokens of authorizations that other keys have signed, and return the keys of their rows."""
+    now = timezone.now()
     identifiers = values_for(IssuedToken, authorizations.values_list("identifier", flat=True))
-    links = primary_rows(IssuedToken).filter(authorization__in=identifiers, expires_at__gt=timezone.now())
-    others = list(links.exclude(kid=kid).values_list("token_id", "expires_at", "access_token"))
+    links = primary_rows(IssuedToken).filter(authorization__in=identifiers, expires_at__gt=now)
+    others = [
+        *links.exclude(kid=kid),
+        *first_tokens(authorizations.filter(first_token_expires_at__gt=now).exclude(first_token_kid=kid)),
+    ]
     if others:
-        deny_tokens(((token_id, expires_at) for token_id, expires_at, _key in others), reason=EndReason.KEY_REVOKED)
-    return {key for _token_id, _expires_at, key in others}
+        deny_tokens(((link.token_id, link.expires_at) for link in others), reason=EndReason.KEY_REVOKED)
+    return {link.access_token for link in others if link.access_token}
 
 
 def _revoke_each(tokens: Iterable[Any], *, is_first_failure: bool) -> RefreshTokenCounts:

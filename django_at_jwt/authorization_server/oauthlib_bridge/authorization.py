@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from contextlib import nullcontext
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from django.db import router, transaction
 from django.db.models import Case, F, Value, When
@@ -28,7 +28,16 @@ from django_at_jwt.models.instants import as_datetime
 from django_at_jwt.models.primary import primary_rows
 
 from .opaque_token import opaque_token_id
-from .request import AUTHENTICATION, AUTHORIZATION, GRANTED, LATE_LINK, LINK, stored, token_grant
+from .request import (
+    AUTHENTICATION,
+    AUTHORIZATION,
+    GRANTED,
+    LATE_LINK,
+    LINK,
+    is_authorization_request,
+    stored,
+    token_grant,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -38,6 +47,9 @@ if TYPE_CHECKING:
     from oauthlib.common import Request
 
     from django_at_jwt.core.profile import AccessTokenClaims
+
+
+_FIRST_TOKEN: Final = ("first_token_id", "first_token_kid", "first_token_checksum", "first_token_expires_at")
 
 
 class CodeReplayed(InvalidGrantError):
@@ -84,6 +96,25 @@ def expiry_of(token: Mapping[str, Any]) -> datetime:
     return timezone.now() + timedelta(seconds=token.get("expires_in", access_token_lifetime()))
 
 
+def store_first_token(request: Request, token: Mapping[str, Any], *, code: str | None) -> bool:
+    """Store the authorization of the request with its first access token, as :func:`store_authorization` does.
+
+    The link of a JWT is stored in the same statement. That of a token that comes before its code, in a hybrid flow, is
+    not: the one that the code is exchanged for is the first.
+
+    Args:
+        token: the token response.
+        code: the authorization code or device code that is exchanged for it.
+    """
+    authorization, raw = authorization_of(request), token["access_token"]
+    is_before_code = is_authorization_request(request) and "code" in request.response_type.split()
+    if authorization is not None and isinstance(raw, IssuedAccessToken) and not is_before_code:
+        authorization.first_token_id, authorization.first_token_kid = raw.token_id, raw.kid
+        authorization.first_token_checksum = raw.row_checksum
+        authorization.first_token_expires_at = as_datetime(raw.expires_at)
+    return store_authorization(request, expires_at=expiry_of(token), code=code)
+
+
 def store_authorization(request: Request, *, expires_at: datetime, code: str | None = None) -> bool:
     """Store that an access token of the request's authorization was issued, in one statement.
 
@@ -92,7 +123,7 @@ def store_authorization(request: Request, *, expires_at: datetime, code: str | N
 
     Args:
         expires_at: when the token expires.
-        code: the authorization code that is exchanged for it.
+        code: the authorization code or device code that is exchanged for it.
 
     Returns:
         Whether the authorization may have the token: ``False`` if it has ended or its code was exchanged before.
@@ -112,9 +143,10 @@ def store_authorization(request: Request, *, expires_at: datetime, code: str | N
         authorization.save(force_insert=True)
         return True
     same = primary_rows(Authorization).filter(pk=authorization.pk, ended_at__isnull=True)
+    changed = ["last_token_at", "family", "user_model", "user_key", "client_model", "client_key"]
     if code is not None:
         same = same.filter(code_used_at__isnull=True)
-    changed = ["last_token_at", "family", "code_used_at", "user_model", "user_key", "client_model", "client_key"]
+        changed += ["code_used_at", *_FIRST_TOKEN]
     # Consent stays valid when an API moves to a new identifier.
     resources = registry.current().registered(authorization.resources)
     if resources != authorization.resources:
@@ -126,12 +158,14 @@ def store_authorization(request: Request, *, expires_at: datetime, code: str | N
 
 
 def link_token(request: Request, row: Any, token: Mapping[str, Any]) -> None:
-    """Store which ``jti``, signing key and authorization the row of an access token has."""
+    """Store which ``jti``, signing key and authorization the row of an access token has, unless it is the first one."""
     raw, authorization = token["access_token"], authorization_of(request)
+    is_signed = isinstance(raw, IssuedAccessToken)
+    if is_signed and authorization is not None and authorization.first_token_id == raw.token_id:
+        return
     # A refresh hands on the link of the access token that it replaces.
     link: IssuedToken = stored(request, LINK) or IssuedToken()
     link.access_token = str(row.pk)
-    is_signed = isinstance(raw, IssuedAccessToken)
     link.token_id, link.kid = (raw.token_id, raw.kid) if is_signed else (opaque_token_id(row), "")
     link.authorization = "" if authorization is None else authorization.identifier
     link.has_refresh_token = bool(token.get("refresh_token"))

@@ -20,6 +20,7 @@ from django_at_jwt.authorization_server.endpoint_urls import TOOLKIT_VIEWS, is_e
 from django_at_jwt.authorization_server.keys.local import local_keys
 from django_at_jwt.authorization_server.resource_servers import registry
 from django_at_jwt.authorization_server.revocation.deny_list import deny_list
+from django_at_jwt.authorization_server.revocation.issued_tokens import stored_link
 from django_at_jwt.conf import app_settings, audiences_of_view, local_issuer
 from django_at_jwt.core.bearer import INSUFFICIENT_SCOPE, INVALID_TOKEN
 from django_at_jwt.core.errors import KeysUnavailable, RejectionReason, RevocationUnavailable, TokenRejected
@@ -29,7 +30,6 @@ from django_at_jwt.core.quotation import single_line
 from django_at_jwt.core.token_id import is_unstored
 from django_at_jwt.core.verifier import Expectations, verify_with_current_keys
 from django_at_jwt.events import AccessTokenRejected, emit
-from django_at_jwt.models import IssuedToken
 from django_at_jwt.models.authorization import credential_hash
 from django_at_jwt.models.instants import as_datetime
 from django_at_jwt.models.primary import primary_rows
@@ -263,8 +263,8 @@ def _stored_row(claims: AccessTokenClaims, token: str) -> Any:
     rows = primary_rows(get_access_token_model()).select_related("application", "user")
     row = rows.filter(token_checksum=credential_hash(token)).first()
     if row is None:
-        links = primary_rows(IssuedToken).filter(token_id=claims.token_id).values_list("access_token", flat=True)
-        row = rows.filter(pk__in=list(links)).first()
+        link = stored_link(claims.token_id)
+        row = rows.filter(pk=link.access_token).first() if link is not None and link.access_token else None
     return row
 
 

@@ -51,7 +51,7 @@ class DeviceGrantMixin:
     def validate_grant_type(
         self, client_id: str, grant_type: str, client: Any, request: Request, *args: Any, **kwargs: Any
     ) -> bool:
-        """Reject a device code that is not approved, expired or another client's (RFC 8628 section 3.5).
+        """Reject a device code that is not approved, expired, used or another client's (RFC 8628 section 3.5).
 
         The client is authenticated by now. oauthlib 3 has no step for the code, and that of oauthlib 4 comes after this
         one. Another client's code is rejected like one that never existed.
@@ -67,9 +67,12 @@ class DeviceGrantMixin:
                 raise AccessDenied(request=request)
             if device.status != device.AUTHORIZED:
                 raise (SlowDownError if is_polled_too_early(device) else AuthorizationPendingError)(request=request)
+            authorization = Authorization.objects.of_code(request.device_code)
+            if authorization is not None and authorization.code_used_at is not None:
+                raise ExpiredTokenError(request=request)
             request.user = device.user
             setattr(request, DEVICE_GRANT, device)
-            attach_authorization(request, Authorization.objects.of_code(request.device_code))
+            attach_authorization(request, authorization)
         return allowed
 
     def validate_device_code(

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import logging
-import secrets
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from uuid import UUID, uuid4
 
 from django.views.decorators.debug import sensitive_variables
-from oauth2_provider.models import get_device_grant_model, get_grant_model
+from oauth2_provider.models import get_grant_model
 from oauth2_provider.settings import oauth2_settings
 from oauthlib.oauth2 import InvalidGrantError
 
@@ -33,11 +32,10 @@ from .authorization import (
     authorization_of,
     end_replayed_code,
     end_unstored,
-    expiry_of,
     is_unstored_token,
     link_token,
-    store_authorization,
     store_code,
+    store_first_token,
     transaction_of,
 )
 from .bearer import unstored_claims
@@ -63,6 +61,9 @@ if TYPE_CHECKING:
 
 
 logger = logging.getLogger("django_at_jwt")
+
+# The parameters of the grants that exchange a code.
+_CODES: Final = {AUTHORIZATION_CODE: "code", DEVICE_CODE: "device_code"}
 
 
 class GrantStorageMixin:
@@ -139,11 +140,11 @@ class GrantStorageMixin:
         if isinstance(raw_token, IssuedAccessToken):
             # DOT would count the lifetime from a later moment than ``iat``.
             token_instance.expires = as_datetime(raw_token.expires_at)
-        if is_unstored_token(raw_token):
-            # DOT keeps the checksum of a row without a token value. No token has this one.
-            token_instance.token, token_instance.token_checksum = "", secrets.token_hex(32)
-        else:
-            super()._set_token_value(token_instance, str(raw_token))  # type: ignore[misc]
+            if is_unstored_token(raw_token):
+                # DOT keeps the checksum of a row without a token value.
+                token_instance.token, token_instance.token_checksum = "", raw_token.row_checksum
+                return
+        super()._set_token_value(token_instance, str(raw_token))  # type: ignore[misc]
 
     def _create_access_token(
         self, expires: datetime, request: Request, token: dict[str, Any], source_refresh_token: Any = None
@@ -249,17 +250,13 @@ def _use_grant(request: Request, token: dict[str, Any]) -> None:
     grant, authorization = token_grant(request), authorization_of(request)
     if authorization is not None and token.get("refresh_token"):
         authorization.family = uuid4()
-    code = request.code if grant == AUTHORIZATION_CODE else None
-    may_have_token = store_authorization(request, expires_at=expiry_of(token), code=code)
-    if code is not None:
+    parameter = _CODES.get(grant or "")
+    code = None if parameter is None else getattr(request, parameter)
+    may_have_token = store_first_token(request, token, code=code)
+    if grant == AUTHORIZATION_CODE:
         codes = get_grant_model().objects.filter(code=code, application=request.client)
         if not may_have_token or not codes.delete()[0]:
             raise CodeReplayed("The code was used by another request.", request=request)
         setattr(request, CODE_USED, True)
     elif not may_have_token:
-        raise InvalidGrantError("The authorization has ended.", request=request)
-    elif grant == DEVICE_CODE:
-        device_codes = get_device_grant_model()
-        approved = device_codes.objects.filter(device_code=request.device_code, status=device_codes.AUTHORIZED)
-        if not approved.update(status=device_codes.EXPIRED):
-            raise InvalidGrantError(request=request)
+        raise InvalidGrantError("The authorization has ended, or its device code was used.", request=request)

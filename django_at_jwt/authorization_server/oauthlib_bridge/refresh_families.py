@@ -28,7 +28,10 @@ from django_at_jwt.models.change_times import change_times
 from django_at_jwt.models.primary import primary_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Iterator, Sequence
+    from datetime import datetime
+
+    from django_at_jwt.models import Authorization
 
 
 class LockedFamily(NamedTuple):
@@ -89,7 +92,7 @@ def end_replaced(
     replaced: Any,
     *,
     audience: Sequence[str],
-    identifier: str,
+    authorization: Authorization,
     ends_used: bool,
     keeps_row: bool,
 ) -> Superseded:
@@ -101,18 +104,20 @@ def end_replaced(
     Args:
         replaced: the access token of the refresh token.
         audience: the registered identifiers of the APIs of the new access token.
-        identifier: the authorization's identifier.
+        authorization: that of the family. Its first token stays the same, so it may be stale.
         ends_used: whether to end the refresh token itself.
         keeps_row: whether to leave the row of ``replaced`` to be overwritten, rather than delete it.
     """
     own_key, accepted_after = replaced.pk, timezone.now() - GREATEST_LEEWAY
     of_siblings = {sibling.access_token_id for sibling in family.siblings} - {None}
+    identifier = authorization.identifier
     may_be_accepted = Q(authorization=identifier, has_refresh_token=True, expires_at__gt=accepted_after)
     # Not locked: MariaDB would lock gaps, and with them the links of other authorizations.
     found = primary_rows(IssuedToken).filter(Q(access_token=str(own_key)) | may_be_accepted)
-    links = {link.access_token: link for link in found}
+    links = {link.access_token: link for link in (*found, *_first_link(authorization, replaced, accepted_after))}
     ended = _lock_superseded(replaced, links.keys(), of_siblings, audience)
-    ended_links = [links[str(key)] for key in ended if str(key) in links]
+    ended_keys = {str(key) for key in ended}
+    ended_links = [link for key, link in links.items() if key in ended_keys]
     deny_tokens(
         (
             (link.token_id, link.expires_at)
@@ -131,10 +136,20 @@ def end_replaced(
     kept = {own_key, *of_siblings} - ended.keys()
     if kept:
         get_access_token_model().objects.filter(pk__in=kept).update(source_refresh_token=None)
-    deleted = [link.pk for link in ended_links if link.access_token != str(own_key)]
+    deleted = [link.pk for link in found if link.access_token in ended_keys - {str(own_key)}]
     if deleted:
         IssuedToken.objects.filter(pk__in=deleted).delete()
     return Superseded(replaced=own_key in ended, link=links.get(str(own_key)))
+
+
+def _first_link(authorization: Authorization, replaced: Any, accepted_after: datetime) -> Iterator[IssuedToken]:
+    """Yield the link of the authorization's first token, if it is the replaced one or may still be accepted."""
+    checksum, expires_at = authorization.first_token_checksum, authorization.first_token_expires_at
+    if checksum == replaced.token_checksum:
+        yield authorization.first_token(str(replaced.pk))
+    elif expires_at is not None and expires_at > accepted_after:
+        for key in primary_rows(get_access_token_model()).filter(token_checksum=checksum).values_list("pk", flat=True):
+            yield authorization.first_token(str(key))
 
 
 def _lock_superseded(

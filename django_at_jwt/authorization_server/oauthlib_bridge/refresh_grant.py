@@ -187,9 +187,13 @@ def _end_former(
     row = _access_token_of(family.token, request.refresh_token_instance, lock=not rotates)
     if row is None:
         raise InvalidGrantError("The access token was revoked by another request.", request=request)
-    identifier = stored(request, AUTHORIZATION).identifier
     return row, end_replaced(
-        family, row, audience=request.resource, identifier=identifier, ends_used=ends_used, keeps_row=keeps_row
+        family,
+        row,
+        audience=request.resource,
+        authorization=stored(request, AUTHORIZATION),
+        ends_used=ends_used,
+        keeps_row=keeps_row,
     )
 
 

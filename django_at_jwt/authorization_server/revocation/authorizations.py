@@ -67,9 +67,11 @@ def authorizations_of_access_tokens(keys: Iterable[Any]) -> QuerySet[Authorizati
     found = Q(pk__in=[])
     for batch in in_batches(keys):
         links = primary_rows(IssuedToken).filter(access_token__in=[str(key) for key in batch])
+        rows = primary_rows(get_access_token_model()).filter(pk__in=batch)
         # Tokens from before this app stored links are known by their refresh token.
         families = primary_rows(get_refresh_token_model()).filter(access_token__in=batch)
         found |= Q(identifier__in=list(links.values_list("authorization", flat=True)))
+        found |= Q(first_token_checksum__in=list(rows.values_list("token_checksum", flat=True)))
         found |= Q(family__in=list(families.values_list("token_family", flat=True)))
     return primary_rows(Authorization).filter(found)
 

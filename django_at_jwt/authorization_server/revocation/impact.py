@@ -54,7 +54,8 @@ def tokens_of_authorization(row: Authorization) -> TokenCounts:
     of_family = Q(token_family=row.family) if row.family else Q(pk__in=[])
     links = primary_rows(IssuedToken).filter(authorization=row.identifier, expires_at__gt=timezone.now())
     keys = {*links.values_list("access_token", flat=True), *map(str, access_tokens_with(of_family))}
-    return _counted(1, access_tokens=Q(pk__in=keys), refresh_tokens=of_family)
+    access_tokens = Q(pk__in=keys) | Q(token_checksum=row.first_token_checksum)
+    return _counted(1, access_tokens=access_tokens, refresh_tokens=of_family)
 
 
 def tokens_of_link(link: IssuedToken) -> TokenCounts:

@@ -1,13 +1,17 @@
-"""Find access tokens that the issuer has stored: by ``jti`` or authorization, and when the last of all expires."""
+"""Find access tokens that the issuer has stored, and when the last of all expires.
+
+The link between a token and its row is an :class:`~django_at_jwt.models.IssuedToken` or, for the first token of an
+authorization, part of the authorization. The functions here return both kinds as the former.
+"""
 
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.db.models import Max, Q
 from django.utils import timezone
-from oauth2_provider.models import get_refresh_token_model
+from oauth2_provider.models import get_access_token_model, get_refresh_token_model
 
 from django_at_jwt.authorization_server.resource_servers import registry
 from django_at_jwt.core.deny_list import DenyKind
@@ -16,10 +20,12 @@ from django_at_jwt.core.token_id import LONGEST_TOKEN_ID, TokenId, is_unstored
 from django_at_jwt.models import Authorization, DenyListEntry, IssuedToken, SigningKey
 from django_at_jwt.models.primary import primary_rows
 
-from .rows import BATCH
+from .rows import BATCH, in_batches
 
 if TYPE_CHECKING:
     from datetime import datetime
+
+    from django.db.models import QuerySet
 
 
 class UnknownToken(LookupError):
@@ -35,7 +41,7 @@ def issued_token(token_id: str) -> IssuedToken | None:
         UnknownToken: the issuer stored no such token.
     """
     if len(token_id) <= LONGEST_TOKEN_ID and is_storable(token_id):
-        link = primary_rows(IssuedToken).filter(token_id=token_id).first()
+        link = stored_link(token_id)
         if link is not None:
             return link
         if _is_denied(token_id):
@@ -47,18 +53,54 @@ def issued_token(token_id: str) -> IssuedToken | None:
     )
 
 
+def stored_link(token_id: str) -> IssuedToken | None:
+    """Return the link of the token with a ``jti``, or ``None``. ``access_token`` is empty if its row is gone."""
+    link = primary_rows(IssuedToken).filter(token_id=token_id).first()
+    if link is None:
+        named = primary_rows(Authorization).filter(identifier=_named(token_id), first_token_id=token_id)
+        link = next(iter(first_tokens(named)), None)
+    return link
+
+
+def link_of_row(row: Any) -> IssuedToken | None:
+    """Return the link of the row of an access token, or ``None`` if the token is from before this app."""
+    link = primary_rows(IssuedToken).filter(access_token=str(row.pk)).first()
+    if link is None:
+        authorization = primary_rows(Authorization).filter(first_token_checksum=row.token_checksum).first()
+        link = None if authorization is None else authorization.first_token(str(row.pk))
+    return link
+
+
+def first_tokens(authorizations: QuerySet[Authorization]) -> list[IssuedToken]:
+    """Return the links of the first tokens of authorizations. ``access_token`` is empty if the row is gone."""
+    found: list[IssuedToken] = []
+    for batch in in_batches(authorizations.filter(first_token_id__isnull=False)):
+        checksums = [row.first_token_checksum for row in batch]
+        rows = primary_rows(get_access_token_model()).filter(token_checksum__in=checksums)
+        keys = dict(rows.values_list("token_checksum", "pk"))
+        found.extend(row.first_token(str(keys.get(row.first_token_checksum, ""))) for row in batch)
+    return found
+
+
+def _named(token_id: str) -> str:
+    """Return the identifier of the authorization that a ``jti`` names, or an empty string."""
+    return token_id.partition(".")[0]
+
+
 def _names_known_authorization(token_id: str) -> bool:
     """Return whether the authorization that a ``jti`` names exists; ``True`` if the client acts for itself."""
-    identifier = token_id.partition(".")[0]
+    identifier = _named(token_id)
     return not identifier or primary_rows(Authorization).filter(identifier=identifier).exists()
 
 
 def links_of(identifier: str) -> list[IssuedToken]:
-    """Return the stored link of a ``jti``, or the latest links of an authorization, at most a thousand."""
+    """Return the stored link of a ``jti``, or the first and latest links of an authorization, at most a thousand."""
     if len(identifier) > LONGEST_TOKEN_ID or not identifier or not is_storable(identifier):
         return []
     named = Q(token_id=identifier) | Q(authorization=identifier)
-    return list(primary_rows(IssuedToken).filter(named).order_by("-pk")[:BATCH])
+    latest = list(primary_rows(IssuedToken).filter(named).order_by("-pk")[: BATCH - 1])
+    named = Q(identifier=identifier) | Q(identifier=_named(identifier), first_token_id=identifier)
+    return [*latest, *first_tokens(primary_rows(Authorization).filter(named))]
 
 
 def is_live(link: IssuedToken) -> bool:

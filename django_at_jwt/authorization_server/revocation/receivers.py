@@ -14,7 +14,7 @@ from django.utils import timezone
 from oauth2_provider.models import get_access_token_model, get_application_model, get_refresh_token_model
 
 from django_at_jwt.conf import app_settings, token_user_model
-from django_at_jwt.models import Authorization, IssuedToken, ResourceServer
+from django_at_jwt.models import Authorization, ResourceServer
 from django_at_jwt.models.authorization import EndReason
 from django_at_jwt.models.primary import primary_rows
 
@@ -26,6 +26,7 @@ from .authorizations import (
     lock_authorizations,
 )
 from .entries import deny_tokens
+from .issued_tokens import link_of_row
 from .reasons import current_reason
 from .revoke import (
     close_audiences,
@@ -83,7 +84,7 @@ def _after_access_token_delete(instance: Any, **_kwargs: Any) -> None:
     reason = current_reason()
     if reason is None or instance.expires <= timezone.now():
         return
-    link = primary_rows(IssuedToken).filter(access_token=str(instance.pk)).first()
+    link = link_of_row(instance)
     if link is None:
         return
     if link.authorization:

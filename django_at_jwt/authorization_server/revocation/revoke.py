@@ -252,8 +252,9 @@ def _has_live_tokens(authorization: Authorization) -> bool:
     if authorization.family is not None and refresh_tokens.filter(token_family=authorization.family).exists():
         return True
     links = primary_rows(IssuedToken).filter(authorization=authorization.identifier).exclude(access_token="")
-    access_tokens = primary_rows(get_access_token_model()).filter(expires__gt=timezone.now())
-    return bool(access_tokens.filter(pk__in=list(links.values_list("access_token", flat=True))).exists())
+    own = Q(pk__in=list(links.values_list("access_token", flat=True)))
+    own |= Q(token_checksum=authorization.first_token_checksum)
+    return bool(primary_rows(get_access_token_model()).filter(own, expires__gt=timezone.now()).exists())
 
 
 def one_transaction() -> ExitStack:
@@ -287,6 +288,9 @@ def _end_batch(keys: Sequence[int], reason: EndReason) -> int:
     tokens.update(links.filter(expires_at__gt=now).values_list("access_token", flat=True))
     for some in in_batches(tokens):
         expire_access_tokens(Q(pk__in=some))
+    first = [row.first_token_checksum for row in live if (row.first_token_expires_at or now) > now]
+    if first:
+        expire_access_tokens(Q(token_checksum__in=first))
     _end_codes([row for row in live if row.code_hash], now)
     return ended
 

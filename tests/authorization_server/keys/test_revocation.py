@@ -26,6 +26,7 @@ from django_at_jwt.revocation import revoke_user
 from tests.authorization_server.revocation.grants import revoking_statements
 from tests.commands import run
 from tests.conftest import decoded
+from tests.links import expire_links
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("keys_made_quickly")]
 
@@ -51,7 +52,7 @@ def expire_access_tokens():
     long_ago = timezone.now() - timedelta(hours=2)
     model = get_access_token_model()
     model.objects.update(**{last_change(model): long_ago}, expires=long_ago + timedelta(hours=1))
-    IssuedToken.objects.update(expires_at=long_ago + timedelta(hours=1))
+    expire_links(long_ago + timedelta(hours=1))
 
 
 @pytest.fixture
@@ -246,21 +247,45 @@ class TestRefreshTokensAfterwards:
         assert (event.description, event.actor, event.reason) == ("All refresh tokens were revoked: 1.", "admin", "x")
 
     @pytest.mark.parametrize("option", ["--revoke-refresh-tokens", "--revoke-all-refresh-tokens"])
-    def test_more_than_one_batch(self, option, leaked, web, user, monkeypatch):
+    @pytest.mark.parametrize("as_lists", [False, True], ids=["subqueries", "lists"])
+    def test_more_than_one_batch(self, as_lists, option, leaked, web, user, monkeypatch):
         monkeypatch.setattr("django_at_jwt.authorization_server.keys.revocation._BATCH", 2)
-        for _ in range(3):
-            web.code_flow(user)
-        assert "Refresh tokens revoked: 3." in revoke(leaked.kid, option)
+        if as_lists:
+            # As with MariaDB or MySQL.
+            monkeypatch.setattr(revocation, "values_for", lambda _model, values: list(values))
+        answers = [web.code_flow(user).json() for _ in range(6)]
+        for answer in answers[:3]:
+            web.token("refresh_token", refresh_token=answer["refresh_token"])
+        # Those of the tokens that a refresh replaced.
+        denied = set(DenyListEntry.objects.values_list("value", flat=True))
+        assert "Refresh tokens to be revoked: 6." in revoke(leaked.kid, option, "--dry-run")
+        assert "Refresh tokens revoked: 6." in revoke(leaked.kid, option)
+        assert not get_refresh_token_model().objects.filter(revoked=None).exists()
         assert {row.end_reason for row in Authorization.objects.all()} == {EndReason.KEY_REVOKED}
         assert not get_access_token_model().objects.filter(expires__gt=timezone.now()).exists()
-        assert not DenyListEntry.objects.exists()
+        assert set(DenyListEntry.objects.values_list("value", flat=True)) == denied
+
+    def test_of_first_tokens_of_other_keys_are_not_revoked(self, leaked, web, user):
+        answer = web.code_flow(user).json()
+        Authorization.objects.update(first_token_kid="another")
+        assert "Refresh tokens to be revoked: 0." in revoke(leaked.kid, "--revoke-refresh-tokens", "--dry-run")
+        assert "Refresh tokens revoked: 0." in revoke(leaked.kid, "--revoke-refresh-tokens")
+        assert web.token("refresh_token", refresh_token=answer["refresh_token"]).status_code == 200
+
+    def test_first_token_of_another_key_is_denied_with_all(self, leaked, web, user):
+        first, _of_key = (web.code_flow(user).json()["access_token"] for _ in range(2))
+        jti = decoded(first)[1]["jti"]
+        Authorization.objects.filter(first_token_id=jti).update(first_token_kid="another")
+        assert "Refresh tokens revoked: 2." in revoke(leaked.kid, "--revoke-all-refresh-tokens")
+        assert [row.value for row in DenyListEntry.objects.all()] == [jti]
+        assert not get_access_token_model().objects.filter(expires__gt=timezone.now()).exists()
 
     @pytest.mark.parametrize("option", ["--revoke-refresh-tokens", "--revoke-all-refresh-tokens"])
     def test_tokens_of_other_keys_end_with_their_authorization(self, option, leaked, web, user, settings):
         both = [settings.API, settings.REPORTS]
         answer = web.code_flow(user, resource=both, exchange={"resource": settings.REPORTS}).json()
         # As if it were of the key before.
-        IssuedToken.objects.update(kid="another")
+        Authorization.objects.update(first_token_kid="another")
         web.token("refresh_token", refresh_token=answer["refresh_token"], resource=settings.API)
         assert "Refresh tokens revoked: 1." in revoke(leaked.kid, option)
         assert [row.value for row in DenyListEntry.objects.all()] == [decoded(answer["access_token"])[1]["jti"]]
@@ -398,7 +423,8 @@ class TestAffectedTokens:
         assert "\n0 live access tokens were signed by it" in revoke(leaked.kid, "--dry-run")
 
     def test_refresh_tokens_of_tokens_from_before_their_key_was_stored_are_revoked(self, leaked, web, user):
-        web.code_flow(user)
+        answer = web.code_flow(user).json()
+        web.token("refresh_token", refresh_token=answer["refresh_token"])
         IssuedToken.objects.update(kid=None)
         assert "Refresh tokens to be revoked: 1." in revoke(leaked.kid, "--revoke-refresh-tokens", "--dry-run")
         assert "Refresh tokens revoked: 1." in revoke(leaked.kid, "--revoke-refresh-tokens")

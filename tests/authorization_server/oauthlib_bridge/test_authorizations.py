@@ -22,6 +22,7 @@ from django_at_jwt.core.verifier import Expectations
 from django_at_jwt.models import Authorization, DenyListEntry, IssuedToken
 from django_at_jwt.models.authorization import EndReason
 from tests.conftest import DEVICE_CODE_GRANT, decoded
+from tests.links import expire_links, link_of, number_of_links
 from tests.openid_connect import OPENID_CONNECT
 from tests.site.validators import RecordingValidator
 
@@ -57,7 +58,7 @@ def check_row(authorization, user, client, *answers):
     for answer in answers:
         token_id, claims = token_id_of(answer), decoded(answer["access_token"])[1]
         assert (token_id.authorization, token_id.has_row) == (authorization.identifier, True)
-        link = IssuedToken.objects.get(token_id=str(token_id))
+        link = link_of(token_id)
         assert link.authorization == authorization.identifier
         assert link.has_refresh_token == ("refresh_token" in answer)
         row = get_access_token_model().objects.get(pk=link.access_token)
@@ -116,7 +117,7 @@ class TestGrants:
         answer = service.token("client_credentials").json()
         token_id = token_id_of(answer)
         assert (token_id.authorization, token_id.has_row) == ("", True)
-        assert IssuedToken.objects.get(token_id=str(token_id)).authorization == ""
+        assert link_of(token_id).authorization == ""
         assert not Authorization.objects.exists()
 
     def test_opaque_token(self, signing_keys, web, user, settings):
@@ -172,7 +173,7 @@ class TestRefresh:
         second = refresh(web, first)
         check_row(Authorization.objects.get(), user, web, second)
         assert token_id_of(second).random != token_id_of(first).random
-        assert IssuedToken.objects.count() == 1
+        assert IssuedToken.objects.get().token_id == str(token_id_of(second))
 
     def test_shorter_lived_token_does_not_shorten_it(self, rotating, signing_keys, web, user, settings):
         first = web.code_flow(user).json()
@@ -185,7 +186,6 @@ class TestRefresh:
     def test_family_from_before_this_app_gets_one(self, rotating, signing_keys, web, user):
         first = web.code_flow(user).json()
         Authorization.objects.all().delete()
-        IssuedToken.objects.all().delete()
         second = refresh(web, first, scope="read")
         row = Authorization.objects.get()
         assert row.scopes == "read write"
@@ -225,7 +225,7 @@ class TestRefresh:
 
 
 def row_of(answer):
-    return int(IssuedToken.objects.get(token_id=str(token_id_of(answer))).access_token)
+    return int(link_of(token_id_of(answer)).access_token)
 
 
 def live_access_tokens():
@@ -264,9 +264,19 @@ class TestSupersession:
         assert denied(second) is None
         assert live_access_tokens() == sorted(map(row_of, (both, second, third)))
 
+    def test_first_token_is_replaced_by_a_later_refresh(self, rotating, signing_keys, web, user):
+        code = web.authorize(user, scope="read reports:read", resource=[settings.API, settings.REPORTS])["code"]
+        first = web.exchange(code, resource=settings.API).json()
+        assert Authorization.objects.get().first_token_id == str(token_id_of(first))
+        second = refresh(web, first, resource=settings.REPORTS)
+        assert denied(first) is None
+        third = refresh(web, second, resource=settings.API)
+        assert denied(first)
+        assert live_access_tokens() == sorted(map(row_of, (second, third)))
+
     def test_expired_token_needs_no_entry(self, rotating, signing_keys, web, user):
         first = web.code_flow(user).json()
-        IssuedToken.objects.update(expires_at=timezone.now() - timedelta(seconds=601))
+        expire_links(timezone.now() - timedelta(seconds=601))
         second = refresh(web, first)
         assert not DenyListEntry.objects.exists()
         assert IssuedToken.objects.get().token_id == str(token_id_of(second))
@@ -344,7 +354,7 @@ class TestEnded:
         self.end()
         self.refused(web.exchange(code))
         assert not get_access_token_model().objects.exists()
-        assert not IssuedToken.objects.exists()
+        assert not number_of_links()
 
     def test_refresh_token(self, rotating, web, user):
         answer = web.code_flow(user).json()
@@ -486,7 +496,7 @@ class TestReplayedCode:
         monkeypatch.setattr(generator, "sign_access_token", delete_and_sign)
         assert web.exchange(code).json()["error"] == "invalid_grant"
         assert not get_access_token_model().objects.exists()
-        assert not IssuedToken.objects.exists()
+        assert not number_of_links()
         row = Authorization.objects.get()
         # Another request has deleted the code, but not for tokens.
         assert (row.code_used_at, row.ended_at) == (None, None)

@@ -23,10 +23,11 @@ from django_at_jwt.issuance import (
     IssuanceUnavailable,
     issue_access_token,
 )
-from django_at_jwt.models import Authorization, IssuedToken, SigningKey
+from django_at_jwt.models import Authorization, SigningKey
 from django_at_jwt.revocation import revoke_authorization
 from django_at_jwt.validators import OAuth2Validator
 from tests.conftest import decoded
+from tests.links import link_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("keys_made_quickly", "signing_keys")]
 
@@ -85,7 +86,7 @@ class TestToken:
         assert is_accepted(issued.token)
         row = get_access_token_model().objects.get()
         assert (row.user, row.application, int(row.expires.timestamp())) == (user, web.application, issued.expires_at)
-        assert IssuedToken.objects.get().token_id == issued.token_id
+        assert link_of(issued.token_id).access_token == str(row.pk)
         assert Authorization.objects.get().identifier == issued.authorization
         assert not get_refresh_token_model().objects.exists()
 

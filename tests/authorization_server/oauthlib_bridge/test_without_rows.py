@@ -21,6 +21,7 @@ from django_at_jwt.core.token_id import TokenId
 from django_at_jwt.models import Authorization, ClientOptions, DenyListEntry, IssuedToken
 from django_at_jwt.models.authorization import credential_hash, reference_to
 from tests.conftest import captured_statements, decoded
+from tests.links import expire_links
 
 from .test_authorizations import refresh
 from .test_direct_issuance import is_accepted
@@ -265,7 +266,7 @@ class TestUsers:
         for _ in range(2):
             # The access token has expired; its refresh token has not.
             rows().update(expires=timezone.now() - timedelta(hours=1))
-            IssuedToken.objects.update(expires_at=timezone.now() - timedelta(hours=1))
+            expire_links(timezone.now() - timedelta(hours=1))
             Authorization.objects.update(tokens_expire_at=timezone.now() - timedelta(hours=1))
             clear_expired()
             call_command("purge_authorizations", verbosity=0)

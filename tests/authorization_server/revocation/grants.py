@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from django.utils import timezone
 from oauth2_provider.models import get_access_token_model, get_refresh_token_model
 
+from django_at_jwt.authorization_server.revocation.issued_tokens import link_of_row
 from django_at_jwt.models import Authorization, DenyListEntry, IssuedToken
 from tests.conftest import captured_statements, decoded
 
@@ -49,10 +50,13 @@ def granted(client, response):
     refresh_token = get_refresh_token_model().objects.filter(access_token=access_token).first()
     found = Granted(client, response.json(), access_token, refresh_token)
     identifier = "" if refresh_token is None else found.authorization.identifier
-    IssuedToken.objects.get_or_create(
-        access_token=str(access_token.pk),
-        defaults={"token_id": found.token_id, "authorization": identifier, "expires_at": access_token.expires},
-    )
+    if link_of_row(access_token) is None:
+        IssuedToken.objects.create(
+            access_token=str(access_token.pk),
+            token_id=found.token_id,
+            authorization=identifier,
+            expires_at=access_token.expires,
+        )
     return found
 
 

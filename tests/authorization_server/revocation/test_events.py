@@ -29,10 +29,11 @@ from django_at_jwt.authorization_server.revocation import revoke as revoke_modul
 from django_at_jwt.authorization_server.revocation.authorizations import lock_authorizations
 from django_at_jwt.authorization_server.revocation.deny_list import deny_list
 from django_at_jwt.authorization_server.revocation.entries import deny_audience, shorten_audience_entries
+from django_at_jwt.authorization_server.revocation.issued_tokens import stored_link
 from django_at_jwt.core.deny_list import DenyKind, DenyList
 from django_at_jwt.core.errors import TokenRejected
 from django_at_jwt.events import TokensRevoked
-from django_at_jwt.models import Authorization, DenyListEntry, IssuedToken, ResourceServer
+from django_at_jwt.models import Authorization, DenyListEntry, ResourceServer
 from django_at_jwt.models.authorization import EndReason, credential_hash
 from django_at_jwt.models.change_times import last_change
 from django_at_jwt.models.primary import primary_rows
@@ -40,6 +41,7 @@ from django_at_jwt.revocation import revoke_user
 from tests.admin.pages import confirm, send
 from tests.conftest import captured_statements
 from tests.core.test_deny_list import claims
+from tests.links import forget_links
 from tests.openid_connect import OPENID_CONNECT
 from tests.people.models import Department
 
@@ -175,7 +177,7 @@ class TestToolkitPages:
         web = make_client(algorithm="RS256")
         both = [granted(web, web.code_flow(user, scope="openid")) for _ in range(2)]
         # As from before this app: no authorization ends it.
-        IssuedToken.objects.all().delete()
+        forget_links()
         model = get_id_token_model()
         revoke = model.revoke
 
@@ -212,14 +214,14 @@ class TestToolkitPages:
         assert entries() == [("client", client_id)]
         assert DenyListEntry.objects.get().issued_until is not None
         assert not Authorization.objects.exclude(pk=other.authorization.pk).exists()
-        assert not IssuedToken.objects.filter(token_id=tokens.token_id).exists()
+        assert stored_link(tokens.token_id) is None
 
     def test_deleting_a_client_that_acts_for_itself(self, service, other):
         # In django-oauth-toolkit's admin, a client with tokens cannot be deleted.
         tokens = granted(service, service.token("client_credentials"))
         service.application.delete()
         assert entries() == [("client", tokens.client.application.client_id)]
-        assert not IssuedToken.objects.filter(token_id=tokens.token_id).exists()
+        assert stored_link(tokens.token_id) is None
 
     def test_reused_refresh_token(self, tokens, other, settings):
         settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "REFRESH_TOKEN_REUSE_PROTECTION": True}
@@ -262,7 +264,7 @@ class TestUsers:
         assert entries() == [("authorization", authorization.identifier)]
         assert DenyListEntry.objects.get().reason == EndReason.USER_DELETED
         assert not Authorization.objects.filter(pk=authorization.pk).exists()
-        assert not IssuedToken.objects.filter(token_id=tokens.token_id).exists()
+        assert stored_link(tokens.token_id) is None
         assert tokens.refresh().json()["error"] == "invalid_grant"
 
     def test_deletion_through_a_query_set(self, tokens, other, user):

@@ -10,9 +10,10 @@ from django.core.management import call_command
 from django.test import Client
 from oauth2_provider.models import get_access_token_model, get_application_model, get_refresh_token_model
 
-from django_at_jwt.models import Authorization, IntrospectionClient, IssuedToken, ResourceServer
+from django_at_jwt.models import Authorization, IntrospectionClient, ResourceServer
 from tests.admin.pages import fields_of
 from tests.conftest import decoded
+from tests.links import link_of
 from tests.openid_connect import OPENID_CONNECT
 
 # Threat 31.
@@ -49,7 +50,7 @@ class Site:
 
     @property
     def row(self):
-        return get_access_token_model().objects.get(pk=IssuedToken.objects.get(token_id=self.token_id).access_token)
+        return get_access_token_model().objects.get(pk=link_of(self.token_id).access_token)
 
     def revoke(self, token):
         assert self.web.post("/o/revoke_token/", {"token": token}).status_code == 200

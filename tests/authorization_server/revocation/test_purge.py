@@ -16,6 +16,7 @@ from django_at_jwt.authorization_server.revocation import purge
 from django_at_jwt.models import Authorization, DenyListEntry, IssuedToken
 from tests import commands
 from tests.conftest import captured_statements, decoded
+from tests.links import forget_links
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("keys_made_quickly", "signing_keys")]
 
@@ -105,7 +106,7 @@ def test_what_is_stored_about_expired_tokens_goes(web, user):
 def test_refresh_of_a_token_without_a_link(web, user, oauth2_provider):
     oauth2_provider(ROTATE_REFRESH_TOKEN=False)
     answer = web.code_flow(user).json()
-    IssuedToken.objects.all().delete()
+    forget_links()
     refreshed = web.token("refresh_token", refresh_token=answer["refresh_token"]).json()
     assert IssuedToken.objects.get().token_id == decoded(refreshed["access_token"])[1]["jti"]
 
@@ -149,6 +150,7 @@ def test_authorization_that_gets_a_token_meanwhile_stays(web, user, meanwhile):
 def test_link_that_is_handed_on_meanwhile_stays(web, user, oauth2_provider, meanwhile):
     oauth2_provider(ROTATE_REFRESH_TOKEN=False)
     answer = web.code_flow(user).json()
+    answer = web.token("refresh_token", refresh_token=answer["refresh_token"]).json()
     IssuedToken.objects.update(expires_at=long_ago())
     refreshed = []
     meanwhile(
@@ -171,7 +173,8 @@ def test_database_that_is_down(monkeypatch):
 class TestWithTheToolkitsTokens:
     def test_everything_that_has_expired_goes(self, web, user, oauth2_provider):
         oauth2_provider(REFRESH_TOKEN_EXPIRE_SECONDS=1)
-        web.code_flow(user)
+        answer = web.code_flow(user).json()
+        web.token("refresh_token", refresh_token=answer["refresh_token"])
         get_access_token_model().objects.update(expires=timezone.now() - timedelta(days=9))
         IssuedToken.objects.update(expires_at=long_ago())
         expire()

@@ -26,6 +26,7 @@ from django_at_jwt.models import Authorization, DenyListEntry, IssuedToken, Sign
 from django_at_jwt.models.authorization import EndReason, credential_hash
 from django_at_jwt.revocation import UnknownToken, revoke_authorization, revoke_client, revoke_token, revoke_user
 from tests.conftest import decoded
+from tests.links import expire_links, forget_links
 from tests.people.models import Department
 
 from .grants import entries, granted, revoking_statements
@@ -71,7 +72,6 @@ class TestUser:
     def test_ends_tokens_and_codes_from_before_this_app(self, web, user, tokens):
         web.authorize(user)
         Authorization.objects.all().delete()
-        IssuedToken.objects.all().delete()
         assert revoke_user(user) == 0
         assert not tokens.is_live()
         assert not get_grant_model().objects.exists()
@@ -146,7 +146,7 @@ class TestAuthorization:
 
     def test_ends_tokens_without_links(self, tokens):
         # Tokens from before the migration have no link; their row decides.
-        IssuedToken.objects.all().delete()
+        forget_links()
         assert revoke_authorization(tokens.authorization.identifier) == 1
         assert not tokens.is_live()
 
@@ -243,15 +243,15 @@ class TestToken:
     def test_whose_authorization_has_ended(self, tokens):
         identifier = tokens.authorization.identifier
         token_id = f"{identifier}.{'0' * 32}.1"
-        IssuedToken.objects.update(token_id=token_id)
+        Authorization.objects.update(first_token_id=token_id)
         revoke_authorization(identifier)
         assert revoke_token(token_id) is False
-        IssuedToken.objects.all().delete()
+        forget_links()
         assert revoke_token(token_id) is False
         assert len(entries()) == 1
 
     def test_that_has_expired(self, tokens):
-        IssuedToken.objects.update(expires_at=timezone.now())
+        expire_links(timezone.now())
         assert revoke_token(tokens.token_id) is False
         assert entries() == []
 
