@@ -34,6 +34,7 @@ PASSWORD: Final = "correct horse"
 _MAPPERS_OF_ALL_TOKENS: Final = 5
 _HEX: Final = "md5(n::text)"
 _CHECKSUM: Final = "md5(n::text) || md5('second half ' || n)"
+_CHECKSUM_OF_DELETED_ROW: Final = "md5('deleted ' || n) || md5('second half ' || n)"
 
 
 def fill(size: Size) -> None:
@@ -160,6 +161,7 @@ def _fill_clients(count: int) -> Any:
 
 
 def _fill_tokens(size: Size, user: Any, client: Any) -> None:
+    """Add authorizations with an access and a refresh token each: of two live access tokens, one came of a refresh."""
     now = timezone.now()
     later, kid = now + timedelta(hours=1), SigningKey.objects.filter(signing_at__lte=now).latest("signing_at").kid
     access_token = get_access_token_model()(user=user, application=client, token="", expires=later, scope="read")
@@ -179,6 +181,7 @@ def _fill_tokens(size: Size, user: Any, client: Any) -> None:
         resources=access_token.resource,
         expires_at=now - timedelta(days=1),
         tokens_expire_at=later,
+        first_token_kid=kid,
     )
     link = IssuedToken.objects.create(
         access_token=str(access_token.pk), token_id="jti", kid=kid, has_refresh_token=True, expires_at=later
@@ -189,6 +192,8 @@ def _fill_tokens(size: Size, user: Any, client: Any) -> None:
     of_client = f"{client.pk} + n %% {size.clients + 1}"
     past = "-(n %% 700 + 1) * interval '1 hour'"
     expires = f"now() + CASE n %% {size.live_share} WHEN 0 THEN interval '1 hour' ELSE {past} END"
+    refreshed_share = 2 * size.live_share
+    is_refreshed = f"n %% {refreshed_share} = 0"
     owners = {"user": of_user, "application": of_client}
     _multiply(access_token, size.tokens, **owners, token_checksum=_CHECKSUM, expires=expires)
     _multiply(
@@ -207,14 +212,17 @@ def _fill_tokens(size: Size, user: Any, client: Any) -> None:
         user_key=f"({of_user})::text",
         client_key=f"({of_client})::text",
         tokens_expire_at=expires,
+        first_token_id=f"{_HEX} || '.' || {_HEX} || '.1'",
+        first_token_checksum=f"CASE WHEN {is_refreshed} THEN {_CHECKSUM_OF_DELETED_ROW} ELSE {_CHECKSUM} END",
+        first_token_expires_at=f"{expires} - CASE WHEN {is_refreshed} THEN interval '1 hour' ELSE interval '0' END",
     )
-    # Links and entries of expired tokens have been purged.
+    # Only tokens that came of a refresh have links. Links and entries of expired tokens have been purged.
     _multiply(
         link,
-        size.tokens // size.live_share,
-        access_token=f"({access_token.pk} + n * {size.live_share})::text",
-        token_id=f"md5((n * {size.live_share})::text) || '.' || {_HEX} || '.1'",
-        authorization=f"md5((n * {size.live_share})::text)",
+        size.tokens // refreshed_share,
+        access_token=f"({access_token.pk} + n * {refreshed_share})::text",
+        token_id=f"md5((n * {refreshed_share})::text) || '.' || {_HEX} || '.1'",
+        authorization=f"md5((n * {refreshed_share})::text)",
     )
     _multiply(denied, size.tokens // 1000, value=f"{_HEX} || '.' || {_HEX} || '.1'", digest=_CHECKSUM)
     for row in (denied, link, authorization, refresh_token, access_token):
