@@ -7,7 +7,7 @@ from contextlib import nullcontext
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from django.db import router, transaction
+from django.db import IntegrityError, router, transaction
 from django.db.models import Case, F, Value, When
 from django.utils import timezone
 from oauth2_provider.models import get_access_token_model
@@ -31,6 +31,7 @@ from .opaque_token import opaque_token_id
 from .request import (
     AUTHENTICATION,
     AUTHORIZATION,
+    DEVICE_GRANT,
     GRANTED,
     LATE_LINK,
     LINK,
@@ -126,7 +127,8 @@ def store_authorization(request: Request, *, expires_at: datetime, code: str | N
         code: the authorization code or device code that is exchanged for it.
 
     Returns:
-        Whether the authorization may have the token: ``False`` if it has ended or its code was exchanged before.
+        Whether the authorization may have the token: ``False`` if it has ended or its code was exchanged before. The
+        caller then raises an error that rolls back the transaction.
     """
     authorization = authorization_of(request)
     if authorization is None:
@@ -140,7 +142,17 @@ def store_authorization(request: Request, *, expires_at: datetime, code: str | N
         authorization.scopes = " ".join(request.scopes or ())
         authorization.resources = list(stored(request, GRANTED) or stored(request, "resource") or ())
         authorization.tokens_expire_at = authorization.expires_at = expires_at
-        authorization.save(force_insert=True)
+        device = stored(request, DEVICE_GRANT)
+        if device is not None:
+            # Only this row says that the device code is used, and the code may outlive the token.
+            authorization.expires_at = max(expires_at, device.expires)
+        try:
+            authorization.save(force_insert=True)
+        except IntegrityError:
+            if code is None:
+                raise
+            # Another request has stored the authorization of this code.
+            return False
         return True
     same = primary_rows(Authorization).filter(pk=authorization.pk, ended_at__isnull=True)
     changed = ["last_token_at", "family", "user_model", "user_key", "client_model", "client_key"]

@@ -65,20 +65,21 @@ def device(client, user):
     return lambda: client.token(DEVICE_CODE_GRANT, device_code=started["device_code"])
 
 
-# How many statements may be added to those of the toolkit, with one database and with two. A token of a user has two
-# more rows, of its authorization and of its link; the toolkit reads its rows again. A second database has a second
-# transaction. A device code brings its authorization, which is read, and is used up; the toolkit leaves it usable.
+# How many statements may be added to those of the toolkit, with one database and with two. For a token of a user, its
+# authorization is stored, which includes the link of the first token; the toolkit reads its rows again. A second
+# database has a second transaction. The authorization of a device code is read and used up; the toolkit reads its own
+# row twice, and leaves it usable.
 GRANTS = [
     (client_credentials, "client-credentials", 0, 0),
     (consent, "authorization-code", 0, 0),
-    (code, "authorization-code", -3, -1),
+    (code, "authorization-code", -4, -2),
     (refresh, "authorization-code", -2, 0),
-    (password, "password", 1, 3),
-    (implicit, "implicit", 1, 3),
-    (implicit_with_id_token, "implicit", -1, 1),
+    (password, "password", 0, 2),
+    (implicit, "implicit", 0, 2),
+    (implicit_with_id_token, "implicit", -2, 0),
     (hybrid, "openid-hybrid", 0, 2),
-    (hybrid_code, "openid-hybrid", -5, -3),
-    (device, DEVICE_CODE_GRANT, 2, 4),
+    (hybrid_code, "openid-hybrid", -6, -4),
+    (device, DEVICE_CODE_GRANT, 0, 2),
 ]
 
 

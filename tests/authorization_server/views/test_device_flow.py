@@ -10,11 +10,14 @@ import pytest
 from django.core.cache import caches
 from django.test import Client
 from django.utils import timezone
-from oauth2_provider.models import get_device_grant_model
+from oauth2_provider.models import get_access_token_model, get_device_grant_model, get_refresh_token_model
 
 from django_at_jwt.authorization_server.oauthlib_bridge.device_grant import is_polled_too_early
+from django_at_jwt.authorization_server.revocation.purge import purge_authorizations
 from django_at_jwt.authorization_server.toolkit import set_oauthlib_user_to_device_request_user
 from django_at_jwt.authorization_server.views import rate_limits
+from django_at_jwt.models import Authorization
+from django_at_jwt.validators import OAuth2Validator
 from tests.conftest import DEVICE_CODE_GRANT
 
 pytestmark = pytest.mark.django_db
@@ -112,6 +115,51 @@ class TestSlowDown:
         for _ in range(3):
             assert poll(other) == "invalid_grant"
         assert poll() == "authorization_pending"
+
+
+class TestUsedCode:
+    def test_cannot_be_used_again(self, poll, user):
+        approve(user)
+        assert [poll() for _ in range(3)] == [200, "expired_token", "expired_token"]
+        assert get_access_token_model().objects.count() == 1
+
+    def test_from_before_this_app(self, poll, user):
+        Authorization.objects.all().delete()
+        approve(user)
+        assert [poll() for _ in range(3)] == [200, "expired_token", "expired_token"]
+        assert get_access_token_model().objects.count() == 1
+
+    @pytest.mark.parametrize("is_from_before_this_app", [False, True])
+    def test_that_another_request_has_used_since_it_was_read(self, is_from_before_this_app, poll, user, monkeypatch):
+        if is_from_before_this_app:
+            Authorization.objects.all().delete()
+        approve(user)
+        save, answers = OAuth2Validator.save_bearer_token, []
+
+        def used_before_it_is_stored(*args, **kwargs):
+            if not answers:
+                answers.append(None)
+                answers[0] = poll()
+            return save(*args, **kwargs)
+
+        monkeypatch.setattr(OAuth2Validator, "save_bearer_token", used_before_it_is_stored)
+        assert poll() == "invalid_grant"
+        assert answers == [200]
+        assert [model.objects.count() for model in (Authorization, get_access_token_model())] == [1, 1]
+
+    def test_from_before_this_app_outlives_its_tokens(self, poll, user, settings):
+        settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "ACCESS_TOKEN_EXPIRE_SECONDS": 60}
+        Authorization.objects.all().delete()
+        rows().update(expires=timezone.now() + timedelta(hours=1))
+        approve(user)
+        assert poll() == 200
+        get_refresh_token_model().objects.all().delete()
+        authorization, passed = Authorization.objects.get(), timedelta(minutes=30)
+        authorization.expires_at -= passed
+        authorization.tokens_expire_at -= passed
+        authorization.save()
+        assert purge_authorizations().authorizations == 0
+        assert poll() == "expired_token"
 
 
 class TestDisclosure:
