@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.apps import apps as installed_apps
-from django.db import migrations, models
+from django.db import migrations, models, router
 from django.utils import timezone
 
 _BATCH = 500
@@ -16,7 +16,9 @@ def link_first_tokens(apps: Any, schema_editor: Any) -> None:
     from oauth2_provider.models import get_access_token_model
 
     using, last = schema_editor.connection.alias, 0
-    tokens = get_access_token_model()._default_manager
+    model = get_access_token_model()
+    # A replica may lag behind.
+    tokens = model._default_manager.using(router.db_for_write(model))
     links = apps.get_model("django_at_jwt", "IssuedToken")
     authorizations = apps.get_model("django_at_jwt", "Authorization").objects.using(using)
     live = authorizations.filter(first_token_expires_at__gt=timezone.now())
