@@ -6,20 +6,24 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.core.management.base import BaseCommand, CommandError
-from django.db.models import Count
+from django.db.models import Count, Q
 from django.utils import timezone
 from oauth2_provider.models import (
     get_access_token_model,
     get_application_model,
+    get_device_grant_model,
     get_grant_model,
     get_refresh_token_model,
 )
 
 from django_at_jwt.authorization_server.resource_servers import registry
+from django_at_jwt.authorization_server.revocation.rows import BATCH, end_device_codes, rows_in_batches
 from django_at_jwt.conf.oauth2_provider import CLIENT_SECRET_HASHER
 from django_at_jwt.core.quotation import quote
 from django_at_jwt.management.errors import as_command_error
 from django_at_jwt.management.output import count
+from django_at_jwt.models import Authorization
+from django_at_jwt.models.authorization import credential_hash
 from django_at_jwt.models.primary import primary_rows
 
 if TYPE_CHECKING:
@@ -30,14 +34,14 @@ if TYPE_CHECKING:
 
 
 class Command(BaseCommand):
-    """Remove the audience from the rows of live tokens, and report what else needs this app."""
+    """Remove the audience from the rows of live tokens, end used device codes, and report what else needs this app."""
 
     # The command runs while the checks report that parts of this app are missing.
     requires_system_checks = ()
     help = (
         "Removes the default resource from the rows of live tokens and codes. django-oauth-toolkit alone would refuse "
-        "them at its own endpoints, such as userinfo. Rows for other APIs are kept. Also reports the clients whose "
-        "secret only this app can verify. It can be run any number of times."
+        "them at its own endpoints, such as userinfo. Rows for other APIs are kept. Also ends device codes that were "
+        "used, and reports the clients whose secret only this app can verify. It can be run any number of times."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -62,11 +66,17 @@ class Command(BaseCommand):
             if not removed:
                 raise CommandError("There is no default resource, so no row was changed. Name one with --resource.")
             report = {kind: _remove(rows, removed, dry_run=dry_run) for kind, rows in _live_rows().items()}
+            used = _end_used_device_codes(dry_run=dry_run)
             keyed = primary_rows(get_application_model()).filter(client_secret__startswith=f"{CLIENT_SECRET_HASHER}$")
             secrets = keyed.count()
         changed = _in_words({kind: changes.changed for kind, changes in report.items()})
         self.stdout.write(f"{'Would remove' if dry_run else 'Removed'} the audience from {changed}.")
         self._write_kept(report)
+        if used:
+            self.stdout.write(
+                f"{'Would end' if dry_run else 'Ended'} {count(used, 'used device code')}, since django-oauth-toolkit "
+                "alone would accept a device code again."
+            )
         if secrets:
             self.stdout.write(
                 f"Only this app can verify the secret of {count(secrets, 'client')}: run check_client_secrets before "
@@ -118,3 +128,21 @@ def _remove(rows: QuerySet[Any], removed: set[str], *, dry_run: bool) -> _Change
         else:
             changed += rows.filter(resource=resources).update(resource=[])
     return _Changes(changed, kept)
+
+
+def _end_used_device_codes(*, dry_run: bool) -> int:
+    """End the device codes whose tokens were issued, with three statements for each thousand; return their number.
+
+    Only this app knows that they are used: django-oauth-toolkit's rows stay authorized.
+    """
+    model, ended = get_device_grant_model(), 0
+    usable = primary_rows(model).filter(status=model.AUTHORIZED, expires__gt=timezone.now())
+    for batch in rows_in_batches(usable.values_list("pk", "device_code", named=True), size=BATCH):
+        keys = {credential_hash(row.device_code): row.pk for row in batch}
+        exchanged = primary_rows(Authorization).filter(code_hash__in=keys, code_used_at__isnull=False)
+        hashes = set(exchanged.values_list("code_hash", flat=True))
+        used = [key for code_hash, key in keys.items() if code_hash in hashes]
+        if used and not dry_run:
+            end_device_codes(Q(pk__in=used))
+        ended += len(used)
+    return ended
