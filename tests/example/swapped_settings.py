@@ -15,6 +15,7 @@ from tests.swapped.settings import (  # noqa: F401 - these are the settings
     OAUTH2_PROVIDER_GRANT_MODEL,
     OAUTH2_PROVIDER_ID_TOKEN_MODEL,
     OAUTH2_PROVIDER_REFRESH_TOKEN_MODEL,
+    TOKEN_KEYS,
 )
 
 from .wider_settings import *  # noqa: F403

@@ -18,6 +18,8 @@ from oauth2_provider.models import (
     ApplicationManager,
 )
 
+from .token_keys import token_key
+
 
 class User(AbstractUser):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -43,6 +45,7 @@ class Grant(AbstractGrant):
 class AccessToken(AbstractAccessToken):
     updated = None
     modified = models.DateTimeField(auto_now=True)
+    id = token_key()
     note = models.TextField(blank=True)
 
 

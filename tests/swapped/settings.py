@@ -20,3 +20,4 @@ OAUTH2_PROVIDER_DEVICE_GRANT_MODEL = "swapped.DeviceGrant"
 DATABASES = {name: dj_database_url.parse("sqlite://:memory:") for name in ("default", "away")}
 DATABASE_ROUTERS = ["tests.swapped.router.AppsAwayRouter"]
 APPS_AWAY = {"django_at_jwt"}
+TOKEN_KEYS = "number"

@@ -10,6 +10,8 @@ import uuid
 from django.conf import settings
 from django.db import migrations, models
 
+from tests.swapped.token_keys import token_key
+
 
 class Migration(migrations.Migration):
 
@@ -113,7 +115,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='AccessToken',
             fields=[
-                ('id', models.BigAutoField(primary_key=True, serialize=False)),
+                ('id', token_key(serialize=False)),
                 ('token', models.TextField(verbose_name='token')),
                 ('token_checksum', oauth2_provider.models.TokenChecksumField(db_index=True, max_length=64, unique=True, verbose_name='token checksum')),
                 ('expires', models.DateTimeField(verbose_name='expires')),
