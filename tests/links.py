@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from django.db.models import Q
-
 from django_at_jwt.authorization_server.revocation.issued_tokens import stored_link
 from django_at_jwt.models import Authorization, IssuedToken
+from django_at_jwt.models.authorization import FIRST_TOKEN_FIELDS
 
 
 def link_of(token_id):
@@ -28,6 +27,4 @@ def expire_links(at):
 def forget_links():
     """Remove all links, as if the tokens were from before this app."""
     IssuedToken.objects.all().delete()
-    Authorization.objects.filter(~Q(first_token_id=None)).update(
-        first_token_id=None, first_token_kid=None, first_token_checksum=None, first_token_expires_at=None
-    )
+    Authorization.objects.update(**dict.fromkeys(FIRST_TOKEN_FIELDS))

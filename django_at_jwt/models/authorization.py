@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
 from django.db import models
 from django.utils import timezone
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import datetime
     from uuid import UUID
+
+
+FIRST_TOKEN_FIELDS: Final = ("first_token_id", "first_token_kid", "first_token_checksum", "first_token_expires_at")
 
 
 class EndReason(models.TextChoices):

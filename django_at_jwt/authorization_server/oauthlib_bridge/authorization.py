@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from contextlib import nullcontext
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from django.db import IntegrityError, router, transaction
 from django.db.models import Case, F, Value, When
@@ -23,7 +23,7 @@ from django_at_jwt.core.login import AuthenticationEvent
 from django_at_jwt.core.token_id import is_unstored
 from django_at_jwt.events import CredentialReused, emit
 from django_at_jwt.models import Authorization, IssuedToken
-from django_at_jwt.models.authorization import EndReason, credential_hash, reference_to
+from django_at_jwt.models.authorization import FIRST_TOKEN_FIELDS, EndReason, credential_hash, reference_to
 from django_at_jwt.models.instants import as_datetime
 from django_at_jwt.models.primary import primary_rows
 
@@ -48,9 +48,6 @@ if TYPE_CHECKING:
     from oauthlib.common import Request
 
     from django_at_jwt.core.profile import AccessTokenClaims
-
-
-_FIRST_TOKEN: Final = ("first_token_id", "first_token_kid", "first_token_checksum", "first_token_expires_at")
 
 
 class CodeReplayed(InvalidGrantError):
@@ -158,7 +155,7 @@ def store_authorization(request: Request, *, expires_at: datetime, code: str | N
     changed = ["last_token_at", "family", "user_model", "user_key", "client_model", "client_key"]
     if code is not None:
         same = same.filter(code_used_at__isnull=True)
-        changed += ["code_used_at", *_FIRST_TOKEN]
+        changed += ["code_used_at", *FIRST_TOKEN_FIELDS]
     # Consent stays valid when an API moves to a new identifier.
     resources = registry.current().registered(authorization.resources)
     if resources != authorization.resources:

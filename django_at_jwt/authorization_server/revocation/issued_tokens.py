@@ -18,6 +18,7 @@ from django_at_jwt.core.deny_list import DenyKind
 from django_at_jwt.core.quotation import is_storable, quote
 from django_at_jwt.core.token_id import LONGEST_TOKEN_ID, TokenId, is_unstored
 from django_at_jwt.models import Authorization, DenyListEntry, IssuedToken, SigningKey
+from django_at_jwt.models.authorization import FIRST_TOKEN_FIELDS
 from django_at_jwt.models.primary import primary_rows
 
 from .rows import BATCH, in_batches
@@ -65,7 +66,7 @@ def stored_link(token_id: str) -> IssuedToken | None:
 def link_of_row(row: Any) -> IssuedToken | None:
     """Return the link of the row of an access token, or ``None`` if the token is from before this app."""
     link = primary_rows(IssuedToken).filter(access_token=str(row.pk)).first()
-    if link is None:
+    if link is None and row.token_checksum:
         authorization = primary_rows(Authorization).filter(first_token_checksum=row.token_checksum).first()
         link = None if authorization is None else authorization.first_token(str(row.pk))
     return link
@@ -74,7 +75,8 @@ def link_of_row(row: Any) -> IssuedToken | None:
 def first_tokens(authorizations: QuerySet[Authorization]) -> list[IssuedToken]:
     """Return the links of the first tokens of authorizations. ``access_token`` is empty if the row is gone."""
     found: list[IssuedToken] = []
-    for batch in in_batches(authorizations.filter(first_token_id__isnull=False)):
+    rows_with_one = authorizations.filter(first_token_id__isnull=False)
+    for batch in in_batches(rows_with_one.only("identifier", "family", *FIRST_TOKEN_FIELDS)):
         checksums = [row.first_token_checksum for row in batch]
         rows = primary_rows(get_access_token_model()).filter(token_checksum__in=checksums)
         keys = dict(rows.values_list("token_checksum", "pk"))
