@@ -104,13 +104,12 @@ def store_first_token(request: Request, token: Mapping[str, Any], *, code: str |
         token: the token response.
         code: the authorization code or device code that is exchanged for it.
     """
-    authorization, raw = authorization_of(request), token["access_token"]
+    authorization, raw, expires_at = authorization_of(request), token["access_token"], expiry_of(token)
     is_before_code = is_authorization_request(request) and "code" in request.response_type.split()
     if authorization is not None and isinstance(raw, IssuedAccessToken) and not is_before_code:
         authorization.first_token_id, authorization.first_token_kid = raw.token_id, raw.kid
-        authorization.first_token_checksum = raw.row_checksum
-        authorization.first_token_expires_at = as_datetime(raw.expires_at)
-    return store_authorization(request, expires_at=expiry_of(token), code=code)
+        authorization.first_token_checksum, authorization.first_token_expires_at = raw.row_checksum, expires_at
+    return store_authorization(request, expires_at=expires_at, code=code)
 
 
 def store_authorization(request: Request, *, expires_at: datetime, code: str | None = None) -> bool:

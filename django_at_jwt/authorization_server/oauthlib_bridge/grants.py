@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID, uuid4
 
 from django.views.decorators.debug import sensitive_variables
@@ -61,9 +61,6 @@ if TYPE_CHECKING:
 
 
 logger = logging.getLogger("django_at_jwt")
-
-# The parameters of the grants that exchange a code.
-_CODES: Final = {AUTHORIZATION_CODE: "code", DEVICE_CODE: "device_code"}
 
 
 class GrantStorageMixin:
@@ -250,8 +247,7 @@ def _use_grant(request: Request, token: dict[str, Any]) -> None:
     grant, authorization = token_grant(request), authorization_of(request)
     if authorization is not None and token.get("refresh_token"):
         authorization.family = uuid4()
-    parameter = _CODES.get(grant or "")
-    code = None if parameter is None else getattr(request, parameter)
+    code = request.code if grant == AUTHORIZATION_CODE else request.device_code if grant == DEVICE_CODE else None
     may_have_token = store_first_token(request, token, code=code)
     if grant == AUTHORIZATION_CODE:
         codes = get_grant_model().objects.filter(code=code, application=request.client)
