@@ -103,9 +103,9 @@ class Authorization(models.Model):
 
     ``code_hash`` identifies the code or device code, also after its exchange, and ``family`` the refresh tokens.
 
-    The link between the first access token and its row is part of this row, and stored in the same statement. The row
-    of the token is known by its checksum, since its primary key does not exist yet. Later tokens have an
-    :class:`~django_at_jwt.models.IssuedToken`.
+    If the first access token is a JWT, the link between it and its row is part of this row, and stored in the same
+    statement. The row of the token is known by its checksum, since its primary key does not exist yet. All other tokens
+    have an :class:`~django_at_jwt.models.IssuedToken`.
     """
 
     identifier = models.CharField(_("identifier"), max_length=32, default=new_identifier, editable=False)
@@ -178,7 +178,7 @@ class Authorization(models.Model):
         row.set_client(client)
         return row
 
-    def first_token(self, access_token: str) -> IssuedToken:
+    def first_link(self, access_token: str) -> IssuedToken:
         """Return the link of the first access token, unsaved.
 
         Args:

@@ -14,7 +14,7 @@ from django_at_jwt.core.token_id import LONGEST_TOKEN_ID
 class IssuedToken(models.Model):
     """The ``jti`` and the authorization of a row in django-oauth-toolkit's access token table.
 
-    The first token of an authorization has no row here: its link is part of the authorization.
+    The first token of an authorization has no row here if it is a JWT: its link is part of the authorization.
 
     There is no foreign key: that table may be in another database. The row of a token does not name it otherwise, since
     it only stores the hash of the token, and a token may have several valid signatures.

@@ -16,7 +16,7 @@ from oauth2_provider.models import get_access_token_model, get_refresh_token_mod
 
 from django_at_jwt.authorization_server.revocation.authorizations import lock_authorizations
 from django_at_jwt.authorization_server.revocation.entries import deny_tokens
-from django_at_jwt.authorization_server.revocation.issued_tokens import first_tokens
+from django_at_jwt.authorization_server.revocation.issued_tokens import first_links
 from django_at_jwt.authorization_server.revocation.revoke import end_authorizations, one_transaction
 from django_at_jwt.authorization_server.revocation.rows import (
     access_token_keys,
@@ -155,7 +155,7 @@ def _deny_tokens_of_other_keys(authorizations: QuerySet[Authorization], kid: str
     links = primary_rows(IssuedToken).filter(authorization__in=identifiers, expires_at__gt=now)
     others = [
         *links.exclude(kid=kid),
-        *first_tokens(authorizations.filter(first_token_expires_at__gt=now).exclude(first_token_kid=kid)),
+        *first_links(authorizations.filter(first_token_expires_at__gt=now).exclude(first_token_kid=kid)),
     ]
     if others:
         deny_tokens(((link.token_id, link.expires_at) for link in others), reason=EndReason.KEY_REVOKED)

@@ -57,7 +57,8 @@ class Superseded(NamedTuple):
 
     Attributes:
         replaced: whether it ended the former access token, whose row can then be overwritten.
-        link: the former access token's link to its ``jti``, which the new one takes over if it replaces the token.
+        link: the former access token's link to its ``jti``, which the new one takes over if it replaces the token;
+            unsaved if that was the first token.
     """
 
     replaced: bool
@@ -104,7 +105,7 @@ def end_replaced(
     Args:
         replaced: the access token of the refresh token.
         audience: the registered identifiers of the APIs of the new access token.
-        authorization: that of the family. Its first token stays the same, so it may be stale.
+        authorization: that of the family. It may be stale: its identifier and its first token never change.
         ends_used: whether to end the refresh token itself.
         keeps_row: whether to leave the row of ``replaced`` to be overwritten, rather than delete it.
     """
@@ -116,8 +117,7 @@ def end_replaced(
     found = primary_rows(IssuedToken).filter(Q(access_token=str(own_key)) | may_be_accepted)
     links = {link.access_token: link for link in (*found, *_first_link(authorization, replaced, accepted_after))}
     ended = _lock_superseded(replaced, links.keys(), of_siblings, audience)
-    ended_keys = {str(key) for key in ended}
-    ended_links = [link for key, link in links.items() if key in ended_keys]
+    ended_links = [links[str(key)] for key in ended if str(key) in links]
     deny_tokens(
         (
             (link.token_id, link.expires_at)
@@ -136,7 +136,8 @@ def end_replaced(
     kept = {own_key, *of_siblings} - ended.keys()
     if kept:
         get_access_token_model().objects.filter(pk__in=kept).update(source_refresh_token=None)
-    deleted = [link.pk for link in found if link.access_token in ended_keys - {str(own_key)}]
+    # That of the first token is part of the authorization, and has no key.
+    deleted = [link.pk for link in ended_links if link.pk and link.access_token != str(own_key)]
     if deleted:
         IssuedToken.objects.filter(pk__in=deleted).delete()
     return Superseded(replaced=own_key in ended, link=links.get(str(own_key)))
@@ -146,10 +147,10 @@ def _first_link(authorization: Authorization, replaced: Any, accepted_after: dat
     """Yield the link of the authorization's first token, if it is the replaced one or may still be accepted."""
     checksum, expires_at = authorization.first_token_checksum, authorization.first_token_expires_at
     if checksum == replaced.token_checksum:
-        yield authorization.first_token(str(replaced.pk))
+        yield authorization.first_link(str(replaced.pk))
     elif expires_at is not None and expires_at > accepted_after:
         for key in primary_rows(get_access_token_model()).filter(token_checksum=checksum).values_list("pk", flat=True):
-            yield authorization.first_token(str(key))
+            yield authorization.first_link(str(key))
 
 
 def _lock_superseded(

@@ -8,16 +8,16 @@ from django.db.models import Q
 from django.utils import timezone
 from oauth2_provider.models import get_access_token_model, get_refresh_token_model
 
-from django_at_jwt.models import IssuedToken
 from django_at_jwt.models.primary import primary_rows
 
 from .authorizations import live_authorizations_of_client, live_authorizations_of_users
+from .issued_tokens import access_tokens_of
 from .rows import access_tokens_of_users, access_tokens_with, in_batches, of_users
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from django_at_jwt.models import Authorization
+    from django_at_jwt.models import Authorization, IssuedToken
 
 
 class TokenCounts(NamedTuple):
@@ -52,9 +52,7 @@ def tokens_of_authorization(row: Authorization) -> TokenCounts:
     if row.ended_at is not None:
         return TokenCounts()
     of_family = Q(token_family=row.family) if row.family else Q(pk__in=[])
-    links = primary_rows(IssuedToken).filter(authorization=row.identifier, expires_at__gt=timezone.now())
-    keys = {*links.values_list("access_token", flat=True), *map(str, access_tokens_with(of_family))}
-    access_tokens = Q(pk__in=keys) | Q(token_checksum=row.first_token_checksum)
+    access_tokens = access_tokens_of(row) | Q(pk__in=access_tokens_with(of_family))
     return _counted(1, access_tokens=access_tokens, refresh_tokens=of_family)
 
 

@@ -1,7 +1,7 @@
 """Find access tokens that the issuer has stored, and when the last of all expires.
 
-The link between a token and its row is an :class:`~django_at_jwt.models.IssuedToken` or, for the first token of an
-authorization, part of the authorization. The functions here return both kinds as the former.
+The link between a token and its row is an :class:`~django_at_jwt.models.IssuedToken` or, for a JWT that is the first
+token of an authorization, part of the authorization. The functions here return both kinds as the former.
 """
 
 from __future__ import annotations
@@ -58,21 +58,30 @@ def stored_link(token_id: str) -> IssuedToken | None:
     """Return the link of the token with a ``jti``, or ``None``. ``access_token`` is empty if its row is gone."""
     link = primary_rows(IssuedToken).filter(token_id=token_id).first()
     if link is None:
+        # By the identifier too: the column of the jti has no index.
         named = primary_rows(Authorization).filter(identifier=_named(token_id), first_token_id=token_id)
-        link = next(iter(first_tokens(named)), None)
+        link = next(iter(first_links(named)), None)
     return link
 
 
 def link_of_row(row: Any) -> IssuedToken | None:
     """Return the link of the row of an access token, or ``None`` if the token is from before this app."""
     link = primary_rows(IssuedToken).filter(access_token=str(row.pk)).first()
-    if link is None and row.token_checksum:
+    if link is None:
         authorization = primary_rows(Authorization).filter(first_token_checksum=row.token_checksum).first()
-        link = None if authorization is None else authorization.first_token(str(row.pk))
+        link = None if authorization is None else authorization.first_link(str(row.pk))
     return link
 
 
-def first_tokens(authorizations: QuerySet[Authorization]) -> list[IssuedToken]:
+def access_tokens_of(authorization: Authorization) -> Q:
+    """Return the condition for the rows of an authorization's access tokens, expired ones included."""
+    links = primary_rows(IssuedToken).filter(authorization=authorization.identifier)
+    # Each row has a checksum, so no row matches an authorization whose first token has no link.
+    is_first = Q(token_checksum=authorization.first_token_checksum)
+    return is_first | Q(pk__in=list(links.values_list("access_token", flat=True)))
+
+
+def first_links(authorizations: QuerySet[Authorization]) -> list[IssuedToken]:
     """Return the links of the first tokens of authorizations. ``access_token`` is empty if the row is gone."""
     found: list[IssuedToken] = []
     rows_with_one = authorizations.filter(first_token_id__isnull=False)
@@ -80,7 +89,7 @@ def first_tokens(authorizations: QuerySet[Authorization]) -> list[IssuedToken]:
         checksums = [row.first_token_checksum for row in batch]
         rows = primary_rows(get_access_token_model()).filter(token_checksum__in=checksums)
         keys = dict(rows.values_list("token_checksum", "pk"))
-        found.extend(row.first_token(str(keys.get(row.first_token_checksum, ""))) for row in batch)
+        found.extend(row.first_link(str(keys.get(row.first_token_checksum, ""))) for row in batch)
     return found
 
 
@@ -102,7 +111,7 @@ def links_of(identifier: str) -> list[IssuedToken]:
     named = Q(token_id=identifier) | Q(authorization=identifier)
     latest = list(primary_rows(IssuedToken).filter(named).order_by("-pk")[: BATCH - 1])
     named = Q(identifier=identifier) | Q(identifier=_named(identifier), first_token_id=identifier)
-    return [*latest, *first_tokens(primary_rows(Authorization).filter(named))]
+    return [*latest, *first_links(primary_rows(Authorization).filter(named))]
 
 
 def is_live(link: IssuedToken) -> bool:

@@ -36,7 +36,7 @@ from .authorizations import (
     lock_authorizations,
 )
 from .entries import deny_audience, deny_authorizations, deny_client, deny_tokens, shorten_audience_entries
-from .issued_tokens import is_live, issued_token, latest_expiry
+from .issued_tokens import access_tokens_of, is_live, issued_token, latest_expiry
 from .rows import (
     access_tokens_of_users,
     access_tokens_with,
@@ -251,10 +251,8 @@ def _has_live_tokens(authorization: Authorization) -> bool:
     refresh_tokens = primary_rows(get_refresh_token_model()).filter(revoked__isnull=True)
     if authorization.family is not None and refresh_tokens.filter(token_family=authorization.family).exists():
         return True
-    links = primary_rows(IssuedToken).filter(authorization=authorization.identifier).exclude(access_token="")
-    own = Q(pk__in=list(links.values_list("access_token", flat=True)))
-    own |= Q(token_checksum=authorization.first_token_checksum)
-    return bool(primary_rows(get_access_token_model()).filter(own, expires__gt=timezone.now()).exists())
+    access_tokens = primary_rows(get_access_token_model()).filter(expires__gt=timezone.now())
+    return bool(access_tokens.filter(access_tokens_of(authorization)).exists())
 
 
 def one_transaction() -> ExitStack:

@@ -21,6 +21,7 @@ from oauth2_provider.models import (
 
 from django_at_jwt.authorization_server.revocation import revoke
 from django_at_jwt.authorization_server.revocation.entries import deny_tokens
+from django_at_jwt.authorization_server.revocation.impact import TokenCounts, tokens_of_authorization
 from django_at_jwt.events import CredentialReused
 from django_at_jwt.models import Authorization, DenyListEntry, IssuedToken, SigningKey
 from django_at_jwt.models.authorization import EndReason, credential_hash
@@ -37,6 +38,11 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("keys_made_quickly"
 @pytest.fixture
 def tokens(web, user, signing_keys):
     return granted(web, web.code_flow(user))
+
+
+def live_access_tokens():
+    """Return the primary keys of unexpired rows."""
+    return list(get_access_token_model().objects.filter(expires__gt=timezone.now()).values_list("pk", flat=True))
 
 
 @pytest.fixture
@@ -150,10 +156,13 @@ class TestAuthorization:
         assert revoke_authorization(tokens.authorization.identifier) == 1
         assert not tokens.is_live()
 
-    def test_ends_tokens_that_no_refresh_token_refers_to(self, tokens):
+    def test_ends_tokens_that_no_refresh_token_refers_to(self, tokens, settings):
+        settings.AT_JWT = {**settings.AT_JWT, "REVOKE_SUPERSEDED_TOKENS": False}
+        tokens.refresh()
         get_refresh_token_model().objects.update(access_token=None)
+        assert tokens_of_authorization(tokens.authorization) == TokenCounts(1, access_tokens=2, refresh_tokens=1)
         assert revoke_authorization(tokens.authorization.identifier) == 1
-        assert not tokens.is_live()
+        assert live_access_tokens() == []
 
     def test_codes_of_other_authorizations_live_on(self, web, user, tokens):
         code = web.authorize(user)["code"]
@@ -201,6 +210,18 @@ class TestToken:
         authorization = Authorization.objects.get()
         assert authorization.end_reason == EndReason.ADMINISTRATOR
         assert ("authorization", authorization.identifier) in entries()
+
+    @pytest.mark.parametrize("is_first", [True, False], ids=["the first", "a later one"])
+    def test_leaves_its_authorization_if_that_has_another_access_token(self, is_first, tokens, settings):
+        settings.AT_JWT = {**settings.AT_JWT, "REVOKE_SUPERSEDED_TOKENS": False}
+        later = granted(tokens.client, tokens.refresh())
+        get_refresh_token_model().objects.update(revoked=timezone.now(), access_token=None)
+        revoked, other = (tokens, later) if is_first else (later, tokens)
+        assert revoke_token(revoked.token_id) is True
+        assert Authorization.objects.get().ended_at is None
+        assert live_access_tokens() == [other.access_token.pk]
+        assert revoke_token(other.token_id) is True
+        assert Authorization.objects.get().ended_at is not None
 
     @pytest.mark.parametrize("rotates", [True, False], ids=["rotation", "no rotation"])
     def test_next_refresh_is_not_reported_as_reuse(self, rotates, web, user, settings, events):
