@@ -221,14 +221,15 @@ def test_key_without_live_tokens_costs_no_query(signing_keys, admin_client):
     def counts():
         with captured_statements() as statements:
             assert admin_client.get(LIST).status_code == 200
-        return sum(IssuedToken._meta.db_table in statement for statement in statements)
+        return sum(IssuedToken._meta.db_table in each or "first_token_kid" in each for each in statements)
 
-    assert counts() == 1
+    # One for first tokens, and one for the others.
+    assert counts() == 2
     begun = now - timedelta(days=9)
     retained = {"announced_at": begun, "signing_at": begun, "retained_at": begun, "retired_at": now + timedelta(days=9)}
     for last, expected in ((now + timedelta(hours=1), 1), (now - timedelta(hours=1), 0), (None, 0)):
         SigningKey.objects.update(last_token_expires_at=last, **retained)
-        assert counts() == expected * len(signing_keys)
+        assert counts() == 2 * expected * len(signing_keys)
     SigningKey.objects.update(last_token_expires_at=now + timedelta(hours=1), revoked_at=now)
     assert counts() == 0
 

@@ -156,7 +156,7 @@ class SigningKeyAdmin(ReadOnlyModelAdmin):
     def live_tokens(self, key: SigningKey) -> int:
         """Return how many unexpired tokens the key may have signed, including tokens that were revoked one by one.
 
-        A revoked key has none. Keys without live tokens cost no query, others two that read an index only.
+        A revoked key has none. Keys without live tokens cost no query, others two, each of which reads only an index.
         """
         now = timezone.now()
         state = key.state_at(now)
