@@ -22,6 +22,7 @@ from django_at_jwt.admin.revocation import admin as deny_list_admin
 from django_at_jwt.admin.revocation import pages as revocation_pages
 from django_at_jwt.admin_mixins import LogOutEverywhereMixin
 from django_at_jwt.authorization_server.revocation import receivers
+from django_at_jwt.authorization_server.revocation.authorizations import authorizations_of_access_tokens
 from django_at_jwt.authorization_server.views import account
 from django_at_jwt.models import Authorization
 from django_at_jwt.models.authorization import EndReason
@@ -119,6 +120,13 @@ def assert_authorization_is_locked_first(statements):
     if connection.features.has_select_for_update:
         before = [each for each in before if "FOR UPDATE" in each]
     assert before
+
+
+@pytest.mark.parametrize("is_first", [True, False], ids=["the first", "a later one"])
+def test_authorization_is_found_by_an_access_token_without_a_refresh_token(is_first, tokens):
+    token = tokens if is_first else granted(tokens.client, tokens.refresh())
+    get_refresh_token_model().objects.update(access_token=None)
+    assert authorizations_of_access_tokens([token.access_token.pk]).get() == tokens.authorization
 
 
 @pytest.mark.django_db(transaction=True)
