@@ -274,12 +274,16 @@ class TestSupersession:
         assert denied(first)
         assert live_access_tokens() == sorted(map(row_of, (second, third)))
 
-    def test_expired_token_needs_no_entry(self, rotating, signing_keys, web, user):
-        first = web.code_flow(user).json()
+    @pytest.mark.parametrize("is_first", [True, False], ids=["the first", "a later one"])
+    def test_expired_token_needs_no_entry(self, is_first, rotating, signing_keys, web, user):
+        expired = web.code_flow(user).json()
+        if not is_first:
+            expired = refresh(web, expired)
+            DenyListEntry.objects.all().delete()
         expire_links(timezone.now() - timedelta(seconds=601))
-        second = refresh(web, first)
+        current = refresh(web, expired)
         assert not DenyListEntry.objects.exists()
-        assert IssuedToken.objects.get().token_id == str(token_id_of(second))
+        assert IssuedToken.objects.get().token_id == str(token_id_of(current))
 
     def test_can_be_switched_off(self, rotating, both, web, settings):
         settings.AT_JWT = {**settings.AT_JWT, "REVOKE_SUPERSEDED_TOKENS": False}
