@@ -281,12 +281,21 @@ class TestRefreshTokensAfterwards:
         assert not get_access_token_model().objects.filter(expires__gt=timezone.now()).exists()
 
     @pytest.mark.parametrize("option", ["--revoke-refresh-tokens", "--revoke-all-refresh-tokens"])
-    def test_tokens_of_other_keys_end_with_their_authorization(self, option, leaked, web, user, settings):
+    @pytest.mark.parametrize("is_first", [True, False], ids=["the first", "a later one"])
+    def test_tokens_of_other_keys_end_with_their_authorization(self, is_first, option, leaked, web, user, settings):
+        def refresh(answer, resource):
+            return web.token("refresh_token", refresh_token=answer["refresh_token"], resource=resource).json()
+
         both = [settings.API, settings.REPORTS]
         answer = web.code_flow(user, resource=both, exchange={"resource": settings.REPORTS}).json()
         # As if it were of the key before.
-        Authorization.objects.update(first_token_kid="another")
-        web.token("refresh_token", refresh_token=answer["refresh_token"], resource=settings.API)
+        if is_first:
+            Authorization.objects.update(first_token_kid="another")
+        else:
+            answer = refresh(answer, settings.REPORTS)
+            IssuedToken.objects.update(kid="another")
+            DenyListEntry.objects.all().delete()
+        refresh(answer, settings.API)
         assert "Refresh tokens revoked: 1." in revoke(leaked.kid, option)
         assert [row.value for row in DenyListEntry.objects.all()] == [decoded(answer["access_token"])[1]["jti"]]
         assert not get_access_token_model().objects.filter(expires__gt=timezone.now()).exists()
