@@ -31,7 +31,6 @@ from .opaque_token import opaque_token_id
 from .request import (
     AUTHENTICATION,
     AUTHORIZATION,
-    DEVICE_GRANT,
     GRANTED,
     LATE_LINK,
     LINK,
@@ -138,10 +137,6 @@ def store_authorization(request: Request, *, expires_at: datetime, code: str | N
         authorization.scopes = " ".join(request.scopes or ())
         authorization.resources = list(stored(request, GRANTED) or stored(request, "resource") or ())
         authorization.tokens_expire_at = authorization.expires_at = expires_at
-        device = stored(request, DEVICE_GRANT)
-        if device is not None:
-            # Only this row says that the device code is used, and the code may outlive the token.
-            authorization.expires_at = max(expires_at, device.expires)
         try:
             authorization.save(force_insert=True)
         except IntegrityError:

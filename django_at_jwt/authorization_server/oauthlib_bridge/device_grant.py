@@ -26,7 +26,7 @@ from django_at_jwt.core.grant_types import DEVICE_CODE
 from django_at_jwt.models import Authorization
 
 from .authorization import attach_authorization
-from .request import AUTHORIZATION, DEVICE_CODE_ROW, DEVICE_GRANT, stored
+from .request import AUTHORIZATION, DEVICE_CODE_ROW, DEVICE_GRANT, LACKS_USER, stored
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,6 +72,7 @@ class DeviceGrantMixin:
                 raise ExpiredTokenError(request=request)
             request.user = device.user
             setattr(request, DEVICE_GRANT, device)
+            setattr(request, LACKS_USER, authorization is None or not authorization.user_key)
             attach_authorization(request, authorization)
         return allowed
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID, uuid4
 
 from django.views.decorators.debug import sensitive_variables
-from oauth2_provider.models import get_grant_model
+from oauth2_provider.models import get_device_grant_model, get_grant_model
 from oauth2_provider.settings import oauth2_settings
 from oauthlib.oauth2 import InvalidGrantError
 
@@ -47,6 +47,7 @@ from .request import (
     CODE_USED,
     GRANTED,
     ISSUED,
+    LACKS_USER,
     LATE_LINK,
     LIFETIME,
     stored,
@@ -256,3 +257,9 @@ def _use_grant(request: Request, token: dict[str, Any]) -> None:
         setattr(request, CODE_USED, True)
     elif not may_have_token:
         raise InvalidGrantError("The authorization has ended, or its device code was used.", request=request)
+    elif grant == DEVICE_CODE and stored(request, LACKS_USER):
+        # Revoking the tokens of the user has ended the device code, but has not found the authorization.
+        device_codes = get_device_grant_model()
+        approved = device_codes.objects.filter(device_code=code, status=device_codes.AUTHORIZED)
+        if not approved.update(status=device_codes.EXPIRED):
+            raise InvalidGrantError("The device code was ended by another request.", request=request)

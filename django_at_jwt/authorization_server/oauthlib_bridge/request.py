@@ -25,6 +25,8 @@ CODE_USED: Final = "at_jwt_code_used"
 # The row of DOT's device grant model: found for a site's own steps, and validated as the client's.
 DEVICE_CODE_ROW: Final = "at_jwt_device_code_row"
 DEVICE_GRANT: Final = "at_jwt_device_grant"
+# bool: whether the authorization of the device code does not name its user yet.
+LACKS_USER: Final = "at_jwt_lacks_user"
 # Authorization, possibly unsaved, or None: that of the code, device code or refresh token, or a new one.
 AUTHORIZATION: Final = "at_jwt_authorization"
 # AuthenticationEvent or None: the login that the token describes.

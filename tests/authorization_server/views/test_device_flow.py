@@ -17,6 +17,7 @@ from django_at_jwt.authorization_server.revocation.purge import purge_authorizat
 from django_at_jwt.authorization_server.toolkit import set_oauthlib_user_to_device_request_user
 from django_at_jwt.authorization_server.views import rate_limits
 from django_at_jwt.models import Authorization
+from django_at_jwt.revocation import revoke_user
 from django_at_jwt.validators import OAuth2Validator
 from tests.conftest import DEVICE_CODE_GRANT
 
@@ -147,18 +148,29 @@ class TestUsedCode:
         assert answers == [200]
         assert [model.objects.count() for model in (Authorization, get_access_token_model())] == [1, 1]
 
-    def test_from_before_this_app_outlives_its_tokens(self, poll, user, settings):
-        settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "ACCESS_TOKEN_EXPIRE_SECONDS": 60}
+    @pytest.mark.parametrize("is_from_before_this_app", [False, True])
+    def test_that_was_ended_since_it_was_read(self, is_from_before_this_app, poll, user, monkeypatch):
+        if is_from_before_this_app:
+            Authorization.objects.all().delete()
+        approve(user)
+        save = OAuth2Validator.save_bearer_token
+
+        def ended_before_it_is_stored(*args, **kwargs):
+            revoke_user(user)
+            return save(*args, **kwargs)
+
+        monkeypatch.setattr(OAuth2Validator, "save_bearer_token", ended_before_it_is_stored)
+        assert poll() == "invalid_grant"
+        assert not get_access_token_model().objects.exists()
+
+    def test_from_before_this_app_stays_used_after_a_purge(self, poll, user):
         Authorization.objects.all().delete()
-        rows().update(expires=timezone.now() + timedelta(hours=1))
         approve(user)
         assert poll() == 200
         get_refresh_token_model().objects.all().delete()
-        authorization, passed = Authorization.objects.get(), timedelta(minutes=30)
-        authorization.expires_at -= passed
-        authorization.tokens_expire_at -= passed
-        authorization.save()
-        assert purge_authorizations().authorizations == 0
+        passed = timezone.now() - timedelta(minutes=30)
+        Authorization.objects.update(expires_at=passed, tokens_expire_at=passed)
+        assert purge_authorizations().authorizations == 1
         assert poll() == "expired_token"
 
 
