@@ -164,7 +164,9 @@ def link_token(request: Request, row: Any, token: Mapping[str, Any]) -> None:
     """Store which ``jti``, signing key and authorization the row of an access token has, unless it is the first one."""
     raw, authorization = token["access_token"], authorization_of(request)
     is_signed = isinstance(raw, IssuedAccessToken)
-    if is_signed and authorization is not None and authorization.first_token_id == raw.token_id:
+    is_first = is_signed and authorization is not None and authorization.first_token_id == raw.token_id
+    # A site may store another value than the token, and so another checksum.
+    if is_first and row.token_checksum == raw.row_checksum:
         return
     # A refresh hands on the link of the access token that it replaces.
     link: IssuedToken = stored(request, LINK) or IssuedToken()

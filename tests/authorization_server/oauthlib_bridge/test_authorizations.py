@@ -16,15 +16,17 @@ from oauth2_provider.oauth2_validators import OAuth2Validator
 from django_at_jwt.authorization_server.oauthlib_bridge import refresh_grant
 from django_at_jwt.authorization_server.oauthlib_bridge.authorization import end_replayed_code
 from django_at_jwt.authorization_server.oauthlib_bridge.opaque_token import read_opaque_token
+from django_at_jwt.authorization_server.revocation.issued_tokens import link_of_row
 from django_at_jwt.authorization_server.revocation.revoke import end_authorizations
 from django_at_jwt.core.token_id import LONGEST_TOKEN_ID, TokenId
 from django_at_jwt.core.verifier import Expectations
 from django_at_jwt.models import Authorization, DenyListEntry, IssuedToken
-from django_at_jwt.models.authorization import EndReason
+from django_at_jwt.models.authorization import EndReason, credential_hash
+from django_at_jwt.revocation import revoke_token
 from tests.conftest import DEVICE_CODE_GRANT, decoded
 from tests.links import expire_links, link_of, number_of_links
 from tests.openid_connect import OPENID_CONNECT
-from tests.site.validators import RecordingValidator
+from tests.site.validators import RecordingValidator, SiteValidator
 
 pytestmark = pytest.mark.django_db
 HYBRID = {"response_type": "code id_token token", "scope": "openid read write"}
@@ -134,6 +136,20 @@ class TestGrants:
         ids = [token_id_of(web.code_flow(user).json()) for _ in range(3)]
         assert len({each.authorization for each in ids}) == len({each.random for each in ids}) == 3
 
+    def test_validator_that_stores_another_value(self, signing_keys, web, user, settings):
+        validator = f"{__name__}.StoresAnotherValue"
+        settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "OAUTH2_VALIDATOR_CLASS": validator}
+        answer = web.code_flow(user).json()
+        row, token_id = get_access_token_model().objects.get(), token_id_of(answer)
+        assert row.token_checksum != credential_hash(answer["access_token"])
+        assert link_of(token_id).access_token == str(row.pk)
+        assert link_of_row(row).token_id == str(token_id)
+        assert revoke_token(str(token_id))
+        row.refresh_from_db()
+        assert row.expires <= timezone.now()
+        refused = web.token("refresh_token", refresh_token=answer["refresh_token"])
+        assert refused.json()["error"] == "invalid_grant"
+
     def test_parameters_cannot_choose_it(self, signing_keys, web, user):
         forged = {
             "at_jwt_authorization": "x",
@@ -147,6 +163,15 @@ class TestGrants:
         refreshed = web.token("refresh_token", refresh_token=answer["refresh_token"], **forged).json()
         assert token_id_of(refreshed).authorization == row.identifier
         assert web.exchange(code, **forged).json()["error"] == "invalid_grant"
+
+
+class StoresAnotherValue(SiteValidator):
+    """Stores another value than an access token, as a site does that encrypts it, and so another checksum."""
+
+    def _set_token_value(self, token_instance, raw_token):
+        super()._set_token_value(token_instance, raw_token)
+        if isinstance(token_instance, get_access_token_model()):
+            token_instance._raw_token = f"at the site: {raw_token}"
 
 
 def approve(device, started, user):
