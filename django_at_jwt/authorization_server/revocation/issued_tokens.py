@@ -66,11 +66,11 @@ def stored_link(token_id: str) -> IssuedToken | None:
 
 def link_of_row(row: Any) -> IssuedToken | None:
     """Return the link of the row of an access token, or ``None`` if the token is from before this app."""
-    link = primary_rows(IssuedToken).filter(access_token=str(row.pk)).first()
-    if link is None:
-        authorization = primary_rows(Authorization).filter(first_token_checksum=row.token_checksum).first()
-        link = None if authorization is None else authorization.first_link(str(row.pk))
-    return link
+    # First by the checksum: if only the tokens were restored from a backup, their primary keys are given again.
+    authorization = primary_rows(Authorization).filter(first_token_checksum=row.token_checksum).first()
+    if authorization is not None:
+        return authorization.first_link(str(row.pk))
+    return primary_rows(IssuedToken).filter(access_token=str(row.pk)).first()
 
 
 def access_tokens_of(authorization: Authorization) -> Q:

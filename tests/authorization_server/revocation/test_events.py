@@ -33,7 +33,7 @@ from django_at_jwt.authorization_server.revocation.issued_tokens import stored_l
 from django_at_jwt.core.deny_list import DenyKind, DenyList
 from django_at_jwt.core.errors import TokenRejected
 from django_at_jwt.events import TokensRevoked
-from django_at_jwt.models import Authorization, DenyListEntry, ResourceServer
+from django_at_jwt.models import Authorization, DenyListEntry, IssuedToken, ResourceServer
 from django_at_jwt.models.authorization import EndReason, credential_hash
 from django_at_jwt.models.change_times import last_change
 from django_at_jwt.models.primary import primary_rows
@@ -100,6 +100,18 @@ class TestRevocationEndpoint:
         assert two.is_live()
 
     def test_access_token_without_a_refresh_token_ends_its_authorization(self, web, tokens):
+        get_refresh_token_model().objects.filter(pk=tokens.refresh_token.pk).update(access_token=None)
+        revoke(web, tokens.response["access_token"])
+        assert_ended(tokens, EndReason.TOKEN_REVOKED)
+
+    def test_link_of_a_former_row_with_the_same_key_is_not_taken(self, web, tokens, other):
+        # As after only the tokens were restored from a backup.
+        IssuedToken.objects.create(
+            access_token=str(tokens.access_token.pk),
+            token_id="made-up",
+            authorization=other.authorization.identifier,
+            expires_at=tokens.access_token.expires,
+        )
         get_refresh_token_model().objects.filter(pk=tokens.refresh_token.pk).update(access_token=None)
         revoke(web, tokens.response["access_token"])
         assert_ended(tokens, EndReason.TOKEN_REVOKED)
