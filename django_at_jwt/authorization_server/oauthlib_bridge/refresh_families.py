@@ -115,7 +115,8 @@ def end_replaced(
     may_be_accepted = Q(authorization=identifier, has_refresh_token=True, expires_at__gt=accepted_after)
     # Not locked: MariaDB would lock gaps, and with them the links of other authorizations.
     found = primary_rows(IssuedToken).filter(Q(access_token=str(own_key)) | may_be_accepted)
-    links = {link.access_token: link for link in (*found, *_first_link(authorization, replaced, accepted_after))}
+    # Last those found, since another request may have overwritten the row of the first token since it was read.
+    links = {link.access_token: link for link in (*_first_link(authorization, replaced, accepted_after), *found)}
     ended = _lock_superseded(replaced, links.keys(), of_siblings, audience)
     ended_links = [links[str(key)] for key in ended if str(key) in links]
     deny_tokens(

@@ -299,6 +299,24 @@ class TestSupersession:
         assert denied(first)
         assert live_access_tokens() == sorted(map(row_of, (second, third)))
 
+    def test_row_that_another_request_has_overwritten_since_it_was_read(
+        self, signing_keys, web, user, settings, monkeypatch
+    ):
+        first, save, answers = web.code_flow(user).json(), OAuth2Validator.save_bearer_token, []
+
+        def refresh_without_rotation(*args, **kwargs):
+            if not answers:
+                answers.append(None)
+                settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "ROTATE_REFRESH_TOKEN": False}
+                answers[0] = refresh(web, first)
+                settings.OAUTH2_PROVIDER = {**settings.OAUTH2_PROVIDER, "ROTATE_REFRESH_TOKEN": True}
+            return save(*args, **kwargs)
+
+        monkeypatch.setattr(OAuth2Validator, "save_bearer_token", refresh_without_rotation)
+        refresh(web, first)
+        assert denied(first)
+        assert denied(answers[0])
+
     @pytest.mark.parametrize("is_first", [True, False], ids=["the first", "a later one"])
     def test_expired_token_needs_no_entry(self, is_first, rotating, signing_keys, web, user):
         expired = web.code_flow(user).json()
