@@ -125,6 +125,7 @@ def device(make_client):
 def approved_code(device, user):
     code = device.post("/o/device-authorization/", {"scope": "read"}).json()["device_code"]
     get_device_grant_model().objects.filter(device_code=code).update(status="authorized", user=user)
+    Authorization.objects.approve_device(code, user=user, authentication=None)
     return code
 
 
