@@ -1,6 +1,7 @@
 """Views as a site has them before it adds this app, and as the documentation says to change them."""
 
 from dataclasses import asdict
+from importlib.util import find_spec
 
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpResponse, JsonResponse
@@ -8,10 +9,14 @@ from django.template.response import TemplateResponse
 from django.views import View
 from django.views.decorators.csrf import csrf_exempt
 from oauth2_provider import views as toolkit_views
-from oauth2_provider.views.mixins import OAuthLibMixin
 
 from django_at_jwt import oauth2_views
 from django_at_jwt.authorization_server.toolkit import AllowForm
+
+if find_spec("oauth2_provider.authorization_server"):
+    from oauth2_provider.authorization_server.views.mixins import AuthorizationServerViewMixin
+else:  # 3.4
+    from oauth2_provider.views.mixins import OAuthLibMixin as AuthorizationServerViewMixin
 
 
 class SiteForm(AllowForm):
@@ -78,7 +83,7 @@ class UserInfoApi(toolkit_views.ScopedProtectedResourceView):
         return JsonResponse({"sub": str(request.resource_owner.pk)})
 
 
-class TokenApi(OAuthLibMixin, View):
+class TokenApi(AuthorizationServerViewMixin, View):
     """A token endpoint that derives from no view of django-oauth-toolkit's."""
 
 
