@@ -118,23 +118,23 @@ class TestSlowDown:
         assert poll() == "authorization_pending"
 
 
-class TestUsedCode:
-    def test_cannot_be_used_again(self, poll, user):
-        approve(user)
-        assert [poll() for _ in range(3)] == [200, "expired_token", "expired_token"]
-        assert get_access_token_model().objects.count() == 1
-
-    def test_from_before_this_app(self, poll, user):
+@pytest.fixture(params=["at our page", "at a page of the site", "from before this app"])
+def approved(request, started, user):
+    """Approve the device, in each way that its authorization can name the user, lack it, or not exist."""
+    if request.param == "from before this app":
         Authorization.objects.all().delete()
-        approve(user)
+    approve(user)
+    if request.param == "at our page":
+        Authorization.objects.approve_device(started["device_code"], user=user, authentication=None)
+
+
+@pytest.mark.usefixtures("approved")
+class TestUsedCode:
+    def test_cannot_be_used_again(self, poll):
         assert [poll() for _ in range(3)] == [200, "expired_token", "expired_token"]
         assert get_access_token_model().objects.count() == 1
 
-    @pytest.mark.parametrize("is_from_before_this_app", [False, True])
-    def test_that_another_request_has_used_since_it_was_read(self, is_from_before_this_app, poll, user, monkeypatch):
-        if is_from_before_this_app:
-            Authorization.objects.all().delete()
-        approve(user)
+    def test_that_another_request_has_used_since_it_was_read(self, poll, monkeypatch):
         save, answers = OAuth2Validator.save_bearer_token, []
 
         def used_before_it_is_stored(*args, **kwargs):
@@ -148,11 +148,7 @@ class TestUsedCode:
         assert answers == [200]
         assert [model.objects.count() for model in (Authorization, get_access_token_model())] == [1, 1]
 
-    @pytest.mark.parametrize("is_from_before_this_app", [False, True])
-    def test_that_was_ended_since_it_was_read(self, is_from_before_this_app, poll, user, monkeypatch):
-        if is_from_before_this_app:
-            Authorization.objects.all().delete()
-        approve(user)
+    def test_that_was_ended_since_it_was_read(self, poll, user, monkeypatch):
         save = OAuth2Validator.save_bearer_token
 
         def ended_before_it_is_stored(*args, **kwargs):
@@ -163,15 +159,16 @@ class TestUsedCode:
         assert poll() == "invalid_grant"
         assert not get_access_token_model().objects.exists()
 
-    def test_from_before_this_app_stays_used_after_a_purge(self, poll, user):
-        Authorization.objects.all().delete()
-        approve(user)
-        assert poll() == 200
-        get_refresh_token_model().objects.all().delete()
-        passed = timezone.now() - timedelta(minutes=30)
-        Authorization.objects.update(expires_at=passed, tokens_expire_at=passed)
-        assert purge_authorizations().authorizations == 1
-        assert poll() == "expired_token"
+
+def test_used_code_from_before_this_app_stays_used_after_a_purge(poll, user):
+    Authorization.objects.all().delete()
+    approve(user)
+    assert poll() == 200
+    get_refresh_token_model().objects.all().delete()
+    passed = timezone.now() - timedelta(minutes=30)
+    Authorization.objects.update(expires_at=passed, tokens_expire_at=passed)
+    assert purge_authorizations().authorizations == 1
+    assert poll() == "expired_token"
 
 
 class TestDisclosure:
